@@ -1,0 +1,52 @@
+# The front door for people. `make run` and `make test` need git, make and Python 3.11 or newer; the rest is set up here.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+BUTTON := $(VENV)/.installed
+
+.PHONY: help run test test-slow fuzz check lock bench clean
+
+help: ## say what each target does
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+$(BUTTON): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else "error: Python 3.11 or newer is needed, this is %d.%d; run make with PYTHON=python3.11 or a newer one" % v)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(BUTTON) ## train, verify and infer, from config/config.json to predictions.csv
+	$(BIN)/python src/train.py
+	$(BIN)/artifact-pipeline verify artifact
+	$(BIN)/python src/inference.py
+
+test: $(BUTTON) ## the test suite, under four minutes
+	$(BIN)/python -m pytest tests/
+
+test-slow: $(BUTTON) ## faults at every system call, kill -9, 100,000 mutations
+	$(BIN)/python -m pytest tests/ -m slow
+
+fuzz: $(BUTTON) ## a million mutations of the pickle reader
+	$(BIN)/python -m pytest tests/ -m fuzz
+
+check: $(BUTTON) ## ruff, mypy strict, import contract, schema
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/artifact-pipeline schema | cmp - config/config.schema.json
+	$(BIN)/check-jsonschema --schemafile config/config.schema.json config/config.json
+
+lock: ## renew requirements.txt and requirements-base.txt
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet uv==$(UV_VERSION)
+	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml -o requirements-base.txt $(LOCK_ARGS)
+	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml --extra train --group dev -c requirements-base.txt -o requirements.txt $(LOCK_ARGS)
+
+bench: $(BUTTON) ## the README's figures, measured again beside the peers
+	$(BIN)/python benchmarks/spine.py
+
+clean: ## remove what a run wrote and the environments
+	rm -rf $(VENV) $(VENV)-lock .venv-* artifact artifacts model_train.pkl predictions.csv

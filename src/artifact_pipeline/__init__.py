@@ -1,0 +1,62 @@
+"""From a JSON file to a scikit-learn model in production, provably.
+
+The flow, and where to read on:
+
+    config.json ──config──▶ Config ──dataset──▶ rows and split ──training──▶ estimator
+                                                                               │
+    predictions ◀──inference── Verified ◀──artifact.verify── artifact/ ◀──pipeline── model.onnx, measured and judged
+                                                                                       by evaluation
+
+`pipeline` joins training and the artifact; `inference` knows the artifact alone; `cli` is the one place that prints.
+Nothing is imported here before it is asked for, so that `verify` starts without NumPy and `predict` without
+scikit-learn.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from artifact_pipeline.artifact.predictor import open_predictor
+    from artifact_pipeline.artifact.verify import Verified, verify
+    from artifact_pipeline.config import Config, load_config
+    from artifact_pipeline.errors import PipelineError
+    from artifact_pipeline.inference.predictions import Predictions, predict
+    from artifact_pipeline.pipeline import publish, train
+
+__all__ = [
+    "Config",
+    "PipelineError",
+    "Predictions",
+    "Verified",
+    "load_config",
+    "open_predictor",
+    "predict",
+    "publish",
+    "train",
+    "verify",
+]
+
+_HOMES = {
+    "Config": "config",
+    "PipelineError": "errors",
+    "Predictions": "inference.predictions",
+    "Verified": "artifact.verify",
+    "load_config": "config",
+    "open_predictor": "artifact.predictor",
+    "predict": "inference.predictions",
+    "publish": "pipeline",
+    "train": "pipeline",
+    "verify": "artifact.verify",
+}
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        home = _HOMES[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    return getattr(import_module(f"{__name__}.{home}"), name)

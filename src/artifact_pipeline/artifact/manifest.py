@@ -1,0 +1,287 @@
+"""The manifest's types, and the one parser. docs/artifact-format.md describes every field."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from artifact_pipeline.canonical import canonical_json, parse_canonical
+from artifact_pipeline.errors import ArtifactRejected, Problem
+
+FORMAT = 1
+NAME = "manifest.json"
+MAX_BYTES = 1 << 20
+MAX_FILE_BYTES = 64 << 20
+ROLES = ("model", "parameters", "reference", "selftest", "split")
+"""The roles that format 1 must have, each once; a role beyond them is hashed and otherwise ignored."""
+DECIMALS = 6
+"""Metrics and golden probabilities are rounded, since their last bits depend on batch and processor."""
+
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*(\.[a-z0-9_-]+)*$", max_length=64)]
+Text = Annotated[str, Field(max_length=256)]
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Labels = tuple[int, ...] | tuple[Text, ...]
+
+
+class Frozen(BaseModel):
+    """A part of the manifest: strict types, nothing unknown, nothing changed afterwards."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+Part = TypeVar("Part", bound=Frozen)
+
+
+class Source(Frozen):
+    """Where rows came from: what they are, and their digest; never a path."""
+
+    name: Text
+    digest: Digest
+    algorithm: Text
+    rows: Count
+
+
+class Split(Frozen):
+    """Which rows were held out: the digest of `split.bin`, and the counts."""
+
+    digest: Digest
+    held_out: Count
+    training: Count
+
+
+class Data(Frozen):
+    """What the model learned from."""
+
+    sources: tuple[Source, ...] = Field(min_length=1)
+    target: Text
+    split: Split
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are in all sources."""
+        return sum(source.rows for source in self.sources)
+
+
+class Feature(Frozen):
+    """One input column."""
+
+    name: Text
+    kind: Literal["number"]
+    missing: Literal[False]
+
+
+class Tensor(Frozen):
+    """One tensor of the model; None in `shape` is the number of rows."""
+
+    name: Text
+    dtype: Literal["float32", "float64", "int64", "string"]
+    shape: tuple[Count | None, ...]
+
+
+class Parity(Frozen):
+    """The published model beside the estimator that it was written from, over all rows."""
+
+    rows: Count
+    ties: Count
+    max_probability_difference: Share
+
+
+class Model(Frozen):
+    """What `model.onnx` is, and how its numbers came about."""
+
+    digest: Digest
+    estimator: Text
+    parameters: dict[Text, bool | int | float | Text | None]
+    iterations: Count
+    converged: bool
+    inputs: tuple[Feature, ...] = Field(min_length=1)
+    input: Tensor
+    outputs: tuple[Tensor, ...]
+    classes: Labels = Field(min_length=2)
+    parity: Parity
+
+
+class Python(Frozen):
+    """The interpreter."""
+
+    implementation: Text
+    version: Text
+
+
+class Blas(Frozen):
+    """One BLAS library that was loaded, and the kernel that it ran."""
+
+    library: Text
+    version: Text
+    kernel: Text
+
+
+class Environment(Frozen):
+    """Everything beside recipe and data that the bytes may depend on."""
+
+    python: Python
+    system: Text
+    architecture: Text
+    libc: Text
+    packages: dict[Text, Text]
+    blas: tuple[Blas, ...]
+
+
+class Estimate(Frozen):
+    """A figure with its 95 % interval."""
+
+    value: Share
+    low: Share
+    high: Share
+
+
+class ClassFigures(Frozen):
+    """Precision, recall and F1 of one class, over `rows` rows that have it."""
+
+    label: int | Text
+    precision: Share
+    recall: Share
+    f1: Share
+    rows: Count
+
+
+class Figures(Frozen):
+    """The plain figures over some rows."""
+
+    rows: Count
+    accuracy: Share
+    f1_weighted: Share
+    f1_macro: Share
+    log_loss: Annotated[float, Field(ge=0)]
+
+
+class HeldOut(Frozen):
+    """The figures that count: over rows that the estimator never saw."""
+
+    rows: Count
+    accuracy: Estimate
+    f1_weighted: Estimate
+    f1_macro: Share
+    log_loss: Annotated[float, Field(ge=0)]
+    classes: tuple[ClassFigures, ...]
+    confusion: tuple[tuple[Count, ...], ...]
+
+
+class Metrics(Frozen):
+    """Figures by split, computed by the published model."""
+
+    held_out: HeldOut
+    training: Figures
+    all: Figures
+
+
+class Rule(Frozen):
+    """One rule of the gate, what was observed, and whether that is enough."""
+
+    metric: Literal["accuracy", "f1_weighted"]
+    minimum: Share
+    observed: Share
+    passed: bool
+
+
+class Gate(Frozen):
+    """The verdict, bound to the model and to the rows that it was measured on."""
+
+    rules: tuple[Rule, ...]
+    verdict: Literal["passed", "failed"]
+    model: Digest
+    held_out: Digest
+
+
+class FileRecord(Frozen):
+    """One file beside the manifest."""
+
+    name: FileName
+    role: Text
+    size: Annotated[int, Field(ge=0, le=MAX_FILE_BYTES)]
+    sha256: Digest
+
+
+class Export(Frozen):
+    """A file outside the artifact that was made from the same numbers."""
+
+    format: Literal["pickle"]
+    size: Count
+    sha256: Digest
+
+
+class Manifest(Frozen):
+    """The artifact's manifest, format 1."""
+
+    format: Literal[1]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    task: Literal["classification"]
+    recipe: dict[str, Any]
+    data: Data
+    model: Model
+    environment: Environment
+    metrics: Metrics
+    gate: Gate | None
+    files: tuple[FileRecord, ...] = Field(max_length=64)
+    exports: tuple[Export, ...] = Field(max_length=16)
+
+    @model_validator(mode="after")
+    def _names_and_roles_are_unique(self) -> Manifest:
+        names = [record.name for record in self.files]
+        roles = [record.role for record in self.files if record.role in ROLES]
+        if len({*names, NAME}) != len(names) + 1:
+            raise ValueError("a file name stands twice")
+        if sorted(roles) != sorted(ROLES):
+            raise ValueError(f"the roles must be {', '.join(ROLES)}, each once")
+        return self
+
+    def canonical(self) -> bytes:
+        """The bytes of `manifest.json`."""
+        return canonical_json(self.model_dump(mode="json"))
+
+    def file(self, role: str) -> FileRecord:
+        """The record of the one file that has this role."""
+        return next(record for record in self.files if record.role == role)
+
+
+def parse_manifest(data: bytes, *, place: str = NAME) -> Manifest:
+    """Parse a manifest's bytes.
+
+    Raises:
+        ArtifactRejected: not canonical JSON, an unknown format, or a field that breaks its type.
+    """
+    try:
+        value = parse_canonical(data)
+    except ValueError as error:
+        raise _rejected(Problem(place, "manifest-not-canonical", str(error))) from None
+    version = value.get("format") if isinstance(value, dict) else None
+    if type(version) is not int or version != FORMAT:
+        message = f"format {version!r:.40} is not known; this version reads format {FORMAT}"
+        raise _rejected(Problem(place, "manifest-format", message))
+    return parse_part(Manifest, data, place=place, rule="manifest-field")
+
+
+def parse_part(kind: type[Part], data: bytes, *, place: str, rule: str) -> Part:
+    """Parse canonical JSON into one of the artifact's types.
+
+    Raises:
+        ArtifactRejected: not canonical JSON, or a field that breaks its type; every such field is named.
+    """
+    try:
+        parse_canonical(data)
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        found = [
+            f"{'.'.join(map(str, each['loc'])) or 'the whole'}: {each['msg']}"[:200]
+            for each in error.errors()
+        ]
+    except ValueError as error:
+        found = [str(error)]
+    raise _rejected(*(Problem(place, rule, message) for message in found))
+
+
+def _rejected(*problems: Problem) -> ArtifactRejected:
+    return ArtifactRejected(f"{problems[0].place} is not valid", problems=problems)

@@ -1,0 +1,132 @@
+"""The predictor: verified bytes become a session that answers rows. Training measures with it, inference ships it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.artifact.onnx_walk import walk
+from artifact_pipeline.artifact.selftest import PLACE, TOLERANCE, parse_selftest
+from artifact_pipeline.errors import ArtifactRejected, DataRejected, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.artifact.selftest import SelfTest
+    from artifact_pipeline.artifact.verify import Verified
+
+BATCH = 4096
+"""Rows a call, in training and in inference alike: the last bits of an answer depend on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the model says to some rows.
+
+    Attributes:
+        labels: the predicted class of each row, int64 or Unicode of shape (rows,).
+        positions: the same as positions in the model's classes, int64 of shape (rows,).
+        probabilities: float64 of shape (rows, classes), in the order of the model's classes.
+    """
+
+    labels: NDArray[np.int64] | NDArray[np.str_]
+    positions: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+
+    def take(self, rows: NDArray[np.int64]) -> Answers:
+        """The answers to some of the rows, by their positions."""
+        return Answers(self.labels[rows], self.positions[rows], self.probabilities[rows])
+
+
+class Predictor:
+    """A session over the bytes of one `model.onnx`, one thread, no file and no network touched."""
+
+    def __init__(self, model: bytes, classes: Sequence[int] | Sequence[str]) -> None:
+        """Walk the bytes, and make the session from them.
+
+        Args:
+            model: the bytes of `model.onnx`.
+            classes: the labels, in the model's order.
+
+        Raises:
+            ArtifactRejected: the bytes are not a model that this package writes.
+        """
+        import numpy as np
+        import onnxruntime as ort
+
+        (taken,) = walk(model).inputs
+        self.features = taken.shape[-1]
+        self.dtype = np.dtype(taken.dtype)
+        self.classes = np.array(classes)
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # errors alone: its warnings about hardware go to standard error
+        try:
+            # From bytes, never from a path: given a path, the runtime would follow external data.
+            self._session: Any = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0][:200]
+            problem = Problem("model.onnx", "onnx-runtime", f"ONNX Runtime refuses the model: {reason}")
+            raise ArtifactRejected("the model cannot be loaded", problems=[problem]) from error
+
+    def predict(self, X: NDArray[np.float64]) -> Answers:
+        """Answer rows.
+
+        Args:
+            X: float64 of shape (rows, features), every value finite.
+
+        Raises:
+            DataRejected: another number of features, or a value that is not finite in the model's dtype.
+        """
+        import numpy as np
+
+        if X.ndim != 2 or X.shape[1] != self.features:
+            raise DataRejected(
+                f"the model takes {self.features} features a row, got an array of shape {X.shape}"
+            )
+        with np.errstate(over="ignore"):  # what overflows is refused in the next line
+            rows = np.ascontiguousarray(X, dtype=self.dtype)
+        if not np.isfinite(rows).all():
+            raise DataRejected(f"a row holds a value that is not a finite {self.dtype}")
+        probabilities = np.empty((len(rows), len(self.classes)), dtype=np.float64)
+        for start in range(0, len(rows), BATCH):
+            batch = rows[start : start + BATCH]
+            (probabilities[start : start + BATCH],) = self._session.run(["probabilities"], {"X": batch})
+        positions = probabilities.argmax(axis=1)
+        return Answers(labels=self.classes[positions], positions=positions, probabilities=probabilities)
+
+    def replay(self, golden: SelfTest) -> None:
+        """Answer the golden rows again.
+
+        Raises:
+            ArtifactRejected: a label differs, or a probability by more than 1e-5.
+        """
+        import numpy as np
+
+        answers = self.predict(np.array(golden.rows, dtype=np.float64))
+        wrong = int((answers.labels != np.array(golden.labels)).sum())
+        difference = float(np.abs(answers.probabilities - np.array(golden.probabilities)).max())
+        if wrong or not difference <= TOLERANCE:
+            message = (
+                f"{wrong} of {len(golden.rows)} golden labels differ, and a probability by {difference:.1e} "
+                f"({TOLERANCE:.0e} at most)"
+            )
+            raise ArtifactRejected(
+                "the model does not give its golden answers here",
+                problems=[Problem(PLACE, "selftest-answers", message)],
+                hint="compare the installed onnxruntime with the manifest's environment",
+            )
+
+
+def open_predictor(artifact: Verified) -> Predictor:
+    """Make the predictor of a verified artifact, its golden rows already replayed.
+
+    Raises:
+        ArtifactRejected: the runtime refuses the model, or the golden answers differ.
+    """
+    predictor = Predictor(artifact.role("model"), artifact.manifest.model.classes)
+    predictor.replay(parse_selftest(artifact.role("selftest")))
+    return predictor

@@ -1,0 +1,107 @@
+"""Golden rows: drawn from the training data's distribution, with the answers that the model must still give.
+
+They are nobody's data: each feature is drawn by itself from its histogram. Before the first real row the predictor
+answers them again; a runtime or a processor that computes something else is found out there.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from artifact_pipeline.artifact.manifest import DECIMALS, Frozen, Labels, Manifest, Share, parse_part
+from artifact_pipeline.canonical import canonical_json
+from artifact_pipeline.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.artifact.reference import FeatureReference
+
+PLACE = "selftest.json"
+ROWS = 16
+SEED = 20240229
+TOLERANCE = 1e-5
+"""The greatest difference of a probability; in the code, so that no artifact can widen it."""
+
+
+class SelfTest(Frozen):
+    """`selftest.json`, format 1: rows, and the label and the rounded probabilities of each."""
+
+    format: Literal[1]
+    rows: tuple[tuple[float, ...], ...] = Field(min_length=1, max_length=1024)
+    labels: Labels
+    probabilities: tuple[tuple[Share, ...], ...]
+
+    def canonical(self) -> bytes:
+        """The bytes of `selftest.json`."""
+        return canonical_json(self.model_dump(mode="json"))
+
+    def problems(self, manifest: Manifest) -> Iterator[Problem]:
+        """Yield where the golden rows do not fit this manifest's model."""
+        features, classes = len(manifest.model.inputs), len(manifest.model.classes)
+        if any(len(row) != features for row in self.rows):
+            yield Problem(PLACE, "selftest-shape", f"a row does not have {features} values")
+        if not len(self.rows) == len(self.labels) == len(self.probabilities):
+            yield Problem(PLACE, "selftest-shape", "rows, labels and probabilities differ in number")
+        if any(len(row) != classes for row in self.probabilities):
+            yield Problem(PLACE, "selftest-shape", f"a row does not have {classes} probabilities")
+
+
+def draw_rows(features: Sequence[FeatureReference], dtype: str) -> NDArray[np.float64]:
+    """Draw the golden rows: float64 of shape (16, features), each value exact in the model's `dtype`.
+
+    The generator is Python's, whose numbers are the same in every version (NumPy does not promise that).
+    """
+    import numpy as np
+
+    generator = random.Random(SEED)  # noqa: S311 - golden rows, not secrets
+    rows = [[_draw(feature, generator) for feature in features] for _ in range(ROWS)]
+    return np.array(rows, dtype=dtype).astype(np.float64)
+
+
+def _draw(feature: FeatureReference, generator: random.Random) -> float:
+    index = generator.choices(range(len(feature.counts)), weights=feature.counts)[0]
+    low = feature.edges[index]
+    if feature.discrete:
+        return low
+    high = feature.edges[index + 1] if index + 1 < len(feature.edges) else feature.high
+    return low + (high - low) * generator.random()
+
+
+def seal(
+    rows: NDArray[np.float64],
+    labels: NDArray[np.int64] | NDArray[np.str_],
+    probabilities: NDArray[np.float64],
+) -> SelfTest:
+    """Write down what the published model answers to the golden rows.
+
+    A row whose two best classes are within a thousandth is left out: there another processor may rightly answer
+    with the other one.
+    """
+    import numpy as np
+
+    best = np.sort(probabilities, axis=1)
+    clear = best[:, -1] - best[:, -2] > 1e-3
+    if not clear.any():  # a model that knows nothing: keep all, they are still its answers
+        clear[:] = True
+    return SelfTest(
+        format=1,
+        rows=tuple(map(tuple, rows[clear].tolist())),
+        labels=tuple(labels[clear].tolist()),
+        probabilities=tuple(map(tuple, np.round(probabilities[clear], DECIMALS).tolist())),
+    )
+
+
+def parse_selftest(data: bytes) -> SelfTest:
+    """Parse the bytes of `selftest.json`.
+
+    Raises:
+        ArtifactRejected: they are not canonical JSON, or break a type.
+    """
+    return parse_part(SelfTest, data, place=PLACE, rule="selftest-invalid")

@@ -1,0 +1,277 @@
+"""The store: immutable folders named by their digest, and the pointer that leads to the one in charge.
+
+    artifact -> artifacts/<hex>      the pointer, a relative symbolic link (a one-line file where links cannot be)
+    artifacts/<hex>/                 an artifact
+    artifacts/.lock                  held while the store changes
+    artifacts/.staging/              an artifact that is being written; stale whenever the lock is free
+
+Every change is staged, forced to the disk and renamed, so a reader that resolves the pointer once sees one whole
+artifact, the old or the new, whatever happens to the writer.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from artifact_pipeline.artifact import manifest as manifests
+from artifact_pipeline.canonical import PREFIX, digest
+from artifact_pipeline.errors import ArtifactRejected, Problem, StorageError
+from artifact_pipeline.files import (
+    read_bounded,
+    storage_error,
+    sync_folder,
+    try_lock,
+    write_atomic,
+    write_new,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from artifact_pipeline.artifact.manifest import Manifest
+
+STORE = "artifacts"
+KEEP = 10
+"""How many artifacts the store keeps beside those that a pointer leads to."""
+PATIENCE = 60.0
+"""Seconds to wait for another process that is changing the store; a change takes milliseconds."""
+HINT_TRAIN = "run python src/train.py first"
+_TARGET = re.compile(rf"{STORE}/([0-9a-f]{{64}})")
+_HEX = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One artifact of the store, as `runs` lists it; not verified.
+
+    Attributes:
+        digest: the artifact digest.
+        manifest: the parsed manifest, or None where it cannot be read.
+        current: whether the pointer leads here.
+    """
+
+    digest: str
+    manifest: Manifest | None
+    current: bool
+
+    @property
+    def passed(self) -> bool:
+        """Whether its gate says so."""
+        gate = self.manifest.gate if self.manifest else None
+        return gate is not None and gate.verdict == "passed"
+
+
+def resolve(path: Path) -> Path:
+    """Follow a pointer once: the folder that `path` leads to, or `path` itself where it is no pointer.
+
+    Raises:
+        ArtifactRejected: nothing is there.
+    """
+    target = _target(path)
+    if target is not None:
+        return path.parent / STORE / target
+    if not path.exists():
+        problem = Problem(str(path), "artifact-missing", "no such file or folder")
+        raise ArtifactRejected("there is no artifact", problems=[problem], hint=HINT_TRAIN)
+    return path
+
+
+def is_stored(folder: Path) -> bool:
+    """Whether a folder stands in a store, where its name is a promise."""
+    return folder.parent.name == STORE and _HEX.fullmatch(folder.name) is not None
+
+
+def check_pointer(pointer: Path) -> None:
+    """Make sure that `publish` may write this pointer, before an expensive training.
+
+    Raises:
+        StorageError: something that is no pointer stands there, or its folder is missing.
+    """
+    if not pointer.parent.is_dir():
+        raise StorageError(
+            f"cannot write {pointer}: its folder does not exist", hint=f"make {pointer.parent}"
+        )
+    if (pointer.exists() or pointer.is_symlink()) and _target(pointer) is None:
+        raise StorageError(
+            f"cannot write {pointer}: something stands there that is no pointer to an artifact",
+            hint="move it away, or name another place with --artifact",
+        )
+
+
+def publish(
+    pointer: Path,
+    manifest: bytes,
+    members: Mapping[str, bytes],
+    *,
+    in_charge: bool,
+    export: tuple[Path, bytes] | None = None,
+) -> Path:
+    """Put an artifact into the store, let the pointer lead to it, and write its export last.
+
+    Args:
+        pointer: where the pointer stands; the store is `artifacts/` beside it.
+        manifest: the manifest's bytes; their digest names the folder.
+        members: each listed file's bytes by name.
+        in_charge: False keeps the artifact in the store and leaves pointer and export as they are.
+        export: where the export is written, and its bytes; under the same lock, so that of two trainings at once
+            the later one writes both.
+
+    Returns:
+        The artifact's folder.
+
+    Raises:
+        StorageError: the disk is full, the folder read-only, or the store busy; the pointer still leads to a whole
+            artifact, the old or the new, or to nothing if there was none.
+    """
+    check_pointer(pointer)
+    store = pointer.parent / STORE
+    try:
+        with _locked(store):
+            folder = _stage(
+                store, {**members, manifests.NAME: manifest}, digest(manifest).removeprefix(PREFIX)
+            )
+            if in_charge:
+                _point(pointer, folder.name)
+                if export is not None:
+                    write_atomic(*export)
+            _prune(store)
+    except OSError as error:
+        raise storage_error(store, error) from error
+    return folder
+
+
+def runs(pointer: Path) -> list[Run]:
+    """List the store beside `pointer`, the latest training first."""
+    current = _target(pointer)
+    found = []
+    for folder in _newest_first(pointer.parent / STORE):
+        try:
+            data = read_bounded(folder / manifests.NAME, manifests.MAX_BYTES)
+            manifest = manifests.parse_manifest(data)
+        except (OSError, ValueError, ArtifactRejected):
+            manifest = None
+        found.append(Run(PREFIX + folder.name, manifest, current=folder.name == current))
+    return found
+
+
+def move_pointer(pointer: Path, artifact_digest: str) -> None:
+    """Let the pointer lead to an artifact that stands in the store; the caller has verified it.
+
+    Raises:
+        StorageError: the folder is read-only or full, or the store busy.
+    """
+    check_pointer(pointer)
+    try:
+        with _locked(pointer.parent / STORE):
+            _point(pointer, artifact_digest.removeprefix(PREFIX))
+    except OSError as error:
+        raise storage_error(pointer, error) from error
+
+
+def _target(pointer: Path) -> str | None:
+    """The hexadecimal name that a pointer leads to; None where there is no pointer."""
+    try:
+        if pointer.is_symlink():
+            text = os.readlink(pointer)
+        elif pointer.is_file():
+            text = read_bounded(pointer, 128).decode("ascii").removesuffix("\n")
+        else:
+            return None
+    except (OSError, ValueError):
+        return None
+    match = _TARGET.fullmatch(text)
+    return match[1] if match else None
+
+
+@contextmanager
+def _locked(store: Path) -> Iterator[None]:
+    """Hold the store's lock; the system lets go of it when its holder dies, however it dies."""
+    store.mkdir(exist_ok=True)
+    descriptor = os.open(store / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not try_lock(descriptor):
+            if time.monotonic() > deadline:
+                raise StorageError(
+                    f"{store} is busy: another process has been changing it for {PATIENCE:.0f} seconds",
+                    hint="look for a training that hangs, and end it",
+                )
+            time.sleep(0.02)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _stage(store: Path, files: Mapping[str, bytes], name: str) -> Path:
+    """Write a folder under another name and rename it, forced to the disk at each step."""
+    staging, folder = store / ".staging", store / name
+    shutil.rmtree(staging, ignore_errors=True)  # of a writer that died: nobody else holds the lock
+    if _holds(folder, files):
+        os.utime(folder)  # the same bytes again: the latest training, and nothing to write
+        return folder
+    try:
+        staging.mkdir()
+        for member, data in files.items():
+            write_new(staging / member, data)
+        sync_folder(staging)
+        if folder.exists():  # damaged: its bytes are not what its name promises
+            shutil.rmtree(folder)
+        staging.rename(folder)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    sync_folder(store)
+    return folder
+
+
+def _holds(folder: Path, files: Mapping[str, bytes]) -> bool:
+    """Whether the folder holds just these files with just these bytes."""
+    try:
+        return {entry.name for entry in os.scandir(folder)} == set(files) and all(
+            not (folder / name).is_symlink() and read_bounded(folder / name, len(data)) == data
+            for name, data in files.items()
+        )
+    except (OSError, ValueError):
+        return False
+
+
+def _point(pointer: Path, name: str) -> None:
+    staged = pointer.with_name(f".{pointer.name}.pointer")
+    staged.unlink(missing_ok=True)  # of a writer that died: nobody else holds the lock
+    try:
+        staged.symlink_to(f"{STORE}/{name}")
+    except OSError:  # a file system without links
+        write_atomic(pointer, f"{STORE}/{name}\n".encode("ascii"))
+        return
+    try:
+        staged.replace(pointer)
+    except BaseException:
+        staged.unlink(missing_ok=True)
+        raise
+    sync_folder(pointer.parent)
+
+
+def _prune(store: Path) -> None:
+    """Remove the oldest artifacts beyond `KEEP`, never one that a pointer beside the store leads to."""
+    pointed = {_target(path) for path in store.parent.iterdir()}
+    for folder in _newest_first(store)[KEEP:]:
+        if folder.name not in pointed:
+            # Out of the way first: a reader finds the artifact whole or not at all.
+            doomed = store / ".staging"
+            folder.rename(doomed)
+            shutil.rmtree(doomed)
+
+
+def _newest_first(store: Path) -> list[Path]:
+    """The store's artifacts by the time of their publication: no clock is inside them."""
+    folders = []
+    with suppress(FileNotFoundError):
+        folders = [path for path in store.iterdir() if _HEX.fullmatch(path.name) and path.is_dir()]
+    return sorted(folders, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)

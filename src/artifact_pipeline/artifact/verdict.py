@@ -1,0 +1,115 @@
+"""The gate's verdict, judged again by whoever reads it: does it follow from the manifest's own figures?
+
+The standard library alone, so that `verify` can ask it; the figures come from the confusion matrix, the one
+number in the manifest from which the others can be computed again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from artifact_pipeline.artifact.manifest import DECIMALS, NAME
+from artifact_pipeline.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from artifact_pipeline.artifact.manifest import Gate, HeldOut, Manifest
+
+METRICS = {"accuracy": "min_accuracy", "f1_weighted": "min_f1"}
+"""Each metric that the gate of format 1 must have a rule for, and the recipe's key for its minimum."""
+TOLERANCE = 10.0**-DECIMALS
+"""Figures are rounded to six decimals, so two ways of computing one may differ by that much."""
+
+
+def gate_problems(manifest: Manifest, *, accept_failed: bool) -> Iterator[Problem]:
+    """Yield why this manifest's model may not be used, as far as its gate goes.
+
+    Args:
+        manifest: a parsed manifest.
+        accept_failed: let a missing or failed gate pass; one that contradicts itself is refused all the same.
+    """
+    yield from _figure_problems(manifest)
+    gate = manifest.gate
+    if gate is None:
+        if not accept_failed:
+            yield Problem(NAME, "gate-missing", "the model was never judged by a gate")
+        return
+    yield from _binding_problems(manifest, gate)
+    yield from _rule_problems(manifest, gate)
+    if gate.verdict == "failed" and not accept_failed:
+        told = [
+            f"{rule.metric} {rule.observed} is below {rule.minimum}" for rule in gate.rules if not rule.passed
+        ]
+        yield Problem(NAME, "gate-failed", f"the gate failed: {', '.join(told)}")
+
+
+def _binding_problems(manifest: Manifest, gate: Gate) -> Iterator[Problem]:
+    model, split = manifest.file("model").sha256, manifest.file("split").sha256
+    if not gate.model == manifest.model.digest == model:
+        yield Problem(NAME, "gate-model", "the gate speaks of another model than model.onnx")
+    if not gate.held_out == manifest.data.split.digest == split:
+        yield Problem(NAME, "gate-held-out", "the gate speaks of other held-out rows than split.bin")
+
+
+def _rule_problems(manifest: Manifest, gate: Gate) -> Iterator[Problem]:
+    asked = manifest.recipe.get("gate")
+    minima = asked if isinstance(asked, dict) else {}
+    if [rule.metric for rule in gate.rules] != list(METRICS):
+        yield Problem(NAME, "gate-rules", f"the gate must judge {', '.join(METRICS)}, each once")
+    for rule in gate.rules:
+        told = {
+            "accuracy": manifest.metrics.held_out.accuracy,
+            "f1_weighted": manifest.metrics.held_out.f1_weighted,
+        }
+        if rule.observed != told[rule.metric].value or rule.minimum != minima.get(METRICS[rule.metric]):
+            yield Problem(
+                NAME, "gate-figures", f"the rule for {rule.metric} is not about this manifest's figures"
+            )
+        if rule.passed != (rule.observed >= rule.minimum):
+            yield Problem(
+                NAME, "gate-verdict", f"the verdict on {rule.metric} does not follow from its figures"
+            )
+    if (gate.verdict == "passed") != all(rule.passed for rule in gate.rules):
+        yield Problem(NAME, "gate-verdict", "the verdict does not follow from the rules")
+
+
+def _figure_problems(manifest: Manifest) -> Iterator[Problem]:
+    """Yield where the held-out figures contradict their own confusion matrix."""
+    held_out, classes = manifest.metrics.held_out, len(manifest.model.classes)
+    confusion = held_out.confusion
+    if len(confusion) != classes or any(len(row) != classes for row in confusion):
+        yield Problem(NAME, "metrics-confusion", f"the confusion matrix must be {classes} by {classes}")
+        return
+    if not sum(map(sum, confusion)) == held_out.rows == manifest.data.split.held_out or not held_out.rows:
+        yield Problem(NAME, "metrics-rows", "the confusion matrix does not count the held-out rows")
+        return
+    for metric, value in recomputed(confusion).items():
+        if abs(_told(held_out)[metric] - value) > TOLERANCE:
+            yield Problem(NAME, "metrics-figures", f"{metric} does not follow from the confusion matrix")
+
+
+def _told(held_out: HeldOut) -> dict[str, float]:
+    return {
+        "accuracy": held_out.accuracy.value,
+        "f1_weighted": held_out.f1_weighted.value,
+        "f1_macro": held_out.f1_macro,
+    }
+
+
+def recomputed(confusion: Sequence[Sequence[int]]) -> dict[str, float]:
+    """Accuracy, weighted and macro F1 of a square confusion matrix with at least one row counted."""
+    rows = sum(map(sum, confusion))
+    actual = [sum(row) for row in confusion]
+    predicted = [sum(column) for column in zip(*confusion, strict=True)]
+    hits = [row[index] for index, row in enumerate(confusion)]
+    f1 = [
+        2 * hit / (seen + told) if seen + told else 0.0
+        for hit, seen, told in zip(hits, actual, predicted, strict=True)
+    ]
+    occurring = [score for score, seen, told in zip(f1, actual, predicted, strict=True) if seen + told]
+    return {
+        "accuracy": sum(hits) / rows,
+        "f1_weighted": sum(score * seen for score, seen in zip(f1, actual, strict=True)) / rows,
+        "f1_macro": sum(occurring) / len(occurring),
+    }

@@ -1,0 +1,235 @@
+"""Verification: a folder's bytes become `Verified`, or every problem is named.
+
+The standard library and pydantic alone. The bytes that are checked are the bytes that are used afterwards: each
+file is opened once, by a name found in the folder itself, and read once.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from artifact_pipeline.artifact import manifest as manifests
+from artifact_pipeline.artifact.onnx_walk import walk
+from artifact_pipeline.artifact.reference import parse_reference
+from artifact_pipeline.artifact.selftest import parse_selftest
+from artifact_pipeline.artifact.store import HINT_TRAIN, is_stored, resolve
+from artifact_pipeline.artifact.verdict import gate_problems
+from artifact_pipeline.canonical import PREFIX, digest
+from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem
+from artifact_pipeline.files import read_bounded, read_descriptor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from artifact_pipeline.artifact.manifest import FileRecord, Manifest
+
+MAX_ENTRIES = 256
+"""A folder with more entries than this is no artifact, and is not walked further."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """An artifact whose every byte was checked; these bytes, and no second reading, are what is used.
+
+    Attributes:
+        digest: the artifact digest.
+        manifest: the parsed manifest.
+        members: each listed file's bytes by name.
+        folder: where it was read from.
+    """
+
+    digest: str
+    manifest: Manifest
+    members: Mapping[str, bytes]
+    folder: Path
+
+    def role(self, role: str) -> bytes:
+        """The bytes of the one file that has this role."""
+        return self.members[self.manifest.file(role).name]
+
+
+def verify(path: Path, *, expect: str | None = None, accept_failed_gate: bool = False) -> Verified:
+    """Check an artifact, whole, before anything of it is used.
+
+    Args:
+        path: a pointer, or an artifact's folder.
+        expect: the artifact digest known from elsewhere; anything else is refused before it is parsed.
+        accept_failed_gate: let a missing or failed gate pass.
+
+    Raises:
+        ArtifactRejected: with every problem found.
+        ConfigError: `expect` is no digest.
+    """
+    if expect is not None and not re.fullmatch(r"sha256:[0-9a-f]{64}", expect):
+        raise ConfigError(f"--expect: must be sha256: and 64 hexadecimal digits, got {expect!r:.80}")
+    folder = resolve(path)
+    with _opened(folder) as descriptor:
+        names = sorted(os.listdir(descriptor)[: MAX_ENTRIES + 1])
+        data, problems = _read_manifest(names, descriptor)
+        found = digest(data)
+        problems += _identity_problems(folder, found, expect)
+        if problems:
+            raise _rejected(folder, problems)
+        manifest = manifests.parse_manifest(data)
+        members, problems = _read_members(manifest, names, descriptor)
+    problems += gate_problems(manifest, accept_failed=accept_failed_gate)
+    problems += _content_problems(manifest, members)
+    if problems:
+        raise _rejected(folder, problems)
+    return Verified(digest=found, manifest=manifest, members=members, folder=folder)
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """Hold the folder open: what is listed and what is read are one folder, whatever is renamed meanwhile."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        problem = Problem(str(folder), "artifact-missing", (error.strerror or "cannot be opened").lower())
+        raise ArtifactRejected("there is no artifact", problems=[problem], hint=HINT_TRAIN) from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _read_manifest(names: Sequence[str], folder: int) -> tuple[bytes, list[Problem]]:
+    if len(names) > MAX_ENTRIES:
+        return b"", [Problem(".", "too-many-entries", f"the folder holds more than {MAX_ENTRIES} entries")]
+    if manifests.NAME not in names:
+        return b"", [Problem(manifests.NAME, "file-missing", "is not in the folder")]
+    try:
+        return _read(manifests.NAME, folder, manifests.MAX_BYTES), []
+    except ValueError as error:
+        return b"", [Problem(manifests.NAME, "manifest-too-large", str(error))]
+    except OSError as error:
+        return b"", [_unreadable(manifests.NAME, error)]
+
+
+def _identity_problems(folder: Path, found: str, expect: str | None) -> Iterator[Problem]:
+    if expect is not None and found != expect:
+        yield Problem(manifests.NAME, "digest-unexpected", f"expected {expect}, found {found}")
+    # The store names a folder by its digest, so a folder that was changed in place contradicts its own name.
+    if is_stored(folder) and PREFIX + folder.name != found:
+        yield Problem(manifests.NAME, "store-name", f"stands in the store as {folder.name}, is {found}")
+
+
+def _read_members(
+    manifest: Manifest, names: Sequence[str], folder: int
+) -> tuple[dict[str, bytes], list[Problem]]:
+    """Read every listed file once; the bytes of a file with a problem are left out."""
+    listed = {record.name: record for record in manifest.files}
+    members: dict[str, bytes] = {}
+    problems = []
+    for name in sorted({*listed, *names} - {manifests.NAME}):
+        if name not in listed:
+            problems.append(
+                Problem(f"{name!r:.80}", "file-unlisted", "is in the folder but not in the manifest")
+            )
+        elif name not in names:
+            problems.append(Problem(name, "file-missing", "is in the manifest but not in the folder"))
+        else:
+            problem = _read_member(listed[name], folder, members)
+            problems += [problem] if problem else []
+    return members, problems
+
+
+def _read_member(record: FileRecord, folder: int, members: dict[str, bytes]) -> Problem | None:
+    try:
+        data = _read(record.name, folder, record.size)
+    except ValueError as error:
+        rule = "file-not-regular" if "regular" in str(error) else "file-size"
+        return Problem(record.name, rule, f"{error}, the manifest says {record.size:,}")
+    except OSError as error:
+        return _unreadable(record.name, error)
+    if len(data) != record.size:
+        return Problem(record.name, "file-size", f"{len(data):,} bytes, the manifest says {record.size:,}")
+    if digest(data) != record.sha256:
+        return Problem(record.name, "file-digest", f"found {digest(data)}, the manifest says {record.sha256}")
+    members[record.name] = data
+    return None
+
+
+def _read(name: str, folder: int, limit: int) -> bytes:
+    # No link is followed, and a FIFO put in the file's place must not make the reader wait.
+    return read_descriptor(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder), limit)
+
+
+def _unreadable(name: str, error: OSError) -> Problem:
+    if error.errno == errno.ELOOP:
+        return Problem(name, "file-link", "is a symbolic link; an artifact holds only regular files")
+    if error.errno in {errno.ENXIO, errno.EISDIR}:  # a socket, a folder
+        return Problem(name, "file-not-regular", "not a regular file")
+    return Problem(name, "file-unreadable", (error.strerror or type(error).__name__).lower())
+
+
+def _content_problems(manifest: Manifest, members: Mapping[str, bytes]) -> Iterator[Problem]:
+    """Look inside the files whose bytes are the listed ones."""
+    checks = {
+        "model": _model_problems,
+        "selftest": lambda manifest, data: parse_selftest(data).problems(manifest),
+        "reference": lambda manifest, data: parse_reference(data).problems(manifest),
+        "split": _split_problems,
+    }
+    for role, check in checks.items():
+        name = manifest.file(role).name
+        if name in members:
+            try:
+                yield from check(manifest, members[name])
+            except ArtifactRejected as error:
+                yield from error.problems
+
+
+def _model_problems(manifest: Manifest, data: bytes) -> Iterator[Problem]:
+    place, told, found = manifest.file("model").name, manifest.model, walk(data)
+    for manifested, walked in zip((told.input, *told.outputs), (*found.inputs, *found.outputs), strict=False):
+        if (manifested.name, manifested.dtype, manifested.shape) != (walked.name, walked.dtype, walked.shape):
+            yield Problem(place, "model-shape", f"the manifest says {manifested!r}, the model has {walked}")
+    if len(told.outputs) != len(found.outputs) or (None, len(told.inputs)) != found.inputs[0].shape:
+        yield Problem(place, "model-shape", "the manifest has other inputs or outputs than the model")
+    if told.classes != found.classes:
+        yield Problem(place, "model-classes", "the manifest has other classes than the model")
+
+
+def _split_problems(manifest: Manifest, data: bytes) -> Iterator[Problem]:
+    place, split = manifest.file("split").name, manifest.data.split
+    if len(data) != (manifest.data.rows + 7) // 8 or split.held_out + split.training != manifest.data.rows:
+        yield Problem(place, "split-rows", f"does not hold one bit for each of {manifest.data.rows:,} rows")
+    elif int.from_bytes(data, "little").bit_count() != split.held_out:
+        yield Problem(
+            place, "split-count", f"does not mark the {split.held_out:,} held-out rows of the manifest"
+        )
+
+
+def _rejected(folder: Path, problems: Sequence[Problem]) -> ArtifactRejected:
+    count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+    return ArtifactRejected(
+        f"{folder} is not what it claims to be: {count}",
+        problems=problems,
+        hint="do not load it; take it again from where it was published, or train again",
+    )
+
+
+def export_state(manifest: Manifest, export: Path) -> Literal["matches", "differs", "missing"]:
+    """Compare a file with the exports that the manifest binds, by its digest alone.
+
+    What is not a readable regular file differs; it is never loaded, here or elsewhere.
+    """
+    if not export.exists():
+        return "missing"
+    try:
+        found = digest(read_bounded(export, manifests.MAX_FILE_BYTES))
+    except (OSError, ValueError):
+        return "differs"
+    return "matches" if found in {each.sha256 for each in manifest.exports} else "differs"
+
+
+def export_rejected(export: Path, message: str) -> ArtifactRejected:
+    """The refusal of an export that had to belong to its artifact."""
+    return ArtifactRejected(message, problems=[Problem(str(export), "export-digest", message)], hint=HINT_TRAIN)

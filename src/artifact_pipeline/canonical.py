@@ -1,0 +1,52 @@
+"""Canonical JSON, and the digests that everything is named by.
+
+Canonical: UTF-8, keys in code point order, two spaces of indentation, no `NaN` or `Infinity`, floats as Python's
+shortest `repr`, one newline at the end. Indented, because a manifest is read by people too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+PREFIX = "sha256:"
+"""Digests are written with their algorithm, `sha256:` and 64 lower-case hexadecimal digits."""
+
+Json = None | bool | int | float | str | list[Any] | dict[str, Any]
+
+
+def digest(data: bytes) -> str:
+    """The SHA-256 of `data`, as `sha256:` and 64 hexadecimal digits."""
+    return PREFIX + hashlib.sha256(data).hexdigest()
+
+
+def canonical_json(value: Json) -> bytes:
+    """The one byte string that stands for `value`.
+
+    Raises:
+        ValueError: a NaN or an infinity, which JSON does not have.
+        TypeError: something that JSON does not have.
+    """
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False, indent=2, sort_keys=True)
+    return text.encode() + b"\n"
+
+
+def parse_canonical(data: bytes) -> Json:
+    """Parse bytes that `canonical_json` wrote, and refuse every other spelling of the same value.
+
+    That refuses duplicate keys, NaN, `1e999`, byte order marks, other orders and other white space in one line.
+
+    Raises:
+        ValueError: the bytes are not canonical JSON; the message says why in a few words.
+    """
+    try:
+        value: Json = json.loads(data.decode("utf-8", "strict"))
+        again = canonical_json(value)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except UnicodeError as error:  # a ValueError too, but its text quotes the bytes
+        raise ValueError(f"not UTF-8: {error.reason}") from None
+    if again != data:
+        raise ValueError("not in canonical form (duplicate keys, another order, or another spelling)")
+    return value

@@ -1,0 +1,108 @@
+"""Rows become a data set: what the model learns from, and what it is measured on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from artifact_pipeline.errors import DataRejected
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.config import Config
+    from artifact_pipeline.rows import Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Labelled rows and their split.
+
+    Attributes:
+        rows: all rows, with labels.
+        train: int64 positions of the training rows, in the order in which the estimator sees them.
+        held_out: int64 positions of the rows that the estimator never sees.
+    """
+
+    rows: Rows
+    train: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+
+    @property
+    def X(self) -> NDArray[np.float64]:  # noqa: N802 - the field's name for a feature matrix
+        """All rows, float64 of shape (rows, features)."""
+        return self.rows.X
+
+    @property
+    def y(self) -> NDArray[np.int64] | NDArray[np.str_]:
+        """All labels, of shape (rows,)."""
+        assert self.rows.y is not None
+        return self.rows.y
+
+    def split_bits(self) -> bytes:
+        """One bit a row, 1 where it is held out; the first row is the lowest bit of the first byte."""
+        import numpy as np
+
+        flags = np.zeros(len(self.y), dtype=np.uint8)
+        flags[self.held_out] = 1
+        return np.packbits(flags, bitorder="little").tobytes()
+
+
+def load_dataset(config: Config) -> Dataset:
+    """Load the rows that the config names, and split them.
+
+    Raises:
+        DataRejected: the rows cannot be read, or cannot be split as asked.
+    """
+    rows = load_rows(config)
+    assert rows.y is not None
+    train, held_out = split(
+        rows.y, test_size=config.test_size, random_state=config.random_state, stratify=config.stratify
+    )
+    return Dataset(rows=rows, train=train, held_out=held_out)
+
+
+def load_rows(config: Config) -> Rows:
+    """Load the rows that the config names: the built-in digits, or a table.
+
+    Raises:
+        DataRejected: the table cannot be read.
+    """
+    if config.dataset == "digits":
+        from artifact_pipeline.rows.digits import load_digits
+
+        return load_digits()
+    from artifact_pipeline.rows.tables import read_table
+
+    return read_table(Path(config.dataset.path), target=config.dataset.target)
+
+
+def split(
+    y: NDArray[np.int64] | NDArray[np.str_], *, test_size: float, random_state: int, stratify: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Split as `sklearn.model_selection.train_test_split` does: the positions of training and held-out rows.
+
+    Raises:
+        DataRejected: a side would be empty, or a class is too small to be stratified or learned.
+    """
+    import numpy as np
+    from sklearn.model_selection import train_test_split
+
+    try:
+        train, held_out = train_test_split(
+            np.arange(len(y)),
+            test_size=test_size,
+            random_state=random_state,
+            stratify=y if stratify else None,
+        )
+    except ValueError as error:
+        raise DataRejected(f"the rows cannot be split: {str(error).splitlines()[0]}") from error
+    missing = np.setdiff1d(y, y[train])
+    if missing.size:
+        raise DataRejected(
+            f"no training row has the label {missing[0]}",
+            hint="set stratify to true, or give more rows of that label",
+        )
+    return cast("tuple[NDArray[np.int64], NDArray[np.int64]]", (train, held_out))

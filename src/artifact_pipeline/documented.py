@@ -1,0 +1,122 @@
+"""The documented helper names, behind the doors in `src/`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from sklearn.linear_model import LogisticRegression
+
+    Labels = NDArray[np.int64] | NDArray[np.str_]
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The project's root, where the package runs from its checkout."""
+
+
+def load_config(path: str | Path = "config/config.json") -> dict[str, Any]:
+    """Read and check a config: a plain dict that holds `C`, `solver`, `max_iter` and every default.
+
+    A relative path is looked for in the working folder, then in the project's root.
+
+    Raises:
+        ConfigError: with every problem of the file, each with its line and column.
+    """
+    from artifact_pipeline import config
+
+    path = Path(path)
+    if not path.is_absolute() and not path.exists() and (ROOT / path).exists():
+        path = ROOT / path
+    return config.load_config(path).model_dump()
+
+
+def load_data() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The digits: `X` float64 of shape (1797, 64) with values 0 to 16, `y` int64 of shape (1797,) with 0 to 9."""
+    from artifact_pipeline.rows.digits import load_digits
+
+    rows = load_digits()
+    assert rows.y is not None
+    return rows.X.copy(), rows.y.astype("int64")
+
+
+def load_digits_data(
+    test_size: float = 0.2, random_state: int = 42
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """The digits, split as the pipeline splits them: `X_train, X_test, y_train, y_test`.
+
+    Args:
+        test_size: the share of rows to hold out, between 0 and 1.
+        random_state: the seed of the split.
+
+    Raises:
+        DataRejected: a side of the split would be empty.
+    """
+    from artifact_pipeline.dataset import split
+
+    X, y = load_data()
+    train, held_out = split(y, test_size=test_size, random_state=random_state, stratify=False)
+    return X[train], X[held_out], y[train], y[held_out]
+
+
+def train_model(X: NDArray[np.float64], y: Labels, config: Mapping[str, Any]) -> LogisticRegression:
+    """Fit a `LogisticRegression`, with one BLAS thread.
+
+    Args:
+        X: float64 of shape (rows, features).
+        y: labels of shape (rows,).
+        config: a mapping with at least `C`, `solver` and `max_iter`.
+
+    Raises:
+        ConfigError: with every problem of the mapping.
+        DataRejected: scikit-learn refuses the rows.
+    """
+    from artifact_pipeline.config import from_mapping
+    from artifact_pipeline.training import fit
+
+    return fit(X, y, from_mapping(config)).estimator
+
+
+def evaluate_model(model: Any, X: NDArray[np.float64], y: Labels) -> tuple[float, float]:
+    """Accuracy and weighted F1 of a fitted classifier, each 0 to 1.
+
+    Args:
+        model: anything with `predict`.
+        X: float64 of shape (rows, features).
+        y: the actual labels, of shape (rows,).
+    """
+    import numpy as np
+
+    from artifact_pipeline import metrics
+
+    predicted = model.predict(X)
+    labels = np.unique(np.concatenate([y, predicted]))
+    actual, told = (np.searchsorted(labels, each) for each in (y, predicted))
+    confusion = metrics.confusion_matrix(actual, told, len(labels))
+    return metrics.accuracy(confusion), float(metrics.weighted_f1(confusion))
+
+
+def save_model(model: LogisticRegression, path: str | Path) -> None:
+    """Write a fitted `LogisticRegression` as a pickle, whole or not at all.
+
+    Raises:
+        StorageError: the file cannot be written; what stood there still stands.
+    """
+    from artifact_pipeline.artifact.export import export_bytes
+    from artifact_pipeline.files import write_atomic
+
+    write_atomic(Path(path), export_bytes(model))
+
+
+def load_model(path: str | Path) -> LogisticRegression:
+    """Read a fitted `LogisticRegression` from a pickle or joblib file, without unpickling anything.
+
+    Raises:
+        ArtifactRejected: the file is missing, or is anything but a plain fitted `LogisticRegression`.
+    """
+    from artifact_pipeline.artifact import export
+
+    return export.load_model(Path(path))

@@ -1,0 +1,110 @@
+"""Every error that the pipeline raises on purpose, and the exit status of each.
+
+* PipelineError        1  anything below; alone, an error without a kind of its own
+  * ConfigError        2  the config, or an option of the command line
+  * GateFailed         3  the trained model does not reach what its gate asks
+  * ArtifactRejected   4  the artifact, or an export of it, is missing or is not what it claims to be
+  * DataRejected       5  rows that cannot be read, or are not what the model was trained on
+  * NotReproduced      6  a training again gave something else
+  * DriftFound         7  the rows are not distributed as the training rows were
+  * StorageError       8  a full disk, a read-only folder, a busy store
+
+Errors carry data; `cli/` alone turns them into text and an exit status.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C: 128 + SIGINT, as shells report it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: where, which rule, and in words.
+
+    Attributes:
+        place: a file, `file:line:column`, an option, or a member of the artifact.
+        rule: the rule's name in kebab-case, stable across releases, such as `duplicate-key`.
+        message: one sentence without a full stop, naming what was found.
+    """
+
+    place: str
+    rule: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}"
+
+
+class PipelineError(Exception):
+    """The root of the tree.
+
+    Attributes:
+        message: one sentence without a full stop.
+        problems: everything found wrong, in a stable order; may be empty.
+        hint: what to do about it, or None.
+    """
+
+    exit_status: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, problems: Iterable[Problem] = (), hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.problems = tuple(problems)
+        self.hint = hint
+
+    @property
+    def rules(self) -> frozenset[str]:
+        """The names of the broken rules."""
+        return frozenset(problem.rule for problem in self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join([self.message, *map(str, self.problems)])
+
+
+class ConfigError(PipelineError):
+    """The config, or an option, breaks a rule."""
+
+    exit_status = 2
+
+
+class GateFailed(PipelineError):
+    """The trained model does not reach what its gate asks."""
+
+    exit_status = 3
+
+
+class ArtifactRejected(PipelineError):
+    """The artifact, or an export of it, is missing or is not what it claims to be."""
+
+    exit_status = 4
+
+
+class DataRejected(PipelineError):
+    """Rows cannot be read, or are not what the model was trained on."""
+
+    exit_status = 5
+
+
+class NotReproduced(PipelineError):
+    """A training again gave something else."""
+
+    exit_status = 6
+
+
+class DriftFound(PipelineError):
+    """The rows are not distributed as the training rows were."""
+
+    exit_status = 7
+
+
+class StorageError(PipelineError):
+    """A full disk, a read-only folder, or a busy store."""
+
+    exit_status = 8

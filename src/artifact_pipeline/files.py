@@ -1,0 +1,165 @@
+"""Files, read within a bound and written whole or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import glob
+import os
+import secrets
+import stat
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from artifact_pipeline.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Replace the file at `path` by `data` with one rename; what stood there stays until then.
+
+    A symbolic link at `path` is replaced, not followed. The mode is what the umask leaves of 0666. What a writer
+    that was killed has left beside `path` is removed.
+
+    Raises:
+        StorageError: the folder is missing, read-only or full.
+    """
+    try:
+        with staged(path) as descriptor:
+            write_all(descriptor, data)
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
+@contextmanager
+def staged(path: Path) -> Iterator[int]:
+    """Open a new file beside `path`, which takes its place by one rename if the block ends well.
+
+    Yields:
+        The descriptor of the staged file.
+
+    Raises:
+        OSError: as the system says; nothing staged is left behind.
+    """
+    _sweep(path)
+    place, descriptor = _create_locked(path)
+    try:
+        yield descriptor
+        os.fsync(descriptor)
+        place.replace(path)
+    except BaseException:
+        place.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+    sync_folder(path.parent)
+
+
+def _create_locked(path: Path) -> tuple[Path, int]:
+    """Create a file beside `path` that `_sweep` in another process leaves alone while this one lives."""
+    while True:
+        place = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+        descriptor = os.open(place, _CREATE, 0o666)
+        # A sweep may have come between the two calls; then the file is gone, and another one is made.
+        if try_lock(descriptor) and os.fstat(descriptor).st_nlink:
+            return place, descriptor
+        os.close(descriptor)
+
+
+def _sweep(path: Path) -> None:
+    """Remove the staged files of writers of `path` that are no longer alive: nobody holds their lock."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.????????????????.tmp"):
+        try:
+            descriptor = os.open(left, os.O_RDONLY | os.O_NONBLOCK)
+        except OSError:  # gone meanwhile, or another user's: not ours to remove
+            continue
+        try:
+            if try_lock(descriptor):
+                left.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
+
+
+def try_lock(descriptor: int) -> bool:
+    """Take the advisory lock of an open file until it is closed; False where another process holds it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file that must not exist yet, and force it to the disk.
+
+    Raises:
+        OSError: as the system says; the caller knows what the file was for.
+    """
+    descriptor = os.open(path, _CREATE, 0o666)
+    try:
+        write_all(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of `data`; one `write` may take only a part of it.
+
+    Raises:
+        OSError: as the system says.
+    """
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def sync_folder(path: Path) -> None:
+    """Force a folder's entries to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """Read a regular file of at most `limit` bytes, following links at its end.
+
+    Raises:
+        OSError: the file cannot be opened or read.
+        ValueError: it is no regular file (`not a regular file`), or larger than `limit` bytes.
+    """
+    # O_NONBLOCK: a FIFO put in the file's place must not make the reader wait for a writer.
+    return read_descriptor(os.open(path, os.O_RDONLY | os.O_NONBLOCK), limit)
+
+
+def read_descriptor(descriptor: int, limit: int) -> bytes:
+    """Read an open descriptor's whole file, once, and close it.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no regular file, or larger than `limit` bytes.
+    """
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("not a regular file")
+        # One byte more than allowed: the size may have changed since anyone asked for it.
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise ValueError(f"larger than {limit:,} bytes")
+    return data
+
+
+def storage_error(path: Path, error: OSError) -> StorageError:
+    """Say which path could not be written, and why, as a `StorageError` with its mend."""
+    reason = (error.strerror or type(error).__name__).lower()
+    return StorageError(
+        f"cannot write {path}: {reason}",
+        hint="free some space or name another place; what stood there before still stands",
+    )

@@ -1,0 +1,1 @@
+"""Inference: an artifact answers rows. Knows only the artifact and rows, nothing of training."""

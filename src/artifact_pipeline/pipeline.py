@@ -1,0 +1,288 @@
+"""The sentence that joins the parts: config → rows → estimator → model → answers → verdict → artifact.
+
+`train` computes, and touches nothing outside this process; `publish` writes. Between the two stands a `Candidate`:
+every byte of the artifact, in memory.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from artifact_pipeline import evaluation
+from artifact_pipeline.artifact import manifest as m
+from artifact_pipeline.artifact import reference, selftest, store
+from artifact_pipeline.artifact.environment import training_environment
+from artifact_pipeline.artifact.export import export_bytes
+from artifact_pipeline.artifact.onnx_writer import linear_classifier
+from artifact_pipeline.artifact.predictor import Predictor
+from artifact_pipeline.artifact.verify import verify
+from artifact_pipeline.canonical import digest
+from artifact_pipeline.config import recipe
+from artifact_pipeline.dataset import load_dataset
+from artifact_pipeline.errors import ArtifactRejected, GateFailed, Problem, StorageError
+from artifact_pipeline.rows import DIGEST_ALGORITHM
+from artifact_pipeline.training import fit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.artifact.predictor import Answers
+    from artifact_pipeline.artifact.verify import Verified
+    from artifact_pipeline.config import Config
+    from artifact_pipeline.dataset import Dataset
+    from artifact_pipeline.training import Fitted
+
+ROLES = {
+    "model": "model.onnx",
+    "parameters": "parameters.npz",
+    "reference": "reference.json",
+    "selftest": "selftest.json",
+    "split": "split.bin",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A trained, measured and judged model, not yet written anywhere.
+
+    Attributes:
+        manifest: what the artifact will say of itself.
+        members: the bytes of each listed file, by name.
+        export: the bytes of `model_train.pkl`.
+    """
+
+    manifest: m.Manifest
+    members: dict[str, bytes]
+    export: bytes
+
+    @property
+    def digest(self) -> str:
+        """The artifact digest."""
+        return digest(self.manifest.canonical())
+
+    @property
+    def passed(self) -> bool:
+        """Whether the gate passed."""
+        return self.manifest.gate is not None and self.manifest.gate.verdict == "passed"
+
+
+def train(config: Config, *, progress: Callable[[str], None]) -> Candidate:
+    """Train, measure and judge.
+
+    Args:
+        config: the resolved config.
+        progress: is told what begins, a few words each time.
+
+    Raises:
+        ConfigError: the solver cannot learn so many classes.
+        DataRejected: the rows cannot be read, split or learned.
+        ArtifactRejected: the model that would be published is not the one that was trained.
+    """
+    progress("loading rows")
+    data = load_dataset(config)
+    progress(f"training on {len(data.train):,} rows")
+    fitted = fit(data.X[data.train], data.y[data.train], config)
+    progress("measuring the model that is published")
+    return _seal(config, data, fitted)
+
+
+def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
+    """Write the model, and everything that is said of it, from the bytes that are published."""
+    import numpy as np
+
+    estimator = fitted.estimator
+    classes = estimator.classes_.tolist()
+    dtype = input_dtype(data.X)
+    model = linear_classifier(estimator.coef_, estimator.intercept_, estimator.classes_, dtype=dtype, name=config.name)
+    predictor = Predictor(model, classes)
+    answers = predictor.predict(data.X)
+    parity = evaluation.check_parity(answers.probabilities, estimator.predict_proba(data.X))
+    actual = np.searchsorted(estimator.classes_, data.y)
+    split = data.split_bits()
+    features = reference.describe_features(data.X[data.train], data.rows.names)
+    golden = selftest.draw_rows(features, dtype)
+    golden_answers = predictor.predict(golden)
+    held_out = answers.take(data.held_out)
+    members = {
+        "model": model,
+        "parameters": _parameters(fitted),
+        "reference": reference.Reference(
+            format=1,
+            rows=len(data.train),
+            features=features,
+            labels=tuple(np.bincount(actual[data.train], minlength=len(classes)).tolist()),
+            outputs=reference.describe_outputs(held_out.positions, held_out.probabilities),
+        ).canonical(),
+        "selftest": selftest.seal(golden, golden_answers.labels, golden_answers.probabilities).canonical(),
+        "split": split,
+    }
+    metrics = _metrics(data, actual, answers, classes)
+    export = export_bytes(estimator)
+    manifest = m.Manifest(
+        format=m.FORMAT,
+        name=config.name,
+        task="classification",
+        recipe=recipe(config),
+        data=_data(data, split),
+        model=_model(fitted, data, digest(model), parity, predictor),
+        environment=training_environment(),
+        metrics=metrics,
+        gate=evaluation.judge(metrics.held_out, config.gate, model=digest(model), held_out=digest(split)),
+        files=tuple(
+            m.FileRecord(name=ROLES[role], role=role, size=len(bytes_), sha256=digest(bytes_))
+            for role, bytes_ in sorted(members.items())
+        ),
+        exports=(m.Export(format="pickle", size=len(export), sha256=digest(export)),),
+    )
+    return Candidate(manifest, {ROLES[role]: bytes_ for role, bytes_ in members.items()}, export)
+
+
+def input_dtype(X: NDArray[np.float64]) -> str:
+    """`float32` only if every training value survives it; columns near 1.7e9 lost their labels in it."""
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        return "float32" if np.array_equal(X.astype(np.float32).astype(np.float64), X) else "float64"
+
+
+def _parameters(fitted: Fitted) -> bytes:
+    """`parameters.npz`: the fitted numbers in float64, for `reproduce`; NumPy dates its members 1980."""
+    import numpy as np
+
+    estimator, file = fitted.estimator, io.BytesIO()
+    np.savez(
+        file,
+        coef=np.ascontiguousarray(estimator.coef_, dtype=np.float64),
+        intercept=np.asarray(estimator.intercept_, dtype=np.float64),
+        classes=estimator.classes_,
+        iterations=np.asarray(estimator.n_iter_, dtype=np.int64),
+    )
+    return file.getvalue()
+
+
+def _data(data: Dataset, split: bytes) -> m.Data:
+    source = m.Source(
+        name=data.rows.source, digest=data.rows.digest(), algorithm=DIGEST_ALGORITHM, rows=len(data.y)
+    )
+    return m.Data(
+        sources=(source,),
+        target=data.rows.target,
+        split=m.Split(digest=digest(split), held_out=len(data.held_out), training=len(data.train)),
+    )
+
+
+def _model(fitted: Fitted, data: Dataset, model_digest: str, parity: m.Parity, predictor: Predictor) -> m.Model:
+    estimator, classes = fitted.estimator, tuple(fitted.estimator.classes_.tolist())
+    label_dtype = "string" if isinstance(classes[0], str) else "int64"
+    return m.Model(
+        digest=model_digest,
+        estimator=f"sklearn.linear_model.{type(estimator).__name__}",
+        parameters={key: value for key, value in sorted(estimator.get_params().items()) if value != "deprecated"},
+        iterations=fitted.iterations,
+        converged=fitted.converged,
+        inputs=tuple(m.Feature(name=name, kind="number", missing=False) for name in data.rows.names),
+        input=m.Tensor(name="X", dtype=predictor.dtype.name, shape=(None, predictor.features)),
+        outputs=(
+            m.Tensor(name="label", dtype=label_dtype, shape=(None,)),
+            m.Tensor(name="probabilities", dtype="float64", shape=(None, len(classes))),
+        ),
+        classes=classes,
+        parity=parity,
+    )
+
+
+def _metrics(data: Dataset, actual: NDArray[np.int64], answers: Answers, classes: list[int] | list[str]) -> m.Metrics:
+    def of(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        chosen = answers.take(rows)
+        return actual[rows], chosen.positions, chosen.probabilities
+
+    import numpy as np
+
+    return m.Metrics(
+        held_out=evaluation.held_out_metrics(*of(data.held_out), labels=classes),
+        training=evaluation.plain_metrics(*of(data.train)),
+        all=evaluation.plain_metrics(*of(np.arange(len(actual)))),
+    )
+
+
+def publish(candidate: Candidate, *, artifact: Path, export: Path) -> Path:
+    """Write a candidate: into charge if its gate passed, into the store alone if not.
+
+    Args:
+        candidate: what `train` gave.
+        artifact: where the pointer stands.
+        export: where `model_train.pkl` is written, last.
+
+    Returns:
+        The artifact's folder.
+
+    Raises:
+        GateFailed: the gate failed; the candidate stands in the store, pointer and export as they were.
+        StorageError: the disk is full, the folder read-only, or the store busy.
+    """
+    folder = store.publish(
+        artifact,
+        candidate.manifest.canonical(),
+        candidate.members,
+        in_charge=candidate.passed,
+        export=(export, candidate.export),
+    )
+    if not candidate.passed:
+        gate = candidate.manifest.gate
+        assert gate is not None
+        raise GateFailed(
+            "the gate failed; what stood before still stands",
+            problems=[
+                Problem("gate", f"gate-{rule.metric}", f"{rule.metric} {rule.observed} is below {rule.minimum}")
+                for rule in gate.rules
+                if not rule.passed
+            ],
+            hint=f"the candidate is kept: artifact-pipeline inspect {folder}",
+        )
+    return folder
+
+
+def check_places(artifact: Path, export: Path) -> None:
+    """Make sure, before an expensive training, that its results could be written.
+
+    Raises:
+        StorageError: something else stands there, or a folder is missing.
+    """
+    store.check_pointer(artifact)
+    if export.is_dir() or not export.parent.is_dir():
+        raise StorageError(f"cannot write {export}: it is a folder, or its folder does not exist")
+
+
+def rollback(artifact: Path, *, to: str | None = None) -> Verified:
+    """Let the pointer lead to an earlier artifact of the store: verified, its gate passed.
+
+    Args:
+        artifact: where the pointer stands.
+        to: the artifact digest to go to, or the first digits of its hexadecimal part; None for the latest one that
+            passed before the one in charge.
+
+    Raises:
+        ArtifactRejected: there is no such artifact, or it is not what it claims to be.
+        StorageError: the pointer cannot be written.
+    """
+    runs = store.runs(artifact)
+    if to is None:
+        after = next((index + 1 for index, run in enumerate(runs) if run.current), 0)
+        chosen = [run for run in runs[after:] if run.passed][:1]
+    else:
+        chosen = [run for run in runs if run.digest.removeprefix("sha256:").startswith(to.removeprefix("sha256:"))]
+    if len(chosen) != 1:
+        found = "no" if not chosen else f"{len(chosen)}"
+        wanted = f"artifacts whose digest begins with {to}" if to else "earlier artifact whose gate passed"
+        raise ArtifactRejected(
+            f"the store has {found} {wanted}", hint="artifact-pipeline runs lists what there is; name one digest"
+        )
+    verified = verify(artifact.parent / store.STORE / chosen[0].digest.removeprefix("sha256:"))
+    store.move_pointer(artifact, verified.digest)
+    return verified

@@ -1,0 +1,31 @@
+"""The door to inference: `python src/inference.py`, from any folder; `--help` tells its options."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+try:
+    import _preflight
+
+    _preflight.check(_preflight.BASE)
+except ImportError as error:
+    if __name__ != "__main__":
+        raise
+    sys.exit("error: %s" % error)
+
+from pathlib import Path
+
+from artifact_pipeline.cli import inference_door
+from artifact_pipeline.documented import load_model
+
+__all__ = ["load_model", "main"]
+
+
+def main(argv=None):
+    """Verify the artifact, predict the digits, write predictions.csv, and return the exit status."""
+    return inference_door(Path(_preflight.ROOT), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

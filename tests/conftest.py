@@ -1,0 +1,80 @@
+"""Fixtures that several test modules share: one training for the session, and folders to publish it into."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+# Before NumPy is loaded, as every door does it: the published bytes depend on the kernel.
+from artifact_pipeline.runtime import pin_numerics
+
+pin_numerics()
+
+import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from artifact_pipeline.pipeline import Candidate
+
+ROOT = Path(__file__).resolve().parents[1]
+GOLDEN = ROOT / "tests" / "golden" / "v1"
+
+# The machine that runs the tests is shared and slow at times; a law is about values, not about speed.
+settings.register_profile("laws", deadline=None, derandomize=True)
+settings.load_profile("laws")
+
+
+@pytest.fixture(scope="session")
+def candidate() -> Candidate:
+    """The documented config, trained once for the session."""
+    from artifact_pipeline.config import load_config
+    from artifact_pipeline.pipeline import train
+
+    return train(load_config(ROOT / "config" / "config.json"), progress=lambda _: None)
+
+
+@pytest.fixture
+def published(candidate: Candidate, tmp_path: Path) -> Path:
+    """A folder in which the documented config has been published: artifact, artifacts/, model_train.pkl."""
+    from artifact_pipeline.pipeline import publish
+
+    publish(candidate, artifact=tmp_path / "artifact", export=tmp_path / "model_train.pkl")
+    return tmp_path
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of what a clone holds that the doors need: src/ and config/."""
+    for name in ("src", "config"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a Python process in `tmp_path`: its output as text, its status in `returncode`."""
+
+    def run_python(
+        *arguments: str | Path, env: dict[str, str] | None = None, cwd: Path = tmp_path
+    ) -> subprocess.CompletedProcess[str]:
+        # A user's environment, without what a test runner or this process has put there.
+        kept = {key: value for key, value in os.environ.items() if not key.endswith("_THREADS")}
+        kept.pop("OPENBLAS_CORETYPE", None)
+        return subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            cwd=cwd,
+            env={**kept, "COLUMNS": "200", **(env or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+
+    return run_python
