@@ -35,5 +35,5 @@ def check(packages):
         )
 
 
-BASE = ("numpy", "onnxruntime", "pyarrow", "pydantic", "rich_click")
+BASE = ("click", "msgspec", "numpy", "onnxruntime", "pyarrow", "pydantic", "rich")
 TRAIN = BASE + ("sklearn", "onnx", "joblib", "threadpoolctl")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.config import Gate as Asked
 
+    Answered = tuple[NDArray[np.int64], NDArray[np.float64]]
+
 TIE = 1e-5
 """Two classes whose probabilities differ by no more than this are a tie: either is the right answer."""
 MAX_DIFFERENCE = 1e-5
@@ -106,23 +108,22 @@ def judge(figures: HeldOut, asked: Asked, *, model: str, held_out: str) -> Gate:
     return Gate(rules=rules, verdict=verdict, model=model, held_out=held_out)
 
 
-def check_parity(published: NDArray[np.float64], estimator: NDArray[np.float64]) -> Parity:
-    """Compare the published model's probabilities with the estimator's, row by row.
+def check_parity(published: Answered, estimator: Answered) -> Parity:
+    """Compare the published model's answers with the estimator's, row by row.
 
     Args:
-        published: float64 of shape (rows, classes), from the bytes that are published.
-        estimator: the same, from `predict_proba` of the estimator that they were written from.
+        published: class positions and probabilities, from the bytes that are published.
+        estimator: the same, from `predict` and `predict_proba` of the estimator that they were written from.
 
     Raises:
         ArtifactRejected: a label differs on a row that is no tie, or a probability by more than 1e-5.
     """
     import numpy as np
 
-    best = np.sort(estimator, axis=1)
+    best = np.sort(estimator[1], axis=1)
     tie = best[:, -1] - best[:, -2] <= TIE
-    differing = published.argmax(axis=1) != estimator.argmax(axis=1)
-    unequal = int((differing & ~tie).sum())
-    difference = float(np.abs(published - estimator).max())
+    unequal = int(((published[0] != estimator[0]) & ~tie).sum())
+    difference = float(np.abs(published[1] - estimator[1]).max())
     if unequal or not difference <= MAX_DIFFERENCE:
         message = (
             f"{unequal} of {len(tie)} labels differ from the estimator's, and a probability by {difference:.1e} "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import glob
 import os
-import secrets
 import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -63,7 +62,7 @@ def staged(path: Path) -> Iterator[int]:
 def _create_locked(path: Path) -> tuple[Path, int]:
     """Create a file beside `path` that `_sweep` in another process leaves alone while this one lives."""
     while True:
-        place = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+        place = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
         descriptor = os.open(place, _CREATE, 0o666)
         # A sweep may have come between the two calls; then the file is gone, and another one is made.
         if try_lock(descriptor) and os.fstat(descriptor).st_nlink:

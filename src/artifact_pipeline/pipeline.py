@@ -102,7 +102,10 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
     model = linear_classifier(estimator.coef_, estimator.intercept_, estimator.classes_, dtype=dtype, name=config.name)
     predictor = Predictor(model, classes)
     answers = predictor.predict(data.X)
-    parity = evaluation.check_parity(answers.probabilities, estimator.predict_proba(data.X))
+    told = np.searchsorted(estimator.classes_, estimator.predict(data.X))
+    parity = evaluation.check_parity(
+        (answers.positions, answers.probabilities), (told, estimator.predict_proba(data.X))
+    )
     actual = np.searchsorted(estimator.classes_, data.y)
     split = data.split_bits()
     features = reference.describe_features(data.X[data.train], data.rows.names)
@@ -140,7 +143,8 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
         ),
         exports=(m.Export(format="pickle", size=len(export), sha256=digest(export)),),
     )
-    return Candidate(manifest, {ROLES[role]: bytes_ for role, bytes_ in members.items()}, export)
+    # Parsed again from its bytes: what cannot be read back must not be published.
+    return Candidate(m.parse_manifest(manifest.canonical()), {ROLES[role]: bytes_ for role, bytes_ in members.items()}, export)
 
 
 def input_dtype(X: NDArray[np.float64]) -> str:

@@ -6,12 +6,11 @@ on rows that it has learned a model is surer of itself than it will ever be agai
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from msgspec import Meta
 
 from artifact_pipeline.artifact.manifest import DECIMALS, Count, Frozen, Manifest, Text, parse_part
-from artifact_pipeline.canonical import canonical_json
 from artifact_pipeline.errors import Problem
 
 if TYPE_CHECKING:
@@ -29,8 +28,8 @@ DECILES = 10
 class Histogram(Frozen):
     """Counts by bin: bin i holds what is at least `edges[i]` and less than `edges[i + 1]`, the last one all above."""
 
-    edges: tuple[float, ...] = Field(min_length=1)
-    counts: tuple[Count, ...] = Field(min_length=1)
+    edges: Annotated[tuple[float, ...], Meta(min_length=1)]
+    counts: Annotated[tuple[Count, ...], Meta(min_length=1)]
 
 
 class FeatureReference(Histogram):
@@ -56,13 +55,9 @@ class Reference(Frozen):
 
     format: Literal[1]
     rows: Count
-    features: tuple[FeatureReference, ...] = Field(min_length=1)
+    features: Annotated[tuple[FeatureReference, ...], Meta(min_length=1)]
     labels: tuple[Count, ...]
     outputs: Outputs
-
-    def canonical(self) -> bytes:
-        """The bytes of `reference.json`."""
-        return canonical_json(self.model_dump(mode="json"))
 
     def problems(self, manifest: Manifest) -> Iterator[Problem]:
         """Yield where the reference does not describe this manifest's model."""

@@ -6,16 +6,15 @@ answers them again; a runtime or a processor that computes something else is fou
 
 from __future__ import annotations
 
-import random
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from msgspec import Meta
 
 from artifact_pipeline.artifact.manifest import DECIMALS, Frozen, Labels, Manifest, Share, parse_part
-from artifact_pipeline.canonical import canonical_json
 from artifact_pipeline.errors import Problem
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Iterator, Sequence
 
     import numpy as np
@@ -34,13 +33,9 @@ class SelfTest(Frozen):
     """`selftest.json`, format 1: rows, and the label and the rounded probabilities of each."""
 
     format: Literal[1]
-    rows: tuple[tuple[float, ...], ...] = Field(min_length=1, max_length=1024)
+    rows: Annotated[tuple[tuple[float, ...], ...], Meta(min_length=1, max_length=1024)]
     labels: Labels
     probabilities: tuple[tuple[Share, ...], ...]
-
-    def canonical(self) -> bytes:
-        """The bytes of `selftest.json`."""
-        return canonical_json(self.model_dump(mode="json"))
 
     def problems(self, manifest: Manifest) -> Iterator[Problem]:
         """Yield where the golden rows do not fit this manifest's model."""
@@ -58,6 +53,8 @@ def draw_rows(features: Sequence[FeatureReference], dtype: str) -> NDArray[np.fl
 
     The generator is Python's, whose numbers are the same in every version (NumPy does not promise that).
     """
+    import random
+
     import numpy as np
 
     generator = random.Random(SEED)  # noqa: S311 - golden rows, not secrets

@@ -1,6 +1,6 @@
 """Verification: a folder's bytes become `Verified`, or every problem is named.
 
-The standard library and pydantic alone. The bytes that are checked are the bytes that are used afterwards: each
+The standard library and msgspec alone. The bytes that are checked are the bytes that are used afterwards: each
 file is opened once, by a name found in the folder itself, and read once.
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import rich_click as click
+import click
 
 from artifact_pipeline import __version__
 from artifact_pipeline.cli.history import rollback, runs

@@ -66,7 +66,7 @@ def _run(command: click.Command, arguments: Sequence[str], program: str, files: 
         status = command.main(list(arguments), prog_name=program, standalone_mode=False, **extra)
     except PipelineError as error:
         if output.debug:
-            traceback.print_exc()
+            sys.__excepthook__(type(error), error, error.__traceback__)
         output.error(error, error.exit_status)
         return error.exit_status
     except click.ClickException as error:
@@ -81,6 +81,8 @@ def _run(command: click.Command, arguments: Sequence[str], program: str, files: 
 
 def _say_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What is printed for an exception that nobody foresaw; Python then ends with status 1."""
+    import traceback
+
     last = traceback.extract_tb(trace)[-1] if trace else None
     where = f" ({last.filename}:{last.lineno})" if last else ""
     sys.stderr.write(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import rich_click as click
+import click
 
 from artifact_pipeline.cli.options import artifact_option, common, export_option, trust_options
 from artifact_pipeline.cli.output import Output, shown

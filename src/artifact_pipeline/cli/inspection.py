@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import rich_click as click
+import click
 
 from artifact_pipeline.cli.options import ARTIFACT, common, export_option, trust_options
 from artifact_pipeline.cli.output import Output, shown
@@ -102,7 +102,7 @@ def inspect(output: Output, artifact: Path) -> None:
     verified = v.verify(artifact, accept_failed_gate=True)
     _say_manifest(output, verified)
     output.next("artifact-pipeline predict")
-    manifest: dict[str, Any] = verified.manifest.model_dump(mode="json")
+    manifest: dict[str, Any] = verified.manifest.plain()
     output.result({"artifact": verified.digest, "manifest": manifest})
 
 

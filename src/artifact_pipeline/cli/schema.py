@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-import rich_click as click
+import click
 
 from artifact_pipeline.cli.options import common
 

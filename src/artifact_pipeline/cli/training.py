@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import rich_click as click
+import click
 
 from artifact_pipeline.cli.options import artifact_option, common, export_option
 from artifact_pipeline.cli.output import Output, shown
@@ -96,8 +96,8 @@ def _summary(candidate: Candidate, *, artifact: Path, export: Path) -> dict[str,
     return {
         "artifact": candidate.digest,
         "model": manifest.model.digest,
-        "gate": manifest.gate.model_dump(mode="json") if manifest.gate else None,
-        "metrics": manifest.metrics.model_dump(mode="json"),
+        "gate": manifest.gate.plain() if manifest.gate else None,
+        "metrics": manifest.metrics.plain(),
         "converged": manifest.model.converged,
         "written": {"artifact": shown(artifact), "export": shown(export)},
     }

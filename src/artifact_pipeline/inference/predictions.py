@@ -97,18 +97,20 @@ class Predictions:
 
     def csv(self) -> bytes:
         """The table: row, split, actual (empty where not known), predicted, a probability for each class."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["row", "split", "actual", "predicted", *(f"probability_{label}" for label in self.classes)])
-        writer.writerows(self._table())
-        return text.getvalue().encode()
+        data = io.BytesIO()
+        with io.TextIOWrapper(data, encoding="utf-8", newline="") as text:
+            writer = csv.writer(text, lineterminator="\n")
+            writer.writerow(["row", "split", "actual", "predicted", *(f"probability_{each}" for each in self.classes)])
+            writer.writerows(self._table())
+            text.flush()
+            return data.getvalue()
 
     def _table(self) -> Iterator[list[object]]:
-        actual = self.rows.y.tolist() if self.rows.y is not None else [""] * len(self.rows.X)
-        predicted, probabilities = self.answers.labels.tolist(), self.answers.probabilities.tolist()
-        for row, each in enumerate(probabilities):
+        for row, probabilities in enumerate(self.answers.probabilities):
+            actual = self.rows.y[row] if self.rows.y is not None else ""
             # Six decimals: what follows them depends on the processor.
-            yield [row, self.split_of(row), actual[row], predicted[row], *(f"{p:.6f}" for p in each)]
+            numbers = (f"{probability:.6f}" for probability in probabilities.tolist())
+            yield [row, self.split_of(row), actual, self.answers.labels[row], *numbers]
 
 
 def predict(artifact: Verified, table: Path | None = None) -> Predictions:

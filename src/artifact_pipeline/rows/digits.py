@@ -6,11 +6,15 @@ predicts without scikit-learn. DIGITS-LICENSE.txt says where they come from.
 
 from __future__ import annotations
 
+import gzip
+import io
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from artifact_pipeline.rows import Rows
 
+FILE = Path(__file__).with_name("digits.npy.gz")
+"""uint8 of shape (1797, 65): the pixels, and the digit in the last column."""
 SIDE = 8
 """Pixels a side; a pixel is a count of ink from 0 to 16."""
 
@@ -20,11 +24,8 @@ def load_digits() -> Rows:
     """The rows: `X` float64 of shape (1797, 64) with values 0 to 16, `y` int64 of shape (1797,) with 0 to 9."""
     import numpy as np
 
-    with (
-        files("artifact_pipeline.rows").joinpath("digits.npz").open("rb") as file,
-        np.load(file, allow_pickle=False) as members,
-    ):
-        X, y = members["X"].astype(np.float64), members["y"].astype(np.int64)
+    stored = np.load(io.BytesIO(gzip.decompress(FILE.read_bytes())), allow_pickle=False)
+    X, y = stored[:, :-1].astype(np.float64), stored[:, -1].astype(np.int64)
     X.flags.writeable = y.flags.writeable = False  # cached: nobody may change them for the others
     names = tuple(f"pixel_{row}_{column}" for row in range(SIDE) for column in range(SIDE))
     return Rows(source="digits", names=names, target="target", X=X, y=y)

@@ -1,0 +1,179 @@
+"""From a file and options, or from a dict given by hand, to a `Config`."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from artifact_pipeline.config.jsontext import Document, JsonTextError, has_lone_surrogate, parse, printable, shown
+from artifact_pipeline.config.problems import duplicate_keys, got, refusal, refused
+from artifact_pipeline.config.schema import SCHEMA_KEY, Config
+from artifact_pipeline.config.sources import Source, Spot, find
+from artifact_pipeline.files import read_bounded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from artifact_pipeline.config.sources import Located
+
+MAX_BYTES = 65_536
+"""Size of a config file; a real one has a few hundred bytes."""
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a config file; `overrides` such as `gate.min_f1=0.9` win over it, the later over the earlier.
+
+    The value of an override is JSON; what is no JSON is taken as a string. A relative `dataset.path` of the file
+    starts at the file's folder, one of an override at the working folder.
+
+    Raises:
+        ConfigError: with every problem; a text that is no JSON has one.
+    """
+    sources = [_file(path)]
+    values, problems = _values(sources[0])
+    _start_paths_at(path.parent, values)
+    for number, option in enumerate(overrides, 1):
+        name = f"-S {shown(option)}"
+        try:
+            sources.append(_override(option, values, name=name, number=number))
+        except JsonTextError as error:
+            problems.append(Spot(Source(name, number)).problem(error.rule, str(error)))
+    return _checked(values, sources, problems)
+
+
+def from_mapping(values: Mapping[str, object]) -> Config:
+    """Check a dict given by hand; `C`, `solver` and `max_iter` are enough.
+
+    Raises:
+        ConfigError: with every problem; the place of each is `config`.
+    """
+    source = Source("config")
+    own = dict(values)
+    return _checked(own, [source], _take_schema_key(own, source))
+
+
+def _checked(values: dict[str, Any], sources: Sequence[Source], problems: Sequence[Located]) -> Config:
+    """The config that `values` are, or an error for all that is wrong with them and with their sources."""
+    found = [*problems, *(twice for source in sources for twice in duplicate_keys(source))]
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        found += refused(error.errors(include_url=False), sources)
+    else:
+        if not found:
+            return config
+    raise refusal(found)
+
+
+def _values(file: Source) -> tuple[dict[str, Any], list[Located]]:
+    """A file's keys and values, and what is wrong with its `$schema`."""
+    root = file.document.value if file.document else None
+    if not isinstance(root, dict):
+        spot = find((), [file])
+        raise refusal([spot.problem("not-an-object", f"must be an object in braces, got {got(root, spot.written)}")])
+    values = dict(root)
+    return values, _take_schema_key(values, file)
+
+
+def _take_schema_key(values: dict[str, Any], source: Source) -> list[Located]:
+    """Remove `$schema`, which is for editors; anything but a string is refused, as the JSON Schema says."""
+    schema = values.pop(SCHEMA_KEY, "")
+    if isinstance(schema, str):
+        return []
+    spot = find((SCHEMA_KEY,), [source])
+    return [spot.problem("wrong-type", f"{SCHEMA_KEY}: must be a string, got {got(schema, spot.written)}")]
+
+
+def _start_paths_at(folder: Path, values: dict[str, Any]) -> None:
+    """Let a relative `dataset.path` start at the config's folder."""
+    table = values.get("dataset")
+    # Anything else is left for the types to refuse.
+    if isinstance(table, dict) and isinstance(path := table.get("path"), str) and path:
+        values["dataset"] = {**table, "path": str(folder / path)}
+
+
+def _override(option: str, values: dict[str, Any], *, name: str, number: int) -> Source:
+    """Write one option, such as `gate.min_f1=0.9`, into `values`.
+
+    Raises:
+        JsonTextError: it has another form, or a value that is refused before the types see it.
+    """
+    key, equals, text = option.partition("=")
+    keys = tuple(key.split("."))
+    if not (equals and all(keys)) or has_lone_surrogate(key):
+        raise JsonTextError(0, "syntax", "must be KEY=VALUE, such as max_iter=500")
+    document = _json_or_string(text)
+    top = keys
+    section = values
+    for depth, each in enumerate(keys[:-1], 1):
+        inner = section.get(each)
+        if not isinstance(inner, dict):
+            top = min(top, keys[:depth], key=len)
+            inner = {}
+        section[each] = dict(inner)
+        section = section[each]
+    section[keys[-1]] = document.value
+    return Source(name, number, document=document, base=keys, top=top)
+
+
+def _json_or_string(text: str) -> Document:
+    """A value of the command line: JSON, or else the string that it is."""
+    try:
+        return parse(text)
+    except JsonTextError as error:
+        if error.rule != "syntax":
+            raise
+        return parse(json.dumps(text, ensure_ascii=False))
+
+
+def _file(path: Path) -> Source:
+    """Read and parse a config file."""
+    name = _relative(path)
+    text = _text(path, Source(name))
+    try:
+        return Source(name, text=text, document=parse(text))
+    except JsonTextError as error:
+        raise refusal([Spot(Source(name, text=text), error.offset).problem(error.rule, str(error))]) from None
+
+
+def _text(path: Path, file: Source) -> str:
+    data = _bytes(path, file)
+    if data.startswith(codecs.BOM_UTF8):
+        raise refusal([Spot(file).problem("byte-order-mark", "starts with a byte order mark")])
+    # UTF-16 and UTF-32 write a JSON text with many null bytes, UTF-8 writes it with none.
+    if b"\0" in data:
+        raise refusal([Spot(file).problem("not-utf-8", "is not UTF-8 text, but UTF-16 or no text at all")])
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode()
+        spot = Spot(Source(file.name, text=before), len(before))
+        raise refusal([spot.problem("not-utf-8", f"the byte 0x{data[error.start]:02x} is not UTF-8")]) from None
+    if not text.strip():
+        raise refusal([Spot(file).problem("empty-file", "is empty")])
+    return text
+
+
+def _bytes(path: Path, file: Source) -> bytes:
+    try:
+        return read_bounded(path, MAX_BYTES)
+    except FileNotFoundError:
+        rule, reason = "missing-file", "does not exist"
+    except OSError as error:
+        rule, reason = "unreadable", f"cannot be read: {(error.strerror or type(error).__name__).lower()}"
+    except ValueError as error:  # no regular file, or too large
+        rule, reason = "too-large" if "larger" in str(error) else "unreadable", f"is {error}"
+    raise refusal([Spot(file).problem(rule, reason)])
+
+
+def _relative(path: Path) -> str:
+    """The path as messages show it: from the working folder if it lies inside, else as given."""
+    # It may lie outside; or there may be no working folder any more.
+    with contextlib.suppress(ValueError, OSError):
+        path = path.absolute().relative_to(Path.cwd())
+    return printable(str(path))

@@ -1,0 +1,180 @@
+"""The types of the config, and what is made from them: the recipe and the JSON Schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
+
+SCHEMA_KEY = "$schema"
+"""Allowed in the file for the sake of editors; no part of the config."""
+
+MANY_CLASS_SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga")
+Solver = Literal["lbfgs", "newton-cg", "newton-cholesky", "sag", "saga", "liblinear"]
+
+_STRICT = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a key's value must be, as the end of `must be …`; it stands beside the bounds that it tells."""
+
+    words: str
+
+
+def _positive_zero(value: float) -> float:
+    """Minus zero is zero: one recipe."""
+    return value + 0.0
+
+
+Share = Annotated[
+    float, Field(ge=0, le=1), AfterValidator(_positive_zero), Wanted("a number from 0 to 1, both included")
+]
+
+
+class Gate(BaseModel):
+    """What the model must reach on the held-out rows to be published."""
+
+    model_config = _STRICT
+
+    min_accuracy: Annotated[
+        Share, Field(title="Least accuracy", description="Least share of held-out rows that are labelled right.")
+    ] = 0.95
+    min_f1: Annotated[
+        Share, Field(title="Least F1", description="Least F1 on the held-out rows, weighted by class.")
+    ] = 0.95
+
+
+class Table(BaseModel):
+    """A table of rows to learn from."""
+
+    model_config = _STRICT
+
+    path: Annotated[
+        str,
+        Field(
+            pattern=r"^[^\x00]+$",
+            title="File",
+            description="A CSV or Parquet file; a relative path starts at the folder of this config.",
+        ),
+        Wanted("a string, the path of a CSV or Parquet file"),
+    ]
+    target: Annotated[
+        str,
+        Field(min_length=1, title="Target column", description="The column that holds the class of each row."),
+        Wanted("a string, the name of the target column"),
+    ]
+
+
+def _dataset_kind(value: object) -> str:
+    return "table" if isinstance(value, Mapping | Table) else "digits"
+
+
+class Config(BaseModel):
+    """How a model is trained, in the order in which it is used: the rows, their split, the fit, the gate."""
+
+    model_config = ConfigDict(**_STRICT, title="Config of artifact-pipeline")
+
+    name: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$",
+            title="Name",
+            description="The name of the model, written into the artifact.",
+        ),
+        Wanted("a string of 1 to 64 characters a-z, 0-9, dot, underscore or dash, first a letter or digit"),
+    ] = "digits"
+    dataset: Annotated[
+        Annotated[Literal["digits"], Tag("digits")] | Annotated[Table, Tag("table")],
+        Discriminator(_dataset_kind),
+        Field(title="Dataset", description="The digits of scikit-learn, or a table with a target column."),
+        Wanted('"digits" or an object with path and target'),
+    ] = "digits"
+    test_size: Annotated[
+        float,
+        Field(gt=0, lt=1, title="Test size", description="Share of the rows that is held out to measure the model."),
+        Wanted("a number between 0 and 1, both excluded"),
+    ] = 0.2
+    random_state: Annotated[
+        int,
+        Field(ge=0, le=2**32 - 1, title="Random state", description="Seed of the split and of the solver."),
+        Wanted("a whole number of at least 0"),
+    ] = 42
+    stratify: Annotated[
+        bool,
+        Field(title="Stratify", description="Whether the split keeps the share of each class."),
+        Wanted("true or false"),
+    ] = False
+    C: Annotated[
+        float,
+        Field(
+            gt=0,
+            title="Inverse regularization strength",
+            description="As in LogisticRegression: smaller values regularize more strongly.",
+        ),
+        Wanted("a finite number greater than 0"),
+    ]
+    solver: Annotated[
+        Solver,
+        Field(
+            title="Solver",
+            description="As in LogisticRegression; liblinear fits two classes only, so it is refused for the digits.",
+        ),
+        Wanted(f"one of {', '.join(get_args(Solver))}"),
+    ]
+    max_iter: Annotated[
+        int,
+        # sag, saga and liblinear count in a C int.
+        Field(ge=1, le=2**31 - 1, title="Iterations", description="Most iterations that the solver may take."),
+        Wanted("a whole number of at least 1"),
+    ]
+    gate: Annotated[
+        Gate,
+        Wanted("an object with min_accuracy and min_f1"),
+    ] = Gate()
+
+    @field_validator("solver")
+    @classmethod
+    def _solver_fits_classes(cls, solver: Solver, info: ValidationInfo) -> Solver:
+        """Refuse before the fit what scikit-learn refuses in it: liblinear with more than two classes."""
+        if solver == "liblinear" and info.data.get("dataset") == "digits":
+            raise PydanticCustomError("solver_needs_two_classes", "liblinear fits two classes, the digits have ten")
+        return solver
+
+
+SECTIONS: dict[str, type[BaseModel]] = {"dataset": Table, "gate": Gate}
+"""The keys that hold, or may hold, an object."""
+
+
+def recipe(config: Config) -> dict[str, Any]:
+    """The resolved config without any path, ready for JSON: equal trainings have equal recipes."""
+    values = config.model_dump()
+    if isinstance(config.dataset, Table):
+        values["dataset"] = {"target": config.dataset.target}
+    return values
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a config file, with a title, description and default for each key."""
+    schema = Config.model_json_schema()
+    pointer = {"type": "string", "title": "JSON Schema", "description": "Where editors find the schema of this file."}
+    schema["properties"] = {SCHEMA_KEY: pointer, **schema["properties"]}
+    return {SCHEMA_KEY: "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def schema_text() -> str:
+    """The JSON Schema as it is committed and printed."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
