@@ -145,11 +145,14 @@ def read_descriptor(descriptor: int, limit: int) -> bytes:
         OSError: it cannot be read.
         ValueError: it is no regular file, or larger than `limit` bytes.
     """
-    with open(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError("not a regular file")
-        # One byte more than allowed: the size may have changed since anyone asked for it.
-        data = file.read(limit + 1)
+        with open(descriptor, "rb", closefd=False) as file:
+            # One byte more than allowed: the size may have changed since anyone asked for it.
+            data = file.read(limit + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > limit:
         raise ValueError(f"larger than {limit:,} bytes")
     return data

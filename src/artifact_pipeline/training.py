@@ -64,6 +64,11 @@ def fit(X: NDArray[np.float64], y: NDArray[np.int64] | NDArray[np.str_], config:
             estimator.fit(X, y)
         except ValueError as error:
             raise DataRejected(f"the rows cannot be learned: {str(error).splitlines()[0]}") from error
+    if not (np.isfinite(estimator.coef_).all() and np.isfinite(estimator.intercept_).all()):
+        raise DataRejected(
+            f"the fit with C={config.C} and solver={config.solver} gave numbers that are not finite",
+            hint="use another solver, or a C nearer to 1",
+        )
     stopped = False
     for warning in caught:
         if issubclass(warning.category, ConvergenceWarning):
