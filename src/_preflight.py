@@ -36,4 +36,4 @@ def check(packages):
 
 
 BASE = ("click", "msgspec", "numpy", "onnxruntime", "pyarrow", "pydantic", "rich")
-TRAIN = BASE + ("sklearn", "onnx", "joblib", "threadpoolctl")
+TRAIN = BASE + ("sklearn", "onnx", "threadpoolctl")

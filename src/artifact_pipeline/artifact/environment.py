@@ -9,18 +9,8 @@ from importlib.metadata import version
 from artifact_pipeline import __version__
 from artifact_pipeline.artifact.manifest import Blas, Environment, Python
 
-PACKAGES = (
-    "joblib",
-    "numpy",
-    "onnx",
-    "onnxruntime",
-    "pyarrow",
-    "pydantic",
-    "scikit-learn",
-    "scipy",
-    "threadpoolctl",
-)
-"""A literal list: what happens to be installed beside it does not change the artifact."""
+PACKAGES = ("numpy", "onnx", "onnxruntime", "protobuf", "pyarrow", "scikit-learn", "scipy")
+"""A literal list of what computes, reads or writes the bytes; what else is installed does not change the artifact."""
 
 
 def training_environment() -> Environment:

@@ -88,11 +88,11 @@ class Feature(Frozen):
     missing: bool
 
 
-class Tensor(Frozen):
-    """One tensor of the model; None in `shape` is the number of rows."""
+class Output(Frozen):
+    """One tensor that the model answers with; None in `shape` is the number of rows."""
 
     name: Text
-    dtype: Literal["float32", "float64", "int64", "string"]
+    dtype: Literal["float64", "int64", "string"]
     shape: tuple[Count | None, ...]
 
 
@@ -113,8 +113,9 @@ class Model(Frozen):
     iterations: Count
     converged: bool
     inputs: Annotated[tuple[Feature, ...], Meta(min_length=1)]
-    input: Tensor
-    outputs: tuple[Tensor, ...]
+    dtype: Literal["float32", "float64"]
+    shape: tuple[Count | None, ...]
+    outputs: tuple[Output, ...]
     classes: Labels
     parity: Parity
 

@@ -188,11 +188,10 @@ def _content_problems(manifest: Manifest, members: Mapping[str, bytes]) -> Itera
 
 def _model_problems(manifest: Manifest, data: bytes) -> Iterator[Problem]:
     place, told, found = manifest.file("model").name, manifest.model, walk(data)
-    for manifested, walked in zip((told.input, *told.outputs), (*found.inputs, *found.outputs), strict=False):
-        if (manifested.name, manifested.dtype, manifested.shape) != (walked.name, walked.dtype, walked.shape):
-            yield Problem(place, "model-shape", f"the manifest says {manifested!r}, the model has {walked}")
-    if len(told.outputs) != len(found.outputs) or (None, len(told.inputs)) != found.inputs[0].shape:
-        yield Problem(place, "model-shape", "the manifest has other inputs or outputs than the model")
+    told_tensors = [("X", told.dtype, told.shape), *((each.name, each.dtype, each.shape) for each in told.outputs)]
+    found_tensors = [(each.name, each.dtype, each.shape) for each in (*found.inputs, *found.outputs)]
+    if told_tensors != found_tensors or told.shape != (None, len(told.inputs)):
+        yield Problem(place, "model-shape", f"the manifest says {told_tensors}, the model has {found_tensors}")
     if told.classes != found.classes:
         yield Problem(place, "model-classes", "the manifest has other classes than the model")
 
