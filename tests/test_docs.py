@@ -1,0 +1,148 @@
+"""Documentation that can fail: README's commands run and print what it says, the format page shows the golden manifest."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+import pytest
+from msgspec import Struct, structs
+
+from artifact_pipeline.artifact.manifest import Manifest
+from artifact_pipeline.cli.app import app
+from artifact_pipeline.config import Config, Gate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[1]
+GOLDEN = ROOT / "tests" / "golden" / "v1"
+README = (ROOT / "README.md").read_text()
+FORMAT = (ROOT / "docs" / "artifact-format.md").read_text()
+
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+HEX = re.compile(r"[0-9a-f]{64}")
+
+
+def blocks(language: str) -> list[str]:
+    return [text for found, text in FENCE.findall(README) if found == language]
+
+
+def test_commands_of_the_readme_print_what_it_shows(checkout: Path) -> None:
+    """Each command that the README shows with its output is run in order in a clean checkout, and prints just that."""
+    scripts = Path(sys.executable).parent
+    env = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
+    shown = [block for block in blocks("console") if not block.startswith("$ make")]
+    assert len(shown) >= 4
+    for block in shown:
+        command, _, expected = block.removeprefix("$ ").partition("\n")
+        done = subprocess.run(shlex.split(command), cwd=checkout, env=env, capture_output=True, text=True, check=False)
+        printed = done.stdout if done.returncode == 0 else done.stderr
+        # The digests are this platform's own; everything else is to the letter.
+        assert HEX.sub("<hex>", printed) == HEX.sub("<hex>", expected), command
+
+
+def test_python_of_the_readme_runs(run: Any) -> None:
+    """The Python example works as it stands, from the project's root."""
+    (example,) = blocks("python")
+    done = run("-c", f"{example}\nprint(f'{{accuracy:.4f}} {{f1:.4f}}')", cwd=ROOT)
+    assert done.stdout == "0.9750 0.9751\n", done.stderr
+
+
+def test_config_of_the_readme_is_the_config() -> None:
+    """The config that the README shows is the one in the repository."""
+    (example,) = blocks("json")
+    assert json.loads(example) == json.loads((ROOT / "config" / "config.json").read_text())
+
+
+def test_readme_names_every_key_of_the_config() -> None:
+    """The table of keys has every key of the config with its default, and no other."""
+    section = README.split("## Configuration")[1].split("### The verbs")[0]
+    rows = dict(re.findall(r"^\| `([\w.]+)` \| (.*?) \|", section, re.MULTILINE))
+    expected: dict[str, object] = {}
+    for name, field in Config.model_fields.items():
+        if field.annotation is Gate:
+            expected |= {f"{name}.{key}": each.default for key, each in Gate.model_fields.items()}
+        else:
+            expected[name] = field.default if not field.is_required() else None
+    shown = {key: None if value == "*needed*" else json.loads(value.strip("`")) for key, value in rows.items()}
+    assert shown == expected
+
+
+def test_readme_names_every_verb() -> None:
+    """The table of verbs has every verb, and no other."""
+    section = README.split("### The verbs")[1].split("### Errors")[0]
+    assert set(re.findall(r"^\| `(\w+)", section, re.MULTILINE)) == set(app.commands)
+
+
+@pytest.mark.parametrize("target", re.findall(r"^\| `make ([\w-]+)`", README, re.MULTILINE))
+def test_targets_of_the_readme_are_in_the_makefile(target: str) -> None:
+    """Each `make` target that the README names exists, with a line of help."""
+    assert re.search(rf"^{target}:.*## \w", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md", "docs/artifact-format.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    """Each relative link of a page leads to a file."""
+    place = ROOT / page
+    for link in re.findall(r"\]\(([^)#:]+)\)", place.read_text()):
+        assert (place.parent / link).exists(), link
+
+
+def test_headings_of_the_original_are_there() -> None:
+    """The headings by which users of the original find their way are still there."""
+    headings = re.findall(r"^## (.*)$", README, re.MULTILINE)
+    for name in ("Overview", "Dataset and model", "Structure", "Branches", "Features", "Configuration", "Results"):
+        assert name in headings
+    assert {"Set-up", "Workflows", "Testing"} <= set(headings)
+
+
+def manifest_paths(kind: type[Struct], prefix: str = "") -> Iterator[str]:
+    hints = get_type_hints(kind)
+    for field in structs.fields(kind):
+        path = f"{prefix}{field.name}"
+        parts = [hints[field.name], *get_args(hints[field.name])]
+        nested = [each for each in parts if isinstance(each, type) and issubclass(each, Struct)]
+        if nested:
+            many = getattr(parts[0], "__origin__", None) is tuple
+            yield from manifest_paths(nested[0], f"{path}{'[]' if many else ''}.")
+        else:
+            yield path
+
+
+def at(value: Any, path: str) -> Any:
+    for part in path.split("."):
+        value = value[part.removesuffix("[]")]
+        value = value[0] if part.endswith("[]") else value
+    return value
+
+
+def test_format_page_describes_every_field_with_a_golden_example() -> None:
+    """The format page has a row for each field of the manifest, whose example is the golden manifest's value."""
+    table = FORMAT.split("## manifest.json")[1].split("## model.onnx")[0]
+    rows = re.findall(r"^\| `([\w.\[\]]+)` \| [^|]+ \| [^|]+ \| `(.*)` \|$", table, re.MULTILINE)
+    shown = {path: json.loads(example) for path, example in rows}
+    golden = json.loads((GOLDEN / "manifest.json").read_text())
+    assert shown.keys() == set(manifest_paths(Manifest))
+    assert shown == {path: at(golden, path) for path in shown}
+
+
+@pytest.mark.parametrize("name", ["reference.json", "selftest.json"])
+def test_format_page_names_every_key_of_the_other_files(name: str) -> None:
+    """The format page names every key of the golden file, however deep."""
+
+    def keys(value: Any) -> Iterator[str]:
+        if isinstance(value, dict):
+            yield from value
+        for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            yield from keys(each)
+
+    section = FORMAT.split(f"## {name}")[1].split("\n## ")[0]
+    for key in set(keys(json.loads((GOLDEN / name).read_text()))):
+        assert f"`{key}`" in section or f"`{key}[]`" in section, key
