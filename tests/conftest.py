@@ -9,13 +9,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-# Before NumPy is loaded, as every door does it: the published bytes depend on the kernel.
-from artifact_pipeline.runtime import pin_numerics
-
-pin_numerics()
-
 import pytest
 from hypothesis import settings
+
+from artifact_pipeline.runtime import pin_numerics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +21,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden" / "v1"
+
+# Before NumPy is loaded, as every door does it: the published bytes depend on the kernel.
+pin_numerics()
 
 # The machine that runs the tests is shared and slow at times; a law is about values, not about speed.
 settings.register_profile("laws", deadline=None, derandomize=True)
@@ -54,7 +54,6 @@ def checkout(tmp_path: Path) -> Path:
     for name in ("src", "config"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
-
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Documentation that can fail: README's commands run and print what it says, the format page shows the golden manifest."""
+"""Documentation that can fail: README's commands print what it shows, the format page shows the golden manifest."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
-
 from src.train import load_config, train_model
 from src.utils import evaluate_model, load_digits_data, load_model, save_model
 

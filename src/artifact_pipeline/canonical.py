@@ -13,6 +13,11 @@ from typing import Any
 PREFIX = "sha256:"
 """Digests are written with their algorithm, `sha256:` and 64 lower-case hexadecimal digits."""
 
+MAX_DEPTH = 32
+"""Arrays and objects inside one another; the stack of whoever reads must not decide what is valid."""
+_TOO_DEEP = "\n" + "  " * (MAX_DEPTH + 1)
+_ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, indent=2, sort_keys=True)
+
 Json = None | bool | int | float | str | list[Any] | dict[str, Any]
 
 
@@ -28,8 +33,7 @@ def canonical_json(value: Json) -> bytes:
         ValueError: a NaN or an infinity, which JSON does not have.
         TypeError: something that JSON does not have.
     """
-    text = json.dumps(value, allow_nan=False, ensure_ascii=False, indent=2, sort_keys=True)
-    return text.encode() + b"\n"
+    return _ENCODER.encode(value).encode() + b"\n"
 
 
 def parse_canonical(data: bytes) -> Json:
@@ -38,15 +42,33 @@ def parse_canonical(data: bytes) -> Json:
     That refuses duplicate keys, NaN, `1e999`, byte order marks, other orders and other white space in one line.
 
     Raises:
-        ValueError: the bytes are not canonical JSON; the message says why in a few words.
+        ValueError: the bytes are not canonical JSON, or are nested deeper than `MAX_DEPTH`; the message says why in
+            a few words.
     """
     try:
-        value: Json = json.loads(data.decode("utf-8", "strict"))
-        again = canonical_json(value)
+        text = data.decode("utf-8", "strict")
+        value: Json = json.loads(text)
+        canonical = _spells(text, value)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except UnicodeError as error:  # a ValueError too, but its text quotes the bytes
         raise ValueError(f"not UTF-8: {error.reason}") from None
-    if again != data:
+    if not canonical:
         raise ValueError("not in canonical form (duplicate keys, another order, or another spelling)")
+    if _TOO_DEEP in text:  # a line break in a string is escaped, so what follows one is indentation
+        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
     return value
+
+
+def _spells(text: str, value: Json) -> bool:
+    """Whether `text` is the canonical form of `value`.
+
+    Piece by piece, up to the first difference: written out at once, a megabyte of nested arrays has gigabytes of
+    indentation.
+    """
+    at = 0
+    for piece in _ENCODER.iterencode(value):
+        if not text.startswith(piece, at):
+            return False
+        at += len(piece)
+    return text[at:] == "\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from artifact_pipeline import metrics as m
 from artifact_pipeline.artifact.manifest import (
@@ -55,9 +55,7 @@ def held_out_metrics(
     return HeldOut(
         rows=len(actual),
         accuracy=Estimate(value=_round(m.accuracy(confusion)), low=_round(low), high=_round(high)),
-        f1_weighted=Estimate(
-            value=_round(m.weighted_f1(confusion)), low=_round(f1_low), high=_round(f1_high)
-        ),
+        f1_weighted=Estimate(value=_round(float(m.weighted_f1(confusion))), low=_round(f1_low), high=_round(f1_high)),
         f1_macro=_round(m.macro_f1(confusion)),
         log_loss=_round(m.log_loss(actual, probabilities)),
         classes=tuple(
@@ -82,7 +80,7 @@ def plain_metrics(
     return Figures(
         rows=len(actual),
         accuracy=_round(m.accuracy(confusion)),
-        f1_weighted=_round(m.weighted_f1(confusion)),
+        f1_weighted=_round(float(m.weighted_f1(confusion))),
         f1_macro=_round(m.macro_f1(confusion)),
         log_loss=_round(m.log_loss(actual, probabilities)),
     )
@@ -97,15 +95,16 @@ def judge(figures: HeldOut, asked: Asked, *, model: str, held_out: str) -> Gate:
         model: the model digest that the verdict is bound to.
         held_out: the digest of the split that it was measured on.
     """
-    rules = tuple(
-        Rule(metric=metric, minimum=minimum, observed=observed, passed=observed >= minimum)
-        for metric, minimum, observed in (
-            ("accuracy", asked.min_accuracy, figures.accuracy.value),
-            ("f1_weighted", asked.min_f1, figures.f1_weighted.value),
-        )
+    rules = (
+        _rule("accuracy", asked.min_accuracy, figures.accuracy.value),
+        _rule("f1_weighted", asked.min_f1, figures.f1_weighted.value),
     )
-    verdict = "passed" if all(rule.passed for rule in rules) else "failed"
+    verdict: Literal["passed", "failed"] = "passed" if all(rule.passed for rule in rules) else "failed"
     return Gate(rules=rules, verdict=verdict, model=model, held_out=held_out)
+
+
+def _rule(metric: Literal["accuracy", "f1_weighted"], minimum: float, observed: float) -> Rule:
+    return Rule(metric=metric, minimum=minimum, observed=observed, passed=observed >= minimum)
 
 
 def check_parity(published: Answered, estimator: Answered) -> Parity:
@@ -136,5 +135,5 @@ def check_parity(published: Answered, estimator: Answered) -> Parity:
     return Parity(rows=len(tie), ties=int(tie.sum()), max_probability_difference=_round(difference))
 
 
-def _round(value: float | np.float64) -> float:
-    return round(float(value), DECIMALS)
+def _round(value: float) -> float:
+    return round(value, DECIMALS)

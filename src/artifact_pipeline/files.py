@@ -6,7 +6,7 @@ import fcntl
 import glob
 import os
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.errors import StorageError
@@ -75,11 +75,12 @@ def _sweep(path: Path) -> None:
     for left in path.parent.glob(f".{glob.escape(path.name)}.????????????????.tmp"):
         try:
             descriptor = os.open(left, os.O_RDONLY | os.O_NONBLOCK)
-        except OSError:  # gone meanwhile, or another user's: not ours to remove
+        except OSError:  # gone meanwhile, or another user's
             continue
         try:
             if try_lock(descriptor):
-                left.unlink(missing_ok=True)
+                with suppress(OSError):  # not ours to remove: what is in nobody's way must not stop a writer
+                    left.unlink()
         finally:
             os.close(descriptor)
 

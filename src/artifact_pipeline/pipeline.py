@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from artifact_pipeline import evaluation
 from artifact_pipeline.artifact import manifest as m
@@ -126,6 +126,7 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
         "split": split,
     }
     metrics = _metrics(data, actual, answers, classes)
+    named = {ROLES[role]: content for role, content in members.items()}
     export = export_bytes(estimator)
     manifest = m.Manifest(
         format=m.FORMAT,
@@ -133,21 +134,21 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
         task="classification",
         recipe=recipe(config),
         data=_data(data, split),
-        model=_model(fitted, data, digest(model), parity, predictor),
+        model=_model(fitted, data, parity, dtype=dtype, model=model),
         environment=training_environment(),
         metrics=metrics,
         gate=evaluation.judge(metrics.held_out, config.gate, model=digest(model), held_out=digest(split)),
         files=tuple(
-            m.FileRecord(name=ROLES[role], role=role, size=len(bytes_), sha256=digest(bytes_))
-            for role, bytes_ in sorted(members.items())
+            m.FileRecord(name=ROLES[role], role=role, size=len(content), sha256=digest(content))
+            for role, content in sorted(members.items())
         ),
         exports=(m.Export(format="pickle", size=len(export), sha256=digest(export)),),
     )
     # Parsed again from its bytes: what cannot be read back must not be published.
-    return Candidate(m.parse_manifest(manifest.canonical()), {ROLES[role]: bytes_ for role, bytes_ in members.items()}, export)
+    return Candidate(m.parse_manifest(manifest.canonical()), named, export)
 
 
-def input_dtype(X: NDArray[np.float64]) -> str:
+def input_dtype(X: NDArray[np.float64]) -> m.InputType:
     """`float32` only if every training value survives it; columns near 1.7e9 lost their labels in it."""
     import numpy as np
 
@@ -171,9 +172,7 @@ def _parameters(fitted: Fitted) -> bytes:
 
 
 def _data(data: Dataset, split: bytes) -> m.Data:
-    source = m.Source(
-        name=data.rows.source, digest=data.rows.digest(), algorithm=DIGEST_ALGORITHM, rows=len(data.y)
-    )
+    source = m.Source(name=data.rows.source, digest=data.rows.digest(), algorithm=DIGEST_ALGORITHM, rows=len(data.y))
     return m.Data(
         sources=(source,),
         target=data.rows.target,
@@ -181,18 +180,18 @@ def _data(data: Dataset, split: bytes) -> m.Data:
     )
 
 
-def _model(fitted: Fitted, data: Dataset, model_digest: str, parity: m.Parity, predictor: Predictor) -> m.Model:
+def _model(fitted: Fitted, data: Dataset, parity: m.Parity, *, dtype: m.InputType, model: bytes) -> m.Model:
     estimator, classes = fitted.estimator, tuple(fitted.estimator.classes_.tolist())
-    label_dtype = "string" if isinstance(classes[0], str) else "int64"
+    label_dtype: Literal["string", "int64"] = "string" if isinstance(classes[0], str) else "int64"
     return m.Model(
-        digest=model_digest,
+        digest=digest(model),
         estimator=f"sklearn.linear_model.{type(estimator).__name__}",
         parameters={key: value for key, value in sorted(estimator.get_params().items()) if value != "deprecated"},
         iterations=fitted.iterations,
         converged=fitted.converged,
         inputs=tuple(m.Feature(name=name, kind="number", missing=False) for name in data.rows.names),
-        dtype=predictor.dtype.name,
-        shape=(None, predictor.features),
+        dtype=dtype,
+        shape=(None, len(data.rows.names)),
         outputs=(
             m.Output(name="label", dtype=label_dtype, shape=(None,)),
             m.Output(name="probabilities", dtype="float64", shape=(None, len(classes))),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from pathlib import Path
 
 THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
@@ -36,7 +37,7 @@ def pin_numerics() -> None:
 def _has_avx2() -> bool:
     """Whether the processor says it has AVX2; False where the system does not tell (then nothing is pinned)."""
     try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+        with Path("/proc/cpuinfo").open(encoding="ascii", errors="replace") as file:
             return any(line.startswith("flags") and " avx2 " in f"{line.strip()} " for line in file)
     except OSError:
         return False

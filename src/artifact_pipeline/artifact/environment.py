@@ -31,9 +31,7 @@ def training_environment() -> Environment:
         architecture=platform.machine(),
         libc=_libc(),
         packages={"artifact-pipeline": __version__, **{name: version(name) for name in PACKAGES}},
-        blas=tuple(
-            Blas(library=library, version=number, kernel=kernel) for library, number, kernel in sorted(loaded)
-        ),
+        blas=tuple(Blas(library=library, version=number, kernel=kernel) for library, number, kernel in sorted(loaded)),
     )
 
 

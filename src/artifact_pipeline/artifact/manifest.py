@@ -13,7 +13,7 @@ from msgspec import Meta, Struct, json, to_builtins
 from artifact_pipeline.canonical import canonical_json, parse_canonical
 from artifact_pipeline.errors import ArtifactRejected, Problem
 
-FORMAT = 1
+FORMAT: Literal[1] = 1
 NAME = "manifest.json"
 MAX_BYTES = 1 << 20
 MAX_FILE_BYTES = 64 << 20
@@ -30,12 +30,16 @@ Count = Annotated[int, Meta(ge=0, lt=2**53)]
 Size = Annotated[int, Meta(ge=0, le=MAX_FILE_BYTES)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Loss = Annotated[float, Meta(ge=0)]
+InputType = Literal["float32", "float64"]
 Labels = Annotated[tuple[int | Text, ...], Meta(min_length=2)]
 """Whole numbers or texts, not both."""
 
 
 class Frozen(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A part of the artifact: strict types, nothing unknown, nothing changed afterwards."""
+    """A part of the artifact: strict types, nothing unknown, nothing changed afterwards.
+
+    Each part says `frozen=True` again: mypy does not see that it is inherited.
+    """
 
     def canonical(self) -> bytes:
         """The canonical JSON of this part."""
@@ -50,7 +54,7 @@ class Frozen(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 Part = TypeVar("Part", bound=Frozen)
 
 
-class Source(Frozen):
+class Source(Frozen, frozen=True):
     """Where rows came from: what they are, and their digest; never a path."""
 
     name: Text
@@ -59,7 +63,7 @@ class Source(Frozen):
     rows: Count
 
 
-class Split(Frozen):
+class Split(Frozen, frozen=True):
     """Which rows were held out: the digest of `split.bin`, and the counts."""
 
     digest: Digest
@@ -67,7 +71,7 @@ class Split(Frozen):
     training: Count
 
 
-class Data(Frozen):
+class Data(Frozen, frozen=True):
     """What the model learned from."""
 
     sources: Annotated[tuple[Source, ...], Meta(min_length=1)]
@@ -80,7 +84,7 @@ class Data(Frozen):
         return sum(source.rows for source in self.sources)
 
 
-class Feature(Frozen):
+class Feature(Frozen, frozen=True):
     """One input column."""
 
     name: Text
@@ -88,7 +92,7 @@ class Feature(Frozen):
     missing: bool
 
 
-class Output(Frozen):
+class Output(Frozen, frozen=True):
     """One tensor that the model answers with; None in `shape` is the number of rows."""
 
     name: Text
@@ -96,7 +100,7 @@ class Output(Frozen):
     shape: tuple[Count | None, ...]
 
 
-class Parity(Frozen):
+class Parity(Frozen, frozen=True):
     """The published model beside the estimator that it was written from, over all rows."""
 
     rows: Count
@@ -104,7 +108,7 @@ class Parity(Frozen):
     max_probability_difference: Share
 
 
-class Model(Frozen):
+class Model(Frozen, frozen=True):
     """What `model.onnx` is, and how its numbers came about."""
 
     digest: Digest
@@ -113,7 +117,7 @@ class Model(Frozen):
     iterations: Count
     converged: bool
     inputs: Annotated[tuple[Feature, ...], Meta(min_length=1)]
-    dtype: Literal["float32", "float64"]
+    dtype: InputType
     shape: tuple[Count | None, ...]
     outputs: tuple[Output, ...]
     classes: Labels
@@ -127,14 +131,14 @@ class Model(Frozen):
             raise ValueError("format 1 knows no input that may be missing")
 
 
-class Python(Frozen):
+class Python(Frozen, frozen=True):
     """The interpreter."""
 
     implementation: Text
     version: Text
 
 
-class Blas(Frozen):
+class Blas(Frozen, frozen=True):
     """One BLAS library that was loaded, and the kernel that it ran."""
 
     library: Text
@@ -142,7 +146,7 @@ class Blas(Frozen):
     kernel: Text
 
 
-class Environment(Frozen):
+class Environment(Frozen, frozen=True):
     """Everything beside recipe and data that the bytes may depend on."""
 
     python: Python
@@ -153,7 +157,7 @@ class Environment(Frozen):
     blas: tuple[Blas, ...]
 
 
-class Estimate(Frozen):
+class Estimate(Frozen, frozen=True):
     """A figure with its 95 % interval."""
 
     value: Share
@@ -161,7 +165,7 @@ class Estimate(Frozen):
     high: Share
 
 
-class ClassFigures(Frozen):
+class ClassFigures(Frozen, frozen=True):
     """Precision, recall and F1 of one class, over `rows` rows that have it."""
 
     label: int | Text
@@ -171,7 +175,7 @@ class ClassFigures(Frozen):
     rows: Count
 
 
-class Figures(Frozen):
+class Figures(Frozen, frozen=True):
     """The plain figures over some rows."""
 
     rows: Count
@@ -181,7 +185,7 @@ class Figures(Frozen):
     log_loss: Loss
 
 
-class HeldOut(Frozen):
+class HeldOut(Frozen, frozen=True):
     """The figures that count: over rows that the estimator never saw."""
 
     rows: Count
@@ -193,7 +197,7 @@ class HeldOut(Frozen):
     confusion: tuple[tuple[Count, ...], ...]
 
 
-class Metrics(Frozen):
+class Metrics(Frozen, frozen=True):
     """Figures by split, computed by the published model."""
 
     held_out: HeldOut
@@ -201,7 +205,7 @@ class Metrics(Frozen):
     all: Figures
 
 
-class Rule(Frozen):
+class Rule(Frozen, frozen=True):
     """One rule of the gate, what was observed, and whether that is enough."""
 
     metric: Literal["accuracy", "f1_weighted"]
@@ -210,7 +214,7 @@ class Rule(Frozen):
     passed: bool
 
 
-class Gate(Frozen):
+class Gate(Frozen, frozen=True):
     """The verdict, bound to the model and to the rows that it was measured on."""
 
     rules: tuple[Rule, ...]
@@ -219,7 +223,7 @@ class Gate(Frozen):
     held_out: Digest
 
 
-class FileRecord(Frozen):
+class FileRecord(Frozen, frozen=True):
     """One file beside the manifest."""
 
     name: FileName
@@ -228,7 +232,7 @@ class FileRecord(Frozen):
     sha256: Digest
 
 
-class Export(Frozen):
+class Export(Frozen, frozen=True):
     """A file outside the artifact that was made from the same numbers."""
 
     format: Literal["pickle"]
@@ -236,7 +240,7 @@ class Export(Frozen):
     sha256: Digest
 
 
-class Manifest(Frozen):
+class Manifest(Frozen, frozen=True):
     """The artifact's manifest, format 1."""
 
     format: Literal[1]

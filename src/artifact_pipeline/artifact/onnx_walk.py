@@ -193,7 +193,7 @@ _RULES = {
 """The rule that a difference in a field, or below it, breaks; elsewhere it is `onnx-graph`."""
 
 
-class _Refusal(Exception):  # noqa: N818 - no error of the program: `walk` turns it into one
+class _Refusal(Exception):
     """A rule, and what breaks it."""
 
 

@@ -44,7 +44,7 @@ class Answers:
 class Predictor:
     """A session over the bytes of one `model.onnx`, one thread, no file and no network touched."""
 
-    def __init__(self, model: bytes, classes: Sequence[int] | Sequence[str]) -> None:
+    def __init__(self, model: bytes, classes: Sequence[int | str]) -> None:
         """Walk the bytes, and make the session from them.
 
         Args:
@@ -86,9 +86,7 @@ class Predictor:
         import numpy as np
 
         if X.ndim != 2 or X.shape[1] != self.features:
-            raise DataRejected(
-                f"the model takes {self.features} features a row, got an array of shape {X.shape}"
-            )
+            raise DataRejected(f"the model takes {self.features} features a row, got an array of shape {X.shape}")
         with np.errstate(over="ignore"):  # what overflows is refused in the next line
             rows = np.ascontiguousarray(X, dtype=self.dtype)
         if not np.isfinite(rows).all():

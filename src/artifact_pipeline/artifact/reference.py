@@ -25,14 +25,14 @@ MAX_DISTINCT = 32
 DECILES = 10
 
 
-class Histogram(Frozen):
+class Histogram(Frozen, frozen=True):
     """Counts by bin: bin i holds what is at least `edges[i]` and less than `edges[i + 1]`, the last one all above."""
 
     edges: Annotated[tuple[float, ...], Meta(min_length=1)]
     counts: Annotated[tuple[Count, ...], Meta(min_length=1)]
 
 
-class FeatureReference(Histogram):
+class FeatureReference(Histogram, frozen=True):
     """One feature over the training rows; where it is discrete, the edges are its very values."""
 
     name: Text
@@ -42,7 +42,7 @@ class FeatureReference(Histogram):
     mean: float
 
 
-class Outputs(Frozen):
+class Outputs(Frozen, frozen=True):
     """The model's answers over the held-out rows: rows by predicted class, and the highest probability of a row."""
 
     rows: Count
@@ -50,7 +50,7 @@ class Outputs(Frozen):
     confidence: Histogram
 
 
-class Reference(Frozen):
+class Reference(Frozen, frozen=True):
     """`reference.json`, format 1."""
 
     format: Literal[1]

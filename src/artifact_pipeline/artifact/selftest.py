@@ -29,7 +29,7 @@ TOLERANCE = 1e-5
 """The greatest difference of a probability; in the code, so that no artifact can widen it."""
 
 
-class SelfTest(Frozen):
+class SelfTest(Frozen, frozen=True):
     """`selftest.json`, format 1: rows, and the label and the rounded probabilities of each."""
 
     format: Literal[1]

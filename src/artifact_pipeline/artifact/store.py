@@ -77,7 +77,7 @@ def resolve(path: Path) -> Path:
     target = _target(path)
     if target is not None:
         return path.parent / STORE / target
-    if not path.exists():
+    if not os.path.lexists(path):  # and no error where the name is too long or a folder closed to us
         problem = Problem(str(path), "artifact-missing", "no such file or folder")
         raise ArtifactRejected("there is no artifact", problems=[problem], hint=HINT_TRAIN)
     return path
@@ -92,13 +92,17 @@ def check_pointer(pointer: Path) -> None:
     """Make sure that `publish` may write this pointer, before an expensive training.
 
     Raises:
-        StorageError: something that is no pointer stands there, or its folder is missing.
+        StorageError: something that is no pointer stands there, or its folder is missing or closed to us.
     """
-    if not pointer.parent.is_dir():
-        raise StorageError(
-            f"cannot write {pointer}: its folder does not exist", hint=f"make {pointer.parent}"
-        )
-    if (pointer.exists() or pointer.is_symlink()) and _target(pointer) is None:
+    try:
+        if not pointer.parent.is_dir():
+            raise StorageError(f"cannot write {pointer}: its folder does not exist", hint=f"make {pointer.parent}")
+        pointer.lstat()
+    except FileNotFoundError:
+        return
+    except OSError as error:  # its name is too long, or its folder may not be entered
+        raise storage_error(pointer, error) from error
+    if _target(pointer) is None:
         raise StorageError(
             f"cannot write {pointer}: something stands there that is no pointer to an artifact",
             hint="move it away, or name another place with --artifact",
@@ -134,24 +138,30 @@ def publish(
     store = pointer.parent / STORE
     try:
         with _locked(store):
-            folder = _stage(
-                store, {**members, manifests.NAME: manifest}, digest(manifest).removeprefix(PREFIX)
-            )
+            folder = _stage(store, {**members, manifests.NAME: manifest}, digest(manifest).removeprefix(PREFIX))
             if in_charge:
                 _point(pointer, folder.name)
                 if export is not None:
                     write_atomic(*export)
-            _prune(store)
+            _prune(store, spare=folder.name)
     except OSError as error:
         raise storage_error(store, error) from error
     return folder
 
 
 def runs(pointer: Path) -> list[Run]:
-    """List the store beside `pointer`, the latest training first."""
-    current = _target(pointer)
+    """List the store beside `pointer`, the latest training first.
+
+    Raises:
+        ArtifactRejected: the store cannot be read.
+    """
+    store, current = pointer.parent / STORE, _target(pointer)
+    try:
+        folders = _newest_first(store)
+    except OSError as error:
+        raise ArtifactRejected(f"cannot read {store}: {(error.strerror or type(error).__name__).lower()}") from error
     found = []
-    for folder in _newest_first(pointer.parent / STORE):
+    for folder in folders:
         try:
             data = read_bounded(folder / manifests.NAME, manifests.MAX_BYTES)
             manifest = manifests.parse_manifest(data)
@@ -166,11 +176,15 @@ def move_pointer(pointer: Path, artifact_digest: str) -> None:
 
     Raises:
         StorageError: the folder is read-only or full, or the store busy.
+        ArtifactRejected: the store does not hold it, or no longer.
     """
     check_pointer(pointer)
+    store, name = pointer.parent / STORE, artifact_digest.removeprefix(PREFIX)
     try:
-        with _locked(pointer.parent / STORE):
-            _point(pointer, artifact_digest.removeprefix(PREFIX))
+        with _locked(store):
+            if not (store / name).is_dir():  # another process may have removed it, as the oldest, since it was verified
+                raise ArtifactRejected(f"the store has no artifact {artifact_digest}")
+            _point(pointer, name)
     except OSError as error:
         raise storage_error(pointer, error) from error
 
@@ -179,7 +193,7 @@ def _target(pointer: Path) -> str | None:
     """The hexadecimal name that a pointer leads to; None where there is no pointer."""
     try:
         if pointer.is_symlink():
-            text = os.readlink(pointer)
+            text = str(pointer.readlink())
         elif pointer.is_file():
             text = read_bounded(pointer, 128).decode("ascii").removesuffix("\n")
         else:
@@ -215,6 +229,7 @@ def _stage(store: Path, files: Mapping[str, bytes], name: str) -> Path:
     shutil.rmtree(staging, ignore_errors=True)  # of a writer that died: nobody else holds the lock
     if _holds(folder, files):
         os.utime(folder)  # the same bytes again: the latest training, and nothing to write
+        sync_folder(store)  # its first writer may have died before it did
         return folder
     try:
         staging.mkdir()
@@ -258,11 +273,11 @@ def _point(pointer: Path, name: str) -> None:
     sync_folder(pointer.parent)
 
 
-def _prune(store: Path) -> None:
-    """Remove the oldest artifacts beyond `KEEP`, never one that a pointer beside the store leads to."""
-    pointed = {_target(path) for path in store.parent.iterdir()}
+def _prune(store: Path, *, spare: str) -> None:
+    """Remove the oldest artifacts beyond `KEEP`, never `spare` or one that a pointer beside the store leads to."""
+    spared = {spare, *(_target(path) for path in store.parent.iterdir())}
     for folder in _newest_first(store)[KEEP:]:
-        if folder.name not in pointed:
+        if folder.name not in spared:
             # Out of the way first: a reader finds the artifact whole or not at all.
             doomed = store / ".staging"
             folder.rename(doomed)
@@ -271,7 +286,10 @@ def _prune(store: Path) -> None:
 
 def _newest_first(store: Path) -> list[Path]:
     """The store's artifacts by the time of their publication: no clock is inside them."""
-    folders = []
+    found = []
     with suppress(FileNotFoundError):
-        folders = [path for path in store.iterdir() if _HEX.fullmatch(path.name) and path.is_dir()]
-    return sorted(folders, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
+        for path in store.iterdir():
+            with suppress(FileNotFoundError):  # another process removes the oldest ones meanwhile
+                if _HEX.fullmatch(path.name) and path.is_dir():
+                    found.append((path.stat().st_mtime_ns, path))
+    return [path for _, path in sorted(found, reverse=True)]

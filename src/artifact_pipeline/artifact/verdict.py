@@ -38,9 +38,7 @@ def gate_problems(manifest: Manifest, *, accept_failed: bool) -> Iterator[Proble
     yield from _binding_problems(manifest, gate)
     yield from _rule_problems(manifest, gate)
     if gate.verdict == "failed" and not accept_failed:
-        told = [
-            f"{rule.metric} {rule.observed} is below {rule.minimum}" for rule in gate.rules if not rule.passed
-        ]
+        told = [f"{rule.metric} {rule.observed} is below {rule.minimum}" for rule in gate.rules if not rule.passed]
         yield Problem(NAME, "gate-failed", f"the gate failed: {', '.join(told)}")
 
 
@@ -63,13 +61,9 @@ def _rule_problems(manifest: Manifest, gate: Gate) -> Iterator[Problem]:
             "f1_weighted": manifest.metrics.held_out.f1_weighted,
         }
         if rule.observed != told[rule.metric].value or rule.minimum != minima.get(METRICS[rule.metric]):
-            yield Problem(
-                NAME, "gate-figures", f"the rule for {rule.metric} is not about this manifest's figures"
-            )
+            yield Problem(NAME, "gate-figures", f"the rule for {rule.metric} is not about this manifest's figures")
         if rule.passed != (rule.observed >= rule.minimum):
-            yield Problem(
-                NAME, "gate-verdict", f"the verdict on {rule.metric} does not follow from its figures"
-            )
+            yield Problem(NAME, "gate-verdict", f"the verdict on {rule.metric} does not follow from its figures")
     if (gate.verdict == "passed") != all(rule.passed for rule in gate.rules):
         yield Problem(NAME, "gate-verdict", "the verdict does not follow from the rules")
 
@@ -104,8 +98,7 @@ def recomputed(confusion: Sequence[Sequence[int]]) -> dict[str, float]:
     predicted = [sum(column) for column in zip(*confusion, strict=True)]
     hits = [row[index] for index, row in enumerate(confusion)]
     f1 = [
-        2 * hit / (seen + told) if seen + told else 0.0
-        for hit, seen, told in zip(hits, actual, predicted, strict=True)
+        2 * hit / (seen + told) if seen + told else 0.0 for hit, seen, told in zip(hits, actual, predicted, strict=True)
     ]
     occurring = [score for score, seen, told in zip(f1, actual, predicted, strict=True) if seen + told]
     return {

@@ -11,6 +11,7 @@ import os
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from artifact_pipeline.artifact import manifest as manifests
@@ -70,7 +71,7 @@ def verify(path: Path, *, expect: str | None = None, accept_failed_gate: bool = 
         raise ConfigError(f"--expect: must be sha256: and 64 hexadecimal digits, got {expect!r:.80}")
     folder = resolve(path)
     with _opened(folder) as descriptor:
-        names = sorted(os.listdir(descriptor)[: MAX_ENTRIES + 1])
+        names = _names(descriptor)
         data, problems = _read_manifest(names, descriptor)
         found = digest(data)
         problems += _identity_problems(folder, found, expect)
@@ -99,6 +100,12 @@ def _opened(folder: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
+def _names(folder: int) -> list[str]:
+    """The first names of an open folder; a folder with a billion entries is not listed whole."""
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in islice(entries, MAX_ENTRIES + 1))
+
+
 def _read_manifest(names: Sequence[str], folder: int) -> tuple[bytes, list[Problem]]:
     if len(names) > MAX_ENTRIES:
         return b"", [Problem(".", "too-many-entries", f"the folder holds more than {MAX_ENTRIES} entries")]
@@ -120,18 +127,14 @@ def _identity_problems(folder: Path, found: str, expect: str | None) -> Iterator
         yield Problem(manifests.NAME, "store-name", f"stands in the store as {folder.name}, is {found}")
 
 
-def _read_members(
-    manifest: Manifest, names: Sequence[str], folder: int
-) -> tuple[dict[str, bytes], list[Problem]]:
+def _read_members(manifest: Manifest, names: Sequence[str], folder: int) -> tuple[dict[str, bytes], list[Problem]]:
     """Read every listed file once; the bytes of a file with a problem are left out."""
     listed = {record.name: record for record in manifest.files}
     members: dict[str, bytes] = {}
     problems = []
     for name in sorted({*listed, *names} - {manifests.NAME}):
         if name not in listed:
-            problems.append(
-                Problem(f"{name!r:.80}", "file-unlisted", "is in the folder but not in the manifest")
-            )
+            problems.append(Problem(f"{name!r:.80}", "file-unlisted", "is in the folder but not in the manifest"))
         elif name not in names:
             problems.append(Problem(name, "file-missing", "is in the manifest but not in the folder"))
         else:
@@ -201,9 +204,7 @@ def _split_problems(manifest: Manifest, data: bytes) -> Iterator[Problem]:
     if len(data) != (manifest.data.rows + 7) // 8 or split.held_out + split.training != manifest.data.rows:
         yield Problem(place, "split-rows", f"does not hold one bit for each of {manifest.data.rows:,} rows")
     elif int.from_bytes(data, "little").bit_count() != split.held_out:
-        yield Problem(
-            place, "split-count", f"does not mark the {split.held_out:,} held-out rows of the manifest"
-        )
+        yield Problem(place, "split-count", f"does not mark the {split.held_out:,} held-out rows of the manifest")
 
 
 def _rejected(folder: Path, problems: Sequence[Problem]) -> ArtifactRejected:

@@ -44,7 +44,7 @@ class Predictions:
         held_out: bool of shape (rows,), or None where these are not the rows that the model was trained from.
     """
 
-    classes: tuple[int, ...] | tuple[str, ...]
+    classes: tuple[int | str, ...]
     rows: Rows
     answers: Answers
     held_out: NDArray[np.bool_] | None

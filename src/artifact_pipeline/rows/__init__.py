@@ -46,5 +46,5 @@ class Rows:
             hashed.update(
                 canonical_json({**header, "columns": [*self.names] if name == "X" else [self.target]})
             )
-            hashed.update(memoryview(canonical).cast("B"))
+            hashed.update(canonical.tobytes())
         return PREFIX + hashed.hexdigest()

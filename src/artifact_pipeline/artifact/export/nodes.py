@@ -9,7 +9,7 @@ MAX_BYTES = 64 * 2**20
 """The largest export that is read: a million features and eight classes in float64."""
 
 
-class Refusal(Exception):  # noqa: N818 -- the error is ArtifactRejected; this is what `read_export` makes it of
+class Refusal(Exception):
     """The bytes are not an export that this package reads.
 
     Attributes:
