@@ -17,6 +17,10 @@ FORMAT: Literal[1] = 1
 NAME = "manifest.json"
 MAX_BYTES = 1 << 20
 MAX_FILE_BYTES = 64 << 20
+MAX_TOTAL_BYTES = 4 * MAX_FILE_BYTES
+"""Of all files together, since a reader holds them in memory."""
+MAX_JSON_BYTES = 16 << 20
+"""Of a part in JSON, which takes twenty times its size to parse; a manifest within its bound describes less."""
 ROLES = ("model", "parameters", "reference", "selftest", "split")
 """The roles that format 1 must have, each once; a role beyond them is hashed and otherwise ignored."""
 DECIMALS = 6
@@ -124,9 +128,11 @@ class Model(Frozen, frozen=True):
     parity: Parity
 
     def __post_init__(self) -> None:
-        """Refuse labels of two kinds, and an input that format 1 does not have."""
-        if len({type(label) for label in self.classes}) != 1 or len(set(self.classes)) != len(self.classes):
-            raise ValueError("classes must be different whole numbers, or different texts")
+        """Refuse labels of two kinds or out of order, and an input that format 1 does not have."""
+        if len({type(label) for label in self.classes}) != 1 or list(self.classes) != sorted(set(self.classes)):
+            raise ValueError("classes must be different whole numbers, or different texts, ascending")
+        if len({feature.name for feature in self.inputs}) != len(self.inputs):
+            raise ValueError("an input stands twice")
         if any(feature.missing for feature in self.inputs):
             raise ValueError("format 1 knows no input that may be missing")
 
@@ -256,13 +262,15 @@ class Manifest(Frozen, frozen=True):
     exports: Annotated[tuple[Export, ...], Meta(max_length=16)]
 
     def __post_init__(self) -> None:
-        """Refuse repeated names and missing roles."""
+        """Refuse repeated names, missing roles, and more bytes than a reader will hold."""
         names = [record.name for record in self.files]
         roles = [record.role for record in self.files if record.role in ROLES]
         if len({*names, NAME}) != len(names) + 1:
-            raise ValueError("a file name stands twice")
+            raise ValueError(f"a file name stands twice, or is {NAME}")
         if sorted(roles) != sorted(ROLES):
             raise ValueError(f"the roles must be {', '.join(ROLES)}, each once")
+        if sum(record.size for record in self.files) > MAX_TOTAL_BYTES:
+            raise ValueError(f"the files are larger than {MAX_TOTAL_BYTES:,} bytes together")
 
     def file(self, role: str) -> FileRecord:
         """The record of the one file that has this role."""
@@ -290,8 +298,10 @@ def parse_part(kind: type[Part], data: bytes, *, place: str, rule: str) -> Part:
     """Parse canonical JSON into one of the artifact's types.
 
     Raises:
-        ArtifactRejected: not canonical JSON, or a field that breaks its type.
+        ArtifactRejected: too large, not canonical JSON, or a field that breaks its type.
     """
+    if len(data) > MAX_JSON_BYTES:
+        raise _rejected(Problem(place, rule, f"larger than {MAX_JSON_BYTES:,} bytes"))
     try:
         parse_canonical(data)
         return json.decode(data, type=kind)

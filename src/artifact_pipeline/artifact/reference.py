@@ -31,6 +31,11 @@ class Histogram(Frozen, frozen=True):
     edges: Annotated[tuple[float, ...], Meta(min_length=1)]
     counts: Annotated[tuple[Count, ...], Meta(min_length=1)]
 
+    @property
+    def consistent(self) -> bool:
+        """Whether the edges ascend, with one count for each."""
+        return len(self.edges) == len(self.counts) and list(self.edges) == sorted(set(self.edges))
+
 
 class FeatureReference(Histogram, frozen=True):
     """One feature over the training rows; where it is discrete, the edges are its very values."""
@@ -65,8 +70,15 @@ class Reference(Frozen, frozen=True):
             yield Problem(PLACE, "reference-features", "does not describe the model's inputs in their order")
         if not len(self.labels) == len(self.outputs.labels) == len(manifest.model.classes):
             yield Problem(PLACE, "reference-labels", "does not describe the model's classes")
-        if any(len(each.edges) != len(each.counts) for each in (*self.features, self.outputs.confidence)):
-            yield Problem(PLACE, "reference-bins", "a histogram must have one count for each edge")
+        split, confidence = manifest.data.split, self.outputs.confidence
+        if (self.rows, self.outputs.rows) != (split.training, split.held_out):
+            yield Problem(PLACE, "reference-rows", "does not describe the training rows and the held-out rows")
+        if not all(each.consistent for each in (*self.features, confidence)):
+            yield Problem(PLACE, "reference-bins", "a histogram must have ascending edges, and one count for each")
+        over_training = {sum(counts) for counts in (self.labels, *(each.counts for each in self.features))}
+        over_held_out = {sum(counts) for counts in (self.outputs.labels, confidence.counts)}
+        if over_training != {self.rows} or over_held_out != {self.outputs.rows}:
+            yield Problem(PLACE, "reference-counts", "the counts do not add up to the rows")
 
 
 def describe_features(X: NDArray[np.float64], names: Sequence[str]) -> tuple[FeatureReference, ...]:

@@ -6,11 +6,12 @@ answers them again; a runtime or a processor that computes something else is fou
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
-from artifact_pipeline.artifact.manifest import DECIMALS, Frozen, Labels, Manifest, Share, parse_part
+from artifact_pipeline.artifact.manifest import DECIMALS, Frozen, Manifest, Share, Text, parse_part
 from artifact_pipeline.errors import Problem
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class SelfTest(Frozen, frozen=True):
 
     format: Literal[1]
     rows: Annotated[tuple[tuple[float, ...], ...], Meta(min_length=1, max_length=1024)]
-    labels: Labels
+    labels: tuple[int | Text, ...]
     probabilities: tuple[tuple[Share, ...], ...]
 
     def problems(self, manifest: Manifest) -> Iterator[Problem]:
@@ -46,6 +47,11 @@ class SelfTest(Frozen, frozen=True):
             yield Problem(PLACE, "selftest-shape", "rows, labels and probabilities differ in number")
         if any(len(row) != classes for row in self.probabilities):
             yield Problem(PLACE, "selftest-shape", f"a row does not have {classes} probabilities")
+        if not set(self.labels) <= set(manifest.model.classes):
+            yield Problem(PLACE, "selftest-labels", "a label is none of the model's classes")
+        code = "f" if manifest.model.dtype == "float32" else "d"
+        if any(array(code, row).tolist() != list(row) for row in self.rows):
+            yield Problem(PLACE, "selftest-values", f"a value is not exact in {manifest.model.dtype}")
 
 
 def draw_rows(features: Sequence[FeatureReference], dtype: str) -> NDArray[np.float64]:

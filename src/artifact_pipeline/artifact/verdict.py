@@ -30,24 +30,24 @@ def gate_problems(manifest: Manifest, *, accept_failed: bool) -> Iterator[Proble
         accept_failed: let a missing or failed gate pass; one that contradicts itself is refused all the same.
     """
     yield from _figure_problems(manifest)
+    yield from _binding_problems(manifest)
     gate = manifest.gate
     if gate is None:
         if not accept_failed:
             yield Problem(NAME, "gate-missing", "the model was never judged by a gate")
         return
-    yield from _binding_problems(manifest, gate)
     yield from _rule_problems(manifest, gate)
     if gate.verdict == "failed" and not accept_failed:
         told = [f"{rule.metric} {rule.observed} is below {rule.minimum}" for rule in gate.rules if not rule.passed]
         yield Problem(NAME, "gate-failed", f"the gate failed: {', '.join(told)}")
 
 
-def _binding_problems(manifest: Manifest, gate: Gate) -> Iterator[Problem]:
-    model, split = manifest.file("model").sha256, manifest.file("split").sha256
-    if not gate.model == manifest.model.digest == model:
-        yield Problem(NAME, "gate-model", "the gate speaks of another model than model.onnx")
-    if not gate.held_out == manifest.data.split.digest == split:
-        yield Problem(NAME, "gate-held-out", "the gate speaks of other held-out rows than split.bin")
+def _binding_problems(manifest: Manifest) -> Iterator[Problem]:
+    gate, model, split = manifest.gate, manifest.file("model"), manifest.file("split")
+    if {manifest.model.digest, gate.model if gate else model.sha256} != {model.sha256}:
+        yield Problem(NAME, "gate-model", f"the gate or the manifest speaks of another model than {model.name}")
+    if {manifest.data.split.digest, gate.held_out if gate else split.sha256} != {split.sha256}:
+        yield Problem(NAME, "gate-held-out", f"the gate or the manifest speaks of other rows than {split.name}")
 
 
 def _rule_problems(manifest: Manifest, gate: Gate) -> Iterator[Problem]:
@@ -69,18 +69,24 @@ def _rule_problems(manifest: Manifest, gate: Gate) -> Iterator[Problem]:
 
 
 def _figure_problems(manifest: Manifest) -> Iterator[Problem]:
-    """Yield where the held-out figures contradict their own confusion matrix."""
-    held_out, classes = manifest.metrics.held_out, len(manifest.model.classes)
-    confusion = held_out.confusion
-    if len(confusion) != classes or any(len(row) != classes for row in confusion):
-        yield Problem(NAME, "metrics-confusion", f"the confusion matrix must be {classes} by {classes}")
+    """Yield where the figures contradict the rows, the classes, or their own confusion matrix."""
+    metrics, split, classes = manifest.metrics, manifest.data.split, manifest.model.classes
+    held_out, confusion = metrics.held_out, metrics.held_out.confusion
+    if (metrics.training.rows, metrics.all.rows) != (split.training, manifest.data.rows):
+        yield Problem(NAME, "metrics-rows", "the figures do not count the training rows, or all rows")
+    if [each.label for each in held_out.classes] != list(classes):
+        yield Problem(NAME, "metrics-classes", "the figures by class are not about the model's classes")
         return
-    if not sum(map(sum, confusion)) == held_out.rows == manifest.data.split.held_out or not held_out.rows:
+    if len(confusion) != len(classes) or any(len(row) != len(classes) for row in confusion):
+        yield Problem(NAME, "metrics-confusion", f"the confusion matrix must be {len(classes)} by {len(classes)}")
+        return
+    if not sum(map(sum, confusion)) == held_out.rows == split.held_out or not held_out.rows:
         yield Problem(NAME, "metrics-rows", "the confusion matrix does not count the held-out rows")
         return
-    for metric, value in recomputed(confusion).items():
-        if abs(_told(held_out)[metric] - value) > TOLERANCE:
-            yield Problem(NAME, "metrics-figures", f"{metric} does not follow from the confusion matrix")
+    told = _told(held_out)
+    for figure, value in recomputed(confusion).items():
+        if abs(told[figure] - value) > TOLERANCE:
+            yield Problem(NAME, "metrics-figures", f"{figure} does not follow from the confusion matrix")
 
 
 def _told(held_out: HeldOut) -> dict[str, float]:
@@ -88,21 +94,32 @@ def _told(held_out: HeldOut) -> dict[str, float]:
         "accuracy": held_out.accuracy.value,
         "f1_weighted": held_out.f1_weighted.value,
         "f1_macro": held_out.f1_macro,
+        **{
+            f"classes[{index}].{figure}": getattr(each, figure)
+            for index, each in enumerate(held_out.classes)
+            for figure in ("rows", "precision", "recall", "f1")
+        },
     }
 
 
 def recomputed(confusion: Sequence[Sequence[int]]) -> dict[str, float]:
-    """Accuracy, weighted and macro F1 of a square confusion matrix with at least one row counted."""
+    """The figures of a square confusion matrix with at least one row counted, named as in `metrics.held_out`."""
     rows = sum(map(sum, confusion))
     actual = [sum(row) for row in confusion]
     predicted = [sum(column) for column in zip(*confusion, strict=True)]
     hits = [row[index] for index, row in enumerate(confusion)]
-    f1 = [
-        2 * hit / (seen + told) if seen + told else 0.0 for hit, seen, told in zip(hits, actual, predicted, strict=True)
-    ]
+    f1 = [_share(2 * hit, seen + told) for hit, seen, told in zip(hits, actual, predicted, strict=True)]
     occurring = [score for score, seen, told in zip(f1, actual, predicted, strict=True) if seen + told]
-    return {
+    figures: dict[str, float] = {
         "accuracy": sum(hits) / rows,
         "f1_weighted": sum(score * seen for score, seen in zip(f1, actual, strict=True)) / rows,
         "f1_macro": sum(occurring) / len(occurring),
     }
+    for index, (hit, seen, told) in enumerate(zip(hits, actual, predicted, strict=True)):
+        of_class = {"rows": seen, "precision": _share(hit, told), "recall": _share(hit, seen), "f1": f1[index]}
+        figures |= {f"classes[{index}].{figure}": value for figure, value in of_class.items()}
+    return figures
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0

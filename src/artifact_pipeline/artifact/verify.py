@@ -74,7 +74,7 @@ def verify(path: Path, *, expect: str | None = None, accept_failed_gate: bool = 
         names = _names(descriptor)
         data, problems = _read_manifest(names, descriptor)
         found = digest(data)
-        problems += _identity_problems(folder, found, expect)
+        problems = problems or [*_identity_problems(folder, found, expect)]
         if problems:
             raise _rejected(folder, problems)
         manifest = manifests.parse_manifest(data)
@@ -113,10 +113,8 @@ def _read_manifest(names: Sequence[str], folder: int) -> tuple[bytes, list[Probl
         return b"", [Problem(manifests.NAME, "file-missing", "is not in the folder")]
     try:
         return _read(manifests.NAME, folder, manifests.MAX_BYTES), []
-    except ValueError as error:
-        return b"", [Problem(manifests.NAME, "manifest-too-large", str(error))]
-    except OSError as error:
-        return b"", [_unreadable(manifests.NAME, error)]
+    except (OSError, ValueError) as error:
+        return b"", [_unreadable(manifests.NAME, error, too_large="manifest-too-large")]
 
 
 def _identity_problems(folder: Path, found: str, expect: str | None) -> Iterator[Problem]:
@@ -146,11 +144,8 @@ def _read_members(manifest: Manifest, names: Sequence[str], folder: int) -> tupl
 def _read_member(record: FileRecord, folder: int, members: dict[str, bytes]) -> Problem | None:
     try:
         data = _read(record.name, folder, record.size)
-    except ValueError as error:
-        rule = "file-not-regular" if "regular" in str(error) else "file-size"
-        return Problem(record.name, rule, f"{error}, the manifest says {record.size:,}")
-    except OSError as error:
-        return _unreadable(record.name, error)
+    except (OSError, ValueError) as error:
+        return _unreadable(record.name, error, too_large="file-size")
     if len(data) != record.size:
         return Problem(record.name, "file-size", f"{len(data):,} bytes, the manifest says {record.size:,}")
     if digest(data) != record.sha256:
@@ -164,7 +159,9 @@ def _read(name: str, folder: int, limit: int) -> bytes:
     return read_descriptor(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder), limit)
 
 
-def _unreadable(name: str, error: OSError) -> Problem:
+def _unreadable(name: str, error: OSError | ValueError, *, too_large: str) -> Problem:
+    if isinstance(error, ValueError):
+        return Problem(name, "file-not-regular" if "regular" in str(error) else too_large, str(error))
     if error.errno == errno.ELOOP:
         return Problem(name, "file-link", "is a symbolic link; an artifact holds only regular files")
     if error.errno in {errno.ENXIO, errno.EISDIR}:  # a socket, a folder
@@ -203,6 +200,8 @@ def _split_problems(manifest: Manifest, data: bytes) -> Iterator[Problem]:
     place, split = manifest.file("split").name, manifest.data.split
     if len(data) != (manifest.data.rows + 7) // 8 or split.held_out + split.training != manifest.data.rows:
         yield Problem(place, "split-rows", f"does not hold one bit for each of {manifest.data.rows:,} rows")
+    elif int.from_bytes(data, "little") >> manifest.data.rows:
+        yield Problem(place, "split-rows", f"marks rows beyond the {manifest.data.rows:,} that there are")
     elif int.from_bytes(data, "little").bit_count() != split.held_out:
         yield Problem(place, "split-count", f"does not mark the {split.held_out:,} held-out rows of the manifest")
 
