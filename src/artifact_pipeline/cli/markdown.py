@@ -1,0 +1,166 @@
+"""The pages that a job shows: a manifest, or predictions, as Markdown.
+
+Everything that comes from a file is escaped to character references, so that a name can neither break a table nor
+bring a link, a mention or HTML with it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from artifact_pipeline.cli.output import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from artifact_pipeline.artifact.manifest import Environment, Manifest
+    from artifact_pipeline.inference.predictions import Predictions
+
+MAX_MISTAKES = 50
+"""Misclassified rows that a page lists; the table of predictions has them all."""
+MAX_CLASSES = 40
+"""A confusion matrix of more classes is no longer read, and is left out."""
+_PLAIN = re.compile(r"[^0-9A-Za-z .,=/+-]")
+
+
+def escape(text: object) -> str:
+    """Any text as Markdown that shows just this text, what is not printable as an escape."""
+    return _PLAIN.sub(lambda match: f"&#{ord(match[0])};", clean(str(text)))
+
+
+def manifest_page(digest: str, manifest: Manifest) -> str:
+    """What an artifact says of itself: digests, metrics with intervals, gate, confusion matrix, environment."""
+    held_out = manifest.metrics.held_out
+    verdict = manifest.gate.verdict if manifest.gate else "missing"
+    parts = [
+        f"## Model {escape(manifest.name)}: gate {verdict}",
+        _table(["digest", "SHA-256"], [["artifact", f"`{digest}`"], ["model", f"`{manifest.model.digest}`"]]),
+        "### Metrics",
+        _figures(manifest),
+        "### Gate",
+        _table(
+            ["rule", "minimum", "observed", "verdict"],
+            [
+                [
+                    escape(rule.metric),
+                    f"{rule.minimum:.4f}",
+                    f"{rule.observed:.4f}",
+                    "passed" if rule.passed else "failed",
+                ]
+                for rule in (manifest.gate.rules if manifest.gate else ())
+            ],
+        ),
+        f"### Confusion matrix, {held_out.rows:,} held-out rows",
+        _confusion(manifest.model.classes, held_out.confusion),
+        _environment(manifest.environment),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def predictions_page(digest: str, predictions: Predictions) -> str:
+    """What a verified model said: rows, figures by split, and the rows that it got wrong."""
+    scores = predictions.scores()
+    parts = [
+        "## Predictions of a verified model",
+        f"Verified before it was loaded: `{digest}`, {len(predictions.rows.X):,} rows.",
+    ]
+    if scores:
+        rows = [
+            [escape(name), f"{each.rows:,}", f"{each.accuracy:.4f}", f"{each.f1_weighted:.4f}"]
+            for name, each in scores.items()
+        ]
+        parts += [
+            _table(["rows", "count", "accuracy", "F1 weighted"], rows),
+            "`all` includes the training rows." if "training" in scores else "",
+            _mistakes(predictions),
+            "### Confusion matrix, all rows",
+            _confusion(predictions.classes, scores["all"].confusion),
+        ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _figures(manifest: Manifest) -> str:
+    metrics, held_out = manifest.metrics, manifest.metrics.held_out
+    first = [
+        "held out",
+        f"{held_out.rows:,}",
+        f"**{held_out.accuracy.value:.4f}** ({held_out.accuracy.low:.4f} to {held_out.accuracy.high:.4f})",
+        f"**{held_out.f1_weighted.value:.4f}** ({held_out.f1_weighted.low:.4f} to {held_out.f1_weighted.high:.4f})",
+        f"{held_out.f1_macro:.4f}",
+        f"{held_out.log_loss:.4f}",
+    ]
+    others = [
+        [
+            name,
+            f"{each.rows:,}",
+            f"{each.accuracy:.4f}",
+            f"{each.f1_weighted:.4f}",
+            f"{each.f1_macro:.4f}",
+            f"{each.log_loss:.4f}",
+        ]
+        for name, each in (("training", metrics.training), ("all", metrics.all))
+    ]
+    return _table(["rows", "count", "accuracy (95 %)", "F1 weighted (95 %)", "F1 macro", "log loss"], [first, *others])
+
+
+def _mistakes(predictions: Predictions) -> str:
+    import numpy as np
+
+    actual, answers = predictions.rows.y, predictions.answers
+    assert actual is not None
+    wrong = np.flatnonzero(answers.labels != actual)
+    if not wrong.size:
+        return "No row was misclassified."
+    rows = [
+        [
+            str(row),
+            predictions.split_of(row),
+            escape(actual[row]),
+            escape(answers.labels[row]),
+            f"{answers.probabilities[row].max():.4f}",
+        ]
+        for row in wrong[:MAX_MISTAKES].tolist()
+    ]
+    more = f"\n\n{wrong.size - len(rows):,} more stand in the predictions." if wrong.size > len(rows) else ""
+    table = _table(["row", "split", "actual", "predicted", "probability"], rows)
+    return f"### Misclassified: {wrong.size:,} of {len(actual):,} rows\n\n{table}{more}"
+
+
+def _confusion(labels: Sequence[int | str], confusion: Sequence[Sequence[int]]) -> str:
+    if len(labels) > MAX_CLASSES:
+        return f"{len(labels):,} classes are too many to show."
+    return _table(
+        ["actual ↓ predicted →", *map(escape, labels)],
+        [
+            [f"**{escape(label)}**", *(_count(count, right=row == column) for column, count in enumerate(counts))]
+            for row, (label, counts) in enumerate(zip(labels, confusion, strict=True))
+        ],
+    )
+
+
+def _count(count: int, *, right: bool) -> str:
+    if not count:
+        return "·"
+    return f"**{count:,}**" if right else f"{count:,}"
+
+
+def _environment(environment: Environment) -> str:
+    rows = [
+        ["Python", f"{environment.python.implementation} {environment.python.version}"],
+        ["system", f"{environment.system} {environment.architecture}, {environment.libc}"],
+        *([name, version] for name, version in sorted(environment.packages.items())),
+        *([each.library, f"{each.version}, kernel {each.kernel}"] for each in environment.blas),
+    ]
+    table = _table(["part", "version"], [[escape(cell) for cell in row] for row in rows])
+    return f"<details><summary>Environment</summary>\n\n{table}\n\n</details>"
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    def lines() -> Iterator[str]:
+        yield f"| {' | '.join(columns)} |"
+        yield f"|{' --- |' * len(columns)}"
+        for row in rows:
+            yield f"| {' | '.join(row)} |"
+
+    return "\n".join(lines())

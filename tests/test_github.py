@@ -1,0 +1,86 @@
+"""Annotations, step outputs and the step summary, as GitHub Actions reads them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from artifact_pipeline.cli.github import MAX_SUMMARY_BYTES, append_outputs, append_summary, error_annotations
+from artifact_pipeline.errors import ConfigError, DataRejected, Problem, StorageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def actions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+
+
+def test_config_errors_become_annotations_at_their_lines(actions: None) -> None:
+    """A problem with line and column is put there; one of an option has no place in a file."""
+    error = ConfigError(
+        "bad",
+        problems=[
+            Problem("config/config.json:3:15", "out-of-range", "max_iter: must be at least 1"),
+            Problem("-S C=0", "out-of-range", "C: must be above 0"),
+        ],
+    )
+    assert error_annotations(error) == [
+        "::error file=config/config.json,line=3,col=15::max_iter: must be at least 1",
+        "::error::-S C=0: C: must be above 0",
+    ]
+
+
+def test_an_annotation_cannot_begin_another_command(actions: None) -> None:
+    """Line breaks, percent signs, colons and commas of a hostile file name or value are escaped."""
+    error = ConfigError("bad", problems=[Problem("a,b:c\n.json:1:2", "x", "100 %\n::stop-commands::now")])
+    (line,) = error_annotations(error)
+    assert line == "::error file=a%2Cb%3Ac%0A.json,line=1,col=2::100 %25%0A::stop-commands::now"
+
+
+def test_annotations_are_for_configs_on_github_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere, and for other errors, nothing of the kind is printed."""
+    problem = Problem("config.json:1:1", "x", "y")
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    assert error_annotations(ConfigError("bad", problems=[problem])) == []
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert error_annotations(DataRejected("bad", problems=[problem])) == []
+
+
+def test_no_more_annotations_than_github_shows(actions: None) -> None:
+    """GitHub shows ten errors a step; the text has all of them."""
+    problems = [Problem(f"c.json:{line}:1", "x", "y") for line in range(1, 30)]
+    assert len(error_annotations(ConfigError("bad", problems=problems))) == 10
+
+
+def test_outputs_are_appended(tmp_path: Path) -> None:
+    """Outputs are added to what other steps wrote."""
+    file = tmp_path / "outputs"
+    file.write_text("before=1\n")
+    append_outputs(file, {"digest": "sha256:ab", "verdict": "passed"})
+    assert file.read_text() == "before=1\ndigest=sha256:ab\nverdict=passed\n"
+
+
+def test_an_output_with_a_line_break_is_refused(tmp_path: Path) -> None:
+    """A value with a line break would set another output."""
+    with pytest.raises(ConfigError):
+        append_outputs(tmp_path / "outputs", {"digest": "a\nverdict=passed"})
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_summary_stays_below_the_limit(tmp_path: Path) -> None:
+    """However often pages are appended, the file stays below what GitHub refuses, and says what was left out."""
+    file = tmp_path / "summary"
+    page = "a line of a page\n" * 20_000
+    for _ in range(5):
+        append_summary(file, page)
+    assert file.stat().st_size < MAX_SUMMARY_BYTES + 1024
+    assert "The rest is left out" in file.read_text()
+
+
+def test_summary_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
+    """A folder in the summary's place is one clear error."""
+    with pytest.raises(StorageError):
+        append_summary(tmp_path, "page")
