@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from artifact_pipeline.artifact import store
-from artifact_pipeline.errors import PipelineError
+from artifact_pipeline.errors import INTERRUPTED, PipelineError
 
 EXPORT = "model_train.pkl"
 
@@ -30,6 +30,8 @@ def main(pointer: Path, times: int, folders: list[Path]) -> int:
     except PipelineError as error:
         sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
         return error.exit_status
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return 0
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tools import hexadecimal, renamed, scraps
 
 from artifact_pipeline import pipeline
 from artifact_pipeline.artifact import store
@@ -16,6 +15,7 @@ from artifact_pipeline.artifact.verify import export_state, verify
 from artifact_pipeline.config import load_config
 from artifact_pipeline.errors import ArtifactRejected, GateFailed, StorageError
 from artifact_pipeline.files import try_lock
+from tools import hexadecimal, publish, renamed, scraps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,11 +36,6 @@ def rejected() -> Candidate:
 def other(candidate: Candidate) -> Candidate:
     """A second artifact, as whole as the first."""
     return renamed(candidate, "other")
-
-
-def publish(root: Path, candidate: Candidate) -> Path:
-    """Publish into a folder, as `python src/train.py` does into the project's root."""
-    return pipeline.publish(candidate, artifact=root / "artifact", export=root / "model_train.pkl")
 
 
 def stored(root: Path) -> set[str]:
@@ -204,7 +199,7 @@ def test_a_store_that_is_a_file_is_refused(tmp_path: Path, candidate: Candidate)
     (tmp_path / "artifacts").write_bytes(b"precious")
     with pytest.raises(StorageError, match="artifacts: file exists"):
         publish(tmp_path, candidate)
-    with pytest.raises(ArtifactRejected, match="cannot read .*artifacts: not a directory"):
+    with pytest.raises(ArtifactRejected, match=r"cannot read .*artifacts: not a directory"):
         store.runs(tmp_path / "artifact")
     assert {path.name for path in tmp_path.iterdir()} == {"artifacts"}
 
@@ -240,14 +235,14 @@ def test_what_a_dead_writer_left_is_removed(published: Path, other: Candidate) -
 
 def test_the_newest_are_kept_and_whatever_a_pointer_leads_to(published: Path, candidate: Candidate) -> None:
     """The store keeps the newest `KEEP`, and besides them every artifact that a pointer beside it leads to."""
-    pinned, filed, doomed = (renamed(candidate, name) for name in ("pinned", "filed", "doomed"))
-    newest = [renamed(candidate, f"run-{index}") for index in range(store.KEEP)]
-    for each in (pinned, filed, doomed, *newest[:-1]):
-        publish(published, each)
+    pinned, filed, old = (renamed(candidate, name) for name in ("pinned", "filed", "old"))
     (published / "production").symlink_to(f"artifacts/{hexadecimal(pinned)}")
     (published / "staging").write_text(f"artifacts/{hexadecimal(filed)}\n")
-    age(published, candidate, pinned, filed, doomed, *newest[:-1])
-    publish(published, newest[-1])
+    os.utime(published / "artifacts" / hexadecimal(candidate), ns=(0, 0))
+    newest = [renamed(candidate, f"run-{index}") for index in range(store.KEEP)]
+    for index, each in enumerate((pinned, filed, old, *newest), start=1):
+        publish(published, each)
+        os.utime(published / "artifacts" / hexadecimal(each), ns=(index, index))
     assert stored(published) == {hexadecimal(each) for each in (pinned, filed, *newest)}
     assert verify(published / "production").digest == pinned.digest
     assert verify(published / "staging").digest == filed.digest
@@ -302,7 +297,7 @@ def test_no_store_has_no_runs(tmp_path: Path) -> None:
 def test_rollback_goes_to_the_one_that_passed_before(
     published: Path, candidate: Candidate, other: Candidate, rejected: Candidate
 ) -> None:
-    """Rollback leads to the latest artifact before the one in charge whose gate passed, and no further back twice."""
+    """Rollback leads to the latest one before that in charge whose gate passed, and is refused where there is none."""
     with pytest.raises(GateFailed):
         publish(published, rejected)
     publish(published, other)

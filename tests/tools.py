@@ -5,13 +5,20 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
+from artifact_pipeline import pipeline
+from artifact_pipeline.artifact import manifest as m
+from artifact_pipeline.canonical import digest
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from artifact_pipeline.pipeline import Candidate
@@ -32,9 +39,34 @@ def cannot_run(reason: str) -> None:
     pytest.skip(reason)
 
 
+@contextmanager
+def mounted(place: Path, *options: str) -> Iterator[None]:
+    """Mount a file system at `place` for the block."""
+    mount(*options, place)
+    try:
+        yield
+    finally:
+        subprocess.run([*as_root(), require_tool("umount"), place], check=True)
+
+
+def mount(*options: str | Path) -> None:
+    """Mount, as root; where that is not allowed, the test cannot be run."""
+    done = subprocess.run([*as_root(), require_tool("mount"), *options], capture_output=True, text=True, check=False)
+    if done.returncode:
+        cannot_run(f"needs the right to mount: run it as root ({done.stderr.strip()})")
+
+
+def as_root() -> list[str]:
+    """What comes before a command that only root may run."""
+    return [] if os.geteuid() == 0 else [require_tool("sudo"), "--non-interactive"]
+
+
 def renamed(candidate: Candidate, name: str) -> Candidate:
-    """The same model under another name: another artifact, as whole as the first."""
-    return replace(candidate, manifest=msgspec.structs.replace(candidate.manifest, name=name))
+    """The same model under another name, with an export of its own: another artifact, as whole as the first."""
+    export = candidate.export + name.encode()
+    bound = m.Export(format="pickle", size=len(export), sha256=digest(export))
+    manifest = msgspec.structs.replace(candidate.manifest, name=name, exports=(bound,))
+    return replace(candidate, manifest=manifest, export=export)
 
 
 def hexadecimal(candidate: Candidate) -> str:
@@ -42,8 +74,13 @@ def hexadecimal(candidate: Candidate) -> str:
     return candidate.digest.removeprefix("sha256:")
 
 
+def publish(root: Path, candidate: Candidate) -> Path:
+    """Publish into a folder, as `python src/train.py` does into the project's root."""
+    return pipeline.publish(candidate, artifact=root / "artifact", export=root / "model_train.pkl")
+
+
 def scraps(root: Path) -> list[str]:
     """What a publication has left behind in the pointer's folder and in the store that belongs to no artifact."""
     kept = re.compile(r"artifact|artifacts|model_train\.pkl|artifacts/(\.lock|[0-9a-f]{64})")
-    found = [path.relative_to(root).as_posix() for path in (*root.iterdir(), *(root / "artifacts").iterdir())]
+    found = [path.relative_to(root).as_posix() for path in (*root.iterdir(), *root.glob("artifacts/*"))]
     return sorted(name for name in found if not kept.fullmatch(name))
