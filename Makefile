@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 BUTTON := $(VENV)/.installed
+CLIENT := tests/workflows/node_modules/.package-lock.json
 
-.PHONY: help run test test-slow fuzz check lock bench clean
+.PHONY: help run test test-slow fuzz workflows check lock bench branches promote clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -23,13 +24,20 @@ run: $(BUTTON) ## train, verify and infer, from config/config.json to prediction
 	$(BIN)/python src/inference.py
 
 test: $(BUTTON) ## the test suite, under four minutes
-	$(BIN)/python -m pytest tests/
+	$(BIN)/python -m pytest tests/ $(PYTEST_ARGS)
 
 test-slow: $(BUTTON) ## faults at every system call, kill -9, 100,000 mutations
 	$(BIN)/python -m pytest tests/ -m slow
 
 fuzz: $(BUTTON) ## a million mutations of the pickle reader
 	$(BIN)/python -m pytest tests/ -m fuzz
+
+# Without npm nothing is installed here: the tests say what is missing, by a skip or, in CI, a failure.
+$(CLIENT): tests/workflows/package-lock.json
+	@if command -v npm >/dev/null; then cd tests/workflows && npm ci; fi
+
+workflows: $(BUTTON) $(CLIENT) ## the three workflow files, run on this machine by act
+	$(BIN)/python -m pytest tests/ -m workflows
 
 check: $(BUTTON) ## ruff, mypy strict, import contract, schema
 	$(BIN)/ruff check .
@@ -45,8 +53,14 @@ lock: ## renew requirements.txt and requirements-base.txt
 	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml -o requirements-base.txt $(LOCK_ARGS)
 	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml --extra train --group dev -c requirements-base.txt -o requirements.txt $(LOCK_ARGS)
 
-bench: $(BUTTON) ## the README's figures, measured again beside the peers
-	$(BIN)/python benchmarks/spine.py
+bench: $(BUTTON) ## the README's figures, measured again beside the bare scripts; ARGS=--help
+	$(BIN)/python -m benchmarks.spine $(ARGS)
+
+branches: ## create the chain of branches in this clone, where they are missing
+	$(PYTHON) scripts/branches.py create $(ARGS)
+
+promote: ## fast-forward each branch once the one before is green; ARGS=--dry-run, --yes
+	$(PYTHON) scripts/branches.py promote $(ARGS)
 
 clean: ## remove what a run wrote and the environments
 	rm -rf $(VENV) $(VENV)-lock .venv-* artifact artifacts model_train.pkl predictions.csv

@@ -3,20 +3,17 @@
 import os
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+if HERE not in sys.path:
+    sys.path.insert(0, HERE)
 
-try:
-    import _preflight
+import _preflight
 
-    _preflight.check(_preflight.BASE)
-except ImportError as error:
-    if __name__ != "__main__":
-        raise
-    sys.exit("error: %s" % error)
+_preflight.check(_preflight.BASE, __name__)
 
 from pathlib import Path
 
-from artifact_pipeline.cli import inference_door
+from artifact_pipeline.cli.boundary import inference_door
 from artifact_pipeline.documented import load_model
 
 __all__ = ["load_model", "main"]

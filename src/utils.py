@@ -3,11 +3,13 @@
 import os
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+if HERE not in sys.path:
+    sys.path.insert(0, HERE)
 
 import _preflight
 
-_preflight.check(_preflight.TRAIN)
+_preflight.check(_preflight.TRAIN, __name__)
 
 from artifact_pipeline.documented import (
     evaluate_model,

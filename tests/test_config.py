@@ -373,7 +373,7 @@ def test_file_that_cannot_be_read_is_refused_by_name(file, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")
     for name, reason in {
-        "folder": "cannot be read: is a directory",
+        "folder": "is not a regular file",
         "pipe": "is not a regular file",
         "loop": "cannot be read: too many levels of symbolic links",
         "\x1b[2J\0": "is embedded null byte",

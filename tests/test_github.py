@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,12 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def actions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GITHUB_ACTIONS", "true")
-
-
-def test_config_errors_become_annotations_at_their_lines(actions: None) -> None:
+def test_config_errors_become_annotations_at_their_lines() -> None:
     """A problem with line and column is put there; one of an option has no place in a file."""
     error = ConfigError(
         "bad",
@@ -33,23 +28,56 @@ def test_config_errors_become_annotations_at_their_lines(actions: None) -> None:
     ]
 
 
-def test_an_annotation_cannot_begin_another_command(actions: None) -> None:
+def test_an_annotation_cannot_begin_another_command() -> None:
     """Line breaks, percent signs, colons and commas of a hostile file name or value are escaped."""
     error = ConfigError("bad", problems=[Problem("a,b:c\n.json:1:2", "x", "100 %\n::stop-commands::now")])
     (line,) = error_annotations(error)
     assert line == "::error file=a%2Cb%3Ac%0A.json,line=1,col=2::100 %25%0A::stop-commands::now"
 
 
-def test_annotations_are_for_configs_on_github_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Elsewhere, and for other errors, nothing of the kind is printed."""
-    problem = Problem("config.json:1:1", "x", "y")
-    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
-    assert error_annotations(ConfigError("bad", problems=[problem])) == []
-    monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    assert error_annotations(DataRejected("bad", problems=[problem])) == []
+def test_annotations_are_for_configs_alone() -> None:
+    """Other errors have no place in a file of the repository."""
+    assert error_annotations(DataRejected("bad", problems=[Problem("config.json:1:1", "x", "y")])) == []
 
 
-def test_no_more_annotations_than_github_shows(actions: None) -> None:
+@pytest.mark.parametrize("actions", ["true", ""])
+def test_a_bad_config_is_annotated_on_github_alone(run: Any, tmp_path: Path, actions: str) -> None:
+    """The real command prints the annotation under its error where GitHub Actions reads it, and nowhere else."""
+    (tmp_path / "config.json").write_text('{"C": 1.0, "solver": "lbfgs",\n "max_iter": -5}')
+    done = run("-m", "artifact_pipeline", "train", "--config", "config.json", env={"GITHUB_ACTIONS": actions})
+    assert done.returncode == 2
+    line = "::error file=config.json,line=2,col=14::max_iter: must be a whole number of at least 1, got -5\n"
+    assert (line in done.stderr) == bool(actions)
+
+
+def test_train_passes_on_outputs_and_page(run: Any, checkout: Path) -> None:
+    """A training tells digest, verdict, accuracy and place, and its page is what `inspect` prints as Markdown."""
+    done = run("src/train.py", "--summary", "page.md", "--outputs", "outputs")
+    assert done.returncode == 0, done.stderr
+    told = dict(line.split("=", 1) for line in (checkout / "outputs").read_text().splitlines())
+    folder = (checkout / "artifact").resolve()
+    assert told == {
+        "digest": f"sha256:{folder.name}",
+        "verdict": "passed",
+        "accuracy": "0.975",
+        "artifact-path": str(folder),
+    }
+    shown = run("-m", "artifact_pipeline", "inspect", "--format", "markdown")
+    assert shown.stdout == (checkout / "page.md").read_text()
+    done = run("src/inference.py", "--expect", told["digest"], "--summary", "page.md")
+    assert done.returncode == 0, done.stderr
+    assert "### Misclassified: 9 of 1,797 rows" in (checkout / "page.md").read_text()
+
+
+def test_a_failed_gate_passes_on_its_verdict(run: Any, checkout: Path) -> None:
+    """Also of a failed gate the job's page and outputs say so, and the status is 3."""
+    done = run("src/train.py", "-S", "gate.min_accuracy=1", "--summary", "page.md", "--outputs", "outputs")
+    assert done.returncode == 3
+    assert "verdict=failed\n" in (checkout / "outputs").read_text()
+    assert "gate failed" in (checkout / "page.md").read_text()
+
+
+def test_no_more_annotations_than_github_shows() -> None:
     """GitHub shows ten errors a step; the text has all of them."""
     problems = [Problem(f"c.json:{line}:1", "x", "y") for line in range(1, 30)]
     assert len(error_annotations(ConfigError("bad", problems=problems))) == 10

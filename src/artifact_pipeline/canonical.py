@@ -14,8 +14,8 @@ PREFIX = "sha256:"
 """Digests are written with their algorithm, `sha256:` and 64 lower-case hexadecimal digits."""
 
 MAX_DEPTH = 32
-"""Arrays and objects inside one another; the stack of whoever reads must not decide what is valid."""
-_TOO_DEEP = "\n" + "  " * (MAX_DEPTH + 1)
+"""How many arrays and objects may stand around a value; the stack of whoever reads must not decide it."""
+_TOO_DEEP = b"\n" + b"  " * (MAX_DEPTH + 1)
 _ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, indent=2, sort_keys=True)
 
 Json = None | bool | int | float | str | list[Any] | dict[str, Any]
@@ -46,27 +46,26 @@ def parse_canonical(data: bytes) -> Json:
             a few words.
     """
     try:
-        text = data.decode("utf-8", "strict")
-        value: Json = json.loads(text)
-        canonical = _spells(text, value)
+        value: Json = json.loads(data.decode("utf-8", "strict"))
+        canonical = spells(data, value)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    except UnicodeError as error:  # a ValueError too, but its text quotes the bytes
+    except UnicodeDecodeError as error:  # a ValueError too, but its text quotes the bytes
         raise ValueError(f"not UTF-8: {error.reason}") from None
     if not canonical:
         raise ValueError("not in canonical form (duplicate keys, another order, or another spelling)")
-    if _TOO_DEEP in text:  # a line break in a string is escaped, so what follows one is indentation
+    if _TOO_DEEP in data:  # a line break in a string is escaped, so what follows one is indentation
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
     return value
 
 
-def _spells(text: str, value: Json) -> bool:
-    """Whether `text` is the canonical form of `value`.
+def spells(data: bytes, value: Json) -> bool:
+    """Whether `data` is the canonical form of `value`.
 
     Piece by piece, up to the first difference: written out at once, a megabyte of nested arrays has gigabytes of
     indentation.
     """
-    at = 0
+    text, at = data.decode(), 0
     for piece in _ENCODER.iterencode(value):
         if not text.startswith(piece, at):
             return False

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from artifact_pipeline.errors import DataRejected
+from artifact_pipeline.errors import DataRejected, Problem
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,11 +85,14 @@ def split(
     """Split as `sklearn.model_selection.train_test_split` does: the positions of training and held-out rows.
 
     Raises:
-        DataRejected: a side would be empty, or a class is too small to be stratified or learned.
+        DataRejected: a side would be empty, there is one class alone, or one is too small to be stratified or learned.
     """
     import numpy as np
     from sklearn.model_selection import train_test_split
 
+    classes = np.unique(y)
+    if len(classes) == 1:
+        raise _refused("single-class", f"all rows have the label {classes[0]}; a classifier needs two")
     try:
         train, held_out = train_test_split(
             np.arange(len(y)),
@@ -98,11 +101,16 @@ def split(
             stratify=y if stratify else None,
         )
     except ValueError as error:
-        raise DataRejected(f"the rows cannot be split: {str(error).splitlines()[0]}") from error
-    missing = np.setdiff1d(y, y[train])
+        raise _refused("split", str(error).splitlines()[0].removesuffix(".")) from error
+    missing = np.setdiff1d(classes, y[train])
     if missing.size:
-        raise DataRejected(
+        raise _refused(
+            "class-not-in-training",
             f"no training row has the label {missing[0]}",
             hint="set stratify to true, or give more rows of that label",
         )
     return cast("tuple[NDArray[np.int64], NDArray[np.int64]]", (train, held_out))
+
+
+def _refused(rule: str, message: str, *, hint: str | None = None) -> DataRejected:
+    return DataRejected("the rows cannot be split", problems=[Problem("rows", rule, message)], hint=hint)

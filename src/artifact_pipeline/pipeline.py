@@ -21,7 +21,7 @@ from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import recipe
 from artifact_pipeline.dataset import load_dataset
-from artifact_pipeline.errors import ArtifactRejected, GateFailed, Problem, StorageError
+from artifact_pipeline.errors import ArtifactRejected, DataRejected, GateFailed, Problem, StorageError
 from artifact_pipeline.rows import DIGEST_ALGORITHM
 from artifact_pipeline.training import fit
 
@@ -144,8 +144,16 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
         ),
         exports=(m.Export(format="pickle", size=len(export), sha256=digest(export)),),
     )
-    # Parsed again from its bytes: what cannot be read back must not be published.
-    return Candidate(m.parse_manifest(manifest.canonical()), named, export)
+    return Candidate(_read_back(manifest), named, export)
+
+
+def _read_back(manifest: m.Manifest) -> m.Manifest:
+    """The manifest parsed again from its bytes: what a reader would refuse must not be published."""
+    data = manifest.canonical()
+    if len(data) > m.MAX_BYTES:
+        message = f"would have {len(data):,} bytes, allowed are {m.MAX_BYTES:,}: too many columns or labels"
+        raise DataRejected("the model cannot be described", problems=[Problem(m.NAME, "manifest-too-large", message)])
+    return m.parse_manifest(data)
 
 
 def input_dtype(X: NDArray[np.float64]) -> m.InputType:

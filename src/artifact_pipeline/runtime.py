@@ -22,7 +22,7 @@ def pin_numerics() -> None:
 
     One thread: two of them fight over a fit as small as the digits (0.07 s of CPU become 8 s on a busy machine),
     and change its last bits. One kernel: OpenBLAS picks another one on another processor, and `lbfgs` then stops
-    elsewhere; with AVX2 present, `Haswell` gives the same bits on all of them. What the user has set stays.
+    elsewhere; with AVX2 and FMA present, `Haswell` gives the same bits on all of them. What the user has set stays.
 
     Call it before anything imports NumPy; afterwards it would change nothing, so it is then left undone.
     """
@@ -30,14 +30,17 @@ def pin_numerics() -> None:
         return
     for variable in THREAD_VARIABLES:
         os.environ.setdefault(variable, "1")
-    if platform.machine().lower() in {"x86_64", "amd64"} and _has_avx2():
+    if platform.machine().lower() in {"x86_64", "amd64"} and _can_run_kernel():
         os.environ.setdefault(KERNEL_VARIABLE, KERNEL)
 
 
-def _has_avx2() -> bool:
-    """Whether the processor says it has AVX2; False where the system does not tell (then nothing is pinned)."""
+def _can_run_kernel() -> bool:
+    """Whether the processor says it has AVX2 and FMA, which the kernel needs; False where the system does not tell.
+
+    The C library's `exp`, which scikit-learn calls, asks for the same two: with both, it too gives the same bits.
+    """
     try:
         with Path("/proc/cpuinfo").open(encoding="ascii", errors="replace") as file:
-            return any(line.startswith("flags") and " avx2 " in f"{line.strip()} " for line in file)
+            return any(line.startswith("flags") and {"avx2", "fma"} <= set(line.split()) for line in file)
     except OSError:
         return False

@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.errors import ConfigError, DataRejected
+from artifact_pipeline.errors import ConfigError, DataRejected, Problem
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,8 +50,10 @@ def fit(X: NDArray[np.float64], y: NDArray[np.int64] | NDArray[np.str_], config:
 
     classes = len(np.unique(y))
     if config.solver == "liblinear" and classes > 2:
+        message = f"solver: liblinear fits two classes, these rows have {classes}"
         raise ConfigError(
-            f"solver: liblinear learns two classes, these rows have {classes}",
+            "the solver cannot learn these rows",
+            problems=[Problem("config", "not-allowed", message)],
             hint="use lbfgs, newton-cg, newton-cholesky, sag or saga",
         )
     estimator = LogisticRegression(
@@ -62,11 +64,14 @@ def fit(X: NDArray[np.float64], y: NDArray[np.int64] | NDArray[np.str_], config:
         warnings.simplefilter("always")
         try:
             estimator.fit(X, y)
-        except ValueError as error:
-            raise DataRejected(f"the rows cannot be learned: {str(error).splitlines()[0]}") from error
+        except (ValueError, ArithmeticError) as error:  # sag divides by zero where C is tiny
+            problem = Problem("rows", "unlearnable", str(error).splitlines()[0].removesuffix("."))
+            raise DataRejected("the rows cannot be learned", problems=[problem]) from error
     if not (np.isfinite(estimator.coef_).all() and np.isfinite(estimator.intercept_).all()):
+        message = f"the fit with C={config.C} and solver={config.solver} gave numbers that are not finite"
         raise DataRejected(
-            f"the fit with C={config.C} and solver={config.solver} gave numbers that are not finite",
+            "the rows cannot be learned",
+            problems=[Problem("rows", "fit-not-finite", message)],
             hint="use another solver, or a C nearer to 1",
         )
     stopped = False

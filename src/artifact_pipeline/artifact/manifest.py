@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta, Struct, json, to_builtins
 
-from artifact_pipeline.canonical import canonical_json, parse_canonical
+from artifact_pipeline.canonical import canonical_json, parse_canonical, spells
 from artifact_pipeline.errors import ArtifactRejected, Problem
 
 FORMAT: Literal[1] = 1
@@ -303,8 +303,10 @@ def parse_part(kind: type[Part], data: bytes, *, place: str, rule: str) -> Part:
     if len(data) > MAX_JSON_BYTES:
         raise _rejected(Problem(place, rule, f"larger than {MAX_JSON_BYTES:,} bytes"))
     try:
-        parse_canonical(data)
-        return json.decode(data, type=kind)
+        part = json.decode(data, type=kind)
+        if spells(data, part.plain()):
+            return part
+        message = "not in canonical form (a whole number where a fraction belongs is 1.0, not 1)"
     except ValueError as error:  # msgspec's ValidationError is one
         message = str(error)[:200]
     raise _rejected(Problem(place, rule, message))

@@ -121,7 +121,7 @@ def _identity_problems(folder: Path, found: str, expect: str | None) -> Iterator
     if expect is not None and found != expect:
         yield Problem(manifests.NAME, "digest-unexpected", f"expected {expect}, found {found}")
     # The store names a folder by its digest, so a folder that was changed in place contradicts its own name.
-    if is_stored(folder) and PREFIX + folder.name != found:
+    if is_stored(folder.absolute()) and PREFIX + folder.name != found:
         yield Problem(manifests.NAME, "store-name", f"stands in the store as {folder.name}, is {found}")
 
 

@@ -2,91 +2,155 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
+import io
+import os
+import re
+import signal
 import sys
-import traceback
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from artifact_pipeline.errors import INTERRUPTED, PipelineError
+from artifact_pipeline.cli.output import Output
+from artifact_pipeline.errors import INTERRUPTED, ConfigError, PipelineError
 from artifact_pipeline.runtime import pin_numerics
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-    from types import TracebackType
 
     import click
+
+COMPLETION = "_ARTIFACT_PIPELINE_COMPLETE"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb of `artifact-pipeline`, and return its exit status.
 
     Args:
-        argv: the arguments after the program's name; None takes the process's own.
+        argv: the arguments after the program's name. None takes the process's own, and the process with them: its
+            reaction to Ctrl-C and to an exception that nobody foresaw.
     """
-    from artifact_pipeline.cli.app import app
-
-    return _run(app, sys.argv[1:] if argv is None else argv, "artifact-pipeline", None)
+    return _run(_verbs, argv, program="artifact-pipeline")
 
 
 def train_door(root: Path, argv: Sequence[str] | None = None) -> int:
-    """`python src/train.py`: the verb `train`, with its files in the project's root."""
-    from artifact_pipeline.cli.training import train
-
+    """`python src/train.py`: the verb `train`, with its files in the project's root; `argv` as in `main`."""
     files = {
         "config": root / "config" / "config.json",
         "artifact": root / "artifact",
         "export": root / "model_train.pkl",
     }
-    return _run(train, sys.argv[1:] if argv is None else argv, "python src/train.py", files)
+    return _run(_train, argv, program="python src/train.py", root=root, files=files)
 
 
 def inference_door(root: Path, argv: Sequence[str] | None = None) -> int:
-    """`python src/inference.py`: the verb `predict`, with its files in the project's root."""
-    from artifact_pipeline.cli.inference import predict
-
+    """`python src/inference.py`: the verb `predict`, with its files in the project's root; `argv` as in `main`."""
     files = {
         "artifact": root / "artifact",
         "export": root / "model_train.pkl",
-        "output": root / "predictions.csv",
+        "destination": root / "predictions.csv",
     }
-    return _run(predict, sys.argv[1:] if argv is None else argv, "python src/inference.py", files)
+    return _run(_predict, argv, program="python src/inference.py", root=root, files=files)
 
 
-def _run(command: click.Command, arguments: Sequence[str], program: str, files: dict[str, Path] | None) -> int:
-    import click
+# Loaded where a Ctrl-C is already caught.
+def _verbs() -> click.Command:
+    from artifact_pipeline.cli.app import app
 
-    from artifact_pipeline.cli.output import Output
+    return app
 
-    pin_numerics()
-    output = Output.for_arguments(arguments, door=files is not None)
-    if not output.debug:
-        sys.excepthook = _say_bug
-    extra: dict[str, Any] = {"default_map": {name: str(path) for name, path in (files or {}).items()}, "obj": output}
+
+def _train() -> click.Command:
+    from artifact_pipeline.cli.training import train
+
+    return train
+
+
+def _predict() -> click.Command:
+    from artifact_pipeline.cli.inference import predict
+
+    return predict
+
+
+def _run(
+    load: Callable[[], click.Command],
+    argv: Sequence[str] | None,
+    *,
+    program: str,
+    root: Path | None = None,
+    files: Mapping[str, Path] = MappingProxyType({}),
+) -> int:
+    """Run a command, and turn how it ends into an exit status; `files` are defaults of its options."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    output = Output.for_arguments(arguments, program=program, root=root)
     try:
-        status = command.main(list(arguments), prog_name=program, standalone_mode=False, **extra)
+        if argv is None:
+            _own_process(output)
+        pin_numerics()
+        status = _invoke(load(), arguments, output, {name: str(path) for name, path in files.items()})
     except PipelineError as error:
         if output.debug:
-            sys.__excepthook__(type(error), error, error.__traceback__)
-        output.error(error, error.exit_status)
-        return error.exit_status
-    except click.ClickException as error:
-        usage = PipelineError(error.format_message(), hint=f"{program} --help tells what can be said")
-        output.error(usage, error.exit_code)
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        output.error(PipelineError("interrupted; what stood before still stands"), INTERRUPTED)
-        return INTERRUPTED
-    return int(status or 0)
+            output.trace(error)
+        status = output.error(error)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("artifact_pipeline"):
+            raise
+        hint = "pip install 'artifact-pipeline[train]' brings what training needs beside the base"
+        status = output.error(PipelineError(f"the package {error.name} is not installed", hint=hint))
+    except BrokenPipeError as error:  # click prints the help by itself; `| head -1` has seen enough of it
+        status = output.lose(error)
+    except KeyboardInterrupt:
+        status = output.error(PipelineError("interrupted; nothing is left half-written"), INTERRUPTED)
+    lost = output.finish()
+    return status or lost
 
 
-def _say_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """What is printed for an exception that nobody foresaw; Python then ends with status 1."""
-    import traceback
+def _own_process(output: Output) -> None:
+    """Settle what belongs to the whole process."""
+    sys.excepthook = output.bug
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us; without this, the next file gets its number
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 - open for as long as the process
+        elif isinstance(stream := getattr(sys, name), io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a label may have letters that a terminal has not
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell sets that for what runs in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # scikit-learn's import makes a hundred thousand objects, and none of them is garbage.
+    gc.set_threshold(100_000)
+    atexit.register(_leave_process)
 
-    last = traceback.extract_tb(trace)[-1] if trace else None
-    where = f" ({last.filename}:{last.lineno})" if last else ""
-    sys.stderr.write(
-        f"error: {kind.__name__}: {error}{where}\n"
-        "hint: this is a bug of artifact-pipeline, not yours; please report it with what the same command prints "
-        "with --debug, at the project's issue tracker\n"
-    )
+
+def _leave_process() -> None:
+    """What is done is done: a late Ctrl-C changes nothing, and nobody need look through every object for garbage."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.disable()
+    gc.freeze()
+
+
+def _invoke(command: click.Command, arguments: list[str], output: Output, files: dict[str, str]) -> int:
+    """Parse and run, without click's own ideas of exit statuses and of Ctrl-C.
+
+    Raises:
+        PipelineError: what the verb raises, or a `ConfigError` for what cannot be parsed.
+    """
+    import click
+
+    if output.root is None and COMPLETION in os.environ:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(command, {}, output.program, COMPLETION, os.environ[COMPLETION])
+    try:
+        with command.make_context(output.program, arguments, obj=output, default_map=files) as context:
+            command.invoke(context)
+    except click.exceptions.Exit as end:  # after --help and --version
+        return end.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        sys.stderr.write(f"{error.format_message()}\n\n")
+        raise ConfigError("a verb is missing", hint=f"{output.program} train is the first one") from error
+    except click.UsageError as error:
+        message = re.sub(r"\. (\(?)Did", r"; \1did", error.format_message()).removesuffix(".")
+        where = error.ctx.command_path if error.ctx else output.program
+        raise ConfigError(message[:1].lower() + message[1:], hint=f"{where} --help lists what can be said") from error
+    return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING
 
@@ -23,8 +22,8 @@ _PLACE = re.compile(r"(?P<file>.+):(?P<line>[0-9]+):(?P<column>[0-9]+)", re.DOTA
 
 
 def error_annotations(error: PipelineError) -> list[str]:
-    """The workflow commands that put the config's errors at their lines; none outside GitHub Actions."""
-    if os.environ.get("GITHUB_ACTIONS") != "true" or not isinstance(error, ConfigError):
+    """The workflow commands that put the config's errors at their lines."""
+    if not isinstance(error, ConfigError):
         return []
     return [_annotation(each.place, each.message) for each in error.problems[:MAX_ANNOTATIONS]]
 

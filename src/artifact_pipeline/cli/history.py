@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import artifact_option, common
+from artifact_pipeline.cli.options import artifact_option, verb, with_artifact
 from artifact_pipeline.cli.output import Output, shown
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from artifact_pipeline.artifact.store import Run
 
 
-@click.command(short_help="List the artifacts of the store, the latest training first.")
+@verb("List the artifacts of the store, the latest training first.", 4)
 @artifact_option("The pointer; the store is artifacts/ beside it.")
-@common
 @click.pass_obj
 def runs(output: Output, artifact: Path) -> None:
-    """List the artifacts of the store: digest, what changed in the recipe since the one before, metrics, verdict.
+    """List the artifacts of the store: digest, verdict, metrics, what changed in the recipe since the one before.
 
     The pointer leads to the one marked with a star. The list is read, not verified.
     """
     from artifact_pipeline.artifact import store
 
     found = store.runs(artifact)
-    listed = [_entry(run, older) for run, older in zip(found, [*found[1:], None], strict=True)]
-    if not listed:
-        output.say(f"no artifact has been published beside {shown(artifact)} yet")
-        output.next("artifact-pipeline train")
-    else:
+    listed = [_entry(run, older) for run, older in zip_longest(found, found[1:])]
+    if listed:
         output.table(["", "digest", "gate", "accuracy", "F1 weighted", "changed"], [_row(entry) for entry in listed])
-        output.next("artifact-pipeline rollback" if len(listed) > 1 else "artifact-pipeline inspect")
+    else:
+        output.say(f"no artifact has been published beside {shown(artifact)} yet")
+    output.next(_next(found, artifact))
     output.result({"runs": listed})
+
+
+def _next(found: list[Run], artifact: Path) -> str:
+    current = next((index for index, run in enumerate(found) if run.current), None)
+    if current is None:
+        return with_artifact("artifact-pipeline train", artifact, option="--artifact")
+    if any(run.passed for run in found[current + 1 :]):
+        return with_artifact("artifact-pipeline rollback", artifact, option="--artifact")
+    return with_artifact("artifact-pipeline inspect", artifact)
 
 
 def _entry(run: Run, older: Run | None) -> dict[str, Any]:
@@ -53,8 +63,10 @@ def _entry(run: Run, older: Run | None) -> dict[str, Any]:
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     """The recipe's keys that differ from the artifact before, with their new values."""
-    keys = sorted({*before, *after})
-    return {key: after.get(key) for key in keys if before.get(key) != after.get(key)}
+    from artifact_pipeline.cli.views import dotted
+
+    old, new = dotted(before), dotted(after)
+    return {key: new.get(key) for key in sorted({*old, *new}) if old.get(key) != new.get(key)}
 
 
 def _row(entry: dict[str, Any]) -> list[str]:
@@ -73,18 +85,25 @@ def _row(entry: dict[str, Any]) -> list[str]:
     ]
 
 
-@click.command(short_help="Let the pointer lead to an earlier artifact.")
-@click.argument("digest", required=False)
+def _digest(_context: click.Context, _argument: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"(sha256:)?[0-9a-f]{1,64}", value):
+        raise click.BadParameter(f"must be sha256: and hexadecimal digits, or the first of them, got {value!r:.80}")
+    return value
+
+
+@verb("Let the pointer lead to an earlier artifact.", 4, 8)
+@click.argument("digest", required=False, callback=_digest)
 @artifact_option("The pointer.")
-@common
 @click.pass_obj
 def rollback(output: Output, digest: str | None, artifact: Path) -> None:
-    """Let the pointer lead to the artifact DIGEST, or its first digits, of the store; by default the one that passed
-    its gate before the one in charge. It is verified first. model_train.pkl stays as it is: train to renew it.
-    """  # noqa: D205 - one sentence, and click shows it as one paragraph
+    """Let the pointer lead to the artifact DIGEST of the store (its first digits are enough).
+
+    Without DIGEST it is the latest one before the artifact in charge that passed its gate. It is verified first.
+    model_train.pkl stays as it is: train to renew it.
+    """
     from artifact_pipeline import pipeline
 
     moved = pipeline.rollback(artifact, to=digest)
     output.say(f"artifact: {shown(artifact)} -> {moved.digest}")
-    output.next("artifact-pipeline verify")
+    output.next(with_artifact("artifact-pipeline verify", artifact))
     output.result({"artifact": moved.digest})

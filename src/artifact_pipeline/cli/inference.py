@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import artifact_option, common, export_option, trust_options
+from artifact_pipeline.cli.inspection import check_export
+from artifact_pipeline.cli.options import (
+    artifact_option,
+    export_option,
+    refuse_device,
+    report_options,
+    trust_options,
+    verb,
+    with_artifact,
+)
 from artifact_pipeline.cli.output import Output, shown
 
 if TYPE_CHECKING:
-    from artifact_pipeline.inference.predictions import Predictions
+    from collections.abc import Mapping
+
+    from artifact_pipeline.inference.predictions import Predictions, Scored
 
 SAMPLES = 5
 
 
-@click.command(short_help="Verify an artifact, then predict.")
+@verb("Verify an artifact, then predict.", 4, 5, 8)
 @click.argument("table", required=False, type=click.Path(path_type=Path))
 @click.option(
     "-o",
@@ -30,18 +41,19 @@ SAMPLES = 5
 )
 @artifact_option("The artifact: a pointer, or an artifact's folder.")
 @trust_options
-@export_option("The pickle to compare with the manifest; it is never loaded.")
-@common
+@export_option("The pickle to compare with the manifest, by default the one beside the artifact; it is never loaded.")
+@report_options(outputs=False)
 @click.pass_obj
 def predict(
     output: Output,
+    /,
     table: Path | None,
     *,
     destination: Path,
     artifact: Path,
-    expect: str | None,
-    accept_failed_gate: bool,
     export: Path,
+    summary: Path | None,
+    **trust: Any,  # as `trust_options` names it, and `verify` takes it
 ) -> None:
     """Predict the rows of TABLE (CSV or Parquet, columns by name), or the 1,797 built-in digits.
 
@@ -49,19 +61,26 @@ def predict(
     needed, and no pickle is loaded.
     """
     from artifact_pipeline.artifact.verify import verify
-    from artifact_pipeline.cli.inspection import check_export
     from artifact_pipeline.files import write_atomic
     from artifact_pipeline.inference.predictions import predict as answer
 
-    verified = verify(artifact, expect=expect, accept_failed_gate=accept_failed_gate)
+    refuse_device(destination)
+    verified = verify(artifact, **trust)
     output.say(f"verified: {shown(artifact)}, {verified.digest}")
-    state = check_export(output, verified.manifest, export)
+    state = check_export(output, verified.manifest, artifact, export)
     predictions = answer(verified, table)
     scores = predictions.scores()
     write_atomic(destination, predictions.csv())
-    _say_predictions(output, predictions)
+    if summary is not None:
+        from artifact_pipeline.cli import github, markdown
+
+        github.append_summary(summary, markdown.predictions_page(verified.digest, predictions))
+    output.say()
+    if scores:
+        _say_scores(output, scores, predictions)
+    _say_samples(output, predictions)
     output.say(f"written: {shown(destination)}, {len(predictions.rows.X):,} rows")
-    output.next("artifact-pipeline inspect")
+    output.next(with_artifact("artifact-pipeline inspect", artifact))
     output.result(
         {
             "artifact": verified.digest,
@@ -77,24 +96,24 @@ def predict(
     )
 
 
-def _say_predictions(output: Output, predictions: Predictions) -> None:
+def _say_scores(output: Output, scores: Mapping[str, Scored], predictions: Predictions) -> None:
     from artifact_pipeline.cli import views
 
-    scores = predictions.scores()
-    if scores:
-        output.say()
-        output.table(
-            ["rows", "count", "accuracy", "F1 weighted"],
-            [
-                [_words(name, scores), f"{each.rows:,}", f"{each.accuracy:.4f}", f"{each.f1_weighted:.4f}"]
-                for name, each in scores.items()
-            ],
-        )
-        output.say()
-        views.say_confusion(output, predictions.classes, scores["all"].confusion)
+    names = {"all": "all (training rows included)"} if "training" in scores else {}
+    output.table(
+        ["rows", "count", "accuracy", "F1 weighted"],
+        [
+            [names.get(name, name), f"{each.rows:,}", f"{each.accuracy:.4f}", f"{each.f1_weighted:.4f}"]
+            for name, each in scores.items()
+        ],
+    )
+    output.say()
+    views.say_confusion(output, predictions.classes, scores["all"].confusion)
+
+
+def _say_samples(output: Output, predictions: Predictions) -> None:
+    actual, answers = predictions.rows.y, predictions.answers
     output.say("sample predictions")
-    actual = predictions.rows.y
-    answers = predictions.answers
     output.table(
         ["row", "split", "actual", "predicted", "probability"],
         [
@@ -109,7 +128,3 @@ def _say_predictions(output: Output, predictions: Predictions) -> None:
         ],
     )
     output.say()
-
-
-def _words(split: str, scores: dict[str, object]) -> str:
-    return "all (training rows included)" if split == "all" and "training" in scores else split

@@ -1,10 +1,16 @@
-"""Options that several verbs share."""
+"""What several verbs share: options, exit statuses, and how their help is laid out."""
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from artifact_pipeline.cli.output import shown
+from artifact_pipeline.errors import StorageError
+from artifact_pipeline.files import storage_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,45 +19,129 @@ Verb = TypeVar("Verb", bound="Callable[..., Any]")
 
 ARTIFACT = "artifact"
 EXPORT = "model_train.pkl"
+HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+STATUSES = {
+    0: "done",
+    1: "another error, or a bug of ours",
+    2: "the config or an option breaks a rule",
+    3: "the gate failed; what stood before still stands",
+    4: "the artifact is missing or not what it claims to be",
+    5: "rows cannot be read or do not fit the model",
+    6: "a training again gave something else",
+    7: "the rows have drifted",
+    8: "the disk is full, read-only or busy",
+    130: "interrupted by Ctrl-C",
+}
 
 
-def common(verb: Verb) -> Verb:
-    """`--json`, `--quiet` and `--debug`: they are read in `Output.for_arguments`, and stand here for parser and help."""
-    for name, words in (
-        ("--debug", "Print a traceback with each error."),
-        (("--quiet", "-q"), "Print nothing but errors."),
-        ("--json", "Print one JSON object on standard output, and nothing else there."),
-    ):
-        names = (name,) if isinstance(name, str) else name
-        verb = click.option(*names, is_flag=True, expose_value=False, help=words)(verb)
-    return verb
+def statuses(*numbers: int) -> str:
+    """The part of a help that lists exit statuses."""
+    return "\n".join(["\b", "Exit statuses:", *(f"  {number:>3}  {STATUSES[number]}" for number in numbers)])
+
+
+def verb(short: str, *failures: int) -> Callable[[Callable[..., None]], click.Command]:
+    """Make a function a verb.
+
+    Args:
+        short: one line for the list of verbs.
+        failures: the exit statuses that are the verb's own, beside those that every verb has.
+    """
+    flags = (
+        (("--json", "as_json"), "Print one JSON object on standard output, and nothing else there."),
+        (("-q", "--quiet"), "Print nothing but errors."),
+        (("--debug",), "Print a traceback with each error."),
+    )
+    # Eager: an error in another option must know how to speak.
+    common: list[click.Parameter] = [
+        click.Option(names, is_flag=True, is_eager=True, expose_value=False, callback=_tell_output, help=words)
+        for names, words in flags
+    ]
+    epilog = statuses(*sorted({0, 1, 2, *failures, 130}))
+
+    def decorate(function: Callable[..., None]) -> click.Command:
+        command = click.command(short_help=short, epilog=epilog, context_settings=HELP)(function)
+        command.params += common
+        return command
+
+    return decorate
+
+
+def _tell_output(context: click.Context, flag: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's form
+    assert flag.name is not None
+    setattr(context.obj, flag.name, value)
 
 
 def artifact_option(words: str) -> Callable[[Verb], Verb]:
     """`--artifact PATH`, with what the verb does with it."""
     return click.option(
-        "--artifact", default=ARTIFACT, show_default=True, metavar="PATH", type=click.Path(path_type=_path()), help=words
+        "--artifact", default=ARTIFACT, show_default=True, metavar="PATH", type=click.Path(path_type=Path), help=words
     )
+
+
+def artifact_argument(function: Verb) -> Verb:
+    """`[ARTIFACT]`, by default `artifact`."""
+    return click.argument("artifact", default=ARTIFACT, type=click.Path(path_type=Path))(function)
 
 
 def export_option(words: str) -> Callable[[Verb], Verb]:
     """`--export FILE`, with what the verb does with it."""
     return click.option(
-        "--export", default=EXPORT, show_default=True, metavar="FILE", type=click.Path(path_type=_path()), help=words
+        "--export", default=EXPORT, show_default=True, metavar="FILE", type=click.Path(path_type=Path), help=words
     )
 
 
-def trust_options(verb: Verb) -> Verb:
+def trust_options(function: Verb) -> Verb:
     """`--expect` and `--accept-failed-gate`: what a consumer asks of an artifact."""
-    verb = click.option(
-        "--accept-failed-gate", is_flag=True, help="Use a model whose gate is missing or failed; nothing else allows it."
-    )(verb)
-    return click.option(
-        "--expect", metavar="DIGEST", help="The artifact digest known from elsewhere, sha256:…; any other is refused unread."
-    )(verb)
+    accept = click.option(
+        "--accept-failed-gate",
+        is_flag=True,
+        help="Use a model whose gate is missing or failed; nothing else allows it.",
+    )
+    expect = click.option(
+        "--expect",
+        metavar="DIGEST",
+        help="The artifact digest known from elsewhere, sha256:…; any other is refused unread.",
+    )
+    return expect(accept(function))
 
 
-def _path() -> type:
-    from pathlib import Path
+def report_options(*, outputs: bool) -> Callable[[Verb], Verb]:
+    """`--summary`, and `--outputs` where there are any: what a step of GitHub Actions passes on."""
 
-    return Path
+    def decorate(function: Verb) -> Verb:
+        if outputs:
+            words = (
+                "Append digest, verdict, accuracy and artifact-path as key=value lines, as $GITHUB_OUTPUT wants them."
+            )
+            function = click.option("--outputs", metavar="FILE", type=click.Path(path_type=Path), help=words)(function)
+        words = "Append a page of Markdown to this file, as $GITHUB_STEP_SUMMARY wants it."
+        return click.option("--summary", metavar="FILE", type=click.Path(path_type=Path), help=words)(function)
+
+    return decorate
+
+
+def is_given(name: str) -> bool:
+    """Whether the command line says this option, and not a default."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is click.core.ParameterSource.COMMANDLINE
+
+
+def refuse_device(path: Path) -> None:
+    """Refuse to put a file where something else stands: a rename would replace /dev/null as readily as a file.
+
+    Raises:
+        StorageError: a folder, a device or a pipe stands there, or the name is too long for one.
+    """
+    try:
+        other = path.exists() and not path.is_file()
+    except OSError as error:
+        raise storage_error(path, error) from error
+    if other:
+        raise StorageError(f"cannot write {path}: it is no regular file", hint="name another place")
+
+
+def with_artifact(command: str, artifact: Path, *, option: str = "") -> str:
+    """The command that goes on with this artifact; a verb finds the one in its usual place by itself."""
+    place = shown(artifact)
+    return command if place == ARTIFACT else " ".join(filter(None, [command, option, shlex.quote(place)]))

@@ -6,55 +6,68 @@ one JSON object and nothing else.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+from artifact_pipeline.errors import PipelineError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from types import TracebackType
 
-    from artifact_pipeline.errors import PipelineError
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Output:
     """How one command speaks.
 
     Attributes:
+        program: how the command was started: `artifact-pipeline`, or `python src/….py`.
+        root: the project's root for a door, else None.
         as_json: one JSON object on standard output, and no other line there.
         quiet: nothing but errors and `--json`.
         debug: a traceback with each error.
-        door: started as `python src/….py`, so hints name the doors.
+        lost: why standard output took no more, or None.
     """
 
+    program: str
+    root: Path | None = None
     as_json: bool = False
     quiet: bool = False
     debug: bool = False
-    door: bool = False
+    lost: OSError | None = None
 
     @classmethod
-    def for_arguments(cls, arguments: Sequence[str], *, door: bool) -> Output:
-        """Look for the three flags before anything is parsed, so that a usage error obeys them too."""
+    def for_arguments(cls, arguments: Sequence[str], *, program: str, root: Path | None) -> Output:
+        """Guess the three flags before anything is parsed, so that a usage error obeys them; the parser corrects it."""
+        flags = set(takewhile(lambda argument: argument != "--", arguments))
         return cls(
-            as_json="--json" in arguments,
-            quiet="--quiet" in arguments or "-q" in arguments,
-            debug="--debug" in arguments,
-            door=door,
+            program,
+            root,
+            as_json="--json" in flags,
+            quiet=not flags.isdisjoint({"--quiet", "-q"}),
+            debug="--debug" in flags,
         )
+
+    def print(self, text: str) -> None:
+        """Print what was asked for and nothing else, such as a JSON Schema."""
+        self._write(sys.stdout, text)
 
     def say(self, text: str = "") -> None:
         """Print a line of the result."""
         if not self.quiet and not self.as_json:
-            sys.stdout.write(clean(text) + "\n")
+            self._write(sys.stdout, f"{clean(text)}\n")
 
     def talk(self, text: str) -> None:
         """Print a line about the result, on standard error."""
         if not self.quiet:
-            sys.stderr.write(clean(text) + "\n")
+            self._write(sys.stderr, f"{clean(text)}\n")
 
     def next(self, command: str) -> None:
         """Name the next useful command, as the last line."""
@@ -63,30 +76,30 @@ class Output:
     def result(self, value: dict[str, Any]) -> None:
         """Print the JSON object that `--json` asks for."""
         if self.as_json:
-            sys.stdout.write(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=True) + "\n")
+            self.print(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=True) + "\n")
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, heat: bool = False) -> None:
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, diagonal: bool = False) -> None:
         """Print a table; numbers stand to the right.
 
         Args:
             columns: the heads.
             rows: the cells, as text.
-            heat: colour the cells off the first column by their number, on a terminal.
+            diagonal: on a terminal, tell counts on the diagonal from those off it by their colour.
         """
         if self.quiet or self.as_json:
             return
-        cells = [[clean(cell) for cell in row] for row in [columns, *rows]]
+        head, *body = [[clean(cell) for cell in row] for row in (columns, *rows)]
+        numeric = [all(map(_is_number, column)) for column in zip(*body, strict=True)]
         if sys.stdout.isatty():
-            _rich_table(cells, heat=heat)
+            from artifact_pipeline.cli.terminal import print_table
+
+            print_table(head, body, numeric, diagonal=diagonal)
             return
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        right = [all(map(_is_number, column)) for column in zip(*cells[1:], strict=True)] or [False] * len(widths)
-        for row in cells:
-            line = (
-                cell.rjust(width) if numeric else cell.ljust(width)
-                for cell, width, numeric in zip(row, widths, right, strict=True)
-            )
-            sys.stdout.write(f"  {'  '.join(line)}".rstrip() + "\n")
+        widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
+        for row in (head, *body):
+            cells = zip(row, widths, numeric, strict=True)
+            line = "  ".join(cell.rjust(width) if right else cell.ljust(width) for cell, width, right in cells)
+            self._write(sys.stdout, f"  {line}".rstrip() + "\n")
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[str], None]]:
@@ -94,70 +107,105 @@ class Output:
         if self.quiet or not sys.stderr.isatty():
             yield self.talk
             return
-        from rich.console import Console
-        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from artifact_pipeline.cli.terminal import spinner
 
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("starting")
-            yield lambda text: bar.update(task, description=clean(text))
+        with spinner() as describe:
+            yield lambda text: describe(clean(text))
 
-    def error(self, error: PipelineError, status: int) -> None:
-        """Print an error: `error: …`, every problem, and `hint: …`."""
-        sys.stderr.write(f"error: {clean(error.message)}\n")
-        for problem in error.problems:
-            sys.stderr.write(f"  {clean(str(problem))}\n")
+    def error(self, error: PipelineError, status: int | None = None) -> int:
+        """Print an error: `error: …`, every problem, and `hint: …`.
+
+        Args:
+            error: what to print.
+            status: the exit status where it is not the error's own.
+
+        Returns:
+            The exit status.
+        """
+        status = error.exit_status if status is None else status
+        lines = [f"error: {error.message}", *(f"  {problem}" for problem in error.problems)]
         if error.hint:
-            sys.stderr.write(f"hint: {clean(error.hint)}\n")
-        self.result(
-            {
-                "error": {
-                    "message": error.message,
-                    "problems": [
-                        {"place": each.place, "rule": each.rule, "message": each.message} for each in error.problems
-                    ],
-                    "hint": error.hint,
-                    "status": status,
-                }
-            }
-        )
+            lines.append(f"hint: {error.hint}")
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            from artifact_pipeline.cli.github import error_annotations
+
+            lines += error_annotations(error)
+        self._write(sys.stderr, "".join(f"{clean(line)}\n" for line in lines))
+        problems = [{"place": each.place, "rule": each.rule, "message": each.message} for each in error.problems]
+        self.result({"error": {"message": error.message, "problems": problems, "hint": error.hint, "status": status}})
+        return status
+
+    def trace(self, error: BaseException) -> None:
+        """Print a traceback."""
+        import traceback
+
+        self._write(sys.stderr, "".join(traceback.format_exception(error)))
+
+    def bug(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """Print an exception that nobody foresaw, as `sys.excepthook`; Python then ends with status 1."""
+        if issubclass(kind, KeyboardInterrupt):
+            # So early or so late that nobody caught it; Python then ends by the signal, which a shell shows as 130.
+            self._write(sys.stderr, "error: interrupted\n")
+            return
+        if self.debug:
+            self.trace(error)
+        while trace and trace.tb_next:
+            trace = trace.tb_next
+        where = f" ({trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})" if trace else ""
+        hint = "this is a bug of artifact-pipeline; please report it with what the same command prints with --debug"
+        self.error(PipelineError(f"{kind.__name__}: {error}{where}", hint=hint))
+        self.finish()
+
+    def finish(self) -> int:
+        """Hand on what is still in the buffer; the status of `StorageError` where standard output took not all, or 0.
+
+        A reader who has seen enough (`| head -1`) is no error.
+        """
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            self.lose(error)
+        if self.lost is None or self.lost.errno == errno.EPIPE:
+            return 0
+        self.as_json = False  # there is nowhere to print it
+        return self.error(StorageError(f"cannot write to standard output: {os.strerror(self.lost.errno or 0).lower()}"))
+
+    def lose(self, error: OSError) -> int:
+        """Send standard output, which takes no more, to nowhere: work whose result is no longer read is still done."""
+        self.lost = error
+        _to_nowhere(sys.stdout)
+        return 0
+
+    def _write(self, stream: TextIO, text: str) -> None:
+        try:
+            stream.write(text)
+        except OSError as error:
+            if stream is sys.stdout:
+                self.lose(error)
+            else:
+                _to_nowhere(stream)
+
+
+def _to_nowhere(stream: TextIO) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def clean(text: str) -> str:
-    """Show what a terminal would obey: a name from a hostile file must not move the cursor or change colours."""
-    return "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text)
+    """Show what a terminal would obey: a name from a hostile file must not move the cursor or begin a line."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def shown(path: Path) -> str:
     """A path as a person would write it from the working folder."""
-    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - `resolve` would follow the pointer
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except OSError:  # it was removed
+        return str(path)
+    absolute = Path(os.path.normpath(here / path))  # `resolve` would follow the pointer
     return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(path)
 
 
 def _is_number(text: str) -> bool:
     return text.replace(".", "").replace(",", "").replace("-", "").isdigit() or text in {".", ""}
-
-
-def _rich_table(cells: Sequence[Sequence[str]], *, heat: bool) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    head, *body = cells
-    table = Table(*head, box=box.SIMPLE_HEAD, pad_edge=False)
-    for column, values in zip(table.columns, zip(*body, strict=True), strict=False):
-        column.justify = "right" if all(map(_is_number, values)) else "left"
-    most = max((int(cell) for row in body for cell in row[1:] if cell.isdigit()), default=0) if heat else 0
-    for row in body:
-        first, *rest = row
-        table.add_row(Text(first), *(Text(cell, style=_heat(cell, most)) for cell in rest))
-    Console().print(table)
-
-
-def _heat(cell: str, most: int) -> str:
-    if not most or not cell.isdigit():
-        return ""
-    share = int(cell) / most
-    return "bold white on dark_green" if share > 0.5 else "white on dark_red"

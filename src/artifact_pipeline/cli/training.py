@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import artifact_option, common, export_option
+from artifact_pipeline.canonical import PREFIX
+from artifact_pipeline.cli.options import (
+    artifact_option,
+    export_option,
+    refuse_device,
+    report_options,
+    verb,
+    with_artifact,
+)
 from artifact_pipeline.cli.output import Output, shown
 
 if TYPE_CHECKING:
-    from artifact_pipeline.artifact.manifest import Manifest
     from artifact_pipeline.config import Config
     from artifact_pipeline.pipeline import Candidate
 
 
-@click.command(short_help="Train from a config, measure, judge and publish.")
+@verb("Train from a config, measure, judge and publish.", 3, 4, 5, 8)
 @click.option(
     "--config",
     default="config/config.json",
@@ -34,45 +43,82 @@ if TYPE_CHECKING:
 )
 @artifact_option("Where the pointer to the artifact is written; the store is artifacts/ beside it.")
 @export_option("Where the pickle for Python users is written.")
-@click.option("--dry-run", is_flag=True, help="Print the resolved config and what would be written, and do nothing.")
-@common
+@click.option("--dry-run", is_flag=True, help="Print the resolved config and what would be written, and write nothing.")
+@report_options(outputs=True)
 @click.pass_obj
 def train(
-    output: Output, config: Path, overrides: tuple[str, ...], *, artifact: Path, export: Path, dry_run: bool
+    output: Output,
+    /,
+    config: Path,
+    overrides: tuple[str, ...],
+    *,
+    artifact: Path,
+    export: Path,
+    dry_run: bool,
+    **reports: Path | None,
 ) -> None:
     """Train the model that a config describes, and publish it as an artifact that can be proven.
 
     The same config, data and packages give the same bytes. The model is measured as it will be served, from the
     published bytes; if its gate fails, the status is 3 and what stood before still stands.
     """
+    from artifact_pipeline import pipeline
     from artifact_pipeline.config import load_config
 
     resolved = load_config(config, overrides)
+    refuse_device(export)
+    pipeline.check_places(artifact, export)
     if dry_run:
         _say_plan(output, resolved, artifact, export)
         return
-    from artifact_pipeline import pipeline
-
-    pipeline.check_places(artifact, export)
     with output.progress() as progress:
         candidate = pipeline.train(resolved, progress=progress)
     _say_candidate(output, candidate)
+    _report(candidate, artifact, **reports)
     folder = pipeline.publish(candidate, artifact=artifact, export=export)
     output.say(f"artifact: {shown(artifact)} -> {folder.relative_to(artifact.parent)}")
     output.say(f"export: {shown(export)}")
-    output.next("python src/inference.py" if output.door else "artifact-pipeline verify")
+    output.next(_next(output, artifact))
     output.result(_summary(candidate, artifact=artifact, export=export))
 
 
+def _report(candidate: Candidate, artifact: Path, *, summary: Path | None, outputs: Path | None) -> None:
+    """Pass on what a job needs to know, whatever the verdict: also of a failed gate one wants to read why."""
+    from artifact_pipeline.artifact.store import STORE
+    from artifact_pipeline.cli import github, markdown
+
+    manifest = candidate.manifest
+    if summary is not None:
+        github.append_summary(summary, markdown.manifest_page(candidate.digest, manifest))
+    if outputs is not None:
+        found = {
+            "digest": candidate.digest,
+            "verdict": manifest.gate.verdict if manifest.gate else "missing",
+            "accuracy": str(manifest.metrics.held_out.accuracy.value),
+            "artifact-path": str((artifact.parent / STORE / candidate.digest.removeprefix(PREFIX)).absolute()),
+        }
+        github.append_outputs(outputs, found)
+
+
+def _next(output: Output, artifact: Path) -> str:
+    if output.root is None:
+        return with_artifact("artifact-pipeline verify", artifact)
+    door = f"python {shlex.quote(shown(output.root / 'src' / 'inference.py'))}"
+    return door if artifact == output.root / "artifact" else with_artifact(door, artifact, option="--artifact")
+
+
 def _say_plan(output: Output, config: Config, artifact: Path, export: Path) -> None:
+    from artifact_pipeline.artifact.store import STORE
+    from artifact_pipeline.cli.views import dotted
     from artifact_pipeline.config import recipe
 
     resolved = recipe(config)
-    for key, value in resolved.items():
-        output.say(f"{key}: {value}")
-    output.say(f"would write: {shown(artifact)}, {shown(artifact.parent / 'artifacts')}/<digest>/, {shown(export)}")
+    for key, value in dotted(resolved).items():
+        output.say(f"{key}: {json.dumps(value, ensure_ascii=False)}")
+    output.say(f"would write: {shown(artifact)}, {shown(artifact.parent / STORE)}/<digest>/, {shown(export)}")
     output.next("the same command without --dry-run")
-    output.result({"recipe": resolved, "would_write": [shown(artifact), shown(export)]})
+    written = {"artifact": shown(artifact), "store": shown(artifact.parent / STORE), "export": shown(export)}
+    output.result({"recipe": resolved, "would_write": written})
 
 
 def _say_candidate(output: Output, candidate: Candidate) -> None:
@@ -92,7 +138,7 @@ def _say_candidate(output: Output, candidate: Candidate) -> None:
 
 
 def _summary(candidate: Candidate, *, artifact: Path, export: Path) -> dict[str, Any]:
-    manifest: Manifest = candidate.manifest
+    manifest = candidate.manifest
     return {
         "artifact": candidate.digest,
         "model": manifest.model.digest,

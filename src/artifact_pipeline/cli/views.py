@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from artifact_pipeline.artifact.manifest import Manifest
+    from artifact_pipeline.artifact.manifest import Figures, HeldOut, Manifest
     from artifact_pipeline.cli.output import Output
+
+
+def dotted(recipe: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """A recipe with its keys as `-S` takes them, such as `gate.min_f1`."""
+    flat: dict[str, Any] = {}
+    for key, value in recipe.items():
+        flat |= dotted(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
+    return flat
 
 
 def say_digests(output: Output, digest: str, manifest: Manifest) -> None:
@@ -19,34 +27,35 @@ def say_digests(output: Output, digest: str, manifest: Manifest) -> None:
 
 def say_figures(output: Output, manifest: Manifest) -> None:
     """Metrics by split; the held-out ones, which count, with their 95 % intervals."""
-    held_out, metrics = manifest.metrics.held_out, manifest.metrics
+    metrics = manifest.metrics
     output.say()
     output.table(
         ["rows", "count", "accuracy", "95 % interval", "F1 weighted", "95 % interval", "F1 macro", "log loss"],
+        [_estimated(metrics.held_out), _plain("training", metrics.training), _plain("all", metrics.all)],
+    )
+    output.say()
+
+
+def _estimated(figures: HeldOut) -> list[str]:
+    cells = ["held out", f"{figures.rows:,}"]
+    for each in (figures.accuracy, figures.f1_weighted):
+        cells += [f"{each.value:.4f}", f"{each.low:.4f} to {each.high:.4f}"]
+    return [*cells, f"{figures.f1_macro:.4f}", f"{figures.log_loss:.4f}"]
+
+
+def _plain(name: str, figures: Figures) -> list[str]:
+    accuracy, f1_weighted = f"{figures.accuracy:.4f}", f"{figures.f1_weighted:.4f}"
+    f1_macro, log_loss = f"{figures.f1_macro:.4f}", f"{figures.log_loss:.4f}"
+    return [name, f"{figures.rows:,}", accuracy, "", f1_weighted, "", f1_macro, log_loss]
+
+
+def say_classes(output: Output, manifest: Manifest) -> None:
+    """Precision, recall and F1 of each class on the held-out rows."""
+    output.table(
+        ["class", "rows", "precision", "recall", "F1"],
         [
-            [
-                "held out",
-                f"{held_out.rows:,}",
-                f"{held_out.accuracy.value:.4f}",
-                f"{held_out.accuracy.low:.4f} to {held_out.accuracy.high:.4f}",
-                f"{held_out.f1_weighted.value:.4f}",
-                f"{held_out.f1_weighted.low:.4f} to {held_out.f1_weighted.high:.4f}",
-                f"{held_out.f1_macro:.4f}",
-                f"{held_out.log_loss:.4f}",
-            ],
-            *(
-                [
-                    name,
-                    f"{figures.rows:,}",
-                    f"{figures.accuracy:.4f}",
-                    "",
-                    f"{figures.f1_weighted:.4f}",
-                    "",
-                    f"{figures.f1_macro:.4f}",
-                    f"{figures.log_loss:.4f}",
-                ]
-                for name, figures in (("training", metrics.training), ("all", metrics.all))
-            ),
+            [str(each.label), f"{each.rows:,}", f"{each.precision:.4f}", f"{each.recall:.4f}", f"{each.f1:.4f}"]
+            for each in manifest.metrics.held_out.classes
         ],
     )
     output.say()
@@ -64,6 +73,15 @@ def say_gate(output: Output, manifest: Manifest) -> None:
     output.say(f"gate: {gate.verdict} ({rules})")
 
 
+def say_environment(output: Output, manifest: Manifest) -> None:
+    """What the artifact's bytes depend on."""
+    environment = manifest.environment
+    python = f"{environment.python.implementation} {environment.python.version}"
+    output.say(f"environment: {python}, {environment.system} {environment.architecture}, {environment.libc}")
+    output.say(f"packages: {', '.join(f'{name} {number}' for name, number in environment.packages.items())}")
+    output.say(f"BLAS: {', '.join(f'{each.library} {each.version} ({each.kernel})' for each in environment.blas)}")
+
+
 def say_confusion(output: Output, labels: Sequence[int | str], confusion: Sequence[Sequence[int]]) -> None:
     """A confusion matrix, zeros as dots so that the mistakes stand out."""
     output.say("confusion matrix (a row for each actual class, a column for each predicted one)")
@@ -73,6 +91,6 @@ def say_confusion(output: Output, labels: Sequence[int | str], confusion: Sequen
             [str(label), *(str(count) if count else "." for count in row)]
             for label, row in zip(labels, confusion, strict=True)
         ],
-        heat=True,
+        diagonal=True,
     )
     output.say()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact.predictor import open_predictor
-from artifact_pipeline.errors import DataRejected
+from artifact_pipeline.errors import DataRejected, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,8 +79,10 @@ class Predictions:
         unknown = np.flatnonzero(~np.isin(labels, classes))
         if unknown.size:
             label = labels[unknown[0]]
+            problem = Problem("rows", "label-unknown", f"row {unknown[0]}: the label {label!s} is none of the model's")
+            classes_told = ", ".join(map(str, self.classes[:20]))
             raise DataRejected(
-                f"row {unknown[0]}: the label {label!s} is none of the model's", hint=f"its classes are {self.classes}"
+                "the rows do not fit the model", problems=[problem], hint=f"its classes are {classes_told}"
             )
         return np.searchsorted(classes, labels).astype(np.int64)
 
@@ -145,8 +147,10 @@ def _rows(manifest: Manifest, table: Path | None) -> Rows:
 
     digits = load_digits()
     if list(digits.names) != features:
+        problem = Problem("rows", "rows-missing", "this model was not trained on digits, and no rows were named")
         raise DataRejected(
-            "this model was not trained on digits, and no rows were named",
+            "there are no rows to predict",
+            problems=[problem],
             hint="name a CSV or Parquet file: artifact-pipeline predict FILE",
         )
     return digits

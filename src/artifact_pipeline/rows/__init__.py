@@ -43,8 +43,6 @@ class Rows:
             # Little-endian and C order are the canonical bytes; `newbyteorder` costs nothing where they are so already.
             canonical = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
             header = {"name": name, "dtype": canonical.dtype.str, "shape": list(canonical.shape)}
-            hashed.update(
-                canonical_json({**header, "columns": [*self.names] if name == "X" else [self.target]})
-            )
-            hashed.update(canonical.tobytes())
+            hashed.update(canonical_json({**header, "columns": [*self.names] if name == "X" else [self.target]}))
+            hashed.update(canonical.ravel().data)  # the rows' own memory, not a copy of it
         return PREFIX + hashed.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.errors import DataRejected, Problem
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SUFFIXES = (".csv", ".parquet")
+MAX_TEXT = 256
+"""Characters in a column's name or in a label: the manifest's bound."""
+MAX_WHOLE = 2**53 - 1
+"""Beyond it float64 does not hold every whole number: two different ones would become one."""
+MAX_NUMBER = 1e300
+"""Beyond it a sum over the rows may be no finite number any more."""
+MAX_INT64 = 2**63 - 1
 
 
 def read_table(path: Path, *, target: str, features: Sequence[str] | None = None) -> Rows:
@@ -30,21 +38,30 @@ def read_table(path: Path, *, target: str, features: Sequence[str] | None = None
         DataRejected: the file cannot be read, a column is missing, or a value is not a finite number.
     """
     table = _read(path)
-    _refuse_repeated(path, table.column_names)
-    labelled = target in table.column_names
+    names = table.column_names
+    repeated = [name for name, times in Counter(names).items() if times > 1]
+    if repeated:
+        raise _refused(path, *(("column-repeated", f"the column {name!r} stands twice") for name in repeated))
     if features is None:
-        features = [name for name in table.column_names if name != target]
-        missing = [] if labelled else [target]
+        missing = [] if target in names else [target]
+        features = [name for name in names if name != target]
     else:
-        missing = [name for name in features if name not in table.column_names]
-    if missing or not features or not table.num_rows:
-        raise _no_such_columns(path, table, missing)
+        missing = [name for name in features if name not in names]
+    if missing:
+        problems = [("column-missing", f"no column {name!r}") for name in missing]
+        raise _refused(path, *problems, hint=f"it has: {', '.join(map(repr, names[:20]))}")
+    unnamed = [name for name in (*features, target) if not 0 < len(name) <= MAX_TEXT]
+    if unnamed:
+        must = f"a column's name must have 1 to {MAX_TEXT} characters"
+        raise _refused(path, *(("column-name", f"{must}, got {name!r:.80}") for name in unnamed))
+    if not features or not table.num_rows:
+        raise _refused(path, ("no-rows", "holds no rows, or no columns beside the target"))
     return Rows(
         source="table",
         names=tuple(features),
         target=target,
         X=_matrix(path, table, features),
-        y=_labels(path, table.column(target)) if labelled else None,
+        y=_labels(path, table.column(target)) if target in names else None,
     )
 
 
@@ -53,77 +70,77 @@ def _read(path: Path) -> pa.Table:
     from pyarrow import csv, parquet
 
     if path.suffix not in SUFFIXES:
-        raise DataRejected(
-            f"cannot tell the format of {path}",
-            hint=f"name a file that ends with {' or '.join(SUFFIXES)}",
-        )
+        raise _refused(path, ("unknown-suffix", f"must end with {' or '.join(SUFFIXES)}, got {path.suffix!r}"))
     try:
         # One thread: a reader's block borders decide which type it infers, and they must not depend on a race.
         if path.suffix == ".csv":
-            return csv.read_csv(path, read_options=csv.ReadOptions(use_threads=False))
-        return parquet.read_table(path, use_threads=False, pre_buffer=False)
-    except FileNotFoundError as error:
-        raise DataRejected(f"no such file: {path}") from error
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataRejected(f"cannot read {path}: {reason}") from error
-
-
-def _refuse_repeated(path: Path, names: Sequence[str]) -> None:
-    repeated = sorted({name for name in names if list(names).count(name) > 1})
-    if repeated:
-        raise DataRejected(
-            f"cannot read {path}",
-            problems=[
-                Problem(str(path), "column-repeated", f"the column {name!r} stands twice")
-                for name in repeated
-            ],
-        )
-
-
-def _no_such_columns(path: Path, table: pa.Table, missing: Sequence[str]) -> DataRejected:
-    if not missing:
-        return DataRejected(f"{path} holds no rows or no columns beside the target")
-    return DataRejected(
-        f"{path} does not have the columns that are asked for",
-        problems=[Problem(str(path), "column-missing", f"no column {name!r}") for name in missing],
-        hint=f"it has: {', '.join(map(repr, table.column_names[:20]))}",
-    )
+            table = csv.read_csv(path, read_options=csv.ReadOptions(use_threads=False))
+        else:
+            with parquet.ParquetFile(path) as file:  # this very file: `read_table` would also take a folder
+                table = file.read(use_threads=False)
+        table.validate(full=True)  # Parquet's texts may be anything but UTF-8
+        _ = table.column_names  # and so may a CSV's header, which is decoded here
+    except FileNotFoundError:
+        raise _refused(path, ("missing-file", "does not exist")) from None
+    except (pa.ArrowException, OSError, UnicodeError) as error:
+        raise _refused(path, ("unreadable", str(error).splitlines()[0])) from error
+    return table
 
 
 def _matrix(path: Path, table: pa.Table, features: Sequence[str]) -> NDArray[np.float64]:
     import numpy as np
-    import pyarrow as pa
 
     matrix = np.empty((table.num_rows, len(features)), dtype=np.float64)
     problems = []
     for index, name in enumerate(features):
-        column = table.column(name)
-        if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-            problems.append(
-                Problem(str(path), "not-a-number", f"column {name!r} holds {column.type}, not numbers")
-            )
-            continue
-        matrix[:, index] = column.cast(pa.float64(), safe=False).to_numpy()  # a null becomes NaN
-        bad = np.flatnonzero(~np.isfinite(matrix[:, index]))
-        if bad.size:
-            found = column[int(bad[0])].as_py()
-            where = f"column {name!r}, row {int(bad[0])}"
-            problems.append(Problem(str(path), "not-finite", f"{where}: {found} is not a finite number"))
+        problem = _fill(matrix[:, index], table.column(name), name)
+        problems += [problem] if problem else []
     if problems:
-        raise DataRejected(f"{path} holds values that no model was trained on", problems=problems)
+        raise _refused(path, *problems)
     return matrix
+
+
+def _fill(values: NDArray[np.float64], column: pa.ChunkedArray, name: str) -> tuple[str, str] | None:
+    """Write a column's numbers into `values`; what is wrong with them, as rule and message."""
+    import numpy as np
+    import pyarrow as pa
+
+    whole = pa.types.is_integer(column.type)
+    if not (whole or pa.types.is_floating(column.type)):
+        return "not-a-number", f"column {name!r} holds {column.type}, not numbers"
+    # A null becomes NaN, and minus zero zero: a CSV writes it as a whole number, which knows one zero alone.
+    values[:] = column.cast(pa.float64(), safe=False).to_numpy() + 0.0
+    bad = np.flatnonzero(~(np.abs(values) <= (MAX_WHOLE if whole else MAX_NUMBER)))  # so that NaN is bad too
+    if not bad.size:
+        return None
+    row = int(bad[0])
+    place, found = f"column {name!r}, row {row}", column[row].as_py()
+    if found is None:
+        return "not-finite", f"{place}: the value is missing"
+    if whole:
+        return "not-exact", f"{place}: {found} may be no float64; whole numbers must be between -2^53 and 2^53"
+    return "not-finite", f"{place}: {found} is not a finite number of at most {MAX_NUMBER:.0e}"
 
 
 def _labels(path: Path, column: pa.ChunkedArray) -> NDArray[np.int64] | NDArray[np.str_]:
     import numpy as np
     import pyarrow as pa
 
-    if column.null_count:
-        raise DataRejected(f"{path} has rows without a label")
-    if pa.types.is_integer(column.type):
-        labels: NDArray[np.int64] = column.cast(pa.int64()).to_numpy()
-        return labels
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return np.array(column.to_pylist(), dtype=np.str_)
-    raise DataRejected(f"{path}: labels must be whole numbers or text, not {column.type}")
+    whole = pa.types.is_integer(column.type)
+    if not (whole or pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        raise _refused(path, ("label-invalid", f"labels must be whole numbers or text, not {column.type}"))
+    labels = column.to_pylist()
+    for row, label in enumerate(labels):
+        if label is None or label == "":
+            raise _refused(path, ("label-missing", f"row {row} has no label"))
+        if whole and label > MAX_INT64:
+            raise _refused(path, ("label-invalid", f"row {row}: a label must be at most {MAX_INT64}, got {label}"))
+        if not whole and (len(label) > MAX_TEXT or "\0" in label):  # NumPy would drop a null at the end
+            must = f"a label must have at most {MAX_TEXT} characters and no null"
+            raise _refused(path, ("label-invalid", f"row {row}: {must}, got {label!r:.80}"))
+    return np.array(labels, dtype=np.int64) if whole else np.array(labels, dtype=np.str_)
+
+
+def _refused(path: Path, *problems: tuple[str, str], hint: str | None = None) -> DataRejected:
+    """The refusal of a file; each problem is a rule and a message."""
+    return DataRejected("the rows cannot be read", problems=[Problem(str(path), *each) for each in problems], hint=hint)

@@ -1,0 +1,42 @@
+"""The bare scripts' own environment: scikit-learn and joblib in the lock's versions, and nothing else."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.measure import clean_environment
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("cloudpickle", "joblib", "narwhals", "numpy", "scikit-learn", "scipy", "threadpoolctl")
+"""scikit-learn, joblib and what the two need; given hashes, pip refuses a list that lacks one of them."""
+
+
+def locked(lock: str) -> str:
+    """Cut the requirements of `PACKAGES`, with their hashes, out of the text of a lock."""
+    blocks = re.findall(r"^(([a-z0-9._-]+)==.*\n(?: +--hash.*\n)*)", lock, flags=re.MULTILINE)
+    return "".join(block for block, name in blocks if name in PACKAGES)
+
+
+def bare_python() -> str:
+    """Make the environment if it is not there or not of this lock, and return its Python.
+
+    It is made by the Python that runs this and filled by pip, which compiles to byte code as it does for everybody.
+    """
+    folder, requirements = ROOT / ".venv-bench-bare", locked((ROOT / "requirements.txt").read_text())
+    python, installed = str(folder / "bin" / "python"), folder / "installed.txt"
+    if installed.exists() and installed.read_text() == f"{sys.version}\n{requirements}":
+        return python
+    sys.stderr.write(f"installing the bare scripts' packages into {folder.name}\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    listed = folder / "requirements.txt"
+    listed.write_text(requirements)
+    pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    pip += ["install", "--require-hashes", "-r", str(listed)]
+    subprocess.run(pip, check=True, env=clean_environment(), stdout=sys.stderr)
+    installed.write_text(f"{sys.version}\n{requirements}")
+    return python

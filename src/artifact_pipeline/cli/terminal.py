@@ -1,0 +1,46 @@
+"""What only a terminal sees: tables with lines and colours, and a spinner. All of it by rich."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+RIGHT, WRONG = "bold green", "bold red"
+
+
+def print_table(head: Sequence[str], body: Sequence[Sequence[str]], numeric: Sequence[bool], *, diagonal: bool) -> None:
+    """Print a table on standard output; `numeric` columns to the right, `diagonal` as in `Output.table`."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    # Text everywhere: in a plain string rich would obey what looks like its markup.
+    for name, right in zip(head, numeric, strict=True):
+        table.add_column(Text(name), justify="right" if right else "left")
+    for number, row in enumerate(body, 1):
+        styles = [
+            _style(cell, right=number == column) if diagonal and column else "" for column, cell in enumerate(row)
+        ]
+        table.add_row(*(Text(cell, style=style) for cell, style in zip(row, styles, strict=True)))
+    Console(highlight=False).print(table)
+
+
+def _style(count: str, *, right: bool) -> str:
+    if not count.isdigit():
+        return "dim"
+    return RIGHT if right else WRONG
+
+
+@contextmanager
+def spinner() -> Iterator[Callable[[str], None]]:
+    """Show a spinner on standard error, and yield what changes the words beside it."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("starting")
+        yield lambda text: progress.update(task, description=text, refresh=True)

@@ -1,0 +1,725 @@
+"""The command line, as its users meet it: help, exit statuses, JSON, terminals, broken pipes, what comes next."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from artifact_pipeline import __version__, errors
+from artifact_pipeline.artifact.verify import verify
+from artifact_pipeline.cli import main
+from artifact_pipeline.cli.app import app
+from artifact_pipeline.cli.options import STATUSES
+from artifact_pipeline.config import load_config, schema_text
+from artifact_pipeline.pipeline import publish, train
+from artifact_pipeline.rows.digits import load_digits
+from terminal import in_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from artifact_pipeline.pipeline import Candidate
+
+    Run = Callable[..., subprocess.CompletedProcess[str]]
+    Cli = Callable[..., "Said"]
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIG = ROOT / "config" / "config.json"
+VERBS = ["train", "verify", "predict", "inspect", "runs", "rollback", "schema"]
+SCRIPTS = Path(sys.executable).parent
+ESCAPE = "\x1b"
+HOSTILE = "a\nerror: all is well\x1b[2J\u202eb"
+"""A name that begins a line of its own, clears the screen and turns the direction of writing."""
+
+
+@dataclass(frozen=True)
+class Said:
+    status: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        """Standard output, line by line."""
+        return self.out.splitlines()
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
+    """Run a verb in this process, in `tmp_path`."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str | Path) -> Said:
+        capsys.readouterr()
+        status = main([*map(str, arguments)])
+        return Said(status, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def second() -> Candidate:
+    """Another artifact that passes its gate: the documented config with another limit."""
+    return train(load_config(CONFIG, ["max_iter=900"]), progress=lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def rejected() -> Candidate:
+    """A candidate whose gate failed."""
+    return train(load_config(CONFIG, ["gate.min_accuracy=0.99"]), progress=lambda _: None)
+
+
+def put(candidate: Candidate, root: Path) -> Path:
+    return publish(candidate, artifact=root / "artifact", export=root / "model_train.pkl")
+
+
+def hexadecimal(candidate: Candidate) -> str:
+    return candidate.digest.removeprefix("sha256:")
+
+
+def tree(root: Path) -> set[Path]:
+    return set(root.rglob("*"))
+
+
+# --- help
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_each_verb_has_a_help_with_its_exit_statuses(cli: Cli, verb: str, flag: str) -> None:
+    """The help of a verb says how it is called, its options and the exit statuses that it can end with."""
+    said = cli(verb, flag)
+    assert (said.status, said.err) == (0, "")
+    assert said.lines[0].startswith(f"Usage: artifact-pipeline {verb} [OPTIONS]")
+    told = said.out.split("Exit statuses:\n")[1]
+    found = {int(number): words for number, words in re.findall(r"^ +(\d+)  (.*)$", told, re.MULTILINE)}
+    assert {0, 1, 2, 130} <= found.keys()
+    assert found.items() <= STATUSES.items()
+    for option in ("--json", "--quiet", "--debug", "--help"):
+        assert option in said.out
+
+
+def test_help_of_the_group(cli: Cli) -> None:
+    """The help names every verb in the order of use, every exit status, and how to get shell completion."""
+    said = cli("--help")
+    assert re.findall(r"^  (\w+)  +[A-Z]", said.out, re.MULTILINE) == VERBS == list(app.commands)
+    assert re.findall(r"^ +(\d+)  ", said.out, re.MULTILINE) == [str(number) for number in STATUSES]
+    assert 'eval "$(_ARTIFACT_PIPELINE_COMPLETE=bash_source artifact-pipeline)"' in said.out
+
+
+def test_without_a_verb_the_help_is_printed(cli: Cli) -> None:
+    """Without a verb the help is printed as an error is, and the status is 2."""
+    said = cli()
+    assert (said.status, said.out) == (2, "")
+    assert said.err.startswith("Usage: artifact-pipeline")
+    assert said.err.splitlines()[-2:] == ["error: a verb is missing", "hint: artifact-pipeline train is the first one"]
+
+
+def test_version(cli: Cli) -> None:
+    """--version prints the package's version."""
+    assert cli("--version") == Said(0, f"artifact-pipeline {__version__}\n", "")
+
+
+def test_module_is_the_console_script(run: Run, published: Path) -> None:
+    """`python -m artifact_pipeline` prints what the installed command prints, with the same status."""
+    for arguments in (["--help"], ["verify"], ["verify", "nowhere"], ["train", "--frob"]):
+        module = run("-m", "artifact_pipeline", *arguments, cwd=published)
+        script = run(SCRIPTS / "artifact-pipeline", *arguments, cwd=published)
+        assert (module.returncode, module.stdout, module.stderr) == (script.returncode, script.stdout, script.stderr)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_script_of_each_shell(run: Run, shell: str) -> None:
+    """Each shell gets a script that asks the command for completions."""
+    done = run("-m", "artifact_pipeline", env={"_ARTIFACT_PIPELINE_COMPLETE": f"{shell}_source"})
+    assert done.returncode == 0
+    assert f"_ARTIFACT_PIPELINE_COMPLETE={shell}_complete" in done.stdout
+    assert "artifact-pipeline" in done.stdout
+
+
+@pytest.mark.parametrize(("words", "completed"), [("ver", "verify"), ("predict --exp", "--expect"), ("ro", "rollback")])
+def test_completion(run: Run, words: str, completed: str) -> None:
+    """The beginning of a verb or of an option is completed."""
+    line = f"artifact-pipeline {words}"
+    env = {
+        "_ARTIFACT_PIPELINE_COMPLETE": "bash_complete",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(line.split()) - 1),
+    }
+    assert f"plain,{completed}" in run("-m", "artifact_pipeline", env=env).stdout.splitlines()
+
+
+# --- exit statuses
+
+
+def test_statuses_are_those_of_the_errors() -> None:
+    """The documented exit statuses are 0, Ctrl-C, and those of the errors, and the README has the same table."""
+    kinds = [errors.PipelineError, *errors.PipelineError.__subclasses__()]
+    assert set(STATUSES) == {0, errors.INTERRUPTED, *(kind.exit_status for kind in kinds)}
+    section = (ROOT / "README.md").read_text().split("### Errors")[1].split("\n## ")[0]
+    rows = {int(number): words for number, words in re.findall(r"^\| (\d+) \| (.*) \|$", section, re.MULTILINE)}
+    assert rows == STATUSES
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["verify"], 0),
+        (["train", "--config", "nowhere.json"], 2),
+        (["train", "--config", str(CONFIG), "-S", "gate.min_f1=1"], 3),
+        (["verify", "nowhere"], 4),
+        (["predict", "nowhere.csv"], 5),
+        (["predict", "-o", "nowhere/predictions.csv"], 8),
+        (["train", "--config", str(CONFIG), "--artifact", "nowhere/artifact"], 8),
+    ],
+)
+def test_status(cli: Cli, published: Path, arguments: list[str], status: int) -> None:
+    """A command ends with the status of the table; an error has one `error:` line and says what to do."""
+    before = verify(published / "artifact").digest
+    said = cli(*arguments)
+    assert said.status == status, said.err
+    errors_said = [line for line in said.err.splitlines() if line.startswith("error: ")]
+    assert len(errors_said) == (status != 0)
+    assert "Traceback" not in said.err
+    assert verify(published / "artifact").digest == before
+
+
+BUG = """
+import sys
+from artifact_pipeline.artifact import verify
+from artifact_pipeline.cli import main
+
+def divide(*_, **__):
+    return 1 / 0
+
+verify.verify = divide
+sys.exit(main())
+"""
+
+
+def test_unforeseen_exception_is_our_bug(run: Run) -> None:
+    """An exception that nobody foresaw ends with 1, names itself and its place, and asks for a report."""
+    done = run("-c", BUG, "verify")
+    assert (done.returncode, done.stdout) == (1, "")
+    error, hint = done.stderr.splitlines()
+    assert re.fullmatch(r"error: ZeroDivisionError: division by zero \(<string>:\d+\)", error)
+    assert "bug of artifact-pipeline" in hint
+    assert "--debug" in hint
+
+
+def test_unforeseen_exception_with_debug_and_json(run: Run) -> None:
+    """With --debug its traceback is printed too, and with --json it is one JSON object."""
+    done = run("-c", BUG, "verify", "--debug", "--json")
+    assert done.returncode == 1
+    assert "Traceback (most recent call last)" in done.stderr
+    error = json.loads(done.stdout)["error"]
+    assert error["message"].startswith("ZeroDivisionError: division by zero")
+    assert error["status"] == 1
+
+
+def test_debug_prints_the_traceback_of_an_error(cli: Cli) -> None:
+    """--debug shows where an error was raised, before the error itself."""
+    said = cli("verify", "--debug")
+    assert said.status == 4
+    assert said.err.startswith("Traceback (most recent call last)")
+    assert said.err.splitlines()[-1] == "hint: run python src/train.py first"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found", "where"),
+    [
+        (["frob"], "no such command 'frob'", "artifact-pipeline"),
+        (["verfy"], "did you mean 'verify'", "artifact-pipeline"),
+        (["--frob"], "no such option '--frob'", "artifact-pipeline"),
+        (["train", "--frob"], "no such option '--frob'", "artifact-pipeline train"),
+        (["train", "--config"], "'--config' requires an argument", "artifact-pipeline"),
+        (["runs", "more"], "unexpected extra argument (more)", "artifact-pipeline runs"),
+        (["rollback", "xyz"], "hexadecimal digits", "artifact-pipeline rollback"),
+        (["rollback", ""], "hexadecimal digits", "artifact-pipeline rollback"),
+    ],
+)
+def test_usage_error(cli: Cli, arguments: list[str], found: str, where: str) -> None:
+    """What cannot be parsed ends with 2, in one line of error and one of hint."""
+    said = cli(*arguments)
+    assert (said.status, said.out) == (2, "")
+    error, hint = said.err.splitlines()
+    assert error.startswith("error: ")
+    assert not error.endswith(".")
+    assert found in error
+    assert hint == f"hint: {where} --help lists what can be said"
+
+
+def test_wrong_digest_is_a_usage_error(cli: Cli, published: Path) -> None:
+    """--expect takes only a digest; a mistyped one must not be taken for another artifact's."""
+    said = cli("verify", "--expect", "sha256:12")
+    assert (said.status, said.err.splitlines()[0][:15]) == (2, "error: --expect")
+
+
+def test_missing_config_is_named(cli: Cli, tmp_path: Path) -> None:
+    """A config that is not there is named with its rule, and nothing is written."""
+    said = cli("train", "--json")
+    (problem,) = json.loads(said.out)["error"]["problems"]
+    assert (said.status, problem["place"], problem["rule"]) == (2, "config/config.json", "missing-file")
+    assert tree(tmp_path) == set()
+
+
+@pytest.mark.parametrize("verb", ["verify", "predict", "inspect"])
+def test_missing_artifact_names_the_first_step(cli: Cli, verb: str) -> None:
+    """Without an artifact the status is 4, and the hint is to train."""
+    said = cli(verb)
+    assert (said.status, said.out) == (4, "")
+    assert said.err.splitlines()[-1] == "hint: run python src/train.py first"
+
+
+# --- JSON and quiet
+
+DONE = {
+    "train": ["train", "--config", str(CONFIG)],
+    "dry run": ["train", "--config", str(CONFIG), "--dry-run"],
+    "verify": ["verify"],
+    "predict": ["predict"],
+    "inspect": ["inspect"],
+    "runs": ["runs"],
+    "rollback": ["rollback"],
+    "schema": ["schema"],
+}
+KEYS = {
+    "train": {"artifact", "model", "gate", "metrics", "converged", "written"},
+    "dry run": {"recipe", "would_write"},
+    "verify": {"artifact", "model", "gate", "files", "expected", "export"},
+    "predict": {"artifact", "model", "export", "rows", "scores", "written"},
+    "inspect": {"artifact", "manifest"},
+    "runs": {"runs"},
+    "rollback": {"artifact"},
+}
+FAILED = {
+    "train": ["train", "--config", "nowhere.json"],
+    "verify": ["verify", "nowhere"],
+    "predict": ["predict", "nowhere.csv"],
+    "inspect": ["inspect", "nowhere"],
+    "runs": ["runs", "--frob"],
+    "rollback": ["rollback", "0" * 64],
+    "schema": ["schema", "--frob"],
+}
+
+
+@pytest.mark.parametrize("name", DONE)
+def test_json_is_one_object_and_nothing_else(cli: Cli, published: Path, second: Candidate, name: str) -> None:
+    """With --json standard output holds one JSON object with the verb's keys, and no other line."""
+    put(second, published)
+    said = cli(*DONE[name], "--json")
+    assert said.status == 0
+    value = json.loads(said.out)
+    assert value.keys() == KEYS.get(name, json.loads(schema_text()).keys())
+
+
+@pytest.mark.parametrize("verb", FAILED)
+def test_json_of_an_error(cli: Cli, published: Path, verb: str) -> None:
+    """With --json an error is one JSON object too, with the exit status in it; people still read standard error."""
+    said = cli(*FAILED[verb], "--json")
+    value = json.loads(said.out)
+    assert value.keys() == {"error"}
+    assert value["error"].keys() == {"message", "problems", "hint", "status"}
+    assert value["error"]["status"] == said.status != 0
+    assert said.err.startswith(f"error: {value['error']['message']}\n")
+
+
+@pytest.mark.parametrize("name", sorted(set(DONE) - {"schema"}))
+def test_quiet_prints_nothing(cli: Cli, published: Path, second: Candidate, name: str) -> None:
+    """With --quiet a verb that is done has said nothing at all; with --json too it prints the object alone."""
+    put(second, published)
+    assert cli(*DONE[name], "--quiet") == Said(0, "", "")
+    (published / "artifact").unlink()
+    put(second, published)
+    said = cli(*DONE[name], "-q", "--json")
+    assert said.err == ""
+    assert isinstance(json.loads(said.out), dict)
+
+
+def test_quiet_still_prints_errors(cli: Cli) -> None:
+    """With --quiet errors are printed all the same."""
+    said = cli("verify", "--quiet")
+    assert (said.status, said.err.splitlines()[0]) == (4, "error: there is no artifact")
+
+
+def test_flags_are_what_the_parser_takes_for_flags(cli: Cli, published: Path) -> None:
+    """A flag in a cluster counts, and one that is another option's value or stands after `--` does not."""
+    assert cli("predict", "-qo", "here.csv") == Said(0, "", "")
+    assert (published / "here.csv").is_file()
+    for arguments in (["predict", "-o", "--json", "-o", "there.csv"], ["verify", "--", "--json"]):
+        said = cli(*arguments)
+        assert not said.out.startswith("{")
+    assert said.err.startswith("error: there is no artifact\n  --json: ")
+
+
+def test_schema_is_the_committed_one(cli: Cli) -> None:
+    """`schema` prints just the JSON Schema, whether asked for JSON or not."""
+    committed = (ROOT / "config" / "config.schema.json").read_text()
+    assert cli("schema").out == cli("schema", "--json").out == cli("schema", "--quiet").out == committed
+
+
+# --- the verbs
+
+
+def test_each_verb_names_a_next_command_that_works(cli: Cli, tmp_path: Path) -> None:
+    """The last line of each verb is a command that works as it stands, also where the artifact has another place."""
+    (tmp_path / "my models").mkdir()
+    place = "my models/artifact"
+    said = cli("train", "--config", CONFIG, "--artifact", place)
+    visited = ["train"]
+    while visited[-1] not in visited[:-1]:
+        assert said.status == 0
+        name, *command = shlex.split(said.lines[-1].removeprefix("next: "))
+        assert (name, place in command) == ("artifact-pipeline", True)
+        visited.append(command[0])
+        said = cli(*command)
+    assert visited == ["train", "verify", "predict", "inspect", "predict"]
+
+
+def test_next_commands_of_the_store(cli: Cli, published: Path, second: Candidate, rejected: Candidate) -> None:
+    """`runs` leads to `rollback` only where there is something to go back to; a rejected model leads to `train`."""
+    assert cli("runs").lines[-1] == "next: artifact-pipeline inspect"
+    put(second, published)
+    assert cli("runs").lines[-1] == "next: artifact-pipeline rollback"
+    assert cli("rollback").lines[-1] == "next: artifact-pipeline verify"
+    assert cli("runs").lines[-1] == "next: artifact-pipeline inspect"
+    with pytest.raises(errors.GateFailed):
+        put(rejected, published)
+    assert cli("inspect", f"artifacts/{hexadecimal(rejected)}").lines[-1] == "next: artifact-pipeline train"
+    assert cli("runs", "--artifact", "other/artifact").lines[-1] == (
+        "next: artifact-pipeline train --artifact other/artifact"
+    )
+
+
+def test_dry_run_prints_the_resolved_config_and_writes_nothing(cli: Cli, tmp_path: Path) -> None:
+    """--dry-run prints every key as -S takes it, what would be written, and leaves the folder as it was."""
+    said = cli("train", "--config", CONFIG, "-S", "C=3", "-S", "gate.min_f1=0.5", "--dry-run")
+    assert said.status == 0
+    shown = dict(line.split(": ", 1) for line in said.lines)
+    assert (shown["C"], shown["gate.min_f1"], shown["solver"]) == ("3.0", "0.5", '"lbfgs"')
+    assert shown["would write"] == "artifact, artifacts/<digest>/, model_train.pkl"
+    assert tree(tmp_path) == set()
+    keys = [f"-S{line.replace(': ', '=')}" for line in said.lines[:-2]]
+    assert cli("train", "--config", CONFIG, *keys, "--dry-run").lines == said.lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [(["-S", "C=-1"], 2), (["--artifact", "nowhere/artifact"], 8), (["--export", "nowhere/model.pkl"], 8)],
+)
+def test_dry_run_refuses_what_the_run_would_refuse(cli: Cli, arguments: list[str], status: int) -> None:
+    """--dry-run ends as the training would, as far as that can be known."""
+    assert cli("train", "--config", CONFIG, *arguments, "--dry-run").status == status
+
+
+def test_rejected_candidate_can_be_inspected(cli: Cli, published: Path) -> None:
+    """A failed gate keeps the candidate; the hint's command shows it with the rule that it missed."""
+    said = cli("train", "--config", CONFIG, "-S", "gate.min_accuracy=0.99")
+    assert said.status == 3
+    error, problem, hint = said.err.splitlines()[-3:]
+    assert error == "error: the gate failed; what stood before still stands"
+    assert problem == "  gate: accuracy 0.975 is below 0.99"
+    _, verb, folder = shlex.split(hint.removeprefix("hint: the candidate is kept: "))
+    shown = cli(verb, folder)
+    assert shown.status == 0
+    assert "gate: failed (accuracy 0.9750 < 0.9900, f1_weighted 0.9751 >= 0.9500)" in shown.lines
+    assert cli("predict", "--artifact", folder).status == 4
+    assert cli("predict", "--artifact", folder, "--accept-failed-gate").status == 0
+
+
+def test_inspect_shows_the_manifest(cli: Cli, published: Path, candidate: Candidate) -> None:
+    """`inspect` shows recipe, metrics with intervals, classes, confusion matrix, gate and environment."""
+    out = cli("inspect").out
+    for text in (
+        candidate.digest,
+        "max_iter=1000",
+        "converged in",
+        "0.9532 to 0.9868",
+        "precision",
+        "confusion matrix",
+        "gate: passed",
+        "scikit-learn",
+    ):
+        assert text in out
+    assert json.loads(cli("inspect", "--json").out)["manifest"] == json.loads(candidate.manifest.canonical())
+
+
+def test_verify_says_whom_it_trusts(cli: Cli, published: Path, candidate: Candidate) -> None:
+    """`verify` says whether the digest came from outside, and refuses another one."""
+    assert "integrity only" in cli("verify").lines[0]
+    assert cli("verify", "--expect", candidate.digest).lines[0].endswith("as expected")
+    said = cli("verify", "--expect", f"sha256:{'0' * 64}", "--json")
+    assert said.status == 4
+    assert [each["rule"] for each in json.loads(said.out)["error"]["problems"]] == ["digest-unexpected"]
+
+
+def test_export_asked_for_must_belong(cli: Cli, published: Path) -> None:
+    """An export that is named on the command line must be there and belong to the artifact, or the status is 4."""
+    assert json.loads(cli("verify", "--export", "model_train.pkl", "--json").out)["export"] == "matches"
+    (published / "other.pkl").write_bytes(b"another")
+    for name in ("other.pkl", "nowhere.pkl"):
+        said = cli("verify", "--export", name, "--json")
+        assert said.status == 4
+        assert [each["rule"] for each in json.loads(said.out)["error"]["problems"]] == ["export-digest"]
+
+
+def test_alien_export_is_named_and_never_loaded(cli: Cli, published: Path) -> None:
+    """A `model_train.pkl` that is another one is a warning for `predict` and `verify`, and nothing of it runs."""
+    canary = published / "canary"
+    (published / "model_train.pkl").write_bytes(b"cos\nmkdir\n(V" + str(canary).encode() + b"\ntR.")
+    for verb in ("predict", "verify"):
+        said = cli(verb)
+        assert said.status == 0
+        assert said.err == "warning: model_train.pkl does not belong to this artifact; train again to mend it\n"
+        assert json.loads(cli(verb, "--json").out)["export"] == "differs"
+    assert not canary.exists()
+
+
+def test_export_is_looked_for_beside_the_artifact(cli: Cli, published: Path) -> None:
+    """`predict` and `verify` compare the export that stands beside the artifact, and not the working folder's."""
+    away = published / "away"
+    away.mkdir()
+    (away / "model_train.pkl").write_bytes(b"of another model")
+    os.chdir(away)
+    for arguments in (["verify", "../artifact"], ["predict", "--artifact", "../artifact"]):
+        assert json.loads(cli(*arguments, "--json").out)["export"] == "matches"
+
+
+def test_predictions_are_written(cli: Cli, published: Path, candidate: Candidate) -> None:
+    """`predict` writes a row for each digit, and gives figures for held-out, training and all rows."""
+    value = json.loads(cli("predict", "-o", "out.csv", "--json").out)
+    head, *rows = (published / "out.csv").read_text().splitlines()
+    assert head.startswith("row,split,actual,predicted,probability_0,")
+    assert len(rows) == value["rows"] == 1797
+    assert {name: each["rows"] for name, each in value["scores"].items()} == {
+        "held-out": 360,
+        "training": 1437,
+        "all": 1797,
+    }
+    assert round(value["scores"]["held-out"]["accuracy"], 4) == 0.9750
+    assert (value["artifact"], value["model"]) == (candidate.digest, candidate.manifest.model.digest)
+
+
+def test_predict_answers_a_table_without_labels(cli: Cli, published: Path) -> None:
+    """Rows without labels are answered without figures, and are `new`: the model was not trained from them."""
+    rows = load_digits()
+    cells = "\n".join(",".join(map(str, row)) for row in rows.X[:3].tolist())
+    (published / "rows.csv").write_text(f"{','.join(rows.names)}\n{cells}\n")
+    said = cli("predict", "rows.csv")
+    assert (said.status, said.err) == (0, "")
+    assert "accuracy" not in said.out
+    assert [line.split()[:3] for line in said.lines if " new " in line] == [[str(n), "new", str(n)] for n in range(3)]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["predict", "-o", "pipe"], ["train", "--config", str(CONFIG), "--export", "pipe"]]
+)
+def test_device_or_pipe_is_never_replaced(cli: Cli, published: Path, arguments: list[str]) -> None:
+    """A rename would put a file in the place of /dev/null; what is no regular file is refused, before any work."""
+    os.mkfifo(published / "pipe")
+    said = cli(*arguments)
+    assert (said.status, said.out) == (8, "")
+    assert said.err == "error: cannot write pipe: it is no regular file\nhint: name another place\n"
+    assert (published / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("arguments", [["predict", "-o"], ["train", "--config", str(CONFIG), "--export"]])
+def test_name_that_is_too_long_is_refused(cli: Cli, published: Path, arguments: list[str]) -> None:
+    """A name that no file can have is refused before any work, and is no bug of ours."""
+    said = cli(*arguments, "x" * 300)
+    assert (said.status, said.out) == (8, "")
+    assert said.err.splitlines()[0] == f"error: cannot write {'x' * 300}: file name too long"
+
+
+def test_runs_lists_the_store(cli: Cli, published: Path, candidate: Candidate, second: Candidate) -> None:
+    """`runs` lists digest, verdict, metrics and what changed in the recipe, the latest training first."""
+    put(second, published)
+    newest, oldest = (line.split() for line in cli("runs").lines[1:3])
+    assert newest == ["*", hexadecimal(second)[:12], "passed", "0.9750", "0.9751", "max_iter=900"]
+    assert oldest == [hexadecimal(candidate)[:12], "passed", "0.9750", "0.9751"]
+    newer, older = json.loads(cli("runs", "--json").out)["runs"]
+    assert (newer["digest"], newer["current"], newer["changed"]) == (second.digest, True, {"max_iter": 900})
+    assert (older["digest"], older["current"], older["changed"]) == (candidate.digest, False, None)
+
+
+def test_runs_lists_a_rejected_candidate(cli: Cli, published: Path, rejected: Candidate) -> None:
+    """`runs` lists a candidate whose gate failed, with the key that changed as -S takes it; it is not in charge."""
+    with pytest.raises(errors.GateFailed):
+        put(rejected, published)
+    failed = cli("runs").lines[1].split()
+    assert failed == [hexadecimal(rejected)[:12], "failed", "0.9750", "0.9751", "gate.min_accuracy=0.99"]
+
+
+def test_runs_lists_what_it_cannot_read(cli: Cli, published: Path, candidate: Candidate) -> None:
+    """A damaged artifact is listed as such."""
+    (published / "artifacts" / hexadecimal(candidate) / "manifest.json").write_text("{}")
+    assert cli("runs").lines[1].split() == ["*", hexadecimal(candidate)[:12], "unreadable"]
+
+
+def test_rollback_and_forth(cli: Cli, published: Path, candidate: Candidate, second: Candidate) -> None:
+    """`rollback` goes to the one before, or to the one that is named by its first digits."""
+    put(second, published)
+    assert json.loads(cli("rollback", "--json").out) == {"artifact": candidate.digest}
+    assert verify(published / "artifact").digest == candidate.digest
+    said = cli("rollback", second.digest[:20])
+    assert said.lines[0] == f"artifact: artifact -> {second.digest}"
+    assert verify(published / "artifact").digest == second.digest
+
+
+# --- what is printed, and where
+
+
+def test_hostile_path_is_shown_escaped(cli: Cli, tmp_path: Path) -> None:
+    """A name with line breaks and terminal escapes in it can neither begin a line nor reach the terminal."""
+    for arguments in (["verify", HOSTILE], ["predict", f"{HOSTILE}.csv"], ["train", "--config", HOSTILE], [HOSTILE]):
+        said = cli(*arguments)
+        assert said.status in {2, 4}
+        assert sum(line.startswith("error: ") for line in said.err.splitlines()) == 1
+        assert ESCAPE not in said.out + said.err
+        assert "\u202e" not in said.out + said.err
+    (tmp_path / HOSTILE).mkdir()
+    said = cli("train", "--config", CONFIG, "--artifact", f"{HOSTILE}/artifact")
+    assert said.status == 0
+    assert r"artifact: a\nerror: all is well\x1b[2J\u202eb/artifact -> artifacts/" in said.out
+    assert ESCAPE not in said.out
+
+
+def test_json_holds_the_very_path(cli: Cli, published: Path) -> None:
+    """In JSON a hostile name is escaped as JSON does it, and read back as it is."""
+    said = cli("predict", "-o", f"{HOSTILE}.csv", "--json")
+    assert json.loads(said.out)["written"] == f"{HOSTILE}.csv"
+    assert said.out.isascii()
+
+
+def test_log_holds_plain_lines(run: Run, published: Path) -> None:
+    """Without a terminal there are only plain lines, the steps of a training among them on standard error."""
+    done = run("-m", "artifact_pipeline", "train", "--config", CONFIG)
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[:2] == ["loading rows", "training on 1,437 rows"]
+    assert all(character.isprintable() or character == "\n" for character in done.stdout + done.stderr)
+
+
+def test_terminal_gets_tables_colours_and_a_spinner(published: Path) -> None:
+    """On a terminal a training shows a spinner and puts the cursor back, and tables have lines and colours."""
+    status, sent = in_terminal("-m", "artifact_pipeline", "train", "--config", CONFIG, cwd=published)
+    assert status == 0
+    assert "training on 1,437 rows" in sent
+    assert sent.rindex(f"{ESCAPE}[?25h") > sent.rindex(f"{ESCAPE}[?25l")
+    status, sent = in_terminal("-m", "artifact_pipeline", "predict", cwd=published)
+    assert status == 0
+    assert "───" in sent
+    assert re.search(rf"{ESCAPE}\[1;32m178", sent)  # a count on the diagonal, in green
+    assert sent.splitlines()[-1] == "next: artifact-pipeline inspect"
+
+
+def test_no_color_is_obeyed(published: Path) -> None:
+    """With NO_COLOR no colour is sent, and with TERM=dumb no escape at all."""
+    _, sent = in_terminal("-m", "artifact_pipeline", "predict", cwd=published, NO_COLOR="1")
+    assert not re.search(rf"{ESCAPE}\[(\d+;)*(3|4|9)\d", sent)
+    assert "178" in sent
+    status, sent = in_terminal("-m", "artifact_pipeline", "train", "--config", CONFIG, cwd=published, TERM="dumb")
+    assert status == 0
+    assert ESCAPE not in sent
+
+
+def test_hostile_cells_stay_text_on_a_terminal(tmp_path: Path) -> None:
+    """A label that looks like markup, or holds an escape, is shown as it is written."""
+    code = (
+        "from artifact_pipeline.cli.output import Output\n"
+        r"Output('x').table(['[red]head[/red]'], [['[link=x]cell[/link]'], ['\x1b[2J\n']])"
+    )
+    _, sent = in_terminal("-c", code, cwd=tmp_path)
+    assert "[red]head[/red]" in sent
+    assert "[link=x]cell[/link]" in sent
+    assert r"\x1b[2J\n" in sent
+    assert f"{ESCAPE}[2J" not in sent
+
+
+def closed_pipe() -> int:
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
+
+
+def process(*arguments: str | Path, cwd: Path, stdout: int, **env: str) -> tuple[int, str]:
+    """A command whose standard output is `stdout`, which is closed here: its status and its standard error."""
+    done = subprocess.run(
+        [sys.executable, "-m", "artifact_pipeline", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, **env},
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(stdout)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("buffer", ["", "1"])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["predict"], ["predict", "--json"], ["schema", "-q"], ["train", "-h"]]
+)
+def test_reader_who_has_seen_enough_is_no_error(published: Path, arguments: list[str], buffer: str) -> None:
+    """Standard output closed early, as by `| head -1`, changes no status and leaves no traceback."""
+    got = process(*arguments, cwd=published, stdout=closed_pipe(), PYTHONUNBUFFERED=buffer)
+    assert got == (0, "")
+
+
+def test_training_that_nobody_reads_is_published(tmp_path: Path) -> None:
+    """A training whose standard output is closed before its first line still publishes what it trained."""
+    status, err = process("train", "--config", CONFIG, cwd=tmp_path, stdout=closed_pipe(), PYTHONUNBUFFERED="1")
+    assert (status, err.splitlines()[-1]) == (0, "measuring the model that is published")
+    assert verify(tmp_path / "artifact").manifest.name == "digits"
+
+
+@pytest.mark.parametrize("buffer", ["", "1"])
+def test_full_disk_under_standard_output(published: Path, buffer: str) -> None:
+    """Standard output that takes no more, as on a full disk, is said, and ends with 8."""
+    full = os.open("/dev/full", os.O_WRONLY)
+    got = process("verify", cwd=published, stdout=full, PYTHONUNBUFFERED=buffer)
+    assert got == (8, "error: cannot write to standard output: no space left on device\n")
+
+
+def test_closed_streams(published: Path) -> None:
+    """A command that was started without standard output and standard error does its work."""
+    command = f"exec {shlex.quote(sys.executable)} -m artifact_pipeline predict >&- 2>&-"
+    assert subprocess.run(["sh", "-c", command], cwd=published, check=False).returncode == 0
+    assert (published / "predictions.csv").stat().st_size > 100_000
+
+
+def test_letters_that_the_output_has_not(run: Run, published: Path) -> None:
+    """Where the output's encoding has not the letter, it is shown escaped, and nothing fails."""
+    (published / "modèle").mkdir()
+    done = run(
+        "-m", "artifact_pipeline", "predict", "-o", "modèle/out.csv", env={"PYTHONIOENCODING": "ascii"}, cwd=published
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"written: mod\xe8le/out.csv" in done.stdout
+
+
+def test_removed_working_folder(run: Run, published: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A command works on absolute paths where its working folder is no more."""
+    code = (
+        "import os, sys\nfrom artifact_pipeline.cli import main\n"
+        "os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')\nsys.exit(main())"
+    )
+    done = run("-c", code, "verify", published / "artifact", cwd=tmp_path_factory.mktemp("elsewhere"))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_fit_that_did_not_converge_is_said(cli: Cli) -> None:
+    """A fit that stopped at max_iter is a warning that names the mend, and is recorded."""
+    said = cli("train", "--config", CONFIG, "-S", "max_iter=20", "-S", "gate.min_accuracy=0.5", "--json")
+    assert "warning: the fit did not converge in 20 iterations; give it more with -S max_iter=200" in said.err
+    value: dict[str, Any] = json.loads(said.out)
+    assert value["converged"] is False

@@ -1,0 +1,313 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from pyarrow import parquet
+from sklearn.datasets import load_digits as theirs
+
+from artifact_pipeline.errors import DataRejected
+from artifact_pipeline.rows import Rows
+from artifact_pipeline.rows.digits import load_digits
+from artifact_pipeline.rows.tables import read_table
+from tables import write_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SUFFIXES = ("csv", "parquet")
+COLUMNS = {"a": [1.5, -2.0, 0.1], "b": [3, 4, 5], "kind": ["no", "yes", "no"]}
+numbers = st.floats(1 - 2**53, 2**53 - 1)  # beyond, CSV may write a whole number that is refused
+
+
+def refused(path: Path, **asked: object) -> DataRejected:
+    """The refusal of a file; every one has a problem whose place is the file."""
+    with pytest.raises(DataRejected) as caught:
+        read_table(path, **{"target": "kind", **asked})
+    assert caught.value.problems
+    assert {problem.place for problem in caught.value.problems} == {str(path)}
+    return caught.value
+
+
+def rule_of(path: Path) -> str:
+    (rule,) = refused(path).rules
+    return rule
+
+
+# The built-in digits
+
+
+def test_digits_are_scikit_learns() -> None:
+    """The shipped digits equal `load_digits` of scikit-learn in rows, labels, their types and the columns' names."""
+    ours, expected = load_digits(), theirs()
+    assert ours.X.dtype == expected.data.dtype
+    assert np.array_equal(ours.X, expected.data)
+    assert ours.y.dtype == expected.target.dtype
+    assert np.array_equal(ours.y, expected.target)
+    assert list(ours.names) == expected.feature_names
+
+
+def test_digits_cannot_be_changed() -> None:
+    """The digits are loaded once for everyone, so nobody can write into them."""
+    with pytest.raises(ValueError, match="read-only"):
+        load_digits().X[0, 0] = 1
+
+
+# The digest
+
+
+def rows(**changed: object) -> Rows:
+    plain = Rows(
+        source="table", names=("a", "b"), target="kind", X=np.array([[1.0, 2.0], [3.0, 4.0]]), y=np.array([0, 1])
+    )
+    return replace(plain, **changed)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"X": np.array([[1.0, 2.0], [3.0, np.nextafter(4, 5)]])},
+        {"X": np.array([[3.0, 4.0], [1.0, 2.0]])},
+        {"X": np.array([[1.0, 2.0, 3.0, 4.0]])},
+        {"X": np.array([[1.0, 2.0], [3.0, 4.0]], dtype=np.float32)},
+        {"y": np.array([1, 0])},
+        {"y": np.array(["0", "1"])},
+        {"y": None},
+        {"names": ("b", "a")},
+        {"names": ("a", "c")},
+        {"target": "sort"},
+    ],
+    ids=" ".join,
+)
+def test_digest_depends_on_each_value_name_dtype_and_order(changed: dict[str, object]) -> None:
+    """Another value, order, shape, dtype or name is another digest."""
+    assert rows(**changed).digest() != rows().digest()
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [np.asfortranarray, lambda X: X.astype(">f8"), lambda X: np.repeat(X, 2, axis=1)[:, ::2]],
+    ids=["Fortran order", "big-endian", "strided"],
+)
+def test_digest_does_not_depend_on_the_layout_in_memory(layout) -> None:
+    """The digest is over the values: memory order and byte order are nobody's business."""
+    assert rows(X=layout(rows().X)).digest() == rows().digest()
+
+
+def test_digest_does_not_depend_on_the_source() -> None:
+    """Equal rows have equal digests, wherever they came from."""
+    assert rows(source="digits").digest() == rows().digest()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    X=arrays.arrays(np.float64, (3, 2), elements=numbers),
+    y=st.one_of(
+        st.lists(st.integers(-(2**63), 2**63 - 1), min_size=3, max_size=3),
+        st.lists(
+            st.text(st.characters(categories=("L",)), min_size=1, max_size=9).map("ß".__add__), min_size=3, max_size=3
+        ),
+    ),
+)
+def test_digest_does_not_depend_on_the_format(tmp_path: Path, X: np.ndarray, y: list[int] | list[str]) -> None:
+    """The same table as CSV and as Parquet gives the same rows, bit for bit, and so the same digest."""
+    columns = {"a": X[:, 0], "b": X[:, 1], "kind": y}
+    read = [read_table(write_table(tmp_path / f"rows.{suffix}", columns), target="kind") for suffix in SUFFIXES]
+    assert np.array_equal(read[0].X, X)
+    assert read[0].y.tolist() == y
+    assert read[0].digest() == read[1].digest()
+
+
+# Tables
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_table_is_read(tmp_path: Path, suffix: str) -> None:
+    """All columns but the target are features, in the file's order, as float64 in C order; text labels are text."""
+    read = read_table(write_table(tmp_path / f"rows.{suffix}", COLUMNS), target="kind")
+    assert read.names == ("a", "b")
+    assert read.X.tolist() == [[1.5, 3.0], [-2.0, 4.0], [0.1, 5.0]]
+    assert read.X.dtype == np.float64
+    assert read.X.flags.c_contiguous
+    assert read.y.tolist() == ["no", "yes", "no"]
+    assert read.y.dtype.kind == "U"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_whole_number_labels_are_int64(tmp_path: Path, suffix: str) -> None:
+    """Labels that are whole numbers are int64, whatever integers the file holds."""
+    columns = {**COLUMNS, "kind": pa.array([7, 0, 255], pa.uint8())}
+    read = read_table(write_table(tmp_path / f"rows.{suffix}", columns), target="kind")
+    assert read.y.dtype == np.int64
+    assert read.y.tolist() == [7, 0, 255]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_features_are_taken_by_name(tmp_path: Path, suffix: str) -> None:
+    """Where features are named they are read in that order, in whatever order the file has them, and others left."""
+    columns = {"extra": ["x", "y", "z"], "b": COLUMNS["b"], "kind": COLUMNS["kind"], "a": COLUMNS["a"]}
+    mixed = write_table(tmp_path / f"mixed.{suffix}", columns)
+    plain = write_table(tmp_path / f"plain.{suffix}", COLUMNS)
+    read = read_table(mixed, target="kind", features=["a", "b"])
+    assert read.digest() == read_table(plain, target="kind").digest()
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_the_target_may_be_missing_where_features_are_named(tmp_path: Path, suffix: str) -> None:
+    """Rows to predict need no label."""
+    path = write_table(tmp_path / f"rows.{suffix}", {"a": [1.0], "b": [2.0]})
+    read = read_table(path, target="kind", features=["b", "a"])
+    assert read.X.tolist() == [[2.0, 1.0]]
+    assert read.y is None
+
+
+def test_a_decimal_after_many_whole_numbers_is_read(tmp_path: Path) -> None:
+    """A CSV larger than a reader's block may have its first decimal in a later block."""
+    path = tmp_path / "rows.csv"
+    path.write_text("a,kind\n" + "".join(f"{row},0\n" for row in range(150_000)) + "0.5,1\n")
+    assert path.stat().st_size > 1 << 20
+    assert read_table(path, target="kind").X[-1, 0] == 0.5
+
+
+def test_parquet_of_several_chunks_is_read(tmp_path: Path) -> None:
+    """Row groups and chunks do not show in the rows."""
+    path = tmp_path / "rows.parquet"
+    parquet.write_table(pa.table({"a": range(10), "kind": range(10)}), path, row_group_size=3)
+    read = read_table(path, target="kind")
+    assert read.X[:, 0].tolist() == read.y.tolist() == list(range(10))
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        (b"", "unreadable"),
+        (b"a,kind\n", "no-rows"),
+        (b"kind\n1\n", "no-rows"),
+        (b"a,kind\n1,x\n2\n", "unreadable"),
+        (b"a,b\n1,2\n", "column-missing"),
+        (b"a;kind\n1;x\n", "column-missing"),
+        (b"a,a,kind\n1,2,x\n", "column-repeated"),
+        (b",a,kind\n0,1,x\n", "column-name"),
+        (b"%s,kind\n1,x\n" % (b"a" * 257), "column-name"),
+        ("é,kind\n1,x\n".encode("latin-1"), "unreadable"),
+        ("a,kind\n1,x\n".encode("utf-16"), "unreadable"),
+        (b"a,kind\n1,x\nhello,y\n", "not-a-number"),
+        (b"a,kind\n1,x\n1_0,y\n", "not-a-number"),
+        (b"a,kind\ntrue,x\nfalse,y\n", "not-a-number"),
+        (b"a,kind\n1,x\n,y\n", "not-finite"),
+        (b"a,kind\n1,x\nnan,y\n", "not-finite"),
+        (b"a,kind\n1,x\ninf,y\n", "not-finite"),
+        (b"a,kind\n1,x\n-inf,y\n", "not-finite"),
+        (b"a,kind\n1,x\n1e999,y\n", "not-finite"),
+        (b"a,kind\n1,x\n1.7e308,y\n", "not-finite"),
+        (b"a,kind\n1,x\n9007199254740993,y\n", "not-exact"),
+        (b"a,kind\n1,x\n-9007199254740993,y\n", "not-exact"),
+        (b"a,kind\n1,x\n2,\n", "label-missing"),
+        (b"a,kind\n1,1\n2,\n", "label-missing"),
+        (b"a,kind\n1,0.5\n2,1.5\n", "label-invalid"),
+        (b"a,kind\n1,true\n2,false\n", "label-invalid"),
+        (b"a,kind\n1,x\0\n2,x\n", "label-invalid"),
+        (b"a,kind\n1,x\n2,%s\n" % (b"x" * 257), "label-invalid"),
+        (b"a,kind\n1,\xff\n2,x\n", "label-invalid"),
+    ],
+)
+def test_csv_that_is_refused(tmp_path: Path, text: bytes, rule: str) -> None:
+    """What would be learned wrongly or not at all is refused by the name of its rule, and the file is named."""
+    path = tmp_path / "rows.csv"
+    path.write_bytes(text)
+    assert rule_of(path) == rule
+
+
+def not_utf_8() -> pa.Array:
+    """A text column that claims to be UTF-8."""
+    offsets = pa.py_buffer(np.array([0, 1, 2], dtype=np.int32))
+    return pa.Array.from_buffers(pa.string(), 2, [None, offsets, pa.py_buffer(b"\xff\xfe")])
+
+
+@pytest.mark.parametrize(
+    ("columns", "rule"),
+    [
+        ({"a": [1.0, None], "kind": [1, 2]}, "not-finite"),
+        ({"a": [1.0, np.nan], "kind": [1, 2]}, "not-finite"),
+        ({"a": [1, None], "kind": [1, 2]}, "not-finite"),
+        ({"a": pa.nulls(2), "kind": [1, 2]}, "not-a-number"),
+        ({"a": [2**53, 1], "kind": [1, 2]}, "not-exact"),
+        ({"a": pa.array([2**63 + 1, 1], pa.uint64()), "kind": [1, 2]}, "not-exact"),
+        ({"a": ["1", "2"], "kind": [1, 2]}, "not-a-number"),
+        ({"a": [True, False], "kind": [1, 2]}, "not-a-number"),
+        ({"a": pa.array([1, 2], pa.date32()), "kind": [1, 2]}, "not-a-number"),
+        ({"a": [[1], [2]], "kind": [1, 2]}, "not-a-number"),
+        ({"a": [1, 2], "kind": [1, None]}, "label-missing"),
+        ({"a": [1, 2], "kind": ["x", None]}, "label-missing"),
+        ({"a": [1, 2], "kind": pa.nulls(2)}, "label-invalid"),
+        ({"a": [1, 2], "kind": pa.array([2**63, 1], pa.uint64())}, "label-invalid"),
+        ({"a": [1, 2], "kind": [1.0, 2.0]}, "label-invalid"),
+        ({"a": [1, 2], "kind": not_utf_8()}, "unreadable"),
+        ({"a": [], "kind": []}, "no-rows"),
+    ],
+)
+def test_parquet_that_is_refused(tmp_path: Path, columns: dict[str, list], rule: str) -> None:
+    """The same holds for Parquet, whose columns bring their types."""
+    assert rule_of(write_table(tmp_path / "rows.parquet", columns)) == rule
+
+
+def test_a_repeated_column_of_parquet_is_refused(tmp_path: Path) -> None:
+    """Two columns of one name are refused in Parquet too."""
+    path = tmp_path / "rows.parquet"
+    parquet.write_table(pa.Table.from_arrays([pa.array([1])] * 3, ["a", "a", "kind"]), path)
+    assert rule_of(path) == "column-repeated"
+
+
+def test_a_truncated_parquet_file_is_refused(tmp_path: Path) -> None:
+    """A Parquet file that ends anywhere before its end is refused."""
+    whole = write_table(tmp_path / "rows.parquet", COLUMNS).read_bytes()
+    path = tmp_path / "cut.parquet"
+    for length in range(0, len(whole), 37):
+        path.write_bytes(whole[:length])
+        assert rule_of(path) == "unreadable", length
+
+
+@pytest.mark.parametrize("name", ["rows.txt", "rows", "rows.csv.gz", "rows.CSV"])
+def test_another_suffix_is_refused(tmp_path: Path, name: str) -> None:
+    """The format is told by the suffix alone; another one is refused before the file is opened."""
+    error = refused(tmp_path / name)
+    assert error.rules == {"unknown-suffix"}
+    assert ".csv or .parquet" in str(error)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path, suffix: str) -> None:
+    """Where nothing is, or a folder, even one full of Parquet files, there is no table."""
+    path = tmp_path / f"rows.{suffix}"
+    assert rule_of(path) == "missing-file"
+    path.mkdir()
+    write_table(path / f"part.{suffix}", COLUMNS)
+    assert rule_of(path) == "unreadable"
+
+
+def test_every_problem_is_told_with_column_and_row(tmp_path: Path) -> None:
+    """All bad columns are named at once, each with the first bad row and what stands there."""
+    columns = {"a": [1.0, np.inf], "b": ["x", "y"], "c": [None, 2.0], "kind": [1, 2]}
+    error = refused(write_table(tmp_path / "rows.parquet", columns))
+    assert [problem.message for problem in error.problems] == [
+        "column 'a', row 1: inf is not a finite number of at most 1e+300",
+        "column 'b' holds string, not numbers",
+        "column 'c', row 0: the value is missing",
+    ]
+
+
+def test_every_missing_column_is_told_with_those_that_are_there(tmp_path: Path) -> None:
+    """All missing features are named at once, and the hint lists what the file has."""
+    path = write_table(tmp_path / "rows.csv", {"a": [1], "x": [2]})
+    error = refused(path, features=["a", "b", "c"])
+    assert [problem.message for problem in error.problems] == ["no column 'b'", "no column 'c'"]
+    assert error.hint == "it has: 'a', 'x'"

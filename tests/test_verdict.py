@@ -1,0 +1,127 @@
+"""The gate's verdict, judged again from the manifest's own figures."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from artifact_pipeline.artifact.manifest import Manifest, parse_manifest
+from artifact_pipeline.artifact.verdict import METRICS, TOLERANCE, gate_problems, recomputed
+from artifact_pipeline.canonical import canonical_json, digest
+from forging import changed
+
+if TYPE_CHECKING:
+    from artifact_pipeline.errors import Problem
+    from artifact_pipeline.pipeline import Candidate
+
+    Changes = dict[str, object]
+
+FAILED: Changes = {
+    "recipe.gate.min_accuracy": 0.99,
+    "gate.rules.0.minimum": 0.99,
+    "gate.rules.0.passed": False,
+    "gate.verdict": "failed",
+}
+
+
+def forged(candidate: Candidate, changes: Changes) -> Manifest:
+    """The published manifest with some fields changed."""
+    return parse_manifest(canonical_json(changed(json.loads(candidate.manifest.canonical()), changes)))
+
+
+def found(candidate: Candidate, changes: Changes, *, accept_failed: bool = False) -> list[Problem]:
+    """What is wrong with a changed manifest."""
+    return list(gate_problems(forged(candidate, changes), accept_failed=accept_failed))
+
+
+def test_a_published_verdict_follows_from_its_figures(candidate: Candidate) -> None:
+    """What the pipeline judges, the reader judges the same."""
+    assert list(gate_problems(candidate.manifest, accept_failed=False)) == []
+    figures = recomputed(candidate.manifest.metrics.held_out.confusion)
+    assert round(figures["accuracy"], 6) == candidate.manifest.metrics.held_out.accuracy.value == 0.975
+
+
+def test_every_metric_of_the_gate_is_one_of_the_figures(candidate: Candidate) -> None:
+    """The gate judges accuracy and weighted F1, each a figure of the confusion matrix and a minimum of the recipe."""
+    assert [rule.metric for rule in candidate.manifest.gate.rules] == list(METRICS)
+    assert METRICS.keys() <= recomputed(((1, 0), (0, 1))).keys()
+    assert set(METRICS.values()) == candidate.manifest.recipe["gate"].keys()
+
+
+def test_a_failed_gate_tells_what_it_missed(candidate: Candidate) -> None:
+    """The one problem of an honest failure names metric, figure and minimum; it passes only where it is accepted."""
+    (problem,) = found(candidate, FAILED)
+    assert problem.rule == "gate-failed"
+    assert problem.message == "the gate failed: accuracy 0.975 is below 0.99"
+    assert found(candidate, FAILED, accept_failed=True) == []
+
+
+def test_a_missing_gate_passes_only_where_it_is_accepted(candidate: Candidate) -> None:
+    """A model that was never judged is refused by name, or accepted as what it is."""
+    assert [problem.rule for problem in found(candidate, {"gate": None})] == ["gate-missing"]
+    assert found(candidate, {"gate": None}, accept_failed=True) == []
+
+
+@pytest.mark.parametrize("accept_failed", [False, True])
+@pytest.mark.parametrize(
+    ("rule", "changes"),
+    [
+        ("gate-verdict", {**FAILED, "gate.verdict": "passed"}),
+        ("gate-verdict", {**FAILED, "gate.rules.0.passed": True, "gate.verdict": "passed"}),
+        ("gate-verdict", {**FAILED, "gate.rules.0.passed": True}),
+        ("gate-figures", {**FAILED, "recipe.gate.min_accuracy": 0.95}),
+        ("gate-figures", {**FAILED, "gate.rules.0.observed": 0.98}),
+        ("gate-rules", {**FAILED, "gate.rules": [], "gate.verdict": "failed"}),
+        ("gate-model", {**FAILED, "gate.model": digest(b"")}),
+        ("gate-held-out", {**FAILED, "gate.held_out": digest(b"")}),
+        ("gate-model", {"gate": None, "model.digest": digest(b"")}),
+        ("gate-held-out", {"gate": None, "data.split.digest": digest(b"")}),
+        ("metrics-figures", {"gate": None, "metrics.held_out.f1_macro": 0.5}),
+        ("metrics-rows", {"gate": None, "metrics.held_out.confusion.0.0": 0}),
+    ],
+)
+def test_a_contradiction_is_refused_even_where_a_failure_is_accepted(
+    candidate: Candidate, rule: str, changes: Changes, *, accept_failed: bool
+) -> None:
+    """To accept a failed or missing gate is not to accept one that contradicts its own figures, model or rows."""
+    assert rule in {problem.rule for problem in found(candidate, changes, accept_failed=accept_failed)}
+
+
+@pytest.mark.parametrize(
+    "figure", ["accuracy.value", "f1_weighted.value", "f1_macro", "classes.9.precision", "classes.9.recall"]
+)
+def test_figures_may_differ_by_the_rounding_alone(candidate: Candidate, figure: str) -> None:
+    """A figure may differ from the confusion matrix by its sixth decimal's rounding, and by no more."""
+    value: object = json.loads(candidate.manifest.canonical())["metrics"]["held_out"]
+    for step in figure.split("."):
+        value = value[int(step) if step.isdecimal() else step]
+    for off in (TOLERANCE * 0.4, -TOLERANCE * 0.4):
+        problems = found(candidate, {f"metrics.held_out.{figure}": value + off})
+        assert "metrics-figures" not in {problem.rule for problem in problems}
+    for off in (TOLERANCE * 2, -TOLERANCE * 2):
+        (problem, *_) = found(candidate, {f"metrics.held_out.{figure}": value + off})
+        assert problem.rule == "metrics-figures"
+
+
+def test_a_figure_that_equals_its_minimum_passes(candidate: Candidate) -> None:
+    """The least that is asked is enough."""
+    assert found(candidate, {"recipe.gate.min_accuracy": 0.975, "gate.rules.0.minimum": 0.975}) == []
+
+
+def test_a_class_that_nobody_saw_counts_in_no_average() -> None:
+    """A class that was never seen nor predicted has zeros, and the macro F1 leaves it out."""
+    figures = recomputed(((3, 1, 0), (0, 4, 0), (0, 0, 0)))
+    assert figures["accuracy"] == 7 / 8
+    assert figures["f1_macro"] == pytest.approx((6 / 7 + 8 / 9) / 2)
+    assert figures["f1_weighted"] == pytest.approx((6 / 7 * 4 + 8 / 9 * 4) / 8)
+    assert {figures[f"classes[2].{name}"] for name in ("rows", "precision", "recall", "f1")} == {0}
+
+
+def test_a_class_that_was_only_predicted_counts_as_a_failure() -> None:
+    """A class that was predicted and never seen has an F1 of 0, which the macro F1 holds against the model."""
+    figures = recomputed(((3, 1), (0, 0)))
+    assert figures["classes[1].f1"] == 0
+    assert figures["f1_macro"] == pytest.approx(6 / 7 / 2)
+    assert figures["f1_weighted"] == pytest.approx(6 / 7)

@@ -1,0 +1,200 @@
+"""The workflow files as text: what GitHub refuses, or lets pass in silence, and no run on this machine would show."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[1]
+WORKFLOWS = {path.stem: path for path in sorted((ROOT / ".github" / "workflows").iterdir())}
+ACTION = ROOT / "action.yml"
+FILES = [*WORKFLOWS.values(), ACTION]
+
+PINNED = re.compile(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+LEVELS = {"none": 0, "read": 1, "write": 2}
+
+
+def load(path: Path) -> dict[str, Any]:
+    return dict(YAML(typ="safe").load(path.read_text()))
+
+
+def jobs(workflow: str) -> dict[str, Any]:
+    return dict(load(WORKFLOWS[workflow])["jobs"])
+
+
+ALL_JOBS = [
+    pytest.param(workflow, job, id=f"{workflow}-{name}")
+    for workflow in WORKFLOWS
+    for name, job in jobs(workflow).items()
+]
+
+
+def all_steps() -> list[dict[str, Any]]:
+    of_jobs = [step for name in WORKFLOWS for job in jobs(name).values() for step in job.get("steps", ())]
+    return [*of_jobs, *load(ACTION)["runs"]["steps"]]
+
+
+def steps_using(action: str) -> list[dict[str, Any]]:
+    found = [step.get("with", {}) for step in all_steps() if step.get("uses", "").startswith(f"actions/{action}@")]
+    assert found
+    return found
+
+
+def grants(permissions: dict[str, str]) -> dict[str, int]:
+    return {scope: LEVELS[level] for scope, level in permissions.items()}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_action_is_pinned_by_its_commit(path: Path) -> None:
+    """What a `uses` names is a file of this repository, or a full commit with its version as the comment."""
+    for told in re.findall(r"uses: (.*)", path.read_text()):
+        assert told.startswith("./") or PINNED.fullmatch(told), told
+
+
+def test_an_action_has_one_commit_everywhere() -> None:
+    """No action stands in two versions, so that an update cannot forget a file."""
+    found = {told for path in FILES for told in re.findall(r"uses: ([^./].*)", path.read_text())}
+    assert len(found) == len({told.partition("@")[0] for told in found}), sorted(found)
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_a_workflow_may_do_nothing_by_itself(workflow: str) -> None:
+    """Each file gives no permission at its top; what a job needs stands at the job."""
+    assert load(WORKFLOWS[workflow])["permissions"] == {}
+
+
+@pytest.mark.parametrize(("workflow", "job"), ALL_JOBS)
+def test_only_the_attestation_may_write(workflow: str, job: dict[str, Any]) -> None:
+    """A job reads the repository or has no permission at all, but for the one that signs and runs nothing of ours."""
+    if job.get("name") == "attest":
+        assert job["permissions"] == {"id-token": "write", "attestations": "write"}
+        assert [step["uses"].partition("@")[0] for step in job["steps"]] == ["actions/attest"]
+    else:
+        assert job.get("permissions", {}) in ({}, {"contents": "read"})
+
+
+@pytest.mark.parametrize(("workflow", "job"), ALL_JOBS)
+def test_a_called_workflow_asks_for_no_more_than_its_caller_grants(workflow: str, job: dict[str, Any]) -> None:
+    """GitHub refuses the whole file otherwise: each called job's permissions are within the calling job's."""
+    called = job.get("uses", "")
+    if called:
+        granted = grants(job["permissions"])
+        for inner in jobs(Path(called).stem).values():
+            for scope, level in grants(inner.get("permissions", {})).items():
+                assert level <= granted.get(scope, 0), f"{scope} in {called}"
+
+
+def test_concurrency_groups_are_literals_and_differ() -> None:
+    """A caller that held its own callee's group would wait for itself: each group is a literal of its own."""
+    groups = [load(path)["concurrency"]["group"] for path in WORKFLOWS.values()]
+    assert len(set(groups)) == len(WORKFLOWS)
+    assert not [group for group in groups if "${{" in group]
+
+
+@pytest.mark.parametrize(("workflow", "job"), ALL_JOBS)
+def test_every_job_ends_in_a_stated_time(workflow: str, job: dict[str, Any]) -> None:
+    """A job that runs steps has a time limit of an hour or less, and a runner image with a version."""
+    if "uses" not in job:
+        assert 0 < job["timeout-minutes"] <= 60
+        assert job["runs-on"] == "ubuntu-24.04"
+
+
+def test_no_expression_stands_in_a_shell_line() -> None:
+    """Text from outside reaches a shell by the environment alone, where it cannot become a command."""
+    scripts = [step["run"] for step in all_steps() if "run" in step]
+    assert scripts
+    assert not [script for script in scripts if "${{" in script]
+
+
+def test_no_checkout_leaves_its_token_behind() -> None:
+    """Every checkout says that the token is not kept for the steps after it."""
+    assert all(step.get("persist-credentials") is False for step in steps_using("checkout"))
+
+
+def test_uploads_fail_when_empty_and_are_kept_for_a_stated_time() -> None:
+    """Every upload fails where there is nothing, has a retention, and a name that no other attempt's upload has."""
+    uploads = steps_using("upload-artifact")
+    for each in uploads:
+        assert each["if-no-files-found"] == "error"
+        assert each["retention-days"]
+        assert ":" not in each["name"]
+        assert each["name"].endswith("-${{ github.run_id }}-${{ github.run_attempt }}")
+    assert len({each["name"] for each in uploads}) == len(uploads)
+
+
+def test_the_model_is_downloaded_by_the_id_that_train_gave() -> None:
+    """By id and not by name, outside the checkout; the digest comes by the job's output, and --expect takes it."""
+    steps = jobs("inference")["inference"]["steps"]
+    assert steps_using("download-artifact") == [
+        {
+            "artifact-ids": "${{ needs.train.outputs.artifact-id }}",
+            "path": "${{ runner.temp }}/model",
+            "merge-multiple": True,
+        }
+    ]
+    (verifying,) = [step for step in steps if "--expect" in step.get("run", "")]
+    assert verifying["env"] == {"DIGEST": "${{ needs.train.outputs.digest }}"}
+    assert '--artifact "$RUNNER_TEMP/model" --expect "$DIGEST"' in verifying["run"]
+
+
+def test_the_verifier_does_not_come_by_the_model_s_road() -> None:
+    """The inference job checks out `src/` and the base lock of the same commit, and nothing else."""
+    steps = jobs("inference")["inference"]["steps"]
+    (checkout,) = [step["with"] for step in steps if "checkout@" in step.get("uses", "")]
+    assert checkout["sparse-checkout"].split() == ["/requirements-base.txt", "/src/"]
+    assert checkout["sparse-checkout-cone-mode"] is False
+    assert "ref" not in checkout
+
+
+def test_each_workflow_has_its_branch() -> None:
+    """Each file runs on push to its documented branches and by hand; the tests run on pull requests too."""
+    triggers = {name: load(path)["on"] for name, path in WORKFLOWS.items()}
+    assert {name: each["push"] for name, each in triggers.items()} == {
+        "train": {"branches": ["classification_branch"]},
+        "test": {"branches": ["main", "test_branch"]},
+        "inference": {"branches": ["inference_branch"]},
+    }
+    assert {name: set(each) - {"push"} for name, each in triggers.items()} == {
+        "train": {"workflow_dispatch", "workflow_call"},
+        "test": {"workflow_dispatch", "workflow_call", "pull_request"},
+        "inference": {"workflow_dispatch"},
+    }
+
+
+def test_jobs_have_the_documented_names_and_order() -> None:
+    """The ids are just test → train → inference; the first two are the other files, called and not written twice."""
+    chain = jobs("inference")
+    assert {name: job.get("needs") for name, job in chain.items()} == {
+        "test": None,
+        "train": "test",
+        "inference": "train",
+        "attest": "train",
+    }
+    assert chain["test"]["uses"] == "./.github/workflows/test.yml"
+    assert chain["train"]["uses"] == "./.github/workflows/train.yml"
+    assert list(jobs("train")) == ["train"]
+    assert [step["uses"] for step in jobs("train")["train"]["steps"]][1:] == ["./"]
+
+
+def test_one_job_stands_for_all_tests() -> None:
+    """`all-green`, by which a branch is protected, waits for every other job of its file and runs whatever they did."""
+    tests = jobs("test")
+    green = tests.pop("all-green")
+    assert green["needs"] == list(tests)
+    assert green["if"] == "always()"
+
+
+@pytest.mark.parametrize("kind", ["input", "output"])
+def test_page_names_every_input_and_output_of_the_action(kind: str) -> None:
+    """The tables of docs/ci.md have every input of the action with its default, and every output."""
+    page = (ROOT / "docs" / "ci.md").read_text()
+    (table,) = re.findall(rf"^\| {kind} \|.*\n\|[ |-]+\|\n((?:\|.*\n)+)", page, re.MULTILINE)
+    if kind == "input":
+        found = dict(re.findall(r"^\| `([\w-]+)` \| `([^`]+)` \|", table, re.MULTILINE))
+        assert found == {name: told["default"] for name, told in load(ACTION)["inputs"].items()}
+    else:
+        assert re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE) == list(load(ACTION)["outputs"])

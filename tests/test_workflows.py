@@ -1,0 +1,233 @@
+"""The three workflow files, run: what one job hands to the next, and what stops the next one."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.tools import cannot_run
+from tests.workflows.run import ROOT, copy_tree, missing_tool, run_workflow
+
+from artifact_pipeline.artifact.verify import verify
+from artifact_pipeline.canonical import canonical_json, digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.workflows.run import Job, Run
+
+pytestmark = [
+    pytest.mark.workflows,
+    pytest.mark.skipif("ACT" in os.environ, reason="act is not started by what act runs"),
+]
+
+GOLDEN = ROOT / "tests" / "golden" / "v1"
+
+
+def edited(name: str, old: str, new: str) -> dict[str, str]:
+    """A file of the repository with one place replaced, as a change of the tree."""
+    text = (ROOT / name).read_text()
+    assert text.count(old) == 1, f"{name} has no such place any more: {old}"
+    return {name: text.replace(old, new)}
+
+
+def other_manifest() -> str:
+    """The golden artifact's manifest under another name: with the golden files, another artifact, as whole as it is."""
+    manifest = json.loads((GOLDEN / "manifest.json").read_text())
+    return canonical_json({**manifest, "name": "another"}).decode()
+
+
+# Where the tests are not the question, the job that calls them succeeds at once.
+NO_TESTS = {
+    ".github/workflows/test.yml": (
+        "on: workflow_call\njobs:\n  none:\n    runs-on: ubuntu-24.04\n    steps: [{run: 'true'}]\n"
+    )
+}
+
+
+def failing_test() -> dict[str, str]:
+    """One more smoke test, that fails; the checks are left out."""
+    test = "import pytest\n\n@pytest.mark.smoke\ndef test_fails():\n    assert not 'this one'\n"
+    no_check = edited(".github/workflows/test.yml", "run: make check PYTHON=python", "run: 'true'")
+    return {"tests/test_failing.py": test, **no_check}
+
+
+def failing_gate() -> dict[str, str]:
+    """A gate that the model does not reach."""
+    config = json.loads((ROOT / "config" / "config.json").read_text())
+    return {"config/config.json": json.dumps({**config, "gate": {"min_accuracy": 1.0}}), **NO_TESTS}
+
+
+def swapped() -> dict[str, str]:
+    """A job between train and inference that has the storage in its hands.
+
+    Under the same name and id stands another artifact then. In the inference job Python prints what it imports.
+    """
+    swap = """\
+  swap:
+    needs: train
+    runs-on: ubuntu-24.04
+    steps:
+      - run: cd "$CHECKOUT_FROM/tests/golden/v1" && python3 -m zipfile -c "$UPLOADS"/*/model-[0-9]*/*.zip *
+
+  inference:
+    name: inference
+    needs: [train, swap]
+    env:
+      PYTHONPROFILEIMPORTTIME: "1"
+"""
+    place = "  inference:\n    name: inference\n    needs: train\n"
+    other = {"tests/golden/v1/manifest.json": other_manifest()}
+    return {**edited(".github/workflows/inference.yml", place, swap), **other, **NO_TESTS}
+
+
+RUNS = {
+    "whole": ("inference.yml", dict),
+    "train": ("train.yml", dict),
+    "swapped": ("inference.yml", swapped),
+    "failing test": ("inference.yml", failing_test),
+    "failing gate": ("inference.yml", failing_gate),
+}
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Run]]:
+    """The run of that name; all of them are begun at once, two at a time."""
+    if missing := missing_tool():
+        cannot_run(missing)
+
+    def start(name: str) -> Run:
+        workflow, changes = RUNS[name]
+        folder = tmp_path_factory.mktemp(name.replace(" ", "-"))
+        return run_workflow(copy_tree(folder / "tree", changes()), workflow, folder / "run")
+
+    with ThreadPoolExecutor(2) as pool:
+        begun = {name: pool.submit(start, name) for name in RUNS}
+        try:
+            yield lambda name: begun[name].result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def members(upload: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(upload) as files:
+        return {name: files.read(name) for name in files.namelist()}
+
+
+def failed_at(job: Job) -> str:
+    """The name of the step at which a job failed, after which it did nothing."""
+    step, outcome = list(job.steps.items())[-1]
+    assert (job.outcome, outcome) == ("failure", "failure")
+    return step
+
+
+def test_the_three_jobs_run_in_order(run: Callable[[str], Run]) -> None:
+    """inference.yml succeeds from end to end: all tests are over before train begins, train before inference."""
+    whole = run("whole")
+    assert whole.status == 0, whole.story()
+    assert {job.outcome for job in whole.jobs.values()} == {"success"}
+    # The fault tests and the attestation are for GitHub's own runners.
+    assert list(whole.jobs)[-2:] == ["train/train", "inference"]
+    tests = {name: job for name, job in whole.jobs.items() if name.startswith("test/")}
+    assert set(tests) == {"test/check", "test/suite", "test/all-green"}
+    assert max(job.ended for job in tests.values()) < whole.jobs["train/train"].begun
+    assert whole.jobs["train/train"].ended < whole.jobs["inference"].begun
+
+
+def test_the_digest_crosses(run: Callable[[str], Run]) -> None:
+    """One digest: that of the uploaded manifest, of train's output, and of the artifact that inference verified."""
+    whole = run("whole")
+    told = whole.jobs["train/train"].outputs["digest"]
+    assert digest(members(whole.upload("model"))["manifest.json"]) == told
+    assert json.loads(members(whole.upload("predictions"))["report.json"])["artifact"] == told
+
+
+def test_predictions_and_report_are_uploaded(run: Callable[[str], Run]) -> None:
+    """Whoever looks at the run finds a prediction for each of the 1,797 rows, and the report of them."""
+    found = members(run("whole").upload("predictions"))
+    assert set(found) == {"predictions.csv", "report.json"}
+    assert len(list(csv.DictReader(io.StringIO(found["predictions.csv"].decode())))) == 1797
+    assert json.loads(found["report.json"])["rows"] == 1797
+
+
+def test_the_verifier_is_all_that_inference_checks_out(run: Callable[[str], Run]) -> None:
+    """The base lock and `src/` are enough to verify and predict, and nothing else was there."""
+    assert "checked out: requirements-base.txt src\n" in run("whole").jobs["inference"].text
+
+
+def test_train_alone(run: Callable[[str], Run]) -> None:
+    """train.yml by itself succeeds, and uploads the artifact, which verifies by its digest, and the export."""
+    train = run("train")
+    assert train.status == 0, train.story()
+    assert list(train.jobs) == ["train"]
+    outputs = train.jobs["train"].outputs
+    assert outputs["verdict"] == "passed"
+    assert float(outputs["accuracy"]) == pytest.approx(0.975)
+    folder = train.uploads.parent / "unpacked"
+    zipfile.ZipFile(train.upload("model")).extractall(folder)
+    verified = verify(folder, expect=outputs["digest"])
+    export = members(train.upload("model-export"))
+    assert {name: digest(data) for name, data in export.items()} == {
+        "model_train.pkl": verified.manifest.exports[0].sha256
+    }
+
+
+def test_a_failing_test_stops_train(run: Callable[[str], Run]) -> None:
+    """Where one test fails, the job that stands for all fails, and nothing is trained."""
+    failing = run("failing test")
+    assert failing.status != 0
+    assert failed_at(failing.jobs["test/suite"]).startswith("make test")
+    assert "test_failing.py::test_fails" in failing.jobs["test/suite"].text
+    assert failing.jobs["test/all-green"].outcome == "failure"
+    assert set(failing.jobs) == {"test/check", "test/suite", "test/all-green"}, failing.story()
+
+
+def test_a_failing_gate_stops_inference(run: Callable[[str], Run]) -> None:
+    """A model that does not reach its gate ends the training with status 3; it is not uploaded, and nobody predicts."""
+    failing = run("failing gate")
+    train = failing.jobs["train/train"]
+    assert failing.status != 0
+    assert "exit status 3" in train.text, failing.story()
+    assert train.steps["Train, measure, judge"] == "failure"
+    assert "Verify what was written" not in train.steps
+    assert not list(failing.uploads.rglob("*.zip"))
+    assert set(failing.jobs) == {"test/none", "train/train"}
+
+
+def test_a_swapped_artifact_is_refused_unread(run: Callable[[str], Run], tmp_path: Path) -> None:
+    """A valid artifact in the place of the trained one ends with status 4 at the verification, its model unparsed."""
+    other = shutil.copytree(GOLDEN, tmp_path / "other")
+    (other / "manifest.json").write_text(other_manifest())
+    found = verify(other).digest
+
+    swapped = run("swapped")
+    inference = swapped.jobs["inference"]
+    assert failed_at(inference) == "Verify, then predict", swapped.story()
+    assert "exit status 4" in inference.text
+    assert f"expected {swapped.jobs['train/train'].outputs['digest']}, found {found}" in inference.text
+    assert not list(swapped.uploads.glob("*/predictions-*"))
+    imported = re.findall(r"^import time: .*\| +([\w.]+)$", inference.text, re.MULTILINE)
+    assert "artifact_pipeline.artifact.verify" in imported
+    assert not {"numpy", "onnxruntime"} & set(imported)
+
+
+def test_a_python_that_is_not_here_fails() -> None:
+    """The stand-in for setup-python does not take another Python for the one that a workflow asks for."""
+    if missing := missing_tool():
+        cannot_run(missing)
+    asked = {"INPUT_PYTHON-VERSION": "3.99", "INPUT_CACHE-DEPENDENCY-PATH": "requirements.txt"}
+    env = {**os.environ, **asked, "GITHUB_WORKSPACE": str(ROOT)}
+    stand_in = ROOT / "tests" / "workflows" / "actions" / "setup-python" / "index.js"
+    done = subprocess.run(["node", stand_in], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "this Python is not here: spawnSync python3.99" in done.stdout
