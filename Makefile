@@ -39,13 +39,17 @@ $(CLIENT): tests/workflows/package-lock.json
 workflows: $(BUTTON) $(CLIENT) ## the three workflow files, run on this machine by act
 	$(BIN)/python -m pytest tests/ -m workflows
 
-check: $(BUTTON) ## ruff, mypy strict, import contract, schema
+check: $(BUTTON) ## ruff, mypy strict, import contract, schema, workflow files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/artifact-pipeline schema | cmp - config/config.schema.json
 	$(BIN)/check-jsonschema --schemafile config/config.schema.json config/config.json
+	$(BIN)/zizmor --offline --strict-collection --persona auditor --quiet .
+	$(BIN)/actionlint
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(wildcard .github/workflows/*.yml)
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
 
 lock: ## renew requirements.txt and requirements-base.txt
 	$(PYTHON) -m venv $(VENV)-lock

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -27,13 +28,13 @@ class Usage:
     Attributes:
         cpu: seconds, user and system.
         wall: seconds.
-        peak: MiB of memory resident at most. Linux starts the count at the peak of the process that spawns, so no
-            child seems smaller than this one, about 20 MiB.
+        peak: MiB of memory resident at most, or None where the process stayed below this one: Linux starts its count
+            at the peak of the process that spawns it.
     """
 
     cpu: float
     wall: float
-    peak: float
+    peak: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,9 @@ def measure(command: Command) -> Usage:
     process.returncode = os.waitstatus_to_exitcode(status)  # it has been waited for: Popen must not do it again
     if process.returncode:
         raise RuntimeError(f"{' '.join(command.arguments)} in {command.folder} ended with {process.returncode}")
-    return Usage(cpu=usage.ru_utime + usage.ru_stime, wall=wall, peak=usage.ru_maxrss / MAXRSS_PER_MIB)
+    seen = usage.ru_maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = usage.ru_maxrss / MAXRSS_PER_MIB if seen else None
+    return Usage(cpu=usage.ru_utime + usage.ru_stime, wall=wall, peak=peak)
 
 
 def _remove(path: Path) -> None:
@@ -147,6 +150,10 @@ class Summary:
     def of(cls, values: Sequence[float]) -> Summary:
         """Of at least one value."""
         return cls(min(values), statistics.median(values), max(values))
+
+    def shown(self, digits: int) -> list[str]:
+        """The three as text."""
+        return [f"{value:.{digits}f}" for value in (self.lowest, self.median, self.highest)]
 
 
 @dataclass(frozen=True, slots=True)

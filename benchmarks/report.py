@@ -57,8 +57,8 @@ def usage_table(measured: Mapping[str, Mapping[str, Sequence[Usage]]]) -> Iterat
         for side, usages in sides.items():
             cells = []
             for quantity, digits in DIGITS.items():
-                summary = Summary.of([getattr(usage, quantity) for usage in usages])
-                cells += [f"{value:.{digits}f}" for value in (summary.lowest, summary.median, summary.highest)]
+                values = [getattr(usage, quantity) for usage in usages]
+                cells += ["-"] * 3 if None in values else Summary.of(values).shown(digits)
             rows.append([name, side, *cells])
     return _aligned(rows, left=2)
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from artifact_pipeline.cli.github import append_summary
+from artifact_pipeline.cli.markdown import escape, table
 from artifact_pipeline.runtime import pin_numerics
 
 if TYPE_CHECKING:
@@ -64,7 +66,11 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         *arguments: str | Path, env: dict[str, str] | None = None, cwd: Path = tmp_path
     ) -> subprocess.CompletedProcess[str]:
         # A user's environment, without what a test runner or this process has put there.
-        kept = {key: value for key, value in os.environ.items() if not key.endswith("_THREADS")}
+        kept = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.endswith("_THREADS") and not key.startswith("GITHUB_")
+        }
         kept.pop("OPENBLAS_CORETYPE", None)
         return subprocess.run(
             [sys.executable, *map(str, arguments)],
@@ -77,3 +83,26 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run_python
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """In a job of GitHub Actions: the job's page, with passed, failed and slowest tests."""
+    file = os.environ.get("GITHUB_STEP_SUMMARY")
+    if file:
+        append_summary(Path(file), tests_page(terminalreporter.stats))
+
+
+def tests_page(stats: dict[str, list[pytest.TestReport]]) -> str:
+    """Passed, failed and slowest tests as Markdown."""
+    calls = [report for report in stats.get("passed", []) if report.when == "call"]
+    failed = [*stats.get("failed", []), *stats.get("error", [])]
+    slowest = sorted(calls, key=lambda report: report.duration, reverse=True)[:10]
+    return "\n\n".join(
+        [
+            f"## Tests: {len(calls):,} passed, {len(failed):,} failed, {len(stats.get('skipped', [])):,} skipped",
+            *([table(["failed"], [[escape(report.nodeid)] for report in failed])] if failed else []),
+            "### Slowest",
+            table(["test", "seconds"], [[escape(report.nodeid), f"{report.duration:.2f}"] for report in slowest]),
+            "",
+        ]
+    )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from artifact_pipeline.cli.github import MAX_SUMMARY_BYTES, append_outputs, append_summary, error_annotations
 from artifact_pipeline.errors import ConfigError, DataRejected, Problem, StorageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_config_errors_become_annotations_at_their_lines() -> None:
@@ -112,3 +110,17 @@ def test_summary_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> No
     """A folder in the summary's place is one clear error."""
     with pytest.raises(StorageError):
         append_summary(tmp_path, "page")
+
+
+def test_the_job_of_tests_has_its_page(run: Any, tmp_path: Path) -> None:
+    """A run of the tests in a job writes passed, failed and slowest to the job's page."""
+    page = tmp_path / "page.md"
+    root = Path(__file__).resolve().parents[1]
+    done = run(
+        *("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_train.py", "-k", "config"),
+        env={"GITHUB_STEP_SUMMARY": str(page)},
+        cwd=root,
+    )
+    assert done.returncode == 0, done.stdout
+    assert page.read_text().startswith("## Tests: 4 passed, 0 failed, 0 skipped\n")
+    assert "test&#95;config&#95;loads" in page.read_text()

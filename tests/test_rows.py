@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pyarrow import parquet
@@ -115,6 +115,7 @@ def test_digest_does_not_depend_on_the_source() -> None:
         ),
     ),
 )
+@example(X=np.array([[-0.0, 1.0], [2.0, 3.0], [4.0, -0.0]]), y=[0, 1, 0])
 def test_digest_does_not_depend_on_the_format(tmp_path: Path, X: np.ndarray, y: list[int] | list[str]) -> None:
     """The same table as CSV and as Parquet gives the same rows, bit for bit, and so the same digest."""
     columns = {"a": X[:, 0], "b": X[:, 1], "kind": y}

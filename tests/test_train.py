@@ -16,6 +16,8 @@ from src.utils import evaluate_model, load_digits_data, load_model, save_model
 CONFIG = Path(__file__).resolve().parents[1] / "config" / "config.json"
 THRESHOLD = 0.95
 
+pytestmark = pytest.mark.smoke
+
 
 @pytest.fixture(scope="module")
 def config() -> dict[str, Any]:

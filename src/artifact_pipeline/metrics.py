@@ -19,9 +19,7 @@ BOOTSTRAP_SEED = 20240229
 """Any fixed number would do; with it the same confusion matrix always gives the same interval."""
 
 
-def confusion_matrix(
-    actual: NDArray[np.int64], predicted: NDArray[np.int64], classes: int
-) -> NDArray[np.int64]:
+def confusion_matrix(actual: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
     """Count pairs: int64 of shape (classes, classes), a row for each actual class, a column for each predicted one.
 
     Args:
@@ -99,10 +97,6 @@ def bootstrap_f1_interval(confusion: NDArray[np.int64]) -> tuple[float, float]:
     milliseconds where drawing rows takes seconds.
     """
     rows = int(confusion.sum())
-    draws = np.random.default_rng(BOOTSTRAP_SEED).multinomial(
-        rows, confusion.ravel() / rows, size=BOOTSTRAP_DRAWS
-    )
-    low, high = np.quantile(
-        weighted_f1(draws.reshape(-1, *confusion.shape)), [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-    )
+    draws = np.random.default_rng(BOOTSTRAP_SEED).multinomial(rows, confusion.ravel() / rows, size=BOOTSTRAP_DRAWS)
+    low, high = np.quantile(weighted_f1(draws.reshape(-1, *confusion.shape)), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)

@@ -35,11 +35,11 @@ def manifest_page(digest: str, manifest: Manifest) -> str:
     verdict = manifest.gate.verdict if manifest.gate else "missing"
     parts = [
         f"## Model {escape(manifest.name)}: gate {verdict}",
-        _table(["digest", "SHA-256"], [["artifact", f"`{digest}`"], ["model", f"`{manifest.model.digest}`"]]),
+        table(["digest", "SHA-256"], [["artifact", f"`{digest}`"], ["model", f"`{manifest.model.digest}`"]]),
         "### Metrics",
         _figures(manifest),
         "### Gate",
-        _table(
+        table(
             ["rule", "minimum", "observed", "verdict"],
             [
                 [
@@ -71,7 +71,7 @@ def predictions_page(digest: str, predictions: Predictions) -> str:
             for name, each in scores.items()
         ]
         parts += [
-            _table(["rows", "count", "accuracy", "F1 weighted"], rows),
+            table(["rows", "count", "accuracy", "F1 weighted"], rows),
             "`all` includes the training rows." if "training" in scores else "",
             _mistakes(predictions),
             "### Confusion matrix, all rows",
@@ -101,7 +101,7 @@ def _figures(manifest: Manifest) -> str:
         ]
         for name, each in (("training", metrics.training), ("all", metrics.all))
     ]
-    return _table(["rows", "count", "accuracy (95 %)", "F1 weighted (95 %)", "F1 macro", "log loss"], [first, *others])
+    return table(["rows", "count", "accuracy (95 %)", "F1 weighted (95 %)", "F1 macro", "log loss"], [first, *others])
 
 
 def _mistakes(predictions: Predictions) -> str:
@@ -123,14 +123,14 @@ def _mistakes(predictions: Predictions) -> str:
         for row in wrong[:MAX_MISTAKES].tolist()
     ]
     more = f"\n\n{wrong.size - len(rows):,} more stand in the predictions." if wrong.size > len(rows) else ""
-    table = _table(["row", "split", "actual", "predicted", "probability"], rows)
-    return f"### Misclassified: {wrong.size:,} of {len(actual):,} rows\n\n{table}{more}"
+    shown = table(["row", "split", "actual", "predicted", "probability"], rows)
+    return f"### Misclassified: {wrong.size:,} of {len(actual):,} rows\n\n{shown}{more}"
 
 
 def _confusion(labels: Sequence[int | str], confusion: Sequence[Sequence[int]]) -> str:
     if len(labels) > MAX_CLASSES:
         return f"{len(labels):,} classes are too many to show."
-    return _table(
+    return table(
         ["actual ↓ predicted →", *map(escape, labels)],
         [
             [f"**{escape(label)}**", *(_count(count, right=row == column) for column, count in enumerate(counts))]
@@ -152,11 +152,13 @@ def _environment(environment: Environment) -> str:
         *([name, version] for name, version in sorted(environment.packages.items())),
         *([each.library, f"{each.version}, kernel {each.kernel}"] for each in environment.blas),
     ]
-    table = _table(["part", "version"], [[escape(cell) for cell in row] for row in rows])
-    return f"<details><summary>Environment</summary>\n\n{table}\n\n</details>"
+    shown = table(["part", "version"], [[escape(cell) for cell in row] for row in rows])
+    return f"<details><summary>Environment</summary>\n\n{shown}\n\n</details>"
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of cells that are Markdown already: what comes from a file is escaped by the caller."""
+
     def lines() -> Iterator[str]:
         yield f"| {' | '.join(columns)} |"
         yield f"|{' --- |' * len(columns)}"
