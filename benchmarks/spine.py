@@ -168,8 +168,9 @@ def machine() -> dict[str, Any]:
 def main() -> None:
     """Measure, and print two tables."""
     options = _options()
-    bare = options.bare_python
-    if not bare:
+    if options.bare_python:
+        bare = str(options.bare_python.absolute())
+    else:
         bare = bare_python()
         forget(Path(sys.prefix), Path(bare).parents[1])  # the one may just have been installed, the other long ago
     warm_up = not options.quick
@@ -225,6 +226,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every single measurement there as well")
     parser.add_argument(
         "--bare-python",
+        type=Path,
         metavar="PYTHON",
         help="run the bare scripts by this Python; by default one is set up in .venv-bench-bare, with pip",
     )

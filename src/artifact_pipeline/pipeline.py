@@ -22,6 +22,7 @@ from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import recipe
 from artifact_pipeline.dataset import load_dataset
 from artifact_pipeline.errors import ArtifactRejected, DataRejected, GateFailed, Problem, StorageError
+from artifact_pipeline.files import storage_error
 from artifact_pipeline.rows import DIGEST_ALGORITHM
 from artifact_pipeline.training import fit
 
@@ -267,7 +268,11 @@ def check_places(artifact: Path, export: Path) -> None:
         StorageError: something else stands there, or a folder is missing.
     """
     store.check_pointer(artifact)
-    if export.is_dir() or not export.parent.is_dir():
+    try:
+        unfit = export.is_dir() or not export.parent.is_dir()
+    except OSError as error:  # its name is too long, say
+        raise storage_error(export, error) from error
+    if unfit:
         raise StorageError(f"cannot write {export}: it is a folder, or its folder does not exist")
 
 

@@ -220,10 +220,10 @@ def export_state(manifest: Manifest, export: Path) -> Literal["matches", "differ
 
     What is not a readable regular file differs; it is never loaded, here or elsewhere.
     """
-    if not export.exists():
-        return "missing"
     try:
         found = digest(read_bounded(export, manifests.MAX_FILE_BYTES))
+    except FileNotFoundError:
+        return "missing"
     except (OSError, ValueError):
         return "differs"
     return "matches" if found in {each.sha256 for each in manifest.exports} else "differs"
