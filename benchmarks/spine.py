@@ -3,6 +3,10 @@
 Whole processes as a user would start them, one side after the other in turn. CPU is the user and system time of the
 process, memory its peak. The bare scripts (`bare_train.py`, `bare_inference.py`) run in an environment of their own.
 
+How much the bare training costs depends on whether its BLAS threads fight over a fit this small, and that on the
+kernel that OpenBLAS picks for the processor: with AVX-512 they hardly do, without it they do even on an idle machine.
+So it is measured with the kernel of this processor, with the other one, with one core busy, and with one thread.
+
 Run it as `make bench`, or as `python -m benchmarks.spine` from the project's root, by its environment's Python.
 """
 
@@ -28,8 +32,6 @@ from benchmarks.report import Figure, figure, figure_table, usage_table
 ONE_THREAD = tuple((f"{library}_NUM_THREADS", "1") for library in ("OPENBLAS", "OMP", "MKL"))
 KERNEL = "Haswell"
 """What OpenBLAS runs on a processor with AVX2 but without AVX-512; `pin_numerics` sets it wherever there is AVX2."""
-
-
 SCORES = (
     ("accuracy, held-out rows", "held-out", "accuracy", 0.9750),
     ("weighted F1, held-out rows", "held-out", "f1_weighted", 0.9751),
@@ -155,12 +157,14 @@ def _printed(folder: Path, command: tuple[str, ...]) -> str:
     return process.stdout
 
 
-def machine() -> dict[str, Any]:
-    """What the times depend on."""
+def machine(bare: str) -> dict[str, Any]:
+    """What the times depend on; how much threads fight depends on the kernel that BLAS picks for the processor."""
+    kernel = "import numpy, threadpoolctl; print(threadpoolctl.threadpool_info()[0].get('architecture'))"
     return {
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "BLAS kernel of the bare scripts": _printed(ROOT, (bare, "-c", kernel)).strip(),
         "load": round(os.getloadavg()[0], 2),
     }
 
@@ -176,7 +180,7 @@ def main() -> None:
     warm_up = not options.quick
     with tempfile.TemporaryDirectory() as name:
         folders = Folders.under(Path(name))
-        about = machine()
+        about = machine(bare)
         _say("results of both sides")
         figures = results(folders, bare)
         measured = {}

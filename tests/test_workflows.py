@@ -119,6 +119,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Ru
             pool.shutdown(cancel_futures=True)
 
 
+@pytest.fixture
+def whole(run: Callable[[str], Run]) -> Run:
+    """The run of inference.yml as it stands, which succeeded."""
+    whole = run("whole")
+    assert whole.status == 0, whole.story()
+    return whole
+
+
 def members(upload: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(upload) as files:
         return {name: files.read(name) for name in files.namelist()}
@@ -131,10 +139,8 @@ def failed_at(job: Job) -> str:
     return step
 
 
-def test_the_three_jobs_run_in_order(run: Callable[[str], Run]) -> None:
+def test_the_three_jobs_run_in_order(whole: Run) -> None:
     """inference.yml succeeds from end to end: all tests are over before train begins, train before inference."""
-    whole = run("whole")
-    assert whole.status == 0, whole.story()
     assert {job.outcome for job in whole.jobs.values()} == {"success"}
     # The fault tests and the attestation are for GitHub's own runners.
     assert list(whole.jobs)[-2:] == ["train/train", "inference"]
@@ -144,25 +150,24 @@ def test_the_three_jobs_run_in_order(run: Callable[[str], Run]) -> None:
     assert whole.jobs["train/train"].ended < whole.jobs["inference"].begun
 
 
-def test_the_digest_crosses(run: Callable[[str], Run]) -> None:
+def test_the_digest_crosses(whole: Run) -> None:
     """One digest: that of the uploaded manifest, of train's output, and of the artifact that inference verified."""
-    whole = run("whole")
     told = whole.jobs["train/train"].outputs["digest"]
     assert digest(members(whole.upload("model"))["manifest.json"]) == told
     assert json.loads(members(whole.upload("predictions"))["report.json"])["artifact"] == told
 
 
-def test_predictions_and_report_are_uploaded(run: Callable[[str], Run]) -> None:
+def test_predictions_and_report_are_uploaded(whole: Run) -> None:
     """Whoever looks at the run finds a prediction for each of the 1,797 rows, and the report of them."""
-    found = members(run("whole").upload("predictions"))
+    found = members(whole.upload("predictions"))
     assert set(found) == {"predictions.csv", "report.json"}
     assert len(list(csv.DictReader(io.StringIO(found["predictions.csv"].decode())))) == 1797
     assert json.loads(found["report.json"])["rows"] == 1797
 
 
-def test_the_verifier_is_all_that_inference_checks_out(run: Callable[[str], Run]) -> None:
+def test_the_verifier_is_all_that_inference_checks_out(whole: Run) -> None:
     """The base lock and `src/` are enough to verify and predict, and nothing else was there."""
-    assert "checked out: requirements-base.txt src\n" in run("whole").jobs["inference"].text
+    assert "checked out: requirements-base.txt src\n" in whole.jobs["inference"].text
 
 
 def test_train_alone(run: Callable[[str], Run]) -> None:

@@ -211,16 +211,16 @@ def _model(fitted: Fitted, data: Dataset, parity: m.Parity, *, dtype: m.InputTyp
 
 
 def _metrics(data: Dataset, actual: NDArray[np.int64], answers: Answers, classes: list[int] | list[str]) -> m.Metrics:
-    def of(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    def _of(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         chosen = answers.take(rows)
         return actual[rows], chosen.positions, chosen.probabilities
 
     import numpy as np
 
     return m.Metrics(
-        held_out=evaluation.held_out_metrics(*of(data.held_out), labels=classes),
-        training=evaluation.plain_metrics(*of(data.train)),
-        all=evaluation.plain_metrics(*of(np.arange(len(actual)))),
+        held_out=evaluation.held_out_metrics(*_of(data.held_out), labels=classes),
+        training=evaluation.plain_metrics(*_of(data.train)),
+        all=evaluation.plain_metrics(*_of(np.arange(len(actual)))),
     )
 
 

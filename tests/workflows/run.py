@@ -44,6 +44,7 @@ class Job:
         outcome: `success` or `failure`; None where it did not end.
         steps: each step's outcome by its name; a composite action's steps stand among them.
         outputs: each step output's value by its name, the last one set.
+        page: what the steps wrote to the job's summary.
         text: everything that was printed.
     """
 
@@ -53,6 +54,7 @@ class Job:
     outcome: str | None = None
     steps: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
+    page: str = ""
     text: str = ""
 
     def add(self, number: int, entry: Mapping[str, Any]) -> None:
@@ -65,6 +67,8 @@ class Job:
             self.steps[re.sub(r"^\W+\w+ - Main | \[[^]]*\]$", "", entry["msg"])] = entry["stepResult"]
         if entry.get("command") == "set-output":
             self.outputs[entry["name"]] = entry["arg"]
+        if entry.get("command") == "summary":
+            self.page += entry["content"]
 
 
 @dataclass(frozen=True)

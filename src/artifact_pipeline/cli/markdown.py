@@ -159,10 +159,10 @@ def _environment(environment: Environment) -> str:
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of cells that are Markdown already: what comes from a file is escaped by the caller."""
 
-    def lines() -> Iterator[str]:
+    def _lines() -> Iterator[str]:
         yield f"| {' | '.join(columns)} |"
         yield f"|{' --- |' * len(columns)}"
         for row in rows:
             yield f"| {' | '.join(row)} |"
 
-    return "\n".join(lines())
+    return "\n".join(_lines())

@@ -59,12 +59,12 @@ def verb(short: str, *failures: int) -> Callable[[Callable[..., None]], click.Co
     ]
     epilog = statuses(*sorted({0, 1, 2, *failures, 130}))
 
-    def decorate(function: Callable[..., None]) -> click.Command:
+    def _decorate(function: Callable[..., None]) -> click.Command:
         command = click.command(short_help=short, epilog=epilog, context_settings=HELP)(function)
         command.params += common
         return command
 
-    return decorate
+    return _decorate
 
 
 def _tell_output(context: click.Context, flag: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's form
@@ -109,7 +109,7 @@ def trust_options(function: Verb) -> Verb:
 def report_options(*, outputs: bool) -> Callable[[Verb], Verb]:
     """`--summary`, and `--outputs` where there are any: what a step of GitHub Actions passes on."""
 
-    def decorate(function: Verb) -> Verb:
+    def _decorate(function: Verb) -> Verb:
         if outputs:
             words = (
                 "Append digest, verdict, accuracy and artifact-path as key=value lines, as $GITHUB_OUTPUT wants them."
@@ -118,7 +118,7 @@ def report_options(*, outputs: bool) -> Callable[[Verb], Verb]:
         words = "Append a page of Markdown to this file, as $GITHUB_STEP_SUMMARY wants it."
         return click.option("--summary", metavar="FILE", type=click.Path(path_type=Path), help=words)(function)
 
-    return decorate
+    return _decorate
 
 
 def is_given(name: str) -> bool:

@@ -125,6 +125,7 @@ class _Parser:
     duplicates: list[Duplicate] = field(default_factory=list)
 
     def document(self) -> Document:
+        """The value of the whole text, with the place of each part."""
         self._skip_space()
         value = self._value(())
         self._skip_space()
