@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def main() -> None:
     """Read all of them by both readers, in a folder that is removed afterwards."""
-    sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+    sys.path += [str(ROOT / "src"), str(ROOT / "tests")]
     samples = importlib.import_module("pickles")
 
     import joblib

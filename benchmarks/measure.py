@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,13 +28,13 @@ class Usage:
     Attributes:
         cpu: seconds, user and system.
         wall: seconds.
-        peak: MiB of memory resident at most, or None where the process stayed below this one: Linux starts its count
-            at the peak of the process that spawns it.
+        peak: MiB of memory resident at most. Linux starts its count at the peak of the process that spawns it, this
+            one: what is below some 30 MiB cannot be told.
     """
 
     cpu: float
     wall: float
-    peak: float | None
+    peak: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,30 +66,30 @@ def clean_environment() -> dict[str, str]:
 
 
 def measure(command: Command) -> Usage:
-    """Run a command to its end, its output going nowhere.
+    """Run a command to its end; what it prints is dropped.
 
     Raises:
         RuntimeError: it ended with another status than 0.
     """
     for name in command.writes:
         _remove(command.folder / name)
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        command.arguments,
-        cwd=command.folder,
-        env=command.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)  # it has been waited for: Popen must not do it again
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command.arguments)} in {command.folder} ended with {process.returncode}")
-    seen = usage.ru_maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    peak = usage.ru_maxrss / MAXRSS_PER_MIB if seen else None
-    return Usage(cpu=usage.ru_utime + usage.ru_stime, wall=wall, peak=peak)
+    with tempfile.TemporaryFile("w+") as talk:
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            command.arguments,
+            cwd=command.folder,
+            env=command.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=talk,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)  # it has been waited for: Popen must not do it again
+        if process.returncode:
+            talk.seek(0)
+            raise RuntimeError(f"{' '.join(command.arguments)} ended with {process.returncode}: {talk.read()}")
+    return Usage(cpu=usage.ru_utime + usage.ru_stime, wall=wall, peak=usage.ru_maxrss / MAXRSS_PER_MIB)
 
 
 def _remove(path: Path) -> None:

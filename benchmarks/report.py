@@ -51,14 +51,19 @@ def figure(name: str, quantity: str, at_most: float, sides: Mapping[str, Sequenc
 
 
 def usage_table(measured: Mapping[str, Mapping[str, Sequence[Usage]]]) -> Iterator[str]:
-    """Lowest, median and highest of every quantity, a row for each side of each scenario."""
+    """Lowest, median and highest of every quantity, a row for each side of each scenario.
+
+    A command alone is shown without its memory: `verify` and `--help` are too small for `Usage.peak`.
+    """
     rows = [["", "", *(cell for name, unit in UNITS.items() for cell in (f"{name} ({unit}) min", "median", "max"))]]
     for name, sides in measured.items():
         for side, usages in sides.items():
             cells = []
             for quantity, digits in DIGITS.items():
-                values = [getattr(usage, quantity) for usage in usages]
-                cells += ["-"] * 3 if None in values else Summary.of(values).shown(digits)
+                if quantity == "peak" and len(sides) == 1:
+                    cells += ["-"] * 3
+                else:
+                    cells += Summary.of([getattr(usage, quantity) for usage in usages]).shown(digits)
             rows.append([name, side, *cells])
     return _aligned(rows, left=2)
 

@@ -79,4 +79,4 @@ def test_a_quick_run_shows_both_sides(run: Callable[..., CompletedProcess[str]],
     for scenario, sides in result["measured"].items():
         assert scenario in process.stdout
         assert set(sides) == ({"ours"} if scenario in {"verify", "--help"} else {"ours", "bare"})
-        assert all(usage["cpu"] > 0 and usage["wall"] > 0 for side in sides.values() for usage in side)
+        assert all(min(usage.values()) > 0 for side in sides.values() for usage in side)

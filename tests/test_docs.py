@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import pytest
 from msgspec import Struct, structs
+from ruamel.yaml import YAML
 
 from artifact_pipeline.artifact.manifest import Manifest
 from artifact_pipeline.cli.app import app
+from artifact_pipeline.cli.markdown import manifest_page
 from artifact_pipeline.config import Config, Gate
 
 if TYPE_CHECKING:
@@ -87,7 +89,7 @@ def test_targets_of_the_readme_are_in_the_makefile(target: str) -> None:
     assert re.search(rf"^{target}:.*## \w", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md", "docs/artifact-format.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md", "docs/artifact-format.md", "docs/ci.md"])
 def test_links_lead_somewhere(page: str) -> None:
     """Each relative link of a page leads to a file."""
     place = ROOT / page
@@ -146,3 +148,20 @@ def test_format_page_names_every_key_of_the_other_files(name: str) -> None:
     section = FORMAT.split(f"## {name}")[1].split("\n## ")[0]
     for key in set(keys(json.loads((GOLDEN / name).read_text()))):
         assert f"`{key}`" in section or f"`{key}[]`" in section, key
+
+
+def test_ci_page_shows_the_page_of_a_real_training(candidate: Any) -> None:
+    """What docs/ci.md quotes of a job's summary is how the page of the documented training begins."""
+    quoted = re.findall(r"^> ?(.*)$", (ROOT / "docs" / "ci.md").read_text(), re.MULTILINE)
+    page = manifest_page(candidate.digest, candidate.manifest).splitlines()
+    assert [HEX.sub("<hex>", line) for line in page[: len(quoted)]] == [HEX.sub("<hex>", line) for line in quoted]
+
+
+def test_ci_page_names_every_input_and_output_of_the_action() -> None:
+    """The tables of docs/ci.md have each input of action.yml with its default, and each output."""
+    action = YAML(typ="safe").load(ROOT / "action.yml")
+    page = (ROOT / "docs" / "ci.md").read_text().split("## The action")[1].split("\n## ")[0]
+    inputs = re.findall(r"^\| `([\w-]+)` \| `([^`]+)` \|", page, re.MULTILINE)
+    assert dict(inputs) == {name: each["default"] for name, each in action["inputs"].items()}
+    outputs = set(re.findall(r"^\| `([\w-]+)` \|", page, re.MULTILINE)) - dict(inputs).keys()
+    assert outputs == set(action["outputs"])

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -105,17 +106,19 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Ru
     """The run of that name; all of them are begun at once, two at a time."""
     if missing := missing_tool():
         cannot_run(missing)
+    base, stop = tmp_path_factory.mktemp("workflows"), threading.Event()
 
     def start(name: str) -> Run:
         workflow, changes = RUNS[name]
-        folder = tmp_path_factory.mktemp(name.replace(" ", "-"))
-        return run_workflow(copy_tree(folder / "tree", changes()), workflow, folder / "run")
+        folder = base / name.replace(" ", "-")
+        return run_workflow(copy_tree(folder / "tree", changes()), workflow, folder / "run", stop=stop)
 
     with ThreadPoolExecutor(2) as pool:
         begun = {name: pool.submit(start, name) for name in RUNS}
         try:
             yield lambda name: begun[name].result()
         finally:
+            stop.set()
             pool.shutdown(cancel_futures=True)
 
 
@@ -165,6 +168,14 @@ def test_predictions_and_report_are_uploaded(whole: Run) -> None:
     assert json.loads(found["report.json"])["rows"] == 1797
 
 
+def test_each_job_writes_its_page(whole: Run) -> None:
+    """The job's summary tells the digest where a model is made and where it is used, and what the tests did."""
+    told = whole.jobs["train/train"].outputs["digest"]
+    assert told in whole.jobs["train/train"].page
+    assert told in whole.jobs["inference"].page
+    assert " passed, 0 failed" in whole.jobs["test/suite"].page
+
+
 def test_the_verifier_is_all_that_inference_checks_out(whole: Run) -> None:
     """The base lock and `src/` are enough to verify and predict, and nothing else was there."""
     assert "checked out: requirements-base.txt src\n" in whole.jobs["inference"].text
@@ -203,6 +214,7 @@ def test_a_failing_gate_stops_inference(run: Callable[[str], Run]) -> None:
     train = failing.jobs["train/train"]
     assert failing.status != 0
     assert "exit status 3" in train.text, failing.story()
+    assert "gate failed" in train.page
     assert train.steps["Train, measure, judge"] == "failure"
     assert "Verify what was written" not in train.steps
     assert not list(failing.uploads.rglob("*.zip"))

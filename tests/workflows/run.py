@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,12 +106,12 @@ def missing_tool() -> str | None:
     return None
 
 
-def copy_tree(target: Path, changes: Mapping[str, str | None] | None = None) -> Path:
+def copy_tree(target: Path, changes: Mapping[str, str] | None = None) -> Path:
     """Make a clean repository of what this one holds: files that git ignores stay away.
 
     Args:
         target: a folder that does not exist.
-        changes: each file's text by its name; None removes it.
+        changes: each changed or added file's text by its name.
     """
     listed = _git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
     for name in filter(None, listed):
@@ -118,29 +119,35 @@ def copy_tree(target: Path, changes: Mapping[str, str | None] | None = None) -> 
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
     for name, text in (changes or {}).items():
-        (target / name).write_text(text) if text is not None else (target / name).unlink()
+        (target / name).write_text(text)
     _git(target, "init", "--quiet", "--initial-branch=main")
     _git(target, "add", "--all")
-    _git(target, "-c", "user.name=run", "-c", "user.email=run@localhost", "commit", "--quiet", "--message=run")
+    settings = ("user.name=run", "user.email=run@localhost", "commit.gpgsign=false")
+    options = (part for setting in settings for part in ("-c", setting))
+    _git(target, *options, "commit", "--quiet", "--no-verify", "--message=run")
     return target
 
 
-def run_workflow(tree: Path, workflow: str, folder: Path, *, echo: bool = False) -> Run:
+def run_workflow(
+    tree: Path, workflow: str, folder: Path, *, echo: bool = False, stop: threading.Event | None = None
+) -> Run:
     """Run one workflow file of a tree from `copy_tree`, with everything that it writes in one folder.
 
     Args:
         tree: the repository.
         workflow: such as `inference.yml`.
         folder: where home, uploads, workspaces and log go.
-        echo: print the log's lines as they come.
+        echo: print the log for people as it comes, and parse nothing.
+        stop: ends the run when it is set.
     """
+    stop = stop or threading.Event()
     started = time.monotonic()
     for name in ("home", "temp", "uploads"):
         (folder / name).mkdir(parents=True)
     log = folder / "log.json"
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            _command(tree, workflow, folder),
+            [*_command(tree, workflow, folder), *([] if echo else ["--json"])],
             cwd=tree,
             env=_environment(tree, folder),
             stdin=subprocess.DEVNULL,
@@ -148,7 +155,8 @@ def run_workflow(tree: Path, workflow: str, folder: Path, *, echo: bool = False)
             stderr=None if echo else subprocess.STDOUT,
         )
         try:
-            process.wait(TIMEOUT)
+            while process.poll() is None and time.monotonic() < started + TIMEOUT and not stop.wait(0.2):
+                pass
         finally:
             _end(process)
     jobs = _jobs(log.read_text(errors="replace").splitlines())
@@ -176,7 +184,7 @@ def _command(tree: Path, workflow: str, folder: Path) -> list[str]:
         "--artifact-server-addr": "127.0.0.1",
         "--artifact-server-port": _free_port(),
     }
-    flags = ["--json", "--no-cache-server", "--no-skip-checkout", "--action-offline-mode"]
+    flags = ["--no-cache-server", "--no-skip-checkout", "--action-offline-mode"]
     return [
         str(_act()),
         "push",
@@ -198,6 +206,10 @@ def _stand_ins(tree: Path) -> Iterable[tuple[str, Path]]:
 
 def _environment(tree: Path, folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if KEPT.fullmatch(name)}
+    # Home is a new one, so that no settings of act's are read; pip's own settings say where packages come from.
+    for settings in (".config/pip/pip.conf", ".pip/pip.conf"):
+        if (Path.home() / settings).is_file():
+            kept.setdefault("PIP_CONFIG_FILE", str(Path.home() / settings))
     cache = subprocess.run([sys.executable, "-m", "pip", "cache", "dir"], capture_output=True, text=True, check=False)
     return {
         **kept,

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -226,7 +225,7 @@ def _locked(store: Path) -> Iterator[None]:
 def _stage(store: Path, files: Mapping[str, bytes], name: str) -> Path:
     """Write a folder under another name and rename it, forced to the disk at each step."""
     staging, folder = store / ".staging", store / name
-    shutil.rmtree(staging, ignore_errors=True)  # of a writer that died: nobody else holds the lock
+    _remove(staging, lenient=True)  # of a writer that died: nobody else holds the lock
     if _holds(folder, files):
         os.utime(folder)  # the same bytes again: the latest training, and nothing to write
         sync_folder(store)  # its first writer may have died before it did
@@ -237,10 +236,10 @@ def _stage(store: Path, files: Mapping[str, bytes], name: str) -> Path:
             write_new(staging / member, data)
         sync_folder(staging)
         if folder.exists():  # damaged: its bytes are not what its name promises
-            shutil.rmtree(folder)
+            _remove(folder)
         staging.rename(folder)
     except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
+        _remove(staging, lenient=True)
         raise
     sync_folder(store)
     return folder
@@ -281,7 +280,13 @@ def _prune(store: Path, *, spare: str) -> None:
             # Out of the way first: a reader finds the artifact whole or not at all.
             doomed = store / ".staging"
             folder.rename(doomed)
-            shutil.rmtree(doomed)
+            _remove(doomed)
+
+
+def _remove(folder: Path, *, lenient: bool = False) -> None:
+    import shutil  # only who writes needs it; a reader starts without it
+
+    shutil.rmtree(folder, ignore_errors=lenient)
 
 
 def _newest_first(store: Path) -> list[Path]:
