@@ -51,7 +51,7 @@ check: $(BUTTON) ## ruff, mypy strict, import contract, schema, workflow files
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(wildcard .github/workflows/*.yml)
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
 
-lock: ## renew requirements.txt and requirements-base.txt
+lock: ## make requirements.txt and requirements-base.txt again; LOCK_ARGS=--upgrade for newer versions
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet uv==$(UV_VERSION)
 	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml -o requirements-base.txt $(LOCK_ARGS)

@@ -600,7 +600,11 @@ def test_make_calls_the_script(verb: str) -> None:
     make = shutil.which("make")
     assert make is not None
     done = subprocess.run(
-        [make, "-n", verb, "ARGS=--remote there"], cwd=ROOT, capture_output=True, text=True, check=True
+        [make, "--no-print-directory", "-n", verb, "ARGS=--remote there"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     word = {"branches": "create", "promote": "promote"}[verb]
     assert done.stdout.strip().endswith(f"scripts/branches.py {word} --remote there")
