@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import pytest
 from msgspec import Struct, structs
-from ruamel.yaml import YAML
 
 from artifact_pipeline.artifact.manifest import Manifest
 from artifact_pipeline.cli.app import app
@@ -155,13 +154,3 @@ def test_ci_page_shows_the_page_of_a_real_training(candidate: Any) -> None:
     quoted = re.findall(r"^> ?(.*)$", (ROOT / "docs" / "ci.md").read_text(), re.MULTILINE)
     page = manifest_page(candidate.digest, candidate.manifest).splitlines()
     assert [HEX.sub("<hex>", line) for line in page[: len(quoted)]] == [HEX.sub("<hex>", line) for line in quoted]
-
-
-def test_ci_page_names_every_input_and_output_of_the_action() -> None:
-    """The tables of docs/ci.md have each input of action.yml with its default, and each output."""
-    action = YAML(typ="safe").load(ROOT / "action.yml")
-    page = (ROOT / "docs" / "ci.md").read_text().split("## The action")[1].split("\n## ")[0]
-    inputs = re.findall(r"^\| `([\w-]+)` \| `([^`]+)` \|", page, re.MULTILINE)
-    assert dict(inputs) == {name: each["default"] for name, each in action["inputs"].items()}
-    outputs = set(re.findall(r"^\| `([\w-]+)` \|", page, re.MULTILINE)) - dict(inputs).keys()
-    assert outputs == set(action["outputs"])
