@@ -137,12 +137,14 @@ def publish(
     store = pointer.parent / STORE
     try:
         with _locked(store):
-            folder = _stage(store, {**members, manifests.NAME: manifest}, digest(manifest).removeprefix(PREFIX))
+            name = digest(manifest).removeprefix(PREFIX)
+            # Before anything is written: room is made while what stood before still stands.
+            _make_room(store, coming=name)
+            folder = _stage(store, {**members, manifests.NAME: manifest}, name)
             if in_charge:
-                _point(pointer, folder.name)
+                _point(pointer, name)
                 if export is not None:
                     write_atomic(*export)
-            _prune(store, spare=folder.name)
     except OSError as error:
         raise storage_error(store, error) from error
     return folder
@@ -225,7 +227,6 @@ def _locked(store: Path) -> Iterator[None]:
 def _stage(store: Path, files: Mapping[str, bytes], name: str) -> Path:
     """Write a folder under another name and rename it, forced to the disk at each step."""
     staging, folder = store / ".staging", store / name
-    _remove(staging, lenient=True)  # of a writer that died: nobody else holds the lock
     if _holds(folder, files):
         os.utime(folder)  # the same bytes again: the latest training, and nothing to write
         sync_folder(store)  # its first writer may have died before it did
@@ -272,15 +273,18 @@ def _point(pointer: Path, name: str) -> None:
     sync_folder(pointer.parent)
 
 
-def _prune(store: Path, *, spare: str) -> None:
-    """Remove the oldest artifacts beyond `KEEP`, never `spare` or one that a pointer beside the store leads to."""
-    spared = {spare, *(_target(path) for path in store.parent.iterdir())}
-    for folder in _newest_first(store)[KEEP:]:
-        if folder.name not in spared:
-            # Out of the way first: a reader finds the artifact whole or not at all.
-            doomed = store / ".staging"
-            folder.rename(doomed)
-            _remove(doomed)
+def _make_room(store: Path, *, coming: str) -> None:
+    """Remove what a dead writer left, and the oldest artifacts so that with `coming` there are `KEEP`.
+
+    One that a pointer leads to stays beside them.
+    """
+    pointed = {_target(path) for path in store.parent.iterdir()}
+    staging = store / ".staging"
+    _remove(staging, lenient=True)  # of a writer that died: nobody else holds the lock
+    for folder in [path for path in _newest_first(store) if path.name != coming][KEEP - 1 :]:
+        if folder.name not in pointed:
+            folder.rename(staging)  # out of the way first: a reader finds the artifact whole or not at all
+            _remove(staging)
 
 
 def _remove(folder: Path, *, lenient: bool = False) -> None:
