@@ -70,7 +70,7 @@ def test_what_json_does_not_have_is_not_written(value: object) -> None:
         (b'{\n  "a": 1,\n  "a": 1\n}\n', "not in canonical form"),
         (b'{\n  "a": 1,\n  "a": 2\n}\n', "not in canonical form"),
         (b'{\n  "b": 1,\n  "a": 2\n}\n', "not in canonical form"),
-        (b'{\n  "a": 1,\n}\n', "Expecting property name"),
+        (b'{\n  "a": 1,\n}\n', "Expecting property name|Illegal trailing comma"),
         (b'{\n\t"a": 1\n}\n', "not in canonical form"),
         (b'"\\u0061"\n', "not in canonical form"),
         (b'"\\/"\n', "not in canonical form"),

@@ -376,7 +376,7 @@ def test_file_that_cannot_be_read_is_refused_by_name(file, tmp_path):
         "folder": "is not a regular file",
         "pipe": "is not a regular file",
         "loop": "cannot be read: too many levels of symbolic links",
-        "\x1b[2J\0": "is embedded null byte",
+        "\x1b[2J\0": "has a NUL in its name",
     }.items():
         place = name.replace("\x1b", "\\x1b").replace("\0", "\\x00")
         assert told(refuse(tmp_path / name)) == [("unreadable", f"{place}: {reason}")]

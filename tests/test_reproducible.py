@@ -71,6 +71,7 @@ EVERYTHING_ELSE = {
     "LC_ALL": "C.UTF-8",
     "OPENBLAS_NUM_THREADS": "2",
     "OMP_NUM_THREADS": "2",
+    "OPENBLAS_L2_SIZE": "1024",
 }
 
 

@@ -15,6 +15,9 @@ THREAD_VARIABLES = (
 )
 KERNEL_VARIABLE = "OPENBLAS_CORETYPE"
 KERNEL = "Haswell"
+CACHE_VARIABLE = "OPENBLAS_L2_SIZE"
+CACHE_KIB = "512"
+"""What OpenBLAS is told of the second-level cache: newer ones cut their work by it, and so round by it."""
 
 
 def pin_numerics() -> None:
@@ -22,7 +25,9 @@ def pin_numerics() -> None:
 
     One thread: two of them fight over a fit as small as the digits (0.07 s of CPU become 8 s on a busy machine),
     and change its last bits. One kernel: OpenBLAS picks another one on another processor, and `lbfgs` then stops
-    elsewhere; with AVX2 and FMA present, `Haswell` gives the same bits on all of them. What the user has set stays.
+    elsewhere; with AVX2 and FMA present, `Haswell` gives the same bits on all of them. What the user has set of these
+    stays. The size of the processor's cache, by which OpenBLAS 0.3.34 cuts its work, is always told the same, since
+    no artifact records it.
 
     Call it before anything imports NumPy; afterwards it would change nothing, so it is then left undone.
     """
@@ -32,6 +37,7 @@ def pin_numerics() -> None:
         os.environ.setdefault(variable, "1")
     if platform.machine().lower() in {"x86_64", "amd64"} and _can_run_kernel():
         os.environ.setdefault(KERNEL_VARIABLE, KERNEL)
+        os.environ[CACHE_VARIABLE] = CACHE_KIB
 
 
 def _can_run_kernel() -> bool:
@@ -40,7 +46,7 @@ def _can_run_kernel() -> bool:
     The C library's `exp`, which scikit-learn calls, asks for the same two: with both, it too gives the same bits.
     """
     try:
-        with Path("/proc/cpuinfo").open(encoding="ascii", errors="replace") as file:
+        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
             return any(line.startswith("flags") and {"avx2", "fma"} <= set(line.split()) for line in file)
     except OSError:
         return False

@@ -166,8 +166,9 @@ def _bytes(path: Path, file: Source) -> bytes:
         rule, reason = "missing-file", "does not exist"
     except OSError as error:
         rule, reason = "unreadable", f"cannot be read: {(error.strerror or type(error).__name__).lower()}"
-    except ValueError as error:  # no regular file, or too large
-        rule, reason = "too-large" if "larger" in str(error) else "unreadable", f"is {error}"
+    except ValueError as error:  # no regular file, too large, or a name with a NUL in it
+        rule = "too-large" if "larger" in str(error) else "unreadable"
+        reason = "has a NUL in its name" if "\0" in str(path) else f"is {error}"
     raise refusal([Spot(file).problem(rule, reason)])
 
 
