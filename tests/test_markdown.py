@@ -68,7 +68,7 @@ def test_page_of_predictions_lists_what_was_wrong(published: Path) -> None:
     """The page shows accuracy by split and each of the nine misclassified digits."""
     verified = verify(published / "artifact")
     predictions = predict(verified)
-    page = predictions_page(verified.digest, predictions)
+    page = predictions_page(verified.digest, predictions, predictions.scores())
     assert "| held-out | 360 | 0.9750 | 0.9751 |" in page
     assert "### Misclassified: 9 of 1,797 rows" in page
     assert predictions.rows.y is not None

@@ -74,7 +74,7 @@ def predict(
     if summary is not None:
         from artifact_pipeline.cli import github, markdown
 
-        github.append_summary(summary, markdown.predictions_page(verified.digest, predictions))
+        github.append_summary(summary, markdown.predictions_page(verified.digest, predictions, scores))
     output.say()
     if scores:
         _say_scores(output, scores, predictions)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from artifact_pipeline.cli.output import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from artifact_pipeline.artifact.manifest import Environment, Manifest
-    from artifact_pipeline.inference.predictions import Predictions
+    from artifact_pipeline.inference.predictions import Predictions, Scored
 
 MAX_MISTAKES = 50
 """Misclassified rows that a page lists; the table of predictions has them all."""
@@ -58,9 +58,8 @@ def manifest_page(digest: str, manifest: Manifest) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def predictions_page(digest: str, predictions: Predictions) -> str:
+def predictions_page(digest: str, predictions: Predictions, scores: Mapping[str, Scored]) -> str:
     """What a verified model said: rows, figures by split, and the rows that it got wrong."""
-    scores = predictions.scores()
     parts = [
         "## Predictions of a verified model",
         f"Verified before it was loaded: `{digest}`, {len(predictions.rows.X):,} rows.",
