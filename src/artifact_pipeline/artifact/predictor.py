@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.selftest import SelfTest
     from artifact_pipeline.artifact.verify import Verified
 
-BATCH = 512
+BATCH = 4096
 """Rows a call, in training and in inference alike: the last bits of an answer depend on it, and the memory beside the
-rows. Larger batches are no faster."""
+rows. A call of 512 costs a fifth more a row, one of 8,192 no less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +99,22 @@ class Predictor:
             if not np.isfinite(rows).all():
                 problem = Problem("rows", "not-finite", f"a row holds a value that is no finite {self.dtype}")
                 raise DataRejected("the rows do not fit the model", problems=[problem])
-            labels[batch], probabilities[batch] = self._session.run(["label", "probabilities"], {"X": rows})
+            labels[batch], probabilities[batch] = self.answer(rows)
             if not np.isfinite(probabilities[batch]).all():  # a score of values that large is no number any more
                 problem = Problem("rows", "not-finite", "a row holds a value too large for the model to answer")
                 raise DataRejected("the rows do not fit the model", problems=[problem])
         # By the label and not by the probabilities: the model decides by its scores, and two scores that differ can
         # give two probabilities that are equal.
         return Answers(labels, np.searchsorted(self.classes, labels).astype(np.int64), probabilities)
+
+    def answer(self, rows: NDArray[np.float32] | NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Labels and probabilities of at most `BATCH` rows, unchecked.
+
+        Args:
+            rows: of the model's dtype and of shape (rows, features), C-contiguous, every value finite.
+        """
+        labels, probabilities = self._session.run(["label", "probabilities"], {"X": rows})
+        return labels, probabilities
 
     def replay(self, golden: SelfTest) -> None:
         """Answer the golden rows again.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,121 +12,196 @@ import click
 from artifact_pipeline.cli.inspection import check_export
 from artifact_pipeline.cli.options import (
     artifact_option,
+    batch_options,
     export_option,
     refuse_device,
     report_options,
     trust_options,
     verb,
-    with_artifact,
 )
 from artifact_pipeline.cli.output import Output, shown
+from artifact_pipeline.errors import ConfigError, DriftFound, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from artifact_pipeline.artifact.verify import Verified
+    from artifact_pipeline.inference.destination import Destination
+    from artifact_pipeline.inference.predictions import Predictions
+    from artifact_pipeline.inference.scoring import Options
 
-    from artifact_pipeline.inference.predictions import Predictions, Scored
-
-SAMPLES = 5
+STDIO = "-"
 
 
-@verb("Verify an artifact, then predict.", 4, 5, 8)
-@click.argument("table", required=False, type=click.Path(path_type=Path))
+@verb("Verify an artifact, then predict.", 4, 5, 7, 8)
+@click.argument("inputs", nargs=-1, metavar="[INPUT]...")
 @click.option(
     "-o",
     "--output",
     "destination",
     default="predictions.csv",
     show_default=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Where the predictions are written.",
+    metavar="OUTPUT",
+    help="A .parquet, .csv or .jsonl file, a folder of parts (with / at its end), a URL, or - for standard output.",
 )
 @artifact_option("The artifact: a pointer, or an artifact's folder.")
 @trust_options
 @export_option("The pickle to compare with the manifest, by default the one beside the artifact; it is never loaded.")
+@batch_options
 @report_options(outputs=False)
 @click.pass_obj
 def predict(
     output: Output,
     /,
-    table: Path | None,
+    inputs: tuple[str, ...],
     *,
-    destination: Path,
+    destination: str,
     artifact: Path,
     export: Path,
-    summary: Path | None,
-    **trust: Any,  # as `trust_options` names it, and `verify` takes it
+    **asked: Any,  # as the groups of options name it
 ) -> None:
-    """Predict the rows of TABLE (CSV or Parquet, columns by name), or the 1,797 built-in digits.
+    """Predict the rows of each INPUT, or the 1,797 built-in digits.
+
+    An INPUT is a CSV (also .gz, .zst), Parquet, Arrow IPC, NPZ, NPY or JSON Lines file, a PNG or JPEG picture of a
+    digit, a folder or a pattern of them, a URL such as s3://bucket/rows/, or - for standard input. Columns are taken
+    by their names. Memory is bounded, whatever the size.
 
     The artifact is verified and its golden rows are replayed before the first row is answered; scikit-learn is not
-    needed, and no pickle is loaded.
+    needed, and no pickle is loaded. A receipt, OUTPUT.receipt.json, tells what was read and written, by digests.
     """
     from artifact_pipeline.artifact.verify import verify
-    from artifact_pipeline.files import write_atomic
-    from artifact_pipeline.inference.predictions import predict as answer
 
-    refuse_device(destination)
-    verified = verify(artifact, **trust)
+    to = _destination(output, destination, asked)
+    verified = verify(artifact, expect=asked["expect"], accept_failed_gate=asked["accept_failed_gate"])
     output.say(f"verified: {shown(artifact)}, {verified.digest}")
     state = check_export(output, verified.manifest, artifact, export)
-    predictions = answer(verified, table)
-    scores = predictions.scores()
-    write_atomic(destination, predictions.csv())
-    if summary is not None:
+    with output.meter() as tell:
+        predictions = _run(verified, inputs, to, asked=asked, tell=tell)
+    if asked["summary"] is not None:
         from artifact_pipeline.cli import github, markdown
 
-        github.append_summary(summary, markdown.predictions_page(verified.digest, predictions, scores))
-    output.say()
-    if scores:
-        _say_scores(output, scores, predictions)
-    _say_samples(output, predictions)
-    output.say(f"written: {shown(destination)}, {len(predictions.rows.X):,} rows")
-    output.next(with_artifact("artifact-pipeline inspect", artifact))
-    output.result(
-        {
-            "artifact": verified.digest,
-            "model": verified.manifest.model.digest,
-            "export": state,
-            "rows": len(predictions.rows.X),
-            "scores": {
-                name: {"rows": each.rows, "accuracy": each.accuracy, "f1_weighted": each.f1_weighted}
-                for name, each in scores.items()
-            },
-            "written": shown(destination),
-        }
+        github.append_summary(asked["summary"], markdown.predictions_page(predictions))
+    _say(output, predictions, to)
+    output.result(_result(predictions, to, export=state))
+    if asked["fail_on_drift"] and predictions.drift is not None and predictions.drift.drifted:
+        raise _drifted(predictions)
+
+
+def _destination(output: Output, place: str, asked: dict[str, Any]) -> Destination:
+    """Where to write; what cannot be written is refused before anything is read."""
+    from artifact_pipeline import storage
+    from artifact_pipeline.inference.destination import destination
+
+    receipt = asked["receipt"]
+    to = destination(place, to=asked["to"], receipt=str(receipt) if receipt else None)
+    if to.place == STDIO:
+        if output.as_json:
+            raise ConfigError("--json and -o - both want standard output", hint="name a file: -o FILE")
+        output.data = True
+    elif not to.folder and not storage.is_url(to.place):
+        refuse_device(Path(to.place))
+    if asked["resume"] and not to.folder:
+        output.talk("note: a single file starts anew; a folder of parts can be resumed, such as -o predictions/")
+    if not to.folder and (asked["scheduler"] or asked["workers"]):
+        raise ConfigError("a cluster writes a folder of parts", hint="name one: -o predictions/")
+    return to
+
+
+def _run(verified: Verified, inputs: tuple[str, ...], to: Destination, *, asked: dict[str, Any], tell: Any) -> Predictions:
+    from artifact_pipeline.inference.predictions import predict_sources
+    from artifact_pipeline.rows.sources import DIGITS, find_sources
+
+    sources = find_sources(inputs, asked["form"]) if inputs else [DIGITS]
+    options = _options(to, asked)
+    if not to.folder:
+        return predict_sources(verified, sources, to=to, options=options, progress=tell, stdout=sys.stdout.buffer)
+    from artifact_pipeline.inference.folders import in_turn, predict_parts
+
+    run = in_turn(tell)
+    if asked["scheduler"] or asked["workers"]:
+        from artifact_pipeline.inference.cluster import on_cluster
+
+        run = on_cluster(scheduler=asked["scheduler"], workers=asked["workers"], progress=tell)
+    return predict_parts(verified, sources, to=to, options=options, resume=asked["resume"], run=run)
+
+
+def _options(to: Destination, asked: dict[str, Any]) -> Options:
+    from artifact_pipeline.inference.scoring import Options
+
+    return Options(
+        keep=tuple(name for names in asked["keep"] for name in names.split(",") if name),
+        on_error=asked["on_error"],
+        out_of_range=asked["out_of_range"],
+        drift=asked["drift"],
+        form=to.form,
     )
 
 
-def _say_scores(output: Output, scores: Mapping[str, Scored], predictions: Predictions) -> None:
+def _say(output: Output, predictions: Predictions, to: Destination) -> None:
     from artifact_pipeline.cli import views
 
-    names = {"all": "all (training rows included)"} if "training" in scores else {}
-    output.table(
-        ["rows", "count", "accuracy", "F1 weighted"],
-        [
-            [names.get(name, name), f"{each.rows:,}", f"{each.accuracy:.4f}", f"{each.f1_weighted:.4f}"]
-            for name, each in scores.items()
-        ],
-    )
+    rows = predictions.receipt.rows
+    if predictions.left_out:
+        names = ", ".join(predictions.left_out[:10]) + (", …" if len(predictions.left_out) > 10 else "")
+        count = len(predictions.left_out)
+        output.talk(f"note: {count} column{'s are' if count > 1 else ' is'} not the model's and left out: {names}")
+    if rows.out_of_range:
+        output.talk(
+            f"warning: {rows.out_of_range:,} rows have a value far out of the trained range; "
+            "--out-of-range reject refuses them"
+        )
     output.say()
-    views.say_confusion(output, predictions.classes, scores["all"].confusion)
+    if predictions.scores:
+        views.say_scores(output, predictions)
+    views.say_samples(output, predictions)
+    views.say_drift(output, predictions)
+    output.say(f"rows: {rows.read:,} read = {rows.written:,} written + {rows.rejected:,} rejected")
+    place = "standard output" if to.place == STDIO else shown_place(to.place)
+    output.say(f"written: {place}, {rows.written:,} rows{_parts(predictions, to)}")
+    if predictions.receipt.rejected is not None:
+        output.say(f"rejected: {shown_place(to.rejected)}, {rows.rejected:,} rows")
+    if to.receipt is not None:
+        output.say(f"receipt: {shown_place(to.receipt)}")
+        if to.place != STDIO:
+            output.next(f"artifact-pipeline verify {shlex.quote(place)} --receipt")
 
 
-def _say_samples(output: Output, predictions: Predictions) -> None:
-    actual, answers = predictions.rows.y, predictions.answers
-    output.say("sample predictions")
-    output.table(
-        ["row", "split", "actual", "predicted", "probability"],
-        [
-            [
-                str(row),
-                predictions.split_of(row),
-                str(actual[row]) if actual is not None else "",
-                str(answers.labels[row]),
-                f"{answers.probabilities[row].max():.4f}",
-            ]
-            for row in range(min(SAMPLES, len(answers.labels)))
-        ],
+def _parts(predictions: Predictions, to: Destination) -> str:
+    if not to.folder:
+        return ""
+    count = len(predictions.receipt.outputs)
+    told = f" in {count:,} part{'s' if count != 1 else ''}"
+    return told + (f", {predictions.already:,} of them before" if predictions.already else "")
+
+
+def shown_place(place: str) -> str:
+    """A path as a person would write it; a URL as it is."""
+    from artifact_pipeline import storage
+
+    return place if storage.is_url(place) else shown(Path(place))
+
+
+def _result(predictions: Predictions, to: Destination, *, export: str) -> dict[str, Any]:
+    receipt = predictions.receipt
+    return {
+        "artifact": receipt.artifact,
+        "model": receipt.model,
+        "export": export,
+        "rows": receipt.rows.plain(),
+        "scores": {
+            name: {"rows": each.rows, "accuracy": each.accuracy, "f1_weighted": each.f1_weighted}
+            for name, each in predictions.scores.items()
+        },
+        "drift": receipt.drift if predictions.drift is not None else None,
+        "written": shown_place(to.place),
+        "rejected": shown_place(to.rejected) if receipt.rejected is not None else None,
+        "receipt": shown_place(to.receipt) if to.receipt is not None else None,
+    }
+
+
+def _drifted(predictions: Predictions) -> DriftFound:
+    assert predictions.drift is not None
+    problems = [Problem(each.name, f"drift-{each.rule}", each.change) for each in predictions.drift.drifted[:10]]
+    return DriftFound(
+        f"the rows have drifted in {len(predictions.drift.drifted)} of {predictions.drift.tested} respects",
+        problems=problems,
+        hint="the predictions are written all the same; look at the rows, or train anew",
     )
-    output.say()

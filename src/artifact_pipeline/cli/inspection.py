@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,7 @@ from artifact_pipeline.cli.options import (
     with_artifact,
 )
 from artifact_pipeline.cli.output import Output, shown
+from artifact_pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,19 +25,43 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.verify import Verified
 
 
-@verb("Check an artifact, whole, before anything of it is used.", 4)
+@verb("Check an artifact, whole, before anything of it is used; or predictions, against their receipt.", 4)
 @artifact_argument
 @trust_options
 @export_option("The pickle to compare with the manifest; by default the one beside the artifact, if it is there.")
+@click.option(
+    "--receipt",
+    is_flag=False,
+    flag_value="",
+    metavar="[FILE]",
+    help="ARTIFACT is predictions instead: compare them with their receipt, by default the one beside them.",
+)
+@click.option("--input", "inputs", multiple=True, metavar="FILE", help="With --receipt: a file that must be an input.")
 @click.pass_obj
-def verify(output: Output, artifact: Path, *, expect: str | None, accept_failed_gate: bool, export: Path) -> None:
+def verify(
+    output: Output,
+    artifact: Path,
+    *,
+    expect: str | None,
+    accept_failed_gate: bool,
+    export: Path,
+    **receipts: Any,  # as `--receipt` and `--input` name it
+) -> None:
     """Check ARTIFACT (a pointer, or an artifact's folder): every file, in both directions, and the gate's verdict.
 
     Every problem is named, and the status is 4. Without --expect this proves integrity only: that nothing was
     changed since the manifest was written, not who wrote it.
+
+    With --receipt, check predictions (a file, or a folder of parts): that they are what the receipt tells of, every
+    byte; with --input also what they were made from, and with --expect by which artifact.
     """
     from artifact_pipeline.artifact import verify as v
 
+    if receipts["receipt"] is not None:
+        _verify_receipt(output, artifact, expect=expect, **receipts)
+        return
+    if receipts["inputs"]:
+        raise ConfigError("--input goes with --receipt")
     verified = v.verify(artifact, expect=expect, accept_failed_gate=accept_failed_gate)
     verdict = verified.manifest.gate.verdict if verified.manifest.gate else "missing"
     output.say(f"verified: {shown(artifact)}, {len(verified.members) + 1} files, {_trust(expect)}")
@@ -55,6 +80,25 @@ def verify(output: Output, artifact: Path, *, expect: str | None, accept_failed_
             "export": state,
         }
     )
+
+
+def _verify_receipt(output: Output, artifact: Path, *, expect: str | None, receipt: str, inputs: tuple[str, ...]) -> None:
+    from artifact_pipeline.inference.proof import prove
+
+    if not is_given("artifact"):
+        raise ConfigError("--receipt: name the predictions", hint="artifact-pipeline verify predictions.csv --receipt")
+    place = str(artifact)
+    told = prove(place, receipt or None, inputs=inputs, expect=expect)
+    rows = told.rows
+    count = len(told.outputs)
+    output.say(f"verified: {place}, {count} file{'s' if count != 1 else ''}, {rows.written:,} rows, as its receipt tells")
+    output.say(f"artifact digest: {told.artifact}")
+    output.say(f"rows: {rows.read:,} read = {rows.written:,} written + {rows.rejected:,} rejected")
+    for each in told.inputs[:10]:
+        output.say(f"input: {each.name}, {each.rows:,} rows, {each.sha256}")
+    if len(told.inputs) > 10:
+        output.say(f"{len(told.inputs) - 10:,} more inputs stand in the receipt")
+    output.result({"receipt": told.plain()})
 
 
 def _trust(expect: str | None) -> str:

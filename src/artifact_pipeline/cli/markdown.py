@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 from artifact_pipeline.cli.output import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from artifact_pipeline.artifact.manifest import Environment, Manifest
-    from artifact_pipeline.inference.predictions import Predictions, Scored
+    from artifact_pipeline.inference.drift import Drift
+    from artifact_pipeline.inference.predictions import Predictions
 
-MAX_MISTAKES = 50
-"""Misclassified rows that a page lists; the table of predictions has them all."""
 MAX_CLASSES = 40
 """A confusion matrix of more classes is no longer read, and is left out."""
 _PLAIN = re.compile(r"[^0-9A-Za-z .,=/+-]")
@@ -58,25 +57,41 @@ def manifest_page(digest: str, manifest: Manifest) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def predictions_page(digest: str, predictions: Predictions, scores: Mapping[str, Scored]) -> str:
+def predictions_page(predictions: Predictions) -> str:
     """What a verified model said: rows, figures by split, and the rows that it got wrong."""
+    receipt, scores = predictions.receipt, predictions.scores
+    rows = receipt.rows
     parts = [
         "## Predictions of a verified model",
-        f"Verified before it was loaded: `{digest}`, {len(predictions.rows.X):,} rows.",
+        f"Verified before it was loaded: `{receipt.artifact}`, {rows.read:,} rows read, {rows.written:,} written, "
+        f"{rows.rejected:,} rejected.",
     ]
     if scores:
-        rows = [
+        figures = [
             [escape(name), f"{each.rows:,}", f"{each.accuracy:.4f}", f"{each.f1_weighted:.4f}"]
             for name, each in scores.items()
         ]
         parts += [
-            table(["rows", "count", "accuracy", "F1 weighted"], rows),
+            table(["rows", "count", "accuracy", "F1 weighted"], figures),
             "`all` includes the training rows." if "training" in scores else "",
             _mistakes(predictions),
             "### Confusion matrix, all rows",
-            _confusion(predictions.classes, scores["all"].confusion),
+            _confusion([each.label for each in receipt.labels], scores["all"].confusion),
         ]
+    if predictions.drift is not None and predictions.drift.tested:
+        parts.append(_drift(predictions.drift))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _drift(drift: Drift) -> str:
+    if not drift.drifted:
+        return f"No drift was found in {drift.tested} tests over {drift.rows:,} rows."
+    rows = [
+        [escape(each.name), f"{each.effect:.3f}", f"{each.p:.1e}", "drifted" if each.drifted else "", escape(each.change)]
+        for each in drift.worst()
+    ]
+    shown = table(["drift", "effect", "p", "verdict", "largest change"], rows)
+    return f"### Drifted in {len(drift.drifted)} of {drift.tested} respects\n\n{shown}"
 
 
 def _figures(manifest: Manifest) -> str:
@@ -104,26 +119,23 @@ def _figures(manifest: Manifest) -> str:
 
 
 def _mistakes(predictions: Predictions) -> str:
-    import numpy as np
-
-    actual, answers = predictions.rows.y, predictions.answers
-    assert actual is not None
-    wrong = np.flatnonzero(answers.labels != actual)
-    if not wrong.size:
+    measured = predictions.scores["all"]
+    wrong = measured.rows - sum(row[index] for index, row in enumerate(measured.confusion))
+    if not wrong:
         return "No row was misclassified."
     rows = [
         [
-            str(row),
-            predictions.split_of(row),
-            escape(actual[row]),
-            escape(answers.labels[row]),
-            f"{answers.probabilities[row].max():.4f}",
+            str(each.row),
+            predictions.split_of(each.row),
+            escape(each.actual),
+            escape(each.predicted),
+            f"{each.probability:.4f}",
         ]
-        for row in wrong[:MAX_MISTAKES].tolist()
+        for each in predictions.tally.mistakes
     ]
-    more = f"\n\n{wrong.size - len(rows):,} more stand in the predictions." if wrong.size > len(rows) else ""
+    more = f"\n\n{wrong - len(rows):,} more stand in the predictions." if wrong > len(rows) else ""
     shown = table(["row", "split", "actual", "predicted", "probability"], rows)
-    return f"### Misclassified: {wrong.size:,} of {len(actual):,} rows\n\n{shown}{more}"
+    return f"### Misclassified: {wrong:,} of {measured.rows:,} rows\n\n{shown}{more}"
 
 
 def _confusion(labels: Sequence[int | str], confusion: Sequence[Sequence[int]]) -> str:

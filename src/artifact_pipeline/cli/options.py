@@ -106,6 +106,51 @@ def trust_options(function: Verb) -> Verb:
     return expect(accept(function))
 
 
+def batch_options(function: Verb) -> Verb:
+    """What `predict` asks of its rows."""
+    path = click.Path(path_type=Path)
+    formats = click.Choice(
+        ["csv", "csv.gz", "csv.zst", "parquet", "arrow", "npz", "npy", "jsonl", "jsonl.gz", "jsonl.zst", "image"]
+    )
+    options = [
+        click.option("--from", "form", type=formats, help="The inputs' format; by default each name's end tells it."),
+        click.option(
+            "--to",
+            type=click.Choice(["parquet", "csv", "jsonl"]),
+            help="The output's format; by default its name's end tells it, a folder's is Parquet.",
+        ),
+        click.option(
+            "--keep",
+            multiple=True,
+            metavar="COLUMN,…",
+            help="Columns of the input that are carried through to the output; can be repeated.",
+        ),
+        click.option(
+            "--on-error",
+            type=click.Choice(["stop", "quarantine"]),
+            default="stop",
+            show_default=True,
+            help="At a bad row stop and write nothing, or set it aside with its reason in OUTPUT.rejected.jsonl.",
+        ),
+        click.option(
+            "--out-of-range",
+            type=click.Choice(["warn", "reject", "ignore"]),
+            default="warn",
+            show_default=True,
+            help="What becomes of a row with a value beyond the trained range and its margin; rejected it is bad.",
+        ),
+        click.option("--resume", is_flag=True, help="Go on with a folder of parts where an earlier run ended."),
+        click.option("--drift/--no-drift", default=True, help="Compare the rows with the training data, or do not."),
+        click.option("--fail-on-drift", is_flag=True, help="End with status 7 where the rows have drifted."),
+        click.option("--receipt", type=path, metavar="FILE", help="Where the receipt goes; by default beside OUTPUT."),
+        click.option("--workers", type=click.IntRange(1), metavar="N", help="Score by N processes (extra [scale])."),
+        click.option("--scheduler", metavar="URL", help="Score by a Dask cluster, tcp://host:8786 (extra [scale])."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 def report_options(*, outputs: bool) -> Callable[[Verb], Verb]:
     """`--summary`, and `--outputs` where there are any: what a step of GitHub Actions passes on."""
 

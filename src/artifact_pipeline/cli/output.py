@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import sys
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import takewhile
@@ -33,6 +34,7 @@ class Output:
         as_json: one JSON object on standard output, and no other line there.
         quiet: nothing but errors and `--json`.
         debug: a traceback with each error.
+        data: standard output is taken by rows; what would be said there goes to standard error.
         lost: why standard output took no more, or None.
     """
 
@@ -41,6 +43,7 @@ class Output:
     as_json: bool = False
     quiet: bool = False
     debug: bool = False
+    data: bool = False
     lost: OSError | None = None
 
     @classmethod
@@ -62,7 +65,7 @@ class Output:
     def say(self, text: str = "") -> None:
         """Print a line of the result."""
         if not self.quiet and not self.as_json:
-            self._write(sys.stdout, f"{clean(text)}\n")
+            self._write(self._stream, f"{clean(text)}\n")
 
     def talk(self, text: str) -> None:
         """Print a line about the result, on standard error."""
@@ -90,7 +93,7 @@ class Output:
             return
         head, *body = [[clean(cell) for cell in row] for row in (columns, *rows)]
         numeric = [all(map(_is_number, column)) for column in zip(*body, strict=True)]
-        if sys.stdout.isatty():
+        if self._stream.isatty() and not self.data:
             from artifact_pipeline.cli.terminal import print_table
 
             print_table(head, body, numeric, diagonal=diagonal)
@@ -99,7 +102,22 @@ class Output:
         for row in (head, *body):
             cells = zip(row, widths, numeric, strict=True)
             line = "  ".join(cell.rjust(width) if right else cell.ljust(width) for cell, width, right in cells)
-            self._write(sys.stdout, f"  {line}".rstrip() + "\n")
+            self._write(self._stream, f"  {line}".rstrip() + "\n")
+
+    @property
+    def _stream(self) -> TextIO:
+        return sys.stderr if self.data else sys.stdout
+
+    @contextmanager
+    def meter(self) -> Iterator[Callable[[int, float], None]]:
+        """Tell how far long work is, in rows and as a share: a bar on a terminal, a line now and then in a log."""
+        if self.quiet or not sys.stderr.isatty():
+            yield _Log(self.talk).tell
+            return
+        from artifact_pipeline.cli.terminal import bar
+
+        with bar() as tell:
+            yield tell
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[str], None]]:
@@ -184,6 +202,26 @@ class Output:
                 self.lose(error)
             else:
                 _to_nowhere(stream)
+
+
+class _Log:
+    """Lines of progress, some seconds apart, each twice as far from the last as that one was."""
+
+    def __init__(self, talk: Callable[[str], None]) -> None:
+        self._talk, self._rows = talk, 0
+        self._begun = self._told = time.monotonic()
+        self._pause = 10.0
+
+    def tell(self, rows: int, share: float) -> None:
+        """Take note of rows that were done, and of the share of all that is done."""
+        self._rows += rows
+        now = time.monotonic()
+        if now - self._told < self._pause:
+            return
+        spent = now - self._begun
+        left = f", about {spent / share - spent:,.0f} s left" if share else ""
+        self._talk(f"{self._rows:,} rows, {self._rows / spent:,.0f} rows/s{left}")
+        self._told, self._pause = now, min(2 * self._pause, 600.0)
 
 
 def _to_nowhere(stream: TextIO) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -44,3 +44,24 @@ def spinner() -> Iterator[Callable[[str], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("starting")
         yield lambda text: progress.update(task, description=text, refresh=True)
+
+
+@contextmanager
+def bar() -> Iterator[Callable[[int, float], None]]:
+    """Show a bar on standard error, and yield what is told the rows that were done and the share of all."""
+    columns = (
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %  {task.fields[rows]:,} rows  {task.fields[speed]:,.0f} rows/s"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("rows", total=1.0, rows=0, speed=0.0)
+        rows = 0
+
+        def _tell(more: int, share: float) -> None:
+            nonlocal rows
+            rows += more
+            speed = rows / max(progress.tasks[0].elapsed or 0.0, 1e-3)
+            progress.update(task, completed=share, rows=rows, speed=speed)
+
+        yield _tell

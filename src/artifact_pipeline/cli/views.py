@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Figures, HeldOut, Manifest
     from artifact_pipeline.cli.output import Output
+    from artifact_pipeline.inference.predictions import Predictions
 
 
 def dotted(recipe: Mapping[str, Any], above: str = "") -> dict[str, Any]:
@@ -94,3 +95,61 @@ def say_confusion(output: Output, labels: Sequence[int | str], confusion: Sequen
         diagonal=True,
     )
     output.say()
+
+
+def say_scores(output: Output, predictions: Predictions) -> None:
+    """Figures by split, and the confusion matrix of all rows."""
+    scores = predictions.scores
+    names = {"all": "all (training rows included)"} if "training" in scores else {}
+    output.table(
+        ["rows", "count", "accuracy", "F1 weighted"],
+        [
+            [names.get(name, name), f"{each.rows:,}", f"{each.accuracy:.4f}", f"{each.f1_weighted:.4f}"]
+            for name, each in scores.items()
+        ],
+    )
+    output.say()
+    say_confusion(output, [each.label for each in predictions.receipt.labels], scores["all"].confusion)
+
+
+def say_samples(output: Output, predictions: Predictions) -> None:
+    """The first rows."""
+    if not predictions.tally.samples:
+        return
+    output.say("sample predictions")
+    output.table(
+        ["row", "split", "actual", "predicted", "probability"],
+        [
+            [str(each.row), predictions.split_of(each.row), str(each.actual), str(each.predicted), f"{each.probability:.4f}"]
+            for each in predictions.tally.samples
+        ],
+    )
+    output.say()
+
+
+def say_drift(output: Output, predictions: Predictions) -> None:
+    """What drifted, and how: the worst ten."""
+    drift = predictions.drift
+    if predictions.held_out is not None:
+        output.say("drift: not judged, these are the rows that the model was trained from")
+    elif drift is not None and not drift.tested:
+        output.say(f"drift: not judged, {drift.rows:,} rows are too few")
+    elif drift is not None and not drift.drifted:
+        output.say(f"drift: none found in {drift.rows:,} rows ({drift.tested} tests)")
+    elif drift is not None:
+        output.talk(f"warning: the rows have drifted in {len(drift.drifted)} of {drift.tested} respects")
+        output.table(
+            ["drift", "rule", "effect", "p", "verdict", "largest change"],
+            [
+                [
+                    each.name,
+                    each.rule,
+                    f"{each.effect:.3f}",
+                    f"{each.p:.1e}",
+                    "drifted" if each.drifted else "",
+                    each.change,
+                ]
+                for each in drift.worst()
+            ],
+        )
+        output.say()

@@ -1,53 +1,57 @@
-"""Predictions: what a verified artifact says to rows, which of them it had seen, and how often it is right."""
+"""Predictions: a verified artifact answers files of any size, and a receipt says what came of it."""
 
 from __future__ import annotations
 
-import csv
-import io
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from artifact_pipeline.artifact.predictor import open_predictor
-from artifact_pipeline.errors import DataRejected, Problem
+from artifact_pipeline import storage
+from artifact_pipeline.canonical import PREFIX
+from artifact_pipeline.errors import ConfigError, DataRejected, Problem
+from artifact_pipeline.inference import drift, receipt
+from artifact_pipeline.inference.destination import STDOUT, Destination
+from artifact_pipeline.inference.receipt import Measured, Receipt
+from artifact_pipeline.inference.scoring import Options, Scorer
+from artifact_pipeline.inference.sheets import Sheet, input_of, sheet
+from artifact_pipeline.inference.training_rows import TrainingRows, held_out_rows
+from artifact_pipeline.rows.formats import open_rows
+from artifact_pipeline.rows.sources import DIGITS, find_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from artifact_pipeline.artifact.manifest import Manifest
-    from artifact_pipeline.artifact.predictor import Answers
     from artifact_pipeline.artifact.verify import Verified
-    from artifact_pipeline.rows import Rows
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """Figures over some rows, not rounded; the confusion matrix has a row for each actual class."""
-
-    rows: int
-    accuracy: float
-    f1_weighted: float
-    confusion: tuple[tuple[int, ...], ...]
+    from artifact_pipeline.inference.drift import Drift
+    from artifact_pipeline.inference.receipt import Input, Output
+    from artifact_pipeline.inference.tally import Tally
+    from artifact_pipeline.rows.batches import Batch
+    from artifact_pipeline.rows.sources import Source
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """The answers to some rows.
+    """What came of a prediction.
 
     Attributes:
-        classes: the labels, in the model's order.
-        rows: what was answered.
-        answers: the answers, one a row.
+        receipt: what was read and written, by digests.
+        tally: the counts behind it, with the first rows and the first mistakes.
+        scores: figures by split, `all` the last; empty where no label came with the rows.
+        drift: the verdict on drift, or None where nobody asked, or where these are the model's own rows.
         held_out: bool of shape (rows,), or None where these are not the rows that the model was trained from.
+        left_out: columns of the input that were not used.
+        already: parts that an earlier run had finished.
     """
 
-    classes: tuple[int | str, ...]
-    rows: Rows
-    answers: Answers
+    receipt: Receipt
+    tally: Tally
+    scores: dict[str, Measured]
+    drift: Drift | None
     held_out: NDArray[np.bool_] | None
+    left_out: tuple[str, ...]
+    already: int = 0
 
     def split_of(self, row: int) -> str:
         """`held-out`, `training`, or `new` where the model's own rows are others."""
@@ -55,111 +59,215 @@ class Predictions:
             return "new"
         return "held-out" if self.held_out[row] else "training"
 
-    def scores(self) -> dict[str, Scored]:
-        """Figures by split, `all` the last; empty where the labels are not known.
 
-        Raises:
-            DataRejected: a label that the model does not know.
-        """
-        import numpy as np
-
-        if self.rows.y is None:
-            return {}
-        actual = self._positions(self.rows.y)
-        everything = np.arange(len(actual))
-        splits = {"all": everything}
-        if self.held_out is not None:
-            splits = {"held-out": everything[self.held_out], "training": everything[~self.held_out], **splits}
-        return {name: self._score(actual, rows) for name, rows in splits.items() if len(rows)}
-
-    def _positions(self, labels: NDArray[np.int64] | NDArray[np.str_]) -> NDArray[np.int64]:
-        import numpy as np
-
-        classes = np.array(self.classes)
-        unknown = np.flatnonzero(~np.isin(labels, classes))
-        if unknown.size:
-            label = labels[unknown[0]]
-            problem = Problem("rows", "label-unknown", f"row {unknown[0]}: the label {label!s} is none of the model's")
-            classes_told = ", ".join(map(str, self.classes[:20]))
-            raise DataRejected(
-                "the rows do not fit the model", problems=[problem], hint=f"its classes are {classes_told}"
-            )
-        return np.searchsorted(classes, labels).astype(np.int64)
-
-    def _score(self, actual: NDArray[np.int64], rows: NDArray[np.int64]) -> Scored:
-        from artifact_pipeline import metrics
-
-        confusion = metrics.confusion_matrix(actual[rows], self.answers.positions[rows], len(self.classes))
-        return Scored(
-            rows=len(rows),
-            accuracy=metrics.accuracy(confusion),
-            f1_weighted=float(metrics.weighted_f1(confusion)),
-            confusion=tuple(map(tuple, confusion.tolist())),
-        )
-
-    def csv(self) -> bytes:
-        """The table: row, split, actual (empty where not known), predicted, a probability for each class."""
-        data = io.BytesIO()
-        with io.TextIOWrapper(data, encoding="utf-8", newline="") as text:
-            writer = csv.writer(text, lineterminator="\n")
-            writer.writerow(["row", "split", "actual", "predicted", *(f"probability_{each}" for each in self.classes)])
-            writer.writerows(self._table())
-            text.flush()
-            return data.getvalue()
-
-    def _table(self) -> Iterator[list[object]]:
-        for row, probabilities in enumerate(self.answers.probabilities):
-            actual = self.rows.y[row] if self.rows.y is not None else ""
-            # Six decimals: what follows them depends on the processor.
-            numbers = (f"{probability:.6f}" for probability in probabilities.tolist())
-            yield [row, self.split_of(row), actual, self.answers.labels[row], *numbers]
+def quietly(_rows: int, _share: float) -> None:
+    """Tell nobody how far it is."""
 
 
-def predict(artifact: Verified, table: Path | None = None) -> Predictions:
-    """Replay the golden rows, then answer the rows of a table, or the built-in digits.
+def predict(
+    artifact: Verified,
+    inputs: Sequence[str] = (),
+    *,
+    to: Destination,
+    options: Options | None = None,
+    progress: Callable[[int, float], None] = quietly,
+    stdout: BinaryIO | None = None,
+) -> Predictions:
+    """Replay the golden rows, then answer rows into one file, or into standard output.
 
     Args:
         artifact: the verified artifact.
-        table: a CSV or Parquet file with the model's columns by name; None for the built-in digits.
+        inputs: files, folders, patterns, URLs or `-`; none for the built-in digits.
+        to: where the predictions go, no folder.
+        options: what is asked; its format is that of `to`.
+        progress: is told the rows of each batch, and the share of the input that has been read.
+        stdout: where `-` writes.
 
     Raises:
         ArtifactRejected: the golden answers differ here.
-        DataRejected: the rows cannot be read, or are not of the kind that the model was trained on.
+        ConfigError: an option does not fit the model or the output.
+        DataRejected: the rows cannot be read, or one is bad and bad rows are not set aside.
+        StorageError: a file cannot be written; what stood there before still stands.
     """
-    manifest = artifact.manifest
-    predictor = open_predictor(artifact)
-    rows = _rows(manifest, table)
-    return Predictions(
-        classes=manifest.model.classes,
-        rows=rows,
-        answers=predictor.predict(rows.X),
-        held_out=_held_out(artifact, rows),
+    options = options or Options()
+    sources = find_sources(inputs) if inputs else [DIGITS]
+    return predict_sources(artifact, sources, to=to, options=options, progress=progress, stdout=stdout)
+
+
+def predict_sources(
+    artifact: Verified,
+    sources: Sequence[Source],
+    *,
+    to: Destination,
+    options: Options,
+    progress: Callable[[int, float], None] = quietly,
+    stdout: BinaryIO | None = None,
+) -> Predictions:
+    """Answer sources that have been found already; arguments and errors as in `predict`."""
+    scorer = Scorer(artifact, replace(options, form=to.form, named=len(sources) > 1))
+    run = _Run(scorer, progress, len(sources))
+    if to.place == STDOUT:
+        assert stdout is not None
+        if options.on_error == "quarantine":
+            raise ConfigError("bad rows have no place beside standard output", hint="name a file: -o FILE")
+        output, rejected = run.fill(Sheet(scorer, stdout, None), sources, "standard output")
+    else:
+        with sheet(scorer, to.place, to.rejected) as filled:
+            output, rejected = run.fill(filled, sources, to.name)
+    written = receipt_of(scorer, run.inputs, outputs=[output], rejected=_named(rejected, to), tally=run.tally)
+    if to.receipt is not None:
+        storage.write(to.receipt, written.canonical())
+    return run.outcome(written)
+
+
+def _named(rejected: Output | None, to: Destination) -> Output | None:
+    from msgspec import structs
+
+    return structs.replace(rejected, name=to.rejected.rsplit("/", 1)[-1]) if rejected is not None else None
+
+
+class _Run:
+    """One run over sources into one sheet."""
+
+    def __init__(self, scorer: Scorer, progress: Callable[[int, float], None], sources: int) -> None:
+        self.scorer, self._progress, self._count = scorer, progress, sources
+        self.inputs: list[Input] = []
+        self._left_out: dict[str, None] = {}
+        self._own = TrainingRows(scorer.artifact) if sources == 1 else None
+        self.tally: Tally
+
+    def fill(self, into: Sheet, sources: Sequence[Source], name: str) -> tuple[Output, Output | None]:
+        """Answer all rows of all sources."""
+        for index, source in enumerate(sources):
+            before = into.tally.read
+            with open_rows(source, self.scorer.wanted(source)) as rows:
+                self._left_out |= dict.fromkeys(rows.left_out)
+                for batch in rows.batches(0):
+                    scored = into.add(source, batch, self._extra(source, batch))
+                    if self._own is not None:
+                        self._own.add(scored)
+                    self._progress(batch.count, (index + rows.done()) / self._count)
+                digest = PREFIX + rows.digest()
+            self.inputs.append(input_of(source, digest, into.tally.read - before))
+        self.tally = into.tally
+        refuse_nothing(self.tally, sources)
+        return into.close(name)
+
+    def _extra(self, source: Source, batch: Batch) -> dict[str, Any]:
+        """For the built-in digits: which of them were held out, and what they are."""
+        import numpy as np
+
+        if source.format != "digits":
+            return {}
+        artifact = self.scorer.artifact
+        own = is_own_digits(artifact)
+        split = np.where(held_out_rows(artifact), "held-out", "training") if own else np.full(batch.count, "new")
+        known = batch.actual is not None
+        actual = np.array(self.scorer.classes)[batch.actual] if known else np.full(batch.count, "")
+        return {"split": split, "actual": actual}
+
+    def outcome(self, written: Receipt) -> Predictions:
+        """What the run tells."""
+        from artifact_pipeline import metrics
+
+        splits = self._own.by_split() if self._own is not None else {}
+        classes = len(self.scorer.classes)
+        scores = {
+            name: measured
+            for name, pair in splits.items()
+            if (measured := measure(metrics.confusion_matrix(*pair, classes))) is not None
+        }
+        if written.metrics is not None:
+            scores["all"] = written.metrics
+        return Predictions(
+            receipt=written,
+            tally=self.tally,
+            scores=scores,
+            drift=None if splits else verdict(self.scorer, self.tally),
+            held_out=held_out_rows(self.scorer.artifact) if splits else None,
+            left_out=tuple(self._left_out),
+        )
+
+
+def is_own_digits(artifact: Verified) -> bool:
+    """Whether the model was trained from the built-in digits."""
+    from artifact_pipeline.rows.digits import load_digits
+
+    return [source.digest for source in artifact.manifest.data.sources] == [load_digits().digest()]
+
+
+def refuse_nothing(tally: Tally, sources: Sequence[Source]) -> None:
+    """Refuse an input without a row.
+
+    Raises:
+        DataRejected: nothing was read.
+    """
+    if not tally.read:
+        problem = Problem(sources[0].place, "no-rows", "holds no rows")
+        raise DataRejected("there are no rows to predict", problems=[problem])
+
+
+def verdict(scorer: Scorer, tally: Tally) -> Drift | None:
+    """Judge what was counted; None where nobody asked."""
+    return None if tally.drift is None else drift.judge(scorer.reference, tally.drift, scorer.classes)
+
+
+def measure(confusion: NDArray[np.int64]) -> Measured | None:
+    """Figures from a confusion matrix, or None where no row had a label."""
+    from artifact_pipeline import metrics
+
+    if not confusion.sum():
+        return None
+    return Measured(
+        rows=int(confusion.sum()),
+        accuracy=metrics.accuracy(confusion),
+        f1_weighted=float(metrics.weighted_f1(confusion)),
+        confusion=tuple(map(tuple, confusion.tolist())),
     )
 
 
-def _rows(manifest: Manifest, table: Path | None) -> Rows:
-    features = [feature.name for feature in manifest.model.inputs]
-    if table is not None:
-        from artifact_pipeline.rows.tables import read_table
+def receipt_of(
+    scorer: Scorer,
+    inputs: Sequence[Input],
+    *,
+    outputs: Sequence[Output],
+    rejected: Output | None,
+    tally: Tally,
+    progress: dict[str, Any] | None = None,
+) -> Receipt:
+    """Write down what came of it.
 
-        return read_table(table, target=manifest.data.target, features=features)
-    from artifact_pipeline.rows.digits import load_digits
-
-    digits = load_digits()
-    if list(digits.names) != features:
-        problem = Problem("rows", "rows-missing", "this model was not trained on digits, and no rows were named")
-        raise DataRejected(
-            "there are no rows to predict",
-            problems=[problem],
-            hint="name a CSV or Parquet file: artifact-pipeline predict FILE",
-        )
-    return digits
-
-
-def _held_out(artifact: Verified, rows: Rows) -> NDArray[np.bool_] | None:
-    import numpy as np
-
-    if [source.digest for source in artifact.manifest.data.sources] != [rows.digest()]:
-        return None
-    bits = np.frombuffer(artifact.role("split"), dtype=np.uint8)
-    return np.unpackbits(bits, count=len(rows.X), bitorder="little").astype(np.bool_)
+    Args:
+        scorer: what answered.
+        inputs: what was read, as far as it has been read to its end.
+        outputs: what was written.
+        rejected: where the bad rows are.
+        tally: the counts.
+        progress: how to go on, where there is something left to do.
+    """
+    artifact, judged = scorer.artifact, verdict(scorer, tally)
+    gate = receipt.gate_of(artifact)
+    labels = zip(scorer.classes, tally.labels.tolist(), strict=True)
+    return Receipt(
+        format=1,
+        complete=progress is None,
+        artifact=artifact.digest,
+        model=artifact.manifest.model.digest,
+        gate=gate,
+        failed_gate_accepted=gate != "passed",
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        rejected=rejected,
+        rows=receipt.Rows(
+            read=tally.read,
+            written=tally.written,
+            rejected=tally.rejected,
+            rules=dict(sorted(tally.rules.items())),
+            out_of_range=tally.outside,
+        ),
+        labels=tuple(receipt.LabelCount(label=label, rows=count) for label, count in labels),
+        metrics=measure(tally.confusion),
+        drift=judged.plain() if judged is not None else None,
+        environment=receipt.environment(),
+        progress=progress,
+    )

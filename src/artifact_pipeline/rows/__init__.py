@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.canonical import PREFIX, canonical_json
 
@@ -36,13 +36,38 @@ class Rows:
 
     def digest(self) -> str:
         """The digest of names, dtypes, shapes and values, whatever file they came from."""
-        hashed = hashlib.sha256()
-        for name, array in (("X", self.X), ("y", self.y)):
-            if array is None:
-                continue
-            # Little-endian and C order are the canonical bytes; `newbyteorder` costs nothing where they are so already.
-            canonical = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
-            header = {"name": name, "dtype": canonical.dtype.str, "shape": list(canonical.shape)}
-            hashed.update(canonical_json({**header, "columns": [*self.names] if name == "X" else [self.target]}))
-            hashed.update(canonical.ravel().data)  # the rows' own memory, not a copy of it
-        return PREFIX + hashed.hexdigest()
+        hashed = RowsDigest(self.names, self.target, len(self.X))
+        hashed.add(self.X)
+        return hashed.finish(self.y)
+
+
+class RowsDigest:
+    """The digest of rows that come in pieces, from which their number must be known."""
+
+    def __init__(self, names: tuple[str, ...], target: str, rows: int) -> None:
+        self._names, self._target, self._shape = names, target, (rows, len(names))
+        self._hash = hashlib.sha256()
+        self._begun = False
+
+    def add(self, X: NDArray[np.float64]) -> None:
+        """Add rows: float64 of shape (some rows, features)."""
+        if not self._begun:
+            self._begin("X", X, self._shape, self._names)
+            self._begun = True
+        self._hash.update(_canonical(X).ravel().data)  # the rows' own memory, not a copy of it
+
+    def finish(self, y: NDArray[np.int64] | NDArray[np.str_] | None) -> str:
+        """Add the labels, where they are known, and give the digest."""
+        if y is not None:
+            self._begin("y", y, y.shape, (self._target,))
+            self._hash.update(_canonical(y).ravel().data)
+        return PREFIX + self._hash.hexdigest()
+
+    def _begin(self, name: str, array: NDArray[Any], shape: tuple[int, ...], columns: tuple[str, ...]) -> None:
+        header = {"name": name, "dtype": _canonical(array[:0]).dtype.str, "shape": [*shape], "columns": [*columns]}
+        self._hash.update(canonical_json(header))
+
+
+def _canonical(array: NDArray[Any]) -> NDArray[Any]:
+    """Little-endian and in C order; that costs nothing where it is so already."""
+    return array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)

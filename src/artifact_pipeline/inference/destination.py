@@ -1,0 +1,87 @@
+"""Where predictions go: a file, a folder of parts, standard output; here or in an object store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+from artifact_pipeline import storage
+from artifact_pipeline.errors import ConfigError
+from artifact_pipeline.inference.receipt import SUFFIX
+
+if TYPE_CHECKING:
+    Form = Literal["parquet", "csv", "jsonl"]
+
+FORMS = ("parquet", "csv", "jsonl")
+SUFFIXES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+STDOUT = "-"
+PIECES = "_rejected"
+"""The folder, below that of the parts, where each part's bad rows wait to be joined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where predictions go.
+
+    Attributes:
+        place: a path or URL; a folder's without a slash at its end; `-` for standard output.
+        form: the format.
+        folder: whether it is a folder of parts.
+        receipt: where the receipt goes, or None.
+    """
+
+    place: str
+    form: Form
+    folder: bool
+    receipt: str | None
+
+    @property
+    def name(self) -> str:
+        """The last part of the place."""
+        return self.place.rsplit("/", 1)[-1]
+
+    @property
+    def rejected(self) -> str:
+        """Where bad rows go."""
+        return f"{self.place}.rejected.jsonl"
+
+    def part(self, source: int, number: int) -> str:
+        """The name of a part."""
+        return f"part-{source:05d}-{number:05d}.{self.form}"
+
+    def inside(self, name: str) -> str:
+        """The place of a file in the folder."""
+        return f"{self.place}/{name}"
+
+    def piece(self, source: int, number: int) -> str:
+        """The place of a part's bad rows, until all parts are there."""
+        return f"{self.place}/{PIECES}/part-{source:05d}-{number:05d}.jsonl"
+
+
+def destination(output: str, *, to: str | None = None, receipt: str | None = None) -> Destination:
+    """Read what the user said of the output.
+
+    Args:
+        output: a file, a folder (with a slash at its end, or there already), a URL, or `-`.
+        to: the format; None tells it by the name, or takes Parquet for a folder and CSV for standard output.
+        receipt: where the receipt goes; None puts it beside the output.
+
+    Raises:
+        ConfigError: the name tells no format.
+    """
+    if output == STDOUT:
+        return Destination(output, cast("Form", to or "csv"), folder=False, receipt=receipt)
+    suffix = Path(output).suffix.lower()
+    url = storage.is_url(output)
+    folder = output.endswith("/") or (suffix not in SUFFIXES and to is None) if url else _is_folder(output)
+    place = output.rstrip("/") if folder else output
+    form = to or ("parquet" if folder else SUFFIXES.get(suffix))
+    if form is None:
+        hint = "or say it with --to, or end the name with / for a folder of parts"
+        raise ConfigError(f"--output: {output!r} must end with one of {', '.join(SUFFIXES)}", hint=hint)
+    return Destination(place, cast("Form", form), folder=folder, receipt=receipt or f"{place}{SUFFIX}")
+
+
+def _is_folder(output: str) -> bool:
+    return output.endswith("/") or Path(output).is_dir()

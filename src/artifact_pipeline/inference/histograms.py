@@ -1,0 +1,242 @@
+"""Histograms of rows that stream by, in constant memory: the bins are those of `reference.json`, counted exactly.
+
+No value is looked up in the edges. A comparison of a whole column with one edge, and counting what it gives, run at
+the speed of the vector unit: sixteen edges together take a tenth of the time of one `searchsorted`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.artifact.reference import FeatureReference, Reference
+
+BLOCK = 65_536
+"""Values a comparison: with 8,192 the calls themselves cost as much again, and what 262,144 need leaves the cache."""
+NEARLY_ALL = 99
+"""Percent of the training rows in one bin from which on a feature counts as nearly constant."""
+
+
+def usual_bin(feature: FeatureReference) -> int | None:
+    """The bin that holds at least 99 % of the training rows, or None where the feature varies."""
+    most = max(feature.counts)
+    return feature.counts.index(most) if most and 100 * most >= NEARLY_ALL * sum(feature.counts) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What was counted over some rows; counts of other rows can be added.
+
+    Attributes:
+        rows: how many rows.
+        features: rows by bin, for each feature.
+        unusual: for each nearly constant feature the rows off its usual value, or off its usual bin where it has more
+            than a few values; 0 for every other feature.
+        labels: rows by predicted class.
+        confidence: rows by their highest probability.
+    """
+
+    rows: int
+    features: tuple[tuple[int, ...], ...]
+    unusual: tuple[int, ...]
+    labels: tuple[int, ...]
+    confidence: tuple[int, ...]
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            rows=self.rows + other.rows,
+            features=tuple(_sum(ours, theirs) for ours, theirs in zip(self.features, other.features, strict=True)),
+            unusual=_sum(self.unusual, other.unusual),
+            labels=_sum(self.labels, other.labels),
+            confidence=_sum(self.confidence, other.confidence),
+        )
+
+    @classmethod
+    def zero(cls, reference: Reference) -> Counts:
+        """The counts of no rows."""
+        return cls(
+            rows=0,
+            features=tuple((0,) * len(feature.counts) for feature in reference.features),
+            unusual=(0,) * len(reference.features),
+            labels=(0,) * len(reference.outputs.labels),
+            confidence=(0,) * len(reference.outputs.confidence.counts),
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """Dicts, lists and whole numbers."""
+        return {
+            name: list(map(_plain, value)) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_plain(cls, value: object, reference: Reference) -> Counts:
+        """Read back what `plain` gave.
+
+        Raises:
+            ValueError: it is not what `plain` gives for this reference, or its counts do not add up to its rows.
+        """
+        names = [field.name for field in fields(cls)]
+        if not isinstance(value, dict) or set(value) != set(names):
+            raise ValueError(f"counts must be an object of {', '.join(names)}")
+        shape = cls.zero(reference)
+        features = _listed(value["features"], len(shape.features), "features")
+        counts = cls(
+            rows=_whole(value["rows"], "rows"),
+            features=tuple(
+                _wholes(each, len(zero), "features") for each, zero in zip(features, shape.features, strict=True)
+            ),
+            unusual=_wholes(value["unusual"], len(shape.unusual), "unusual"),
+            labels=_wholes(value["labels"], len(shape.labels), "labels"),
+            confidence=_wholes(value["confidence"], len(shape.confidence), "confidence"),
+        )
+        counts._check(reference)
+        return counts
+
+    def _check(self, reference: Reference) -> None:
+        if {sum(each) for each in (*self.features, self.labels, self.confidence)} != {self.rows}:
+            raise ValueError("the counts do not add up to the rows")
+        for feature, unusual in zip(reference.features, self.unusual, strict=True):
+            if unusual > (0 if usual_bin(feature) is None else self.rows):
+                raise ValueError(f"{feature.name}: more unusual rows than there can be")
+
+
+class Histograms:
+    """Counts rows as they come; what it holds does not grow with them."""
+
+    def __init__(self, reference: Reference, dtype: str) -> None:
+        """Prepare the edges.
+
+        Args:
+            reference: the artifact's.
+            dtype: `float32` or `float64`, the model's and so that of every column.
+        """
+        import numpy as np
+
+        self._dtype = np.dtype(dtype)
+        self._features = [_Feature(feature, self._dtype) for feature in reference.features]
+        self._confidence = np.array(reference.outputs.confidence.edges[1:])
+        self._counts = Counts.zero(reference)
+        self._buffer = np.empty(BLOCK, dtype=np.bool_)
+
+    def add(self, columns: Sequence[NDArray[Any]], positions: NDArray[np.int64], confidence: NDArray[np.float64]) -> None:
+        """Count some rows.
+
+        Args:
+            columns: each feature's values, contiguous, of shape (rows,), of the model's dtype and finite.
+            positions: the predicted class of each row as a position, of shape (rows,).
+            confidence: the highest probability of each row, of shape (rows,).
+
+        Raises:
+            ValueError: another dtype, number of features, classes or rows.
+        """
+        import numpy as np
+
+        rows = len(positions)
+        forms = {(column.dtype, column.shape) for column in columns}
+        if forms != {(self._dtype, (rows,))} or confidence.shape != (rows,):
+            raise ValueError(f"columns of {sorted(map(str, forms))} do not fit {rows} rows of {self._dtype}")
+        counted = [each.count(column, self._buffer) for each, column in zip(self._features, columns, strict=True)]
+        self._counts += Counts(
+            rows=rows,
+            features=tuple(bins for bins, _ in counted),
+            unusual=tuple(unusual for _, unusual in counted),
+            labels=tuple(np.bincount(positions, minlength=len(self._counts.labels)).tolist()),
+            confidence=_bins(confidence, self._confidence, self._buffer),
+        )
+
+    def counts(self) -> Counts:
+        """What was counted so far."""
+        return self._counts
+
+
+class _Feature:
+    """One feature's inner edges in the columns' dtype, and where it is nearly constant what is usual."""
+
+    def __init__(self, feature: FeatureReference, dtype: np.dtype[Any]) -> None:
+        import numpy as np
+
+        self._edges = _at_least(np.array(feature.edges[1:], dtype=np.float64), dtype)
+        self._usual = usual_bin(feature)
+        self._value: Any = None
+        if self._usual is not None and feature.discrete:
+            with np.errstate(over="ignore"):  # a value beyond the dtype is no row's
+                self._value = np.float64(feature.edges[self._usual]).astype(dtype)
+
+    def count(self, column: NDArray[Any], buffer: NDArray[np.bool_]) -> tuple[tuple[int, ...], int]:
+        """Rows by bin, and the unusual ones."""
+        bins = _bins(column, self._edges, buffer)
+        if self._usual is None:
+            return bins, 0
+        if self._value is None:
+            return bins, len(column) - bins[self._usual]
+        return bins, _unequal(column, self._value, buffer)
+
+
+def _at_least(edges: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The smallest numbers of `dtype` that are not below the edges: a value reaches the one where it reaches the other.
+
+    Past the largest number that is infinity, which no value reaches.
+    """
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        rounded = edges.astype(dtype)
+        return np.where(rounded.astype(np.float64) < edges, np.nextafter(rounded, dtype.type(np.inf)), rounded)
+
+
+def _bins(values: NDArray[Any], edges: NDArray[Any], buffer: NDArray[np.bool_]) -> tuple[int, ...]:
+    """Values by bin, from the inner edges: what is in a bin reaches its edge and not the next one."""
+    import numpy as np
+
+    reached = [len(values), *[0] * len(edges), 0]
+    for start in range(0, len(values), BLOCK):
+        block = values[start : start + BLOCK]
+        out = buffer[: len(block)]
+        for index, edge in enumerate(edges, start=1):
+            hits = int(np.count_nonzero(np.greater_equal(block, edge, out=out)))
+            if not hits:  # the edges ascend
+                break
+            reached[index] += hits
+    return tuple(low - high for low, high in pairwise(reached))
+
+
+def _unequal(values: NDArray[Any], usual: Any, buffer: NDArray[np.bool_]) -> int:
+    import numpy as np
+
+    unequal = 0
+    for start in range(0, len(values), BLOCK):
+        block = values[start : start + BLOCK]
+        unequal += int(np.count_nonzero(np.not_equal(block, usual, out=buffer[: len(block)])))
+    return unequal
+
+
+def _sum(ours: Sequence[int], theirs: Sequence[int]) -> tuple[int, ...]:
+    return tuple(a + b for a, b in zip(ours, theirs, strict=True))
+
+
+def _plain(value: int | tuple[int, ...]) -> int | list[int]:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _listed(value: object, length: int, name: str) -> list[object]:
+    if not isinstance(value, list) or len(value) != length:
+        raise ValueError(f"{name}: {length} entries were expected")
+    return value
+
+
+def _wholes(value: object, length: int, name: str) -> tuple[int, ...]:
+    return tuple(_whole(each, name) for each in _listed(value, length, name))
+
+
+def _whole(value: object, name: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{name}: a count is a whole number, 0 or more")
+    return value

@@ -1,0 +1,195 @@
+"""Scoring: a verified artifact answers batches, always in the same calls, whatever is read, cut or resumed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from artifact_pipeline.artifact.predictor import BATCH, open_predictor
+from artifact_pipeline.artifact.reference import parse_reference
+from artifact_pipeline.errors import ConfigError
+from artifact_pipeline.rows.batches import Rejected, Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.artifact.verify import Verified
+    from artifact_pipeline.rows.batches import Batch
+    from artifact_pipeline.rows.sources import Source
+
+RANGE_MARGIN = 0.5
+"""How far beyond the trained range a value may lie, as a share of that range, where the recipe does not say."""
+FILE, IMAGE = "file", "image"
+"""The columns that tell which file, and which picture, a row is from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is asked of a batch prediction.
+
+    Attributes:
+        keep: columns of the input that are carried through.
+        on_error: stop at the first bad row, or set bad rows aside and go on.
+        out_of_range: what becomes of rows with a value beyond the trained range and its margin.
+        drift: whether the rows are compared with the training data.
+        form: the format of the output: `parquet`, `csv` or `jsonl`.
+        named: whether a column says which file a row is from.
+    """
+
+    keep: tuple[str, ...] = ()
+    on_error: Literal["stop", "quarantine"] = "stop"
+    out_of_range: Literal["warn", "reject", "ignore"] = "warn"
+    drift: bool = True
+    form: Literal["parquet", "csv", "jsonl"] = "csv"
+    named: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The answers to a batch.
+
+    Attributes:
+        batch: the rows that were answered; no bad one is among them.
+        labels: the predicted labels, of shape (rows,).
+        positions: the same as positions in the model's classes, int64.
+        probabilities: float64 of shape (rows, classes).
+        rejected: the rows of the batch that were not answered.
+    """
+
+    batch: Batch
+    labels: NDArray[Any]
+    positions: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    rejected: tuple[Rejected, ...]
+
+
+class Scorer:
+    """The predictor of a verified artifact, its golden rows replayed, and what it wants of a file."""
+
+    def __init__(self, artifact: Verified, options: Options) -> None:
+        """Open the predictor.
+
+        Raises:
+            ArtifactRejected: the runtime refuses the model, or the golden answers differ.
+            ConfigError: a kept column has the name of one that is written anyway, or a spreadsheet would run a label.
+        """
+        self.artifact, self.options = artifact, options
+        self.predictor = open_predictor(artifact)
+        self.reference = parse_reference(artifact.role("reference"))
+        self._low, self._high = self._bounds()
+        self._check_names()
+
+    def _bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        import numpy as np
+
+        margin = float(self.artifact.manifest.recipe.get("range_margin", RANGE_MARGIN))
+        low, high = (np.array([getattr(each, end) for each in self.reference.features]) for end in ("low", "high"))
+        return low - margin * (high - low), high + margin * (high - low)
+
+    @property
+    def classes(self) -> tuple[int | str, ...]:
+        """The model's labels, in its order."""
+        return self.artifact.manifest.model.classes
+
+    def columns(self, source: Source) -> list[str]:
+        """The columns that are written for a source, in their order."""
+        extra = ["split", "actual"] if source.format == "digits" else [*self.wanted(source).keep]
+        named = [FILE] if self.options.named else []
+        return ["row", *named, *extra, "predicted", *(f"probability_{each}" for each in self.classes)]
+
+    def wanted(self, source: Source) -> Wanted:
+        """What is read of a source."""
+        manifest, keep = self.artifact.manifest, self.options.keep
+        return Wanted(
+            features=tuple(feature.name for feature in manifest.model.inputs),
+            dtype=manifest.model.dtype,
+            target=manifest.data.target,
+            classes=manifest.model.classes,
+            keep=tuple(dict.fromkeys([IMAGE, *keep])) if source.format == "image" else keep,
+            low=self._low,
+            high=self._high,
+            out_of_range=self.options.out_of_range,
+            formulas=self.options.form != "csv",
+        )
+
+    def _check_names(self) -> None:
+        written = {"row", FILE, "predicted", *(f"probability_{each}" for each in self.classes)}
+        taken = [name for name in self.options.keep if name in written]
+        if taken or len(set(self.options.keep)) < len(self.options.keep):
+            words = f"{taken[0]!r} is a column that is written anyway" if taken else "a column is named twice"
+            raise ConfigError(f"--keep: {words}", hint="rename it in the input, or leave it out")
+        risky = [each for each in (*self.classes, *self.options.keep) if str(each)[:1] in set("=+-@\t\r")]
+        if self.options.form == "csv" and any(isinstance(each, str) for each in risky):
+            words = f"{risky[0]!r} begins like a formula, which a spreadsheet would run"
+            raise ConfigError(f"a CSV cannot be written: {words}", hint="write Parquet or JSON Lines: --to parquet")
+
+    def score(self, batch: Batch) -> Scored:
+        """Answer a batch; a row so large that no probability comes of it is set aside with the bad ones."""
+        import numpy as np
+
+        labels, probabilities = self._answers(batch)
+        finite = np.isfinite(probabilities)
+        if finite.all():
+            return self._scored(batch, labels, probabilities, batch.rejected)
+        good = finite.all(axis=1)
+        message = "the values are too large for the model to answer"
+        large = [Rejected(int(row), "", "", "not-finite", message, "") for row in batch.numbers[~good]]
+        rest = take(batch, good)
+        return self._scored(rest, labels[good], probabilities[good], tuple(sorted([*batch.rejected, *large])))
+
+    def _answers(self, batch: Batch) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        import numpy as np
+
+        count, columns, predictor = len(batch.numbers), batch.columns, self.predictor
+        labels = np.empty(count, dtype=predictor.classes.dtype)
+        probabilities = np.empty((count, len(predictor.classes)))
+        block = np.empty((min(BATCH, count), len(columns)), dtype=predictor.dtype)
+        for start in range(0, count, BATCH):
+            end = min(start + BATCH, count)
+            rows = block[: end - start]
+            for index, column in enumerate(columns):  # a block at a time: what is written stays in the cache
+                rows[:, index] = column[start:end]
+            labels[start:end], probabilities[start:end] = predictor.answer(rows)
+        return labels, probabilities
+
+    def _scored(
+        self, batch: Batch, labels: NDArray[Any], probabilities: NDArray[np.float64], rejected: tuple[Rejected, ...]
+    ) -> Scored:
+        return Scored(batch, labels, self._positions(labels), probabilities, rejected)
+
+    def _positions(self, labels: NDArray[Any]) -> NDArray[np.int64]:
+        import numpy as np
+
+        classes = self.predictor.classes
+        if classes.dtype.kind == "i" and int(classes[-1]) - int(classes[0]) == len(classes) - 1:
+            return np.asarray(labels - classes[0])  # classes without a gap: nothing needs to be looked up
+        return np.searchsorted(classes, labels).astype(np.int64)
+
+
+def take(batch: Batch, good: NDArray[np.bool_]) -> Batch:
+    """The rows of a batch that are marked; the others are gone."""
+    from dataclasses import replace
+
+    return replace(
+        batch,
+        numbers=batch.numbers[good],
+        columns=[column[good] for column in batch.columns],
+        actual=batch.actual[good] if batch.actual is not None else None,
+        kept={name: _filtered(column, good) for name, column in batch.kept.items()},
+    )
+
+
+def _filtered(column: Any, good: NDArray[np.bool_]) -> Any:
+    import pyarrow as pa
+
+    return column.filter(pa.array(good))
+
+
+def output_columns(scored: Scored, names: list[str], constants: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a batch's answers but the probabilities, in their order, as arrays or as one value for all rows."""
+    batch = scored.batch
+    there: dict[str, Any] = {"row": batch.numbers, "predicted": scored.labels, **batch.kept, **constants}
+    return {name: there[name] for name in names if name in there}

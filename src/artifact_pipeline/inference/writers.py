@@ -1,0 +1,212 @@
+"""Writers of predictions: Parquet, CSV and JSON Lines, their bytes hashed on the way."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+from artifact_pipeline.canonical import PREFIX
+from artifact_pipeline.errors import DataRejected, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.rows.batches import Rejected
+
+ROW_GROUP = 1 << 18
+"""Rows of a Parquet row group: a few megabytes, and large enough to be read at full speed."""
+METADATA = "artifact-pipeline.artifact"
+"""The key under which a Parquet file names the artifact that made it."""
+
+
+class Hashed:
+    """A file that is being written, its bytes counted and hashed; C++ may write into it too."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._hash = file, hashlib.sha256()
+        self.size = 0
+        self.closed = False
+
+    def write(self, data: bytes) -> int:
+        """Write all of `data`."""
+        self._file.write(data)
+        self._hash.update(data)
+        self.size += len(data)
+        return len(data)
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def flush(self) -> None:
+        """Whoever opened the file does."""
+
+    def close(self) -> None:
+        """Whoever opened the file closes it."""
+        self.closed = True
+
+    def digest(self) -> str:
+        """The digest of what was written."""
+        return PREFIX + self._hash.hexdigest()
+
+
+class Writer(Protocol):
+    """A table that is written piece by piece."""
+
+    def write(self, columns: Mapping[str, Any], probabilities: NDArray[np.float64]) -> None:
+        """Write rows: some columns, of arrays or of one value for all rows, then a column for each class."""
+        ...
+
+    def close(self) -> None:
+        """Write what is still to be written."""
+        ...
+
+
+def open_writer(form: str, file: Hashed, classes: Sequence[int | str], *, artifact: str) -> Writer:
+    """The writer of a format.
+
+    Args:
+        form: `parquet`, `csv` or `jsonl`.
+        file: where to write.
+        classes: the model's labels, in the order of the probabilities.
+        artifact: the artifact digest, which a Parquet file carries.
+    """
+    names = [f"probability_{each}" for each in classes]
+    if form == "parquet":
+        return ParquetWriter(file, names, artifact)
+    return CsvWriter(file, names) if form == "csv" else JsonLinesWriter(file, names)
+
+
+class ParquetWriter:
+    """Parquet: probabilities in float32, plain; that is smaller than a dictionary of them, and twice as fast."""
+
+    def __init__(self, file: Hashed, names: list[str], artifact: str) -> None:
+        self._file, self._names, self._artifact = file, names, artifact
+        self._tables: list[Any] = []
+        self._held = 0
+        self._writer: Any = None
+        self._schema: Any = None
+
+    def write(self, columns: Mapping[str, Any], probabilities: NDArray[np.float64]) -> None:
+        """Hold rows back until they fill a row group.
+
+        Raises:
+            DataRejected: a column that is carried through has another type than before.
+        """
+        import numpy as np
+        import pyarrow as pa
+
+        rows = len(probabilities)
+        arrays = [_arrow(values, rows) for values in columns.values()]
+        arrays += [pa.array(column) for column in np.ascontiguousarray(probabilities.T, dtype=np.float32)]
+        table = pa.Table.from_arrays(arrays, [*columns, *self._names])
+        self._schema = self._schema or table.schema
+        if table.schema != self._schema:
+            pairs = zip(table.schema, self._schema, strict=True)
+            new, old = next((ours, before) for ours, before in pairs if ours != before)
+            problem = Problem("rows", "column-type", f"column {new.name!r} holds {new.type}, before it held {old.type}")
+            raise DataRejected("the rows cannot be carried through", problems=[problem])
+        self._tables.append(table)
+        self._held += rows
+        if self._held >= ROW_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        if self._writer is None:
+            texts = [field.name for field in self._schema if not _is_number(field.type)]
+            self._writer = parquet.ParquetWriter(
+                pa.PythonFile(self._file, mode="w"),
+                self._schema.with_metadata({METADATA: self._artifact}),
+                use_dictionary=texts or False,
+                compression={name: "zstd" if name in texts else "none" for name in self._schema.names},
+                column_encoding={"row": "DELTA_BINARY_PACKED"},
+                write_statistics=["row"],
+                store_schema=False,
+            )
+        table = pa.concat_tables(self._tables)
+        self._writer.write_table(table.replace_schema_metadata({METADATA: self._artifact}), row_group_size=ROW_GROUP)
+        self._tables, self._held = [], 0
+
+    def close(self) -> None:
+        """Write the last row group and the footer."""
+        if self._tables or self._writer is None:
+            self._flush()
+        self._writer.close()
+
+
+def _arrow(values: Any, rows: int) -> Any:
+    import pyarrow as pa
+
+    if isinstance(values, str):
+        return pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), rows), [values]).cast(pa.string())
+    return values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values)
+
+
+def _is_number(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+class CsvWriter:
+    """CSV: UTF-8, commas, a header; probabilities to six decimals, since what follows depends on the processor."""
+
+    def __init__(self, file: Hashed, names: list[str]) -> None:
+        self._file, self._names = file, names
+        self._begun = False
+
+    def write(self, columns: Mapping[str, Any], probabilities: NDArray[np.float64]) -> None:
+        """Write rows, after the header."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        if not self._begun:
+            writer.writerow([*columns, *self._names])
+            self._begun = True
+        rows = len(probabilities)
+        lists = [_listed(values, rows) for values in columns.values()]
+        shares = [[f"{share:.6f}" for share in column] for column in probabilities.T.tolist()]
+        writer.writerows(zip(*lists, *shares, strict=True))
+        self._file.write(text.getvalue().encode())
+
+    def close(self) -> None:
+        """Nothing is left to write."""
+
+
+class JsonLinesWriter:
+    """JSON Lines: an object a line, the probabilities by label in one of their own."""
+
+    def __init__(self, file: Hashed, names: list[str]) -> None:
+        self._file, self._names = file, names
+
+    def write(self, columns: Mapping[str, Any], probabilities: NDArray[np.float64]) -> None:
+        """Write rows."""
+        rows, names = len(probabilities), [*columns, *self._names]
+        lists = [_listed(values, rows) for values in columns.values()]
+        shares = [[round(share, 6) for share in column] for column in probabilities.T.tolist()]
+        lines = [json.dumps(dict(zip(names, row, strict=True)), default=str) for row in zip(*lists, *shares, strict=True)]
+        self._file.write("".join(f"{line}\n" for line in lines).encode())
+
+    def close(self) -> None:
+        """Nothing is left to write."""
+
+
+def _listed(values: Any, rows: int) -> list[Any]:
+    if isinstance(values, str):
+        return [values] * rows
+    listed: list[Any] = values.to_pylist() if hasattr(values, "to_pylist") else values.tolist()
+    return listed
+
+
+def rejected_line(file: str, row: Rejected) -> bytes:
+    """A bad row as a line of JSON, with its reason and with what it was."""
+    told = {"file": file, "row": row.row, "column": row.column or None, "value": row.value, "rule": row.rule}
+    return json.dumps({**told, "reason": row.message, "record": row.record}).encode() + b"\n"

@@ -1,0 +1,194 @@
+"""Batches: pieces of a file, as its reader gives them, become arrays of numbers, and each bad row gets its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32] | NDArray[np.float64]
+
+CHUNK = 1 << 16
+"""Rows a batch. Its borders are absolute, multiples of this in the file, so that no result depends on where a reader
+cuts, or on where an interrupted run began again."""
+UNLABELLED = -1
+"""The position of a label that is not there."""
+MAX_SHOWN = 80
+"""Characters of a bad value that a reason quotes."""
+
+
+class Rejected(NamedTuple):
+    """A row that cannot be answered, and why.
+
+    Attributes:
+        row: its number in the file, from 0.
+        column: the column that is at fault, or empty where it is the whole row.
+        value: what stands there, at most 80 characters of it.
+        rule: the rule's name, such as `not-a-number`.
+        message: the rule in words, the end of "row 3, column 'a': …".
+        record: the row as it was read, so that it can be mended and given again.
+    """
+
+    row: int
+    column: str
+    value: str
+    rule: str
+    message: str
+    record: dict[str, Any] | str
+
+    @property
+    def place(self) -> str:
+        """Where in its file it stands."""
+        return f"row {self.row}, column {self.column!r}" if self.column else f"row {self.row}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is read of a file.
+
+    Attributes:
+        features: the model's columns, in its order.
+        dtype: the model's type.
+        target: the label's column, read where it is there.
+        classes: the model's labels, in its order.
+        keep: columns that are carried through.
+        low: float64 of shape (features,), the least value that is not out of the trained range.
+        high: likewise the greatest.
+        out_of_range: what becomes of rows beyond them.
+        formulas: whether text that a spreadsheet would run may be carried through.
+    """
+
+    features: tuple[str, ...]
+    dtype: Literal["float32", "float64"]
+    target: str
+    classes: tuple[int | str, ...]
+    keep: tuple[str, ...]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    out_of_range: Literal["warn", "reject", "ignore"] = "warn"
+    formulas: bool = True
+
+    def columns(self, there: Sequence[str]) -> list[str]:
+        """The columns to read of those that are there, each once."""
+        wanted = [*self.features, *self.keep, *([self.target] if self.target in there else [])]
+        return list(dict.fromkeys(wanted))
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some rows as they stand in their file, one after the other.
+
+    Attributes:
+        start: the number of the first row, from 0.
+        count: how many rows were read, the broken ones included.
+        table: the rows that have the right form, with at least the wanted columns.
+        numbers: their numbers, int64; None where they are `start`, `start + 1`, ….
+        broken: the rows that have not.
+        typed: whether the file says what is text and what is a number; a CSV does not.
+    """
+
+    start: int
+    count: int
+    table: pa.RecordBatch
+    numbers: NDArray[np.int64] | None = None
+    broken: tuple[Rejected, ...] = ()
+    typed: bool = True
+
+    @property
+    def end(self) -> int:
+        """The number of the row after the last one."""
+        return self.start + self.count
+
+    def within(self, start: int, end: int) -> Piece:
+        """The rows of this piece from `start` to before `end`."""
+        start, end = max(start, self.start), min(end, self.end)
+        if (start, end) == (self.start, self.end):
+            return self
+        broken = tuple(each for each in self.broken if start <= each.row < end)
+        if self.numbers is None:
+            first, last, numbers = start - self.start, end - self.start, None
+        else:
+            first, last = self.numbers.searchsorted([start, end]).tolist()
+            numbers = self.numbers[first:last]
+        return Piece(start, end - start, self.table.slice(first, last - first), numbers, broken, self.typed)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows that can be answered, and those that cannot.
+
+    Attributes:
+        start: the number of the first row in its file, a multiple of `CHUNK`.
+        count: rows read.
+        numbers: int64, the number of each row that can be answered.
+        columns: for each feature a contiguous array of the model's dtype, every value finite.
+        actual: int64 positions of the labels in the model's classes, `UNLABELLED` where there is none; None where
+            the file has no such column.
+        kept: the columns that are carried through.
+        rejected: the others, by their numbers.
+        outside: rows among the answered ones with a value out of the trained range.
+    """
+
+    start: int
+    count: int
+    numbers: NDArray[np.int64]
+    columns: list[Floats]
+    actual: NDArray[np.int64] | None
+    kept: dict[str, pa.Array]
+    rejected: tuple[Rejected, ...]
+    outside: int
+
+
+def align(pieces: Iterator[Piece], start: int) -> Iterator[Piece]:
+    """Cut pieces anew at multiples of `CHUNK`, from the row `start` on, itself one."""
+    held: list[Piece] = []
+    border = start + CHUNK
+    for piece in pieces:
+        rest = piece
+        while rest.end >= border:
+            yield _joined([*held, rest.within(start, border)])
+            held, start, border = [], border, border + CHUNK
+            rest = rest.within(start, rest.end) if rest.end > start else _nothing(rest)
+        if rest.end > start and rest.count:
+            held.append(rest.within(start, border))
+    if held:
+        yield _joined(held)
+
+
+def _nothing(piece: Piece) -> Piece:
+    return Piece(piece.end, 0, piece.table.slice(0, 0))
+
+
+def _joined(pieces: list[Piece]) -> Piece:
+    import numpy as np
+    import pyarrow as pa
+
+    pieces = [piece for piece in pieces if piece.count]
+    if len(pieces) == 1:
+        return pieces[0]
+    numbers = None
+    if any(piece.numbers is not None for piece in pieces):
+        numbers = np.concatenate([numbers_of(piece) for piece in pieces])
+    return Piece(
+        pieces[0].start,
+        sum(piece.count for piece in pieces),
+        pa.concat_batches([piece.table for piece in pieces]),
+        numbers,
+        tuple(each for piece in pieces for each in piece.broken),
+        pieces[0].typed,
+    )
+
+
+def numbers_of(piece: Piece) -> NDArray[np.int64]:
+    """The number of each row of the piece's table."""
+    import numpy as np
+
+    if piece.numbers is not None:
+        return piece.numbers
+    return np.arange(piece.start, piece.start + piece.table.num_rows)

@@ -1,0 +1,118 @@
+"""Readers: each format of file becomes pieces of rows, in bounded memory, its bytes hashed on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol
+
+from artifact_pipeline.errors import DataRejected, Problem
+from artifact_pipeline.rows.batches import align
+from artifact_pipeline.rows.columns import to_batch
+from artifact_pipeline.rows.formats.builtin import Digits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from artifact_pipeline.rows.batches import Batch, Piece, Wanted
+    from artifact_pipeline.rows.sources import Source
+
+_HOMES = {
+    "csv": "text.CsvReader",
+    "jsonl": "jsonlines.JsonLinesReader",
+    "parquet": "columnar.ParquetReader",
+    "arrow": "columnar.ArrowReader",
+    "npy": "arrays.NpyReader",
+    "npz": "arrays.NpzReader",
+    "image": "pictures.PictureReader",
+}
+"""By the first part of a format: `csv.gz` is a CSV too."""
+BY_POSITION = frozenset({"parquet", "npy"})
+"""Formats that are read from any row on without what stands before it."""
+
+
+class Reader(Protocol):
+    """An open file of rows.
+
+    Attributes:
+        total: how many rows it holds, or None where only reading tells.
+        left_out: its columns that nobody wants.
+        stamp: changes when the file does.
+    """
+
+    total: int | None
+    left_out: tuple[str, ...]
+    stamp: str
+
+    def pieces(self, start: int) -> Iterator[Piece]:
+        """The rows from `start` on; a piece may begin earlier.
+
+        Raises:
+            DataRejected: the file cannot be read on.
+        """
+        ...
+
+    def done(self) -> float:
+        """The share of the file that has been read, 0 to 1, as far as it can tell."""
+        ...
+
+    def digest(self) -> str:
+        """The SHA-256 of all its bytes, once they have been read."""
+        ...
+
+
+class OpenRows:
+    """An open source whose rows come as batches; attributes as in `Reader`."""
+
+    def __init__(self, reader: Reader, wanted: Wanted) -> None:
+        self._reader, self._wanted = reader, wanted
+        self.total, self.left_out, self.stamp = reader.total, reader.left_out, reader.stamp
+        self.done, self.digest = reader.done, reader.digest
+
+    def batches(self, start: int) -> Iterator[Batch]:
+        """The rows from `start` on, a multiple of `CHUNK`, cut at multiples of it.
+
+        Raises:
+            DataRejected: the file cannot be read on, or a column does not hold what it must.
+        """
+        return (to_batch(piece, self._wanted) for piece in align(self._reader.pieces(start), start))
+
+
+@contextmanager
+def open_rows(source: Source, wanted: Wanted, *, digest: bool = True) -> Iterator[OpenRows | Digits]:
+    """Open a source.
+
+    Args:
+        source: what to open.
+        wanted: what is read of it.
+        digest: whether its digest will be asked for.
+
+    Raises:
+        DataRejected: it cannot be read, or lacks a wanted column.
+    """
+    if source.format == "digits":
+        yield Digits(wanted)
+        return
+    module, _, name = _HOMES[source.format.partition(".")[0]].partition(".")
+    kind = getattr(import_module(f"{__name__}.{module}"), name)
+    with kind.open(source, wanted, digest=digest) as reader:
+        yield OpenRows(reader, wanted)
+
+
+def choose_columns(place: str, there: Sequence[str], wanted: Wanted) -> tuple[list[str], tuple[str, ...]]:
+    """The columns to read of those that are there, by their names, and those that nobody wants.
+
+    Raises:
+        DataRejected: a wanted column is missing, or one stands twice.
+    """
+    repeated = [name for name, times in Counter(there).items() if times > 1]
+    problems = [("column-repeated", f"the column {name!r} stands twice") for name in repeated]
+    needed = dict.fromkeys([*wanted.features, *wanted.keep])
+    problems += [("column-missing", f"no column {name!r}") for name in needed if name not in there]
+    if problems:
+        hint = f"it has: {', '.join(map(repr, there[:20]))}{', …' if len(there) > 20 else ''}"
+        told = [Problem(place, rule, message) for rule, message in problems]
+        raise DataRejected("the rows do not fit the model", problems=told, hint=hint)
+    chosen = wanted.columns(there)
+    return chosen, tuple(name for name in there if name not in chosen)

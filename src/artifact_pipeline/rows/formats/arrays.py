@@ -1,0 +1,229 @@
+"""NumPy's files: NPY and NPZ. A matrix has no names, so its columns must be just the model's, in its order."""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from artifact_pipeline.errors import DataRejected, Problem
+from artifact_pipeline.rows.batches import CHUNK, Piece
+from artifact_pipeline.rows.formats.columnar import PositionReader
+from artifact_pipeline.storage import unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.rows.batches import Wanted
+
+MAX_MEMBERS = 1024
+MAX_RATIO = 1000
+FREE = 64 << 20
+
+
+class Header(NamedTuple):
+    """What an array says of itself: its shape, whether its columns lie together, its type, where its data begin."""
+
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype[Any]
+    offset: int
+
+
+def read_header(place: str, file: BinaryIO) -> Header:
+    """Read the header of an array; the file then stands at its data.
+
+    Raises:
+        DataRejected: it is none, or one of objects, which only a pickle could bring back.
+    """
+    from numpy.lib import format as npy
+
+    try:
+        version = npy.read_magic(file)
+        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
+        shape, fortran, dtype = read(file, max_header_size=10_000)
+    except (ValueError, KeyError, EOFError, SyntaxError, TypeError) as error:
+        raise unreadable(place, f"no array of NumPy: {str(error).splitlines()[0][:100]}") from error
+    if dtype.hasobject:
+        raise unreadable(place, "holds Python objects, which are never loaded", rule="object-array")
+    return Header(shape, fortran, dtype, file.tell())
+
+
+class NpyReader(PositionReader):
+    """An open NPY file: one matrix."""
+
+    @contextmanager
+    def columns_of(self, wanted: Wanted) -> Iterator[None]:
+        """Read the header."""
+        self._wanted = wanted
+        self._header = read_header(self.place, self.file.file)
+        self.total = _rows(self.place, self._header, wanted)
+        size = self._header.offset + self._header.dtype.itemsize * math.prod(self._header.shape)
+        if self.file.size != size:
+            raise unreadable(self.place, f"has {self.file.size:,} bytes, its header says {size:,}", rule="truncated")
+        _refuse_names(self.place, wanted)
+        yield
+
+    def pieces(self, start: int) -> Iterator[Piece]:
+        """The rows from `start` on."""
+        assert self.total is not None
+        for first in range(start, self.total, CHUNK):
+            count = min(CHUNK, self.total - first)
+            matrix = self._columns_together(first, count) if self._header.fortran else self._rows_together(first, count)
+            self.read = first + count
+            yield Piece(first, count, _table(matrix, self._wanted))
+
+    def _rows_together(self, first: int, count: int) -> NDArray[Any]:
+        import numpy as np
+
+        width, dtype = len(self._wanted.features), self._header.dtype
+        data = self._at(first * width * dtype.itemsize, count * width * dtype.itemsize)
+        return np.frombuffer(data, dtype=dtype).reshape(count, width)
+
+    def _columns_together(self, first: int, count: int) -> NDArray[Any]:
+        import numpy as np
+
+        assert self.total is not None
+        width, dtype = len(self._wanted.features), self._header.dtype
+        columns = np.empty((width, count), dtype=dtype)
+        for index in range(width):
+            data = self._at((index * self.total + first) * dtype.itemsize, count * dtype.itemsize)
+            columns[index] = np.frombuffer(data, dtype=dtype)
+        return columns.T
+
+    def _at(self, offset: int, size: int) -> bytes:
+        self.file.file.seek(self._header.offset + offset)
+        return _exactly(self.place, self.file.file, size)
+
+
+class NpzReader(PositionReader):
+    """An open NPZ file: the matrix `X` (or the only array), and labels under the target's name or `y`."""
+
+    @contextmanager
+    def columns_of(self, wanted: Wanted) -> Iterator[None]:
+        """Read the directory, and the headers of the arrays."""
+        self._wanted, self._labels = wanted, None
+        _refuse_names(self.place, wanted)
+        with ExitStack() as stack:
+            try:
+                archive = stack.enter_context(zipfile.ZipFile(self.file.file))
+                matrix, labels = self._members(archive)
+                self._rows_file = stack.enter_context(archive.open(matrix))
+                self._header = read_header(self.place, self._rows_file)
+                if labels is not None:
+                    self._labels_file = stack.enter_context(archive.open(labels))
+                    self._labels = read_header(self.place, self._labels_file)
+            except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+                raise unreadable(self.place, f"no NPZ file: {error}") from error
+            self.total = _rows(self.place, self._header, wanted)
+            self._check_form()
+            yield
+
+    def _members(self, archive: zipfile.ZipFile) -> tuple[zipfile.ZipInfo, zipfile.ZipInfo | None]:
+        found = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        if len(archive.infolist()) > MAX_MEMBERS or len(found) < len(archive.infolist()):
+            raise unreadable(self.place, f"holds more than {MAX_MEMBERS:,} arrays, or two of one name")
+        labels = next((found[name] for name in (self._wanted.target, "y") if name in found), None)
+        others = [info for info in found.values() if info is not labels]
+        matrix = found.get("X") or (others[0] if len(others) == 1 else None)
+        if matrix is None:
+            names = ", ".join(map(repr, list(found)[:20]))
+            problem = Problem(self.place, "column-missing", f"no array 'X'; it has: {names}")
+            raise DataRejected("the rows do not fit the model", problems=[problem])
+        for info in (matrix, labels):
+            if info is not None and info.file_size > FREE + MAX_RATIO * info.compress_size:
+                message = f"{info.filename} unpacks to more than {MAX_RATIO} times its size"
+                raise unreadable(self.place, message, rule="decompression-bomb")
+        self.left_out = tuple(name for name, info in found.items() if info not in (matrix, labels))
+        return matrix, labels
+
+    def _check_form(self) -> None:
+        if self._header.fortran and len(self._header.shape) > 1:
+            message = "X lies column by column; write np.ascontiguousarray(X), or an NPY file"
+            raise unreadable(self.place, message, rule="fortran-order")
+        if self._labels is not None and self._labels.shape != (self.total,):
+            message = f"labels of shape {self._labels.shape} for {self.total:,} rows"
+            raise unreadable(self.place, message, rule="rows-shape")
+
+    def pieces(self, start: int) -> Iterator[Piece]:
+        """All rows, from the beginning: what is packed is unpacked from there."""
+        import numpy as np
+
+        assert self.total is not None
+        width = len(self._wanted.features)
+        for first in range(0, self.total, CHUNK):
+            count = min(CHUNK, self.total - first)
+            matrix = self._take(self._rows_file, self._header, count * width).reshape(count, width)
+            labels = self._take(self._labels_file, self._labels, count) if self._labels else None
+            self.read = first + count
+            if first + count > start:
+                yield Piece(first, count, _table(matrix, self._wanted, labels))
+        for file in (self._rows_file, *([self._labels_file] if self._labels else [])):
+            if self._read(file, 1):  # to the very end, where the checksum is compared
+                raise unreadable(self.place, "an array is longer than its header says", rule="truncated")
+
+    def _take(self, file: Any, header: Header, values: int) -> NDArray[Any]:
+        import numpy as np
+
+        data = self._read(file, values * header.dtype.itemsize)
+        if len(data) < values * header.dtype.itemsize:
+            raise unreadable(self.place, "an array ends before its rows do", rule="truncated")
+        return np.frombuffer(data, dtype=header.dtype)
+
+    def _read(self, file: Any, size: int) -> bytes:
+        import zlib
+
+        try:
+            data: bytes = file.read(size)
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise unreadable(self.place, str(error)[:100].lower()) from error
+        return data
+
+
+def _exactly(place: str, file: BinaryIO, size: int) -> bytes:
+    parts = io.BytesIO()
+    while (missing := size - parts.tell()) and (part := file.read(missing)):
+        parts.write(part)
+    if missing:
+        raise unreadable(place, "ends before its rows do", rule="truncated")
+    return parts.getvalue()
+
+
+def _rows(place: str, header: Header, wanted: Wanted) -> int:
+    """How many rows an array holds: (rows, features), or with the features in several axes, such as (rows, 8, 8).
+
+    Raises:
+        DataRejected: another shape, or no numbers.
+    """
+    width = len(wanted.features)
+    if len(header.shape) < 2 or math.prod(header.shape[1:]) != width:
+        message = f"has the shape {header.shape}; the model takes {width} features a row"
+        raise DataRejected("the rows do not fit the model", problems=[Problem(place, "rows-shape", message)])
+    if header.dtype.kind not in "fiu" or header.dtype.itemsize > 8 or (header.fortran and len(header.shape) > 2):
+        message = f"holds {header.dtype} in {'Fortran' if header.fortran else 'C'} order, not plain numbers"
+        raise DataRejected("the rows do not fit the model", problems=[Problem(place, "not-a-number", message)])
+    return header.shape[0]
+
+
+def _refuse_names(place: str, wanted: Wanted) -> None:
+    if wanted.keep:
+        problem = Problem(place, "column-missing", f"no column {wanted.keep[0]!r}: an array has no names")
+        raise DataRejected("the rows do not fit the model", problems=[problem])
+
+
+def _table(matrix: NDArray[Any], wanted: Wanted, labels: NDArray[Any] | None = None) -> Any:
+    import numpy as np
+    import pyarrow as pa
+
+    # One transposition, not one stride a column; and the processor's own order of bytes, which Arrow asks for.
+    columns = list(np.ascontiguousarray(matrix.T, dtype=matrix.dtype.newbyteorder("=")))
+    names = list(wanted.features)
+    if labels is not None:
+        columns, names = [*columns, labels.astype(labels.dtype.newbyteorder("="))], [*names, wanted.target]
+    return pa.RecordBatch.from_arrays([pa.array(column) for column in columns], names)

@@ -1,0 +1,149 @@
+"""What a user names as input becomes a list of files, each with its format."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from artifact_pipeline import storage
+from artifact_pipeline.errors import ConfigError, DataRejected, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+STDIN = "-"
+SUFFIXES = {
+    ".csv": "csv",
+    ".csv.gz": "csv.gz",
+    ".csv.zst": "csv.zst",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+    ".arrows": "arrow",
+    ".npz": "npz",
+    ".npy": "npy",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".jsonl.gz": "jsonl.gz",
+    ".jsonl.zst": "jsonl.zst",
+    ".png": "image",
+    ".jpg": "image",
+    ".jpeg": "image",
+}
+"""The format that the end of a name tells, in lower case."""
+FORMATS = tuple(dict.fromkeys(SUFFIXES.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file of rows, or the pictures of one command, each of which is a row.
+
+    Attributes:
+        place: a path, a URL, or `-` for standard input.
+        name: how receipts and predictions call it: relative to the folder that was named, never absolute.
+        format: one of `FORMATS`, or `digits` for the built-in ones.
+        members: the place and the name of each picture.
+    """
+
+    place: str
+    name: str
+    format: str
+    members: tuple[tuple[str, str], ...] = ()
+
+
+DIGITS = Source("digits", "digits", "digits")
+"""The built-in digits."""
+
+
+def format_of(name: str) -> str | None:
+    """The format that a name's end tells, or None."""
+    lower = name.lower()
+    return next((form for suffix, form in sorted(SUFFIXES.items(), reverse=True) if lower.endswith(suffix)), None)
+
+
+def find_sources(inputs: Sequence[str], form: str | None = None) -> list[Source]:
+    """List the files that the inputs name: files, folders (walked, sorted), glob patterns, URLs, `-`.
+
+    Args:
+        inputs: what the user said.
+        form: the format of all of them; None tells it by each name.
+
+    Raises:
+        DataRejected: nothing is there, or a name tells no format.
+        ConfigError: standard input without a format, or beside files.
+    """
+    if STDIN in inputs and len(inputs) > 1:
+        raise ConfigError("standard input cannot be read together with files", hint="name either - or files")
+    found = [(place, name) for each in inputs for place, name in _expand(each)]
+    places = [place for place, _ in found]
+    twice = next((place for place, times in Counter(places).items() if times > 1), None)
+    if twice is not None:
+        raise ConfigError(f"{twice} is named twice", hint="its rows would be answered twice; name it once")
+    names = [name for _, name in found]
+    if len(set(names)) < len(names):  # two folders with equal names inside: then by what was named
+        found = [(place, place.lstrip("/")) for place, _ in found]
+    sources = [Source(place, name, form or _told(place)) for place, name in found]
+    pictures = tuple((source.place, source.name) for source in sources if source.format == "image")
+    tables = [source for source in sources if source.format != "image"]
+    return [*([Source(pictures[0][0], "pictures", "image", pictures)] if pictures else []), *tables]
+
+
+def _told(place: str) -> str:
+    if place == STDIN:
+        raise ConfigError("--from is needed for standard input", hint=f"--from takes {', '.join(FORMATS)}")
+    form = format_of(place)
+    if form is None:
+        problem = Problem(place, "unknown-suffix", f"its name must end with one of {', '.join(SUFFIXES)}")
+        raise DataRejected("the rows cannot be read", problems=[problem], hint="or say it with --from")
+    return form
+
+
+def _expand(named: str) -> Iterator[tuple[str, str]]:
+    if named == STDIN:
+        yield named, "standard input"
+    elif storage.is_url(named):
+        yield from _remote(named)
+    elif Path(named).is_dir():
+        yield from _folder(Path(named))
+    elif os.path.lexists(named) or not glob.has_magic(named):
+        yield named, Path(named).name
+    else:
+        places = sorted(glob.glob(named, recursive=True))
+        if not places:
+            raise _nothing(named, "no file fits this pattern")
+        for place in places:
+            yield from _folder(Path(place)) if Path(place).is_dir() else [(place, Path(place).name)]
+
+
+def _folder(folder: Path) -> Iterator[tuple[str, str]]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not _hidden(path.relative_to(folder).parts))
+    if not files:
+        raise _nothing(str(folder), "there is no file in this folder")
+    for path in files:
+        yield str(path), path.relative_to(folder).as_posix()
+
+
+def _remote(url: str) -> Iterator[tuple[str, str]]:
+    if format_of(url) is not None and not glob.has_magic(url):
+        yield url, url.rsplit("/", 1)[-1]
+        return
+    files = [each for each in storage.list_files(url) if not _hidden(tuple(each.name.split("/")))]
+    if not files:
+        raise _nothing(url, "there is nothing under this URL")
+    for each in files:
+        yield each.url, each.name
+
+
+def _hidden(parts: tuple[str, ...]) -> bool:
+    """What Spark, Dask and pyarrow leave out too: `_SUCCESS`, `_metadata`, dot files."""
+    return any(part.startswith((".", "_")) for part in parts)
+
+
+def _nothing(named: str, message: str) -> DataRejected:
+    return DataRejected("there are no rows to predict", problems=[Problem(named, "missing-file", message)])
