@@ -14,7 +14,7 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self, cast
 
 from artifact_pipeline import files
 from artifact_pipeline.errors import DataRejected, Problem, StorageError
@@ -69,9 +69,9 @@ def opened(place: str) -> Iterator[Opened]:
         DataRejected: it does not exist, is no regular file, or cannot be read; and, at the end, if it has changed.
     """
     if is_url(place):
-        file = _opened_object(place)
-        yield file
-        if _opened_object(place).stamp != file.stamp:
+        found = _opened_object(place)
+        yield found
+        if _opened_object(place).stamp != found.stamp:
             raise unreadable(place, "was changed while it was read", rule="changed")
         return
     try:
@@ -81,7 +81,7 @@ def opened(place: str) -> Iterator[Opened]:
         missing = isinstance(error, FileNotFoundError)
         message = "does not exist" if missing else (error.strerror or "cannot be opened").lower()
         raise unreadable(place, message, rule="missing-file" if missing else "unreadable") from error
-    with open(descriptor, "rb", buffering=0) as file:
+    with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor has no path
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise unreadable(place, "not a regular file")
         before = _stamp(descriptor)
@@ -110,7 +110,7 @@ class Digesting:
         self._failed: OSError | None = None
         self._thread = threading.Thread(target=self._run, name=f"digest of {file.place}", daemon=True)
 
-    def __enter__(self) -> Digesting:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

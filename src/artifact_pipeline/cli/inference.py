@@ -105,7 +105,9 @@ def _destination(output: Output, place: str, asked: dict[str, Any]) -> Destinati
     return to
 
 
-def _run(verified: Verified, inputs: tuple[str, ...], to: Destination, *, asked: dict[str, Any], tell: Any) -> Predictions:
+def _run(
+    verified: Verified, inputs: tuple[str, ...], to: Destination, *, asked: dict[str, Any], tell: Any
+) -> Predictions:
     from artifact_pipeline.inference.predictions import predict_sources
     from artifact_pipeline.rows.sources import DIGITS, find_sources
 

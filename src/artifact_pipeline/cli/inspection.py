@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def verify(
     output: Output,
+    /,
     artifact: Path,
     *,
     expect: str | None,
@@ -82,7 +83,9 @@ def verify(
     )
 
 
-def _verify_receipt(output: Output, artifact: Path, *, expect: str | None, receipt: str, inputs: tuple[str, ...]) -> None:
+def _verify_receipt(
+    output: Output, artifact: Path, *, expect: str | None, receipt: str, inputs: tuple[str, ...]
+) -> None:
     from artifact_pipeline.inference.proof import prove
 
     if not is_given("artifact"):
@@ -91,7 +94,9 @@ def _verify_receipt(output: Output, artifact: Path, *, expect: str | None, recei
     told = prove(place, receipt or None, inputs=inputs, expect=expect)
     rows = told.rows
     count = len(told.outputs)
-    output.say(f"verified: {place}, {count} file{'s' if count != 1 else ''}, {rows.written:,} rows, as its receipt tells")
+    output.say(
+        f"verified: {place}, {count} file{'s' if count != 1 else ''}, {rows.written:,} rows, as its receipt tells"
+    )
     output.say(f"artifact digest: {told.artifact}")
     output.say(f"rows: {rows.read:,} read = {rows.written:,} written + {rows.rejected:,} rejected")
     for each in told.inputs[:10]:

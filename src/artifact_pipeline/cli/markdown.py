@@ -61,10 +61,10 @@ def predictions_page(predictions: Predictions) -> str:
     """What a verified model said: rows, figures by split, and the rows that it got wrong."""
     receipt, scores = predictions.receipt, predictions.scores
     rows = receipt.rows
+    counts = f"{rows.read:,} rows read, {rows.written:,} written, {rows.rejected:,} rejected"
     parts = [
         "## Predictions of a verified model",
-        f"Verified before it was loaded: `{receipt.artifact}`, {rows.read:,} rows read, {rows.written:,} written, "
-        f"{rows.rejected:,} rejected.",
+        f"Verified before it was loaded: `{receipt.artifact}`, {counts}.",
     ]
     if scores:
         figures = [
@@ -87,7 +87,13 @@ def _drift(drift: Drift) -> str:
     if not drift.drifted:
         return f"No drift was found in {drift.tested} tests over {drift.rows:,} rows."
     rows = [
-        [escape(each.name), f"{each.effect:.3f}", f"{each.p:.1e}", "drifted" if each.drifted else "", escape(each.change)]
+        [
+            escape(each.name),
+            f"{each.effect:.3f}",
+            f"{each.p:.1e}",
+            "drifted" if each.drifted else "",
+            escape(each.change),
+        ]
         for each in drift.worst()
     ]
     shown = table(["drift", "effect", "p", "verdict", "largest change"], rows)

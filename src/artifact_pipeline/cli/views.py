@@ -120,7 +120,13 @@ def say_samples(output: Output, predictions: Predictions) -> None:
     output.table(
         ["row", "split", "actual", "predicted", "probability"],
         [
-            [str(each.row), predictions.split_of(each.row), str(each.actual), str(each.predicted), f"{each.probability:.4f}"]
+            [
+                str(each.row),
+                predictions.split_of(each.row),
+                str(each.actual),
+                str(each.predicted),
+                f"{each.probability:.4f}",
+            ]
             for each in predictions.tally.samples
         ],
     )

@@ -243,7 +243,9 @@ def _check_folder(to: Destination, begun: Receipt | None, *, resume: bool) -> No
 
 def _already(ledger: Ledger, begun: Receipt) -> Predictions:
     if begun.artifact != ledger.scorer.artifact.digest:
-        raise ConfigError("--resume: what stands there is complete, and of another artifact", hint="name another folder")
+        raise ConfigError(
+            "--resume: what stands there is complete, and of another artifact", hint="name another folder"
+        )
     _clear_pieces(ledger.to)
     return Predictions(begun, ledger.tally, {}, None, None, (), already=len(begun.outputs))
 
@@ -282,5 +284,3 @@ def in_turn(progress: Callable[[int, float], None] = quietly) -> Callable[[Ledge
             ledger.digests[index] = digest
 
     return _run
-
-

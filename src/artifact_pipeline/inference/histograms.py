@@ -126,7 +126,9 @@ class Histograms:
         self._counts = Counts.zero(reference)
         self._buffer = np.empty(BLOCK, dtype=np.bool_)
 
-    def add(self, columns: Sequence[NDArray[Any]], positions: NDArray[np.int64], confidence: NDArray[np.float64]) -> None:
+    def add(
+        self, columns: Sequence[NDArray[Any]], positions: NDArray[np.int64], confidence: NDArray[np.float64]
+    ) -> None:
         """Count some rows.
 
         Args:

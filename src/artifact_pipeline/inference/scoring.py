@@ -131,10 +131,10 @@ class Scorer:
         import numpy as np
 
         labels, probabilities = self._answers(batch)
-        finite = np.isfinite(probabilities)
+        finite: NDArray[np.bool_] = np.isfinite(probabilities)
         if finite.all():
             return self._scored(batch, labels, probabilities, batch.rejected)
-        good = finite.all(axis=1)
+        good = np.logical_and.reduce(finite, axis=1)
         message = "the values are too large for the model to answer"
         large = [Rejected(int(row), "", "", "not-finite", message, "") for row in batch.numbers[~good]]
         rest = take(batch, good)
@@ -189,7 +189,7 @@ def _filtered(column: Any, good: NDArray[np.bool_]) -> Any:
 
 
 def output_columns(scored: Scored, names: list[str], constants: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of a batch's answers but the probabilities, in their order, as arrays or as one value for all rows."""
+    """The columns of a batch's answers but the probabilities, in their order: arrays, or one value for all rows."""
     batch = scored.batch
     there: dict[str, Any] = {"row": batch.numbers, "predicted": scored.labels, **batch.kept, **constants}
     return {name: there[name] for name in names if name in there}

@@ -143,7 +143,9 @@ def score_parts(
     digest = whole or first == 0
     with open_rows(named, scorer.wanted(named), digest=digest) as rows:
         chunks = None if whole else (parts.stop - first) * (PART // CHUNK)  # a batch each: not one too many is read
-        for number, batches in groupby(islice(rows.batches(first * PART), chunks), key=lambda batch: batch.start // PART):
+        for number, batches in groupby(
+            islice(rows.batches(first * PART), chunks), key=lambda batch: batch.start // PART
+        ):
             name = to.part(index, number)
             with sheet(scorer, to.inside(name), to.piece(index, number)) as open_sheet:
                 for batch in batches:

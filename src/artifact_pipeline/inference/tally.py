@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from artifact_pipeline.inference.histograms import Counts, Histograms
 from artifact_pipeline.rows.batches import UNLABELLED
@@ -71,7 +71,7 @@ class Tally:
         """Bad rows: every row that is read is either written or one of them."""
         return self.rules.total()
 
-    def __iadd__(self, other: Tally) -> Tally:
+    def __iadd__(self, other: Tally) -> Self:
         self.read += other.read
         self.written += other.written
         self.outside += other.outside

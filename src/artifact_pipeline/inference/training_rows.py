@@ -33,12 +33,11 @@ class TrainingRows:
 
         batch, rows = scored.batch, self._artifact.manifest.data.rows
         self._seen += len(scored.labels)
-        whole = batch.actual is not None and not scored.rejected and self._seen <= rows
-        if self._digest is None or not whole or (batch.actual == UNLABELLED).any():
+        whole = not scored.rejected and self._seen <= rows
+        if self._digest is None or not whole or batch.actual is None or UNLABELLED in batch.actual:
             self._digest = None
             self._actual, self._told = [], []
             return
-        assert batch.actual is not None
         # Minus zero is zero, as where a table is read to be learned.
         self._digest.add(np.stack(batch.columns, axis=1).astype(np.float64) + 0.0)
         self._actual.append(batch.actual)

@@ -192,7 +192,9 @@ class JsonLinesWriter:
         rows, names = len(probabilities), [*columns, *self._names]
         lists = [_listed(values, rows) for values in columns.values()]
         shares = [[round(share, 6) for share in column] for column in probabilities.T.tolist()]
-        lines = [json.dumps(dict(zip(names, row, strict=True)), default=str) for row in zip(*lists, *shares, strict=True)]
+        lines = [
+            json.dumps(dict(zip(names, row, strict=True)), default=str) for row in zip(*lists, *shares, strict=True)
+        ]
         self._file.write("".join(f"{line}\n" for line in lines).encode())
 
     def close(self) -> None:

@@ -48,7 +48,9 @@ class _Faults:
         return [self._told(position, int(numbers[position]), *why) for position, why in sorted(self.found.items())]
 
     def _told(self, position: int, row: int, column: str, rule: str) -> Rejected:
-        record = {name: plain(self.piece.table.column(name)[position].as_py()) for name in self.piece.table.schema.names}
+        record = {
+            name: plain(self.piece.table.column(name)[position].as_py()) for name in self.piece.table.schema.names
+        }
         value = record[column]
         bounds = {"low": 0.0, "high": 0.0, "limit": limit_of(self.wanted.dtype)}
         if column in self.wanted.features:
@@ -146,7 +148,8 @@ def _numbers(column: pa.Array, name: str, faults: _Faults) -> NDArray[Any]:
             if any(end is not None and abs(end) > MAX_WHOLE for end in ends.values()):
                 whole = column.fill_null(0).to_numpy(zero_copy_only=False)
                 faults.add((whole > MAX_WHOLE) | (whole < -MAX_WHOLE), name, "not-exact")
-        return column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        exact: NDArray[Any] = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        return exact
     if types.is_string(column.type) and not faults.piece.typed:
         return _parsed(column, name, faults)
     if types.is_null(column.type):
@@ -160,9 +163,10 @@ def _parsed(column: pa.Array, name: str, faults: _Faults) -> NDArray[np.float64]
     import pyarrow as pa
 
     try:
-        return column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        values: NDArray[np.float64] = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
         return _parsed_singly(column, name, faults)
+    return values
 
 
 def _parsed_singly(column: pa.Array, name: str, faults: _Faults) -> NDArray[np.float64]:
@@ -186,8 +190,6 @@ def _parsed_singly(column: pa.Array, name: str, faults: _Faults) -> NDArray[np.f
 
 def _outside(columns: list[Floats], faults: _Faults) -> NDArray[np.bool_] | None:
     """Which rows have a value out of the trained range; None where there is none, or where nobody asks."""
-    import numpy as np
-
     wanted, outside = faults.wanted, None
     if wanted.out_of_range == "ignore" or not len(columns[0]):
         return None
@@ -241,5 +243,5 @@ def _positions(column: pa.Array, faults: _Faults) -> NDArray[np.int64]:
     if compute.any(unknown).as_py():
         faults.add(unknown.to_numpy(zero_copy_only=False), wanted.target, "label-unknown")
     known = compute.and_(there, compute.is_valid(found))
-    positions = compute.if_else(known, found, UNLABELLED)
-    return positions.to_numpy(zero_copy_only=False).astype(np.int64)
+    positions: NDArray[Any] = compute.if_else(known, found, UNLABELLED).to_numpy(zero_copy_only=False)
+    return positions.astype(np.int64)

@@ -114,7 +114,7 @@ def _expand(named: str) -> Iterator[tuple[str, str]]:
     elif os.path.lexists(named) or not glob.has_magic(named):
         yield named, Path(named).name
     else:
-        places = sorted(glob.glob(named, recursive=True))
+        places = sorted(glob.glob(named, recursive=True))  # noqa: PTH207 - absolute or relative, as it was said
         if not places:
             raise _nothing(named, "no file fits this pattern")
         for place in places:

@@ -6,7 +6,7 @@ import io
 import math
 import zipfile
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.errors import DataRejected, Problem
 from artifact_pipeline.rows.batches import CHUNK, Piece
@@ -15,7 +15,6 @@ from artifact_pipeline.storage import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import BinaryIO
 
     import numpy as np
     from numpy.typing import NDArray
@@ -36,7 +35,7 @@ class Header(NamedTuple):
     offset: int
 
 
-def read_header(place: str, file: BinaryIO) -> Header:
+def read_header(place: str, file: IO[bytes]) -> Header:
     """Read the header of an array; the file then stands at its data.
 
     Raises:
@@ -153,8 +152,6 @@ class NpzReader(PositionReader):
 
     def pieces(self, start: int) -> Iterator[Piece]:
         """All rows, from the beginning: what is packed is unpacked from there."""
-        import numpy as np
-
         assert self.total is not None
         width = len(self._wanted.features)
         for first in range(0, self.total, CHUNK):
@@ -186,7 +183,7 @@ class NpzReader(PositionReader):
         return data
 
 
-def _exactly(place: str, file: BinaryIO, size: int) -> bytes:
+def _exactly(place: str, file: IO[bytes], size: int) -> bytes:
     parts = io.BytesIO()
     while (missing := size - parts.tell()) and (part := file.read(missing)):
         parts.write(part)

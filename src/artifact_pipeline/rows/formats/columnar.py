@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from artifact_pipeline.storage import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from artifact_pipeline.rows.batches import Wanted
     from artifact_pipeline.rows.sources import Source
@@ -26,7 +28,7 @@ FREE = 256 << 20
 """Bytes that a row group may unpack to before the ratio is looked at, and that an Arrow batch may have."""
 
 
-class PositionReader:
+class PositionReader(ABC):
     """What the readers by position share; attributes as in `Reader`."""
 
     def __init__(self, source: Source, file: Opened) -> None:
@@ -48,11 +50,9 @@ class PositionReader:
             reader.digesting = stack.enter_context(storage.Digesting(file)) if digest else None
             yield reader
 
-    @contextmanager
-    def columns_of(self, wanted: Wanted) -> Iterator[None]:
+    @abstractmethod
+    def columns_of(self, wanted: Wanted) -> AbstractContextManager[None]:
         """Open what the format needs, find the columns, and count the rows."""
-        raise NotImplementedError(wanted)
-        yield
 
     def native(self) -> Any:
         """The file as Arrow reads it: by itself, or through Python where it is no local one."""

@@ -54,11 +54,16 @@ class JsonLinesReader:
 
     def pieces(self, start: int) -> Iterator[Piece]:  # noqa: ARG002 - lines are read from the beginning
         """All rows."""
-        number, rows, broken = 0, [], []
+        number = 0
+        rows: list[list[Any]] = []
+        broken: list[Rejected] = []
         columns = self._columns or self._wanted.columns([])
         for number, line in enumerate(self._all()):
             found = _row(number, line, columns, self._wanted)
-            (broken if isinstance(found, Rejected) else rows).append(found)
+            if isinstance(found, Rejected):
+                broken.append(found)
+            else:
+                rows.append(found)
             if (number + 1) % ROWS == 0:
                 yield self._piece(number + 1, rows, broken, columns)
                 rows, broken = [], []
@@ -70,7 +75,7 @@ class JsonLinesReader:
             yield self._first
             yield from self._lines
 
-    def _piece(self, end: int, rows: list[Any], broken: list[Any], columns: list[str]) -> Piece:
+    def _piece(self, end: int, rows: list[list[Any]], broken: list[Rejected], columns: list[str]) -> Piece:
         import numpy as np
 
         count = len(rows) + len(broken)
@@ -106,32 +111,53 @@ def _keys(line: bytes | None) -> list[str]:
     return list(value) if isinstance(value, dict) else []
 
 
+class _BadLineError(Exception):
+    """Why a line is no row: the column, the value, the rule and its words."""
+
+    def __init__(self, rule: str, message: str, column: str = "", value: object = None) -> None:
+        super().__init__(message)
+        self.rule, self.message, self.column, self.value = rule, message, column, value
+
+
 def _row(number: int, line: bytes, columns: list[str], wanted: Wanted) -> list[Any] | Rejected:
     """The wanted values of a line, features first, or why it is none."""
-
-    def rejected(rule: str, message: str, column: str = "", value: object = None) -> Rejected:
+    try:
+        row = _object(line)
+        for name in wanted.features:
+            _check_number(name, row.get(name))
+        _check_label(row.get(wanted.target), wanted)
+    except _BadLineError as bad:
         text = line.decode("utf-8", "backslashreplace").strip()
-        return Rejected(number, column, (text if value is None else str(value))[:MAX_SHOWN], rule, message, text)
+        value = (text if bad.value is None else str(bad.value))[:MAX_SHOWN]
+        return Rejected(number, bad.column, value, bad.rule, bad.message, text)
+    return [row.get(name) for name in columns]
 
+
+def _object(line: bytes) -> dict[str, Any]:
     try:
         row = json.loads(line, object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:  # a UnicodeDecodeError is a ValueError too
-        return rejected("json-invalid", f"is not an object in JSON: {str(error).splitlines()[0]}")
+        message = f"is not an object in JSON: {str(error).splitlines()[0]}"
+        raise _BadLineError("json-invalid", message) from error
     if not isinstance(row, dict):
-        return rejected("json-invalid", "is not an object in JSON")
-    values = [row.get(name) for name in columns]
-    for name, value in zip(wanted.features, values, strict=False):
-        if value is None:
-            return rejected("missing", RULES["missing"], name, "")
-        if type(value) not in {int, float}:
-            return rejected("not-a-number", RULES["not-a-number"].format(value=str(value)[:MAX_SHOWN]), name, value)
-        if isinstance(value, int) and abs(value) > MAX_WHOLE:
-            return rejected("not-exact", RULES["not-exact"].format(value=value), name, value)
-    label = row.get(wanted.target)
-    if label not in {None, ""} and type(label) is not type(wanted.classes[0]):
+        raise _BadLineError("json-invalid", "is not an object in JSON")
+    return row
+
+
+def _check_number(name: str, value: object) -> None:
+    if value is None:
+        raise _BadLineError("missing", RULES["missing"], name, "")
+    if type(value) not in {int, float}:
+        message = RULES["not-a-number"].format(value=str(value)[:MAX_SHOWN])
+        raise _BadLineError("not-a-number", message, name, value)
+    if isinstance(value, int) and abs(value) > MAX_WHOLE:
+        raise _BadLineError("not-exact", RULES["not-exact"].format(value=f"{value:.3e}"), name, "")
+
+
+def _check_label(label: object, wanted: Wanted) -> None:
+    if label is not None and label != "" and type(label) is not type(wanted.classes[0]):
         message = RULES["label-unknown"].format(value=str(label)[:MAX_SHOWN])
-        return rejected("label-unknown", message, wanted.target, label)
-    return values
+        raise _BadLineError("label-unknown", message, wanted.target, label)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

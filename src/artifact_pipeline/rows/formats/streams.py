@@ -43,7 +43,7 @@ class Hashed:
 
     def read(self, size: int = -1) -> bytes:
         """Read at most `size` bytes."""
-        data = self._file.read(BLOCK if size is None or size < 0 else size)
+        data = self._file.read(BLOCK if size < 0 else size)
         self._hash.update(data)
         self.taken += len(data)
         return data
@@ -84,7 +84,7 @@ class Unpacked:
             DataRejected: the file is cut off or spoiled, or unpacks to too much.
         """
         try:
-            data: bytes = self._stream.read(BLOCK if size is None or size < 0 else size)
+            data: bytes = self._stream.read(BLOCK if size < 0 else size)
         except OSError as error:
             raise unreadable(self._place, str(error).splitlines()[0].lower()) from error
         self._given += len(data)
@@ -113,7 +113,7 @@ class Prefixed:
         """Read at most `size` bytes, or about a megabyte."""
         if not self._first:
             return self._rest.read(size)
-        size = len(self._first) if size is None or size < 0 else size
+        size = len(self._first) if size < 0 else size
         data, self._first = self._first[:size], self._first[size:]
         return data
 
