@@ -138,15 +138,16 @@ class Digesting:
         except OSError as error:
             self._failed = error
 
-    def _blocks(self) -> Iterator[bytes]:
+    def _blocks(self) -> Iterator[bytes | memoryview]:
         if is_url(self._file.place):
             file = _opened_object(self._file.place).file
             yield from iter(lambda: file.read(BLOCK), b"")
             return
-        at, descriptor = 0, self._file.file.fileno()
-        while block := os.pread(descriptor, BLOCK, at):
-            yield block
-            at += len(block)
+        # Into one buffer, small enough for the cache: fresh memory for each block would cost as much as hashing it.
+        at, descriptor, buffer = 0, self._file.file.fileno(), memoryview(bytearray(BLOCK // 4))
+        while read := os.preadv(descriptor, [buffer], at):
+            yield buffer[:read]
+            at += read
 
 
 @contextmanager
