@@ -80,8 +80,9 @@ def to_batch(piece: Piece, wanted: Wanted) -> Batch:
         DataRejected: a column's type is not that of numbers, or of labels.
     """
     faults = _Faults(piece, wanted)
-    columns = [_feature(piece.table.column(name), index, faults) for index, name in enumerate(wanted.features)]
-    outside = _outside(columns, faults)
+    read = [_feature(piece.table.column(name), index, faults) for index, name in enumerate(wanted.features)]
+    columns = [column for column, _ in read]
+    outside = _outside(read, faults)
     has_labels = wanted.target in piece.table.schema.names
     actual = _positions(piece.table.column(wanted.target), faults) if has_labels else None
     numbers = numbers_of(piece)
@@ -111,8 +112,8 @@ def to_batch(piece: Piece, wanted: Wanted) -> Batch:
     )
 
 
-def _feature(column: pa.Array, index: int, faults: _Faults) -> Floats:
-    """A column as numbers of the model's dtype; bad ones are zero, and noted."""
+def _feature(column: pa.Array, index: int, faults: _Faults) -> tuple[Floats, tuple[float, float]]:
+    """A column as numbers of the model's dtype, with its least and its greatest; bad ones are zero, and noted."""
     import numpy as np
 
     name, dtype = faults.wanted.features[index], np.dtype(faults.wanted.dtype)
@@ -121,22 +122,22 @@ def _feature(column: pa.Array, index: int, faults: _Faults) -> Floats:
         with np.errstate(over="ignore"):  # what overflows is found in the next lines
             values = values.astype(dtype)
     if not len(values):
-        return values
-    limit = limit_of(faults.wanted.dtype)
-    if -limit <= values.min() and values.max() <= limit:  # neither holds where there is a NaN
-        return np.ascontiguousarray(values)
+        return values, (0.0, 0.0)
+    limit, least, greatest = limit_of(faults.wanted.dtype), values.min(), values.max()
+    if -limit <= least and greatest <= limit:  # neither holds where there is a NaN
+        return np.ascontiguousarray(values), (least, greatest)
     bad = ~(np.abs(values) <= limit)
     if column.null_count:
         faults.add(column.is_null().to_numpy(zero_copy_only=False), name, "missing")
     faults.add(bad, name, "not-finite")
-    return np.where(bad, dtype.type(0), values)
+    values = np.where(bad, dtype.type(0), values)
+    return values, (values.min(), values.max())
 
 
 def _numbers(column: pa.Array, name: str, faults: _Faults) -> NDArray[Any]:
     """A column as floats of any width, NaN where there is none."""
     import numpy as np
     import pyarrow as pa
-    from pyarrow import compute
 
     types = pa.types
     if types.is_floating(column.type):
@@ -144,6 +145,8 @@ def _numbers(column: pa.Array, name: str, faults: _Faults) -> NDArray[Any]:
         return values
     if types.is_integer(column.type):
         if column.type.bit_width == 64:
+            from pyarrow import compute
+
             ends = compute.min_max(column).as_py()
             if any(end is not None and abs(end) > MAX_WHOLE for end in ends.values()):
                 whole = column.fill_null(0).to_numpy(zero_copy_only=False)
@@ -188,14 +191,14 @@ def _parsed_singly(column: pa.Array, name: str, faults: _Faults) -> NDArray[np.f
     return values
 
 
-def _outside(columns: list[Floats], faults: _Faults) -> NDArray[np.bool_] | None:
+def _outside(columns: list[tuple[Floats, tuple[float, float]]], faults: _Faults) -> NDArray[np.bool_] | None:
     """Which rows have a value out of the trained range; None where there is none, or where nobody asks."""
     wanted, outside = faults.wanted, None
-    if wanted.out_of_range == "ignore" or not len(columns[0]):
+    if wanted.out_of_range == "ignore" or not len(columns[0][0]):
         return None
-    for index, values in enumerate(columns):
+    for index, (values, (least, greatest)) in enumerate(columns):
         low, high = wanted.low[index], wanted.high[index]
-        if low <= values.min() and values.max() <= high:
+        if low <= least and greatest <= high:
             continue
         beyond = (values < low) | (values > high)
         outside = beyond if outside is None else outside | beyond

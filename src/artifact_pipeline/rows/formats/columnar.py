@@ -100,6 +100,8 @@ class ParquetReader(PositionReader):
 
     def pieces(self, start: int) -> Iterator[Piece]:
         """The rows from the row group on in which `start` stands."""
+        import pyarrow as pa
+
         metadata, first, group = self._parquet.metadata, 0, 0
         while group < metadata.num_row_groups and first + metadata.row_group(group).num_rows <= start:
             first += metadata.row_group(group).num_rows
@@ -110,7 +112,9 @@ class ParquetReader(PositionReader):
         with refusing(self.place):
             batches = self._parquet.iter_batches(CHUNK, row_groups=groups, columns=self._columns, use_threads=False)
             for table in batches:
-                table.validate(full=True)  # Parquet's texts may be anything but UTF-8
+                for column in table.columns:
+                    if not pa.types.is_primitive(column.type):
+                        column.validate(full=True)  # Parquet's texts may be anything but UTF-8
                 yield Piece(first, table.num_rows, table)
                 first += table.num_rows
                 self.read = first
