@@ -54,9 +54,14 @@ def parse_canonical(data: bytes) -> Json:
         raise ValueError(f"not UTF-8: {error.reason}") from None
     if not canonical:
         raise ValueError("not in canonical form (duplicate keys, another order, or another spelling)")
-    if _TOO_DEEP in data:  # a line break in a string is escaped, so what follows one is indentation
+    if nested_too_deeply(data):
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
     return value
+
+
+def nested_too_deeply(data: bytes) -> bool:
+    """Whether canonical JSON is nested deeper than `MAX_DEPTH`."""
+    return _TOO_DEEP in data  # a line break in a string is escaped, so what follows one is indentation
 
 
 def spells(data: bytes, value: Json) -> bool:

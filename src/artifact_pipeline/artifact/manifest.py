@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta, Struct, json, to_builtins
 
-from artifact_pipeline.canonical import canonical_json, parse_canonical, spells
+from artifact_pipeline.canonical import canonical_json, nested_too_deeply, parse_canonical, spells
 from artifact_pipeline.errors import ArtifactRejected, Problem
 
 FORMAT: Literal[1] = 1
@@ -283,6 +283,11 @@ def parse_manifest(data: bytes, *, place: str = NAME) -> Manifest:
     Raises:
         ArtifactRejected: not canonical JSON, an unknown format, or a field that breaks its type.
     """
+    if not nested_too_deeply(data):
+        try:
+            return parse_part(Manifest, data, place=place, rule="manifest-field")
+        except ArtifactRejected:
+            pass  # to be told more exactly
     try:
         value = parse_canonical(data)
     except ValueError as error:

@@ -6,6 +6,7 @@ on rows that it has learned a model is surer of itself than it will ever be agai
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
@@ -128,6 +129,7 @@ def _counts(values: NDArray[np.float64], edges: NDArray[np.float64]) -> tuple[in
     return tuple(np.bincount(np.maximum(bins, 0), minlength=len(edges)).tolist())
 
 
+@lru_cache(maxsize=2)
 def parse_reference(data: bytes) -> Reference:
     """Parse the bytes of `reference.json`.
 

@@ -7,6 +7,7 @@ answers them again; a runtime or a processor that computes something else is fou
 from __future__ import annotations
 
 from array import array
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
@@ -101,6 +102,7 @@ def seal(
     )
 
 
+@lru_cache(maxsize=2)
 def parse_selftest(data: bytes) -> SelfTest:
     """Parse the bytes of `selftest.json`.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from artifact_pipeline import storage
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import ConfigError, DataRejected, Problem
-from artifact_pipeline.inference import drift, receipt
+from artifact_pipeline.inference import receipt
 from artifact_pipeline.inference.destination import STDOUT, Destination
 from artifact_pipeline.inference.receipt import Measured, Receipt
 from artifact_pipeline.inference.scoring import Options, Scorer
@@ -209,6 +209,8 @@ def refuse_nothing(tally: Tally, sources: Sequence[Source]) -> None:
 
 def verdict(scorer: Scorer, tally: Tally) -> Drift | None:
     """Judge what was counted; None where nobody asked."""
+    from artifact_pipeline.inference import drift
+
     return None if tally.drift is None else drift.judge(scorer.reference, tally.drift, scorer.classes)
 
 
