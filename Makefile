@@ -55,7 +55,8 @@ lock: ## make requirements.txt and requirements-base.txt again; LOCK_ARGS=--upgr
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet uv==$(UV_VERSION)
 	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml -o requirements-base.txt $(LOCK_ARGS)
-	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml --extra train --group dev -c requirements-base.txt -o requirements.txt $(LOCK_ARGS)
+	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml --extra train --extra images --extra scale --group dev -c requirements-base.txt -o requirements.txt $(LOCK_ARGS)
+	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' benchmarks/batch.in -c requirements.txt -o benchmarks/batch.txt $(LOCK_ARGS)
 
 bench: $(BUTTON) ## the README's figures, measured again beside the bare scripts; ARGS=--help
 	$(BIN)/python -m benchmarks.spine $(ARGS)
@@ -67,4 +68,4 @@ promote: ## fast-forward each branch once the one before is green; ARGS=--dry-ru
 	$(PYTHON) scripts/branches.py promote $(ARGS)
 
 clean: ## remove what a run wrote and the environments
-	rm -rf $(VENV) $(VENV)-lock .venv-* artifact artifacts model_train.pkl predictions.csv
+	rm -rf $(VENV) $(VENV)-lock .venv-* artifact artifacts model_train.pkl predictions.csv predictions.csv.receipt.json

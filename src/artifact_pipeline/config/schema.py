@@ -141,6 +141,17 @@ class Config(BaseModel):
         Field(ge=1, le=2**31 - 1, title="Iterations", description="Most iterations that the solver may take."),
         Wanted("a whole number of at least 1"),
     ]
+    range_margin: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1e6,
+            title="Range margin",
+            description="How far beyond the trained range a value may lie at inference, as a share of that range.",
+        ),
+        AfterValidator(_positive_zero),
+        Wanted("a number of at least 0"),
+    ] = 0.5
     gate: Annotated[
         Gate,
         Wanted("an object with min_accuracy and min_f1"),

@@ -1,4 +1,4 @@
-"""Where bytes stand: a local path, or an object in a store such as S3 named by its URL (extra `scale`, by obstore).
+"""Where bytes stand: a local path, or an object in a store such as S3, named by its URL (`objects`).
 
 Reading gives a binary file; writing is whole or not at all, by a rename here and by one request there.
 """
@@ -6,18 +6,16 @@ Reading gives a binary file; writing is whole or not at all, by a rename here an
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import stat
-import tempfile
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self, cast
 
 from artifact_pipeline import files
-from artifact_pipeline.errors import DataRejected, Problem, StorageError
+from artifact_pipeline.errors import DataRejected, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
 SCHEMES = ("s3", "gs", "az", "abfss")
 BLOCK = 1 << 20
 """Bytes of one read; hashlib lets other threads run meanwhile."""
-SPOOL = 64 << 20
-"""Bytes of an object that are held in memory before it is sent; what is larger waits in a temporary file."""
 
 
 class Object(NamedTuple):
@@ -69,9 +65,11 @@ def opened(place: str) -> Iterator[Opened]:
         DataRejected: it does not exist, is no regular file, or cannot be read; and, at the end, if it has changed.
     """
     if is_url(place):
-        found = _opened_object(place)
+        from artifact_pipeline.storage import objects
+
+        found = objects.opened(place)
         yield found
-        if _opened_object(place).stamp != found.stamp:
+        if objects.stamp(place) != found.stamp:
             raise unreadable(place, "was changed while it was read", rule="changed")
         return
     try:
@@ -97,9 +95,9 @@ def _stamp(descriptor: int) -> str:
     return f"{about.st_size}-{about.st_mtime_ns}"
 
 
-def unreadable(place: str, message: str, *, rule: str = "unreadable") -> DataRejected:
+def unreadable(place: str, message: str, *, rule: str = "unreadable", hint: str | None = None) -> DataRejected:
     """The refusal of a file that cannot be read."""
-    return DataRejected("the rows cannot be read", problems=[Problem(place, rule, message)])
+    return DataRejected("the rows cannot be read", problems=[Problem(place, rule, message)], hint=hint)
 
 
 class Digesting:
@@ -107,7 +105,7 @@ class Digesting:
 
     def __init__(self, file: Opened) -> None:
         self._file, self._stopped, self._hash = file, threading.Event(), hashlib.sha256()
-        self._failed: OSError | None = None
+        self._failed: OSError | DataRejected | None = None
         self._thread = threading.Thread(target=self._run, name=f"digest of {file.place}", daemon=True)
 
     def __enter__(self) -> Self:
@@ -125,8 +123,11 @@ class Digesting:
             DataRejected: the file could not be read.
         """
         self._thread.join()
+        if isinstance(self._failed, DataRejected):
+            raise self._failed
         if self._failed is not None:
-            raise unreadable(self._file.place, _reason(self._failed)) from self._failed
+            reason = (self._failed.strerror or "cannot be read").lower()
+            raise unreadable(self._file.place, reason) from self._failed
         return self._hash.hexdigest()
 
     def _run(self) -> None:
@@ -135,12 +136,14 @@ class Digesting:
                 self._hash.update(block)  # lets other threads run
                 if self._stopped.is_set():
                     return
-        except OSError as error:
+        except (OSError, DataRejected) as error:
             self._failed = error
 
     def _blocks(self) -> Iterator[bytes | memoryview]:
         if is_url(self._file.place):
-            file = _opened_object(self._file.place).file
+            from artifact_pipeline.storage import objects
+
+            file = objects.opened(self._file.place).file
             yield from iter(lambda: file.read(BLOCK), b"")
             return
         # Into one buffer, small enough for the cache: fresh memory for each block would cost as much as hashing it.
@@ -158,7 +161,9 @@ def staged(place: str) -> Iterator[BinaryIO]:
         StorageError: it cannot be written.
     """
     if is_url(place):
-        with _staged_object(place) as file:
+        from artifact_pipeline.storage import objects
+
+        with objects.staged(place) as file:
             yield file
         return
     try:
@@ -197,120 +202,28 @@ def read(place: str, limit: int) -> bytes | None:
 
 
 def remove(place: str) -> None:
-    """Remove a file or an object; one that is not there is no error."""
-    if is_url(place):
-        import obstore
+    """Remove a file or an object; one that is not there is no error.
 
-        store, path = _store(place)
-        obstore.delete(store, path)
-    else:
+    Raises:
+        StorageError: it cannot be removed.
+    """
+    if is_url(place):
+        from artifact_pipeline.storage import objects
+
+        objects.remove(place)
+        return
+    try:
         Path(place).unlink(missing_ok=True)
+    except OSError as error:
+        raise files.storage_error(Path(place), error) from error
 
 
 def list_files(url: str) -> list[Object]:
-    """The objects below a URL, or those that its pattern fits, sorted by name.
+    """The objects below a URL, or those that its pattern fits, or the one that it names; sorted by name.
 
     Raises:
         DataRejected: the store does not answer.
     """
-    import fnmatch
-    import glob
+    from artifact_pipeline.storage import objects
 
-    import obstore
-    from obstore.exceptions import BaseError
-
-    scheme, _, rest = url.partition("://")
-    bucket, _, path = rest.partition("/")
-    pattern = path if glob.has_magic(path) else None
-    folder = path.rstrip("/") if pattern is None else _fixed(path)
-    try:
-        store, _ = _store(f"{scheme}://{bucket}/")
-        found = [each for block in obstore.list(store, prefix=folder or None) for each in block]
-    except BaseError as error:
-        raise unreadable(url, _reason(error)) from error
-    start = len(folder) + 1 if folder else 0
-    return sorted(
-        (
-            Object(f"{scheme}://{bucket}/{each['path']}", each["path"][start:], each["size"])
-            for each in found
-            if pattern is None or fnmatch.fnmatchcase(each["path"], pattern)
-        ),
-        key=lambda each: each.name,
-    )
-
-
-def _fixed(pattern: str) -> str:
-    """The folders before a pattern's first magic character."""
-    import glob
-
-    parts = pattern.split("/")
-    fixed = next((index for index, part in enumerate(parts) if glob.has_magic(part)), len(parts))
-    return "/".join(parts[:fixed])
-
-
-def _store(url: str) -> tuple[Any, str]:
-    """The store of a URL, its settings from the environment (AWS_ENDPOINT_URL, …), and the object's path in it."""
-    from obstore.store import from_url
-
-    scheme, _, rest = url.partition("://")
-    bucket, _, path = rest.partition("/")
-    return from_url(f"{scheme}://{bucket}"), path
-
-
-def _opened_object(url: str) -> Opened:
-    import obstore
-    from obstore.exceptions import BaseError
-
-    store, path = _store(url)
-    try:
-        about = obstore.head(store, path)
-        file = io.BufferedReader(_Raw(obstore.open_reader(store, path, buffer_size=8 * BLOCK)), 8 * BLOCK)
-    except FileNotFoundError as error:
-        raise unreadable(url, "does not exist", rule="missing-file") from error
-    except BaseError as error:
-        raise unreadable(url, _reason(error)) from error
-    return Opened(url, cast("BinaryIO", file), about["size"], f"{about['size']}-{about['e_tag']}", None)
-
-
-class _Raw(io.RawIOBase):
-    """An object's reader as Python knows raw files."""
-
-    def __init__(self, reader: Any) -> None:
-        self._reader = reader
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._reader.read(len(buffer))
-        buffer[: len(data)] = memoryview(data)
-        return len(data)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return int(self._reader.seek(offset, whence))
-
-    def tell(self) -> int:
-        return int(self._reader.tell())
-
-
-@contextmanager
-def _staged_object(url: str) -> Iterator[BinaryIO]:
-    import obstore
-    from obstore.exceptions import BaseError
-
-    with tempfile.SpooledTemporaryFile(SPOOL) as file:
-        yield cast("BinaryIO", file)
-        file.seek(0)
-        store, path = _store(url)
-        try:
-            obstore.put(store, path, cast("BinaryIO", file))
-        except (BaseError, OSError) as error:
-            hint = "see that the store can be reached; what stood there before still stands"
-            raise StorageError(f"cannot write {url}: {_reason(error)}", hint=hint) from error
-
-
-def _reason(error: Exception) -> str:
-    return str(error).splitlines()[0][:200]
+    return objects.listed(url)

@@ -1,0 +1,281 @@
+"""Objects in a store such as S3, by obstore (extra `scale`): read by ranges, written by one request, listed.
+
+The settings are those of the environment (AWS_REGION, AWS_ENDPOINT_URL, …). A store that does not answer is asked
+again for some seconds, and then there is one error.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import tempfile
+from contextlib import contextmanager
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
+
+from artifact_pipeline.errors import ConfigError, StorageError
+from artifact_pipeline.storage import BLOCK, Object, Opened, unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from artifact_pipeline.errors import DataRejected
+
+SPOOL = 64 << 20
+"""Bytes of an object that are held in memory before it is sent; what is larger waits in a temporary file."""
+AHEAD = 8 * BLOCK
+"""Bytes that one request brings."""
+RETRIES: dict[str, Any] = {
+    "max_retries": 5,
+    "retry_timeout": timedelta(seconds=20),
+    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2},
+}
+"""Some three seconds where nobody listens, and twenty where the network swallows what is sent."""
+SETTINGS = ("AWS_", "GOOGLE_", "AZURE_")
+MAGIC = re.compile(r"[*?[]")
+ILLEGAL = re.compile(r"//|(^|/)\.{1,2}(/|$)|[\x00-\x1f\x7f]")
+"""What the libraries of the stores themselves would rewrite: empty names, `.` and `..`, control characters."""
+HINT_SETTINGS = "its settings come from the environment: AWS_REGION, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, …"
+HINT_KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SKIP_SIGNATURE=true for public objects"
+
+
+class _Place(NamedTuple):
+    """A URL taken apart: `s3://bucket`, and the name of the object in it."""
+
+    root: str
+    path: str
+
+
+def _place(url: str) -> _Place:
+    scheme, _, rest = url.partition("://")
+    bucket, _, path = rest.partition("/")
+    if not bucket or ILLEGAL.search(path):
+        raise ConfigError(f"{url} is no place in a store", hint=f"such as {scheme}://bucket/folder/name.parquet")
+    return _Place(f"{scheme}://{bucket}", path)
+
+
+def _store(url: str) -> tuple[Any, str]:
+    """The store of a URL, and the object's name in it."""
+    place = _place(url)
+    settings = tuple(sorted((key, value) for key, value in os.environ.items() if key.startswith(SETTINGS)))
+    return _connected(place.root, settings), place.path
+
+
+@lru_cache(maxsize=8)
+def _connected(root: str, _settings: tuple[tuple[str, str], ...]) -> Any:
+    """A store with its pool of connections, which are kept as long as the settings stay as they are."""
+    from obstore.exceptions import BaseError
+    from obstore.store import from_url
+
+    try:
+        return from_url(root, retry_config=cast("Any", RETRIES))
+    except (BaseError, ValueError) as error:
+        raise ConfigError(f"{root} cannot be opened: {_reason(error)}", hint=HINT_SETTINGS) from error
+
+
+def opened(url: str) -> Opened:
+    """Open an object for reading.
+
+    Raises:
+        DataRejected: it does not exist, or the store does not answer.
+    """
+    import obstore
+    from obstore.exceptions import BaseError
+
+    store, path = _store(url)
+    try:
+        about = obstore.head(store, path)
+        file = io.BufferedReader(_Raw(url, obstore.open_reader(store, path, buffer_size=AHEAD)), AHEAD)
+    except (BaseError, OSError) as error:
+        raise _unreadable(url, error) from error
+    return Opened(url, cast("BinaryIO", file), about["size"], _stamp(about), None)
+
+
+def stamp(url: str) -> str:
+    """What an object is known by, as in `Opened.stamp`.
+
+    Raises:
+        DataRejected: it does not exist, or the store does not answer.
+    """
+    import obstore
+    from obstore.exceptions import BaseError
+
+    store, path = _store(url)
+    try:
+        return _stamp(obstore.head(store, path))
+    except (BaseError, OSError) as error:
+        raise _unreadable(url, error) from error
+
+
+def _stamp(about: Any) -> str:
+    return f"{about['size']}-{about['e_tag']}"
+
+
+class _Raw(io.RawIOBase):
+    """An object's reader as Python knows raw files."""
+
+    def __init__(self, url: str, reader: Any) -> None:
+        self._url, self._reader = url, reader
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        from obstore.exceptions import BaseError
+
+        try:
+            data = self._reader.read(len(buffer))
+        except (BaseError, OSError) as error:
+            raise _unreadable(self._url, error) from error
+        buffer[: len(data)] = memoryview(data)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return int(self._reader.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._reader.tell())
+
+
+@contextmanager
+def staged(url: str) -> Iterator[BinaryIO]:
+    """Open what becomes an object, whole, when the block ends well.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    import obstore
+    from obstore.exceptions import BaseError
+
+    store, path = _store(url)
+    try:
+        with tempfile.SpooledTemporaryFile(SPOOL) as file:
+            yield cast("BinaryIO", file)
+            file.seek(0)
+            obstore.put(store, path, cast("BinaryIO", file))
+    except (BaseError, OSError) as error:
+        raise _unwritable(url, error) from error
+
+
+def remove(url: str) -> None:
+    """Remove an object; one that is not there is no error.
+
+    Raises:
+        StorageError: it cannot be removed.
+    """
+    import obstore
+    from obstore.exceptions import BaseError
+
+    store, path = _store(url)
+    try:
+        obstore.delete(store, path)
+    except FileNotFoundError:
+        return
+    except (BaseError, OSError) as error:
+        raise _unwritable(url, error) from error
+
+
+def listed(url: str) -> list[Object]:
+    """The objects below a URL, or those that its pattern fits, or the one that it names; sorted by name.
+
+    Raises:
+        DataRejected: the store does not answer.
+    """
+    root, path = _place(url)
+    pattern = path.rstrip("/").split("/") if MAGIC.search(path) else None
+    folder = _fixed(pattern) if pattern else path.rstrip("/")
+    found = [
+        Object(f"{root}/{name}", name[len(folder) + 1 if folder else 0 :], size)
+        for name, size in _below(url, root, folder)
+        if pattern is None or _fits_or_parent(name.split("/"), pattern)
+    ]
+    if not found and path and not path.endswith("/"):
+        return _named(url)
+    return sorted(found, key=lambda each: each.name)
+
+
+def _below(url: str, root: str, folder: str) -> Iterator[tuple[str, int]]:
+    """Names and sizes of the objects below a folder, without the markers that stand for folders themselves."""
+    import obstore
+    from obstore.exceptions import BaseError
+
+    store, _ = _store(root)
+    try:
+        found = [each for block in obstore.list(store, prefix=folder or None) for each in block]
+    except (BaseError, OSError) as error:
+        raise _unreadable(url, error) from error
+    for each in found:
+        name, size = each["path"], each["size"]
+        marker = not size and "." not in name.rpartition("/")[2]
+        if name != folder and not marker:
+            yield name, size
+
+
+def _named(url: str) -> list[Object]:
+    """The one object that has this very name, be it that of a pattern or without a suffix; or none."""
+    import obstore
+    from obstore.exceptions import BaseError
+
+    store, path = _store(url)
+    try:
+        return [Object(url, path.rpartition("/")[2], obstore.head(store, path)["size"])]
+    except FileNotFoundError:
+        return []
+    except (BaseError, OSError) as error:
+        raise _unreadable(url, error) from error
+
+
+def _fixed(pattern: Sequence[str]) -> str:
+    """The folders before a pattern's first magic character."""
+    fixed = next(index for index, part in enumerate(pattern) if MAGIC.search(part))
+    return "/".join(pattern[:fixed])
+
+
+def _fits_or_parent(name: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether a pattern fits a name or a folder above it, as it would in a shell: `*` stays within its folder."""
+    return any(_fits(name[:end], pattern) for end in range(1, len(name) + 1))
+
+
+def _fits(name: Sequence[str], pattern: Sequence[str]) -> bool:
+    if not pattern:
+        return not name
+    if pattern[0] == "**":
+        return _fits(name, pattern[1:]) or (bool(name) and _fits(name[1:], pattern))
+    return bool(name) and fnmatchcase(name[0], pattern[0]) and _fits(name[1:], pattern[1:])
+
+
+def _unreadable(url: str, error: Exception) -> DataRejected:
+    if isinstance(error, FileNotFoundError):
+        return unreadable(url, "does not exist", rule="missing-file")
+    return unreadable(url, _reason(error), hint=_hint(error))
+
+
+def _unwritable(url: str, error: Exception) -> StorageError:
+    reason = "there is no such bucket" if isinstance(error, FileNotFoundError) else _reason(error)
+    return StorageError(f"cannot write {url}: {reason}", hint=f"{_hint(error)}; what stood there before still stands")
+
+
+def _hint(error: Exception) -> str:
+    from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
+
+    denied = isinstance(error, PermissionDeniedError | UnauthenticatedError) or "169.254.169.254" in str(error)
+    return HINT_KEYS if denied else HINT_SETTINGS
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without the request's address, its duration and the library's own dump of it."""
+    text = str(error).partition("\n\nDebug source")[0]
+    if "169.254.169.254" in text:
+        return "there are no keys for it"
+    if told := re.search(r"<Message>([^<]+)</Message>", text):
+        return told[1].rstrip(".").lower()[:200]
+    if "HTTP error" in text:
+        return "the store does not answer"
+    line = (text.splitlines() or [type(error).__name__])[0]
+    return line.rpartition(" - ")[2][:200]
