@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from artifact_pipeline import __version__
+from artifact_pipeline.cli.evaluation import evaluate
 from artifact_pipeline.cli.history import rollback, runs
 from artifact_pipeline.cli.inference import predict
 from artifact_pipeline.cli.inspection import inspect, verify
@@ -28,7 +29,7 @@ class Verbs(click.Group):
 
 @click.group(
     cls=Verbs,
-    commands=[train, verify, predict, inspect, runs, rollback, schema],
+    commands=[train, verify, predict, evaluate, inspect, runs, rollback, schema],
     context_settings=HELP,
     epilog=f"{COMPLETION}\n{statuses(*STATUSES)}",
 )

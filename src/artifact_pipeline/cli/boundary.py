@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     import click
 
 COMPLETION = "_ARTIFACT_PIPELINE_COMPLETE"
+EXTRAS = {
+    "scale": ("what clusters and object stores need", {"dask", "distributed", "obstore", "cryptography"}),
+    "images": ("what pictures need", {"PIL"}),
+}
+"""The extras beside `train`: what each is for, and what it brings."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -97,14 +102,21 @@ def _run(
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("artifact_pipeline"):
             raise
-        hint = "pip install 'artifact-pipeline[train]' brings what training needs beside the base"
-        status = output.error(PipelineError(f"the package {error.name} is not installed", hint=hint))
+        status = output.error(PipelineError(f"the package {error.name} is not installed", hint=_hint(error.name or "")))
     except BrokenPipeError as error:  # click prints the help by itself; `| head -1` has seen enough of it
         status = output.lose(error)
     except KeyboardInterrupt:
         status = output.error(PipelineError("interrupted; nothing is left half-written"), INTERRUPTED)
     lost = output.finish()
     return status or lost
+
+
+def _hint(module: str) -> str:
+    """Which extra brings a module."""
+    name = module.partition(".")[0]
+    told = [(extra, words) for extra, (words, brought) in EXTRAS.items() if name in brought]
+    extra, words = told[0] if told else ("train", "what training needs")
+    return f"pip install 'artifact-pipeline[{extra}]' brings {words} beside the base"
 
 
 def _own_process(output: Output) -> None:

@@ -18,6 +18,7 @@ from artifact_pipeline.cli.options import (
     report_options,
     trust_options,
     verb,
+    with_artifact,
 )
 from artifact_pipeline.cli.output import Output, shown
 from artifact_pipeline.errors import ConfigError, DriftFound, Problem
@@ -80,6 +81,7 @@ def predict(
 
         github.append_summary(asked["summary"], markdown.predictions_page(predictions))
     _say(output, predictions, to)
+    output.next(with_artifact("artifact-pipeline inspect", artifact))
     output.result(_result(predictions, to, export=state))
     if asked["fail_on_drift"] and predictions.drift is not None and predictions.drift.drifted:
         raise _drifted(predictions)
@@ -161,9 +163,8 @@ def _say(output: Output, predictions: Predictions, to: Destination) -> None:
     if predictions.receipt.rejected is not None:
         output.say(f"rejected: {shown_place(to.rejected)}, {rows.rejected:,} rows")
     if to.receipt is not None:
-        output.say(f"receipt: {shown_place(to.receipt)}")
-        if to.place != STDIO:
-            output.next(f"artifact-pipeline verify {shlex.quote(place)} --receipt")
+        proof = f" (artifact-pipeline verify {shlex.quote(place)} --receipt)" if to.place != STDIO else ""
+        output.say(f"receipt: {shown_place(to.receipt)}{proof}")
 
 
 def _parts(predictions: Predictions, to: Destination) -> str:

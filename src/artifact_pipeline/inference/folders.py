@@ -6,6 +6,8 @@ receipt tells what is done, and what is done again gives the same bytes.
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -44,8 +46,19 @@ class Finished(NamedTuple):
     read: int
 
 
+class Opened(NamedTuple):
+    """What opening a source told: its stamp, and its rows where the format tells them."""
+
+    stamp: str
+    total: int | None
+
+
+SAVING = 10
+"""Of the time, saving the receipt takes at most this part: after each part at first, less often once it is long."""
+
+
 class Ledger:
-    """What is done of a folder, as its receipt tells it after each part."""
+    """What is done of a folder, as its receipt tells it; a part that it does not tell of yet is done again."""
 
     def __init__(self, scorer: Scorer, to: Destination, sources: Sequence[Source]) -> None:
         self.scorer, self.to, self.sources = scorer, to, sources
@@ -53,20 +66,23 @@ class Ledger:
         self.digests: dict[int, str] = {}
         self.left_out: dict[str, None] = {}
         self.tally = Tally.zero(scorer)
+        self._unsaved, self._due = False, 0.0
+        self.opened = [self._open(source) for source in sources]
         self._job = self._described()
+
+    def _open(self, source: Source) -> Opened:
+        if source.place == STDIN:  # which can be read but once
+            return Opened("", None)
+        with open_rows(source, self.scorer.wanted(source), digest=False) as rows:
+            self.left_out |= dict.fromkeys(rows.left_out)
+            return Opened(rows.stamp, rows.total)
 
     def _described(self) -> dict[str, Any]:
         """What must be the same for the work to go on: artifact, options, and the inputs with their stamps."""
-        described = []
-        for source in self.sources:
-            stamp = ""
-            if source.place != STDIN:  # which can be read but once
-                with open_rows(source, self.scorer.wanted(source), digest=False) as rows:
-                    self.left_out |= dict.fromkeys(rows.left_out)
-                    stamp = rows.stamp
-            described.append([source.name, source.format, stamp])
+        pairs = zip(self.sources, self.opened, strict=True)
+        inputs = [[source.name, source.format, opened.stamp] for source, opened in pairs]
         options = {**asdict(self.scorer.options), "keep": list(self.scorer.options.keep)}
-        return {"artifact": self.scorer.artifact.digest, "options": options, "inputs": described, "rows a part": PART}
+        return {"artifact": self.scorer.artifact.digest, "options": options, "inputs": inputs, "rows a part": PART}
 
     def add(self, part: Part) -> None:
         """Take note of a part that has its place; one that is known already (a worker did it again) changes nothing."""
@@ -75,7 +91,14 @@ class Ledger:
             return
         self.parts[key] = Finished(part.output, part.rejected, part.tally.read)
         self.tally += part.tally
-        self.save()
+        self._unsaved = True
+        if time.monotonic() >= self._due:
+            self.save()
+
+    def settle(self) -> None:
+        """Save what has come since the last time."""
+        if self._unsaved:
+            self.save()
 
     def save(self) -> None:
         """Write the receipt of what is done so far.
@@ -84,7 +107,10 @@ class Ledger:
             StorageError: it cannot be written.
         """
         assert self.to.receipt is not None
+        begun = time.monotonic()
         storage.write(self.to.receipt, self.receipt(self._progress()).canonical())
+        self._unsaved, ended = False, time.monotonic()
+        self._due = ended + (SAVING - 1) * (ended - begun)
 
     def _progress(self) -> dict[str, Any]:
         return {
@@ -98,21 +124,17 @@ class Ledger:
 
     def receipt(self, progress: dict[str, Any] | None, rejected: Output | None = None) -> Receipt:
         """The receipt as it stands."""
+        rows = Counter[int]()
+        for (index, _), part in self.parts.items():
+            rows[index] += part.read
         return receipt_of(
             self.scorer,
-            [
-                input_of(self.sources[index], digest, self.rows_of(index))
-                for index, digest in sorted(self.digests.items())
-            ],
+            [input_of(self.sources[index], digest, rows[index]) for index, digest in sorted(self.digests.items())],
             outputs=[part.output for _, part in sorted(self.parts.items())],
             rejected=rejected,
             tally=self.tally,
             progress=progress,
         )
-
-    def rows_of(self, index: int) -> int:
-        """Rows read of a source."""
-        return sum(part.read for (source, _), part in self.parts.items() if source == index)
 
     def resume(self, found: Receipt) -> None:
         """Go on from a receipt of the same work.
@@ -127,11 +149,13 @@ class Ledger:
         if differing:
             words = f"what was begun there had another {' and '.join(differing).replace('inputs', 'input')}"
             raise ConfigError(f"--resume: {words}", hint="name another folder, or give what was given then")
+        names = {source.name: index for index, source in enumerate(self.sources)}
         try:
             for source, number, output, rejected, read in progress["parts"]:
                 bad = None if rejected is None else convert(rejected, Output)
                 self.parts[source, number] = Finished(convert(output, Output), bad, read)
             self.tally = Tally.from_plain(progress["tally"], self.scorer.reference)
+            self.digests = {names[each.name]: each.sha256 for each in found.inputs}
         except (KeyError, ValueError, TypeError) as error:
             raise ArtifactRejected(f"{self.to.receipt} does not tell how to go on: {error}") from error
         for (source, number), part in self.parts.items():
@@ -220,7 +244,10 @@ def predict_parts(
     if begun is not None and resume:
         ledger.resume(begun)
     already = len(ledger.parts)
-    run(ledger)
+    try:
+        run(ledger)
+    finally:
+        ledger.settle()
     written = ledger.complete()
     return replace(_outcome(ledger, written), already=already)
 

@@ -7,11 +7,10 @@ since a CSV says of nothing what type it has.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.artifact.manifest import DECIMALS, ClassFigures, Estimate, HeldOut
-from artifact_pipeline.errors import ConfigError, DataRejected, Problem
+from artifact_pipeline.errors import DataRejected, Problem
 from artifact_pipeline.rows.batches import Wanted
 from artifact_pipeline.rows.formats import open_rows
 from artifact_pipeline.rows.sources import Source, find_sources, format_of
@@ -30,38 +29,23 @@ FORMATS = ("csv", "parquet", "arrow", "jsonl")
 """Formats of tables, by the first part of their names: `csv.gz` is a CSV too."""
 HELD = 1 << 23
 """Probabilities that are held at most, 64 MiB, until one look-up among the labels is worth its while."""
-TOLERANCE = 1e-6
-"""A probability that was rounded to float32 may be beyond 0 or 1 by less than this."""
 NO_COLUMN = "\0"
 """The name of no column."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What came of it; `labels` are those matched and those without a prediction, `predictions` likewise.
-
-    Attributes:
-        figures: over the matched rows; its labels are text.
-        label: the column of the labels.
-        labels: labels read.
-        predictions: predictions read.
-    """
+    """What came of it: figures over the rows that have both, the label's column, and the rows read of each side."""
 
     figures: HeldOut
     label: str
     labels: int
     predictions: int
 
-    @property
-    def matched(self) -> int:
-        """Rows with a label and a prediction."""
-        return self.figures.rows
-
 
 class _Labels(NamedTuple):
     """Labels in memory: the column's name, a key each, and int32 positions in the predictions' classes."""
 
-    place: str
     column: str
     keys: Any
     positions: NDArray[np.int32]
@@ -79,7 +63,7 @@ def evaluate(
     predictions: str,
     labels: str,
     *,
-    keys: Sequence[str] = (ROW,),
+    keys: tuple[str, ...] = (ROW,),
     label: str | None = None,
     progress: Callable[[int, float], None],
 ) -> Evaluation:
@@ -88,50 +72,38 @@ def evaluate(
     Args:
         predictions: what `predict` wrote: a file, a folder of parts, a pattern or a URL.
         labels: a table of keys and labels.
-        keys: the columns that tell which prediction a label belongs to; they are in both.
+        keys: the columns, in both, that tell which prediction a label belongs to.
         label: the label's column; None takes the only one that is no key.
         progress: is told the rows of each batch, and the share of the predictions that has been read.
 
     Raises:
-        ConfigError: the keys are none, or the label is one of them.
         DataRejected: a file cannot be read or is none of its kind, a key stands twice, a label is missing or
             unknown, or nothing matches.
     """
-    keys = tuple(keys)
-    if not keys or len(set(keys)) < len(keys):
-        raise ConfigError("--key: name a column, and each once")
-    if label in keys:
-        raise ConfigError(f"--label: {label!r} is a key")
-    sources = [replace(each, format=_format(each.place)) for each in find_sources([predictions], FORMATS[0])]
-    classes, hint = _classes(predictions, sources, keys)
+    found = find_sources([predictions], FORMATS[0])  # with a format, so that none is taken for a picture
+    sources = [replace(each, format=_format(each.place)) for each in found]
+    classes = _classes(predictions, sources, keys)
     known = _read_labels(labels, keys, label, classes)
     join = _Join(known, classes)
-    first = None
-    limit = min(len(known.positions), HELD // len(classes))
-    for held in _gathered(_all_answers(sources, keys, classes, progress), limit):
-        join.add(predictions, held, hint)
-        first = first or held[0].keys[0].as_py()
-    if first is None:
+    for held in _gathered(_answers(sources, keys, classes, progress), min(len(known.keys), HELD // len(classes))):
+        join.add(predictions, held)
+    if not join.predictions:
         raise _refused(predictions, "no-rows", "holds no rows")
     if not join.confusion.sum():
-        message = f"none of its {len(known.positions):,} keys is one of the {join.predictions:,} predictions'"
-        seen = f"compare the keys: the first label's is {known.keys[0].as_py()}, the first prediction's {first}"
+        message = f"none of its {len(known.keys):,} keys is one of the {join.predictions:,} predictions'"
+        seen = f"compare the keys: the first label's is {known.keys[0].as_py()}, the first prediction's {join.first}"
         raise _refused(labels, "no-match", message, hint=seen)
-    return Evaluation(join.figures(), known.column, len(known.positions), join.predictions)
+    return Evaluation(join.figures(), known.column, len(known.keys), join.predictions)
 
 
 def _refused(place: str, rule: str, message: str, *, hint: str | None = None) -> DataRejected:
     return DataRejected("the predictions cannot be scored", problems=[Problem(place, rule, message)], hint=hint)
 
 
-# --- files
-
-
 def _format(place: str) -> str:
     form = format_of(place)
     if form is None or form.partition(".")[0] not in FORMATS:
-        message = f"is no table: its name must end with .csv, .parquet or .jsonl, got {Path(place).name!r}"
-        raise _refused(place, "unknown-suffix", message)
+        raise _refused(place, "unknown-suffix", "is no table: its name must end with .csv, .parquet or .jsonl")
     return form
 
 
@@ -149,11 +121,16 @@ def _columns(source: Source) -> tuple[str, ...]:
         return rows.left_out
 
 
-def _check_columns(place: str, there: Sequence[str], needed: Sequence[str], *, hint: str = "") -> None:
-    missing = [Problem(place, "column-missing", f"no column {name!r}") for name in needed if name not in there]
-    if missing:
-        has = f"it has: {', '.join(map(repr, there[:20]))}{', …' if len(there) > 20 else ''}"
-        raise DataRejected("the predictions cannot be scored", problems=missing, hint=f"{hint}{has}")
+def _check_columns(place: str, there: Sequence[str], needed: Sequence[str]) -> None:
+    for name in needed:
+        if name not in there:
+            raise _refused(
+                place, "column-missing", f"no column {name!r}", hint=f"it has: {_listed(there) or 'nothing'}"
+            )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:20])) + (", …" if len(names) > 20 else "")
 
 
 def _batches(source: Source, wanted: Wanted) -> Iterator[tuple[Batch, float]]:
@@ -185,12 +162,9 @@ def _joined(texts: Sequence[Any]) -> Any:
     from pyarrow import compute
 
     nothing, quote, comma = (pa.scalar(each, pa.large_string()) for each in ("", '"', ","))
-    parts = []
-    for text in texts:
-        for mark in ("\\", '"'):
-            text = compute.replace_substring(text, mark, f"\\{mark}")  # noqa: PLW2901 - the same text, escaped
-        parts.append(compute.binary_join_element_wise(quote, text, quote, nothing))
-    return compute.binary_join_element_wise(*parts, comma)
+    escaped = [compute.replace_substring_regex(text, r'(["\\])', r"\\\1") for text in texts]
+    quoted = [compute.binary_join_element_wise(quote, text, quote, nothing) for text in escaped]
+    return compute.binary_join_element_wise(*quoted, comma)
 
 
 def _positions(texts: Any, classes: Sequence[str]) -> tuple[NDArray[np.int32], int]:
@@ -200,9 +174,6 @@ def _positions(texts: Any, classes: Sequence[str]) -> tuple[NDArray[np.int32], i
 
     found = compute.index_in(texts, value_set=pa.array(classes, pa.large_string())).fill_null(-1)
     return found.to_numpy(zero_copy_only=False), compute.index(found, -1).as_py()
-
-
-# --- labels
 
 
 def _read_labels(place: str, keys: tuple[str, ...], label: str | None, classes: Sequence[str]) -> _Labels:
@@ -221,22 +192,21 @@ def _read_labels(place: str, keys: tuple[str, ...], label: str | None, classes: 
         known, unknown = _positions(found, classes)
         if unknown >= 0:
             message = f"the label {found[unknown].as_py()!r:.80} is none of the predictions' classes"
-            hint = f"they are: {', '.join(map(repr, classes[:20]))}{', …' if len(classes) > 20 else ''}"
-            raise _refused(f"{place}, row {batch.numbers[unknown]}", "label-unknown", message, hint=hint)
+            where = f"{place}, row {batch.numbers[unknown]}"
+            raise _refused(where, "label-unknown", message, hint=f"they are: {_listed(classes)}")
         texts.append(_joined(parts))
         positions.append(known)
     if not positions:
         raise _refused(place, "no-rows", "holds no rows")
     joined = pa.chunked_array(texts, pa.large_string()).combine_chunks()
     _refuse_repeated(place, joined)
-    return _Labels(place, label, joined, np.concatenate(positions))
+    return _Labels(label, joined, np.concatenate(positions))
 
 
 def _only(place: str, others: Sequence[str]) -> str:
     if len(others) == 1:
         return others[0]
-    names = ", ".join(map(repr, others[:20])) + (", …" if len(others) > 20 else "")
-    message = f"{len(others)} columns are no key: {names}" if others else "every column is a key"
+    message = f"{len(others)} columns are no key: {_listed(others)}" if others else "every column is a key"
     raise _refused(place, "label-column", message, hint="say which one holds the labels: --label COLUMN")
 
 
@@ -264,67 +234,38 @@ def _refuse_repeated(place: str, keys: Any) -> None:
         raise _refused(f"{place}, row {row}", "key-repeated", message, hint="a prediction can have one label alone")
 
 
-# --- predictions
-
-
-def _classes(place: str, sources: Sequence[Source], keys: Sequence[str]) -> tuple[tuple[str, ...], str | None]:
-    """The classes that the predictions name, and what to do where their keys stand twice.
-
-    Raises:
-        DataRejected: they are no predictions, have no such key, or their files are not of one model.
-    """
-    found: tuple[str, ...] = ()
-    hint: str | None = None
-    for source in sources:
-        there = _columns(source)
-        if not there:  # a part of JSON Lines all of whose rows were bad
-            continue
-        told = _told_classes(source.place, there)
-        _check_columns(source.place, there, keys)
-        if found and told != found:
-            raise _refused(source.place, "columns-differ", f"has other classes than {sources[0].place}")
-        found = told
-        hint = f"rows are counted in each file: --key {FILE},{ROW}" if FILE in there and FILE not in keys else None
-    if not found:
-        raise _refused(place, "no-rows", "holds no rows")
-    return found, hint
-
-
-def _told_classes(place: str, there: Sequence[str]) -> tuple[str, ...]:
-    """The labels of the probabilities; what stands before the prediction was carried through."""
+def _classes(place: str, sources: Sequence[Source], keys: Sequence[str]) -> tuple[str, ...]:
+    """The labels whose probabilities stand behind the prediction; what stands before it was carried through."""
+    there = next(filter(None, map(_columns, sources)), ())  # a part of JSON Lines may be empty: its rows were bad
     behind = there[there.index(PREDICTED) + 1 :] if PREDICTED in there else ()
     told = tuple(name.removeprefix(PROBABILITY) for name in behind if name.startswith(PROBABILITY))
     if not told:
         message = f"no column {PREDICTED!r} with columns {PROBABILITY}… behind it"
         raise _refused(place, "no-predictions", message, hint="PREDICTIONS is what artifact-pipeline predict wrote")
+    _check_columns(place, there, keys)
     return told
 
 
-def _all_answers(
+def _answers(
     sources: Sequence[Source], keys: tuple[str, ...], classes: Sequence[str], progress: Callable[[int, float], None]
 ) -> Iterator[_Answers]:
     features = tuple(f"{PROBABILITY}{each}" for each in classes)
     for index, source in enumerate(sources):
+        place = source.place
         for batch, share in _batches(source, _wanted((*keys, PREDICTED), features)):
-            yield _answers(source.place, batch, keys, classes)
+            texts = _text(place, batch, PREDICTED, "no-predictions")
+            predicted, unknown = _positions(texts, classes)
+            if unknown >= 0:
+                message = f"{texts[unknown].as_py()!r:.80} has no column of probabilities"
+                where = f"{place}, row {batch.numbers[unknown]}, column {PREDICTED!r}"
+                raise _refused(where, "no-predictions", message)
+            joined = _joined([_text(place, batch, name, "key-invalid") for name in keys])
+            yield _Answers(joined, predicted, batch.columns)
             progress(batch.count, (index + share) / len(sources))
 
 
-def _answers(place: str, batch: Batch, keys: Sequence[str], classes: Sequence[str]) -> _Answers:
-    texts = _text(place, batch, PREDICTED, "no-predictions")
-    predicted, unknown = _positions(texts, classes)
-    if unknown >= 0:
-        message = f"{texts[unknown].as_py()!r:.80} has no column of probabilities"
-        raise _refused(f"{place}, row {batch.numbers[unknown]}, column {PREDICTED!r}", "no-predictions", message)
-    for column, name in zip(batch.columns, classes, strict=True):
-        if len(column) and not (column.min() >= -TOLERANCE and column.max() <= 1 + TOLERANCE):
-            message = f"column {PROBABILITY + name!r} holds what is no probability"
-            raise _refused(place, "no-predictions", message)
-    return _Answers(_joined([_text(place, batch, name, "key-invalid") for name in keys]), predicted, batch.columns)
-
-
 def _gathered(batches: Iterator[_Answers], rows: int) -> Iterator[list[_Answers]]:
-    """Batches together until they are so many rows: each look-up sorts all labels anew."""
+    """Batches together until they are so many rows: each look-up goes through all labels anew."""
     held: list[_Answers] = []
     for batch in batches:
         held.append(batch)
@@ -346,22 +287,21 @@ class _Join:
         self._losses: list[float] = []
         self.confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
         self.predictions = 0
+        self.first = ""
 
-    def add(self, place: str, held: Sequence[_Answers], hint: str | None) -> None:
-        """Count predictions.
-
-        Raises:
-            DataRejected: a label has a second one.
-        """
+    def add(self, place: str, held: Sequence[_Answers]) -> None:
+        """Count predictions, and refuse a second one for a label."""
         import numpy as np
         import pyarrow as pa
         from pyarrow import compute
 
         keys = pa.chunked_array([each.keys for each in held])
+        self.first = self.first or keys[0].as_py()
         found = compute.index_in(keys, value_set=self._labels.keys).fill_null(-1).to_numpy()
         self._times += np.bincount(found[found >= 0], minlength=len(self._times))
         if self._times.max() > 1:
             key = self._labels.keys[int(self._times.argmax())].as_py()
+            hint = f"a key must tell one prediction; where several files were predicted: --key {FILE},{ROW}"
             raise _refused(place, "key-repeated", f"the key {key} stands twice", hint=hint)
         for each in held:
             self._score(each, found[: len(each.predicted)])
@@ -388,24 +328,21 @@ class _Join:
 
         confusion = self.confusion
         rows = int(confusion.sum())
-        each = zip(self._classes, *m.precision_recall_f1(confusion), confusion.sum(axis=1), strict=True)
+        columns = (each.tolist() for each in (*m.precision_recall_f1(confusion), confusion.sum(axis=1)))
+        rounded = ([round(value, DECIMALS) for value in column] for column in columns)
         return HeldOut(
             rows=rows,
-            accuracy=_estimate(m.accuracy(confusion), m.wilson_interval(int(confusion.trace()), rows)),
-            f1_weighted=_estimate(float(m.weighted_f1(confusion)), m.bootstrap_f1_interval(confusion)),
-            f1_macro=_round(m.macro_f1(confusion)),
-            log_loss=_round(sum(self._losses) / rows),
+            accuracy=_estimate(m.accuracy(confusion), *m.wilson_interval(int(confusion.trace()), rows)),
+            f1_weighted=_estimate(float(m.weighted_f1(confusion)), *m.bootstrap_f1_interval(confusion)),
+            f1_macro=round(m.macro_f1(confusion), DECIMALS),
+            log_loss=round(sum(self._losses) / rows, DECIMALS),
             classes=tuple(
-                ClassFigures(label=label, precision=_round(p), recall=_round(r), f1=_round(f1), rows=int(count))
-                for label, p, r, f1, count in each
+                ClassFigures(label=label, precision=precision, recall=recall, f1=f1, rows=count)
+                for label, precision, recall, f1, count in zip(self._classes, *rounded, strict=True)
             ),
             confusion=tuple(map(tuple, confusion.tolist())),
         )
 
 
-def _estimate(value: float, interval: tuple[float, float]) -> Estimate:
-    return Estimate(value=_round(value), low=_round(interval[0]), high=_round(interval[1]))
-
-
-def _round(value: float) -> float:
-    return round(float(value), DECIMALS)
+def _estimate(value: float, low: float, high: float) -> Estimate:
+    return Estimate(value=round(value, DECIMALS), low=round(low, DECIMALS), high=round(high, DECIMALS))

@@ -125,15 +125,15 @@ class ParquetWriter:
             texts = [field.name for field in self._schema if not _is_number(field.type)]
             self._writer = parquet.ParquetWriter(
                 pa.PythonFile(self._file, mode="w"),
-                self._schema.with_metadata({METADATA: self._artifact}),
+                self._schema,
                 use_dictionary=texts or False,
                 compression={name: "zstd" if name in texts else "none" for name in self._schema.names},
                 column_encoding={"row": "DELTA_BINARY_PACKED"},
                 write_statistics=["row"],
                 store_schema=False,
             )
-        table = pa.concat_tables(self._tables)
-        self._writer.write_table(table.replace_schema_metadata({METADATA: self._artifact}), row_group_size=ROW_GROUP)
+            self._writer.add_key_value_metadata({METADATA: self._artifact})
+        self._writer.write_table(pa.concat_tables(self._tables), row_group_size=ROW_GROUP)
         self._tables, self._held = [], 0
 
     def close(self) -> None:

@@ -1,0 +1,140 @@
+"""`artifact-pipeline evaluate`: how right were predictions whose labels came later?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from artifact_pipeline.cli.options import report_options, verb
+from artifact_pipeline.errors import ConfigError, GateFailed, Problem
+
+if TYPE_CHECKING:
+    from artifact_pipeline.artifact.manifest import HeldOut
+    from artifact_pipeline.cli.output import Output
+    from artifact_pipeline.inference.labels import Evaluation
+
+FIGURES = ("rows", "count", "accuracy", "95 % interval", "F1 weighted", "95 % interval", "F1 macro", "log loss")
+CLASSES = ("class", "rows", "precision", "recall", "F1")
+
+
+@verb("Score predictions by labels that came later.", 3, 5, 8)
+@click.argument("predictions")
+@click.argument("labels")
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    default=["row"],
+    show_default=True,
+    metavar="COLUMN,…",
+    help="The columns, in both, that tell which prediction a label belongs to, such as file,row; can be repeated.",
+)
+@click.option("--label", metavar="COLUMN", help="The column of the labels; by default the only one that is no key.")
+@click.option("--min-accuracy", type=click.FloatRange(0, 1), metavar="X", help="End with status 3 below this accuracy.")
+@click.option("--min-f1", type=click.FloatRange(0, 1), metavar="X", help="End with status 3 below this weighted F1.")
+@report_options(outputs=False)
+@click.pass_obj
+def evaluate(
+    output: Output,
+    /,
+    predictions: str,
+    labels: str,
+    *,
+    keys: tuple[str, ...],
+    label: str | None,
+    **asked: Any,  # the least figures, and `--summary`
+) -> None:
+    """Score PREDICTIONS, which `predict` wrote (a file or a folder of parts), by LABELS that came later.
+
+    LABELS is a CSV, Parquet or JSON Lines file with the key's columns and one of labels. Keys and labels are compared
+    as text; a label without a prediction, or a prediction without a label, is counted and left out of the figures.
+    LABELS is held in memory, PREDICTIONS is not, whatever its size.
+    """
+    from artifact_pipeline.inference import labels as later
+
+    names = tuple(name for each in keys for name in each.split(",") if name)
+    if not names or len(set(names)) < len(names):
+        raise ConfigError("--key: name at least one column, and each once")
+    if label in names:
+        raise ConfigError(f"--label: {label!r} is a key")
+    with output.meter() as tell:
+        found = later.evaluate(predictions, labels, keys=names, label=label, progress=tell)
+    if asked["summary"] is not None:
+        from artifact_pipeline.cli import github
+
+        github.append_summary(asked["summary"], _page(found))
+    _say(output, found)
+    _check_gate(output, found.figures, {"accuracy": asked["min_accuracy"], "f1_weighted": asked["min_f1"]})
+    output.result(_result(found, names))
+
+
+def _say(output: Output, found: Evaluation) -> None:
+    from artifact_pipeline.cli import views
+
+    figures = found.figures
+    for line in _counts(found):
+        output.say(line)
+    output.say()
+    output.table(FIGURES, [_figures(figures)])
+    output.say()
+    output.table(CLASSES, _classes(figures))
+    output.say()
+    views.say_confusion(output, [each.label for each in figures.classes], figures.confusion)
+
+
+def _counts(found: Evaluation) -> tuple[str, str]:
+    matched, labels, predictions = found.figures.rows, found.labels, found.predictions
+    return (
+        f"labels: {labels:,} read = {matched:,} matched + {labels - matched:,} without a prediction",
+        f"predictions: {predictions:,} read = {matched:,} matched + {predictions - matched:,} without a label",
+    )
+
+
+def _figures(figures: HeldOut) -> list[str]:
+    cells = ["matched", f"{figures.rows:,}"]
+    for each in (figures.accuracy, figures.f1_weighted):
+        cells += [f"{each.value:.4f}", f"{each.low:.4f} to {each.high:.4f}"]
+    return [*cells, f"{figures.f1_macro:.4f}", f"{figures.log_loss:.4f}"]
+
+
+def _classes(figures: HeldOut) -> list[list[str]]:
+    return [
+        [str(each.label), f"{each.rows:,}", f"{each.precision:.4f}", f"{each.recall:.4f}", f"{each.f1:.4f}"]
+        for each in figures.classes
+    ]
+
+
+def _check_gate(output: Output, figures: HeldOut, least: dict[str, float | None]) -> None:
+    observed = {"accuracy": figures.accuracy.value, "f1_weighted": figures.f1_weighted.value}
+    asked = [(name, observed[name], minimum) for name, minimum in least.items() if minimum is not None]
+    below = [(name, value, minimum) for name, value, minimum in asked if not value >= minimum]
+    if below:
+        problems = [
+            Problem("gate", f"gate-{name}", f"{name} {value} is below {minimum}") for name, value, minimum in below
+        ]
+        raise GateFailed("the gate failed", problems=problems)
+    if asked:
+        rules = ", ".join(f"{name} {value:.4f} >= {minimum:.4f}" for name, value, minimum in asked)
+        output.say(f"gate: passed ({rules})")
+
+
+def _page(found: Evaluation) -> str:
+    """What came of it as Markdown."""
+    from artifact_pipeline.cli.markdown import escape, table
+
+    classes = [[escape(label), *cells] for label, *cells in _classes(found.figures)]
+    counts = "\n".join(f"- {line}" for line in _counts(found))
+    figures = table(FIGURES, [_figures(found.figures)])
+    return "\n\n".join(["## Predictions, scored by later labels", counts, figures, table(CLASSES, classes)]) + "\n"
+
+
+def _result(found: Evaluation, keys: tuple[str, ...]) -> dict[str, Any]:
+    matched = found.figures.rows
+    return {
+        "key": list(keys),
+        "label": found.label,
+        "labels": {"read": found.labels, "matched": matched, "unmatched": found.labels - matched},
+        "predictions": {"read": found.predictions, "matched": matched, "unmatched": found.predictions - matched},
+        "metrics": found.figures.plain(),
+    }
