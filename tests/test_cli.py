@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / "config" / "config.json"
-VERBS = ["train", "verify", "predict", "inspect", "runs", "rollback", "schema"]
+VERBS = ["train", "verify", "predict", "evaluate", "inspect", "runs", "rollback", "schema"]
 SCRIPTS = Path(sys.executable).parent
 ESCAPE = "\x1b"
 HOSTILE = "a\nerror: all is well\x1b[2J\u202eb"
@@ -296,7 +296,8 @@ KEYS = {
     "train": {"artifact", "model", "gate", "metrics", "converged", "written"},
     "dry run": {"recipe", "would_write"},
     "verify": {"artifact", "model", "gate", "files", "expected", "export"},
-    "predict": {"artifact", "model", "export", "rows", "scores", "written"},
+    "predict": {"artifact", "model", "export", "rows", "scores", "drift", "written", "rejected", "receipt"},
+    "prove": {"receipt"},
     "inspect": {"artifact", "manifest"},
     "runs": {"runs"},
     "rollback": {"artifact"},
@@ -499,7 +500,8 @@ def test_predictions_are_written(cli: Cli, published: Path, candidate: Candidate
     value = json.loads(cli("predict", "-o", "out.csv", "--json").out)
     head, *rows = (published / "out.csv").read_text().splitlines()
     assert head.startswith("row,split,actual,predicted,probability_0,")
-    assert len(rows) == value["rows"] == 1797
+    assert len(rows) == value["rows"]["written"] == 1797
+    assert value["receipt"] == "out.csv.receipt.json"
     assert {name: each["rows"] for name, each in value["scores"].items()} == {
         "held-out": 360,
         "training": 1437,

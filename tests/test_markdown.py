@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from html import unescape
 from typing import TYPE_CHECKING
 
-import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.cli.markdown import escape, manifest_page, predictions_page
 from artifact_pipeline.cli.output import clean
+from artifact_pipeline.inference.destination import destination
 from artifact_pipeline.inference.predictions import predict
 
 if TYPE_CHECKING:
@@ -66,11 +67,12 @@ def test_hostile_labels_stay_in_their_cells(candidate: Candidate) -> None:
 
 def test_page_of_predictions_lists_what_was_wrong(published: Path) -> None:
     """The page shows accuracy by split and each of the nine misclassified digits."""
-    verified = verify(published / "artifact")
-    predictions = predict(verified)
-    page = predictions_page(verified.digest, predictions, predictions.scores())
+    predictions = predict(verify(published / "artifact"), to=destination(str(published / "out.csv")))
+    page = predictions_page(predictions)
     assert "| held-out | 360 | 0.9750 | 0.9751 |" in page
     assert "### Misclassified: 9 of 1,797 rows" in page
-    assert predictions.rows.y is not None
-    for row in np.flatnonzero(predictions.answers.labels != predictions.rows.y):
-        assert f"| {row} | held-out | {predictions.rows.y[row]} | {predictions.answers.labels[row]} |" in page
+    with (published / "out.csv").open() as file:
+        wrong = [row for row in csv.DictReader(file) if row["actual"] != row["predicted"]]
+    assert len(wrong) == 9
+    for row in wrong:
+        assert f"| {row['row']} | held-out | {row['actual']} | {row['predicted']} |" in page

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from sklearn import metrics as theirs
 from sklearn.linear_model import LogisticRegression
 
@@ -16,6 +17,7 @@ from artifact_pipeline.config import from_mapping
 from artifact_pipeline.dataset import load_dataset
 from artifact_pipeline.documented import load_model
 from artifact_pipeline.errors import DataRejected, GateFailed, StorageError
+from artifact_pipeline.inference.destination import destination
 from artifact_pipeline.inference.predictions import predict
 from artifact_pipeline.training import fit
 from tables import blobs, write_table
@@ -160,12 +162,14 @@ def test_a_table_from_end_to_end(tmp_path: Path, labels: list[int | str], suffix
     candidate = train(of_table(path, target="label"))
     pipeline.publish(candidate, artifact=tmp_path / "artifact", export=tmp_path / "model.pkl")
     verified = verify(tmp_path / "artifact", expect=candidate.digest)
-    predictions = predict(verified, path)
+    predictions = predict(verified, [str(path)], to=destination(str(tmp_path / "out.parquet")))
     estimator = load_model(tmp_path / "model.pkl")
 
-    assert predictions.classes == tuple(sorted(labels))
-    assert predictions.answers.labels.tolist() == estimator.predict(predictions.rows.X).tolist()
-    assert predictions.scores()["all"].accuracy > 0.95
+    assert [each.label for each in predictions.receipt.labels] == sorted(labels)
+    X = np.stack([columns["width"], columns["height"]], axis=1)
+    told = parquet.read_table(tmp_path / "out.parquet")["predicted"].to_pylist()
+    assert told == estimator.predict(X).tolist()
+    assert predictions.scores["all"].accuracy > 0.95
     assert {predictions.split_of(row) for row in range(200)} == {"held-out", "training"}
     assert "rows" not in str(verified.manifest.recipe["dataset"])
 

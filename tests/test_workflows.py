@@ -164,9 +164,9 @@ def test_the_digest_crosses(whole: Run) -> None:
 def test_predictions_and_report_are_uploaded(whole: Run) -> None:
     """Whoever looks at the run finds a prediction for each of the 1,797 rows, and the report of them."""
     found = members(whole.upload("predictions"))
-    assert set(found) == {"predictions.csv", "report.json"}
+    assert set(found) == {"predictions.csv", "predictions.csv.receipt.json", "report.json"}
     assert len(list(csv.DictReader(io.StringIO(found["predictions.csv"].decode())))) == 1797
-    assert json.loads(found["report.json"])["rows"] == 1797
+    assert json.loads(found["report.json"])["rows"]["written"] == 1797
 
 
 def test_each_job_writes_its_page(whole: Run) -> None:

@@ -92,14 +92,14 @@ def _destination(output: Output, place: str, asked: dict[str, Any]) -> Destinati
     from artifact_pipeline import storage
     from artifact_pipeline.inference.destination import destination
 
+    if place != STDIO and not storage.is_url(place):
+        refuse_device(Path(place), folder=True)
     receipt = asked["receipt"]
     to = destination(place, to=asked["to"], receipt=str(receipt) if receipt else None)
     if to.place == STDIO:
         if output.as_json:
             raise ConfigError("--json and -o - both want standard output", hint="name a file: -o FILE")
         output.data = True
-    elif not to.folder and not storage.is_url(to.place):
-        refuse_device(Path(to.place))
     if asked["resume"] and not to.folder:
         output.talk("note: a single file starts anew; a folder of parts can be resumed, such as -o predictions/")
     if not to.folder and (asked["scheduler"] or asked["workers"]):

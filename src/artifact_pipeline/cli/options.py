@@ -172,14 +172,18 @@ def is_given(name: str) -> bool:
     return source is click.core.ParameterSource.COMMANDLINE
 
 
-def refuse_device(path: Path) -> None:
+def refuse_device(path: Path, *, folder: bool = False) -> None:
     """Refuse to put a file where something else stands: a rename would replace /dev/null as readily as a file.
+
+    Args:
+        path: where something is to be written.
+        folder: whether a folder may stand there.
 
     Raises:
         StorageError: a folder, a device or a pipe stands there, or the name is too long for one.
     """
     try:
-        other = path.exists() and not path.is_file()
+        other = path.exists() and not path.is_file() and not (folder and path.is_dir())
     except OSError as error:
         raise storage_error(path, error) from error
     if other:

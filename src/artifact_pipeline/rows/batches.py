@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32] | NDArray[np.float64]
 
 CHUNK = 1 << 16
-"""Rows a batch. Its borders are absolute, multiples of this in the file, so that no result depends on where a reader
-cuts, or on where an interrupted run began again."""
+"""Rows a batch, at most. Its borders are absolute, multiples of this in the file, so that no result depends on where a
+reader cuts, or on where an interrupted run began again."""
+MIN_CHUNK = 1 << 12
+"""Rows a batch, at least: what the model answers in one call."""
+VALUES = 64 * CHUNK
+"""Values a batch: rows of more than 64 features come in smaller batches."""
 UNLABELLED = -1
 """The position of a label that is not there."""
 MAX_SHOWN = 80
@@ -74,6 +78,14 @@ class Wanted:
     out_of_range: Literal["warn", "reject", "ignore"] = "warn"
     formulas: bool = True
 
+    @property
+    def chunk(self) -> int:
+        """Rows a batch: `CHUNK`, or a part of it that divides it where the rows are wide."""
+        chunk = CHUNK
+        while chunk > MIN_CHUNK and chunk * len(self.features) > VALUES:
+            chunk //= 2
+        return chunk
+
     def columns(self, there: Sequence[str]) -> list[str]:
         """The columns to read of those that are there, each once."""
         wanted = [*self.features, *self.keep, *([self.target] if self.target in there else [])]
@@ -124,7 +136,7 @@ class Batch:
     """Rows that can be answered, and those that cannot.
 
     Attributes:
-        start: the number of the first row in its file, a multiple of `CHUNK`.
+        start: the number of the first row in its file, a multiple of the rows a batch.
         count: rows read.
         numbers: int64, the number of each row that can be answered.
         columns: for each feature a contiguous array of the model's dtype, every value finite.
@@ -145,31 +157,24 @@ class Batch:
     outside: int
 
 
-def align(pieces: Iterator[Piece], start: int) -> Iterator[Piece]:
-    """Cut pieces anew at multiples of `CHUNK`, from the row `start` on, itself one."""
+def align(pieces: Iterator[Piece], start: int, chunk: int = CHUNK) -> Iterator[Piece]:
+    """Cut pieces anew at multiples of `chunk`, from the row `start` on, itself one."""
     held: list[Piece] = []
-    border = start + CHUNK
+    border = start + chunk
     for piece in pieces:
-        rest = piece
-        while rest.end >= border:
-            yield _joined([*held, rest.within(start, border)])
-            held, start, border = [], border, border + CHUNK
-            rest = rest.within(start, rest.end) if rest.end > start else _nothing(rest)
-        if rest.end > start and rest.count:
-            held.append(rest.within(start, border))
+        while piece.end >= border:
+            yield _joined([*held, piece.within(start, border)])
+            held, start, border = [], border, border + chunk
+        if piece.end > start and piece.count:
+            held.append(piece.within(start, border))
     if held:
         yield _joined(held)
-
-
-def _nothing(piece: Piece) -> Piece:
-    return Piece(piece.end, 0, piece.table.slice(0, 0))
 
 
 def _joined(pieces: list[Piece]) -> Piece:
     import numpy as np
     import pyarrow as pa
 
-    pieces = [piece for piece in pieces if piece.count]
     if len(pieces) == 1:
         return pieces[0]
     numbers = None

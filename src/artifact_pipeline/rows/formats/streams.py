@@ -14,7 +14,7 @@ from artifact_pipeline.rows.sources import STDIN
 from artifact_pipeline.storage import unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
     from artifact_pipeline.rows.sources import Source
@@ -23,6 +23,7 @@ BLOCK = 1 << 20
 PACKED = {"gz": "gzip", "zst": "zstd"}
 MAX_RATIO = 200
 """A table of numbers shrinks to a fifth, one of constants to a hundredth; gzip at its best to a thousandth."""
+MAX_ROW = 16 << 20
 FREE = 64 << 20
 """Bytes that may come out before the ratio is looked at."""
 
@@ -102,30 +103,6 @@ class Unpacked:
         self.closed = True
 
 
-class Prefixed:
-    """A stream whose first bytes have been read already."""
-
-    def __init__(self, first: bytes, rest: Hashed | Unpacked) -> None:
-        self._first, self._rest = first, rest
-        self.closed = False
-
-    def read(self, size: int = -1) -> bytes:
-        """Read at most `size` bytes, or about a megabyte."""
-        if not self._first:
-            return self._rest.read(size)
-        size = len(self._first) if size < 0 else size
-        data, self._first = self._first[:size], self._first[size:]
-        return data
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def close(self) -> None:
-        """Nothing is left to do."""
-        self.closed = True
-
-
 @contextmanager
 def hashed(source: Source) -> Iterator[Hashed]:
     """Open a source to be read from front to back; standard input is one too.
@@ -134,7 +111,7 @@ def hashed(source: Source) -> Iterator[Hashed]:
         DataRejected: it cannot be opened, or has changed meanwhile.
     """
     if source.place == STDIN:
-        yield Hashed(sys.stdin.buffer, 0, "")
+        yield Hashed(_stdin(), 0, "")
         return
     with storage.opened(source.place) as file:
         yield Hashed(file.file, file.size, file.stamp)
@@ -153,6 +130,39 @@ def spooled(source: Source) -> Iterator[str]:
         yield source.place
         return
     with tempfile.NamedTemporaryFile() as file:
-        shutil.copyfileobj(sys.stdin.buffer, file)
+        shutil.copyfileobj(_stdin(), file, BLOCK)
         file.flush()
         yield file.name
+
+
+def _stdin() -> BinaryIO:
+    if sys.stdin is None:
+        raise unreadable("standard input", "is closed")
+    return sys.stdin.buffer
+
+
+def cut_after_rows(
+    place: str, content: Hashed | Unpacked, size: int, end_of_rows: Callable[[bytes], int]
+) -> Iterator[bytes]:
+    """The content in blocks of whole rows; only the last may lack a line's end.
+
+    Args:
+        place: the file, for a refusal.
+        content: what is read.
+        size: bytes that are read at once.
+        end_of_rows: where the last whole row of a block ends, or 0.
+
+    Raises:
+        DataRejected: a row is longer than 16 MiB.
+    """
+    held = b""
+    while data := content.read(size):
+        held += data
+        if end := end_of_rows(held):
+            yield held[:end]
+            held = held[end:]
+        if len(held) > MAX_ROW:
+            message = f"a row is longer than {MAX_ROW:,} bytes; is a line's end missing, or a quote?"
+            raise unreadable(place, message, rule="row-too-long")
+    if held:
+        yield held
