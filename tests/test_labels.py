@@ -10,7 +10,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -61,9 +61,11 @@ class Said:
 
 def cli(*arguments: str | Path) -> Said:
     """Run a verb in this process."""
-    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
         status = main([*map(str, arguments)])
-    return Said(status, out.getvalue(), err.getvalue())
+    out.seek(0)
+    return Said(status, out.read(), err.getvalue())
 
 
 def evaluate(*arguments: str | Path) -> Said:
@@ -233,6 +235,19 @@ def test_a_part_without_rows_changes_nothing(here: Path) -> None:
     assert evaluate("parts", later) == evaluate("predictions.csv", later)
 
 
+def test_parts_of_two_models_are_refused(here: Path) -> None:
+    """A part whose model has other classes than the first part's is refused, whether it has fewer or more."""
+    for names, rule in ((["a", "b", "c"], "no-predictions"), (["a", "c"], "column-missing")):
+        folder = here / rule
+        folder.mkdir()
+        for number, classes in enumerate((["a", "b"], names)):
+            answered(classes).write(folder / f"part-{number}.parquet", {"row": np.arange(ROWS) + ROWS * number})
+        later = table(here / "later.csv", {"row": [0], "truth": ["a"]})
+        said = evaluate(folder, later)
+        assert (said.status, said.problem["rule"]) == (5, rule)
+        assert "part-1.parquet" in said.problem["place"]
+
+
 def test_kept_columns_are_keys(here: Path) -> None:
     """A column that was carried through is a key, as whole numbers here and as text there, whatever it is called."""
     keys = np.arange(ROWS) * 7 - 3
@@ -303,34 +318,40 @@ def test_order_of_the_key_is_that_of_its_columns(here: Path) -> None:
 
 # --- refusals
 
-EMPTY = {"row": range(2), "truth": ["no", ""]}
+
+class Bad(NamedTuple):
+    """Labels that are refused: their columns, the options, and what is told."""
+
+    columns: dict[str, Sequence[Any]]
+    arguments: list[str]
+    rule: str
+    words: str
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
-    ("columns", "arguments", "rule", "words"),
+    "bad",
     [
-        ({"id": [1], "truth": ["no"]}, [], "column-missing", "no column 'row'"),
-        ({"row": [1], "truth": ["no"]}, ["--label", "label"], "column-missing", "no column 'label'"),
-        ({"id": [1], "truth": ["no"]}, ["--key", "id"], "column-missing", "no column 'id'"),
-        ({"row": [1], "a": ["no"], "b": ["no"]}, [], "label-column", "2 columns are no key: 'a', 'b'"),
-        ({"row": [1]}, [], "label-column", "every column is a key"),
-        ({"row": [1, 2, 1], "truth": ["no"] * 3}, [], "key-repeated", 'the key "1" stands twice, first in row 0'),
-        ({"row": range(2), "truth": ["no", ""]}, [], "label-missing", "the label is missing"),
-        ({"row": ["0", ""], "truth": ["no", "no"]}, [], "key-missing", "the key is missing"),
-        ({"row": range(2), "truth": ["no", "maybe"]}, [], "label-unknown", "the label 'maybe' is none"),
-        ({"row": [900, 901], "truth": ["no", "no"]}, [], "no-match", "none of its 2 keys is one of the 40"),
+        Bad({"id": [1], "truth": ["no"]}, [], "column-missing", "no column 'row'"),
+        Bad({"row": [1], "truth": ["no"]}, ["--label", "label"], "column-missing", "no column 'label'"),
+        Bad({"id": [1], "truth": ["no"]}, ["--key", "id"], "column-missing", "no column 'id'"),
+        Bad({"row": [1], "a": ["no"], "b": ["no"]}, [], "label-column", "2 columns are no key: 'a', 'b'"),
+        Bad({"row": [1]}, [], "label-column", "every column is a key"),
+        Bad({"row": [1, 2, 1], "truth": ["no"] * 3}, [], "key-repeated", 'the key "1" stands twice, first in row 0'),
+        Bad({"row": range(2), "truth": ["no", ""]}, [], "label-missing", "the label is missing"),
+        Bad({"row": ["0", ""], "truth": ["no", "no"]}, [], "key-missing", "the key is missing"),
+        Bad({"row": range(2), "truth": ["no", "maybe"]}, [], "label-unknown", "the label 'maybe' is none"),
+        Bad({"row": [900, 901], "truth": ["no", "no"]}, [], "no-match", "none of its 2 keys is one of the 40"),
     ],
+    ids=lambda bad: bad.words,
 )
-def test_refused_labels(
-    here: Path, form: str, columns: dict[str, Sequence[Any]], arguments: list[str], rule: str, words: str
-) -> None:
+def test_refused_labels(here: Path, form: str, bad: Bad) -> None:
     """Labels that cannot be matched one by one with predictions are refused by their rule, place and mend."""
-    table(here / f"later.{form}", columns)
-    said = evaluate("predictions.csv", f"later.{form}", *arguments)
+    table(here / f"later.{form}", bad.columns)
+    said = evaluate("predictions.csv", f"later.{form}", *bad.arguments)
     assert said.status == said.json["error"]["status"] == 5
-    assert said.problem["rule"] == rule
-    assert words in said.problem["message"]
+    assert said.problem["rule"] == bad.rule
+    assert bad.words in said.problem["message"]
     assert said.problem["place"].startswith(("later.", "predictions.csv"))
     assert said.json["error"]["hint"]
 
@@ -467,7 +488,8 @@ def test_text_says_what_was_matched(here: Path) -> None:
         "predictions: 40 read = 30 matched + 10 without a label",
     ]
     hits = int((ANSWERED.actual[:30] == ANSWERED.predicted[:30]).sum())
-    assert lines[3].split() == "rows count accuracy 95 % interval F1 weighted 95 % interval F1 macro log loss".split()
+    head = "rows  count  accuracy  95 % interval  F1 weighted  95 % interval  F1 macro  log loss"
+    assert lines[3].split() == head.split()
     assert lines[4].split()[:3] == ["matched", "30", f"{hits / 30:.4f}"]
     assert "confusion matrix" in said.out
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from importlib import import_module
@@ -40,10 +41,9 @@ RETRIES = 3
 """How often a task is tried again after a disk or a network failed; after a worker's death Dask does it anyway."""
 TIMEOUT = 10
 """Seconds within which a scheduler must answer, and have a worker."""
-QUIET = {
-    "logging": {"distributed": "critical", "distributed.client": "critical", "tornado": "critical"},
-    "distributed.admin.large-graph-warning-threshold": "1GiB",  # the artifact may be large, and nothing else is
-}
+LOGGERS = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio")
+GRAPH = {"distributed.admin.large-graph-warning-threshold": "1GiB"}
+"""The artifact may be large, and nothing else that is sent is."""
 HINT_RESUME = "--resume goes on with what was begun"
 
 
@@ -121,12 +121,10 @@ def _client(scheduler: str | None, workers: int | None) -> Iterator[Any]:
     Raises:
         PipelineError: nobody answers, there is no worker, or one has not the same package.
     """
-    import dask
-
+    distributed: Any = import_module("distributed")
     with ExitStack() as stack:
-        # Before `distributed` is loaded, which sets up its logging then.
-        stack.enter_context(dask.config.set(QUIET))
-        distributed: Any = import_module("distributed")
+        stack.enter_context(_silenced())
+        stack.enter_context(import_module("dask.config").set(GRAPH))
         cluster = stack.enter_context(_local(workers or 1)) if scheduler is None else scheduler
         try:
             client = stack.enter_context(distributed.Client(cluster, timeout=TIMEOUT, set_as_default=False))
@@ -159,14 +157,39 @@ def _local(workers: int) -> Iterator[Any]:
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Start processes that never see a Ctrl-C, which a terminal sends to all; this one sees it afterwards."""
-    resource_tracker.ensure_running()  # first, since its own start lets the signal through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _silenced() -> Iterator[None]:
+    """Let Dask's logs be: what matters in them comes as an error."""
+    before = {name: logging.getLogger(name).level for name in LOGGERS}
+    for name in before:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Start processes that never see a Ctrl-C, which a terminal sends to all; this one obeys it when they stand.
+
+    Raises:
+        KeyboardInterrupt: there was one meanwhile.
+    """
+    held: list[int] = []
+    resource_tracker.ensure_running()  # first, since its own start lets the signal through again
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # Another thread may take the signal all the same, and Python then tells this one.
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, lambda number, _: held.append(number)) if main else None
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if handler is not None:
+            signal.signal(signal.SIGINT, handler)
+    if held:
+        raise KeyboardInterrupt
 
 
 def _check_workers(client: Any) -> None:

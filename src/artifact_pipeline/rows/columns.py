@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import DataRejected, Problem
@@ -9,6 +10,8 @@ from artifact_pipeline.rows.batches import MAX_SHOWN, UNLABELLED, Batch, Piece, 
 from artifact_pipeline.rows.tables import MAX_NUMBER, MAX_WHOLE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -30,6 +33,11 @@ RULES = {
 FORMULA = r"^[=+\-@\t\r]"
 """How text begins that a spreadsheet runs (OWASP, CSV injection)."""
 SIGNED_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+NUMBER = rf"(?i){SIGNED_NUMBER}|^[+-]?(nan(\([a-z0-9_]*\))?|inf|infinity)$"
+"""What Arrow reads as a number; some of it is no finite one."""
+WHOLE = r"^[ \t]*[+-]?[0-9]+[ \t]*$"
+MAX_TOLD = 20
+"""Columns that a refusal names."""
 
 
 class _Faults:
@@ -44,28 +52,51 @@ class _Faults:
             self.found.setdefault(position, (column, rule))
 
     def rejected(self) -> list[Rejected]:
-        numbers = numbers_of(self.piece)
-        return [self._told(position, int(numbers[position]), *why) for position, why in sorted(self.found.items())]
-
-    def _told(self, position: int, row: int, column: str, rule: str) -> Rejected:
-        record = {
-            name: plain(self.piece.table.column(name)[position].as_py()) for name in self.piece.table.schema.names
-        }
-        value = record[column]
-        bounds = {"low": 0.0, "high": 0.0, "limit": limit_of(self.wanted.dtype)}
-        if column in self.wanted.features:
-            index = self.wanted.features.index(column)
-            bounds |= {"low": float(self.wanted.low[index]), "high": float(self.wanted.high[index])}
-        shown = f"{value!s:.{MAX_SHOWN}}"
-        quoted = shown if isinstance(value, str) else value
-        return Rejected(row, column, shown, rule, RULES[rule].format(value=quoted, **bounds), record)
+        positions = sorted(self.found)
+        numbers = numbers_of(self.piece)[positions].tolist()
+        records = _records(self.piece.table, positions)
+        told = []
+        for position, row, record in zip(positions, numbers, records, strict=True):
+            column, rule = self.found[position]
+            value = record[column]
+            shown = f"{'' if value is None else value!s:.{MAX_SHOWN}}"
+            message = reason(rule, column, shown if isinstance(value, str) else value, self.wanted)
+            told.append(Rejected(row, column, shown, rule, message, record))
+        return told
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON has it; what JSON has not becomes text."""
+def _records(table: pa.RecordBatch, positions: list[int]) -> list[dict[str, Any]]:
+    """Some rows as JSON has them; what JSON has not becomes text."""
+    import pyarrow as pa
+
+    some = table.take(pa.array(positions, pa.int64()))
+    columns = [[_plain(value) for value in listed(column)] for column in some.columns]
+    return [dict(zip(table.schema.names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def listed(column: pa.Array) -> list[Any]:
+    """A column as Python's objects; times as Arrow writes them: Python knows no nanoseconds, and no year 10,000."""
+    import pyarrow as pa
+
+    if pa.types.is_temporal(column.type):
+        column = column.cast(pa.string())
+    values: list[Any] = column.to_pylist()
+    return values
+
+
+def _plain(value: Any) -> Any:
     if isinstance(value, float) and not abs(value) < float("inf"):
         return str(value)
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+    return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
+def reason(rule: str, column: str, value: object, wanted: Wanted) -> str:
+    """A rule in words, for a value of a column."""
+    low = high = 0.0
+    if column in wanted.features:
+        index = wanted.features.index(column)
+        low, high = float(wanted.low[index]), float(wanted.high[index])
+    return RULES[rule].format(value=value, low=low, high=high, limit=limit_of(wanted.dtype))
 
 
 def limit_of(dtype: str) -> float:
@@ -73,42 +104,91 @@ def limit_of(dtype: str) -> float:
     return MAX_NUMBER if dtype == "float64" else 3.4028234663852886e38
 
 
-def to_batch(piece: Piece, wanted: Wanted) -> Batch:
+def check_types(place: str, schema: pa.Schema, wanted: Wanted, *, typed: bool) -> None:
+    """See that the columns of a file hold numbers, and labels.
+
+    Args:
+        place: the file.
+        schema: its columns, features among them.
+        wanted: what they must be.
+        typed: whether the file says what is text and what is a number.
+
+    Raises:
+        DataRejected: a column's type is another.
+    """
+    import pyarrow as pa
+
+    types = pa.types
+    problems = []
+    for name in wanted.features:
+        kind = schema.field(name).type
+        number = types.is_floating(kind) or types.is_integer(kind) or types.is_null(kind)
+        if not (number or (types.is_string(kind) and not typed)):
+            problems.append(("not-a-number", f"column {name!r} holds {kind}, not numbers"))
+    if wanted.target in schema.names:
+        kind = schema.field(wanted.target).type
+        if not (types.is_string(kind) or types.is_integer(kind) or types.is_null(kind)):
+            problems.append(("label-invalid", f"column {wanted.target!r} holds {kind}, not whole numbers or text"))
+    if problems:
+        raise unfit(place, problems)
+
+
+def unfit(place: str, problems: Sequence[tuple[str, str]], *, hint: str | None = None) -> DataRejected:
+    """The refusal of a file whose columns are not the model's; each problem is a rule and a message."""
+    told = [Problem(place, rule, message) for rule, message in problems[:MAX_TOLD]]
+    if len(problems) > MAX_TOLD:
+        told.append(Problem(place, problems[MAX_TOLD][0], f"and {len(problems) - MAX_TOLD:,} more"))
+    return DataRejected("the rows do not fit the model", problems=told, hint=hint)
+
+
+def to_batch(piece: Piece, wanted: Wanted, place: str) -> Batch:
     """Read a piece's columns as numbers.
+
+    Args:
+        piece: some rows.
+        wanted: what is read of them.
+        place: their file, for a refusal.
 
     Raises:
         DataRejected: a column's type is not that of numbers, or of labels.
     """
+    check_types(place, piece.table.schema, wanted, typed=piece.typed)
     faults = _Faults(piece, wanted)
-    read = [_feature(piece.table.column(name), index, faults) for index, name in enumerate(wanted.features)]
-    columns = [column for column, _ in read]
-    outside = _outside(read, faults)
+    found = [_feature(piece.table.column(name), index, faults) for index, name in enumerate(wanted.features)]
+    outside = _outside(found, faults)
     has_labels = wanted.target in piece.table.schema.names
     actual = _positions(piece.table.column(wanted.target), faults) if has_labels else None
-    numbers = numbers_of(piece)
     kept = {name: piece.table.column(name) for name in wanted.keep}
     if not wanted.formulas:
         _refuse_formulas(kept, faults)
-    rejected = faults.rejected()
-    if rejected:
-        import numpy as np
-        import pyarrow as pa
-
-        good = np.ones(len(numbers), dtype=np.bool_)
-        good[list(faults.found)] = False
-        columns, numbers = [column[good] for column in columns], numbers[good]
-        actual = actual[good] if actual is not None else None
-        kept = {name: column.filter(pa.array(good)) for name, column in kept.items()}
-        outside = outside[good] if outside is not None else None
-    return Batch(
+    rejected = faults.rejected() if faults.found else []
+    batch = Batch(
         start=piece.start,
         count=piece.count,
-        numbers=numbers,
-        columns=columns,
+        numbers=numbers_of(piece),
+        columns=[values for values, _ in found],
         actual=actual,
         kept=kept,
-        rejected=tuple(sorted([*piece.broken, *rejected])),
+        rejected=tuple(sorted([*piece.broken, *rejected], key=lambda each: each.row)),
         outside=int(outside.sum()) if outside is not None else 0,
+    )
+    return _without(batch, [*faults.found], outside) if rejected else batch
+
+
+def _without(batch: Batch, bad: list[int], outside: NDArray[np.bool_] | None) -> Batch:
+    """The batch without some of its rows, by their positions."""
+    import numpy as np
+    import pyarrow as pa
+
+    good = np.ones(len(batch.numbers), dtype=np.bool_)
+    good[bad] = False
+    return replace(
+        batch,
+        numbers=batch.numbers[good],
+        columns=[column[good] for column in batch.columns],
+        actual=batch.actual[good] if batch.actual is not None else None,
+        kept={name: column.filter(pa.array(good)) for name, column in batch.kept.items()},
+        outside=int(outside[good].sum()) if outside is not None else 0,
     )
 
 
@@ -153,41 +233,46 @@ def _numbers(column: pa.Array, name: str, faults: _Faults) -> NDArray[Any]:
                 faults.add((whole > MAX_WHOLE) | (whole < -MAX_WHOLE), name, "not-exact")
         exact: NDArray[Any] = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         return exact
-    if types.is_string(column.type) and not faults.piece.typed:
-        return _parsed(column, name, faults)
     if types.is_null(column.type):
         return np.full(len(column), np.nan)
-    message = f"column {name!r} holds {column.type}, not numbers"
-    raise DataRejected("the rows do not fit the model", problems=[Problem(name, "not-a-number", message)])
+    return _parsed(column, name, faults)
 
 
 def _parsed(column: pa.Array, name: str, faults: _Faults) -> NDArray[np.float64]:
-    """Text as numbers, as Arrow reads them: no white space, no underscore, no comma."""
+    """Text as numbers, blanks around them allowed; NaN where it is none.
+
+    Arrow reads them, all at once if it can. What it takes is `NUMBER`, so that a text is read alike whatever stands
+    beside it; a test compares the two.
+    """
+    import numpy as np
+    import pyarrow as pa
+    from pyarrow import compute
+
+    values = _cast(column)
+    if values is None:
+        text = compute.utf8_trim(column.fill_null(""), " \t")
+        good = compute.match_substring_regex(text, NUMBER)
+        empty = compute.equal(text, "")
+        faults.add(empty.to_numpy(zero_copy_only=False), name, "missing")
+        bad = compute.invert(compute.or_(good, empty))
+        faults.add(bad.to_numpy(zero_copy_only=False), name, "not-a-number")
+        column = compute.if_else(good, text, pa.scalar(None, pa.string()))
+        values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    beyond = np.abs(values) > MAX_WHOLE
+    if beyond.any():
+        whole = compute.match_substring_regex(column.fill_null(""), WHOLE).to_numpy(zero_copy_only=False)
+        faults.add(whole & beyond, name, "not-exact")
+    return values
+
+
+def _cast(column: pa.Array) -> NDArray[np.float64] | None:
+    """Text as numbers, or None where some of it is none."""
     import pyarrow as pa
 
     try:
         values: NDArray[np.float64] = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
-        return _parsed_singly(column, name, faults)
-    return values
-
-
-def _parsed_singly(column: pa.Array, name: str, faults: _Faults) -> NDArray[np.float64]:
-    import numpy as np
-    import pyarrow as pa
-
-    values = np.full(len(column), np.nan)
-    bad = np.zeros((2, len(column)), dtype=np.bool_)
-    for position, text in enumerate(column.to_pylist()):
-        if not text:
-            bad[0, position] = True
-            continue
-        try:
-            values[position] = pa.scalar(text).cast(pa.float64()).as_py()
-        except pa.ArrowInvalid:
-            bad[1, position] = True
-    faults.add(bad[0], name, "missing")
-    faults.add(bad[1], name, "not-a-number")
+        return None
     return values
 
 
@@ -213,7 +298,7 @@ def _refuse_formulas(kept: dict[str, pa.Array], faults: _Faults) -> None:
     from pyarrow import compute
 
     for name, column in kept.items():
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        if pa.types.is_string(column.type):
             text = column.fill_null("")
             suspect = compute.match_substring_regex(text, FORMULA)
             bad = compute.and_not(suspect, compute.match_substring_regex(text, SIGNED_NUMBER))
@@ -230,14 +315,10 @@ def _positions(column: pa.Array, faults: _Faults) -> NDArray[np.int64]:
     import pyarrow as pa
     from pyarrow import compute
 
-    wanted, kind = faults.wanted, column.type
-    texts = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    if not (texts or pa.types.is_integer(kind) or pa.types.is_null(kind)):
-        message = f"labels must be whole numbers or text, not {kind}"
-        problem = Problem(wanted.target, "label-invalid", message)
-        raise DataRejected("the rows do not fit the model", problems=[problem])
-    # Text is no number in a file that has types: none of it is then looked up.
-    comparable = not texts or not faults.piece.typed or isinstance(wanted.classes[0], str)
+    wanted = faults.wanted
+    # In a file that has types, text is no number and a number no text: none of it is then looked up.
+    words = bool(wanted.classes) and isinstance(wanted.classes[0], str)
+    comparable = not faults.piece.typed or pa.types.is_string(column.type) == words
     classes = [str(each) for each in wanted.classes] if comparable else []
     column = column.cast(pa.string())
     there = compute.and_(column.is_valid(), compute.not_equal(column.fill_null(""), ""))

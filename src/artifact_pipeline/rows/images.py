@@ -12,7 +12,7 @@ import re
 import struct
 import zlib
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from artifact_pipeline.errors import DataRejected, Problem
 
@@ -27,40 +27,36 @@ MAX_PIXELS = 64_000_000
 """A picture of a hundred megapixels is refused: by its header, before pixels are decoded."""
 FORMATS = ("PNG", "JPEG")
 MAX_TEXT = 2**20
-"""Bytes that a compressed text or a colour profile may unpack to, as Pillow has it."""
+"""Bytes that a compressed text or a colour profile of a PNG may unpack to, as Pillow has it."""
 MAX_SCANS = 64
 """Each scan of a JPEG passes over all pixels; cameras write one, progressive files about ten."""
-
 WORK = 1024
 """Pixels of the longer side at most: larger pictures are shrunk before the ink is looked for."""
-MIN_SIDE = 8
-"""Pixels a side at least, of a picture."""
-MIN_INK = 5
-"""Pixels of the longer side at least, of the ink: below, it is a speck of dust."""
+MIN_SIDE, MIN_INK = 8, 5
+"""Pixels, at least: of each side of a picture, and of the longer side of its ink. Less is a speck of dust."""
 MIN_CONTRAST = 8
 """Grey values of 256 between ink and paper, at least."""
 
 FINE = 4
-"""Steps a pixel of the 32x32 bitmap, along each side: a pen's width is set in quarters of a pixel."""
+"""The bitmap of 32x32 pixels is so many times finer here: a pen's width is set in quarters of a pixel."""
+MARGIN, REACH = 4 * FINE, 7 * FINE
+"""Beyond the bitmap, and of strokes that grow."""
 HEIGHT, WIDTH = 31, 19
-"""Pixels of the 32x32 bitmap that a digit fills: NIST's 20x32, less what erosion takes on the average."""
-NARROW = ((0.0, 0.2, 0.5), (0.0, 6.4, WIDTH))
-"""Width by height of the ink, and pixels of width: a stroke that stands alone is not stretched to a block."""
+"""Pixels of the bitmap that a digit fills: NIST's 32x20, less what its erosion takes on the average."""
+STRETCH = ((0, 0.2, 0.5), (0, 6.4, WIDTH))
+"""The ink's width by its height, and the width that it gets: a stroke alone is not stretched to a block."""
 PEN = 3.5
-"""Pixels of stroke with which a digit is fitted, before its ink is brought to `MEAN`: about NIST's pen."""
+"""Pixels of stroke that a digit is fitted with, before its ink is brought to `MEAN`: about NIST's pens."""
 MEAN = 4.88
-"""Mean of the 64 values in the digits."""
-REACH = 7
-"""Pixels by which strokes may grow."""
+"""Of the 64 values, over the digits."""
 BAND = 3
-"""Rows at the top and at the bottom in which a digit's beginning is looked for."""
+"""Pixels at the top and at the bottom in which a digit may begin."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _JPEG_SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_JPEG_KEPT = {*range(0xC0, 0xE0), 0xE0, 0xEE}
-"""Frames, tables, and the two segments that say what the colours are."""
+_JPEG_KEPT = {*range(0xC0, 0xE1), 0xEE}  # frames, tables, and the two segments that say what the colours are
 
 
 def digit_from_image(data: bytes, *, place: str) -> NDArray[np.float64]:
@@ -115,13 +111,14 @@ def digit_from_canvas(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
 def _png(data: bytes, place: str) -> bytes:
     """The PNG without profile, texts and further frames; Pillow alone would accept one with missing rows."""
     kept, pixels, at = [_PNG], list[bytes](), len(_PNG)
+    expected = _png_bytes(data, place)
     while kept[-1][4:8] != b"IEND":
         (length,) = struct.unpack_from(">I", data, at)
         chunk = data[at : at + 12 + length]
         kind, body = chunk[4:8], chunk[8:-4]
-        if len(chunk) < 12 + length or (len(kept) == 1) != (kind == b"IHDR"):
-            raise _refused(place, "image-unreadable", "is cut off, or no PNG")
-        if kind in {b"zTXt", b"iTXt", b"iCCP"} and _inflated([_packed(kind, body)], MAX_TEXT) > MAX_TEXT:
+        if len(chunk) < 12 + length:
+            raise _refused(place, "image-unreadable", "is cut off")
+        if kind in {b"zTXt", b"iCCP"} and _inflated([body.partition(b"\0")[2][1:]], MAX_TEXT) > MAX_TEXT:
             raise _refused(place, "image-too-large", f"holds a text or profile of more than {MAX_TEXT:,} bytes")
         if kind in {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}:
             if zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):
@@ -129,8 +126,6 @@ def _png(data: bytes, place: str) -> bytes:
             kept.append(chunk)
             pixels += [body] if kind == b"IDAT" else []
         at += len(chunk)
-        if len(kept) == 2 and kind == b"IHDR":
-            expected = _png_bytes(body, place)
     found = _inflated(pixels, expected)
     if found != expected:
         must = f"its pixels take {expected:,} bytes"
@@ -138,9 +133,9 @@ def _png(data: bytes, place: str) -> bytes:
     return b"".join(kept)
 
 
-def _png_bytes(header: bytes, place: str) -> int:
+def _png_bytes(data: bytes, place: str) -> int:
     """The bytes that the pixels unpack to: a filter byte and the pixels of each row, of each pass."""
-    width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header)
+    width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, len(_PNG) + 8)
     _check_size(width, height, place)
     bits = depth * _CHANNELS.get(colour, 0)
     passes = [
@@ -150,24 +145,13 @@ def _png_bytes(header: bytes, place: str) -> int:
     return sum(rows * (1 + ceil(columns * bits / 8)) for columns, rows in passes if columns > 0 and rows > 0)
 
 
-def _packed(kind: bytes, body: bytes) -> bytes:
-    """The compressed part of a text or profile, as PNG lays it out; nothing where it is not compressed."""
-    rest = body.partition(b"\0")[2]
-    if kind != b"iTXt":
-        return rest[1:]
-    return rest[2:].split(b"\0", 2)[-1] if rest[:1] == b"\1" else b""
-
-
 def _inflated(pieces: Iterable[bytes], limit: int) -> int:
     """How many bytes the pieces of one zlib stream unpack to; it stops where they are more than the limit."""
     unpack, total = zlib.decompressobj(), 0
     for piece in pieces:
         rest = piece
-        while total <= limit:
-            part = len(unpack.decompress(rest, 2**18))
+        while total <= limit and (part := len(unpack.decompress(rest, 2**18))):
             total, rest = total + part, unpack.unconsumed_tail
-            if not part and not rest:
-                break
     return total
 
 
@@ -225,11 +209,165 @@ def _grey(image: Image.Image) -> NDArray[np.float32]:
 
 def _row(grey: NDArray[np.float32], place: str) -> NDArray[np.float64]:
     import numpy as np
+    from PIL import Image, ImageFilter
 
     if min(grey.shape) < MIN_SIDE:
         raise _refused(place, "image-no-ink", f"is smaller than {MIN_SIDE} x {MIN_SIDE} pixels")
-    ink = _ink(_smooth(grey), place)
-    lone = ink & ~(_shifted(ink, 1, 0) | _shifted(ink, -1, 0) | _shifted(ink, 0, 1) | _shifted(ink, 0, -1))
-    if lone.sum() > 0.01 * ink.sum():  # salt and pepper
-        ink = _ink(_median(grey), place)
-    return _counted(_fitted(_largest(ink, place))).astype(np.float64)
+    ink = _ink(grey, place)
+    beside = ink[:-2, 1:-1] | ink[2:, 1:-1] | ink[1:-1, :-2] | ink[1:-1, 2:]
+    if (ink[1:-1, 1:-1] & ~beside).sum() > 0.01 * ink.sum():  # pixels that stand alone: salt and pepper
+        cleaned = Image.fromarray(grey.astype(np.uint8)).filter(ImageFilter.MedianFilter(3))
+        ink = _ink(np.asarray(cleaned, dtype=np.float32), place)
+    return _counted(_fitted(_largest(ink, place)))
+
+
+def _ink(grey: NDArray[np.float32], place: str) -> NDArray[np.bool_]:
+    """Which pixels are ink: those that differ from the paper to its rarer side, by Otsu's threshold."""
+    import numpy as np
+    from PIL import Image, ImageFilter
+
+    if np.median(np.abs(np.diff(grey, axis=1))) > 2:  # noise: half of all neighbours differ
+        soft = ImageFilter.GaussianBlur(max(1, max(grey.shape) / 256))
+        grey = np.asarray(Image.fromarray(grey.astype(np.uint8)).filter(soft), dtype=np.float32)
+    stands_out = grey - _paper(grey)
+    if (stands_out**3).sum() < 0:
+        stands_out = -stands_out
+    depth = np.clip(np.round(stands_out), 0, 255).astype(np.int64)
+    count = np.bincount(depth.ravel(), minlength=256).astype(np.float64)
+    below, total = count.cumsum(), (count * np.arange(256)).cumsum()
+    above = below[-1] - below
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = below * above * (total / below - (total[-1] - total) / above) ** 2
+    ink = depth > int(np.nan_to_num(between).argmax())
+    noise = 1.5 * float(np.median(np.abs(stands_out)))  # of the paper: less than half of a picture is ink
+    contrast = float(np.median(depth[ink])) if ink.any() else 0.0
+    if contrast < max(MIN_CONTRAST, 4 * noise):
+        raise _refused(place, "image-no-ink", "shows nothing that stands out from its background")
+    return ink
+
+
+def _paper(grey: NDArray[np.float32]) -> NDArray[np.float32] | float:
+    """The grey of the paper: one value, or a curved surface where the light is uneven."""
+    import numpy as np
+    from PIL import Image
+
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    even = float(np.median(border))
+    if np.mean(np.abs(grey - even) <= MIN_CONTRAST) >= 0.5 or np.mean(np.abs(border - even) <= MIN_CONTRAST) >= 0.9:
+        return even
+    small = np.asarray(Image.fromarray(grey).resize((32, 32), Image.Resampling.BOX), dtype=np.float64)
+    y, x = np.mgrid[-1:1:32j, -1:1:32j]
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y]).reshape(6, -1).T
+    outer = np.where(np.maximum(np.abs(x), np.abs(y)) > 0.9, 3.0, 1.0).ravel()
+    weight, fit = outer, np.zeros(6)
+    for _ in range(15):  # least absolute differences: ink does not pull the paper towards it
+        fit = np.linalg.solve((terms * weight[:, None]).T @ terms, (terms * weight[:, None]).T @ small.ravel())
+        weight = outer / np.maximum(np.abs(terms @ fit - small.ravel()), 1)
+    surface = Image.fromarray((terms @ fit).reshape(32, 32).astype(np.float32))
+    return np.asarray(surface.resize(grey.shape[::-1], Image.Resampling.BICUBIC))
+
+
+def _largest(ink: NDArray[np.bool_], place: str) -> NDArray[np.bool_]:
+    """The ink's box without specks: the largest piece, and those of at least a tenth of it."""
+    import numpy as np
+
+    cell = max(1, ceil(max(ink.shape) / 96))
+    rows, columns = (ceil(side / cell) for side in ink.shape)
+    padded = np.zeros((rows * cell, columns * cell), dtype=np.bool_)
+    padded[: ink.shape[0], : ink.shape[1]] = ink
+    cells = padded.reshape(rows, cell, columns, cell).sum(axis=(1, 3))
+    sizes, pieces = [0], np.zeros_like(cells)
+    left = set(zip(*map(np.ndarray.tolist, np.nonzero(cells)), strict=True))
+    while left:
+        reached = [left.pop()]
+        for row, column in reached:
+            near = {(row + i, column + j) for i in (-1, 0, 1) for j in (-1, 0, 1)} & left
+            left -= near
+            reached += near
+        at = tuple(np.array(reached).T)
+        pieces[at] = len(sizes)
+        sizes.append(int(cells[at].sum()))
+    large = np.array(sizes) >= max(1, max(sizes) / 10)
+    kept = padded & large[pieces].repeat(cell, axis=0).repeat(cell, axis=1)
+    box = _box(kept)
+    if kept.sum() < 0.5 * ink.sum() or max(box.shape) < max(MIN_INK, max(ink.shape) / 50):
+        raise _refused(place, "image-no-ink", "shows specks, and no stroke")
+    return box
+
+
+def _box(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    import numpy as np
+
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+# The recipe, on a bitmap of 32x32 pixels that is `FINE` times finer
+
+
+def _fitted(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The digit stretched to its rows, over the bitmap's whole width, with the pen and the ink of the digits."""
+    import numpy as np
+
+    height, width = HEIGHT * FINE, round(float(np.interp(ink.shape[1] / ink.shape[0], *STRETCH)) * FINE)
+    edge = _edge(_resized(ink, (max(FINE, width), height), 0.25))  # a quarter covered is ink: hair lines stay
+    pen = -4 * float(edge[edge < 0].mean())  # on the average, a point of a stroke is a quarter of it from its edge
+    drawn = edge <= max((PEN * FINE - pen) / 2, 0.8 * float(edge.min()))  # an eraser leaves something
+    edge = _edge(_resized(_box(drawn), (max(FINE, width), height), 0.5))[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    drawn = edge <= np.sort(edge, axis=None)[round(MEAN * 64 * FINE**2 * 32 / HEIGHT)]
+    return _resized(drawn[drawn.any(axis=1)], (32 * FINE, height), 0.5)
+
+
+def _edge(ink: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """How far each point is from the ink's edge, negative inside; the ink in the middle of bitmap and margin."""
+    import numpy as np
+
+    side = 32 * FINE + 2 * MARGIN
+    top, left = (side - ink.shape[0]) // 2, (side - ink.shape[1]) // 2
+    canvas = np.zeros((side, side), dtype=np.bool_)
+    canvas[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
+    return np.where(canvas, 0.5 - _distance(~canvas), _distance(canvas) - 0.5)
+
+
+def _distance(to: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Each point's distance to the nearest that is true, exact up to `REACH`: down the columns, then across."""
+    import numpy as np
+
+    row, far = np.arange(len(to))[:, None], 10 * len(to)
+    above = np.maximum.accumulate(np.where(to, row, -far), axis=0)
+    below = np.minimum.accumulate(np.where(to, row, far)[::-1], axis=0)[::-1]
+    down = np.minimum(row - above, below - row).astype(np.float32) ** 2
+    nearest = down.copy()
+    for step in range(1, REACH + 1):
+        np.minimum(nearest[:, step:], down[:, :-step] + step**2, out=nearest[:, step:])
+        np.minimum(nearest[:, :-step], down[:, step:] + step**2, out=nearest[:, :-step])
+    root: NDArray[np.float32] = np.sqrt(nearest)
+    return root
+
+
+def _counted(digit: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Shear the digit until its top and its bottom begin in one column, and count the ink of 8x8 blocks."""
+    import numpy as np
+
+    rows, side = digit.shape
+    top, bottom = (int(band.any(axis=0).argmax()) for band in (digit[: BAND * FINE], digit[-BAND * FINE :]))
+    shift = np.round((top - bottom) * np.linspace(-0.5, 0.5, rows)).astype(np.int64)
+    source = np.arange(side) - shift[:, None]
+    sheared = np.take_along_axis(digit, source.clip(0, side - 1), axis=1) & (source >= 0) & (source < side)
+    bitmap = np.zeros((side, side), dtype=np.bool_)
+    bitmap[(side - rows) // 2 :][:rows] = sheared
+    blocks: NDArray[np.int64] = bitmap.reshape(8, 4 * FINE, 8, 4 * FINE).sum(axis=(1, 3))
+    return np.round(blocks.ravel() / FINE**2)
+
+
+def _resized(ink: NDArray[np.bool_], size: tuple[int, int], covered: float) -> NDArray[np.bool_]:
+    """The ink in another width and height: where so much of a point is covered."""
+    import numpy as np
+    from PIL import Image
+
+    image = Image.fromarray(ink.astype(np.uint8) * 255)
+    return np.asarray(image.resize(size, Image.Resampling.BILINEAR)) >= covered * 255
+
+
+def _refused(place: str, rule: str, message: str, hint: str | None = None) -> DataRejected:
+    return DataRejected("the picture cannot be read", problems=[Problem(place, rule, message)], hint=hint)

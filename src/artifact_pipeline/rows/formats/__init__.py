@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
-from artifact_pipeline.errors import DataRejected, Problem
 from artifact_pipeline.rows.batches import align
-from artifact_pipeline.rows.columns import to_batch
+from artifact_pipeline.rows.columns import to_batch, unfit
 from artifact_pipeline.rows.formats.builtin import Digits
 
 if TYPE_CHECKING:
@@ -65,18 +64,19 @@ class Reader(Protocol):
 class OpenRows:
     """An open source whose rows come as batches; attributes as in `Reader`."""
 
-    def __init__(self, reader: Reader, wanted: Wanted) -> None:
-        self._reader, self._wanted = reader, wanted
+    def __init__(self, place: str, reader: Reader, wanted: Wanted) -> None:
+        self._place, self._reader, self._wanted = place, reader, wanted
         self.total, self.left_out, self.stamp = reader.total, reader.left_out, reader.stamp
         self.done, self.digest = reader.done, reader.digest
 
     def batches(self, start: int) -> Iterator[Batch]:
-        """The rows from `start` on, a multiple of `CHUNK`, cut at multiples of it.
+        """The rows from `start` on, a multiple of `wanted.chunk`, cut at multiples of it.
 
         Raises:
             DataRejected: the file cannot be read on, or a column does not hold what it must.
         """
-        return (to_batch(piece, self._wanted) for piece in align(self._reader.pieces(start), start))
+        pieces = align(self._reader.pieces(start), start, self._wanted.chunk)
+        return (to_batch(piece, self._wanted, self._place) for piece in pieces)
 
 
 @contextmanager
@@ -97,7 +97,7 @@ def open_rows(source: Source, wanted: Wanted, *, digest: bool = True) -> Iterato
     module, _, name = _HOMES[source.format.partition(".")[0]].partition(".")
     kind = getattr(import_module(f"{__name__}.{module}"), name)
     with kind.open(source, wanted, digest=digest) as reader:
-        yield OpenRows(reader, wanted)
+        yield OpenRows(source.place, reader, wanted)
 
 
 def choose_columns(place: str, there: Sequence[str], wanted: Wanted) -> tuple[list[str], tuple[str, ...]]:
@@ -112,7 +112,6 @@ def choose_columns(place: str, there: Sequence[str], wanted: Wanted) -> tuple[li
     problems += [("column-missing", f"no column {name!r}") for name in needed if name not in there]
     if problems:
         hint = f"it has: {', '.join(map(repr, there[:20]))}{', …' if len(there) > 20 else ''}"
-        told = [Problem(place, rule, message) for rule, message in problems]
-        raise DataRejected("the rows do not fit the model", problems=told, hint=hint)
+        raise unfit(place, problems, hint=hint)
     chosen = wanted.columns(there)
     return chosen, tuple(name for name in there if name not in chosen)

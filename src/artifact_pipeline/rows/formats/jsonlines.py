@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from artifact_pipeline.rows.batches import MAX_SHOWN, Piece, Rejected
-from artifact_pipeline.rows.columns import RULES
+from artifact_pipeline.rows.columns import reason
 from artifact_pipeline.rows.formats import choose_columns
-from artifact_pipeline.rows.formats.streams import Hashed, hashed, unpacked
+from artifact_pipeline.rows.formats.streams import cut_after_rows, hashed, unpacked
 from artifact_pipeline.rows.tables import MAX_WHOLE
-from artifact_pipeline.storage import unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from artifact_pipeline.rows.batches import Wanted
-    from artifact_pipeline.rows.formats.streams import Unpacked
+    from artifact_pipeline.rows.formats.streams import Hashed
     from artifact_pipeline.rows.sources import Source
 
-MAX_LINE = 16 << 20
-ROWS = 8192
-"""Rows a piece: Python's objects are large."""
+    Row = tuple[Sequence[float], list[str | None]]
+
+BLOCK = 1 << 20
+"""Bytes that are read at once: Python's objects are large."""
+BOM = b"\xef\xbb\xbf"
 
 
 class JsonLinesReader:
@@ -30,17 +34,19 @@ class JsonLinesReader:
 
     total = None
 
-    def __init__(self, source: Source, wanted: Wanted, stream: Hashed) -> None:
-        self._place, self._stream, self.stamp, self._wanted = source.place, stream, stream.stamp, wanted
-        self._lines = _lines(source.place, unpacked(stream, source))
-        self._first = next(self._lines, None)
-        there = _keys(self._first)
-        self._columns, self.left_out = choose_columns(source.place, there, wanted) if there else ([], ())
+    def __init__(self, source: Source, wanted: Wanted, stream: Hashed, block: int = BLOCK) -> None:
+        self._stream, self.stamp = stream, stream.stamp
+        self._blocks = cut_after_rows(source.place, unpacked(stream, source), block, lambda data: data.rfind(b"\n") + 1)
+        self._first = _lines(next(self._blocks, b"").removeprefix(BOM))
+        there = list(dict.fromkeys(key for line in self._first for key in _keys(line)))
+        columns, self.left_out = choose_columns(source.place, there, wanted) if there else ([], ())
+        self._columns = columns or wanted.columns([wanted.target])
+        self._rows = _Rows(wanted, self._columns[len(wanted.features) :])
 
     @classmethod
     @contextmanager
     def open(cls, source: Source, wanted: Wanted, *, digest: bool) -> Iterator[JsonLinesReader]:  # noqa: ARG003 - always
-        """Open the file, and read its first line, whose keys tell the columns."""
+        """Open the file, and read its first lines, whose keys tell the columns."""
         with hashed(source) as stream:
             yield cls(source, wanted, stream)
 
@@ -54,59 +60,50 @@ class JsonLinesReader:
 
     def pieces(self, start: int) -> Iterator[Piece]:  # noqa: ARG002 - lines are read from the beginning
         """All rows."""
-        number = 0
-        rows: list[list[Any]] = []
-        broken: list[Rejected] = []
-        columns = self._columns or self._wanted.columns([])
-        for number, line in enumerate(self._all()):
-            found = _row(number, line, columns, self._wanted)
-            if isinstance(found, Rejected):
-                broken.append(found)
-            else:
-                rows.append(found)
-            if (number + 1) % ROWS == 0:
-                yield self._piece(number + 1, rows, broken, columns)
-                rows, broken = [], []
-        if rows or broken:
-            yield self._piece(number + 1, rows, broken, columns)
+        first = 0
+        for lines in self._all():
+            yield self._piece(first, lines)
+            first += len(lines)
 
-    def _all(self) -> Iterator[bytes]:
-        if self._first is not None:
-            yield self._first
-            yield from self._lines
+    def _all(self) -> Iterator[list[bytes]]:
+        yield self._first
+        for block in self._blocks:
+            yield _lines(block)
 
-    def _piece(self, end: int, rows: list[list[Any]], broken: list[Rejected], columns: list[str]) -> Piece:
+    def _piece(self, first: int, lines: list[bytes]) -> Piece:
         import numpy as np
 
-        count = len(rows) + len(broken)
-        numbers = np.arange(end - count, end)
+        found = [self._rows.read(number, line) for number, line in enumerate(lines, first)]
+        rows = [each for each in found if not isinstance(each, Rejected)]
+        broken = tuple(each for each in found if isinstance(each, Rejected))
+        numbers = np.arange(first, first + len(lines))
         if broken:
             numbers = np.setdiff1d(numbers, [each.row for each in broken], assume_unique=True)
-        table = _table(rows, columns, len(self._wanted.features))
-        return Piece(end - count, count, table, numbers, tuple(broken), typed=False)
+        return Piece(first, len(lines), self._table(rows), numbers, broken, typed=False)
+
+    def _table(self, rows: list[Row]) -> Any:
+        """Rows as columns: features as numbers, the others as text, since nobody says what type the next line has."""
+        import numpy as np
+        import pyarrow as pa
+
+        width = len(self._columns) - len(self._rows.texts)
+        matrix = np.array([numbers for numbers, _ in rows], dtype=np.float64).reshape(len(rows), width)
+        texts = list(zip(*[texts for _, texts in rows], strict=True)) or [()] * len(self._rows.texts)
+        columns = [pa.array(column) for column in np.ascontiguousarray(matrix.T)]
+        columns += [pa.array(column, pa.string()) for column in texts]
+        return pa.RecordBatch.from_arrays(columns, self._columns)
 
 
-def _lines(place: str, content: Hashed | Unpacked) -> Iterator[bytes]:
-    """Each line that is not blank.
-
-    Raises:
-        DataRejected: a line is longer than 16 MiB.
-    """
-    rest = b""
-    while block := content.read(1 << 20):
-        *whole, rest = (rest + block).split(b"\n")
-        yield from (line for line in whole if line.strip())
-        if len(rest) > MAX_LINE:
-            raise unreadable(place, f"a line is longer than {MAX_LINE:,} bytes")
-    if rest.strip():
-        yield rest
+def _lines(block: bytes) -> list[bytes]:
+    """The lines that are not blank; only these are rows."""
+    return [line for line in block.split(b"\n") if line.strip()]
 
 
-def _keys(line: bytes | None) -> list[str]:
-    """The keys of a line, or nothing where it is none."""
+def _keys(line: bytes) -> list[str]:
+    """The keys of a line, or nothing where it is no object."""
     try:
-        value = json.loads(line or b"")
-    except (ValueError, RecursionError):
+        value = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
     return list(value) if isinstance(value, dict) else []
 
@@ -114,28 +111,95 @@ def _keys(line: bytes | None) -> list[str]:
 class _BadLineError(Exception):
     """Why a line is no row: the column, the value, the rule and its words."""
 
-    def __init__(self, rule: str, message: str, column: str = "", value: object = None) -> None:
+    def __init__(self, rule: str, message: str, column: str = "", value: str | None = None) -> None:
         super().__init__(message)
-        self.rule, self.message, self.column, self.value = rule, message, column, value
+        self.rule, self.column, self.value = rule, column, value
 
 
-def _row(number: int, line: bytes, columns: list[str], wanted: Wanted) -> list[Any] | Rejected:
-    """The wanted values of a line, features first, or why it is none."""
-    try:
+class _Rows:
+    """Reads lines, each by itself: the plain ones fast; all others, the bad ones among them, with care."""
+
+    def __init__(self, wanted: Wanted, texts: Sequence[str]) -> None:
+        self.texts, self._wanted = texts, wanted
+        self._label = type(wanted.classes[0]) if wanted.classes else str
+        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder().decode
+        self._features = _picker(wanted.features)
+
+    def read(self, number: int, line: bytes) -> Row | Rejected:
+        """The features as numbers and the others as text, or why the line is no row."""
+        try:
+            return self._plain(line) or self._careful(line)
+        except _BadLineError as bad:
+            text = line.decode("utf-8", "backslashreplace").strip()
+            value = text if bad.value is None else bad.value
+            return Rejected(number, bad.column, value[:MAX_SHOWN], bad.rule, str(bad), text)
+
+    def _plain(self, line: bytes) -> Row | None:
+        """A line of numbers and texts, if nothing in it needs a second look."""
+        try:
+            row = self._decode(line)
+            # As many colons as keys: then none stands twice, of which the decoder would keep the last.
+            if type(row) is not dict or line.count(b":") != len(row):
+                return None
+            numbers: tuple[Any, ...] = self._features(row)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
+            return None
+        kinds = set(map(type, numbers))
+        if not kinds <= {int, float} or (int in kinds and not -MAX_WHOLE <= min(numbers) <= max(numbers) <= MAX_WHOLE):
+            return None
+        texts = [row.get(name) for name in self.texts]
+        if not {type(each) for each in texts} <= {str, int, type(None)}:
+            return None
+        if not isinstance(row.get(self._wanted.target), self._label | None):
+            return None
+        return numbers, [str(each) if isinstance(each, int) else each for each in texts]
+
+    def _careful(self, line: bytes) -> Row:
         row = _object(line)
-        for name in wanted.features:
-            _check_number(name, row.get(name))
-        _check_label(row.get(wanted.target), wanted)
-    except _BadLineError as bad:
-        text = line.decode("utf-8", "backslashreplace").strip()
-        value = (text if bad.value is None else str(bad.value))[:MAX_SHOWN]
-        return Rejected(number, bad.column, value, bad.rule, bad.message, text)
-    return [row.get(name) for name in columns]
+        numbers = [self._number(name, row.get(name)) for name in self._wanted.features]
+        return numbers, [self._text(name, row.get(name)) for name in self.texts]
+
+    def _number(self, name: str, value: object) -> float:
+        if value is None:
+            raise self._bad("missing", name, "")
+        if not isinstance(value, msgspec.Raw):
+            raise self._bad("not-a-number", name, value if isinstance(value, str) else _json(value))
+        text = _json(value)
+        number = float(text)
+        if not abs(number) <= MAX_WHOLE and text.lstrip("-").isdigit():
+            raise self._bad("not-exact", name, text)
+        if abs(number) == float("inf"):
+            raise self._bad("not-finite", name, text)
+        return number
+
+    def _text(self, name: str, value: object) -> str | None:
+        """A value as text: a number as it is written, what is nested as JSON."""
+        if value is None or value == "":
+            return None if value is None else ""
+        try:
+            text = value if isinstance(value, str) else _json(value)
+            text.encode()
+        except (UnicodeEncodeError, RecursionError) as error:
+            raise _BadLineError("json-invalid", "holds half a character, or is nested too deeply", name, "") from error
+        if name == self._wanted.target and isinstance(value, msgspec.Raw) != (self._label is int):
+            raise self._bad("label-unknown", name, text)
+        return text
+
+    def _bad(self, rule: str, name: str, value: str) -> _BadLineError:
+        return _BadLineError(rule, reason(rule, name, value[:MAX_SHOWN], self._wanted), name, value)
+
+
+def _picker(names: Sequence[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    """What takes some values from a dict, as a tuple however many they are."""
+    return itemgetter(*names) if len(names) > 1 else lambda row: tuple(row[name] for name in names)
 
 
 def _object(line: bytes) -> dict[str, Any]:
+    """A line as an object whose numbers are as they were written."""
     try:
-        row = json.loads(line, object_pairs_hook=_unique, parse_constant=_no_constant)
+        row = json.loads(
+            line.decode(), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_raw, parse_int=_raw
+        )
     except (ValueError, RecursionError) as error:  # a UnicodeDecodeError is a ValueError too
         message = f"is not an object in JSON: {str(error).splitlines()[0]}"
         raise _BadLineError("json-invalid", message) from error
@@ -144,26 +208,11 @@ def _object(line: bytes) -> dict[str, Any]:
     return row
 
 
-def _check_number(name: str, value: object) -> None:
-    if value is None:
-        raise _BadLineError("missing", RULES["missing"], name, "")
-    if type(value) not in {int, float}:
-        message = RULES["not-a-number"].format(value=str(value)[:MAX_SHOWN])
-        raise _BadLineError("not-a-number", message, name, value)
-    if isinstance(value, int) and abs(value) > MAX_WHOLE:
-        raise _BadLineError("not-exact", RULES["not-exact"].format(value=f"{value:.3e}"), name, "")
-
-
-def _check_label(label: object, wanted: Wanted) -> None:
-    if label is not None and label != "" and type(label) is not type(wanted.classes[0]):
-        message = RULES["label-unknown"].format(value=str(label)[:MAX_SHOWN])
-        raise _BadLineError("label-unknown", message, wanted.target, label)
-
-
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
-        raise ValueError("a key stands twice")
+        name = next(name for index, (name, _) in enumerate(pairs) if name in dict(pairs[:index]))
+        raise _BadLineError("duplicate-key", f"the key {name!a} stands twice")
     return value
 
 
@@ -171,15 +220,9 @@ def _no_constant(text: str) -> None:
     raise ValueError(f"{text} is no number of JSON")
 
 
-def _table(rows: list[list[Any]], columns: list[str], features: int) -> Any:
-    """Rows as columns: features as numbers, the others as text, since nobody says what type the next line has."""
-    import pyarrow as pa
-
-    by_column = list(zip(*rows, strict=True)) if rows else [() for _ in columns]
-    numbers = [pa.array(values, pa.float64()) for values in by_column[:features]]
-    texts = [pa.array(map(_text, values), pa.string()) for values in by_column[features:]]
-    return pa.RecordBatch.from_arrays([*numbers, *texts], columns)
+def _raw(text: str) -> msgspec.Raw:
+    return msgspec.Raw(text.encode())
 
 
-def _text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

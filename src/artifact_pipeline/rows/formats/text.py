@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.rows.batches import MAX_SHOWN, Piece, Rejected
 from artifact_pipeline.rows.formats import choose_columns
-from artifact_pipeline.rows.formats.streams import MAX_ROW, cut_after_rows, hashed, unpacked
+from artifact_pipeline.rows.formats.streams import cut_after_rows, hashed, unpacked
 from artifact_pipeline.storage import unreadable
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.rows.batches import Wanted
-    from artifact_pipeline.rows.formats.streams import Hashed, Unpacked
+    from artifact_pipeline.rows.formats.streams import Hashed
     from artifact_pipeline.rows.sources import Source
 
 BLOCK = 4 << 20
@@ -126,7 +126,7 @@ def end_of_rows(block: bytes) -> int:
 def _positions(block: bytes, byte: int) -> NDArray[np.int64]:
     import numpy as np
 
-    return (np.frombuffer(block, dtype=np.uint8) == byte).nonzero()[0]
+    return np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == byte)
 
 
 def _check_text(place: str, block: bytes, line: int) -> None:
@@ -171,10 +171,9 @@ def _header(place: str, block: bytes) -> tuple[bytes, list[str]]:
     """The first rows without the header, and the names in it.
 
     Raises:
-        DataRejected: there is no header, it is no UTF-8, or it is longer than 16 MiB.
+        DataRejected: there is no header, it is no UTF-8, or a quote in it is not closed.
     """
     line, _, rest = block.removeprefix(BOM).partition(b"\n")
-    csv.field_size_limit(MAX_ROW)
     try:
         names = next(csv.reader([line.decode().rstrip("\r")], strict=True), [])
     except UnicodeDecodeError as error:
