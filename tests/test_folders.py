@@ -136,7 +136,7 @@ def test_a_folder_says_what_a_single_file_says(whole: dict[str, bytes], model: V
     assert (world / "single.parquet.rejected.jsonl").read_bytes() == whole["out.rejected.jsonl"]
 
 
-@pytest.mark.parametrize("stop_after", [1, 16, 17, 20, 33, 34, 35, 36])
+@pytest.mark.parametrize("stop_after", [1, 16, 17, 20, 33, 34, 35])
 def test_an_interrupted_run_goes_on_to_the_same_bytes(
     whole: dict[str, bytes], model: Verified, world: Path, tmp_path: Path, stop_after: int
 ) -> None:
@@ -144,7 +144,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
     with pytest.raises(InterruptedHere):
         score(model, world, tmp_path / "out", stop_after=stop_after)
     before = {path.name for path in (tmp_path / "out").glob("*.parquet")}
-    assert len(before) == {1: 0, 16: 0, 17: 1, 20: 1, 33: 2, 34: 2, 35: 3, 36: 3}.get(stop_after, 3)
+    assert len(before) == {1: 0, 16: 0, 17: 1, 20: 1, 33: 2, 34: 2, 35: 3}[stop_after]
     assert score(model, world, tmp_path / "out", resume=True).already == len(before)
     assert tree(tmp_path) == whole
 

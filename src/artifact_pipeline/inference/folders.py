@@ -18,7 +18,15 @@ from artifact_pipeline import storage
 from artifact_pipeline.errors import ArtifactRejected, ConfigError
 from artifact_pipeline.files import storage_error
 from artifact_pipeline.inference.destination import PIECES
-from artifact_pipeline.inference.predictions import Predictions, measure, quietly, receipt_of, refuse_nothing, verdict
+from artifact_pipeline.inference.predictions import (
+    Predictions,
+    measure,
+    options_for,
+    quietly,
+    receipt_of,
+    refuse_nothing,
+    verdict,
+)
 from artifact_pipeline.inference.receipt import MAX_BYTES, Output, Receipt, parse_receipt
 from artifact_pipeline.inference.scoring import Scorer
 from artifact_pipeline.inference.sheets import PART, Part, input_of, score_parts
@@ -233,7 +241,7 @@ def predict_parts(
         DataRejected: the rows cannot be read, or one is bad and bad rows are not set aside.
         StorageError: a part cannot be written.
     """
-    scorer = Scorer(artifact, replace(options, form=to.form, named=len(sources) > 1))
+    scorer = Scorer(artifact, options_for(options, to, sources))
     ledger = Ledger(scorer, to, sources)
     assert to.receipt is not None
     found = storage.read(to.receipt, MAX_BYTES)

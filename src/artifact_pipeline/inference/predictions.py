@@ -104,13 +104,14 @@ def predict_sources(
     stdout: BinaryIO | None = None,
 ) -> Predictions:
     """Answer sources that have been found already; arguments and errors as in `predict`."""
-    scorer = Scorer(artifact, replace(options, form=to.form, named=len(sources) > 1))
+    scorer = Scorer(artifact, options_for(options, to, sources))
     run = _Run(scorer, progress, len(sources))
     if to.place == STDOUT:
         assert stdout is not None
         if options.on_error == "quarantine":
             raise ConfigError("bad rows have no place beside standard output", hint="name a file: -o FILE")
-        output, rejected = run.fill(Sheet(scorer, stdout, None), sources, "standard output")
+        with Sheet(scorer, stdout, None) as filled:
+            output, rejected = run.fill(filled, sources, "standard output")
     else:
         with sheet(scorer, to.place, to.rejected) as filled:
             output, rejected = run.fill(filled, sources, to.name)
@@ -118,6 +119,13 @@ def predict_sources(
     if to.receipt is not None:
         storage.write(to.receipt, written.canonical())
     return run.outcome(written)
+
+
+def options_for(options: Options, to: Destination, sources: Sequence[Source]) -> Options:
+    """The options with what the output and the sources settle."""
+    several = len(sources) > 1
+    untyped = any(source.format.startswith(("csv", "jsonl")) for source in sources)
+    return replace(options, form=to.form, named=several, texts=several and untyped)
 
 
 def _named(rejected: Output | None, to: Destination) -> Output | None:

@@ -37,6 +37,7 @@ class Options:
         drift: whether the rows are compared with the training data.
         form: the format of the output: `parquet`, `csv` or `jsonl`.
         named: whether a column says which file a row is from.
+        texts: whether what is carried through is written as text, since not every input says what type it is.
     """
 
     keep: tuple[str, ...] = ()
@@ -45,6 +46,7 @@ class Options:
     drift: bool = True
     form: Literal["parquet", "csv", "jsonl"] = "csv"
     named: bool = False
+    texts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +190,9 @@ def _filtered(column: Any, good: NDArray[np.bool_]) -> Any:
     return column.filter(pa.array(good))
 
 
-def output_columns(scored: Scored, names: list[str], constants: Mapping[str, Any]) -> dict[str, Any]:
+def output_columns(scored: Scored, names: list[str], constants: Mapping[str, Any], *, texts: bool) -> dict[str, Any]:
     """The columns of a batch's answers but the probabilities, in their order: arrays, or one value for all rows."""
     batch = scored.batch
-    there: dict[str, Any] = {"row": batch.numbers, "predicted": scored.labels, **batch.kept, **constants}
+    kept = {name: column.cast("string") for name, column in batch.kept.items()} if texts else batch.kept
+    there: dict[str, Any] = {"row": batch.numbers, "predicted": scored.labels, **kept, **constants}
     return {name: there[name] for name in names if name in there}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from itertools import groupby, islice
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 from artifact_pipeline import storage
 from artifact_pipeline.canonical import PREFIX
@@ -41,6 +41,13 @@ class Sheet:
         self._writer = open_writer(scorer.options.form, self._file, scorer.classes, artifact=artifact)
         self._counting = Counting(scorer)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._file.close()
+
     @property
     def tally(self) -> Tally:
         """What was counted so far."""
@@ -62,7 +69,7 @@ class Sheet:
             self._set_aside(source, scored.rejected)
         self._counting.add(scored)
         names = self._scorer.columns(source)
-        columns = output_columns(scored, names, {FILE: source.name, **extra})
+        columns = output_columns(scored, names, {FILE: source.name, **extra}, texts=self._scorer.options.texts)
         self._writer.write(columns, scored.probabilities)
         return scored
 
@@ -99,7 +106,7 @@ def sheet(scorer: Scorer, place: str, rejected: str) -> Iterator[Sheet]:
         file = stack.enter_context(storage.staged(place))
         quarantine = scorer.options.on_error == "quarantine"
         bad = stack.enter_context(storage.staged(rejected)) if quarantine else None
-        yield Sheet(scorer, file, bad)
+        yield stack.enter_context(Sheet(scorer, file, bad))
 
 
 class Part(NamedTuple):

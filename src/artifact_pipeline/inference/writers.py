@@ -34,7 +34,9 @@ class Hashed:
         self.closed = False
 
     def write(self, data: bytes) -> int:
-        """Write all of `data`."""
+        """Write all of `data`; once closed, nothing: a Parquet writer that is given up still wants to write its end."""
+        if self.closed:
+            return len(data)
         self._file.write(data)
         self._hash.update(data)
         self.size += len(data)

@@ -102,7 +102,7 @@ class Piece:
         table: the rows that have the right form, with at least the wanted columns.
         numbers: their numbers, int64; None where they are `start`, `start + 1`, ….
         broken: the rows that have not.
-        typed: whether the file says what is text and what is a number; a CSV does not.
+        typed: whether the file says that a label is text or a number; a CSV does not.
     """
 
     start: int

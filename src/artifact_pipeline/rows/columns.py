@@ -51,6 +51,14 @@ class _Faults:
         for position in bad.nonzero()[0].tolist():
             self.found.setdefault(position, (column, rule))
 
+    def good(self) -> NDArray[np.bool_]:
+        """Which rows have none."""
+        import numpy as np
+
+        good = np.ones(self.piece.table.num_rows, dtype=np.bool_)
+        good[list(self.found)] = False
+        return good
+
     def rejected(self) -> list[Rejected]:
         positions = sorted(self.found)
         numbers = numbers_of(self.piece)[positions].tolist()
@@ -104,14 +112,13 @@ def limit_of(dtype: str) -> float:
     return MAX_NUMBER if dtype == "float64" else 3.4028234663852886e38
 
 
-def check_types(place: str, schema: pa.Schema, wanted: Wanted, *, typed: bool) -> None:
+def check_types(place: str, schema: pa.Schema, wanted: Wanted) -> None:
     """See that the columns of a file hold numbers, and labels.
 
     Args:
         place: the file.
         schema: its columns, features among them.
         wanted: what they must be.
-        typed: whether the file says what is text and what is a number.
 
     Raises:
         DataRejected: a column's type is another.
@@ -122,8 +129,7 @@ def check_types(place: str, schema: pa.Schema, wanted: Wanted, *, typed: bool) -
     problems = []
     for name in wanted.features:
         kind = schema.field(name).type
-        number = types.is_floating(kind) or types.is_integer(kind) or types.is_null(kind)
-        if not (number or (types.is_string(kind) and not typed)):
+        if not (types.is_floating(kind) or types.is_integer(kind) or types.is_null(kind)):
             problems.append(("not-a-number", f"column {name!r} holds {kind}, not numbers"))
     if wanted.target in schema.names:
         kind = schema.field(wanted.target).type
@@ -152,7 +158,7 @@ def to_batch(piece: Piece, wanted: Wanted, place: str) -> Batch:
     Raises:
         DataRejected: a column's type is not that of numbers, or of labels.
     """
-    check_types(place, piece.table.schema, wanted, typed=piece.typed)
+    check_types(place, piece.table.schema, wanted)
     faults = _Faults(piece, wanted)
     found = [_feature(piece.table.column(name), index, faults) for index, name in enumerate(wanted.features)]
     outside = _outside(found, faults)
@@ -172,16 +178,13 @@ def to_batch(piece: Piece, wanted: Wanted, place: str) -> Batch:
         rejected=tuple(sorted([*piece.broken, *rejected], key=lambda each: each.row)),
         outside=int(outside.sum()) if outside is not None else 0,
     )
-    return _without(batch, [*faults.found], outside) if rejected else batch
+    return _only(batch, faults.good(), outside) if rejected else batch
 
 
-def _without(batch: Batch, bad: list[int], outside: NDArray[np.bool_] | None) -> Batch:
-    """The batch without some of its rows, by their positions."""
-    import numpy as np
+def _only(batch: Batch, good: NDArray[np.bool_], outside: NDArray[np.bool_] | None) -> Batch:
+    """Some rows of a batch."""
     import pyarrow as pa
 
-    good = np.ones(len(batch.numbers), dtype=np.bool_)
-    good[bad] = False
     return replace(
         batch,
         numbers=batch.numbers[good],
@@ -190,6 +193,61 @@ def _without(batch: Batch, bad: list[int], outside: NDArray[np.bool_] | None) ->
         kept={name: column.filter(pa.array(good)) for name, column in batch.kept.items()},
         outside=int(outside[good].sum()) if outside is not None else 0,
     )
+
+
+def parse_texts(piece: Piece, wanted: Wanted) -> Piece:
+    """The same rows, the text of each feature read as numbers; rows where that cannot be are broken ones."""
+    import pyarrow as pa
+
+    faults = _Faults(piece, wanted)
+    names = piece.table.schema.names
+    columns = dict(zip(names, piece.table.columns, strict=True))
+    columns |= {name: pa.array(_parsed(columns[name], name, faults)) for name in wanted.features}
+    table = pa.RecordBatch.from_arrays(list(columns.values()), names)
+    if not faults.found:
+        return replace(piece, table=table)
+    broken = sorted([*piece.broken, *faults.rejected()], key=lambda each: each.row)
+    good = faults.good()
+    return replace(piece, table=table.filter(pa.array(good)), numbers=numbers_of(piece)[good], broken=tuple(broken))
+
+
+def _parsed(column: pa.Array, name: str, faults: _Faults) -> NDArray[np.float64]:
+    """Text as numbers, blanks around them allowed; NaN where it is none.
+
+    Arrow reads them, all at once if it can. What it takes is `NUMBER`, so that a text is read alike whatever stands
+    beside it; a test compares the two.
+    """
+    import numpy as np
+    import pyarrow as pa
+    from pyarrow import compute
+
+    values = _cast(column)
+    if values is None:
+        text = compute.utf8_trim(column.fill_null(""), " \t")
+        good = compute.match_substring_regex(text, NUMBER)
+        empty = compute.equal(text, "")
+        faults.add(empty.to_numpy(zero_copy_only=False), name, "missing")
+        bad = compute.invert(compute.or_(good, empty))
+        faults.add(bad.to_numpy(zero_copy_only=False), name, "not-a-number")
+        column = compute.if_else(good, text, pa.scalar(None, pa.string()))
+        values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    beyond = ~(np.abs(values) <= MAX_WHOLE)
+    if beyond.any():
+        faults.add(~np.isfinite(values) & column.is_valid().to_numpy(zero_copy_only=False), name, "not-finite")
+        whole = compute.match_substring_regex(column.fill_null(""), WHOLE).to_numpy(zero_copy_only=False)
+        faults.add(whole & beyond, name, "not-exact")
+    return values
+
+
+def _cast(column: pa.Array) -> NDArray[np.float64] | None:
+    """Text as numbers, or None where some of it is none."""
+    import pyarrow as pa
+
+    try:
+        values: NDArray[np.float64] = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        return None
+    return values
 
 
 def _feature(column: pa.Array, index: int, faults: _Faults) -> tuple[Floats, tuple[float, float]]:
@@ -233,47 +291,7 @@ def _numbers(column: pa.Array, name: str, faults: _Faults) -> NDArray[Any]:
                 faults.add((whole > MAX_WHOLE) | (whole < -MAX_WHOLE), name, "not-exact")
         exact: NDArray[Any] = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         return exact
-    if types.is_null(column.type):
-        return np.full(len(column), np.nan)
-    return _parsed(column, name, faults)
-
-
-def _parsed(column: pa.Array, name: str, faults: _Faults) -> NDArray[np.float64]:
-    """Text as numbers, blanks around them allowed; NaN where it is none.
-
-    Arrow reads them, all at once if it can. What it takes is `NUMBER`, so that a text is read alike whatever stands
-    beside it; a test compares the two.
-    """
-    import numpy as np
-    import pyarrow as pa
-    from pyarrow import compute
-
-    values = _cast(column)
-    if values is None:
-        text = compute.utf8_trim(column.fill_null(""), " \t")
-        good = compute.match_substring_regex(text, NUMBER)
-        empty = compute.equal(text, "")
-        faults.add(empty.to_numpy(zero_copy_only=False), name, "missing")
-        bad = compute.invert(compute.or_(good, empty))
-        faults.add(bad.to_numpy(zero_copy_only=False), name, "not-a-number")
-        column = compute.if_else(good, text, pa.scalar(None, pa.string()))
-        values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    beyond = np.abs(values) > MAX_WHOLE
-    if beyond.any():
-        whole = compute.match_substring_regex(column.fill_null(""), WHOLE).to_numpy(zero_copy_only=False)
-        faults.add(whole & beyond, name, "not-exact")
-    return values
-
-
-def _cast(column: pa.Array) -> NDArray[np.float64] | None:
-    """Text as numbers, or None where some of it is none."""
-    import pyarrow as pa
-
-    try:
-        values: NDArray[np.float64] = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    except pa.ArrowInvalid:
-        return None
-    return values
+    return np.full(len(column), np.nan)
 
 
 def _outside(columns: list[tuple[Floats, tuple[float, float]]], faults: _Faults) -> NDArray[np.bool_] | None:

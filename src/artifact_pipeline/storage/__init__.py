@@ -79,9 +79,10 @@ def opened(place: str) -> Iterator[Opened]:
         missing = isinstance(error, FileNotFoundError)
         message = "does not exist" if missing else (error.strerror or "cannot be opened").lower()
         raise unreadable(place, message, rule="missing-file" if missing else "unreadable") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise unreadable(place, "not a regular file")
     with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor has no path
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise unreadable(place, "not a regular file")
         before = _stamp(descriptor)
         again = f"/proc/self/fd/{descriptor}"
         path = again if os.path.exists(again) else place  # noqa: PTH110 - no path of anybody's, a question to the system

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.rows.batches import MAX_SHOWN, Piece, Rejected
+from artifact_pipeline.rows.columns import parse_texts
 from artifact_pipeline.rows.formats import choose_columns
 from artifact_pipeline.rows.formats.streams import cut_after_rows, hashed, unpacked
 from artifact_pipeline.storage import unreadable
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.formats.streams import Hashed
     from artifact_pipeline.rows.sources import Source
 
-BLOCK = 4 << 20
-"""Bytes that are parsed at once."""
+BLOCK = 1 << 20
+"""Bytes that are parsed at once: more of them leave the cache."""
 BOM = b"\xef\xbb\xbf"
 QUOTE, COMMA, LINE_FEED, RETURN = b'",\n\r'
 
@@ -33,7 +34,7 @@ class CsvReader:
     total = None
 
     def __init__(self, source: Source, wanted: Wanted, stream: Hashed, block: int = BLOCK) -> None:
-        self._place, self._stream, self.stamp = source.place, stream, stream.stamp
+        self._place, self._stream, self.stamp, self._wanted = source.place, stream, stream.stamp, wanted
         blocks = cut_after_rows(source.place, unpacked(stream, source), block, end_of_rows)
         self._first, names, self._blocks = *_header(source.place, next(blocks, b"")), blocks
         self._columns, self.left_out = choose_columns(source.place, names, wanted)
@@ -85,11 +86,10 @@ class CsvReader:
             table = self._parsed(block, _note)
         except pa.ArrowException as error:
             raise unreadable(self._place, f"after row {first}: {str(error).splitlines()[0][:200]}") from error
-        if not broken:
-            return Piece(first, table.num_rows, table, typed=False)
-        count = table.num_rows + len(broken)
-        numbers = np.setdiff1d(np.arange(first, first + count), [each.row for each in broken], assume_unique=True)
-        return Piece(first, count, table, numbers, tuple(broken), typed=False)
+        count, numbers = table.num_rows + len(broken), None
+        if broken:
+            numbers = np.setdiff1d(np.arange(first, first + count), [each.row for each in broken], assume_unique=True)
+        return parse_texts(Piece(first, count, table, numbers, tuple(broken), typed=False), self._wanted)
 
     def _parsed(self, block: bytes, note: Any) -> Any:
         import pyarrow as pa
