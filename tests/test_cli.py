@@ -725,3 +725,129 @@ def test_fit_that_did_not_converge_is_said(cli: Cli) -> None:
     assert "warning: the fit did not converge in 20 iterations; give it more with -S max_iter=200" in said.err
     value: dict[str, Any] = json.loads(said.out)
     assert value["converged"] is False
+
+
+# --- predict, of files
+
+
+def table_of_digits(place: Path, *, rows: int = 30, extra: str = "") -> Path:
+    digits = load_digits()
+    head = ",".join(["id", *digits.names])
+    lines = [",".join([f"n{row}", *map(str, digits.X[row].tolist())]) for row in range(rows)]
+    place.write_text("\n".join([head, *lines]) + "\n" + extra)
+    return place
+
+
+def test_rows_read_are_rows_written_and_rejected(cli: Cli, published: Path) -> None:
+    """The counts are printed and add up; bad rows, receipt and how to prove it are named."""
+    table_of_digits(published / "rows.csv", extra="n30,1,2\n")
+    said = cli("predict", "rows.csv", "-o", "out.parquet", "--keep", "id", "--on-error", "quarantine")
+    assert said.status == 0
+    assert "rows: 31 read = 30 written + 1 rejected" in said.lines
+    assert "rejected: out.parquet.rejected.jsonl, 1 rows" in said.lines
+    assert "receipt: out.parquet.receipt.json (artifact-pipeline verify out.parquet --receipt)" in said.lines
+    proven = cli("verify", "out.parquet", "--receipt", "--input", "rows.csv")
+    assert (proven.status, proven.err) == (0, "")
+    assert "rows: 31 read = 30 written + 1 rejected" in proven.lines
+
+
+def test_a_bad_row_ends_with_status_5(cli: Cli, published: Path) -> None:
+    """By default the first bad row ends it: file, row and rule are named, and the mend."""
+    table_of_digits(published / "rows.csv", extra="n30,1,2\n")
+    said = cli("predict", "rows.csv", "-o", "out.csv")
+    assert said.status == 5
+    assert "  rows.csv, row 30: has 3 values, the header has 65 columns" in said.err.splitlines()
+    assert said.err.splitlines()[-1].startswith("hint: mend it, or set bad rows aside")
+    assert not (published / "out.csv").exists()
+
+
+def test_standard_input_to_standard_output(published: Path) -> None:
+    """`-` reads and writes the standard streams: rows alone on standard output, talk on standard error."""
+    with table_of_digits(published / "rows.csv").open() as rows:
+        command = [sys.executable, "-m", "artifact_pipeline", "predict", "-", "--from", "csv", "-o", "-"]
+        done = subprocess.run(command, cwd=published, stdin=rows, capture_output=True, text=True, check=True)
+    head, *lines = done.stdout.splitlines()
+    assert head.startswith("row,predicted,probability_0")
+    assert [int(line.split(",")[0]) for line in lines] == list(range(30))
+    assert "rows: 30 read = 30 written + 0 rejected" in done.stderr
+    assert not list(published.glob("*.receipt.json"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (["-", "-o", "out.csv"], "--from is needed"),
+        (["-", "rows.csv", "-o", "out.csv"], "standard input cannot be read together with files"),
+        (["rows.csv", "-o", "-", "--json"], "both want standard output"),
+        (["rows.csv", "-o", "-", "--on-error", "quarantine"], "bad rows have no place"),
+        (["rows.csv", "-o", "out.xlsx"], "must end with one of"),
+        (["rows.csv", "rows.csv", "-o", "out.csv"], "is named twice"),
+        (["rows.csv", "-o", "out.csv", "--workers", "2"], "a cluster writes a folder"),
+        (["rows.csv", "-o", "out.csv", "--keep", "row"], "is a column that is written anyway"),
+    ],
+)
+def test_what_cannot_be_asked_of_predict(cli: Cli, published: Path, arguments: list[str], found: str) -> None:
+    """What contradicts itself is refused before anything is read or written, with status 2."""
+    table_of_digits(published / "rows.csv")
+    before = tree(published)
+    said = cli("predict", *arguments)
+    assert said.status == 2
+    assert found in said.err
+    assert tree(published) == before
+
+
+def test_drift_has_a_status_of_its_own(cli: Cli, published: Path) -> None:
+    """With --fail-on-drift inverted pictures end with 7, their predictions written; without it with a warning."""
+    digits = load_digits()
+    lines = [",".join(map(str, (16 - row).tolist())) for row in digits.X]
+    (published / "rows.csv").write_text("\n".join([",".join(digits.names), *lines]) + "\n")
+    said = cli("predict", "rows.csv", "-o", "out.csv")
+    assert said.status == 0
+    assert "warning: the rows have drifted in " in said.err
+    assert len([line for line in said.lines if " drifted " in line]) == 10
+    said = cli("predict", "rows.csv", "-o", "again.csv", "--fail-on-drift", "--json")
+    assert said.status == 7
+    assert (published / "again.csv").read_bytes() == (published / "out.csv").read_bytes()
+    assert cli("predict", "rows.csv", "-o", "out.csv", "--fail-on-drift", "--no-drift").status == 0
+
+
+def test_a_folder_is_resumed(cli: Cli, published: Path) -> None:
+    """A folder that is complete is not done again; without --resume it is not written into."""
+    table_of_digits(published / "rows.csv")
+    assert cli("predict", "rows.csv", "-o", "out/").status == 0
+    assert cli("predict", "rows.csv", "-o", "out/").status == 2
+    said = cli("predict", "rows.csv", "-o", "out/", "--resume")
+    assert "written: out, 30 rows in 1 part, 1 of them before" in said.lines
+    assert cli("verify", "out", "--receipt").status == 0
+
+
+def test_a_single_file_starts_anew_and_says_so(cli: Cli, published: Path) -> None:
+    """--resume with a single file is a note, not an error: it is made anew."""
+    table_of_digits(published / "rows.csv")
+    said = cli("predict", "rows.csv", "-o", "out.csv", "--resume")
+    assert said.status == 0
+    assert said.err.startswith("note: a single file starts anew")
+
+
+def test_columns_that_nobody_wants_are_named(cli: Cli, published: Path) -> None:
+    """Columns that are neither the model's nor kept are left out, and said to be."""
+    table_of_digits(published / "rows.csv")
+    assert "note: 1 column is not the model's and left out: id" in cli("predict", "rows.csv").err
+    assert "note" not in cli("predict", "rows.csv", "--keep", "id").err
+
+
+def test_a_terminal_gets_a_bar(published: Path) -> None:
+    """On a terminal a bar shows rows and rows a second, and is gone at the end."""
+    table_of_digits(published / "rows.csv")
+    status, sent = in_terminal("-m", "artifact_pipeline", "predict", "rows.csv", cwd=published)
+    assert status == 0
+    assert "rows/s" in sent
+    assert sent.splitlines()[-1] == "next: artifact-pipeline inspect"
+
+
+def test_a_receipt_without_predictions_is_asked_for(cli: Cli, published: Path) -> None:
+    """`verify --receipt` alone asks for the predictions, and `--input` without it is refused."""
+    assert cli("verify", "--receipt").status == 2
+    assert cli("verify", "--input", "rows.csv").status == 2
+    said = cli("verify", "artifact", "--receipt")
+    assert (said.status, said.err.splitlines()[0]) == (4, "error: there is no receipt")

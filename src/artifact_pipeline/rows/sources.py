@@ -81,14 +81,14 @@ def find_sources(inputs: Sequence[str], form: str | None = None) -> list[Source]
     if STDIN in inputs and len(inputs) > 1:
         raise ConfigError("standard input cannot be read together with files", hint="name either - or files")
     found = [(place, name) for each in inputs for place, name in _expand(each)]
-    places = [place for place, _ in found]
+    places = [place if storage.is_url(place) or place == STDIN else os.path.realpath(place) for place, _ in found]
     twice = next((place for place, times in Counter(places).items() if times > 1), None)
     if twice is not None:
         raise ConfigError(f"{twice} is named twice", hint="its rows would be answered twice; name it once")
     names = [name for _, name in found]
     if len(set(names)) < len(names):  # two folders with equal names inside: then by what was named
         found = [(place, place.lstrip("/")) for place, _ in found]
-    sources = [Source(place, name, form or _told(place)) for place, name in found]
+    sources = [Source(place, _readable(name), form or _told(place)) for place, name in found]
     pictures = tuple((source.place, source.name) for source in sources if source.format == "image")
     tables = [source for source in sources if source.format != "image"]
     return [*([Source(pictures[0][0], "pictures", "image", pictures)] if pictures else []), *tables]
@@ -109,24 +109,39 @@ def _expand(named: str) -> Iterator[tuple[str, str]]:
         yield named, "standard input"
     elif storage.is_url(named):
         yield from _remote(named)
-    elif Path(named).is_dir():
-        yield from _folder(Path(named))
+    elif os.path.isdir(named):  # noqa: PTH112 - a name that is too long is no folder, and no error yet
+        yield from _folder(named)
     elif os.path.lexists(named) or not glob.has_magic(named):
         yield named, Path(named).name
     else:
         places = sorted(glob.glob(named, recursive=True))  # noqa: PTH207 - absolute or relative, as it was said
+        asked = Path(named).name.startswith((".", "_"))
+        places = [place for place in places if asked or not _hidden((Path(place).name,))]
         if not places:
             raise _nothing(named, "no file fits this pattern")
         for place in places:
-            yield from _folder(Path(place)) if Path(place).is_dir() else [(place, Path(place).name)]
+            yield from _folder(place) if Path(place).is_dir() else [(place, Path(place).name)]
 
 
-def _folder(folder: Path) -> Iterator[tuple[str, str]]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not _hidden(path.relative_to(folder).parts))
+def _folder(folder: str) -> Iterator[tuple[str, str]]:
+    """Whatever stands in a folder and is not hidden: nothing is left out without a word."""
+    files = []
+    for root, folders, names in os.walk(folder, onerror=_refuse_folder):
+        folders[:] = [name for name in folders if not _hidden((name,))]
+        files += [Path(root, name) for name in names if not _hidden((name,))]
     if not files:
-        raise _nothing(str(folder), "there is no file in this folder")
-    for path in files:
+        raise _nothing(folder, "there is no file in this folder")
+    for path in sorted(files):
         yield str(path), path.relative_to(folder).as_posix()
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise storage.unreadable(str(error.filename), (error.strerror or "cannot be read").lower()) from error
+
+
+def _readable(name: str) -> str:
+    """A name as text: the system's may hold bytes that are none."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _remote(url: str) -> Iterator[tuple[str, str]]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import math
+import re
+import struct
 import zipfile
+import zlib
 from contextlib import ExitStack, contextmanager
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.errors import DataRejected, Problem
-from artifact_pipeline.rows.batches import CHUNK, Piece
+from artifact_pipeline.rows.batches import Piece
 from artifact_pipeline.rows.formats.columnar import PositionReader
 from artifact_pipeline.storage import unreadable
 
@@ -21,9 +25,26 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.rows.batches import Wanted
 
+MAGIC = b"\x93NUMPY"
+LENGTHS = {1: 2, 2: 4, 3: 4}
+"""Bytes of the header's length, by the version of the format."""
+MAX_HEADER = 10_000
+DTYPE = re.compile(r"[<>=|](f[248]|[iu][1248]|U[1-9][0-9]{0,2})")
+"""Numbers of at most eight bytes, and short texts, which labels may be."""
 MAX_MEMBERS = 1024
 MAX_RATIO = 1000
 FREE = 64 << 20
+SPOILED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+)
+"""What Python raises over a broken archive, or one that is encrypted."""
 
 
 class Header(NamedTuple):
@@ -39,19 +60,38 @@ def read_header(place: str, file: IO[bytes]) -> Header:
     """Read the header of an array; the file then stands at its data.
 
     Raises:
-        DataRejected: it is none, or one of objects, which only a pickle could bring back.
+        DataRejected: it is none, or one of anything but numbers and texts; objects, which only a pickle could bring
+            back, are never loaded.
     """
-    from numpy.lib import format as npy
+    import numpy as np
 
-    try:
-        version = npy.read_magic(file)
-        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
-        shape, fortran, dtype = read(file, max_header_size=10_000)
-    except (ValueError, KeyError, EOFError, SyntaxError, TypeError) as error:
-        raise unreadable(place, f"no array of NumPy: {str(error).splitlines()[0][:100]}") from error
-    if dtype.hasobject:
+    start = _exactly(place, file, 8)
+    if start[:6] != MAGIC or start[6] not in LENGTHS or start[7]:
+        raise unreadable(place, "no array of NumPy")
+    width = LENGTHS[start[6]]
+    length = int.from_bytes(_exactly(place, file, width), "little")
+    if length > MAX_HEADER:
+        raise unreadable(place, f"the header is longer than {MAX_HEADER:,} bytes")
+    shape, fortran, descr = _described(place, _exactly(place, file, length))
+    if descr.endswith("O"):
         raise unreadable(place, "holds Python objects, which are never loaded", rule="object-array")
-    return Header(shape, fortran, dtype, file.tell())
+    if not DTYPE.fullmatch(descr):
+        problem = Problem(place, "not-a-number", f"holds {descr!r:.40}, neither plain numbers nor text")
+        raise DataRejected("the rows do not fit the model", problems=[problem])
+    return Header(shape, fortran, np.dtype(descr), 8 + width + length)
+
+
+def _described(place: str, header: bytes) -> tuple[tuple[int, ...], bool, str]:
+    """What a header says: shape, order, and type."""
+    try:
+        told = ast.literal_eval(header.decode().strip())
+        shape, fortran, descr = told["shape"], told["fortran_order"], told["descr"]
+    except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError) as error:
+        raise unreadable(place, f"no array of NumPy: {type(error).__name__} in its header") from error
+    whole = isinstance(shape, tuple) and all(type(each) is int and each >= 0 for each in shape)
+    if len(told) != 3 or not whole or type(fortran) is not bool:
+        raise unreadable(place, "no array of NumPy: its header has no shape and no order")
+    return shape, fortran, descr if isinstance(descr, str) else f"{descr}"
 
 
 class NpyReader(PositionReader):
@@ -72,8 +112,8 @@ class NpyReader(PositionReader):
     def pieces(self, start: int) -> Iterator[Piece]:
         """The rows from `start` on."""
         assert self.total is not None
-        for first in range(start, self.total, CHUNK):
-            count = min(CHUNK, self.total - first)
+        for first in range(start, self.total, self._wanted.chunk):
+            count = min(self._wanted.chunk, self.total - first)
             matrix = self._columns_together(first, count) if self._header.fortran else self._rows_together(first, count)
             self.read = first + count
             yield Piece(first, count, _table(matrix, self._wanted))
@@ -91,8 +131,10 @@ class NpyReader(PositionReader):
         assert self.total is not None
         width, dtype = len(self._wanted.features), self._header.dtype
         columns = np.empty((width, count), dtype=dtype)
-        for index in range(width):
-            data = self._at((index * self.total + first) * dtype.itemsize, count * dtype.itemsize)
+        # Where the features have several axes, these lie in Fortran's order too.
+        order = np.arange(width).reshape(self._header.shape[1:], order="F").ravel().tolist()
+        for index, place in enumerate(order):
+            data = self._at((place * self.total + first) * dtype.itemsize, count * dtype.itemsize)
             columns[index] = np.frombuffer(data, dtype=dtype)
         return columns.T
 
@@ -118,8 +160,8 @@ class NpzReader(PositionReader):
                 if labels is not None:
                     self._labels_file = stack.enter_context(archive.open(labels))
                     self._labels = read_header(self.place, self._labels_file)
-            except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-                raise unreadable(self.place, f"no NPZ file: {error}") from error
+            except SPOILED as error:
+                raise unreadable(self.place, f"no NPZ file: {error!s:.100}") from error
             self.total = _rows(self.place, self._header, wanted)
             self._check_form()
             yield
@@ -135,8 +177,10 @@ class NpzReader(PositionReader):
             names = ", ".join(map(repr, list(found)[:20]))
             problem = Problem(self.place, "column-missing", f"no array 'X'; it has: {names}")
             raise DataRejected("the rows do not fit the model", problems=[problem])
-        for info in (matrix, labels):
-            if info is not None and info.file_size > FREE + MAX_RATIO * info.compress_size:
+        for info in (matrix, *([labels] if labels is not None else [])):
+            if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+                raise unreadable(self.place, f"{info.filename} is packed in a way that NumPy does not use")
+            if info.file_size > FREE + MAX_RATIO * info.compress_size:
                 message = f"{info.filename} unpacks to more than {MAX_RATIO} times its size"
                 raise unreadable(self.place, message, rule="decompression-bomb")
         self.left_out = tuple(name for name, info in found.items() if info not in (matrix, labels))
@@ -154,8 +198,8 @@ class NpzReader(PositionReader):
         """All rows, from the beginning: what is packed is unpacked from there."""
         assert self.total is not None
         width = len(self._wanted.features)
-        for first in range(0, self.total, CHUNK):
-            count = min(CHUNK, self.total - first)
+        for first in range(0, self.total, self._wanted.chunk):
+            count = min(self._wanted.chunk, self.total - first)
             matrix = self._take(self._rows_file, self._header, count * width).reshape(count, width)
             labels = self._take(self._labels_file, self._labels, count) if self._labels else None
             self.read = first + count
@@ -174,12 +218,10 @@ class NpzReader(PositionReader):
         return np.frombuffer(data, dtype=header.dtype)
 
     def _read(self, file: Any, size: int) -> bytes:
-        import zlib
-
         try:
             data: bytes = file.read(size)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise unreadable(self.place, str(error)[:100].lower()) from error
+        except SPOILED as error:
+            raise unreadable(self.place, f"no NPZ file: {error!s:.100}") from error
         return data
 
 
@@ -202,8 +244,8 @@ def _rows(place: str, header: Header, wanted: Wanted) -> int:
     if len(header.shape) < 2 or math.prod(header.shape[1:]) != width:
         message = f"has the shape {header.shape}; the model takes {width} features a row"
         raise DataRejected("the rows do not fit the model", problems=[Problem(place, "rows-shape", message)])
-    if header.dtype.kind not in "fiu" or header.dtype.itemsize > 8 or (header.fortran and len(header.shape) > 2):
-        message = f"holds {header.dtype} in {'Fortran' if header.fortran else 'C'} order, not plain numbers"
+    if header.dtype.kind == "U":
+        message = f"holds {header.dtype}, not numbers"
         raise DataRejected("the rows do not fit the model", problems=[Problem(place, "not-a-number", message)])
     return header.shape[0]
 

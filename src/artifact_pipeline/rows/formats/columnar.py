@@ -7,13 +7,14 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline import storage
-from artifact_pipeline.rows.batches import CHUNK, Piece
+from artifact_pipeline.rows.batches import Piece
+from artifact_pipeline.rows.columns import check_types
 from artifact_pipeline.rows.formats import choose_columns
 from artifact_pipeline.rows.formats.streams import spooled
 from artifact_pipeline.storage import unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from artifact_pipeline.rows.batches import Wanted
@@ -24,6 +25,9 @@ BUFFER = 1 << 16
 """Bytes that are read ahead in each column; without a buffer a column is held whole, a row group at a time."""
 MAX_RATIO = 1000
 """Constant columns shrink to a thousandth in Parquet, and nothing is wrong with them."""
+MAGIC = b"ARROW1"
+END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
+"""Without it nobody knows whether a stream is whole."""
 FREE = 256 << 20
 """Bytes that a row group may unpack to before the ratio is looked at, and that an Arrow batch may have."""
 
@@ -93,15 +97,16 @@ class ParquetReader(PositionReader):
         """Read the footer."""
         from pyarrow import parquet
 
+        self._chunk = wanted.chunk
         with parquet.ParquetFile(self.native(), pre_buffer=False, buffer_size=BUFFER) as self._parquet:
-            self._columns, self.left_out = choose_columns(self.place, self._parquet.schema_arrow.names, wanted)
+            schema = self._parquet.schema_arrow
+            self._columns, self.left_out = choose_columns(self.place, schema.names, wanted)
+            check_types(self.place, _plain_schema(schema, self._columns), wanted)
             self.total = self._parquet.metadata.num_rows
             yield
 
     def pieces(self, start: int) -> Iterator[Piece]:
         """The rows from the row group on in which `start` stands."""
-        import pyarrow as pa
-
         metadata, first, group = self._parquet.metadata, 0, 0
         while group < metadata.num_row_groups and first + metadata.row_group(group).num_rows <= start:
             first += metadata.row_group(group).num_rows
@@ -110,14 +115,15 @@ class ParquetReader(PositionReader):
         for each in groups:
             _refuse_bomb(self.place, metadata.row_group(each))
         with refusing(self.place):
-            batches = self._parquet.iter_batches(CHUNK, row_groups=groups, columns=self._columns, use_threads=False)
-            for table in batches:
-                for column in table.columns:
-                    if not pa.types.is_primitive(column.type):
-                        column.validate(full=True)  # Parquet's texts may be anything but UTF-8
-                yield Piece(first, table.num_rows, table)
+            for table in self._parquet.iter_batches(
+                self._chunk, row_groups=groups, columns=self._columns, use_threads=False
+            ):
+                table.validate(full=True)  # Parquet's texts may be anything but UTF-8
+                yield Piece(first, table.num_rows, _plain(table, self._columns))
                 first += table.num_rows
                 self.read = first
+        if first != self.total:
+            raise unreadable(self.place, f"has {first:,} rows, its footer says {self.total:,}", rule="truncated")
 
 
 def _refuse_bomb(place: str, group: Any) -> None:
@@ -132,6 +138,33 @@ def _refuse_bomb(place: str, group: Any) -> None:
         raise unreadable(place, message, rule="decompression-bomb")
 
 
+def _plain_type(kind: Any) -> Any:
+    """The type of the values of a dictionary, and one type of text."""
+    import pyarrow as pa
+
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.string() if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
+
+
+def _plain_schema(schema: Any, names: Sequence[str]) -> Any:
+    import pyarrow as pa
+
+    return pa.schema([(name, _plain_type(schema.field(name).type)) for name in names])
+
+
+def _plain(table: Any, names: Sequence[str]) -> Any:
+    """Some columns of a table, with plain types."""
+    import pyarrow as pa
+
+    columns = []
+    for name in names:
+        column = table.column(name)
+        column = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        kind = _plain_type(column.type)
+        columns.append(column if kind == column.type else column.cast(kind))
+    return pa.RecordBatch.from_arrays(columns, list(names))
+
+
 class ArrowReader(PositionReader):
     """An open file of Arrow IPC, in the file format (Feather 2) or in that of streams."""
 
@@ -140,28 +173,33 @@ class ArrowReader(PositionReader):
         """Read the schema."""
         from pyarrow import ipc
 
-        magic = self.file.file.read(6)
-        self.file.file.seek(0)
-        opened = ipc.open_file(self.native()) if magic == b"ARROW1" else ipc.open_stream(self.native())
-        with opened as self._batches:
-            self._columns, self.left_out = choose_columns(self.place, self._batches.schema.names, wanted)
+        is_file = self._bytes(0, len(MAGIC)) == MAGIC
+        if not is_file and self._bytes(-len(END_OF_STREAM), len(END_OF_STREAM)) != END_OF_STREAM:
+            raise unreadable(self.place, "ends before its end-of-stream mark", rule="truncated")
+        with (ipc.open_file if is_file else ipc.open_stream)(self.native()) as self._batches:
+            schema = self._batches.schema
+            self._columns, self.left_out = choose_columns(self.place, schema.names, wanted)
+            check_types(self.place, _plain_schema(schema, self._columns), wanted)
             yield
+
+    def _bytes(self, place: int, size: int) -> bytes:
+        self.file.file.seek(max(0, place + (self.file.size if place < 0 else 0)))
+        found = self.file.file.read(size)
+        self.file.file.seek(0)
+        return found
 
     def pieces(self, start: int) -> Iterator[Piece]:
         """All rows, from the file's beginning."""
-        import pyarrow as pa
-
         first = 0
         with refusing(self.place):
             for batch in self._each():
                 if batch.nbytes > FREE:
                     message = f"holds a batch of {batch.nbytes:,} bytes; allowed are {FREE:,}: write smaller batches"
                     raise unreadable(self.place, message, rule="batch-too-large")
-                table = pa.RecordBatch.from_arrays([batch.column(name) for name in self._columns], self._columns)
-                table.validate(full=True)  # nothing in the format itself keeps an offset within its buffer
-                if first + table.num_rows > start:
-                    yield Piece(first, table.num_rows, table)
-                first += table.num_rows
+                batch.validate(full=True)  # nothing in the format itself keeps an offset within its buffer
+                if first + batch.num_rows > start:
+                    yield Piece(first, batch.num_rows, _plain(batch, self._columns))
+                first += batch.num_rows
 
     def _each(self) -> Iterator[Any]:
         if not hasattr(self._batches, "num_record_batches"):
@@ -170,7 +208,6 @@ class ArrowReader(PositionReader):
         for index in range(self._batches.num_record_batches):
             yield self._batches.get_batch(index)
             self.read = index + 1
-            self.total = None
 
     def done(self) -> float:
         """The share of the batches that has been read."""

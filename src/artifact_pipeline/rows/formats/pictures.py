@@ -91,7 +91,7 @@ class PictureReader:
 
         one = sources.Source(place, name, "image")
         with spooled(one) as path, storage.opened(path) as file:
-            data = file.file.read(MAX_BYTES + 1)
+            data = file.file.read(min(file.size, MAX_BYTES) + 1)
         self._listed.update(f"{hashlib.sha256(data).hexdigest()}  {name}\n".encode())
         if len(data) > MAX_BYTES:
             return Rejected(number, "", name, "image-too-large", f"{name} is larger than {MAX_BYTES:,} bytes", name)
