@@ -251,6 +251,8 @@ def predict_parts(
         return _already(ledger, begun)
     if begun is not None and resume:
         ledger.resume(begun)
+    else:
+        ledger.save()  # before the first part: whatever stands in the folder, the receipt says whose it is
     already = len(ledger.parts)
     try:
         run(ledger)

@@ -149,7 +149,8 @@ def score_parts(
     first, whole = parts.start or 0, parts.stop is None
     digest = whole or first == 0
     with open_rows(named, scorer.wanted(named), digest=digest) as rows:
-        chunks = None if whole else (parts.stop - first) * (PART // CHUNK)  # a batch each: not one too many is read
+        # Batches, not one of which too many is read.
+        chunks = None if whole else (parts.stop - first) * (PART // scorer.wanted(named).chunk)
         for number, batches in groupby(
             islice(rows.batches(first * PART), chunks), key=lambda batch: batch.start // PART
         ):

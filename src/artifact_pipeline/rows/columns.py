@@ -5,30 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.errors import DataRejected, Problem
-from artifact_pipeline.rows.batches import MAX_SHOWN, UNLABELLED, Batch, Piece, Rejected, Wanted, numbers_of
-from artifact_pipeline.rows.tables import MAX_NUMBER, MAX_WHOLE
+from artifact_pipeline.rows.batches import UNLABELLED, Batch, Piece, Wanted, numbers_of
+from artifact_pipeline.rows.faults import Faults, limit_of, unfit
+from artifact_pipeline.rows.tables import MAX_WHOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 
     from artifact_pipeline.rows.batches import Floats
-
-RULES = {
-    "missing": "the value is missing",
-    "not-a-number": "{value!r} is not a number",
-    "not-finite": "{value} is not a finite number of at most {limit:.0e}",
-    "not-exact": "{value} may be no float64; whole numbers must be between -2^53 and 2^53",
-    "out-of-range": "{value} is out of the trained range, {low:g} to {high:g} with its margin",
-    "label-unknown": "the label {value!r} is none of the model's",
-    "csv-formula": "{value!r} begins like a formula, which a spreadsheet would run; write Parquet or JSON Lines",
-}
-"""Why a value is bad; the first of them that holds is told."""
-
 
 FORMULA = r"^[=+\-@\t\r]"
 """How text begins that a spreadsheet runs (OWASP, CSV injection)."""
@@ -36,80 +22,6 @@ SIGNED_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 NUMBER = rf"(?i){SIGNED_NUMBER}|^[+-]?(nan(\([a-z0-9_]*\))?|inf|infinity)$"
 """What Arrow reads as a number; some of it is no finite one."""
 WHOLE = r"^[ \t]*[+-]?[0-9]+[ \t]*$"
-MAX_TOLD = 20
-"""Columns that a refusal names."""
-
-
-class _Faults:
-    """The first fault of each bad row."""
-
-    def __init__(self, piece: Piece, wanted: Wanted) -> None:
-        self.piece, self.wanted = piece, wanted
-        self.found: dict[int, tuple[str, str]] = {}  # position in the table → column, rule
-
-    def add(self, bad: NDArray[np.bool_], column: str, rule: str) -> None:
-        for position in bad.nonzero()[0].tolist():
-            self.found.setdefault(position, (column, rule))
-
-    def good(self) -> NDArray[np.bool_]:
-        """Which rows have none."""
-        import numpy as np
-
-        good = np.ones(self.piece.table.num_rows, dtype=np.bool_)
-        good[list(self.found)] = False
-        return good
-
-    def rejected(self) -> list[Rejected]:
-        positions = sorted(self.found)
-        numbers = numbers_of(self.piece)[positions].tolist()
-        records = _records(self.piece.table, positions)
-        told = []
-        for position, row, record in zip(positions, numbers, records, strict=True):
-            column, rule = self.found[position]
-            value = record[column]
-            shown = f"{'' if value is None else value!s:.{MAX_SHOWN}}"
-            message = reason(rule, column, shown if isinstance(value, str) else value, self.wanted)
-            told.append(Rejected(row, column, shown, rule, message, record))
-        return told
-
-
-def _records(table: pa.RecordBatch, positions: list[int]) -> list[dict[str, Any]]:
-    """Some rows as JSON has them; what JSON has not becomes text."""
-    import pyarrow as pa
-
-    some = table.take(pa.array(positions, pa.int64()))
-    columns = [[_plain(value) for value in listed(column)] for column in some.columns]
-    return [dict(zip(table.schema.names, values, strict=True)) for values in zip(*columns, strict=True)]
-
-
-def listed(column: pa.Array) -> list[Any]:
-    """A column as Python's objects; times as Arrow writes them: Python knows no nanoseconds, and no year 10,000."""
-    import pyarrow as pa
-
-    if pa.types.is_temporal(column.type):
-        column = column.cast(pa.string())
-    values: list[Any] = column.to_pylist()
-    return values
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and not abs(value) < float("inf"):
-        return str(value)
-    return value if value is None or isinstance(value, str | int | float) else str(value)
-
-
-def reason(rule: str, column: str, value: object, wanted: Wanted) -> str:
-    """A rule in words, for a value of a column."""
-    low = high = 0.0
-    if column in wanted.features:
-        index = wanted.features.index(column)
-        low, high = float(wanted.low[index]), float(wanted.high[index])
-    return RULES[rule].format(value=value, low=low, high=high, limit=limit_of(wanted.dtype))
-
-
-def limit_of(dtype: str) -> float:
-    """The greatest absolute value that a feature may have."""
-    return MAX_NUMBER if dtype == "float64" else 3.4028234663852886e38
 
 
 def check_types(place: str, schema: pa.Schema, wanted: Wanted) -> None:
@@ -139,14 +51,6 @@ def check_types(place: str, schema: pa.Schema, wanted: Wanted) -> None:
         raise unfit(place, problems)
 
 
-def unfit(place: str, problems: Sequence[tuple[str, str]], *, hint: str | None = None) -> DataRejected:
-    """The refusal of a file whose columns are not the model's; each problem is a rule and a message."""
-    told = [Problem(place, rule, message) for rule, message in problems[:MAX_TOLD]]
-    if len(problems) > MAX_TOLD:
-        told.append(Problem(place, problems[MAX_TOLD][0], f"and {len(problems) - MAX_TOLD:,} more"))
-    return DataRejected("the rows do not fit the model", problems=told, hint=hint)
-
-
 def to_batch(piece: Piece, wanted: Wanted, place: str) -> Batch:
     """Read a piece's columns as numbers.
 
@@ -159,7 +63,7 @@ def to_batch(piece: Piece, wanted: Wanted, place: str) -> Batch:
         DataRejected: a column's type is not that of numbers, or of labels.
     """
     check_types(place, piece.table.schema, wanted)
-    faults = _Faults(piece, wanted)
+    faults = Faults(piece, wanted)
     found = [_feature(piece.table.column(name), index, faults) for index, name in enumerate(wanted.features)]
     outside = _outside(found, faults)
     has_labels = wanted.target in piece.table.schema.names
@@ -199,7 +103,7 @@ def parse_texts(piece: Piece, wanted: Wanted) -> Piece:
     """The same rows, the text of each feature read as numbers; rows where that cannot be are broken ones."""
     import pyarrow as pa
 
-    faults = _Faults(piece, wanted)
+    faults = Faults(piece, wanted)
     names = piece.table.schema.names
     columns = dict(zip(names, piece.table.columns, strict=True))
     columns |= {name: pa.array(_parsed(columns[name], name, faults)) for name in wanted.features}
@@ -211,7 +115,7 @@ def parse_texts(piece: Piece, wanted: Wanted) -> Piece:
     return replace(piece, table=table.filter(pa.array(good)), numbers=numbers_of(piece)[good], broken=tuple(broken))
 
 
-def _parsed(column: pa.Array, name: str, faults: _Faults) -> NDArray[np.float64]:
+def _parsed(column: pa.Array, name: str, faults: Faults) -> NDArray[np.float64]:
     """Text as numbers, blanks around them allowed; NaN where it is none.
 
     Arrow reads them, all at once if it can. What it takes is `NUMBER`, so that a text is read alike whatever stands
@@ -250,7 +154,7 @@ def _cast(column: pa.Array) -> NDArray[np.float64] | None:
     return values
 
 
-def _feature(column: pa.Array, index: int, faults: _Faults) -> tuple[Floats, tuple[float, float]]:
+def _feature(column: pa.Array, index: int, faults: Faults) -> tuple[Floats, tuple[float, float]]:
     """A column as numbers of the model's dtype, with its least and its greatest; bad ones are zero, and noted."""
     import numpy as np
 
@@ -272,7 +176,7 @@ def _feature(column: pa.Array, index: int, faults: _Faults) -> tuple[Floats, tup
     return values, (values.min(), values.max())
 
 
-def _numbers(column: pa.Array, name: str, faults: _Faults) -> NDArray[Any]:
+def _numbers(column: pa.Array, name: str, faults: Faults) -> NDArray[Any]:
     """A column as floats of any width, NaN where there is none."""
     import numpy as np
     import pyarrow as pa
@@ -294,7 +198,7 @@ def _numbers(column: pa.Array, name: str, faults: _Faults) -> NDArray[Any]:
     return np.full(len(column), np.nan)
 
 
-def _outside(columns: list[tuple[Floats, tuple[float, float]]], faults: _Faults) -> NDArray[np.bool_] | None:
+def _outside(columns: list[tuple[Floats, tuple[float, float]]], faults: Faults) -> NDArray[np.bool_] | None:
     """Which rows have a value out of the trained range; None where there is none, or where nobody asks."""
     wanted, outside = faults.wanted, None
     if wanted.out_of_range == "ignore" or not len(columns[0][0]):
@@ -310,7 +214,7 @@ def _outside(columns: list[tuple[Floats, tuple[float, float]]], faults: _Faults)
     return outside
 
 
-def _refuse_formulas(kept: dict[str, pa.Array], faults: _Faults) -> None:
+def _refuse_formulas(kept: dict[str, pa.Array], faults: Faults) -> None:
     """Note text that a spreadsheet takes for a formula; a number with its sign is none."""
     import pyarrow as pa
     from pyarrow import compute
@@ -324,7 +228,7 @@ def _refuse_formulas(kept: dict[str, pa.Array], faults: _Faults) -> None:
                 faults.add(bad.to_numpy(zero_copy_only=False), name, "csv-formula")
 
 
-def _positions(column: pa.Array, faults: _Faults) -> NDArray[np.int64]:
+def _positions(column: pa.Array, faults: Faults) -> NDArray[np.int64]:
     """Labels as positions in the model's classes; a label that the model does not know is a bad row's.
 
     Compared as text: whole numbers of any width are then equal or not, without a cast that might lose some.

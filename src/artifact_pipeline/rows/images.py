@@ -32,10 +32,8 @@ MAX_SCANS = 64
 """Each scan of a JPEG passes over all pixels; cameras write one, progressive files about ten."""
 WORK = 1024
 """Pixels of the longer side at most: larger pictures are shrunk before the ink is looked for."""
-MIN_SIDE, MIN_INK = 8, 5
-"""Pixels, at least: of each side of a picture, and of the longer side of its ink. Less is a speck of dust."""
-MIN_CONTRAST = 8
-"""Grey values of 256 between ink and paper, at least."""
+MIN_SIDE, MIN_INK, MIN_CONTRAST = 8, 5, 8
+"""At least: pixels of each side, pixels of the longer side of the ink, grey values between ink and paper."""
 
 FINE = 4
 """The bitmap of 32x32 pixels is so many times finer here: a pen's width is set in quarters of a pixel."""
@@ -45,10 +43,8 @@ HEIGHT, WIDTH = 31, 19
 """Pixels of the bitmap that a digit fills: NIST's 32x20, less what its erosion takes on the average."""
 STRETCH = ((0, 0.2, 0.5), (0, 6.4, WIDTH))
 """The ink's width by its height, and the width that it gets: a stroke alone is not stretched to a block."""
-PEN = 3.5
-"""Pixels of stroke that a digit is fitted with, before its ink is brought to `MEAN`: about NIST's pens."""
-MEAN = 4.88
-"""Of the 64 values, over the digits."""
+PEN, MEAN = 3.5, 4.88
+"""Pixels of stroke that a digit is fitted with, as from NIST's pens; then its 64 values get the digits' mean."""
 BAND = 3
 """Pixels at the top and at the bottom in which a digit may begin."""
 
@@ -57,17 +53,16 @@ _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _JPEG_SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _JPEG_KEPT = {*range(0xC0, 0xE1), 0xEE}  # frames, tables, and the two segments that say what the colours are
+_TURNED = re.compile(rb"\x12\1\3\0\1\0{3}([\1-\x08])\0|\1\x12\0\3\0{3}\1\0([\1-\x08])", re.DOTALL)
+_EXIF = b"\xff\xe1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0%b\0\0\0\0\0\0"
 
 
 def digit_from_image(data: bytes, *, place: str) -> NDArray[np.float64]:
-    """The row of a picture that shows one digit, dark on light or light on dark.
+    """A picture of one digit, dark on light or light on dark, as a row: 64 whole numbers from 0 to 16.
 
     Args:
-        data: the bytes of a PNG (its first frame) or JPEG file.
+        data: the bytes of a PNG (its first frame counts) or JPEG file.
         place: what to call the picture in a refusal.
-
-    Returns:
-        64 whole numbers from 0 to 16, row by row.
 
     Raises:
         DataRejected: the picture cannot be decoded whole, is too large, or shows no ink.
@@ -82,6 +77,7 @@ def digit_from_image(data: bytes, *, place: str) -> NDArray[np.float64]:
         else:
             raise _refused(place, "image-unreadable", f"is none of {', '.join(FORMATS)}")
         image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
+        _check_size(*image.size, place)
         image.draft(image.mode, (WORK, WORK))  # a JPEG is decoded at the size that is needed
         image = ImageOps.exif_transpose(image)
     except (OSError, SyntaxError, ValueError, struct.error, zlib.error) as error:
@@ -91,14 +87,7 @@ def digit_from_image(data: bytes, *, place: str) -> NDArray[np.float64]:
 
 
 def digit_from_canvas(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """The row of a drawing.
-
-    Args:
-        grey: uint8 of shape (height, width), dark on light or light on dark.
-
-    Raises:
-        DataRejected: the drawing is too large, or shows no ink.
-    """
+    """A drawing, uint8 of shape (height, width), as a row by the same recipe; what is refused is called `canvas`."""
     from PIL import Image
 
     _check_size(grey.shape[1], grey.shape[0], "canvas")
@@ -116,8 +105,8 @@ def _png(data: bytes, place: str) -> bytes:
         (length,) = struct.unpack_from(">I", data, at)
         chunk = data[at : at + 12 + length]
         kind, body = chunk[4:8], chunk[8:-4]
-        if len(chunk) < 12 + length:
-            raise _refused(place, "image-unreadable", "is cut off")
+        if len(chunk) < 12 + length or (len(kept) == 1) != (kind == b"IHDR"):
+            raise _refused(place, "image-unreadable", "is cut off, or has no header or two")
         if kind in {b"zTXt", b"iCCP"} and _inflated([body.partition(b"\0")[2][1:]], MAX_TEXT) > MAX_TEXT:
             raise _refused(place, "image-too-large", f"holds a text or profile of more than {MAX_TEXT:,} bytes")
         if kind in {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}:
@@ -126,10 +115,8 @@ def _png(data: bytes, place: str) -> bytes:
             kept.append(chunk)
             pixels += [body] if kind == b"IDAT" else []
         at += len(chunk)
-    found = _inflated(pixels, expected)
-    if found != expected:
-        must = f"its pixels take {expected:,} bytes"
-        raise _refused(place, "image-unreadable", f"{must}, and it holds {'fewer' if found < expected else 'more'}")
+    if _inflated(pixels, expected) != expected:
+        raise _refused(place, "image-unreadable", f"holds more or less than its {expected:,} bytes of pixels")
     return b"".join(kept)
 
 
@@ -156,9 +143,9 @@ def _inflated(pieces: Iterable[bytes], limit: int) -> int:
 
 
 def _jpeg(data: bytes, place: str) -> bytes:
-    """The JPEG without profile, previews and further frames."""
-    kept, at, sized = [data[:2]], 2, False
-    while data[at + 1 : at + 2] != b"\xda":  # the first scan
+    """The JPEG without profile, previews and further frames; of its EXIF, only how the camera was turned."""
+    kept, at = [data[:2]], 2
+    while data[at : at + 2] != b"\xff\xda":  # the first scan
         mark, kind, length = struct.unpack_from(">BBH", data, at)
         if mark != 0xFF:
             raise _refused(place, "image-unreadable", "is no JPEG: a segment does not begin where it should")
@@ -166,15 +153,12 @@ def _jpeg(data: bytes, place: str) -> bytes:
         if kind in _JPEG_SIZES:
             height, width = struct.unpack_from(">HH", segment, 5)
             _check_size(width, height, place)
-            sized = True
-        if kind in _JPEG_KEPT or (kind == 0xE1 and segment[4:8] == b"Exif"):
-            kept.append(segment)
+        if kind == 0xE1 and segment[4:8] == b"Exif" and (turned := _TURNED.search(segment)):
+            kept.append(_EXIF % (turned[1] or turned[2]))
+        kept += [segment] if kind in _JPEG_KEPT else []
         at += 1 if kind == 0xFF else 2 + length  # 0xFF fills
-    scans = len(re.findall(rb"\xff\xda\0[\x08\x0a\x0c\x0e][\1-\4]", data[at:]))
-    if scans > MAX_SCANS:
-        raise _refused(place, "image-too-large", f"its pixels are written over {scans} times, {MAX_SCANS} at most")
-    if not sized:
-        raise _refused(place, "image-unreadable", "is no JPEG: nothing says its size")
+    if len(re.findall(rb"\xff\xda\0[\x08\x0a\x0c\x0e][\1-\4]", data)) > MAX_SCANS:
+        raise _refused(place, "image-too-large", f"passes over its pixels more than {MAX_SCANS} times")
     return b"".join([*kept, data[at:]])
 
 
@@ -230,8 +214,7 @@ def _ink(grey: NDArray[np.float32], place: str) -> NDArray[np.bool_]:
         soft = ImageFilter.GaussianBlur(max(1, max(grey.shape) / 256))
         grey = np.asarray(Image.fromarray(grey.astype(np.uint8)).filter(soft), dtype=np.float32)
     stands_out = grey - _paper(grey)
-    if (stands_out**3).sum() < 0:
-        stands_out = -stands_out
+    stands_out *= np.sign((stands_out**3).sum())
     depth = np.clip(np.round(stands_out), 0, 255).astype(np.int64)
     count = np.bincount(depth.ravel(), minlength=256).astype(np.float64)
     below, total = count.cumsum(), (count * np.arange(256)).cumsum()
@@ -261,7 +244,8 @@ def _paper(grey: NDArray[np.float32]) -> NDArray[np.float32] | float:
     outer = np.where(np.maximum(np.abs(x), np.abs(y)) > 0.9, 3.0, 1.0).ravel()
     weight, fit = outer, np.zeros(6)
     for _ in range(15):  # least absolute differences: ink does not pull the paper towards it
-        fit = np.linalg.solve((terms * weight[:, None]).T @ terms, (terms * weight[:, None]).T @ small.ravel())
+        weighted = (terms * weight[:, None]).T
+        fit = np.linalg.solve(weighted @ terms, weighted @ small.ravel())
         weight = outer / np.maximum(np.abs(terms @ fit - small.ravel()), 1)
     surface = Image.fromarray((terms @ fit).reshape(32, 32).astype(np.float32))
     return np.asarray(surface.resize(grey.shape[::-1], Image.Resampling.BICUBIC))
@@ -272,10 +256,8 @@ def _largest(ink: NDArray[np.bool_], place: str) -> NDArray[np.bool_]:
     import numpy as np
 
     cell = max(1, ceil(max(ink.shape) / 96))
-    rows, columns = (ceil(side / cell) for side in ink.shape)
-    padded = np.zeros((rows * cell, columns * cell), dtype=np.bool_)
-    padded[: ink.shape[0], : ink.shape[1]] = ink
-    cells = padded.reshape(rows, cell, columns, cell).sum(axis=(1, 3))
+    ink = np.pad(ink, [(0, -side % cell) for side in ink.shape])
+    cells = ink.reshape(len(ink) // cell, cell, -1, cell).sum(axis=(1, 3))
     sizes, pieces = [0], np.zeros_like(cells)
     left = set(zip(*map(np.ndarray.tolist, np.nonzero(cells)), strict=True))
     while left:
@@ -288,7 +270,7 @@ def _largest(ink: NDArray[np.bool_], place: str) -> NDArray[np.bool_]:
         pieces[at] = len(sizes)
         sizes.append(int(cells[at].sum()))
     large = np.array(sizes) >= max(1, max(sizes) / 10)
-    kept = padded & large[pieces].repeat(cell, axis=0).repeat(cell, axis=1)
+    kept = ink & large[pieces].repeat(cell, axis=0).repeat(cell, axis=1)
     box = _box(kept)
     if kept.sum() < 0.5 * ink.sum() or max(box.shape) < max(MIN_INK, max(ink.shape) / 50):
         raise _refused(place, "image-no-ink", "shows specks, and no stroke")
@@ -323,9 +305,7 @@ def _edge(ink: NDArray[np.bool_]) -> NDArray[np.float32]:
     import numpy as np
 
     side = 32 * FINE + 2 * MARGIN
-    top, left = (side - ink.shape[0]) // 2, (side - ink.shape[1]) // 2
-    canvas = np.zeros((side, side), dtype=np.bool_)
-    canvas[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
+    canvas = np.pad(ink, [((side - size) // 2, (side - size + 1) // 2) for size in ink.shape])
     return np.where(canvas, 0.5 - _distance(~canvas), _distance(canvas) - 0.5)
 
 
@@ -341,8 +321,7 @@ def _distance(to: NDArray[np.bool_]) -> NDArray[np.float32]:
     for step in range(1, REACH + 1):
         np.minimum(nearest[:, step:], down[:, :-step] + step**2, out=nearest[:, step:])
         np.minimum(nearest[:, :-step], down[:, step:] + step**2, out=nearest[:, :-step])
-    root: NDArray[np.float32] = np.sqrt(nearest)
-    return root
+    return np.sqrt(nearest, out=nearest)
 
 
 def _counted(digit: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -354,8 +333,7 @@ def _counted(digit: NDArray[np.bool_]) -> NDArray[np.float64]:
     shift = np.round((top - bottom) * np.linspace(-0.5, 0.5, rows)).astype(np.int64)
     source = np.arange(side) - shift[:, None]
     sheared = np.take_along_axis(digit, source.clip(0, side - 1), axis=1) & (source >= 0) & (source < side)
-    bitmap = np.zeros((side, side), dtype=np.bool_)
-    bitmap[(side - rows) // 2 :][:rows] = sheared
+    bitmap = np.pad(sheared, [((side - rows) // 2,), (0,)])
     blocks: NDArray[np.int64] = bitmap.reshape(8, 4 * FINE, 8, 4 * FINE).sum(axis=(1, 3))
     return np.round(blocks.ravel() / FINE**2)
 
@@ -365,8 +343,8 @@ def _resized(ink: NDArray[np.bool_], size: tuple[int, int], covered: float) -> N
     import numpy as np
     from PIL import Image
 
-    image = Image.fromarray(ink.astype(np.uint8) * 255)
-    return np.asarray(image.resize(size, Image.Resampling.BILINEAR)) >= covered * 255
+    image = Image.fromarray(ink.astype(np.uint8) * 255).resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(image) >= covered * 255
 
 
 def _refused(place: str, rule: str, message: str, hint: str | None = None) -> DataRejected:

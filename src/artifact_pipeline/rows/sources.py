@@ -128,6 +128,9 @@ def _folder(folder: str) -> Iterator[tuple[str, str]]:
     files = []
     for root, folders, names in os.walk(folder, onerror=_refuse_folder):
         folders[:] = [name for name in folders if not _hidden((name,))]
+        linked = next((path for name in folders if (path := Path(root, name)).is_symlink()), None)
+        if linked is not None:
+            raise storage.unreadable(str(linked), "is a link to a folder; name the folder itself")
         files += [Path(root, name) for name in names if not _hidden((name,))]
     if not files:
         raise _nothing(folder, "there is no file in this folder")

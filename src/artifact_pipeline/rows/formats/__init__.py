@@ -8,7 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from artifact_pipeline.rows.batches import align
-from artifact_pipeline.rows.columns import to_batch, unfit
+from artifact_pipeline.rows.columns import to_batch
+from artifact_pipeline.rows.faults import unfit
 from artifact_pipeline.rows.formats.builtin import Digits
 
 if TYPE_CHECKING:

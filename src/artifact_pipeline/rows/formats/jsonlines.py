@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from artifact_pipeline.rows.batches import MAX_SHOWN, Piece, Rejected
-from artifact_pipeline.rows.columns import reason
+from artifact_pipeline.rows.faults import reason
 from artifact_pipeline.rows.formats import choose_columns
 from artifact_pipeline.rows.formats.streams import cut_after_rows, hashed, unpacked
 from artifact_pipeline.rows.tables import MAX_WHOLE

@@ -1,0 +1,110 @@
+"""Why rows and files are refused: the rules in words, and the first fault of each bad row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.errors import DataRejected, Problem
+from artifact_pipeline.rows.batches import MAX_SHOWN, Piece, Rejected, Wanted, numbers_of
+from artifact_pipeline.rows.tables import MAX_NUMBER
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+RULES = {
+    "missing": "the value is missing",
+    "not-a-number": "{value!r} is not a number",
+    "not-finite": "{value} is not a finite number of at most {limit:.0e}",
+    "not-exact": "{value} may be no float64; whole numbers must be between -2^53 and 2^53",
+    "out-of-range": "{value} is out of the trained range, {low:g} to {high:g} with its margin",
+    "label-unknown": "the label {value!r} is none of the model's",
+    "csv-formula": "{value!r} begins like a formula, which a spreadsheet would run; write Parquet or JSON Lines",
+}
+"""Why a value is bad; the first of them that holds is told."""
+MAX_TOLD = 20
+"""Columns that a refusal names."""
+
+
+class Faults:
+    """The first fault of each bad row."""
+
+    def __init__(self, piece: Piece, wanted: Wanted) -> None:
+        self.piece, self.wanted = piece, wanted
+        self.found: dict[int, tuple[str, str]] = {}  # position in the table → column, rule
+
+    def add(self, bad: NDArray[np.bool_], column: str, rule: str) -> None:
+        """Note the rows that are marked; a row that has a fault already keeps it."""
+        for position in bad.nonzero()[0].tolist():
+            self.found.setdefault(position, (column, rule))
+
+    def good(self) -> NDArray[np.bool_]:
+        """Which rows have none."""
+        import numpy as np
+
+        good = np.ones(self.piece.table.num_rows, dtype=np.bool_)
+        good[list(self.found)] = False
+        return good
+
+    def rejected(self) -> list[Rejected]:
+        """The bad rows, by their numbers."""
+        positions = sorted(self.found)
+        numbers = numbers_of(self.piece)[positions].tolist()
+        told = []
+        for position, row, record in zip(positions, numbers, records(self.piece.table, positions), strict=True):
+            column, rule = self.found[position]
+            value = record[column]
+            shown = f"{'' if value is None else value!s:.{MAX_SHOWN}}"
+            message = reason(rule, column, shown if isinstance(value, str) else value, self.wanted)
+            told.append(Rejected(row, column, shown, rule, message, record))
+        return told
+
+
+def records(table: pa.RecordBatch, positions: list[int]) -> list[dict[str, Any]]:
+    """Some rows as JSON has them; what JSON has not becomes text."""
+    import pyarrow as pa
+
+    some = table.take(pa.array(positions, pa.int64()))
+    columns = [[_plain(value) for value in listed(column)] for column in some.columns]
+    return [dict(zip(table.schema.names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def listed(column: pa.Array) -> list[Any]:
+    """A column as Python's objects; times as Arrow writes them: Python knows no nanoseconds, and no year 10,000."""
+    import pyarrow as pa
+
+    if pa.types.is_temporal(column.type):
+        column = column.cast(pa.string())
+    values: list[Any] = column.to_pylist()
+    return values
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not abs(value) < float("inf"):
+        return str(value)
+    return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
+def reason(rule: str, column: str, value: object, wanted: Wanted) -> str:
+    """A rule in words, for a value of a column."""
+    low = high = 0.0
+    if column in wanted.features:
+        index = wanted.features.index(column)
+        low, high = float(wanted.low[index]), float(wanted.high[index])
+    return RULES[rule].format(value=value, low=low, high=high, limit=limit_of(wanted.dtype))
+
+
+def limit_of(dtype: str) -> float:
+    """The greatest absolute value that a feature may have."""
+    return MAX_NUMBER if dtype == "float64" else 3.4028234663852886e38
+
+
+def unfit(place: str, problems: Sequence[tuple[str, str]], *, hint: str | None = None) -> DataRejected:
+    """The refusal of a file whose columns are not the model's; each problem is a rule and a message."""
+    told = [Problem(place, rule, message) for rule, message in problems[:MAX_TOLD]]
+    if len(problems) > MAX_TOLD:
+        told.append(Problem(place, problems[MAX_TOLD][0], f"and {len(problems) - MAX_TOLD:,} more"))
+    return DataRejected("the rows do not fit the model", problems=told, hint=hint)
