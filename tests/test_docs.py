@@ -18,6 +18,10 @@ from artifact_pipeline.artifact.manifest import Manifest
 from artifact_pipeline.cli.app import app
 from artifact_pipeline.cli.markdown import manifest_page
 from artifact_pipeline.config import Config, Gate
+from artifact_pipeline.inference.receipt import Receipt
+from artifact_pipeline.rows.digits import load_digits
+from artifact_pipeline.rows.faults import RULES
+from tables import write_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden" / "v1"
 README = (ROOT / "README.md").read_text()
 FORMAT = (ROOT / "docs" / "artifact-format.md").read_text()
+INFERENCE = (ROOT / "docs" / "inference.md").read_text()
 
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEX = re.compile(r"[0-9a-f]{64}")
@@ -82,13 +87,58 @@ def test_readme_names_every_verb() -> None:
     assert set(re.findall(r"^\| `(\w+)", section, re.MULTILINE)) == set(app.commands)
 
 
+def test_readme_names_every_option_of_predict() -> None:
+    """The table of what `predict` takes has each of its options, but for those that `verify` takes too."""
+    section = README.split("What `predict` takes beside")[1].split("### Errors")[0]
+    shared = {"artifact", *(parameter.name for parameter in app.commands["verify"].params)} - {"receipt"}
+    for parameter in app.commands["predict"].params:
+        if parameter.param_type_name == "option" and parameter.name not in shared:
+            assert any(f"`{name}" in section or f", `{name}" in section for name in _spellings(parameter)), (
+                parameter.name
+            )
+
+
+def _spellings(parameter: Any) -> list[str]:
+    longest = max(parameter.opts, key=len)
+    return [longest, f"-o`, `{longest}", *parameter.secondary_opts]
+
+
+def test_inference_page_describes_the_receipt() -> None:
+    """The page of inference has a row for each field of the receipt."""
+    table = INFERENCE.split("## The receipt")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?) \| ", table, re.MULTILINE)
+    shown = {name.removesuffix("[]") for row in rows for name in re.findall(r"`([\w\[\]]+)`", row)}
+    assert shown == {field.name for field in structs.fields(Receipt)}
+
+
+def test_inference_page_names_every_rule() -> None:
+    """The page of inference explains every rule by which a value can be bad."""
+    table = INFERENCE.split("## Bad rows")[1].split("\n## ")[0]
+    assert set(RULES) <= set(re.findall(r"`([\w-]+)`", table))
+
+
+def test_python_of_the_inference_page_runs(published: Path, run: Any) -> None:
+    """The Python example of the page of inference works as it stands, beside a published artifact."""
+    (example,) = [text for found, text in FENCE.findall(INFERENCE) if found == "python"]
+    digits = load_digits()
+    columns = {name: digits.X[:20, index] for index, name in enumerate(digits.names)}
+    write_table(published / "rows.parquet", {**columns, "id": list(range(20)), "target": digits.y[:20]})
+    done = run("-c", example, cwd=published, env={"PYTHONPATH": str(ROOT / "src")})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Rows(read=20, written=20, rejected=0")
+    assert "accuracy=1.0" in done.stdout
+
+
 @pytest.mark.parametrize("target", re.findall(r"^\| `make ([\w-]+)`", README, re.MULTILINE))
 def test_targets_of_the_readme_are_in_the_makefile(target: str) -> None:
     """Each `make` target that the README names exists, with a line of help."""
     assert re.search(rf"^{target}:.*## \w", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md", "docs/artifact-format.md", "docs/ci.md"])
+PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
     """Each relative link of a page leads to a file."""
     place = ROOT / page

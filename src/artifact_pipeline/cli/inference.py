@@ -81,10 +81,10 @@ def predict(
 
         github.append_summary(asked["summary"], markdown.predictions_page(predictions))
     _say(output, predictions, to)
-    output.next(with_artifact("artifact-pipeline inspect", artifact))
-    output.result(_result(predictions, to, export=state))
     if asked["fail_on_drift"] and predictions.drift is not None and predictions.drift.drifted:
         raise _drifted(predictions)
+    output.next(with_artifact("artifact-pipeline inspect", artifact))
+    output.result(_result(predictions, to, export=state))
 
 
 def _destination(output: Output, place: str, asked: dict[str, Any]) -> Destination:

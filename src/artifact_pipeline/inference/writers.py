@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import DataRejected, Problem
+from artifact_pipeline.rows.faults import listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -192,7 +193,7 @@ class JsonLinesWriter:
     def write(self, columns: Mapping[str, Any], probabilities: NDArray[np.float64]) -> None:
         """Write rows."""
         rows, names = len(probabilities), [*columns, *self._names]
-        lists = [_listed(values, rows) for values in columns.values()]
+        lists = [[_json(each) for each in _listed(values, rows)] for values in columns.values()]
         shares = [[round(share, 6) for share in column] for column in probabilities.T.tolist()]
         lines = [
             json.dumps(dict(zip(names, row, strict=True)), default=str) for row in zip(*lists, *shares, strict=True)
@@ -206,8 +207,13 @@ class JsonLinesWriter:
 def _listed(values: Any, rows: int) -> list[Any]:
     if isinstance(values, str):
         return [values] * rows
-    listed: list[Any] = values.to_pylist() if hasattr(values, "to_pylist") else values.tolist()
-    return listed
+    found: list[Any] = listed(values) if hasattr(values, "to_pylist") else values.tolist()
+    return found
+
+
+def _json(value: Any) -> Any:
+    """JSON has no number that is not finite."""
+    return str(value) if isinstance(value, float) and not abs(value) < float("inf") else value
 
 
 def rejected_line(file: str, row: Rejected) -> bytes:

@@ -2,7 +2,7 @@
 
 The rows of the digits come from a program of NIST (NISTIR 5469): the ink's box is stretched to 32 rows, strokes are
 made thicker or thinner, and the digit is sheared until its top and its bottom begin in one column; then the ink in
-each of 8x8 blocks is counted. What is measured on paper decides nothing here: place, size, slant, pen and polarity.
+each of 8x8 blocks is counted. Place, size, pen and polarity decide nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAX_PIXELS = 64_000_000
-"""A picture of a hundred megapixels is refused: by its header, before pixels are decoded."""
+"""More is refused by the header, before pixels are decoded."""
 FORMATS = ("PNG", "JPEG")
 MAX_TEXT = 2**20
 """Bytes that a compressed text or a colour profile of a PNG may unpack to, as Pillow has it."""
@@ -53,7 +53,7 @@ _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _JPEG_SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _JPEG_KEPT = {*range(0xC0, 0xE1), 0xEE}  # frames, tables, and the two segments that say what the colours are
-_TURNED = re.compile(rb"\x12\1\3\0\1\0{3}([\1-\x08])\0|\1\x12\0\3\0{3}\1\0([\1-\x08])", re.DOTALL)
+_TURNED = re.compile(rb"\x12\x01\x03\0\x01\0{3}([\x01-\x08])\0|\x01\x12\0\x03\0{3}\x01\0([\x01-\x08])")
 _EXIF = b"\xff\xe1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0%b\0\0\0\0\0\0"
 
 
@@ -157,7 +157,7 @@ def _jpeg(data: bytes, place: str) -> bytes:
             kept.append(_EXIF % (turned[1] or turned[2]))
         kept += [segment] if kind in _JPEG_KEPT else []
         at += 1 if kind == 0xFF else 2 + length  # 0xFF fills
-    if len(re.findall(rb"\xff\xda\0[\x08\x0a\x0c\x0e][\1-\4]", data)) > MAX_SCANS:
+    if len(re.findall(rb"\xff\xda\0[\x08\x0a\x0c\x0e][\x01-\x04]", data)) > MAX_SCANS:
         raise _refused(place, "image-too-large", f"passes over its pixels more than {MAX_SCANS} times")
     return b"".join([*kept, data[at:]])
 
@@ -280,8 +280,8 @@ def _largest(ink: NDArray[np.bool_], place: str) -> NDArray[np.bool_]:
 def _box(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
     import numpy as np
 
-    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    ink = ink[ink.any(axis=1).argmax() : len(ink) - ink[::-1].any(axis=1).argmax()]
+    return ink[:, ink.any(axis=0).argmax() : ink.shape[1] - ink[:, ::-1].any(axis=0).argmax()]
 
 
 # The recipe, on a bitmap of 32x32 pixels that is `FINE` times finer
