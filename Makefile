@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 BUTTON := $(VENV)/.installed
 CLIENT := tests/workflows/node_modules/.package-lock.json
 
-.PHONY: help run test test-slow fuzz workflows check lock bench branches promote clean
+.PHONY: help run test test-slow fuzz workflows check lock bench bench-batch branches promote clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -60,6 +60,9 @@ lock: ## make requirements.txt and requirements-base.txt again; LOCK_ARGS=--upgr
 
 bench: $(BUTTON) ## the README's figures, measured again beside the bare scripts; ARGS=--help
 	$(BIN)/python -m benchmarks.spine $(ARGS)
+
+bench-batch: $(BUTTON) ## predict on files of 10^5 to 10^7 rows, beside pandas, scikit-learn and the limit; ARGS=--help
+	$(BIN)/python -m benchmarks.batch $(ARGS)
 
 branches: ## create the chain of branches in this clone, where they are missing
 	$(PYTHON) scripts/branches.py create $(ARGS)

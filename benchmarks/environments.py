@@ -1,4 +1,4 @@
-"""The bare scripts' own environment: scikit-learn and joblib in the lock's versions, and nothing else."""
+"""The bare scripts' own environments: what they need in the lock's versions, and nothing else."""
 
 from __future__ import annotations
 
@@ -22,11 +22,20 @@ def locked(lock: str) -> str:
 
 
 def bare_python() -> str:
-    """Make the environment if it is not there or not of this lock, and return its Python.
+    """The Python of an environment with scikit-learn and joblib."""
+    return _python(ROOT / ".venv-bench-bare", locked((ROOT / "requirements.txt").read_text()))
+
+
+def batch_python() -> str:
+    """The Python of an environment with pandas and pyarrow beside them."""
+    return _python(ROOT / ".venv-bench-batch", (ROOT / "benchmarks" / "batch.txt").read_text())
+
+
+def _python(folder: Path, requirements: str) -> str:
+    """Make an environment if it is not there or not of these requirements, and return its Python.
 
     It is made by the Python that runs this and filled by pip, which compiles to byte code as it does for everybody.
     """
-    folder, requirements = ROOT / ".venv-bench-bare", locked((ROOT / "requirements.txt").read_text())
     python, installed = str(folder / "bin" / "python"), folder / "installed.txt"
     if installed.exists() and installed.read_text() == f"{sys.version}\n{requirements}":
         return python

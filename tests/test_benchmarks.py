@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from typing import TYPE_CHECKING
@@ -57,11 +58,27 @@ def test_the_bare_environment_is_cut_out_of_the_lock() -> None:
     assert set(lines) <= set(lock)
 
 
-def test_help_says_what_can_be_chosen(run: Callable[..., CompletedProcess[str]]) -> None:
-    """`--help` of the benchmark names every option, and measures nothing."""
-    process = run("-m", "benchmarks.spine", "--help", cwd=ROOT)
+@pytest.mark.parametrize("name", ["spine", "batch"])
+def test_help_says_what_can_be_chosen(run: Callable[..., CompletedProcess[str]], name: str) -> None:
+    """`--help` of a benchmark names every option, and measures nothing."""
+    process = run("-m", f"benchmarks.{name}", "--help", cwd=ROOT)
     assert process.returncode == 0
     assert all(option in process.stdout for option in ("--runs", "--quick", "--json", "--bare-python"))
+
+
+def test_batches_answer_as_scikit_learn_does(run: Callable[..., CompletedProcess[str]], tmp_path: Path) -> None:
+    """Over 20,000 rows `predict` gives scikit-learn's labels but for ties, and every side's figures are reported."""
+    file = tmp_path / "batch.json"
+    options = ("--sizes", "20000", "--quick", "--runs", "1", "--pandas-up-to", "0", "--folder", tmp_path)
+    process = run("-m", "benchmarks.batch", *options, "--bare-python", sys.executable, "--json", file, cwd=ROOT)
+    assert process.returncode == 0, process.stderr
+    result = json.loads(file.read_text())
+    sides = [each["side"] for each in result["measured"]]
+    assert sides == ["limit", "predict --no-drift", "predict", "scikit-learn in batches"]
+    assert all(each["cpu"] > 0 and each["peak"] > 0 for each in result["measured"])
+    told = re.fullmatch(r"labels of 20,000 continuous rows: (\d+) differ .*, (\d+) of them ties", result["labels"][0])
+    assert told is not None
+    assert told[1] == told[2]
 
 
 @pytest.mark.slow

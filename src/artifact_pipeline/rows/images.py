@@ -81,7 +81,7 @@ def digit_from_image(data: bytes, *, place: str) -> NDArray[np.float64]:
         image.draft(image.mode, (WORK, WORK))  # a JPEG is decoded at the size that is needed
         image = ImageOps.exif_transpose(image)
     except (OSError, SyntaxError, ValueError, struct.error, zlib.error) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        reason = "it is cut off" if isinstance(error, struct.error) else re.split(" <|\n", str(error))[0][:200]
         raise _refused(place, "image-unreadable", f"cannot be decoded: {reason}") from error
     return _row(_grey(image), place)
 
@@ -278,8 +278,6 @@ def _largest(ink: NDArray[np.bool_], place: str) -> NDArray[np.bool_]:
 
 
 def _box(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    import numpy as np
-
     ink = ink[ink.any(axis=1).argmax() : len(ink) - ink[::-1].any(axis=1).argmax()]
     return ink[:, ink.any(axis=0).argmax() : ink.shape[1] - ink[:, ::-1].any(axis=0).argmax()]
 
