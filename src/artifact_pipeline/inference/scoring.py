@@ -57,7 +57,7 @@ class Scored:
         batch: the rows that were answered; no bad one is among them.
         labels: the predicted labels, of shape (rows,).
         positions: the same as positions in the model's classes, int64.
-        probabilities: float64 of shape (rows, classes).
+        probabilities: float64 of shape (classes, rows): a column each, as they are written.
         rejected: the rows of the batch that were not answered.
     """
 
@@ -136,25 +136,26 @@ class Scorer:
         finite: NDArray[np.bool_] = np.isfinite(probabilities)
         if finite.all():
             return self._scored(batch, labels, probabilities, batch.rejected)
-        good = np.logical_and.reduce(finite, axis=1)
+        good = np.logical_and.reduce(finite, axis=0)
         message = "the values are too large for the model to answer"
         large = [Rejected(int(row), "", "", "not-finite", message, "") for row in batch.numbers[~good]]
         rest = take(batch, good)
-        return self._scored(rest, labels[good], probabilities[good], tuple(sorted([*batch.rejected, *large])))
+        return self._scored(rest, labels[good], probabilities[:, good], tuple(sorted([*batch.rejected, *large])))
 
     def _answers(self, batch: Batch) -> tuple[NDArray[Any], NDArray[np.float64]]:
         import numpy as np
 
         count, columns, predictor = len(batch.numbers), batch.columns, self.predictor
         labels = np.empty(count, dtype=predictor.classes.dtype)
-        probabilities = np.empty((count, len(predictor.classes)))
+        probabilities = np.empty((len(predictor.classes), count))
         block = np.empty((min(BATCH, count), len(columns)), dtype=predictor.dtype)
         for start in range(0, count, BATCH):
             end = min(start + BATCH, count)
             rows = block[: end - start]
             for index, column in enumerate(columns):  # a block at a time: what is written stays in the cache
                 rows[:, index] = column[start:end]
-            labels[start:end], probabilities[start:end] = predictor.answer(rows)
+            labels[start:end], shares = predictor.answer(rows)
+            probabilities[:, start:end] = shares.T
         return labels, probabilities
 
     def _scored(

@@ -137,7 +137,7 @@ class Counting:
         if batch.actual is not None:
             self._compare(scored, batch.actual)
         if self._histograms is not None and len(scored.labels):
-            self._histograms.add(batch.columns, scored.positions, scored.probabilities.max(axis=1))
+            self._histograms.add(batch.columns, scored.positions, scored.probabilities.max(axis=0))
             tally.drift = self._histograms.counts()
         wanted = SAMPLES - len(tally.samples)
         tally.samples += [self._sample(scored, position) for position in range(min(wanted, len(scored.labels)))]
@@ -159,5 +159,5 @@ class Counting:
             row=int(scored.batch.numbers[position]),
             actual=self._classes[actual[position]] if actual is not None and known else "",
             predicted=self._classes[scored.positions[position]],
-            probability=float(scored.probabilities[position].max()),
+            probability=float(scored.probabilities[:, position].max()),
         )

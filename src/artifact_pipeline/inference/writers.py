@@ -63,7 +63,12 @@ class Writer(Protocol):
     """A table that is written piece by piece."""
 
     def write(self, columns: Mapping[str, Any], probabilities: NDArray[np.float64]) -> None:
-        """Write rows: some columns, of arrays or of one value for all rows, then a column for each class."""
+        """Write rows.
+
+        Args:
+            columns: arrays, or one text for all rows.
+            probabilities: float64 of shape (classes, rows).
+        """
         ...
 
     def close(self) -> None:
@@ -105,9 +110,9 @@ class ParquetWriter:
         import numpy as np
         import pyarrow as pa
 
-        rows = len(probabilities)
+        rows = probabilities.shape[1]
         arrays = [_arrow(values, rows) for values in columns.values()]
-        arrays += [pa.array(column) for column in np.ascontiguousarray(probabilities.T, dtype=np.float32)]
+        arrays += [pa.array(column) for column in probabilities.astype(np.float32)]
         table = pa.Table.from_arrays(arrays, [*columns, *self._names])
         self._schema = self._schema or table.schema
         if table.schema != self._schema:
@@ -174,9 +179,9 @@ class CsvWriter:
         if not self._begun:
             writer.writerow([*columns, *self._names])
             self._begun = True
-        rows = len(probabilities)
+        rows = probabilities.shape[1]
         lists = [_listed(values, rows) for values in columns.values()]
-        shares = [[f"{share:.6f}" for share in column] for column in probabilities.T.tolist()]
+        shares = [[f"{share:.6f}" for share in column] for column in probabilities.tolist()]
         writer.writerows(zip(*lists, *shares, strict=True))
         self._file.write(text.getvalue().encode())
 
@@ -185,16 +190,16 @@ class CsvWriter:
 
 
 class JsonLinesWriter:
-    """JSON Lines: an object a line, the probabilities by label in one of their own."""
+    """JSON Lines: an object a line, with the same names and decimals as a CSV has."""
 
     def __init__(self, file: Hashed, names: list[str]) -> None:
         self._file, self._names = file, names
 
     def write(self, columns: Mapping[str, Any], probabilities: NDArray[np.float64]) -> None:
         """Write rows."""
-        rows, names = len(probabilities), [*columns, *self._names]
+        rows, names = probabilities.shape[1], [*columns, *self._names]
         lists = [[_json(each) for each in _listed(values, rows)] for values in columns.values()]
-        shares = [[round(share, 6) for share in column] for column in probabilities.T.tolist()]
+        shares = [[round(share, 6) for share in column] for column in probabilities.tolist()]
         lines = [
             json.dumps(dict(zip(names, row, strict=True)), default=str) for row in zip(*lists, *shares, strict=True)
         ]

@@ -37,7 +37,7 @@ MIN_SIDE, MIN_INK, MIN_CONTRAST = 8, 5, 8
 
 FINE = 4
 """The bitmap of 32x32 pixels is so many times finer here: a pen's width is set in quarters of a pixel."""
-MARGIN, REACH = 4 * FINE, 7 * FINE
+MARGIN, REACH = 4 * FINE, 5 * FINE
 """Beyond the bitmap, and of strokes that grow."""
 HEIGHT, WIDTH = 31, 19
 """Pixels of the bitmap that a digit fills: NIST's 32x20, less what its erosion takes on the average."""
