@@ -86,7 +86,7 @@ class Answered:
         with path.open("wb") as file:
             writer = open_writer(path.suffix[1:], Hashed(file), self.classes, artifact="sha256:" + 64 * "0")
             told = np.array(self.classes)[self.predicted]
-            writer.write({**columns, "predicted": told[rows]}, self.probabilities[rows])
+            writer.write({**columns, "predicted": told[rows]}, self.probabilities[rows].T)
             writer.close()
         return path
 

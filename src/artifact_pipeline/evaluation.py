@@ -5,16 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from artifact_pipeline import metrics as m
-from artifact_pipeline.artifact.manifest import (
-    DECIMALS,
-    ClassFigures,
-    Estimate,
-    Figures,
-    Gate,
-    HeldOut,
-    Parity,
-    Rule,
-)
+from artifact_pipeline.artifact.figures import figures_of
+from artifact_pipeline.artifact.manifest import DECIMALS, Figures, Gate, HeldOut, Parity, Rule
 from artifact_pipeline.errors import ArtifactRejected, Problem
 
 if TYPE_CHECKING:
@@ -48,28 +40,7 @@ def held_out_metrics(
         labels: the label at each position.
     """
     confusion = m.confusion_matrix(actual, predicted, len(labels))
-    precision, recall, f1 = (figures.tolist() for figures in m.precision_recall_f1(confusion))
-    rows = confusion.sum(axis=1).tolist()
-    low, high = m.wilson_interval(int(confusion.trace()), len(actual))
-    f1_low, f1_high = m.bootstrap_f1_interval(confusion)
-    return HeldOut(
-        rows=len(actual),
-        accuracy=Estimate(value=_round(m.accuracy(confusion)), low=_round(low), high=_round(high)),
-        f1_weighted=Estimate(value=_round(float(m.weighted_f1(confusion))), low=_round(f1_low), high=_round(f1_high)),
-        f1_macro=_round(m.macro_f1(confusion)),
-        log_loss=_round(m.log_loss(actual, probabilities)),
-        classes=tuple(
-            ClassFigures(
-                label=label,
-                precision=_round(precision[index]),
-                recall=_round(recall[index]),
-                f1=_round(f1[index]),
-                rows=rows[index],
-            )
-            for index, label in enumerate(labels)
-        ),
-        confusion=tuple(map(tuple, confusion.tolist())),
-    )
+    return figures_of(confusion, m.log_loss(actual, probabilities), labels)
 
 
 def plain_metrics(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from artifact_pipeline.cli.options import (
+    ARTIFACT,
     EXPORT,
     artifact_argument,
     export_option,
@@ -19,14 +21,12 @@ from artifact_pipeline.cli.output import Output, shown
 from artifact_pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from artifact_pipeline.artifact.manifest import Manifest
     from artifact_pipeline.artifact.verify import Verified
 
 
 @verb("Check an artifact, whole, before anything of it is used; or predictions, against their receipt.", 4)
-@artifact_argument
+@click.argument("artifact", default=ARTIFACT)  # not a path yet: predictions may be a URL
 @trust_options
 @export_option("The pickle to compare with the manifest; by default the one beside the artifact, if it is there.")
 @click.option(
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 def verify(
     output: Output,
     /,
-    artifact: Path,
+    artifact: str,
     *,
     expect: str | None,
     accept_failed_gate: bool,
@@ -63,14 +63,15 @@ def verify(
         return
     if receipts["inputs"]:
         raise ConfigError("--input goes with --receipt")
-    verified = v.verify(artifact, expect=expect, accept_failed_gate=accept_failed_gate)
+    path = Path(artifact)
+    verified = v.verify(path, expect=expect, accept_failed_gate=accept_failed_gate)
     verdict = verified.manifest.gate.verdict if verified.manifest.gate else "missing"
-    output.say(f"verified: {shown(artifact)}, {len(verified.members) + 1} files, {_trust(expect)}")
+    output.say(f"verified: {shown(path)}, {len(verified.members) + 1} files, {_trust(expect)}")
     output.say(f"artifact digest: {verified.digest}")
     output.say(f"model digest:    {verified.manifest.model.digest}")
     output.say(f"gate: {verdict}")
-    state = check_export(output, verified.manifest, artifact, export, required=is_given("export"))
-    output.next(with_artifact("artifact-pipeline predict", artifact, option="--artifact"))
+    state = check_export(output, verified.manifest, path, export, required=is_given("export"))
+    output.next(with_artifact("artifact-pipeline predict", path, option="--artifact"))
     output.result(
         {
             "artifact": verified.digest,
@@ -84,13 +85,12 @@ def verify(
 
 
 def _verify_receipt(
-    output: Output, artifact: Path, *, expect: str | None, receipt: str, inputs: tuple[str, ...]
+    output: Output, place: str, *, expect: str | None, receipt: str, inputs: tuple[str, ...]
 ) -> None:
     from artifact_pipeline.inference.proof import prove
 
     if not is_given("artifact"):
         raise ConfigError("--receipt: name the predictions", hint="artifact-pipeline verify predictions.csv --receipt")
-    place = str(artifact)
     told = prove(place, receipt or None, inputs=inputs, expect=expect)
     rows = told.rows
     count = len(told.outputs)

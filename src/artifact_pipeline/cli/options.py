@@ -142,7 +142,7 @@ def batch_options(function: Verb) -> Verb:
         click.option("--resume", is_flag=True, help="Go on with a folder of parts where an earlier run ended."),
         click.option("--drift/--no-drift", default=True, help="Compare the rows with the training data, or do not."),
         click.option("--fail-on-drift", is_flag=True, help="End with status 7 where the rows have drifted."),
-        click.option("--receipt", type=path, metavar="FILE", help="Where the receipt goes; by default beside OUTPUT."),
+        click.option("--receipt", metavar="FILE", help="Where the receipt goes; by default beside OUTPUT."),
         click.option("--workers", type=click.IntRange(1), metavar="N", help="Score by N processes (extra [scale])."),
         click.option("--scheduler", metavar="URL", help="Score by a Dask cluster, tcp://host:8786 (extra [scale])."),
     ]

@@ -76,6 +76,8 @@ def destination(output: str, *, to: str | None = None, receipt: str | None = Non
     url = storage.is_url(output)
     folder = output.endswith("/") or (suffix not in SUFFIXES and to is None) if url else _is_folder(output)
     place = output.rstrip("/") if folder else output
+    if url and "/" not in place.partition("://")[2]:
+        raise ConfigError(f"--output: {output!r} is a whole bucket", hint=f"name a folder in it: {place}/predictions/")
     form = to or ("parquet" if folder else SUFFIXES.get(suffix))
     if form is None:
         hint = "or say it with --to, or end the name with / for a folder of parts"

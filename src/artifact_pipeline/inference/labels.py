@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from artifact_pipeline.artifact.manifest import DECIMALS, ClassFigures, Estimate, HeldOut
 from artifact_pipeline.errors import DataRejected, Problem
 from artifact_pipeline.rows.batches import Wanted
 from artifact_pipeline.rows.formats import open_rows
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from artifact_pipeline.artifact.manifest import HeldOut
     from artifact_pipeline.rows.batches import Batch
 
 ROW, FILE, PREDICTED, PROBABILITY = "row", "file", "predicted", "probability_"
@@ -324,25 +324,6 @@ class _Join:
 
     def figures(self) -> HeldOut:
         """The figures over what was counted, which is not nothing, each rounded to six decimals."""
-        from artifact_pipeline import metrics as m
+        from artifact_pipeline.artifact.figures import figures_of
 
-        confusion = self.confusion
-        rows = int(confusion.sum())
-        columns = (each.tolist() for each in (*m.precision_recall_f1(confusion), confusion.sum(axis=1)))
-        rounded = ([round(value, DECIMALS) for value in column] for column in columns)
-        return HeldOut(
-            rows=rows,
-            accuracy=_estimate(m.accuracy(confusion), *m.wilson_interval(int(confusion.trace()), rows)),
-            f1_weighted=_estimate(float(m.weighted_f1(confusion)), *m.bootstrap_f1_interval(confusion)),
-            f1_macro=round(m.macro_f1(confusion), DECIMALS),
-            log_loss=round(sum(self._losses) / rows, DECIMALS),
-            classes=tuple(
-                ClassFigures(label=label, precision=precision, recall=recall, f1=f1, rows=count)
-                for label, precision, recall, f1, count in zip(self._classes, *rounded, strict=True)
-            ),
-            confusion=tuple(map(tuple, confusion.tolist())),
-        )
-
-
-def _estimate(value: float, low: float, high: float) -> Estimate:
-    return Estimate(value=round(value, DECIMALS), low=round(low, DECIMALS), high=round(high, DECIMALS))
+        return figures_of(self.confusion, sum(self._losses) / int(self.confusion.sum()), self._classes)

@@ -32,8 +32,8 @@ MAX_SCANS = 64
 """Each scan of a JPEG passes over all pixels; cameras write one, progressive files about ten."""
 WORK = 1024
 """Pixels of the longer side at most: larger pictures are shrunk before the ink is looked for."""
-MIN_SIDE, MIN_INK, MIN_CONTRAST = 8, 5, 8
-"""At least: pixels of each side, pixels of the longer side of the ink, grey values between ink and paper."""
+MIN_SIDE, MIN_INK, MIN_CONTRAST, MAX_PIECES = 8, 5, 8, 6
+"""Pixels of each side, pixels of the ink's longer side, grey values between ink and paper; pieces of ink at most."""
 
 FINE = 4
 """The bitmap of 32x32 pixels is so many times finer here: a pen's width is set in quarters of a pixel."""
@@ -45,8 +45,7 @@ STRETCH = ((0, 0.2, 0.5), (0, 6.4, WIDTH))
 """The ink's width by its height, and the width that it gets: a stroke alone is not stretched to a block."""
 PEN, MEAN = 3.5, 4.88
 """Pixels of stroke that a digit is fitted with, as from NIST's pens; then its 64 values get the digits' mean."""
-BAND = 3
-"""Pixels at the top and at the bottom in which a digit may begin."""
+BAND = 3  # pixels at the top and at the bottom in which a digit may begin
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -175,8 +174,7 @@ def _grey(image: Image.Image) -> NDArray[np.float32]:
 
     if image.mode.startswith("I"):  # 16 bits: Pillow would clip them, not scale them
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    plain = "L" if image.mode in {"1", "L"} else "RGB"
-    image = image.convert("RGBA" if image.has_transparency_data else plain)
+    image = image.convert("RGBA" if image.has_transparency_data else "L" if image.mode in {"1", "L"} else "RGB")
     image = image.reduce(max(1, ceil(max(image.size) / WORK)))
     colours = np.atleast_3d(np.asarray(image, dtype=np.float32))
     if image.mode == "RGBA":
@@ -198,8 +196,9 @@ def _row(grey: NDArray[np.float32], place: str) -> NDArray[np.float64]:
     if min(grey.shape) < MIN_SIDE:
         raise _refused(place, "image-no-ink", f"is smaller than {MIN_SIDE} x {MIN_SIDE} pixels")
     ink = _ink(grey, place)
-    beside = ink[:-2, 1:-1] | ink[2:, 1:-1] | ink[1:-1, :-2] | ink[1:-1, 2:]
-    if (ink[1:-1, 1:-1] & ~beside).sum() > 0.01 * ink.sum():  # pixels that stand alone: salt and pepper
+    three = ink[:-2].astype(np.uint8) + ink[1:-1] + ink[2:]
+    alone = ink[1:-1, 1:-1] & (three[:, :-2] + three[:, 1:-1] + three[:, 2:] == 1)
+    if alone.sum() > 0.01 * ink.sum():  # salt and pepper
         cleaned = Image.fromarray(grey.astype(np.uint8)).filter(ImageFilter.MedianFilter(3))
         ink = _ink(np.asarray(cleaned, dtype=np.float32), place)
     return _counted(_fitted(_largest(ink, place)))
@@ -270,11 +269,11 @@ def _largest(ink: NDArray[np.bool_], place: str) -> NDArray[np.bool_]:
         pieces[at] = len(sizes)
         sizes.append(int(cells[at].sum()))
     large = np.array(sizes) >= max(1, max(sizes) / 10)
-    kept = ink & large[pieces].repeat(cell, axis=0).repeat(cell, axis=1)
-    box = _box(kept)
-    if kept.sum() < 0.5 * ink.sum() or max(box.shape) < max(MIN_INK, max(ink.shape) / 50):
+    pieces = pieces.repeat(cell, axis=0).repeat(cell, axis=1)
+    kept, stroke = ink & large[pieces], max(_box(ink & (pieces == np.argmax(sizes))).shape)
+    if large.sum() > MAX_PIECES or kept.sum() < 0.5 * ink.sum() or stroke < max(MIN_INK, max(ink.shape) / 40):
         raise _refused(place, "image-no-ink", "shows specks, and no stroke")
-    return box
+    return _box(kept)
 
 
 def _box(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -337,12 +336,13 @@ def _counted(digit: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def _resized(ink: NDArray[np.bool_], size: tuple[int, int], covered: float) -> NDArray[np.bool_]:
-    """The ink in another width and height: where so much of a point is covered."""
+    """The ink in another width and height: where so much of a point is covered, or half of what is most covered."""
     import numpy as np
     from PIL import Image
 
     image = Image.fromarray(ink.astype(np.uint8) * 255).resize(size, Image.Resampling.BILINEAR)
-    return np.asarray(image) >= covered * 255
+    cover: NDArray[np.uint8] = np.asarray(image)
+    return cover >= min(covered * 255, float(cover.max()) / 2)
 
 
 def _refused(place: str, rule: str, message: str, hint: str | None = None) -> DataRejected:

@@ -38,6 +38,8 @@ SETTINGS = ("AWS_", "GOOGLE_", "AZURE_")
 MAGIC = re.compile(r"[*?[]")
 ILLEGAL = re.compile(r"//|(^|/)\.{1,2}(/|$)|[\x00-\x1f\x7f]")
 """What the libraries of the stores themselves would rewrite: empty names, `.` and `..`, control characters."""
+METADATA = re.compile(r"/latest/(api/token|meta-data)")
+"""Where a machine of Amazon's finds keys, and where obstore asks for them when the environment has none."""
 HINT_SETTINGS = "its settings come from the environment: AWS_REGION, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, …"
 HINT_KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SKIP_SIGNATURE=true for public objects"
 
@@ -264,14 +266,14 @@ def _unwritable(url: str, error: Exception) -> StorageError:
 def _hint(error: Exception) -> str:
     from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
 
-    denied = isinstance(error, PermissionDeniedError | UnauthenticatedError) or "169.254.169.254" in str(error)
+    denied = isinstance(error, PermissionDeniedError | UnauthenticatedError) or METADATA.search(str(error))
     return HINT_KEYS if denied else HINT_SETTINGS
 
 
 def _reason(error: Exception) -> str:
     """What went wrong, without the request's address, its duration and the library's own dump of it."""
     text = str(error).partition("\n\nDebug source")[0]
-    if "169.254.169.254" in text:
+    if METADATA.search(text):
         return "there are no keys for it"
     if told := re.search(r"<Message>([^<]+)</Message>", text):
         return told[1].rstrip(".").lower()[:200]

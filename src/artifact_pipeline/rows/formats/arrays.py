@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.errors import DataRejected, Problem
 from artifact_pipeline.rows.batches import Piece
-from artifact_pipeline.rows.formats.columnar import PositionReader
+from artifact_pipeline.rows.formats.columnar import PositionReader, refusing
 from artifact_pipeline.storage import unreadable
 
 if TYPE_CHECKING:
@@ -204,7 +204,9 @@ class NpzReader(PositionReader):
             labels = self._take(self._labels_file, self._labels, count) if self._labels else None
             self.read = first + count
             if first + count > start:
-                yield Piece(first, count, _table(matrix, self._wanted, labels))
+                with refusing(self.place):  # labels may be no text after all
+                    table = _table(matrix, self._wanted, labels)
+                yield Piece(first, count, table)
         for file in (self._rows_file, *([self._labels_file] if self._labels else [])):
             if self._read(file, 1):  # to the very end, where the checksum is compared
                 raise unreadable(self.place, "an array is longer than its header says", rule="truncated")
