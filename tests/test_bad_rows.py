@@ -27,6 +27,8 @@ from artifact_pipeline.rows.sources import find_sources
 from rowfiles import NAMES, answer, answered, digits, publish_digits, refused, rejected, train_words, words, write_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from artifact_pipeline.artifact.verify import Verified
     from artifact_pipeline.pipeline import Candidate
     from artifact_pipeline.rows.batches import Batch
@@ -527,13 +529,18 @@ def test_an_npz_bomb_is_refused(of_words: Verified, tmp_path: Path) -> None:
     assert rule_of(of_words, path) == "decompression-bomb"
 
 
-def test_a_batch_that_is_too_large_is_refused(of_digits: Verified, tmp_path: Path) -> None:
-    """An Arrow file may not put more into a batch than memory is meant to hold; the rule says what to do."""
-    column = pa.array(np.zeros(700_000))
-    table = pa.table(dict.fromkeys(digits(1), column))
-    with ipc.new_file(str(tmp_path / "rows.arrow"), table.schema) as writer:
+@pytest.mark.parametrize("kind", ["file", "stream"])
+@pytest.mark.parametrize("compression", [None, "zstd"])
+def test_a_batch_that_is_too_large_is_refused(
+    of_digits: Verified, tmp_path: Path, kind: str, compression: str | None
+) -> None:
+    """An Arrow file may not put more into a batch than memory is meant to hold; an unpacked one is not even read."""
+    table = pa.table(dict.fromkeys(digits(1), pa.array(np.zeros(700_000))))
+    options = ipc.IpcWriteOptions(compression=compression)
+    path = tmp_path / "rows.arrow"
+    with (ipc.new_file if kind == "file" else ipc.new_stream)(str(path), table.schema, options=options) as writer:
         writer.write_table(table)
-    assert rule_of(of_digits, tmp_path / "rows.arrow") == "batch-too-large"
+    assert rule_of(of_digits, path) == "batch-too-large"
 
 
 # Arrays
@@ -684,6 +691,31 @@ def test_offsets_out_of_their_buffer_are_refused(of_words: Verified, tmp_path: P
         assert rule_of(of_words, tmp_path / "rows.arrow", keep=("note",)) == "unreadable"
 
 
+EVERY_BYTE = """
+import sys
+sys.path[:0] = sys.argv[1:3]
+from contextlib import suppress
+from pathlib import Path
+from test_bad_rows import DataRejected, read
+path = Path(sys.argv[3])
+data = path.read_bytes()
+for place in range(len(data) - 8 - int.from_bytes(data[-8:-4], "little"), len(data)):
+    for change in (0x01, 0x02, 0x10, 0x80, 0xFF):
+        path.write_bytes(data[:place] + bytes([data[place] ^ change]) + data[place + 1 :])
+        with suppress(DataRejected):
+            read(path)
+print("alive")
+"""
+
+
+def test_no_byte_of_a_footer_ends_the_process(tmp_path: Path, run: Callable) -> None:
+    """Arrow 26 ends the process where some statistics are spoiled; no byte of a Parquet file's footer does it here."""
+    path = write_rows(tmp_path / "rows.parquet", words(3))
+    tests = Path(__file__).parent
+    done = run("-c", EVERY_BYTE, tests.parent / "src", tests, path)
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr[-2000:]
+
+
 def test_an_encrypted_parquet_file_is_refused(of_words: Verified, tmp_path: Path) -> None:
     """A Parquet file whose footer says that it is encrypted cannot be read."""
     path = write_rows(tmp_path / "rows.parquet", words(3))
@@ -719,6 +751,15 @@ def test_a_fifo_a_device_and_a_folder_are_refused(of_words: Verified, tmp_path: 
         assert rule_of(of_words, tmp_path / name) == "unreadable"
     (tmp_path / "folder.csv").mkdir()
     assert rule_of(of_words, tmp_path / "folder.csv") == "missing-file"
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that opens and cannot be read")
+@pytest.mark.parametrize("suffix", ALL)
+def test_a_file_that_cannot_be_read_on_is_refused(of_words: Verified, tmp_path: Path, suffix: str) -> None:
+    """What the system says while a file is read, such as of a spoiled disk, is a refusal that names the file."""
+    (tmp_path / f"rows.{suffix}").symlink_to("/proc/self/mem")
+    error = refused(of_words, tmp_path / f"rows.{suffix}", to=tmp_path / "out.parquet")
+    assert error.rules <= {"unreadable", "truncated"}
 
 
 def test_a_missing_file_and_a_dangling_link_are_refused(of_words: Verified, tmp_path: Path) -> None:

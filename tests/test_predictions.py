@@ -297,6 +297,16 @@ def test_labels_that_a_spreadsheet_would_run_are_not_written_as_csv(answer: Any,
     assert set(parquet.read_table(tmp_path / "out.parquet")["predicted"].to_pylist()) == {"no", "=1+1"}
 
 
+def test_files_whose_names_a_spreadsheet_would_run(digits: Verified, answer: Any, tmp_path: Path) -> None:
+    """Where each row of a CSV says its file, a file whose name begins like a formula is refused; Parquet takes it."""
+    for name in ("=cmd", "b"):
+        write_table(tmp_path / f"{name}.parquet", columns_of_digits(rows=3))
+    with pytest.raises(ConfigError, match="formula"):
+        answer(digits, tmp_path / "=cmd.parquet", tmp_path / "b.parquet")
+    assert answer(digits, tmp_path / "=cmd.parquet").receipt.rows.written == 3
+    answer(digits, tmp_path / "=cmd.parquet", tmp_path / "b.parquet", to="out.parquet")
+
+
 def test_several_files_are_told_apart(digits: Verified, answer: Any, tmp_path: Path) -> None:
     """With several inputs each row says which file it is from, and is numbered within it."""
     for name in ("a", "b"):

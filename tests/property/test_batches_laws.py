@@ -6,6 +6,7 @@ import csv as python
 import io
 import json
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def cut_rows(draw: st.DrawFn) -> tuple[list[Piece], int, set[int]]:
     broken = draw(st.sets(st.integers(0, rows - 1))) if rows else set()
     cuts = sorted(draw(st.lists(st.integers(0, rows), max_size=8)))
     borders = [0, *cuts, rows]
-    return [piece_of(*pair, broken) for pair in zip(borders, borders[1:], strict=False)], rows, broken
+    return [piece_of(*pair, broken) for pair in pairwise(borders)], rows, broken
 
 
 def piece_of(start: int, end: int, broken: set[int]) -> Piece:
@@ -190,7 +191,7 @@ def csv_of(rows: list, end: str, *, last: bool) -> bytes:
 
 def opened(kind: Any, data: bytes, block: int, asked: Wanted) -> OpenRows:
     name = "csv" if kind is CsvReader else "jsonl"
-    return OpenRows("rows", kind(Source("rows", "rows", name), asked, Hashed(io.BytesIO(data), 0, ""), block), asked)
+    return OpenRows("rows", kind(Source("rows", "rows", name), asked, Hashed("rows", io.BytesIO(data)), block), asked)
 
 
 def all_rows(batches: Iterator[Batch]) -> tuple[list, list]:
@@ -361,7 +362,7 @@ def test_a_prediction_goes_on_at_any_batch(kind: str, values: list[float], chunk
 
     def batches(start: int) -> list[tuple[int, list[float]]]:
         source = Source("rows", "rows", kind)
-        pieces = reader(source, wanted("a"), Hashed(io.BytesIO(data), 0, ""), 16).pieces(start)
+        pieces = reader(source, wanted("a"), Hashed("rows", io.BytesIO(data)), 16).pieces(start)
         return [
             (piece.start, to_batch(piece, wanted("a"), "rows").columns[0].tolist())
             for piece in align(pieces, start, chunk)

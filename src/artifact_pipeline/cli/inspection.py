@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @verb("Check an artifact, whole, before anything of it is used; or predictions, against their receipt.", 4)
-@click.argument("artifact", default=ARTIFACT)  # not a path yet: predictions may be a URL
+@click.argument("artifact", default=ARTIFACT, type=click.Path())  # a text: predictions may have a URL
 @trust_options
 @export_option("The pickle to compare with the manifest; by default the one beside the artifact, if it is there.")
 @click.option(

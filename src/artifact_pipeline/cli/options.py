@@ -108,7 +108,6 @@ def trust_options(function: Verb) -> Verb:
 
 def batch_options(function: Verb) -> Verb:
     """What `predict` asks of its rows."""
-    path = click.Path(path_type=Path)
     formats = click.Choice(
         ["csv", "csv.gz", "csv.zst", "parquet", "arrow", "npz", "npy", "jsonl", "jsonl.gz", "jsonl.zst", "image"]
     )

@@ -42,8 +42,13 @@ RETRIES = 3
 TIMEOUT = 10
 """Seconds within which a scheduler must answer, and have a worker."""
 LOGGERS = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio")
-GRAPH = {"distributed.admin.large-graph-warning-threshold": "1GiB"}
-"""The artifact may be large, and nothing else that is sent is."""
+SETTINGS: dict[str, Any] = {
+    "distributed.admin.large-graph-warning-threshold": "1GiB",  # the artifact may be large, and nothing else is
+    # Dask would have memory given back to the system after each batch, which costs a fifth more of its time.
+    "distributed.nanny.pre-spawn-environ": {},
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+}
 HINT_RESUME = "--resume goes on with what was begun"
 
 
@@ -124,7 +129,7 @@ def _client(scheduler: str | None, workers: int | None) -> Iterator[Any]:
     distributed: Any = import_module("distributed")
     with ExitStack() as stack:
         stack.enter_context(_silenced())
-        stack.enter_context(import_module("dask.config").set(GRAPH))
+        stack.enter_context(import_module("dask.config").set(SETTINGS))
         cluster = stack.enter_context(_local(workers or 1)) if scheduler is None else scheduler
         try:
             client = stack.enter_context(distributed.Client(cluster, timeout=TIMEOUT, set_as_default=False))
@@ -149,6 +154,7 @@ def _local(workers: int) -> Iterator[Any]:
                 threads_per_worker=1,
                 memory_limit=0,  # the readers bound it; a worker that is killed for it would only begin again
                 dashboard_address=None,
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # any free port, that of nobody's dashboard
                 security=distributed.Security.temporary(),
                 silence_logs=logging.CRITICAL,
             )

@@ -61,8 +61,16 @@ class Opened(NamedTuple):
     total: int | None
 
 
+MAX_PARTS = 16_000
+"""Of one receipt: with more it would pass the size up to which one is read. That is 16 thousand million rows."""
 SAVING = 10
 """Of the time, saving the receipt takes at most this part: after each part at first, less often once it is long."""
+
+
+def _refuse_many(parts: int) -> None:
+    if parts > MAX_PARTS:
+        hint = "predict them in several runs, or join small files: a part has a million rows"
+        raise ConfigError(f"{parts:,} files or parts are too many for one folder; allowed are {MAX_PARTS:,}", hint=hint)
 
 
 class Ledger:
@@ -75,7 +83,9 @@ class Ledger:
         self.left_out: dict[str, None] = {}
         self.tally = Tally.zero(scorer)
         self._unsaved, self._due = False, 0.0
+        _refuse_many(len(sources))
         self.opened = [self._open(source) for source in sources]
+        _refuse_many(sum(-(-(opened.total or 1) // PART) for opened in self.opened))
         self._job = self._described()
 
     def _open(self, source: Source) -> Opened:

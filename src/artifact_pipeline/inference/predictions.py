@@ -11,7 +11,7 @@ from artifact_pipeline.errors import ConfigError, DataRejected, Problem
 from artifact_pipeline.inference import receipt
 from artifact_pipeline.inference.destination import STDOUT, Destination
 from artifact_pipeline.inference.receipt import Measured, Receipt
-from artifact_pipeline.inference.scoring import Options, Scorer
+from artifact_pipeline.inference.scoring import Options, Scorer, refuse_formulas
 from artifact_pipeline.inference.sheets import Sheet, input_of, sheet
 from artifact_pipeline.inference.training_rows import TrainingRows, held_out_rows
 from artifact_pipeline.rows.formats import open_rows
@@ -122,8 +122,16 @@ def predict_sources(
 
 
 def options_for(options: Options, to: Destination, sources: Sequence[Source]) -> Options:
-    """The options with what the output and the sources settle."""
+    """The options with what the output and the sources settle.
+
+    Raises:
+        ConfigError: a spreadsheet would run the name of a file, which stands in each of its rows.
+    """
     several = len(sources) > 1
+    names = [
+        name for source in sources for name in (*([source.name] if several else []), *dict(source.members).values())
+    ]
+    refuse_formulas(names, to.form)
     untyped = any(source.format.startswith(("csv", "jsonl")) for source in sources)
     return replace(options, form=to.form, named=several, texts=several and untyped)
 

@@ -11,7 +11,7 @@ from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.rows.batches import Rejected, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 RANGE_MARGIN = 0.5
 """How far beyond the trained range a value may lie, as a share of that range, where the recipe does not say."""
+FORMULA = frozenset("=+-@\t\r")
+"""How a text begins that a spreadsheet runs (OWASP, CSV injection)."""
 FILE, IMAGE = "file", "image"
 """The columns that tell which file, and which picture, a row is from."""
 
@@ -123,10 +125,9 @@ class Scorer:
         if taken or len(set(self.options.keep)) < len(self.options.keep):
             words = f"{taken[0]!r} is a column that is written anyway" if taken else "a column is named twice"
             raise ConfigError(f"--keep: {words}", hint="rename it in the input, or leave it out")
-        risky = [each for each in (*self.classes, *self.options.keep) if str(each)[:1] in set("=+-@\t\r")]
-        if self.options.form == "csv" and any(isinstance(each, str) for each in risky):
-            words = f"{risky[0]!r} begins like a formula, which a spreadsheet would run"
-            raise ConfigError(f"a CSV cannot be written: {words}", hint="write Parquet or JSON Lines: --to parquet")
+        refuse_formulas(
+            [*map(str, self.options.keep), *(each for each in self.classes if isinstance(each, str))], self.options.form
+        )
 
     def score(self, batch: Batch) -> Scored:
         """Answer a batch; a row so large that no probability comes of it is set aside with the bad ones."""
@@ -172,8 +173,20 @@ class Scorer:
         return np.searchsorted(classes, labels).astype(np.int64)
 
 
+def refuse_formulas(texts: Iterable[str], form: str) -> None:
+    """Refuse to write texts into a CSV that a spreadsheet would run there.
+
+    Raises:
+        ConfigError: one begins like a formula.
+    """
+    risky = [text for text in texts if text[:1] in FORMULA]
+    if form == "csv" and risky:
+        words = f"{risky[0]!r} begins like a formula, which a spreadsheet would run"
+        raise ConfigError(f"a CSV cannot be written: {words}", hint="write Parquet or JSON Lines: --to parquet")
+
+
 def take(batch: Batch, good: NDArray[np.bool_]) -> Batch:
-    """The rows of a batch that are marked; the others are gone."""
+    """The rows of a batch that are marked; the others, which were far out of any range, are gone."""
     from dataclasses import replace
 
     return replace(
@@ -181,6 +194,7 @@ def take(batch: Batch, good: NDArray[np.bool_]) -> Batch:
         numbers=batch.numbers[good],
         columns=[column[good] for column in batch.columns],
         actual=batch.actual[good] if batch.actual is not None else None,
+        outside=max(0, batch.outside - int(len(good) - good.sum())),
         kept={name: _filtered(column, good) for name, column in batch.kept.items()},
     )
 

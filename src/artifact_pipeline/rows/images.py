@@ -75,10 +75,10 @@ def digit_from_image(data: bytes, *, place: str) -> NDArray[np.float64]:
             data = _jpeg(data, place)
         else:
             raise _refused(place, "image-unreadable", f"is none of {', '.join(FORMATS)}")
-        image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
         _check_size(*image.size, place)
         image.draft(image.mode, (WORK, WORK))  # a JPEG is decoded at the size that is needed
-        image = ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
     except (OSError, SyntaxError, ValueError, struct.error, zlib.error) as error:
         reason = "it is cut off" if isinstance(error, struct.error) else re.split(" <|\n", str(error))[0][:200]
         raise _refused(place, "image-unreadable", f"cannot be decoded: {reason}") from error

@@ -139,8 +139,9 @@ class NpyReader(PositionReader):
         return columns.T
 
     def _at(self, offset: int, size: int) -> bytes:
-        self.file.file.seek(self._header.offset + offset)
-        return _exactly(self.place, self.file.file, size)
+        with refusing(self.place):
+            self.file.file.seek(self._header.offset + offset)
+            return _exactly(self.place, self.file.file, size)
 
 
 class NpzReader(PositionReader):

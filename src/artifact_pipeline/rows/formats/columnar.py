@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from abc import ABC, abstractmethod
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,10 @@ MAX_RATIO = 1000
 MAGIC = b"ARROW1"
 END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 """Without it nobody knows whether a stream is whole."""
+CONTINUES = 0xFFFFFFFF
+"""Stands before each message of Arrow IPC."""
+BODY = 10
+"""Where, in the list of a message's fields, its body's size is told: two bytes a field, behind four."""
 FREE = 256 << 20
 """Bytes that a row group may unpack to before the ratio is looked at, and that an Arrow batch may have."""
 
@@ -113,7 +118,7 @@ class ParquetReader(PositionReader):
             group += 1
         groups = list(range(group, metadata.num_row_groups))
         for each in groups:
-            _refuse_bomb(self.place, metadata.row_group(each))
+            _refuse_bomb(self.file, metadata.row_group(each))
         with refusing(self.place):
             for table in self._parquet.iter_batches(
                 self._chunk, row_groups=groups, columns=self._columns, use_threads=False
@@ -126,16 +131,17 @@ class ParquetReader(PositionReader):
             raise unreadable(self.place, f"has {first:,} rows, its footer says {self.total:,}", rule="truncated")
 
 
-def _refuse_bomb(place: str, group: Any) -> None:
-    """Refuse a row group that says of itself that it unpacks to far more than it is.
+def _refuse_bomb(file: Opened, group: Any) -> None:
+    """Refuse a row group that says of itself that it unpacks to far more than the file is.
+
+    Its columns are not asked: where their statistics are spoiled, that ends the process (Arrow 26).
 
     Raises:
         DataRejected: it does.
     """
-    packed = sum(group.column(index).total_compressed_size for index in range(group.num_columns))
-    if group.total_byte_size > FREE + MAX_RATIO * packed:
+    if group.total_byte_size > FREE + MAX_RATIO * file.size:
         message = f"a row group unpacks to {group.total_byte_size:,} bytes, {MAX_RATIO} times its size and more"
-        raise unreadable(place, message, rule="decompression-bomb")
+        raise unreadable(file.place, message, rule="decompression-bomb")
 
 
 def _plain_type(kind: Any) -> Any:
@@ -174,29 +180,58 @@ class ArrowReader(PositionReader):
         from pyarrow import ipc
 
         is_file = self._bytes(0, len(MAGIC)) == MAGIC
-        if not is_file and self._bytes(-len(END_OF_STREAM), len(END_OF_STREAM)) != END_OF_STREAM:
+        if not is_file and self._bytes(self.file.size - len(END_OF_STREAM), len(END_OF_STREAM)) != END_OF_STREAM:
             raise unreadable(self.place, "ends before its end-of-stream mark", rule="truncated")
-        with (ipc.open_file if is_file else ipc.open_stream)(self.native()) as self._batches:
-            schema = self._batches.schema
-            self._columns, self.left_out = choose_columns(self.place, schema.names, wanted)
-            check_types(self.place, _plain_schema(schema, self._columns), wanted)
+        self._refuse_large(8 if is_file else 0)
+        kind = ipc.open_file if is_file else ipc.open_stream
+        with kind(self.native()) as opened:
+            schema = opened.schema
+        self._columns, self.left_out = choose_columns(self.place, schema.names, wanted)
+        check_types(self.place, _plain_schema(schema, self._columns), wanted)
+        options = ipc.IpcReadOptions(included_fields=sorted(map(schema.names.index, self._columns)), use_threads=False)
+        with kind(self.native(), options=options) as self._batches:
             yield
 
-    def _bytes(self, place: int, size: int) -> bytes:
-        self.file.file.seek(max(0, place + (self.file.size if place < 0 else 0)))
-        found = self.file.file.read(size)
+    def native(self) -> Any:
+        """The file from its beginning."""
         self.file.file.seek(0)
-        return found
+        return super().native()
+
+    def _bytes(self, place: int, size: int) -> bytes:
+        self.file.file.seek(max(0, place))
+        return self.file.file.read(size)
+
+    def _refuse_large(self, place: int) -> None:
+        """Walk over the messages, which begin at `place`, before one is read whole.
+
+        Raises:
+            DataRejected: one of them is too large, or none.
+        """
+        try:
+            while len(start := self._bytes(place, 8)) == 8:
+                mark, length = struct.unpack("<II", start)
+                before = 8 if mark == CONTINUES else 4  # files from before 2019 lack the mark
+                length = length if mark == CONTINUES else mark
+                if not length:
+                    return
+                size = _body_size(self._bytes(place + before, min(length, FREE)))
+                self._check_size(size)
+                place += before + length + size
+        except (struct.error, ValueError) as error:
+            raise unreadable(self.place, f"no Arrow IPC: its byte {place:,} begins no message") from error
+
+    def _check_size(self, size: int) -> None:
+        if size > FREE:
+            message = f"holds a batch of {size:,} bytes; allowed are {FREE:,}: write batches of some ten thousand rows"
+            raise unreadable(self.place, message, rule="batch-too-large")
 
     def pieces(self, start: int) -> Iterator[Piece]:
         """All rows, from the file's beginning."""
         first = 0
         with refusing(self.place):
             for batch in self._each():
-                if batch.nbytes > FREE:
-                    message = f"holds a batch of {batch.nbytes:,} bytes; allowed are {FREE:,}: write smaller batches"
-                    raise unreadable(self.place, message, rule="batch-too-large")
                 batch.validate(full=True)  # nothing in the format itself keeps an offset within its buffer
+                self._check_size(batch.nbytes)
                 if first + batch.num_rows > start:
                     yield Piece(first, batch.num_rows, _plain(batch, self._columns))
                 first += batch.num_rows
@@ -212,3 +247,24 @@ class ArrowReader(PositionReader):
     def done(self) -> float:
         """The share of the batches that has been read."""
         return self.read / getattr(self._batches, "num_record_batches", 0) if self.read else 0.0
+
+
+def _body_size(message: bytes) -> int:
+    """What a message says of the bytes behind it: the fourth field of the FlatBuffers table `Message`.
+
+    Raises:
+        struct.error, ValueError: it is no such table.
+    """
+    (table,) = struct.unpack_from("<I", message)
+    (back,) = struct.unpack_from("<i", message, table)
+    fields = table - back
+    if fields < 0:
+        raise ValueError(fields)
+    (size,) = struct.unpack_from("<H", message, fields)
+    if size < BODY + 2:
+        return 0
+    (offset,) = struct.unpack_from("<H", message, fields + BODY)
+    body: int = struct.unpack_from("<q", message, table + offset)[0] if offset else 0
+    if body < 0:
+        raise ValueError(body)
+    return body

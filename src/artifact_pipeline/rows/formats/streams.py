@@ -36,15 +36,22 @@ class Hashed:
         taken: bytes read.
     """
 
-    def __init__(self, file: BinaryIO, size: int, stamp: str) -> None:
-        self._file, self.size, self.stamp = file, size, stamp
+    def __init__(self, place: str, file: BinaryIO, size: int = 0, stamp: str = "") -> None:
+        self._place, self._file, self.size, self.stamp = place, file, size, stamp
         self._hash = hashlib.sha256()
         self.taken = 0
         self.closed = False
 
     def read(self, size: int = -1) -> bytes:
-        """Read at most `size` bytes."""
-        data = self._file.read(BLOCK if size < 0 else size)
+        """Read at most `size` bytes.
+
+        Raises:
+            DataRejected: the system cannot read on.
+        """
+        try:
+            data = self._file.read(BLOCK if size < 0 else size)
+        except OSError as error:
+            raise unreadable(self._place, (error.strerror or str(error)).lower()) from error
         self._hash.update(data)
         self.taken += len(data)
         return data
@@ -111,10 +118,10 @@ def hashed(source: Source) -> Iterator[Hashed]:
         DataRejected: it cannot be opened, or has changed meanwhile.
     """
     if source.place == STDIN:
-        yield Hashed(_stdin(), 0, "")
+        yield Hashed(source.place, _stdin())
         return
     with storage.opened(source.place) as file:
-        yield Hashed(file.file, file.size, file.stamp)
+        yield Hashed(source.place, file.file, file.size, file.stamp)
 
 
 def unpacked(stream: Hashed, source: Source) -> Hashed | Unpacked:
