@@ -469,16 +469,37 @@ def test_option_that_makes_no_sense(
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("package", ["distributed", "cryptography"])
 def test_extra_that_is_missing(
-    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], package: str
 ) -> None:
     """Without the extra, the error names the package and the extra that brings it."""
-    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.chdir(scene.folder)
     assert main(["predict", "rows", "-o", f"{tmp_path}/out/", "--workers", "1", "--quiet"]) == 1
     err = capsys.readouterr().err
-    assert "error: the package distributed is not installed" in err
+    assert f"error: the package {package} is not installed" in err
     assert "pip install 'artifact-pipeline[scale]'" in err
+
+
+def test_end_of_a_cluster_is_said() -> None:
+    """A part that kills its workers, and a scheduler that is gone, are one error each that names the way on."""
+    from concurrent.futures import CancelledError
+
+    from distributed.scheduler import KilledWorker
+
+    class Future:
+        def __init__(self, error: Exception) -> None:
+            self._error = error
+
+        def result(self) -> None:
+            raise self._error
+
+    killed = KilledWorker(task="answer-1", last_worker=None, allowed_failures=3)
+    for error, words in ((killed, "4 workers in turn died"), (CancelledError(), "the Dask scheduler is gone")):
+        with pytest.raises(PipelineError, match=words) as refused:
+            cluster._result(Future(error))
+        assert "--resume" in (refused.value.hint or "")
 
 
 @pytest.mark.slow

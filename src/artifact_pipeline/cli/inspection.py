@@ -84,9 +84,7 @@ def verify(
     )
 
 
-def _verify_receipt(
-    output: Output, place: str, *, expect: str | None, receipt: str, inputs: tuple[str, ...]
-) -> None:
+def _verify_receipt(output: Output, place: str, *, expect: str | None, receipt: str, inputs: tuple[str, ...]) -> None:
     from artifact_pipeline.inference.proof import prove
 
     if not is_given("artifact"):

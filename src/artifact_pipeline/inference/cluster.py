@@ -147,6 +147,7 @@ def _client(scheduler: str | None, workers: int | None) -> Iterator[Any]:
 def _local(workers: int) -> Iterator[Any]:
     """A cluster on this machine that nobody else can reach: its own keys, made for this run."""
     distributed: Any = import_module("distributed")
+    import_module("cryptography")  # without it the keys below would fail with other words
     with ExitStack() as stack:
         with _uninterrupted():
             cluster = distributed.LocalCluster(
