@@ -35,10 +35,6 @@ if TYPE_CHECKING:
     from benchmarks.measure import Usage
 
 SCRIPTS = ("batch_limit.py", "batch_pandas.py", "batch_sklearn.py")
-STEP = 1 << 20
-"""Rows of a row group, as pyarrow writes them unless told otherwise."""
-TIE = 1e-5
-"""Two probabilities that are closer than this are a tie: either label is right."""
 RUNS = {100_000: 9, 1_000_000: 7, 10_000_000: 3}
 LIMITS = {"predict --no-drift": 1.25, "predict": 1.6}
 """Of each side the most CPU that it may take, against the limit's."""
@@ -58,24 +54,6 @@ class Measured:
     wall: float
     peak: float
     against_limit: float
-
-
-def write_rows(place: Path, rows: int, kind: str) -> None:
-    """Write digits, drawn with replacement: with noise (`continuous`), or as they are (`whole`)."""
-    digits, random = load_digits(), np.random.default_rng(rows)
-    low, high = digits.X.min(axis=0), digits.X.max(axis=0)
-    writer = None
-    for first in range(0, rows, STEP):
-        count = min(STEP, rows - first)
-        matrix = digits.X[random.integers(0, len(digits.X), count)]
-        if kind == "continuous":
-            matrix = np.clip(matrix + random.uniform(-0.5, 0.5, matrix.shape), low, high)
-        columns = [pa.array(np.ascontiguousarray(column, dtype=np.float32)) for column in matrix.T]
-        table = pa.Table.from_arrays(columns, list(digits.names))
-        writer = writer or parquet.ParquetWriter(place, table.schema)
-        writer.write_table(table)
-    assert writer is not None
-    writer.close()
 
 
 def sides(folder: Path, given: Path, python: str, *, pandas: bool) -> dict[str, Command]:
@@ -114,19 +92,6 @@ def summarised(rows: int, kind: str, usages: dict[str, list[Usage]]) -> Iterator
         )
 
 
-def compare_labels(folder: Path) -> tuple[int, int, int]:
-    """Rows, labels that differ from scikit-learn's, and those of them that are ties."""
-    files = [parquet.ParquetFile(folder / name) for name in ("ours.parquet", "batch_sklearn.parquet")]
-    rows = unequal = ties = 0
-    for ours, theirs in zip(*(file.iter_batches(1 << 16) for file in files), strict=True):
-        differ = np.flatnonzero(ours["predicted"].to_numpy() != theirs["predicted"].to_numpy())
-        shares = np.array([theirs[f"probability_{label}"].to_numpy()[differ] for label in range(10)])
-        best = np.sort(shares, axis=0)
-        rows, unequal = rows + ours.num_rows, unequal + len(differ)
-        ties += int((best[-1] - best[-2] <= TIE).sum())
-    return rows, unequal, ties
-
-
 def prepared(folder: Path) -> None:
     """Train into the folder, and put the bare scripts there."""
     program = str(Path(sys.executable).with_name("artifact-pipeline"))
@@ -144,15 +109,25 @@ def measure_all(options: argparse.Namespace, folder: Path) -> tuple[list[Measure
     jobs = [(rows, "continuous") for rows in options.sizes] + [(1_000_000, "whole")] * (not options.quick)
     for rows, kind in jobs:
         given = folder / f"{kind}-{rows}.parquet"
-        write_rows(given, rows, kind)
+        _child("write", str(given), str(rows), kind)
         runs = options.runs or RUNS.get(rows, 5)
         sys.stderr.write(f"{rows:,} {kind} rows: {runs} x each side\n")
         commands = sides(folder, given, python, pandas=rows <= options.pandas_up_to)
         measured += summarised(rows, kind, interleave(commands, runs=runs, warm_up=not options.quick and runs > 1))
-        count, unequal, ties = compare_labels(folder)
-        labels.append(f"labels of {count:,} {kind} rows: {unequal} differ from scikit-learn's, {ties} of them ties")
+        count, unequal, ties = _child(
+            "compare", str(folder / "ours.parquet"), str(folder / "batch_sklearn.parquet")
+        ).split()
+        labels.append(
+            f"labels of {int(count):,} {kind} rows: {unequal} differ from scikit-learn's, {ties} of them ties"
+        )
         given.unlink()
     return measured, labels
+
+
+def _child(*arguments: str) -> str:
+    """Run `batch_rows.py`: in a process of its own, since a child's peak begins at that of the process that spawns it."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "batch_rows.py"), *arguments]
+    return subprocess.run(command, env=clean_environment(), stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 def verdicts(measured: Sequence[Measured]) -> Iterator[tuple[str, str, bool]]:

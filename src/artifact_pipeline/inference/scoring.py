@@ -84,7 +84,14 @@ class Scorer:
         self.predictor = open_predictor(artifact)
         self.reference = parse_reference(artifact.role("reference"))
         self._low, self._high = self._bounds()
+        self._block = self._new_block()
         self._check_names()
+
+    def _new_block(self) -> NDArray[Any]:
+        """The rows of a call; one piece of memory for all calls, since fresh memory is cleared by the system first."""
+        import numpy as np
+
+        return np.empty((BATCH, self.predictor.features), dtype=self.predictor.dtype)
 
     def _bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         import numpy as np
@@ -134,10 +141,10 @@ class Scorer:
         import numpy as np
 
         labels, probabilities = self._answers(batch)
-        finite: NDArray[np.bool_] = np.isfinite(probabilities)
-        if finite.all():
+        # Of a row's probabilities all are numbers or none is: each is divided by the sum of all.
+        good: NDArray[np.bool_] = np.isfinite(probabilities[0])
+        if good.all():
             return self._scored(batch, labels, probabilities, batch.rejected)
-        good = np.logical_and.reduce(finite, axis=0)
         message = "the values are too large for the model to answer"
         large = [Rejected(int(row), "", "", "not-finite", message, "") for row in batch.numbers[~good]]
         rest = take(batch, good)
@@ -149,7 +156,7 @@ class Scorer:
         count, columns, predictor = len(batch.numbers), batch.columns, self.predictor
         labels = np.empty(count, dtype=predictor.classes.dtype)
         probabilities = np.empty((len(predictor.classes), count))
-        block = np.empty((min(BATCH, count), len(columns)), dtype=predictor.dtype)
+        block = self._block
         for start in range(0, count, BATCH):
             end = min(start + BATCH, count)
             rows = block[: end - start]

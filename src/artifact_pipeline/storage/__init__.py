@@ -147,8 +147,9 @@ class Digesting:
             file = objects.opened(self._file.place).file
             yield from iter(lambda: file.read(BLOCK), b"")
             return
-        # Into one buffer, small enough for the cache: fresh memory for each block would cost as much as hashing it.
-        at, descriptor, buffer = 0, self._file.file.fileno(), memoryview(bytearray(BLOCK // 4))
+        # Into one buffer: fresh memory for each block would cost as much as hashing it. A large one: for each block
+        # the threads hand Python's lock to each other twice.
+        at, descriptor, buffer = 0, self._file.file.fileno(), memoryview(bytearray(4 * BLOCK))
         while read := os.preadv(descriptor, [buffer], at):
             yield buffer[:read]
             at += read
