@@ -21,13 +21,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
 from benchmarks.environments import ROOT, batch_python
 from benchmarks.measure import Command, Ratio, Summary, clean_environment, interleave
-from pyarrow import parquet
-
-from artifact_pipeline.rows.digits import load_digits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -125,7 +120,7 @@ def measure_all(options: argparse.Namespace, folder: Path) -> tuple[list[Measure
 
 
 def _child(*arguments: str) -> str:
-    """Run `batch_rows.py`: in a process of its own, since a child's peak begins at that of the process that spawns it."""
+    """Run `batch_rows.py` by itself: the peak of a process begins at that of the one that spawns it, which is this one."""
     command = [sys.executable, str(ROOT / "benchmarks" / "batch_rows.py"), *arguments]
     return subprocess.run(command, env=clean_environment(), stdout=subprocess.PIPE, text=True, check=True).stdout
 

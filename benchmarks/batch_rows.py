@@ -39,7 +39,7 @@ def write_rows(place: str, rows: int, kind: str) -> None:
 
 
 def compare_labels(one: str, other: str) -> tuple[int, int, int]:
-    """Rows of two files of predictions, labels that differ, and those of them that are ties by the second one's shares."""
+    """Rows of two files of predictions, labels that differ, and how many of these are ties in the second file."""
     files = [parquet.ParquetFile(name, pre_buffer=False, buffer_size=1 << 16) for name in (one, other)]
     rows = unequal = ties = 0
     for ours, theirs in zip(*(file.iter_batches(1 << 16) for file in files), strict=True):

@@ -91,7 +91,8 @@ class Scorer:
         """The rows of a call; one piece of memory for all calls, since fresh memory is cleared by the system first."""
         import numpy as np
 
-        return np.empty((BATCH, self.predictor.features), dtype=self.predictor.dtype)
+        features = len(self.artifact.manifest.model.inputs)
+        return np.empty((BATCH, features), dtype=self.predictor.dtype)
 
     def _bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         import numpy as np
