@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from artifact_pipeline.config import Config, load_config
     from artifact_pipeline.errors import PipelineError
     from artifact_pipeline.inference.predictions import Predictions, predict
+    from artifact_pipeline.inference.scoring import Options
     from artifact_pipeline.pipeline import publish, train
 
 __all__ = [
     "Config",
+    "Options",
     "PipelineError",
     "Predictions",
     "Verified",
@@ -42,6 +44,7 @@ __all__ = [
 
 _HOMES = {
     "Config": "config",
+    "Options": "inference.scoring",
     "PipelineError": "errors",
     "Predictions": "inference.predictions",
     "Verified": "artifact.verify",

@@ -9,7 +9,7 @@ from artifact_pipeline import storage
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import ConfigError, DataRejected, Problem
 from artifact_pipeline.inference import receipt
-from artifact_pipeline.inference.destination import STDOUT, Destination
+from artifact_pipeline.inference.destination import STDOUT, Destination, destination
 from artifact_pipeline.inference.receipt import Measured, Receipt
 from artifact_pipeline.inference.scoring import Options, Scorer, refuse_formulas
 from artifact_pipeline.inference.sheets import Sheet, input_of, sheet
@@ -68,20 +68,20 @@ def predict(
     artifact: Verified,
     inputs: Sequence[str] = (),
     *,
-    to: Destination,
+    to: str | Destination,
     options: Options | None = None,
+    resume: bool = False,
     progress: Callable[[int, float], None] = quietly,
-    stdout: BinaryIO | None = None,
 ) -> Predictions:
-    """Replay the golden rows, then answer rows into one file, or into standard output.
+    """Replay the golden rows, then answer rows into a file, or into a folder of parts.
 
     Args:
         artifact: the verified artifact.
-        inputs: files, folders, patterns, URLs or `-`; none for the built-in digits.
-        to: where the predictions go, no folder.
+        inputs: files, folders, patterns or URLs; none for the built-in digits.
+        to: where the predictions go, a folder's name with a slash at its end.
         options: what is asked; its format is that of `to`.
+        resume: go on with a folder of parts where an earlier run ended.
         progress: is told the rows of each batch, and the share of the input that has been read.
-        stdout: where `-` writes.
 
     Raises:
         ArtifactRejected: the golden answers differ here.
@@ -89,9 +89,15 @@ def predict(
         DataRejected: the rows cannot be read, or one is bad and bad rows are not set aside.
         StorageError: a file cannot be written; what stood there before still stands.
     """
+    to = destination(to) if isinstance(to, str) else to
     options = options or Options()
     sources = find_sources(inputs) if inputs else [DIGITS]
-    return predict_sources(artifact, sources, to=to, options=options, progress=progress, stdout=stdout)
+    if not to.folder:
+        return predict_sources(artifact, sources, to=to, options=options, progress=progress)
+    from artifact_pipeline.inference.folders import in_turn, predict_parts
+
+    run = in_turn(progress)
+    return predict_parts(artifact, sources, to=to, options=options, resume=resume, run=run)
 
 
 def predict_sources(
@@ -103,7 +109,16 @@ def predict_sources(
     progress: Callable[[int, float], None] = quietly,
     stdout: BinaryIO | None = None,
 ) -> Predictions:
-    """Answer sources that have been found already; arguments and errors as in `predict`."""
+    """Answer sources into one file, or into standard output.
+
+    Args:
+        artifact: the verified artifact.
+        sources: what has been found.
+        to: where the predictions go, no folder.
+        options: what is asked; its format is that of `to`.
+        progress: as in `predict`, whose errors these are too.
+        stdout: where `-` writes; rows that are written there cannot be taken back.
+    """
     scorer = Scorer(artifact, options_for(options, to, sources))
     run = _Run(scorer, progress, len(sources))
     if to.place == STDOUT:

@@ -78,7 +78,7 @@ class Sheet:
             first = rejected[0]
             problem = Problem(f"{source.name}, {first.place}", first.rule, first.message)
             raise DataRejected(
-                "a row cannot be answered, and nothing was written",
+                "a row cannot be answered",
                 problems=[problem],
                 hint="mend it, or set bad rows aside: --on-error quarantine",
             )
