@@ -19,6 +19,7 @@ from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.cli import main
 from artifact_pipeline.cli.app import app
 from artifact_pipeline.cli.options import STATUSES
+from artifact_pipeline.cli.output import ProgressLog
 from artifact_pipeline.config import load_config, schema_text
 from artifact_pipeline.pipeline import publish, train
 from artifact_pipeline.rows.digits import load_digits
@@ -843,6 +844,16 @@ def test_a_terminal_gets_a_bar(published: Path) -> None:
     assert status == 0
     assert "rows/s" in sent
     assert sent.splitlines()[-1] == "next: artifact-pipeline inspect"
+
+
+def test_a_log_gets_a_line_now_and_then() -> None:
+    """In a log progress is a line with rows, speed and time left, at once where no pause is asked for, else later."""
+    lines: list[str] = []
+    tell = ProgressLog(lines.append, pause=0).tell
+    tell(1500, 0.25)
+    assert re.fullmatch(r"1,500 rows, [\d,]+ rows/s, about [\d,]+ s left", lines[0])
+    ProgressLog(lines.append).tell(1500, 0.5)
+    assert len(lines) == 1
 
 
 def test_a_receipt_without_predictions_is_asked_for(cli: Cli, published: Path) -> None:

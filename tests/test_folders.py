@@ -136,6 +136,15 @@ def test_a_folder_says_what_a_single_file_says(whole: dict[str, bytes], model: V
     assert (world / "single.parquet.rejected.jsonl").read_bytes() == whole["out.rejected.jsonl"]
 
 
+def test_python_writes_folders_by_their_names(
+    whole: dict[str, bytes], model: Verified, world: Path, tmp_path: Path
+) -> None:
+    """`predict` takes a folder by the slash at its end, and gives the same bytes."""
+    options = Options(on_error="quarantine", keep=("id",))
+    predict(model, [str(world / "rows")], to=f"{tmp_path / 'out'}/", options=options)
+    assert tree(tmp_path) == whole
+
+
 @pytest.mark.parametrize("stop_after", [1, 16, 17, 20, 33, 34, 35])
 def test_an_interrupted_run_goes_on_to_the_same_bytes(
     whole: dict[str, bytes], model: Verified, world: Path, tmp_path: Path, stop_after: int

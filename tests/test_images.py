@@ -15,8 +15,9 @@ from PIL import Image, ImageDraw, ImageFile
 
 from artifact_pipeline.artifact.predictor import Predictor
 from artifact_pipeline.errors import DataRejected
+from artifact_pipeline.rows.containers import FORMATS, MAX_PIXELS, MAX_SCANS
 from artifact_pipeline.rows.digits import load_digits
-from artifact_pipeline.rows.images import FORMATS, MAX_PIXELS, MAX_SCANS, digit_from_canvas, digit_from_image
+from artifact_pipeline.rows.images import digit_from_canvas, digit_from_image
 from drawing import SIDE, draw_digit, draw_digits, encode
 
 if TYPE_CHECKING:

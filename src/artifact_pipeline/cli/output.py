@@ -112,7 +112,7 @@ class Output:
     def meter(self) -> Iterator[Callable[[int, float], None]]:
         """Tell how far long work is, in rows and as a share: a bar on a terminal, a line now and then in a log."""
         if self.quiet or not sys.stderr.isatty():
-            yield _Log(self.talk).tell
+            yield ProgressLog(self.talk).tell
             return
         from artifact_pipeline.cli.terminal import bar
 
@@ -204,13 +204,12 @@ class Output:
                 _to_nowhere(stream)
 
 
-class _Log:
+class ProgressLog:
     """Lines of progress, some seconds apart, each twice as far from the last as that one was."""
 
-    def __init__(self, talk: Callable[[str], None]) -> None:
-        self._talk, self._rows = talk, 0
+    def __init__(self, talk: Callable[[str], None], pause: float = 10.0) -> None:
+        self._talk, self._rows, self._pause = talk, 0, pause
         self._begun = self._told = time.monotonic()
-        self._pause = 10.0
 
     def tell(self, rows: int, share: float) -> None:
         """Take note of rows that were done, and of the share of all that is done."""

@@ -14,22 +14,13 @@ import zlib
 from math import ceil
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.errors import DataRejected, Problem
+from artifact_pipeline.rows.containers import FORMATS, check_size, pixels_alone, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import numpy as np
     from numpy.typing import NDArray
     from PIL import Image
 
-MAX_PIXELS = 64_000_000
-"""More is refused by the header, before pixels are decoded."""
-FORMATS = ("PNG", "JPEG")
-MAX_TEXT = 2**20
-"""Bytes that a compressed text or a colour profile of a PNG may unpack to, as Pillow has it."""
-MAX_SCANS = 64
-"""Each scan of a JPEG passes over all pixels; cameras write one, progressive files about ten."""
 WORK = 1024
 """Pixels of the longer side at most: larger pictures are shrunk before the ink is looked for."""
 MIN_SIDE, MIN_INK, MIN_CONTRAST, MAX_PIECES = 8, 5, 8, 6
@@ -47,14 +38,6 @@ PEN, MEAN = 3.5, 4.88
 """Pixels of stroke that a digit is fitted with, as from NIST's pens; then its 64 values get the digits' mean."""
 BAND = 3  # pixels at the top and at the bottom in which a digit may begin
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-_JPEG_SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_JPEG_KEPT = {*range(0xC0, 0xE1), 0xEE}  # frames, tables, and the two segments that say what the colours are
-_TURNED = re.compile(rb"\x12\x01\x03\0\x01\0{3}([\x01-\x08])\0|\x01\x12\0\x03\0{3}\x01\0([\x01-\x08])")
-_EXIF = b"\xff\xe1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0%b\0\0\0\0\0\0"
-
 
 def digit_from_image(data: bytes, *, place: str) -> NDArray[np.float64]:
     """A picture of one digit, dark on light or light on dark, as a row: 64 whole numbers from 0 to 16.
@@ -69,19 +52,13 @@ def digit_from_image(data: bytes, *, place: str) -> NDArray[np.float64]:
     from PIL import Image, ImageOps
 
     try:
-        if data.startswith(_PNG):
-            data = _png(data, place)
-        elif data.startswith(b"\xff\xd8"):
-            data = _jpeg(data, place)
-        else:
-            raise _refused(place, "image-unreadable", f"is none of {', '.join(FORMATS)}")
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-        _check_size(*image.size, place)
+        image = Image.open(io.BytesIO(pixels_alone(data, place)), formats=FORMATS)
+        check_size(*image.size, place)
         image.draft(image.mode, (WORK, WORK))  # a JPEG is decoded at the size that is needed
         ImageOps.exif_transpose(image, in_place=True)
     except (OSError, SyntaxError, ValueError, struct.error, zlib.error) as error:
         reason = "it is cut off" if isinstance(error, struct.error) else re.split(" <|\n", str(error))[0][:200]
-        raise _refused(place, "image-unreadable", f"cannot be decoded: {reason}") from error
+        raise refused(place, "image-unreadable", f"cannot be decoded: {reason}") from error
     return _row(_grey(image), place)
 
 
@@ -89,82 +66,8 @@ def digit_from_canvas(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
     """A drawing, uint8 of shape (height, width), as a row by the same recipe; what is refused is called `canvas`."""
     from PIL import Image
 
-    _check_size(grey.shape[1], grey.shape[0], "canvas")
+    check_size(grey.shape[1], grey.shape[0], "canvas")
     return _row(_grey(Image.fromarray(grey)), "canvas")
-
-
-# Files: only what makes pixels is given to the decoder, and only when it is whole
-
-
-def _png(data: bytes, place: str) -> bytes:
-    """The PNG without profile, texts and further frames; Pillow alone would accept one with missing rows."""
-    kept, pixels, at = [_PNG], list[bytes](), len(_PNG)
-    expected = _png_bytes(data, place)
-    while kept[-1][4:8] != b"IEND":
-        (length,) = struct.unpack_from(">I", data, at)
-        chunk = data[at : at + 12 + length]
-        kind, body = chunk[4:8], chunk[8:-4]
-        if len(chunk) < 12 + length or (len(kept) == 1) != (kind == b"IHDR"):
-            raise _refused(place, "image-unreadable", "is cut off, or has no header or two")
-        if kind in {b"zTXt", b"iCCP"} and _inflated([body.partition(b"\0")[2][1:]], MAX_TEXT) > MAX_TEXT:
-            raise _refused(place, "image-too-large", f"holds a text or profile of more than {MAX_TEXT:,} bytes")
-        if kind in {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}:
-            if zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):
-                raise _refused(place, "image-unreadable", f"has a checksum that is wrong, in {kind.decode()}")
-            kept.append(chunk)
-            pixels += [body] if kind == b"IDAT" else []
-        at += len(chunk)
-    if _inflated(pixels, expected) != expected:
-        raise _refused(place, "image-unreadable", f"holds more or less than its {expected:,} bytes of pixels")
-    return b"".join(kept)
-
-
-def _png_bytes(data: bytes, place: str) -> int:
-    """The bytes that the pixels unpack to: a filter byte and the pixels of each row, of each pass."""
-    width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, len(_PNG) + 8)
-    _check_size(width, height, place)
-    bits = depth * _CHANNELS.get(colour, 0)
-    passes = [
-        (ceil((width - left) / right), ceil((height - top) / down))
-        for left, top, right, down in (_ADAM7 if interlaced else ((0, 0, 1, 1),))
-    ]
-    return sum(rows * (1 + ceil(columns * bits / 8)) for columns, rows in passes if columns > 0 and rows > 0)
-
-
-def _inflated(pieces: Iterable[bytes], limit: int) -> int:
-    """How many bytes the pieces of one zlib stream unpack to; it stops where they are more than the limit."""
-    unpack, total = zlib.decompressobj(), 0
-    for piece in pieces:
-        rest = piece
-        while total <= limit and (part := len(unpack.decompress(rest, 2**18))):
-            total, rest = total + part, unpack.unconsumed_tail
-    return total
-
-
-def _jpeg(data: bytes, place: str) -> bytes:
-    """The JPEG without profile, previews and further frames; of its EXIF, only how the camera was turned."""
-    kept, at = [data[:2]], 2
-    while data[at : at + 2] != b"\xff\xda":  # the first scan
-        mark, kind, length = struct.unpack_from(">BBH", data, at)
-        if mark != 0xFF:
-            raise _refused(place, "image-unreadable", "is no JPEG: a segment does not begin where it should")
-        segment = data[at : at + 2 + length]
-        if kind in _JPEG_SIZES:
-            height, width = struct.unpack_from(">HH", segment, 5)
-            _check_size(width, height, place)
-        if kind == 0xE1 and segment[4:8] == b"Exif" and (turned := _TURNED.search(segment)):
-            kept.append(_EXIF % (turned[1] or turned[2]))
-        kept += [segment] if kind in _JPEG_KEPT else []
-        at += 1 if kind == 0xFF else 2 + length  # 0xFF fills
-    if len(re.findall(rb"\xff\xda\0[\x08\x0a\x0c\x0e][\x01-\x04]", data)) > MAX_SCANS:
-        raise _refused(place, "image-too-large", f"passes over its pixels more than {MAX_SCANS} times")
-    return b"".join([*kept, data[at:]])
-
-
-def _check_size(width: int, height: int, place: str) -> None:
-    if width * height > MAX_PIXELS:
-        message = f"has {width} x {height} pixels, {MAX_PIXELS:,} at most"
-        raise _refused(place, "image-too-large", message, hint="shrink it, or cut the digit out of it")
 
 
 def _grey(image: Image.Image) -> NDArray[np.float32]:
@@ -194,7 +97,7 @@ def _row(grey: NDArray[np.float32], place: str) -> NDArray[np.float64]:
     from PIL import Image, ImageFilter
 
     if min(grey.shape) < MIN_SIDE:
-        raise _refused(place, "image-no-ink", f"is smaller than {MIN_SIDE} x {MIN_SIDE} pixels")
+        raise refused(place, "image-no-ink", f"is smaller than {MIN_SIDE} x {MIN_SIDE} pixels")
     ink = _ink(grey, place)
     three = ink[:-2].astype(np.uint8) + ink[1:-1] + ink[2:]
     alone = ink[1:-1, 1:-1] & (three[:, :-2] + three[:, 1:-1] + three[:, 2:] == 1)
@@ -224,7 +127,7 @@ def _ink(grey: NDArray[np.float32], place: str) -> NDArray[np.bool_]:
     noise = 1.5 * float(np.median(np.abs(stands_out)))  # of the paper: less than half of a picture is ink
     contrast = float(np.median(depth[ink])) if ink.any() else 0.0
     if contrast < max(MIN_CONTRAST, 4 * noise):
-        raise _refused(place, "image-no-ink", "shows nothing that stands out from its background")
+        raise refused(place, "image-no-ink", "shows nothing that stands out from its background")
     return ink
 
 
@@ -272,7 +175,7 @@ def _largest(ink: NDArray[np.bool_], place: str) -> NDArray[np.bool_]:
     pieces = pieces.repeat(cell, axis=0).repeat(cell, axis=1)
     kept, stroke = ink & large[pieces], max(_box(ink & (pieces == np.argmax(sizes))).shape)
     if large.sum() > MAX_PIECES or kept.sum() < 0.5 * ink.sum() or stroke < max(MIN_INK, max(ink.shape) / 40):
-        raise _refused(place, "image-no-ink", "shows specks, and no stroke")
+        raise refused(place, "image-no-ink", "shows specks, and no stroke")
     return _box(kept)
 
 
@@ -343,7 +246,3 @@ def _resized(ink: NDArray[np.bool_], size: tuple[int, int], covered: float) -> N
     image = Image.fromarray(ink.astype(np.uint8) * 255).resize(size, Image.Resampling.BILINEAR)
     cover: NDArray[np.uint8] = np.asarray(image)
     return cover >= min(covered * 255, float(cover.max()) / 2)
-
-
-def _refused(place: str, rule: str, message: str, hint: str | None = None) -> DataRejected:
-    return DataRejected("the picture cannot be read", problems=[Problem(place, rule, message)], hint=hint)
