@@ -810,3 +810,24 @@ def test_the_command_line_tells_what_is_bad(
     assert main(["predict", "rows.csv", "-o", "out.csv", "--on-error", "quarantine"]) == 0
     receipt = json.loads((published / "out.csv.receipt.json").read_text())
     assert receipt["rows"] == {"read": 3, "written": 2, "rejected": 1, "rules": {"not-a-number": 1}, "out_of_range": 0}
+
+
+WHOLE = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+from artifact_pipeline.cli import main
+status = main(["predict", "rows.csv", "-o", "out.parquet", "--on-error", "quarantine", "--quiet"])
+print(status, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.slow
+def test_bad_rows_do_not_gather_in_memory(published: Path, run: Callable) -> None:
+    """A file of nothing but bad rows is set aside in the memory that good ones take."""
+    head = ",".join(NAMES)
+    row = ",".join(["x", *["1"] * 63])
+    (published / "rows.csv").write_text(f"{head}\n" + f"{row}\n" * 140_000)
+    done = run("-c", WHOLE, Path("src").resolve(), cwd=published)
+    status, peak = map(int, done.stdout.split())
+    assert (status, len((published / "out.parquet.rejected.jsonl").read_text().splitlines())) == (0, 140_000)
+    assert peak < 400, f"{peak} MiB"

@@ -224,4 +224,5 @@ def _json(value: Any) -> Any:
 def rejected_line(file: str, row: Rejected) -> bytes:
     """A bad row as a line of JSON, with its reason and with what it was."""
     told = {"file": file, "row": row.row, "column": row.column or None, "value": row.value, "rule": row.rule}
-    return json.dumps({**told, "reason": row.message, "record": row.record}).encode() + b"\n"
+    record = row.record() if callable(row.record) else row.record
+    return json.dumps({**told, "reason": row.message, "record": record}).encode() + b"\n"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy as np
     import pyarrow as pa
@@ -36,7 +36,7 @@ class Rejected(NamedTuple):
         value: what stands there, at most 80 characters of it.
         rule: the rule's name, such as `not-a-number`.
         message: the rule in words, the end of "row 3, column 'a': …".
-        record: the row as it was read, so that it can be mended and given again.
+        record: the row as it was read, so that it can be mended and given again; or what makes it when it is wanted.
     """
 
     row: int
@@ -44,7 +44,7 @@ class Rejected(NamedTuple):
     value: str
     rule: str
     message: str
-    record: dict[str, Any] | str
+    record: dict[str, Any] | str | Callable[[], dict[str, Any]]
 
     @property
     def place(self) -> str:

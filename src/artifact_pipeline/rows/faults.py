@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import DataRejected, Problem
@@ -25,6 +26,8 @@ RULES = {
     "csv-formula": "{value!r} begins like a formula, which a spreadsheet would run; write Parquet or JSON Lines",
 }
 """Why a value is bad; the first of them that holds is told."""
+AT_ONCE = 1024
+"""Bad rows that are held as Python's objects."""
 MAX_TOLD = 20
 """Columns that a refusal names."""
 
@@ -51,25 +54,41 @@ class Faults:
 
     def rejected(self) -> list[Rejected]:
         """The bad rows, by their numbers."""
+        import pyarrow as pa
+
         positions = sorted(self.found)
-        numbers = numbers_of(self.piece)[positions].tolist()
+        table = self.piece.table.take(pa.array(positions, pa.int64()))
+        values = {name: _plains(table.column(name)) for name in {column for column, _ in self.found.values()}}
+        numbers, records = numbers_of(self.piece)[positions].tolist(), Records(table)
         told = []
-        for position, row, record in zip(positions, numbers, records(self.piece.table, positions), strict=True):
+        for index, (position, row) in enumerate(zip(positions, numbers, strict=True)):
             column, rule = self.found[position]
-            value = record[column]
+            value = values[column][index]
             shown = f"{'' if value is None else value!s:.{MAX_SHOWN}}"
             message = reason(rule, column, shown if isinstance(value, str) else value, self.wanted)
-            told.append(Rejected(row, column, shown, rule, message, record))
+            told.append(Rejected(row, column, shown, rule, message, partial(records.at, index)))
         return told
 
 
-def records(table: pa.RecordBatch, positions: list[int]) -> list[dict[str, Any]]:
-    """Some rows as JSON has them; what JSON has not becomes text."""
-    import pyarrow as pa
+class Records:
+    """Rows of a table as JSON has them, made some at a time as they are asked for: as objects they are large."""
 
-    some = table.take(pa.array(positions, pa.int64()))
-    columns = [[_plain(value) for value in listed(column)] for column in some.columns]
-    return [dict(zip(table.schema.names, values, strict=True)) for values in zip(*columns, strict=True)]
+    def __init__(self, table: pa.RecordBatch) -> None:
+        self._table, self._start = table, 0
+        self._made: list[dict[str, Any]] = []
+
+    def at(self, index: int) -> dict[str, Any]:
+        """One row; what JSON has not is text."""
+        if not self._start <= index < self._start + len(self._made):
+            self._start = index - index % AT_ONCE
+            columns = [_plains(column) for column in self._table.slice(self._start, AT_ONCE).columns]
+            names = self._table.schema.names
+            self._made = [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+        return self._made[index - self._start]
+
+
+def _plains(column: pa.Array) -> list[Any]:
+    return [_plain(value) for value in listed(column)]
 
 
 def listed(column: pa.Array) -> list[Any]:
