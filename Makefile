@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 BUTTON := $(VENV)/.installed
 CLIENT := tests/workflows/node_modules/.package-lock.json
 
-.PHONY: help run test test-slow fuzz workflows check lock bench bench-batch branches promote clean
+.PHONY: help run test test-slow fuzz workflows check lock bench bench-batch bench-unchanged branches promote clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -55,7 +55,7 @@ lock: ## make requirements.txt and requirements-base.txt again; LOCK_ARGS=--upgr
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet uv==$(UV_VERSION)
 	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml -o requirements-base.txt $(LOCK_ARGS)
-	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml --extra train --extra images --extra scale --group dev -c requirements-base.txt -o requirements.txt $(LOCK_ARGS)
+	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml --extra train --extra images --extra scale --extra sign --group dev -c requirements-base.txt -o requirements.txt $(LOCK_ARGS)
 	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' benchmarks/batch.in -c requirements.txt -o benchmarks/batch.txt $(LOCK_ARGS)
 
 bench: $(BUTTON) ## the README's figures, measured again beside the bare scripts; ARGS=--help
@@ -63,6 +63,9 @@ bench: $(BUTTON) ## the README's figures, measured again beside the bare scripts
 
 bench-batch: $(BUTTON) ## predict on files of 10^5 to 10^7 rows, beside pandas, scikit-learn and the limit; ARGS=--help
 	$(BIN)/python -m benchmarks.batch $(ARGS)
+
+bench-unchanged: $(BUTTON) ## a training with nothing to do, beside dvc repro; ARGS=--help
+	$(BIN)/python -m benchmarks.unchanged $(ARGS)
 
 branches: ## create the chain of branches in this clone, where they are missing
 	$(PYTHON) scripts/branches.py create $(ARGS)

@@ -120,7 +120,7 @@ def measure_all(options: argparse.Namespace, folder: Path) -> tuple[list[Measure
 
 
 def _child(*arguments: str) -> str:
-    """Run `batch_rows.py` by itself: a process's peak begins at that of the one that spawns it, which must stay small."""
+    """Run `batch_rows.py` by itself: the peak of a process begins at that of its parent, which must stay small."""
     command = [sys.executable, str(ROOT / "benchmarks" / "batch_rows.py"), *arguments]
     return subprocess.run(command, env=clean_environment(), stdout=subprocess.PIPE, text=True, check=True).stdout
 

@@ -14,6 +14,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("cloudpickle", "joblib", "narwhals", "numpy", "scikit-learn", "scipy", "threadpoolctl")
 """scikit-learn, joblib and what the two need; given hashes, pip refuses a list that lacks one of them."""
 
+DVC = "dvc==3.67.1\n"
+"""What `dvc repro` needs; what it brings along is the newest that fits, and not locked."""
+
 
 def locked(lock: str) -> str:
     """Cut the requirements of `PACKAGES`, with their hashes, out of the text of a lock."""
@@ -31,6 +34,11 @@ def batch_python() -> str:
     return _python(ROOT / ".venv-bench-batch", (ROOT / "benchmarks" / "batch.txt").read_text())
 
 
+def dvc_python() -> str:
+    """The Python of an environment with DVC."""
+    return _python(ROOT / ".venv-bench-dvc", DVC)
+
+
 def _python(folder: Path, requirements: str) -> str:
     """Make an environment if it is not there or not of these requirements, and return its Python.
 
@@ -45,7 +53,7 @@ def _python(folder: Path, requirements: str) -> str:
     listed = folder / "requirements.txt"
     listed.write_text(requirements)
     pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    pip += ["install", "--require-hashes", "-r", str(listed)]
+    pip += ["install", *(["--require-hashes"] if "--hash=" in requirements else []), "-r", str(listed)]
     subprocess.run(pip, check=True, env=clean_environment(), stdout=sys.stderr)
     installed.write_text(f"{sys.version}\n{requirements}")
     return python

@@ -16,6 +16,8 @@ from artifact_pipeline.artifact import store
 from artifact_pipeline.errors import INTERRUPTED, PipelineError
 
 EXPORT = "model_train.pkl"
+STATEMENT = b"{}"
+"""What stands beside the artifact; the store does not read what it writes there."""
 
 
 def main(pointer: Path, times: int, folders: list[Path]) -> int:
@@ -26,7 +28,8 @@ def main(pointer: Path, times: int, folders: list[Path]) -> int:
             for files in artifacts:
                 members = {name: data for name, data in files.items() if name not in {EXPORT, "manifest.json"}}
                 export = (pointer.with_name(EXPORT), files[EXPORT])
-                store.publish(pointer, files["manifest.json"], members, in_charge=True, export=export)
+                manifest = files["manifest.json"]
+                store.publish(pointer, manifest, members, in_charge=True, export=export, statement=STATEMENT)
     except PipelineError as error:
         sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
         return error.exit_status

@@ -72,7 +72,9 @@ def modules_of(run: Run, code: str, *arguments: str, cwd: Path) -> set[str]:
 VERB = "from artifact_pipeline.cli import main\nassert main(sys.argv[1:]) == 0"
 
 
-@pytest.mark.parametrize("verb", ["", "train", "verify", "predict", "inspect", "runs", "rollback", "schema"])
+@pytest.mark.parametrize(
+    "verb", ["", "train", "verify", "sign", "predict", "inspect", "compare", "reproduce", "runs", "rollback", "schema"]
+)
 def test_help_loads_next_to_nothing(run: Run, tmp_path: Path, verb: str) -> None:
     """A help is printed without NumPy, pydantic, msgspec or rich."""
     loaded = modules_of(run, VERB, *filter(None, [verb, "--help"]), cwd=tmp_path)

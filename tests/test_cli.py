@@ -35,7 +35,19 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / "config" / "config.json"
-VERBS = ["train", "verify", "predict", "evaluate", "inspect", "runs", "rollback", "schema"]
+VERBS = [
+    "train",
+    "verify",
+    "sign",
+    "predict",
+    "evaluate",
+    "inspect",
+    "compare",
+    "reproduce",
+    "runs",
+    "rollback",
+    "schema",
+]
 SCRIPTS = Path(sys.executable).parent
 ESCAPE = "\x1b"
 HOSTILE = "a\nerror: all is well\x1b[2J\u202eb"
@@ -289,17 +301,35 @@ DONE = {
     "verify": ["verify"],
     "predict": ["predict"],
     "inspect": ["inspect"],
+    "compare": ["compare", "artifact", "artifact"],
+    "reproduce": ["reproduce"],
     "runs": ["runs"],
     "rollback": ["rollback"],
     "schema": ["schema"],
 }
 KEYS = {
-    "train": {"artifact", "model", "gate", "metrics", "converged", "written"},
+    "train": {
+        *("artifact", "model", "gate", "metrics", "converged", "written"),
+        *("unchanged", "changed", "reason", "comparison"),
+    },
     "dry run": {"recipe", "would_write"},
-    "verify": {"artifact", "model", "gate", "files", "expected", "export"},
+    "verify": {"artifact", "model", "gate", "files", "expected", "trust", "export"},
     "predict": {"artifact", "model", "export", "rows", "scores", "drift", "written", "rejected", "receipt"},
     "prove": {"receipt"},
     "inspect": {"artifact", "manifest"},
+    "compare": {"candidate", "comparison"},
+    "reproduce": {
+        "grade",
+        "at_least",
+        "artifact",
+        "model",
+        "kernel",
+        "differences",
+        "causes",
+        "sole_cause",
+        "carried_over",
+        "error",
+    },
     "runs": {"runs"},
     "rollback": {"artifact"},
 }
@@ -308,6 +338,8 @@ FAILED = {
     "verify": ["verify", "nowhere"],
     "predict": ["predict", "nowhere.csv"],
     "inspect": ["inspect", "nowhere"],
+    "compare": ["compare", "artifact", "nowhere"],
+    "reproduce": ["reproduce", "nowhere"],
     "runs": ["runs", "--frob"],
     "rollback": ["rollback", "0" * 64],
     "schema": ["schema", "--frob"],

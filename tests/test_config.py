@@ -157,6 +157,10 @@ def test_relative_path_starts_at_its_writer(tmp_path, monkeypatch):
     assert load_config(path, ["dataset=digits"]).dataset == "digits"
     path.write_text(json.dumps({**REQUIRED, "dataset": {"path": "/rows.csv", "target": "label"}}))
     assert load_config(path).dataset.path == "/rows.csv"
+    path.write_text(json.dumps({**REQUIRED, "gate": {"champion": "../artifact"}}))
+    assert load_config(path).gate.champion == "conf/../artifact"
+    assert load_config(path, ["gate.champion=artifact"]).gate.champion == "artifact"
+    assert load_config(path, ["gate.champion=null"]).gate.champion is None
 
 
 def test_option_can_turn_the_digits_into_a_table(file):
@@ -256,6 +260,30 @@ def test_wrong_values_inside_objects(file):
         ),
         ("wrong-type", "config.json:6:12: gate.min_f1: must be a number from 0 to 1, both included, got true"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "rule", "message"),
+    [
+        ("champion", "5", "wrong-type", "must be a string, the path of an artifact, or null, got 5"),
+        ("champion", '""', "not-allowed", 'must be a string, the path of an artifact, or null, got ""'),
+        ("margin", "-0.1", "out-of-range", "must be a number from 0 to 1, both included, got -0.1"),
+        ("margin", '"2 %"', "wrong-type", 'must be a number from 0 to 1, both included, got "2 %"'),
+        ("on_inconclusive", '"pas"', "not-allowed", 'must be one of fail, pass, got "pas", did you mean pass?'),
+        ("on_inconclusive", "true", "wrong-type", "must be one of fail, pass, got true"),
+    ],
+)
+def test_wrong_comparison_is_refused_at_its_place(file, key, value, rule, message):
+    """What the champion gate is asked wrongly is refused by name, as everything else is."""
+    ((found, words),) = told(refuse(file, with_value("gate", f'{{"{key}": {value}}}')))
+    assert found == rule
+    assert words.endswith(f"gate.{key}: {message}")
+
+
+def test_comparison_is_no_part_of_the_recipe():
+    """Champion, margin and what becomes of an inconclusive comparison decide where a model goes, not what it is."""
+    gate = {"champion": "artifact", "margin": 0.5, "on_inconclusive": "pass"}
+    assert recipe(from_mapping({**REQUIRED, "gate": gate})) == recipe(from_mapping(REQUIRED))
 
 
 def test_all_problems_at_once_in_the_order_of_the_text(file):

@@ -83,7 +83,8 @@ def test_config_is_a_plain_dict_with_every_default() -> None:
     config = load_config(ROOT / "config" / "config.json")
     assert type(config) is dict
     assert {key: config[key] for key in THREE} == THREE
-    assert config["gate"] == {"min_accuracy": 0.95, "min_f1": 0.95}
+    compared = {"champion": None, "margin": 0.02, "on_inconclusive": "fail"}
+    assert config["gate"] == {"min_accuracy": 0.95, "min_f1": 0.95, **compared}
     assert (config["dataset"], config["test_size"], config["random_state"]) == ("digits", 0.2, 42)
     assert "$schema" not in config
 

@@ -102,6 +102,8 @@ def prepare(root: Path, situation: str, world: World) -> None:
         for index in range(store.KEEP - 1):
             folder = publish(root, renamed(world.old, f"run-{index}"))
             os.utime(folder, ns=(index, index))
+            for end in (".provenance.json", ".sig"):
+                folder.with_name(folder.name + end).write_bytes(b"{}")
     if situation == "a damaged one again":
         (publish(root, world.new) / "split.bin").write_bytes(b"damaged")
     if situation in {"another", "a damaged one again"}:
@@ -188,7 +190,7 @@ def test_every_call_that_changes_a_file_may_fail(situation: str, fault: str, wor
             # What may fail without harm: a symbolic link (a file then takes its place), making a store that stands.
             assert done.returncode == 8 or (found == world.new.digest and call.startswith(("symlink", "mkdir")))
             assert done.returncode == 0 or re.fullmatch(REFUSAL, done.stderr)
-            assert scraps(root) == [] or call in {"unlinkat", "rmdir"}  # a removal that failed
+            assert scraps(root) == [] or call in {"unlink", "unlinkat", "rmdir"}  # a removal that failed
         check_mended(root, world)
         shutil.rmtree(root)
 
@@ -214,7 +216,9 @@ def test_the_disk_has_the_artifact_before_the_pointer_moves(situation: str, worl
         members = sorted(f"fsync {staging}/{member}" for member in (*world.new.members, "manifest.json"))
         members += [f"fsync {staging}", f"rename artifacts/{name}"]
         told[:6] = sorted(told[:6])  # the members, in any order
-    pointed = ["fsync artifacts", "rename artifact", "fsync ."]
+    said = f"artifacts/{name}.provenance.json"
+    beside = [f"fsync artifacts/.{name}.provenance.json.tmp", f"rename {said}", "fsync artifacts"]
+    pointed = ["fsync artifacts", *beside, "rename artifact", "fsync ."]
     assert told == [*members, *pointed, "fsync .model_train.pkl.tmp", "rename model_train.pkl", "fsync ."]
 
 

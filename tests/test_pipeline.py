@@ -13,7 +13,7 @@ from artifact_pipeline import pipeline
 from artifact_pipeline.artifact.manifest import MAX_BYTES
 from artifact_pipeline.artifact.predictor import Predictor
 from artifact_pipeline.artifact.verify import verify
-from artifact_pipeline.config import from_mapping
+from artifact_pipeline.config import from_mapping, recipe
 from artifact_pipeline.dataset import load_dataset
 from artifact_pipeline.documented import load_model
 from artifact_pipeline.errors import DataRejected, GateFailed, StorageError
@@ -87,7 +87,7 @@ def test_figures_are_those_of_the_estimator(candidate: Candidate, published: Pat
 def test_manifest_says_what_was_trained(candidate: Candidate) -> None:
     """The manifest holds the resolved recipe without a path, the split's counts, and a fit that converged."""
     manifest = candidate.manifest
-    assert manifest.recipe == config().model_dump()
+    assert manifest.recipe == recipe(config())
     assert (manifest.data.rows, manifest.data.split.held_out, manifest.data.split.training) == (1797, 360, 1437)
     assert manifest.model.converged
     assert manifest.model.dtype == "float32"

@@ -83,4 +83,5 @@ def scraps(root: Path) -> list[str]:
     """What a publication has left behind in the pointer's folder and in the store that belongs to no artifact."""
     kept = re.compile(r"artifact|artifacts|model_train\.pkl|artifacts/(\.lock|[0-9a-f]{64})")
     found = [path.relative_to(root).as_posix() for path in (*root.iterdir(), *root.glob("artifacts/*"))]
-    return sorted(name for name in found if not kept.fullmatch(name))
+    beside = {f"{name}{end}" for name in found if kept.fullmatch(name) for end in (".provenance.json", ".sig")}
+    return sorted(name for name in found if not kept.fullmatch(name) and name not in beside)

@@ -50,13 +50,17 @@ class Dataset:
         return np.packbits(flags, bitorder="little").tobytes()
 
 
-def load_dataset(config: Config) -> Dataset:
+def load_dataset(config: Config, rows: Rows | None = None) -> Dataset:
     """Load the rows that the config names, and split them.
+
+    Args:
+        config: says which rows, and how they are split.
+        rows: what `load_rows` gave, where it has been called already.
 
     Raises:
         DataRejected: the rows cannot be read, or cannot be split as asked.
     """
-    rows = load_rows(config)
+    rows = load_rows(config) if rows is None else rows
     assert rows.y is not None
     train, held_out = split(
         rows.y, test_size=config.test_size, random_state=config.random_state, stratify=config.stratify

@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 from pathlib import Path
+from typing import Literal
 
 THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
@@ -18,6 +19,21 @@ KERNEL = "Haswell"
 CACHE_VARIABLE = "OPENBLAS_L2_SIZE"
 CACHE_KIB = "512"
 """What OpenBLAS is told of the second-level cache: newer ones cut their work by it, and so round by it."""
+
+_AVX512 = frozenset({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})
+KERNELS = {
+    "Katmai": frozenset({"sse"}),  # what OpenBLAS calls its Prescott
+    "Prescott": frozenset({"pni"}),
+    "Nehalem": frozenset({"sse4_2"}),
+    "Sandybridge": frozenset({"avx"}),
+    "Haswell": frozenset({"avx2", "fma"}),
+    "Zen": frozenset({"avx2", "fma"}),
+    "SkylakeX": _AVX512,
+    "Cooperlake": _AVX512 | {"avx512_bf16"},
+}
+"""The kernels that may be chosen, each with what the processor must say that it has: without it one would crash."""
+_PINNED: set[str] = set()
+"""Which variables this process has set, and not the user."""
 
 
 def pin_numerics() -> None:
@@ -35,18 +51,48 @@ def pin_numerics() -> None:
         return
     for variable in THREAD_VARIABLES:
         os.environ.setdefault(variable, "1")
-    if platform.machine().lower() in {"x86_64", "amd64"} and _can_run_kernel():
-        os.environ.setdefault(KERNEL_VARIABLE, KERNEL)
+    if _is_x86() and _can_run(KERNEL):
+        if KERNEL_VARIABLE not in os.environ:
+            os.environ[KERNEL_VARIABLE] = KERNEL
+            _PINNED.add(KERNEL_VARIABLE)
         os.environ[CACHE_VARIABLE] = CACHE_KIB
 
 
-def _can_run_kernel() -> bool:
-    """Whether the processor says it has AVX2 and FMA, which the kernel needs; False where the system does not tell.
+def choose_kernel(kernel: str) -> Literal["artifact", "user", "process", "default"]:
+    """Let BLAS run the kernel that an artifact was made under, if that is still to be decided, and possible here.
 
-    The C library's `exp`, which scikit-learn calls, asks for the same two: with both, it too gives the same bits.
+    Call it after `pin_numerics` and before anything imports NumPy.
+
+    Returns:
+        Who has decided: the `artifact`; the `user`, whose variable stays; the `process`, in which NumPy was loaded
+        before; or the `default`, where the kernel is not known or the processor is not known to have it.
     """
+    if "numpy" in sys.modules:
+        return "process"
+    if KERNEL_VARIABLE in os.environ and KERNEL_VARIABLE not in _PINNED:
+        return "user"
+    if not _is_x86() or not _can_run(kernel):
+        return "default"
+    os.environ[KERNEL_VARIABLE] = kernel
+    _PINNED.add(KERNEL_VARIABLE)
+    return "artifact"
+
+
+def _is_x86() -> bool:
+    return platform.machine().lower() in {"x86_64", "amd64"}
+
+
+def _can_run(kernel: str) -> bool:
+    """Whether the processor says it has what the kernel needs; False where the system does not tell.
+
+    For `Haswell` that is AVX2 and FMA. The C library's `exp`, which scikit-learn calls, asks for the same two: with
+    both, it too gives the same bits.
+    """
+    needed = KERNELS.get(kernel)
+    if needed is None:
+        return False
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
-            return any(line.startswith("flags") and {"avx2", "fma"} <= set(line.split()) for line in file)
+            return any(line.startswith("flags") and needed <= set(line.split()) for line in file)
     except OSError:
         return False

@@ -29,13 +29,13 @@ def training_environment() -> Environment:
         python=Python(implementation=platform.python_implementation(), version=platform.python_version()),
         system=platform.system(),
         architecture=platform.machine(),
-        libc=_libc(),
+        libc=libc(),
         packages={"artifact-pipeline": __version__, **{name: version(name) for name in PACKAGES}},
         blas=tuple(Blas(library=library, version=number, kernel=kernel) for library, number, kernel in sorted(loaded)),
     )
 
 
-def _libc() -> str:
+def libc() -> str:
     """The C library and its version where it tells: scikit-learn's loops call its `exp`."""
     try:
         return os.confstr("CS_GNU_LIBC_VERSION") or ""

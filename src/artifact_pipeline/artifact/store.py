@@ -2,6 +2,7 @@
 
     artifact -> artifacts/<hex>      the pointer, a relative symbolic link (a one-line file where links cannot be)
     artifacts/<hex>/                 an artifact
+    artifacts/<hex>.provenance.json  what is said about it; `<hex>.sig` beside it is its signature
     artifacts/.lock                  held while the store changes
     artifacts/.staging/              an artifact that is being written; stale whenever the lock is free
 
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact import manifest as manifests
+from artifact_pipeline.artifact import provenance
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, Problem, StorageError
 from artifact_pipeline.files import (
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from artifact_pipeline.artifact.manifest import Manifest
+    from artifact_pipeline.artifact.provenance import Comparison, Statement
 
 STORE = "artifacts"
 KEEP = 10
@@ -44,6 +47,10 @@ PATIENCE = 60.0
 HINT_TRAIN = "run python src/train.py first"
 _TARGET = re.compile(rf"{STORE}/([0-9a-f]{{64}})")
 _HEX = re.compile(r"[0-9a-f]{64}")
+_BESIDE = re.compile(r"\.?([0-9a-f]{64})\.(?:provenance\.json|sig|provenance\.json\.sig)(?:\.[0-9a-f]{16}\.tmp)?")
+"""What stands beside an artifact, or is being written there, and goes when it goes; anything else is not ours."""
+_STAGED = re.compile(rf"\.[0-9a-f]{{64}}{re.escape(provenance.SUFFIX)}\.[0-9a-f]{{16}}\.tmp")
+"""Provenance that is being written, under the lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +61,25 @@ class Run:
         digest: the artifact digest.
         manifest: the parsed manifest, or None where it cannot be read.
         current: whether the pointer leads here.
+        statement: its provenance, or None where there is none that can be read.
     """
 
     digest: str
     manifest: Manifest | None
     current: bool
+    statement: Statement | None = None
 
     @property
     def passed(self) -> bool:
-        """Whether its gate says so."""
+        """Whether its gate says so, and the comparison with its champion if there was one."""
         gate = self.manifest.gate if self.manifest else None
-        return gate is not None and gate.verdict == "passed"
+        accepted = self.comparison is None or self.comparison.accepted
+        return gate is not None and gate.verdict == "passed" and accepted
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """How it stood beside its champion, as its provenance tells."""
+        return self.statement.internal.comparison if self.statement else None
 
 
 def resolve(path: Path) -> Path:
@@ -80,6 +95,11 @@ def resolve(path: Path) -> Path:
         problem = Problem(str(path), "artifact-missing", "no such file or folder")
         raise ArtifactRejected("there is no artifact", problems=[problem], hint=HINT_TRAIN)
     return path
+
+
+def place_of(pointer: Path, artifact_digest: str) -> Path:
+    """Where an artifact stands in the store beside `pointer`, or would stand."""
+    return pointer.parent / STORE / artifact_digest.removeprefix(PREFIX)
 
 
 def is_stored(folder: Path) -> bool:
@@ -115,6 +135,7 @@ def publish(
     *,
     in_charge: bool,
     export: tuple[Path, bytes] | None = None,
+    statement: bytes | None = None,
 ) -> Path:
     """Put an artifact into the store, let the pointer lead to it, and write its export last.
 
@@ -125,6 +146,8 @@ def publish(
         in_charge: False keeps the artifact in the store and leaves pointer and export as they are.
         export: where the export is written, and its bytes; under the same lock, so that of two trainings at once
             the later one writes both.
+        statement: what is said about the artifact, written beside it before the pointer leads there; what was said
+            of an earlier training of the same bytes is replaced. None leaves that as it is.
 
     Returns:
         The artifact's folder.
@@ -141,6 +164,8 @@ def publish(
             # Before anything is written: room is made while what stood before still stands.
             _make_room(store, coming=name)
             folder = _stage(store, {**members, manifests.NAME: manifest}, name)
+            if statement is not None:
+                write_atomic(provenance.place(folder), statement)
             if in_charge:
                 _point(pointer, name)
                 if export is not None:
@@ -168,7 +193,8 @@ def runs(pointer: Path) -> list[Run]:
             manifest = manifests.parse_manifest(data)
         except (OSError, ValueError, ArtifactRejected):
             manifest = None
-        found.append(Run(PREFIX + folder.name, manifest, current=folder.name == current))
+        current_one = folder.name == current
+        found.append(Run(PREFIX + folder.name, manifest, current=current_one, statement=provenance.read(folder)))
     return found
 
 
@@ -285,6 +311,17 @@ def _make_room(store: Path, *, coming: str) -> None:
         if folder.name not in pointed:
             folder.rename(staging)  # out of the way first: a reader finds the artifact whole or not at all
             _remove(staging)
+    _clear_beside(store, coming)
+
+
+def _clear_beside(store: Path, coming: str) -> None:
+    """Remove what stood beside artifacts that are gone, just now or by a writer that died, and what that one staged."""
+    for path in list(store.iterdir()):
+        match = _BESIDE.fullmatch(path.name)
+        if match is None or path.is_dir():
+            continue
+        if _STAGED.fullmatch(path.name) or (match[1] != coming and not (store / match[1]).exists()):
+            path.unlink()
 
 
 def _remove(folder: Path, *, lenient: bool = False) -> None:

@@ -1,7 +1,7 @@
 """Verification: a folder's bytes become `Verified`, or every problem is named.
 
-The standard library and msgspec alone. The bytes that are checked are the bytes that are used afterwards: each
-file is opened once, by a name found in the folder itself, and read once.
+The standard library and msgspec alone, unless a signature is asked for. The bytes that are checked are the bytes that
+are used afterwards: each file is opened once, by a name found in the folder itself, and read once.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from artifact_pipeline.artifact import manifest as manifests
+from artifact_pipeline.artifact.manifest import Digest, Frozen
 from artifact_pipeline.artifact.onnx_walk import walk
 from artifact_pipeline.artifact.reference import parse_reference
 from artifact_pipeline.artifact.selftest import parse_selftest
@@ -29,9 +30,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from artifact_pipeline.artifact.manifest import FileRecord, Manifest
+    from artifact_pipeline.artifact.trust import Trust
 
 MAX_ENTRIES = 256
 """A folder with more entries than this is no artifact, and is not walked further."""
+
+
+class Trusted(Frozen, frozen=True):
+    """What was asked of an artifact from outside of it, and was fulfilled; without any of it, integrity only.
+
+    Attributes:
+        expected: whether its digest was known from elsewhere.
+        signer: the fingerprint of the key that signed it, or the identity; None where no signature was asked for.
+        policy: the digest of the consumer's policy, or None.
+    """
+
+    expected: bool
+    signer: str | None
+    policy: Digest | None
+
+
+INTEGRITY = Trusted(expected=False, signer=None, policy=None)
+"""Nothing was asked: the artifact is what it says of itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +63,31 @@ class Verified:
         manifest: the parsed manifest.
         members: each listed file's bytes by name.
         folder: where it was read from.
+        trust: what was asked of it from outside.
     """
 
     digest: str
     manifest: Manifest
     members: Mapping[str, bytes]
     folder: Path
+    trust: Trusted = INTEGRITY
 
     def role(self, role: str) -> bytes:
         """The bytes of the one file that has this role."""
         return self.members[self.manifest.file(role).name]
 
 
-def verify(path: Path, *, expect: str | None = None, accept_failed_gate: bool = False) -> Verified:
+def verify(
+    path: Path, *, expect: str | None = None, accept_failed_gate: bool = False, trust: Trust | None = None
+) -> Verified:
     """Check an artifact, whole, before anything of it is used.
 
     Args:
         path: a pointer, or an artifact's folder.
         expect: the artifact digest known from elsewhere; anything else is refused before it is parsed.
-        accept_failed_gate: let a missing or failed gate pass.
+        accept_failed_gate: let a missing or failed gate pass, unless the policy insists on it.
+        trust: who must have signed it, and the consumer's policy; what they refuse is refused before the model is
+            parsed.
 
     Raises:
         ArtifactRejected: with every problem found.
@@ -77,13 +103,23 @@ def verify(path: Path, *, expect: str | None = None, accept_failed_gate: bool = 
         problems = problems or [*_identity_problems(folder, found, expect)]
         if problems:
             raise _rejected(folder, problems)
+        signed = trust.admit(folder, found) if trust is not None else None
         manifest = manifests.parse_manifest(data)
         members, problems = _read_members(manifest, names, descriptor)
-    problems += gate_problems(manifest, accept_failed=accept_failed_gate)
-    problems += _content_problems(manifest, members)
+    insisted = trust is not None and trust.policy.require_gate
+    problems += gate_problems(manifest, accept_failed=accept_failed_gate and not insisted)
+    if trust is not None:
+        problems += trust.judge(manifest, signed)
+    if trust is None or not problems:
+        problems += _content_problems(manifest, members)
     if problems:
         raise _rejected(folder, problems)
-    return Verified(digest=found, manifest=manifest, members=members, folder=folder)
+    told = Trusted(
+        expected=expect is not None,
+        signer=signed.signer if signed is not None else None,
+        policy=trust.policy_digest if trust is not None else None,
+    )
+    return Verified(digest=found, manifest=manifest, members=members, folder=folder, trust=told)
 
 
 @contextmanager

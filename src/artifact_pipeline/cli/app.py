@@ -5,12 +5,15 @@ from __future__ import annotations
 import click
 
 from artifact_pipeline import __version__
+from artifact_pipeline.cli.comparison import compare
 from artifact_pipeline.cli.evaluation import evaluate
 from artifact_pipeline.cli.history import rollback, runs
 from artifact_pipeline.cli.inference import predict
 from artifact_pipeline.cli.inspection import inspect, verify
 from artifact_pipeline.cli.options import HELP, STATUSES, statuses
+from artifact_pipeline.cli.reproduction import reproduce
 from artifact_pipeline.cli.schema import schema
+from artifact_pipeline.cli.signing import sign
 from artifact_pipeline.cli.training import train
 
 COMPLETION = """\b
@@ -29,7 +32,7 @@ class Verbs(click.Group):
 
 @click.group(
     cls=Verbs,
-    commands=[train, verify, predict, evaluate, inspect, runs, rollback, schema],
+    commands=[train, verify, sign, predict, evaluate, inspect, compare, reproduce, runs, rollback, schema],
     context_settings=HELP,
     epilog=f"{COMPLETION}\n{statuses(*STATUSES)}",
 )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 COMPLETION = "_ARTIFACT_PIPELINE_COMPLETE"
 EXTRAS = {
     "scale": ("what clusters and object stores need", {"dask", "distributed", "obstore", "cryptography"}),
+    "sign": ("what signatures need", {"model_signing", "id", "sigstore", "requests", "OpenSSL"}),
     "images": ("what pictures need", {"PIL"}),
 }
 """The extras beside `train`: what each is for, and what it brings."""

@@ -55,6 +55,7 @@ def _entry(run: Run, older: Run | None) -> dict[str, Any]:
     return {
         **entry,
         "gate": run.manifest.gate.verdict if run.manifest.gate else None,
+        "comparison": run.comparison.outcome if run.comparison else None,
         "accuracy": held_out.accuracy.value,
         "f1_weighted": held_out.f1_weighted.value,
         "changed": None if before is None else _changes(before, run.manifest.recipe),
@@ -78,7 +79,7 @@ def _row(entry: dict[str, Any]) -> list[str]:
     return [
         mark,
         digest,
-        entry["gate"] or "none",
+        (entry["gate"] or "none") + (f", champion: {entry['comparison']}" if entry["comparison"] else ""),
         f"{entry['accuracy']:.4f}",
         f"{entry['f1_weighted']:.4f}",
         words,
@@ -98,7 +99,8 @@ def _digest(_context: click.Context, _argument: click.Parameter, value: str | No
 def rollback(output: Output, digest: str | None, artifact: Path) -> None:
     """Let the pointer lead to the artifact DIGEST of the store (its first digits are enough).
 
-    Without DIGEST it is the latest one before the artifact in charge that passed its gate. It is verified first.
+    Without DIGEST it is the latest one before the artifact in charge that passed its gate, and the comparison with its
+    champion if there was one. It is verified first.
     model_train.pkl stays as it is: train to renew it.
     """
     from artifact_pipeline import pipeline

@@ -12,6 +12,7 @@ import click
 from artifact_pipeline.cli.inspection import check_export
 from artifact_pipeline.cli.options import (
     artifact_option,
+    asked_trust,
     batch_options,
     export_option,
     refuse_device,
@@ -71,7 +72,8 @@ def predict(
     from artifact_pipeline.artifact.verify import verify
 
     to = _destination(output, destination, asked)
-    verified = verify(artifact, expect=asked["expect"], accept_failed_gate=asked["accept_failed_gate"])
+    trust = asked_trust(asked)
+    verified = verify(artifact, expect=asked["expect"], accept_failed_gate=asked["accept_failed_gate"], trust=trust)
     output.say(f"verified: {shown(artifact)}, {verified.digest}")
     state = check_export(output, verified.manifest, artifact, export)
     with output.meter() as tell:

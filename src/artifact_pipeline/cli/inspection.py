@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from artifact_pipeline.cli.options import (
     ARTIFACT,
     EXPORT,
     artifact_argument,
+    asked_trust,
     export_option,
     is_given,
     trust_options,
@@ -22,7 +24,7 @@ from artifact_pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Manifest
-    from artifact_pipeline.artifact.verify import Verified
+    from artifact_pipeline.artifact.verify import Trusted, Verified
 
 
 @verb("Check an artifact, whole, before anything of it is used; or predictions, against their receipt.", 4)
@@ -46,32 +48,35 @@ def verify(
     expect: str | None,
     accept_failed_gate: bool,
     export: Path,
-    **receipts: Any,  # as `--receipt` and `--input` name it
+    **asked: Any,  # as the groups of options name it
 ) -> None:
     """Check ARTIFACT (a pointer, or an artifact's folder): every file, in both directions, and the gate's verdict.
 
-    Every problem is named, and the status is 4. Without --expect this proves integrity only: that nothing was
-    changed since the manifest was written, not who wrote it.
+    Every problem is named, and the status is 4. Without --expect, --public-key or --policy this proves integrity only:
+    that nothing was changed since the manifest was written, not who wrote it.
 
     With --receipt, check predictions (a file, or a folder of parts): that they are what the receipt tells of, every
     byte; with --input also what they were made from, and with --expect by which artifact.
     """
     from artifact_pipeline.artifact import verify as v
 
-    if receipts["receipt"] is not None:
-        _verify_receipt(output, artifact, expect=expect, **receipts)
+    trust = asked_trust({**asked, "expect": expect})
+    if asked["receipt"] is not None:
+        if trust is not None:
+            raise ConfigError("a receipt is not signed; of --expect, --public-key and --policy it takes --expect alone")
+        _verify_receipt(output, artifact, expect=expect, receipt=asked["receipt"], inputs=asked["inputs"])
         return
-    if receipts["inputs"]:
+    if asked["inputs"]:
         raise ConfigError("--input goes with --receipt")
     path = Path(artifact)
-    verified = v.verify(path, expect=expect, accept_failed_gate=accept_failed_gate)
+    verified = v.verify(path, expect=expect, accept_failed_gate=accept_failed_gate, trust=trust)
     verdict = verified.manifest.gate.verdict if verified.manifest.gate else "missing"
-    output.say(f"verified: {shown(path)}, {len(verified.members) + 1} files, {_trust(expect)}")
+    output.say(f"verified: {shown(path)}, {len(verified.members) + 1} files, {_trust(verified.trust)}")
     output.say(f"artifact digest: {verified.digest}")
     output.say(f"model digest:    {verified.manifest.model.digest}")
     output.say(f"gate: {verdict}")
     state = check_export(output, verified.manifest, path, export, required=is_given("export"))
-    output.next(with_artifact("artifact-pipeline predict", path, option="--artifact"))
+    output.next(with_artifact(_with_trust("artifact-pipeline predict", asked), path, option="--artifact"))
     output.result(
         {
             "artifact": verified.digest,
@@ -79,6 +84,7 @@ def verify(
             "gate": verdict,
             "files": {record.name: record.sha256 for record in verified.manifest.files},
             "expected": expect is not None,
+            "trust": verified.trust.plain(),
             "export": state,
         }
     )
@@ -104,8 +110,24 @@ def _verify_receipt(output: Output, place: str, *, expect: str | None, receipt: 
     output.result({"receipt": told.plain()})
 
 
-def _trust(expect: str | None) -> str:
-    return "as expected" if expect else "integrity only (--expect takes a digest known from elsewhere)"
+def _with_trust(command: str, asked: dict[str, Any]) -> str:
+    """The command with the same trust: who goes on without it has asked in vain."""
+    options = [
+        ("--policy", asked["policy"]),
+        ("--public-key", asked["public_key"]),
+        ("--signature", asked["signature"]),
+    ]
+    told = [f"{option} {shlex.quote(str(value))}" for option, value in options if value is not None]
+    return " ".join([command, *told])
+
+
+def _trust(trust: Trusted) -> str:
+    told = [
+        "as expected" if trust.expected else "",
+        f"signed by {trust.signer}" if trust.signer is not None else "",
+        f"as the policy {trust.policy} asks" if trust.policy is not None else "",
+    ]
+    return ", ".join(filter(None, told)) or "integrity only (--expect takes a digest known from elsewhere)"
 
 
 def check_export(output: Output, manifest: Manifest, artifact: Path, export: Path, *, required: bool = False) -> str:

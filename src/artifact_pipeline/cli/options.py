@@ -13,7 +13,9 @@ from artifact_pipeline.errors import StorageError
 from artifact_pipeline.files import storage_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from artifact_pipeline.artifact.trust import Trust
 
 Verb = TypeVar("Verb", bound="Callable[..., Any]")
 
@@ -91,8 +93,8 @@ def export_option(words: str) -> Callable[[Verb], Verb]:
     )
 
 
-def trust_options(function: Verb) -> Verb:
-    """`--expect` and `--accept-failed-gate`: what a consumer asks of an artifact."""
+def digest_options(function: Verb) -> Verb:
+    """`--expect` and `--accept-failed-gate`: what whoever reads an artifact may ask of it without any extra."""
     accept = click.option(
         "--accept-failed-gate",
         is_flag=True,
@@ -104,6 +106,39 @@ def trust_options(function: Verb) -> Verb:
         help="The artifact digest known from elsewhere, sha256:…; any other is refused unread.",
     )
     return expect(accept(function))
+
+
+def trust_options(function: Verb) -> Verb:
+    """What a consumer asks of an artifact; `asked_trust` reads what is more than `digest_options`."""
+    file = click.Path(path_type=Path)
+    options = [
+        click.option(
+            "--public-key", metavar="FILE", type=file, help="The key that must have signed it (extra [sign])."
+        ),
+        click.option(
+            "--signature", metavar="FILE", type=file, help="Where the signature is; by default beside the artifact."
+        ),
+        click.option(
+            "--policy", metavar="FILE", type=file, help="Whom and what you trust; everything else is refused."
+        ),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return digest_options(function)
+
+
+def asked_trust(asked: Mapping[str, Any]) -> Trust | None:
+    """What the options of `trust_options` ask for beside `--expect`; None, and nothing loaded, where that is nothing.
+
+    Raises:
+        ConfigError: the policy or the key cannot be used, or the options contradict each other.
+    """
+    told = {name: asked[name] for name in ("policy", "public_key", "signature")}
+    if not any(told.values()):
+        return None
+    from artifact_pipeline.artifact.trust import load_trust
+
+    return load_trust(**told, expected=asked["expect"] is not None)
 
 
 def batch_options(function: Verb) -> Verb:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
-from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.cli.options import (
     artifact_option,
+    asked_trust,
     export_option,
     refuse_device,
     report_options,
@@ -19,10 +19,58 @@ from artifact_pipeline.cli.options import (
     with_artifact,
 )
 from artifact_pipeline.cli.output import Output, shown
+from artifact_pipeline.cli.plan import Places, plain_look, say_changes, say_plan
+from artifact_pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
+    from artifact_pipeline.artifact.manifest import Manifest
+    from artifact_pipeline.artifact.provenance import Internal, Statement
+    from artifact_pipeline.artifact.verify import Verified
     from artifact_pipeline.config import Config
     from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.pipeline.provenance import Origin
+    from artifact_pipeline.pipeline.unchanged import Look
+    from artifact_pipeline.rows import Rows
+
+
+class Asked(TypedDict):
+    """The options of `train` beside its config and its places."""
+
+    champion: Path | None
+    champion_expect: str | None
+    champion_policy: Path | None
+    dry_run: bool
+    explain: bool
+    force: bool
+    summary: Path | None
+    outputs: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One training: what it starts from, what decides its bytes, and what stands before it.
+
+    `rows` is None for the built-in digits, as long as nobody needs them.
+    """
+
+    config: Config
+    rows: Rows | None
+    origin: Origin
+    champion: Verified | None
+    key: dict[str, str]
+    look: Look
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """The artifact that a training has made, or left in its place; `internal` where it has made one."""
+
+    digest: str
+    manifest: Manifest
+    folder: Path
+    internal: Internal | None = None
 
 
 @verb("Train from a config, measure, judge and publish.", 3, 4, 5, 8)
@@ -43,7 +91,24 @@ if TYPE_CHECKING:
 )
 @artifact_option("Where the pointer to the artifact is written; the store is artifacts/ beside it.")
 @export_option("Where the pickle for Python users is written.")
+@click.option(
+    "--champion",
+    metavar="ARTIFACT",
+    type=click.Path(path_type=Path),
+    help="Go into charge only if no worse than this one on the same held-out rows; wins over gate.champion.",
+)
+@click.option(
+    "--champion-expect", metavar="DIGEST", help="The champion's artifact digest; any other is refused unread."
+)
+@click.option(
+    "--champion-policy",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Whom and what you trust of a champion; see docs/trust.md.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the resolved config and what would be written, and write nothing.")
+@click.option("--explain", is_flag=True, help="Print what has changed since the artifact in charge was made.")
+@click.option("--force", is_flag=True, help="Train although nothing has changed.")
 @report_options(outputs=True)
 @click.pass_obj
 def train(
@@ -54,50 +119,159 @@ def train(
     *,
     artifact: Path,
     export: Path,
-    dry_run: bool,
-    **reports: Path | None,
+    **asked: Unpack[Asked],
 ) -> None:
     """Train the model that a config describes, and publish it as an artifact that can be proven.
 
-    The same config, data and packages give the same bytes. The model is measured as it will be served, from the
-    published bytes; if its gate fails, the status is 3 and what stood before still stands.
+    The same config, data, packages and code give the same bytes: where the artifact in charge was made from them,
+    nothing is trained. The model is measured as it will be served, from the published bytes; if its gate fails, the
+    status is 3 and what stood before still stands.
     """
     from artifact_pipeline import pipeline
     from artifact_pipeline.config import load_config
+    from artifact_pipeline.pipeline.provenance import LOCK, Origin, now
 
+    origin, places = Origin(config, artifact.parent / LOCK, now()), Places(artifact, export)
     resolved = load_config(config, overrides)
     refuse_device(export)
     pipeline.check_places(artifact, export)
-    if dry_run:
-        _say_plan(output, resolved, artifact, export)
+    if asked["dry_run"] and not asked["explain"]:
+        say_plan(output, resolved, places)
         return
+    task = _begin(output, resolved, origin, places=places, rival=_champion(resolved, **asked))
+    if asked["explain"]:
+        say_changes(output, task.look)
+    if asked["dry_run"]:
+        say_plan(output, resolved, places, look=task.look)
+    elif task.look.unchanged and not asked["force"]:
+        _stay(output, task, places, **asked)
+    else:
+        _train(output, task, places, **asked)
+
+
+def _champion(config: Config, **asked: Unpack[Asked]) -> Verified | None:
+    """Verify the champion, if there is one, as whoever uses an artifact does."""
+    from artifact_pipeline.artifact.verify import verify
+
+    named = asked["champion"] or (Path(config.gate.champion) if config.gate.champion else None)
+    expect, policy = asked["champion_expect"], asked["champion_policy"]
+    if named is None:
+        if expect is not None or policy is not None:
+            raise ConfigError("there is no champion to trust", hint="name it with --champion, or leave these away")
+        return None
+    trust = asked_trust({"policy": policy, "public_key": None, "signature": None, "expect": expect})
+    return verify(named, expect=expect, trust=trust)
+
+
+def _begin(output: Output, config: Config, origin: Origin, *, places: Places, rival: Verified | None) -> _Task:
+    """Read the rows, and look whether there is anything to train."""
+    from artifact_pipeline.dataset import load_rows
+    from artifact_pipeline.pipeline import unchanged
+
+    rows = None
+    if config.dataset != "digits":
+        with output.progress() as progress:
+            progress("loading rows")
+            rows = load_rows(config)
+    key = unchanged.key_of(config, rows, rival)
+    return _Task(config, rows, origin, rival, key, unchanged.look(places.artifact, places.export, key))
+
+
+def _stay(output: Output, task: _Task, places: Places, **asked: Unpack[Asked]) -> None:
+    """Tell of the artifact in charge, from which a training would not differ."""
+    from artifact_pipeline.cli import views
+
+    standing = task.look.standing
+    assert standing is not None
+    result = _Result(standing.digest, standing.manifest, standing.folder)
+    output.say(f"unchanged: {shown(places.artifact)} was made from just this; --force trains all the same")
+    views.say_digests(output, result.digest, result.manifest)
+    views.say_gate(output, result.manifest)
+    _report(result, **asked)
+    output.next(_next(output, places.artifact))
+    output.result(_summary(result, task, places, unchanged=True))
+
+
+def _train(output: Output, task: _Task, places: Places, **asked: Unpack[Asked]) -> None:
+    """Train, compare, publish."""
+    from artifact_pipeline import pipeline
+    from artifact_pipeline.artifact.store import place_of
+    from artifact_pipeline.dataset import load_dataset
+    from artifact_pipeline.pipeline.champion import check_fit
+
     with output.progress() as progress:
-        candidate = pipeline.train(resolved, progress=progress)
+        if task.rows is None:
+            progress("loading rows")
+        data = load_dataset(task.config, task.rows)
+        if task.champion is not None:
+            check_fit(task.champion, data=task.key["data"], split=data.split_bits())
+        candidate = pipeline.train_on(data, task.config, progress=progress)
+        statement = _state(task, candidate, data.rows, places.artifact)
+    internal = statement.internal
     _say_candidate(output, candidate)
-    _report(candidate, artifact, **reports)
-    folder = pipeline.publish(candidate, artifact=artifact, export=export)
-    output.say(f"artifact: {shown(artifact)} -> {folder.relative_to(artifact.parent)}")
-    output.say(f"export: {shown(export)}")
-    output.next(_next(output, artifact))
-    output.result(_summary(candidate, artifact=artifact, export=export))
+    if internal.comparison is not None:
+        from artifact_pipeline.cli.comparison import say_comparison
+
+        say_comparison(output, internal.comparison, looks=internal.looks)
+    rival = task.champion
+    if rival and internal.comparison and internal.comparison.outcome == "identical" and candidate.passed:
+        kept = _Result(rival.digest, rival.manifest, rival.folder, internal)
+        _report(kept, **asked)
+        _keep(output, candidate, rival, places=places)
+        output.result(_summary(kept, task, places))
+        return
+    result = _Result(candidate.digest, candidate.manifest, place_of(places.artifact, candidate.digest), internal)
+    _report(result, **asked)
+    pipeline.publish(candidate, artifact=places.artifact, export=places.export, statement=statement)
+    output.say(f"artifact: {shown(places.artifact)} -> {result.folder.relative_to(places.artifact.parent)}")
+    output.say(f"export: {shown(places.export)}")
+    output.next(_next(output, places.artifact))
+    output.result(_summary(result, task, places))
 
 
-def _report(candidate: Candidate, artifact: Path, *, summary: Path | None, outputs: Path | None) -> None:
+def _state(task: _Task, candidate: Candidate, rows: Rows, artifact: Path) -> Statement:
+    """What is said of a candidate, its comparison with the champion included."""
+    from artifact_pipeline.pipeline import champion, provenance
+
+    rival = task.champion
+    comparison = champion.challenge(candidate, rival, rows, task.config.gate) if rival else None
+    looks = provenance.looks_at(candidate.manifest.data.split.digest, artifact, rival)
+    return provenance.state(candidate, task.origin, key=task.key, looks=looks, comparison=comparison)
+
+
+def _keep(output: Output, candidate: Candidate, champion: Verified, *, places: Places) -> None:
+    """Publish nothing, since the champion is this very model; only an export that is missing is written again."""
+    from artifact_pipeline.artifact.store import resolve
+    from artifact_pipeline.pipeline.champion import renew_export
+
+    output.say(f"artifact: {shown(champion.folder)} stays, nothing is published")
+    in_charge = places.artifact.is_symlink() or places.artifact.is_file()
+    if in_charge and resolve(places.artifact).name == champion.folder.name:
+        if renew_export(candidate, champion, places.export):
+            output.say(f"export: {shown(places.export)}")
+        output.next(_next(output, places.artifact))
+
+
+def _report(result: _Result, **asked: Unpack[Asked]) -> None:
     """Pass on what a job needs to know, whatever the verdict: also of a failed gate one wants to read why."""
-    from artifact_pipeline.artifact.store import STORE
     from artifact_pipeline.cli import github, markdown
 
-    manifest = candidate.manifest
-    if summary is not None:
-        github.append_summary(summary, markdown.manifest_page(candidate.digest, manifest))
-    if outputs is not None:
+    manifest, comparison = result.manifest, result.internal.comparison if result.internal else None
+    if asked["summary"] is not None:
+        page = markdown.manifest_page(result.digest, manifest)
+        if comparison is not None and result.internal is not None:
+            from artifact_pipeline.cli.comparison import comparison_page
+
+            page += "\n" + comparison_page(comparison, looks=result.internal.looks)
+        github.append_summary(asked["summary"], page)
+    if asked["outputs"] is not None:
         found = {
-            "digest": candidate.digest,
+            "digest": result.digest,
             "verdict": manifest.gate.verdict if manifest.gate else "missing",
             "accuracy": str(manifest.metrics.held_out.accuracy.value),
-            "artifact-path": str((artifact.parent / STORE / candidate.digest.removeprefix(PREFIX)).absolute()),
+            "artifact-path": str(result.folder.absolute()),
         }
-        github.append_outputs(outputs, found)
+        github.append_outputs(asked["outputs"], found)
 
 
 def _next(output: Output, artifact: Path) -> str:
@@ -105,20 +279,6 @@ def _next(output: Output, artifact: Path) -> str:
         return with_artifact("artifact-pipeline verify", artifact)
     door = f"python {shlex.quote(shown(output.root / 'src' / 'inference.py'))}"
     return door if artifact == output.root / "artifact" else with_artifact(door, artifact, option="--artifact")
-
-
-def _say_plan(output: Output, config: Config, artifact: Path, export: Path) -> None:
-    from artifact_pipeline.artifact.store import STORE
-    from artifact_pipeline.cli.views import dotted
-    from artifact_pipeline.config import recipe
-
-    resolved = recipe(config)
-    for key, value in dotted(resolved).items():
-        output.say(f"{key}: {json.dumps(value, ensure_ascii=False)}")
-    output.say(f"would write: {shown(artifact)}, {shown(artifact.parent / STORE)}/<digest>/, {shown(export)}")
-    output.next("the same command without --dry-run")
-    written = {"artifact": shown(artifact), "store": shown(artifact.parent / STORE), "export": shown(export)}
-    output.result({"recipe": resolved, "would_write": written})
 
 
 def _say_candidate(output: Output, candidate: Candidate) -> None:
@@ -137,13 +297,18 @@ def _say_candidate(output: Output, candidate: Candidate) -> None:
     views.say_gate(output, manifest)
 
 
-def _summary(candidate: Candidate, *, artifact: Path, export: Path) -> dict[str, Any]:
-    manifest = candidate.manifest
+def _summary(result: _Result, task: _Task, places: Places, *, unchanged: bool = False) -> dict[str, Any]:
+    from artifact_pipeline.cli.comparison import plain
+
+    manifest, comparison = result.manifest, result.internal.comparison if result.internal else None
     return {
-        "artifact": candidate.digest,
+        "artifact": result.digest,
         "model": manifest.model.digest,
         "gate": manifest.gate.plain() if manifest.gate else None,
         "metrics": manifest.metrics.plain(),
         "converged": manifest.model.converged,
-        "written": {"artifact": shown(artifact), "export": shown(export)},
+        "comparison": plain(comparison) if comparison else None,
+        "unchanged": unchanged,
+        "written": {"artifact": shown(places.artifact), "export": shown(places.export)},
+        **plain_look(task.look),
     }

@@ -28,8 +28,8 @@ MAX_BYTES = 65_536
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     """Read a config file; `overrides` such as `gate.min_f1=0.9` win over it, the later over the earlier.
 
-    The value of an override is JSON; what is no JSON is taken as a string. A relative `dataset.path` of the file
-    starts at the file's folder, one of an override at the working folder.
+    The value of an override is JSON; what is no JSON is taken as a string. A relative `dataset.path` or
+    `gate.champion` of the file starts at the file's folder, one of an override at the working folder.
 
     Raises:
         ConfigError: with every problem; a text that is no JSON has one.
@@ -90,11 +90,12 @@ def _take_schema_key(values: dict[str, Any], source: Source) -> list[Located]:
 
 
 def _start_paths_at(folder: Path, values: dict[str, Any]) -> None:
-    """Let a relative `dataset.path` start at the config's folder."""
-    table = values.get("dataset")
-    # Anything else is left for the types to refuse.
-    if isinstance(table, dict) and isinstance(path := table.get("path"), str) and path:
-        values["dataset"] = {**table, "path": str(folder / path)}
+    """Let a relative `dataset.path` or `gate.champion` start at the config's folder."""
+    for section, key in (("dataset", "path"), ("gate", "champion")):
+        table = values.get(section)
+        # Anything else is left for the types to refuse.
+        if isinstance(table, dict) and isinstance(path := table.get(key), str) and path:
+            values[section] = {**table, key: str(folder / path)}
 
 
 def _override(option: str, values: dict[str, Any], *, name: str, number: int) -> Source:

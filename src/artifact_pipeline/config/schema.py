@@ -56,6 +56,31 @@ class Gate(BaseModel):
     min_f1: Annotated[
         Share, Field(title="Least F1", description="Least F1 on the held-out rows, weighted by class.")
     ] = 0.95
+    champion: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[^\x00]+$",
+            title="Champion",
+            description="The artifact in charge, with which the candidate is compared on the same held-out rows; a "
+            "relative path starts at the folder of this config.",
+        ),
+        Wanted("a string, the path of an artifact, or null"),
+    ] = None
+    margin: Annotated[
+        Share,
+        Field(
+            title="Margin",
+            description="By how much the candidate's accuracy and F1 may be below the champion's, at 95 % confidence.",
+        ),
+    ] = 0.02
+    on_inconclusive: Annotated[
+        Literal["fail", "pass"],
+        Field(
+            title="On inconclusive",
+            description="What becomes of a candidate where the rows are too few to tell.",
+        ),
+        Wanted("one of fail, pass"),
+    ] = "fail"
 
 
 class Table(BaseModel):
@@ -171,8 +196,11 @@ SECTIONS: dict[str, type[BaseModel]] = {"dataset": Table, "gate": Gate}
 
 
 def recipe(config: Config) -> dict[str, Any]:
-    """The resolved config without any path, ready for JSON: equal trainings have equal recipes."""
-    values = config.model_dump()
+    """The resolved config without any path, ready for JSON: equal trainings have equal recipes.
+
+    How the candidate is compared with another model decides where it goes, not what it is: that is provenance.
+    """
+    values = config.model_dump(exclude={"gate": {"champion", "margin", "on_inconclusive"}})
     if isinstance(config.dataset, Table):
         values["dataset"] = {"target": config.dataset.target}
     return values

@@ -288,6 +288,7 @@ def receipt_of(
         model=artifact.manifest.model.digest,
         gate=gate,
         failed_gate_accepted=gate != "passed",
+        trust=artifact.trust,
         inputs=tuple(inputs),
         outputs=tuple(outputs),
         rejected=rejected,

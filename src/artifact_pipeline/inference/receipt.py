@@ -10,6 +10,7 @@ from msgspec import Meta, structs
 
 from artifact_pipeline import __version__
 from artifact_pipeline.artifact.manifest import Count, Digest, Frozen, Share, Text, parse_part
+from artifact_pipeline.artifact.verify import Trusted  # noqa: TC001 - msgspec reads it
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.verify import Verified
@@ -71,6 +72,7 @@ class Receipt(Frozen, frozen=True):
     model: Digest
     gate: Literal["passed", "failed", "missing"]
     failed_gate_accepted: bool
+    trust: Trusted
     inputs: tuple[Input, ...]
     outputs: Annotated[tuple[Output, ...], Meta(max_length=1_000_000)]
     rejected: Output | None

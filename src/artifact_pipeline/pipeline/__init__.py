@@ -10,21 +10,16 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from artifact_pipeline import evaluation
 from artifact_pipeline.artifact import manifest as m
 from artifact_pipeline.artifact import reference, selftest, store
-from artifact_pipeline.artifact.environment import training_environment
-from artifact_pipeline.artifact.export import export_bytes
-from artifact_pipeline.artifact.onnx_writer import linear_classifier
-from artifact_pipeline.artifact.predictor import Predictor
 from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import recipe
 from artifact_pipeline.dataset import load_dataset
 from artifact_pipeline.errors import ArtifactRejected, DataRejected, GateFailed, Problem, StorageError
 from artifact_pipeline.files import storage_error
+from artifact_pipeline.pipeline import champion
 from artifact_pipeline.rows import DIGEST_ALGORITHM
-from artifact_pipeline.training import fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.artifact.predictor import Answers
+    from artifact_pipeline.artifact.provenance import Statement
     from artifact_pipeline.artifact.verify import Verified
     from artifact_pipeline.config import Config
     from artifact_pipeline.dataset import Dataset
@@ -86,7 +82,13 @@ def train(config: Config, *, progress: Callable[[str], None]) -> Candidate:
         ArtifactRejected: the model that would be published is not the one that was trained.
     """
     progress("loading rows")
-    data = load_dataset(config)
+    return train_on(load_dataset(config), config, progress=progress)
+
+
+def train_on(data: Dataset, config: Config, *, progress: Callable[[str], None]) -> Candidate:
+    """Train, measure and judge on rows that are loaded already; see `train`."""
+    from artifact_pipeline.training import fit
+
     progress(f"training on {len(data.train):,} rows")
     fitted = fit(data.X[data.train], data.y[data.train], config)
     progress("measuring the model that is published")
@@ -96,6 +98,12 @@ def train(config: Config, *, progress: Callable[[str], None]) -> Candidate:
 def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
     """Write the model, and everything that is said of it, from the bytes that are published."""
     import numpy as np
+
+    from artifact_pipeline import evaluation
+    from artifact_pipeline.artifact.environment import training_environment
+    from artifact_pipeline.artifact.export import export_bytes
+    from artifact_pipeline.artifact.onnx_writer import linear_classifier
+    from artifact_pipeline.artifact.predictor import Predictor
 
     estimator = fitted.estimator
     classes = estimator.classes_.tolist()
@@ -217,6 +225,8 @@ def _metrics(data: Dataset, actual: NDArray[np.int64], answers: Answers, classes
 
     import numpy as np
 
+    from artifact_pipeline import evaluation
+
     return m.Metrics(
         held_out=evaluation.held_out_metrics(*_of(data.held_out), labels=classes),
         training=evaluation.plain_metrics(*_of(data.train)),
@@ -224,13 +234,14 @@ def _metrics(data: Dataset, actual: NDArray[np.int64], answers: Answers, classes
     )
 
 
-def publish(candidate: Candidate, *, artifact: Path, export: Path) -> Path:
+def publish(candidate: Candidate, *, artifact: Path, export: Path, statement: Statement | None = None) -> Path:
     """Write a candidate: into charge if its gate passed, into the store alone if not.
 
     Args:
         candidate: what `train` gave.
         artifact: where the pointer stands.
         export: where `model_train.pkl` is written, last.
+        statement: what `provenance.state` says of it; a comparison in it that is not accepted is a gate that failed.
 
     Returns:
         The artifact's folder.
@@ -239,26 +250,32 @@ def publish(candidate: Candidate, *, artifact: Path, export: Path) -> Path:
         GateFailed: the gate failed; the candidate stands in the store, pointer and export as they were.
         StorageError: the disk is full, the folder read-only, or the store busy.
     """
+    comparison = statement.internal.comparison if statement else None
+    problems = [*_gate_problems(candidate.manifest), *(champion.problems(comparison) if comparison else ())]
     folder = store.publish(
         artifact,
         candidate.manifest.canonical(),
         candidate.members,
-        in_charge=candidate.passed,
+        in_charge=not problems,
         export=(export, candidate.export),
+        statement=statement.encode() if statement else None,
     )
-    if not candidate.passed:
-        gate = candidate.manifest.gate
-        assert gate is not None
+    if problems:
         raise GateFailed(
             "the gate failed; what stood before still stands",
-            problems=[
-                Problem("gate", f"gate-{rule.metric}", f"{rule.metric} {rule.observed} is below {rule.minimum}")
-                for rule in gate.rules
-                if not rule.passed
-            ],
+            problems=problems,
             hint=f"the candidate is kept: artifact-pipeline inspect {folder}",
         )
     return folder
+
+
+def _gate_problems(manifest: m.Manifest) -> list[Problem]:
+    assert manifest.gate is not None
+    return [
+        Problem("gate", f"gate-{rule.metric}", f"{rule.metric} {rule.observed} is below {rule.minimum}")
+        for rule in manifest.gate.rules
+        if not rule.passed
+    ]
 
 
 def check_places(artifact: Path, export: Path) -> None:

@@ -1,0 +1,106 @@
+"""Keys: what `model-signing` can sign and verify with, read once and refused by name.
+
+It knows elliptic curves alone, and says of an Ed25519 key that an attribute is missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from artifact_pipeline.canonical import digest
+from artifact_pipeline.errors import ConfigError, Problem
+from artifact_pipeline.files import read_bounded
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_BYTES = 64 << 10
+CURVES = {"secp256r1", "secp384r1", "secp521r1"}
+_HINTS = {
+    "key-type": "make one: openssl ecparam -name prime256v1 -genkey -noout -out key.pem",
+    "key-password": "ARTIFACT_PIPELINE_KEY_PASSWORD unlocks a key that is locked",
+    "key-unreadable": "name a file that holds one key in PEM: `sign` takes the private one, a consumer the public one",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A public key on a curve of NIST's.
+
+    Attributes:
+        pem: its canonical PEM.
+        fingerprint: the digest of that PEM, which a signature's hint repeats.
+    """
+
+    pem: bytes
+    fingerprint: str
+
+
+def read_key(data: bytes, place: str) -> Key:
+    """Parse a public key.
+
+    Raises:
+        ConfigError: it is none, or of a kind that `model-signing` does not know.
+    """
+    # First: where the extra is missing, this is the package to name.
+    from model_signing import verifying  # noqa: F401, I001
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
+    try:
+        key = serialization.load_pem_public_key(data)
+    except (ValueError, UnsupportedAlgorithm):
+        raise _bad_key(place, "key-unreadable", "not a public key in PEM") from None
+    _check_curve(key, place)
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    pem = key.public_bytes(serialization.Encoding.PEM, form)
+    return Key(pem, digest(pem))
+
+
+def public_key_of(path: Path, password: bytes | None = None) -> Key:
+    """The public half of a private key's file.
+
+    Raises:
+        ConfigError: it cannot be read, is none, is locked, or is of a kind that `model-signing` does not know.
+    """
+    from model_signing import verifying  # noqa: F401, I001
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
+    try:
+        key = serialization.load_pem_private_key(read_key_file(path), password)
+    except (ValueError, UnsupportedAlgorithm):
+        raise _bad_key(str(path), "key-unreadable", "not a private key in PEM, or its password is another") from None
+    except TypeError:
+        found = "is not locked, and a password was given" if password else "is locked by a password"
+        raise _bad_key(str(path), "key-password", found) from None
+    _check_curve(key, str(path))
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return read_key(key.public_key().public_bytes(serialization.Encoding.PEM, form), str(path))
+
+
+def read_key_file(path: Path) -> bytes:
+    """Read the file of a key.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        return read_bounded(path, MAX_BYTES)
+    except OSError as error:
+        raise _bad_key(str(path), "key-unreadable", (error.strerror or type(error).__name__).lower()) from None
+    except ValueError as error:
+        raise _bad_key(str(path), "key-unreadable", str(error)) from None
+
+
+def _check_curve(key: object, place: str) -> None:
+    curve = getattr(key, "curve", None)
+    if curve is None or curve.name not in CURVES:
+        kind = type(key).__name__.lstrip("_").removesuffix("PublicKey").removesuffix("PrivateKey")
+        found = curve.name if curve is not None else kind
+        raise _bad_key(place, "key-type", f"a key on P-256, P-384 or P-521 is needed, this one is {found}")
+
+
+def _bad_key(place: str, rule: str, message: str) -> ConfigError:
+    return ConfigError("the key cannot be used", problems=[Problem(place, rule, message)], hint=_HINTS[rule])

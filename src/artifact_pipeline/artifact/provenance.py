@@ -1,0 +1,192 @@
+"""Provenance: what is said about an artifact, beside it and never in it. An in-toto statement, SLSA's predicate.
+
+    artifacts/<hex>/                    the artifact, a function of recipe, data and environment
+    artifacts/<hex>.provenance.json     when, where, from which commit, and how it stood beside its champion
+
+It is a claim and no proof as long as nobody has signed it: nothing that makes an artifact acceptable is taken from it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field, json, to_builtins
+
+from artifact_pipeline.artifact.manifest import NAME, Count, Digest, Share, Text
+from artifact_pipeline.canonical import PREFIX, canonical_json
+from artifact_pipeline.files import read_bounded
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STATEMENT: Literal["https://in-toto.io/Statement/v1"] = "https://in-toto.io/Statement/v1"
+PREDICATE: Literal["https://slsa.dev/provenance/v1"] = "https://slsa.dev/provenance/v1"
+BUILD = "urn:artifact-pipeline:train:1"
+"""What kind of build it was: `externalParameters` is the recipe, `internalParameters` what `Internal` says."""
+LOCAL = "urn:artifact-pipeline:builder:local"
+"""The builder where no CI says that it is one: whoever sat at this machine."""
+SUFFIX = ".provenance.json"
+MAX_BYTES = 1 << 20
+
+Signed = Annotated[float, Meta(ge=-1, le=1)]
+
+
+class Difference(Struct, frozen=True, kw_only=True):
+    """A figure of the candidate minus that of the champion, with its 95 % interval."""
+
+    value: Signed
+    low: Signed
+    high: Signed
+
+
+class Comparison(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A candidate beside a champion, on the same held-out rows.
+
+    Attributes:
+        candidate: the candidate's model digest.
+        champion: the champion's artifact digest.
+        champion_model: its model digest.
+        held_out: the digest of the split that both were measured on.
+        rows: how many rows were held out.
+        won: rows that the candidate alone gets right.
+        lost: rows that the champion alone gets right.
+        accuracy: Tango's score interval.
+        f1_weighted: by the bootstrap.
+        mcnemar: the exact two-sided p value that neither is better.
+        margin: by how much the candidate may be worse.
+        outcome: `passed` where both intervals lie above minus the margin, `failed` where one lies below it.
+        accepted: whether the candidate may go into charge for it.
+    """
+
+    candidate: Digest
+    champion: Digest
+    champion_model: Digest
+    held_out: Digest
+    rows: Count
+    won: Count
+    lost: Count
+    accuracy: Difference
+    f1_weighted: Difference
+    mcnemar: Share
+    margin: Share
+    outcome: Literal["identical", "passed", "failed", "inconclusive"]
+    accepted: bool
+
+
+class Resource(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that the artifact was made from."""
+
+    name: str = ""
+    uri: str = ""
+    digest: dict[str, str] = {}
+    annotations: dict[str, Any] = {}
+
+
+class Internal(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """What this package wants to find again.
+
+    Attributes:
+        key: everything that decides the bytes, part by part; with the same key there is nothing to train.
+        held_out: the digest of the split.
+        looks: how often these held-out rows have been looked at, this time included; each look makes them milder.
+        comparison: how the model stood beside its champion.
+    """
+
+    key: dict[str, str]
+    held_out: Digest
+    looks: Count
+    comparison: Comparison | None = None
+
+
+class Definition(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What was asked for, and what it was made from."""
+
+    build_type: str
+    external_parameters: dict[str, Any]
+    internal_parameters: Internal
+    resolved_dependencies: tuple[Resource, ...]
+
+
+class Builder(Struct, frozen=True, kw_only=True):
+    """Who made it."""
+
+    id: str
+    version: dict[str, str]
+
+
+class Metadata(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """Which run made it, and when: UTC as RFC 3339 writes it."""
+
+    started_on: Text
+    finished_on: Text
+    invocation_id: str = ""
+
+
+class Details(Struct, frozen=True, kw_only=True):
+    """The run."""
+
+    builder: Builder
+    metadata: Metadata
+
+
+class Predicate(Struct, frozen=True, kw_only=True, rename="camel"):
+    """SLSA's provenance, version 1."""
+
+    build_definition: Definition
+    run_details: Details
+
+
+class Statement(Struct, frozen=True, kw_only=True, rename="camel"):
+    """An in-toto statement, version 1, about one artifact."""
+
+    type: Literal["https://in-toto.io/Statement/v1"] = field(name="_type")
+    subject: Annotated[tuple[Resource, ...], Meta(min_length=1, max_length=1)]
+    predicate_type: Literal["https://slsa.dev/provenance/v1"]
+    predicate: Predicate
+
+    @property
+    def about(self) -> str:
+        """The artifact digest that the statement is about."""
+        return PREFIX + self.subject[0].digest.get("sha256", "")
+
+    @property
+    def internal(self) -> Internal:
+        """What this package has written for itself."""
+        return self.predicate.build_definition.internal_parameters
+
+    def encode(self) -> bytes:
+        """The statement's canonical JSON."""
+        return canonical_json(to_builtins(self))
+
+
+def about(artifact_digest: str, predicate: Predicate) -> Statement:
+    """Make a statement about an artifact."""
+    subject = Resource(name=NAME, digest={"sha256": artifact_digest.removeprefix(PREFIX)})
+    return Statement(type=STATEMENT, subject=(subject,), predicate_type=PREDICATE, predicate=predicate)
+
+
+def place(folder: Path) -> Path:
+    """Where the provenance of an artifact's folder stands: beside it."""
+    return folder.with_name(folder.name + SUFFIX)
+
+
+def parse(data: bytes) -> Statement:
+    """Parse a statement; fields that this package does not know are allowed, as in-toto wants it.
+
+    Raises:
+        ValueError: it is no statement with this package's predicate.
+    """
+    return json.decode(data, type=Statement)
+
+
+def read(folder: Path) -> Statement | None:
+    """What is said about the artifact in this folder; None where that is nothing, damaged, or about another one.
+
+    Args:
+        folder: an artifact's folder in its store, named by its digest.
+    """
+    try:
+        statement = parse(read_bounded(place(folder), MAX_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return statement if statement.about == PREFIX + folder.name else None

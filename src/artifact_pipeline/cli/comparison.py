@@ -1,0 +1,124 @@
+"""`artifact-pipeline compare`, and how a comparison with a champion is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from artifact_pipeline.cli.options import verb, with_artifact
+from artifact_pipeline.cli.output import Output, shown
+from artifact_pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from artifact_pipeline.artifact.manifest import Manifest
+    from artifact_pipeline.artifact.provenance import Comparison
+    from artifact_pipeline.rows import Rows
+
+WORDS = {
+    "identical": "the same model",
+    "passed": "no worse than the margin allows",
+    "failed": "worse than the margin allows",
+    "inconclusive": "these rows are too few to tell",
+}
+
+
+@verb("Compare two artifacts on the held-out rows that they share.", 4, 5)
+@click.argument("candidate", type=click.Path(path_type=Path))
+@click.argument("champion", type=click.Path(path_type=Path))
+@click.option(
+    "--data",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The table that both were trained from; not needed for the built-in digits.",
+)
+@click.option(
+    "--margin",
+    type=click.FloatRange(0, 1),
+    default=0.02,
+    show_default=True,
+    metavar="SHARE",
+    help="By how much the candidate may be worse.",
+)
+@click.pass_obj
+def compare(output: Output, candidate: Path, champion: Path, *, data: Path | None, margin: float) -> None:
+    """Compare CANDIDATE with CHAMPION (pointers, or artifacts' folders) on the rows that both held out.
+
+    Both are verified first; their gates may have failed. Nothing is trained, and nothing is put in charge.
+    """
+    from artifact_pipeline.artifact.verify import verify
+    from artifact_pipeline.config import Gate
+    from artifact_pipeline.pipeline.champion import challenge
+
+    ours, theirs = (verify(path, accept_failed_gate=True) for path in (candidate, champion))
+    comparison = challenge(ours, theirs, _rows(ours.manifest, data), Gate(margin=margin))
+    output.say(f"candidate: {shown(candidate)}, {ours.digest}")
+    say_comparison(output, comparison)
+    output.next(with_artifact("artifact-pipeline inspect", candidate))
+    output.result({"candidate": ours.digest, "comparison": plain(comparison)})
+
+
+def _rows(manifest: Manifest, data: Path | None) -> Rows:
+    """The rows that an artifact was trained from; whether they are, their digest tells."""
+    if data is not None:
+        from artifact_pipeline.rows.tables import read_table
+
+        return read_table(data, target=manifest.data.target)
+    if manifest.recipe.get("dataset") != "digits":
+        raise ConfigError("--data is needed: the artifact was trained from a table", hint="--data rows.csv")
+    from artifact_pipeline.rows.digits import load_digits
+
+    return load_digits()
+
+
+def plain(comparison: Comparison) -> dict[str, Any]:
+    """A comparison as `--json` prints it."""
+    from msgspec import structs
+
+    told = structs.asdict(comparison)
+    return told | {name: structs.asdict(told[name]) for name in ("accuracy", "f1_weighted")}
+
+
+def say_comparison(output: Output, comparison: Comparison, *, looks: int | None = None) -> None:
+    """Both differences with their intervals, and the outcome.
+
+    Args:
+        output: where to say it.
+        comparison: what was found.
+        looks: how often the held-out rows have been looked at, where that is counted.
+    """
+    counted = f", looked at {looks} times" if looks is not None else ""
+    output.say(f"champion: {comparison.champion}, on the same {comparison.rows:,} held-out rows{counted}")
+    output.say()
+    output.table(["candidate - champion", "difference", "95 % interval", "must lie above"], _figures(comparison))
+    output.say()
+    output.say(f"comparison: {comparison.outcome}, {WORDS[comparison.outcome]} ({_counts(comparison)})")
+
+
+def comparison_page(comparison: Comparison, *, looks: int) -> str:
+    """The same as Markdown, for the page of a job."""
+    from artifact_pipeline.cli.markdown import table
+
+    figures = table(["candidate - champion", "difference", "95 % interval", "must lie above"], _figures(comparison))
+    return "\n\n".join(
+        [
+            f"### Comparison with the champion: {comparison.outcome}",
+            f"`{comparison.champion}`, on the same {comparison.rows:,} held-out rows, looked at {looks} times.",
+            f"{WORDS[comparison.outcome].capitalize()}: {_counts(comparison)}.",
+            figures,
+            "",
+        ]
+    )
+
+
+def _figures(comparison: Comparison) -> list[list[str]]:
+    told = {"accuracy": comparison.accuracy, "F1 weighted": comparison.f1_weighted}
+    return [
+        [name, f"{each.value:+.4f}", f"{each.low:+.4f} to {each.high:+.4f}", f"{-comparison.margin:+.4f}"]
+        for name, each in told.items()
+    ]
+
+
+def _counts(comparison: Comparison) -> str:
+    return f"{comparison.won:,} rows won, {comparison.lost:,} lost, McNemar p {comparison.mcnemar:.4f}"
