@@ -102,6 +102,22 @@ def test_nothing_is_written(published: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert {path: path.read_bytes() for path in published.rglob("*") if path.is_file()} == before
 
 
+def test_a_comparison_is_made_again_where_its_champion_is_named(published: Path, run: Run) -> None:
+    """What is recorded of a champion is carried over, and said to be; with --champion it comes back the same."""
+    standing = (published / "artifact").resolve()
+    train_in(published, run, "-S", "C=0.9", "-S", "gate.margin=0.1", "--champion", "artifact")
+    alone = told(run(*COMMAND, "reproduce", "artifact", "--json", cwd=published))
+    assert any("--champion makes it again" in line for line in alone["carried_over"])
+    assert alone["comparison"]["here"] is None
+    assert alone["comparison"]["recorded"]["margin"] == 0.1
+    again = told(run(*COMMAND, "reproduce", "artifact", "--champion", standing, "--json", cwd=published))
+    assert again["grade"] == "bytes"
+    assert again["comparison"]["here"] == again["comparison"]["recorded"]
+    assert again["carried_over"] == []
+    said = run(*COMMAND, "reproduce", "artifact", "--champion", standing, cwd=published)
+    assert "recorded comparison: the same" in said.stdout.splitlines()
+
+
 def test_a_recipe_of_before_comes_back_as_it_was_written(capsys: pytest.CaptureFixture[str]) -> None:
     """The golden artifact has no `range_margin`: what this version adds is said, left out again, and no cause."""
     found = again(GOLDEN)

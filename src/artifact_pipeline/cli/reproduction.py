@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from artifact_pipeline.cli.comparison import plain, say_comparison
 from artifact_pipeline.cli.options import artifact_argument, verb, with_artifact
 from artifact_pipeline.cli.output import Output, clean, shown
 from artifact_pipeline.errors import ArtifactRejected, NotReproduced, Problem
@@ -54,6 +55,12 @@ DECIDED = {
     help="The table that it was trained from, which a manifest does not tell; not for the digits.",
 )
 @click.option(
+    "--champion",
+    metavar="ARTIFACT",
+    type=click.Path(path_type=Path),
+    help="The model that it was compared with: the comparison is made again beside the training.",
+)
+@click.option(
     "--expect",
     metavar="DIGEST",
     help="The artifact digest known from elsewhere, sha256:…; any other is refused unread.",
@@ -72,7 +79,7 @@ def reproduce(
     at_least: Grade,
     data: Path | None,
     expect: str | None,
-    print_environment: bool,
+    **asked: Any,  # `champion` and `print_environment`
 ) -> None:
     """Train ARTIFACT again in this environment, from its manifest alone, and say how much of it comes back.
 
@@ -86,16 +93,17 @@ def reproduce(
     from artifact_pipeline.artifact.verify import verify
 
     verified = verify(artifact, expect=expect, accept_failed_gate=True)
-    if print_environment:
+    if asked["print_environment"]:
         _print_environment(output, verified.manifest)
         return
     # Before NumPy is loaded, which the pipeline does.
+    champion = verify(asked["champion"], accept_failed_gate=True) if asked["champion"] is not None else None
     recorded = {each.kernel for each in verified.manifest.environment.blas}
     decided = choose_kernel(recorded.pop() if len(recorded) == 1 else "")
     from artifact_pipeline.pipeline.reproduction import reproduce as again
 
     with output.progress() as progress:
-        found = again(verified, data=data, progress=progress)
+        found = again(verified, data=data, champion=champion, progress=progress)
     output.say(f"reproduced: {shown(artifact)}, grade {found.grade}")
     _say(output, found, verified, decided)
     error = None if found.reaches(at_least) else _not_reproduced(found, at_least, decided)
@@ -123,8 +131,16 @@ def _say(output: Output, found: Reproduction, verified: Verified, decided: str) 
         output.say()
     for line in found.carried:
         output.say(f"carried over: {line}")
+    if found.comparison is not None:
+        say_comparison(output, found.comparison)
+        told = "none is recorded" if found.recorded is None else _as_recorded(found)
+        output.say(f"recorded comparison: {told}")
     if found.grade != "bytes":
         output.say(f"cause: {_verdict(found)}")
+
+
+def _as_recorded(found: Reproduction) -> str:
+    return "the same" if found.comparison == found.recorded else "another one"
 
 
 def _compared(found: Reproduction) -> list[list[str]]:
@@ -209,6 +225,10 @@ def _result(
         ],
         "sole_cause": found.sole,
         "carried_over": list(found.carried),
+        "comparison": {
+            "here": plain(found.comparison) if found.comparison is not None else None,
+            "recorded": plain(found.recorded) if found.recorded is not None else None,
+        },
         "error": failed,
     }
 

@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import msgspec
 
 from artifact_pipeline.artifact import manifest as m
+from artifact_pipeline.artifact import provenance
 from artifact_pipeline.artifact.predictor import open_predictor
-from artifact_pipeline.config import from_mapping
+from artifact_pipeline.config import Gate, from_mapping
 from artifact_pipeline.dataset import load_dataset
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, Problem
 from artifact_pipeline.pipeline import Candidate, train_on
 from artifact_pipeline.pipeline.causes import find_causes, flatten, kernels
+from artifact_pipeline.pipeline.champion import challenge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.artifact.verify import Verified
     from artifact_pipeline.config import Config
     from artifact_pipeline.dataset import Dataset
@@ -87,7 +90,9 @@ class Reproduction:
         kernels: the BLAS kernels that ran.
         differences: how far it is from the artifact.
         causes: what differs of all that the bytes depend on; what is most likely to matter first.
-        carried: what was taken from the manifest without being computed again, a sentence each.
+        carried: what was taken from the manifest or the provenance without being computed again, a sentence each.
+        comparison: the model that came back beside the champion, where one was named.
+        recorded: the comparison that the provenance tells of, where it does.
     """
 
     grade: Grade
@@ -97,6 +102,8 @@ class Reproduction:
     differences: Differences
     causes: tuple[Cause, ...]
     carried: tuple[str, ...]
+    comparison: Comparison | None = None
+    recorded: Comparison | None = None
 
     @property
     def sole(self) -> Kind | None:
@@ -109,12 +116,19 @@ class Reproduction:
         return GRADES.index(self.grade) <= GRADES.index(level)
 
 
-def reproduce(artifact: Verified, *, data: Path | None, progress: Callable[[str], None]) -> Reproduction:
+def reproduce(
+    artifact: Verified,
+    *,
+    data: Path | None,
+    champion: Verified | None = None,
+    progress: Callable[[str], None],
+) -> Reproduction:
     """Train again from the manifest alone, and compare; nothing is written.
 
     Args:
         artifact: a verified artifact.
         data: the table, where the recipe names one: a manifest holds no path.
+        champion: the model to compare with once more what comes back; no byte of the artifact depends on it.
         progress: is told what begins, a few words each time.
 
     Raises:
@@ -130,6 +144,10 @@ def reproduce(artifact: Verified, *, data: Path | None, progress: Callable[[str]
     progress("comparing")
     found = candidate.manifest
     differences = _differences(artifact, candidate, dataset)
+    statement = provenance.read(artifact.folder)
+    recorded = statement.internal.comparison if statement is not None else None
+    if recorded is not None and champion is None:
+        carried = (*carried, f"the comparison with {recorded.champion}: --champion makes it again")
     return Reproduction(
         grade=_grade(artifact, candidate, differences),
         artifact=candidate.digest,
@@ -138,7 +156,18 @@ def reproduce(artifact: Verified, *, data: Path | None, progress: Callable[[str]
         differences=differences,
         causes=tuple(find_causes(told, found)),
         carried=carried,
+        comparison=None if champion is None else _challenge(candidate, champion, dataset, recorded),
+        recorded=recorded,
     )
+
+
+def _challenge(candidate: Candidate, champion: Verified, dataset: Dataset, recorded: Comparison | None) -> Comparison:
+    """Compare once more, by the margin that is recorded."""
+    asked = Gate()
+    if recorded is not None:
+        lenient = recorded.outcome == "inconclusive" and recorded.accepted
+        asked = Gate(margin=recorded.margin, on_inconclusive="pass" if lenient else "fail")
+    return challenge(candidate, champion, dataset.rows, asked)
 
 
 def recipe_config(manifest: m.Manifest, data: Path | None) -> Config:
