@@ -507,6 +507,7 @@ def test_a_decompression_bomb_is_refused(of_words: Verified, tmp_path: Path, suf
     assert rule_of(of_words, path) == "decompression-bomb"
 
 
+@pytest.mark.slow
 def test_a_parquet_bomb_is_refused(of_words: Verified, tmp_path: Path) -> None:
     """A row group that unpacks to far more than it is, is refused before it is read."""
     note = pa.array(["x" * (1 << 20)]).take(pa.array([0] * 300))
@@ -709,6 +710,7 @@ print("alive")
 """
 
 
+@pytest.mark.slow
 def test_no_byte_of_a_footer_ends_the_process(tmp_path: Path, run: Callable) -> None:
     """Arrow 26 ends the process where some statistics are spoiled; no byte of a Parquet file's footer does it here."""
     path = write_rows(tmp_path / "rows.parquet", words(3))

@@ -267,6 +267,7 @@ def test_a_config_names_its_champion(run: Run, trained: Path) -> None:
     assert "passed, champion: failed" in run("-m", "artifact_pipeline", "runs", env=env, cwd=trained).stdout
 
 
+@pytest.mark.slow
 def test_identical_publishes_nothing(run: Run, trained: Path) -> None:
     """The same model again is `identical`: nothing is published, and outputs name the artifact that stays."""
     standing = store.resolve(trained / "artifact")
@@ -321,6 +322,7 @@ def test_a_champion_of_another_split_is_refused_before_the_fit(run: Run, trained
     assert "training on" not in done.stderr
 
 
+@pytest.mark.slow
 def test_compare_prints_without_training(run: Run, published: Path, worse: Candidate) -> None:
     """`compare A B` says what the gate would say, trains nothing and writes nothing; A beside itself is identical."""
     pipeline.publish(worse, artifact=published / "other", export=published / "other.pkl")
@@ -336,6 +338,7 @@ def test_compare_prints_without_training(run: Run, published: Path, worse: Candi
     assert {path: path.lstat().st_mtime_ns for path in published.rglob("*")} == before
 
 
+@pytest.mark.slow
 def test_compare_of_tables_asks_for_the_rows(run: Run, tmp_path: Path) -> None:
     """Artifacts of a table are compared on the file that --data names, and refused on any other."""
     columns = blobs(["no", "yes"])

@@ -437,6 +437,7 @@ def test_nobody_answers(scene: Scene, tmp_path: Path, address: str, monkeypatch:
     assert "dask scheduler" in (refused.value.hint or "")
 
 
+@pytest.mark.slow
 def test_scheduler_without_workers(
     scene: Scene, empty_cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,6 +102,7 @@ def test_nothing_is_written(published: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert {path: path.read_bytes() for path in published.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_a_comparison_is_made_again_where_its_champion_is_named(published: Path, run: Run) -> None:
     """What is recorded of a champion is carried over, and said to be; with --champion it comes back the same."""
     standing = (published / "artifact").resolve()
@@ -156,6 +157,7 @@ def test_lbfgs_under_another_kernel_gives_the_predictions(published: Path, run: 
     assert value["kernel"]["chosen_by"] == "user"
 
 
+@pytest.mark.slow
 @two_kernels
 def test_newton_cholesky_under_another_kernel_gives_the_parameters(tmp_path: Path, run: Run) -> None:
     """A solver that goes to the optimum agrees over kernels in its numbers, far within the tolerance."""
@@ -167,6 +169,7 @@ def test_newton_cholesky_under_another_kernel_gives_the_parameters(tmp_path: Pat
     assert value["differences"]["metrics"] == {}
 
 
+@pytest.mark.slow
 @two_kernels
 def test_the_kernel_of_the_manifest_is_used(tmp_path: Path, run: Run) -> None:
     """What was made under another kernel comes back byte for byte: nobody has set one, so the recorded one is used."""
@@ -176,6 +179,7 @@ def test_the_kernel_of_the_manifest_is_used(tmp_path: Path, run: Run) -> None:
     assert value["kernel"] == {"ran": ["Sandybridge"], "chosen_by": "artifact"}
 
 
+@pytest.mark.slow
 @two_kernels
 def test_the_kernel_of_the_user_wins(tmp_path: Path, run: Run) -> None:
     """A kernel that the user has set runs, even if it is the usual one, and the hint says how to be rid of it."""
@@ -187,6 +191,7 @@ def test_the_kernel_of_the_user_wins(tmp_path: Path, run: Run) -> None:
     assert done.stderr.splitlines()[-1].startswith("hint: unset OPENBLAS_CORETYPE")
 
 
+@pytest.mark.slow
 @two_kernels
 @pytest.mark.parametrize("kernel", ["Unheard-of", "../../x", "Bulldozer"])
 def test_a_kernel_that_is_not_known_is_not_used(published: Path, run: Run, tmp_path: Path, kernel: str) -> None:

@@ -291,6 +291,7 @@ def test_missing_object_and_bucket(store: Store) -> None:
         storage.write("s3://nowhere/x", b"x")
 
 
+@pytest.mark.slow
 def test_store_that_does_not_answer(nobody: None) -> None:
     """Where nobody listens each use ends by itself in one error that says so, and names the settings."""
     for use in (read, storage.list_files, lambda place: storage.read(place, 10), objects.stamp):

@@ -206,6 +206,7 @@ def test_unchanged_loads_nothing_of_training_and_is_quick(trained: Path) -> None
     assert min(spent) < 0.5
 
 
+@pytest.mark.slow
 def test_json_of_unchanged_is_that_of_the_training(run: Run, checkout: Path) -> None:
     """Unchanged, --json, --outputs and --summary tell of the artifact in charge what its training told."""
     told, pages = [], []
