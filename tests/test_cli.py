@@ -326,6 +326,7 @@ KEYS = {
         "kernel",
         "differences",
         "causes",
+        "comparison",
         "sole_cause",
         "carried_over",
         "error",
