@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from artifact_pipeline.artifact.predictor import BATCH, open_predictor
 from artifact_pipeline.artifact.reference import parse_reference
 from artifact_pipeline.errors import ConfigError
-from artifact_pipeline.rows.batches import Rejected, Wanted
+from artifact_pipeline.rows.batches import FORMULA, Rejected, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 RANGE_MARGIN = 0.5
 """How far beyond the trained range a value may lie, as a share of that range, where the recipe does not say."""
-FORMULA = frozenset("=+-@\t\r")
-"""How a text begins that a spreadsheet runs (OWASP, CSV injection)."""
 FILE, IMAGE = "file", "image"
 """The columns that tell which file, and which picture, a row is from."""
 
@@ -187,7 +185,7 @@ def refuse_formulas(texts: Iterable[str], form: str) -> None:
     Raises:
         ConfigError: one begins like a formula.
     """
-    risky = [text for text in texts if text[:1] in FORMULA]
+    risky = [text for text in texts if text and text[0] in FORMULA]
     if form == "csv" and risky:
         words = f"{risky[0]!r} begins like a formula, which a spreadsheet would run"
         raise ConfigError(f"a CSV cannot be written: {words}", hint="write Parquet or JSON Lines: --to parquet")

@@ -21,6 +21,8 @@ MIN_CHUNK = 1 << 12
 """Rows a batch, at least: what the model answers in one call."""
 VALUES = 64 * CHUNK
 """Values a batch: rows of more than 64 features come in smaller batches."""
+FORMULA = "=+-@\t\r"
+"""How a text begins that a spreadsheet runs (OWASP, CSV injection)."""
 UNLABELLED = -1
 """The position of a label that is not there."""
 MAX_SHOWN = 80

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.rows.batches import UNLABELLED, Batch, Piece, Wanted, numbers_of
+from artifact_pipeline.rows.batches import FORMULA, UNLABELLED, Batch, Piece, Wanted, numbers_of
 from artifact_pipeline.rows.faults import Faults, limit_of, unfit
 from artifact_pipeline.rows.tables import MAX_WHOLE
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.rows.batches import Floats
 
-FORMULA = r"^[=+\-@\t\r]"
-"""How text begins that a spreadsheet runs (OWASP, CSV injection)."""
 SIGNED_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 NUMBER = rf"(?i){SIGNED_NUMBER}|^[+-]?(nan(\([a-z0-9_]*\))?|inf|infinity)$"
 """What Arrow reads as a number; some of it is no finite one."""
@@ -222,7 +220,7 @@ def _refuse_formulas(kept: dict[str, pa.Array], faults: Faults) -> None:
     for name, column in kept.items():
         if pa.types.is_string(column.type):
             text = column.fill_null("")
-            suspect = compute.match_substring_regex(text, FORMULA)
+            suspect = compute.is_in(compute.utf8_slice_codeunits(text, 0, 1), value_set=pa.array(list(FORMULA)))
             bad = compute.and_not(suspect, compute.match_substring_regex(text, SIGNED_NUMBER))
             if compute.any(bad).as_py():
                 faults.add(bad.to_numpy(zero_copy_only=False), name, "csv-formula")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import msgspec
 from artifact_pipeline.rows.batches import MAX_SHOWN, Piece, Rejected
 from artifact_pipeline.rows.faults import reason
 from artifact_pipeline.rows.formats import choose_columns
-from artifact_pipeline.rows.formats.streams import cut_after_rows, hashed, unpacked
+from artifact_pipeline.rows.formats.streams import StreamReader, cut_after_rows, unpacked
 from artifact_pipeline.rows.tables import MAX_WHOLE
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ BLOCK = 1 << 20
 BOM = b"\xef\xbb\xbf"
 
 
-class JsonLinesReader:
+class JsonLinesReader(StreamReader):
     """An open file of JSON Lines; attributes as in `Reader`."""
 
     total = None
@@ -42,21 +41,6 @@ class JsonLinesReader:
         columns, self.left_out = choose_columns(source.place, there, wanted) if there else ([], ())
         self._columns = columns or wanted.columns([wanted.target])
         self._rows = _Rows(wanted, self._columns[len(wanted.features) :])
-
-    @classmethod
-    @contextmanager
-    def open(cls, source: Source, wanted: Wanted, *, digest: bool) -> Iterator[JsonLinesReader]:  # noqa: ARG003 - always
-        """Open the file, and read its first lines, whose keys tell the columns."""
-        with hashed(source) as stream:
-            yield cls(source, wanted, stream)
-
-    def done(self) -> float:
-        """The share of the file that has been read."""
-        return self._stream.done()
-
-    def digest(self) -> str:
-        """The SHA-256 of the file's bytes, packed as they are."""
-        return self._stream.digest()
 
     def pieces(self, start: int) -> Iterator[Piece]:  # noqa: ARG002 - lines are read from the beginning
         """All rows."""

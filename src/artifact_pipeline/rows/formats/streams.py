@@ -6,8 +6,9 @@ import hashlib
 import shutil
 import sys
 import tempfile
+from abc import ABC, abstractmethod
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from artifact_pipeline import storage
 from artifact_pipeline.rows.sources import STDIN
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
+    from artifact_pipeline.rows.batches import Wanted
     from artifact_pipeline.rows.sources import Source
 
 BLOCK = 1 << 20
@@ -173,3 +175,28 @@ def cut_after_rows(
             raise unreadable(place, message, rule="row-too-long")
     if held:
         yield held
+
+
+class StreamReader(ABC):
+    """What the readers from front to back share; attributes as in `Reader`."""
+
+    _stream: Hashed
+
+    @abstractmethod
+    def __init__(self, source: Source, wanted: Wanted, stream: Hashed) -> None:
+        """Read the beginning, which tells the columns."""
+
+    @classmethod
+    @contextmanager
+    def open(cls, source: Source, wanted: Wanted, *, digest: bool) -> Iterator[Self]:  # noqa: ARG003 - always
+        """Open the file, and read its beginning."""
+        with hashed(source) as stream:
+            yield cls(source, wanted, stream)
+
+    def done(self) -> float:
+        """The share of the file that has been read."""
+        return self._stream.done()
+
+    def digest(self) -> str:
+        """The SHA-256 of the file's bytes, packed as they are."""
+        return self._stream.digest()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.rows.batches import MAX_SHOWN, Piece, Rejected
 from artifact_pipeline.rows.columns import parse_texts
 from artifact_pipeline.rows.formats import choose_columns
-from artifact_pipeline.rows.formats.streams import cut_after_rows, hashed, unpacked
+from artifact_pipeline.rows.formats.streams import StreamReader, cut_after_rows, unpacked
 from artifact_pipeline.storage import unreadable
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ BOM = b"\xef\xbb\xbf"
 QUOTE, COMMA, LINE_FEED, RETURN = b'",\n\r'
 
 
-class CsvReader:
+class CsvReader(StreamReader):
     """An open CSV file; attributes as in `Reader`."""
 
     total = None
@@ -41,21 +40,6 @@ class CsvReader:
         # For Arrow the columns are numbered: whatever their names are, both mean the same.
         self._numbered = ",".join(map(str, range(len(names)))).encode() + b"\n"
         self._chosen = [str(names.index(name)) for name in self._columns]
-
-    @classmethod
-    @contextmanager
-    def open(cls, source: Source, wanted: Wanted, *, digest: bool) -> Iterator[CsvReader]:  # noqa: ARG003 - always
-        """Open the file, and read its header."""
-        with hashed(source) as stream:
-            yield cls(source, wanted, stream)
-
-    def done(self) -> float:
-        """The share of the file that has been read."""
-        return self._stream.done()
-
-    def digest(self) -> str:
-        """The SHA-256 of the file's bytes, packed as they are."""
-        return self._stream.digest()
 
     def pieces(self, start: int) -> Iterator[Piece]:  # noqa: ARG002 - a CSV is read from its beginning
         """All rows: where the 1,000th begins, only those before it tell."""
