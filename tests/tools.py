@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,7 +20,6 @@ from artifact_pipeline.canonical import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from artifact_pipeline.pipeline import Candidate
 
@@ -54,6 +54,16 @@ def mount(*options: str | Path) -> None:
     done = subprocess.run([*as_root(), require_tool("mount"), *options], capture_output=True, text=True, check=False)
     if done.returncode:
         cannot_run(f"needs the right to mount: run it as root ({done.stderr.strip()})")
+
+
+def peak_memory() -> int:
+    """The greatest memory of this process so far, in MiB.
+
+    Not by `ru_maxrss`: across `exec` that keeps the peak of whoever started the process, here of a test runner.
+    """
+    told = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert told is not None
+    return int(told[1]) // 1024
 
 
 def as_root() -> list[str]:
