@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 64 << 20
 MAX_FEATURES = 65_536
 MAX_CLASSES = 10_000
-MAX_TEXT_BYTES = 1_024
-"""Of a name, or of a label."""
+MAX_TEXT_BYTES = 1_024  # of a name, or of a label
 
 PRODUCER = "artifact-pipeline"
 IR_VERSION = 7
@@ -215,6 +214,13 @@ def walk(data: bytes, *, name: str = "model.onnx") -> ModelShape:
     raise ArtifactRejected("the model is not one that this program writes", problems=[problem])
 
 
+def coefficients(data: bytes) -> tuple[tuple[float, ...], ...]:
+    """The weights of a model, of shape (classes, features); `walk` is asked first, and refuses as it does."""
+    walk(data)
+    weights = _read(memoryview(data), "ModelProto")["graph"]["initializer"][0]
+    return tuple(struct.iter_unpack(f"<{weights['dims'][1]}d", weights["raw_data"][0]))
+
+
 def _require(holds: bool, rule: str, message: str) -> None:  # noqa: FBT001 - reads as an assertion
     if not holds:
         raise _Refusal(rule, message)
@@ -276,8 +282,8 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
 
 
 def _text(part: memoryview, name: str, kind: str) -> str:
-    limit = MAX_TEXT_BYTES
-    _require(len(part) <= limit, "onnx-too-large", f"{name} has {len(part):,} bytes, allowed are {limit:,}")
+    told = f"{name} has {len(part):,} bytes, allowed are {MAX_TEXT_BYTES:,}"
+    _require(len(part) <= MAX_TEXT_BYTES, "onnx-too-large", told)
     try:
         text = str(part, "utf-8")
     except UnicodeDecodeError as error:
@@ -334,11 +340,10 @@ def _numbers(tensor: dict[str, Any], code: str) -> Iterator[Any]:
 
 def _labels(classes: dict[str, Any]) -> tuple[int, ...] | tuple[str, ...]:
     """The labels, integers or strings, each of them once."""
-    labels: tuple[Any, ...]
+    labels: tuple[Any, ...] = tuple(classes["string_data"])
     if classes["data_type"] == DTYPES["int64"]:
         labels = tuple(_numbers(classes, "<q"))
     else:
-        labels = tuple(classes["string_data"])
         fits = len(labels) == classes["dims"][0] and not classes["raw_data"]
         _require(fits, "onnx-initializer-size", f"classes has {len(labels):,} strings, or raw bytes beside them")
     _require(len(set(labels)) == len(labels), "onnx-classes", "classes holds a label twice")

@@ -90,22 +90,31 @@ class Predictor:
         if X.ndim != 2 or X.shape[1] != self.features:
             message = f"the model takes {self.features} features a row, got an array of shape {X.shape}"
             raise DataRejected("the rows do not fit the model", problems=[Problem("rows", "rows-shape", message)])
-        probabilities = np.empty((len(X), len(self.classes)), dtype=np.float64)
-        labels = np.empty(len(X), dtype=self.classes.dtype)
-        for start in range(0, len(X), BATCH):
-            batch = slice(start, start + BATCH)
-            with np.errstate(over="ignore"):  # what overflows is refused in the next line
-                rows = np.ascontiguousarray(X[batch], dtype=self.dtype)
-            if not np.isfinite(rows).all():
-                problem = Problem("rows", "not-finite", f"a row holds a value that is no finite {self.dtype}")
-                raise DataRejected("the rows do not fit the model", problems=[problem])
-            labels[batch], probabilities[batch] = self.answer(rows)
-            if not np.isfinite(probabilities[batch]).all():  # a score of values that large is no number any more
-                problem = Problem("rows", "not-finite", "a row holds a value too large for the model to answer")
-                raise DataRejected("the rows do not fit the model", problems=[problem])
+        parts = [self._checked(X[start : start + BATCH]) for start in range(0, len(X), BATCH)] or [self._nothing()]
+        labels, probabilities = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
         # By the label and not by the probabilities: the model decides by its scores, and two scores that differ can
         # give two probabilities that are equal.
-        return Answers(labels, np.searchsorted(self.classes, labels).astype(np.int64), probabilities)
+        return Answers(labels, np.searchsorted(self.classes, labels).astype(np.int64, copy=False), probabilities)
+
+    def _checked(self, X: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        import numpy as np
+
+        with np.errstate(over="ignore"):  # what overflows is refused below
+            rows = np.ascontiguousarray(X, dtype=self.dtype)
+        labels, probabilities = self.answer(rows)
+        # A value that is not finite makes each score of its row infinite or no number, and so do values that large
+        # that a score is; softmax makes NaN of either. So the answers tell of the rows too.
+        if not np.isfinite(probabilities).all():
+            message = "a row holds a value too large for the model to answer"
+            if not np.isfinite(rows).all():
+                message = f"a row holds a value that is no finite {self.dtype}"
+            raise DataRejected("the rows do not fit the model", problems=[Problem("rows", "not-finite", message)])
+        return labels, probabilities
+
+    def _nothing(self) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        import numpy as np
+
+        return np.empty(0, dtype=self.classes.dtype), np.empty((0, len(self.classes)))
 
     def answer(self, rows: NDArray[np.float32] | NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """Labels and probabilities of at most `BATCH` rows, unchecked.

@@ -13,6 +13,7 @@ from artifact_pipeline.cli.inspection import inspect, verify
 from artifact_pipeline.cli.options import HELP, STATUSES, statuses
 from artifact_pipeline.cli.reproduction import reproduce
 from artifact_pipeline.cli.schema import schema
+from artifact_pipeline.cli.serving import serve
 from artifact_pipeline.cli.signing import sign
 from artifact_pipeline.cli.training import train
 
@@ -32,7 +33,7 @@ class Verbs(click.Group):
 
 @click.group(
     cls=Verbs,
-    commands=[train, verify, sign, predict, evaluate, inspect, compare, reproduce, runs, rollback, schema],
+    commands=[train, verify, sign, predict, serve, evaluate, inspect, compare, reproduce, runs, rollback, schema],
     context_settings=HELP,
     epilog=f"{COMPLETION}\n{statuses(*STATUSES)}",
 )

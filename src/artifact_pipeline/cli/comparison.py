@@ -31,7 +31,7 @@ WORDS = {
     "--data",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The table that both were trained from; not needed for the built-in digits.",
+    help="The table that both were trained from (CSV, Parquet or JSON Lines); not needed for the built-in digits.",
 )
 @click.option(
     "--margin",

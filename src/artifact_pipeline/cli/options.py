@@ -42,13 +42,15 @@ def statuses(*numbers: int) -> str:
     return "\n".join(["\b", "Exit statuses:", *(f"  {number:>3}  {STATUSES[number]}" for number in numbers)])
 
 
-def verb(short: str, *failures: int) -> Callable[[Callable[..., None]], click.Command]:
+def verb(short: str, *failures: int, environment: str | None = None) -> Callable[[Callable[..., None]], click.Command]:
     """Make a function a verb.
 
     Args:
         short: one line for the list of verbs.
         failures: the exit statuses that are the verb's own, beside those that every verb has.
+        environment: how the variables begin by which its options can be said too; None where by none.
     """
+    settings = HELP if environment is None else {**HELP, "auto_envvar_prefix": environment}
     flags = (
         (("--json", "as_json"), "Print one JSON object on standard output, and nothing else there."),
         (("-q", "--quiet"), "Print nothing but errors."),
@@ -62,7 +64,10 @@ def verb(short: str, *failures: int) -> Callable[[Callable[..., None]], click.Co
     epilog = statuses(*sorted({0, 1, 2, *failures, 130}))
 
     def _decorate(function: Callable[..., None]) -> click.Command:
-        command = click.command(short_help=short, epilog=epilog, context_settings=HELP)(function)
+        command = click.command(short_help=short, epilog=epilog, context_settings=settings)(function)
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                parameter.show_envvar = environment is not None
         command.params += common
         return command
 

@@ -174,15 +174,19 @@ class Output:
         self.error(PipelineError(f"{kind.__name__}: {error}{where}", hint=hint))
         self.finish()
 
+    def flush(self) -> None:
+        """Hand on what was said so far, where the command goes on for long."""
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            self.lose(error)
+
     def finish(self) -> int:
         """Hand on what is still in the buffer; the status of `StorageError` where standard output took not all, or 0.
 
         A reader who has seen enough (`| head -1`) is no error.
         """
-        try:
-            sys.stdout.flush()
-        except OSError as error:
-            self.lose(error)
+        self.flush()
         if self.lost is None or self.lost.errno == errno.EPIPE:
             return 0
         self.as_json = False  # there is nowhere to print it

@@ -52,7 +52,8 @@ DECIDED = {
     "--data",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The table that it was trained from, which a manifest does not tell; not for the digits.",
+    help="The table (CSV, Parquet or JSON Lines) that it was trained from, which a manifest does not tell; not for the "
+    "digits.",
 )
 @click.option(
     "--champion",

@@ -1,0 +1,181 @@
+"""`artifact-pipeline serve`: verify, replay the golden rows, then answer requests."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from artifact_pipeline.cli.options import artifact_argument, asked_trust, refuse_device, trust_options, verb
+from artifact_pipeline.cli.output import Output, shown
+from artifact_pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from artifact_pipeline.artifact.verify import Verified
+    from artifact_pipeline.serving.settings import Settings
+
+    Option = Callable[[Callable[..., None]], Callable[..., None]]
+
+ENVIRONMENT = "ARTIFACT_PIPELINE_SERVE"
+_UNITS = {"": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+
+
+class Size(click.ParamType[int]):
+    """A number of bytes: `1048576`, `1MiB`, `1MB`."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read it."""
+        if isinstance(value, int):
+            return value
+        told = re.fullmatch(r"\s*(\d{1,15})\s*([A-Z]*)\s*", str(value).upper(), re.ASCII)
+        if told is None or told[2] not in _UNITS or not int(told[1]):
+            self.fail(f"{value!r} is no size; a size is a number of bytes, such as 8MiB", param, ctx)
+        return int(told[1]) * _UNITS[told[2]]
+
+
+def server_options(function: Callable[..., None]) -> Callable[..., None]:
+    """What the server is asked to be."""
+    seconds = click.FloatRange(0, 86_400)
+    options: list[Option] = [
+        _option("--host", "HOST", "The address to listen on.", default="127.0.0.1"),
+        _option("--port", "PORT", "The port; 0 takes any that is free.", default=8080, kind=click.IntRange(0, 65_535)),
+        _option("--workers", "N", "Processes that answer.", default=1, kind=click.IntRange(1, 256)),
+        _option("--max-body", "SIZE", "Bytes of a request at most.", default="8MiB", kind=Size()),
+        _option(
+            "--timeout",
+            "SECONDS",
+            "Within which a request must have come whole.",
+            default=10.0,
+            kind=click.FloatRange(0.1, 86_400),
+        ),
+        _option("--keep-alive", "SECONDS", "How long an idle connection is kept.", default=75.0, kind=seconds),
+        _option("--connections", "N", "Connections a worker at most.", default=512, kind=click.IntRange(1)),
+        _option("--queue", "N", "Waiting requests a worker at most; then 503.", default=128, kind=click.IntRange(1)),
+        _option("--drain", "SECONDS", "Unready after SIGTERM, before listening ends.", default=0.0, kind=seconds),
+        _option("--grace", "SECONDS", "For requests to finish after that.", default=10.0, kind=click.FloatRange(1)),
+        _option("--window", "ROWS", "Rows that drift is judged over; 0: none.", default=1000, kind=click.IntRange(0)),
+        click.option("--follow", is_flag=True, help="Look at the artifact anew when the pointer moves."),
+        click.option(
+            "--feedback",
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            help="Let the page append labelled drawings to this file (JSON Lines).",
+        ),
+        click.option(
+            "--allow-host",
+            "allowed_hosts",
+            multiple=True,
+            metavar="NAME",
+            help="A name by which a page may call the server, beside localhost and numbers; can be repeated.",
+        ),
+        click.option("--access-log", is_flag=True, help="A line of JSON for each request, on standard output."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _option(name: str, metavar: str, words: str, *, default: Any, kind: Any = None) -> Option:
+    return click.option(name, metavar=metavar, default=default, type=kind, show_default=True, help=words)
+
+
+@verb("Verify an artifact, then serve it over HTTP.", 4, 8, environment=ENVIRONMENT)
+@artifact_argument
+@trust_options
+@server_options
+@click.pass_obj
+def serve(output: Output, /, artifact: Path, **asked: Any) -> None:
+    """Serve ARTIFACT by the Open Inference Protocol V2, with a page at / where one draws a digit.
+
+    The artifact is verified and its golden rows are replayed, then the server listens. SIGHUP looks at it anew: what
+    verifies is swapped in between two requests, what does not leaves the old one serving. SIGTERM ends it: unready
+    first, then no new connection, then no request.
+
+    Each option can be said by an environment variable, too. Extra [serve].
+    """
+    from artifact_pipeline.artifact.verify import verify
+    from artifact_pipeline.serving.server import Voice
+    from artifact_pipeline.serving.server import serve as run
+
+    settings = _settings(artifact, asked)
+    if asked["access_log"]:
+        if output.as_json:
+            raise ConfigError("--json and --access-log both want standard output")
+        output.data = True
+    digest = ""
+
+    def load() -> Verified:
+        nonlocal digest
+        # The policy is read anew each time: what it revokes since then is refused.
+        verified = verify(
+            artifact,
+            expect=asked["expect"],
+            accept_failed_gate=asked["accept_failed_gate"],
+            trust=asked_trust(asked),
+        )
+        if not digest:
+            digest = verified.digest
+            output.say(f"verified: {shown(artifact)}, {digest}")
+        return verified
+
+    def ready(url: str) -> None:
+        output.say(f"serving: {url}/ (Ctrl-C ends it)")
+        output.result({"artifact": digest, "pid": os.getpid(), "url": url, "workers": settings.workers})
+        output.flush()
+
+    _log_to(output)
+    voice = Voice(ready, output.talk, _access_log(output) if asked["access_log"] else None)
+    run(load, settings, voice)
+
+
+def _settings(artifact: Path, asked: dict[str, Any]) -> Settings:
+    from artifact_pipeline.serving.settings import Settings
+
+    if asked["follow"] and asked["expect"] is not None:
+        raise ConfigError("--follow and --expect contradict each other: what the pointer leads to next is another")
+    if asked["feedback"] is not None:
+        refuse_device(asked["feedback"])
+    names = (
+        "host",
+        "port",
+        "workers",
+        "max_body",
+        "timeout",
+        "keep_alive",
+        "connections",
+        "queue",
+        "drain",
+        "grace",
+        "window",
+        "feedback",
+        "allowed_hosts",
+    )
+    return Settings(**{name: asked[name] for name in names}, follow=artifact if asked["follow"] else None)
+
+
+def _access_log(output: Output) -> Callable[[dict[str, Any]], None]:
+    def log(line: dict[str, Any]) -> None:
+        output.print(json.dumps(line) + "\n")
+        output.flush()
+
+    return log
+
+
+def _log_to(output: Output) -> None:
+    """What the server's library has to say about a bug is said as all else is, and nothing in it obeyed."""
+    import logging
+
+    class _Talk(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            for line in self.format(record).splitlines():
+                output.talk(line)
+
+    logging.getLogger().addHandler(_Talk())

@@ -1,0 +1,93 @@
+"""The figures as Prometheus and OpenMetrics read them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from artifact_pipeline.serving.figures import BOUNDS
+from artifact_pipeline.serving.http import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prometheus_client.metrics_core import Metric
+
+    from artifact_pipeline.serving.figures import Board
+    from artifact_pipeline.serving.model import Served
+
+PREFIX = "artifact_pipeline"
+
+
+def metrics_response(board: Board, served: Served, accept: str, *, ready: bool) -> Response:
+    """All figures, in the format that `accept` asks for."""
+    from prometheus_client import CollectorRegistry, ProcessCollector
+    from prometheus_client.exposition import choose_encoder
+    from prometheus_client.registry import Collector
+
+    class _Figures(Collector):
+        def collect(self) -> Iterator[Metric]:
+            yield from _counted(board)
+            yield from _told(served, ready=ready)
+            yield from _drift(board, served)
+
+    registry = CollectorRegistry()
+    registry.register(_Figures())
+    ProcessCollector(registry=registry)
+    encode, content_type = choose_encoder(accept)
+    return Response(200, encode(registry), ((b"content-type", content_type.encode()),))
+
+
+def _counted(board: Board) -> Iterator[Metric]:
+    from prometheus_client import core
+
+    totals = board.totals()
+    requests = core.CounterMetricFamily(f"{PREFIX}_requests", "Requests by status.", labels=["route", "status"])
+    for (route, status), count in totals.requests.items():
+        requests.add_metric([route, str(status)], count)
+    yield requests
+    buckets = [(str(bound), float(count)) for bound, count in zip((*BOUNDS, "+Inf"), totals.latencies, strict=True)]
+    words = "Seconds from an inference request's head to its response."
+    yield core.HistogramMetricFamily(f"{PREFIX}_inference_seconds", words, buckets=buckets, sum_value=totals.seconds)
+    yield core.CounterMetricFamily(f"{PREFIX}_rows", "Rows answered.", value=totals.rows)
+    yield core.GaugeMetricFamily(f"{PREFIX}_queue", "Requests that wait for their answer.", value=totals.waiting)
+    yield core.GaugeMetricFamily(f"{PREFIX}_connections", "Open connections.", value=totals.connections)
+    reloads = core.CounterMetricFamily(f"{PREFIX}_reloads", "Artifacts looked at anew.", labels=["outcome"])
+    for outcome, count in totals.reloads.items():
+        reloads.add_metric([outcome], count)
+    yield reloads
+    words = "Workers that have refused the latest artifact and serve the one before."
+    yield core.GaugeMetricFamily(f"{PREFIX}_reload_refused", words, value=totals.refused_last)
+
+
+def _told(served: Served, *, ready: bool) -> Iterator[Metric]:
+    from prometheus_client import core
+
+    manifest = served.verified.manifest
+    labels = {
+        "digest": served.verified.digest,
+        "model": manifest.model.digest,
+        "name": served.name,
+        "gate": manifest.gate.verdict if manifest.gate else "missing",
+    }
+    yield core.InfoMetricFamily(f"{PREFIX}_artifact", "The artifact that is served.", value=labels)
+    yield core.GaugeMetricFamily(f"{PREFIX}_ready", "Whether the server takes requests.", value=int(ready))
+
+
+def _drift(board: Board, served: Served) -> Iterator[Metric]:
+    from prometheus_client import core
+
+    drift = board.drift(served)
+    if drift is None:
+        return
+    yield core.GaugeMetricFamily(f"{PREFIX}_drift_rows", "Rows of the window.", value=drift.rows)
+    yield core.GaugeMetricFamily(f"{PREFIX}_drift_tested", "Respects that could be tested.", value=drift.tested)
+    words = "Respects in which the window has drifted."
+    yield core.GaugeMetricFamily(f"{PREFIX}_drift_found", words, value=len(drift.drifted))
+    names = ["name", "kind", "rule"]
+    effect = core.GaugeMetricFamily(f"{PREFIX}_drift_effect", "Size of the difference, the worst ten.", labels=names)
+    chance = core.GaugeMetricFamily(f"{PREFIX}_drift_p", "Corrected p value, the worst ten.", labels=names)
+    for shift in drift.worst():
+        effect.add_metric([shift.name, shift.kind, shift.rule], shift.effect)
+        chance.add_metric([shift.name, shift.kind, shift.rule], shift.p)
+    yield effect
+    yield chance

@@ -1,0 +1,75 @@
+"""What a request and a response are, apart from the server that carries them, and how a request is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+JSON = (b"content-type", b"application/json")
+
+
+@dataclass(slots=True)
+class Request:
+    """A request whose body has been read whole.
+
+    Attributes:
+        method: such as `GET`.
+        path: decoded, without the query.
+        headers: values by names in lower case; of a header that stands twice the last one.
+        body: the body, its content encoding undone.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[bytes, bytes]
+    body: bytes = b""
+
+    def header(self, name: bytes) -> str | None:
+        """The value of a header, or None; bytes beyond ASCII become `?`."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("ascii", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response.
+
+    Attributes:
+        status: such as 200.
+        body: the body, whole.
+        headers: beside content-length and those that every response gets.
+        rows: how many rows were answered, for the figures.
+    """
+
+    status: int
+    body: bytes = b""
+    headers: tuple[tuple[bytes, bytes], ...] = (JSON,)
+    rows: int = 0
+
+
+class Refusal(Exception):
+    """A request is refused; it becomes a response, and never leaves `serving`.
+
+    Attributes:
+        status: 4xx, or 503.
+        message: one sentence without a full stop.
+        headers: such as `Retry-After`.
+    """
+
+    def __init__(self, status: int, message: str, *headers: tuple[bytes, bytes]) -> None:
+        super().__init__(message)
+        self.status, self.message, self.headers = status, message, headers
+
+    def response(self) -> Response:
+        """The protocol's error object."""
+        return Response(self.status, msgspec.json.encode({"error": self.message}), (JSON, *self.headers))
+
+
+def json_response(value: Any, *headers: tuple[bytes, bytes]) -> Response:
+    """A response of 200 in JSON."""
+    return Response(200, msgspec.json.encode(value), (JSON, *headers))

@@ -1,0 +1,97 @@
+"""A verified artifact made ready to answer: everything that does not depend on a request is prepared here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline import __version__
+from artifact_pipeline.artifact.predictor import open_predictor
+from artifact_pipeline.artifact.reference import parse_reference
+from artifact_pipeline.canonical import PREFIX
+
+if TYPE_CHECKING:
+    from artifact_pipeline.artifact.predictor import Predictor
+    from artifact_pipeline.artifact.reference import Reference
+    from artifact_pipeline.artifact.verify import Verified
+
+INPUT = "X"
+MAX_VALUES = 1 << 20
+"""Numbers of a request, and probabilities of its answer, at most: what they become in memory is bounded by it."""
+DATATYPES = {"float32": "FP32", "float64": "FP64", "int64": "INT64", "string": "BYTES"}
+"""The protocol's names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """An artifact that is being served.
+
+    Attributes:
+        verified: the artifact.
+        predictor: its golden rows replayed, warm.
+        reference: the training data's distribution.
+        name: the model's name.
+        version: the artifact digest's hexadecimal digits.
+        features: how many numbers a row has.
+        labels: the model's classes, in the order of the probabilities.
+        texts: whether labels are texts.
+        max_rows: rows a request at most.
+        header: the response header that tells the artifact digest.
+    """
+
+    verified: Verified
+    predictor: Predictor
+    reference: Reference
+    name: str
+    version: str
+    features: int
+    labels: tuple[int | str, ...]
+    texts: bool
+    max_rows: int
+    header: tuple[bytes, bytes]
+
+    def metadata(self) -> dict[str, Any]:
+        """The protocol's model metadata."""
+        model = self.verified.manifest.model
+        shapes = [
+            (INPUT, model.dtype, model.shape),
+            *((each.name, each.dtype, each.shape) for each in model.outputs),
+        ]
+        tensors = [
+            {"name": name, "datatype": DATATYPES[dtype], "shape": [-1 if each is None else each for each in shape]}
+            for name, dtype, shape in shapes
+        ]
+        return {
+            "name": self.name,
+            "versions": [self.version],
+            "platform": "onnx_onnxv1",
+            "inputs": tensors[:1],
+            "outputs": tensors[1:],
+        }
+
+
+def open_model(verified: Verified) -> Served:
+    """Open the predictor, replay the golden rows, and warm up.
+
+    Raises:
+        ArtifactRejected: the runtime refuses the model, or the golden answers differ.
+    """
+    predictor = open_predictor(verified)  # the replay has warmed it up: the first request costs what the next one does
+    model = verified.manifest.model
+    return Served(
+        verified=verified,
+        predictor=predictor,
+        reference=parse_reference(verified.role("reference")),
+        name=verified.manifest.name,
+        version=verified.digest.removeprefix(PREFIX),
+        features=len(model.inputs),
+        labels=model.classes,
+        texts=isinstance(model.classes[0], str),
+        max_rows=max(1, MAX_VALUES // max(len(model.inputs), len(model.classes))),
+        header=(b"artifact-digest", verified.digest.encode()),
+    )
+
+
+def server_metadata() -> dict[str, Any]:
+    """The protocol's server metadata."""
+    return {"name": "artifact-pipeline", "version": __version__, "extensions": ["binary_tensor_data"]}

@@ -1,0 +1,46 @@
+"""What a server is asked to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Limits and places of a server.
+
+    Attributes:
+        host: the address to listen on, a name or a number.
+        port: the port; 0 takes any that is free.
+        workers: processes that answer.
+        max_body: bytes of a request's body at most, as it comes and decompressed.
+        timeout: seconds within which a request must have come whole.
+        keep_alive: seconds that an idle connection is kept.
+        connections: connections a worker at most.
+        queue: requests of a worker that wait for their answer at most; one more is refused with 503.
+        drain: seconds between SIGTERM, from when on the server is not ready, and the end of listening.
+        grace: seconds that requests get after that to finish.
+        window: the latest rows that drift is judged over; 0 judges none.
+        follow: the pointer to follow, or None.
+        feedback: the file that labelled drawings are appended to, or None.
+        allowed_hosts: names by which a page may call the server, beside numbers, localhost and `host`.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    workers: int = 1
+    max_body: int = 8 << 20
+    timeout: float = 10.0
+    keep_alive: float = 75.0
+    connections: int = 512
+    queue: int = 128
+    drain: float = 0.0
+    grace: float = 10.0
+    window: int = 1000
+    follow: Path | None = None
+    feedback: Path | None = None
+    allowed_hosts: tuple[str, ...] = ()

@@ -1,0 +1,269 @@
+"""The Open Inference Protocol's inference request and response, in JSON and in its binary tensor extension.
+
+Bytes in, bytes out; nothing here knows of a server. A request that says too much is refused before what it says is
+allocated: the shape is checked first, and the numbers of a JSON array are counted before they are read.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from math import isqrt
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from artifact_pipeline.rows.tables import MAX_WHOLE
+from artifact_pipeline.serving.http import Refusal, Response
+from artifact_pipeline.serving.model import DATATYPES, INPUT
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.artifact.predictor import Answers
+    from artifact_pipeline.serving.model import Served
+
+LENGTH_HEADER = b"inference-header-content-length"
+"""How many bytes of the body are JSON; what follows are the tensors. Counted after decompression."""
+LABEL, PROBABILITIES = "label", "probabilities"
+MAX_TOLD = 80
+"""Characters of the client's that an error repeats."""
+
+_Whole = Annotated[int, Meta(ge=-MAX_WHOLE, le=MAX_WHOLE)]
+_Byte = Annotated[int, Meta(ge=0, le=255)]
+_NUMBERS: dict[str, Any] = {"FP32": float, "FP64": float, "INT64": _Whole, "UINT8": _Byte}
+_FORMS = {"FP32": "<f4", "FP64": "<f8", "INT64": "<i8", "UINT8": "|u1"}
+INPUT_TYPES = tuple(_FORMS)
+
+
+class _InputParameters(Struct):
+    binary_data_size: Annotated[int, Meta(ge=0)] | None = None
+
+
+class _Input(Struct):
+    name: str
+    shape: Annotated[list[Annotated[int, Meta(ge=0, lt=2**53)]], Meta(max_length=8)]
+    datatype: str
+    data: Raw = Raw()
+    parameters: _InputParameters | None = None
+
+
+class _OutputParameters(Struct):
+    binary_data: bool | None = None
+    classification: Raw = Raw()
+
+
+class _Output(Struct):
+    name: str
+    parameters: _OutputParameters | None = None
+
+
+class _Parameters(Struct):
+    binary_data_output: bool = False
+
+
+class _Inference(Struct):
+    inputs: list[_Input]
+    id: str | None = None
+    outputs: list[_Output] | None = None
+    parameters: _Parameters | None = None
+
+
+_decode = msgspec.json.Decoder(_Inference).decode
+_encode = msgspec.json.Encoder().encode
+_FLAT = {name: msgspec.json.Decoder(list[kind]).decode for name, kind in _NUMBERS.items()}  # type: ignore[valid-type]
+_ROWS = {
+    name: msgspec.json.Decoder(list[list[kind]]).decode  # type: ignore[valid-type]
+    for name, kind in _NUMBERS.items()
+}
+_SQUARES = {
+    name: msgspec.json.Decoder(list[list[list[kind]]]).decode  # type: ignore[valid-type]
+    for name, kind in _NUMBERS.items()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """What a request asks.
+
+    Attributes:
+        X: the rows, of the tensor's dtype and of shape (rows, features); not checked to be finite.
+        id: what the answer repeats, or None.
+        outputs: the wanted outputs in their order, and whether each is wanted as binary data.
+    """
+
+    X: NDArray[Any]
+    id: str | None
+    outputs: tuple[tuple[str, bool], ...]
+
+
+def parse_inference(body: bytes, header_length: str | None, served: Served) -> Inference:
+    """Read a request.
+
+    Args:
+        body: JSON, and behind it the binary tensors, if there are any.
+        header_length: the value of the header that says how long the JSON is; None where all of it is.
+        served: the model that is asked.
+
+    Raises:
+        Refusal: anything in it does not fit the protocol or the model.
+    """
+    head, tail = _split(body, header_length)
+    try:
+        told = _decode(head)
+    except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+        raise _malformed(error) from None
+    tensor = _only_input(told.inputs)
+    rows = _rows(tensor, served)
+    X = _binary(tensor, tail, rows, served) if len(tensor.data) == 0 else _json(tensor, tail, rows, served)
+    return Inference(X, told.id, _outputs(told))
+
+
+def _split(body: bytes, header_length: str | None) -> tuple[bytes, memoryview]:
+    if header_length is None:
+        return body, memoryview(b"")
+    # Digits alone: int() would take signs, spaces and underscores too.
+    if not (header_length.isascii() and header_length.isdigit() and len(header_length) < 16):
+        raise Refusal(400, f"Inference-Header-Content-Length must be a whole number, got {_told(header_length)}")
+    length = int(header_length)
+    if length > len(body):
+        raise Refusal(400, f"Inference-Header-Content-Length is {length:,}, and the body has {len(body):,} bytes")
+    return body[:length], memoryview(body)[length:]
+
+
+def _only_input(inputs: list[_Input]) -> _Input:
+    if not inputs:
+        raise Refusal(400, f'the input "{INPUT}" is missing')
+    for tensor in inputs:
+        if tensor.name != INPUT:
+            raise Refusal(400, f'the model has one input, "{INPUT}", and none called {_told(tensor.name)}')
+    if len(inputs) > 1:
+        raise Refusal(400, f'the input "{INPUT}" stands twice')
+    return inputs[0]
+
+
+def _rows(tensor: _Input, served: Served) -> int:
+    """How many rows the shape tells, before anything of them is read."""
+    if tensor.datatype not in _FORMS:
+        raise Refusal(400, f"the datatype must be {', '.join(_FORMS)}, got {_told(tensor.datatype)}")
+    shape, features, side = tensor.shape, served.features, isqrt(served.features)
+    square = side * side == features
+    if not (shape[1:] == [features] or (square and shape[1:] == [side, side])):
+        allowed = f"[n, {features}]" + (f" or [n, {side}, {side}]" if square else "")
+        raise Refusal(400, f"the shape must be {allowed}, got {shape}")
+    if not shape[0]:
+        raise Refusal(400, "there are no rows")
+    if shape[0] > served.max_rows:
+        words = f"{shape[0]:,} rows are too many for a request, allowed are {served.max_rows:,}"
+        raise Refusal(413, f"{words}; artifact-pipeline predict takes files of any size")
+    return shape[0]
+
+
+def _json(tensor: _Input, tail: memoryview, rows: int, served: Served) -> NDArray[Any]:
+    import numpy as np
+
+    if len(tail) or (tensor.parameters and tensor.parameters.binary_data_size is not None):
+        raise Refusal(400, "the tensor has JSON data, and binary data beside it")
+    raw = bytes(memoryview(tensor.data))
+    count = raw.count(b",") + 1  # whatever the nesting; numbers hold no comma, and a text is refused by the decoder
+    if count != rows * served.features:
+        raise Refusal(400, f"the shape {tensor.shape} tells of {rows * served.features:,} numbers, data has {count:,}")
+    nested = raw[1:].lstrip(b" \t\r\n")
+    decoders = _FLAT if nested[:1] != b"[" else _ROWS if len(tensor.shape) == 2 else _SQUARES
+    try:
+        values = decoders[tensor.datatype](raw)
+        X = np.array(values, dtype=_FORMS[tensor.datatype])
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise _malformed(error, f"data of {tensor.datatype}") from None
+    if decoders is not _FLAT and X.shape != tuple(tensor.shape):  # rows of another length, together as many numbers
+        raise Refusal(400, f"data is nested as {list(X.shape)}, the shape is {tensor.shape}")
+    return X.reshape(rows, served.features)
+
+
+def _binary(tensor: _Input, tail: memoryview, rows: int, served: Served) -> NDArray[Any]:
+    import numpy as np
+
+    size = tensor.parameters.binary_data_size if tensor.parameters else None
+    if size is None:
+        raise Refusal(400, "the tensor has no data: neither in JSON nor, with binary_data_size, behind it")
+    form = np.dtype(_FORMS[tensor.datatype])
+    needed = rows * served.features * form.itemsize
+    if size != needed:
+        raise Refusal(400, f"the shape {tensor.shape} of {tensor.datatype} takes {needed:,} bytes, not {size:,}")
+    if len(tail) != size:
+        raise Refusal(400, f"binary_data_size is {size:,}, and {len(tail):,} bytes follow the JSON")
+    X = np.frombuffer(tail, dtype=form).reshape(rows, served.features)
+    if tensor.datatype == "INT64" and not ((X >= -MAX_WHOLE) & (X <= MAX_WHOLE)).all():
+        raise Refusal(400, "a whole number must be between -2^53 and 2^53")
+    return X
+
+
+def _outputs(told: _Inference) -> tuple[tuple[str, bool], ...]:
+    binary = told.parameters is not None and told.parameters.binary_data_output
+    if not told.outputs:
+        return ((LABEL, binary), (PROBABILITIES, binary))
+    wanted: dict[str, bool] = {}
+    for output in told.outputs:
+        if output.name not in {LABEL, PROBABILITIES}:
+            words = f'the model has the outputs "{LABEL}" and "{PROBABILITIES}", and none called'
+            raise Refusal(400, f"{words} {_told(output.name)}")
+        if output.name in wanted:
+            raise Refusal(400, f'the output "{output.name}" is wanted twice')
+        asked = output.parameters
+        if asked is not None and len(asked.classification):
+            raise Refusal(400, f'the parameter "classification" is not served; "{PROBABILITIES}" has every class')
+        wanted[output.name] = binary if asked is None or asked.binary_data is None else asked.binary_data
+    return tuple(wanted.items())
+
+
+def inference_response(asked: Inference, answers: Answers, served: Served) -> Response:
+    """Write the answer to a request, each output in JSON or as binary data behind it."""
+    outputs, tensors = [], []
+    for name, binary in asked.outputs:
+        output, tensor = _label(answers, served) if name == LABEL else _probabilities(answers)
+        if binary:
+            data = _bytes(tensor, texts=output["datatype"] == "BYTES")
+            output["parameters"] = {"binary_data_size": len(data)}
+            tensors.append(data)
+        else:
+            output["data"] = tensor.ravel().tolist()
+        outputs.append(output)
+    told: dict[str, Any] = {"model_name": served.name, "model_version": served.version, "outputs": outputs}
+    if asked.id is not None:
+        told["id"] = asked.id
+    head, rows = _encode(told), len(asked.X)
+    if not tensors:
+        return Response(200, head, rows=rows)
+    headers = ((b"content-type", b"application/octet-stream"), (LENGTH_HEADER, b"%d" % len(head)))
+    return Response(200, b"".join([head, *tensors]), headers, rows=rows)
+
+
+def _label(answers: Answers, served: Served) -> tuple[dict[str, Any], NDArray[Any]]:
+    kind = DATATYPES["string" if served.texts else "int64"]
+    return {"name": LABEL, "datatype": kind, "shape": [len(answers.labels)]}, answers.labels
+
+
+def _probabilities(answers: Answers) -> tuple[dict[str, Any], NDArray[Any]]:
+    shape = list(answers.probabilities.shape)
+    return {"name": PROBABILITIES, "datatype": "FP64", "shape": shape}, answers.probabilities
+
+
+def _bytes(tensor: NDArray[Any], *, texts: bool) -> bytes:
+    """A tensor as the protocol lays it out: little-endian, row by row; a text behind its length in four bytes."""
+    if not texts:
+        return tensor.astype(tensor.dtype.newbyteorder("<"), copy=False).tobytes()
+    encoded = [each.encode() for each in tensor.tolist()]
+    return b"".join(part for each in encoded for part in (struct.pack("<I", len(each)), each))
+
+
+def _malformed(error: Exception, what: str = "the body") -> Refusal:
+    words = str(error).partition("\n")[0][:200]
+    if isinstance(error, RecursionError):
+        words = "it is nested too deeply"
+    return Refusal(400, f"{what} is not what the protocol asks for: {words}")
+
+
+def _told(text: str) -> str:
+    """Words of the client's, short and in ASCII: no log and no terminal obeys them."""
+    return ascii(text[:MAX_TOLD])

@@ -1,0 +1,108 @@
+"""A real server for a test: `artifact-pipeline serve` as a process of its own, on a port of its own."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+SRC = Path(__file__).resolve().parents[1] / "src"
+
+
+@dataclass(slots=True)
+class Server:
+    """A server that runs.
+
+    Attributes:
+        url: where, without a slash at its end.
+        process: its process; with several workers their parent.
+        talk: the file that takes its standard error.
+        artifact: the digest of the artifact that it began with.
+    """
+
+    url: str
+    process: subprocess.Popen[str]
+    talk: Path
+    artifact: str
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        parts = urlsplit(self.url)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        return parts.hostname, parts.port
+
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
+        """One request on a connection of its own: status, headers by names in lower case, body."""
+        connection = http.client.HTTPConnection(*self.address, timeout=30)
+        try:
+            connection.request(method, path, body, dict(headers or {}))
+            response = connection.getresponse()
+            return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
+        finally:
+            connection.close()
+
+    def infer(self, rows: Any, *, name: str = "digits", datatype: str = "FP64") -> tuple[int, dict[str, Any]]:
+        """Ask for the answers to rows, of shape (n, features)."""
+        tensor = {"name": "X", "shape": list(rows.shape), "datatype": datatype, "data": rows.tolist()}
+        status, _, body = self.ask("POST", f"/v2/models/{name}/infer", json.dumps({"inputs": [tensor]}).encode())
+        return status, json.loads(body)
+
+    def figure(self, name: str, **labels: str) -> float:
+        """One figure of /metrics; 0 where it has not been counted yet."""
+        _, _, body = self.ask("GET", "/metrics")
+        for line in body.decode().splitlines():
+            told, _, value = line.rpartition(" ")
+            found = told.partition("{")[0]
+            if found == f"artifact_pipeline_{name}" and all(f'{key}="{text}"' in told for key, text in labels.items()):
+                return float(value)
+        return 0.0
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Ask it to end, and wait: its exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+@contextmanager
+def serving(artifact: Path, *options: str | Path, env: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Serve an artifact for the block, ready when it begins; ended, if the test has not done so, with it."""
+    command = [sys.executable, "-m", "artifact_pipeline", "serve", str(artifact), "--port", "0", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(SRC), **(env or {})}
+    with tempfile.NamedTemporaryFile("w+", suffix=".log") as talk:
+        process = subprocess.Popen(
+            [*command, *map(str, options)], stdout=subprocess.PIPE, stderr=talk, text=True, env=environment
+        )
+        try:
+            assert process.stdout is not None
+            lines = []
+            while not lines or lines[-1] != "}":
+                line = process.stdout.readline()
+                assert line, Path(talk.name).read_text()
+                lines.append(line.rstrip("\n"))
+            told = json.loads("".join(lines))
+            yield Server(told["url"], process, Path(talk.name), told["artifact"])
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            try:
+                process.wait(30)
+            finally:
+                process.kill()
+                assert process.stdout is not None
+                process.stdout.close()
