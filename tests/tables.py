@@ -1,7 +1,8 @@
-"""Tables for tests: the same columns as a CSV or a Parquet file, by the file's suffix."""
+"""Tables for tests: the same columns as a CSV, a Parquet or a JSON Lines file, by the file's suffix."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,10 +15,12 @@ if TYPE_CHECKING:
 
 
 def write_table(path: Path, columns: Mapping[str, Sequence | np.ndarray | pa.Array]) -> Path:
-    """Write columns; NumPy and pyarrow write float64 as the shortest text that gives the same number again."""
+    """Write columns; pyarrow and `json` write float64 as the shortest text that gives the same number again."""
     table = pa.table(dict(columns))
     if path.suffix == ".csv":
         csv.write_csv(table, path)
+    elif path.suffix in {".jsonl", ".ndjson"}:
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in table.to_pylist()))
     else:
         parquet.write_table(table, path)
     return path

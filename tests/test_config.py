@@ -32,6 +32,7 @@ REQUIRED = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000}
 SOLVERS = "lbfgs, newton-cg, newton-cholesky, sag, saga, liblinear"
 TEN_CLASSES = "lbfgs, newton-cg, newton-cholesky, sag, saga (liblinear fits two classes, the digits have ten)"
 NAME = "name: must be a string of 1 to 64 characters a-z, 0-9, dot, underscore or dash, first a letter or digit"
+TABLE = "a string, the path of a CSV, Parquet or JSON Lines file"
 KEYS = "name, dataset, test_size, random_state, stratify, C, solver, max_iter, range_margin, gate"
 
 
@@ -248,7 +249,7 @@ def test_wrong_values_inside_objects(file):
     assert told(refuse(file, text)) == [
         (
             "not-allowed",
-            'config.json:2:23: dataset.path: must be a string, the path of a CSV or Parquet file, got "a\\u0000b"',
+            f'config.json:2:23: dataset.path: must be {TABLE}, got "a\\u0000b"',
         ),
         (
             "out-of-range",
@@ -305,7 +306,7 @@ def test_all_problems_at_once_in_the_order_of_the_text(file):
         ("unknown-key", f"config.json:5:24: z\\x1b[2J: unknown key, allowed are {KEYS}"),
         (
             "missing-key",
-            "config.json:5:52: dataset.path: is missing, must be a string, the path of a CSV or Parquet file",
+            f"config.json:5:52: dataset.path: is missing, must be {TABLE}",
         ),
         (
             "missing-key",

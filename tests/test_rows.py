@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from tables import write_table
 if TYPE_CHECKING:
     from pathlib import Path
 
-SUFFIXES = ("csv", "parquet")
+SUFFIXES = ("csv", "parquet", "jsonl", "ndjson")
 COLUMNS = {"a": [1.5, -2.0, 0.1], "b": [3, 4, 5], "kind": ["no", "yes", "no"]}
 numbers = st.floats(1 - 2**53, 2**53 - 1)  # beyond, CSV may write a whole number that is refused
 
@@ -117,12 +118,14 @@ def test_digest_does_not_depend_on_the_source() -> None:
 )
 @example(X=np.array([[-0.0, 1.0], [2.0, 3.0], [4.0, -0.0]]), y=[0, 1, 0])
 def test_digest_does_not_depend_on_the_format(tmp_path: Path, X: np.ndarray, y: list[int] | list[str]) -> None:
-    """The same table as CSV and as Parquet gives the same rows, bit for bit, and so the same digest."""
+    """The same table as CSV, Parquet and JSON Lines gives the same rows, bit for bit, and so the same digest."""
     columns = {"a": X[:, 0], "b": X[:, 1], "kind": y}
     read = [read_table(write_table(tmp_path / f"rows.{suffix}", columns), target="kind") for suffix in SUFFIXES]
     assert np.array_equal(read[0].X, X)
     assert read[0].y.tolist() == y
-    assert read[0].digest() == read[1].digest()
+    assert {(each.X.tobytes(), each.y.dtype, each.digest()) for each in read} == {
+        (read[0].X.tobytes(), read[0].y.dtype, read[0].digest())
+    }
 
 
 # Tables
@@ -174,6 +177,50 @@ def test_a_decimal_after_many_whole_numbers_is_read(tmp_path: Path) -> None:
     path.write_text("a,kind\n" + "".join(f"{row},0\n" for row in range(150_000)) + "0.5,1\n")
     assert path.stat().st_size > 1 << 20
     assert read_table(path, target="kind").X[-1, 0] == 0.5
+
+
+def test_json_lines_of_several_blocks_are_read(tmp_path: Path) -> None:
+    """Where a reader of JSON Lines cuts does not show: not in the rows, the labels, or the row that a refusal names."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(f'{{"a": {row}, "kind": {row % 3}}}\n' for row in range(60_000)))
+    assert path.stat().st_size > 1 << 20
+    read = read_table(path, target="kind")
+    assert np.array_equal(read.X[:, 0], np.arange(60_000))
+    assert np.array_equal(read.y, np.arange(60_000) % 3)
+    with path.open("a") as file:
+        file.write('{"a": "x", "kind": "no"}\n')
+    assert [problem.message for problem in refused(path).problems] == [
+        "column 'a', row 60000: \"x\" is not a number",
+        'row 60000: a label must be a whole number, as those before it, got "no"',
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": 1, "b": 0.5, "kind": 3}\n{"a": -0.0, "b": 2, "kind": 4}\n',
+        '{"a": 1.0, "b": 0.5, "kind": 3}\n{"kind": 4, "b": 2, "a": 0}',
+        '\n {"a":1,"b":5e-1,"kind":3} \r\n\t\n{"\\u0061":-0,"b":2,"kind":4}\r\n\r\n',
+    ],
+    ids=["plain", "another order, and no end", "blanks, escapes and empty lines"],
+)
+def test_how_json_is_written_does_not_show(tmp_path: Path, text: str) -> None:
+    """1 and 1.0 are one number; the order of keys, blanks, escapes and empty lines are nobody's business."""
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(text.encode())
+    columns = {"a": [1, 0], "b": [0.5, 2], "kind": [3, 4]}
+    assert (
+        read_table(path, target="kind").digest()
+        == read_table(write_table(tmp_path / "rows.csv", columns), target="kind").digest()
+    )
+
+
+@pytest.mark.parametrize("labels", [["1", "2"], ["2020-01-01", "true"], ["ja", "ä\u2028\U0001f600"]])
+def test_text_labels_of_json_lines_stay_text(tmp_path: Path, labels: list[str]) -> None:
+    """A label in quotes is text, whatever else it could be."""
+    read = read_table(write_table(tmp_path / "rows.jsonl", {"a": [1, 2], "kind": labels}), target="kind")
+    assert read.y.tolist() == labels
+    assert read.y.dtype.kind == "U"
 
 
 def test_parquet_of_several_chunks_is_read(tmp_path: Path) -> None:
@@ -228,6 +275,101 @@ def test_csv_that_is_refused(tmp_path: Path, text: bytes, rule: str) -> None:
     assert rule_of(path) == rule
 
 
+GOOD = b'{"a": 1, "kind": 1}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "message"),
+    [
+        (b"", "no-rows", "holds no rows"),
+        (b"\n \n", "no-rows", "holds no rows"),
+        (b"{}\n", "column-missing", "no column 'kind'"),
+        (b'{"kind": 1}\n', "no-rows", "holds no rows, or no columns beside the target"),
+        (b'{"": 1, "kind": 1}', "column-name", "a column's name must have 1 to 256 characters, got ''"),
+        (b'{"%s": 1, "kind": 1}' % (b"a" * 257), "column-name", None),
+        (GOOD + b'{"a": 1}', "label-missing", "row 1 has no label"),
+        (GOOD + b'{"kind": 1}', "not-finite", "column 'a', row 1: the value is missing"),
+        (GOOD + b'{"a": null, "kind": 1}', "not-finite", "column 'a', row 1: the value is missing"),
+        (GOOD + b'{"a": 1, "b": 2, "kind": 1}', "column-missing", "row 0 has no column 'b', which row 1 has"),
+        (GOOD + b'{"a": 1, "a": 1, "kind": 1}', "duplicate-key", "row 1: the key 'a' stands twice"),
+        (b'{"a": {"b": 1, "b": 2}, "kind": 1}', "duplicate-key", "row 0: the key 'b' stands twice"),
+        (GOOD + b"[1, 2]", "json-invalid", "row 1: is not an object in JSON"),
+        (GOOD + b"{'a': 1}", "json-invalid", None),
+        (GOOD + b'{"a": 1, "kind": 1', "json-invalid", None),
+        (GOOD + b'{"a": 1,\n"kind": 1}', "json-invalid", None),
+        (
+            GOOD + GOOD.strip() + GOOD,
+            "json-invalid",
+            "row 1: is not an object in JSON: Extra data, at character 20",
+        ),
+        (GOOD + b"[" * 100_000, "json-invalid", None),
+        (GOOD + b'{"a": NaN, "kind": 1}', "json-invalid", None),
+        (GOOD + b'{"a": -Infinity, "kind": 1}', "json-invalid", None),
+        (GOOD + b'{"a": 01, "kind": 1}', "json-invalid", None),
+        (GOOD + b'{"a": 1, "kind": "\xff"}', "json-invalid", None),
+        (GOOD + b'{"a": 1, "\\udc00": 1}', "json-invalid", "row 1: holds half a character"),
+        (b'{"a": 1, "kind": "\\ud83d"}', "json-invalid", "row 0: holds half a character"),
+        (b"\xef\xbb\xbf" + GOOD, "unreadable", "must be UTF-8 without a byte order mark"),
+        (GOOD.decode().encode("utf-16"), "unreadable", "must be UTF-8 without a byte order mark"),
+        (b'{"a": "1", "kind": 1}', "not-a-number", "column 'a', row 0: \"1\" is not a number"),
+        (GOOD + b'{"a": true, "kind": 1}', "not-a-number", "column 'a', row 1: true is not a number"),
+        (GOOD + b'{"a": [1], "kind": 1}', "not-a-number", "column 'a', row 1: [1] is not a number"),
+        (GOOD + b'{"a": {"b": 1}, "kind": 1}', "not-a-number", None),
+        (GOOD + b'{"a": 1e999, "kind": 1}', "not-finite", None),
+        (GOOD + b'{"a": -1.7e308, "kind": 1}', "not-finite", None),
+        (GOOD + b'{"a": 9007199254740993, "kind": 1}', "not-exact", None),
+        (b'{"a": 0.5, "kind": 1}\n{"a": 9007199254740993, "kind": 1}', "not-exact", None),
+        (GOOD + b'{"a": -1%s, "kind": 1}' % (b"0" * 400), "not-exact", None),
+        (GOOD + b'{"a": 1%s, "kind": 1}' % (b"0" * 5000), "json-invalid", None),
+        (b'{"a": 1, "kind": null}', "label-missing", "row 0 has no label"),
+        (b'{"a": 1, "kind": ""}', "label-missing", "row 0 has no label"),
+        (b'{"a": 1, "kind": 1.0}', "label-invalid", "row 0: a label must be a whole number or text, got 1.0"),
+        (b'{"a": 1, "kind": true}', "label-invalid", "row 0: a label must be a whole number or text, got true"),
+        (b'{"a": 1, "kind": [1]}', "label-invalid", "row 0: a label must be a whole number or text, got [1]"),
+        (GOOD + b'{"a": 1, "kind": true}', "label-invalid", None),
+        (
+            GOOD + b'{"a": 1, "kind": "1"}',
+            "label-invalid",
+            'row 1: a label must be a whole number, as those before it, got "1"',
+        ),
+        (
+            b'{"a": 1, "kind": "1"}\n' + GOOD,
+            "label-invalid",
+            "row 1: a label must be text, as those before it, got 1",
+        ),
+        (GOOD + b'{"a": 1, "kind": 9223372036854775808}', "label-invalid", None),
+        (GOOD + b'{"a": 1, "kind": -9223372036854775809}', "label-invalid", None),
+        (b'{"a": 1, "kind": "x\\u0000"}', "label-invalid", None),
+        (b'{"a": 1, "kind": "%s"}' % (b"x" * 257), "label-invalid", None),
+    ],
+)
+def test_json_lines_that_are_refused(tmp_path: Path, text: bytes, rule: str, message: str | None) -> None:
+    """The same holds for JSON Lines, in which each line may be another thing: the row is named, and the column."""
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(text)
+    (problem,) = refused(path).problems
+    assert problem.rule == rule
+    assert message in {None, problem.message}
+    assert len(problem.message) < 400
+
+
+def test_an_endless_line_of_json_is_refused(tmp_path: Path) -> None:
+    """A line is held to 16 MiB, so that a file without line ends is not read whole into memory."""
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(GOOD + b" " * (17 << 20) + GOOD)
+    assert rule_of(path) == "row-too-long"
+
+
+def test_a_key_that_stands_twice_is_found_at_once(tmp_path: Path) -> None:
+    """A line of very many keys, the last of which stands twice, is refused as fast as it is read."""
+    path = tmp_path / "rows.jsonl"
+    keys = "".join(f'"{number}": 1, ' for number in range(100_000))
+    path.write_text(f'{{{keys}"99999": 1}}\n')
+    started = time.process_time()
+    assert rule_of(path) == "duplicate-key"
+    assert time.process_time() - started < 5
+
+
 def not_utf_8() -> pa.Array:
     """A text column that claims to be UTF-8."""
     offsets = pa.py_buffer(np.array([0, 1, 2], dtype=np.int32))
@@ -277,12 +419,12 @@ def test_a_truncated_parquet_file_is_refused(tmp_path: Path) -> None:
         assert rule_of(path) == "unreadable", length
 
 
-@pytest.mark.parametrize("name", ["rows.txt", "rows", "rows.csv.gz", "rows.CSV"])
+@pytest.mark.parametrize("name", ["rows.txt", "rows", "rows.csv.gz", "rows.CSV", "rows.json", "rows.jsonl.gz"])
 def test_another_suffix_is_refused(tmp_path: Path, name: str) -> None:
     """The format is told by the suffix alone; another one is refused before the file is opened."""
     error = refused(tmp_path / name)
     assert error.rules == {"unknown-suffix"}
-    assert ".csv or .parquet" in str(error)
+    assert "one of .csv, .parquet, .jsonl, .ndjson" in str(error)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -303,6 +445,18 @@ def test_every_problem_is_told_with_column_and_row(tmp_path: Path) -> None:
         "column 'a', row 1: inf is not a finite number of at most 1e+300",
         "column 'b' holds string, not numbers",
         "column 'c', row 0: the value is missing",
+    ]
+
+
+def test_every_column_of_json_lines_is_told_with_its_first_bad_row(tmp_path: Path) -> None:
+    """So are those of JSON Lines, in the order of the first line."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": 1, "b": 2, "kind": 1.5, "c": 3}\n{"c": 1e301, "b": "x", "a": 1}\n{"a": [], "b": 3}\n')
+    assert [problem.message for problem in refused(path).problems] == [
+        "column 'a', row 2: [] is not a number",
+        "column 'b', row 1: \"x\" is not a number",
+        "row 0: a label must be a whole number or text, got 1.5",
+        "column 'c', row 1: 1e+301 is not a finite number of at most 1e+300",
     ]
 
 

@@ -93,9 +93,9 @@ class Table(BaseModel):
         Field(
             pattern=r"^[^\x00]+$",
             title="File",
-            description="A CSV or Parquet file; a relative path starts at the folder of this config.",
+            description="A CSV, Parquet or JSON Lines file; a relative path starts at the folder of this config.",
         ),
-        Wanted("a string, the path of a CSV or Parquet file"),
+        Wanted("a string, the path of a CSV, Parquet or JSON Lines file"),
     ]
     target: Annotated[
         str,

@@ -183,7 +183,7 @@ def recipe_config(manifest: m.Manifest, data: Path | None) -> Config:
         if data is None:
             raise ConfigError(
                 "--data: the artifact was trained from a table, and holds no path to it",
-                hint=f"name the CSV or Parquet file with the column {manifest.data.target!r} by --data FILE",
+                hint=f"name the table (CSV, Parquet, JSON Lines) with the column {manifest.data.target!r}: --data FILE",
             )
         recipe["dataset"] = {**table, "path": str(data)}  # over any path that a forged recipe may name
     elif data is not None:

@@ -1,4 +1,4 @@
-"""CSV and Parquet tables, read by column name and refused where a value is not a finite number."""
+"""CSV, Parquet and JSON Lines tables, read by column name and refused where a value is not a finite number."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-SUFFIXES = (".csv", ".parquet")
+LINES = (".jsonl", ".ndjson")
+SUFFIXES = (".csv", ".parquet", *LINES)
 MAX_TEXT = 256
 """Characters in a column's name or in a label: the manifest's bound."""
 MAX_WHOLE = 2**53 - 1
@@ -30,14 +31,14 @@ def read_table(path: Path, *, target: str, features: Sequence[str] | None = None
     """Read a table whole.
 
     Args:
-        path: a `.csv` (UTF-8, comma, header) or `.parquet` file.
+        path: a `.csv` (UTF-8, comma, header), `.parquet`, or `.jsonl` or `.ndjson` (an object a line) file.
         target: the name of the label's column; it may be missing where `features` are given.
         features: the columns to read, in this order; None takes all but the target, in the file's order.
 
     Raises:
         DataRejected: the file cannot be read, a column is missing, or a value is not a finite number.
     """
-    table = _read(path)
+    table = _read(path, target, features)
     names = table.column_names
     repeated = [name for name, times in Counter(names).items() if times > 1]
     if repeated:
@@ -65,13 +66,18 @@ def read_table(path: Path, *, target: str, features: Sequence[str] | None = None
     )
 
 
-def _read(path: Path) -> pa.Table:
+def _read(path: Path, target: str, features: Sequence[str] | None) -> pa.Table:
+    """The file's columns; JSON Lines' are judged while they are read, since nobody says what type they have."""
     import pyarrow as pa
     from pyarrow import csv, parquet
 
     if path.suffix not in SUFFIXES:
-        raise _refused(path, ("unknown-suffix", f"must end with {' or '.join(SUFFIXES)}, got {path.suffix!r}"))
+        raise _refused(path, ("unknown-suffix", f"must end with one of {', '.join(SUFFIXES)}, got {path.suffix!r}"))
     try:
+        if path.suffix in LINES:
+            from artifact_pipeline.rows.lines import read_lines
+
+            return read_lines(path, target=target, features=features)
         # One thread: a reader's block borders decide which type it infers, and they must not depend on a race.
         if path.suffix == ".csv":
             table = csv.read_csv(path, read_options=csv.ReadOptions(use_threads=False))
@@ -114,12 +120,17 @@ def _fill(values: NDArray[np.float64], column: pa.ChunkedArray, name: str) -> tu
     if not bad.size:
         return None
     row = int(bad[0])
-    place, found = f"column {name!r}, row {row}", column[row].as_py()
-    if found is None:
-        return "not-finite", f"{place}: the value is missing"
+    rule, message = number_fault(column[row].as_py(), whole=whole)
+    return rule, f"column {name!r}, row {row}: {message}"
+
+
+def number_fault(value: float | None, *, whole: bool) -> tuple[str, str]:
+    """Why a number is bad, as rule and message."""
+    if value is None:
+        return "not-finite", "the value is missing"
     if whole:
-        return "not-exact", f"{place}: {found} may be no float64; whole numbers must be between -2^53 and 2^53"
-    return "not-finite", f"{place}: {found} is not a finite number of at most {MAX_NUMBER:.0e}"
+        return "not-exact", f"{value!s:.80} may be no float64; whole numbers must be between -2^53 and 2^53"
+    return "not-finite", f"{value} is not a finite number of at most {MAX_NUMBER:.0e}"
 
 
 def _labels(path: Path, column: pa.ChunkedArray) -> NDArray[np.int64] | NDArray[np.str_]:

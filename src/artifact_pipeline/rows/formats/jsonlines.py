@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ class JsonLinesReader(StreamReader):
     def __init__(self, source: Source, wanted: Wanted, stream: Hashed, block: int = BLOCK) -> None:
         self._stream, self.stamp = stream, stream.stamp
         self._blocks = cut_after_rows(source.place, unpacked(stream, source), block, lambda data: data.rfind(b"\n") + 1)
-        self._first = _lines(next(self._blocks, b"").removeprefix(BOM))
+        self._first = lines_of(next(self._blocks, b"").removeprefix(BOM))
         there = list(dict.fromkeys(key for line in self._first for key in _keys(line)))
         columns, self.left_out = choose_columns(source.place, there, wanted) if there else ([], ())
         self._columns = columns or wanted.columns([wanted.target])
@@ -52,7 +53,7 @@ class JsonLinesReader(StreamReader):
     def _all(self) -> Iterator[list[bytes]]:
         yield self._first
         for block in self._blocks:
-            yield _lines(block)
+            yield lines_of(block)
 
     def _piece(self, first: int, lines: list[bytes]) -> Piece:
         import numpy as np
@@ -78,7 +79,7 @@ class JsonLinesReader(StreamReader):
         return pa.RecordBatch.from_arrays(columns, self._columns)
 
 
-def _lines(block: bytes) -> list[bytes]:
+def lines_of(block: bytes) -> list[bytes]:
     """The lines that are not blank; only these are rows."""
     return [line for line in block.split(b"\n") if line.strip()]
 
@@ -92,7 +93,7 @@ def _keys(line: bytes) -> list[str]:
     return list(value) if isinstance(value, dict) else []
 
 
-class _BadLineError(Exception):
+class BadLineError(Exception):
     """Why a line is no row: the column, the value, the rule and its words."""
 
     def __init__(self, rule: str, message: str, column: str = "", value: str | None = None) -> None:
@@ -113,7 +114,7 @@ class _Rows:
         """The features as numbers and the others as text, or why the line is no row."""
         try:
             return self._plain(line) or self._careful(line)
-        except _BadLineError as bad:
+        except BadLineError as bad:
             text = line.decode("utf-8", "backslashreplace").strip()
             value = text if bad.value is None else bad.value
             return Rejected(number, bad.column, value[:MAX_SHOWN], bad.rule, str(bad), text)
@@ -139,7 +140,7 @@ class _Rows:
         return numbers, [str(each) if isinstance(each, int) else each for each in texts]
 
     def _careful(self, line: bytes) -> Row:
-        row = _object(line)
+        row = object_of(line, number=_raw)
         numbers = [self._number(name, row.get(name)) for name in self._wanted.features]
         return numbers, [self._text(name, row.get(name)) for name in self.texts]
 
@@ -164,13 +165,13 @@ class _Rows:
             text = value if isinstance(value, str) else _json(value)
             text.encode()
         except (UnicodeEncodeError, RecursionError) as error:
-            raise _BadLineError("json-invalid", "holds half a character, or is nested too deeply", name, "") from error
+            raise BadLineError("json-invalid", "holds half a character, or is nested too deeply", name, "") from error
         if name == self._wanted.target and isinstance(value, msgspec.Raw) != (self._label is int):
             raise self._bad("label-unknown", name, text)
         return text
 
-    def _bad(self, rule: str, name: str, value: str) -> _BadLineError:
-        return _BadLineError(rule, reason(rule, name, value[:MAX_SHOWN], self._wanted), name, value)
+    def _bad(self, rule: str, name: str, value: str) -> BadLineError:
+        return BadLineError(rule, reason(rule, name, value[:MAX_SHOWN], self._wanted), name, value)
 
 
 def _picker(names: Sequence[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
@@ -178,25 +179,34 @@ def _picker(names: Sequence[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]
     return itemgetter(*names) if len(names) > 1 else lambda row: tuple(row[name] for name in names)
 
 
-def _object(line: bytes) -> dict[str, Any]:
-    """A line as an object whose numbers are as they were written."""
+def object_of(line: bytes, number: Callable[[str], Any] | None = None) -> dict[str, Any]:
+    """A line as an object, no key of which stands twice.
+
+    Args:
+        line: UTF-8.
+        number: makes something of a number's text; None makes Python's int or float.
+
+    Raises:
+        BadLineError: it is none.
+    """
     try:
+        text = line.decode()
         row = json.loads(
-            line.decode(), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_raw, parse_int=_raw
+            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=number, parse_int=number
         )
     except (ValueError, RecursionError) as error:  # a UnicodeDecodeError is a ValueError too
-        message = f"is not an object in JSON: {str(error).splitlines()[0]}"
-        raise _BadLineError("json-invalid", message) from error
+        where = f"{error.msg}, at character {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
+        raise BadLineError("json-invalid", f"is not an object in JSON: {where}") from error
     if not isinstance(row, dict):
-        raise _BadLineError("json-invalid", "is not an object in JSON")
+        raise BadLineError("json-invalid", "is not an object in JSON")
     return row
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
-        name = next(name for index, (name, _) in enumerate(pairs) if name in dict(pairs[:index]))
-        raise _BadLineError("duplicate-key", f"the key {name!a} stands twice")
+        name = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+        raise BadLineError("duplicate-key", f"the key {name!a} stands twice")
     return value
 
 
