@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,36 +54,54 @@ def published(candidate: Candidate, tmp_path: Path) -> Path:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of what a clone holds that the doors need: src/ and config/."""
-    for name in ("src", "config"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
+    return check_out(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout in which `python src/train.py` has run, once for the session; nobody changes it."""
+    folder = check_out(tmp_path_factory.mktemp("trained"))
+    assert run_python("src/train.py", cwd=folder).returncode == 0
+    return folder
+
+
+@pytest.fixture
+def trained(trained_once: Path, tmp_path: Path) -> Path:
+    """A checkout of its own in which `python src/train.py` has run."""
+    return shutil.copytree(trained_once, tmp_path, symlinks=True, dirs_exist_ok=True)
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a Python process in `tmp_path`: its output as text, its status in `returncode`."""
+    return partial(run_python, cwd=tmp_path)
 
-    def run_python(
-        *arguments: str | Path, env: dict[str, str] | None = None, cwd: Path = tmp_path
-    ) -> subprocess.CompletedProcess[str]:
-        # A user's environment, without what a test runner or this process has put there.
-        kept = {
-            key: value
-            for key, value in os.environ.items()
-            if not key.endswith("_THREADS") and not key.startswith("GITHUB_")
-        }
-        kept.pop("OPENBLAS_CORETYPE", None)
-        return subprocess.run(
-            [sys.executable, *map(str, arguments)],
-            cwd=cwd,
-            env={**kept, "COLUMNS": "200", **(env or {})},
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
 
-    return run_python
+def check_out(folder: Path) -> Path:
+    for name in ("src", "config"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def run_python(
+    *arguments: str | Path, cwd: Path, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    # A user's environment, without what a test runner or this process has put there.
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.endswith("_THREADS") and not key.startswith("GITHUB_")
+    }
+    kept.pop("OPENBLAS_CORETYPE", None)
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=cwd,
+        env={**kept, "COLUMNS": "200", **(env or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

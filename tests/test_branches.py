@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tools import slow
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -333,11 +335,11 @@ class TestPromote:
         ("fields", "words"),
         [
             ({"conclusion": "failure"}, "failure"),
-            ({"conclusion": "cancelled"}, "cancelled"),
+            slow({"conclusion": "cancelled"}, "cancelled"),
             ({"conclusion": "", "status": "in_progress"}, "in_progress"),
             ({"event": "pull_request"}, "has not run yet"),
-            ({"headBranch": "test_branch"}, "has not run yet"),
-            ({"workflow": "train.yml"}, "has not run yet"),
+            slow({"headBranch": "test_branch"}, "has not run yet"),
+            slow({"workflow": "train.yml"}, "has not run yet"),
             ({"headSha": "0" * 40}, "has not run yet"),
         ],
     )
@@ -482,7 +484,7 @@ def no_main_there(world: World) -> None:
 @pytest.mark.parametrize(
     ("hindrance", "words"),
     [
-        *HINDRANCES,
+        *(hindrance if hindrance[0] in {dirty_change, own_way_here} else slow(*hindrance) for hindrance in HINDRANCES),
         (own_way_there, "origin/classification_branch has gone its own way"),
         (no_main_there, "origin has no"),
     ],

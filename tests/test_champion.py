@@ -221,13 +221,6 @@ def test_rollback_passes_over_what_its_champion_beat(
 # --- by the command line
 
 
-@pytest.fixture
-def trained(run: Run, checkout: Path) -> Path:
-    """A checkout in which `python src/train.py` has run."""
-    assert run("src/train.py", cwd=checkout).returncode == 0
-    return checkout
-
-
 def test_train_with_a_champion(run: Run, trained: Path) -> None:
     """A candidate that passes is shown beside its champion, in text, JSON and page, and the looks are counted."""
     before = verify(trained / "artifact").digest

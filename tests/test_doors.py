@@ -18,7 +18,7 @@ import pytest
 
 from artifact_pipeline import __version__
 from artifact_pipeline.artifact.verify import verify
-from tools import scraps
+from tools import scraps, slow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,12 +60,12 @@ def test_doors_write_into_the_projects_root_from_any_folder(run: Run, checkout: 
     assert "belongs to this artifact" in done.stdout
 
 
-def test_train_door_names_the_next_door(run: Run, checkout: Path) -> None:
+def test_train_door_names_the_next_door(run: Run, trained: Path) -> None:
     """From the project's root the next door is named as the documentation names it; for another place with it."""
-    done = run("src/train.py", "--artifact", "my artifact", cwd=checkout)
+    done = run("src/train.py", "--artifact", "my artifact", cwd=trained)
     assert done.stdout.splitlines()[-1] == "next: python src/inference.py --artifact 'my artifact'"
-    assert run("src/inference.py", "--artifact", "my artifact", cwd=checkout).returncode == 0
-    assert run("src/train.py", cwd=checkout).stdout.splitlines()[-1] == "next: python src/inference.py"
+    assert run("src/inference.py", "--artifact", "my artifact", cwd=trained).returncode == 0
+    assert run("src/train.py", cwd=trained).stdout.splitlines()[-1] == "next: python src/inference.py"
 
 
 @pytest.mark.parametrize("door", VERB_OF)
@@ -154,7 +154,7 @@ def test_doors_parse_under_old_pythons(door: str) -> None:
             assert all(argument.annotation is None for argument in node.args.args)
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", ["train", slow("inference"), slow("utils")])
 def test_old_python_gets_one_sentence(checkout: Path, old_pythons: list[str], door: str) -> None:
     """A door that an old Python runs or imports says which Python it needs, in one sentence without a traceback."""
     sentence = r"Python 3\.11 or newer is needed, this is \d\.\d+: start it with a newer one, or use make run"
@@ -244,17 +244,16 @@ def scraps_beside(root: Path) -> list[str]:
     [
         ("train", "click"),
         ("train", "artifact_pipeline"),
-        ("train", "click.core"),
+        slow("train", "click.core"),
         ("train", "sklearn.linear_model"),
-        ("train", "onnx.helper"),
+        slow("train", "onnx.helper"),
         ("inference", "numpy.linalg"),
-        ("inference", "onnxruntime.capi"),
+        slow("inference", "onnxruntime.capi"),
     ],
 )
-def test_interrupt_while_modules_are_loaded(run: Run, checkout: Path, door: str, module: str) -> None:
+def test_interrupt_while_modules_are_loaded(request: pytest.FixtureRequest, run: Run, door: str, module: str) -> None:
     """Ctrl-C ends with 130 and without a traceback while a module is imported, and nothing has been written."""
-    if door == "inference":
-        assert run("src/train.py", "-q", cwd=checkout).returncode == 0
+    checkout: Path = request.getfixturevalue("trained" if door == "inference" else "checkout")
     done = run("-c", AT_IMPORT, module, checkout / "src" / f"{door}.py", cwd=checkout)
     assert_interrupted_cleanly(done.returncode, done.stderr, checkout)
     assert not (checkout / "predictions.csv").exists()
@@ -263,10 +262,10 @@ def test_interrupt_while_modules_are_loaded(run: Run, checkout: Path, door: str,
 @pytest.mark.parametrize(
     ("event", "place"),
     [
-        ("open", "/.staging/model.onnx"),
-        ("os.rename", "/.staging"),
+        slow("open", "/.staging/model.onnx"),
+        slow("os.rename", "/.staging"),
         ("os.rename", "/.artifact.pointer"),
-        ("os.rename", "/.model_train.pkl."),
+        slow("os.rename", "/.model_train.pkl."),
     ],
 )
 def test_interrupt_while_an_artifact_is_published(run: Run, checkout: Path, event: str, place: str) -> None:
@@ -276,7 +275,9 @@ def test_interrupt_while_an_artifact_is_published(run: Run, checkout: Path, even
     assert_interrupted_cleanly(done.returncode, done.stderr, checkout)
 
 
-@pytest.mark.parametrize("step", ["loading rows", "training on 1,437 rows", "measuring the model that is published"])
+@pytest.mark.parametrize(
+    "step", [slow("loading rows"), "training on 1,437 rows", slow("measuring the model that is published")]
+)
 def test_interrupt_of_a_running_training(checkout: Path, step: str) -> None:
     """Ctrl-C sent to a training at work ends it with 130, without a traceback and without a scrap."""
     process = subprocess.Popen(

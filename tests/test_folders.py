@@ -27,7 +27,7 @@ from artifact_pipeline.inference.scoring import Options
 from artifact_pipeline.inference.sheets import PART
 from artifact_pipeline.rows.sources import find_sources
 from tables import blobs, write_table
-from tools import require_tool
+from tools import require_tool, slow
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -145,7 +145,7 @@ def test_python_writes_folders_by_their_names(
     assert tree(tmp_path) == whole
 
 
-@pytest.mark.parametrize("stop_after", [1, 16, 17, 20, 33, 34, 35])
+@pytest.mark.parametrize("stop_after", [slow(1), slow(16), 17, slow(20), slow(33), slow(34), 35])
 def test_an_interrupted_run_goes_on_to_the_same_bytes(
     whole: dict[str, bytes], model: Verified, world: Path, tmp_path: Path, stop_after: int
 ) -> None:
@@ -189,7 +189,7 @@ def test_other_work_is_not_gone_on_with(model: Verified, world: Path, tmp_path: 
     """With another option, artifact or input, or one that was changed meanwhile, what was begun is not gone on with."""
     shutil.copytree(world / "rows", tmp_path / "rows")
     with pytest.raises(InterruptedHere):
-        score(model, tmp_path, tmp_path / "out", stop_after=20)
+        score(model, tmp_path, tmp_path / "out", stop_after=1)
     options = {"out_of_range": "reject"} if change == "an option" else {}
     if change == "an input":
         (tmp_path / "rows" / "c.csv").write_text("width,height,id\n1,2,3\n")

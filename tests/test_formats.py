@@ -20,6 +20,7 @@ from artifact_pipeline.cli import main
 from artifact_pipeline.errors import ConfigError, DataRejected
 from artifact_pipeline.rows.sources import find_sources
 from rowfiles import DIGITS, answer, answered, digits, publish_digits, refused, rejected, train_words, words, write_rows
+from tools import slow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 NAMED = ["csv", "csv.gz", "csv.zst", "parquet", "pq", "arrow", "feather", "ipc", "arrows", "jsonl", "ndjson"]
 NAMED += ["jsonl.gz", "jsonl.zst"]
 ALL = [*NAMED, "npy", "npz"]
+PIPED = {"csv", "parquet", "arrows", "jsonl.zst"}
+"""What the default run pipes into a process: text, packed, streamed, and read by position."""
 SEPARATE = ["csv", "parquet", "arrow", "arrows", "jsonl"]
 
 
@@ -73,7 +76,7 @@ def test_float64_survives_every_format(of_words: Verified, tmp_path: Path, suffi
     assert tables[0].equals(tables[1])
 
 
-@pytest.mark.parametrize("suffix", ALL)
+@pytest.mark.parametrize("suffix", [suffix if suffix in PIPED else slow(suffix) for suffix in ALL])
 def test_standard_input_is_every_format_too(published: Path, expected: bytes, suffix: str) -> None:
     """`-` reads standard input, in a process of its own, in every format."""
     file = write_rows(published / f"rows.{suffix}", digits())
@@ -85,7 +88,7 @@ def test_standard_input_is_every_format_too(published: Path, expected: bytes, su
     assert (published / "out.parquet").read_bytes() == expected
 
 
-@pytest.mark.parametrize("suffix", ["csv.gz", "parquet", "npz", "jsonl"])
+@pytest.mark.parametrize("suffix", ["csv.gz", slow("parquet"), "npz", slow("jsonl")])
 def test_a_pipe_is_read_to_its_end(published: Path, expected: bytes, suffix: str) -> None:
     """A pipe that gives a few bytes at a time is read like a file."""
     file = write_rows(published / f"rows.{suffix}", digits())

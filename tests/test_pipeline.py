@@ -149,7 +149,7 @@ def test_large_columns_keep_their_labels(tmp_path: Path) -> None:
 # Tables, from end to end
 
 
-@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
 @pytest.mark.parametrize(
     "labels",
     [[0, 1], [-7, 3, 10], ["no", "yes"], ['ä, "ö"', "b c", "日本"]],

@@ -30,7 +30,7 @@ from artifact_pipeline.pipeline.reproduction import GRADES, TOLERANCE, Reproduct
 from artifact_pipeline.runtime import KERNEL, KERNEL_VARIABLE, KERNELS, choose_kernel
 from forging import REMOVED, changed, manifest_of, reseal, unpack
 from tables import blobs, write_table
-from tools import cannot_run
+from tools import cannot_run, slow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,7 +141,7 @@ def test_a_model_whose_gate_failed_is_reproduced_too(tmp_path: Path) -> None:
 
 
 @two_kernels
-@pytest.mark.parametrize("kernel", ["Prescott", "Sandybridge", "SkylakeX"])
+@pytest.mark.parametrize("kernel", ["Prescott", slow("Sandybridge"), slow("SkylakeX")])
 def test_lbfgs_under_another_kernel_gives_the_predictions(published: Path, run: Run, kernel: str) -> None:
     """The solver lbfgs stops elsewhere under another kernel: every label is the same, and the kernel is named."""
     if not runs(kernel):

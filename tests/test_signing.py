@@ -24,6 +24,7 @@ from attacks_resealed import FAILED
 from forging import FILES, flip, reseal, unpack
 from own_sigstore import OwnSigstore
 from signatures import MANIFEST, bundle_of, certified, digests, provenance, write_keys
+from tools import slow
 
 if TYPE_CHECKING:
     import subprocess
@@ -218,7 +219,7 @@ def test_a_signature_is_replaced_whole(stored: Path, keys: Path) -> None:
 # With upstream's tool
 
 
-@pytest.mark.parametrize("kind", ["SECP256R1", "SECP384R1"])
+@pytest.mark.parametrize("kind", ["SECP256R1", slow("SECP384R1")])
 def test_upstream_verifies_our_signature(kind: str, stored: Path, keys: Path, run: Run) -> None:
     """`python -m model_signing verify key` accepts our signature of the artifact and of its provenance."""
     assert main(["sign", str(stored), "--private-key", str(keys / f"{kind}.pem"), "-q"]) == 0
@@ -240,7 +241,7 @@ def test_we_verify_upstreams_signature(stored: Path, keys: Path, run: Run, tmp_p
     assert verify(stored, trust=trust).trust.signer == digest((keys / "SECP256R1.pub").read_bytes())
 
 
-@pytest.mark.parametrize("name", [".git", ".github", ".gitattributes", ".gitignore"])
+@pytest.mark.parametrize("name", [".git", slow(".github"), ".gitattributes", slow(".gitignore")])
 def test_what_upstream_ignores_is_refused_here(name: str, stored: Path, keys: Path, run: Run) -> None:
     """A file under a name that upstream passes over is a file too many, whatever the signature says."""
     assert main(["sign", str(stored), "--private-key", str(keys / "SECP256R1.pem"), "-q"]) == 0
@@ -590,7 +591,9 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
-@pytest.mark.parametrize("missing", ["model_signing", "sigstore", "OpenSSL", "model_signing,sigstore,cryptography"])
+@pytest.mark.parametrize(
+    "missing", ["model_signing", slow("sigstore"), slow("OpenSSL"), "model_signing,sigstore,cryptography"]
+)
 def test_a_missing_extra_is_named(missing: str, stored: Path, keys: Path, run: Run) -> None:
     """Without the extra nothing is signed and nothing is trusted; the error names what to install."""
     for command in (["sign", "--private-key", keys / "SECP256R1.pem"], ["verify", "--public-key", keys / "rsa.pub"]):

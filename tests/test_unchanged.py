@@ -173,13 +173,6 @@ def test_what_is_not_sound_is_trained_again(standing: Path, damage: Callable[[Pa
 # --- by the command line
 
 
-@pytest.fixture
-def trained(run: Run, checkout: Path) -> Path:
-    """A checkout in which `python src/train.py` has run."""
-    assert run("src/train.py", cwd=checkout).returncode == 0
-    return checkout
-
-
 def test_a_second_training_is_unchanged(run: Run, trained: Path) -> None:
     """Run twice, the second training says `unchanged`, and writes nothing."""
     before = {path: path.lstat().st_mtime_ns for path in trained.rglob("*")}

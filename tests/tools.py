@@ -21,7 +21,14 @@ from artifact_pipeline.canonical import digest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from _pytest.mark import ParameterSet
+
     from artifact_pipeline.pipeline import Candidate
+
+
+def slow(*values: object) -> ParameterSet:
+    """The arguments of a case that the slow run has and the default one leaves to its like."""
+    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 def require_tool(name: str) -> str:
