@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 BUTTON := $(VENV)/.installed
 CLIENT := tests/workflows/node_modules/.package-lock.json
+CLIENTS := .venv-clients/.installed
 
-.PHONY: help run test test-slow fuzz workflows check lock bench bench-batch bench-unchanged branches promote clean
+.PHONY: help run test test-slow fuzz workflows check lock bench bench-batch bench-unchanged bench-serving branches promote clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -26,7 +27,13 @@ run: $(BUTTON) ## train, verify and infer, from config/config.json to prediction
 test: $(BUTTON) ## the test suite, under four minutes
 	$(BIN)/python -m pytest tests/ $(PYTEST_ARGS)
 
-test-slow: $(BUTTON) ## faults at every system call, kill -9, 100,000 mutations
+# KServe's client brings ninety packages and pins some below ours: they get an environment of their own.
+$(CLIENTS): tests/clients/requirements.txt
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+test-slow: $(BUTTON) $(CLIENTS) ## faults at every system call, kill -9, 100,000 mutations
 	$(BIN)/python -m pytest tests/ -m slow
 
 fuzz: $(BUTTON) ## a million mutations of the pickle reader
@@ -57,6 +64,8 @@ lock: ## make requirements.txt and requirements-base.txt again; LOCK_ARGS=--upgr
 	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml -o requirements-base.txt $(LOCK_ARGS)
 	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml --extra train --extra images --extra scale --extra sign --extra serve --group dev -c requirements-base.txt -o requirements.txt $(LOCK_ARGS)
 	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' benchmarks/batch.in -c requirements.txt -o benchmarks/batch.txt $(LOCK_ARGS)
+	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' benchmarks/serving.in -c requirements.txt -o benchmarks/serving.txt $(LOCK_ARGS)
+	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' tests/clients/requirements.in -o tests/clients/requirements.txt $(LOCK_ARGS)
 
 bench: $(BUTTON) ## the README's figures, measured again beside the bare scripts; ARGS=--help
 	$(BIN)/python -m benchmarks.spine $(ARGS)
@@ -66,6 +75,9 @@ bench-batch: $(BUTTON) ## predict on files of 10^5 to 10^7 rows, beside pandas, 
 
 bench-unchanged: $(BUTTON) ## a training with nothing to do, beside dvc repro; ARGS=--help
 	$(BIN)/python -m benchmarks.unchanged $(ARGS)
+
+bench-serving: $(BUTTON) ## serve beside a bare server, FastAPI and LitServe, under load by wrk; ARGS=--help
+	$(BIN)/python -m benchmarks.serving $(ARGS)
 
 branches: ## create the chain of branches in this clone, where they are missing
 	$(PYTHON) scripts/branches.py create $(ARGS)
