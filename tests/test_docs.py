@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
+import click
 import pytest
 from msgspec import Struct, structs
 
@@ -20,9 +21,13 @@ from artifact_pipeline.cli.app import app
 from artifact_pipeline.cli.markdown import manifest_page
 from artifact_pipeline.config import Config, Gate
 from artifact_pipeline.inference.receipt import Receipt
+from artifact_pipeline.pipeline import publish
 from artifact_pipeline.rows.digits import load_digits
 from artifact_pipeline.rows.faults import RULES
+from artifact_pipeline.serving.figures import STATUSES
+from servers import Server, serving
 from tables import write_table
+from tools import cannot_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +38,7 @@ GOLDEN = ROOT / "tests" / "golden" / "v1"
 README = (ROOT / "README.md").read_text()
 FORMAT = (ROOT / "docs" / "artifact-format.md").read_text()
 INFERENCE = (ROOT / "docs" / "inference.md").read_text()
+SERVING = (ROOT / "docs" / "serving.md").read_text()
 
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEX = re.compile(r"[0-9a-f]{64}")
@@ -134,6 +140,86 @@ def test_python_of_the_inference_page_runs(published: Path, run: Any) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Rows(read=20, written=20, rejected=0")
     assert "accuracy=1.0" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def server(candidate: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The documented model, served."""
+    root = tmp_path_factory.mktemp("served")
+    publish(candidate, artifact=root / "artifact", export=root / "model_train.pkl")
+    with serving(root / "artifact") as found:
+        yield found
+
+
+def example(page: str, language: str, word: str, server: Server) -> str:
+    """The one example of a page in this language that holds a word, about this server."""
+    (found,) = [text for told, text in FENCE.findall(page) if told == language and word in text]
+    return found.replace("127.0.0.1:8080", server.url.removeprefix("http://"))
+
+
+def test_curl_of_the_serving_page_runs(server: Server) -> None:
+    """The commands with curl work as they stand, and the digit that is sent is a nought."""
+    script = example(SERVING, "sh", "curl", server)
+    done = subprocess.run(["bash", "-ec", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    metadata, end = json.JSONDecoder().raw_decode(done.stdout)
+    answer = json.loads(done.stdout[end:])
+    assert metadata["name"] == "digits"
+    assert (answer["id"], answer["outputs"]) == (
+        "first",
+        [{"name": "label", "datatype": "INT64", "shape": [1], "data": [0]}],
+    )
+
+
+def test_python_of_the_serving_page_runs(server: Server, run: Any) -> None:
+    """The example with the standard library works as it stands, and the digit that is sent is a one."""
+    done = run("-c", example(SERVING, "python", "urlopen", server))
+    assert done.returncode == 0, done.stderr
+    label, probability, digest = re.split(r"\] | ", done.stdout.strip())
+    assert (label, digest) == ("[1", server.artifact)
+    assert float(probability) > 0.9
+
+
+@pytest.mark.slow
+def test_tritonclient_of_the_serving_page_runs(server: Server) -> None:
+    """The example with NVIDIA's client works as it stands."""
+    python = ROOT / ".venv-clients" / "bin" / "python"
+    if not python.exists():
+        cannot_run("needs .venv-clients: make test-slow sets it up")
+    code = example(SERVING, "python", "tritonclient", server)
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "(64,)\n"), done.stderr
+
+
+def test_serving_page_names_every_option_with_its_default() -> None:
+    """The table of options has each option of `serve` beside those that every verb takes, and its default."""
+    rows = re.findall(r"^\| (`--[^|]*)\|([^|]*)\|", SERVING.split("## Options")[1], re.MULTILINE)
+    shown: dict[str, str] = {}
+    for names, defaults in rows:
+        told = defaults.strip().split(", ")
+        values = told if len(told) > 1 else told * 9
+        shown |= dict(zip(re.findall(r"--[\w-]+", names), values, strict=False))
+    options = [each for each in app.commands["serve"].params if isinstance(each, click.Option)]
+    options = [each for each in options if each.opts[-1] not in {"--json", "--quiet", "--debug"}]
+    assert set(shown) == {each.opts[0] for each in options}
+    for each in options:
+        if each.show_default:
+            assert (
+                shown[each.opts[0]].removesuffix(" s") == f"{each.default:g}"
+                if isinstance(each.default, float)
+                else str(each.default)
+            ), each.name
+
+
+def test_serving_page_names_every_figure_and_status(server: Server) -> None:
+    """The page names each figure that /metrics tells of the server, and each status that is counted."""
+    assert server.infer(load_digits().X[:100])[0] == 200
+    _, _, body = server.ask("GET", "/metrics")
+    told = re.findall(r"^# TYPE (artifact_pipeline_\w+)", body.decode(), re.MULTILINE)
+    section = SERVING.split("## Figures")[1].split("\n## ")[0]
+    assert [name for name in told if name not in re.findall(r"artifact_pipeline_\w+", section)] == []
+    section = SERVING.split("## What is refused")[1].split("\n## ")[0]
+    assert set(STATUSES) - {200, 500} == set(map(int, re.findall(r"(?<![\d,])[45]\d\d(?![\d,])", section)))
 
 
 @pytest.mark.parametrize("target", re.findall(r"^\| `make ([\w-]+)`", README, re.MULTILINE))

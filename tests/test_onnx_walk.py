@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from onnx import ModelProto, TensorProto, numpy_helper
 
 from artifact_pipeline.artifact import onnx_walk
-from artifact_pipeline.artifact.onnx_walk import ModelShape, Tensor, walk
+from artifact_pipeline.artifact.onnx_walk import ModelShape, Tensor, coefficients, walk
 from artifact_pipeline.artifact.onnx_writer import linear_classifier
 from artifact_pipeline.errors import ArtifactRejected
 from onnx_models import HOSTILE, NUMBERS, RULES, WORDS, good
@@ -82,6 +82,16 @@ def test_onnx_reads_the_same_model(classes: list, features: int, dtype: str, nam
     assert shape.parameters == sum(math.prod(tensor.dims) for tensor in graph.initializer[:2])
     assert list(shape.classes) == classes
     assert numpy_helper.to_array(graph.initializer[2]).tolist() == classes
+
+
+def test_coefficients_are_those_that_onnx_reads() -> None:
+    """The weights of walked bytes are a row for each class; bytes that the walk refuses have none."""
+    weights = coefficients(DIGITS_SIZED)
+    assert (len(weights), {len(row) for row in weights}) == (10, {64})
+    initializers = ModelProto.FromString(DIGITS_SIZED).graph.initializer
+    assert np.array_equal(weights, numpy_helper.to_array(initializers[0]))
+    with pytest.raises(ArtifactRejected):
+        coefficients(DIGITS_SIZED[:-1])
 
 
 @pytest.mark.parametrize("kind", HOSTILE)

@@ -62,6 +62,8 @@ class Predictor:
         self.features = taken.shape[-1]
         self.dtype = np.dtype(taken.dtype)
         self.classes = np.array(classes)
+        gapless = self.classes.dtype.kind == "i" and int(classes[-1]) - int(classes[0]) == len(classes) - 1
+        self._first = self.classes[0] if gapless else None
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         # Five nodes leave nothing to optimise: what was walked is what runs, and 0.4 MiB are saved.
@@ -90,17 +92,33 @@ class Predictor:
         if X.ndim != 2 or X.shape[1] != self.features:
             message = f"the model takes {self.features} features a row, got an array of shape {X.shape}"
             raise DataRejected("the rows do not fit the model", problems=[Problem("rows", "rows-shape", message)])
-        parts = [self._checked(X[start : start + BATCH]) for start in range(0, len(X), BATCH)] or [self._nothing()]
+        parts = [self.checked(X[start : start + BATCH]) for start in range(0, len(X), BATCH)] or [self._nothing()]
         labels, probabilities = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
         # By the label and not by the probabilities: the model decides by its scores, and two scores that differ can
         # give two probabilities that are equal.
-        return Answers(labels, np.searchsorted(self.classes, labels).astype(np.int64, copy=False), probabilities)
+        return Answers(labels, self.positions(labels), probabilities)
 
-    def _checked(self, X: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    def positions(self, labels: NDArray[Any]) -> NDArray[np.int64]:
+        """Labels that the model has given as positions in its classes, int64 of shape (rows,)."""
         import numpy as np
 
-        with np.errstate(over="ignore"):  # what overflows is refused below
-            rows = np.ascontiguousarray(X, dtype=self.dtype)
+        if self._first is not None:
+            return np.asarray(labels - self._first)  # classes without a gap: nothing needs to be looked up
+        return self.classes.searchsorted(labels).astype(np.int64, copy=False)
+
+    def checked(self, X: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Labels and probabilities of at most `BATCH` rows, X of shape (rows, features).
+
+        Raises:
+            DataRejected: as `predict`.
+        """
+        import numpy as np
+
+        if X.dtype == self.dtype:
+            rows = np.ascontiguousarray(X)
+        else:
+            with np.errstate(over="ignore"):  # what overflows is refused below
+                rows = np.ascontiguousarray(X, dtype=self.dtype)
         labels, probabilities = self.answer(rows)
         # A value that is not finite makes each score of its row infinite or no number, and so do values that large
         # that a score is; softmax makes NaN of either. So the answers tell of the rows too.

@@ -26,7 +26,7 @@ COMPLETION = "_ARTIFACT_PIPELINE_COMPLETE"
 EXTRAS = {
     "scale": ("what clusters and object stores need", {"dask", "distributed", "obstore", "cryptography"}),
     "sign": ("what signatures need", {"model_signing", "id", "sigstore", "requests", "OpenSSL"}),
-    "serve": ("what the server needs", {"uvicorn", "httptools", "uvloop", "prometheus_client"}),
+    "serve": ("what the server needs", {"httptools", "uvloop", "prometheus_client"}),
     "images": ("what pictures need", {"PIL"}),
 }
 """The extras beside `train`: what each is for, and what it brings."""

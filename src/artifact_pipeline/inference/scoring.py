@@ -168,15 +168,7 @@ class Scorer:
     def _scored(
         self, batch: Batch, labels: NDArray[Any], probabilities: NDArray[np.float64], rejected: tuple[Rejected, ...]
     ) -> Scored:
-        return Scored(batch, labels, self._positions(labels), probabilities, rejected)
-
-    def _positions(self, labels: NDArray[Any]) -> NDArray[np.int64]:
-        import numpy as np
-
-        classes = self.predictor.classes
-        if classes.dtype.kind == "i" and int(classes[-1]) - int(classes[0]) == len(classes) - 1:
-            return np.asarray(labels - classes[0])  # classes without a gap: nothing needs to be looked up
-        return np.searchsorted(classes, labels).astype(np.int64)
+        return Scored(batch, labels, self.predictor.positions(labels), probabilities, rejected)
 
 
 def refuse_formulas(texts: Iterable[str], form: str) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.serving.model import Served
 
 PREFIX = "artifact_pipeline"
+OPEN_METRICS = "application/openmetrics-text"
 
 
 def metrics_response(board: Board, served: Served, accept: str, *, ready: bool) -> Response:
@@ -33,7 +34,8 @@ def metrics_response(board: Board, served: Served, accept: str, *, ready: bool) 
     registry = CollectorRegistry()
     registry.register(_Figures())
     ProcessCollector(registry=registry)
-    encode, content_type = choose_encoder(accept)
+    # The format alone: a version that is none would be a bug of ours, and what was asked for part of our answer.
+    encode, content_type = choose_encoder(OPEN_METRICS if OPEN_METRICS in accept.lower() else "")
     return Response(200, encode(registry), ((b"content-type", content_type.encode()),))
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from artifact_pipeline.artifact.predictor import Answers
     from artifact_pipeline.inference.drift import Drift
     from artifact_pipeline.serving.model import Served
 
@@ -31,6 +30,9 @@ STATUSES = (200, 400, 403, 404, 405, 408, 413, 415, 431, 500, 503)
 OUTCOMES: tuple[Outcome, ...] = ("served", "unchanged", "refused")
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Seconds, the upper bounds of the latency histogram; the last bucket has none."""
+
+AT_ONCE = 64
+"""Requests, or eight times as many rows, that go into the window together: one by one they cost a tenth more."""
 
 _STATUS = {status: index for index, status in enumerate(STATUSES)}
 _ROUTE = {route: index * len(STATUSES) for index, route in enumerate(ROUTES)}
@@ -79,7 +81,7 @@ class Board:
             window: rows of the window of a part.
             features: numbers a row of the model that is served first.
         """
-        self.workers = workers
+        self.workers, self.window = workers, window
         self._size = 8 * (_FIELDS + window * (features + 2))
         self._memory = mmap.mmap(-1, self._size * workers)
 
@@ -118,14 +120,17 @@ class Board:
         """Judge the windows of those workers that serve this model; None without any window."""
         import numpy as np
 
-        windows = [Window(self.rows(worker), served) for worker in range(self.workers)]
+        windows = [Window(self.rows(worker), served, self.window) for worker in range(self.workers)]
         if not windows[0].capacity:
             return None
-        parts = []
+        parts, tag = [], _tag(served)
         for worker, window in enumerate(windows):
             numbers = self.numbers(worker)
-            if numbers[_MODEL] == _tag(served):
-                parts.append(window.latest(numbers[_SEEN]))
+            if numbers[_MODEL] == tag:
+                seen = numbers[_SEEN]
+                part = window.latest(seen)
+                if numbers[_MODEL] == tag and numbers[_SEEN] >= seen:  # or another model's rows stand there by now
+                    parts.append(part)
         histograms = Histograms(served.reference, str(served.predictor.dtype))
         if parts:
             X, positions, confidence = (np.concatenate(each) for each in zip(*parts, strict=True))
@@ -136,37 +141,35 @@ class Board:
 class Window:
     """The latest rows of one worker, in a ring, with the position and the confidence of their answers."""
 
-    def __init__(self, memory: memoryview, served: Served) -> None:
+    def __init__(self, memory: memoryview, served: Served, rows: int) -> None:
+        """Lay it out.
+
+        Args:
+            memory: of the worker.
+            served: the model.
+            rows: at most; of a model with more features than the first one as many as there is room for.
+        """
         import numpy as np
 
-        row = served.predictor.dtype.itemsize * served.features
-        self.capacity = len(memory) // (row + 16)
+        dtype, features = served.predictor.dtype, served.features
+        size = dtype.itemsize * features + 16
+        self.capacity = count = min(rows, len(memory) // size)
         told = np.frombuffer(memory, dtype=np.uint8)
-        ends = [self.capacity * row, self.capacity * (row + 8), self.capacity * (row + 16)]
-        self.X: NDArray[Any] = told[: ends[0]].view(served.predictor.dtype).reshape(self.capacity, served.features)
-        self.positions: NDArray[np.int64] = told[ends[0] : ends[1]].view(np.int64)
-        self.confidence: NDArray[np.float64] = told[ends[1] : ends[2]].view(np.float64)
+        # The numbers of eight bytes first, so that each is aligned and written at once.
+        self.positions: NDArray[np.int64] = told[: count * 8].view(np.int64)
+        self.confidence: NDArray[np.float64] = told[count * 8 : count * 16].view(np.float64)
+        self.X: NDArray[Any] = told[count * 16 : count * size].view(dtype).reshape(count, features)
 
-    def put(self, seen: int, X: NDArray[Any], answers: Answers) -> None:
+    def put(self, seen: int, X: NDArray[Any], positions: NDArray[np.int64], confidence: NDArray[np.float64]) -> None:
         """Put rows behind the `seen` ones that were put before."""
-        import numpy as np
-
         rows = len(X)
-        at = seen % self.capacity
-        if rows > self.capacity - at:  # to the ring's end, and on from its beginning
-            kept = min(rows, self.capacity)
-            seen, X, answers = seen + rows - kept, X[rows - kept :], answers.take(np.arange(rows - kept, rows))
-            at = seen % self.capacity
-            first = self.capacity - at
-            if kept > first:
-                self.put(seen, X[:first], answers.take(np.arange(first)))
-                self.put(seen + first, X[first:], answers.take(np.arange(first, kept)))
-                return
-            rows = kept
-        end = at + rows
-        self.X[at:end] = X
-        self.positions[at:end] = answers.positions
-        answers.probabilities.max(axis=1, out=self.confidence[at:end])
+        kept = min(rows, self.capacity)
+        at = (seen + rows - kept) % self.capacity
+        first = min(kept, self.capacity - at)  # to the ring's end, and on from its beginning
+        for ring, values in ((self.X, X), (self.positions, positions), (self.confidence, confidence)):
+            latest = values[rows - kept :]
+            ring[at : at + first] = latest[:first]
+            ring[: kept - first] = latest[first:]
 
     def latest(self, seen: int) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.float64]]:
         """A copy of what is there, in no order."""
@@ -189,19 +192,40 @@ class Figures:
     def serve(self, served: Served) -> None:
         """Begin a window of this model's rows."""
         with self._lock:
-            self._window, self._served = Window(self._memory, served), served
+            self._window, self._served = Window(self._memory, served, self.board.window), served
+            self._noted: list[tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]] = []
+            self._rows = 0  # of them
             self._numbers[_SEEN] = 0
             self._numbers[_MODEL] = _tag(served)
 
-    def answered(self, X: NDArray[Any], answers: Answers, served: Served) -> None:
-        """Put rows that were answered into the window; called by whichever thread has answered them."""
-        if not self._window.capacity:
-            return
+    def answered(
+        self, X: NDArray[Any], labels: NDArray[Any], probabilities: NDArray[np.float64], served: Served
+    ) -> None:
+        """Note rows that were answered; called by whichever thread has answered them."""
+        if self._window.capacity:
+            with self._lock:
+                if served is self._served:  # or it was swapped meanwhile
+                    self._noted.append((X, labels, probabilities))
+                    self._rows += len(X)
+                    if len(self._noted) >= AT_ONCE or self._rows >= AT_ONCE * 8:
+                        self._settle()
+
+    def settle(self) -> None:
+        """Put into the window what has been noted: once a second at least, and before it is judged."""
         with self._lock:
-            if served is self._served:  # or it was swapped meanwhile
-                seen = self._numbers[_SEEN]
-                self._window.put(seen, X, answers)
-                self._numbers[_SEEN] = seen + len(X)
+            self._settle()
+
+    def _settle(self) -> None:
+        import numpy as np
+
+        if not self._noted:
+            return
+        X, labels, probabilities = (np.concatenate(each) for each in zip(*self._noted, strict=True))
+        self._noted.clear()
+        self._rows = 0
+        seen = self._numbers[_SEEN]
+        self._window.put(seen, X, self._served.predictor.positions(labels), probabilities.max(axis=1))
+        self._numbers[_SEEN] = seen + len(X)
 
     def request(self, route: str, status: int, seconds: float, rows: int) -> None:
         """Count a request that has its response."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from math import isqrt
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
     from artifact_pipeline.serving.settings import Settings
 
 _ERROR = {"$ref": "#/components/schemas/Error"}
+_LARGEST = {"float32": (2 - 2**-23) * 2.0**127, "float64": sys.float_info.max}
+_ROUNDED = (2 - 2**-24) * 2.0**127
+"""What is smaller than this becomes a finite float32."""
 _NUMBERS: dict[str, dict[str, Any]] = {
-    "FP32": {"type": "number", "minimum": -3.4e38, "maximum": 3.4e38},
-    "FP64": {"type": "number", "minimum": -3.4e38, "maximum": 3.4e38},
+    "FP32": {"type": "number", "minimum": -_LARGEST["float32"], "maximum": _LARGEST["float32"]},
     "INT64": {"type": "integer", "minimum": -MAX_WHOLE, "maximum": MAX_WHOLE},
     "UINT8": {"type": "integer", "minimum": 0, "maximum": 255},
 }
@@ -35,7 +38,7 @@ def document(served: Served, settings: Settings) -> dict[str, Any]:
     for place in (f"/v2/models/{served.name}", f"/v2/models/{served.name}/versions/{served.version}"):
         paths[place] = _get("The model", "Model")
         paths[f"{place}/ready"] = _get("Whether the model takes requests", "ModelReady", not_ready=True)
-        paths[f"{place}/infer"] = {"post": _infer(settings)}
+        paths[f"{place}/infer"] = {"post": _infer(served, settings)}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -62,23 +65,34 @@ def _content(kind: str, schema: dict[str, Any], *, description: str = "Answer") 
     return {"description": description, "content": {kind: {"schema": schema}}}
 
 
-def _infer(settings: Settings) -> dict[str, Any]:
+def _infer(served: Served, settings: Settings) -> dict[str, Any]:
     refusals = {
         "400": "The request does not fit the protocol or the model",
         "403": "A page of another origin",
+        "404": "Another model, or another version of it, is served by now",
         "408": "The request did not come whole in time",
         "413": f"More than {settings.max_body} bytes, or too many rows",
         "415": "A content encoding other than gzip and deflate",
         "431": "The headers are too large",
         "503": "Too many requests wait, or the server ends",
     }
-    answers = {"200": _content("application/json", {"$ref": "#/components/schemas/Answer"})}
+    good = _content("application/json", {"$ref": "#/components/schemas/Answer"})
+    good["content"]["application/octet-stream"] = {}
+    good["headers"] = {
+        "Inference-Header-Content-Length": {
+            "description": "How many bytes of the body are JSON, where an output is wanted as binary data",
+            "schema": {"type": "integer", "minimum": 1},
+        }
+    }
+    answers = {"200": good}
     answers |= {status: _content("application/json", _ERROR, description=words) for status, words in refusals.items()}
-    body = {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Inference"}}}}
+    tensor = {"name": INPUT, "shape": [1, served.features], "datatype": "FP64", "data": [0.0] * served.features}
+    told = {"schema": {"$ref": "#/components/schemas/Inference"}, "example": {"inputs": [tensor]}}
+    body = {"required": True, "content": {"application/json": told}}
     words = (
         "In JSON, or by the binary tensor extension: then Inference-Header-Content-Length tells how many bytes of the "
         "body are JSON, and the tensors follow them. What JSON Schema cannot say: data has as many numbers as the "
-        "shape tells."
+        "shape tells, and numbers near the largest can be too large for the model together."
     )
     return {**_operation("Labels and probabilities of rows", answers), "description": words, "requestBody": body}
 
@@ -127,7 +141,14 @@ def _inference(served: Served) -> dict[str, Any]:
         },
         "required": ["name"],
     }
-    outputs = {"type": ["array", "null"], "items": wanted, "maxItems": 2}
+    both = [[_named(wanted, name) for name in names] for names in ((LABEL, PROBABILITIES), (PROBABILITIES, LABEL))]
+    outputs = {
+        "anyOf": [
+            {"type": "null"},
+            {"type": "array", "items": wanted, "maxItems": 1},
+            *({"type": "array", "prefixItems": each, "minItems": 2, "maxItems": 2} for each in both),
+        ]
+    }
     parameters = {"type": ["object", "null"], "properties": {"binary_data_output": {"type": "boolean"}}}
     return {
         "type": "object",
@@ -146,20 +167,37 @@ def _inference(served: Served) -> dict[str, Any]:
     }
 
 
+def _named(output: dict[str, Any], name: str) -> dict[str, Any]:
+    return {**output, "properties": {**output["properties"], "name": {"const": name}}}
+
+
+def _number(served: Served, datatype: str) -> dict[str, Any]:
+    if datatype != "FP64":
+        return _NUMBERS[datatype]
+    if served.predictor.dtype == "float32":
+        return {"type": "number", "exclusiveMinimum": -_ROUNDED, "exclusiveMaximum": _ROUNDED}
+    return {"type": "number", "minimum": -_LARGEST["float64"], "maximum": _LARGEST["float64"]}
+
+
 def _tensor(served: Served, datatype: str) -> dict[str, Any]:
     """The input by one datatype: flat, nested by rows, or nested by rows and columns."""
-    features, side, number = served.features, isqrt(served.features), _NUMBERS[datatype]
+    features, side, number = served.features, isqrt(served.features), _number(served, datatype)
     row = {"type": "array", "items": number, "minItems": features, "maxItems": features}
-    forms = [([{"const": features}], {"type": "array", "items": number, "minItems": features})]
-    forms.append(([{"const": features}], {"type": "array", "items": row, "minItems": 1}))
+    flat = {"type": "array", "items": number, "minItems": features}
+    forms = [([{"const": features}], flat), ([{"const": features}], {"type": "array", "items": row, "minItems": 1})]
     if side * side == features:
         line = {"type": "array", "items": number, "minItems": side, "maxItems": side}
         square = {"type": "array", "items": line, "minItems": side, "maxItems": side}
+        forms.append(([{"const": side}, {"const": side}], flat))
         forms.append(([{"const": side}, {"const": side}], {"type": "array", "items": square, "minItems": 1}))
     rows = {"type": "integer", "minimum": 1, "maximum": served.max_rows}
     return {
         "type": "object",
-        "properties": {"name": {"const": INPUT}, "datatype": {"const": datatype}},
+        "properties": {
+            "name": {"const": INPUT},
+            "datatype": {"const": datatype},
+            "parameters": {"type": ["object", "null"], "properties": {"binary_data_size": {"type": "null"}}},
+        },
         "required": ["name", "datatype", "shape", "data"],
         "anyOf": [
             {

@@ -29,6 +29,7 @@ FILES = {
     "/": ("page.html", b"text/html; charset=utf-8"),
     "/page.css": ("page.css", b"text/css; charset=utf-8"),
     "/page.js": ("page.js", b"text/javascript; charset=utf-8"),
+    "/drawing.js": ("drawing.js", b"text/javascript; charset=utf-8"),
 }
 """By its path: a file in `static/`, and what it is."""
 
@@ -58,6 +59,7 @@ def describe(served: Served, *, feedback: bool) -> Response:
             "digest": served.verified.digest,
             "model": manifest.model.digest,
             "gate": manifest.gate.verdict if manifest.gate else "missing",
+            "rules": manifest.gate.rules if manifest.gate else (),
             "labels": served.labels,
             "features": [feature.name for feature in manifest.model.inputs],
             "target": manifest.data.target,

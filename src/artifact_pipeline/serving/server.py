@@ -6,6 +6,7 @@ import asyncio
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,6 @@ from artifact_pipeline.serving.model import open_model
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from types import FrameType
 
     from artifact_pipeline.artifact.verify import Verified
     from artifact_pipeline.serving.app import App
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.serving.settings import Settings
 
 TICKS = 10
-"""Looks at the clock a second, uvicorn's own."""
+"""Looks a second at what is to be done."""
 BACKLOG = 1024
 
 
@@ -116,37 +116,64 @@ def run_worker(
     place: tuple[Board, int],
 ) -> None:
     """Serve in this process, with a part of the board."""
-    import uvicorn
+    import uvloop
 
     from artifact_pipeline.serving.app import App
-    from artifact_pipeline.serving.guard import GuardedProtocol
 
     board, worker = place
     served = open_model(verified)
-    app = App(served, settings, Figures(board, worker, served), log=voice.log)
-    config = uvicorn.Config(
-        app,
-        http=GuardedProtocol,
-        loop="uvloop",
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        log_level="error",  # its warnings are about what clients send
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        backlog=BACKLOG,
-        timeout_keep_alive=round(settings.keep_alive),
-        timeout_graceful_shutdown=max(1, round(settings.grace)),
-    )
-    server = _server(config, app, Reloader(app, load, voice), voice)
-    try:
-        server.run(sockets=[bound])
-    finally:
-        app.close()
-    if server.force_exit:
-        raise KeyboardInterrupt
+    app = App(served, settings, Figures(board, worker, served))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_Life(app, Reloader(app, load, voice), voice).live(bound))
+
+
+class _Life:
+    """A process's life as a server: it listens until it is told to end, and ends when its requests have."""
+
+    def __init__(self, app: App, reloader: Reloader, voice: Voice) -> None:
+        self._app, self._reloader, self._voice = app, reloader, voice
+        self._stop_at: float | None = None
+        self._gone: asyncio.Event | None = None  # once only the end of connections is waited for
+        self._forced = False
+
+    async def live(self, bound: socket.socket) -> None:
+        """Listen, and return once the end has come.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was pressed twice.
+        """
+        from artifact_pipeline.serving.connection import Connection
+        from artifact_pipeline.serving.service import Service
+
+        loop, settings = asyncio.get_running_loop(), self._app.settings
+        service = Service(self._app, loop, self._voice.log)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end, number)
+        loop.add_signal_handler(signal.SIGHUP, self._reloader.want)
+        server = await loop.create_server(lambda: Connection(service), sock=bound, backlog=BACKLOG)
+        self._voice.ready(url_of(bound))
+        ticks = 0
+        while self._stop_at is None or loop.time() < self._stop_at:
+            self._reloader.tick(second=ticks % TICKS == 0)
+            ticks += 1
+            await asyncio.sleep(1 / TICKS)
+        server.close()
+        self._gone = service.gone
+        service.finish()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(service.gone.wait(), settings.grace)
+        service.abort()
+        if self._forced:
+            raise KeyboardInterrupt
+
+    def _end(self, number: int) -> None:
+        again = self._stop_at is not None
+        self._app.ready = False
+        delay = 0.0 if number == signal.SIGINT or again else self._app.settings.drain
+        self._stop_at = asyncio.get_running_loop().time() + delay
+        self._forced = again and number == signal.SIGINT
+        if self._forced and self._gone is not None:
+            self._gone.set()
 
 
 class Reloader:
@@ -193,41 +220,10 @@ class Reloader:
                 told = f"unchanged: {verified.digest}"
             else:
                 served = await asyncio.get_running_loop().run_in_executor(self._thread, open_model, verified)
-                self._app.figures.serve(served)
-                self._app.served = served
+                self._app.serve(served)
                 outcome = "served"
                 told = f"serving: {verified.digest}, after {before.verified.digest}"
         except PipelineError as error:
             told = f"refused, {before.verified.digest} goes on serving: {'; '.join(str(error).splitlines())}"
         self._app.figures.reload(outcome)
         self._voice.tell(told)
-
-
-def _server(config: Any, app: App, reloader: Reloader, voice: Voice) -> Any:
-    """Uvicorn's server with our signals: unready first, then a delay, then its graceful end."""
-    import uvicorn
-
-    class _Server(uvicorn.Server):
-        stop_at: float | None = None
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            app.tasks, app.connections = self.server_state.tasks, self.server_state.connections
-            signal.signal(signal.SIGHUP, lambda *_: reloader.want())
-            await super().startup(sockets=sockets)
-            assert sockets is not None
-            voice.ready(url_of(sockets[0]))
-
-        async def on_tick(self, counter: int) -> bool:
-            reloader.tick(second=counter % TICKS == 0)
-            if self.stop_at is not None and asyncio.get_running_loop().time() >= self.stop_at:
-                self.should_exit = True
-            return await super().on_tick(counter)
-
-        def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler's form
-            again = self.stop_at is not None
-            app.ready = False
-            delay = 0.0 if sig == signal.SIGINT or again else app.settings.drain
-            self.stop_at = asyncio.get_running_loop().time() + delay
-            self.force_exit = self.force_exit or (again and sig == signal.SIGINT)
-
-    return _Server(config)

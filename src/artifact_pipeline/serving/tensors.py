@@ -6,6 +6,7 @@ allocated: the shape is checked first, and the numbers of a JSON array are count
 
 from __future__ import annotations
 
+import json
 import struct
 from dataclasses import dataclass
 from math import isqrt
@@ -16,12 +17,12 @@ from msgspec import Meta, Raw, Struct
 
 from artifact_pipeline.rows.tables import MAX_WHOLE
 from artifact_pipeline.serving.http import Refusal, Response
-from artifact_pipeline.serving.model import DATATYPES, INPUT
+from artifact_pipeline.serving.model import INPUT
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
-    from artifact_pipeline.artifact.predictor import Answers
     from artifact_pipeline.serving.model import Served
 
 LENGTH_HEADER = b"inference-header-content-length"
@@ -30,40 +31,48 @@ LABEL, PROBABILITIES = "label", "probabilities"
 MAX_TOLD = 80
 """Characters of the client's that an error repeats."""
 
-_Whole = Annotated[int, Meta(ge=-MAX_WHOLE, le=MAX_WHOLE)]
-_Byte = Annotated[int, Meta(ge=0, le=255)]
-_NUMBERS: dict[str, Any] = {"FP32": float, "FP64": float, "INT64": _Whole, "UINT8": _Byte}
+_LARGEST = (2 - 2**-23) * 2.0**127
+"""Of FP32's numbers."""
+_Single = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
+# In JSON 1.0 and 1 are one number: whoever knows no integers writes the former.
+_Whole = (
+    Annotated[int, Meta(ge=-MAX_WHOLE, le=MAX_WHOLE)]
+    | Annotated[float, Meta(ge=-MAX_WHOLE, le=MAX_WHOLE, multiple_of=1)]
+)
+_Byte = Annotated[int, Meta(ge=0, le=255)] | Annotated[float, Meta(ge=0, le=255, multiple_of=1)]
+_Count = Annotated[int, Meta(ge=0, lt=2**53)] | Annotated[float, Meta(ge=0, lt=2**53, multiple_of=1)]
+_NUMBERS: dict[str, Any] = {"FP32": _Single, "FP64": float, "INT64": _Whole, "UINT8": _Byte}
 _FORMS = {"FP32": "<f4", "FP64": "<f8", "INT64": "<i8", "UINT8": "|u1"}
 INPUT_TYPES = tuple(_FORMS)
 
 
-class _InputParameters(Struct):
+class _InputParameters(Struct, omit_defaults=True):
     binary_data_size: Annotated[int, Meta(ge=0)] | None = None
 
 
-class _Input(Struct):
+class _Input(Struct, omit_defaults=True):
     name: str
-    shape: Annotated[list[Annotated[int, Meta(ge=0, lt=2**53)]], Meta(max_length=8)]
+    shape: Annotated[list[_Count], Meta(max_length=8)]
     datatype: str
     data: Raw = Raw()
     parameters: _InputParameters | None = None
 
 
-class _OutputParameters(Struct):
+class _OutputParameters(Struct, omit_defaults=True):
     binary_data: bool | None = None
     classification: Raw = Raw()
 
 
-class _Output(Struct):
+class _Output(Struct, omit_defaults=True):
     name: str
     parameters: _OutputParameters | None = None
 
 
-class _Parameters(Struct):
+class _Parameters(Struct, omit_defaults=True):
     binary_data_output: bool = False
 
 
-class _Inference(Struct):
+class _Inference(Struct, omit_defaults=True):
     inputs: list[_Input]
     id: str | None = None
     outputs: list[_Output] | None = None
@@ -115,21 +124,48 @@ def parse_inference(body: bytes, header_length: str | None, served: Served) -> I
     except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
         raise _malformed(error) from None
     tensor = _only_input(told.inputs)
+    # What is known stands in it once, if it has no colon more. A backslash may hide one.
+    if b"\\" in head or head.count(b":") != _encode(told).count(b":"):
+        _look_closer(head, tensor.data)
     rows = _rows(tensor, served)
     X = _binary(tensor, tail, rows, served) if len(tensor.data) == 0 else _json(tensor, tail, rows, served)
     return Inference(X, told.id, _outputs(told))
 
 
-def _split(body: bytes, header_length: str | None) -> tuple[bytes, memoryview]:
+def _split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
     if header_length is None:
-        return body, memoryview(b"")
+        return body, b""
     # Digits alone: int() would take signs, spaces and underscores too.
     if not (header_length.isascii() and header_length.isdigit() and len(header_length) < 16):
         raise Refusal(400, f"Inference-Header-Content-Length must be a whole number, got {_told(header_length)}")
     length = int(header_length)
     if length > len(body):
         raise Refusal(400, f"Inference-Header-Content-Length is {length:,}, and the body has {len(body):,} bytes")
-    return body[:length], memoryview(body)[length:]
+    return body[:length], body[length:]  # a copy, so that the numbers are aligned
+
+
+def _look_closer(head: bytes, data: Raw) -> None:
+    """See that no name stands twice in an object, since readers do not agree which of the two counts.
+
+    The decoder takes the latter, and passes over names that it does not know, whatever their bytes.
+
+    Raises:
+        Refusal: one does, or the bytes are no text.
+    """
+    numbers = bytes(memoryview(data))
+    if numbers[:1] == b"[":  # there may be a million of them
+        head = head.replace(numbers, b"0", 1)
+    try:
+        json.loads(head.decode(), object_pairs_hook=_once, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError) as error:
+        raise _malformed(error) from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Refusal(400, f"{_told(twice)} stands twice in one object")
 
 
 def _only_input(inputs: list[_Input]) -> _Input:
@@ -157,31 +193,38 @@ def _rows(tensor: _Input, served: Served) -> int:
     if shape[0] > served.max_rows:
         words = f"{shape[0]:,} rows are too many for a request, allowed are {served.max_rows:,}"
         raise Refusal(413, f"{words}; artifact-pipeline predict takes files of any size")
-    return shape[0]
+    return int(shape[0])
 
 
-def _json(tensor: _Input, tail: memoryview, rows: int, served: Served) -> NDArray[Any]:
+def _json(tensor: _Input, tail: bytes, rows: int, served: Served) -> NDArray[Any]:
     import numpy as np
 
-    if len(tail) or (tensor.parameters and tensor.parameters.binary_data_size is not None):
+    if tail or (tensor.parameters and tensor.parameters.binary_data_size is not None):
         raise Refusal(400, "the tensor has JSON data, and binary data beside it")
     raw = bytes(memoryview(tensor.data))
-    count = raw.count(b",") + 1  # whatever the nesting; numbers hold no comma, and a text is refused by the decoder
+    if raw[:1] != b"[":
+        raise Refusal(400, "data must be an array of numbers")
+    inner = raw[1:].lstrip(b" \t\r\n")
+    # Whatever the nesting; numbers hold no comma, and a text is refused by the decoder.
+    count = raw.count(b",") + 1 if inner != b"]" else 0
     if count != rows * served.features:
         raise Refusal(400, f"the shape {tensor.shape} tells of {rows * served.features:,} numbers, data has {count:,}")
-    nested = raw[1:].lstrip(b" \t\r\n")
-    decoders = _FLAT if nested[:1] != b"[" else _ROWS if len(tensor.shape) == 2 else _SQUARES
+    decoders = _FLAT if inner[:1] != b"[" else _ROWS if len(tensor.shape) == 2 else _SQUARES
     try:
         values = decoders[tensor.datatype](raw)
-        X = np.array(values, dtype=_FORMS[tensor.datatype])
-    except (ValueError, OverflowError, RecursionError) as error:
+    except ValueError as error:
         raise _malformed(error, f"data of {tensor.datatype}") from None
-    if decoders is not _FLAT and X.shape != tuple(tensor.shape):  # rows of another length, together as many numbers
-        raise Refusal(400, f"data is nested as {list(X.shape)}, the shape is {tensor.shape}")
+    shape = (count,) if decoders is _FLAT else tuple(tensor.shape)
+    try:
+        X = np.array(values, dtype=_FORMS[tensor.datatype])
+    except ValueError:  # as many numbers, but in rows that differ
+        X = np.empty(0)
+    if X.shape != shape:
+        raise Refusal(400, f"data is nested otherwise than the shape {tensor.shape}")
     return X.reshape(rows, served.features)
 
 
-def _binary(tensor: _Input, tail: memoryview, rows: int, served: Served) -> NDArray[Any]:
+def _binary(tensor: _Input, tail: bytes, rows: int, served: Served) -> NDArray[Any]:
     import numpy as np
 
     size = tensor.parameters.binary_data_size if tensor.parameters else None
@@ -195,7 +238,7 @@ def _binary(tensor: _Input, tail: memoryview, rows: int, served: Served) -> NDAr
         raise Refusal(400, f"binary_data_size is {size:,}, and {len(tail):,} bytes follow the JSON")
     X = np.frombuffer(tail, dtype=form).reshape(rows, served.features)
     if tensor.datatype == "INT64" and not ((X >= -MAX_WHOLE) & (X <= MAX_WHOLE)).all():
-        raise Refusal(400, "a whole number must be between -2^53 and 2^53")
+        raise Refusal(400, f"a whole number must be from {-MAX_WHOLE:,} to {MAX_WHOLE:,}")
     return X
 
 
@@ -217,13 +260,24 @@ def _outputs(told: _Inference) -> tuple[tuple[str, bool], ...]:
     return tuple(wanted.items())
 
 
-def inference_response(asked: Inference, answers: Answers, served: Served) -> Response:
-    """Write the answer to a request, each output in JSON or as binary data behind it."""
+def inference_response(
+    asked: Inference, labels: NDArray[Any], probabilities: NDArray[np.float64], served: Served
+) -> Response:
+    """Write the answer to a request, each output in JSON or as binary data behind it.
+
+    Args:
+        asked: the request.
+        labels: the predicted labels, of shape (rows,).
+        probabilities: of shape (rows, classes).
+        served: the model that has answered.
+    """
     outputs, tensors = [], []
     for name, binary in asked.outputs:
-        output, tensor = _label(answers, served) if name == LABEL else _probabilities(answers)
+        tensor = labels if name == LABEL else probabilities
+        datatype = "FP64" if name == PROBABILITIES else "BYTES" if served.texts else "INT64"
+        output: dict[str, Any] = {"name": name, "datatype": datatype, "shape": tensor.shape}
         if binary:
-            data = _bytes(tensor, texts=output["datatype"] == "BYTES")
+            data = _bytes(tensor, texts=datatype == "BYTES")
             output["parameters"] = {"binary_data_size": len(data)}
             tensors.append(data)
         else:
@@ -237,16 +291,6 @@ def inference_response(asked: Inference, answers: Answers, served: Served) -> Re
         return Response(200, head, rows=rows)
     headers = ((b"content-type", b"application/octet-stream"), (LENGTH_HEADER, b"%d" % len(head)))
     return Response(200, b"".join([head, *tensors]), headers, rows=rows)
-
-
-def _label(answers: Answers, served: Served) -> tuple[dict[str, Any], NDArray[Any]]:
-    kind = DATATYPES["string" if served.texts else "int64"]
-    return {"name": LABEL, "datatype": kind, "shape": [len(answers.labels)]}, answers.labels
-
-
-def _probabilities(answers: Answers) -> tuple[dict[str, Any], NDArray[Any]]:
-    shape = list(answers.probabilities.shape)
-    return {"name": PROBABILITIES, "datatype": "FP64", "shape": shape}, answers.probabilities
 
 
 def _bytes(tensor: NDArray[Any], *, texts: bool) -> bytes:

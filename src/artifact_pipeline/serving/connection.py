@@ -1,0 +1,329 @@
+"""One connection: bytes become requests, responses become bytes, and the client is watched all the while.
+
+HTTP/1.1 is read by llhttp, Node's parser, strictly. What stands here is what a server must decide: how large a head
+and a body may be, how long a request may take to come and a response to be taken, and in which order it answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, cast
+from urllib.parse import unquote
+
+import httptools
+
+from artifact_pipeline.serving import coding
+from artifact_pipeline.serving.http import Refusal, Request, Response
+
+if TYPE_CHECKING:
+    from artifact_pipeline.serving.app import Route
+    from artifact_pipeline.serving.model import Served
+    from artifact_pipeline.serving.service import Service
+
+MAX_HEAD = 32 << 10
+"""Bytes of a request's line and headers at most."""
+MAX_PIPELINED = 64
+"""Requests that a client may send ahead of their responses, at most."""
+STALLED = 3
+"""Time-outs within which a client must have taken a response."""
+BUG = Response(500, b'{"error":"this is a bug of artifact-pipeline; its log says more"}')
+NO_HTTP = Refusal(400, "the request is not HTTP/1.1")
+HEAD_TOO_LARGE = Refusal(431, f"the request's line and headers are larger than {MAX_HEAD:,} bytes")
+TOO_MANY = Refusal(503, "too many connections are open already; try again", (b"retry-after", b"1"))
+
+_STATUS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request and what becomes of it.
+
+    Attributes:
+        served: the model in charge when its head came; it answers the whole request.
+        request: the request.
+        route: what answers it; None where it is refused.
+        refused: the response, where that is known before the request has come whole.
+        started: when its head had come, by the loop's clock.
+        last: whether the connection ends with its response.
+        parts: the body, as it comes.
+        size: bytes of it.
+        told: whether the response has been written.
+    """
+
+    served: Served
+    request: Request
+    route: Route | None
+    refused: Response | None
+    started: float
+    last: bool
+    parts: list[bytes] = field(default_factory=list)
+    size: int = 0
+    told: bool = False
+
+
+class Connection(asyncio.Protocol):
+    """A client's connection."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._now = service.loop.time
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport = cast("asyncio.Transport", None)  # until it is made
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._piece = self._head = 0  # bytes of what has just come, and of a head that is not whole yet
+        self._coming: Exchange | None = None  # its body is coming in
+        self._at_work: Exchange | None = None
+        self._ahead: deque[Exchange] = deque()
+        self._in_head = False
+        self._over = False  # nothing more is read
+        self._waiting = False  # reading is paused
+        self._since: float | None = None  # when what is coming in began
+        self._idle = self._unread = 0.0  # since when; 0 where not
+        self.client = ""
+
+    # The transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to watch, or refuse where there are too many already."""
+        self._transport = cast("asyncio.Transport", transport)
+        name = transport.get_extra_info("peername")
+        self.client = str(name[0]) if name else ""
+        self._since = self._now()
+        if not self._service.welcome(self):
+            self._refuse(TOO_MANY)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's form
+        """Forget it."""
+        self._over = True
+        self._ahead.clear()
+        self._service.farewell(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, but for what comes behind the end."""
+        if self._over:
+            return
+        self._piece = len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError:
+            raise  # a bug of ours, which the loop tells of
+        except httptools.HttpParserUpgrade:  # another protocol is offered: the request is answered as it stands
+            self._end()
+        except httptools.HttpParserError:
+            self._refuse(NO_HTTP)
+            return
+        if self._in_head:  # still: of this request nothing but its head has come
+            self._head += self._piece
+            if self._head > MAX_HEAD:
+                self._refuse(HEAD_TOO_LARGE)
+
+    def eof_received(self) -> bool:
+        """The client sends no more; what it has asked is answered yet."""
+        self._end()
+        return self._at_work is not None
+
+    def pause_writing(self) -> None:
+        """The client does not take its responses: it may not ask for more of them."""
+        self._wait()
+
+    def resume_writing(self) -> None:
+        """The client has taken what there was."""
+        if not self._ahead:
+            self._read_on()
+
+    def _wait(self) -> None:
+        if not self._waiting and not self._over:
+            self._waiting = True
+            self._transport.pause_reading()
+
+    def _read_on(self) -> None:
+        if self._waiting:
+            self._waiting = False
+            self._transport.resume_reading()
+
+    def _end(self) -> None:
+        """Read nothing more, and close behind the responses that are due."""
+        self._over = True
+        due = self._ahead[-1] if self._ahead else self._at_work
+        if due is not None:
+            due.last = True
+        elif not self._transport.is_closing():
+            self._transport.close()
+
+    # The parser
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._url, self._headers = b"", []
+        self._since, self._in_head, self._head = self._now(), True, 0
+
+    def on_url(self, url: bytes) -> None:
+        """A part of its target."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header."""
+        self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """The head is there: what can be refused now is not read."""
+        self._in_head = False
+        parser, service = self._parser, self._service
+        method = parser.get_method().decode("ascii", "replace")
+        request = Request(method, _path(self._url), dict(self._headers))
+        last = parser.get_http_version() != "1.1" or not parser.should_keep_alive()
+        exchange = Exchange(service.app.served, request, None, None, self._now(), last)
+        self._coming = exchange
+        try:
+            if self._piece > MAX_HEAD and self._size_of_head() > MAX_HEAD:
+                exchange.last = True
+                raise HEAD_TOO_LARGE
+            exchange.route = service.app.route(request)
+        except Refusal as refusal:
+            self._refuse_early(exchange, refusal)
+            return
+        if self._at_work is None and (request.header(b"expect") or "").lower() == "100-continue":
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        exchange = self._coming
+        if exchange is None or exchange.refused is not None:
+            return
+        exchange.parts.append(body)
+        exchange.size += len(body)
+        if exchange.size > self._service.app.settings.max_body:
+            self._refuse_early(exchange, self._service.app.too_large())
+
+    def on_message_complete(self) -> None:
+        """The request is there."""
+        exchange, self._coming, self._since = self._coming, None, None
+        if exchange is None:
+            return
+        if exchange.told:  # it was refused before it was there
+            if exchange.last:
+                self._end()
+            self._idle = self._now()
+            return
+        exchange.request.body = exchange.parts[0] if len(exchange.parts) == 1 else b"".join(exchange.parts)
+        exchange.parts = []
+        if self._at_work is None:
+            self._at_work = exchange
+            self._service.submit(self, exchange)
+        elif len(self._ahead) < MAX_PIPELINED:
+            self._ahead.append(exchange)
+            self._wait()
+        else:
+            self._end()
+
+    def _size_of_head(self) -> int:
+        return len(self._url) + sum(len(name) + len(value) for name, value in self._headers)
+
+    def _refuse_early(self, exchange: Exchange, refusal: Refusal) -> None:
+        exchange.refused, exchange.parts = refusal.response(), []
+        if self._at_work is None:
+            self._tell(exchange, exchange.refused)
+
+    # Responses
+
+    def respond(self, exchange: Exchange, response: Response) -> None:
+        """Write the response to the request at work, and go on with the next one."""
+        self._tell(exchange, response)
+        self._at_work = self._ahead.popleft() if self._ahead else None
+        if exchange.last:
+            self._over = True
+            self._transport.close()
+        elif self._at_work is not None:
+            self._service.submit(self, self._at_work)
+        else:
+            self._read_on()
+
+    def _tell(self, exchange: Exchange, response: Response) -> None:
+        exchange.told = True
+        self._service.count(self, exchange, response)
+        if self._transport.is_closing():
+            return
+        request, body = exchange.request, response.body
+        lines = [_STATUS[response.status], self._service.date()]
+        headers = [*response.headers, exchange.served.header]
+        if len(body) >= coding.WORTHWHILE:
+            body, told = coding.encode(body, request.headers.get(b"accept-encoding", b""))
+            headers += told
+        for name, value in headers:
+            lines += (name, b": ", value, b"\r\n")
+        exchange.last = exchange.last or self._service.ending
+        if exchange.last:
+            lines.append(b"connection: close\r\n")
+        lines.append(b"content-length: %d\r\n\r\n" % len(body))
+        if request.method != "HEAD":
+            lines.append(body)
+        # In one piece: each write wakes the client.
+        self._transport.write(b"".join(lines))
+        self._idle = self._now()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Refuse what is no request, or none yet; without a word, where a response is due or there already."""
+        exchange, self._coming = self._coming, None
+        if self._at_work is not None or (exchange is not None and exchange.told):
+            self._end()
+            return
+        if exchange is None:
+            started = self._now() if self._since is None else self._since
+            exchange = Exchange(self._service.app.served, Request("", "", {}), None, None, started, last=True)
+        exchange.last = self._over = True
+        self._tell(exchange, refusal.response())
+        # To close while the client is still sending would take the response from it: hear it out, within the time-out.
+        self._since = self._now()
+        self._transport.write_eof()
+
+    def abort(self) -> None:
+        """Wait no more."""
+        self._transport.abort()
+
+    # The watch
+
+    def look(self, now: float) -> None:
+        """Look at the client, now and then."""
+        settings = self._service.app.settings
+        if not self._transport.get_write_buffer_size():
+            self._unread = 0.0
+        elif not self._unread:
+            self._unread = now
+        elif now - self._unread > STALLED * settings.timeout:
+            self._transport.abort()
+            return
+        if self._since is not None:
+            if now - self._since > settings.timeout:
+                self._too_slow()
+        elif self._at_work is None and now - self._idle > settings.keep_alive:
+            self._end()
+
+    def _too_slow(self) -> None:
+        coming = self._coming
+        if self._over or not (self._in_head or (coming is not None and not coming.told)):
+            self._transport.abort()  # nothing has come, or it has been answered
+        else:
+            seconds = self._service.app.settings.timeout
+            self._refuse(Refusal(408, f"the request did not come whole within {seconds:g} s"))
+
+    def finish(self) -> None:
+        """The server ends: close, or answer what is due and close then."""
+        if self._coming is None and not self._in_head:
+            self._end()
+        elif self._coming is not None:
+            self._coming.last = True
+
+
+def _path(url: bytes) -> str:
+    path = url.partition(b"?")[0]
+    if not path.startswith(b"/"):  # as a proxy is asked
+        try:
+            path = httptools.parse_url(url).path or b"/"
+        except httptools.HttpParserInvalidURLError:
+            return ""
+    told = path.decode("ascii", "replace")
+    return unquote(told) if "%" in told else told
