@@ -71,7 +71,6 @@ def server_options(function: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option(
             "--allow-host",
-            "allowed_hosts",
             multiple=True,
             metavar="NAME",
             help="A name by which a page may call the server, beside localhost and numbers; can be repeated.",
@@ -156,9 +155,9 @@ def _settings(artifact: Path, asked: dict[str, Any]) -> Settings:
         "grace",
         "window",
         "feedback",
-        "allowed_hosts",
     )
-    return Settings(**{name: asked[name] for name in names}, follow=artifact if asked["follow"] else None)
+    told = {name: asked[name] for name in names}
+    return Settings(**told, allowed_hosts=asked["allow_host"], follow=artifact if asked["follow"] else None)
 
 
 def _access_log(output: Output) -> Callable[[dict[str, Any]], None]:
