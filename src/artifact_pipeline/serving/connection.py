@@ -78,7 +78,7 @@ class Connection(asyncio.Protocol):
         self._coming: Exchange | None = None  # its body is coming in
         self._at_work: Exchange | None = None
         self._ahead: deque[Exchange] = deque()
-        self._in_head = False
+        self._in_head = self._between = False
         self._over = False  # nothing more is read
         self._waiting = False  # reading is paused
         self._since: float | None = None  # when what is coming in began
@@ -106,7 +106,7 @@ class Connection(asyncio.Protocol):
         """Read on, but for what comes behind the end."""
         if self._over:
             return
-        self._piece = len(data)
+        self._piece, self._between = len(data), self._coming is None and not self._in_head
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError:
@@ -159,7 +159,9 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         self._url, self._headers = b"", []
-        self._since, self._in_head, self._head = self._now(), True, 0
+        self._since, self._in_head = self._now(), True
+        # What has come before it in one piece with it is no part of it, and how much that is the parser does not tell.
+        self._head, self._between = 0 if self._between else -self._piece, False
 
     def on_url(self, url: bytes) -> None:
         """A part of its target."""
@@ -179,7 +181,7 @@ class Connection(asyncio.Protocol):
         exchange = Exchange(service.app.served, request, None, None, self._now(), last)
         self._coming = exchange
         try:
-            if self._piece > MAX_HEAD and self._size_of_head() > MAX_HEAD:
+            if max(self._head, 0) + self._piece > MAX_HEAD and self._size_of_head() > MAX_HEAD:
                 exchange.last = True
                 raise HEAD_TOO_LARGE
             exchange.route = service.app.route(request)
@@ -221,7 +223,7 @@ class Connection(asyncio.Protocol):
             self._end()
 
     def _size_of_head(self) -> int:
-        return len(self._url) + sum(len(name) + len(value) for name, value in self._headers)
+        return len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers)
 
     def _refuse_early(self, exchange: Exchange, refusal: Refusal) -> None:
         exchange.refused, exchange.parts = refusal.response(), []

@@ -1,0 +1,478 @@
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from artifact_pipeline import pipeline
+from artifact_pipeline.artifact.onnx_writer import linear_classifier
+from artifact_pipeline.artifact.predictor import Predictor
+from artifact_pipeline.artifact.verify import verify
+from artifact_pipeline.config import from_mapping
+from artifact_pipeline.errors import DataRejected, StorageError
+from artifact_pipeline.rows.digits import load_digits
+from artifact_pipeline.rows.images import digit_from_image
+from artifact_pipeline.serving import feedback as feedbacks
+from artifact_pipeline.serving import page
+from artifact_pipeline.serving.feedback import PIXELS
+from artifact_pipeline.serving.http import Refusal
+from artifact_pipeline.serving.model import Served, open_model
+from drawing import draw_digit, encode
+from tables import blobs, write_table
+
+if TYPE_CHECKING:
+    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.serving.http import Response
+
+ROOT = Path(__file__).resolve().parents[1]
+STATIC = ROOT / "src" / "artifact_pipeline" / "serving" / "static"
+DIGITS = load_digits()
+
+
+@pytest.fixture(scope="module")
+def served(candidate: Candidate, tmp_path_factory: pytest.TempPathFactory) -> Served:
+    folder = tmp_path_factory.mktemp("page")
+    pipeline.publish(candidate, artifact=folder / "artifact", export=folder / "model_train.pkl")
+    return open_model(verify(folder / "artifact"))
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Served:
+    """A model of a table with text labels."""
+    folder = tmp_path_factory.mktemp("words")
+    table = write_table(folder / "rows.parquet", blobs(["no", "yes"]))
+    mapping = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000, "dataset": {"path": str(table), "target": "label"}}
+    candidate = pipeline.train(from_mapping(mapping), progress=lambda _: None)
+    pipeline.publish(candidate, artifact=folder / "artifact", export=folder / "model_train.pkl")
+    return open_model(verify(folder / "artifact"))
+
+
+def told(response: Response) -> Any:
+    assert response.status == 200
+    assert dict(response.headers)[b"content-type"].startswith(b"application/json")
+    return json.loads(response.body)
+
+
+def csv_of(rows: int, *, target: bool = True) -> list[str]:
+    """The lines of a CSV of the digits."""
+    names = [*DIGITS.names, *(["target"] if target else [])]
+    values = [
+        [*map(str, x), *([str(y)] if target else [])]
+        for x, y in zip(DIGITS.X[:rows].tolist(), DIGITS.y[:rows].tolist(), strict=True)
+    ]
+    return [",".join(line) for line in [names, *values]]
+
+
+def body_of(lines: list[str]) -> bytes:
+    return "\n".join(lines).encode() + b"\n"
+
+
+# --- what it says of the model
+
+
+def test_the_model_is_described(served: Served) -> None:
+    """The page is told the digests, the measured figures, the verdict, and that one can draw."""
+    manifest = served.verified.manifest
+    value = told(page.describe(served, feedback=True))
+    assert value["name"] == "digits"
+    assert (value["digest"], value["model"]) == (served.verified.digest, manifest.model.digest)
+    assert value["held_out"]["accuracy"] == manifest.metrics.held_out.accuracy.plain()
+    assert value["held_out"]["f1"] == manifest.metrics.held_out.f1_weighted.plain()
+    assert value["held_out"]["confusion"] == [list(row) for row in manifest.metrics.held_out.confusion]
+    assert value["gate"] == "passed"
+    assert [rule["metric"] for rule in value["rules"]] == ["accuracy", "f1_weighted"]
+    assert value["labels"] == list(range(10))
+    assert value["features"] == list(DIGITS.names)
+    assert (value["draws"], value["feedback"]) == (True, True)
+    assert told(page.describe(served, feedback=False))["feedback"] is False
+
+
+def test_a_model_of_something_else_takes_no_drawings(words: Served, tmp_path: Path) -> None:
+    """Without the digits' 64 columns there is no canvas, no picture and no feedback, and tables are answered."""
+    value = told(page.describe(words, feedback=True))
+    assert (value["draws"], value["feedback"]) == (False, False)
+    with pytest.raises(Refusal, match="takes no pictures"):
+        page.read_picture(words, encode(draw_digit(3, np.random.default_rng(0))))
+    with pytest.raises(Refusal, match="takes no drawings"):
+        page.Feedback(tmp_path / "rows.jsonl").append(words, labelled("no"))
+    answer = told(page.read_table(words, b"height,width\n0.1,6\n0.2,-6\n"))
+    assert [row["label"] for row in answer["first"]] == ["no", "yes"]
+    assert answer["accuracy"] is None
+
+
+# --- pictures
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_picture_is_answered(served: Served, kind: str) -> None:
+    """A picture gets the row of the data set's recipe, ten probabilities, and what each pixel spoke."""
+    picture = encode(draw_digit(3, np.random.default_rng(1)), kind)
+    response = page.read_picture(served, picture)
+    value = told(response)
+    pixels = digit_from_image(picture, place="picture")
+    assert response.rows == 1
+    assert value["label"] == 3
+    assert value["pixels"] == pixels.tolist()
+    assert len(value["probabilities"]) == 10
+    assert math.isclose(sum(value["probabilities"]), 1)
+    assert max(value["probabilities"]) == value["probabilities"][3]
+
+
+def test_what_the_pixels_spoke_adds_up_to_the_score(served: Served) -> None:
+    """The 64 numbers and the intercept are the winner's score, by which the probabilities stand."""
+    from onnx import ModelProto, numpy_helper
+
+    value = told(page.read_picture(served, encode(draw_digit(5, np.random.default_rng(2)))))
+    weights, biases, _ = (
+        numpy_helper.to_array(each) for each in ModelProto.FromString(served.verified.role("model")).graph.initializer
+    )
+    scores = weights @ np.array(value["pixels"]) + biases
+    assert np.allclose(sum(value["spoke"]) + biases[5], scores[5], atol=1e-4)
+    assert np.allclose(np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum(), value["probabilities"])
+
+
+def test_an_empty_canvas_is_refused(served: Served) -> None:
+    """A picture without ink, and bytes that are none, are refused by name."""
+    with pytest.raises(DataRejected) as caught:
+        page.read_picture(served, encode(np.full((280, 280), 255, dtype=np.uint8)))
+    assert caught.value.rules == {"image-no-ink"}
+    with pytest.raises(DataRejected, match="picture"):
+        page.read_picture(served, b"not a picture")
+
+
+def test_threads_get_the_answers_of_one(served: Served) -> None:
+    """Pictures that are asked at once are answered as one after the other."""
+    pictures = [encode(draw_digit(digit, np.random.default_rng(digit))) for digit in range(10)]
+    alone = [page.read_picture(served, each).body for each in pictures]
+    together: dict[int, bytes] = {}
+    threads = [
+        threading.Thread(target=lambda at=at: together.update({at: page.read_picture(served, pictures[at]).body}))
+        for at in range(10)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [together[at] for at in range(10)] == alone
+
+
+# --- tables
+
+
+def test_a_table_is_answered(served: Served) -> None:
+    """A CSV with labels gets the mix of answers, its first hundred answers, and its accuracy."""
+    response = page.read_table(served, body_of(csv_of(500)))
+    value = told(response)
+    answers = served.predictor.predict(DIGITS.X[:500])
+    assert (response.rows, value["rows"], value["rejected"]) == (500, 500, {"rows": 0, "first": []})
+    assert [each["rows"] for each in value["labels"]] == np.bincount(answers.positions, minlength=10).tolist()
+    assert value["accuracy"] == {"value": float((answers.labels == DIGITS.y[:500]).mean()), "rows": 500}
+    assert len(value["first"]) == 100
+    assert value["first"][7] == {"row": 7, "label": 7, "confidence": answers.probabilities[7].max(), "actual": 7}
+
+
+def test_columns_of_a_table_are_taken_by_name(served: Served) -> None:
+    """The order of the columns decides nothing, and without labels there is no accuracy."""
+    lines = [",".join(reversed(line.split(","))) for line in csv_of(50, target=False)]
+    value = told(page.read_table(served, body_of(lines)))
+    assert [each["label"] for each in value["first"]] == served.predictor.predict(DIGITS.X[:50]).labels.tolist()
+    assert value["accuracy"] is None
+    assert "actual" not in value["first"][0]
+
+
+def test_bad_rows_of_a_table_are_set_aside(served: Served) -> None:
+    """A row that cannot be answered is named by row, column and reason; the others are answered."""
+    lines = csv_of(40)
+    lines[3] = "abc" + lines[3][3:]
+    lines[10] = "1,2"
+    lines[20] = lines[20].rpartition(",")[0] + ",77"
+    value = told(page.read_table(served, body_of(lines)))
+    assert (value["rows"], value["rejected"]["rows"], value["accuracy"]["rows"]) == (37, 3, 37)
+    named = {each["row"]: each for each in value["rejected"]["first"]}
+    assert named[2]["column"] == "pixel_0_0"
+    assert "not a number" in named[2]["message"]
+    assert "2 values" in named[9]["message"]
+    assert named[19]["column"] == "target"
+
+
+def test_rows_too_large_to_answer_are_set_aside(words: Served) -> None:
+    """A row of which no probability comes is named, and not answered with NaN."""
+    model = linear_classifier([[-1e200, 0], [1e200, 0]], [0, 0], ["no", "yes"], dtype="float64", name="steep")
+    steep = replace(words, predictor=Predictor(model, ["no", "yes"]))
+    value = told(page.read_table(steep, b"width,height\n6,0\n1e200,0\n"))
+    assert value["rows"] == 1
+    assert value["rejected"]["first"] == [
+        {"row": 1, "column": "", "message": "the values are too large for the model to answer"}
+    ]
+
+
+def test_few_bad_rows_are_named_and_all_are_counted(served: Served) -> None:
+    """However many rows are bad, ten are named."""
+    value = told(page.read_table(served, body_of([csv_of(0)[0], *["1,2"] * 5000])))
+    assert (value["rows"], value["rejected"]["rows"], len(value["rejected"]["first"])) == (0, 5000, 10)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"a,b\n1,2\n", r"no column 'pixel_0_0', and \d+ problems more; it has: 'a', 'b'"),
+        (b"", "there is no header"),
+        (b"\xff\xfe\n1\n", "UTF-8"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused(served: Served, body: bytes, message: str) -> None:
+    """What is no CSV of the model's columns is refused in one sentence, which names no place of the server."""
+    with pytest.raises(Refusal, match=message) as caught:
+        page.read_table(served, body)
+    assert caught.value.status == 400
+    assert "/" not in caught.value.message
+
+
+def test_a_table_with_too_many_rows_is_refused(served: Served) -> None:
+    """One row more than a request may have is refused with 413."""
+    lines = csv_of(1)
+    assert told(page.read_table(served, body_of([lines[0], *[lines[1]] * served.max_rows])))["rows"] == served.max_rows
+    with pytest.raises(Refusal) as caught:
+        page.read_table(served, body_of([lines[0], *[lines[1]] * (served.max_rows + 1)]))
+    assert caught.value.status == 413
+
+
+# --- feedback
+
+
+def labelled(label: object, pixels: object = None) -> bytes:
+    return json.dumps({"pixels": [0.0] * 64 if pixels is None else pixels, "label": label}).encode()
+
+
+def test_feedback_is_a_row_of_the_data_set(served: Served, tmp_path: Path) -> None:
+    """A labelled drawing becomes one line of JSON with the columns that the model learns from."""
+    place = tmp_path / "rows.jsonl"
+    file = page.Feedback(place)
+    assert told(file.append(served, labelled(7, DIGITS.X[7].tolist()))) == {"label": 7}
+    file.append(served, labelled(8, DIGITS.X[8].tolist()))
+    first, second = map(json.loads, place.read_text().splitlines())
+    assert first == {**dict(zip(DIGITS.names, DIGITS.X[7].tolist(), strict=True)), "target": 7}
+    assert second["target"] == 8
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        labelled(10),
+        labelled("7"),
+        labelled(7).replace(b"7", b"true"),
+        labelled(7.5),
+        labelled(None),
+        labelled(7, [0.0] * 63),
+        labelled(7, [0.0] * 65),
+        labelled(7, [*[0.0] * 63, 16.5]),
+        labelled(7, [*[0.0] * 63, -1.0]),
+        labelled(7, [*[0.0] * 63, math.nan]),
+        labelled(7, [*[0.0] * 63, math.inf]),
+        labelled(7, [*[0.0] * 63, "1"]),
+        labelled(7).replace(b'"label"', b'"Label"'),
+        labelled(7)[:-1] + b', "more": 1}',
+        labelled(7)[:-1],
+        b"[" * 100_000,
+        b"",
+        b"\xff",
+    ],
+)
+def test_feedback_that_is_no_drawing_is_refused(served: Served, tmp_path: Path, body: bytes) -> None:
+    """A label that the model does not know, and pixels that are none, are refused, and nothing is written."""
+    file = page.Feedback(tmp_path / "rows.jsonl")
+    with pytest.raises(Refusal) as caught:
+        file.append(served, body)
+    assert caught.value.status == 400
+    assert (tmp_path / "rows.jsonl").read_bytes() == b""
+
+
+def test_feedback_begins_a_line_of_its_own(served: Served, tmp_path: Path) -> None:
+    """A last line without its end, such as an editor leaves, is not spoiled."""
+    place = tmp_path / "rows.jsonl"
+    place.write_text('{"target": 1}')
+    page.Feedback(place).append(served, labelled(7))
+    assert [json.loads(line)["target"] for line in place.read_text().splitlines()] == [1, 7]
+
+
+def test_feedback_ends_at_its_bound(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that would grow beyond 64 MiB is left as it is, with 503."""
+    assert feedbacks.MAX_BYTES == 64 << 20
+    place = tmp_path / "rows.jsonl"
+    page.Feedback(place).append(served, labelled(7))
+    before = place.read_bytes()
+    monkeypatch.setattr(feedbacks, "MAX_BYTES", len(before) + 100)
+    with pytest.raises(Refusal, match="bound") as caught:
+        page.Feedback(place).append(served, labelled(7))
+    assert caught.value.status == 503
+    assert place.read_bytes() == before
+
+
+def test_feedback_to_a_full_disk_leaves_no_half_line(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where only a part of a line finds room, none of it stays."""
+    place = tmp_path / "rows.jsonl"
+    file = page.Feedback(place)
+    file.append(served, labelled(7))
+    before = place.read_bytes()
+    whole = feedbacks.os.write
+    monkeypatch.setattr(feedbacks.os, "write", lambda to, data: whole(to, data[:100]))
+    with pytest.raises(Refusal, match="no space left") as caught:
+        file.append(served, labelled(8))
+    assert caught.value.status == 503
+    assert place.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["folder", "missing/rows.jsonl"])
+def test_a_place_that_cannot_be_appended_to_is_refused_at_once(tmp_path: Path, name: str) -> None:
+    """A folder, or a file in a folder that is not there, stops the server before it starts."""
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StorageError, match="cannot write"):
+        page.Feedback(tmp_path / name)
+
+
+APPENDER = """
+import sys
+from pathlib import Path
+from artifact_pipeline.artifact.verify import verify
+from artifact_pipeline.serving import page
+from artifact_pipeline.serving.model import open_model
+
+served = open_model(verify(Path(sys.argv[1])))
+file = page.Feedback(Path(sys.argv[2]))
+for _ in range(200):
+    file.append(served, sys.argv[3].encode())
+"""
+
+
+def test_processes_that_append_at_once_tear_no_line(published: Path, tmp_path: Path) -> None:
+    """Two processes write two hundred drawings each, and every line is whole."""
+    place = tmp_path / "rows.jsonl"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", APPENDER, published / "artifact", place, labelled(label, [label] * 64).decode()],
+            env={"PYTHONPATH": str(ROOT / "src")},
+        )
+        for label in (3, 8)
+    ]
+    assert [process.wait() for process in started] == [0, 0]
+    lines = [json.loads(line) for line in place.read_text().splitlines()]
+    assert sorted(line["target"] for line in lines) == [3] * 200 + [8] * 200
+    assert all(line[pixel] == line["target"] for line in lines for pixel in PIXELS)
+
+
+# --- the files
+
+
+class Elements(HTMLParser):
+    """Every element of a page with its attributes and the text in it."""
+
+    VOID = ("meta", "link", "input", "br")
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[dict[str, Any]] = []
+        self._open: list[dict[str, Any]] = []
+        self.feed(html)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """An element begins."""
+        element = {"tag": tag, "text": "", **dict(attrs)}
+        self.found.append(element)
+        if tag not in self.VOID:
+            self._open.append(element)
+
+    def handle_endtag(self, tag: str) -> None:
+        """It ends."""
+        assert self._open.pop()["tag"] == tag
+
+    def handle_data(self, data: str) -> None:
+        """Text of all that are open."""
+        for element in self._open:
+            element["text"] += data
+
+
+ELEMENTS = Elements((STATIC / "page.html").read_text()).found
+IDS = [element["id"] for element in ELEMENTS if "id" in element]
+SCRIPTS = sorted(STATIC.glob("*.js"))
+
+
+def test_each_file_is_served() -> None:
+    """The page and all that it names are there, with their types, and nothing else lies beside them."""
+    served = page.page_files()
+    assert {file.name for file in STATIC.iterdir()} == {path.strip("/") or "page.html" for path in served}
+    for path, response in served.items():
+        name = path.strip("/") or "page.html"
+        assert response.body == (STATIC / name).read_bytes()
+        kind = {"html": b"text/html", "css": b"text/css", "js": b"text/javascript"}[name.rpartition(".")[2]]
+        assert dict(response.headers)[b"content-type"] == kind + b"; charset=utf-8"
+    named = {element.get("src") or element.get("href") for element in ELEMENTS if element["tag"] in {"script", "link"}}
+    named |= {name for script in SCRIPTS for name in re.findall(r"from '\./(.*?)'", script.read_text())}
+    assert {f"/{name}" for name in named if not name.startswith("data:")} == set(served) - {"/"}
+
+
+def test_the_page_needs_nothing_inline_and_nothing_from_elsewhere() -> None:
+    """The content security policy can forbid inline code and styles, and other hosts: there is none of it."""
+    for element in ELEMENTS:
+        assert element["tag"] not in {"style", "iframe", "form", "base"}
+        assert not [name for name in element if name == "style" or name.startswith("on")]
+        assert element["tag"] != "script" or (element["src"] and not element["text"])
+    for file in STATIC.iterdir():
+        assert not re.search(r"//[a-z0-9]|@import|url\(|https?:", re.sub(r"base64,\S+", "", file.read_text())), file
+    icon = next(element["href"] for element in ELEMENTS if element.get("rel") == "icon")
+    assert b"<script" not in base64.b64decode(icon.partition(",")[2])
+
+
+def test_scripts_never_read_text_as_code() -> None:
+    """What the server says is shown as text; no script makes HTML or code of it."""
+    for script in SCRIPTS:
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|setAttribute\('(style|on)",
+            script.read_text(),
+        )
+        assert script.read_text().startswith("'use strict';")
+
+
+def test_the_scripts_find_what_they_look_for() -> None:
+    """Every id that a script names is in the page, once."""
+    text = "".join(script.read_text() for script in SCRIPTS)
+    wanted = set(re.findall(r"\$\('([\w-]+)'\)", text))
+    wanted |= {
+        name for several in re.findall(r"of \[('.*?')\]\) \$\(id\)", text) for name in re.findall(r"[\w-]+", several)
+    }
+    assert len(wanted) > 30
+    assert wanted <= set(IDS)
+    assert len(set(IDS)) == len(IDS)
+
+
+def test_every_control_and_region_has_a_name() -> None:
+    """Buttons, the canvas, the file's field, pictures and regions have a text or a label, and labels exist."""
+    for element in ELEMENTS:
+        for attribute in ("aria-labelledby", "aria-describedby"):
+            assert set(element.get(attribute, "").split()) <= set(IDS)
+        is_control = element["tag"] in {"button", "canvas", "input", "section"}
+        if is_control or element.get("role") in {"img", "region", "group", "application"}:
+            assert element.get("aria-label") or element.get("aria-labelledby") or element["text"].strip(), element
+
+
+def test_the_page_is_in_one_language_and_fits_a_phone() -> None:
+    """The page says its language, its width, and that it has a dark and a light face and little motion."""
+    assert next(element for element in ELEMENTS if element["tag"] == "html")["lang"] == "en"
+    metas = {element.get("name"): element.get("content") for element in ELEMENTS if element["tag"] == "meta"}
+    assert metas["viewport"] == "width=device-width, initial-scale=1"
+    style = (STATIC / "page.css").read_text()
+    assert "prefers-color-scheme: dark" in style
+    assert "prefers-reduced-motion: reduce" in style
