@@ -73,7 +73,21 @@ VERB = "from artifact_pipeline.cli import main\nassert main(sys.argv[1:]) == 0"
 
 
 @pytest.mark.parametrize(
-    "verb", ["", "train", "verify", "sign", "predict", "serve", "inspect", "compare", "reproduce", "runs", "rollback", "schema"]
+    "verb",
+    [
+        "",
+        "train",
+        "verify",
+        "sign",
+        "predict",
+        "serve",
+        "inspect",
+        "compare",
+        "reproduce",
+        "runs",
+        "rollback",
+        "schema",
+    ],
 )
 def test_help_loads_next_to_nothing(run: Run, tmp_path: Path, verb: str) -> None:
     """A help is printed without NumPy, pydantic, msgspec or rich."""

@@ -19,7 +19,7 @@ from PIL import Image
 from artifact_pipeline.rows.digits import load_digits
 from drawing import STYLES, _smooth, draw_digit, encode, strokes_of
 from tables import blobs, write_table
-from tools import require_tool
+from tools import browser as browser_of_the_system
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +94,7 @@ def browser() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=require_tool("chromium"), args=list(QUIET))
+        browser = playwright.chromium.launch(executable_path=browser_of_the_system(), args=list(QUIET))
         yield browser
         browser.close()
 

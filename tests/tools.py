@@ -39,6 +39,12 @@ def require_tool(name: str) -> str:
     return found
 
 
+def browser() -> str:
+    """The path of a Chromium, by the name that this system has for it."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    return found if found is not None else require_tool("chromium")
+
+
 def cannot_run(reason: str) -> None:
     """Skip the test, or fail it in CI."""
     if os.environ.get("CI"):
