@@ -6,8 +6,6 @@ import json
 import os
 import re
 import socket
-import subprocess
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ from PIL import Image
 
 from artifact_pipeline.rows.digits import load_digits
 from drawing import STYLES, _smooth, draw_digit, encode, strokes_of
+from servers import serving
 from tables import blobs, write_table
 from tools import browser as browser_of_the_system
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
     from artifact_pipeline.pipeline import Candidate
+    from servers import Server
 
 pytestmark = pytest.mark.slow
 
@@ -46,47 +46,19 @@ DESK = {"viewport": {"width": 1280, "height": 900}}
 PHONE = {"viewport": {"width": 360, "height": 780}, "device_scale_factor": 2, "has_touch": True, "is_mobile": True}
 
 
-class Server:
-    """A served artifact, and the file that it appends drawings to."""
-
-    def __init__(self, folder: Path) -> None:
-        self.feedback = folder / "drawings.jsonl"
-        self._command = [sys.executable, "-m", "artifact_pipeline", "serve", folder / "artifact", "--json"]
-        self._command += ["--feedback", self.feedback]
-
-    def start(self, port: int = 0) -> None:
-        """Start it, and wait until it says its address."""
-        self.process = subprocess.Popen(
-            [*self._command, "--port", str(port)],
-            env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        told = ""
-        while not told.endswith("\n}\n"):
-            line = self.process.stdout.readline()
-            assert line, f"the server has ended: {told}"
-            told += line
-        self.url: str = json.loads(told)["url"]
-
-    def stop(self) -> None:
-        """End it."""
-        with self.process:  # waits for it, and closes its output
-            self.process.terminate()
-
-
 @pytest.fixture(scope="module")
-def server(candidate: Candidate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def folder(candidate: Candidate, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from artifact_pipeline import pipeline
 
     folder = tmp_path_factory.mktemp("served")
     pipeline.publish(candidate, artifact=folder / "artifact", export=folder / "model_train.pkl")
-    server = Server(folder)
-    server.start()
-    yield server
-    server.stop()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Server]:
+    with serving(folder / "artifact", "--feedback", folder / "drawings.jsonl") as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -336,16 +308,17 @@ def test_what_is_refused_is_told_as_text(browser: Browser, server: Server) -> No
 # --- feedback
 
 
-def test_what_it_was_is_written_down_once(page: Page, server: Server) -> None:
+def test_what_it_was_is_written_down_once(page: Page, folder: Path) -> None:
     """One click appends the drawing as a row with its label; then the drawing is done with."""
-    before = len(server.feedback.read_text().splitlines())
+    feedback = folder / "drawings.jsonl"
+    before = len(feedback.read_text().splitlines())
     draw(page, 8)
     announced(page, "an 8,")
     button = page.get_by_role("button", name="This was an 8")
     button.click()
     page.get_by_role("status").filter(has_text="Written down as an 8. Thank you.").wait_for()
     assert button.is_disabled()
-    line = json.loads(server.feedback.read_text().splitlines()[before])
+    line = json.loads(feedback.read_text().splitlines()[before])
     assert list(line) == [*DIGITS.names, "target"]
     assert line["target"] == 8
     draw(page, 1)
@@ -356,28 +329,23 @@ def test_what_it_was_is_written_down_once(page: Page, server: Server) -> None:
     announced(page, "a 1,")
     page.get_by_role("button", name="This was a 1").click()
     page.get_by_role("status").filter(has_text="Written down as a 1.").wait_for()
-    assert len(server.feedback.read_text().splitlines()) == before + 2
+    assert len(feedback.read_text().splitlines()) == before + 2
 
 
-def test_a_server_that_is_gone_is_waited_for(browser: Browser, candidate: Candidate, tmp_path: Path) -> None:
+def test_a_server_that_is_gone_is_waited_for(browser: Browser, folder: Path) -> None:
     """While the server is away the page says so; once it is back the drawing is answered."""
-    from artifact_pipeline import pipeline
-
-    pipeline.publish(candidate, artifact=tmp_path / "artifact", export=tmp_path / "model_train.pkl")
-    server = Server(tmp_path)
     # Not one that the system gives to clients: the page that looks for the server might get it.
     port = next(port for port in range(21_000, 29_000) if is_free(port))
-    server.start(port)
-    try:
-        with opened(browser, server, "net::ERR_CONNECTION_REFUSED") as page:
-            server.stop()
-            draw(page, 5)
-            page.get_by_role("alert").filter(has_text="The server does not answer. Trying again").wait_for()
-            server.start(port)
+    with (
+        serving(folder / "artifact", "--port", str(port)) as server,
+        opened(browser, server, "net::ERR_CONNECTION_REFUSED") as page,
+    ):
+        server.stop()
+        draw(page, 5)
+        page.get_by_role("alert").filter(has_text="The server does not answer. Trying again").wait_for()
+        with serving(folder / "artifact", "--port", str(port)):
             announced(page, "a 5,")
             assert page.get_by_role("alert").count() == 0
-    finally:
-        server.stop()
 
 
 def test_a_server_that_sends_away_is_asked_again(browser: Browser, server: Server) -> None:
@@ -416,19 +384,14 @@ def test_a_model_of_tables_has_no_sheet(browser: Browser, tmp_path: Path) -> Non
         artifact=tmp_path / "artifact",
         export=tmp_path / "model_train.pkl",
     )
-    server = Server(tmp_path)
-    server.start()
-    try:
-        with opened(browser, server) as page:
-            assert page.get_by_text("with the columns width, height").is_visible()
-            assert page.get_by_role("application").count() == 0
-            with page.expect_file_chooser() as chooser:
-                page.get_by_role("button", name="Open a CSV").click()
-            chooser.value.set_files(table)
-            announced(page, "200 rows answered, 0 set aside. 100.0 % of the 200 labelled ones are right.")
-            assert page.get_by_role("table", name=re.compile("Confusion matrix")).is_visible()
-    finally:
-        server.stop()
+    with serving(tmp_path / "artifact") as server, opened(browser, server) as page:
+        assert page.get_by_text("with the columns width, height").is_visible()
+        assert page.get_by_role("application").count() == 0
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("button", name="Open a CSV").click()
+        chooser.value.set_files(table)
+        announced(page, "200 rows answered, 0 set aside. 100.0 % of the 200 labelled ones are right.")
+        assert page.get_by_role("table", name=re.compile("Confusion matrix")).is_visible()
 
 
 # --- how it looks, and to whom
