@@ -33,7 +33,7 @@ $(CLIENTS): tests/clients/requirements.txt
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-test-slow: $(BUTTON) $(CLIENTS) ## faults at every system call, kill -9, 100,000 mutations
+test-slow: $(BUTTON) $(CLIENTS) ## faults at every system call, kill -9, 100,000 mutations, clients of others
 	$(BIN)/python -m pytest tests/ -m slow
 
 fuzz: $(BUTTON) ## a million mutations of the pickle reader

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from artifact_pipeline.artifact.predictor import BATCH
 from artifact_pipeline.errors import DataRejected, StorageError
@@ -21,18 +21,21 @@ from artifact_pipeline.serving.table import read_table
 from artifact_pipeline.serving.tensors import LENGTH_HEADER, inference_response, parse_inference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from artifact_pipeline.serving.connection import Exchange
+    from artifact_pipeline.serving.exchange import Exchange
     from artifact_pipeline.serving.figures import Figures
     from artifact_pipeline.serving.model import Served
     from artifact_pipeline.serving.settings import Settings
+    from artifact_pipeline.serving.tensors import Inference
 
+    Answered = tuple[NDArray[Any], NDArray[np.float64]]
     Answer = Callable[[Served, Request], Response]
 
+Result = TypeVar("Result")
 INLINE = 64 << 10
 """Bytes of a body up to which it is answered on the event loop: that takes half a millisecond at most."""
 AGAIN = (b"retry-after", b"1")
@@ -159,25 +162,36 @@ class App:
 
     def answer(self, exchange: Exchange) -> Response:
         """Answer a request that has come whole; from any thread."""
-        request = exchange.request
-        assert exchange.route is not None
-        try:
+        request, route = exchange.request, exchange.route
+        assert route is not None
+
+        def answered() -> Response:
             if b"content-encoding" in request.headers:
                 encoding = request.header(b"content-encoding")
                 request.body = coding.decode(request.body, encoding, self.settings.max_body)
-            return exchange.route.answer(exchange.served, request)
-        except Refusal as refusal:
-            return refusal.response()
-        except DataRejected as error:
-            return Refusal(400, error.problems[0].message if error.problems else error.message).response()
-        except StorageError as error:
-            return Refusal(503, error.message, AGAIN).response()
+            return route.answer(exchange.served, request)
+
+        return refused_or(answered)
+
+    def infer_together(self, exchanges: Sequence[Exchange]) -> list[Response]:
+        """Answer several inferences, each by itself, but step by step.
+
+        While one step is done for all, what it takes stays in the processor's caches; a step costs half as much so.
+        """
+        asked = [refused_or(self._ask, each) for each in exchanges]
+        told = [each if isinstance(each, Response) else refused_or(_predict, *each) for each in asked]
+        return [each if isinstance(each, Response) else self._tell(*each) for each in told]
 
     def _infer(self, served: Served, request: Request) -> Response:
-        asked = parse_inference(request.body, request.header(LENGTH_HEADER), served)
-        labels, probabilities = _answers(served, asked.X)
-        self.figures.answered(asked.X, labels, probabilities, served)
-        return inference_response(asked, labels, probabilities, served)
+        return self._tell(*_predict(served, parse_inference(request.body, request.header(LENGTH_HEADER), served)))
+
+    def _ask(self, exchange: Exchange) -> tuple[Served, Inference]:
+        request, served = exchange.request, exchange.served
+        return served, parse_inference(request.body, request.header(LENGTH_HEADER), served)
+
+    def _tell(self, served: Served, asked: Inference, told: Answered) -> Response:
+        self.figures.answered(asked.X, *told, served)
+        return inference_response(asked, *told, served)
 
     def _metrics(self, served: Served, request: Request) -> Response:
         self.figures.settle()
@@ -188,11 +202,23 @@ class App:
         return response if self.ready else replace(response, status=503, headers=(*response.headers, AGAIN))
 
 
-def _answers(served: Served, X: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    if len(X) <= BATCH:
-        return served.predictor.checked(X)
-    answers = served.predictor.predict(X)
-    return answers.labels, answers.probabilities
+def _predict(served: Served, asked: Inference) -> tuple[Served, Inference, Answered]:
+    if len(asked.X) <= BATCH:
+        return served, asked, served.predictor.checked(asked.X)
+    answers = served.predictor.predict(asked.X)
+    return served, asked, (answers.labels, answers.probabilities)
+
+
+def refused_or(work: Callable[..., Result], *arguments: Any) -> Result | Response:
+    """What the work gives, or the response that refuses it."""
+    try:
+        return work(*arguments)
+    except Refusal as refusal:
+        return refusal.response()
+    except DataRejected as error:
+        return Refusal(400, error.problems[0].message if error.problems else error.message).response()
+    except StorageError as error:
+        return Refusal(503, error.message, AGAIN).response()
 
 
 def _posted(answer: Callable[[Served, bytes], Response]) -> Route:

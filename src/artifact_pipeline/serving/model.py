@@ -22,7 +22,7 @@ DATATYPES = {"float32": "FP32", "float64": "FP64", "int64": "INT64", "string": "
 """The protocol's names."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Served:
     """An artifact that is being served.
 
@@ -36,6 +36,7 @@ class Served:
         labels: the model's classes, in the order of the probabilities.
         texts: whether labels are texts.
         max_rows: rows a request at most.
+        narrow: whether the model takes float32.
         header: the response header that tells the artifact digest.
     """
 
@@ -48,6 +49,7 @@ class Served:
     labels: tuple[int | str, ...]
     texts: bool
     max_rows: int
+    narrow: bool
     header: tuple[bytes, bytes]
 
     def metadata(self) -> dict[str, Any]:
@@ -88,6 +90,7 @@ def open_model(verified: Verified) -> Served:
         labels=model.classes,
         texts=isinstance(model.classes[0], str),
         max_rows=max(1, MAX_VALUES // max(len(model.inputs), len(model.classes))),
+        narrow=model.dtype == "float32",
         header=(b"artifact-digest", verified.digest.encode()),
     )
 

@@ -146,7 +146,7 @@ def _inference(served: Served) -> dict[str, Any]:
         "anyOf": [
             {"type": "null"},
             {"type": "array", "items": wanted, "maxItems": 1},
-            *({"type": "array", "prefixItems": each, "minItems": 2, "maxItems": 2} for each in both),
+            *map(_tuple, both),
         ]
     }
     parameters = {"type": ["object", "null"], "properties": {"binary_data_output": {"type": "boolean"}}}
@@ -157,7 +157,7 @@ def _inference(served: Served) -> dict[str, Any]:
             "parameters": parameters,
             "inputs": {
                 "type": "array",
-                "items": {"oneOf": [_tensor(served, name) for name in INPUT_TYPES]},
+                "items": {"anyOf": [each for name in INPUT_TYPES for each in _tensors(served, name)]},
                 "minItems": 1,
                 "maxItems": 1,
             },
@@ -179,41 +179,35 @@ def _number(served: Served, datatype: str) -> dict[str, Any]:
     return {"type": "number", "minimum": -_LARGEST["float64"], "maximum": _LARGEST["float64"]}
 
 
-def _tensor(served: Served, datatype: str) -> dict[str, Any]:
-    """The input by one datatype: flat, nested by rows, or nested by rows and columns."""
+def _tensors(served: Served, datatype: str) -> list[dict[str, Any]]:
+    """The input by one datatype: flat, nested by rows, or nested by rows and columns; each whole, for generators."""
     features, side, number = served.features, isqrt(served.features), _number(served, datatype)
-    row = {"type": "array", "items": number, "minItems": features, "maxItems": features}
     flat = {"type": "array", "items": number, "minItems": features}
-    forms = [([{"const": features}], flat), ([{"const": features}], {"type": "array", "items": row, "minItems": 1})]
+    forms = [([features], flat), ([features], _nested(number, features))]
     if side * side == features:
-        line = {"type": "array", "items": number, "minItems": side, "maxItems": side}
-        square = {"type": "array", "items": line, "minItems": side, "maxItems": side}
-        forms.append(([{"const": side}, {"const": side}], flat))
-        forms.append(([{"const": side}, {"const": side}], {"type": "array", "items": square, "minItems": 1}))
+        forms += [([side, side], flat), ([side, side], _nested(number, side, side))]
     rows = {"type": "integer", "minimum": 1, "maximum": served.max_rows}
-    return {
-        "type": "object",
-        "properties": {
-            "name": {"const": INPUT},
-            "datatype": {"const": datatype},
-            "parameters": {"type": ["object", "null"], "properties": {"binary_data_size": {"type": "null"}}},
-        },
-        "required": ["name", "datatype", "shape", "data"],
-        "anyOf": [
-            {
-                "properties": {
-                    "shape": {
-                        "type": "array",
-                        "prefixItems": [rows, *rest],
-                        "minItems": 1 + len(rest),
-                        "maxItems": 1 + len(rest),
-                    },
-                    "data": data,
-                }
-            }
-            for rest, data in forms
-        ],
-    }
+    parameters = {"type": ["object", "null"], "properties": {"binary_data_size": {"type": "null"}}}
+    told = {"name": {"const": INPUT}, "datatype": {"const": datatype}, "parameters": parameters}
+    return [
+        {
+            "type": "object",
+            "properties": {**told, "shape": _tuple([rows, *({"const": each} for each in rest)]), "data": data},
+            "required": ["name", "datatype", "shape", "data"],
+        }
+        for rest, data in forms
+    ]
+
+
+def _nested(number: dict[str, Any], *sides: int) -> dict[str, Any]:
+    """One row or more, each an array of arrays of these lengths."""
+    for side in reversed(sides):
+        number = {"type": "array", "items": number, "minItems": side, "maxItems": side}
+    return {"type": "array", "items": number, "minItems": 1}
+
+
+def _tuple(items: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
 
 
 def _answer(served: Served) -> dict[str, Any]:

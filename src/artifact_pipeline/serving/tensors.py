@@ -20,6 +20,8 @@ from artifact_pipeline.serving.http import Refusal, Response
 from artifact_pipeline.serving.model import INPUT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -41,9 +43,14 @@ _Whole = (
 )
 _Byte = Annotated[int, Meta(ge=0, le=255)] | Annotated[float, Meta(ge=0, le=255, multiple_of=1)]
 _Count = Annotated[int, Meta(ge=0, lt=2**53)] | Annotated[float, Meta(ge=0, lt=2**53, multiple_of=1)]
-_NUMBERS: dict[str, Any] = {"FP32": _Single, "FP64": float, "INT64": _Whole, "UINT8": _Byte}
+_NARROWED = "FP64 for float32"
+"""FP64 in JSON of which the model takes float32: rounded once, as it would be from float64."""
+_NUMBERS: dict[str, Any] = {"FP32": _Single, "FP64": float, "INT64": _Whole, "UINT8": _Byte, _NARROWED: _Single}
 _FORMS = {"FP32": "<f4", "FP64": "<f8", "INT64": "<i8", "UINT8": "|u1"}
 INPUT_TYPES = tuple(_FORMS)
+NOTHING = (None, None, None, None)
+PLAIN = 5
+"""Colons of a request that holds one tensor of numbers in JSON, and nothing beside it."""
 
 
 class _InputParameters(Struct, omit_defaults=True):
@@ -77,6 +84,12 @@ class _Inference(Struct, omit_defaults=True):
     id: str | None = None
     outputs: list[_Output] | None = None
     parameters: _Parameters | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether it holds one tensor of numbers in JSON, and nothing beside it."""
+        beside = (self.id, self.outputs, self.parameters, self.inputs[0].parameters)
+        return beside == NOTHING and len(self.inputs[0].data) > 0
 
 
 _decode = msgspec.json.Decoder(_Inference).decode
@@ -125,7 +138,7 @@ def parse_inference(body: bytes, header_length: str | None, served: Served) -> I
         raise _malformed(error) from None
     tensor = _only_input(told.inputs)
     # What is known stands in it once, if it has no colon more. A backslash may hide one.
-    if b"\\" in head or head.count(b":") != _encode(told).count(b":"):
+    if b"\\" in head or head.count(b":") != (PLAIN if told.plain else _encode(told).count(b":")):
         _look_closer(head, tensor.data)
     rows = _rows(tensor, served)
     X = _binary(tensor, tail, rows, served) if len(tensor.data) == 0 else _json(tensor, tail, rows, served)
@@ -210,18 +223,28 @@ def _json(tensor: _Input, tail: bytes, rows: int, served: Served) -> NDArray[Any
     if count != rows * served.features:
         raise Refusal(400, f"the shape {tensor.shape} tells of {rows * served.features:,} numbers, data has {count:,}")
     decoders = _FLAT if inner[:1] != b"[" else _ROWS if len(tensor.shape) == 2 else _SQUARES
-    try:
-        values = decoders[tensor.datatype](raw)
-    except ValueError as error:
-        raise _malformed(error, f"data of {tensor.datatype}") from None
+    values, form = _values(raw, tensor.datatype, decoders, served)
     shape = (count,) if decoders is _FLAT else tuple(tensor.shape)
     try:
-        X = np.array(values, dtype=_FORMS[tensor.datatype])
+        X = np.array(values, dtype=form)
     except ValueError:  # as many numbers, but in rows that differ
         X = np.empty(0)
     if X.shape != shape:
         raise Refusal(400, f"data is nested otherwise than the shape {tensor.shape}")
     return X.reshape(rows, served.features)
+
+
+def _values(raw: bytes, datatype: str, decoders: Mapping[str, Any], served: Served) -> tuple[Any, str]:
+    """The numbers of a JSON array, and the dtype that holds them."""
+    if datatype == "FP64" and served.narrow:
+        try:
+            return decoders[_NARROWED](raw), "<f4"
+        except ValueError:
+            pass  # one is beyond float32, for the predictor to refuse, or it is malformed
+    try:
+        return decoders[datatype](raw), _FORMS[datatype]
+    except ValueError as error:
+        raise _malformed(error, f"data of {datatype}") from None
 
 
 def _binary(tensor: _Input, tail: bytes, rows: int, served: Served) -> NDArray[Any]:
