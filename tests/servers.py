@@ -5,10 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 SRC = Path(__file__).resolve().parents[1] / "src"
 
@@ -79,6 +81,35 @@ class Server:
         return self.process.wait(30)
 
 
+def wait_until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
+    """Wait for something to become true, and fail where it does not."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it has not come"
+        time.sleep(0.02)
+
+
+def memory(pid: int, field: str = "VmRSS") -> float:
+    """What a process holds, or with `VmHWM` held at most, in MiB."""
+    told = re.search(rf"^{field}:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    assert told is not None
+    return int(told[1]) / 1024
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that still run."""
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def runs(pid: int) -> bool:
+    """Whether a process runs, and is not just waiting for somebody to ask how it has ended."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in {"Z", "X"}
+
+
 @contextmanager
 def serving(artifact: Path, *options: str | Path, env: Mapping[str, str] | None = None) -> Iterator[Server]:
     """Serve an artifact for the block, ready when it begins; ended, if the test has not done so, with it."""
@@ -86,7 +117,12 @@ def serving(artifact: Path, *options: str | Path, env: Mapping[str, str] | None 
     environment = {**os.environ, "PYTHONPATH": str(SRC), **(env or {})}
     with tempfile.NamedTemporaryFile("w+", suffix=".log") as talk:
         process = subprocess.Popen(
-            [*command, *map(str, options)], stdout=subprocess.PIPE, stderr=talk, text=True, env=environment
+            [*command, *map(str, options)],
+            stdout=subprocess.PIPE,
+            stderr=talk,
+            text=True,
+            env=environment,
+            process_group=0,  # what a test sends to all of the server's processes does not reach the tests
         )
         try:
             assert process.stdout is not None

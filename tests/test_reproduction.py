@@ -367,7 +367,7 @@ def test_a_consistent_forgery_has_no_recorded_cause(
         {"recipe.dataset": 7},
         {"recipe.C": REMOVED},
     ],
-    ids=str,
+    ids=lambda changes: ",".join(f"{key}={'removed' if value is REMOVED else value}" for key, value in changes.items()),
 )
 def test_a_recipe_that_is_none_is_the_artifacts_fault(
     candidate: Candidate, tmp_path: Path, changes: dict[str, object]

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 import httptools
 
 from artifact_pipeline.serving import coding
+from artifact_pipeline.serving.exchange import Exchange
 from artifact_pipeline.serving.http import Refusal, Request, Response
 
 if TYPE_CHECKING:
-    from artifact_pipeline.serving.app import Route
-    from artifact_pipeline.serving.model import Served
     from artifact_pipeline.serving.service import Service
 
 MAX_HEAD = 32 << 10
@@ -29,39 +27,16 @@ MAX_PIPELINED = 64
 """Requests that a client may send ahead of their responses, at most."""
 STALLED = 3
 """Time-outs within which a client must have taken a response."""
+SMALL = 64 << 10
+"""Bytes of a body up to which nobody asks whether there is room for it."""
 BUG = Response(500, b'{"error":"this is a bug of artifact-pipeline; its log says more"}')
+CUT_OFF = Refusal(400, "the request ends before it is whole")
 NO_HTTP = Refusal(400, "the request is not HTTP/1.1")
 HEAD_TOO_LARGE = Refusal(431, f"the request's line and headers are larger than {MAX_HEAD:,} bytes")
 TOO_MANY = Refusal(503, "too many connections are open already; try again", (b"retry-after", b"1"))
+TOO_MUCH = Refusal(503, "too much is being sent to this server at once; try again", (b"retry-after", b"1"))
 
 _STATUS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
-
-
-@dataclass(slots=True)
-class Exchange:
-    """A request and what becomes of it.
-
-    Attributes:
-        served: the model in charge when its head came; it answers the whole request.
-        request: the request.
-        route: what answers it; None where it is refused.
-        refused: the response, where that is known before the request has come whole.
-        started: when its head had come, by the loop's clock.
-        last: whether the connection ends with its response.
-        parts: the body, as it comes.
-        size: bytes of it.
-        told: whether the response has been written.
-    """
-
-    served: Served
-    request: Request
-    route: Route | None
-    refused: Response | None
-    started: float
-    last: bool
-    parts: list[bytes] = field(default_factory=list)
-    size: int = 0
-    told: bool = False
 
 
 class Connection(asyncio.Protocol):
@@ -70,7 +45,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, service: Service) -> None:
         self._service = service
         self._now = service.loop.time
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: Any = httptools.HttpRequestParser(self)  # None once the connection is lost
         self._transport = cast("asyncio.Transport", None)  # until it is made
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
@@ -81,6 +56,8 @@ class Connection(asyncio.Protocol):
         self._in_head = self._between = False
         self._over = False  # nothing more is read
         self._waiting = False  # reading is paused
+        self._full = False  # the client does not take what is written
+        self._held_up = False  # and the request at work waits until it does
         self._since: float | None = None  # when what is coming in began
         self._idle = self._unread = 0.0  # since when; 0 where not
         self.client = ""
@@ -93,13 +70,24 @@ class Connection(asyncio.Protocol):
         name = transport.get_extra_info("peername")
         self.client = str(name[0]) if name else ""
         self._since = self._now()
-        if not self._service.welcome(self):
+        room = self._service.welcome(self)
+        if room is None:
+            self._over = True
+            self._transport.abort()
+        elif not room:
             self._refuse(TOO_MANY)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's form
         """Forget it."""
         self._over = True
+        if self._held_up and self._at_work is not None:
+            self._ahead.append(self._at_work)  # nobody is at work on it
+        for exchange in (*self._ahead, *filter(None, [self._coming])):
+            self._service.release(exchange)
         self._ahead.clear()
+        self._coming, self._headers = None, []
+        # It holds the connection, which holds it: nobody would let go of them, and of all that they hold, for long.
+        self._parser = None
         self._service.farewell(self)
 
     def data_received(self, data: bytes) -> None:
@@ -123,16 +111,24 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client sends no more; what it has asked is answered yet."""
-        self._end()
+        if self._is_coming() and not self._over:
+            self._refuse(CUT_OFF)
+        else:
+            self._end()
         return self._at_work is not None
 
     def pause_writing(self) -> None:
         """The client does not take its responses: it may not ask for more of them."""
+        self._full = True
         self._wait()
 
     def resume_writing(self) -> None:
         """The client has taken what there was."""
-        if not self._ahead:
+        self._full = False
+        if self._held_up and self._at_work is not None:
+            self._held_up = False
+            self._service.submit(self, self._at_work)
+        elif not self._ahead:
             self._read_on()
 
     def _wait(self) -> None:
@@ -141,7 +137,7 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _read_on(self) -> None:
-        if self._waiting:
+        if self._waiting and not self._full:
             self._waiting = False
             self._transport.resume_reading()
 
@@ -180,10 +176,12 @@ class Connection(asyncio.Protocol):
         last = parser.get_http_version() != "1.1" or not parser.should_keep_alive()
         exchange = Exchange(service.app.served, request, None, None, self._now(), last)
         self._coming = exchange
+        if max(self._head, 0) + self._piece > MAX_HEAD and self._size_of_head() > MAX_HEAD:
+            exchange.last = True
+            # Not raised: an exception that is raised again and again keeps the traceback of each time, and all in it.
+            self._refuse_early(exchange, HEAD_TOO_LARGE)
+            return
         try:
-            if max(self._head, 0) + self._piece > MAX_HEAD and self._size_of_head() > MAX_HEAD:
-                exchange.last = True
-                raise HEAD_TOO_LARGE
             exchange.route = service.app.route(request)
         except Refusal as refusal:
             self._refuse_early(exchange, refusal)
@@ -196,10 +194,11 @@ class Connection(asyncio.Protocol):
         exchange = self._coming
         if exchange is None or exchange.refused is not None:
             return
-        exchange.parts.append(body)
-        exchange.size += len(body)
-        if exchange.size > self._service.app.settings.max_body:
+        size = exchange.take(body)
+        if size > self._service.app.settings.max_body:
             self._refuse_early(exchange, self._service.app.too_large())
+        elif size > SMALL and not self._service.hold(exchange, size):
+            self._refuse_early(exchange, TOO_MUCH)
 
     def on_message_complete(self) -> None:
         """The request is there."""
@@ -211,8 +210,7 @@ class Connection(asyncio.Protocol):
                 self._end()
             self._idle = self._now()
             return
-        exchange.request.body = exchange.parts[0] if len(exchange.parts) == 1 else b"".join(exchange.parts)
-        exchange.parts = []
+        exchange.end()
         if self._at_work is None:
             self._at_work = exchange
             self._service.submit(self, exchange)
@@ -220,13 +218,15 @@ class Connection(asyncio.Protocol):
             self._ahead.append(exchange)
             self._wait()
         else:
+            self._service.release(exchange)
             self._end()
 
     def _size_of_head(self) -> int:
         return len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers)
 
     def _refuse_early(self, exchange: Exchange, refusal: Refusal) -> None:
-        exchange.refused, exchange.parts = refusal.response(), []
+        exchange.refused, exchange.body = refusal.response(), b""
+        self._service.release(exchange)
         if self._at_work is None:
             self._tell(exchange, exchange.refused)
 
@@ -235,14 +235,18 @@ class Connection(asyncio.Protocol):
     def respond(self, exchange: Exchange, response: Response) -> None:
         """Write the response to the request at work, and go on with the next one."""
         self._tell(exchange, response)
+        if exchange.held:
+            self._service.release(exchange)
         self._at_work = self._ahead.popleft() if self._ahead else None
         if exchange.last:
             self._over = True
             self._transport.close()
-        elif self._at_work is not None:
-            self._service.submit(self, self._at_work)
-        else:
+        elif self._at_work is None:
             self._read_on()
+        elif self._full:
+            self._held_up = True
+        else:
+            self._service.submit(self, self._at_work)
 
     def _tell(self, exchange: Exchange, response: Response) -> None:
         exchange.told = True
@@ -257,7 +261,7 @@ class Connection(asyncio.Protocol):
             headers += told
         for name, value in headers:
             lines += (name, b": ", value, b"\r\n")
-        exchange.last = exchange.last or self._service.ending
+        exchange.last = exchange.last or not self._service.app.ready
         if exchange.last:
             lines.append(b"connection: close\r\n")
         lines.append(b"content-length: %d\r\n\r\n" % len(body))
@@ -270,6 +274,8 @@ class Connection(asyncio.Protocol):
     def _refuse(self, refusal: Refusal) -> None:
         """Refuse what is no request, or none yet; without a word, where a response is due or there already."""
         exchange, self._coming = self._coming, None
+        if exchange is not None:
+            self._service.release(exchange)
         if self._at_work is not None or (exchange is not None and exchange.told):
             self._end()
             return
@@ -288,6 +294,11 @@ class Connection(asyncio.Protocol):
 
     # The watch
 
+    @property
+    def unread(self) -> int:
+        """Bytes that the client has not taken, if that is so since an earlier look."""
+        return self._transport.get_write_buffer_size() if self._unread else 0
+
     def look(self, now: float) -> None:
         """Look at the client, now and then."""
         settings = self._service.app.settings
@@ -295,7 +306,7 @@ class Connection(asyncio.Protocol):
             self._unread = 0.0
         elif not self._unread:
             self._unread = now
-        elif now - self._unread > STALLED * settings.timeout:
+        elif now - max(self._unread, self._idle) > STALLED * settings.timeout:
             self._transport.abort()
             return
         if self._since is not None:
@@ -305,12 +316,15 @@ class Connection(asyncio.Protocol):
             self._end()
 
     def _too_slow(self) -> None:
-        coming = self._coming
-        if self._over or not (self._in_head or (coming is not None and not coming.told)):
+        if self._over or not self._is_coming():
             self._transport.abort()  # nothing has come, or it has been answered
         else:
             seconds = self._service.app.settings.timeout
             self._refuse(Refusal(408, f"the request did not come whole within {seconds:g} s"))
+
+    def _is_coming(self) -> bool:
+        """Whether there is a part of a request that has not been answered."""
+        return self._in_head or (self._coming is not None and not self._coming.told)
 
     def finish(self) -> None:
         """The server ends: close, or answer what is due and close then."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import gc
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from artifact_pipeline.serving.figures import Board, Figures
 from artifact_pipeline.serving.model import open_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from artifact_pipeline.artifact.verify import Verified
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 TICKS = 10
 """Looks a second at what is to be done."""
 BACKLOG = 1024
+YOUNG = 5000
+"""New objects after which garbage is looked for among them; a request's own are gone with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,23 @@ class Voice:
     ready: Callable[[str], None]
     tell: Callable[[str], None]
     log: Callable[[dict[str, Any]], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a process stands among those that serve together.
+
+    Attributes:
+        board: the memory that they share.
+        worker: which of them it is.
+        parent: a pipe that ends when the process that has started it does, or wants its end; None where there is none.
+        served: told the digest of each artifact that it serves after its first one.
+    """
+
+    board: Board
+    worker: int = 0
+    parent: int | None = None
+    served: Callable[[str], None] = lambda _digest: None
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -68,9 +89,10 @@ def bind(settings: Settings) -> socket.socket:
 
 def _unbound(settings: Settings, error: Exception) -> ConfigError:
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    busy = isinstance(error, OSError) and error.errno in {errno.EADDRINUSE, errno.EACCES}
     return ConfigError(
         f"cannot listen on {settings.host}, port {settings.port}: {words.lower()}",
-        hint="--port 0 takes any that is free",
+        hint="--port 0 takes any that is free" if busy else "--host names an address of this machine; 0.0.0.0 is all",
     )
 
 
@@ -95,7 +117,7 @@ def serve(load: Callable[[], Verified], settings: Settings, voice: Voice) -> Non
         StorageError: the feedback cannot be written.
         PipelineError: a worker could not start.
     """
-    with bind(settings) as bound:
+    with bind(settings) as bound, _hangups_later():
         if settings.workers > 1:
             from artifact_pipeline.serving.workers import serve_by_workers
 
@@ -103,7 +125,17 @@ def serve(load: Callable[[], Verified], settings: Settings, voice: Voice) -> Non
             return
         verified = load()
         board = Board(1, settings.window, len(verified.manifest.model.inputs))
-        run_worker(verified, load, settings, voice=voice, bound=bound, place=(board, 0))
+        run_worker(verified, load, settings, voice=voice, bound=bound, place=Place(board))
+
+
+@contextmanager
+def _hangups_later() -> Iterator[None]:
+    """Keep a SIGHUP until somebody heeds it: before that, it would end the process."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def run_worker(
@@ -113,18 +145,36 @@ def run_worker(
     *,
     voice: Voice,
     bound: socket.socket,
-    place: tuple[Board, int],
+    place: Place,
 ) -> None:
-    """Serve in this process, with a part of the board."""
+    """Serve in this process.
+
+    Raises:
+        ArtifactRejected: the artifact's golden answers differ.
+        ConfigError: somebody else has begun to listen on the port.
+        StorageError: the feedback cannot be written.
+        KeyboardInterrupt: Ctrl-C was pressed twice.
+    """
     import uvloop
 
     from artifact_pipeline.serving.app import App
 
-    board, worker = place
     served = open_model(verified)
-    app = App(served, settings, Figures(board, worker, served))
+    app = App(served, settings, Figures(place.board, place.worker, served))
+    _listen(bound, settings)
+    # What is there by now stays; what a request leaves in cycles goes soon, so that the memory stays flat.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG, 10, 10)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_Life(app, Reloader(app, load, voice), voice).live(bound))
+        runner.run(_Life(app, Reloader(app, load, voice, place.served), voice).live(bound, place.parent))
+
+
+def _listen(bound: socket.socket, settings: Settings) -> None:
+    try:
+        bound.listen(BACKLOG)
+    except OSError as error:  # whoever listened first has the port, and not who took it first
+        raise _unbound(settings, error) from error
 
 
 class _Life:
@@ -133,11 +183,11 @@ class _Life:
     def __init__(self, app: App, reloader: Reloader, voice: Voice) -> None:
         self._app, self._reloader, self._voice = app, reloader, voice
         self._stop_at: float | None = None
+        self._hurried = self._forced = False  # Ctrl-C was pressed, or pressed twice
         self._gone: asyncio.Event | None = None  # once only the end of connections is waited for
-        self._forced = False
 
-    async def live(self, bound: socket.socket) -> None:
-        """Listen, and return once the end has come.
+    async def live(self, bound: socket.socket, parent: int | None) -> None:
+        """Answer, and return once the end has come.
 
         Raises:
             KeyboardInterrupt: Ctrl-C was pressed twice.
@@ -147,9 +197,7 @@ class _Life:
 
         loop, settings = asyncio.get_running_loop(), self._app.settings
         service = Service(self._app, loop, self._voice.log)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._end, number)
-        loop.add_signal_handler(signal.SIGHUP, self._reloader.want)
+        self._heed(loop, parent)
         server = await loop.create_server(lambda: Connection(service), sock=bound, backlog=BACKLOG)
         self._voice.ready(url_of(bound))
         ticks = 0
@@ -160,31 +208,53 @@ class _Life:
         server.close()
         self._gone = service.gone
         service.finish()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(service.gone.wait(), settings.grace)
+        if not self._forced:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(service.gone.wait(), settings.grace)
         service.abort()
         if self._forced:
             raise KeyboardInterrupt
 
-    def _end(self, number: int) -> None:
-        again = self._stop_at is not None
+    def _heed(self, loop: asyncio.AbstractEventLoop, parent: int | None) -> None:
+        """Let signals be heard from now on, and the parent's end."""
+        loop.add_signal_handler(signal.SIGTERM, self._end)
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            loop.add_signal_handler(signal.SIGINT, self._hurry)
+        loop.add_signal_handler(signal.SIGHUP, self._reloader.want)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+        if parent is not None:
+            loop.add_reader(parent, self._orphaned, loop, parent)
+
+    def _end(self, delay: float | None = None) -> None:
+        """Be ready no more, and end after the delay."""
         self._app.ready = False
-        delay = 0.0 if number == signal.SIGINT or again else self._app.settings.drain
-        self._stop_at = asyncio.get_running_loop().time() + delay
-        self._forced = again and number == signal.SIGINT
+        stop_at = asyncio.get_running_loop().time() + (self._app.settings.drain if delay is None else delay)
+        self._stop_at = stop_at if self._stop_at is None else min(stop_at, self._stop_at)
+
+    def _hurry(self) -> None:
+        """End without the delay, and at once if that is said again."""
+        self._forced, self._hurried = self._hurried, True
+        self._end(delay=0.0)
         if self._forced and self._gone is not None:
             self._gone.set()
+
+    def _orphaned(self, loop: asyncio.AbstractEventLoop, parent: int) -> None:
+        loop.remove_reader(parent)
+        self._end(delay=0.0)
 
 
 class Reloader:
     """Looks at the artifact anew: verified first, swapped between two requests, or left as it is."""
 
-    def __init__(self, app: App, load: Callable[[], Verified], voice: Voice) -> None:
-        self._app, self._load, self._voice = app, load, voice
+    def __init__(
+        self, app: App, load: Callable[[], Verified], voice: Voice, served: Callable[[str], None] = lambda _digest: None
+    ) -> None:
+        self._app, self._load, self._voice, self._served = app, load, voice, served
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reload")
         self._task: asyncio.Task[None] | None = None
         self._wanted = False
-        self._looked_at = self._target()
+        # Not what the pointer leads to by now: it may have moved since this artifact was read.
+        self._looked_at = app.served.verified.folder
 
     def want(self) -> None:
         """Reload, once the reload that may be under way is done."""
@@ -198,8 +268,9 @@ class Reloader:
             self._wanted |= target is not None and target != self._looked_at
         if self._wanted and (self._task is None or self._task.done()):
             self._wanted = False
-            self._looked_at = self._target()
+            self._looked_at = self._target() or self._looked_at
             self._task = asyncio.get_running_loop().create_task(self._reload())
+            self._task.add_done_callback(self._done)
 
     def _target(self) -> Path | None:
         pointer = self._app.settings.follow
@@ -211,19 +282,32 @@ class Reloader:
             return None
 
     async def _reload(self) -> None:
-        before = self._app.served
-        outcome: Outcome = "refused"
-        try:
-            verified = await asyncio.get_running_loop().run_in_executor(self._thread, self._load)
-            if verified.digest == before.verified.digest:
-                outcome = "unchanged"
-                told = f"unchanged: {verified.digest}"
-            else:
-                served = await asyncio.get_running_loop().run_in_executor(self._thread, open_model, verified)
-                self._app.serve(served)
-                outcome = "served"
-                told = f"serving: {verified.digest}, after {before.verified.digest}"
-        except PipelineError as error:
-            told = f"refused, {before.verified.digest} goes on serving: {'; '.join(str(error).splitlines())}"
+        loop, before = asyncio.get_running_loop(), self._app.served.verified.digest
+        verified = await loop.run_in_executor(self._thread, self._load)
+        if verified.digest == before:
+            self._tell("unchanged", f"unchanged: {before}")
+            return
+        served = await loop.run_in_executor(self._thread, open_model, verified)
+        self._app.serve(served)
+        self._served(verified.digest)
+        self._tell("served", f"serving: {verified.digest}, after {before}")
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        """Tell of a reload that was refused, or has failed by a bug of ours; the old artifact goes on either way."""
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            return
+        words = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
+        self._tell("refused", f"refused, {self._app.served.verified.digest} goes on serving: {one_line(words)}")
+        if not isinstance(error, PipelineError | ModuleNotFoundError):
+            told = {"message": "a reload has failed, which is a bug of artifact-pipeline", "exception": error}
+            task.get_loop().call_exception_handler(told)
+
+    def _tell(self, outcome: Outcome, words: str) -> None:
         self._app.figures.reload(outcome)
-        self._voice.tell(told)
+        self._voice.tell(words)
+
+
+def one_line(text: str) -> str:
+    """A text of several lines as one sentence of a log."""
+    return "; ".join(line.strip() for line in text.splitlines())

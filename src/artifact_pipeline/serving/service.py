@@ -17,11 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from artifact_pipeline.serving.app import App
-    from artifact_pipeline.serving.connection import Connection, Exchange
+    from artifact_pipeline.serving.connection import Connection
+    from artifact_pipeline.serving.exchange import Exchange
     from artifact_pipeline.serving.http import Response
 
 LOOKS = 4
 """How often within the time-out every connection is looked at; at least once a second."""
+SPARE = 64
+"""Connections beyond those that are allowed which are told so; still more are closed without a word."""
+BODIES = 8
+"""Bodies of the largest size for which there is room at once, while they come and until they are answered."""
+UNREAD = 32 << 20
+"""Bytes of responses that clients may leave untaken, all together."""
+TOGETHER = 32
+"""Requests that are answered step by step together at most: a client waits for what is before it, and little more."""
 BUSY = Refusal(503, "too many requests wait already; try again", (b"retry-after", b"1")).response()
 
 
@@ -31,7 +40,7 @@ class Service:
     Attributes:
         app: what answers them.
         loop: the event loop.
-        ending: whether each response is the last one of its connection.
+        ending: whether the end of all connections is waited for.
         gone: set once it ends and all connections have.
     """
 
@@ -44,18 +53,20 @@ class Service:
         self._queue: deque[tuple[Connection, Exchange]] = deque()
         self._called = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="large")
-        self._apart = 0
+        self._apart = self._held = 0
         self._date, self._date_until = b"", 0.0
         self._look_on()
 
     # Connections
 
-    def welcome(self, connection: Connection) -> bool:
-        """Take in a connection; whether there is room for it."""
-        room = len(self._connections) < self.app.settings.connections
+    def welcome(self, connection: Connection) -> bool | None:
+        """Take in a connection; whether there is room for it, or None where not even for a word."""
+        more = len(self._connections) - self.app.settings.connections
+        if more >= SPARE:
+            return None
         self._connections.add(connection)
         self._level()
-        return room
+        return more < 0
 
     def farewell(self, connection: Connection) -> None:
         """A connection has ended."""
@@ -66,10 +77,21 @@ class Service:
 
     def _look_on(self) -> None:
         now = self.loop.time()
+        self._cut_off()
         for connection in list(self._connections):
             connection.look(now)
         self.app.figures.settle()
         self.loop.call_later(min(1.0, self.app.settings.timeout / LOOKS), self._look_on)
+
+    def _cut_off(self) -> None:
+        """Wait no more for those who take nothing, the largest responses first, where there is too much of them."""
+        unread = sum(connection.unread for connection in self._connections)
+        if unread > UNREAD:
+            for connection in sorted(self._connections, key=lambda each: each.unread, reverse=True):
+                if unread <= UNREAD:
+                    break
+                unread -= connection.unread
+                connection.abort()
 
     def finish(self) -> None:
         """Close every connection behind what it is due."""
@@ -86,6 +108,20 @@ class Service:
             connection.abort()
 
     # Requests
+
+    def hold(self, exchange: Exchange, size: int) -> bool:
+        """Make room for what has come of a body by now; whether there is any."""
+        more = size - exchange.held
+        if self._held + more > BODIES * self.app.settings.max_body:
+            return False
+        self._held += more
+        exchange.held = size
+        return True
+
+    def release(self, exchange: Exchange) -> None:
+        """A body is no longer needed."""
+        self._held -= exchange.held
+        exchange.held = 0
 
     def submit(self, connection: Connection, exchange: Exchange) -> None:
         """Take a request that has come whole: it waits for those that have come before it, or is refused."""
@@ -105,21 +141,33 @@ class Service:
         self._level()
         try:
             while self._queue:
-                self._answer(*self._queue.popleft())
+                self._work_on([self._queue.popleft() for _ in range(min(len(self._queue), TOGETHER))])
         finally:
             if self._queue:  # a bug of ours in one of them is not the others' end
                 self._called = True
                 self.loop.call_soon(self._work)
 
-    def _answer(self, connection: Connection, exchange: Exchange) -> None:
-        if self.app.is_large(exchange):
-            self._answer_apart(connection, exchange)
-            return
-        response = BUG
+    def _work_on(self, waiting: list[tuple[Connection, Exchange]]) -> None:
+        together = []
+        for connection, exchange in waiting:
+            if self.app.is_large(exchange):
+                self._answer_apart(connection, exchange)
+            elif exchange.route is not None and exchange.route.name == "infer":
+                together.append((connection, exchange))
+            else:
+                self._respond([(connection, exchange)], lambda one: [self.app.answer(one[0])])
+        if together:
+            self._respond(together, self.app.infer_together)
+
+    def _respond(
+        self, waiting: list[tuple[Connection, Exchange]], answer: Callable[[list[Exchange]], list[Response]]
+    ) -> None:
+        responses = [BUG] * len(waiting)
         try:
-            response = self.app.answer(exchange)
-        finally:  # where it is a bug, the loop tells of the exception, and the client of this
-            connection.respond(exchange, response)
+            responses = answer([exchange for _, exchange in waiting])
+        finally:  # where it is a bug, the loop tells of the exception, and the clients of this
+            for (connection, exchange), response in zip(waiting, responses, strict=True):
+                connection.respond(exchange, response)
 
     def _answer_apart(self, connection: Connection, exchange: Exchange) -> None:
         """Answer in the thread what would keep all others waiting."""

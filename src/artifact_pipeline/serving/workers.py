@@ -1,18 +1,24 @@
-"""Several processes on one port: forked from one that holds nothing heavy, and started anew if they die."""
+"""Several processes on one port: forked from one that holds nothing heavy, and started anew if they die.
+
+Parent and workers are joined by two pipes. By one of its own each worker tells that it serves, what it serves later,
+or why it cannot. Nobody writes to the other one: it ends when the parent does, however that dies, and the workers then.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
 import sys
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from artifact_pipeline.errors import PipelineError
+from artifact_pipeline.errors import PipelineError, Problem
 from artifact_pipeline.serving.figures import Board
-from artifact_pipeline.serving.server import run_worker, url_of
+from artifact_pipeline.serving.server import Place, one_line, run_worker, url_of
 
 if TYPE_CHECKING:
     import socket
@@ -26,7 +32,12 @@ if TYPE_CHECKING:
 PATIENCE = 30.0
 """Seconds that the workers have to start."""
 PAUSE = 1.0
-"""Seconds that a worker must have lived to be started anew at once."""
+"""Seconds between two starts of a worker at least."""
+TICK = 0.1
+"""Seconds between two looks at the workers at most."""
+LATE = 0.5
+"""Seconds beyond its own ones that a worker gets to end."""
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def serve_by_workers(load: Callable[[], Verified], settings: Settings, voice: Voice, bound: socket.socket) -> None:
@@ -34,104 +45,232 @@ def serve_by_workers(load: Callable[[], Verified], settings: Settings, voice: Vo
 
     Raises:
         ArtifactRejected: the artifact is refused at the start.
-        PipelineError: a worker does not start.
+        PipelineError: a worker does not start; of the kind that it has told.
+        KeyboardInterrupt: Ctrl-C was pressed twice.
     """
-    verified = load()
-    board = Board(settings.workers, settings.window, len(verified.manifest.model.inputs))
-    family = _Family(lambda ready, worker: _work(ready, verified, load, settings, place=(voice, bound, board, worker)))
-    family.start(settings.workers)
-    voice.ready(url_of(bound))
-    family.tend(voice)
+    _Family(load, settings, voice, bound).serve()
 
 
-def _work(
-    ready: Callable[[], None],
-    verified: Verified,
-    load: Callable[[], Verified],
-    settings: Settings,
-    *,
-    place: tuple[Voice, socket.socket, Board, int],
-) -> None:
-    voice, bound, board, worker = place
-    told = replace(voice, ready=lambda _url: ready(), tell=lambda text: voice.tell(f"worker {worker}: {text}"))
-    run_worker(verified, load, settings, voice=told, bound=bound, place=(board, worker))
+@dataclass(slots=True)
+class _Child:
+    """A worker's process.
+
+    Attributes:
+        worker: which worker it is.
+        pid: its number.
+        pipe: where it tells something.
+        born: when it was started.
+        serves: the artifact digest that it has told; None until it serves.
+        news: whether it has told that since somebody has asked.
+        refused: why it cannot start, or None.
+        begun: of what it tells, a line that has no end yet.
+    """
+
+    worker: int
+    pid: int
+    pipe: int
+    born: float
+    serves: str | None = None
+    news: bool = False
+    refused: PipelineError | None = None
+    begun: bytes = b""
+
+    def listen(self) -> bool:
+        """Take in what it tells; False where it is silent for ever."""
+        data = os.read(self.pipe, 1 << 16)
+        *lines, self.begun = (self.begun + data).split(b"\n")
+        for told in map(json.loads, lines):
+            if "serves" in told:
+                self.serves, self.news = told["serves"], True
+            else:
+                self.refused = _error(told["refused"])
+        return bool(data)
 
 
 class _Family:
-    """The workers, by their process numbers, and what becomes of signals and of the dead."""
+    """The workers, and what becomes of signals and of the dead."""
 
-    def __init__(self, work: Callable[[Callable[[], None], int], None]) -> None:
-        self._work = work
-        self._children: dict[int, tuple[int, float]] = {}
-        self._ending = False
+    def __init__(self, load: Callable[[], Verified], settings: Settings, voice: Voice, bound: socket.socket) -> None:
+        self._load, self._settings, self._voice, self._bound = load, settings, voice, bound
+        self._verified = load()
+        self._board = Board(settings.workers, settings.window, len(self._verified.manifest.model.inputs))
+        self._children: list[_Child] = []
+        self._absent: dict[int, float] = {}  # workers, and when they are started anew
+        self._patience: float | None = None  # once the end has begun: until when it is waited for
+        self._close_at = 0.0  # and when nobody listens any more
+        self._hurried = self._forced = False
+        self._alive, self._life = os.pipe()
 
-    def start(self, workers: int) -> None:
-        """Start all, and wait until all listen."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, self._pass_on)
-        reader, writer = os.pipe()
+    def serve(self) -> None:
+        """Start all, and tend them until the end."""
+        for number in _SIGNALS:
+            if number != signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._heed)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         try:
-            for worker in range(workers):
-                self._fork(worker, writer)
-            self._wait_for(reader, workers)
+            self._start()
+            while self._children or (self._absent and not self._ending()):
+                self._tend()
         finally:
+            self._pass_on(signal.SIGKILL)
+            for child in self._children:
+                os.waitpid(child.pid, 0)
+        if self._forced:
+            raise KeyboardInterrupt
+
+    def _ending(self) -> bool:
+        return self._patience is not None
+
+    def _start(self) -> None:
+        """Start all, and wait until all serve."""
+        for worker in range(self._settings.workers):
+            self._fork(worker)
+        deadline = time.monotonic() + PATIENCE
+        while not self._ending():
+            ended = self._look()
+            if not self._ending() and (ended or time.monotonic() > deadline):
+                told = [child.refused for child, _ in ended if child.refused is not None]
+                raise told[0] if told else PipelineError("a worker did not start", hint="its own error stands above")
+            if all(child.serves for child in self._children):
+                self._voice.ready(url_of(self._bound))
+                return
+
+    def _tend(self) -> None:
+        """Start anew whoever has died, and end whoever does not end."""
+        ended, now = self._look(), time.monotonic()
+        if self._patience is not None:
+            if now >= self._close_at:
+                self._bound.close()  # else what it listens on would take connections that nobody answers
+            if now > self._patience:
+                self._pass_on(signal.SIGKILL)
+            return
+        self._keep_up()
+        for child, status in ended:
+            told = f"refused: {one_line(str(child.refused))}" if child.refused else f"ended with {status}"
+            self._voice.tell(f"worker {child.worker} has {told}; it is started anew")
+            self._absent[child.worker] = max(now, child.born + PAUSE)
+        for worker in [worker for worker, due in self._absent.items() if due <= now]:
+            try:
+                self._fork(worker)
+            except OSError as error:
+                self._voice.tell(f"worker {worker} cannot be started: {error.strerror}")
+                self._absent[worker] = now + PAUSE
+            else:
+                del self._absent[worker]
+
+    def _look(self) -> list[tuple[_Child, int]]:
+        """Take in what the workers tell, or wait for it a moment; those that have ended, and how."""
+        pipes = {child.pipe: child for child in self._children}
+        for pipe in select.select(pipes, [], [], TICK)[0]:
+            pipes[pipe].listen()
+        ended = []
+        for child in list(self._children):
+            pid, status = os.waitpid(child.pid, os.WNOHANG)
+            if pid:
+                self._children.remove(child)
+                while child.listen():
+                    pass
+                os.close(child.pipe)
+                ended.append((child, os.waitstatus_to_exitcode(status)))
+        return ended
+
+    def _keep_up(self) -> None:
+        """Verify here too what a worker has begun to serve: one that is started anew begins with it."""
+        for child in self._children:
+            if child.news and child.serves != self._verified.digest:
+                try:
+                    verified = self._load()
+                except PipelineError:  # what the pointer leads to has changed once more
+                    continue
+                if verified.digest == child.serves:
+                    self._verified = verified
+            child.news = False
+
+    def _fork(self, worker: int) -> None:
+        reader, writer = os.pipe()
+        # A signal that comes now is the parent's, and waits until the parent knows its child.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        try:
+            pid = os.fork()
+            if not pid:
+                self._become(worker, writer)
+            self._children.append(_Child(worker, pid, reader, time.monotonic()))
+        except OSError:
             os.close(reader)
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             os.close(writer)
 
-    def _wait_for(self, reader: int, workers: int) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while workers and not self._ending:
-            ready, _, _ = select.select([reader], [], [], 0.1)
-            if ready:
-                workers -= len(os.read(reader, workers))
-            dead, _ = os.waitpid(-1, os.WNOHANG)
-            self._children.pop(dead, None)
-            if dead or time.monotonic() > deadline:
-                self._pass_on(signal.SIGTERM, None)
-                raise PipelineError("a worker did not start", hint="its own error stands above")
-
-    def _fork(self, worker: int, writer: int | None) -> None:
-        pid = os.fork()
-        if pid:
-            self._children[pid] = (worker, time.monotonic())
-            return
+    def _become(self, worker: int, pipe: int) -> NoReturn:
+        """Be a worker, in a process of its own, to its end."""
         status = 1
         try:
-            # Until the worker has handlers of its own, a signal ends it.
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                signal.signal(number, signal.SIG_DFL)
-            self._work(lambda: _write(writer), worker)
-            status = 0
+            # Until the worker has a handler of its own, SIGTERM ends it, and SIGHUP waits for one. A terminal sends
+            # Ctrl-C to parent and workers alike, and the parent passes it on: once is enough.
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGHUP})
+            for descriptor in (self._life, *(child.pipe for child in self._children)):
+                os.close(descriptor)
+            status = self._work(worker, pipe)
         finally:
-            if sys.exc_info()[0] not in {None, KeyboardInterrupt}:
+            if sys.exc_info()[0] is not None:
                 sys.excepthook(*sys.exc_info())
             os._exit(status)  # what the parent would do at its end is the parent's
 
-    def tend(self, voice: Voice) -> None:
-        """Wait for the end, and start anew whoever has died before it."""
-        while self._children:
-            try:
-                pid, status = os.waitpid(-1, 0)
-            except ChildProcessError:
-                return
-            worker, born = self._children.pop(pid)
-            if self._ending:
-                continue
-            voice.tell(f"worker {worker} has ended with {os.waitstatus_to_exitcode(status)}; it is started anew")
-            if time.monotonic() - born < PAUSE:
-                time.sleep(PAUSE)
-            if not self._ending:
-                self._fork(worker, None)
+    def _work(self, worker: int, pipe: int) -> int:
+        def tell(**told: Any) -> None:
+            with suppress(BrokenPipeError):  # the parent has died
+                os.write(pipe, json.dumps(told).encode() + b"\n")
 
-    def _pass_on(self, number: int, _frame: FrameType | None) -> None:
-        self._ending = self._ending or number != signal.SIGHUP
-        for pid in list(self._children):
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                continue
+        def serves(digest: str) -> None:
+            tell(serves=digest)
+
+        voice = replace(
+            self._voice,
+            ready=lambda _url: serves(self._verified.digest),
+            tell=lambda text: self._voice.tell(f"worker {worker}: {text}"),
+        )
+        place = Place(self._board, worker, self._alive, serves)
+        try:
+            run_worker(self._verified, self._load, self._settings, voice=voice, bound=self._bound, place=place)
+        except PipelineError as error:
+            tell(refused=_told(error))
+            return error.exit_status
+        return 0
+
+    def _heed(self, number: int, _frame: FrameType | None) -> None:
+        """Pass a signal on, in the words that workers understand."""
+        now, settings = time.monotonic(), self._settings
+        if number == signal.SIGHUP:
+            self._pass_on(signal.SIGHUP)
+        elif number == signal.SIGTERM:
+            if self._patience is None:
+                self._close_at = now + settings.drain
+                self._patience = self._close_at + settings.grace + LATE
+            self._pass_on(signal.SIGTERM)
+        elif self._hurried:
+            self._forced = True
+            self._pass_on(signal.SIGKILL)
+        else:
+            self._hurried, self._close_at, self._patience = True, now, now + settings.grace + LATE
+            os.close(self._life)
+
+    def _pass_on(self, number: int) -> None:
+        for child in list(self._children):
+            with suppress(ProcessLookupError):
+                os.kill(child.pid, number)
 
 
-def _write(writer: int | None) -> None:
-    if writer is not None:
-        os.write(writer, b"1")
+def _told(error: PipelineError) -> dict[str, Any]:
+    problems = [(each.place, each.rule, each.message) for each in error.problems]
+    return {"status": error.exit_status, "message": error.message, "problems": problems, "hint": error.hint}
+
+
+def _error(told: dict[str, Any]) -> PipelineError:
+    family: tuple[type[PipelineError], ...] = (PipelineError, *PipelineError.__subclasses__())
+    kinds = {kind.exit_status: kind for kind in family}
+    problems = [Problem(*each) for each in told["problems"]]
+    return kinds[told["status"]](told["message"], problems=problems, hint=told["hint"])
