@@ -24,8 +24,8 @@ run: $(BUTTON) ## train, verify and infer, from config/config.json to prediction
 	$(BIN)/artifact-pipeline verify artifact
 	$(BIN)/python src/inference.py
 
-test: $(BUTTON) ## the test suite, under four minutes
-	$(BIN)/python -m pytest tests/ $(PYTEST_ARGS)
+test: $(BUTTON) ## the test suite, on all processors, under four minutes
+	$(BIN)/python -m pytest tests/ -n auto $(PYTEST_ARGS)
 
 # KServe's client brings ninety packages and pins some below ours: they get an environment of their own.
 $(CLIENTS): tests/clients/requirements.txt
