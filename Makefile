@@ -7,7 +7,7 @@ BUTTON := $(VENV)/.installed
 CLIENT := tests/workflows/node_modules/.package-lock.json
 CLIENTS := .venv-clients/.installed
 
-.PHONY: help run test test-slow fuzz workflows check lock bench bench-batch bench-unchanged bench-serving branches promote clean
+.PHONY: help run serve test test-slow fuzz workflows check lock bench bench-batch bench-unchanged bench-serving branches promote clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -23,6 +23,9 @@ run: $(BUTTON) ## train, verify and infer, from config/config.json to prediction
 	$(BIN)/python src/train.py
 	$(BIN)/artifact-pipeline verify artifact
 	$(BIN)/python src/inference.py
+
+serve: $(BUTTON) ## the server and its page, http://127.0.0.1:8080/, once there is an artifact; ARGS=--help
+	$(BIN)/artifact-pipeline serve artifact $(ARGS)
 
 test: $(BUTTON) ## the test suite, on all processors, under four minutes
 	$(BIN)/python -m pytest tests/ -n auto $(PYTEST_ARGS)

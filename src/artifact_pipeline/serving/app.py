@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 INLINE = 64 << 10
-"""Bytes of a body up to which it is answered on the event loop: that takes half a millisecond at most."""
+"""Bytes of a body up to which it is answered on the event loop: that takes a millisecond or two at most."""
 AGAIN = (b"retry-after", b"1")
 MODELS = "/v2/models/"
 PAGE_HEADERS = (
@@ -101,8 +101,6 @@ class App:
             "/page/table": _posted(read_table),
             **({"/page/feedback": _posted(feedback.append)} if feedback is not None else {}),
         }
-        self._models: dict[str, Route] = {}
-        self.served = served
         self.serve(served)
 
     # Where a request goes
@@ -156,9 +154,8 @@ class App:
     def is_large(self, exchange: Exchange) -> bool:
         """Whether a request takes so long that others must not wait for it."""
         request, route = exchange.request, exchange.route
-        return (
-            len(request.body) > INLINE or b"content-encoding" in request.headers or (route is not None and route.large)
-        )
+        assert route is not None
+        return route.large or len(request.body) > INLINE or b"content-encoding" in request.headers
 
     def answer(self, exchange: Exchange) -> Response:
         """Answer a request that has come whole; from any thread."""
