@@ -227,7 +227,7 @@ HARM: dict[str, tuple[bytes, set[int]]] = {
     "no chunks": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n-1\r\n", {400}),
     "huge shape": (inference([10**15, 64], "[1]"), {413}),
     "shape beyond numbers": (inference([10**400, 64], "[1]"), {400}),
-    "most rows, few numbers": (inference([16384, 64], "[1]"), {400}),
+    "most rows, few numbers": (inference([4096, 64], "[1]"), {400}),
     "negative shape": (inference([-1, 64], "[1]"), {400}),
     "NaN": (inference([1, 64], "[NaN" + ",1" * 63 + "]"), {400}),
     "infinity": (inference([1, 64], "[1e999" + ",1" * 63 + "]"), {400}),

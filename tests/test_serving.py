@@ -345,7 +345,7 @@ REFUSED: list[tuple[str, Asked, int, str]] = [
     ("another shape", one(shape=[64]), 400, "the shape must be [n, 64] or [n, 8, 8], got [64]"),
     ("another datatype", one(datatype="FP16"), 400, "the datatype must be FP32, FP64, INT64, UINT8, got 'FP16'"),
     ("another count", one(data=[1.0]), 400, "tells of 64 numbers, data has 1"),
-    ("too many rows", one(shape=[99999, 64]), 413, "99,999 rows are too many for a request, allowed are 16,384"),
+    ("too many rows", one(shape=[99999, 64]), 413, "99,999 rows are too many for a request, allowed are 4,096"),
     ("no input", Asked(b'{"inputs": []}'), 400, 'the input "X" is missing'),
     ("no inputs", Asked(b"{}"), 400, "missing required field `inputs`"),
     ("another input", one(name=ERASE), 400, r"none called '\x1b[2J\x1b]0;mine\x07'"),

@@ -362,17 +362,17 @@ def test_a_length_that_is_not_true_is_refused(served: Served) -> None:
 
 def test_too_many_rows_are_refused_before_they_are_read(served: Served) -> None:
     """Rows above the bound are refused with 413 by the shape alone, whatever of them is there."""
-    assert served.max_rows == 16_384
-    for rows in (16_385, 2**50):
+    assert served.max_rows == 4_096
+    for rows in (4_097, 2**50):
         for asked in (request(tensor(shape=[rows, 64])), binary(rows * 512, bytes(512), shape=[rows, 64])):
             refused = refusal(asked, served)
             assert refused.status == 413
-            assert f"{rows:,} rows are too many for a request, allowed are 16,384" in refused.message
+            assert f"{rows:,} rows are too many for a request, allowed are 4,096" in refused.message
 
 
 def test_as_many_rows_as_are_allowed_are_read(served: Served) -> None:
     """The bound itself is allowed, in JSON and in bytes."""
-    X = np.arange(16_384 * 64).reshape(16_384, 64) % 17
+    X = np.arange(4_096 * 64).reshape(4_096, 64) % 17
     for framing in ("flat", "squares", "binary"):
         assert np.array_equal(parse(ask(X, "UINT8", framing), served).X, X)
 

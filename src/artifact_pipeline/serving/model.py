@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.verify import Verified
 
 INPUT = "X"
-MAX_VALUES = 1 << 20
+MAX_VALUES = 1 << 18
 """Numbers of a request, and probabilities of its answer, at most: what they become in memory is bounded by it."""
 DATATYPES = {"float32": "FP32", "float64": "FP64", "int64": "INT64", "string": "BYTES"}
 """The protocol's names."""
