@@ -34,6 +34,11 @@ def batch_python() -> str:
     return _python(ROOT / ".venv-bench-batch", (ROOT / "benchmarks" / "batch.txt").read_text())
 
 
+def serving_python() -> str:
+    """The Python of an environment with uvicorn, FastAPI, LitServe and scikit-learn."""
+    return _python(ROOT / ".venv-serving", (ROOT / "benchmarks" / "serving.txt").read_text())
+
+
 def dvc_python() -> str:
     """The Python of an environment with DVC."""
     return _python(ROOT / ".venv-bench-dvc", DVC)

@@ -29,10 +29,10 @@ from typing import TYPE_CHECKING
 
 import joblib
 import numpy as np
-from benchmarks.environments import ROOT
+from benchmarks.environments import ROOT, serving_python
 from benchmarks.measure import Ratio, Summary, clean_environment
 from benchmarks.serving_load import Cores, Load, Memory, Target, memory, put_load, require_wrk
-from benchmarks.serving_servers import FORMATS, servers, serving_python, started
+from benchmarks.serving_servers import FORMATS, servers, started
 
 from artifact_pipeline.rows.digits import load_digits
 

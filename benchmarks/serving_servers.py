@@ -18,7 +18,6 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import numpy as np
-from benchmarks.environments import ROOT, _python
 from benchmarks.measure import clean_environment
 from benchmarks.serving_load import on_core
 
@@ -97,11 +96,6 @@ class Running:
         if answer.status != 200:
             raise RuntimeError(f"{self.server.name} answers {answer.status}: {answer.body[:500]!r}")
         return answer
-
-
-def serving_python() -> str:
-    """The Python of an environment with uvicorn, FastAPI, LitServe and scikit-learn."""
-    return _python(ROOT / ".venv-serving", (ROOT / "benchmarks" / "serving.txt").read_text())
 
 
 def servers(model: str, python: str) -> dict[str, Server]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from artifact_pipeline.cli.app import app
 from artifact_pipeline.rows.digits import load_digits
 
 if TYPE_CHECKING:
@@ -72,23 +73,7 @@ def modules_of(run: Run, code: str, *arguments: str, cwd: Path) -> set[str]:
 VERB = "from artifact_pipeline.cli import main\nassert main(sys.argv[1:]) == 0"
 
 
-@pytest.mark.parametrize(
-    "verb",
-    [
-        "",
-        "train",
-        "verify",
-        "sign",
-        "predict",
-        "serve",
-        "inspect",
-        "compare",
-        "reproduce",
-        "runs",
-        "rollback",
-        "schema",
-    ],
-)
+@pytest.mark.parametrize("verb", ["", *app.commands])
 def test_help_loads_next_to_nothing(run: Run, tmp_path: Path, verb: str) -> None:
     """A help is printed without NumPy, pydantic, msgspec or rich."""
     loaded = modules_of(run, VERB, *filter(None, [verb, "--help"]), cwd=tmp_path)

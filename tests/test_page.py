@@ -21,11 +21,9 @@ from artifact_pipeline.artifact.predictor import Predictor
 from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.config import from_mapping
 from artifact_pipeline.errors import DataRejected, StorageError
-from artifact_pipeline.rows.digits import load_digits
+from artifact_pipeline.rows.digits import NAMES, load_digits
 from artifact_pipeline.rows.images import digit_from_image
-from artifact_pipeline.serving import feedback as feedbacks
-from artifact_pipeline.serving import page
-from artifact_pipeline.serving.feedback import PIXELS
+from artifact_pipeline.serving import feedback, page, table
 from artifact_pipeline.serving.http import Refusal
 from artifact_pipeline.serving.model import Served, open_model
 from drawing import draw_digit, encode
@@ -105,8 +103,8 @@ def test_a_model_of_something_else_takes_no_drawings(words: Served, tmp_path: Pa
     with pytest.raises(Refusal, match="takes no pictures"):
         page.read_picture(words, encode(draw_digit(3, np.random.default_rng(0))))
     with pytest.raises(Refusal, match="takes no drawings"):
-        page.Feedback(tmp_path / "rows.jsonl").append(words, labelled("no"))
-    answer = told(page.read_table(words, b"height,width\n0.1,6\n0.2,-6\n"))
+        feedback.Feedback(tmp_path / "rows.jsonl").append(words, labelled("no"))
+    answer = told(table.read_table(words, b"height,width\n0.1,6\n0.2,-6\n"))
     assert [row["label"] for row in answer["first"]] == ["no", "yes"]
     assert answer["accuracy"] is None
 
@@ -172,7 +170,7 @@ def test_threads_get_the_answers_of_one(served: Served) -> None:
 
 def test_a_table_is_answered(served: Served) -> None:
     """A CSV with labels gets the mix of answers, its first hundred answers, and its accuracy."""
-    response = page.read_table(served, body_of(csv_of(500)))
+    response = table.read_table(served, body_of(csv_of(500)))
     value = told(response)
     answers = served.predictor.predict(DIGITS.X[:500])
     assert (response.rows, value["rows"], value["rejected"]) == (500, 500, {"rows": 0, "first": []})
@@ -185,7 +183,7 @@ def test_a_table_is_answered(served: Served) -> None:
 def test_columns_of_a_table_are_taken_by_name(served: Served) -> None:
     """The order of the columns decides nothing, and without labels there is no accuracy."""
     lines = [",".join(reversed(line.split(","))) for line in csv_of(50, target=False)]
-    value = told(page.read_table(served, body_of(lines)))
+    value = told(table.read_table(served, body_of(lines)))
     assert [each["label"] for each in value["first"]] == served.predictor.predict(DIGITS.X[:50]).labels.tolist()
     assert value["accuracy"] is None
     assert "actual" not in value["first"][0]
@@ -197,7 +195,7 @@ def test_bad_rows_of_a_table_are_set_aside(served: Served) -> None:
     lines[3] = "abc" + lines[3][3:]
     lines[10] = "1,2"
     lines[20] = lines[20].rpartition(",")[0] + ",77"
-    value = told(page.read_table(served, body_of(lines)))
+    value = told(table.read_table(served, body_of(lines)))
     assert (value["rows"], value["rejected"]["rows"], value["accuracy"]["rows"]) == (37, 3, 37)
     named = {each["row"]: each for each in value["rejected"]["first"]}
     assert named[2]["column"] == "pixel_0_0"
@@ -210,7 +208,7 @@ def test_rows_too_large_to_answer_are_set_aside(words: Served) -> None:
     """A row of which no probability comes is named, and not answered with NaN."""
     model = linear_classifier([[-1e200, 0], [1e200, 0]], [0, 0], ["no", "yes"], dtype="float64", name="steep")
     steep = replace(words, predictor=Predictor(model, ["no", "yes"]))
-    value = told(page.read_table(steep, b"width,height\n6,0\n1e200,0\n"))
+    value = told(table.read_table(steep, b"width,height\n6,0\n1e200,0\n"))
     assert value["rows"] == 1
     assert value["rejected"]["first"] == [
         {"row": 1, "column": "", "message": "the values are too large for the model to answer"}
@@ -219,7 +217,7 @@ def test_rows_too_large_to_answer_are_set_aside(words: Served) -> None:
 
 def test_few_bad_rows_are_named_and_all_are_counted(served: Served) -> None:
     """However many rows are bad, ten are named."""
-    value = told(page.read_table(served, body_of([csv_of(0)[0], *["1,2"] * 4000])))
+    value = told(table.read_table(served, body_of([csv_of(0)[0], *["1,2"] * 4000])))
     assert (value["rows"], value["rejected"]["rows"], len(value["rejected"]["first"])) == (0, 4000, 10)
 
 
@@ -234,7 +232,7 @@ def test_few_bad_rows_are_named_and_all_are_counted(served: Served) -> None:
 def test_a_table_that_does_not_fit_is_refused(served: Served, body: bytes, message: str) -> None:
     """What is no CSV of the model's columns is refused in one sentence, which names no place of the server."""
     with pytest.raises(Refusal, match=message) as caught:
-        page.read_table(served, body)
+        table.read_table(served, body)
     assert caught.value.status == 400
     assert "/" not in caught.value.message
 
@@ -242,9 +240,9 @@ def test_a_table_that_does_not_fit_is_refused(served: Served, body: bytes, messa
 def test_a_table_with_too_many_rows_is_refused(served: Served) -> None:
     """One row more than a request may have is refused with 413."""
     lines = csv_of(1)
-    assert told(page.read_table(served, body_of([lines[0], *[lines[1]] * served.max_rows])))["rows"] == served.max_rows
+    assert told(table.read_table(served, body_of([lines[0], *[lines[1]] * served.max_rows])))["rows"] == served.max_rows
     with pytest.raises(Refusal) as caught:
-        page.read_table(served, body_of([lines[0], *[lines[1]] * (served.max_rows + 1)]))
+        table.read_table(served, body_of([lines[0], *[lines[1]] * (served.max_rows + 1)]))
     assert caught.value.status == 413
 
 
@@ -258,7 +256,7 @@ def labelled(label: object, pixels: object = None) -> bytes:
 def test_feedback_is_a_row_of_the_data_set(served: Served, tmp_path: Path) -> None:
     """A labelled drawing becomes one line of JSON with the columns that the model learns from."""
     place = tmp_path / "rows.jsonl"
-    file = page.Feedback(place)
+    file = feedback.Feedback(place)
     assert told(file.append(served, labelled(7, DIGITS.X[7].tolist()))) == {"label": 7}
     file.append(served, labelled(8, DIGITS.X[8].tolist()))
     first, second = map(json.loads, place.read_text().splitlines())
@@ -291,7 +289,7 @@ def test_feedback_is_a_row_of_the_data_set(served: Served, tmp_path: Path) -> No
 )
 def test_feedback_that_is_no_drawing_is_refused(served: Served, tmp_path: Path, body: bytes) -> None:
     """A label that the model does not know, and pixels that are none, are refused, and nothing is written."""
-    file = page.Feedback(tmp_path / "rows.jsonl")
+    file = feedback.Feedback(tmp_path / "rows.jsonl")
     with pytest.raises(Refusal) as caught:
         file.append(served, body)
     assert caught.value.status == 400
@@ -302,19 +300,19 @@ def test_feedback_begins_a_line_of_its_own(served: Served, tmp_path: Path) -> No
     """A last line without its end, such as an editor leaves, is not spoiled."""
     place = tmp_path / "rows.jsonl"
     place.write_text('{"target": 1}')
-    page.Feedback(place).append(served, labelled(7))
+    feedback.Feedback(place).append(served, labelled(7))
     assert [json.loads(line)["target"] for line in place.read_text().splitlines()] == [1, 7]
 
 
 def test_feedback_ends_at_its_bound(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that would grow beyond 64 MiB is left as it is, with 503."""
-    assert feedbacks.MAX_BYTES == 64 << 20
+    assert feedback.MAX_BYTES == 64 << 20
     place = tmp_path / "rows.jsonl"
-    page.Feedback(place).append(served, labelled(7))
+    feedback.Feedback(place).append(served, labelled(7))
     before = place.read_bytes()
-    monkeypatch.setattr(feedbacks, "MAX_BYTES", len(before) + 100)
+    monkeypatch.setattr(feedback, "MAX_BYTES", len(before) + 100)
     with pytest.raises(Refusal, match="bound") as caught:
-        page.Feedback(place).append(served, labelled(7))
+        feedback.Feedback(place).append(served, labelled(7))
     assert caught.value.status == 503
     assert place.read_bytes() == before
 
@@ -324,11 +322,11 @@ def test_feedback_to_a_full_disk_leaves_no_half_line(
 ) -> None:
     """Where only a part of a line finds room, none of it stays."""
     place = tmp_path / "rows.jsonl"
-    file = page.Feedback(place)
+    file = feedback.Feedback(place)
     file.append(served, labelled(7))
     before = place.read_bytes()
-    whole = feedbacks.os.write
-    monkeypatch.setattr(feedbacks.os, "write", lambda to, data: whole(to, data[:100]))
+    whole = feedback.os.write
+    monkeypatch.setattr(feedback.os, "write", lambda to, data: whole(to, data[:100]))
     with pytest.raises(Refusal, match="no space left") as caught:
         file.append(served, labelled(8))
     assert caught.value.status == 503
@@ -340,18 +338,18 @@ def test_a_place_that_cannot_be_appended_to_is_refused_at_once(tmp_path: Path, n
     """A folder, or a file in a folder that is not there, stops the server before it starts."""
     (tmp_path / "folder").mkdir()
     with pytest.raises(StorageError, match="cannot write"):
-        page.Feedback(tmp_path / name)
+        feedback.Feedback(tmp_path / name)
 
 
 APPENDER = """
 import sys
 from pathlib import Path
 from artifact_pipeline.artifact.verify import verify
-from artifact_pipeline.serving import page
+from artifact_pipeline.serving import feedback
 from artifact_pipeline.serving.model import open_model
 
 served = open_model(verify(Path(sys.argv[1])))
-file = page.Feedback(Path(sys.argv[2]))
+file = feedback.Feedback(Path(sys.argv[2]))
 for _ in range(200):
     file.append(served, sys.argv[3].encode())
 """
@@ -370,7 +368,7 @@ def test_processes_that_append_at_once_tear_no_line(published: Path, tmp_path: P
     assert [process.wait() for process in started] == [0, 0]
     lines = [json.loads(line) for line in place.read_text().splitlines()]
     assert sorted(line["target"] for line in lines) == [3] * 200 + [8] * 200
-    assert all(line[pixel] == line["target"] for line in lines for pixel in PIXELS)
+    assert all(line[pixel] == line["target"] for line in lines for pixel in NAMES)
 
 
 # --- the files

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,22 +143,9 @@ def _settings(artifact: Path, asked: dict[str, Any]) -> Settings:
         raise ConfigError("--follow and --expect contradict each other: what the pointer leads to next is another")
     if asked["feedback"] is not None:
         refuse_device(asked["feedback"])
-    names = (
-        "host",
-        "port",
-        "workers",
-        "max_body",
-        "timeout",
-        "keep_alive",
-        "connections",
-        "queue",
-        "drain",
-        "grace",
-        "window",
-        "feedback",
-    )
-    told = {name: asked[name] for name in names}
-    return Settings(**told, allowed_hosts=asked["allow_host"], follow=artifact if asked["follow"] else None)
+    told = {each.name: asked[each.name] for each in fields(Settings) if each.name in asked}
+    told |= {"allowed_hosts": asked["allow_host"], "follow": artifact if asked["follow"] else None}
+    return Settings(**told)
 
 
 def _access_log(output: Output) -> Callable[[dict[str, Any]], None]:

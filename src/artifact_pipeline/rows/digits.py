@@ -19,6 +19,8 @@ DIGEST = "sha256:191e9dd6d54afd3cd4874ed65467f2e1a4981ef24a1bd548a0fe33ff8d5e15f
 """What `load_digits().digest()` gives (a test compares them), for who would load NumPy for nothing else."""
 SIDE = 8
 """Pixels a side; a pixel is a count of ink from 0 to 16."""
+NAMES = tuple(f"pixel_{row}_{column}" for row in range(SIDE) for column in range(SIDE))
+"""The columns, in their order."""
 
 
 @cache
@@ -29,5 +31,4 @@ def load_digits() -> Rows:
     stored = np.load(io.BytesIO(gzip.decompress(FILE.read_bytes())), allow_pickle=False)
     X, y = stored[:, :-1].astype(np.float64), stored[:, -1].astype(np.int64)
     X.flags.writeable = y.flags.writeable = False  # cached: nobody may change them for the others
-    names = tuple(f"pixel_{row}_{column}" for row in range(SIDE) for column in range(SIDE))
-    return Rows(source="digits", names=names, target="target", X=X, y=y)
+    return Rows(source="digits", names=NAMES, target="target", X=X, y=y)

@@ -5,7 +5,6 @@ The model in charge is one attribute, read when a request's head has come: a req
 
 from __future__ import annotations
 
-import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -95,7 +94,7 @@ class App:
             "/v2": Route("model", lambda _served, _: json_response(server_metadata())),
             "/v2/health/live": Route("health", lambda _served, _: json_response({"live": True})),
             "/v2/health/ready": Route("health", lambda _served, _: self._readiness()),
-            **{path: Route("page", functools.partial(_file, file)) for path, file in page.page_files().items()},
+            **{path: _constant(file) for path, file in page.page_files().items()},
             "/page/model": Route("page", lambda served, _: page.describe(served, feedback=feedback is not None)),
             "/page/picture": _posted(page.read_picture),
             "/page/table": _posted(read_table),
@@ -159,16 +158,15 @@ class App:
 
     def answer(self, exchange: Exchange) -> Response:
         """Answer a request that has come whole; from any thread."""
+        return refused_or(self._answer, exchange)
+
+    def _answer(self, exchange: Exchange) -> Response:
         request, route = exchange.request, exchange.route
         assert route is not None
-
-        def answered() -> Response:
-            if b"content-encoding" in request.headers:
-                encoding = request.header(b"content-encoding")
-                request.body = coding.decode(request.body, encoding, self.settings.max_body)
-            return route.answer(exchange.served, request)
-
-        return refused_or(answered)
+        if b"content-encoding" in request.headers:
+            encoding = request.header(b"content-encoding")
+            request.body = coding.decode(request.body, encoding, self.settings.max_body)
+        return route.answer(exchange.served, request)
 
     def infer_together(self, exchanges: Sequence[Exchange]) -> list[Response]:
         """Answer several inferences, each by itself, but step by step.
@@ -223,5 +221,7 @@ def _posted(answer: Callable[[Served, bytes], Response]) -> Route:
     return Route("page", lambda served, request: answer(served, request.body), large=True, method="POST")
 
 
-def _file(file: Response, _served: Served, _request: Request) -> Response:
-    return replace(file, headers=(*file.headers, *PAGE_HEADERS))
+def _constant(file: Response) -> Route:
+    """A file of the page."""
+    framed = replace(file, headers=(*file.headers, *PAGE_HEADERS))
+    return Route("page", lambda _served, _request: framed)

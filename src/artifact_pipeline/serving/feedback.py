@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from artifact_pipeline.files import storage_error, sync_folder
-from artifact_pipeline.rows.digits import SIDE
+from artifact_pipeline.rows.digits import NAMES
 from artifact_pipeline.serving.http import Refusal, json_response
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from artifact_pipeline.serving.http import Response
     from artifact_pipeline.serving.model import Served
 
-PIXELS = tuple(f"pixel_{row}_{column}" for row in range(SIDE) for column in range(SIDE))
-"""The features of a model of the digits, in their order."""
 MAX_BYTES = 64 << 20
 """Of the file: a hundred thousand drawings."""
 _OPEN = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
@@ -34,7 +32,7 @@ _Pixel = Annotated[float, Meta(ge=0, le=16)]
 
 
 class _Labelled(Struct, frozen=True, forbid_unknown_fields=True):
-    pixels: Annotated[list[_Pixel], Meta(min_length=len(PIXELS), max_length=len(PIXELS))]
+    pixels: Annotated[list[_Pixel], Meta(min_length=len(NAMES), max_length=len(NAMES))]
     label: int | str
 
 
@@ -43,7 +41,7 @@ _decode = msgspec.json.Decoder(_Labelled).decode
 
 def draws(served: Served) -> bool:
     """Whether the model is one of the digits, so that a drawing can be a row of it."""
-    return tuple(feature.name for feature in served.verified.manifest.model.inputs) == PIXELS
+    return tuple(feature.name for feature in served.verified.manifest.model.inputs) == NAMES
 
 
 class Feedback:
@@ -81,7 +79,7 @@ class Feedback:
             raise Refusal(400, f"no labelled drawing: {str(error)[:200]}") from None
         if not any(label == labelled.label and type(label) is type(labelled.label) for label in served.labels):
             raise Refusal(400, f"no label of the model: {str(labelled.label)[:80]!a}")
-        row = dict(zip(PIXELS, labelled.pixels, strict=True))
+        row = dict(zip(NAMES, labelled.pixels, strict=True))
         line = msgspec.json.encode({**row, served.verified.manifest.data.target: labelled.label}) + b"\n"
         try:
             self._write(line)

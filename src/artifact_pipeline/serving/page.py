@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from artifact_pipeline.artifact.onnx_walk import coefficients
-from artifact_pipeline.serving.feedback import Feedback, draws
+from artifact_pipeline.serving.feedback import draws
 from artifact_pipeline.serving.http import Refusal, Response, json_response
-from artifact_pipeline.serving.table import read_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import HeldOut
     from artifact_pipeline.serving.model import Served
-
-__all__ = ["Feedback", "describe", "page_files", "read_picture", "read_table"]
 
 FILES = {
     "/": ("page.html", b"text/html; charset=utf-8"),

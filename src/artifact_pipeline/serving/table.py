@@ -116,7 +116,7 @@ class _Tally:
             part = slice(start, start + BATCH)
             rows = np.ascontiguousarray(np.stack([column[part] for column in batch.columns], axis=1))
             labels, probabilities = self.served.predictor.answer(rows)
-            positions = np.searchsorted(self.served.predictor.classes, labels)
+            positions = self.served.predictor.positions(labels)
             # Of a row's probabilities all are numbers or none is: each is divided by the sum of all.
             good = np.isfinite(probabilities[:, 0])
             self._too_large(batch.numbers[part][~good].tolist())
