@@ -64,11 +64,11 @@ check: $(BUTTON) ## ruff, mypy strict, import contract, schema, workflow files
 lock: ## make requirements.txt and requirements-base.txt again; LOCK_ARGS=--upgrade for newer versions
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet uv==$(UV_VERSION)
-	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml -o requirements-base.txt $(LOCK_ARGS)
-	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' pyproject.toml --extra train --extra images --extra scale --extra sign --extra serve --group dev -c requirements-base.txt -o requirements.txt $(LOCK_ARGS)
-	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' benchmarks/batch.in -c requirements.txt -o benchmarks/batch.txt $(LOCK_ARGS)
-	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' benchmarks/serving.in -c requirements.txt -o benchmarks/serving.txt $(LOCK_ARGS)
-	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' tests/clients/requirements.in -o tests/clients/requirements.txt $(LOCK_ARGS)
+	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-strip-extras --custom-compile-command 'make lock' pyproject.toml -o requirements-base.txt $(LOCK_ARGS)
+	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-strip-extras --custom-compile-command 'make lock' pyproject.toml --extra train --extra images --extra scale --extra sign --extra serve --group dev -c requirements-base.txt -o requirements.txt $(LOCK_ARGS)
+	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-strip-extras --custom-compile-command 'make lock' benchmarks/batch.in -c requirements.txt -o benchmarks/batch.txt $(LOCK_ARGS)
+	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-strip-extras --custom-compile-command 'make lock' benchmarks/serving.in -c requirements.txt -o benchmarks/serving.txt $(LOCK_ARGS)
+	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-strip-extras --custom-compile-command 'make lock' tests/clients/requirements.in -o tests/clients/requirements.txt $(LOCK_ARGS)
 
 bench: $(BUTTON) ## the README's figures, measured again beside the bare scripts; ARGS=--help
 	$(BIN)/python -m benchmarks.spine $(ARGS)

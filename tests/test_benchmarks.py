@@ -88,9 +88,9 @@ def test_batches_answer_as_scikit_learn_does(run: Callable[..., CompletedProcess
 @pytest.mark.parametrize("name", ["batch", "serving"])
 def test_what_peers_need_is_locked_with_ours(name: str) -> None:
     """What a benchmark's own environment shares with the lock has the same version in both, with hashes."""
+    pin = re.compile(r"^([a-z0-9._-]+)(?:\[\S+\])?==(\S+) .*\\\n +--hash=sha256:", flags=re.MULTILINE)
     theirs, ours = (
-        dict(re.findall(r"^([a-z0-9._-]+)==(\S+) .*\\\n +--hash=sha256:", file.read_text(), flags=re.MULTILINE))
-        for file in (ROOT / "benchmarks" / f"{name}.txt", ROOT / "requirements.txt")
+        dict(pin.findall(file.read_text())) for file in (ROOT / "benchmarks" / f"{name}.txt", ROOT / "requirements.txt")
     )
     assert len(theirs) > 5
     assert not {name for name in theirs.keys() & ours.keys() if theirs[name] != ours[name]}

@@ -1,0 +1,40 @@
+"""The lock: whoever installs from it gets what it says, whatever has been published since, and with an old pip too."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def locked(file: str) -> dict[str, set[str]]:
+    """The packages that a lock file pins for this Python, each with the extras that it pins them with."""
+    heads = re.findall(r"^([^\s#].*?) *\\?$", (ROOT / file).read_text(), flags=re.MULTILINE)
+    pins = [Requirement(head) for head in heads]
+    assert all(re.fullmatch(r"==[^*,]+", str(pin.specifier)) for pin in pins)
+    return {canonicalize_name(pin.name): pin.extras for pin in pins if pin.marker is None or pin.marker.evaluate()}
+
+
+@pytest.mark.parametrize("file", ["requirements.txt", "requirements-base.txt"])
+def test_an_extra_asked_for_is_pinned_with_its_package(file: str) -> None:
+    """What one locked package asks of another, extras included, is in the lock.
+
+    pip before 23.3, which Python 3.11 brings along, takes `pydantic[email]` for another package than `pydantic`,
+    and so the newest one there is: a lock without the extra ends working on the day of the next release.
+    """
+    pins = locked(file)
+    missing = {
+        f"{name} needs {needed}"
+        for name, extras in pins.items()
+        for needed in map(Requirement, requires(name) or [])
+        if needed.marker is None or any(needed.marker.evaluate({"extra": extra}) for extra in extras or {""})
+        if (found := pins.get(canonicalize_name(needed.name))) is None or not needed.extras <= found
+    }
+    assert len(pins) > 5
+    assert missing == set()
