@@ -43,6 +43,12 @@ def stored(root: Path) -> set[str]:
     return {path.name for path in (root / "artifacts").iterdir()} - {".lock"}
 
 
+def standing(path: Path) -> tuple[int, int, int, int, int]:
+    """What changes if a path is replaced or written; the time of the last access is none of it, reading moves that."""
+    found = path.lstat()
+    return found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
 def age(root: Path, *candidates: Candidate) -> None:
     """Let the candidates have been published in this order, long ago: the system's clock ticks too slowly to tell."""
     for index, candidate in enumerate(candidates):
@@ -90,11 +96,11 @@ def test_a_rejected_candidate_is_kept_and_not_in_charge(
     published: Path, candidate: Candidate, rejected: Candidate
 ) -> None:
     """A candidate whose gate fails stands in the store with its verdict; pointer and export are what they were."""
-    before = (published / "artifact").lstat(), (published / "model_train.pkl").lstat()
+    before = standing(published / "artifact"), standing(published / "model_train.pkl")
     with pytest.raises(GateFailed) as caught:
         publish(published, rejected)
     assert caught.value.rules == {"gate-accuracy"}
-    assert ((published / "artifact").lstat(), (published / "model_train.pkl").lstat()) == before
+    assert (standing(published / "artifact"), standing(published / "model_train.pkl")) == before
     assert verify(published / "artifact").digest == candidate.digest
     kept = verify(published / "artifacts" / hexadecimal(rejected), accept_failed_gate=True)
     assert kept.manifest.gate is not None
@@ -173,13 +179,13 @@ def test_what_is_no_pointer_is_never_replaced(
 ) -> None:
     """A place that holds anything but a pointer is refused before a training and before a publication, untouched."""
     put(tmp_path / "artifact")
-    before = (tmp_path / "artifact").lstat()
+    before = standing(tmp_path / "artifact")
     with pytest.raises(StorageError, match="no pointer to an artifact") as caught:
         pipeline.check_places(tmp_path / "artifact", tmp_path / "model_train.pkl")
     assert caught.value.hint == "move it away, or name another place with --artifact"
     with pytest.raises(StorageError, match="no pointer to an artifact"):
         publish(tmp_path, candidate)
-    assert (tmp_path / "artifact").lstat() == before
+    assert standing(tmp_path / "artifact") == before
     assert {path.name for path in tmp_path.iterdir()} == {"artifact"}
 
 
