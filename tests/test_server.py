@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import select
 import shutil
 import signal
@@ -187,6 +188,7 @@ def refusals(root: Path, taken: int) -> Stage:
         "somebody else's host": ([artifact, "--host", "192.0.2.1"], 2, "cannot listen on 192.0.2.1"),
         "no size": ([artifact, "--max-body", "8XB"], 2, "is no size"),
         "no patience": ([artifact, "--timeout", "0"], 2, "--timeout"),
+        "more connections than files": ([artifact, "--connections", str(10**12)], 2, "open files"),
         "nobody": ([artifact, "--workers", "0"], 2, "--workers"),
         "followed and expected": ([artifact, "--follow", "--expect", "sha256:" + "0" * 64], 2, "contradict"),
         "feedback in a folder": ([artifact, "--feedback", root], 8, "no regular file"),
@@ -628,6 +630,25 @@ def test_too_many_connections_are_refused(root: Path) -> None:
         assert ends(stack.enter_context(speaking(server)))
         two[0].sendall(b"/v2 HTTP/1.1\r\nHost: x\r\n\r\n")
         assert response(two[0], "GET")[0] == 200
+
+
+def test_connections_never_take_the_last_file(candidate: Candidate, other: Candidate, root: Path) -> None:
+    """Where the process may open fewer files than its connections need, it takes leave for more; a reload has its own."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(serving(root / "artifact", "--connections", "150"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        live = b"GET /v2 HTTP/1.1\r\nHost: x\r\n\r\n"
+        many = [stack.enter_context(speaking(server, live)) for _ in range(150)]
+        assert {response(each, "GET")[0] for each in many} == {200}
+        publish(root, other)
+        hang_up(server)
+        wait_until(lambda: said(server, f"serving: {other.digest}, after {candidate.digest}\n"))
+        many[0].sendall(live)
+        assert response(many[0], "GET")[1]["artifact-digest"] == other.digest
 
 
 def test_there_is_room_for_so_many_bodies_only(root: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
+import resource
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 TICKS = 10
 """Looks a second at what is to be done."""
 BACKLOG = 1024
+OWN_FILES = 128
+"""Open files beside the connections' at most: those of the process, and of an artifact that it loads anew."""
 YOUNG = 5000
 """New objects after which garbage is looked for among them; a request's own are gone with it."""
 
@@ -113,10 +116,12 @@ def serve(load: Callable[[], Verified], settings: Settings, voice: Voice) -> Non
 
     Raises:
         ArtifactRejected: the artifact is refused at the start.
-        ConfigError: the port cannot be had, or the policy cannot be used.
+        ConfigError: the port cannot be had, the policy cannot be used, or more connections are asked for than the
+            process may hold.
         StorageError: the feedback cannot be written.
         PipelineError: a worker could not start.
     """
+    _make_room(settings)
     with bind(settings) as bound, _hangups_later():
         if settings.workers > 1:
             from artifact_pipeline.serving.workers import serve_by_workers
@@ -126,6 +131,22 @@ def serve(load: Callable[[], Verified], settings: Settings, voice: Voice) -> Non
         verified = load()
         board = Board(1, settings.window, len(verified.manifest.model.inputs))
         run_worker(verified, load, settings, voice=voice, bound=bound, place=Place(board))
+
+
+def _make_room(settings: Settings) -> None:
+    """Let the process open as many files as its connections may come to: no client can take the last one of them."""
+    from artifact_pipeline.serving.service import SPARE
+
+    needed = settings.connections + SPARE + OWN_FILES
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if now == resource.RLIM_INFINITY or now >= needed:
+        return
+    if most != resource.RLIM_INFINITY and most < needed:
+        raise ConfigError(
+            f"--connections {settings.connections} needs {needed:,} open files, and this process may have {most:,}",
+            hint="fewer connections, or a higher limit (ulimit -n, LimitNOFILE=)",
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, most))
 
 
 @contextmanager
