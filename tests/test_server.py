@@ -633,7 +633,7 @@ def test_too_many_connections_are_refused(root: Path) -> None:
 
 
 def test_connections_never_take_the_last_file(candidate: Candidate, other: Candidate, root: Path) -> None:
-    """Where the process may open fewer files than its connections need, it takes leave for more; a reload has its own."""
+    """Where the process may open fewer files than its connections need, it asks for more; a reload has its own."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
     with ExitStack() as stack:
