@@ -198,7 +198,8 @@ def test_any_value_in_any_place_is_refused_or_answered(
     told = json.loads(asked.body[:length])
     (tensor,) = told["inputs"]
     for _ in range(data.draw(st.integers(1, 2))):
-        holder = data.draw(st.sampled_from([told, tensor, told["outputs"][0], tensor.get("parameters", told)]))
+        holders = [told, tensor, told["outputs"][0], tensor.get("parameters")]
+        holder = data.draw(st.sampled_from([each for each in holders if isinstance(each, dict)]))
         names = st.sampled_from([*holder, "data", "parameters", "binary_data_size", "classification", "x"])
         holder[data.draw(names)] = data.draw(values)
         if not isinstance(told["outputs"], list) or not told["outputs"] or not isinstance(told["outputs"][0], dict):
