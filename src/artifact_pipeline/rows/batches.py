@@ -21,6 +21,8 @@ MIN_CHUNK = 1 << 12
 """Rows a batch, at least: what the model answers in one call."""
 VALUES = 64 * CHUNK
 """Values a batch: rows of more than 64 features come in smaller batches."""
+LARGEST = 256 << 20
+"""Bytes that a batch may have, and whatever else is unpacked at once: kept texts may be of any length."""
 FORMULA = "=+-@\t\r"
 """How a text begins that a spreadsheet runs (OWASP, CSV injection)."""
 UNLABELLED = -1

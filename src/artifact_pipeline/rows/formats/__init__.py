@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
-from artifact_pipeline.rows.batches import align
+from artifact_pipeline.rows.batches import LARGEST, align
 from artifact_pipeline.rows.columns import to_batch
 from artifact_pipeline.rows.faults import unfit
 from artifact_pipeline.rows.formats.builtin import Digits
+from artifact_pipeline.storage import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,8 +77,20 @@ class OpenRows:
         Raises:
             DataRejected: the file cannot be read on, or a column does not hold what it must.
         """
-        pieces = align(self._reader.pieces(start), start, self._wanted.chunk)
+        pieces = align(self._bounded(start), start, self._wanted.chunk)
         return (to_batch(piece, self._wanted, self._place) for piece in pieces)
+
+    def _bounded(self, start: int) -> Iterator[Piece]:
+        """The reader's pieces, as long as those of a batch can be held: kept texts may be of any length."""
+        chunk, size = self._wanted.chunk, 0
+        for piece in self._reader.pieces(start):
+            size += piece.table.nbytes
+            if size > LARGEST:
+                message = f"rows {start:,} to {piece.end - 1:,} hold {size:,} bytes; a batch may have {LARGEST:,}"
+                raise unreadable(self._place, message, rule="batch-too-large", hint="keep fewer columns")
+            yield piece
+            if piece.end >= start + chunk:
+                start, size = piece.end - piece.end % chunk, 0
 
 
 @contextmanager

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from abc import ABC, abstractmethod
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline import storage
-from artifact_pipeline.rows.batches import Piece
+from artifact_pipeline.rows.batches import LARGEST, Piece
 from artifact_pipeline.rows.columns import check_types
 from artifact_pipeline.rows.formats import choose_columns
+from artifact_pipeline.rows.formats.pages import Pages
+from artifact_pipeline.rows.formats.plain import check_carried, plain, plain_schema
 from artifact_pipeline.rows.formats.streams import spooled
 from artifact_pipeline.storage import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
+
+    import pyarrow as pa
 
     from artifact_pipeline.rows.batches import Wanted
     from artifact_pipeline.rows.sources import Source
@@ -33,8 +38,6 @@ CONTINUES = 0xFFFFFFFF
 """Stands before each message of Arrow IPC."""
 BODY = 10
 """Where, in the list of a message's fields, its body's size is told: two bytes a field, behind four."""
-FREE = 256 << 20
-"""Bytes that a row group may unpack to before the ratio is looked at, and that an Arrow batch may have."""
 
 
 class PositionReader(ABC):
@@ -62,6 +65,12 @@ class PositionReader(ABC):
     @abstractmethod
     def columns_of(self, wanted: Wanted) -> AbstractContextManager[None]:
         """Open what the format needs, find the columns, and count the rows."""
+
+    def choose(self, schema: pa.Schema, wanted: Wanted) -> None:
+        """Choose the columns, and see that they hold what they must."""
+        self._columns, self.left_out = choose_columns(self.place, schema.names, wanted)
+        check_types(self.place, plain_schema(schema, self._columns), wanted)
+        check_carried(self.place, schema, wanted.keep)
 
     def native(self) -> Any:
         """The file as Arrow reads it: by itself, or through Python where it is no local one."""
@@ -105,8 +114,7 @@ class ParquetReader(PositionReader):
         self._chunk = wanted.chunk
         with parquet.ParquetFile(self.native(), pre_buffer=False, buffer_size=BUFFER) as self._parquet:
             schema = self._parquet.schema_arrow
-            self._columns, self.left_out = choose_columns(self.place, schema.names, wanted)
-            check_types(self.place, _plain_schema(schema, self._columns), wanted)
+            self.choose(schema, wanted)
             self.total = self._parquet.metadata.num_rows
             yield
 
@@ -116,59 +124,37 @@ class ParquetReader(PositionReader):
         while group < metadata.num_row_groups and first + metadata.row_group(group).num_rows <= start:
             first += metadata.row_group(group).num_rows
             group += 1
-        groups = list(range(group, metadata.num_row_groups))
-        for each in groups:
-            _refuse_bomb(self.file, metadata.row_group(each))
-        with refusing(self.place):
-            for table in self._parquet.iter_batches(
-                self._chunk, row_groups=groups, columns=self._columns, use_threads=False
-            ):
-                table.validate(full=True)  # Parquet's texts may be anything but UTF-8
-                yield Piece(first, table.num_rows, _plain(table, self._columns))
-                first += table.num_rows
-                self.read = first
+        groups = range(group, metadata.num_row_groups)
+        at_once = self._at_once(groups)
+        for rows, together in itertools.groupby(groups, key=lambda each: at_once[each - group]):
+            with refusing(self.place):
+                for table in self._parquet.iter_batches(
+                    rows, row_groups=list(together), columns=self._columns, use_threads=False
+                ):
+                    table.validate(full=True)  # Parquet's texts may be anything but UTF-8
+                    yield Piece(first, table.num_rows, plain(self.place, table, self._columns))
+                    first += table.num_rows
+                    self.read = first
         if first != self.total:
             raise unreadable(self.place, f"has {first:,} rows, its footer says {self.total:,}", rule="truncated")
 
+    def _at_once(self, groups: Sequence[int]) -> list[int]:
+        """How many rows of each row group can be read at once; of all before one is read.
 
-def _refuse_bomb(file: Opened, group: Any) -> None:
-    """Refuse a row group that says of itself that it unpacks to far more than the file is.
-
-    Its columns are not asked: where their statistics are spoiled, that ends the process (Arrow 26).
-
-    Raises:
-        DataRejected: it does.
-    """
-    if group.total_byte_size > FREE + MAX_RATIO * file.size:
-        message = f"a row group unpacks to {group.total_byte_size:,} bytes, {MAX_RATIO} times its size and more"
-        raise unreadable(file.place, message, rule="decompression-bomb")
-
-
-def _plain_type(kind: Any) -> Any:
-    """The type of the values of a dictionary, and one type of text."""
-    import pyarrow as pa
-
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return pa.string() if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
-
-
-def _plain_schema(schema: Any, names: Sequence[str]) -> Any:
-    import pyarrow as pa
-
-    return pa.schema([(name, _plain_type(schema.field(name).type)) for name in names])
-
-
-def _plain(table: Any, names: Sequence[str]) -> Any:
-    """Some columns of a table, with plain types."""
-    import pyarrow as pa
-
-    columns = []
-    for name in names:
-        column = table.column(name)
-        column = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-        kind = _plain_type(column.type)
-        columns.append(column if kind == column.type else column.cast(kind))
-    return pa.RecordBatch.from_arrays(columns, list(names))
+        Raises:
+            DataRejected: one of them unpacks to too much.
+        """
+        if self.file.path is not None:
+            pages = Pages(self.file)
+            return [pages.rows_at_once(each, self._columns, self._chunk) for each in groups]
+        # A request for each page of an object in a store would take longer than to read it: its footer must do.
+        for each in groups:
+            # Its columns are not asked: where their statistics are spoiled, that ends the process (Arrow 26).
+            size = self._parquet.metadata.row_group(each).total_byte_size
+            if size > LARGEST + MAX_RATIO * self.file.size:
+                message = f"row group {each} unpacks to {size:,} bytes, {MAX_RATIO} times the file's size and more"
+                raise unreadable(self.place, message, rule="decompression-bomb")
+        return [self._chunk] * len(groups)
 
 
 class ArrowReader(PositionReader):
@@ -186,8 +172,7 @@ class ArrowReader(PositionReader):
         kind = ipc.open_file if is_file else ipc.open_stream
         with kind(self.native()) as opened:
             schema = opened.schema
-        self._columns, self.left_out = choose_columns(self.place, schema.names, wanted)
-        check_types(self.place, _plain_schema(schema, self._columns), wanted)
+        self.choose(schema, wanted)
         options = ipc.IpcReadOptions(included_fields=sorted(map(schema.names.index, self._columns)), use_threads=False)
         with kind(self.native(), options=options) as self._batches:
             yield
@@ -214,15 +199,17 @@ class ArrowReader(PositionReader):
                 length = length if mark == CONTINUES else mark
                 if not length:
                     return
-                size = _body_size(self._bytes(place + before, min(length, FREE)))
+                size = _body_size(self._bytes(place + before, min(length, LARGEST)))
                 self._check_size(size)
                 place += before + length + size
         except (struct.error, ValueError) as error:
             raise unreadable(self.place, f"no Arrow IPC: its byte {place:,} begins no message") from error
 
     def _check_size(self, size: int) -> None:
-        if size > FREE:
-            message = f"holds a batch of {size:,} bytes; allowed are {FREE:,}: write batches of some ten thousand rows"
+        if size > LARGEST:
+            message = (
+                f"holds a batch of {size:,} bytes; allowed are {LARGEST:,}: write batches of some ten thousand rows"
+            )
             raise unreadable(self.place, message, rule="batch-too-large")
 
     def pieces(self, start: int) -> Iterator[Piece]:
@@ -233,7 +220,7 @@ class ArrowReader(PositionReader):
                 batch.validate(full=True)  # nothing in the format itself keeps an offset within its buffer
                 self._check_size(batch.nbytes)
                 if first + batch.num_rows > start:
-                    yield Piece(first, batch.num_rows, _plain(batch, self._columns))
+                    yield Piece(first, batch.num_rows, plain(self.place, batch, self._columns))
                 first += batch.num_rows
 
     def _each(self) -> Iterator[Any]:

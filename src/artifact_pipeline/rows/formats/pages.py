@@ -1,0 +1,305 @@
+"""What a Parquet file says of its pages, read before any of them is unpacked.
+
+A page is unpacked whole, and a text that a dictionary holds once may stand in every row: neither a file's size nor what
+its footer says of a row group tells how much memory reading takes. The headers of the pages do. They are read here, in
+Thrift's compact protocol and by the numbers of the fields in the format's definition (apache/parquet-format,
+`parquet.thrift`). Nothing is allocated that the file does not hold.
+"""
+
+from __future__ import annotations
+
+import struct
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from artifact_pipeline.rows.batches import LARGEST
+from artifact_pipeline.storage import unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from artifact_pipeline.storage import Opened
+
+PIECE = LARGEST // 4
+"""Bytes of the rows that are unpacked at once."""
+SHORT = 1024
+"""Bytes of a dictionary up to which its longest text is not looked for."""
+HEAD = 512
+"""Bytes that are read of a page's header at first; with long texts in its statistics it is larger."""
+MAX_HEAD = 16 << 20
+MAX_DEPTH = 64
+
+_TEXT = 6  # Type.BYTE_ARRAY
+_HELD = 8  # bytes of any other value, or of where a text stands
+_DATA, _DICTIONARY, _DATA_2 = 0, 2, 3  # PageType
+_BY_DICTIONARY = {2, 8}  # Encoding.PLAIN_DICTIONARY, RLE_DICTIONARY
+_BY_PREFIX = 7  # Encoding.DELTA_BYTE_ARRAY
+_REPEATED = 2  # FieldRepetitionType
+_MILD = {0, 1, 5, 7}  # none, Snappy, LZ4: they pack to no less than a 255th
+_CODECS = {1: "snappy", 2: "gzip", 4: "brotli", 6: "zstd", 7: "lz4_raw"}  # CompressionCodec, without 0 for none
+
+_TOLD = {_DATA: 5, _DICTIONARY: 7, _DATA_2: 8}  # where a page's header says more of it
+
+_BINARY, _STRUCT = 8, 12  # the compact protocol's types
+_BOOLEANS = {1, 2}
+_WHOLE = {4, 5, 6}
+_LISTS = {9, 10}
+_SIZES = {1: 1, 2: 1, 3: 1, 7: 8, 13: 16}
+
+Fields = dict[int, Any]
+
+
+SMALLER = "write it with smaller pages, or with row groups of some ten thousand rows"
+
+
+class Leaf(NamedTuple):
+    """A column as it is stored.
+
+    Attributes:
+        names: its path, `a.b`, and those of what it is a part of.
+        text: whether its values have no fixed length.
+        width: bytes of a value at most, as Arrow holds it, beside those of a text.
+        repeated: whether a row may hold several of its values.
+    """
+
+    names: frozenset[str]
+    text: bool
+    width: int
+    repeated: bool
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether a row may have much more of it than a number."""
+        return self.text or self.repeated or self.width > _HELD
+
+
+class Page(NamedTuple):
+    """A page, by its header.
+
+    Attributes:
+        kind: data, a dictionary, or what holds neither.
+        place: where it begins in the file, behind its header.
+        packed: its bytes there.
+        unpacked: its bytes unpacked.
+        values: its values.
+        encoding: how they are told.
+    """
+
+    kind: int
+    place: int
+    packed: int
+    unpacked: int
+    values: int
+    encoding: int
+
+
+class Pages:
+    """The pages of an open Parquet file.
+
+    Raises:
+        DataRejected: its footer cannot be read.
+    """
+
+    def __init__(self, file: Opened) -> None:
+        self._file = file
+        with self._understood("its footer cannot be read"):
+            (length,) = struct.unpack("<I4x", self._bytes(file.size - 8, 8))
+            footer, _ = _fields(self._bytes(file.size - 8 - length, length))
+            self._leaves = list(_leaves(footer[2]))
+            self._names = frozenset[str]().union(*(leaf.names for leaf in self._leaves))
+            self._groups: list[list[Fields]] = [group[1] for group in footer.get(4, [])]
+
+    def rows_at_once(self, group: int, columns: Sequence[str], most: int) -> int:
+        """How many rows of a row group can be unpacked at once, up to `most`.
+
+        Args:
+            group: its number, from 0.
+            columns: the columns that are read.
+            most: the rows that are wanted.
+
+        Raises:
+            DataRejected: not one can be, or a page cannot be understood.
+        """
+        wanted, pages, row = set(columns), 0, 0.0
+        with self._understood(f"the pages of row group {group} cannot be read"):
+            if not wanted <= self._names:
+                raise ValueError(wanted)
+            for leaf, chunk in zip(self._leaves, self._groups[group], strict=True):
+                # Numbers that are packed mildly are in proportion to the file, and the headers of their pages are many.
+                if wanted & leaf.names and (leaf.is_wide or chunk[3][4] not in _MILD):
+                    needed = self._needed(leaf, chunk[3])
+                    pages, row = pages + needed[0], row + needed[1]
+        if max(pages, row) > LARGEST:
+            message = f"row group {group} unpacks to {max(pages, int(row)):,} bytes at once; allowed are {LARGEST:,}"
+            raise unreadable(self._file.place, message, rule="decompression-bomb", hint=SMALLER)
+        return min(most, max(1, int(PIECE / row))) if row else most
+
+    def _needed(self, leaf: Leaf, about: Fields) -> tuple[int, float]:
+        """Bytes that a column of a row group takes: its largest pages, and a row of it by a page's average.
+
+        Where a row may have several values, it may have all of them.
+        """
+        dictionary = largest = longest = 0
+        row, codec = 0.0, about[4]
+        for page in self._pages(about):
+            if page.kind == _DICTIONARY:
+                dictionary, longest = page.unpacked, self._longest(page, codec) if leaf.text else 0
+                continue
+            value = leaf.width + (_text(page, longest) if leaf.text else 0)
+            row = row + page.values * value if leaf.repeated else max(row, value)
+            largest = max(largest, page.unpacked)
+        return dictionary + largest, row
+
+    def _pages(self, about: Fields) -> Iterator[Page]:
+        """The pages of a column of a row group, as Arrow finds them: from its beginning, until all values are there."""
+        place, left = about[9], about[5]
+        if 0 < about.get(11, 0) < place:
+            place = about[11]
+        while left > 0:
+            header, size = self._header(place)
+            kind, unpacked, packed = header[1], header[2], header[3]
+            told = header[_TOLD[kind]] if kind in _TOLD else {}
+            page = Page(kind, place + size, packed, unpacked, told.get(1, 0), told.get(4 if kind == _DATA_2 else 2, 0))
+            if min(packed, unpacked, page.values) < 0 or page.place + packed > self._file.size:
+                raise ValueError(page)
+            if kind != _DICTIONARY:
+                left -= page.values
+            place = page.place + packed
+            if kind in _TOLD:
+                yield page
+
+    def _header(self, place: int) -> tuple[Fields, int]:
+        """A page's header, and its size."""
+        size = HEAD
+        while True:
+            data = self._bytes(place, size)
+            try:
+                return _fields(data)
+            except IndexError:
+                if len(data) < size or size >= MAX_HEAD:
+                    raise
+                size *= 32
+
+    def _longest(self, page: Page, codec: int) -> int:
+        """The length of the longest text of a dictionary; of all together where that is little, or too much."""
+        if not SHORT < page.unpacked <= LARGEST or (codec and codec not in _CODECS):
+            return page.unpacked
+        data = self._bytes(page.place, page.packed)
+        if codec:
+            import pyarrow as pa
+
+            data = pa.Codec(_CODECS[codec]).decompress(data, page.unpacked, asbytes=True)
+        longest = at = 0
+        for _ in range(page.values):
+            (length,) = struct.unpack_from("<I", data, at)
+            at, longest = at + 4 + length, max(longest, length)
+        return longest
+
+    def _bytes(self, place: int, size: int) -> bytes:
+        if place < 0:
+            raise ValueError(place)
+        self._file.file.seek(place)
+        return self._file.file.read(size)
+
+    @contextmanager
+    def _understood(self, words: str) -> Iterator[None]:
+        """Refuse what breaks the format; a field of another type than the format's is a TypeError."""
+        try:
+            yield
+        except (IndexError, KeyError, TypeError, AttributeError, ValueError, OSError, struct.error) as error:
+            raise unreadable(self._file.place, words) from error
+
+
+def _text(page: Page, longest: int) -> float:
+    """Bytes of a text of a page, on average; as many as it may have where it can be longer than what stands there."""
+    if page.encoding in _BY_DICTIONARY:
+        return longest
+    return page.unpacked if page.encoding == _BY_PREFIX else page.unpacked / max(page.values, 1)
+
+
+def _leaves(schema: list[Fields]) -> Iterator[Leaf]:
+    """The columns as they are stored, in their order; the schema tells them depth first, each behind its parent."""
+    parents: list[tuple[str, frozenset[str], bool]] = []  # of each child that is yet to come
+    for at, element in enumerate(schema):
+        path, names, repeated = parents.pop() if at else ("", frozenset[str](), False)
+        if at:
+            path = f"{path}.{element[4].decode()}" if path else element[4].decode()
+            names, repeated = names | {path}, repeated or element.get(3) == _REPEATED
+        children = element.get(5, 0)
+        if len(parents) + children > len(schema) or len(names) > MAX_DEPTH:
+            raise ValueError(children)
+        parents += [(path, names, repeated)] * children
+        if at and not children:
+            text = element[1] == _TEXT
+            yield Leaf(names, text, _HELD if text else _HELD + element.get(2, 0), repeated)
+
+
+def _fields(data: bytes, at: int = 0, depth: int = 0) -> tuple[Fields, int]:
+    """A structure of Thrift's compact protocol: its fields by their numbers, and where it ends.
+
+    Raises:
+        IndexError: it does not end within the data.
+        KeyError, ValueError: it is none.
+    """
+    if depth > MAX_DEPTH:
+        raise ValueError(depth)
+    found: Fields = {}
+    number = 0
+    while kind := (head := data[at]) & 0x0F:
+        at += 1
+        if head >> 4:
+            number += head >> 4
+        else:
+            number, at = _whole(data, at)
+        if kind in _WHOLE:
+            found[number], at = _whole(data, at)
+        elif kind in _BOOLEANS:
+            found[number] = kind
+        else:
+            found[number], at = _value(kind, data, at, depth + 1)
+    return found, at + 1
+
+
+def _value(kind: int, data: bytes, at: int, depth: int) -> tuple[Any, int]:
+    """A value, and where it ends; the format has no map."""
+    if kind == _STRUCT:
+        return _fields(data, at, depth)
+    if kind in _WHOLE:
+        return _whole(data, at)
+    if kind in _LISTS:
+        return _list(data, at, depth)
+    size, at = _varint(data, at) if kind == _BINARY else (_SIZES[kind], at)
+    if size > len(data) - at:
+        raise IndexError(size)
+    return data[at : at + size], at + size
+
+
+def _list(data: bytes, at: int, depth: int) -> tuple[list[Any], int]:
+    if depth > MAX_DEPTH:
+        raise ValueError(depth)
+    head, at = data[at], at + 1
+    count = head >> 4
+    if count == 15:
+        count, at = _varint(data, at)
+    found = []
+    for _ in range(count):
+        value, at = _value(head & 0x0F, data, at, depth + 1)
+        found.append(value)
+    return found, at
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    if (byte := data[at]) < 0x80:
+        return byte, at + 1
+    value = shift = 0
+    while (byte := data[at]) & 0x80:
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if shift > 63:
+            raise ValueError(shift)
+    return value | byte << shift, at + 1
+
+
+def _whole(data: bytes, at: int) -> tuple[int, int]:
+    value, at = _varint(data, at)
+    return value >> 1 ^ -(value & 1), at
