@@ -38,12 +38,22 @@ def thrift(value: Any) -> tuple[int, bytes]:
     return 6 if isinstance(value, Long) else 5, data + bytes([whole])
 
 
-def page(codec: str = "none", values: bytes = VALUES, **changes: Any) -> bytes:
-    """A page of two numbers; `kind`, `unpacked`, `packed`, `count` and `encoding` change what its header says."""
+def told_behind(number: int, value: Any) -> bytes:
+    """A field with its whole number, to stand behind others."""
+    kind, data = thrift(value)
+    return bytes([kind]) + thrift(number)[1] + data
+
+
+def page(codec: str = "none", values: bytes = VALUES, more: bytes = b"", **changes: Any) -> bytes:
+    """A page of two numbers.
+
+    What its header says is changed by `kind`, `unpacked`, `packed`, `count` and `encoding`; `more` stands at its end.
+    """
     data = values if codec == "none" else pa.Codec(codec).compress(values, asbytes=True)
     told = {"kind": 0, "unpacked": len(values), "packed": len(data), "count": 2, "encoding": 0} | changes
     about = {1: told["count"], 2: told["encoding"], 3: 3, 4: 3}
-    return thrift({1: told["kind"], 2: told["unpacked"], 3: told["packed"], 5: about})[1] + data
+    header = thrift({1: told["kind"], 2: told["unpacked"], 3: told["packed"], 5: about})[1]
+    return header[:-1] + more + b"\0" + data
 
 
 def schema(children: int = 2) -> list[dict[int, Any]]:

@@ -59,7 +59,9 @@ class Predictor:
         import onnxruntime as ort
 
         (taken,) = walk(model).inputs
-        self.features = taken.shape[-1]
+        features = taken.shape[-1]
+        assert features is not None  # of a shape only the rows have no fixed number
+        self.features = features
         self.dtype = np.dtype(taken.dtype)
         self.classes = np.array(classes)
         gapless = self.classes.dtype.kind == "i" and int(classes[-1]) - int(classes[0]) == len(classes) - 1

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from artifact_pipeline.artifact.predictor import Predictor
     from artifact_pipeline.artifact.verify import Verified
     from artifact_pipeline.rows.batches import Batch
     from artifact_pipeline.rows.sources import Source
@@ -68,6 +69,52 @@ class Scored:
     rejected: tuple[Rejected, ...]
 
 
+class Calls:
+    """An open predictor that answers batches, each in the same calls whoever asks."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        import numpy as np
+
+        self._predictor = predictor
+        # One piece of memory for the rows of all calls, since fresh memory is cleared by the system first.
+        self._block = np.empty((BATCH, predictor.features), dtype=predictor.dtype)
+
+    def score(self, batch: Batch) -> Scored:
+        """Answer a batch; a row so large that no probability comes of it is set aside with the bad ones."""
+        import numpy as np
+
+        labels, probabilities = self._answers(batch)
+        # Of a row's probabilities all are numbers or none is: each is divided by the sum of all.
+        good: NDArray[np.bool_] = np.isfinite(probabilities[0])
+        if good.all():
+            return self._scored(batch, labels, probabilities, batch.rejected)
+        message = "the values are too large for the model to answer"
+        large = [Rejected(int(row), "", "", "not-finite", message, "") for row in batch.numbers[~good]]
+        rest = take(batch, good)
+        return self._scored(rest, labels[good], probabilities[:, good], tuple(sorted([*batch.rejected, *large])))
+
+    def _answers(self, batch: Batch) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        import numpy as np
+
+        count, columns, predictor = len(batch.numbers), batch.columns, self._predictor
+        labels = np.empty(count, dtype=predictor.classes.dtype)
+        probabilities = np.empty((len(predictor.classes), count))
+        block = self._block
+        for start in range(0, count, BATCH):
+            end = min(start + BATCH, count)
+            rows = block[: end - start]
+            for index, column in enumerate(columns):  # a block at a time: what is written stays in the cache
+                rows[:, index] = column[start:end]
+            labels[start:end], shares = predictor.answer(rows)
+            probabilities[:, start:end] = shares.T
+        return labels, probabilities
+
+    def _scored(
+        self, batch: Batch, labels: NDArray[Any], probabilities: NDArray[np.float64], rejected: tuple[Rejected, ...]
+    ) -> Scored:
+        return Scored(batch, labels, self._predictor.positions(labels), probabilities, rejected)
+
+
 class Scorer:
     """The predictor of a verified artifact, its golden rows replayed, and what it wants of a file."""
 
@@ -82,15 +129,8 @@ class Scorer:
         self.predictor = open_predictor(artifact)
         self.reference = parse_reference(artifact.role("reference"))
         self._low, self._high = self._bounds()
-        self._block = self._new_block()
+        self._calls = Calls(self.predictor)
         self._check_names()
-
-    def _new_block(self) -> NDArray[Any]:
-        """The rows of a call; one piece of memory for all calls, since fresh memory is cleared by the system first."""
-        import numpy as np
-
-        features = len(self.artifact.manifest.model.inputs)
-        return np.empty((BATCH, features), dtype=self.predictor.dtype)
 
     def _bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         import numpy as np
@@ -136,39 +176,8 @@ class Scorer:
         )
 
     def score(self, batch: Batch) -> Scored:
-        """Answer a batch; a row so large that no probability comes of it is set aside with the bad ones."""
-        import numpy as np
-
-        labels, probabilities = self._answers(batch)
-        # Of a row's probabilities all are numbers or none is: each is divided by the sum of all.
-        good: NDArray[np.bool_] = np.isfinite(probabilities[0])
-        if good.all():
-            return self._scored(batch, labels, probabilities, batch.rejected)
-        message = "the values are too large for the model to answer"
-        large = [Rejected(int(row), "", "", "not-finite", message, "") for row in batch.numbers[~good]]
-        rest = take(batch, good)
-        return self._scored(rest, labels[good], probabilities[:, good], tuple(sorted([*batch.rejected, *large])))
-
-    def _answers(self, batch: Batch) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        import numpy as np
-
-        count, columns, predictor = len(batch.numbers), batch.columns, self.predictor
-        labels = np.empty(count, dtype=predictor.classes.dtype)
-        probabilities = np.empty((len(predictor.classes), count))
-        block = self._block
-        for start in range(0, count, BATCH):
-            end = min(start + BATCH, count)
-            rows = block[: end - start]
-            for index, column in enumerate(columns):  # a block at a time: what is written stays in the cache
-                rows[:, index] = column[start:end]
-            labels[start:end], shares = predictor.answer(rows)
-            probabilities[:, start:end] = shares.T
-        return labels, probabilities
-
-    def _scored(
-        self, batch: Batch, labels: NDArray[Any], probabilities: NDArray[np.float64], rejected: tuple[Rejected, ...]
-    ) -> Scored:
-        return Scored(batch, labels, self.predictor.positions(labels), probabilities, rejected)
+        """Answer a batch, as `Calls.score` does."""
+        return self._calls.score(batch)
 
 
 def refuse_formulas(texts: Iterable[str], form: str) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from artifact_pipeline.artifact.predictor import BATCH
 from artifact_pipeline.errors import DataRejected
+from artifact_pipeline.inference.scoring import Calls
 from artifact_pipeline.rows.batches import UNLABELLED, Wanted
 from artifact_pipeline.rows.sources import Source
 from artifact_pipeline.serving.http import Refusal, Response
@@ -17,7 +17,8 @@ from artifact_pipeline.serving.http import Refusal, Response
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from artifact_pipeline.rows.batches import Batch, Rejected
+    from artifact_pipeline.inference.scoring import Scored
+    from artifact_pipeline.rows.batches import Batch
     from artifact_pipeline.serving.model import Served
 
 SHOWN, TOLD = 100, 10
@@ -35,10 +36,10 @@ def read_table(served: Served, body: bytes) -> Response:
     Raises:
         Refusal: it cannot be read, lacks a column, or has too many rows.
     """
-    tally = _Tally(served)
+    tally, calls = _Tally(served), Calls(served.predictor)
     try:
         for batch in _batches(served, body):
-            tally.add(batch)
+            tally.add(calls.score(batch))
     except DataRejected as error:
         raise Refusal(400, _in_one_sentence(error)) from error
     return Response(200, msgspec.json.encode(tally.told()), rows=tally.rows)
@@ -106,48 +107,31 @@ class _Tally:
     def __post_init__(self) -> None:
         self.mix = [0] * len(self.served.labels)
 
-    def add(self, batch: Batch) -> None:
-        """Answer a batch in the calls that `predict` makes."""
+    def add(self, scored: Scored) -> None:
+        """Count the answers to a batch, and show the first of them."""
         import numpy as np
 
-        self._set_aside(batch.rejected)
-        actual = batch.actual
-        for start in range(0, len(batch.numbers), BATCH):
-            part = slice(start, start + BATCH)
-            rows = np.ascontiguousarray(np.stack([column[part] for column in batch.columns], axis=1))
-            labels, probabilities = self.served.predictor.answer(rows)
-            positions = self.served.predictor.positions(labels)
-            # Of a row's probabilities all are numbers or none is: each is divided by the sum of all.
-            good = np.isfinite(probabilities[:, 0])
-            self._too_large(batch.numbers[part][~good].tolist())
-            found = batch.numbers[part][good].tolist(), positions[good], probabilities[good].max(axis=1)
-            self._count(*found, actual[part][good] if actual is not None else None)
-
-    def _count(self, numbers: list[int], positions: Any, confidence: Any, actual: Any) -> None:
-        import numpy as np
-
-        self.rows += len(numbers)
+        batch, positions = scored.batch, scored.positions
+        self.rows += len(positions)
         counts = np.bincount(positions, minlength=len(self.mix)).tolist()
         self.mix = [old + new for old, new in zip(self.mix, counts, strict=True)]
-        if actual is not None:
-            self.known += int((actual != UNLABELLED).sum())
-            self.right += int((actual == positions).sum())
-        labels = self.served.labels
-        for index in range(min(SHOWN - len(self.first), len(numbers))):
-            told = {"row": numbers[index], "label": labels[positions[index]], "confidence": float(confidence[index])}
-            if actual is not None and actual[index] != UNLABELLED:
-                told["actual"] = labels[actual[index]]
-            self.first.append(told)
-
-    def _set_aside(self, rejected: tuple[Rejected, ...]) -> None:
-        self.bad += len(rejected)
-        for each in rejected[: TOLD - len(self.named)]:
+        if batch.actual is not None:
+            self.known += int((batch.actual != UNLABELLED).sum())
+            self.right += int((batch.actual == positions).sum())
+        self._show(scored)
+        self.bad += len(scored.rejected)
+        for each in scored.rejected[: TOLD - len(self.named)]:
             self.named.append({"row": each.row, "column": each.column, "message": each.message})
 
-    def _too_large(self, numbers: list[int]) -> None:
-        message = "the values are too large for the model to answer"
-        self.bad += len(numbers)
-        self.named += [{"row": row, "column": "", "message": message} for row in numbers[: TOLD - len(self.named)]]
+    def _show(self, scored: Scored) -> None:
+        batch, labels = scored.batch, self.served.labels
+        for index in range(min(SHOWN - len(self.first), len(scored.positions))):
+            confidence = float(scored.probabilities[:, index].max())
+            label = labels[scored.positions[index]]
+            told = {"row": int(batch.numbers[index]), "label": label, "confidence": confidence}
+            if batch.actual is not None and batch.actual[index] != UNLABELLED:
+                told["actual"] = labels[batch.actual[index]]
+            self.first.append(told)
 
     def told(self) -> dict[str, Any]:
         """The answer."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import struct
 from abc import ABC, abstractmethod
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from artifact_pipeline import storage
 from artifact_pipeline.rows.batches import LARGEST, Piece
 from artifact_pipeline.rows.columns import check_types
 from artifact_pipeline.rows.formats import choose_columns
+from artifact_pipeline.rows.formats.messages import Messages, check_size
 from artifact_pipeline.rows.formats.pages import Pages
 from artifact_pipeline.rows.formats.plain import check_carried, plain, plain_schema
 from artifact_pipeline.rows.formats.streams import spooled
@@ -31,13 +31,6 @@ BUFFER = 1 << 16
 """Bytes that are read ahead in each column; without a buffer a column is held whole, a row group at a time."""
 MAX_RATIO = 1000
 """Constant columns shrink to a thousandth in Parquet, and nothing is wrong with them."""
-MAGIC = b"ARROW1"
-END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
-"""Without it nobody knows whether a stream is whole."""
-CONTINUES = 0xFFFFFFFF
-"""Stands before each message of Arrow IPC."""
-BODY = 10
-"""Where, in the list of a message's fields, its body's size is told: two bytes a field, behind four."""
 
 
 class PositionReader(ABC):
@@ -165,11 +158,9 @@ class ArrowReader(PositionReader):
         """Read the schema."""
         from pyarrow import ipc
 
-        is_file = self._bytes(0, len(MAGIC)) == MAGIC
-        if not is_file and self._bytes(self.file.size - len(END_OF_STREAM), len(END_OF_STREAM)) != END_OF_STREAM:
-            raise unreadable(self.place, "ends before its end-of-stream mark", rule="truncated")
-        self._refuse_large(8 if is_file else 0)
-        kind = ipc.open_file if is_file else ipc.open_stream
+        messages = Messages(self.file)
+        messages.check()
+        kind = ipc.open_file if messages.is_file else ipc.open_stream
         with kind(self.native()) as opened:
             schema = opened.schema
         self.choose(schema, wanted)
@@ -182,43 +173,13 @@ class ArrowReader(PositionReader):
         self.file.file.seek(0)
         return super().native()
 
-    def _bytes(self, place: int, size: int) -> bytes:
-        self.file.file.seek(max(0, place))
-        return self.file.file.read(size)
-
-    def _refuse_large(self, place: int) -> None:
-        """Walk over the messages, which begin at `place`, before one is read whole.
-
-        Raises:
-            DataRejected: one of them is too large, or none.
-        """
-        try:
-            while len(start := self._bytes(place, 8)) == 8:
-                mark, length = struct.unpack("<II", start)
-                before = 8 if mark == CONTINUES else 4  # files from before 2019 lack the mark
-                length = length if mark == CONTINUES else mark
-                if not length:
-                    return
-                size = _body_size(self._bytes(place + before, min(length, LARGEST)))
-                self._check_size(size)
-                place += before + length + size
-        except (struct.error, ValueError) as error:
-            raise unreadable(self.place, f"no Arrow IPC: its byte {place:,} begins no message") from error
-
-    def _check_size(self, size: int) -> None:
-        if size > LARGEST:
-            message = (
-                f"holds a batch of {size:,} bytes; allowed are {LARGEST:,}: write batches of some ten thousand rows"
-            )
-            raise unreadable(self.place, message, rule="batch-too-large")
-
     def pieces(self, start: int) -> Iterator[Piece]:
         """All rows, from the file's beginning."""
         first = 0
         with refusing(self.place):
             for batch in self._each():
                 batch.validate(full=True)  # nothing in the format itself keeps an offset within its buffer
-                self._check_size(batch.nbytes)
+                check_size(self.place, batch.nbytes)
                 if first + batch.num_rows > start:
                     yield Piece(first, batch.num_rows, plain(self.place, batch, self._columns))
                 first += batch.num_rows
@@ -234,24 +195,3 @@ class ArrowReader(PositionReader):
     def done(self) -> float:
         """The share of the batches that has been read."""
         return self.read / getattr(self._batches, "num_record_batches", 0) if self.read else 0.0
-
-
-def _body_size(message: bytes) -> int:
-    """What a message says of the bytes behind it: the fourth field of the FlatBuffers table `Message`.
-
-    Raises:
-        struct.error, ValueError: it is no such table.
-    """
-    (table,) = struct.unpack_from("<I", message)
-    (back,) = struct.unpack_from("<i", message, table)
-    fields = table - back
-    if fields < 0:
-        raise ValueError(fields)
-    (size,) = struct.unpack_from("<H", message, fields)
-    if size < BODY + 2:
-        return 0
-    (offset,) = struct.unpack_from("<H", message, fields + BODY)
-    body: int = struct.unpack_from("<q", message, table + offset)[0] if offset else 0
-    if body < 0:
-        raise ValueError(body)
-    return body

@@ -1,23 +1,24 @@
 """What a Parquet file says of its pages, read before any of them is unpacked.
 
 A page is unpacked whole, and a text that a dictionary holds once may stand in every row: neither a file's size nor what
-its footer says of a row group tells how much memory reading takes. The headers of the pages do. They are read here, in
-Thrift's compact protocol and by the numbers of the fields in the format's definition (apache/parquet-format,
-`parquet.thrift`). Nothing is allocated that the file does not hold.
+its footer says of a row group tells how much memory reading takes. The headers of the pages do. They are read here, by
+the numbers of the fields in the format's definition (apache/parquet-format, `parquet.thrift`).
 """
 
 from __future__ import annotations
 
 import struct
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from artifact_pipeline.rows.batches import LARGEST
+from artifact_pipeline.rows.formats.thrift import I32, I64, TEXT, read_fields
 from artifact_pipeline.storage import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from artifact_pipeline.rows.formats.thrift import Fields, Wanted
     from artifact_pipeline.storage import Opened
 
 PIECE = LARGEST // 4
@@ -28,6 +29,7 @@ HEAD = 512
 """Bytes that are read of a page's header at first; with long texts in its statistics it is larger."""
 MAX_HEAD = 16 << 20
 MAX_DEPTH = 64
+"""Of columns within columns."""
 
 _TEXT = 6  # Type.BYTE_ARRAY
 _HELD = 8  # bytes of any other value, or of where a text stands
@@ -40,14 +42,11 @@ _CODECS = {1: "snappy", 2: "gzip", 4: "brotli", 6: "zstd", 7: "lz4_raw"}  # Comp
 
 _TOLD = {_DATA: 5, _DICTIONARY: 7, _DATA_2: 8}  # where a page's header says more of it
 
-_BINARY, _STRUCT = 8, 12  # the compact protocol's types
-_BOOLEANS = {1, 2}
-_WHOLE = {4, 5, 6}
-_LISTS = {9, 10}
-_SIZES = {1: 1, 2: 1, 3: 1, 7: 8, 13: 16}
-
-Fields = dict[int, Any]
-
+_FOOTER: Wanted = {
+    2: [{1: I32, 2: I32, 3: I32, 4: TEXT, 5: I32}],
+    4: [{1: [{3: {4: I32, 5: I64, 9: I64, 11: I64}}]}],
+}
+_HEADER: Wanted = {1: I32, 2: I32, 3: I32, 5: {1: I32, 2: I32}, 7: {1: I32}, 8: {1: I32, 4: I32}}
 
 SMALLER = "write it with smaller pages, or with row groups of some ten thousand rows"
 
@@ -104,7 +103,7 @@ class Pages:
         self._file = file
         with self._understood("its footer cannot be read"):
             (length,) = struct.unpack("<I4x", self._bytes(file.size - 8, 8))
-            footer, _ = _fields(self._bytes(file.size - 8 - length, length))
+            footer, _ = read_fields(self._bytes(file.size - 8 - length, length), 0, _FOOTER)
             self._leaves = list(_leaves(footer[2]))
             self._names = frozenset[str]().union(*(leaf.names for leaf in self._leaves))
             self._groups: list[list[Fields]] = [group[1] for group in footer.get(4, [])]
@@ -174,7 +173,7 @@ class Pages:
         while True:
             data = self._bytes(place, size)
             try:
-                return _fields(data)
+                return read_fields(data, 0, _HEADER)
             except IndexError:
                 if len(data) < size or size >= MAX_HEAD:
                     raise
@@ -203,10 +202,10 @@ class Pages:
 
     @contextmanager
     def _understood(self, words: str) -> Iterator[None]:
-        """Refuse what breaks the format; a field of another type than the format's is a TypeError."""
+        """Refuse what breaks the format."""
         try:
             yield
-        except (IndexError, KeyError, TypeError, AttributeError, ValueError, OSError, struct.error) as error:
+        except (IndexError, KeyError, ValueError, OSError, struct.error) as error:
             raise unreadable(self._file.place, words) from error
 
 
@@ -232,74 +231,3 @@ def _leaves(schema: list[Fields]) -> Iterator[Leaf]:
         if at and not children:
             text = element[1] == _TEXT
             yield Leaf(names, text, _HELD if text else _HELD + element.get(2, 0), repeated)
-
-
-def _fields(data: bytes, at: int = 0, depth: int = 0) -> tuple[Fields, int]:
-    """A structure of Thrift's compact protocol: its fields by their numbers, and where it ends.
-
-    Raises:
-        IndexError: it does not end within the data.
-        KeyError, ValueError: it is none.
-    """
-    if depth > MAX_DEPTH:
-        raise ValueError(depth)
-    found: Fields = {}
-    number = 0
-    while kind := (head := data[at]) & 0x0F:
-        at += 1
-        if head >> 4:
-            number += head >> 4
-        else:
-            number, at = _whole(data, at)
-        if kind in _WHOLE:
-            found[number], at = _whole(data, at)
-        elif kind in _BOOLEANS:
-            found[number] = kind
-        else:
-            found[number], at = _value(kind, data, at, depth + 1)
-    return found, at + 1
-
-
-def _value(kind: int, data: bytes, at: int, depth: int) -> tuple[Any, int]:
-    """A value, and where it ends; the format has no map."""
-    if kind == _STRUCT:
-        return _fields(data, at, depth)
-    if kind in _WHOLE:
-        return _whole(data, at)
-    if kind in _LISTS:
-        return _list(data, at, depth)
-    size, at = _varint(data, at) if kind == _BINARY else (_SIZES[kind], at)
-    if size > len(data) - at:
-        raise IndexError(size)
-    return data[at : at + size], at + size
-
-
-def _list(data: bytes, at: int, depth: int) -> tuple[list[Any], int]:
-    if depth > MAX_DEPTH:
-        raise ValueError(depth)
-    head, at = data[at], at + 1
-    count = head >> 4
-    if count == 15:
-        count, at = _varint(data, at)
-    found = []
-    for _ in range(count):
-        value, at = _value(head & 0x0F, data, at, depth + 1)
-        found.append(value)
-    return found, at
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    if (byte := data[at]) < 0x80:
-        return byte, at + 1
-    value = shift = 0
-    while (byte := data[at]) & 0x80:
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if shift > 63:
-            raise ValueError(shift)
-    return value | byte << shift, at + 1
-
-
-def _whole(data: bytes, at: int) -> tuple[int, int]:
-    value, at = _varint(data, at)
-    return value >> 1 ^ -(value & 1), at

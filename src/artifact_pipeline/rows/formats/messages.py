@@ -1,0 +1,197 @@
+"""What the messages of Arrow IPC say of their buffers, read before any of them is unpacked.
+
+A message is read whole, and packed buffers are unpacked whole: each tells in its first eight bytes to how much. The
+tables are FlatBuffers, read here by the numbers of the fields in the format's definition (apache/arrow, `Message.fbs`
+and `File.fbs`).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from artifact_pipeline.rows.batches import LARGEST
+from artifact_pipeline.storage import unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from artifact_pipeline.storage import Opened
+
+MAGIC = b"ARROW1"
+CONTINUES = 0xFFFFFFFF
+"""Stands before each message, but in files from before 2019."""
+END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
+"""Without it nobody knows whether a stream is whole."""
+OLD_COMPRESSION = b"ARROW:experimental_compression"
+"""Stands in the metadata of a message that Arrow 0.17 has packed; later ones have a field for it."""
+
+_DICTIONARY, _BATCH = 2, 3  # MessageHeader
+_BLOCK, _BUFFER = 24, 16  # bytes of a Block, and of a Buffer
+_UNPACKED = -1  # stands for the size of a buffer that is not packed after all
+
+
+class Message(NamedTuple):
+    """A message of a file.
+
+    Attributes:
+        place: where it begins.
+        table: its head, a table `Message`.
+        body: where its body begins.
+    """
+
+    place: int
+    table: _Table
+    body: int
+
+
+class Messages:
+    """The messages of an open file of Arrow IPC.
+
+    Attributes:
+        is_file: whether it is of the file format, whose end says where its messages are, or else a stream.
+    """
+
+    def __init__(self, file: Opened) -> None:
+        self._file = file
+        self.is_file = self._bytes(0, len(MAGIC)) == MAGIC
+
+    def check(self) -> None:
+        """See that no batch, nor all dictionaries together, unpack to more than memory is meant to hold.
+
+        Raises:
+            DataRejected: one does, or is none, or a stream has no end.
+        """
+        if not self.is_file and self._bytes(max(0, self._file.size - 8), 8) != END_OF_STREAM:
+            raise unreadable(self._file.place, "ends before its end-of-stream mark", rule="truncated")
+        dictionaries, place = 0, 0
+        try:
+            for message in self._by_footer() if self.is_file else self._in_turn():
+                place = message.place
+                kind, size = self._size(message)
+                dictionaries += size if kind == _DICTIONARY else 0
+                check_size(self._file.place, max(size, dictionaries))
+        except (struct.error, ValueError) as error:
+            raise unreadable(self._file.place, f"no Arrow IPC: its byte {place:,} begins no message") from error
+
+    def _by_footer(self) -> Iterator[Message]:
+        """The messages that the end of a file names."""
+        end = self._file.size - len(MAGIC) - 4
+        (length,) = struct.unpack("<I", self._bytes(end, 4))
+        footer = _Table.root(self._bytes(end - length, length))
+        for field in (2, 3):  # dictionaries, recordBatches
+            for block in footer.vector(field, _BLOCK):
+                place, length = struct.unpack_from("<qi", footer.data, block)
+                yield self._message(place, length)
+
+    def _in_turn(self) -> Iterator[Message]:
+        """The messages of a stream."""
+        place = 0
+        while len(start := self._bytes(place, 8)) == 8:
+            mark, length = struct.unpack("<II", start)
+            length = length + 8 if mark == CONTINUES else mark + 4
+            if length in {4, 8}:
+                return
+            message = self._message(place, length)
+            yield message
+            place = message.body + message.table.number(3, "<q")
+
+    def _message(self, place: int, length: int) -> Message:
+        data = self._bytes(place, min(length, LARGEST))
+        before = 8 if data[:4] == END_OF_STREAM[:4] else 4
+        return Message(place, _Table.root(data[before:]), place + length)
+
+    def _size(self, message: Message) -> tuple[int, int]:
+        """A message's kind, and the bytes that it has once it is unpacked."""
+        table, body = message.table, message.table.number(3, "<q")
+        if body < 0:
+            raise ValueError(body)
+        kind = table.number(1, "<B")
+        if kind not in {_DICTIONARY, _BATCH} or body > LARGEST:
+            return kind, body
+        batch = table.inner(2)
+        batch = batch.inner(1) if kind == _DICTIONARY else batch
+        if batch.slot(3) or OLD_COMPRESSION in table.data:
+            return kind, max(body, sum(self._unpacked(message.body, body, batch)))
+        return kind, body
+
+    def _unpacked(self, body: int, length: int, batch: _Table) -> Iterator[int]:
+        """What each of a batch's packed buffers says that it unpacks to."""
+        # From a store all is asked at once, since each request takes its time.
+        data = self._bytes(body, length) if self._file.path is None else None
+        for buffer in batch.vector(2, _BUFFER):
+            offset, size = struct.unpack_from("<qq", batch.data, buffer)
+            if min(offset, size, length - offset - size) < 0:
+                raise ValueError(offset)
+            if size:  # an empty buffer stays one
+                told = self._bytes(body + offset, 8) if data is None else data[offset : offset + 8]
+                (unpacked,) = struct.unpack("<q", told)
+                if unpacked < _UNPACKED:
+                    raise ValueError(unpacked)
+                yield size - 8 if unpacked == _UNPACKED else unpacked
+
+    def _bytes(self, place: int, size: int) -> bytes:
+        if min(place, size) < 0:
+            raise ValueError(place)
+        self._file.file.seek(place)
+        return self._file.file.read(size)
+
+
+def check_size(place: str, size: int) -> None:
+    """Refuse a batch that is too large.
+
+    Raises:
+        DataRejected: it is.
+    """
+    if size > LARGEST:
+        message = f"holds a batch of {size:,} bytes; allowed are {LARGEST:,}"
+        hint = "write it with batches of some ten thousand rows"
+        raise unreadable(place, message, rule="batch-too-large", hint=hint)
+
+
+class _Table(NamedTuple):
+    """A table of FlatBuffers; whatever points out of its data is a `struct.error` or a ValueError."""
+
+    data: bytes
+    at: int
+
+    @classmethod
+    def root(cls, data: bytes) -> _Table:
+        return cls(data, struct.unpack_from("<I", data)[0])
+
+    def slot(self, field: int) -> int:
+        """Where a field stands; 0 where it does not."""
+        fields = self.at - struct.unpack_from("<i", self.data, self.at)[0]
+        if fields < 0:
+            raise ValueError(fields)
+        place = 4 + 2 * field
+        if struct.unpack_from("<H", self.data, fields)[0] < place + 2:
+            return 0
+        (offset,) = struct.unpack_from("<H", self.data, fields + place)
+        return self.at + offset if offset else 0
+
+    def number(self, field: int, form: str) -> int:
+        """A number, 0 where it is not told."""
+        slot = self.slot(field)
+        told: Any = struct.unpack_from(form, self.data, slot)[0] if slot else 0
+        return int(told)
+
+    def _behind(self, field: int) -> int:
+        if not (slot := self.slot(field)):
+            raise ValueError(field)
+        return slot + int(struct.unpack_from("<I", self.data, slot)[0])
+
+    def inner(self, field: int) -> _Table:
+        """A table within this one."""
+        return _Table(self.data, self._behind(field))
+
+    def vector(self, field: int, size: int) -> range:
+        """Where the members of a vector stand, each of `size` bytes; of none, where it is not told."""
+        if not self.slot(field):
+            return range(0)
+        start = self._behind(field)
+        (count,) = struct.unpack_from("<I", self.data, start)
+        end = start + 4 + count * size
+        if end > len(self.data):
+            raise ValueError(count)
+        return range(start + 4, end, size)

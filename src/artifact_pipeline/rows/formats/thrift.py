@@ -1,0 +1,138 @@
+"""Thrift's compact protocol, in which Parquet's headers are told: what is wanted is read, the rest is passed over.
+
+Whatever another reader might take otherwise is refused: a wanted field of another type, one that stands twice, a number
+that is too large for its type. Nothing is allocated for what is not wanted, and every loop ends with the data, since
+whatever is told takes a byte.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+I32, I64, TEXT = 5, 6, 8
+"""Types of fields, by their numbers in the protocol."""
+MAX_DEPTH = 64
+"""Of structures and lists in one another that nobody wants."""
+LONG = 15
+"""Stands in the place of a list's length that is this or more, and told behind it."""
+MAX_SHIFT = 63
+MAX_NUMBER = 32_767
+"""Of a field; other readers let a larger one wrap around, and so become another's."""
+
+_BOOLEANS = {1, 2}
+_WHOLE = {4, I32, I64}
+_LIST, _SET, _STRUCT = 9, 10, 12
+_SIZES = {1: 1, 2: 1, 3: 1, 7: 8, 13: 16}
+
+Fields = dict[int, Any]
+Wanted = dict[int, Any]
+"""By the number of a field its type, its fields in turn, or those of a list's members: `{1: I32, 2: {…}, 3: [{…}]}`."""
+
+
+def read_fields(data: bytes, at: int, wanted: Wanted) -> tuple[Fields, int]:
+    """A structure: its wanted fields by their numbers, and where it ends.
+
+    Args:
+        data: bytes that hold it.
+        at: where it begins.
+        wanted: what is read of it.
+
+    Raises:
+        IndexError: it does not end within the data.
+        KeyError, ValueError: it is none, or not as it is wanted.
+    """
+    found: Fields = {}
+    number = 0
+    while kind := (head := data[at]) & 0x0F:
+        at += 1
+        if head >> 4:
+            number += head >> 4
+        else:
+            number, at = _whole(data, at)
+        if not 0 < number <= MAX_NUMBER:
+            raise ValueError(number)
+        if number in wanted:
+            if number in found:
+                raise ValueError(number)
+            found[number], at = _value(kind, data, at, wanted[number])
+        elif kind not in _BOOLEANS:
+            at = _behind(kind, data, at)
+    return found, at + 1
+
+
+def _value(kind: int, data: bytes, at: int, wanted: Any) -> tuple[Any, int]:
+    if isinstance(wanted, dict):
+        if kind != _STRUCT:
+            raise ValueError(kind)
+        return read_fields(data, at, wanted)
+    if isinstance(wanted, list):
+        return _list(kind, data, at, wanted[0])
+    if kind != wanted:
+        raise ValueError(kind)
+    if kind == TEXT:
+        size, at = _varint(data, at)
+        return data[at : at + size], at + size
+    value, at = _whole(data, at)
+    if value.bit_length() > (31 if kind == I32 else 63):
+        raise ValueError(value)
+    return value, at
+
+
+def _list(kind: int, data: bytes, at: int, wanted: Wanted) -> tuple[list[Fields], int]:
+    count, member, at = _head(data, at)
+    if kind != _LIST or (member != _STRUCT and count):
+        raise ValueError(member)
+    found = []
+    for _ in range(count):
+        fields, at = read_fields(data, at, wanted)
+        found.append(fields)
+    return found, at
+
+
+def _behind(kind: int, data: bytes, at: int, depth: int = 0) -> int:
+    """Where a value ends that nobody wants."""
+    if depth > MAX_DEPTH:
+        raise ValueError(depth)
+    if kind in _WHOLE:
+        return _varint(data, at)[1]
+    if kind == TEXT:
+        size, at = _varint(data, at)
+        return at + size
+    if kind in {_LIST, _SET}:
+        count, kind, at = _head(data, at)
+        for _ in range(count):
+            at = _behind(kind, data, at, depth + 1)
+        return at
+    if kind != _STRUCT:
+        return at + _SIZES[kind]
+    while kind := (head := data[at]) & 0x0F:
+        at = at + 1 if head >> 4 else _varint(data, at + 1)[1]
+        if kind not in _BOOLEANS:
+            at = _behind(kind, data, at, depth + 1)
+    return at + 1
+
+
+def _head(data: bytes, at: int) -> tuple[int, int, int]:
+    """How many members a list has, of which type, and where they begin."""
+    head, at = data[at], at + 1
+    count = head >> 4
+    if count == LONG:
+        count, at = _varint(data, at)
+    return count, head & 0x0F, at
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    if (byte := data[at]) < 0x80:
+        return byte, at + 1
+    value = shift = 0
+    while (byte := data[at]) & 0x80:
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if shift > MAX_SHIFT:
+            raise ValueError(shift)
+    return value | byte << shift, at + 1
+
+
+def _whole(data: bytes, at: int) -> tuple[int, int]:
+    value, at = _varint(data, at)
+    return value >> 1 ^ -(value & 1), at
