@@ -23,6 +23,7 @@ from artifact_pipeline.cli.output import ProgressLog
 from artifact_pipeline.config import load_config, schema_text
 from artifact_pipeline.pipeline import publish, train
 from artifact_pipeline.rows.digits import load_digits
+from signatures import digests, seal, write_keys
 from terminal import in_terminal
 
 if TYPE_CHECKING:
@@ -611,6 +612,28 @@ def test_rollback_and_forth(cli: Cli, published: Path, candidate: Candidate, sec
     said = cli("rollback", second.digest[:20])
     assert said.lines[0] == f"artifact: artifact -> {second.digest}"
     assert verify(published / "artifact").digest == second.digest
+
+
+def test_rollback_goes_to_nothing_that_is_not_trusted(
+    cli: Cli, published: Path, candidate: Candidate, second: Candidate
+) -> None:
+    """By a policy or a key, `rollback` leaves the pointer where it is until the artifact is signed, and not revoked."""
+    put(second, published)
+    write_keys(published, "release")
+    policy = published / "trust.json"
+    policy.write_text(json.dumps({"format": 1, "keys": ["release.pub"]}))
+    for asked in (["--policy", policy], ["--public-key", published / "release.pub"]):
+        said = cli("rollback", *asked)
+        assert (said.status, verify(published / "artifact").digest) == (4, second.digest)
+        assert ".sig: is not there" in said.err
+    folder = published / "artifacts" / hexadecimal(candidate)
+    seal(folder.with_name(f"{folder.name}.sig"), digests(folder), published / "release.pem")
+    policy.write_text(json.dumps({"format": 1, "keys": ["release.pub"], "revoked": [candidate.digest]}))
+    said = cli("rollback", "--policy", policy)
+    assert (said.status, verify(published / "artifact").digest) == (4, second.digest)
+    assert "revoked" in said.err
+    assert cli("rollback", "--public-key", published / "release.pub").status == 0
+    assert verify(published / "artifact").digest == candidate.digest
 
 
 # --- what is printed, and where

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import artifact_option, verb, with_artifact
+from artifact_pipeline.cli.options import artifact_option, asked_trust, policy_options, verb, with_artifact
 from artifact_pipeline.cli.output import Output, shown
 
 if TYPE_CHECKING:
@@ -95,17 +95,19 @@ def _digest(_context: click.Context, _argument: click.Parameter, value: str | No
 @verb("Let the pointer lead to an earlier artifact.", 4, 8)
 @click.argument("digest", required=False, callback=_digest)
 @artifact_option("The pointer.")
+@policy_options
 @click.pass_obj
-def rollback(output: Output, digest: str | None, artifact: Path) -> None:
+def rollback(output: Output, digest: str | None, artifact: Path, **asked: Any) -> None:
     """Let the pointer lead to the artifact DIGEST of the store (its first digits are enough).
 
     Without DIGEST it is the latest one before the artifact in charge that passed its gate, and the comparison with its
-    champion if there was one. It is verified first.
+    champion if there was one. It is verified first, with --policy or --public-key by what you trust: what that refuses
+    is not put in charge.
     model_train.pkl stays as it is: train to renew it.
     """
     from artifact_pipeline import pipeline
 
-    moved = pipeline.rollback(artifact, to=digest)
+    moved = pipeline.rollback(artifact, to=digest, trust=asked_trust(asked))
     output.say(f"artifact: {shown(artifact)} -> {moved.digest}")
     output.next(with_artifact("artifact-pipeline verify", artifact))
     output.result({"artifact": moved.digest})

@@ -115,35 +115,37 @@ def digest_options(function: Verb) -> Verb:
 
 def trust_options(function: Verb) -> Verb:
     """What a consumer asks of an artifact; `asked_trust` reads what is more than `digest_options`."""
+    words = "Where the signature is; by default beside the artifact."
+    signature = click.option("--signature", metavar="FILE", type=click.Path(path_type=Path), help=words)
+    return digest_options(policy_options(signature(function)))
+
+
+def policy_options(function: Verb) -> Verb:
+    """`--public-key` and `--policy`: whom a consumer trusts, whichever artifact it is."""
     file = click.Path(path_type=Path)
-    options = [
-        click.option(
-            "--public-key", metavar="FILE", type=file, help="The key that must have signed it (extra [sign])."
-        ),
-        click.option(
-            "--signature", metavar="FILE", type=file, help="Where the signature is; by default beside the artifact."
-        ),
-        click.option(
-            "--policy", metavar="FILE", type=file, help="Whom and what you trust; everything else is refused."
-        ),
-    ]
-    for option in reversed(options):
-        function = option(function)
-    return digest_options(function)
+    key = click.option(
+        "--public-key", metavar="FILE", type=file, help="The key that must have signed it (extra [sign])."
+    )
+    policy = click.option(
+        "--policy", metavar="FILE", type=file, help="Whom and what you trust; everything else is refused."
+    )
+    return key(policy(function))
 
 
 def asked_trust(asked: Mapping[str, Any]) -> Trust | None:
-    """What the options of `trust_options` ask for beside `--expect`; None, and nothing loaded, where that is nothing.
+    """What the options of `trust_options`, or `policy_options`, ask for beside `--expect`.
+
+    None, and nothing loaded, where that is nothing.
 
     Raises:
         ConfigError: the policy or the key cannot be used, or the options contradict each other.
     """
-    told = {name: asked[name] for name in ("policy", "public_key", "signature")}
+    told = {name: asked.get(name) for name in ("policy", "public_key", "signature")}
     if not any(told.values()):
         return None
     from artifact_pipeline.artifact.trust import load_trust
 
-    return load_trust(**told, expected=asked["expect"] is not None)
+    return load_trust(**told, expected=asked.get("expect") is not None)
 
 
 def batch_options(function: Verb) -> Verb:

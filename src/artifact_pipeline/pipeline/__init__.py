@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.predictor import Answers
     from artifact_pipeline.artifact.provenance import Statement
+    from artifact_pipeline.artifact.trust import Trust
     from artifact_pipeline.artifact.verify import Verified
     from artifact_pipeline.config import Config
     from artifact_pipeline.dataset import Dataset
@@ -293,16 +294,17 @@ def check_places(artifact: Path, export: Path) -> None:
         raise StorageError(f"cannot write {export}: it is a folder, or its folder does not exist")
 
 
-def rollback(artifact: Path, *, to: str | None = None) -> Verified:
+def rollback(artifact: Path, *, to: str | None = None, trust: Trust | None = None) -> Verified:
     """Let the pointer lead to an earlier artifact of the store: verified, its gate passed.
 
     Args:
         artifact: where the pointer stands.
         to: the artifact digest to go to, or the first digits of its hexadecimal part; None for the latest one that
             passed before the one in charge.
+        trust: whom and what is trusted; None where integrity is enough.
 
     Raises:
-        ArtifactRejected: there is no such artifact, or it is not what it claims to be.
+        ArtifactRejected: there is no such artifact, it is not what it claims to be, or it is not trusted.
         StorageError: the pointer cannot be written.
     """
     runs = store.runs(artifact)
@@ -317,6 +319,6 @@ def rollback(artifact: Path, *, to: str | None = None) -> Verified:
         raise ArtifactRejected(
             f"the store has {found} {wanted}", hint="artifact-pipeline runs lists what there is; name one digest"
         )
-    verified = verify(artifact.parent / store.STORE / chosen[0].digest.removeprefix("sha256:"))
+    verified = verify(artifact.parent / store.STORE / chosen[0].digest.removeprefix("sha256:"), trust=trust)
     store.move_pointer(artifact, verified.digest)
     return verified
