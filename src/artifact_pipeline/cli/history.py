@@ -97,7 +97,7 @@ def _digest(_context: click.Context, _argument: click.Parameter, value: str | No
 @artifact_option("The pointer.")
 @policy_options
 @click.pass_obj
-def rollback(output: Output, digest: str | None, artifact: Path, **asked: Any) -> None:
+def rollback(output: Output, /, digest: str | None, artifact: Path, **asked: Any) -> None:
     """Let the pointer lead to the artifact DIGEST of the store (its first digits are enough).
 
     Without DIGEST it is the latest one before the artifact in charge that passed its gate, and the comparison with its
