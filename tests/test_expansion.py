@@ -219,6 +219,23 @@ def test_however_parquet_is_written_it_is_read(of_digits: Verified, tmp_path: Pa
 
 
 WORDS = pa.array(["a", "b"]).dictionary_encode()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("features", "rows"), [(400, 150_000), (9000, 5000)])
+def test_wide_rows_are_read(tmp_path: Path, features: int, rows: int) -> None:
+    """Hundreds of columns with pages of a megabyte, as polars and DuckDB write them, and thousands, are no bombs."""
+    names = tuple(f"f{index}" for index in range(features))
+    values = pa.array(np.arange(rows, dtype=np.float64))
+    pages = {"use_dictionary": False, "compression": "zstd", "max_rows_per_page": rows}
+    parquet.write_table(pa.table(dict.fromkeys(names, values)), tmp_path / "rows.parquet", **pages)
+    (source,) = find_sources([str(tmp_path / "rows.parquet")])
+    bounds = np.full(features, 1e9)
+    wanted = Wanted(names, "float64", "label", (0, 1), (), low=-bounds, high=bounds)
+    with open_rows(source, wanted) as opened:
+        assert sum(len(batch.numbers) for batch in opened.batches(0)) == rows
+
+
 STRANGE = {
     "run ends": pa.RunEndEncodedArray.from_arrays(pa.array([2], pa.int32()), pa.array([1.0])),
     "dense union": pa.UnionArray.from_dense(

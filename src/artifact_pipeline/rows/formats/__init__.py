@@ -16,6 +16,8 @@ from artifact_pipeline.storage import unreadable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import pyarrow as pa
+
     from artifact_pipeline.rows.batches import Batch, Piece, Wanted
     from artifact_pipeline.rows.sources import Source
 
@@ -81,16 +83,22 @@ class OpenRows:
         return (to_batch(piece, self._wanted, self._place) for piece in pieces)
 
     def _bounded(self, start: int) -> Iterator[Piece]:
-        """The reader's pieces, as long as those of a batch can be held: kept texts may be of any length."""
+        """The reader's pieces, as long as what is kept of a batch can be held: texts may be of any length."""
         chunk, size = self._wanted.chunk, 0
         for piece in self._reader.pieces(start):
-            size += piece.table.nbytes
+            size += sum(column.nbytes for column in self._texts(piece.table))
             if size > LARGEST:
-                message = f"rows {start:,} to {piece.end - 1:,} hold {size:,} bytes; a batch may have {LARGEST:,}"
+                message = f"rows {start:,} to {piece.end - 1:,} keep {size:,} bytes; a batch may have {LARGEST:,}"
                 raise unreadable(self._place, message, rule="batch-too-large", hint="keep fewer columns")
             yield piece
             if piece.end >= start + chunk:
                 start, size = piece.end - piece.end % chunk, 0
+
+    def _texts(self, table: pa.RecordBatch) -> Iterator[pa.Array]:
+        """What may be of any length: all but the features."""
+        for name in dict.fromkeys((*self._wanted.keep, self._wanted.target)):
+            if name in table.schema.names:
+                yield table.column(name)
 
 
 @contextmanager

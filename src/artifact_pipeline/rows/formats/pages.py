@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.formats.thrift import Fields, Wanted
     from artifact_pipeline.storage import Opened
 
+USUAL = 4 << 20
+"""Bytes of a page and its dictionary that nobody minds: writers make them of 1 MiB, and each column has one open."""
 PIECE = LARGEST // 4
 """Bytes of the rows that are unpacked at once."""
 SHORT = 1024
@@ -128,8 +130,9 @@ class Pages:
                 if wanted & leaf.names and (leaf.is_wide or chunk[3][4] not in _MILD):
                     needed = self._needed(leaf, chunk[3])
                     pages, row = pages + needed[0], row + needed[1]
-        if max(pages, row) > LARGEST:
-            message = f"row group {group} unpacks to {max(pages, int(row)):,} bytes at once; allowed are {LARGEST:,}"
+        allowed = max(LARGEST, USUAL * len(wanted))
+        if pages > allowed or row > LARGEST:
+            message = f"row group {group} unpacks to {max(pages, int(row)):,} bytes at once; allowed are {allowed:,}"
             raise unreadable(self._file.place, message, rule="decompression-bomb", hint=SMALLER)
         return min(most, max(1, int(PIECE / row))) if row else most
 

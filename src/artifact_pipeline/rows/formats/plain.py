@@ -100,6 +100,6 @@ def _meant(column: Any) -> int:
     kind, most = column.dictionary.type, int(len(column) * column.dictionary.nbytes)
     if most <= LARGEST:
         return most
-    if pa.types.is_primitive(kind) or pa.types.is_null(kind) or pa.types.is_decimal(kind):
-        return len(column) * 32
+    if pa.types.is_primitive(kind) or pa.types.is_decimal(kind):
+        return int(len(column) * kind.bit_width // 8)
     return int(compute.sum(compute.binary_length(column.dictionary).take(column.indices)).as_py() or 0)
