@@ -222,14 +222,20 @@ WORDS = pa.array(["a", "b"]).dictionary_encode()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("features", "rows"), [(400, 150_000), (9000, 5000)])
-def test_wide_rows_are_read(tmp_path: Path, features: int, rows: int) -> None:
-    """Hundreds of columns with pages of a megabyte, as polars and DuckDB write them, and thousands, are no bombs."""
+@pytest.mark.parametrize(
+    ("suffix", "features", "rows"), [("parquet", 400, 150_000), ("parquet", 9000, 5000), ("arrow", 400, 100_000)]
+)
+def test_wide_rows_are_read(tmp_path: Path, suffix: str, features: int, rows: int) -> None:
+    """Hundreds of columns of a megabyte at once, as polars and DuckDB write them, and thousands, are no bombs."""
     names = tuple(f"f{index}" for index in range(features))
     values = pa.array(np.arange(rows, dtype=np.float64))
-    pages = {"use_dictionary": False, "compression": "zstd", "max_rows_per_page": rows}
-    parquet.write_table(pa.table(dict.fromkeys(names, values)), tmp_path / "rows.parquet", **pages)
-    (source,) = find_sources([str(tmp_path / "rows.parquet")])
+    path, table = tmp_path / f"rows.{suffix}", pa.table(dict.fromkeys(names, values))
+    if suffix == "parquet":
+        parquet.write_table(table, path, use_dictionary=False, compression="zstd", max_rows_per_page=rows)
+    else:
+        with ipc.new_file(path, table.schema, options=ipc.IpcWriteOptions(compression="zstd")) as writer:
+            writer.write_table(table)
+    (source,) = find_sources([str(path)])
     bounds = np.full(features, 1e9)
     wanted = Wanted(names, "float64", "label", (0, 1), (), low=-bounds, high=bounds)
     with open_rows(source, wanted) as opened:

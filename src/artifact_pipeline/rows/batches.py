@@ -23,12 +23,19 @@ VALUES = 64 * CHUNK
 """Values a batch: rows of more than 64 features come in smaller batches."""
 LARGEST = 256 << 20
 """Bytes that a batch may have, and whatever else is unpacked at once: kept texts may be of any length."""
+A_COLUMN = 4 << 20
+"""Bytes of a column that nobody minds: writers make pages of 1 MiB, and of each column one is open."""
 FORMULA = "=+-@\t\r"
 """How a text begins that a spreadsheet runs (OWASP, CSV injection)."""
 UNLABELLED = -1
 """The position of a label that is not there."""
 MAX_SHOWN = 80
 """Characters of a bad value that a reason quotes."""
+
+
+def at_once(columns: int) -> int:
+    """Bytes that may be unpacked at once of so many columns; how many there are is the model's choice, not a file's."""
+    return max(LARGEST, A_COLUMN * columns)
 
 
 class Rejected(NamedTuple):

@@ -158,7 +158,7 @@ class ArrowReader(PositionReader):
         """Read the schema."""
         from pyarrow import ipc
 
-        messages = Messages(self.file)
+        messages = Messages(self.file, len(wanted.features) + len(wanted.keep))
         messages.check()
         kind = ipc.open_file if messages.is_file else ipc.open_stream
         with kind(self.native()) as opened:
@@ -179,7 +179,7 @@ class ArrowReader(PositionReader):
         with refusing(self.place):
             for batch in self._each():
                 batch.validate(full=True)  # nothing in the format itself keeps an offset within its buffer
-                check_size(self.place, batch.nbytes)
+                check_size(self.place, batch.nbytes, len(self._columns))
                 if first + batch.num_rows > start:
                     yield Piece(first, batch.num_rows, plain(self.place, batch, self._columns))
                 first += batch.num_rows

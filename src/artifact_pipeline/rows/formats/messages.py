@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from artifact_pipeline.rows.batches import LARGEST
+from artifact_pipeline.rows.batches import LARGEST, at_once
 from artifact_pipeline.storage import unreadable
 
 if TYPE_CHECKING:
@@ -52,8 +52,9 @@ class Messages:
         is_file: whether it is of the file format, whose end says where its messages are, or else a stream.
     """
 
-    def __init__(self, file: Opened) -> None:
-        self._file = file
+    def __init__(self, file: Opened, columns: int) -> None:
+        """Look what it is; `columns` is how many are wanted."""
+        self._file, self._columns = file, columns
         self.is_file = self._bytes(0, len(MAGIC)) == MAGIC
 
     def check(self) -> None:
@@ -70,7 +71,7 @@ class Messages:
                 place = message.place
                 kind, size = self._size(message)
                 dictionaries += size if kind == _DICTIONARY else 0
-                check_size(self._file.place, max(size, dictionaries))
+                check_size(self._file.place, max(size, dictionaries), self._columns)
         except (struct.error, ValueError) as error:
             raise unreadable(self._file.place, f"no Arrow IPC: its byte {place:,} begins no message") from error
 
@@ -107,7 +108,7 @@ class Messages:
         if body < 0:
             raise ValueError(body)
         kind = table.number(1, "<B")
-        if kind not in {_DICTIONARY, _BATCH} or body > LARGEST:
+        if kind not in {_DICTIONARY, _BATCH} or body > at_once(self._columns):
             return kind, body
         batch = table.inner(2)
         batch = batch.inner(1) if kind == _DICTIONARY else batch
@@ -137,14 +138,14 @@ class Messages:
         return self._file.file.read(size)
 
 
-def check_size(place: str, size: int) -> None:
-    """Refuse a batch that is too large.
+def check_size(place: str, size: int, columns: int) -> None:
+    """Refuse a batch that is too large for so many columns.
 
     Raises:
         DataRejected: it is.
     """
-    if size > LARGEST:
-        message = f"holds a batch of {size:,} bytes; allowed are {LARGEST:,}"
+    if size > at_once(columns):
+        message = f"holds a batch of {size:,} bytes; allowed are {at_once(columns):,}"
         hint = "write it with batches of some ten thousand rows"
         raise unreadable(place, message, rule="batch-too-large", hint=hint)
 

@@ -11,7 +11,7 @@ import struct
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from artifact_pipeline.rows.batches import LARGEST
+from artifact_pipeline.rows.batches import LARGEST, at_once
 from artifact_pipeline.rows.formats.thrift import I32, I64, TEXT, read_fields
 from artifact_pipeline.storage import unreadable
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.formats.thrift import Fields, Wanted
     from artifact_pipeline.storage import Opened
 
-USUAL = 4 << 20
-"""Bytes of a page and its dictionary that nobody minds: writers make them of 1 MiB, and each column has one open."""
 PIECE = LARGEST // 4
 """Bytes of the rows that are unpacked at once."""
 SHORT = 1024
@@ -130,7 +128,7 @@ class Pages:
                 if wanted & leaf.names and (leaf.is_wide or chunk[3][4] not in _MILD):
                     needed = self._needed(leaf, chunk[3])
                     pages, row = pages + needed[0], row + needed[1]
-        allowed = max(LARGEST, USUAL * len(wanted))
+        allowed = at_once(len(wanted))
         if pages > allowed or row > LARGEST:
             message = f"row group {group} unpacks to {max(pages, int(row)):,} bytes at once; allowed are {allowed:,}"
             raise unreadable(self._file.place, message, rule="decompression-bomb", hint=SMALLER)
