@@ -8,7 +8,9 @@ import socket
 import urllib.request
 from typing import TYPE_CHECKING, BinaryIO
 
+import pyarrow as pa
 import pytest
+from pyarrow import ipc
 
 from artifact_pipeline import pipeline, storage
 from artifact_pipeline.cli import main
@@ -465,6 +467,19 @@ def test_predictions_where_nobody_listens(
     err = capsys.readouterr().err
     assert err.count("error: ") == 2
     assert err.count("the store does not answer") == 2
+
+
+def test_packed_batches_are_read_from_a_store(store: Store, predict: Callable[..., int], tmp_path: Path) -> None:
+    """An object of packed Arrow is answered as the file is, and refused where a buffer says to be larger than memory."""
+    table = pa.table(blobs(["no", "yes"], rows=300))
+    with ipc.new_file(tmp_path / "a.arrow", table.schema, options=ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(table)
+    data = (tmp_path / "a.arrow").read_bytes()
+    assert predict("a.arrow", "-o", "file.csv") == predict(store.put("a.arrow", data), "-o", "object.csv") == 0
+    assert (tmp_path / "file.csv").read_bytes() == (tmp_path / "object.csv").read_bytes()
+    size = data.index(b"\x28\xb5\x2f\xfd") - 8
+    lie = data[:size] + (2**40).to_bytes(8, "little") + data[size + 8 :]
+    assert predict(store.put("b.arrow", lie), "-o", "out.csv") == 5
 
 
 def test_object_of_a_format_that_its_name_does_not_tell(
