@@ -470,7 +470,7 @@ def test_predictions_where_nobody_listens(
 
 
 def test_packed_batches_are_read_from_a_store(store: Store, predict: Callable[..., int], tmp_path: Path) -> None:
-    """An object of packed Arrow is answered as the file is, and refused where a buffer says to be larger than memory."""
+    """An object of packed Arrow is answered as the file is, and refused where a buffer says to be far too large."""
     table = pa.table(blobs(["no", "yes"], rows=300))
     with ipc.new_file(tmp_path / "a.arrow", table.schema, options=ipc.IpcWriteOptions(compression="zstd")) as writer:
         writer.write_table(table)
