@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 import pytest
-from pyarrow import ipc
+from pyarrow import ipc, parquet
 
 from artifact_pipeline import pipeline, storage
 from artifact_pipeline.cli import main
@@ -480,6 +480,16 @@ def test_packed_batches_are_read_from_a_store(store: Store, predict: Callable[..
     size = data.index(b"\x28\xb5\x2f\xfd") - 8
     lie = data[:size] + (2**40).to_bytes(8, "little") + data[size + 8 :]
     assert predict(store.put("b.arrow", lie), "-o", "out.csv") == 5
+
+
+def test_a_dictionary_in_a_store_fills_no_memory(store: Store, predict: Callable[..., int], tmp_path: Path) -> None:
+    """A kept text that stands once and means gigabytes is refused in an object as in a file; a short one is kept."""
+    for size, status in ((10, 0), (1 << 20, 5)):
+        note = pa.DictionaryArray.from_arrays(pa.array([0] * 300, pa.int32()), pa.array(["x" * size]))
+        table = pa.table({**blobs(["no", "yes"], rows=300), "note": note})
+        parquet.write_table(table, tmp_path / "a.parquet", compression="zstd", store_schema=False)
+        place = store.put("a.parquet", (tmp_path / "a.parquet").read_bytes())
+        assert predict(place, "--keep", "note", "-o", "out.parquet") == status
 
 
 def test_object_of_a_format_that_its_name_does_not_tell(

@@ -137,17 +137,14 @@ class ParquetReader(PositionReader):
         Raises:
             DataRejected: one of them unpacks to too much.
         """
-        if self.file.path is not None:
-            pages = Pages(self.file)
-            return [pages.rows_at_once(each, self._columns, self._chunk) for each in groups]
-        # A request for each page of an object in a store would take longer than to read it: its footer must do.
-        for each in groups:
+        for each in groups if self.file.path is None else ():  # where not all pages are looked at, their sum must do
             # Its columns are not asked: where their statistics are spoiled, that ends the process (Arrow 26).
             size = self._parquet.metadata.row_group(each).total_byte_size
             if size > LARGEST + MAX_RATIO * self.file.size:
                 message = f"row group {each} unpacks to {size:,} bytes, {MAX_RATIO} times the file's size and more"
                 raise unreadable(self.place, message, rule="decompression-bomb")
-        return [self._chunk] * len(groups)
+        pages = Pages(self.file)
+        return [pages.rows_at_once(each, self._columns, self._chunk) for each in groups]
 
 
 class ArrowReader(PositionReader):

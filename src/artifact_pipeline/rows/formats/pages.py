@@ -124,8 +124,7 @@ class Pages:
             if not wanted <= self._names:
                 raise ValueError(wanted)
             for leaf, chunk in zip(self._leaves, self._groups[group], strict=True):
-                # Numbers that are packed mildly are in proportion to the file, and the headers of their pages are many.
-                if wanted & leaf.names and (leaf.is_wide or chunk[3][4] not in _MILD):
+                if wanted & leaf.names and (leaf.is_wide or self._is_read(chunk[3])):
                     needed = self._needed(leaf, chunk[3])
                     pages, row = pages + needed[0], row + needed[1]
         allowed = at_once(len(wanted))
@@ -133,6 +132,13 @@ class Pages:
             message = f"row group {group} unpacks to {max(pages, int(row)):,} bytes at once; allowed are {allowed:,}"
             raise unreadable(self._file.place, message, rule="decompression-bomb", hint=SMALLER)
         return min(most, max(1, int(PIECE / row))) if row else most
+
+    def _is_read(self, about: Fields) -> bool:
+        """Whether the pages of a column of numbers are looked at: their headers are many.
+
+        Those that are packed mildly are in proportion to the file. Those in a store take a request each.
+        """
+        return about[4] not in _MILD and self._file.path is not None
 
     def _needed(self, leaf: Leaf, about: Fields) -> tuple[int, float]:
         """Bytes that a column of a row group takes: its largest pages, and a row of it by a page's average.
