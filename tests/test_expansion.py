@@ -321,6 +321,26 @@ def of_batch() -> bytearray:
     return bytearray(sink.getvalue())
 
 
+def in_stream(place: Path, batches: int, **options: Any) -> Path:
+    """A stream in which each batch has a dictionary of its own, of a tenth of a megabyte."""
+    schema = pa.schema([("width", pa.float64()), ("height", pa.float64()), ("note", WORDS.type)])
+    with ipc.new_stream(place / "rows.arrows", schema, options=ipc.IpcWriteOptions(**options)) as writer:
+        for number in range(batches):
+            texts = pa.array([f"{at} of {number}" + "x" * 1000 for at in range(100)])
+            note = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int32()), texts)
+            writer.write_batch(pa.record_batch([pa.array([1.0, 2.0]), pa.array([1.0, 2.0]), note], schema))
+    return place / "rows.arrows"
+
+
+@pytest.mark.slow
+def test_a_dictionary_takes_the_place_of_the_one_before(of_words: Verified, tmp_path: Path) -> None:
+    """A stream may have more dictionaries than there is room for at once, as long as each takes another's place."""
+    path = in_stream(tmp_path, 3000)
+    assert path.stat().st_size > 256 << 20
+    table = answered(of_words, path, to=tmp_path / "out.parquet", keep=("note",))
+    assert table.column("note")[-1].as_py().startswith("1 of 2999x")
+
+
 @pytest.mark.parametrize(("size", "rule"), [(2**40, "batch-too-large"), (-2, "unreadable")])
 def test_lies_of_a_buffer_are_refused(of_words: Verified, tmp_path: Path, size: int, rule: str) -> None:
     """A packed buffer that says to be larger than memory, or less than nothing, is refused before it is unpacked."""

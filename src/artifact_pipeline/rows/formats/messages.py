@@ -58,20 +58,25 @@ class Messages:
         self.is_file = self._bytes(0, len(MAGIC)) == MAGIC
 
     def check(self) -> None:
-        """See that no batch, nor all dictionaries together, unpack to more than memory is meant to hold.
+        """See that no batch, nor the dictionaries that are held together, unpack to more than memory is meant to hold.
 
         Raises:
             DataRejected: one does, or is none, or a stream has no end.
         """
         if not self.is_file and self._bytes(max(0, self._file.size - 8), 8) != END_OF_STREAM:
             raise unreadable(self._file.place, "ends before its end-of-stream mark", rule="truncated")
-        dictionaries, place = 0, 0
+        dictionaries: dict[int, int] = {}
+        place = 0
         try:
             for message in self._by_footer() if self.is_file else self._in_turn():
                 place = message.place
                 kind, size = self._size(message)
-                dictionaries += size if kind == _DICTIONARY else 0
-                check_size(self._file.place, max(size, dictionaries), self._columns)
+                if kind == _DICTIONARY:  # it adds to the one before it, or takes its place
+                    told = message.table.inner(2)
+                    key, adds = told.number(0, "<q"), told.number(2, "<B")
+                    dictionaries[key] = size + (dictionaries.get(key, 0) if adds else 0)
+                    size = sum(dictionaries.values())
+                check_size(self._file.place, size, self._columns)
         except (struct.error, ValueError) as error:
             raise unreadable(self._file.place, f"no Arrow IPC: its byte {place:,} begins no message") from error
 
