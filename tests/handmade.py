@@ -26,16 +26,20 @@ def thrift(value: Any) -> tuple[int, bytes]:
         return 12, data + b"\0"
     if isinstance(value, list):
         members = [thrift(each) for each in value]
-        return 9, bytes([len(members) << 4 | (members[0][0] if members else 12)]) + b"".join(
-            data for _, data in members
-        )
+        kind, count = members[0][0] if members else 12, len(members)
+        head = bytes([count << 4 | kind]) if count < 15 else bytes([0xF0 | kind]) + varint(count)
+        return 9, head + b"".join(data for _, data in members)
     if isinstance(value, str):
         return 8, bytes([len(value)]) + value.encode()
-    whole = value << 1 ^ value >> 63
+    return 6 if isinstance(value, Long) else 5, varint(value << 1 ^ value >> 63)
+
+
+def varint(whole: int) -> bytes:
+    """A whole number, seven bits a byte."""
     data = b""
     while whole > 0x7F:
         data, whole = data + bytes([whole & 0x7F | 0x80]), whole >> 7
-    return 6 if isinstance(value, Long) else 5, data + bytes([whole])
+    return data + bytes([whole])
 
 
 def told_behind(number: int, value: Any) -> bytes:
@@ -68,10 +72,10 @@ def chunk(name: str, place: int, size: int, **changes: Any) -> dict[int, Any]:
     return {2: Long(place), 3: {**about, 9: Long(told["begin"])}}
 
 
-def file(first: bytes, footer: dict[int, Any] | None = None, **changes: Any) -> bytes:
-    """A file with this page of `width`, and a good one of `height`."""
+def file(first: bytes, footer: dict[int, Any] | None = None, groups: int = 1, **changes: Any) -> bytes:
+    """A file with this page of `width`, and a good one of `height`, which may be those of several row groups."""
     second = page()
     chunks = [chunk("width", 4, len(first), **changes), chunk("height", 4 + len(first), len(second))]
     group = {1: chunks, 2: Long(64), 3: Long(2)}
-    told = thrift({1: 1, 2: schema(), 3: Long(2), 4: [group], **(footer or {})})[1]
+    told = thrift({1: 1, 2: schema(), 3: Long(2 * groups), 4: [group] * groups, **(footer or {})})[1]
     return MAGIC + first + second + told + struct.pack("<I", len(told)) + MAGIC

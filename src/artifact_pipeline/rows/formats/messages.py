@@ -55,6 +55,7 @@ class Messages:
     def __init__(self, file: Opened, columns: int) -> None:
         """Look what it is; `columns` is how many are wanted."""
         self._file, self._columns = file, columns
+        self._left = file.size  # bytes of messages' heads: they do not share them
         self.is_file = self._bytes(0, len(MAGIC)) == MAGIC
 
     def check(self) -> None:
@@ -104,6 +105,9 @@ class Messages:
 
     def _message(self, place: int, length: int) -> Message:
         data = self._bytes(place, min(length, LARGEST))
+        self._left -= len(data)
+        if self._left < 0:
+            raise ValueError(place)
         before = 8 if data[:4] == END_OF_STREAM[:4] else 4
         return Message(place, _Table.root(data[before:]), place + length)
 

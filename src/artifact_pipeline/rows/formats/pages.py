@@ -27,7 +27,7 @@ SHORT = 1024
 """Bytes of a dictionary up to which its longest text is not looked for."""
 HEAD = 512
 """Bytes that are read of a page's header at first; with long texts in its statistics it is larger."""
-MAX_HEAD = 16 << 20
+MIN_HEAD, MAX_HEAD = 16, 16 << 20
 MAX_DEPTH = 64
 """Of columns within columns."""
 
@@ -101,6 +101,8 @@ class Pages:
 
     def __init__(self, file: Opened) -> None:
         self._file = file
+        # Pages do not share their headers: whoever meets more is led to the same ones again and again.
+        self._left = file.size // MIN_HEAD
         with self._understood("its footer cannot be read"):
             (length,) = struct.unpack("<I4x", self._bytes(file.size - 8, 8))
             footer, _ = read_fields(self._bytes(file.size - 8 - length, length), 0, _FOOTER)
@@ -176,6 +178,9 @@ class Pages:
 
     def _header(self, place: int) -> tuple[Fields, int]:
         """A page's header, and its size."""
+        self._left -= 1
+        if self._left < 0:
+            raise ValueError(place)
         size = HEAD
         while True:
             data = self._bytes(place, size)
