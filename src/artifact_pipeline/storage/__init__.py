@@ -51,6 +51,18 @@ class Opened:
     stamp: str
     path: str | None
 
+    def read_at(self, place: int, size: int) -> bytes:
+        """Some bytes; fewer where the file ends.
+
+        Raises:
+            ValueError: the place or the size is negative.
+            OSError: they cannot be read.
+        """
+        if min(place, size) < 0:
+            raise ValueError(place, size)
+        self.file.seek(place)
+        return self.file.read(size)
+
 
 def is_url(place: str) -> bool:
     """Whether a place is a URL of an object store."""

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from artifact_pipeline.storage import Opened
 
 MAGIC = b"ARROW1"
-CONTINUES = 0xFFFFFFFF
+CONTINUES = b"\xff\xff\xff\xff"
 """Stands before each message, but in files from before 2019."""
-END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
+END_OF_STREAM = CONTINUES + b"\0\0\0\0"
 """Without it nobody knows whether a stream is whole."""
 OLD_COMPRESSION = b"ARROW:experimental_compression"
 """Stands in the metadata of a message that Arrow 0.17 has packed; later ones have a field for it."""
@@ -56,7 +56,7 @@ class Messages:
         """Look what it is; `columns` is how many are wanted."""
         self._file, self._columns = file, columns
         self._left = file.size  # bytes of messages' heads: they do not share them
-        self.is_file = self._bytes(0, len(MAGIC)) == MAGIC
+        self.is_file = file.read_at(0, len(MAGIC)) == MAGIC
 
     def check(self) -> None:
         """See that no batch, nor the dictionaries that are held together, unpack to more than memory is meant to hold.
@@ -64,7 +64,7 @@ class Messages:
         Raises:
             DataRejected: one does, or is none, or a stream has no end.
         """
-        if not self.is_file and self._bytes(max(0, self._file.size - 8), 8) != END_OF_STREAM:
+        if not self.is_file and self._file.read_at(max(0, self._file.size - 8), 8) != END_OF_STREAM:
             raise unreadable(self._file.place, "ends before its end-of-stream mark", rule="truncated")
         dictionaries: dict[int, int] = {}
         place = 0
@@ -84,8 +84,8 @@ class Messages:
     def _by_footer(self) -> Iterator[Message]:
         """The messages that the end of a file names."""
         end = self._file.size - len(MAGIC) - 4
-        (length,) = struct.unpack("<I", self._bytes(end, 4))
-        footer = _Table.root(self._bytes(end - length, length))
+        (length,) = struct.unpack("<I", self._file.read_at(end, 4))
+        footer = _Table.root(self._file.read_at(end - length, length))
         for field in (2, 3):  # dictionaries, recordBatches
             for block in footer.vector(field, _BLOCK):
                 place, length = struct.unpack_from("<qi", footer.data, block)
@@ -94,22 +94,21 @@ class Messages:
     def _in_turn(self) -> Iterator[Message]:
         """The messages of a stream."""
         place = 0
-        while len(start := self._bytes(place, 8)) == 8:
-            mark, length = struct.unpack("<II", start)
-            length = length + 8 if mark == CONTINUES else mark + 4
-            if length in {4, 8}:
+        while len(start := self._file.read_at(place, 8)) == 8:
+            before = _before(start)
+            (length,) = struct.unpack_from("<I", start, before - 4)
+            if not length:
                 return
-            message = self._message(place, length)
+            message = self._message(place, before + length)
             yield message
             place = message.body + message.table.number(3, "<q")
 
     def _message(self, place: int, length: int) -> Message:
-        data = self._bytes(place, min(length, LARGEST))
+        data = self._file.read_at(place, min(length, LARGEST))
         self._left -= len(data)
         if self._left < 0:
             raise ValueError(place)
-        before = 8 if data[:4] == END_OF_STREAM[:4] else 4
-        return Message(place, _Table.root(data[before:]), place + length)
+        return Message(place, _Table.root(data[_before(data) :]), place + length)
 
     def _size(self, message: Message) -> tuple[int, int]:
         """A message's kind, and the bytes that it has once it is unpacked."""
@@ -128,23 +127,22 @@ class Messages:
     def _unpacked(self, body: int, length: int, batch: _Table) -> Iterator[int]:
         """What each of a batch's packed buffers says that it unpacks to."""
         # From a store all is asked at once, since each request takes its time.
-        data = self._bytes(body, length) if self._file.path is None else None
+        data = self._file.read_at(body, length) if self._file.path is None else None
         for buffer in batch.vector(2, _BUFFER):
             offset, size = struct.unpack_from("<qq", batch.data, buffer)
             if min(offset, size, length - offset - size) < 0:
                 raise ValueError(offset)
             if size:  # an empty buffer stays one
-                told = self._bytes(body + offset, 8) if data is None else data[offset : offset + 8]
+                told = self._file.read_at(body + offset, 8) if data is None else data[offset : offset + 8]
                 (unpacked,) = struct.unpack("<q", told)
                 if unpacked < _UNPACKED:
                     raise ValueError(unpacked)
                 yield size - 8 if unpacked == _UNPACKED else unpacked
 
-    def _bytes(self, place: int, size: int) -> bytes:
-        if min(place, size) < 0:
-            raise ValueError(place)
-        self._file.file.seek(place)
-        return self._file.file.read(size)
+
+def _before(message: bytes) -> int:
+    """The bytes before a message's table: its length, and behind a mark where there is one."""
+    return 8 if message.startswith(CONTINUES) else 4
 
 
 def check_size(place: str, size: int, columns: int) -> None:
@@ -167,6 +165,7 @@ class _Table(NamedTuple):
 
     @classmethod
     def root(cls, data: bytes) -> _Table:
+        """The table that the first bytes point to."""
         return cls(data, struct.unpack_from("<I", data)[0])
 
     def slot(self, field: int) -> int:

@@ -104,8 +104,8 @@ class Pages:
         # Pages do not share their headers: whoever meets more is led to the same ones again and again.
         self._left = file.size // MIN_HEAD
         with self._understood("its footer cannot be read"):
-            (length,) = struct.unpack("<I4x", self._bytes(file.size - 8, 8))
-            footer, _ = read_fields(self._bytes(file.size - 8 - length, length), 0, _FOOTER)
+            (length,) = struct.unpack("<I4x", file.read_at(file.size - 8, 8))
+            footer, _ = read_fields(file.read_at(file.size - 8 - length, length), 0, _FOOTER)
             self._leaves = list(_leaves(footer[2]))
             self._names = frozenset[str]().union(*(leaf.names for leaf in self._leaves))
             self._groups: list[list[Fields]] = [group[1] for group in footer.get(4, [])]
@@ -183,7 +183,7 @@ class Pages:
             raise ValueError(place)
         size = HEAD
         while True:
-            data = self._bytes(place, size)
+            data = self._file.read_at(place, size)
             try:
                 return read_fields(data, 0, _HEADER)
             except IndexError:
@@ -195,7 +195,7 @@ class Pages:
         """The length of the longest text of a dictionary; of all together where that is little, or too much."""
         if not SHORT < page.unpacked <= LARGEST or (codec and codec not in _CODECS):
             return page.unpacked
-        data = self._bytes(page.place, page.packed)
+        data = self._file.read_at(page.place, page.packed)
         if codec:
             import pyarrow as pa
 
@@ -205,12 +205,6 @@ class Pages:
             (length,) = struct.unpack_from("<I", data, at)
             at, longest = at + 4 + length, max(longest, length)
         return longest
-
-    def _bytes(self, place: int, size: int) -> bytes:
-        if place < 0:
-            raise ValueError(place)
-        self._file.file.seek(place)
-        return self._file.file.read(size)
 
     @contextmanager
     def _understood(self, words: str) -> Iterator[None]:
