@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from abc import ABC, abstractmethod
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 
 BUFFER = 1 << 16
 """Bytes that are read ahead in each column; without a buffer a column is held whole, a row group at a time."""
+AHEAD = 64
+"""Batches whose row groups are looked at together where none of them ends where a batch does."""
 MAX_RATIO = 1000
 """Constant columns shrink to a thousandth in Parquet, and nothing is wrong with them."""
 
@@ -117,12 +118,10 @@ class ParquetReader(PositionReader):
         while group < metadata.num_row_groups and first + metadata.row_group(group).num_rows <= start:
             first += metadata.row_group(group).num_rows
             group += 1
-        groups = range(group, metadata.num_row_groups)
-        at_once = self._at_once(groups)
-        for rows, together in itertools.groupby(groups, key=lambda each: at_once[each - group]):
+        for together, rows in self._runs(range(group, metadata.num_row_groups), first):
             with refusing(self.place):
                 for table in self._parquet.iter_batches(
-                    rows, row_groups=list(together), columns=self._columns, use_threads=False
+                    rows, row_groups=together, columns=self._columns, use_threads=False
                 ):
                     table.validate(full=True)  # Parquet's texts may be anything but UTF-8
                     yield Piece(first, table.num_rows, plain(self.place, table, self._columns))
@@ -131,20 +130,32 @@ class ParquetReader(PositionReader):
         if first != self.total:
             raise unreadable(self.place, f"has {first:,} rows, its footer says {self.total:,}", rule="truncated")
 
-    def _at_once(self, groups: Sequence[int]) -> list[int]:
-        """How many rows of each row group can be read at once; of all before one is read.
+    def _runs(self, groups: Sequence[int], first: int) -> Iterator[tuple[list[int], int]]:
+        """Neighbouring row groups that end where a batch does, and how many of their rows can be read at once.
+
+        None is looked at before it is its turn: whoever reads a part of the file stops before the others. They end with
+        a batch, since Arrow begins anew with each run, and its batches would have to be cut and joined from then on.
 
         Raises:
             DataRejected: one of them unpacks to too much.
         """
-        for each in groups if self.file.path is None else ():  # where not all pages are looked at, their sum must do
-            # Its columns are not asked: where their statistics are spoiled, that ends the process (Arrow 26).
-            size = self._parquet.metadata.row_group(each).total_byte_size
-            if size > LARGEST + MAX_RATIO * self.file.size:
-                message = f"row group {each} unpacks to {size:,} bytes, {MAX_RATIO} times the file's size and more"
-                raise unreadable(self.place, message, rule="decompression-bomb")
-        pages = Pages(self.file)
-        return [pages.rows_at_once(each, self._columns, self._chunk) for each in groups]
+        pages, together, end = Pages(self.file), list[int](), first
+        for group in groups:
+            about = self._parquet.metadata.row_group(group)
+            self._refuse_bomb(group, about.total_byte_size)
+            together, end = [*together, group], end + about.num_rows
+            if end % self._chunk == 0 or end - first >= AHEAD * self._chunk or group == groups[-1]:
+                yield together, min(pages.rows_at_once(each, self._columns, self._chunk) for each in together)
+                together, first = [], end
+
+    def _refuse_bomb(self, group: int, size: int) -> None:
+        """Where not all pages are looked at, hold what a row group says of itself against the file.
+
+        Its columns are not asked: where their statistics are spoiled, that ends the process (Arrow 26).
+        """
+        if self.file.path is None and size > LARGEST + MAX_RATIO * self.file.size:
+            message = f"row group {group} unpacks to {size:,} bytes, {MAX_RATIO} times the file's size and more"
+            raise unreadable(self.place, message, rule="decompression-bomb")
 
 
 class ArrowReader(PositionReader):
