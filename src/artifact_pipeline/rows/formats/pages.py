@@ -1,4 +1,4 @@
-"""What a Parquet file says of its pages, read before any of them is unpacked.
+"""What a Parquet file says of its pages, read before those of a row group are unpacked.
 
 A page is unpacked whole, and a text that a dictionary holds once may stand in every row: neither a file's size nor what
 its footer says of a row group tells how much memory reading takes. The headers of the pages do. They are read here, by
