@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 INLINE = 64 << 10
 """Bytes of a body up to which it is answered on the event loop: that takes a millisecond or two at most."""
+TOO_LARGE = 413
 AGAIN = (b"retry-after", b"1")
 MODELS = "/v2/models/"
 PAGE_HEADERS = (
@@ -62,12 +63,14 @@ class Route(NamedTuple):
         answer: what answers it.
         large: whether it takes so long that others must not wait for it.
         method: by which it is asked; `GET` takes `HEAD` too.
+        always: whether it is answered even where too many requests wait, or too many connections are open.
     """
 
     name: str
     answer: Answer
     large: bool = False
     method: str = "GET"
+    always: bool = False
 
 
 class App:
@@ -89,11 +92,11 @@ class App:
         self._origins = origins.Origins(settings)
         feedback = Feedback(settings.feedback) if settings.feedback is not None else None
         self._routes: dict[str, Route] = {
-            "/metrics": Route("metrics", self._metrics, large=True),
+            "/metrics": Route("metrics", self._metrics, large=True, always=True),
             "/openapi.json": Route("other", lambda served, _: json_response(document(served, settings))),
             "/v2": Route("model", lambda _served, _: json_response(server_metadata())),
-            "/v2/health/live": Route("health", lambda _served, _: json_response({"live": True})),
-            "/v2/health/ready": Route("health", lambda _served, _: self._readiness()),
+            "/v2/health/live": Route("health", lambda _served, _: json_response({"live": True}), always=True),
+            "/v2/health/ready": Route("health", lambda _served, _: self._readiness(), always=True),
             **{path: _constant(file) for path, file in page.page_files().items()},
             "/page/model": Route("page", lambda served, _: page.describe(served, feedback=feedback is not None)),
             "/page/picture": _posted(page.read_picture),
@@ -108,7 +111,7 @@ class App:
         """Let this model answer from the next request on."""
         self.figures.serve(served)
         places = (MODELS + served.name, f"{MODELS}{served.name}/versions/{served.version}")
-        ready = Route("health", lambda served, _: self._readiness(name=served.name))
+        ready = Route("health", lambda served, _: self._readiness(name=served.name), always=True)
         model = Route("model", lambda served, _: json_response(served.metadata()))
         infer = Route("infer", self._infer, method="POST")
         ends = {"": model, "/ready": ready, "/infer": infer}
@@ -146,7 +149,7 @@ class App:
 
     def too_large(self) -> Refusal:
         """The refusal of a body that is too large."""
-        return Refusal(413, f"the body is larger than {self.settings.max_body:,} bytes")
+        return Refusal(TOO_LARGE, f"the body is larger than {self.settings.max_body:,} bytes")
 
     # What answers it
 
@@ -154,19 +157,29 @@ class App:
         """Whether a request takes so long that others must not wait for it."""
         request, route = exchange.request, exchange.route
         assert route is not None
-        return route.large or len(request.body) > INLINE or b"content-encoding" in request.headers
+        return route.large or len(request.body) > INLINE or not self._is_unpacked(request, INLINE)
 
     def answer(self, exchange: Exchange) -> Response:
         """Answer a request that has come whole; from any thread."""
         return refused_or(self._answer, exchange)
 
     def _answer(self, exchange: Exchange) -> Response:
-        request, route = exchange.request, exchange.route
-        assert route is not None
-        if b"content-encoding" in request.headers:
-            encoding = request.header(b"content-encoding")
-            request.body = coding.decode(request.body, encoding, self.settings.max_body)
-        return route.answer(exchange.served, request)
+        assert exchange.route is not None
+        self._unpack(exchange.request, self.settings.max_body)
+        return exchange.route.answer(exchange.served, exchange.request)
+
+    def _unpack(self, request: Request, limit: int) -> None:
+        if request.packed:
+            request.body = coding.decode(request.body, request.header(b"content-encoding"), limit)
+            request.packed = False
+
+    def _is_unpacked(self, request: Request, limit: int) -> bool:
+        """Whether the body is as it will be read; what is packed and small is unpacked for that."""
+        try:
+            self._unpack(request, limit)
+        except Refusal as refusal:
+            return refusal.status != TOO_LARGE
+        return True
 
     def infer_together(self, exchanges: Sequence[Exchange]) -> list[Response]:
         """Answer several inferences, each by itself, but step by step.
@@ -182,6 +195,7 @@ class App:
 
     def _ask(self, exchange: Exchange) -> tuple[Served, Inference]:
         request, served = exchange.request, exchange.served
+        self._unpack(request, self.settings.max_body)
         return served, parse_inference(request.body, request.header(LENGTH_HEADER), served)
 
     def _tell(self, served: Served, asked: Inference, told: Answered) -> Response:

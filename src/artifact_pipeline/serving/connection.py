@@ -8,35 +8,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import unquote
 
 import httptools
 
-from artifact_pipeline.serving import coding
+from artifact_pipeline.serving import head
 from artifact_pipeline.serving.exchange import Exchange
 from artifact_pipeline.serving.http import Refusal, Request, Response
+from artifact_pipeline.serving.limits import FRAMING, MAX_HEAD, MAX_PIPELINED, SMALL, STALLED
 
 if TYPE_CHECKING:
     from artifact_pipeline.serving.service import Service
 
-MAX_HEAD = 32 << 10
-"""Bytes of a request's line and headers at most."""
-MAX_PIPELINED = 64
-"""Requests that a client may send ahead of their responses, at most."""
-STALLED = 3
-"""Time-outs within which a client must have taken a response."""
-SMALL = 64 << 10
-"""Bytes of a body up to which nobody asks whether there is room for it."""
 BUG = Response(500, b'{"error":"this is a bug of artifact-pipeline; its log says more"}')
 CUT_OFF = Refusal(400, "the request ends before it is whole")
-NO_HTTP = Refusal(400, "the request is not HTTP/1.1")
-HEAD_TOO_LARGE = Refusal(431, f"the request's line and headers are larger than {MAX_HEAD:,} bytes")
+NO_HTTP = Refusal(400, head.NO_HTTP)
 TOO_MANY = Refusal(503, "too many connections are open already; try again", (b"retry-after", b"1"))
 TOO_MUCH = Refusal(503, "too much is being sent to this server at once; try again", (b"retry-after", b"1"))
-
-_STATUS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
 
 class Connection(asyncio.Protocol):
@@ -49,11 +37,14 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", None)  # until it is made
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._piece = self._head = 0  # bytes of what has just come, and of a head that is not whole yet
+        self._size = 0  # bytes of the lines of a request, and of its trailers
+        self._raw = 0  # bytes that have come of a request, less `FRAMING` for each one of its body
         self._coming: Exchange | None = None  # its body is coming in
         self._at_work: Exchange | None = None
         self._ahead: deque[Exchange] = deque()
-        self._in_head = self._between = False
+        self._in_head = False
+        self._offered = False  # to go on by another protocol, by the head that has just come
+        self._spare = False  # there are too many connections already
         self._over = False  # nothing more is read
         self._waiting = False  # reading is paused
         self._full = False  # the client does not take what is written
@@ -74,8 +65,8 @@ class Connection(asyncio.Protocol):
         if room is None:
             self._over = True
             self._transport.abort()
-        elif not room:
-            self._refuse(TOO_MANY)
+        else:
+            self._spare = not room
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's form
         """Forget it."""
@@ -94,20 +85,34 @@ class Connection(asyncio.Protocol):
         """Read on, but for what comes behind the end."""
         if self._over:
             return
-        self._piece, self._between = len(data), self._coming is None and not self._in_head
+        self._raw += len(data)
+        rest = self._feed(data)
+        while rest and not self._over:
+            rest = self._feed(rest)
+        if (self._raw > MAX_HEAD or self._size > MAX_HEAD) and not self._over:
+            self._refuse(head.too_large())
+
+    def _feed(self, data: bytes | memoryview) -> bytes | memoryview:
+        """Let the parser read; what it has left unread behind a head that offers another protocol."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError:
             raise  # a bug of ours, which the loop tells of
-        except httptools.HttpParserUpgrade:  # another protocol is offered: the request is answered as it stands
-            self._end()
+        except httptools.HttpParserUpgrade as error:
+            if self._offered:
+                self._decline()
+                return memoryview(data)[error.args[0] :]
+            self._end()  # behind CONNECT, which has been refused
         except httptools.HttpParserError:
             self._refuse(NO_HTTP)
-            return
-        if self._in_head:  # still: of this request nothing but its head has come
-            self._head += self._piece
-            if self._head > MAX_HEAD:
-                self._refuse(HEAD_TOO_LARGE)
+        return b""
+
+    def _decline(self) -> None:
+        """Read a head again without its offer: the parser would take the body for another protocol."""
+        self._offered = False
+        version, method = self._parser.get_http_version(), self._parser.get_method()
+        self._parser = httptools.HttpRequestParser(self)
+        self._feed(head.without_upgrade(method, self._url, version, self._headers))
 
     def eof_received(self) -> bool:
         """The client sends no more; what it has asked is answered yet."""
@@ -154,43 +159,52 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._url, self._headers = b"", []
+        self._url, self._headers, self._size = b"", [], 0
         self._since, self._in_head = self._now(), True
-        # What has come before it in one piece with it is no part of it, and how much that is the parser does not tell.
-        self._head, self._between = 0 if self._between else -self._piece, False
 
     def on_url(self, url: bytes) -> None:
         """A part of its target."""
-        self._url += url
+        self._size += len(url)
+        if self._size <= MAX_HEAD:
+            self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header."""
-        self._headers.append((name.lower(), value))
+        """A header, or a trailer, which is counted and left."""
+        self._size += len(name) + len(value) + 4
+        if self._in_head and self._size <= MAX_HEAD:
+            self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """The head is there: what can be refused now is not read."""
         self._in_head = False
         parser, service = self._parser, self._service
-        method = parser.get_method().decode("ascii", "replace")
-        request = Request(method, _path(self._url), dict(self._headers))
-        last = parser.get_http_version() != "1.1" or not parser.should_keep_alive()
-        exchange = Exchange(service.app.served, request, None, None, self._now(), last)
-        self._coming = exchange
-        if max(self._head, 0) + self._piece > MAX_HEAD and self._size_of_head() > MAX_HEAD:
-            exchange.last = True
-            # Not raised: an exception that is raised again and again keeps the traceback of each time, and all in it.
-            self._refuse_early(exchange, HEAD_TOO_LARGE)
+        if parser.should_upgrade() and parser.get_method() != b"CONNECT":
+            self._offered = self._size <= MAX_HEAD
+            if self._offered:
+                return
+        version = parser.get_http_version()
+        request = Request(parser.get_method().decode("ascii", "replace"), head.path_of(self._url), {})
+        last = self._spare or version != "1.1" or not parser.should_keep_alive()
+        exchange = self._coming = Exchange(service.app.served, request, None, None, self._now(), last)
+        try:
+            request.headers = head.checked(version, self._headers, self._size)
+        except Refusal as refusal:  # what follows such a head could be read in two ways
+            exchange.last, self._size = True, 0
+            self._refuse_early(exchange, refusal)
             return
         try:
             exchange.route = service.app.route(request)
-        except Refusal as refusal:
-            self._refuse_early(exchange, refusal)
+        except Refusal as refused:
+            self._refuse_early(exchange, refused)
             return
-        if self._at_work is None and (request.header(b"expect") or "").lower() == "100-continue":
+        if self._spare and not exchange.route.always:
+            self._refuse_early(exchange, TOO_MANY)
+        elif self._at_work is None and (request.header(b"expect") or "").lower() == "100-continue":
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
+        self._raw = max(0, self._raw - FRAMING * len(body))
         exchange = self._coming
         if exchange is None or exchange.refused is not None:
             return
@@ -202,9 +216,15 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The request is there."""
+        if self._offered:  # no: its head alone
+            return
         exchange, self._coming, self._since = self._coming, None, None
+        size, self._size, self._raw = self._size, 0, 0
         if exchange is None:
             return
+        if size > MAX_HEAD and exchange.refused is None:  # by its trailers
+            exchange.last = True
+            self._refuse_early(exchange, head.too_large())
         if exchange.told:  # it was refused before it was there
             if exchange.last:
                 self._end()
@@ -220,9 +240,6 @@ class Connection(asyncio.Protocol):
         else:
             self._service.release(exchange)
             self._end()
-
-    def _size_of_head(self) -> int:
-        return len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers)
 
     def _refuse_early(self, exchange: Exchange, refusal: Refusal) -> None:
         exchange.refused, exchange.body = refusal.response(), b""
@@ -253,22 +270,10 @@ class Connection(asyncio.Protocol):
         self._service.count(self, exchange, response)
         if self._transport.is_closing():
             return
-        request, body = exchange.request, response.body
-        lines = [_STATUS[response.status], self._service.date()]
-        headers = [*response.headers, exchange.served.header]
-        if len(body) >= coding.WORTHWHILE:
-            body, told = coding.encode(body, request.headers.get(b"accept-encoding", b""))
-            headers += told
-        for name, value in headers:
-            lines += (name, b": ", value, b"\r\n")
         exchange.last = exchange.last or not self._service.app.ready
-        if exchange.last:
-            lines.append(b"connection: close\r\n")
-        lines.append(b"content-length: %d\r\n\r\n" % len(body))
-        if request.method != "HEAD":
-            lines.append(body)
+        date, header = self._service.date(), exchange.served.header
         # In one piece: each write wakes the client.
-        self._transport.write(b"".join(lines))
+        self._transport.write(head.written(response, exchange.request, date=date, header=header, last=exchange.last))
         self._idle = self._now()
 
     def _refuse(self, refusal: Refusal) -> None:
@@ -332,14 +337,3 @@ class Connection(asyncio.Protocol):
             self._end()
         elif self._coming is not None:
             self._coming.last = True
-
-
-def _path(url: bytes) -> str:
-    path = url.partition(b"?")[0]
-    if not path.startswith(b"/"):  # as a proxy is asked
-        try:
-            path = httptools.parse_url(url).path or b"/"
-        except httptools.HttpParserInvalidURLError:
-            return ""
-    told = path.decode("ascii", "replace")
-    return unquote(told) if "%" in told else told

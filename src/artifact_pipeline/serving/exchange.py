@@ -53,3 +53,4 @@ class Exchange:
     def end(self) -> None:
         """The body is there."""
         self.request.body, self.body = bytes(self.body), b""
+        self.request.packed = b"content-encoding" in self.request.headers

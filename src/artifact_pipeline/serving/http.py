@@ -20,14 +20,16 @@ class Request:
     Attributes:
         method: such as `GET`.
         path: decoded, without the query.
-        headers: values by names in lower case; of a header that stands twice the last one.
-        body: the body, its content encoding undone.
+        headers: values by names in lower case; a header that stands in several lines is one list.
+        body: the body.
+        packed: whether its content encoding has not been undone yet.
     """
 
     method: str
     path: str
     headers: Mapping[bytes, bytes]
     body: bytes = b""
+    packed: bool = False
 
     def header(self, name: bytes) -> str | None:
         """The value of a header, or None; bytes beyond ASCII become `?`."""
@@ -56,7 +58,7 @@ class Refusal(Exception):
     """A request is refused; it becomes a response, and never leaves `serving`.
 
     Attributes:
-        status: 4xx, or 503.
+        status: 4xx, 501 or 503.
         message: one sentence without a full stop.
         headers: such as `Retry-After`.
     """

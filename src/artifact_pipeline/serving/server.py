@@ -135,7 +135,7 @@ def serve(load: Callable[[], Verified], settings: Settings, voice: Voice) -> Non
 
 def _make_room(settings: Settings) -> None:
     """Let the process open as many files as its connections may come to: no client can take the last one of them."""
-    from artifact_pipeline.serving.service import SPARE
+    from artifact_pipeline.serving.limits import SPARE
 
     needed = settings.connections + SPARE + OWN_FILES
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)

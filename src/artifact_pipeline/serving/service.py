@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.serving.connection import BUG
 from artifact_pipeline.serving.http import Refusal
+from artifact_pipeline.serving.limits import BODIES, SPARE, UNREAD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,12 +24,6 @@ if TYPE_CHECKING:
 
 LOOKS = 4
 """How often within the time-out every connection is looked at; at least once a second."""
-SPARE = 64
-"""Connections beyond those that are allowed which are told so; still more are closed without a word."""
-BODIES = 8
-"""Bodies of the largest size for which there is room at once, while they come and until they are answered."""
-UNREAD = 32 << 20
-"""Bytes of responses that clients may leave untaken, all together."""
 TOGETHER = 32
 """Requests that are answered step by step together at most: a client waits for what is before it, and little more."""
 BUSY = Refusal(503, "too many requests wait already; try again", (b"retry-after", b"1")).response()
@@ -53,6 +48,7 @@ class Service:
         self._queue: deque[tuple[Connection, Exchange]] = deque()
         self._called = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="large")
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="figures")  # who asks for them does not wait for work
         self._apart = self._held = 0
         self._date, self._date_until = b"", 0.0
         self._look_on()
@@ -60,7 +56,7 @@ class Service:
     # Connections
 
     def welcome(self, connection: Connection) -> bool | None:
-        """Take in a connection; whether there is room for it, or None where not even for a word."""
+        """Take in a connection; whether there is room for it, or None where not even for a refusal."""
         more = len(self._connections) - self.app.settings.connections
         if more >= SPARE:
             return None
@@ -103,7 +99,8 @@ class Service:
 
     def abort(self) -> None:
         """Wait for nobody any more."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        for thread in (self._thread, self._aside):
+            thread.shutdown(wait=False, cancel_futures=True)
         for connection in list(self._connections):
             connection.abort()
 
@@ -125,9 +122,10 @@ class Service:
 
     def submit(self, connection: Connection, exchange: Exchange) -> None:
         """Take a request that has come whole: it waits for those that have come before it, or is refused."""
-        if exchange.refused is not None:
-            connection.respond(exchange, exchange.refused)
-        elif len(self._queue) >= self.app.settings.queue:
+        route = exchange.route
+        if exchange.refused is not None or route is None:
+            connection.respond(exchange, exchange.refused or BUG)
+        elif self._waiting() >= self.app.settings.queue and not route.always:
             connection.respond(exchange, BUSY)
         else:
             # All that has come in one look at the sockets is here before the first of it is answered.
@@ -135,6 +133,10 @@ class Service:
             if not self._called:
                 self._called = True
                 self.loop.call_soon(self._work)
+
+    def _waiting(self) -> int:
+        """Requests that wait, small or large: all but the one that the thread is at."""
+        return len(self._queue) + max(0, self._apart - 1)
 
     def _work(self) -> None:
         self._called = False
@@ -170,16 +172,14 @@ class Service:
                 connection.respond(exchange, response)
 
     def _answer_apart(self, connection: Connection, exchange: Exchange) -> None:
-        """Answer in the thread what would keep all others waiting."""
-        if self._apart > self.app.settings.queue // 8:
-            connection.respond(exchange, BUSY)
-            return
-        self._apart += 1
-        done = self.loop.run_in_executor(self._thread, self.app.answer, exchange)
-        done.add_done_callback(functools.partial(self._done, connection, exchange))
+        """Answer in a thread what would keep all others waiting."""
+        counted = exchange.route is None or not exchange.route.always
+        self._apart += counted
+        done = self.loop.run_in_executor(self._thread if counted else self._aside, self.app.answer, exchange)
+        done.add_done_callback(functools.partial(self._done, connection, exchange, counted))
 
-    def _done(self, connection: Connection, exchange: Exchange, done: asyncio.Future[Response]) -> None:
-        self._apart -= 1
+    def _done(self, connection: Connection, exchange: Exchange, counted: int, done: asyncio.Future[Response]) -> None:
+        self._apart -= counted
         if done.cancelled():
             return
         response = BUG
@@ -191,7 +191,7 @@ class Service:
     # Figures
 
     def _level(self) -> None:
-        self.app.figures.level(waiting=len(self._queue) + self._apart, connections=len(self._connections))
+        self.app.figures.level(waiting=self._waiting(), connections=len(self._connections))
 
     def count(self, connection: Connection, exchange: Exchange, response: Response) -> None:
         """Count a response, and log it."""
