@@ -26,7 +26,20 @@ if TYPE_CHECKING:
 DIGITS = load_digits()
 INFER = "/v2/models/digits/infer"
 LENGTH = "Inference-Header-Content-Length"
-FORMS = {"FP32": "<f4", "FP64": "<f8", "INT64": "<i8", "UINT8": "|u1"}
+FORMS = {
+    "FP16": "<f2",
+    "FP32": "<f4",
+    "FP64": "<f8",
+    "INT8": "|i1",
+    "INT16": "<i2",
+    "INT32": "<i4",
+    "INT64": "<i8",
+    "UINT8": "|u1",
+    "UINT16": "<u2",
+    "UINT32": "<u4",
+    "UINT64": "<u8",
+}
+"""The datatypes that have the digits' numbers."""
 FRAMINGS = ("flat", "rows", "squares", "flat squares", "binary", "binary squares")
 """Flat or nested JSON, or bytes; the shape by rows of features, or by squares of them."""
 

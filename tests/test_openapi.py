@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from artifact_pipeline.pipeline import Candidate
     from artifact_pipeline.serving.model import Served
 
-UNSAID = {"a row too few", "a number too many"}
-"""What is refused, and the schema does not say: how many numbers a shape tells of."""
+UNSAID = {"a row too few", "a number too many", "a number that the model lacks"}
+"""What is refused, and the schema does not say: how many numbers a shape tells of, and which ones FP32 has."""
 
 
 @pytest.fixture(scope="module")

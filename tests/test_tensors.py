@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from artifact_pipeline.artifact.predictor import Answers
 from artifact_pipeline.rows.tables import MAX_WHOLE
@@ -164,6 +166,37 @@ def test_outputs_are_given_as_they_are_wanted(
     assert all(np.array_equal(told[name], expected[name]) for name, _ in wanted)
 
 
+@pytest.mark.parametrize("datatype", [name for name, form in FORMS.items() if form[1] in "iu"])
+@given(data=st.data())
+def test_whole_numbers_survive_or_are_refused(served: Served, datatype: str, data: st.DataObject) -> None:
+    """Of any whole numbers of a datatype the model gets each exactly; where its own type lacks one, all are refused."""
+    form, wide = np.dtype(FORMS[datatype]), not served.narrow
+    numbers = st.integers(int(np.iinfo(form).min), int(np.iinfo(form).max))
+    near = st.sampled_from([0, 1, 255, 2**24, 2**24 + 1, 2**24 + 2, 2**31 - 1, 2**53 - 1, 2**53, 2**53 + 2])
+    row = data.draw(st.lists(numbers | near.filter(lambda each: each <= np.iinfo(form).max), min_size=64, max_size=64))
+    kept = all(abs(each) < 2**53 and (wide or int(np.float32(each)) == each) for each in row)
+    for framing in ("rows", "binary"):
+        asked = ask(np.array([row], dtype=form), datatype, framing)
+        if kept:
+            X = parse(asked, served).X
+            assert X.astype(served.predictor.dtype)[0].tolist() == row
+        else:
+            assert refusal(asked, served).status == 400
+
+
+def test_truth_values_are_ones_and_zeros(served: Served) -> None:
+    """Truth values, in JSON or in bytes, are the numbers 1 and 0 to the model, whatever else is in the request."""
+    row = [index % 3 == 0 for index in range(64)]
+    asked = [request(tensor(datatype="BOOL", data=data)) for data in (row, [row])]
+    asked += [request(tensor(datatype="BOOL", shape=[1, 8, 8], data=np.reshape(row, (1, 8, 8)).tolist()))]
+    asked += [binary(64, bytes(row), datatype="BOOL")]
+    answers = served.predictor.predict(np.array([row], dtype=np.float64))
+    for each in asked:
+        told = answered(*whole(respond(each, served)))
+        assert told["label"].tolist() == answers.labels.tolist()
+        assert np.array_equal(told["probabilities"], answers.probabilities)
+
+
 # What is refused
 
 
@@ -179,7 +212,7 @@ CASES: list[tuple[str, Asked, str]] = [
     ("no data", request(tensor(data=REMOVED)), "neither in JSON nor"),
     ("a hostile name", request(tensor(name="\x1b[2J\u202e\n")), r"'\x1b[2J\u202e\n'"),
     ("a long name", request(tensor(name="é" * 9999)), r"\xe9"),
-    ("another datatype", request(tensor(datatype="BF16")), "the datatype must be FP32, FP64, INT64, UINT8"),
+    ("another datatype", request(tensor(datatype="BF16")), "the datatype must be BOOL, FP16, FP32, FP64, INT8, INT16"),
     ("a datatype in lower case", request(tensor(datatype="fp32")), "got 'fp32'"),
     ("texts", request(tensor(datatype="BYTES")), "got 'BYTES'"),
     ("too few features", request(tensor(shape=[1, 63])), "the shape must be [n, 64] or [n, 8, 8]"),
@@ -213,6 +246,16 @@ CASES: list[tuple[str, Asked, str]] = [
     ("a whole number beyond 64 bits", request(tensor(datatype="INT64", data=[2**64] * 64)), "data of INT64"),
     ("a byte too large", request(tensor(datatype="UINT8", data=[256] * 64)), "<= 255"),
     ("a negative byte", request(tensor(datatype="UINT8", data=[-1] * 64)), ">= 0"),
+    ("a number that FP16 does not have", request(tensor(datatype="FP16", data=[65505] * 64)), "<= 65504"),
+    ("a whole number that INT32 does not have", request(tensor(datatype="INT32", data=[2**31] * 64)), "<= 2147483647"),
+    ("a negative number without a sign", request(tensor(datatype="UINT64", data=[-1] * 64)), ">= 0"),
+    (
+        "a number that the model lacks",
+        request(tensor(datatype="UINT32", data=[2**24 + 1] * 64)),
+        "does not have 16,777,217",
+    ),
+    ("a number as a truth value", request(tensor(datatype="BOOL", data=[1] * 64)), "Expected `bool`, got `int`"),
+    ("a truth value as a number", request(tensor(datatype="INT8", data=[True] * 64)), "got `bool`"),
     ("a number that FP32 does not have", request(tensor(datatype="FP32", data=[3.5e38] * 64)), "data of FP32"),
     ("rows of another length", request(tensor(data=[MANY[:32], MANY[:32]])), "nested otherwise"),
     ("ragged rows", request(tensor(data=[MANY[:33], MANY[:31]])), "nested otherwise"),
@@ -249,6 +292,13 @@ CASES: list[tuple[str, Asked, str]] = [
     ("bytes too many", binary(512, bytes(513)), "513 bytes follow the JSON"),
     ("no bytes", binary(512, b""), "0 bytes follow the JSON"),
     ("a whole number too large, binary", binary(512, struct.pack("<64q", *[2**53] * 64), datatype="INT64"), "from -9,"),
+    ("a truth value of two", binary(64, b"\1" * 63 + b"\2", datatype="BOOL"), "must be a byte of 0 or 1"),
+    ("the greatest whole number", binary(512, b"\xff" * 512, datatype="UINT64"), "a whole number must be from -9,"),
+    (
+        "a number that the model lacks, binary",
+        binary(256, struct.pack("<64i", *[-(2**24) - 1] * 64), datatype="INT32"),
+        "the model takes FP32, which does not have -16,777,217; send FP64, which is rounded",
+    ),
     ("the least whole number", binary(512, struct.pack("<64q", *[-(2**63)] * 64), datatype="INT64"), "a whole number"),
 ]
 
@@ -273,10 +323,8 @@ MALFORMED: dict[str, bytes] = {
     "a zero too many": GOOD.replace(b"13.0", b"013.0"),
     "a plus": GOOD.replace(b"13.0", b"+13.0"),
     "hexadecimal": GOOD.replace(b"13.0", b"0x13"),
-    "NaN": GOOD.replace(b"13.0", b"NaN"),
-    "Infinity": GOOD.replace(b"13.0", b"-Infinity"),
-    "a number without bounds": GOOD.replace(b"13.0", b"1e999"),
-    "a number of many digits": GOOD.replace(b"13.0", b"9" * 5000),
+    "NaN behind what is no JSON": GOOD.replace(b"13.0", b"013.0").replace(b"15.0", b"NaN"),
+    "NaN in lower case": GOOD.replace(b"13.0", b"nan"),
     "a byte order mark": b"\xef\xbb\xbf" + GOOD,
     "UTF-16": TEXT.encode("utf-16"),
     "UTF-32": TEXT.encode("utf-32-le"),
@@ -298,6 +346,18 @@ MALFORMED: dict[str, bytes] = {
     "deeply nested in an unknown value": GOOD.replace(b"{", b'{"a": ' + b"[" * 9999 + b"]" * 9999 + b", ", 1),
     "a pickle": b"\x80\x04N.",
 }
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "9" * 5000])
+@pytest.mark.parametrize("datatype", ["FP64", "FP32"])
+@pytest.mark.parametrize("nesting", ["{}", "[{}]"])
+def test_a_number_that_is_not_finite_is_refused_as_in_bytes(
+    served: Served, number: str, datatype: str, nesting: str
+) -> None:
+    """What JSON has no number for, and its writers write all the same, has the sentence that bytes get."""
+    data = nesting.format(json.dumps(MANY).replace("1.0", number))
+    body = request(tensor(datatype=datatype, data=0)).body.replace(b'"data": 0', f'"data": {data}'.encode())
+    assert refusal(Asked(body), served).message == "a row holds a value that is no finite float32"
 
 
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)

@@ -139,6 +139,8 @@ class App:
 
     def _nothing_at(self, path: str) -> Refusal:
         served = self.served
+        if path == f"{MODELS}stats" or path.removesuffix("/stats") + "/infer" in self._models:
+            return Refusal(404, "the statistics extension is not served; /metrics has the figures")
         name, *rest = path.removeprefix(MODELS).split("/")
         if path.startswith(MODELS) and name != served.name:
             return Refusal(404, f"there is no model {name[:80]!a}; there is {served.name}")

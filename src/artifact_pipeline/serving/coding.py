@@ -9,6 +9,7 @@ from artifact_pipeline.serving.http import Refusal
 
 WORTHWHILE = 4096
 """Bytes from which on an answer is packed."""
+_WEIGHT = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 _WINDOW = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 """As zlib counts: 15 bits, and 16 more where the frame is gzip's."""
 
@@ -45,11 +46,23 @@ def decode(body: bytes, encoding: str | None, limit: int) -> bytes:
 
 def encode(body: bytes, accepted: bytes) -> tuple[bytes, list[tuple[bytes, bytes]]]:
     """Pack an answer, where the client wants that, and say how."""
-    vary = (b"vary", b"accept-encoding")
-    for name in (b"gzip", b"deflate"):
-        weight = re.search(rb"(?:^|,)\s*" + name + rb"\s*(?:;\s*q=([0-9.]+)\s*)?(?:,|$)", accepted.lower())
-        if weight is not None and (weight[1] or b"1").strip(b"0.") != b"":
+    vary, wanted = (b"vary", b"accept-encoding"), weights(accepted.decode("ascii", "replace"))
+    for name in ("gzip", "deflate"):
+        if wanted.get(name):
             # The lowest level: the next one costs twice the time for a tenth of the bytes.
-            packed = zlib.compressobj(1, wbits=_WINDOW[name.decode()])
-            return packed.compress(body) + packed.flush(), [(b"content-encoding", name), vary]
+            packed = zlib.compressobj(1, wbits=_WINDOW[name])
+            return packed.compress(body) + packed.flush(), [(b"content-encoding", name.encode()), vary]
     return body, [vary]
+
+
+def weights(accepted: str) -> dict[str, float]:
+    """How much a client wants each thing that its `Accept…` header names, from 0, which is not at all, to 1."""
+    found: dict[str, float] = {}
+    for item in accepted.lower().split(","):
+        name, *parameters = (part.strip() for part in item.split(";"))
+        weight = 1.0
+        for parameter in parameters:
+            if parameter.startswith("q="):
+                weight = float(parameter[2:]) if _WEIGHT.fullmatch(parameter[2:]) else 0.0
+        found[name] = max(weight, found.get(name, 0.0))
+    return found

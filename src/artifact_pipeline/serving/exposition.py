@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from artifact_pipeline.serving.coding import weights
 from artifact_pipeline.serving.figures import BOUNDS
 from artifact_pipeline.serving.http import Response
 
@@ -35,8 +36,13 @@ def metrics_response(board: Board, served: Served, accept: str, *, ready: bool) 
     registry.register(_Figures())
     ProcessCollector(registry=registry)
     # The format alone: a version that is none would be a bug of ours, and what was asked for part of our answer.
-    encode, content_type = choose_encoder(OPEN_METRICS if OPEN_METRICS in accept.lower() else "")
+    encode, content_type = choose_encoder(OPEN_METRICS if _is_open_metrics(accept) else "")
     return Response(200, encode(registry), ((b"content-type", content_type.encode()),))
+
+
+def _is_open_metrics(accept: str) -> bool:
+    wanted = weights(accept)
+    return 0 < wanted.get(OPEN_METRICS, 0) >= wanted.get("text/plain", 0)
 
 
 def _counted(board: Board) -> Iterator[Metric]:

@@ -7,22 +7,21 @@ from math import isqrt
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline import __version__
-from artifact_pipeline.rows.tables import MAX_WHOLE
+from artifact_pipeline.serving.datatypes import INPUT_TYPES, LARGEST, WHOLE
 from artifact_pipeline.serving.model import INPUT
-from artifact_pipeline.serving.tensors import INPUT_TYPES, LABEL, PROBABILITIES
+from artifact_pipeline.serving.tensors import LABEL, PROBABILITIES
 
 if TYPE_CHECKING:
     from artifact_pipeline.serving.model import Served
     from artifact_pipeline.serving.settings import Settings
 
 _ERROR = {"$ref": "#/components/schemas/Error"}
-_LARGEST = {"float32": (2 - 2**-23) * 2.0**127, "float64": sys.float_info.max}
 _ROUNDED = (2 - 2**-24) * 2.0**127
 """What is smaller than this becomes a finite float32."""
 _NUMBERS: dict[str, dict[str, Any]] = {
-    "FP32": {"type": "number", "minimum": -_LARGEST["float32"], "maximum": _LARGEST["float32"]},
-    "INT64": {"type": "integer", "minimum": -MAX_WHOLE, "maximum": MAX_WHOLE},
-    "UINT8": {"type": "integer", "minimum": 0, "maximum": 255},
+    "BOOL": {"type": "boolean"},
+    **{name: {"type": "number", "minimum": -most, "maximum": most} for name, most in LARGEST.items()},
+    **{name: {"type": "integer", "minimum": least, "maximum": most} for name, (least, most) in WHOLE.items()},
 }
 
 
@@ -74,6 +73,7 @@ def _infer(served: Served, settings: Settings) -> dict[str, Any]:
         "413": f"More than {settings.max_body} bytes, or too many rows",
         "415": "A content encoding other than gzip and deflate",
         "431": "The headers are too large",
+        "501": "A transfer coding other than chunked",
         "503": "Too many requests wait, or the server ends",
     }
     good = _content("application/json", {"$ref": "#/components/schemas/Answer"})
@@ -92,7 +92,8 @@ def _infer(served: Served, settings: Settings) -> dict[str, Any]:
     words = (
         "In JSON, or by the binary tensor extension: then Inference-Header-Content-Length tells how many bytes of the "
         "body are JSON, and the tensors follow them. What JSON Schema cannot say: data has as many numbers as the "
-        "shape tells, and numbers near the largest can be too large for the model together."
+        "shape tells, a model of FP32 takes only whole numbers that FP32 has, and numbers near the largest can be too "
+        "large for the model together."
     )
     return {**_operation("Labels and probabilities of rows", answers), "description": words, "requestBody": body}
 
@@ -176,7 +177,7 @@ def _number(served: Served, datatype: str) -> dict[str, Any]:
         return _NUMBERS[datatype]
     if served.predictor.dtype == "float32":
         return {"type": "number", "exclusiveMinimum": -_ROUNDED, "exclusiveMaximum": _ROUNDED}
-    return {"type": "number", "minimum": -_LARGEST["float64"], "maximum": _LARGEST["float64"]}
+    return {"type": "number", "minimum": -sys.float_info.max, "maximum": sys.float_info.max}
 
 
 def _tensors(served: Served, datatype: str) -> list[dict[str, Any]]:

@@ -72,11 +72,13 @@ def bind(settings: Settings) -> socket.socket:
     """Take the port, without listening on it yet.
 
     Raises:
-        ConfigError: it is taken, or the address is not this machine's.
+        ConfigError: it is taken, or the address is not this machine's, or there is none.
     """
+    if not settings.host:
+        raise ConfigError("--host is empty", hint="--host 127.0.0.1 is this machine alone; 0.0.0.0 is all addresses")
     try:
         (family, _, _, _, address), *_ = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            _without_brackets(settings.host), settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         bound = socket.socket(family, socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -88,6 +90,11 @@ def bind(settings: Settings) -> socket.socket:
         bound.close()
         raise _unbound(settings, error) from error
     return bound
+
+
+def _without_brackets(host: str) -> str:
+    """The address, where it is written as in a URL: `[::1]`."""
+    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 
 
 def _unbound(settings: Settings, error: Exception) -> ConfigError:

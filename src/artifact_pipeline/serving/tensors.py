@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from math import isqrt
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from artifact_pipeline.rows.tables import MAX_WHOLE
+from artifact_pipeline.serving.datatypes import FLAT, FORMS, NARROWED, ROWS, SQUARES, WHOLE, see_that_all_survive
 from artifact_pipeline.serving.http import Refusal, Response
 from artifact_pipeline.serving.model import INPUT
 
@@ -33,21 +34,7 @@ LABEL, PROBABILITIES = "label", "probabilities"
 MAX_TOLD = 80
 """Characters of the client's that an error repeats."""
 
-_LARGEST = (2 - 2**-23) * 2.0**127
-"""Of FP32's numbers."""
-_Single = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
-# In JSON 1.0 and 1 are one number: whoever knows no integers writes the former.
-_Whole = (
-    Annotated[int, Meta(ge=-MAX_WHOLE, le=MAX_WHOLE)]
-    | Annotated[float, Meta(ge=-MAX_WHOLE, le=MAX_WHOLE, multiple_of=1)]
-)
-_Byte = Annotated[int, Meta(ge=0, le=255)] | Annotated[float, Meta(ge=0, le=255, multiple_of=1)]
 _Count = Annotated[int, Meta(ge=0, lt=2**53)] | Annotated[float, Meta(ge=0, lt=2**53, multiple_of=1)]
-_NARROWED = "FP64 for float32"
-"""FP64 in JSON of which the model takes float32: rounded once, as it would be from float64."""
-_NUMBERS: dict[str, Any] = {"FP32": _Single, "FP64": float, "INT64": _Whole, "UINT8": _Byte, _NARROWED: _Single}
-_FORMS = {"FP32": "<f4", "FP64": "<f8", "INT64": "<i8", "UINT8": "|u1"}
-INPUT_TYPES = tuple(_FORMS)
 NOTHING = (None, None, None, None)
 PLAIN = 5
 """Colons of a request that holds one tensor of numbers in JSON, and nothing beside it."""
@@ -94,15 +81,6 @@ class _Inference(Struct, omit_defaults=True):
 
 _decode = msgspec.json.Decoder(_Inference).decode
 _encode = msgspec.json.Encoder().encode
-_FLAT = {name: msgspec.json.Decoder(list[kind]).decode for name, kind in _NUMBERS.items()}  # type: ignore[valid-type]
-_ROWS = {
-    name: msgspec.json.Decoder(list[list[kind]]).decode  # type: ignore[valid-type]
-    for name, kind in _NUMBERS.items()
-}
-_SQUARES = {
-    name: msgspec.json.Decoder(list[list[list[kind]]]).decode  # type: ignore[valid-type]
-    for name, kind in _NUMBERS.items()
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +113,8 @@ def parse_inference(body: bytes, header_length: str | None, served: Served) -> I
     try:
         told = _decode(head)
     except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+        if not isinstance(error, msgspec.ValidationError) and _has_nan(head):
+            raise _not_finite(served) from None
         raise _malformed(error) from None
     tensor = _only_input(told.inputs)
     # What is known stands in it once, if it has no colon more. A backslash may hide one.
@@ -142,6 +122,8 @@ def parse_inference(body: bytes, header_length: str | None, served: Served) -> I
         _look_closer(head, tensor.data)
     rows = _rows(tensor, served)
     X = _binary(tensor, tail, rows, served) if len(tensor.data) == 0 else _json(tensor, tail, rows, served)
+    if tensor.datatype in WHOLE:
+        see_that_all_survive(X, served)
     return Inference(X, told.id, _outputs(told))
 
 
@@ -155,6 +137,14 @@ def _split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
     if length > len(body):
         raise Refusal(400, f"Inference-Header-Content-Length is {length:,}, and the body has {len(body):,} bytes")
     return body[:length], body[length:]  # a copy, so that the numbers are aligned
+
+
+def _has_nan(head: bytes) -> bool:
+    """Whether what JSON does not have is NaN or an infinity, as Python and JavaScript call them."""
+    found: list[str] = []
+    with suppress(ValueError, RecursionError):
+        json.loads(head.decode(), parse_constant=found.append)
+    return bool(found)
 
 
 def _look_closer(head: bytes, data: Raw) -> None:
@@ -194,8 +184,8 @@ def _only_input(inputs: list[_Input]) -> _Input:
 
 def _rows(tensor: _Input, served: Served) -> int:
     """How many rows the shape tells, before anything of them is read."""
-    if tensor.datatype not in _FORMS:
-        raise Refusal(400, f"the datatype must be {', '.join(_FORMS)}, got {_told(tensor.datatype)}")
+    if tensor.datatype not in FORMS:
+        raise Refusal(400, f"the datatype must be {', '.join(FORMS)}, got {_told(tensor.datatype)}")
     shape, features, side = tensor.shape, served.features, isqrt(served.features)
     square = side * side == features
     if not (shape[1:] == [features] or (square and shape[1:] == [side, side])):
@@ -222,9 +212,9 @@ def _json(tensor: _Input, tail: bytes, rows: int, served: Served) -> NDArray[Any
     count = raw.count(b",") + 1 if inner != b"]" else 0
     if count != rows * served.features:
         raise Refusal(400, f"the shape {tensor.shape} tells of {rows * served.features:,} numbers, data has {count:,}")
-    decoders = _FLAT if inner[:1] != b"[" else _ROWS if len(tensor.shape) == 2 else _SQUARES
+    decoders = FLAT if inner[:1] != b"[" else ROWS if len(tensor.shape) == 2 else SQUARES
     values, form = _values(raw, tensor.datatype, decoders, served)
-    shape = (count,) if decoders is _FLAT else tuple(tensor.shape)
+    shape = (count,) if decoders is FLAT else tuple(tensor.shape)
     try:
         X = np.array(values, dtype=form)
     except ValueError:  # as many numbers, but in rows that differ
@@ -238,12 +228,14 @@ def _values(raw: bytes, datatype: str, decoders: Mapping[str, Any], served: Serv
     """The numbers of a JSON array, and the dtype that holds them."""
     if datatype == "FP64" and served.narrow:
         try:
-            return decoders[_NARROWED](raw), "<f4"
+            return decoders[NARROWED](raw), "<f4"
         except ValueError:
             pass  # one is beyond float32, for the predictor to refuse, or it is malformed
     try:
-        return decoders[datatype](raw), _FORMS[datatype]
+        return decoders[datatype](raw), FORMS[datatype]
     except ValueError as error:
+        if str(error).startswith("Number out of range"):
+            raise _not_finite(served) from None
         raise _malformed(error, f"data of {datatype}") from None
 
 
@@ -253,16 +245,15 @@ def _binary(tensor: _Input, tail: bytes, rows: int, served: Served) -> NDArray[A
     size = tensor.parameters.binary_data_size if tensor.parameters else None
     if size is None:
         raise Refusal(400, "the tensor has no data: neither in JSON nor, with binary_data_size, behind it")
-    form = np.dtype(_FORMS[tensor.datatype])
+    form = np.dtype(FORMS[tensor.datatype])
     needed = rows * served.features * form.itemsize
     if size != needed:
         raise Refusal(400, f"the shape {tensor.shape} of {tensor.datatype} takes {needed:,} bytes, not {size:,}")
     if len(tail) != size:
         raise Refusal(400, f"binary_data_size is {size:,}, and {len(tail):,} bytes follow the JSON")
-    X = np.frombuffer(tail, dtype=form).reshape(rows, served.features)
-    if tensor.datatype == "INT64" and not ((X >= -MAX_WHOLE) & (X <= MAX_WHOLE)).all():
-        raise Refusal(400, f"a whole number must be from {-MAX_WHOLE:,} to {MAX_WHOLE:,}")
-    return X
+    if tensor.datatype == "BOOL" and tail.translate(None, b"\0\1"):
+        raise Refusal(400, "a truth value must be a byte of 0 or 1")
+    return np.frombuffer(tail, dtype=form).reshape(rows, served.features)
 
 
 def _outputs(told: _Inference) -> tuple[tuple[str, bool], ...]:
@@ -322,6 +313,11 @@ def _bytes(tensor: NDArray[Any], *, texts: bool) -> bytes:
         return tensor.astype(tensor.dtype.newbyteorder("<"), copy=False).tobytes()
     encoded = [each.encode() for each in tensor.tolist()]
     return b"".join(part for each in encoded for part in (struct.pack("<I", len(each)), each))
+
+
+def _not_finite(served: Served) -> Refusal:
+    """As the predictor refuses a number that comes in bytes."""
+    return Refusal(400, f"a row holds a value that is no finite {served.predictor.dtype}")
 
 
 def _malformed(error: Exception, what: str = "the body") -> Refusal:

@@ -1,0 +1,85 @@
+"""The protocol's datatypes: which numbers each has, in JSON and in bytes, and which of them a model takes.
+
+Another datatype than the model's own is taken where each value survives: whole numbers are not rounded, FP64 is, once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from artifact_pipeline.rows.tables import MAX_WHOLE
+from artifact_pipeline.serving.http import Refusal
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.serving.model import Served
+
+LARGEST = {"FP16": 65504.0, "FP32": (2 - 2**-23) * 2.0**127}
+"""Of the numbers of a datatype."""
+WHOLE = {
+    **{f"INT{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32)},
+    "INT64": (-MAX_WHOLE, MAX_WHOLE),
+    **{f"UINT{bits}": (0, 2**bits - 1) for bits in (8, 16, 32)},
+    "UINT64": (0, MAX_WHOLE),
+}
+"""The least and the greatest whole number of a datatype, as far as float64 has every one of them."""
+
+
+def _floating(datatype: str) -> Any:
+    return Annotated[float, Meta(ge=-LARGEST[datatype], le=LARGEST[datatype])]
+
+
+def _whole(least: int, greatest: int) -> Any:
+    # In JSON 1.0 and 1 are one number: whoever knows no integers writes the former.
+    return Annotated[int, Meta(ge=least, le=greatest)] | Annotated[float, Meta(ge=least, le=greatest, multiple_of=1)]
+
+
+_ALL_IN_SINGLE = 2**24
+"""Up to this, FP32 has every whole number."""
+NARROWED = "FP64 for float32"
+"""FP64 in JSON of which the model takes float32: rounded once, as it would be from float64."""
+_NUMBERS: dict[str, Any] = {
+    "BOOL": bool,
+    "FP16": _floating("FP16"),
+    "FP32": _floating("FP32"),
+    "FP64": float,
+    **{name: _whole(*bounds) for name, bounds in WHOLE.items()},
+    NARROWED: _floating("FP32"),
+}
+FORMS = {
+    "BOOL": "|b1",
+    **{f"FP{bits}": f"<f{bits // 8}" for bits in (16, 32, 64)},
+    **{f"INT{bits}": f"<i{bits // 8}" for bits in (8, 16, 32, 64)},
+    **{f"UINT{bits}": f"<u{bits // 8}" for bits in (8, 16, 32, 64)},
+}
+INPUT_TYPES = tuple(FORMS)
+FLAT = {name: msgspec.json.Decoder(list[kind]).decode for name, kind in _NUMBERS.items()}  # type: ignore[valid-type]
+ROWS = {
+    name: msgspec.json.Decoder(list[list[kind]]).decode  # type: ignore[valid-type]
+    for name, kind in _NUMBERS.items()
+}
+SQUARES = {
+    name: msgspec.json.Decoder(list[list[list[kind]]]).decode  # type: ignore[valid-type]
+    for name, kind in _NUMBERS.items()
+}
+
+
+def see_that_all_survive(X: NDArray[Any], served: Served) -> None:
+    """See that the model's own type has each of these whole numbers.
+
+    Raises:
+        Refusal: it does not have one of them.
+    """
+    import numpy as np
+
+    least, greatest = int(X.min()), int(X.max())
+    if least < -MAX_WHOLE or greatest > MAX_WHOLE:
+        raise Refusal(400, f"a whole number must be from {-MAX_WHOLE:,} to {MAX_WHOLE:,}")
+    if served.narrow and max(-least, greatest) > _ALL_IN_SINGLE:
+        lost = X[X.astype(np.float32) != X]  # compared as float64, which has them all
+        if len(lost):
+            raise Refusal(400, f"the model takes FP32, which does not have {lost[0]:,}; send FP64, which is rounded")
