@@ -185,6 +185,7 @@ def refusals(root: Path, taken: int) -> Stage:
         "port taken, by workers": ([artifact, "--port", str(taken), "--workers", "2"], 2, "already in use"),
         "no port": ([artifact, "--port", "70000"], 2, "--port"),
         "no host": ([artifact, "--host", "nowhere.invalid"], 2, "cannot listen on nowhere.invalid"),
+        "host that is empty": ([artifact, "--host", ""], 2, "--host is empty"),
         "somebody else's host": ([artifact, "--host", "192.0.2.1"], 2, "cannot listen on 192.0.2.1"),
         "no size": ([artifact, "--max-body", "8XB"], 2, "is no size"),
         "no patience": ([artifact, "--timeout", "0"], 2, "--timeout"),
@@ -619,14 +620,17 @@ def test_too_many_requests_are_refused(candidate: Candidate, root: Path) -> None
 
 
 def test_too_many_connections_are_refused(root: Path) -> None:
-    """A connection beyond those that are allowed is told so by a 503 and closed; far beyond them it is closed."""
+    """A connection beyond those that are allowed has a 503 for what it asks, and is closed; far beyond it is closed."""
     with serving(root / "artifact", "--connections", "2") as server, ExitStack() as stack:
         two = [stack.enter_context(speaking(server, b"GET ")) for _ in range(2)]
         for _ in range(64):
-            connection = stack.enter_context(speaking(server))
+            connection = stack.enter_context(speaking(server, post(len(GOOD.body), GOOD.body)))
             status, headers, told = response(connection)
             assert (status, headers["retry-after"], headers["connection"]) == (503, "1", "close")
             assert told == {"error": "too many connections are open already; try again"}
+            assert ends(connection)
+        for _ in range(64):
+            stack.enter_context(speaking(server))
         assert ends(stack.enter_context(speaking(server)))
         two[0].sendall(b"/v2 HTTP/1.1\r\nHost: x\r\n\r\n")
         assert response(two[0], "GET")[0] == 200
