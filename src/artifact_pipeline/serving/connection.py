@@ -255,7 +255,10 @@ class Connection(asyncio.Protocol):
             return
         request, body = exchange.request, response.body
         lines = [_STATUS[response.status], self._service.date()]
-        headers = [*response.headers, exchange.served.header]
+        headers = [*response.headers]
+        # Nothing of the model for whom it is not meant, and not before it is known who asks.
+        if request.method and response.status not in {403, 431}:
+            headers.append(exchange.served.header)
         if len(body) >= coding.WORTHWHILE:
             body, told = coding.encode(body, request.headers.get(b"accept-encoding", b""))
             headers += told
