@@ -104,7 +104,7 @@ class App:
         }
         if public is not None and public.prefix != "/":  # the page's own requests are relative to its folder
             there = Response(308, headers=((b"location", public.url.encode()),))
-            self._routes[public.prefix.rstrip("/")] = Route("page", lambda _served, _: there)
+            self._routes.setdefault(public.prefix.rstrip("/"), Route("page", lambda _served, _: there))
         self.serve(served)
 
     # Where a request goes

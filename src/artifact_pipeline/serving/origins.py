@@ -53,16 +53,18 @@ class Origins:
 
     def _check_origin(self, origin: str, host: str, headers: Mapping[bytes, bytes]) -> None:
         scheme, _, called = origin.partition("://")
-        port = _PORTS.get(scheme, "")
+        port = _PORTS.get(scheme)
+        site = headers.get(b"sec-fetch-site")  # the browser's own word on whose page it is, which no page can write
+        if port is None or site not in {None, b"same-origin"}:
+            raise _of_another(origin)
         called = called.removesuffix(port)
-        if scheme in _PORTS and called == host.removesuffix(port):
+        if called == host.removesuffix(port):
             return
         if self._public is not None and f"{scheme}://{called}" == self._public.origin:
             return
-        # The browser's own word, which no page can write: only a proxy between us has put another host in its place.
-        if scheme not in _PORTS or headers.get(b"sec-fetch-site") != b"same-origin":
-            raise Refusal(403, f"a page of another origin has sent this: {origin[:80]!a}")
-        if not self._knows(_name(called)):
+        if site is None:
+            raise _of_another(origin)
+        if not self._knows(_name(called)):  # ours it is, by another host than a proxy between us says
             raise _unknown(called, "--public-url", f"{scheme}://{called}/")
 
     def _knows(self, name: str) -> bool:
@@ -82,6 +84,10 @@ def _is_of_browser(headers: Mapping[bytes, bytes]) -> bool:
     """
     told = {name for name in headers if name.startswith(b"sec-fetch-")}
     return bool(told - {b"sec-fetch-mode"}) or (b"accept-language" in headers and not told)
+
+
+def _of_another(origin: str) -> Refusal:
+    return Refusal(403, f"a page of another origin has sent this: {origin[:80]!a}")
 
 
 def _unknown(called: str, option: str, value: str) -> Refusal:
