@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from artifact_pipeline.artifact.pointer import follow
 from artifact_pipeline.artifact.predictor import open_predictor
 from artifact_pipeline.artifact.verify import MAX_ENTRIES, export_state, verify
 from artifact_pipeline.canonical import digest
@@ -112,6 +113,33 @@ def test_a_name_in_the_store_is_a_promise_from_wherever_it_is_said(
     monkeypatch.chdir(published / "artifacts")
     for path in (published / "artifact", stored, Path("../artifact"), Path(stored.name)):
         assert rules(path) == {"store-name"}
+
+
+def test_an_untouched_folder_is_verified_by_any_path(
+    published: Path, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From inside of it, and by links of every spelling, an artifact that was not changed is accepted."""
+    stored = published / "artifacts" / candidate.digest.removeprefix("sha256:")
+    (published / "absolute").symlink_to(stored)
+    (published / "around").symlink_to(f"artifacts/../artifacts/{stored.name}/.")
+    (published / "chain").symlink_to("around")
+    (published / "words").write_text(f"artifacts/{stored.name}\n")
+    (published / "to words").symlink_to("words")
+    for path in ("absolute", "around", "chain", "to words", f"artifacts/{stored.name}/../{stored.name}/."):
+        assert verify(published / path).folder == stored
+    monkeypatch.chdir(stored)
+    for path in (".", "./", "../" + stored.name, "../../artifact", stored):
+        assert verify(Path(path)).folder == stored
+
+
+def test_a_folder_that_is_exchanged_for_a_link_is_not_read(folder: Path, tmp_path: Path) -> None:
+    """Where a link takes the folder's place after it was found, nothing behind the link is read."""
+    way = follow(folder)
+    folder.rename(tmp_path / "aside")
+    folder.symlink_to(tmp_path / "aside")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("artifact_pipeline.artifact.verify.follow", lambda _: way)
+        assert rules(folder) == {"artifact-missing"}
 
 
 def test_the_expected_digest_is_accepted(folder: Path, candidate: Candidate) -> None:

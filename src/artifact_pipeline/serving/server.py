@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.artifact.store import resolve
+from artifact_pipeline.artifact.pointer import resolve
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, PipelineError
 from artifact_pipeline.serving.figures import Board, Figures
 from artifact_pipeline.serving.model import open_model
