@@ -11,10 +11,12 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from artifact_pipeline.artifact.manifest import NAME
 from artifact_pipeline.errors import ArtifactRejected, Problem
 from artifact_pipeline.files import read_bounded
 
 STORE = "artifacts"
+_DATA = "..data"
 HINT_TRAIN = "run python src/train.py first"
 HEX = re.compile(r"[0-9a-f]{64}")
 _TARGET = re.compile(rf"{STORE}/([0-9a-f]{{64}})")
@@ -71,6 +73,14 @@ def resolve(path: Path) -> Path:
     return follow(path).folder
 
 
+def is_fixed(path: Path) -> bool:
+    """Whether something is there, and a path leads to it without any link: it leads there for ever."""
+    try:
+        return resolve(path) == Path(os.path.normpath(path.absolute()))
+    except ArtifactRejected:
+        return False
+
+
 def is_stored(folder: Path) -> bool:
     """Whether a folder stands in a store, where its name is a promise."""
     return folder.parent.name == STORE and HEX.fullmatch(folder.name) is not None
@@ -110,8 +120,24 @@ def _real(path: Path) -> Path:
 
 
 def _next(path: Path) -> Path | str | None:
-    """Where a link or a one-line file leads; None where the path is neither."""
+    """Where a link, a one-line file or a mount of Kubernetes leads; None where the path is none of them."""
     if path.is_symlink():
         return path.readlink()
     target = target_of(path)
-    return f"{STORE}/{target}" if target is not None else None
+    if target is not None:
+        return f"{STORE}/{target}"
+    return f"{path.name}/{_DATA}" if _is_mount(path) else None
+
+
+def _is_mount(folder: Path) -> bool:
+    """Whether Kubernetes has laid out this folder, from a ConfigMap or a Secret.
+
+    Then each file is a link into `..data`, and that a link to the folder beside it that holds the files; one rename of
+    `..data` changes all of them at once. What leads out of the mount is not taken for it.
+    """
+    try:
+        manifest, data = str((folder / NAME).readlink()), str((folder / _DATA).readlink())
+    except OSError:
+        return False
+    inside = re.fullmatch(r"\.\.[^/]+", data) is not None and not (folder / data).is_symlink()
+    return manifest == f"{_DATA}/{NAME}" and inside

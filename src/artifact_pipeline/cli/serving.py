@@ -63,7 +63,7 @@ def server_options(function: Callable[..., None]) -> Callable[..., None]:
         _option("--drain", "SECONDS", "Unready after SIGTERM, before listening ends.", default=0.0, kind=seconds),
         _option("--grace", "SECONDS", "For requests to finish after that.", default=10.0, kind=click.FloatRange(1)),
         _option("--window", "ROWS", "Rows that drift is judged over; 0: none.", default=1000, kind=click.IntRange(0)),
-        click.option("--follow", is_flag=True, help="Look at the artifact anew when the pointer moves."),
+        click.option("--follow", is_flag=True, help="Look at the artifact anew when its path leads elsewhere."),
         click.option(
             "--feedback",
             metavar="FILE",

@@ -46,7 +46,7 @@ class Settings:
         drain: seconds between SIGTERM, from when on the server is not ready, and the end of listening.
         grace: seconds that requests get after that to finish.
         window: the latest rows that drift is judged over; 0 judges none.
-        follow: the pointer to follow, or None.
+        follow: the path to follow, through every link on the way, or None.
         feedback: the file that labelled drawings are appended to, or None.
         allowed_hosts: names by which a page may call the server, beside numbers, localhost and `host`.
         public_url: where browsers find the page, or None where no proxy stands before the server.
