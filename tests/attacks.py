@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from functools import partial
 from pathlib import Path
 
 import attacks_resealed
 from artifact_pipeline.canonical import digest
-from forging import ATTACKS, FILES, MANIFEST, Attack, attack, attack_each, flip, other_model, reseal, unpack
+from forging import ATTACKS, FILES, MANIFEST, Attack, attack, attack_each, flip, other_model, register, reseal, unpack
 
 __all__ = ["ATTACKS", "FILES", "MANIFEST", "Attack", "attacks_resealed", "reseal", "unpack"]
 
@@ -222,6 +223,47 @@ def stored_folder_under_another_name(root: Path) -> None:
     folder = _stored(root)
     folder.rename(folder.with_name("0" * 64))
     _point(root, f"artifacts/{'0' * 64}")
+
+
+def _disguise(root: Path, links: tuple[tuple[str, str], ...]) -> None:
+    """Change the stored manifest, and lead to its folder by links that are not spelled as a pointer is."""
+    stored = _stored(root)
+    reseal(stored, {"name": "other"})
+    (root / "artifact").unlink()
+    for place, target in links:
+        (root / place).symlink_to(target.replace("HEX", stored.name).replace("ROOT", str(root)))
+
+
+_DISGUISES: dict[str, tuple[tuple[str, str], ...]] = {
+    "absolute pointer": (("artifact", "ROOT/artifacts/HEX"),),
+    "pointer by way of its own folder": (("artifact", "artifacts/../artifacts/HEX"),),
+    "pointer with a dot before it": (("artifact", "./artifacts/HEX"),),
+    "pointer with a dot behind it": (("artifact", "artifacts/HEX/."),),
+    "pointer with a slash behind it": (("artifact", "artifacts/HEX/"),),
+    "pointer into the folder and out again": (("artifact", "artifacts/HEX/../HEX"),),
+    "pointer in a chain of links": (("artifact", "second"), ("second", "third"), ("third", "artifacts/HEX")),
+    "pointer to a store that is a link": (("stores", "artifacts"), ("artifact", "stores/HEX")),
+}
+for _name, _links in _DISGUISES.items():
+    register(f"changed in place behind a link: {_name}", partial(_disguise, links=_links), "store-name", on="root")
+
+
+@attack("store-name", on="root")
+def name_in_the_store_that_is_a_link_out_of_it(root: Path) -> None:
+    """A name in the store is kept, and leads to a folder outside that holds something else."""
+    stored = _stored(root)
+    reseal(stored, {"name": "other"})
+    stored.rename(root / "outside")
+    stored.symlink_to(root / "outside")
+
+
+@attack("store-name", on="root")
+def pointer_in_words_behind_a_link(root: Path) -> None:
+    """A link leads to a one-line pointer, and what that names was changed in place."""
+    stored = _stored(root)
+    reseal(stored, {"name": "other"})
+    (root / "words").write_text(f"artifacts/{stored.name}\n")
+    _point(root, "words")
 
 
 @attack("file-digest", on="root")

@@ -7,6 +7,7 @@ import os
 import re
 import socket
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from PIL import Image
 
 from artifact_pipeline.rows.digits import load_digits
 from drawing import STYLES, _smooth, draw_digit, encode, strokes_of
+from proxies import NAME, PUBLIC, documented_block, proxying
 from servers import serving
 from tables import blobs, write_table
 from tools import browser as browser_of_the_system
@@ -23,7 +25,7 @@ from tools import browser as browser_of_the_system
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserType, Page
 
     from artifact_pipeline.pipeline import Candidate
     from servers import Server
@@ -62,13 +64,27 @@ def server(folder: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browsers() -> Iterator[BrowserType]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_of_the_system(), args=list(QUIET))
+        yield playwright.chromium
+
+
+@pytest.fixture(scope="module")
+def browser(browsers: BrowserType) -> Iterator[Browser]:
+    with launched(browsers) as browser:
         yield browser
-        browser.close()
+
+
+@contextmanager
+def launched(browsers: BrowserType, **names: str) -> Iterator[Browser]:
+    """A browser for which these names lead elsewhere, and which leaves it to servers to refuse other pages."""
+    rules = ",".join(f"MAP {name} {place}" for name, place in names.items())
+    more = [f"--host-resolver-rules={rules}", "--disable-features=LocalNetworkAccessChecks"]
+    browser = browsers.launch(executable_path=browser_of_the_system(), args=[*QUIET, *more])
+    yield browser
+    browser.close()
 
 
 @contextmanager
@@ -367,6 +383,73 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+# --- by whose name
+
+
+def test_the_page_works_behind_a_proxy(browsers: BrowserType, folder: Path, tmp_path: Path) -> None:
+    """Behind the documented nginx one draws, drops a table and writes down what it was, by https and under a prefix."""
+    feedback = tmp_path / "drawings.jsonl"
+    (tmp_path / "nginx").mkdir()
+    with (
+        serving(folder / "artifact", "--public-url", PUBLIC, "--feedback", feedback) as server,
+        proxying(documented_block(), server, tmp_path / "nginx") as proxy,
+        launched(browsers, **{f"{NAME}:443": f"127.0.0.1:{proxy.port}"}) as browser,
+        opened(browser, replace(server, url=PUBLIC), **DESK, ignore_https_errors=True) as page,
+    ):
+        draw(page, 8)
+        announced(page, "an 8,")
+        page.get_by_role("button", name="This was an 8").click()
+        page.get_by_role("status").filter(has_text="Written down as an 8. Thank you.").wait_for()
+        dropped(page, "rows.csv", "text/csv", table_of(150))
+        announced(page, "149 rows answered")
+        assert len(feedback.read_text().splitlines()) == 1
+
+
+READ = """async ([places, host]) => {
+  const found = [];
+  for (const place of places) {
+    for (const how of [{}, {mode: 'no-cors'}, {headers: {'Accept-Language': '', 'User-Agent': 'node'}},
+        {method: 'HEAD'}, {method: 'POST', body: '{}'}, {method: 'POST', body: '{}', mode: 'no-cors'}]) {
+      try {
+        const answer = await fetch(host + place, {...how, referrerPolicy: 'no-referrer'});
+        found.push([answer.status, answer.headers.get('artifact-digest'), await answer.text()]);
+      } catch {
+        found.push([0, null, '']);
+      }
+    }
+  }
+  return found;
+}"""
+"""What a page of somebody else's tries, and what it gets to see of each answer."""
+PLACES = ["/", "/page/model", "/metrics", "/openapi.json", "/v2", "/v2/models/digits", "/page/feedback"]
+
+
+def test_another_page_neither_reads_nor_posts(browsers: BrowserType, folder: Path, tmp_path: Path) -> None:
+    """A page whose name was made to lead here is refused all, and a page elsewhere sees and does nothing."""
+    feedback = tmp_path / "drawings.jsonl"
+    with (
+        serving(folder / "artifact", "--feedback", feedback) as server,
+        launched(browsers, **{"attacker.example": "127.0.0.1"}) as browser,
+    ):
+        port = server.address[1]
+        page = browser.new_page()
+        page.route("**/evil", lambda route: route.fulfill(content_type="text/html", body="<title>evil</title>"))
+        page.goto(f"http://attacker.example:{port}/evil")
+        told = page.evaluate(READ, [PLACES, ""])
+        seen = [(status, digest) for status, digest, _ in told]
+        assert seen == [(403, None)] * 6 * len(PLACES)
+        assert not [text for *_, text in told if "digits" in text]
+        refused = server.figure("requests_total", status="403")
+        assert refused >= len(seen)
+        page.goto("http://attacker.example:1/evil")
+        told = page.evaluate(READ, [PLACES, server.url])
+        assert told == [[0, None, ""]] * len(told)
+        posts = server.figure("requests_total", route="page", status="400")
+        assert (posts, feedback.read_text()) == (0, "")
+        assert page.goto(f"http://attacker.example:{port}/").status == 403
+        assert page.goto(server.url).status == 200
 
 
 # --- a model of something else

@@ -14,6 +14,7 @@ import pytest
 
 from artifact_pipeline import pipeline
 from artifact_pipeline.artifact import provenance, store
+from artifact_pipeline.artifact.pointer import resolve
 from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.config import Gate, load_config
 from artifact_pipeline.dataset import load_rows
@@ -234,7 +235,7 @@ def test_train_with_a_champion(run: Run, trained: Path) -> None:
     assert "### Comparison with the champion: passed" in page
     assert "| accuracy | +0.0000 | -0.0106 to +0.0106 | -0.0200 |" in page
     assert verify(trained / "artifact").digest != before
-    told = provenance.read(store.resolve(trained / "artifact"))
+    told = provenance.read(resolve(trained / "artifact"))
     assert told is not None
     assert told.internal.looks == 2
     assert run("src/train.py", "--champion", "artifact", "-S", "C=0.5", cwd=trained).stdout.startswith("unchanged")
@@ -263,7 +264,7 @@ def test_a_config_names_its_champion(run: Run, trained: Path) -> None:
 @pytest.mark.slow
 def test_identical_publishes_nothing(run: Run, trained: Path) -> None:
     """The same model again is `identical`: nothing is published, and outputs name the artifact that stays."""
-    standing = store.resolve(trained / "artifact")
+    standing = resolve(trained / "artifact")
     before = {path: path.lstat().st_mtime_ns for path in (trained / "artifacts").rglob("*")}
     (trained / "model_train.pkl").unlink()
     # Another recipe that gives the same model: the limit is not reached.
@@ -280,7 +281,7 @@ def test_identical_publishes_nothing(run: Run, trained: Path) -> None:
 
 def test_a_champion_must_verify(run: Run, trained: Path) -> None:
     """A champion that is tampered with, or missing, is refused before anything is trained."""
-    place = store.resolve(trained / "artifact")
+    place = resolve(trained / "artifact")
     for arguments in (["--champion", "nowhere"], ["--champion", place]):
         done = run("src/train.py", *arguments, "-S", "C=0.5", cwd=trained)
         assert done.returncode == 4

@@ -13,6 +13,7 @@ import pytest
 
 from artifact_pipeline import __version__, pipeline
 from artifact_pipeline.artifact import provenance, store
+from artifact_pipeline.artifact.pointer import resolve
 from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.canonical import canonical_json, digest
 from artifact_pipeline.config import load_config
@@ -274,7 +275,7 @@ def test_training_writes_its_provenance(run: Run, checkout: Path) -> None:
     """`python src/train.py` states config, lock, data and the key that it trained from."""
     (checkout / "requirements.txt").write_text("numpy\n")
     assert run("src/train.py", cwd=checkout).returncode == 0
-    folder = store.resolve(checkout / "artifact")
+    folder = resolve(checkout / "artifact")
     told = provenance.read(folder)
     assert told is not None
     assert {"champion", "data", "kernel", "packages.numpy", "recipe.C", "source"} <= told.internal.key.keys()

@@ -35,7 +35,7 @@ from attacks import ATTACKS, MANIFEST, unpack
 from conftest import ROOT, run_python
 from servers import Server, children, memory, runs, serving, wait_until
 from signatures import digests, seal, write_keys
-from tools import hexadecimal, publish, renamed, slow
+from tools import hexadecimal, lay_out, publish, renamed, slow
 
 if TYPE_CHECKING:
     import subprocess
@@ -192,6 +192,9 @@ def refusals(root: Path, taken: int) -> Stage:
         "more connections than files": ([artifact, "--connections", str(10**12)], 2, "open files"),
         "nobody": ([artifact, "--workers", "0"], 2, "--workers"),
         "followed and expected": ([artifact, "--follow", "--expect", "sha256:" + "0" * 64], 2, "contradict"),
+        "a folder followed": ([root / "failed", "--follow"], 2, "is a folder and no pointer"),
+        "a stored folder followed": ([next(iter(root.glob("artifacts/?*")), root), "--follow"], 2, "no pointer"),
+        "nothing followed": ([root / "nothing", "--follow"], 4, "there is no artifact"),
         "feedback in a folder": ([artifact, "--feedback", root], 8, "no regular file"),
         "feedback to a device": ([artifact, "--feedback", "/dev/null"], 8, "no regular file"),
         "feedback nowhere": ([artifact, "--feedback", root / "nowhere" / "x"], 8, "no such file"),
@@ -499,6 +502,37 @@ def test_the_pointer_is_followed(candidate: Candidate, other: Candidate, root: P
         wait_until(lambda: serves(server, other), seconds=2)
         move_pointer(root / "artifact", candidate.digest)
         wait_until(lambda: serves(server, candidate), seconds=2)
+
+
+def test_any_link_is_followed(candidate: Candidate, other: Candidate, tmp_path: Path) -> None:
+    """With --follow a symbolic link of one's own is followed, at the end of the path and above it."""
+    for name, each in (("one", candidate), ("two", other)):
+        unpack(each, tmp_path / name / "digits")
+    (tmp_path / "now").symlink_to("one")
+    (tmp_path / "digits").symlink_to("now/digits")
+    with serving(tmp_path / "digits", "--follow") as last, serving(tmp_path / "now" / "digits", "--follow") as above:
+        for name, each in (("two", other), ("one", candidate)):
+            (tmp_path / "coming").symlink_to(name)
+            (tmp_path / "coming").rename(tmp_path / "now")
+            for server in (last, above):
+                wait_until(lambda server=server, each=each: serves(server, each), seconds=5)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("workers", ["1", slow("2")])
+def test_a_mount_of_kubernetes_is_followed(
+    candidate: Candidate, other: Candidate, tmp_path: Path, workers: str
+) -> None:
+    """A ConfigMap is served by its mount and by the mount's ..data, and with --follow its update is swapped in."""
+    mount = tmp_path / "mount"
+    lay_out(mount, candidate, "..2026_01_01_12_00_00.1")
+    options = ("--follow", "--workers", workers)
+    with serving(mount, *options) as server, serving(mount / "..data", *options) as inner:
+        assert server.artifact == inner.artifact == candidate.digest
+        lay_out(mount, other, "..2026_01_01_12_01_00.2")
+        for each in (server, inner):
+            wait_until(lambda each=each: serves(each, other), seconds=5)  # type: ignore[misc]
+            assert each.infer(DIGITS.X[:1])[0] == 200
+            assert "refused" not in each.talk.read_text()
 
 
 @pytest.mark.slow

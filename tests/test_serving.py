@@ -655,11 +655,11 @@ def test_our_own_page_may_post(server: Server, origin: str | None, host: str) ->
         ("", "127.0.0.1:8080", "a page of another origin"),
         ("http://", "", "by a name that it knows"),
         ("http://127.0.0.1:8080, http://attacker.example", "127.0.0.1:8080", "a page of another origin"),
-        ("http://attacker.example", "attacker.example", "--allow-host names one"),
-        ("http://attacker.example:8080", "attacker.example:8080", "--allow-host names one"),
-        ("http://localhost.attacker.example", "localhost.attacker.example", "--allow-host names one"),
-        ("http://digits.example.", "digits.example.", "--allow-host names one"),
-        ("http://[::1", "[::1", "--allow-host names one"),
+        ("http://attacker.example", "attacker.example", "--allow-host"),
+        ("http://attacker.example:8080", "attacker.example:8080", "--allow-host"),
+        ("http://localhost.attacker.example", "localhost.attacker.example", "--allow-host"),
+        ("http://digits.example.", "digits.example.", "--allow-host"),
+        ("http://[::1", "[::1", "--allow-host"),
         ("http://\xff[2J", "\xff[2J", "by a name that it knows"),
         ("http://" + "x" * 9999, "127.0.0.1", "http://" + "x" * 73 + "'"),
     ],
@@ -670,6 +670,87 @@ def test_another_page_may_not_post(server: Server, origin: str, host: str, words
         status, sentence = refused(infer(server, GOOD, {"Host": host, "Origin": origin}, path=path))
         assert status == 403
         assert words in sentence
+
+
+BROWSERS: dict[str, dict[str, str]] = {
+    "a name over http": {"Accept-Language": "en-US,en;q=0.9", "User-Agent": "Mozilla/5.0"},
+    "a page that hides what it can": {"Accept-Language": "", "User-Agent": "curl/8.5.0", "Accept": "*/*"},
+    "a page that pretends to be Node.js": {"Accept-Language": "*", "User-Agent": "node"},
+    "a page's fetch": {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"},
+    "an address that is typed": {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Accept-Language": "de"},
+    "a frame": {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
+    "a destination alone": {"Sec-Fetch-Dest": "empty"},
+    "a user alone": {"Sec-Fetch-User": "?1"},
+}
+"""What browsers send with a GET of their own origin, which bears no `Origin`."""
+CLIENTS: dict[str, dict[str, str]] = {
+    "nothing": {},
+    "Prometheus": {"User-Agent": "Prometheus/2.53.0", "Accept": "text/plain;version=0.0.4", "Accept-Encoding": "gzip"},
+    "a probe of Kubernetes": {"User-Agent": "kube-probe/1.30", "Accept": "*/*", "Connection": "close"},
+    "curl": {"User-Agent": "curl/8.5.0", "Accept": "*/*"},
+    "requests": {"User-Agent": "python-requests/2.32", "Accept-Encoding": "gzip, deflate", "Accept": "*/*"},
+    "Node.js": {"Accept-Language": "*", "Sec-Fetch-Mode": "cors", "User-Agent": "node"},
+}
+READ = (
+    "/",
+    "/page.js",
+    "/page/model",
+    "/metrics",
+    "/openapi.json",
+    "/v2",
+    "/v2/health/ready",
+    "/v2/models/digits",
+    "/v2/models/else",
+    "/nothing",
+)
+
+
+@pytest.mark.parametrize("marks", BROWSERS)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "DELETE"])
+def test_a_name_that_was_rebound_reads_nothing(server: Server, marks: str, method: str) -> None:
+    """A browser that calls by an unknown name gets 403 at every path, by any method, and not a word of the model."""
+    for path in READ:
+        status, headers, body = server.ask(method, path, None, {"Host": "attacker.example:8080", **BROWSERS[marks]})
+        assert status == 403
+        assert "artifact-digest" not in headers
+        expected = b"" if method == "HEAD" else b"--allow-host attacker.example makes it known"
+        assert expected in body
+        assert b"digits" not in body
+
+
+@pytest.mark.parametrize("data", [b"FOO / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nCookie: " + b"x" * 33_000 + b"\r\n"])
+def test_what_is_refused_unread_says_nothing_of_the_model(server: Server, data: bytes) -> None:
+    """What is refused before it is known who asks does not tell the artifact: a page can make its browser send it."""
+    answer = talk(server, data + b"Host: attacker.example\r\nAccept-Language: en\r\n\r\n")
+    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 431 "))
+    assert b"artifact-digest" not in answer
+
+
+@pytest.mark.parametrize("marks", BROWSERS)
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost:8080", "[::1]", "10.1.2.3", "Digits.Example:443"])
+def test_a_browser_reads_by_a_name_that_is_known(server: Server, marks: str, host: str) -> None:
+    """A browser reads everything by a number, by localhost, and by a name that --allow-host gives."""
+    for path in READ[:-2]:
+        assert server.ask("GET", path, None, {"Host": host, **BROWSERS[marks]})[0] == 200
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("host", ["digits.ml.svc.cluster.local:8080", "digits", "digits.ml", "10.1.2.3:8080", ""])
+def test_other_clients_call_by_any_name(server: Server, client: str, host: str) -> None:
+    """Prometheus, probes and clients of the protocol read and ask by the name of a service, or an address."""
+    headers = {"Host": host, **CLIENTS[client]}
+    for path in READ[:-2]:
+        assert server.ask("GET", path, None, headers)[0] == 200
+    assert infer(server, GOOD, headers)[0] == 200
+
+
+def test_another_page_may_not_read(server: Server) -> None:
+    """A GET that bears the origin of another page is refused as its POST is, by whatever host it calls."""
+    for path in READ:
+        for host in ("127.0.0.1:8080", "digits.example", "attacker.example"):
+            headers = {"Host": host, "Origin": "http://attacker.example:81", "Sec-Fetch-Site": "cross-site"}
+            status, sentence = refused(server.ask("GET", path, None, headers))
+            assert (status, sentence) == (403, "a page of another origin has sent this: 'http://attacker.example:81'")
 
 
 # Labels that are texts

@@ -11,6 +11,7 @@ import pytest
 
 from artifact_pipeline import pipeline
 from artifact_pipeline.artifact import store
+from artifact_pipeline.artifact.pointer import resolve
 from artifact_pipeline.artifact.verify import export_state, verify
 from artifact_pipeline.config import load_config
 from artifact_pipeline.errors import ArtifactRejected, GateFailed, StorageError
@@ -59,7 +60,7 @@ def test_what_is_published_is_found(published: Path, candidate: Candidate) -> No
     """The pointer is a relative link to the folder that the digest names, and what stands there verifies."""
     pointer = published / "artifact"
     assert os.readlink(pointer) == f"artifacts/{hexadecimal(candidate)}"  # noqa: PTH115 - the bytes of the link
-    assert store.resolve(pointer) == published / "artifacts" / hexadecimal(candidate)
+    assert resolve(pointer) == published / "artifacts" / hexadecimal(candidate)
     verified = verify(pointer)
     assert verified.digest == candidate.digest
     assert verified.members == candidate.members
@@ -241,15 +242,17 @@ def test_what_a_dead_writer_left_is_removed(published: Path, other: Candidate) -
 
 def test_the_newest_are_kept_and_whatever_a_pointer_leads_to(published: Path, candidate: Candidate) -> None:
     """The store keeps the newest `KEEP`, and besides them every artifact that a pointer beside it leads to."""
-    pinned, filed, old = (renamed(candidate, name) for name in ("pinned", "filed", "old"))
+    pinned, filed, linked, old = (renamed(candidate, name) for name in ("pinned", "filed", "linked", "old"))
     (published / "production").symlink_to(f"artifacts/{hexadecimal(pinned)}")
     (published / "staging").write_text(f"artifacts/{hexadecimal(filed)}\n")
+    (published / "absolute").symlink_to(published / "artifacts" / hexadecimal(linked))
+    (published / "chain").symlink_to("absolute")
     os.utime(published / "artifacts" / hexadecimal(candidate), ns=(0, 0))
     newest = [renamed(candidate, f"run-{index}") for index in range(store.KEEP)]
-    for index, each in enumerate((pinned, filed, old, *newest), start=1):
+    for index, each in enumerate((pinned, filed, linked, old, *newest), start=1):
         publish(published, each)
         os.utime(published / "artifacts" / hexadecimal(each), ns=(index, index))
-    assert stored(published) == {hexadecimal(each) for each in (pinned, filed, *newest)}
+    assert stored(published) == {hexadecimal(each) for each in (pinned, filed, linked, *newest)}
     assert verify(published / "production").digest == pinned.digest
     assert verify(published / "staging").digest == filed.digest
     assert verify(published / "artifact").digest == newest[-1].digest
@@ -285,6 +288,17 @@ def test_runs_are_listed_newest_first(
         (other.digest, True, True, other.manifest),
         (candidate.digest, True, False, candidate.manifest),
     ]
+
+
+def test_the_run_in_charge_is_known_by_any_link(published: Path, candidate: Candidate, other: Candidate) -> None:
+    """A pointer that a person made by hand, an absolute link, marks the run that it leads to; none is written over."""
+    publish(published, other)
+    (published / "artifact").unlink()
+    (published / "artifact").symlink_to(published / "artifacts" / hexadecimal(candidate))
+    current = [run.digest for run in store.runs(published / "artifact") if run.current]
+    assert current == [candidate.digest]
+    with pytest.raises(StorageError, match="no pointer"):
+        publish(published, other)
 
 
 def test_a_training_again_is_the_newest_run(published: Path, candidate: Candidate, other: Candidate) -> None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from artifact_pipeline import pipeline
-from artifact_pipeline.artifact import provenance, store
+from artifact_pipeline.artifact import provenance
+from artifact_pipeline.artifact.pointer import resolve
 from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.config import load_config
 from artifact_pipeline.dataset import load_rows
@@ -148,7 +149,7 @@ def test_another_champion_is_changed_and_oneself_is_not(standing: Path, candidat
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "no pointer": (lambda root: (root / "artifact").unlink(), "nothing is in charge yet"),
     "no provenance": (
-        lambda root: provenance.place(store.resolve(root / "artifact")).unlink(),
+        lambda root: provenance.place(resolve(root / "artifact")).unlink(),
         "the artifact in charge has no provenance that tells what it was made from",
     ),
     "damaged": (lambda root: (root / "artifact" / "split.bin").write_bytes(b""), "is not what it claims to be"),

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from artifact_pipeline.artifact.pointer import follow
 from artifact_pipeline.artifact.predictor import open_predictor
 from artifact_pipeline.artifact.verify import MAX_ENTRIES, export_state, verify
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import ArtifactRejected, ConfigError
 from forging import FILES, MANIFEST, MEMBERS, reseal, unpack
 from pickles import MALICIOUS
+from tools import lay_out, renamed
 
 if TYPE_CHECKING:
     import subprocess
@@ -114,9 +116,95 @@ def test_a_name_in_the_store_is_a_promise_from_wherever_it_is_said(
         assert rules(path) == {"store-name"}
 
 
+def test_an_untouched_folder_is_verified_by_any_path(
+    published: Path, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From inside of it, and by links of every spelling, an artifact that was not changed is accepted."""
+    stored = published / "artifacts" / candidate.digest.removeprefix("sha256:")
+    (published / "absolute").symlink_to(stored)
+    (published / "around").symlink_to(f"artifacts/../artifacts/{stored.name}/.")
+    (published / "chain").symlink_to("around")
+    (published / "words").write_text(f"artifacts/{stored.name}\n")
+    (published / "to words").symlink_to("words")
+    for path in ("absolute", "around", "chain", "to words", f"artifacts/{stored.name}/../{stored.name}/."):
+        assert verify(published / path).folder == stored
+    monkeypatch.chdir(stored)
+    for path in (".", "./", "../" + stored.name, "../../artifact", stored):
+        assert verify(Path(path)).folder == stored
+
+
+def test_a_folder_that_is_exchanged_for_a_link_is_not_read(folder: Path, tmp_path: Path) -> None:
+    """Where a link takes the folder's place after it was found, nothing behind the link is read."""
+    way = follow(folder)
+    folder.rename(tmp_path / "aside")
+    folder.symlink_to(tmp_path / "aside")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("artifact_pipeline.artifact.verify.follow", lambda _: way)
+        assert rules(folder) == {"artifact-missing"}
+
+
 def test_the_expected_digest_is_accepted(folder: Path, candidate: Candidate) -> None:
     """The digest that the training printed is what a consumer asks for, and finds."""
     assert verify(folder, expect=candidate.digest).digest == candidate.digest
+
+
+def test_a_mount_of_kubernetes_is_an_artifact(candidate: Candidate, tmp_path: Path) -> None:
+    """A ConfigMap's or a Secret's mount is verified by the folder that its ..data leads to, after an update too."""
+    mount, other = tmp_path / "mount", renamed(candidate, "other")
+    for each, name in ((candidate, "..2026_01_01_12_00_00.1"), (other, "..2026_01_01_12_01_00.2")):
+        lay_out(mount, each, name)
+        (tmp_path / "pointer").unlink(missing_ok=True)
+        (tmp_path / "pointer").symlink_to("mount")
+        for path in (mount, mount / "..data", tmp_path / "pointer"):
+            verified = verify(path)
+            assert (verified.digest, verified.folder) == (each.digest, mount.resolve() / name)
+
+
+def test_a_mount_is_verified_whole(candidate: Candidate, tmp_path: Path) -> None:
+    """What stands in a mount beside its files is no part of it, and what its inner folder holds is checked as ever."""
+    mount = tmp_path / "mount"
+    lay_out(mount, candidate, "..1")
+    (mount / "beside").write_text("the mount's own")
+    assert verify(mount).digest == candidate.digest
+    (mount / "..1" / "model.onnx").unlink()
+    (mount / "..1" / "model.onnx").symlink_to(mount / "..1" / "manifest.json")
+    (mount / "..1" / "unlisted").write_text("x")
+    with pytest.raises(ArtifactRejected) as caught:
+        verify(mount)
+    assert caught.value.rules == {"file-link", "file-unlisted"}
+
+
+@pytest.mark.parametrize(
+    ("links", "rules"),
+    [
+        ({"..data": "../elsewhere"}, {"file-link"}),
+        ({"..data": "/elsewhere"}, {"file-link"}),
+        ({"..data": ".."}, {"file-link"}),
+        ({"..data": "plain"}, {"file-link"}),
+        ({"..data": "..1/inner"}, {"file-link"}),
+        ({"..data": "..data"}, {"file-link"}),
+        ({"..data": "..gone"}, {"artifact-missing"}),
+        ({"..data": "..2", "..2": "../elsewhere"}, {"file-link"}),
+        ({"manifest.json": "../elsewhere/manifest.json"}, {"file-link"}),
+        ({"manifest.json": "..1/manifest.json"}, {"file-link"}),
+        ({"..data": None}, {"file-link"}),
+    ],
+)
+def test_what_leads_out_of_a_mount_is_not_followed(
+    candidate: Candidate, tmp_path: Path, links: dict[str, str | None], rules: set[str]
+) -> None:
+    """A folder is taken for a mount only where its links are those of Kubernetes; else a link is refused as ever."""
+    mount = tmp_path / "mount"
+    lay_out(mount, candidate, "..1")
+    for place in (tmp_path / "elsewhere", mount / "plain", mount / "..1" / "inner"):
+        unpack(candidate, place)
+    for name, target in links.items():
+        (mount / name).unlink(missing_ok=True)
+        if target is not None:
+            (mount / name).symlink_to(target)
+    with pytest.raises(ArtifactRejected) as caught:
+        verify(mount)
+    assert caught.value.rules == rules
 
 
 def test_a_hard_link_is_a_file_like_any_other(folder: Path, candidate: Candidate) -> None:

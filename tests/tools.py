@@ -102,6 +102,27 @@ def publish(root: Path, candidate: Candidate) -> Path:
     return pipeline.publish(candidate, artifact=root / "artifact", export=root / "model_train.pkl")
 
 
+def lay_out(mount: Path, candidate: Candidate, name: str) -> None:
+    """Lay out an artifact as Kubernetes does it with a ConfigMap or a Secret, in place of what was there before.
+
+    Args:
+        mount: the folder.
+        candidate: the artifact.
+        name: of the folder in it that holds the files, such as `..2026_01_01_12_00_00.1`.
+    """
+    data = mount / "..data"
+    before = data.resolve() if data.exists() else None
+    (mount / name).mkdir(parents=True)
+    for file, content in {**candidate.members, "manifest.json": candidate.manifest.canonical()}.items():
+        (mount / name / file).write_bytes(content)
+        if before is None:
+            (mount / file).symlink_to(f"..data/{file}")
+    (mount / "..data_tmp").symlink_to(name)
+    (mount / "..data_tmp").rename(data)
+    if before is not None:
+        shutil.rmtree(before)
+
+
 def scraps(root: Path) -> list[str]:
     """What a publication has left behind in the pointer's folder and in the store that belongs to no artifact."""
     kept = re.compile(r"artifact|artifacts|model_train\.pkl|artifacts/(\.lock|[0-9a-f]{64})")

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact import manifest as manifests
 from artifact_pipeline.artifact import provenance
+from artifact_pipeline.artifact.pointer import HEX, STORE, name_in, target_of
 from artifact_pipeline.canonical import PREFIX, digest
-from artifact_pipeline.errors import ArtifactRejected, Problem, StorageError
+from artifact_pipeline.errors import ArtifactRejected, StorageError
 from artifact_pipeline.files import (
     read_bounded,
     storage_error,
@@ -39,14 +40,10 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Manifest
     from artifact_pipeline.artifact.provenance import Comparison, Statement
 
-STORE = "artifacts"
 KEEP = 10
 """How many artifacts the store keeps beside those that a pointer leads to."""
 PATIENCE = 60.0
 """Seconds to wait for another process that is changing the store; a change takes milliseconds."""
-HINT_TRAIN = "run python src/train.py first"
-_TARGET = re.compile(rf"{STORE}/([0-9a-f]{{64}})")
-_HEX = re.compile(r"[0-9a-f]{64}")
 _BESIDE = re.compile(r"\.?([0-9a-f]{64})\.(?:provenance\.json|sig|provenance\.json\.sig)(?:\.[0-9a-f]{16}\.tmp)?")
 """What stands beside an artifact, or is being written there, and goes when it goes; anything else is not ours."""
 _STAGED = re.compile(rf"\.[0-9a-f]{{64}}{re.escape(provenance.SUFFIX)}\.[0-9a-f]{{16}}\.tmp")
@@ -82,29 +79,9 @@ class Run:
         return self.statement.internal.comparison if self.statement else None
 
 
-def resolve(path: Path) -> Path:
-    """Follow a pointer once: the folder that `path` leads to, or `path` itself where it is no pointer.
-
-    Raises:
-        ArtifactRejected: nothing is there.
-    """
-    target = _target(path)
-    if target is not None:
-        return path.parent / STORE / target
-    if not os.path.lexists(path):  # and no error where the name is too long or a folder closed to us
-        problem = Problem(str(path), "artifact-missing", "no such file or folder")
-        raise ArtifactRejected("there is no artifact", problems=[problem], hint=HINT_TRAIN)
-    return path
-
-
 def place_of(pointer: Path, artifact_digest: str) -> Path:
     """Where an artifact stands in the store beside `pointer`, or would stand."""
     return pointer.parent / STORE / artifact_digest.removeprefix(PREFIX)
-
-
-def is_stored(folder: Path) -> bool:
-    """Whether a folder stands in a store, where its name is a promise."""
-    return folder.parent.name == STORE and _HEX.fullmatch(folder.name) is not None
 
 
 def check_pointer(pointer: Path) -> None:
@@ -121,7 +98,7 @@ def check_pointer(pointer: Path) -> None:
         return
     except OSError as error:  # its name is too long, or its folder may not be entered
         raise storage_error(pointer, error) from error
-    if _target(pointer) is None:
+    if target_of(pointer) is None:
         raise StorageError(
             f"cannot write {pointer}: something stands there that is no pointer to an artifact",
             hint="move it away, or name another place with --artifact",
@@ -181,7 +158,8 @@ def runs(pointer: Path) -> list[Run]:
     Raises:
         ArtifactRejected: the store cannot be read.
     """
-    store, current = pointer.parent / STORE, _target(pointer)
+    store = pointer.parent / STORE
+    current = name_in(store, pointer)
     try:
         folders = _newest_first(store)
     except OSError as error:
@@ -214,21 +192,6 @@ def move_pointer(pointer: Path, artifact_digest: str) -> None:
             _point(pointer, name)
     except OSError as error:
         raise storage_error(pointer, error) from error
-
-
-def _target(pointer: Path) -> str | None:
-    """The hexadecimal name that a pointer leads to; None where there is no pointer."""
-    try:
-        if pointer.is_symlink():
-            text = str(pointer.readlink())
-        elif pointer.is_file():
-            text = read_bounded(pointer, 128).decode("ascii").removesuffix("\n")
-        else:
-            return None
-    except (OSError, ValueError):
-        return None
-    match = _TARGET.fullmatch(text)
-    return match[1] if match else None
 
 
 @contextmanager
@@ -304,7 +267,7 @@ def _make_room(store: Path, *, coming: str) -> None:
 
     One that a pointer leads to stays beside them.
     """
-    pointed = {_target(path) for path in store.parent.iterdir()}
+    pointed = {name_in(store, path) for path in store.parent.iterdir()}
     staging = store / ".staging"
     _remove(staging, lenient=True)  # of a writer that died: nobody else holds the lock
     for folder in [path for path in _newest_first(store) if path.name != coming][KEEP - 1 :]:
@@ -336,6 +299,6 @@ def _newest_first(store: Path) -> list[Path]:
     with suppress(FileNotFoundError):
         for path in store.iterdir():
             with suppress(FileNotFoundError):  # another process removes the oldest ones meanwhile
-                if _HEX.fullmatch(path.name) and path.is_dir():
+                if HEX.fullmatch(path.name) and path.is_dir():
                     found.append((path.stat().st_mtime_ns, path))
     return [path for _, path in sorted(found, reverse=True)]

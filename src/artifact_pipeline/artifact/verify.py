@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Literal
 from artifact_pipeline.artifact import manifest as manifests
 from artifact_pipeline.artifact.manifest import Digest, Frozen
 from artifact_pipeline.artifact.onnx_walk import walk
+from artifact_pipeline.artifact.pointer import HINT_TRAIN, follow
 from artifact_pipeline.artifact.reference import parse_reference
 from artifact_pipeline.artifact.selftest import parse_selftest
-from artifact_pipeline.artifact.store import HINT_TRAIN, is_stored, resolve
 from artifact_pipeline.artifact.verdict import gate_problems
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem
 from artifact_pipeline.files import read_bounded, read_descriptor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from artifact_pipeline.artifact.manifest import FileRecord, Manifest
@@ -62,7 +62,7 @@ class Verified:
         digest: the artifact digest.
         manifest: the parsed manifest.
         members: each listed file's bytes by name.
-        folder: where it was read from.
+        folder: the real path of the folder that it was read from.
         trust: what was asked of it from outside.
     """
 
@@ -95,14 +95,14 @@ def verify(
     """
     if expect is not None and not re.fullmatch(r"sha256:[0-9a-f]{64}", expect):
         raise ConfigError(f"--expect: must be sha256: and 64 hexadecimal digits, got {expect!r:.80}")
-    folder = resolve(path)
+    folder, promised = follow(path)
     with _opened(folder) as descriptor:
         names = _names(descriptor)
         data, problems = _read_manifest(names, descriptor)
         found = digest(data)
-        problems = problems or [*_identity_problems(folder, found, expect)]
+        problems = problems or [*_identity_problems(promised, found, expect)]
         if problems:
-            raise _rejected(folder, problems)
+            raise _rejected(path, problems)
         signed = trust.admit(folder, found) if trust is not None else None
         manifest = manifests.parse_manifest(data)
         members, problems = _read_members(manifest, names, descriptor)
@@ -113,7 +113,7 @@ def verify(
     if trust is None or not problems:
         problems += _content_problems(manifest, members)
     if problems:
-        raise _rejected(folder, problems)
+        raise _rejected(path, problems)
     told = Trusted(
         expected=expect is not None,
         signer=signed.signer if signed is not None else None,
@@ -126,7 +126,8 @@ def verify(
 def _opened(folder: Path) -> Iterator[int]:
     """Hold the folder open: what is listed and what is read are one folder, whatever is renamed meanwhile."""
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        # No link is followed: what was compared with its name is what is read.
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError as error:
         problem = Problem(str(folder), "artifact-missing", (error.strerror or "cannot be opened").lower())
         raise ArtifactRejected("there is no artifact", problems=[problem], hint=HINT_TRAIN) from error
@@ -153,12 +154,13 @@ def _read_manifest(names: Sequence[str], folder: int) -> tuple[bytes, list[Probl
         return b"", [_unreadable(manifests.NAME, error, too_large="manifest-too-large")]
 
 
-def _identity_problems(folder: Path, found: str, expect: str | None) -> Iterator[Problem]:
+def _identity_problems(promised: Iterable[str], found: str, expect: str | None) -> Iterator[Problem]:
     if expect is not None and found != expect:
         yield Problem(manifests.NAME, "digest-unexpected", f"expected {expect}, found {found}")
     # The store names a folder by its digest, so a folder that was changed in place contradicts its own name.
-    if is_stored(folder.absolute()) and PREFIX + folder.name != found:
-        yield Problem(manifests.NAME, "store-name", f"stands in the store as {folder.name}, is {found}")
+    for name in sorted(promised):
+        if PREFIX + name != found:
+            yield Problem(manifests.NAME, "store-name", f"stands in the store as {name}, is {found}")
 
 
 def _read_members(manifest: Manifest, names: Sequence[str], folder: int) -> tuple[dict[str, bytes], list[Problem]]:
@@ -242,10 +244,10 @@ def _split_problems(manifest: Manifest, data: bytes) -> Iterator[Problem]:
         yield Problem(place, "split-count", f"does not mark the {split.held_out:,} held-out rows of the manifest")
 
 
-def _rejected(folder: Path, problems: Sequence[Problem]) -> ArtifactRejected:
+def _rejected(path: Path, problems: Sequence[Problem]) -> ArtifactRejected:
     count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
     return ArtifactRejected(
-        f"{folder} is not what it claims to be: {count}",
+        f"{path} is not what it claims to be: {count}",
         problems=problems,
         hint="do not load it; take it again from where it was published, or train again",
     )

@@ -166,5 +166,10 @@ def _invoke(command: click.Command, arguments: list[str], output: Output, files:
     except click.UsageError as error:
         message = re.sub(r"\. (\(?)Did", r"; \1did", error.format_message()).removesuffix(".")
         where = error.ctx.command_path if error.ctx else output.program
-        raise ConfigError(message[:1].lower() + message[1:], hint=f"{where} --help lists what can be said") from error
+        refusal = ConfigError(message[:1].lower() + message[1:], hint=f"{where} --help lists what can be said")
+        if error.ctx is not None:
+            from artifact_pipeline.cli.environment import name_variables
+
+            name_variables(refusal, error.ctx)
+        raise refusal from error
     return 0

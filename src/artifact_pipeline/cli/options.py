@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from artifact_pipeline.cli.environment import naming_variables
 from artifact_pipeline.cli.output import shown
 from artifact_pipeline.errors import StorageError
 from artifact_pipeline.files import storage_error
@@ -64,6 +65,8 @@ def verb(short: str, *failures: int, environment: str | None = None) -> Callable
     epilog = statuses(*sorted({0, 1, 2, *failures, 130}))
 
     def _decorate(function: Callable[..., None]) -> click.Command:
+        if environment is not None:
+            function = naming_variables(function)
         command = click.command(short_help=short, epilog=epilog, context_settings=settings)(function)
         for parameter in command.params:
             if isinstance(parameter, click.Option):

@@ -25,7 +25,7 @@ class Places:
 
 def say_plan(output: Output, config: Config, places: Places, *, look: Look | None = None) -> None:
     """What would be trained and written, and beside it what has changed where that was asked."""
-    from artifact_pipeline.artifact.store import STORE
+    from artifact_pipeline.artifact.pointer import STORE
     from artifact_pipeline.cli.views import dotted
     from artifact_pipeline.config import recipe
 

@@ -63,7 +63,7 @@ def server_options(function: Callable[..., None]) -> Callable[..., None]:
         _option("--drain", "SECONDS", "Unready after SIGTERM, before listening ends.", default=0.0, kind=seconds),
         _option("--grace", "SECONDS", "For requests to finish after that.", default=10.0, kind=click.FloatRange(1)),
         _option("--window", "ROWS", "Rows that drift is judged over; 0: none.", default=1000, kind=click.IntRange(0)),
-        click.option("--follow", is_flag=True, help="Look at the artifact anew when the pointer moves."),
+        click.option("--follow", is_flag=True, help="Look at the artifact anew when its path leads elsewhere."),
         click.option(
             "--feedback",
             metavar="FILE",
@@ -76,6 +76,7 @@ def server_options(function: Callable[..., None]) -> Callable[..., None]:
             metavar="NAME",
             help="A name by which a page may call the server, beside localhost and numbers; can be repeated.",
         ),
+        click.option("--public-url", metavar="URL", help="Where browsers find the page behind a proxy."),
         click.option("--access-log", is_flag=True, help="A line of JSON for each request, on standard output."),
     ]
     for option in reversed(options):
@@ -137,6 +138,7 @@ def serve(output: Output, /, artifact: Path, **asked: Any) -> None:
 
 
 def _settings(artifact: Path, asked: dict[str, Any]) -> Settings:
+    from artifact_pipeline.serving.origins import host_name, public_url
     from artifact_pipeline.serving.settings import Settings
 
     if asked["follow"] and asked["expect"] is not None:
@@ -144,7 +146,11 @@ def _settings(artifact: Path, asked: dict[str, Any]) -> Settings:
     if asked["feedback"] is not None:
         refuse_device(asked["feedback"])
     told = {each.name: asked[each.name] for each in fields(Settings) if each.name in asked}
-    told |= {"allowed_hosts": asked["allow_host"], "follow": artifact if asked["follow"] else None}
+    told |= {
+        "allowed_hosts": tuple(map(host_name, asked["allow_host"])),
+        "public_url": public_url(asked["public_url"]) if asked["public_url"] is not None else None,
+        "follow": artifact if asked["follow"] else None,
+    }
     return Settings(**told)
 
 

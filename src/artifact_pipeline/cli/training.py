@@ -241,7 +241,7 @@ def _state(task: _Task, candidate: Candidate, rows: Rows, artifact: Path) -> Sta
 
 def _keep(output: Output, candidate: Candidate, champion: Verified, *, places: Places) -> None:
     """Publish nothing, since the champion is this very model; only an export that is missing is written again."""
-    from artifact_pipeline.artifact.store import resolve
+    from artifact_pipeline.artifact.pointer import resolve
     from artifact_pipeline.pipeline.champion import renew_export
 
     output.say(f"artifact: {shown(champion.folder)} stays, nothing is published")

@@ -319,6 +319,6 @@ def rollback(artifact: Path, *, to: str | None = None, trust: Trust | None = Non
         raise ArtifactRejected(
             f"the store has {found} {wanted}", hint="artifact-pipeline runs lists what there is; name one digest"
         )
-    verified = verify(artifact.parent / store.STORE / chosen[0].digest.removeprefix("sha256:"), trust=trust)
+    verified = verify(store.place_of(artifact, chosen[0].digest), trust=trust)
     store.move_pointer(artifact, verified.digest)
     return verified

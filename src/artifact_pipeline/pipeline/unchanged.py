@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline import __version__
-from artifact_pipeline.artifact import provenance, store
+from artifact_pipeline.artifact import provenance
 from artifact_pipeline.artifact.environment import PACKAGES, libc
+from artifact_pipeline.artifact.pointer import resolve
 from artifact_pipeline.artifact.verify import export_state, verify
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.config import recipe
@@ -102,7 +103,7 @@ def look(artifact: Path, export: Path, key: Mapping[str, str]) -> Look:
         key: what `key_of` gave.
     """
     try:
-        folder = store.resolve(artifact)
+        folder = resolve(artifact)
     except ArtifactRejected:
         return Look(reason="nothing is in charge yet")
     statement = provenance.read(folder)

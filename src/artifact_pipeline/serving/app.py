@@ -90,6 +90,8 @@ class App:
         self.settings, self.figures = settings, figures
         self.ready = True
         self._origins = origins.Origins(settings)
+        public = settings.public_url
+        self._prefix = public.prefix if public is not None else "/"
         feedback = Feedback(settings.feedback) if settings.feedback is not None else None
         self._routes: dict[str, Route] = {
             "/metrics": Route("metrics", self._metrics, large=True, always=True),
@@ -103,6 +105,9 @@ class App:
             "/page/table": _posted(read_table),
             **({"/page/feedback": _posted(feedback.append)} if feedback is not None else {}),
         }
+        if public is not None and public.prefix != "/":  # the page's own requests are relative to its folder
+            there = Response(308, headers=((b"location", public.url.encode()),))
+            self._routes.setdefault(public.prefix.rstrip("/"), Route("page", lambda _served, _: there))
         self.serve(served)
 
     # Where a request goes
@@ -124,18 +129,25 @@ class App:
         Raises:
             Refusal: there is nothing there, or not by this method, or not for whoever asks, or the body is too large.
         """
-        found = self._models.get(request.path) or self._routes.get(request.path)
+        self._origins.check(request)  # first: what is not for whoever asks says nothing of the model
+        path = request.path
+        found = self._at(path)
+        if found is None and path.startswith(self._prefix):  # a proxy may take the prefix off, or leave it
+            path = path[len(self._prefix) - 1 :]
+            found = self._at(path)
         if found is None:
-            raise self._nothing_at(request.path)
+            raise self._nothing_at(path)
         if request.method != found.method and (request.method, found.method) != ("HEAD", "GET"):
             told = "GET, HEAD" if found.method == "GET" else found.method
             raise Refusal(405, f"this path takes {told}", (b"allow", told.encode()))
         if found.method == "POST":
-            self._origins.check(request)
             declared = request.headers.get(b"content-length")
             if declared is not None and int(declared) > self.settings.max_body:  # the parser has seen that it is one
                 raise self.too_large()
         return found
+
+    def _at(self, path: str) -> Route | None:
+        return self._models.get(path) or self._routes.get(path)
 
     def _nothing_at(self, path: str) -> Refusal:
         served = self.served

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Outcome = Literal["served", "unchanged", "refused"]
 
 ROUTES = ("infer", "model", "health", "metrics", "page", "other")
-STATUSES = (200, 400, 403, 404, 405, 408, 413, 415, 431, 500, 501, 503)
+STATUSES = (200, 308, 400, 403, 404, 405, 408, 413, 415, 431, 500, 501, 503)
 OUTCOMES: tuple[Outcome, ...] = ("served", "unchanged", "refused")
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Seconds, the upper bounds of the latency histogram; the last bucket has none."""

@@ -89,11 +89,14 @@ def written(response: Response, request: Request, *, date: bytes, header: tuple[
         response: the response.
         request: what it answers.
         date: the line that tells the time.
-        header: a header that every response bears.
+        header: what names the artifact.
         last: whether the connection ends with it.
     """
     lines, body = [_STATUS[response.status], date], response.body
-    headers = [*response.headers, header]
+    headers = [*response.headers]
+    # Nothing of the model for whom it is not meant, and not before it is known who asks.
+    if request.method and response.status not in {403, 431}:
+        headers.append(header)
     if len(body) >= coding.WORTHWHILE:
         body, more = coding.encode(body, request.headers.get(b"accept-encoding", b""))
         headers += more

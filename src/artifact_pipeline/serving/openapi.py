@@ -45,6 +45,7 @@ def document(served: Served, settings: Settings) -> dict[str, Any]:
             "version": __version__,
             "description": f"{served.name}, artifact {served.verified.digest}, by the Open Inference Protocol V2.",
         },
+        **({"servers": [{"url": settings.public_url.url}]} if settings.public_url is not None else {}),
         "paths": paths,
         "components": {"schemas": _schemas(served)},
     }

@@ -1,45 +1,99 @@
-"""Whether a POST that a web page has sent comes from our own page.
+"""Whether a request that a browser has sent comes from our own page, by a name that this server knows.
 
-A browser names the page in `Origin`; other clients send none, and are let through. A page of somebody else's may post
-here too (the browser keeps the answer from it, not the request from us), or have its own name lead to this machine
-(DNS rebinding); so the origin must be the host that is called, and that host a number or a name that was told.
+A page of another site can make a browser send requests here, and a name of its own can lead to this machine (DNS
+rebinding): then the browser takes that page for ours, and lets it read the answers. So the page must be of the origin
+that is called, and the name that is called must be a number or a name that was given. Clients that are no browsers name
+a service, or an address, as they like.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.serving.http import Refusal
+from artifact_pipeline.serving.settings import PublicUrl
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from artifact_pipeline.serving.http import Request
     from artifact_pipeline.serving.settings import Settings
 
+_PORTS = {"http": ":80", "https": ":443"}
+"""What a browser leaves out of an origin."""
+_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~%-]+)*/?")
+
 
 class Origins:
-    """The names by which this server may be called from a page."""
+    """The names by which a page may call this server."""
 
     def __init__(self, settings: Settings) -> None:
-        self._names = {"localhost", settings.host.lower(), *(name.lower() for name in settings.allowed_hosts)}
+        self._public = settings.public_url
+        names = ["localhost", settings.host, *settings.allowed_hosts, *([self._public.host] if self._public else [])]
+        self._names = {name.lower() for name in names}
 
     def check(self, request: Request) -> None:
         """Let a request through, or not.
 
         Raises:
-            Refusal: a page of another origin has sent it, or one that calls this server by an unknown name.
+            Refusal: a page of another origin has sent it, or a page that calls this server by an unknown name.
         """
         origin = request.header(b"origin")
-        if origin is None:
+        if origin is None and not _is_of_browser(request.headers):
             return
-        host = request.header(b"host") or ""
-        if origin.lower() not in {f"http://{host.lower()}", f"https://{host.lower()}"}:
-            raise Refusal(403, f"a page of another origin has sent this: {origin[:80]!a}")
-        name = _name(host)
-        if name not in self._names and not _is_number(name):
-            words = f"a page must call this server by a name that it knows, not {host[:80]!a}"
-            raise Refusal(403, f"{words}; --allow-host names one")
+        host = (request.header(b"host") or "").lower()
+        if origin is not None:
+            self._check_origin(origin.lower(), host, request.headers)
+        if not self._knows(_name(host)) and not self._is_of_proxy(_name(host)):
+            raise _unknown(host, "--allow-host", _name(host))
+
+    def _check_origin(self, origin: str, host: str, headers: Mapping[bytes, bytes]) -> None:
+        scheme, _, called = origin.partition("://")
+        port = _PORTS.get(scheme)
+        site = headers.get(b"sec-fetch-site")  # the browser's own word on whose page it is, which no page can write
+        if port is None or site not in {None, b"same-origin"}:
+            raise _of_another(origin)
+        called = called.removesuffix(port)
+        if called == host.removesuffix(port):
+            return
+        if self._public is not None and f"{scheme}://{called}" == self._public.origin:
+            return
+        if site is None:
+            raise _of_another(origin)
+        if not self._knows(_name(called)):  # ours it is, by another host than a proxy between us says
+            raise _unknown(called, "--public-url", f"{scheme}://{called}/")
+
+    def _knows(self, name: str) -> bool:
+        return name in self._names or _is_number(name)
+
+    def _is_of_proxy(self, name: str) -> bool:
+        """Whether it may be a proxy's name for us; no name server of the Internet has a name without a dot."""
+        return self._public is not None and name != "" and "." not in name
+
+
+def _is_of_browser(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a request without `Origin` is of a browser.
+
+    A browser sends `Sec-Fetch-*` to `https` and to this machine alone, and not to a name that has been rebound to it.
+    `Accept-Language` it sends always: a page can change it, but not leave it out. The `fetch` of Node.js sends that
+    too, and of `Sec-Fetch-*` the mode alone, which no page can do.
+    """
+    told = {name for name in headers if name.startswith(b"sec-fetch-")}
+    return bool(told - {b"sec-fetch-mode"}) or (b"accept-language" in headers and not told)
+
+
+def _of_another(origin: str) -> Refusal:
+    return Refusal(403, f"a page of another origin has sent this: {origin[:80]!a}")
+
+
+def _unknown(called: str, option: str, value: str) -> Refusal:
+    shown = value if re.fullmatch(r"[a-z0-9.:/_-]{1,100}", value) else "NAME"
+    words = f"a page must call this server by a name that it knows, not {called[:80]!a}"
+    return Refusal(403, f"{words}; {option} {shown} makes it known")
 
 
 def _name(host: str) -> str:
@@ -55,3 +109,46 @@ def _is_number(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def public_url(text: str) -> PublicUrl:
+    """Read where browsers find the page.
+
+    Raises:
+        ConfigError: it is no such URL.
+    """
+    try:
+        parts = urlsplit(text)
+        scheme, port, path = parts.scheme, parts.port, parts.path
+        host = (parts.hostname or "").encode("idna").decode("ascii")  # as a browser writes it
+    except ValueError:
+        scheme = host = path = ""
+        port = None
+    plain = text.isprintable() and not any(mark in text for mark in "?#@\\ ")
+    if scheme not in _PORTS or not host or not plain or not _PATH.fullmatch(path):
+        raise ConfigError(
+            f"--public-url: {text!r:.200} is not where a browser finds a page",
+            hint="--public-url https://ml.example/digits/ has a scheme, a host and a path, and nothing else",
+        )
+    address = f"[{host}]" if ":" in host else host
+    origin = f"{scheme}://{address}" + (f":{port}" if port is not None else "")
+    prefix = unquote(path).rstrip("/") + "/"
+    return PublicUrl(origin.removesuffix(_PORTS[scheme]), host, prefix)
+
+
+def host_name(text: str) -> str:
+    """Read a name by which a page may call the server.
+
+    Raises:
+        ConfigError: it is no name of a host, but a URL, a name with a port, or a pattern.
+    """
+    try:
+        name = text.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        name = ""
+    if re.fullmatch(r"[a-z0-9._-]+", name) or _is_number(text):
+        return name
+    raise ConfigError(
+        f"--allow-host: {text!r:.200} is no name of a host",
+        hint="--allow-host ml.example is one: no scheme, no port, no pattern; --public-url takes a URL",
+    )

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.artifact.store import resolve
+from artifact_pipeline.artifact.pointer import is_fixed, resolve
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, PipelineError
 from artifact_pipeline.serving.figures import Board, Figures
 from artifact_pipeline.serving.model import open_model
@@ -123,12 +123,17 @@ def serve(load: Callable[[], Verified], settings: Settings, voice: Voice) -> Non
 
     Raises:
         ArtifactRejected: the artifact is refused at the start.
-        ConfigError: the port cannot be had, the policy cannot be used, or more connections are asked for than the
-            process may hold.
+        ConfigError: the port cannot be had, the policy cannot be used, more connections are asked for than the
+            process may hold, or what is to be followed is no pointer.
         StorageError: the feedback cannot be written.
         PipelineError: a worker could not start.
     """
     _make_room(settings)
+    if settings.follow is not None and is_fixed(settings.follow):
+        raise ConfigError(
+            f"--follow: {settings.follow} is a folder and no pointer, so it never leads elsewhere",
+            hint="serve a symbolic link that leads to it, or leave --follow out and send SIGHUP after a change",
+        )
     with bind(settings) as bound, _hangups_later():
         if settings.workers > 1:
             from artifact_pipeline.serving.workers import serve_by_workers

@@ -4,9 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class PublicUrl:
+    """Where browsers find the page, where a proxy stands before the server.
+
+    Attributes:
+        origin: as a browser names it, such as `https://ml.example`.
+        host: its name alone.
+        prefix: the path, from slash to slash.
+    """
+
+    origin: str
+    host: str
+    prefix: str
+
+    @property
+    def url(self) -> str:
+        """The page's whole address."""
+        return self.origin + quote(self.prefix)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +46,10 @@ class Settings:
         drain: seconds between SIGTERM, from when on the server is not ready, and the end of listening.
         grace: seconds that requests get after that to finish.
         window: the latest rows that drift is judged over; 0 judges none.
-        follow: the pointer to follow, or None.
+        follow: the path to follow, through every link on the way, or None.
         feedback: the file that labelled drawings are appended to, or None.
         allowed_hosts: names by which a page may call the server, beside numbers, localhost and `host`.
+        public_url: where browsers find the page, or None where no proxy stands before the server.
     """
 
     host: str = "127.0.0.1"
@@ -44,3 +66,4 @@ class Settings:
     follow: Path | None = None
     feedback: Path | None = None
     allowed_hosts: tuple[str, ...] = ()
+    public_url: PublicUrl | None = None

@@ -1,0 +1,143 @@
+"""The way from a path to an artifact's folder, and the names that are promises on it.
+
+A store names each folder by its artifact digest. So `artifacts/<hex>` promises a digest wherever it stands on the way:
+in what was asked for, in a link, in a one-line file, or as the real name of the folder that is read in the end.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from artifact_pipeline.artifact.manifest import NAME
+from artifact_pipeline.errors import ArtifactRejected, Problem
+from artifact_pipeline.files import read_bounded
+
+STORE = "artifacts"
+_DATA = "..data"
+HINT_TRAIN = "run python src/train.py first"
+HEX = re.compile(r"[0-9a-f]{64}")
+_TARGET = re.compile(rf"{STORE}/([0-9a-f]{{64}})")
+_MAX_LINKS = 40
+"""As many as Linux follows."""
+
+
+class Way(NamedTuple):
+    """Where a path leads.
+
+    Attributes:
+        folder: the real path of the folder that is read, without a link in it.
+        promised: the names that its manifest's digest must have, in hexadecimal; none outside of a store.
+    """
+
+    folder: Path
+    promised: frozenset[str]
+
+
+def follow(path: Path) -> Way:
+    """Follow a path once, link by link, to the folder that it leads to.
+
+    Raises:
+        ArtifactRejected: nothing is there, or the links lead in a ring.
+    """
+    promised: set[str] = set()
+    place = path
+    try:
+        for _ in range(_MAX_LINKS):
+            said = place.absolute()
+            real = _real(said)
+            promised |= {each.name for each in (said, real) if is_stored(each)}
+            target = _next(real)
+            if target is None:
+                real.lstat()
+                return Way(real, frozenset(promised))
+            place = real.parent / target
+        message = "the links lead in a ring"
+    except (FileNotFoundError, ValueError):  # ValueError: a name that holds a null
+        message = "no such file or folder"
+    except OSError as error:  # a name is too long, or a folder is closed to us
+        message = (error.strerror or type(error).__name__).lower()
+    raise ArtifactRejected(
+        "there is no artifact", problems=[Problem(str(path), "artifact-missing", message)], hint=HINT_TRAIN
+    )
+
+
+def resolve(path: Path) -> Path:
+    """The real path of the folder that a pointer, or a folder's own path, leads to.
+
+    Raises:
+        ArtifactRejected: nothing is there.
+    """
+    return follow(path).folder
+
+
+def is_fixed(path: Path) -> bool:
+    """Whether something is there, and a path leads to it without any link: it leads there for ever."""
+    try:
+        return resolve(path) == Path(os.path.normpath(path.absolute()))
+    except ArtifactRejected:
+        return False
+
+
+def is_stored(folder: Path) -> bool:
+    """Whether a folder stands in a store, where its name is a promise."""
+    return folder.parent.name == STORE and HEX.fullmatch(folder.name) is not None
+
+
+def target_of(pointer: Path) -> str | None:
+    """The hexadecimal name that a pointer as `publish` writes it leads to; None where there is no such pointer."""
+    try:
+        if pointer.is_symlink():
+            text = str(pointer.readlink())
+        elif pointer.is_file():
+            text = read_bounded(pointer, 128).decode("ascii").removesuffix("\n")
+        else:
+            return None
+    except (OSError, ValueError):
+        return None
+    match = _TARGET.fullmatch(text)
+    return match[1] if match else None
+
+
+def name_in(store: Path, path: Path) -> str | None:
+    """The name of the artifact of this store that a path leads to, by whatever links; None where it leads elsewhere."""
+    if (target := target_of(path)) is not None:  # also where it is gone
+        return target
+    try:
+        folder = follow(path).folder
+        return folder.name if folder.parent == store.resolve() and HEX.fullmatch(folder.name) else None
+    except (ArtifactRejected, OSError, RuntimeError):
+        return None
+
+
+def _real(path: Path) -> Path:
+    """The path with the links of all folders above it resolved; a link in the last place stays."""
+    if path.name in {"", ".."}:
+        return Path(os.path.realpath(path))
+    return Path(os.path.realpath(path.parent), path.name)
+
+
+def _next(path: Path) -> Path | str | None:
+    """Where a link, a one-line file or a mount of Kubernetes leads; None where the path is none of them."""
+    if path.is_symlink():
+        return path.readlink()
+    target = target_of(path)
+    if target is not None:
+        return f"{STORE}/{target}"
+    return f"{path.name}/{_DATA}" if _is_mount(path) else None
+
+
+def _is_mount(folder: Path) -> bool:
+    """Whether Kubernetes has laid out this folder, from a ConfigMap or a Secret.
+
+    Then each file is a link into `..data`, and that a link to the folder beside it that holds the files; one rename of
+    `..data` changes all of them at once. What leads out of the mount is not taken for it.
+    """
+    try:
+        manifest, data = str((folder / NAME).readlink()), str((folder / _DATA).readlink())
+    except OSError:
+        return False
+    inside = re.fullmatch(r"\.\.[^/]+", data) is not None and not (folder / data).is_symlink()
+    return manifest == f"{_DATA}/{NAME}" and inside
