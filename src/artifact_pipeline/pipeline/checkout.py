@@ -221,9 +221,9 @@ def _is_dirty(repository: _Repository, commit: str, core: dict[str, str]) -> boo
             changed.append(path)
         if changed:
             attributes = git.ask("check-attr", "--stdin", "filter", given=b"\0".join(changed) + b"\0")
-            if not {*attributes[2::3]} <= {b"unspecified", b"unset"}:
-                raise ValueError("changed files belong to a filter, which is not run")
-            return True
+            if {b"unspecified", b"unset"} & {*attributes[2::3]}:
+                return True
+            raise ValueError("changed files belong to a filter, which is not run")
         for entry in git.ask("ls-files", "--stage"):
             head, _, path = entry.partition(b"\t")
             if head.startswith(_SUBMODULE) and (repository.work / os.fsdecode(path) / ".git").exists():
