@@ -15,7 +15,7 @@ from hypothesis import settings
 
 from artifact_pipeline.cli.github import append_summary
 from artifact_pipeline.cli.markdown import escape, table
-from artifact_pipeline.runtime import pin_numerics
+from artifact_pipeline.runtime import TELEMETRY_VARIABLE, pin_numerics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,7 +92,8 @@ def run_python(
         for key, value in os.environ.items()
         if not key.endswith("_THREADS") and not key.startswith("GITHUB_")
     }
-    kept.pop("OPENBLAS_CORETYPE", None)
+    for name in ("OPENBLAS_CORETYPE", TELEMETRY_VARIABLE):
+        kept.pop(name, None)
     return subprocess.run(
         [sys.executable, *map(str, arguments)],
         cwd=cwd,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 SRC = Path(__file__).resolve().parents[1] / "src"
 
@@ -111,13 +111,18 @@ def runs(pid: int) -> bool:
 
 
 @contextmanager
-def serving(artifact: Path, *options: str | Path, env: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """Serve an artifact for the block, ready when it begins; ended, if the test has not done so, with it."""
+def serving(
+    artifact: Path, *options: str | Path, env: Mapping[str, str] | None = None, before: Sequence[str | Path] = ()
+) -> Iterator[Server]:
+    """Serve an artifact for the block, ready when it begins; ended, if the test has not done so, with it.
+
+    What stands `before` the command is a program that becomes the server, such as `env`.
+    """
     command = [sys.executable, "-m", "artifact_pipeline", "serve", str(artifact), "--port", "0", "--json"]
     environment = {**os.environ, "PYTHONPATH": str(SRC), **(env or {})}
     with tempfile.NamedTemporaryFile("w+", suffix=".log") as talk:
         process = subprocess.Popen(
-            [*command, *map(str, options)],
+            [*map(str, before), *command, *map(str, options)],
             stdout=subprocess.PIPE,
             stderr=talk,
             text=True,

@@ -240,6 +240,17 @@ def test_nothing_is_ever_unpickled() -> None:
     assert found == []
 
 
+def test_the_runtime_is_imported_in_one_place() -> None:
+    """The package onnxruntime is imported by `runtime.load_onnxruntime` alone, which turns its telemetry off before."""
+    found = []
+    for module in modules():
+        for node in ast.walk(tree(module)):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [each.name for each in node.names]
+                found += [module.name for name in names if name.partition(".")[0] == "onnxruntime"]
+    assert found == ["runtime.py"]
+
+
 def test_modules_hold_definitions_alone() -> None:
     """A module's own statements are imports, definitions and constants, and what stands under two known `if`s."""
     work = []

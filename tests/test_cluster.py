@@ -184,6 +184,18 @@ def test_cluster_of_this_machine(
 
 
 @pytest.mark.slow
+def test_workers_take_no_module_from_the_working_folder(scene: Scene, tmp_path: Path, run: Callable[..., Any]) -> None:
+    """Files that are named as Python's own modules and stand where `--workers` is typed are not run by the workers."""
+    for name in ("multiprocessing", "pickle", "socket", "signal", "msgspec"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write(__name__)")
+    door = Path(__file__).resolve().parents[1] / "src" / "inference.py"
+    command = [scene.rows / "b.csv", "--output", "out/", "--workers", "1", "--artifact", scene.folder / "artifact"]
+    done = run(door, *command)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["parquet", "npy"])
 def test_killed_worker_changes_nothing(scene: Scene, tmp_path: Path, form: str) -> None:
     """A worker killed at the first finished part of three changes no byte; each part of one file is a task."""

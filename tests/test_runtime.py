@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from threadpoolctl import threadpool_info
 
-from artifact_pipeline.runtime import KERNEL, KERNEL_VARIABLE, THREAD_VARIABLES
+from artifact_pipeline.runtime import KERNEL, KERNEL_VARIABLE, TELEMETRY_VARIABLE, THREAD_VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ def look(run: Callable[..., Any]) -> Look:
     """The variables that a process has after `pin_numerics`."""
 
     def looked(first: str = "", then: str = "", **env: str) -> dict[str, str | None]:
-        names = (*THREAD_VARIABLES, KERNEL_VARIABLE, "KERNELS")
+        names = (*THREAD_VARIABLES, KERNEL_VARIABLE, TELEMETRY_VARIABLE, "KERNELS")
         done = run("-c", LOOK.format(first=first, then=then, names=names), env={"PYTHONPATH": str(SRC), **env})
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
@@ -68,9 +68,16 @@ def test_what_the_user_has_set_stays(look: Look) -> None:
     assert (seen["OPENBLAS_NUM_THREADS"], seen["OMP_NUM_THREADS"], seen[KERNEL_VARIABLE]) == ("2", "1", "Zen")
 
 
-def test_nothing_is_set_once_numpy_is_loaded(look: Look) -> None:
-    """Where NumPy is loaded already it would change nothing, so nothing is set."""
-    assert set(look(first="import numpy").values()) == {None}
+def test_nothing_of_blas_is_set_once_numpy_is_loaded(look: Look) -> None:
+    """Where NumPy is loaded already threads and kernel would change nothing, and are not set; telemetry is off."""
+    seen = look(first="import numpy")
+    assert seen.pop(TELEMETRY_VARIABLE) == "1"
+    assert set(seen.values()) == {None}
+
+
+def test_telemetry_is_off_whatever_the_environment_says(look: Look) -> None:
+    """The telemetry of onnxruntime is turned off, also where a variable of the environment turns it on."""
+    assert {look()[TELEMETRY_VARIABLE], look(**{TELEMETRY_VARIABLE: "0"})[TELEMETRY_VARIABLE]} == {"1"}
 
 
 def test_the_kernel_is_pinned_where_the_processor_can_run_it(look: Look) -> None:

@@ -1,4 +1,4 @@
-"""What must be settled before NumPy is loaded: how many threads BLAS has, and which kernel it runs."""
+"""What must be settled before a library is loaded: BLAS's threads and kernel, and that the runtime reports nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
@@ -19,6 +19,9 @@ KERNEL = "Haswell"
 CACHE_VARIABLE = "OPENBLAS_L2_SIZE"
 CACHE_KIB = "512"
 """What OpenBLAS is told of the second-level cache: newer ones cut their work by it, and so round by it."""
+
+TELEMETRY_VARIABLE = "ORT_DISABLE_TELEMETRY"
+"""Without it onnxruntime, from 1.29 on, reports each use to its maker, and leaves an id of the device under HOME."""
 
 _AVX512 = frozenset({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})
 KERNELS = {
@@ -36,8 +39,20 @@ _PINNED: set[str] = set()
 """Which variables this process has set, and not the user."""
 
 
+def load_onnxruntime() -> Any:
+    """Import onnxruntime with its telemetry off; nothing else in this package imports it.
+
+    The variable counts only before the first import. Where a program of the user has imported onnxruntime before, it
+    is that program that decides.
+    """
+    os.environ[TELEMETRY_VARIABLE] = "1"
+    import onnxruntime
+
+    return onnxruntime
+
+
 def pin_numerics() -> None:
-    """Give BLAS one thread and one kernel, for this process and its children.
+    """Give BLAS one thread and one kernel, for this process and its children, and turn onnxruntime's telemetry off.
 
     One thread: two of them fight over a fit as small as the digits (0.07 s of CPU become 8 s on a busy machine),
     and change its last bits. One kernel: OpenBLAS picks another one on another processor, and `lbfgs` then stops
@@ -45,8 +60,9 @@ def pin_numerics() -> None:
     stays. The size of the processor's cache, by which OpenBLAS 0.3.34 cuts its work, is always told the same, since
     no artifact records it.
 
-    Call it before anything imports NumPy; afterwards it would change nothing, so it is then left undone.
+    Call it before anything imports NumPy; afterwards the threads and the kernel would change nothing, and are left.
     """
+    os.environ[TELEMETRY_VARIABLE] = "1"
     if "numpy" in sys.modules:
         return
     for variable in THREAD_VARIABLES:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from artifact_pipeline.artifact.onnx_walk import walk
 from artifact_pipeline.artifact.selftest import PLACE, TOLERANCE, parse_selftest
 from artifact_pipeline.errors import ArtifactRejected, DataRejected, Problem
+from artifact_pipeline.runtime import load_onnxruntime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,8 +57,8 @@ class Predictor:
             ArtifactRejected: the bytes are not a model that this package writes.
         """
         import numpy as np
-        import onnxruntime as ort
 
+        ort = load_onnxruntime()
         (taken,) = walk(model).inputs
         features = taken.shape[-1]
         assert features is not None  # of a shape only the rows have no fixed number

@@ -25,6 +25,12 @@ BUILD = "urn:artifact-pipeline:train:1"
 """What kind of build it was: `externalParameters` is the recipe, `internalParameters` what `Internal` says."""
 LOCAL = "urn:artifact-pipeline:builder:local"
 """The builder where no CI says that it is one: whoever sat at this machine."""
+SOURCE = "source"
+"""The name of the commit among the dependencies."""
+UNKNOWN = "unknown"
+"""The value of what could not be known safely; `reason` beside it says why."""
+UNKNOWN_SOURCE = "urn:artifact-pipeline:source:unknown"
+"""The address of a commit that is there and unknown: in-toto wants an address or a digest."""
 SUFFIX = ".provenance.json"
 MAX_BYTES = 1 << 20
 
@@ -148,6 +154,12 @@ class Statement(Struct, frozen=True, kw_only=True, rename="camel"):
     def about(self) -> str:
         """The artifact digest that the statement is about."""
         return PREFIX + self.subject[0].digest.get("sha256", "")
+
+    @property
+    def source(self) -> Resource | None:
+        """The commit that it was made from; None where nothing is said of one."""
+        named = self.predicate.build_definition.resolved_dependencies
+        return next((each for each in named if each.name == SOURCE), None)
 
     @property
     def internal(self) -> Internal:

@@ -209,6 +209,7 @@ def _train(output: Output, task: _Task, places: Places, **asked: Unpack[Asked]) 
         statement = _state(task, candidate, data.rows, places.artifact)
     internal = statement.internal
     _say_candidate(output, candidate)
+    _say_unknown(output, statement)
     if internal.comparison is not None:
         from artifact_pipeline.cli.comparison import say_comparison
 
@@ -295,6 +296,14 @@ def _say_candidate(output: Output, candidate: Candidate) -> None:
     views.say_digests(output, candidate.digest, manifest)
     views.say_figures(output, manifest)
     views.say_gate(output, manifest)
+
+
+def _say_unknown(output: Output, statement: Statement) -> None:
+    """Say which facts about the commit are unknown, and why."""
+    told = statement.source.annotations if statement.source is not None else {}
+    if "reason" in told:
+        what = "the commit" if "commit" in told else "whether tracked files differ from the commit"
+        output.talk(f"note: {what} is unknown, as the provenance says, too: {told['reason']}")
 
 
 def _summary(result: _Result, task: _Task, places: Places, *, unchanged: bool = False) -> dict[str, Any]:

@@ -7,6 +7,7 @@ keys of its own, and so only this process reaches it.
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 from contextlib import ExitStack, contextmanager
@@ -41,6 +42,7 @@ RETRIES = 3
 """How often a task is tried again after a disk or a network failed; after a worker's death Dask does it anyway."""
 TIMEOUT = 10
 """Seconds within which a scheduler must answer, and have a worker."""
+SAFE_PATH = "PYTHONSAFEPATH"
 LOGGERS = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio")
 SETTINGS: dict[str, Any] = {
     "distributed.admin.large-graph-warning-threshold": "1GiB",  # the artifact may be large, and nothing else is
@@ -149,6 +151,7 @@ def _local(workers: int) -> Iterator[Any]:
     distributed: Any = import_module("distributed")
     import_module("cryptography")  # without it the keys below would fail with other words
     with ExitStack() as stack:
+        stack.enter_context(_safe_path())
         with _uninterrupted():
             cluster = distributed.LocalCluster(
                 n_workers=workers,
@@ -161,6 +164,23 @@ def _local(workers: int) -> Iterator[Any]:
             )
             stack.enter_context(cluster)
         yield cluster
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Keep the working folder off the module path of each Python that is started meanwhile.
+
+    A worker begins as `python -c …`, which would take a `multiprocessing.py` of the working folder for Python's own.
+    """
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
 
 
 @contextmanager

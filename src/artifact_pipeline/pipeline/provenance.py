@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from artifact_pipeline import __version__
 from artifact_pipeline.artifact import provenance, store
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.files import read_bounded
+from artifact_pipeline.pipeline.checkout import Checkout, checkout_around
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 LOCK = "requirements.txt"
 MAX_BYTES = 16 << 20
 """Of a file whose digest is recorded; a larger one is no config and no lock."""
-PATIENCE = 10.0
-"""Seconds that git may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +109,7 @@ def _materials(candidate: Candidate, origin: Origin) -> Iterator[Resource]:
         yield provenance.Resource(
             name=f"data:{source.name}", digest={source.algorithm: hexadecimal}, annotations=annotations
         )
-    commit = _commit(origin.config.parent)
+    commit = _source(origin.config.parent)
     if commit is not None:
         yield commit
 
@@ -123,31 +121,25 @@ def _file_digest(path: Path) -> str | None:
         return None
 
 
-def _commit(folder: Path) -> Resource | None:
-    """The commit that is checked out around this folder, and whether tracked files differ from it."""
-    # No lock on the index of somebody who works there, and no monitor that the repository would have us start.
-    command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false"]
-    command += ["status", "--porcelain=v2", "--branch", "--untracked-files=no"]
-    try:
-        done = subprocess.run(  # noqa: S603 - a literal command, and git is whichever the user has
-            command, cwd=folder, capture_output=True, check=False, timeout=PATIENCE, stdin=subprocess.DEVNULL
-        )
-    except (OSError, subprocess.TimeoutExpired):  # there is no git, or no end to it
-        return _ci_commit()
-    lines = done.stdout.decode("utf-8", "replace").splitlines()
-    head = next((line.removeprefix("# branch.oid ") for line in lines if line.startswith("# branch.oid ")), "(initial)")
-    if done.returncode or head == "(initial)":
-        return _ci_commit()
-    dirty = any(not line.startswith("#") for line in lines)
+def _source(folder: Path) -> Resource | None:
+    """The commit that the files around this folder are of; None where there is no clone, and no CI says it either."""
+    found, told = checkout_around(folder), os.environ.get("GITHUB_SHA")
+    if found is None:
+        if not told:
+            return None
+        found = Checkout(told, reason="there is no clone to compare with")
+    commit = found.commit or told
+    annotations: dict[str, str | bool] = {"dirty": provenance.UNKNOWN if found.dirty is None else found.dirty}
+    if found.reason is not None:
+        annotations["reason"] = found.reason
+    if commit is None:
+        annotations["commit"] = provenance.UNKNOWN
     return provenance.Resource(
-        name="source", uri=_repository(), digest={"gitCommit": head}, annotations={"dirty": dirty}
+        name=provenance.SOURCE,
+        uri=_repository() or ("" if commit else provenance.UNKNOWN_SOURCE),
+        digest={"gitCommit": commit} if commit else {},
+        annotations=annotations,
     )
-
-
-def _ci_commit() -> Resource | None:
-    """What a CI says of the commit, where there is no clone to ask."""
-    commit = os.environ.get("GITHUB_SHA")
-    return provenance.Resource(name="source", uri=_repository(), digest={"gitCommit": commit}) if commit else None
 
 
 def _repository() -> str:
