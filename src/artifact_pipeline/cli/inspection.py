@@ -59,6 +59,7 @@ def verify(
     byte; with --input also what they were made from, and with --expect by which artifact.
     """
     from artifact_pipeline.artifact import verify as v
+    from artifact_pipeline.artifact.beside import check_beside
 
     trust = asked_trust({**asked, "expect": expect})
     if asked["receipt"] is not None:
@@ -70,6 +71,7 @@ def verify(
         raise ConfigError("--input goes with --receipt")
     path = Path(artifact)
     verified = v.verify(path, expect=expect, accept_failed_gate=accept_failed_gate, trust=trust)
+    check_beside(verified)
     verdict = verified.manifest.gate.verdict if verified.manifest.gate else "missing"
     output.say(f"verified: {shown(path)}, {len(verified.members) + 1} files, {_trust(verified.trust)}")
     output.say(f"artifact digest: {verified.digest}")
