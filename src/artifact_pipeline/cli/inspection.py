@@ -93,7 +93,7 @@ def verify(
 
 
 def _verify_receipt(output: Output, place: str, *, expect: str | None, receipt: str, inputs: tuple[str, ...]) -> None:
-    from artifact_pipeline.inference.proof import prove
+    from artifact_pipeline.inference.proof import PROVES, prove
 
     if not is_given("artifact"):
         raise ConfigError("--receipt: name the predictions", hint="artifact-pipeline verify predictions.csv --receipt")
@@ -109,6 +109,7 @@ def _verify_receipt(output: Output, place: str, *, expect: str | None, receipt: 
         output.say(f"input: {each.name}, {each.rows:,} rows, {each.sha256}")
     if len(told.inputs) > 10:
         output.say(f"{len(told.inputs) - 10:,} more inputs stand in the receipt")
+    output.say(f"note: {PROVES}")
     output.result({"receipt": told.plain()})
 
 
