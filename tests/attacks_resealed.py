@@ -10,6 +10,7 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import parameter_files
 from artifact_pipeline.artifact.onnx_writer import linear_classifier
 from artifact_pipeline.canonical import canonical_json, digest
 from forging import (
@@ -327,6 +328,7 @@ def model_of_another_dtype(folder: Path) -> None:
 
 attack_fields(
     "model-classes",
+    "parameters-classes",
     classes_that_are_not_the_models={"model.classes": list(range(1, 11)), **_LABELS},
 )
 attack_fields(
@@ -339,13 +341,14 @@ attack_fields(
 )
 attack_fields(
     "model-shape",
+    "parameters-shape",
     "reference-features",
     "selftest-shape",
     input_missing={"model.inputs.63": REMOVED},
 )
 
 
-@attack("reference-invalid", "selftest-invalid", "onnx-field", "split-rows")
+@attack("parameters-invalid", "reference-invalid", "selftest-invalid", "onnx-field", "split-rows")
 def roles_exchanged(folder: Path) -> None:
     """Each file has the role of another."""
     roles = ["parameters", "reference", "selftest", "split", "model"]
@@ -354,6 +357,20 @@ def roles_exchanged(folder: Path) -> None:
         record["role"] = role
     (folder / MANIFEST).write_bytes(canonical_json(manifest))
     reseal(folder)
+
+
+# The parameters, resealed
+
+
+def _other_parameters(folder: Path, build: Callable[[], bytes]) -> None:
+    """Another file of parameters under fitting digests."""
+    reseal(folder, parameters=build())
+
+
+for _name, _build in parameter_files.HOSTILE.items():
+    register(f"parameters: {_name}", partial(_other_parameters, build=_build), "parameters-invalid")
+for _name, (_rule, _build) in parameter_files.OTHERS.items():
+    register(f"parameters: {_name}", partial(_other_parameters, build=_build), _rule)
 
 
 # The split, resealed

@@ -17,6 +17,7 @@ from pyarrow import parquet
 
 from artifact_pipeline import pipeline
 from artifact_pipeline.artifact.verify import Verified, verify
+from artifact_pipeline.canonical import canonical_json
 from artifact_pipeline.config import from_mapping
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected
 from artifact_pipeline.inference.destination import destination
@@ -165,6 +166,20 @@ def test_a_receipt_of_work_that_is_not_complete_says_so(model: Verified, world: 
     with pytest.raises(ArtifactRejected) as caught:
         prove(str(tmp_path / "out"))
     assert "receipt-incomplete" in caught.value.rules
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "part-00001-00000.parquet"])
+def test_to_resume_follows_no_name_of_a_receipt(model: Verified, world: Path, tmp_path: Path, name: str) -> None:
+    """A receipt whose finished part has another name than such a part gets is refused, whatever stands there."""
+    with pytest.raises(InterruptedHere):
+        score(model, world, tmp_path / "out", stop_after=20)
+    place = tmp_path / "out.receipt.json"
+    told = json.loads(place.read_bytes())
+    told["progress"]["parts"][0][2] |= {"name": name, "size": 0}
+    (tmp_path / "outside").touch()
+    place.write_bytes(canonical_json(told))
+    with pytest.raises(ArtifactRejected, match="does not tell how to go on"):
+        score(model, world, tmp_path / "out", resume=True)
 
 
 def test_what_is_complete_is_not_done_again(whole: dict[str, bytes], model: Verified, world: Path) -> None:

@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import zipfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -26,7 +25,7 @@ from artifact_pipeline.cli.reproduction import KINDS, LEVELS
 from artifact_pipeline.config import from_mapping
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, NotReproduced
 from artifact_pipeline.pipeline.causes import Kind, find_causes
-from artifact_pipeline.pipeline.reproduction import GRADES, TOLERANCE, Reproduction, read_array, reproduce
+from artifact_pipeline.pipeline.reproduction import GRADES, TOLERANCE, Reproduction, reproduce
 from artifact_pipeline.runtime import KERNEL, KERNEL_VARIABLE, KERNELS, choose_kernel
 from forging import REMOVED, changed, manifest_of, reseal, unpack
 from tables import blobs, write_table
@@ -397,61 +396,7 @@ def test_numbers_of_a_recipe_are_compared_as_they_are_written(candidate: Candida
     assert (found.grade, found.sole) == ("model", "recipe")
 
 
-# --- hostile numbers
-
-
-def npz(*, compression: int = zipfile.ZIP_STORED, **members: bytes) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", compression) as archive:
-        for name, data in members.items():
-            archive.writestr(f"{name}.npy", data)
-    return file.getvalue()
-
-
-def npy(array: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.lib.format.write_array(file, array)
-    return file.getvalue()
-
-
-LIKE = np.arange(6.0).reshape(2, 3)
-
-
-@pytest.mark.parametrize(
-    "file",
-    [
-        b"",
-        b"PK\x05\x06",
-        npz(other=npy(LIKE)),
-        npz(coef=b""),
-        npz(coef=npy(LIKE)[:-1]),
-        npz(coef=npy(LIKE) + b"\0"),
-        npz(coef=npy(LIKE.T)),
-        npz(coef=npy(LIKE[:1])),
-        npz(coef=npy(LIKE.astype("f4"))),
-        npz(coef=npy(np.asfortranarray(LIKE))),
-        npz(coef=npy(np.array([[None] * 3] * 2, dtype=object))),
-        npz(
-            coef=b"\x93NUMPY\x01\x00v\x00"
-            + b"{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999, 3)}".ljust(118)
-        ),
-        npz(coef=b"\x93NUMPY\x01\x00v\x00" + b"__import__('os').system('true')".ljust(118)),
-        npz(coef=npy(np.zeros((2, 3))), compression=zipfile.ZIP_DEFLATED),
-    ],
-    ids=range(14),
-)
-def test_numbers_that_are_not_ours_cannot_be_compared(file: bytes) -> None:
-    """A damaged, compressed, strange or lying `parameters.npz` is not read further than its header."""
-    assert read_array(file, "coef", like=LIKE) is None
-
-
-def test_numbers_of_ours_are_read() -> None:
-    """What `numpy.savez` writes is read bit for bit."""
-    file = io.BytesIO()
-    np.savez(file, coef=LIKE)
-    array = read_array(file.getvalue(), "coef", like=np.zeros((2, 3)))
-    assert array is not None
-    assert array.tobytes() == LIKE.tobytes()
+# --- strange numbers
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e308])

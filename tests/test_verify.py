@@ -390,7 +390,7 @@ def test_no_malicious_pickle_does_anything(candidate: Candidate, tmp_path: Path)
         (folder / "model.pkl").unlink()
         reseal(folder, model=data, reference=data, selftest=data, split=data, parameters=data)
         kinds = {rule.partition("-")[0] for rule in rules(folder)}
-        assert kinds == {"onnx", "reference", "selftest", "split"}
+        assert kinds == {"onnx", "parameters", "reference", "selftest", "split"}
     assert not canary.exists()
 
 

@@ -145,6 +145,15 @@ def _decoded(data: bytes, place: str) -> tuple[_Bundle, dict[str, str]]:
     return bundle, files
 
 
+def signed_files(data: bytes, place: str) -> Mapping[str, str]:
+    """The files that a signature is about, with their digests; whose it is, and whether it holds, is not asked.
+
+    Raises:
+        ArtifactRejected: it is no signature.
+    """
+    return _decoded(data, place)[1]
+
+
 def rejected(place: str, rule: str, message: str) -> ArtifactRejected:
     """The refusal of something that is not trusted."""
     problem = Problem(place, rule, message)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from artifact_pipeline.artifact import manifest as manifests
 from artifact_pipeline.artifact.manifest import Digest, Frozen
 from artifact_pipeline.artifact.onnx_walk import walk
+from artifact_pipeline.artifact.parameters import parameter_problems
 from artifact_pipeline.artifact.pointer import HINT_TRAIN, follow
 from artifact_pipeline.artifact.reference import parse_reference
 from artifact_pipeline.artifact.selftest import parse_selftest
@@ -211,6 +212,7 @@ def _content_problems(manifest: Manifest, members: Mapping[str, bytes]) -> Itera
     """Look inside the files whose bytes are the listed ones."""
     checks = {
         "model": _model_problems,
+        "parameters": parameter_problems,
         "selftest": lambda manifest, data: parse_selftest(data).problems(manifest),
         "reference": lambda manifest, data: parse_reference(data).problems(manifest),
         "split": _split_problems,

@@ -59,6 +59,7 @@ def verify(
     byte; with --input also what they were made from, and with --expect by which artifact.
     """
     from artifact_pipeline.artifact import verify as v
+    from artifact_pipeline.artifact.beside import check_beside
 
     trust = asked_trust({**asked, "expect": expect})
     if asked["receipt"] is not None:
@@ -70,6 +71,7 @@ def verify(
         raise ConfigError("--input goes with --receipt")
     path = Path(artifact)
     verified = v.verify(path, expect=expect, accept_failed_gate=accept_failed_gate, trust=trust)
+    check_beside(verified)
     verdict = verified.manifest.gate.verdict if verified.manifest.gate else "missing"
     output.say(f"verified: {shown(path)}, {len(verified.members) + 1} files, {_trust(verified.trust)}")
     output.say(f"artifact digest: {verified.digest}")
@@ -91,7 +93,7 @@ def verify(
 
 
 def _verify_receipt(output: Output, place: str, *, expect: str | None, receipt: str, inputs: tuple[str, ...]) -> None:
-    from artifact_pipeline.inference.proof import prove
+    from artifact_pipeline.inference.proof import PROVES, prove
 
     if not is_given("artifact"):
         raise ConfigError("--receipt: name the predictions", hint="artifact-pipeline verify predictions.csv --receipt")
@@ -107,6 +109,7 @@ def _verify_receipt(output: Output, place: str, *, expect: str | None, receipt: 
         output.say(f"input: {each.name}, {each.rows:,} rows, {each.sha256}")
     if len(told.inputs) > 10:
         output.say(f"{len(told.inputs) - 10:,} more inputs stand in the receipt")
+    output.say(f"note: {PROVES}")
     output.result({"receipt": told.plain()})
 
 

@@ -171,12 +171,15 @@ class Ledger:
         try:
             for source, number, output, rejected, read in progress["parts"]:
                 bad = None if rejected is None else convert(rejected, Output)
-                self.parts[source, number] = Finished(convert(output, Output), bad, read)
+                self.parts[convert(source, int), convert(number, int)] = Finished(convert(output, Output), bad, read)
             self.tally = Tally.from_plain(progress["tally"], self.scorer.reference)
             self.digests = {names[each.name]: each.sha256 for each in found.inputs}
         except (KeyError, ValueError, TypeError) as error:
             raise ArtifactRejected(f"{self.to.receipt} does not tell how to go on: {error}") from error
         for (source, number), part in self.parts.items():
+            if part.output.name != self.to.part(source, number):  # a receipt leads to no file but its own
+                message = f"{self.to.receipt} does not tell how to go on: {part.output.name!r:.80} is no part's name"
+                raise ArtifactRejected(message, hint="remove the folder and its receipt, and begin anew")
             self._check(self.to.inside(part.output.name), part.output)
             if part.rejected is not None:
                 self._check(self.to.piece(source, number), part.rejected)

@@ -29,8 +29,6 @@ FORMATS = ("csv", "parquet", "arrow", "jsonl")
 """Formats of tables, by the first part of their names: `csv.gz` is a CSV too."""
 HELD = 1 << 23
 """Probabilities that are held at most, 64 MiB, until one look-up among the labels is worth its while."""
-NO_COLUMN = "\0"
-"""The name of no column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +105,9 @@ def _format(place: str) -> str:
     return form
 
 
-def _wanted(keep: tuple[str, ...] = (), features: tuple[str, ...] = ()) -> Wanted:
-    """What is read of a table: columns as they are, and columns of numbers."""
-    import numpy as np
-
-    bounds = np.zeros(len(features))
-    return Wanted(features, "float64", NO_COLUMN, (), keep, low=bounds, high=bounds, out_of_range="ignore")
-
-
 def _columns(source: Source) -> tuple[str, ...]:
     """The names of a table's columns; none where it is JSON Lines and its first line is no object."""
-    with open_rows(source, _wanted(), digest=False) as rows:
+    with open_rows(source, Wanted.columns_alone(()), digest=False) as rows:
         return rows.left_out
 
 
@@ -185,7 +175,7 @@ def _read_labels(place: str, keys: tuple[str, ...], label: str | None, classes: 
     _check_columns(place, there, [*keys, *([label] if label is not None else [])])
     label = _only(place, [name for name in there if name not in keys]) if label is None else label
     texts, positions = [], []
-    for batch, _ in _batches(source, _wanted((*keys, label))):
+    for batch, _ in _batches(source, Wanted.columns_alone((*keys, label))):
         parts = [_text(place, batch, name, "key-invalid") for name in keys]
         found = _text(place, batch, label, "label-invalid")
         _refuse_empty(place, batch, [*zip(keys, parts, strict=True), (label, found)])
@@ -252,7 +242,7 @@ def _answers(
     features = tuple(f"{PROBABILITY}{each}" for each in classes)
     for index, source in enumerate(sources):
         place = source.place
-        for batch, share in _batches(source, _wanted((*keys, PREDICTED), features)):
+        for batch, share in _batches(source, Wanted.columns_alone((*keys, PREDICTED), features)):
             texts = _text(place, batch, PREDICTED, "no-predictions")
             predicted, unknown = _positions(texts, classes)
             if unknown >= 0:

@@ -12,15 +12,14 @@ The grades, each worth more than the next; docs/proof.md tells how to read them:
 
 from __future__ import annotations
 
-import io
-import zipfile
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
 
 from artifact_pipeline.artifact import manifest as m
 from artifact_pipeline.artifact import provenance
+from artifact_pipeline.artifact.parameters import parse_parameters
 from artifact_pipeline.artifact.predictor import open_predictor
 from artifact_pipeline.config import Gate, from_mapping
 from artifact_pipeline.dataset import load_dataset
@@ -271,40 +270,17 @@ def _compare_parameters(told: bytes, found: bytes) -> float | None:
     """The greatest difference of a number, as a share of the greatest one of its array; None if not comparable."""
     import numpy as np
 
-    shares = []
-    with np.load(io.BytesIO(found), allow_pickle=False) as ours, np.errstate(over="ignore", invalid="ignore"):
-        for name in ("coef", "intercept", "classes"):
-            new, old = ours[name], read_array(told, name, like=ours[name])
-            if old is None or (name == "classes" and not np.array_equal(old, new)):
-                return None
-            if name != "classes":
-                scale, difference = np.abs([old, new]).max(), np.abs(old - new).max()
-                shares.append(float(difference / scale) if scale else 0.0)
-    return max(shares) if np.isfinite(shares).all() else None
-
-
-def read_array(file: bytes, name: str, *, like: NDArray[Any]) -> NDArray[Any] | None:
-    """One array of an uncompressed `.npz` from elsewhere, if its dtype, shape and order are those of `like`, else None.
-
-    Its header is read first: one that claims more than its bytes hold would ask for memory that is not there.
-    """
-    import numpy as np
-
-    try:
-        with zipfile.ZipFile(io.BytesIO(file)) as archive:
-            member = archive.getinfo(f"{name}.npy")
-            if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
-                return None
-            data = io.BytesIO(archive.read(member))
-        if np.lib.format.read_magic(data) != (1, 0):
-            return None
-        header = np.lib.format.read_array_header_1_0(data)
-        start, rest = data.tell(), len(data.getbuffer()) - data.tell()
-        if header != (like.shape, False, like.dtype) or rest != like.nbytes:
-            return None
-        return np.frombuffer(data.getvalue(), dtype=like.dtype, offset=start).reshape(like.shape)
-    except (KeyError, ValueError, EOFError, OSError, NotImplementedError, zipfile.BadZipFile):
+    shares, ours, theirs = [], parse_parameters(found), parse_parameters(told)
+    if ours["classes"] != theirs["classes"]:
         return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        for name in ("coef", "intercept"):
+            if ours[name].shape != theirs[name].shape:
+                return None
+            new, old = (np.frombuffer(each[name].data, dtype="<f8") for each in (ours, theirs))
+            scale, difference = np.abs([old, new]).max(), np.abs(old - new).max()
+            shares.append(float(difference / scale) if scale else 0.0)
+    return max(shares) if np.isfinite(shares).all() else None
 
 
 def _figures(metrics: m.Metrics) -> dict[str, str]:

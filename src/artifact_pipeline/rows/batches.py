@@ -29,6 +29,8 @@ FORMULA = "=+-@\t\r"
 """How a text begins that a spreadsheet runs (OWASP, CSV injection)."""
 UNLABELLED = -1
 """The position of a label that is not there."""
+NO_COLUMN = "\0"
+"""The name of no column."""
 MAX_SHOWN = 80
 """Characters of a bad value that a reason quotes."""
 
@@ -88,6 +90,14 @@ class Wanted:
     high: NDArray[np.float64]
     out_of_range: Literal["warn", "reject", "ignore"] = "warn"
     formulas: bool = True
+
+    @classmethod
+    def columns_alone(cls, keep: tuple[str, ...], features: tuple[str, ...] = ()) -> Wanted:
+        """What is read of a table without a model: columns as they are, and columns of numbers."""
+        import numpy as np
+
+        bounds = np.zeros(len(features))
+        return cls(features, "float64", NO_COLUMN, (), keep, low=bounds, high=bounds, out_of_range="ignore")
 
     @property
     def chunk(self) -> int:

@@ -94,6 +94,29 @@ def _described(place: str, header: bytes) -> tuple[tuple[int, ...], bool, str]:
     return shape, fortran, descr if isinstance(descr, str) else f"{descr}"
 
 
+def count_rows(place: str, file: IO[bytes]) -> int | None:
+    """The rows of an open NPY or NPZ file as its header tells them; None where it does not tell which array they are.
+
+    Raises:
+        DataRejected: it is neither, or holds what is never loaded.
+    """
+    with refusing(place):
+        archive = file.read(2) == b"PK"
+        file.seek(0)
+    if not archive:
+        return next(iter(read_header(place, file).shape), None)
+    try:
+        with zipfile.ZipFile(file) as opened:
+            infos = {info.filename.removesuffix(".npy"): info for info in opened.infolist()[:MAX_MEMBERS]}
+            chosen = infos.get("X") or (next(iter(infos.values())) if len(infos) == 1 else None)
+            if chosen is None:
+                return None
+            with opened.open(chosen) as member:
+                return next(iter(read_header(place, member).shape), None)
+    except SPOILED as error:
+        raise unreadable(place, f"no NPZ file: {error!s:.100}") from error
+
+
 class NpyReader(PositionReader):
     """An open NPY file: one matrix."""
 
