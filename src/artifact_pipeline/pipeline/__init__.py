@@ -7,7 +7,7 @@ every byte of the artifact, in memory.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from artifact_pipeline.artifact import manifest as m
@@ -94,14 +94,15 @@ def train_on(data: Dataset, config: Config, *, progress: Callable[[str], None]) 
     import numpy as np
 
     from artifact_pipeline.config.labels import by_label
-    from artifact_pipeline.training import fit
+    from artifact_pipeline.training import fit, unscaled
 
     if isinstance(config.gate.min_recall, dict):
         by_label("gate.min_recall", config.gate.min_recall, np.unique(data.y).tolist())
     progress(f"training on {len(data.train):,} rows")
     fitted = fit(data.X[data.train], data.y[data.train], config)
     progress("measuring the model that is published")
-    return _seal(config, data, fitted)
+    candidate = _seal(config, data, fitted)
+    return candidate if fitted.converged else replace(candidate, scales=unscaled(data.X[data.train], data.rows.names))
 
 
 def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
@@ -113,7 +114,6 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
     from artifact_pipeline.artifact.export import export_bytes
     from artifact_pipeline.artifact.onnx_writer import linear_classifier
     from artifact_pipeline.artifact.predictor import Predictor
-    from artifact_pipeline.training import unscaled
 
     estimator = fitted.estimator
     classes = estimator.classes_.tolist()
@@ -163,8 +163,7 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
         ),
         exports=(m.Export(format="pickle", size=len(export), sha256=digest(export)),),
     )
-    scales = None if fitted.converged else unscaled(data.X[data.train], data.rows.names)
-    return Candidate(_read_back(manifest), named, export, scales)
+    return Candidate(_read_back(manifest), named, export)
 
 
 def _read_back(manifest: m.Manifest) -> m.Manifest:
