@@ -39,7 +39,7 @@ class Gate(BaseModel):
     min_recall: Annotated[
         Annotated[None, Tag("null")]
         | Annotated[Share, Tag("number")]
-        | Annotated[dict[Label, Share], BeforeValidator(text_keys), Field(min_length=1), Tag("labels")],
+        | Annotated[dict[Label, Share], Field(min_length=1), BeforeValidator(text_keys), Tag("labels")],
         Discriminator(_kind_of_minimum),
         Field(
             title="Least recall",

@@ -76,6 +76,9 @@ def _refused(error: ErrorDetails, sources: Sequence[Source]) -> Located:
     elif rule == "missing-key":
         spot = find(path[:-1], sources)
         words = f"is missing, must be {_wanted(path, error)}"
+    elif len(error["loc"]) == len(path) + 2 and rule != "lone-surrogate":  # behind the label itself stands "[key]"
+        spot = find(path, sources, key=True)
+        words = "a label must be text of at most 256 characters"
     else:
         spot = find(path, sources)
         words = f"must be {_wanted(path, error)}, got {got(error['input'], spot.written)}{_remark(path, error)}"
@@ -128,8 +131,6 @@ def _wanted(path: KeyPath, error: ErrorDetails) -> str:
     if error["type"] == "less_than_equal" and field.annotation is int:
         return f"a whole number of at most {error['ctx']['le']}"
     wanted = next(each for each in field.metadata if isinstance(each, Wanted))
-    if of_label and error["type"].startswith("string_"):
-        return "a label as text, of at most 256 characters"
     return wanted.each if of_label else wanted.words
 
 

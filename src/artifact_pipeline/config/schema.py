@@ -133,7 +133,7 @@ class Config(BaseModel):
         Annotated[None, Tag("null")]
         | Annotated[Literal["balanced"], Tag("word")]
         | Annotated[
-            dict[Label, Annotated[float, Field(gt=0)]], BeforeValidator(text_keys), Field(min_length=1), Tag("labels")
+            dict[Label, Annotated[float, Field(gt=0)]], Field(min_length=1), BeforeValidator(text_keys), Tag("labels")
         ],
         Discriminator(_kind_of_weights),
         Field(
