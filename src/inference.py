@@ -20,9 +20,12 @@ __all__ = ["load_model", "main"]
 
 
 def main(argv=None):
-    """Verify the artifact, predict the digits, write predictions.csv, and return the exit status."""
-    return inference_door(Path(_preflight.ROOT), argv)
+    """Verify the artifact, predict the digits, write predictions.csv, and return the exit status.
+
+    `argv` are options as on the command line; None is none, whatever the options of the caller's own process are.
+    """
+    return inference_door(Path(_preflight.ROOT), argv or ())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(inference_door(Path(_preflight.ROOT)))

@@ -14,15 +14,18 @@ _preflight.check(_preflight.TRAIN, __name__)
 from pathlib import Path
 
 from artifact_pipeline.cli.boundary import train_door
-from artifact_pipeline.documented import load_config, train_model
+from artifact_pipeline.documented import evaluate_model, load_config, load_data, load_model, save_model, train_model
 
-__all__ = ["load_config", "main", "train_model"]
+__all__ = ["evaluate_model", "load_config", "load_data", "load_model", "main", "save_model", "train_model"]
 
 
 def main(argv=None):
-    """Train from config/config.json, write artifact and model_train.pkl, and return the exit status."""
-    return train_door(Path(_preflight.ROOT), argv)
+    """Train from config/config.json, write artifact and model_train.pkl, and return the exit status.
+
+    `argv` are options as on the command line; None is none, whatever the options of the caller's own process are.
+    """
+    return train_door(Path(_preflight.ROOT), argv or ())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(train_door(Path(_preflight.ROOT)))

@@ -166,7 +166,7 @@ attack_fields(
     share_below_zero={"gate.rules.0.minimum": -1.0},
     share_in_words={"gate.rules.0.minimum": "0.95"},
     verdict_of_another_kind={"gate.verdict": "waived"},
-    metric_of_another_kind={"gate.rules.0.metric": "recall"},
+    metric_of_another_kind={"gate.rules.0.metric": "log_loss"},
     task_of_another_kind={"task": "regression"},
     input_of_another_kind={"model.inputs.0.kind": "text"},
     input_that_may_be_missing={"model.inputs.0.missing": True},

@@ -24,6 +24,7 @@ from artifact_pipeline.config import (
     recipe,
     schema_text,
 )
+from artifact_pipeline.config.labels import by_label
 from artifact_pipeline.config.schema import MANY_CLASS_SOLVERS, Solver
 from artifact_pipeline.errors import ConfigError
 
@@ -33,7 +34,16 @@ SOLVERS = "lbfgs, newton-cg, newton-cholesky, sag, saga, liblinear"
 TEN_CLASSES = "lbfgs, newton-cg, newton-cholesky, sag, saga (liblinear fits two classes, the digits have ten)"
 NAME = "name: must be a string of 1 to 64 characters a-z, 0-9, dot, underscore or dash, first a letter or digit"
 TABLE = "a string, the path of a CSV, Parquet or JSON Lines file"
-KEYS = "name, dataset, test_size, random_state, stratify, C, solver, max_iter, range_margin, gate"
+KEYS = (
+    "name, dataset, test_size, random_state, stratify, C, solver, max_iter, tol, class_weight, fit_intercept, "
+    "l1_ratio, penalty, range_margin, gate"
+)
+PENALTY = (
+    '"l2" (l1 is "l1_ratio": 1 with the solver saga or liblinear, elasticnet an l1_ratio between 0 and 1 with saga, '
+    "and no penalty a large C)"
+)
+WEIGHTS = '"balanced", an object such as {"malignant": 10}, or null'
+RECALL = 'a number from 0 to 1, an object such as {"malignant": 0.9}, or null'
 
 
 @pytest.fixture
@@ -116,6 +126,69 @@ def test_one_recipe_for_one_number():
     )
     assert json.dumps(one) == json.dumps(other)
     assert json.dumps(one["gate"]) == '{"min_accuracy": 0.0, "min_f1": 0.0}'
+
+
+DEFAULTS = {
+    "tol": 1e-4,
+    "class_weight": None,
+    "fit_intercept": True,
+    "l1_ratio": 0,
+    "penalty": "l2",
+    "gate": {"min_f1_macro": None, "min_recall": None},
+}
+OTHERS = {
+    "tol": 1e-3,
+    "class_weight": {"7": 2.0},
+    "fit_intercept": False,
+    "l1_ratio": 1.0,
+    "solver": "saga",
+    "gate": {"min_accuracy": 0.95, "min_f1": 0.95, "min_f1_macro": 0.5, "min_recall": {"7": 0.9}},
+}
+
+
+def test_a_later_key_stands_in_the_recipe_only_where_it_is_used():
+    """A default that is written out is the recipe of a config without it, to the byte; another value is in it."""
+    plain = recipe(from_mapping(REQUIRED))
+    assert json.dumps(recipe(from_mapping({**REQUIRED, **DEFAULTS}))) == json.dumps(plain)
+    assert recipe(from_mapping({**REQUIRED, **OTHERS})) == {**plain, **OTHERS}
+    assert from_mapping(recipe(from_mapping({**REQUIRED, **OTHERS}))) == from_mapping({**REQUIRED, **OTHERS})
+
+
+def test_labels_may_be_numbers_in_a_dict_by_hand():
+    """A dict from Python names labels as they are; the recipe has them as JSON writes them."""
+    by_hand = from_mapping({**REQUIRED, "class_weight": {7: 2, 8: 3.0}, "gate": {"min_recall": {7: 1}}})
+    assert by_hand == from_mapping({**REQUIRED, "class_weight": {"7": 2, "8": 3}, "gate": {"min_recall": {"7": 1}}})
+
+
+def test_an_option_names_a_label(file):
+    """`-S gate.min_recall.malignant=0.9` asks for one class, and stands beside what the file asks of others."""
+    file.write_text(json.dumps({**REQUIRED, "gate": {"min_recall": {"benign": 0.5}}}))
+    config = load_config(file, ["gate.min_recall.malignant=0.9", "class_weight.malignant=10"])
+    assert config.gate.min_recall == {"benign": 0.5, "malignant": 0.9}
+    assert config.class_weight == {"malignant": 10.0}
+
+
+L1_RATIOS = {"saga": (0, 0.5, 1), "liblinear": (0, 1)}
+
+
+@pytest.mark.parametrize("solver", get_args(Solver))
+@pytest.mark.parametrize("ratio", [0, 0.5, 1])
+def test_l1_ratio_is_taken_where_scikit_learn_takes_it(solver, ratio):
+    """An `l1_ratio` is refused before any data is read just where scikit-learn would refuse it in the fit."""
+    from sklearn.linear_model import LogisticRegression
+
+    asked = {**REQUIRED, "dataset": {"path": "a.csv", "target": "b"}, "solver": solver, "l1_ratio": ratio}
+    estimator = LogisticRegression(solver=solver, l1_ratio=ratio, max_iter=10_000)
+    rows = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
+    if ratio in L1_RATIOS.get(solver, (0,)):
+        estimator.fit(*rows)
+        assert from_mapping(asked).l1_ratio == ratio
+        return
+    with pytest.raises(ValueError, match="penalt"):
+        estimator.fit(*rows)
+    with pytest.raises(ConfigError) as caught:
+        from_mapping(asked)
+    assert caught.value.rules == {"not-allowed"}
 
 
 def test_recipe_of_a_table_has_no_path():
@@ -229,6 +302,18 @@ WRONG_VALUES = [
     ("dataset", '"iris"', "not-allowed", 'must be "digits" or an object with path and target, got "iris"'),
     ("dataset", "[]", "wrong-type", 'must be "digits" or an object with path and target, got an array'),
     ("$schema", "5", "wrong-type", "must be a string, got 5"),
+    ("tol", "-1e-4", "out-of-range", "must be a finite number of at least 0, got -1e-4"),
+    ("tol", "1e999", "not-finite", "must be a finite number of at least 0, got 1e999"),
+    ("tol", "null", "wrong-type", "must be a finite number of at least 0, got null"),
+    ("fit_intercept", "1", "wrong-type", "must be true or false, got 1"),
+    ("l1_ratio", "1.5", "out-of-range", "must be a number from 0 to 1, both included, got 1.5"),
+    ("l1_ratio", "null", "wrong-type", "must be a number from 0 to 1, both included, got null"),
+    ("l1_ratio", "0.5", "not-allowed", "must be 0 with the solver lbfgs (saga takes 0 to 1), got 0.5"),
+    ("penalty", '"l1"', "not-allowed", f'must be {PENALTY}, got "l1"'),
+    ("penalty", "null", "wrong-type", f"must be {PENALTY}, got null"),
+    ("class_weight", '"balance"', "not-allowed", f'must be {WEIGHTS}, got "balance"'),
+    ("class_weight", "2", "wrong-type", f"must be {WEIGHTS}, got 2"),
+    ("class_weight", "{}", "out-of-range", f"must be {WEIGHTS}, got an object"),
 ]
 
 
@@ -279,6 +364,78 @@ def test_wrong_comparison_is_refused_at_its_place(file, key, value, rule, messag
     ((found, words),) = told(refuse(file, with_value("gate", f'{{"{key}": {value}}}')))
     assert found == rule
     assert words.endswith(f"gate.{key}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "rule", "message"),
+    [
+        ("gate.min_f1_macro", "2", "out-of-range", "must be a number from 0 to 1, both included, or null, got 2"),
+        ("gate.min_recall", "1.5", "out-of-range", f"must be {RECALL}, got 1.5"),
+        ("gate.min_recall", "true", "wrong-type", f"must be {RECALL}, got true"),
+        ("gate.min_recall", "{}", "out-of-range", f"must be {RECALL}, got an object"),
+        ("gate.min_recall.rare", "2", "out-of-range", "must be a number from 0 to 1, both included, got 2"),
+        ("gate.min_recall.rare", '"all"', "wrong-type", 'must be a number from 0 to 1, both included, got "all"'),
+        ("gate.min_recall.[key]", "null", "wrong-type", "must be a number from 0 to 1, both included, got null"),
+        ("class_weight.rare", "0", "out-of-range", "must be a finite number greater than 0, got 0"),
+        ("class_weight.rare", "NaN", "not-finite", "must be a finite number greater than 0, got NaN"),
+        ("class_weight.rare", "{}", "wrong-type", "must be a finite number greater than 0, got an object"),
+    ],
+)
+def test_what_is_said_of_single_classes_is_checked_at_its_place(file, key, value, rule, message):
+    """A number of the gate or of a weight, for every class or for one, is refused where it is written."""
+    *above, last = key.split(".")
+    text = f'{{"{last}": {value}}}'
+    for name in reversed(above[1:]):
+        text = f'{{"{name}": {text}}}'
+    ((found, words),) = told(refuse(file, with_value(above[0], text)))
+    place, _, said = words.partition(f": {above[0]}")
+    assert found == rule
+    assert said.endswith(f": {message}")
+    line, column = map(int, place.removeprefix("config.json:").split(":"))
+    assert file.read_text().splitlines()[line - 1][column - 1 :].startswith(value)
+
+
+def test_a_label_is_text_of_a_bounded_length(file):
+    """What can be no label is refused at its own place, from a file or by hand."""
+    words = "a label must be text of at most 256 characters"
+    long = with_value("class_weight", f'{{"{"x" * 257}": 1}}')
+    assert told(refuse(file, long)) == [("out-of-range", f"config.json:5:20: class_weight.{'x' * 59}…: {words}")]
+    for key, rule, said in ((None, "wrong-type", f"None: {words}"), ("[key]", "out-of-range", "must be a finite")):
+        with pytest.raises(ConfigError) as caught:
+            from_mapping({**REQUIRED, "class_weight": {key: 0}})
+        assert caught.value.rules >= {rule}
+        assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["multi_class", "n_jobs"])
+def test_what_scikit_learn_has_removed_is_refused_with_the_reason(file, key):
+    """A key that LogisticRegression once took is refused, and says why it is none."""
+    ((rule, words),) = told(refuse(file, with_value(key, '"ovr"')))
+    assert rule == "unknown-key"
+    assert words.startswith(f"config.json:5:3: {key}: unknown key: ")
+    assert "scikit-learn" in words
+
+
+def test_a_penalty_that_contradicts_is_refused(file):
+    """`penalty` l2 beside an `l1_ratio` that is another penalty is refused, not decided."""
+    text = json.dumps({**REQUIRED, "solver": "saga", "l1_ratio": 0.5, "penalty": "l2"})
+    place = f"config.json:1:{text.index('l2')}"
+    words = 'must be left away where l1_ratio is more than 0, which is another penalty, got "l2"'
+    assert told(refuse(file, text)) == [("not-allowed", f"{place}: penalty: {words}")]
+
+
+def test_labels_that_the_rows_have_not_are_refused_with_what_is_near():
+    """What is said of a label that no row has names the nearest label, or the labels there are, whole or counted."""
+    assert by_label("class_weight", {"7": 2.0, "3": 1.0}, [3, 7, 8]) == {3: 1.0, 7: 2.0}
+    assert list(by_label("class_weight", {"7": 2.0, "3": 1.0}, [3, 7, 8])) == [3, 7]
+    with pytest.raises(ConfigError) as caught:
+        by_label("gate.min_recall", {"malignnt": 0.9, "x": 0.5}, ["benign", "malignant"])
+    assert told(caught.value) == [
+        ("unknown-label", "config: gate.min_recall.malignnt: no row has this label, did you mean malignant?"),
+        ("unknown-label", "config: gate.min_recall.x: no row has this label, the labels are benign, malignant"),
+    ]
+    with pytest.raises(ConfigError, match=r"the labels are 0, 1, .*, 19, … \(31 in all\)"):
+        by_label("class_weight", {"many": 1.0}, list(range(31)))
 
 
 def test_comparison_is_no_part_of_the_recipe():
@@ -525,7 +682,7 @@ def test_committed_schema_is_the_generated_one():
 def test_schema_explains_every_key():
     """Editors find a title, a description and a default or a duty for every key."""
     schema = json_schema()
-    defaults = Config(**REQUIRED).model_dump()
+    defaults = {**Config(**REQUIRED).model_dump(), "penalty": "l2"}
     for key, each in schema["properties"].items():
         resolved = {**schema["$defs"]["Gate"], **each} if "$ref" in each else each
         assert {"title", "description"} <= resolved.keys(), key
@@ -539,7 +696,8 @@ def test_schema_refuses_what_the_types_refuse():
     """An editor marks each wrong value too, but for the few rules that JSON Schema cannot say."""
     validator = jsonschema.Draft202012Validator(json_schema())
     assert validator.is_valid({"$schema": "./config.schema.json", **REQUIRED})
-    # It takes 1.0 for an integer, does not bound C from above, and does not know how many classes the digits have.
+    # It takes 1.0 for an integer, does not bound a float from above, and does not know how many classes the digits
+    # have, nor which solver takes which penalty.
     passing = {
         ("max_iter", "1.0"),
         ("max_iter", "1e3"),
@@ -547,6 +705,8 @@ def test_schema_refuses_what_the_types_refuse():
         ("C", "Infinity"),
         ("C", "1e999"),
         ("solver", '"liblinear"'),
+        ("l1_ratio", "0.5"),
+        ("tol", "1e999"),
     }
     passed = {
         (key, value)

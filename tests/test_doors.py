@@ -102,7 +102,7 @@ def test_documented_names_can_be_imported(run: Run, checkout: Path, door: str, p
     done = run("-c", code, cwd=checkout, env=env)
     assert done.returncode == 0, done.stderr
     expected = {
-        "train": "load_config main train_model",
+        "train": "evaluate_model load_config load_data load_model main save_model train_model",
         "inference": "load_model main",
         "utils": "evaluate_model load_config load_data load_digits_data load_model save_model train_model",
     }

@@ -497,10 +497,13 @@ def test_text_says_what_was_matched(here: Path) -> None:
     assert lines[3].split() == head.split()
     assert lines[4].split()[:3] == ["matched", "30", f"{hits / 30:.4f}"]
     found = evaluate("predictions.csv", "later.csv").json["metrics"]["classes"]
-    for line, each in zip(lines[7:10], found, strict=True):
+    majority = max(found, key=lambda each: each["rows"])
+    share = f"{majority['rows'] / 30:.4f}"
+    assert lines[6] == f"majority share: {share} (the accuracy of always answering {majority['label']!r})"
+    for line, each in zip(lines[9:12], found, strict=True):
         figures = [f"{each[name]:.4f}" for name in ("precision", "recall", "f1")]
         assert line.removeprefix(f"  {each['label']}").split() == [str(each["rows"]), *figures]
-    assert lines[11].startswith("confusion matrix")
+    assert lines[13].startswith("confusion matrix")
 
 
 def test_quiet_and_summary(here: Path) -> None:

@@ -113,8 +113,10 @@ def save_model(model: LogisticRegression, path: str | Path) -> None:
     write_atomic(Path(path), export_bytes(model))
 
 
-def load_model(path: str | Path) -> LogisticRegression:
+def load_model(path: str | Path = ROOT / "model_train.pkl") -> LogisticRegression:
     """Read a fitted `LogisticRegression` from a pickle or joblib file, without unpickling anything.
+
+    By default it is the one that `python src/train.py` writes, in the project's root.
 
     Raises:
         ArtifactRejected: the file is missing, or is anything but a plain fitted `LogisticRegression`.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from msgspec import Meta, Struct, json, to_builtins
+from msgspec import UNSET, Meta, Struct, UnsetType, json, to_builtins
 
 from artifact_pipeline.canonical import canonical_json, nested_too_deeply, parse_canonical, spells
 from artifact_pipeline.errors import ArtifactRejected, Problem
@@ -35,6 +35,7 @@ Size = Annotated[int, Meta(ge=0, le=MAX_FILE_BYTES)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Loss = Annotated[float, Meta(ge=0)]
 InputType = Literal["float32", "float64"]
+Metric = Literal["accuracy", "f1_weighted", "f1_macro", "recall"]
 Labels = Annotated[tuple[int | Text, ...], Meta(min_length=2)]
 """Whole numbers or texts, not both."""
 
@@ -117,7 +118,7 @@ class Model(Frozen, frozen=True):
 
     digest: Digest
     estimator: Text
-    parameters: dict[Text, bool | int | float | Text | None]
+    parameters: dict[Text, bool | int | float | Text | dict[Text, float] | None]
     iterations: Count
     converged: bool
     inputs: Annotated[tuple[Feature, ...], Meta(min_length=1)]
@@ -202,6 +203,22 @@ class HeldOut(Frozen, frozen=True):
     classes: tuple[ClassFigures, ...]
     confusion: tuple[tuple[Count, ...], ...]
 
+    @property
+    def majority(self) -> ClassFigures:
+        """The class with the most rows, the first one in a tie."""
+        return max(self.classes, key=lambda each: each.rows)
+
+    @property
+    def majority_share(self) -> float:
+        """The accuracy of a model that always answers with the class of `majority`."""
+        return round(self.majority.rows / self.rows, DECIMALS)
+
+    @property
+    def never_predicted(self) -> tuple[ClassFigures, ...]:
+        """The classes that some rows have, and that the model gave to no row."""
+        predicted = map(any, zip(*self.confusion, strict=True))
+        return tuple(each for each, told in zip(self.classes, predicted, strict=True) if each.rows and not told)
+
 
 class Metrics(Frozen, frozen=True):
     """Figures by split, computed by the published model."""
@@ -212,12 +229,21 @@ class Metrics(Frozen, frozen=True):
 
 
 class Rule(Frozen, frozen=True):
-    """One rule of the gate, what was observed, and whether that is enough."""
+    """One rule of the gate, what was observed, and whether that is enough.
 
-    metric: Literal["accuracy", "f1_weighted"]
+    `label` is there where the rule is about one class, as each rule about `recall` is.
+    """
+
+    metric: Metric
     minimum: Share
     observed: Share
     passed: bool
+    label: int | Text | UnsetType = UNSET
+
+    @property
+    def name(self) -> str:
+        """The metric, and the class where it is about one."""
+        return self.metric if self.label is UNSET else f"{self.metric} of {self.label!r}"
 
 
 class Gate(Frozen, frozen=True):

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from artifact_pipeline.artifact.keys import Key, read_key, read_key_file
-from artifact_pipeline.artifact.manifest import NAME, Digest, Frozen, ModelName, Share
+from artifact_pipeline.artifact.manifest import NAME, Digest, Frozen, ModelName, Share, Text
 from artifact_pipeline.artifact.provenance import SUFFIX as PROVENANCE
 from artifact_pipeline.artifact.signing import (
     MAX_BYTES,
@@ -37,19 +37,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from artifact_pipeline.artifact.manifest import Estimate, Manifest
+    from artifact_pipeline.artifact.manifest import Estimate, HeldOut, Manifest
 
 MAX_POLICY_BYTES = 1 << 20
 _INLINE = "-----BEGIN "
 
 
 class Minimum(Frozen, frozen=True):
-    """The held-out figures that a consumer wants at least; `_low` is about the lower end of the 95 % interval."""
+    """The held-out figures that a consumer wants at least; `_low` is about the lower end of the 95 % interval.
+
+    `recall` is a number for every class, or one for each of some labels.
+    """
 
     accuracy: Share = 0.0
     accuracy_low: Share = 0.0
     f1_weighted: Share = 0.0
     f1_weighted_low: Share = 0.0
+    f1_macro: Share = 0.0
+    recall: Share | dict[Text, Share] = 0.0
 
 
 class Policy(Frozen, frozen=True):
@@ -162,6 +167,8 @@ class Trust:
         figures, minimum = manifest.metrics.held_out, self.policy.minimum
         yield from _too_low("accuracy", figures.accuracy, minimum.accuracy, minimum.accuracy_low)
         yield from _too_low("f1_weighted", figures.f1_weighted, minimum.f1_weighted, minimum.f1_weighted_low)
+        yield from _below("f1_macro", figures.f1_macro, minimum.f1_macro)
+        yield from _recall_problems(figures, minimum.recall)
 
 
 def provenance_of(folder: Path, artifact: str) -> tuple[Path, bytes] | None:
@@ -199,9 +206,24 @@ def _file_problems(manifest: Manifest, signed: Signed) -> Iterator[Problem]:
             yield Problem(f"{name!r:.80}", "signature-files", words)
 
 
+def _recall_problems(told: HeldOut, minimum: float | dict[str, float]) -> Iterator[Problem]:
+    recalls = {str(each.label): each for each in told.classes}
+    asked = minimum if isinstance(minimum, dict) else dict.fromkeys(recalls, minimum)
+    for label, least in asked.items():
+        if label in recalls:
+            yield from _below(f"recall of {recalls[label].label!r}", recalls[label].recall, least)
+        else:
+            message = f"the policy asks for the recall of {label!r:.80}, a class that the model has not"
+            yield Problem(NAME, "figures-too-low", message)
+
+
+def _below(name: str, value: float, least: float) -> Iterator[Problem]:
+    if value < least:
+        yield Problem(NAME, "figures-too-low", f"{name} is {value}, the policy asks for {least}")
+
+
 def _too_low(name: str, told: Estimate, value: float, low: float) -> Iterator[Problem]:
-    if told.value < value:
-        yield Problem(NAME, "figures-too-low", f"{name} is {told.value}, the policy asks for {value}")
+    yield from _below(name, told.value, value)
     # The lower end is the publisher's word; it never counts for more than the figure itself.
     if min(told.low, told.value) < low:
         yield Problem(NAME, "figures-too-low", f"{name} may be as low as {told.low}, the policy asks for {low}")

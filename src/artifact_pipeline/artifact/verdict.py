@@ -1,25 +1,58 @@
 """The gate's verdict, judged again by whoever reads it: does it follow from the manifest's own figures?
 
-The standard library alone, so that `verify` can ask it; the figures come from the confusion matrix, the one
+The standard library and msgspec alone, so that `verify` can ask it; the figures come from the confusion matrix, the one
 number in the manifest from which the others can be computed again.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec import UNSET
 
 from artifact_pipeline.artifact.manifest import DECIMALS, NAME
 from artifact_pipeline.errors import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from artifact_pipeline.artifact.manifest import Gate, HeldOut, Manifest
+    from msgspec import UnsetType
 
-METRICS = {"accuracy": "min_accuracy", "f1_weighted": "min_f1"}
-"""Each metric that the gate of format 1 must have a rule for, and the recipe's key for its minimum."""
+    from artifact_pipeline.artifact.manifest import Gate, HeldOut, Manifest, Metric
+
+METRICS: dict[Metric, str] = {"accuracy": "min_accuracy", "f1_weighted": "min_f1"}
+"""Each metric that every gate of format 1 must have a rule for, and the recipe's key for its minimum."""
 TOLERANCE = 10.0**-DECIMALS
 """Figures are rounded to six decimals, so two ways of computing one may differ by that much."""
+
+
+class Demand(NamedTuple):
+    """One thing that a recipe's gate asks: a metric, of one class or of all, its minimum, and the figure."""
+
+    metric: Metric
+    label: int | str | UnsetType
+    minimum: Any
+    observed: float
+
+
+def demands(asked: Mapping[str, Any], held_out: HeldOut) -> Iterator[Demand]:
+    """What a gate must judge, in the order of its rules.
+
+    Args:
+        asked: the recipe's `gate`; of a manifest that is forged it may hold anything.
+        held_out: the figures.
+    """
+    figures = {"accuracy": held_out.accuracy.value, "f1_weighted": held_out.f1_weighted.value}
+    for metric, key in METRICS.items():
+        yield Demand(metric, UNSET, asked.get(key), figures[metric])
+    if asked.get("min_f1_macro") is not None:
+        yield Demand("f1_macro", UNSET, asked["min_f1_macro"], held_out.f1_macro)
+    recall = asked.get("min_recall")
+    for each in held_out.classes if recall is not None else ():
+        if not isinstance(recall, dict):
+            yield Demand("recall", each.label, recall, each.recall)
+        elif str(each.label) in recall:
+            yield Demand("recall", each.label, recall[str(each.label)], each.recall)
 
 
 def gate_problems(manifest: Manifest, *, accept_failed: bool) -> Iterator[Problem]:
@@ -38,7 +71,7 @@ def gate_problems(manifest: Manifest, *, accept_failed: bool) -> Iterator[Proble
         return
     yield from _rule_problems(manifest, gate)
     if gate.verdict == "failed" and not accept_failed:
-        told = [f"{rule.metric} {rule.observed} is below {rule.minimum}" for rule in gate.rules if not rule.passed]
+        told = [f"{rule.name} {rule.observed} is below {rule.minimum}" for rule in gate.rules if not rule.passed]
         yield Problem(NAME, "gate-failed", f"the gate failed: {', '.join(told)}")
 
 
@@ -51,19 +84,21 @@ def _binding_problems(manifest: Manifest) -> Iterator[Problem]:
 
 
 def _rule_problems(manifest: Manifest, gate: Gate) -> Iterator[Problem]:
-    asked = manifest.recipe.get("gate")
+    asked, classes = manifest.recipe.get("gate"), manifest.metrics.held_out.classes
     minima = asked if isinstance(asked, dict) else {}
-    if [rule.metric for rule in gate.rules] != list(METRICS):
-        yield Problem(NAME, "gate-rules", f"the gate must judge {', '.join(METRICS)}, each once")
+    wanted = {(each.metric, each.label): each for each in demands(minima, manifest.metrics.held_out)}
+    if [(rule.metric, rule.label) for rule in gate.rules] != list(wanted):
+        listed = ", ".join(f"{metric} of {label!r}" if label is not UNSET else metric for metric, label in wanted)
+        yield Problem(NAME, "gate-rules", f"the gate must judge {listed:.160}, each once")
+    recall = minima.get("min_recall")
+    if isinstance(recall, dict) and recall.keys() - {str(each.label) for each in classes}:
+        yield Problem(NAME, "gate-rules", "the recipe asks for the recall of a class that the model has not")
     for rule in gate.rules:
-        told = {
-            "accuracy": manifest.metrics.held_out.accuracy,
-            "f1_weighted": manifest.metrics.held_out.f1_weighted,
-        }
-        if rule.observed != told[rule.metric].value or rule.minimum != minima.get(METRICS[rule.metric]):
-            yield Problem(NAME, "gate-figures", f"the rule for {rule.metric} is not about this manifest's figures")
+        demand = wanted.get((rule.metric, rule.label))
+        if demand is not None and (rule.observed, rule.minimum) != (demand.observed, demand.minimum):
+            yield Problem(NAME, "gate-figures", f"the rule for {rule.name} is not about this manifest's figures")
         if rule.passed != (rule.observed >= rule.minimum):
-            yield Problem(NAME, "gate-verdict", f"the verdict on {rule.metric} does not follow from its figures")
+            yield Problem(NAME, "gate-verdict", f"the verdict on {rule.name} does not follow from its figures")
     if (gate.verdict == "passed") != all(rule.passed for rule in gate.rules):
         yield Problem(NAME, "gate-verdict", "the verdict does not follow from the rules")
 

@@ -37,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Args:
         argv: the arguments after the program's name. None takes the process's own, and the process with them: its
-            reaction to Ctrl-C and to an exception that nobody foresaw.
+            reaction to Ctrl-C and to an exception that nobody foresaw. So the console script calls it; a caller from
+            Python gives a list.
     """
     return _run(_verbs, argv, program="artifact-pipeline")
 

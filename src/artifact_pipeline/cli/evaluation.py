@@ -77,7 +77,9 @@ def _say(output: Output, found: Evaluation) -> None:
         output.say(line)
     output.say()
     output.table(FIGURES, [_figures(figures)])
+    views.say_majority(output, figures)
     output.say()
+    views.warn_of_unpredicted(output, figures, rows="matched rows")
     output.table(CLASSES, _classes(figures))
     output.say()
     views.say_confusion(output, [each.label for each in figures.classes], figures.confusion)
@@ -130,6 +132,8 @@ def _page(found: Evaluation) -> str:
 
 
 def _result(found: Evaluation, keys: tuple[str, ...]) -> dict[str, Any]:
+    from artifact_pipeline.cli.views import plain_baseline
+
     matched = found.figures.rows
     return {
         "key": list(keys),
@@ -137,4 +141,5 @@ def _result(found: Evaluation, keys: tuple[str, ...]) -> dict[str, Any]:
         "labels": {"read": found.labels, "matched": matched, "unmatched": found.labels - matched},
         "predictions": {"read": found.predictions, "matched": matched, "unmatched": found.predictions - matched},
         "metrics": found.figures.plain(),
+        **plain_baseline(found.figures),
     }

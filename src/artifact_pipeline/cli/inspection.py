@@ -184,6 +184,7 @@ def inspect(output: Output, artifact: Path, form: str) -> None:
     It is verified first; one whose gate failed is shown too, so that one can see why.
     """
     from artifact_pipeline.artifact import verify as v
+    from artifact_pipeline.cli import views
 
     verified = v.verify(artifact, accept_failed_gate=True)
     if form == "markdown":
@@ -198,7 +199,8 @@ def inspect(output: Output, artifact: Path, form: str) -> None:
             output.next(with_artifact("artifact-pipeline predict", artifact, option="--artifact"))
         else:
             output.next("artifact-pipeline train")
-    output.result({"artifact": verified.digest, "manifest": verified.manifest.plain()})
+    baseline = views.plain_baseline(verified.manifest.metrics.held_out)
+    output.result({"artifact": verified.digest, "manifest": verified.manifest.plain(), **baseline})
 
 
 def _say_manifest(output: Output, verified: Verified) -> None:
@@ -214,6 +216,7 @@ def _say_manifest(output: Output, verified: Verified) -> None:
     output.say(f"data: {', '.join(f'{each.name}, {each.rows:,} rows, {each.digest}' for each in data.sources)}")
     output.say(f"split: {data.split.training:,} training rows, {data.split.held_out:,} held out")
     views.say_figures(output, manifest)
+    views.warn_of_unpredicted(output, manifest.metrics.held_out)
     views.say_classes(output, manifest)
     views.say_confusion(output, model.classes, manifest.metrics.held_out.confusion)
     views.say_gate(output, manifest)

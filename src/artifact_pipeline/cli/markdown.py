@@ -10,11 +10,12 @@ import re
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.cli.output import clean
+from artifact_pipeline.cli.views import shown_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from artifact_pipeline.artifact.manifest import Environment, Manifest
+    from artifact_pipeline.artifact.manifest import Environment, HeldOut, Manifest
     from artifact_pipeline.inference.drift import Drift
     from artifact_pipeline.inference.predictions import Predictions
 
@@ -37,17 +38,18 @@ def manifest_page(digest: str, manifest: Manifest) -> str:
         table(["digest", "SHA-256"], [["artifact", f"`{digest}`"], ["model", f"`{manifest.model.digest}`"]]),
         "### Metrics",
         _figures(manifest),
+        _majority(held_out),
         "### Gate",
         table(
             ["rule", "minimum", "observed", "verdict"],
             [
                 [
-                    escape(rule.metric),
+                    escape(rule.name),
                     f"{rule.minimum:.4f}",
                     f"{rule.observed:.4f}",
                     "passed" if rule.passed else "failed",
                 ]
-                for rule in (manifest.gate.rules if manifest.gate else ())
+                for rule in (shown_rules(manifest.gate, MAX_CLASSES) if manifest.gate else ())
             ],
         ),
         f"### Confusion matrix, {held_out.rows:,} held-out rows",
@@ -122,6 +124,17 @@ def _figures(manifest: Manifest) -> str:
         for name, each in (("training", metrics.training), ("all", metrics.all))
     ]
     return table(["rows", "count", "accuracy (95 %)", "F1 weighted (95 %)", "F1 macro", "log loss"], [first, *others])
+
+
+def _majority(figures: HeldOut) -> str:
+    """What accuracy is worth, and the classes that are never predicted."""
+    majority, missed = figures.majority, figures.never_predicted
+    parts = [f"Majority share {figures.majority_share:.4f}: the accuracy of always answering {escape(majority.label)}."]
+    if missed:
+        listed = ", ".join(f"{escape(each.label)} ({each.rows:,} rows)" for each in missed[:MAX_CLASSES])
+        more = f", … ({len(missed):,} in all)" if len(missed) > MAX_CLASSES else ""
+        parts.append(f"**Never predicted on the held-out rows:** {listed}{more}.")
+    return "\n\n".join(parts)
 
 
 def _mistakes(predictions: Predictions) -> str:

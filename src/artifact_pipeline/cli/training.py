@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from artifact_pipeline.pipeline.unchanged import Look
     from artifact_pipeline.rows import Rows
 
+MOST_NEWTON = 2000
+"""Coefficients up to which the solver newton-cholesky, with a matrix of their square (32 MB), is proposed."""
+
 
 class Asked(TypedDict):
     """The options of `train` beside its config and its places."""
@@ -186,6 +189,7 @@ def _stay(output: Output, task: _Task, places: Places, **asked: Unpack[Asked]) -
     result = _Result(standing.digest, standing.manifest, standing.folder)
     output.say(f"unchanged: {shown(places.artifact)} was made from just this; --force trains all the same")
     views.say_digests(output, result.digest, result.manifest)
+    views.warn_of_unpredicted(output, result.manifest.metrics.held_out)
     views.say_gate(output, result.manifest)
     _report(result, **asked)
     output.next(_next(output, places.artifact))
@@ -287,14 +291,16 @@ def _say_candidate(output: Output, candidate: Candidate) -> None:
 
     manifest = candidate.manifest
     if not manifest.model.converged:
-        output.talk(
-            f"warning: the fit did not converge in {manifest.model.iterations} iterations; "
-            f"give it more with -S max_iter={10 * manifest.model.iterations}, or another solver"
-        )
+        output.talk(f"warning: the fit did not converge in {manifest.model.iterations} iterations; {_mend(candidate)}")
     if manifest.model.parity.ties:
         output.talk(f"note: {manifest.model.parity.ties} rows are ties between two classes")
     views.say_digests(output, candidate.digest, manifest)
     views.say_figures(output, manifest)
+    views.warn_of_unpredicted(output, manifest.metrics.held_out)
+    if manifest.metrics.held_out.never_predicted:
+        output.talk(
+            "hint: -S class_weight=balanced weighs rare classes more; -S gate.min_recall=0.5 lets none pass unseen"
+        )
     views.say_gate(output, manifest)
 
 
@@ -306,8 +312,25 @@ def _say_unknown(output: Output, statement: Statement) -> None:
         output.talk(f"note: {what} is unknown, as the provenance says, too: {told['reason']}")
 
 
+def _mend(candidate: Candidate) -> str:
+    """What lets a fit converge."""
+    model, scales = candidate.manifest.model, candidate.scales
+    more = f"-S max_iter={10 * model.iterations}"
+    if scales is None:
+        return f"give it more with {more}, or another solver"
+    apart = (
+        f"the standard deviation of {scales.wide!r} ({scales.wide_deviation:.3g}) is {scales.ratio:,.0f} times that of "
+        f"{scales.narrow!r} ({scales.narrow_deviation:.3g}): scale the columns of the table, or try "
+    )
+    # It does not depend on the scales; but it knows no L1 penalty, and holds a matrix of all coefficients squared.
+    small = len(model.inputs) * len(model.classes) <= MOST_NEWTON
+    newton = small and not model.parameters["l1_ratio"] and model.parameters["solver"] != "newton-cholesky"
+    return apart + ("-S solver=newton-cholesky" if newton else more)
+
+
 def _summary(result: _Result, task: _Task, places: Places, *, unchanged: bool = False) -> dict[str, Any]:
     from artifact_pipeline.cli.comparison import plain
+    from artifact_pipeline.cli.views import plain_baseline
 
     manifest, comparison = result.manifest, result.internal.comparison if result.internal else None
     return {
@@ -315,6 +338,7 @@ def _summary(result: _Result, task: _Task, places: Places, *, unchanged: bool = 
         "model": manifest.model.digest,
         "gate": manifest.gate.plain() if manifest.gate else None,
         "metrics": manifest.metrics.plain(),
+        **plain_baseline(manifest.metrics.held_out),
         "converged": manifest.model.converged,
         "comparison": plain(comparison) if comparison else None,
         "unchanged": unchanged,

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from artifact_pipeline.artifact.manifest import Figures, HeldOut, Manifest
+    from artifact_pipeline.artifact.manifest import Figures, Gate, HeldOut, Manifest, Rule
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.inference.predictions import Predictions
+
+SHOWN = 12
+"""Rules, or classes, that are listed at most."""
 
 
 def dotted(recipe: Mapping[str, Any], above: str = "") -> dict[str, Any]:
@@ -34,7 +37,33 @@ def say_figures(output: Output, manifest: Manifest) -> None:
         ["rows", "count", "accuracy", "95 % interval", "F1 weighted", "95 % interval", "F1 macro", "log loss"],
         [_estimated(metrics.held_out), _plain("training", metrics.training), _plain("all", metrics.all)],
     )
+    say_majority(output, metrics.held_out)
     output.say()
+
+
+def say_majority(output: Output, figures: HeldOut) -> None:
+    """What accuracy is worth: that of a model which always gives the most frequent label."""
+    output.say()
+    label, share = figures.majority.label, figures.majority_share
+    output.say(f"majority share: {share:.4f} (the accuracy of always answering {label!r})")
+
+
+def warn_of_unpredicted(output: Output, figures: HeldOut, *, rows: str = "held-out rows") -> None:
+    """Warn of the classes that some rows have, and that the model gave to no row."""
+    for each in figures.never_predicted[:SHOWN]:
+        output.talk(
+            f"warning: {each.label!r} is never predicted on the {rows}, and is the label of {each.rows:,} of them"
+        )
+    if len(figures.never_predicted) > SHOWN:
+        output.talk(f"warning: … ({len(figures.never_predicted):,} classes in all are never predicted)")
+
+
+def plain_baseline(figures: HeldOut) -> dict[str, Any]:
+    """The same as `--json` prints it."""
+    return {
+        "majority": {"label": figures.majority.label, "share": figures.majority_share},
+        "never_predicted": [each.label for each in figures.never_predicted],
+    }
 
 
 def _estimated(figures: HeldOut) -> list[str]:
@@ -68,10 +97,18 @@ def say_gate(output: Output, manifest: Manifest) -> None:
     if gate is None:
         output.say("gate: none")
         return
-    rules = ", ".join(
-        f"{rule.metric} {rule.observed:.4f} {'>=' if rule.passed else '<'} {rule.minimum:.4f}" for rule in gate.rules
-    )
-    output.say(f"gate: {gate.verdict} ({rules})")
+    rules = [
+        f"{rule.name} {rule.observed:.4f} {'>=' if rule.passed else '<'} {rule.minimum:.4f}"
+        for rule in shown_rules(gate, SHOWN)
+    ]
+    if len(gate.rules) > SHOWN:
+        rules.append(f"… ({len(gate.rules):,} rules in all)")
+    output.say(f"gate: {gate.verdict} ({', '.join(rules)})")
+
+
+def shown_rules(gate: Gate, most: int) -> Sequence[Rule]:
+    """The rules of a gate; where there are more than `most`, so many of them, those that failed first."""
+    return gate.rules if len(gate.rules) <= most else sorted(gate.rules, key=lambda rule: rule.passed)[:most]
 
 
 def say_environment(output: Output, manifest: Manifest) -> None:

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, get_args
 
+from artifact_pipeline.config.fields import Wanted
 from artifact_pipeline.config.jsontext import line_and_column, shown
-from artifact_pipeline.config.schema import MANY_CLASS_SOLVERS, SECTIONS, Config, Wanted
+from artifact_pipeline.config.schema import BRANCHED, REMOVED, SECTIONS, Config
 from artifact_pipeline.config.sources import Spot, find
 from artifact_pipeline.errors import ConfigError
 
@@ -28,6 +29,8 @@ _RULES = {
     "string_unicode": "lone-surrogate",
     "string_pattern_mismatch": "not-allowed",
     "solver_needs_two_classes": "not-allowed",
+    "solver_without_l1": "not-allowed",
+    "penalty_contradicts": "not-allowed",
 }
 """Our rule for pydantic's error type; `_rule` decides the others."""
 
@@ -65,9 +68,7 @@ def refused(errors: Iterable[ErrorDetails], sources: Sequence[Source]) -> list[L
 
 
 def _refused(error: ErrorDetails, sources: Sequence[Source]) -> Located:
-    path: KeyPath = error["loc"]
-    if path[:1] == ("dataset",):  # pydantic names the branch of the union behind it
-        path = (path[0], *path[2:])
+    path = _own_path(error["loc"])
     rule = _rule(error)
     if rule == "unknown-key":
         spot = find(path, sources, key=True)
@@ -75,10 +76,21 @@ def _refused(error: ErrorDetails, sources: Sequence[Source]) -> Located:
     elif rule == "missing-key":
         spot = find(path[:-1], sources)
         words = f"is missing, must be {_wanted(path, error)}"
+    elif len(error["loc"]) == len(path) + 2 and rule != "lone-surrogate":  # behind the label itself stands "[key]"
+        spot = find(path, sources, key=True)
+        words = "a label must be text of at most 256 characters"
     else:
         spot = find(path, sources)
         words = f"must be {_wanted(path, error)}, got {got(error['input'], spot.written)}{_remark(path, error)}"
     return spot.problem(rule, f"{_dotted(path) or 'a key'}: {words}")
+
+
+def _own_path(path: KeyPath) -> KeyPath:
+    """The path in the config: without the kind of value that pydantic names, and no deeper than a key or a label."""
+    for key in BRANCHED:
+        if path[: len(key)] == key:
+            path = (*key, *path[len(key) + 1 :][:1])
+    return path
 
 
 def _rule(error: ErrorDetails) -> str:
@@ -103,15 +115,23 @@ def _fields(path: KeyPath) -> Mapping[str, FieldInfo]:
     return SECTIONS[str(path[0])].model_fields if len(path) > 1 else Config.model_fields
 
 
+def _field(path: KeyPath) -> tuple[FieldInfo, bool]:
+    """The field to which a path leads, and whether it leads to the value of a label in it."""
+    section = SECTIONS.get(str(path[0])) if len(path) > 1 else None
+    depth = 2 if section else 1
+    return _fields(path[:depth])[str(path[depth - 1])], len(path) > depth
+
+
 def _wanted(path: KeyPath, error: ErrorDetails) -> str:
     if error["type"] == "string_unicode":
         return "text that UTF-8 can write"
-    if error["type"] == "solver_needs_two_classes":
-        return f"one of {', '.join(MANY_CLASS_SOLVERS)} ({error['msg']})"
-    field = _fields(path)[str(path[-1])]
+    if "words" in error.get("ctx", {}):
+        return error["msg"]
+    field, of_label = _field(path)
     if error["type"] == "less_than_equal" and field.annotation is int:
         return f"a whole number of at most {error['ctx']['le']}"
-    return next(each.words for each in field.metadata if isinstance(each, Wanted))
+    wanted = next(each for each in field.metadata if isinstance(each, Wanted))
+    return wanted.each if of_label else wanted.words
 
 
 def got(value: object, written: str | None) -> str:
@@ -132,8 +152,8 @@ def _remark(path: KeyPath, error: ErrorDetails) -> str:
     """What may have been meant."""
     value = error["input"]
     if error["type"] == "literal_error" and isinstance(value, str):
-        allowed = get_args(_fields(path)[str(path[-1])].annotation)
-        return _suggestion(value, [each for each in allowed if isinstance(each, str)])
+        allowed = get_args(_field(path)[0].annotation)
+        return suggestion(value, [each for each in allowed if isinstance(each, str)])
     if error["type"] == "int_type" and isinstance(value, float) and value.is_integer():
         return ", which has a point or an exponent"
     return ""
@@ -141,14 +161,17 @@ def _remark(path: KeyPath, error: ErrorDetails) -> str:
 
 def _instead(path: KeyPath) -> str:
     """What may have been meant by an unknown key, or else what is allowed in its object."""
+    if path[-1] in REMOVED:
+        return f": {REMOVED[str(path[-1])]}"
     allowed = list(_fields(path))
     # A section's key that stands in the root is a common slip.
     below = [f"{name}.{key}" for name, section in SECTIONS.items() for key in section.model_fields]
     near = allowed if len(path) > 1 else [*allowed, *below]
-    return _suggestion(str(path[-1]), near) or f", allowed are {', '.join(allowed)}"
+    return suggestion(str(path[-1]), near) or f", allowed are {', '.join(allowed)}"
 
 
-def _suggestion(word: str, allowed: Sequence[str]) -> str:
+def suggestion(word: str, allowed: Sequence[str]) -> str:
+    """What may have been meant by a word, as the end of a message; empty where nothing is near."""
     import difflib
 
     by_lower = {each.lower(): each for each in allowed}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -19,74 +19,26 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from artifact_pipeline.config.fields import STRICT, Label, Wanted, WhenAsked, positive_zero, text_keys
+from artifact_pipeline.config.gate import Gate
+
 SCHEMA_KEY = "$schema"
 """Allowed in the file for the sake of editors; no part of the config."""
 
 MANY_CLASS_SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga")
 Solver = Literal["lbfgs", "newton-cg", "newton-cholesky", "sag", "saga", "liblinear"]
 
-_STRICT = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a key's value must be, as the end of `must be …`; it stands beside the bounds that it tells."""
-
-    words: str
-
-
-def _positive_zero(value: float) -> float:
-    """Minus zero is zero: one recipe."""
-    return value + 0.0
-
-
-Share = Annotated[
-    float, Field(ge=0, le=1), AfterValidator(_positive_zero), Wanted("a number from 0 to 1, both included")
-]
-
-
-class Gate(BaseModel):
-    """What the model must reach on the held-out rows to be published."""
-
-    model_config = _STRICT
-
-    min_accuracy: Annotated[
-        Share, Field(title="Least accuracy", description="Least share of held-out rows that are labelled right.")
-    ] = 0.95
-    min_f1: Annotated[
-        Share, Field(title="Least F1", description="Least F1 on the held-out rows, weighted by class.")
-    ] = 0.95
-    champion: Annotated[
-        str | None,
-        Field(
-            pattern=r"^[^\x00]+$",
-            title="Champion",
-            description="The artifact in charge, with which the candidate is compared on the same held-out rows; a "
-            "relative path starts at the folder of this config.",
-        ),
-        Wanted("a string, the path of an artifact, or null"),
-    ] = None
-    margin: Annotated[
-        Share,
-        Field(
-            title="Margin",
-            description="By how much the candidate's accuracy and F1 may be below the champion's, at 95 % confidence.",
-        ),
-    ] = 0.02
-    on_inconclusive: Annotated[
-        Literal["fail", "pass"],
-        Field(
-            title="On inconclusive",
-            description="What becomes of a candidate where the rows are too few to tell.",
-        ),
-        Wanted("one of fail, pass"),
-    ] = "fail"
+def _kind_of_weights(value: object) -> str:
+    if value is None:
+        return "null"
+    return "labels" if isinstance(value, Mapping) else "word"
 
 
 class Table(BaseModel):
     """A table of rows to learn from."""
 
-    model_config = _STRICT
+    model_config = STRICT
 
     path: Annotated[
         str,
@@ -111,7 +63,7 @@ def _dataset_kind(value: object) -> str:
 class Config(BaseModel):
     """How a model is trained, in the order in which it is used: the rows, their split, the fit, the gate."""
 
-    model_config = ConfigDict(**_STRICT, title="Config of artifact-pipeline")
+    model_config = ConfigDict(**STRICT, title="Config of artifact-pipeline")
 
     name: Annotated[
         str,
@@ -166,6 +118,66 @@ class Config(BaseModel):
         Field(ge=1, le=2**31 - 1, title="Iterations", description="Most iterations that the solver may take."),
         Wanted("a whole number of at least 1"),
     ]
+    tol: Annotated[
+        float,
+        Field(
+            ge=0,
+            title="Tolerance",
+            description="As in LogisticRegression: the solver stops where it is this near to the optimum.",
+        ),
+        AfterValidator(positive_zero),
+        Wanted("a finite number of at least 0"),
+        WhenAsked(),
+    ] = 1e-4
+    class_weight: Annotated[
+        Annotated[None, Tag("null")]
+        | Annotated[Literal["balanced"], Tag("word")]
+        | Annotated[
+            dict[Label, Annotated[float, Field(gt=0)]], Field(min_length=1), BeforeValidator(text_keys), Tag("labels")
+        ],
+        Discriminator(_kind_of_weights),
+        Field(
+            title="Weights of the classes",
+            description='As in LogisticRegression: "balanced" gives each class the same weight in all, an object gives '
+            "the rows of some labels another weight than 1.",
+        ),
+        Wanted(
+            '"balanced", an object such as {"malignant": 10}, or null',
+            each="a finite number greater than 0",
+        ),
+        WhenAsked(),
+    ] = None
+    fit_intercept: Annotated[
+        bool,
+        Field(title="Fit intercept", description="As in LogisticRegression: whether each class has a constant term."),
+        Wanted("true or false"),
+        WhenAsked(),
+    ] = True
+    l1_ratio: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            title="L1 ratio",
+            description="As in LogisticRegression: 0 is the L2 penalty, 1 the L1 penalty; more than 0 needs the solver "
+            "saga, or, for 1, liblinear.",
+        ),
+        AfterValidator(positive_zero),
+        Wanted("a number from 0 to 1, both included"),
+        WhenAsked(),
+    ] = 0.0
+    penalty: Annotated[
+        Literal["l2"],
+        Field(
+            exclude=True,
+            title="Penalty",
+            description='As in older versions of scikit-learn: "l2" is the same as l1_ratio 0.',
+        ),
+        Wanted(
+            '"l2" (l1 is "l1_ratio": 1 with the solver saga or liblinear, elasticnet an l1_ratio between 0 and 1 with '
+            "saga, and no penalty a large C)"
+        ),
+    ] = "l2"
     range_margin: Annotated[
         float,
         Field(
@@ -174,7 +186,7 @@ class Config(BaseModel):
             title="Range margin",
             description="How far beyond the trained range a value may lie at inference, as a share of that range.",
         ),
-        AfterValidator(_positive_zero),
+        AfterValidator(positive_zero),
         Wanted("a number of at least 0"),
     ] = 0.5
     gate: Annotated[
@@ -182,17 +194,47 @@ class Config(BaseModel):
         Wanted("an object with min_accuracy and min_f1"),
     ] = Gate()
 
+    # The message of each PydanticCustomError is the end of `must be …`.
+
     @field_validator("solver")
     @classmethod
     def _solver_fits_classes(cls, solver: Solver, info: ValidationInfo) -> Solver:
         """Refuse before the fit what scikit-learn refuses in it: liblinear with more than two classes."""
         if solver == "liblinear" and info.data.get("dataset") == "digits":
-            raise PydanticCustomError("solver_needs_two_classes", "liblinear fits two classes, the digits have ten")
+            words = f"one of {', '.join(MANY_CLASS_SOLVERS)} (liblinear fits two classes, the digits have ten)"
+            raise PydanticCustomError("solver_needs_two_classes", "{words}", {"words": words})
         return solver
 
+    @field_validator("l1_ratio")
+    @classmethod
+    def _solver_takes_l1(cls, ratio: float, info: ValidationInfo) -> float:
+        """Refuse before the fit what scikit-learn refuses in it: an L1 penalty that the solver does not know."""
+        solver = info.data.get("solver", "saga")
+        if ratio > 0 and solver != "saga" and (solver, ratio) != ("liblinear", 1.0):
+            words = f"{_L1_RATIOS.get(solver, '0')} with the solver {solver} (saga takes 0 to 1)"
+            raise PydanticCustomError("solver_without_l1", "{words}", {"words": words})
+        return ratio
+
+    @field_validator("penalty")  # which runs only where the key was given
+    @classmethod
+    def _penalty_is_l2(cls, penalty: Literal["l2"], info: ValidationInfo) -> Literal["l2"]:
+        if info.data.get("l1_ratio", 0.0) > 0:
+            words = "left away where l1_ratio is more than 0, which is another penalty"
+            raise PydanticCustomError("penalty_contradicts", "{words}", {"words": words})
+        return penalty
+
+
+_L1_RATIOS = {"liblinear": "0 or 1"}
 
 SECTIONS: dict[str, type[BaseModel]] = {"dataset": Table, "gate": Gate}
 """The keys that hold, or may hold, an object."""
+BRANCHED = (("dataset",), ("class_weight",), ("gate", "min_recall"))
+"""The keys whose value has one of several kinds; pydantic names the kind behind the key."""
+REMOVED = {
+    "multi_class": "scikit-learn has removed it; every solver but liblinear fits the multinomial model",
+    "n_jobs": "it has no effect in scikit-learn any more, and one thread fits the model",
+}
+"""What scikit-learn's LogisticRegression once took, and why it is no key."""
 
 
 def recipe(config: Config) -> dict[str, Any]:
@@ -201,9 +243,18 @@ def recipe(config: Config) -> dict[str, Any]:
     How the candidate is compared with another model decides where it goes, not what it is: that is provenance.
     """
     values = config.model_dump(exclude={"gate": {"champion", "margin", "on_inconclusive"}})
+    _leave_out_defaults(values, Config)
+    _leave_out_defaults(values["gate"], Gate)
     if isinstance(config.dataset, Table):
         values["dataset"] = {"target": config.dataset.target}
     return values
+
+
+def _leave_out_defaults(values: dict[str, Any], kind: type[BaseModel]) -> None:
+    """Remove the keys that are marked `WhenAsked` and have their default."""
+    for name, field in kind.model_fields.items():
+        if WhenAsked() in field.metadata and values[name] == field.default:
+            del values[name]
 
 
 def json_schema() -> dict[str, Any]:

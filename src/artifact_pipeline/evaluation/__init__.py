@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from artifact_pipeline import metrics as m
 from artifact_pipeline.artifact.figures import figures_of
 from artifact_pipeline.artifact.manifest import DECIMALS, Figures, Gate, HeldOut, Parity, Rule
+from artifact_pipeline.artifact.verdict import demands
 from artifact_pipeline.errors import ArtifactRejected, Problem
 
 if TYPE_CHECKING:
@@ -62,20 +63,16 @@ def judge(figures: HeldOut, asked: Asked, *, model: str, held_out: str) -> Gate:
 
     Args:
         figures: what was measured.
-        asked: the least accuracy and weighted F1.
+        asked: the least figures.
         model: the model digest that the verdict is bound to.
         held_out: the digest of the split that it was measured on.
     """
-    rules = (
-        _rule("accuracy", asked.min_accuracy, figures.accuracy.value),
-        _rule("f1_weighted", asked.min_f1, figures.f1_weighted.value),
+    rules = tuple(
+        Rule(metric=metric, label=label, minimum=minimum, observed=observed, passed=observed >= minimum)
+        for metric, label, minimum, observed in demands(asked.model_dump(), figures)
     )
     verdict: Literal["passed", "failed"] = "passed" if all(rule.passed for rule in rules) else "failed"
     return Gate(rules=rules, verdict=verdict, model=model, held_out=held_out)
-
-
-def _rule(metric: Literal["accuracy", "f1_weighted"], minimum: float, observed: float) -> Rule:
-    return Rule(metric=metric, minimum=minimum, observed=observed, passed=observed >= minimum)
 
 
 def check_parity(published: Answered, estimator: Answered) -> Parity:

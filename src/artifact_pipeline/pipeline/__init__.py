@@ -7,8 +7,8 @@ every byte of the artifact, in memory.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from artifact_pipeline.artifact import manifest as m
 from artifact_pipeline.artifact import reference, selftest, store
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+    from sklearn.linear_model import LogisticRegression
 
     from artifact_pipeline.artifact.predictor import Answers
     from artifact_pipeline.artifact.provenance import Statement
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.verify import Verified
     from artifact_pipeline.config import Config
     from artifact_pipeline.dataset import Dataset
-    from artifact_pipeline.training import Fitted
+    from artifact_pipeline.training import Fitted, Scales
 
 ROLES = {
     "model": "model.onnx",
@@ -53,11 +54,13 @@ class Candidate:
         manifest: what the artifact will say of itself.
         members: the bytes of each listed file, by name.
         export: the bytes of `model_train.pkl`.
+        scales: the columns that may have kept the solver from converging; None where it did, or they are alike.
     """
 
     manifest: m.Manifest
     members: dict[str, bytes]
     export: bytes
+    scales: Scales | None = None
 
     @property
     def digest(self) -> str:
@@ -78,7 +81,7 @@ def train(config: Config, *, progress: Callable[[str], None]) -> Candidate:
         progress: is told what begins, a few words each time.
 
     Raises:
-        ConfigError: the solver cannot learn so many classes.
+        ConfigError: the solver cannot learn so many classes, or the config names a label that the rows have not.
         DataRejected: the rows cannot be read, split or learned.
         ArtifactRejected: the model that would be published is not the one that was trained.
     """
@@ -88,12 +91,18 @@ def train(config: Config, *, progress: Callable[[str], None]) -> Candidate:
 
 def train_on(data: Dataset, config: Config, *, progress: Callable[[str], None]) -> Candidate:
     """Train, measure and judge on rows that are loaded already; see `train`."""
-    from artifact_pipeline.training import fit
+    import numpy as np
 
+    from artifact_pipeline.config.labels import by_label
+    from artifact_pipeline.training import fit, unscaled
+
+    if isinstance(config.gate.min_recall, dict):
+        by_label("gate.min_recall", config.gate.min_recall, np.unique(data.y).tolist())
     progress(f"training on {len(data.train):,} rows")
     fitted = fit(data.X[data.train], data.y[data.train], config)
     progress("measuring the model that is published")
-    return _seal(config, data, fitted)
+    candidate = _seal(config, data, fitted)
+    return candidate if fitted.converged else replace(candidate, scales=unscaled(data.X[data.train], data.rows.names))
 
 
 def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
@@ -109,7 +118,7 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
     estimator = fitted.estimator
     classes = estimator.classes_.tolist()
     dtype = input_dtype(data.X)
-    model = linear_classifier(estimator.coef_, estimator.intercept_, estimator.classes_, dtype=dtype, name=config.name)
+    model = linear_classifier(estimator.coef_, fitted.intercepts, estimator.classes_, dtype=dtype, name=config.name)
     predictor = Predictor(model, classes)
     answers = predictor.predict(data.X)
     told = np.searchsorted(estimator.classes_, estimator.predict(data.X))
@@ -182,7 +191,7 @@ def _parameters(fitted: Fitted) -> bytes:
     np.savez(
         file,
         coef=np.ascontiguousarray(estimator.coef_, dtype=np.float64),
-        intercept=np.asarray(estimator.intercept_, dtype=np.float64),
+        intercept=fitted.intercepts,
         classes=estimator.classes_,
         iterations=np.asarray(estimator.n_iter_, dtype=np.int64),
     )
@@ -204,7 +213,7 @@ def _model(fitted: Fitted, data: Dataset, parity: m.Parity, *, dtype: m.InputTyp
     return m.Model(
         digest=digest(model),
         estimator=f"sklearn.linear_model.{type(estimator).__name__}",
-        parameters={key: value for key, value in sorted(estimator.get_params().items()) if value != "deprecated"},
+        parameters=_plain_parameters(estimator),
         iterations=fitted.iterations,
         converged=fitted.converged,
         inputs=tuple(m.Feature(name=name, kind="number", missing=False) for name in data.rows.names),
@@ -217,6 +226,14 @@ def _model(fitted: Fitted, data: Dataset, parity: m.Parity, *, dtype: m.InputTyp
         classes=classes,
         parity=parity,
     )
+
+
+def _plain_parameters(estimator: LogisticRegression) -> dict[str, Any]:
+    """The constructor's parameters, the labels of `class_weight` as text."""
+    found = {key: value for key, value in sorted(estimator.get_params().items()) if value != "deprecated"}
+    if isinstance(found["class_weight"], dict):
+        found["class_weight"] = {str(label): weight for label, weight in found["class_weight"].items()}
+    return found
 
 
 def _metrics(data: Dataset, actual: NDArray[np.int64], answers: Answers, classes: list[int] | list[str]) -> m.Metrics:
@@ -272,8 +289,14 @@ def publish(candidate: Candidate, *, artifact: Path, export: Path, statement: St
 
 def _gate_problems(manifest: m.Manifest) -> list[Problem]:
     assert manifest.gate is not None
+    unseen = {each.label for each in manifest.metrics.held_out.classes if not each.rows}
     return [
-        Problem("gate", f"gate-{rule.metric}", f"{rule.metric} {rule.observed} is below {rule.minimum}")
+        Problem(
+            "gate",
+            f"gate-{rule.metric}",
+            f"{rule.name} {rule.observed} is below {rule.minimum}"
+            + (", since no held-out row has this label" if rule.label in unseen else ""),
+        )
         for rule in manifest.gate.rules
         if not rule.passed
     ]
