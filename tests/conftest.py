@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden" / "v1"
+ON_GITHUB = os.environ.get("GITHUB_ACTIONS") == "true"
+TOKEN = secrets.token_hex(16)
+"""What ends that the runner obeys nothing; no test knows it."""
 
 # Before NumPy is loaded, as every door does it: the published bytes depend on the kernel.
 pin_numerics()
@@ -102,6 +106,25 @@ def run_python(
         check=False,
         stdin=subprocess.DEVNULL,
     )
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """In a job of GitHub Actions: nothing that a test prints, or is called, is a command to the runner."""
+    if ON_GITHUB:
+        _log(session.config, f"::stop-commands::{TOKEN}")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Let the runner obey commands again."""
+    if ON_GITHUB:
+        _log(config, f"::{TOKEN}::")
+
+
+def _log(config: pytest.Config, line: str) -> None:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and not hasattr(config, "workerinput"):  # a worker of pytest-xdist prints nothing itself
+        reporter.ensure_newline()
+        reporter.write_line(line)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -144,14 +144,23 @@ class Output:
         lines = [f"error: {error.message}", *(f"  {problem}" for problem in error.problems)]
         if error.hint:
             lines.append(f"hint: {error.hint}")
-        if os.environ.get("GITHUB_ACTIONS") == "true":
-            from artifact_pipeline.cli.github import error_annotations
-
-            lines += error_annotations(error)
         self._write(sys.stderr, "".join(f"{clean(line)}\n" for line in lines))
+        self._annotate(error)
         problems = [{"place": each.place, "rule": each.rule, "message": each.message} for each in error.problems]
         self.result({"error": {"message": error.message, "problems": problems, "hint": error.hint, "status": status}})
         return status
+
+    def _annotate(self, error: PipelineError) -> None:
+        command = getattr(sys.stderr, "command", None)  # it is a `github.Log`
+        if command is None:
+            return
+        from artifact_pipeline.cli.github import error_annotations
+
+        try:
+            for line in error_annotations(error):
+                command(clean(line))
+        except OSError:
+            _to_nowhere(sys.stderr)
 
     def trace(self, error: BaseException) -> None:
         """Print a traceback."""
