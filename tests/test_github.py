@@ -124,7 +124,7 @@ def test_the_job_of_tests_has_its_page(run: Any, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout
     assert page.read_text().startswith("## Tests: 4 passed, 0 failed, 0 skipped\n")
-    assert "test&#95;config&#95;loads" in page.read_text()
+    assert "`tests/test_train.py::test_config_loads`" in page.read_text()
 
 
 def test_the_runner_obeys_nothing_that_a_test_prints(run: Any, tmp_path: Path) -> None:
