@@ -7,6 +7,8 @@ import secrets
 import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +30,9 @@ GOLDEN = ROOT / "tests" / "golden" / "v1"
 ON_GITHUB = os.environ.get("GITHUB_ACTIONS") == "true"
 TOKEN = secrets.token_hex(16)
 """What ends that the runner obeys nothing; no test knows it."""
+
+# As in an activated environment: `python` and `artifact-pipeline` are those of these tests.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 # Before NumPy is loaded, as every door does it: the published bytes depend on the kernel.
 pin_numerics()
@@ -85,6 +90,19 @@ def check_out(folder: Path) -> Path:
     for name in ("src", "config"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
+
+
+def install(root: Path) -> Path:
+    """Give a checkout the environment that `make` gives it, `.venv`: these packages, its own one, and the script."""
+    environment = root / ".venv"
+    venv.create(environment, symlinks=True)
+    (packages,) = environment.glob("lib/python*/site-packages")
+    (packages / "checkout.pth").write_text(f"{root / 'src'}\n{sysconfig.get_path('purelib')}\n")
+    script = environment / "bin" / "artifact-pipeline"
+    start = "import sys\nfrom artifact_pipeline.cli import main\nsys.exit(main())\n"
+    script.write_text(f"#!{environment}/bin/python\n{start}")
+    script.chmod(0o755)
+    return root
 
 
 def run_python(

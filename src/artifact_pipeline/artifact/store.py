@@ -44,7 +44,7 @@ KEEP = 10
 """How many artifacts the store keeps beside those that a pointer leads to."""
 PATIENCE = 60.0
 """Seconds to wait for another process that is changing the store; a change takes milliseconds."""
-HINT_TRAIN = "run python src/train.py first"
+HINT_TRAIN = "run artifact-pipeline train first"
 _TARGET = re.compile(rf"{STORE}/([0-9a-f]{{64}})")
 _HEX = re.compile(r"[0-9a-f]{64}")
 _BESIDE = re.compile(r"\.?([0-9a-f]{64})\.(?:provenance\.json|sig|provenance\.json\.sig)(?:\.[0-9a-f]{16}\.tmp)?")
