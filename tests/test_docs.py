@@ -6,7 +6,6 @@ import ast
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +24,7 @@ from artifact_pipeline.pipeline import publish
 from artifact_pipeline.rows.digits import load_digits
 from artifact_pipeline.rows.faults import RULES
 from artifact_pipeline.serving.figures import STATUSES
+from conftest import install
 from servers import Server, serving
 from tables import write_table
 from tools import cannot_run
@@ -50,13 +50,17 @@ def blocks(language: str) -> list[str]:
 
 def test_commands_of_the_readme_print_what_it_shows(checkout: Path) -> None:
     """Each command that the README shows with its output is run in order in a clean checkout, and prints just that."""
-    scripts = Path(sys.executable).parent
-    env = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
+    scripts = install(checkout) / ".venv" / "bin"
+    foreign = str(Path(sys.executable).parent)
+    system = os.pathsep.join(each for each in os.environ["PATH"].split(os.pathsep) if each != foreign)
     shown = [block for block in blocks("console") if not block.startswith("$ make")]
     assert len(shown) >= 4
     for block in shown:
         command, _, expected = block.removeprefix("$ ").partition("\n")
-        done = subprocess.run(shlex.split(command), cwd=checkout, env=env, capture_output=True, text=True, check=False)
+        # What is shown with its path is typed before the environment has been activated.
+        path = system if command.startswith(".venv/bin/") else f"{scripts}{os.pathsep}{system}"
+        env = {**os.environ, "PATH": path}
+        done = subprocess.run(["sh", "-c", command], cwd=checkout, env=env, capture_output=True, text=True, check=False)
         printed = done.stdout if done.returncode == 0 else done.stderr
         # The digests are this platform's own; everything else is to the letter.
         assert HEX.sub("<hex>", printed) == HEX.sub("<hex>", expected), command
