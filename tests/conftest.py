@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +27,12 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden" / "v1"
+ON_GITHUB = os.environ.get("GITHUB_ACTIONS") == "true"
+TOKEN = secrets.token_hex(16)
+"""What ends that the runner obeys nothing; no test knows it."""
+
+# As in an activated environment: `python` and `artifact-pipeline` are those of these tests.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 # Before NumPy is loaded, as every door does it: the published bytes depend on the kernel.
 pin_numerics()
@@ -83,6 +92,19 @@ def check_out(folder: Path) -> Path:
     return folder
 
 
+def install(root: Path) -> Path:
+    """Give a checkout the environment that `make` gives it, `.venv`: these packages, its own one, and the script."""
+    environment = root / ".venv"
+    venv.create(environment, symlinks=True)
+    (packages,) = environment.glob("lib/python*/site-packages")
+    (packages / "checkout.pth").write_text(f"{root / 'src'}\n{sysconfig.get_path('purelib')}\n")
+    script = environment / "bin" / "artifact-pipeline"
+    start = "import sys\nfrom artifact_pipeline.cli import main\nsys.exit(main())\n"
+    script.write_text(f"#!{environment}/bin/python\n{start}")
+    script.chmod(0o755)
+    return root
+
+
 def run_python(
     *arguments: str | Path, cwd: Path, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
@@ -103,6 +125,25 @@ def run_python(
         check=False,
         stdin=subprocess.DEVNULL,
     )
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """In a job of GitHub Actions: nothing that a test prints, or is called, is a command to the runner."""
+    if ON_GITHUB:
+        _log(session.config, f"::stop-commands::{TOKEN}")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Let the runner obey commands again."""
+    if ON_GITHUB:
+        _log(config, f"::{TOKEN}::")
+
+
+def _log(config: pytest.Config, line: str) -> None:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and not hasattr(config, "workerinput"):  # a worker of pytest-xdist prints nothing itself
+        reporter.ensure_newline()
+        reporter.write_line(line)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def in_terminal(*arguments: str | Path, cwd: Path, **env: str) -> tuple[int, str]:
     """Run Python in a terminal of 120 columns; its exit status, and all that the terminal was sent."""
     ours, theirs = pty.openpty()
-    kept = {key: value for key, value in os.environ.items() if key not in {"NO_COLOR", "FORCE_COLOR", "COLORTERM"}}
+    foreign = {"NO_COLOR", "FORCE_COLOR", "COLORTERM", "GITHUB_ACTIONS"}  # a runner's log is no terminal
+    kept = {key: value for key, value in os.environ.items() if key not in foreign}
     process = subprocess.Popen(
         [sys.executable, *map(str, arguments)],
         cwd=cwd,

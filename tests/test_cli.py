@@ -246,7 +246,7 @@ def test_debug_prints_the_traceback_of_an_error(cli: Cli) -> None:
     said = cli("verify", "--debug")
     assert said.status == 4
     assert said.err.startswith("Traceback (most recent call last)")
-    assert said.err.splitlines()[-1] == "hint: run python src/train.py first"
+    assert said.err.splitlines()[-1] == "hint: run artifact-pipeline train first"
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_missing_artifact_names_the_first_step(cli: Cli, verb: str) -> None:
     """Without an artifact the status is 4, and the hint is to train."""
     said = cli(verb)
     assert (said.status, said.out) == (4, "")
-    assert said.err.splitlines()[-1] == "hint: run python src/train.py first"
+    assert said.err.splitlines()[-1] == "hint: run artifact-pipeline train first"
 
 
 # --- JSON and quiet

@@ -549,7 +549,7 @@ def test_load_model_says_what_is_wrong_with_the_file(tmp_path: Path) -> None:
             load_model(path)
         assert caught.value.rules == {rule}
         assert str(path) in str(caught.value)
-        assert (caught.value.hint == "run python src/train.py first") == (rule == "export-missing")
+        assert (caught.value.hint == "run artifact-pipeline train first") == (rule == "export-missing")
     assert refusal(bytes(64 * 2**20 + 1))[0] == "export-too-large"
 
 

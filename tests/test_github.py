@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -123,4 +124,17 @@ def test_the_job_of_tests_has_its_page(run: Any, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout
     assert page.read_text().startswith("## Tests: 4 passed, 0 failed, 0 skipped\n")
-    assert "test&#95;config&#95;loads" in page.read_text()
+    assert "`tests/test_train.py::test_config_loads`" in page.read_text()
+
+
+def test_the_runner_obeys_nothing_that_a_test_prints(run: Any, tmp_path: Path) -> None:
+    """A run of the tests in a job tells the runner to obey nothing until a token comes that no test knows."""
+    done = run(
+        *("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_train.py", "-k", "config"),
+        env={"GITHUB_ACTIONS": "true"},
+        cwd=Path(__file__).resolve().parents[1],
+    )
+    assert done.returncode == 0, done.stdout
+    first, *_, last = filter(None, done.stdout.splitlines())
+    assert re.fullmatch("::stop-commands::[0-9a-f]{32}", first)
+    assert last == f"::{first.rpartition(':')[2]}::"

@@ -468,7 +468,7 @@ def test_swapped_arguments(here: Path) -> None:
     table(here / "later.csv", {"row": [0], "truth": ["no"]})
     said = evaluate("later.csv", "predictions.csv")
     assert said.problem["rule"] == "no-predictions"
-    assert said.json["error"]["hint"] == "PREDICTIONS is what artifact-pipeline predict wrote"
+    assert said.json["error"]["hint"] == "PREDICTIONS is what the verb predict wrote"
 
 
 @pytest.mark.parametrize("arguments", [["--key", ","], ["--key", "row,row"], ["--label", "row"], ["--min-f1", "2"]])
@@ -513,7 +513,7 @@ def test_quiet_and_summary(here: Path) -> None:
     assert said == Said(0, "", "")
     page = (here / "page.md").read_text()
     assert "- labels: 40 read = 40 matched + 0 without a prediction" in page
-    assert "| say &#34;yes&#34;, or no |" in page
+    assert '| `say "yes", or no` |' in page
 
 
 def test_gate(here: Path) -> None:

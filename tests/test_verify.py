@@ -354,7 +354,7 @@ def test_where_there_is_nothing_the_mend_is_said(tmp_path: Path, name: str) -> N
     with pytest.raises(ArtifactRejected) as caught:
         verify(tmp_path / name)
     assert caught.value.rules == {"artifact-missing"}
-    assert caught.value.hint == "run python src/train.py first"
+    assert caught.value.hint == "run artifact-pipeline train first"
 
 
 # The export beside it

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -92,6 +93,23 @@ def swapped() -> dict[str, str]:
     return {**edited(".github/workflows/inference.yml", place, swap), **other, **NO_TESTS}
 
 
+def hostile_names() -> dict[str, str]:
+    """A job that is told of a file whose name sets a step output, and that sets another one itself."""
+    log = f"""\
+on: push
+jobs:
+  log:
+    runs-on: ubuntu-24.04
+    env:
+      PYTHONPATH: {ROOT / "src"}
+    steps:
+      - run: |
+          echo "::set-output name=own::yes"
+          {sys.executable} -P -m artifact_pipeline verify "::set-output name=foreign::yes" --debug || test $? = 4
+"""
+    return {".github/workflows/log.yml": log}
+
+
 RUNS = {
     "whole": ("inference.yml", dict),
     "train": ("train.yml", dict),
@@ -99,6 +117,7 @@ RUNS = {
     "swapped": ("inference.yml", swapped),
     "failing test": ("inference.yml", failing_test),
     "failing gate": ("inference.yml", failing_gate),
+    "hostile names": ("log.yml", hostile_names),
 }
 
 
@@ -246,6 +265,14 @@ def test_a_swapped_artifact_is_refused_unread(run: Callable[[str], Run], tmp_pat
     imported = re.findall(r"^import time: .*\| +([\w.]+)$", inference.text, re.MULTILINE)
     assert "artifact_pipeline.artifact.verify" in imported
     assert not {"numpy", "onnxruntime"} & set(imported)
+
+
+def test_a_file_name_is_no_command(run: Callable[[str], Run]) -> None:
+    """What is printed of a file name that looks like a command is obeyed by no runner; the step's own command is."""
+    hostile = run("hostile names")
+    assert hostile.status == 0, hostile.story()
+    assert "name=foreign" in hostile.jobs["log"].text
+    assert hostile.jobs["log"].outputs == {"own": "yes"}
 
 
 def test_a_python_that_is_not_here_fails() -> None:

@@ -44,6 +44,7 @@ KEEP = 10
 """How many artifacts the store keeps beside those that a pointer leads to."""
 PATIENCE = 60.0
 """Seconds to wait for another process that is changing the store; a change takes milliseconds."""
+HINT_TRAIN = "run artifact-pipeline train first"
 _BESIDE = re.compile(r"\.?([0-9a-f]{64})\.(?:provenance\.json|sig|provenance\.json\.sig)(?:\.[0-9a-f]{16}\.tmp)?")
 """What stands beside an artifact, or is being written there, and goes when it goes; anything else is not ours."""
 _STAGED = re.compile(rf"\.[0-9a-f]{{64}}{re.escape(provenance.SUFFIX)}\.[0-9a-f]{{16}}\.tmp")

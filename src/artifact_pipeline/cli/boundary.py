@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import sys
+from contextlib import ExitStack
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -93,25 +94,40 @@ def _run(
     """Run a command, and turn how it ends into an exit status; `files` are defaults of its options."""
     arguments = sys.argv[1:] if argv is None else list(argv)
     output = Output.for_arguments(arguments, program=program, root=root)
-    try:
-        if argv is None:
-            _own_process(output)
-        pin_numerics()
-        status = _invoke(load(), arguments, output, {name: str(path) for name, path in files.items()})
-    except PipelineError as error:
-        if output.debug:
-            output.trace(error)
-        status = output.error(error)
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("artifact_pipeline"):
-            raise
-        status = output.error(PipelineError(f"the package {error.name} is not installed", hint=_hint(error.name or "")))
-    except BrokenPipeError as error:  # click prints the help by itself; `| head -1` has seen enough of it
-        status = output.lose(error)
-    except KeyboardInterrupt:
-        status = output.error(PipelineError("interrupted; nothing is left half-written"), INTERRUPTED)
-    lost = output.finish()
-    return status or lost
+    with ExitStack() as streams:
+        try:
+            if argv is None:
+                _own_process(output)
+            _guard(streams, for_good=argv is None)
+            pin_numerics()
+            status = _invoke(load(), arguments, output, {name: str(path) for name, path in files.items()})
+        except PipelineError as error:
+            if output.debug:
+                output.trace(error)
+            status = output.error(error)
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("artifact_pipeline"):
+                raise
+            status = output.error(
+                PipelineError(f"the package {error.name} is not installed", hint=_hint(error.name or ""))
+            )
+        except BrokenPipeError as error:  # click prints the help by itself; `| head -1` has seen enough of it
+            status = output.lose(error)
+        except KeyboardInterrupt:
+            status = output.error(PipelineError("interrupted; nothing is left half-written"), INTERRUPTED)
+        lost = output.finish()
+        return status or lost
+
+
+def _guard(streams: ExitStack, *, for_good: bool) -> None:
+    """Let nothing that is printed be a command to a runner of GitHub Actions, until `streams` ends or for good."""
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return
+    from artifact_pipeline.cli.github import guard_streams
+
+    give_back = guard_streams()
+    if not for_good:
+        streams.callback(give_back)
 
 
 def _hint(module: str) -> str:

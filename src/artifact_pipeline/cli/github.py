@@ -1,16 +1,24 @@
-"""What GitHub Actions reads: annotations, step outputs and the step summary."""
+"""What GitHub Actions reads: the log with its commands, step outputs and the step summary.
+
+A runner obeys a line of the log that begins with `::name::`, after blanks, and `##[name]` anywhere in a line
+(`ActionCommand.cs` of actions/runner). What is printed may hold labels and file names: they must not be commands.
+"""
 
 from __future__ import annotations
 
+import os
 import re
-from typing import TYPE_CHECKING
+import stat
+import sys
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from artifact_pipeline.errors import ConfigError
+from artifact_pipeline.errors import ConfigError, DataRejected, Problem
 from artifact_pipeline.files import storage_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
+    from typing import BinaryIO
 
     from artifact_pipeline.errors import PipelineError
 
@@ -19,6 +27,95 @@ MAX_SUMMARY_BYTES = (1 << 20) - 1024
 MAX_ANNOTATIONS = 10
 """GitHub shows ten errors a step."""
 _PLACE = re.compile(r"(?P<file>.+):(?P<line>[0-9]+):(?P<column>[0-9]+)", re.DOTALL)
+
+# Anywhere in a line: where both streams go to one pipe, half a line of the one may end with a line of the other.
+_MARK = re.compile(r"(:):|(##)\[")
+_COMMAND = re.compile(r"::[A-Za-z-]+(?: [^\r\n]*)?::|##\[[A-Za-z-]+(?: [^\r\n]*)?\]")
+
+
+def guard_streams() -> Callable[[], None]:
+    """Let standard output and standard error be a `Log`; returns what gives them back."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (cast("TextIO", Log(each)) if each is not None else each for each in before)
+
+    def give_back() -> None:
+        sys.stdout, sys.stderr = before
+
+    return give_back
+
+
+class Log:
+    r"""A stream of text that a runner reads: no terminal, and in what is written no mark of a command is left whole.
+
+    The last letter of a mark becomes its escape (`:\u003aerror:\u003a`, `##\u005berror]`): in JSON the same text.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._last = stream, ""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @property
+    def buffer(self) -> Any:
+        """Where rows are written: as they are, or not at all."""
+        raw = self._stream.buffer
+        return raw if _is_file(raw) else _Rows(raw)
+
+    def isatty(self) -> bool:
+        """Return False: even on a terminal it is a log."""
+        return False
+
+    def write(self, text: str) -> int:
+        """Write text, the marks in it broken up."""
+        # Only the last letter of a mark is changed, so nothing that has been written before.
+        whole = _MARK.sub(_broken, self._last + text)
+        self._stream.write(whole[len(self._last) :])
+        self._last = whole[-2:]
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write each of them."""
+        for line in lines:
+            self.write(line)
+
+    def command(self, line: str) -> None:
+        """Write a command of our own as a line of its own."""
+        self._stream.write(f"{line}\n")
+
+
+def _broken(mark: re.Match[str]) -> str:
+    return rf"{mark[1]}\u003a" if mark[1] else rf"{mark[2]}\u005b"
+
+
+def _is_file(raw: BinaryIO) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(raw.fileno()).st_mode)
+    except OSError:
+        return False
+
+
+class _Rows:
+    """Where rows go that may be read by a runner or by another program: they cannot be changed, but refused."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw = raw
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+    def write(self, data: bytes) -> int:
+        """Write whole lines.
+
+        Raises:
+            DataRejected: a runner could take one for a command.
+        """
+        found = _COMMAND.search(data.decode("utf-8", "replace"))
+        if found:
+            message = f"{found[0].strip()!r:.80} would be a command to the runner that reads this log"
+            problem = Problem("standard output", "workflow-command", message)
+            raise DataRejected("the rows cannot be printed here", problems=[problem], hint="name a file: -o FILE")
+        return self._raw.write(data)
 
 
 def error_annotations(error: PipelineError) -> list[str]:

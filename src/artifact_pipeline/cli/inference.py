@@ -165,7 +165,9 @@ def _say(output: Output, predictions: Predictions, to: Destination) -> None:
     if predictions.receipt.rejected is not None:
         output.say(f"rejected: {shown_place(to.rejected)}, {rows.rejected:,} rows")
     if to.receipt is not None:
-        proof = f" (artifact-pipeline verify {shlex.quote(place)} --receipt)" if to.place != STDIO else ""
+        proof = (
+            f" ({output.typed('artifact-pipeline verify')} {shlex.quote(place)} --receipt)" if to.place != STDIO else ""
+        )
         output.say(f"receipt: {shown_place(to.receipt)}{proof}")
 
 

@@ -1,7 +1,7 @@
 """The pages that a job shows: a manifest, or predictions, as Markdown.
 
-Everything that comes from a file is escaped to character references, so that a name can neither break a table nor
-bring a link, a mention or HTML with it.
+Everything that comes from a file and is more than plain words is shown as code, so that a name can neither break a
+table nor bring HTML, a link or a mention with it.
 """
 
 from __future__ import annotations
@@ -21,12 +21,28 @@ if TYPE_CHECKING:
 
 MAX_CLASSES = 40
 """A confusion matrix of more classes is no longer read, and is left out."""
-_PLAIN = re.compile(r"[^0-9A-Za-z .,=/+-]")
+# GitHub links what may be a commit: seven letters and digits or more, all of them hexadecimal.
+_WORD = "(?:[A-Za-z]*[G-Zg-z][A-Za-z]*|[0-9A-Za-z]{1,6})"
+_PLAIN = re.compile(f"{_WORD}(?: {_WORD})*")
+# The letters that end a code span, or a cell with one in it: character references between two spans.
+_ENDS = re.compile("([`|])")
 
 
 def escape(text: object) -> str:
-    """Any text as Markdown that shows just this text, what is not printable as an escape."""
-    return _PLAIN.sub(lambda match: f"&#{ord(match[0])};", clean(str(text)))
+    """Any text as Markdown that shows just this text, what is not printable as an escape.
+
+    Code, and not character references: a renderer looks for links, and GitHub for mentions, issues, commits and emoji,
+    in the text that such references have become.
+    """
+    shown = clean(str(text))
+    if _PLAIN.fullmatch(shown):
+        return shown
+    return "".join(f"&#{ord(part)};" if part in {"`", "|"} else _code(part) for part in _ENDS.split(shown) if part)
+
+
+def _code(text: str) -> str:
+    padded = text.startswith(" ") and text.endswith(" ") and text.strip(" ")  # of each side one is taken away
+    return f"` {text} `" if padded else f"`{text}`"
 
 
 def manifest_page(digest: str, manifest: Manifest) -> str:
@@ -70,8 +86,7 @@ def predictions_page(predictions: Predictions) -> str:
     ]
     if scores:
         figures = [
-            [escape(name), f"{each.rows:,}", f"{each.accuracy:.4f}", f"{each.f1_weighted:.4f}"]
-            for name, each in scores.items()
+            [name, f"{each.rows:,}", f"{each.accuracy:.4f}", f"{each.f1_weighted:.4f}"] for name, each in scores.items()
         ]
         parts += [
             table(["rows", "count", "accuracy", "F1 weighted"], figures),

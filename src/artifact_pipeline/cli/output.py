@@ -74,7 +74,13 @@ class Output:
 
     def next(self, command: str) -> None:
         """Name the next useful command, as the last line."""
-        self.say(f"next: {command}")
+        self.say(f"next: {self.typed(command)}")
+
+    def typed(self, text: str) -> str:
+        """Return a text with our commands, `artifact-pipeline VERB`, as they can be typed here."""
+        from artifact_pipeline.cli.commands import typed
+
+        return typed(text, self.root)
 
     def result(self, value: dict[str, Any]) -> None:
         """Print the JSON object that `--json` asks for."""
@@ -142,16 +148,26 @@ class Output:
         """
         status = error.exit_status if status is None else status
         lines = [f"error: {error.message}", *(f"  {problem}" for problem in error.problems)]
-        if error.hint:
-            lines.append(f"hint: {error.hint}")
-        if os.environ.get("GITHUB_ACTIONS") == "true":
-            from artifact_pipeline.cli.github import error_annotations
-
-            lines += error_annotations(error)
+        hint = self.typed(error.hint) if error.hint else None
+        if hint:
+            lines.append(f"hint: {hint}")
         self._write(sys.stderr, "".join(f"{clean(line)}\n" for line in lines))
+        self._annotate(error)
         problems = [{"place": each.place, "rule": each.rule, "message": each.message} for each in error.problems]
-        self.result({"error": {"message": error.message, "problems": problems, "hint": error.hint, "status": status}})
+        self.result({"error": {"message": error.message, "problems": problems, "hint": hint, "status": status}})
         return status
+
+    def _annotate(self, error: PipelineError) -> None:
+        command = getattr(sys.stderr, "command", None)  # it is a `github.Log`
+        if command is None:
+            return
+        from artifact_pipeline.cli.github import error_annotations
+
+        try:
+            for line in error_annotations(error):
+                command(clean(line))
+        except OSError:
+            _to_nowhere(sys.stderr)
 
     def trace(self, error: BaseException) -> None:
         """Print a traceback."""

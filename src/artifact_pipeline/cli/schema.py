@@ -22,4 +22,4 @@ def schema(output: Output) -> None:
     from artifact_pipeline.config import schema_text
 
     output.print(schema_text())
-    output.talk("next: artifact-pipeline train --dry-run")
+    output.talk(f"next: {output.typed('artifact-pipeline train --dry-run')}")

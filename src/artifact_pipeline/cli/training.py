@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -282,8 +281,8 @@ def _report(result: _Result, **asked: Unpack[Asked]) -> None:
 def _next(output: Output, artifact: Path) -> str:
     if output.root is None:
         return with_artifact("artifact-pipeline verify", artifact)
-    door = f"python {shlex.quote(shown(output.root / 'src' / 'inference.py'))}"
-    return door if artifact == output.root / "artifact" else with_artifact(door, artifact, option="--artifact")
+    command = "artifact-pipeline predict"  # by its door
+    return command if artifact == output.root / "artifact" else with_artifact(command, artifact, option="--artifact")
 
 
 def _say_candidate(output: Output, candidate: Candidate) -> None:

@@ -231,7 +231,7 @@ def _classes(place: str, sources: Sequence[Source], keys: Sequence[str]) -> tupl
     told = tuple(name.removeprefix(PROBABILITY) for name in behind if name.startswith(PROBABILITY))
     if not told:
         message = f"no column {PREDICTED!r} with columns {PROBABILITY}… behind it"
-        raise _refused(place, "no-predictions", message, hint="PREDICTIONS is what artifact-pipeline predict wrote")
+        raise _refused(place, "no-predictions", message, hint="PREDICTIONS is what the verb predict wrote")
     _check_columns(place, there, keys)
     return told
 

@@ -60,7 +60,7 @@ def load_model(path: Path) -> LogisticRegression:
     try:
         data = read_bounded(path, MAX_BYTES)
     except FileNotFoundError:
-        raise _rejected(path, "export-missing", "no such file", "run python src/train.py first") from None
+        raise _rejected(path, "export-missing", "no such file", "run artifact-pipeline train first") from None
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise _rejected(path, "export-unreadable", reason) from error

@@ -32,7 +32,7 @@ _COMPRESSED = {
 _FITTED = ("n_features_in_", "classes_", "n_iter_", "coef_", "intercept_", "_sklearn_version")
 _OPTIONAL = ("feature_names_in_",)
 _VERSION = re.compile(r"[0-9]+\.[0-9]+[0-9A-Za-z.+]{0,24}")
-_HINT = "write the export again with python src/train.py, or predict from the artifact, which holds no pickle"
+_HINT = "write the export again with artifact-pipeline train, or predict from the artifact, which holds no pickle"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
