@@ -24,6 +24,7 @@ from artifact_pipeline.artifact import provenance
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, Problem, StorageError
 from artifact_pipeline.files import (
+    make_folder,
     read_bounded,
     storage_error,
     sync_folder,
@@ -102,6 +103,14 @@ def place_of(pointer: Path, artifact_digest: str) -> Path:
     return pointer.parent / STORE / artifact_digest.removeprefix(PREFIX)
 
 
+def folders(pointer: Path) -> list[Path]:
+    """The artifacts' folders in the store beside `pointer`, the latest training first; none where it cannot be read."""
+    try:
+        return _newest_first(pointer.parent / STORE)
+    except OSError:
+        return []
+
+
 def is_stored(folder: Path) -> bool:
     """Whether a folder stands in a store, where its name is a promise."""
     return folder.parent.name == STORE and _HEX.fullmatch(folder.name) is not None
@@ -115,7 +124,8 @@ def check_pointer(pointer: Path) -> None:
     """
     try:
         if not pointer.parent.is_dir():
-            raise StorageError(f"cannot write {pointer}: its folder does not exist", hint=f"make {pointer.parent}")
+            hint = make_folder(pointer.parent)
+            raise StorageError(f"cannot write {pointer}: the folder {pointer.parent} does not exist", hint=hint)
         pointer.lstat()
     except FileNotFoundError:
         return
