@@ -5,17 +5,19 @@ from __future__ import annotations
 import fcntl
 import glob
 import os
+import shlex
 import stat
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
+DEVICES = Path("/dev")
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
@@ -157,6 +159,54 @@ def read_descriptor(descriptor: int, limit: int) -> bytes:
     if len(data) > limit:
         raise ValueError(f"larger than {limit:,} bytes")
     return data
+
+
+def check_writable(path: Path, *, folder: bool = False, append: bool = False) -> None:
+    """Refuse a place where no file can be put, before the work whose result is to go there.
+
+    Args:
+        path: where something is to be written.
+        folder: whether it is a folder, which is made with all that are missing above it.
+        append: whether it is appended to, and not replaced by a rename; a device or a pipe takes that, too.
+
+    Raises:
+        StorageError: something else stands there, or its folder is missing or closed to us.
+    """
+    try:
+        _refuse_other(path, folder=folder, append=append)
+        parent = _existing(path) if folder else path.parent
+        if not parent.is_dir():
+            if os.path.lexists(parent):
+                raise StorageError(f"cannot write {path}: {parent} is no folder", hint="name another place")
+            raise StorageError(f"cannot write {path}: the folder {parent} does not exist", hint=make_folder(parent))
+        place = path if append and path.exists() else parent
+        if not os.access(place, os.W_OK):
+            raise StorageError(f"cannot write {path}: {place} is read-only or closed to you", hint="name another place")
+    except OSError as error:  # its name is too long, or a folder may not be entered
+        raise storage_error(path, error) from error
+
+
+def _refuse_other(path: Path, *, folder: bool, append: bool) -> None:
+    """Refuse to put a file where something else stands: a rename would replace /dev/null as readily as a file."""
+    if append:
+        if path.is_dir():
+            raise StorageError(f"cannot write {path}: it is a folder", hint="name a file in it")
+        return
+    other = path.exists() and not path.is_file() and not (folder and path.is_dir())
+    # /dev/stdout leads to a regular file where a shell has sent it there, and would be replaced itself.
+    if other or str(path.parent.resolve()).startswith(("/dev/fd", "/proc/")) or path.parent.resolve() == DEVICES:
+        raise StorageError(f"cannot write {path}: it is no regular file", hint="name another place")
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the first folder above it that is there."""
+    return next((each for each in (path, *path.parents) if os.path.lexists(each)), path)
+
+
+def make_folder(folder: Path) -> str:
+    """The command that makes a folder."""
+    name = str(folder)
+    return f"mkdir -p {shlex.quote(f'./{name}' if name.startswith('-') else name)}"
 
 
 def storage_error(path: Path, error: OSError) -> StorageError:

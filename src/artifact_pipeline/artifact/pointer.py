@@ -17,7 +17,7 @@ from artifact_pipeline.files import read_bounded
 
 STORE = "artifacts"
 _DATA = "..data"
-HINT_TRAIN = "run python src/train.py first"
+HINT_TRAIN = "run artifact-pipeline train first"
 HEX = re.compile(r"[0-9a-f]{64}")
 _TARGET = re.compile(rf"{STORE}/([0-9a-f]{{64}})")
 _MAX_LINKS = 40

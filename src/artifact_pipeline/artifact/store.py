@@ -25,6 +25,7 @@ from artifact_pipeline.artifact.pointer import HEX, STORE, name_in, target_of
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, StorageError
 from artifact_pipeline.files import (
+    make_folder,
     read_bounded,
     storage_error,
     sync_folder,
@@ -44,7 +45,6 @@ KEEP = 10
 """How many artifacts the store keeps beside those that a pointer leads to."""
 PATIENCE = 60.0
 """Seconds to wait for another process that is changing the store; a change takes milliseconds."""
-HINT_TRAIN = "run artifact-pipeline train first"
 _BESIDE = re.compile(r"\.?([0-9a-f]{64})\.(?:provenance\.json|sig|provenance\.json\.sig)(?:\.[0-9a-f]{16}\.tmp)?")
 """What stands beside an artifact, or is being written there, and goes when it goes; anything else is not ours."""
 _STAGED = re.compile(rf"\.[0-9a-f]{{64}}{re.escape(provenance.SUFFIX)}\.[0-9a-f]{{16}}\.tmp")
@@ -85,6 +85,13 @@ def place_of(pointer: Path, artifact_digest: str) -> Path:
     return pointer.parent / STORE / artifact_digest.removeprefix(PREFIX)
 
 
+def folders(pointer: Path) -> list[Path]:
+    """The artifacts' folders in the store beside `pointer`, the latest training first; none where it cannot be read."""
+    try:
+        return _newest_first(pointer.parent / STORE)
+    except OSError:
+        return []
+
 def check_pointer(pointer: Path) -> None:
     """Make sure that `publish` may write this pointer, before an expensive training.
 
@@ -93,7 +100,8 @@ def check_pointer(pointer: Path) -> None:
     """
     try:
         if not pointer.parent.is_dir():
-            raise StorageError(f"cannot write {pointer}: its folder does not exist", hint=f"make {pointer.parent}")
+            hint = make_folder(pointer.parent)
+            raise StorageError(f"cannot write {pointer}: the folder {pointer.parent} does not exist", hint=hint)
         pointer.lstat()
     except FileNotFoundError:
         return

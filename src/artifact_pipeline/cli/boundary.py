@@ -7,9 +7,11 @@ import gc
 import io
 import os
 import re
+import shlex
 import signal
 import sys
 from contextlib import ExitStack
+from itertools import pairwise, takewhile
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -101,20 +103,8 @@ def _run(
             _guard(streams, for_good=argv is None)
             pin_numerics()
             status = _invoke(load(), arguments, output, {name: str(path) for name, path in files.items()})
-        except PipelineError as error:
-            if output.debug:
-                output.trace(error)
-            status = output.error(error)
-        except ModuleNotFoundError as error:
-            if (error.name or "").startswith("artifact_pipeline"):
-                raise
-            status = output.error(
-                PipelineError(f"the package {error.name} is not installed", hint=_hint(error.name or ""))
-            )
-        except BrokenPipeError as error:  # click prints the help by itself; `| head -1` has seen enough of it
-            status = output.lose(error)
-        except KeyboardInterrupt:
-            status = output.error(PipelineError("interrupted; nothing is left half-written"), INTERRUPTED)
+        except BaseException as error:  # noqa: BLE001 - the one boundary; what nobody foresaw is raised again
+            status = _ended(output, error)
         lost = output.finish()
         return status or lost
 
@@ -128,6 +118,26 @@ def _guard(streams: ExitStack, *, for_good: bool) -> None:
     give_back = guard_streams()
     if not for_good:
         streams.callback(give_back)
+
+
+def _ended(output: Output, error: BaseException) -> int:
+    """The exit status of what ended by an exception, which is printed.
+
+    Raises:
+        BaseException: the same again, where nobody foresaw it.
+    """
+    # A Ctrl-C in the middle of a library's C or C++ may arrive as an error of that library.
+    if output.interrupted or isinstance(error, KeyboardInterrupt):
+        return output.error(PipelineError("interrupted; nothing is left half-written"), INTERRUPTED)
+    if isinstance(error, PipelineError):
+        if output.debug:
+            output.trace(error)
+        return output.error(error)
+    if isinstance(error, BrokenPipeError):  # click prints the help by itself; `| head -1` has seen enough of it
+        return output.lose(error)
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("artifact_pipeline"):
+        return output.error(PipelineError(f"the package {error.name} is not installed", hint=_hint(error.name or "")))
+    raise error
 
 
 def _hint(module: str) -> str:
@@ -147,7 +157,7 @@ def _own_process(output: Output) -> None:
         elif isinstance(stream := getattr(sys, name), io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a label may have letters that a terminal has not
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell sets that for what runs in the background
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, output.interrupt)
     # scikit-learn's import makes a hundred thousand objects, and none of them is garbage.
     gc.set_threshold(100_000)
     atexit.register(_leave_process)
@@ -172,6 +182,7 @@ def _invoke(command: click.Command, arguments: list[str], output: Output, files:
         from click.shell_completion import shell_complete
 
         return shell_complete(command, {}, output.program, COMPLETION, os.environ[COMPLETION])
+    _refuse_dashed(arguments)
     try:
         with command.make_context(output.program, arguments, obj=output, default_map=files) as context:
             command.invoke(context)
@@ -183,10 +194,30 @@ def _invoke(command: click.Command, arguments: list[str], output: Output, files:
     except click.UsageError as error:
         message = re.sub(r"\. (\(?)Did", r"; \1did", error.format_message()).removesuffix(".")
         where = error.ctx.command_path if error.ctx else output.program
-        refusal = ConfigError(message[:1].lower() + message[1:], hint=f"{where} --help lists what can be said")
+        hint = _dashed_hint(arguments) or f"{where} --help lists what can be said"
+        refusal = ConfigError(message[:1].lower() + message[1:], hint=hint)
         if error.ctx is not None:
             from artifact_pipeline.cli.environment import name_variables
 
             name_variables(refusal, error.ctx)
         raise refusal from error
     return 0
+
+
+def _refuse_dashed(arguments: Sequence[str]) -> None:
+    """Refuse a file's name that would be read as an option with its value: `-old.csv` as `-o ld.csv`.
+
+    Raises:
+        ConfigError: there is one that is not itself an option's value.
+    """
+    for before, name in pairwise(["", *takewhile("--".__ne__, arguments)]):
+        glued = len(name) > 2 and name.startswith("-") and not name.startswith("--") and not before.startswith("-")
+        if glued and (hint := _dashed_hint([name])):
+            raise ConfigError(f"{name} is a file, and its name begins as an option does", hint=hint)
+
+
+def _dashed_hint(arguments: Sequence[str]) -> str | None:
+    """How to name a file whose name begins as an option does, where there is one among the arguments."""
+    names = [name for name in takewhile("--".__ne__, arguments) if name.startswith("-") and name != "-"]
+    name = next(filter(os.path.lexists, names), None)
+    return None if name is None else f"name the file as {shlex.quote(f'./{name}')}, or behind --"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import report_options, verb
+from artifact_pipeline.cli.options import report_options, report_places, verb
 from artifact_pipeline.errors import ConfigError, GateFailed, Problem
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def evaluate(
         raise ConfigError("--key: name at least one column, and each once")
     if label in names:
         raise ConfigError(f"--label: {label!r} is a key")
+    _check_summary(predictions, labels, asked)
     with output.meter() as tell:
         found = later.evaluate(predictions, labels, keys=names, label=label, progress=tell)
     if asked["summary"] is not None:
@@ -67,6 +68,16 @@ def evaluate(
     _say(output, found)
     _check_gate(output, found.figures, {"accuracy": asked["min_accuracy"], "f1_weighted": asked["min_f1"]})
     output.result(_result(found, names))
+
+
+def _check_summary(predictions: str, labels: str, asked: dict[str, Any]) -> None:
+    """Refuse a summary that is what is read, or cannot be written."""
+    from artifact_pipeline.rows.sources import find_sources, places_of
+    from artifact_pipeline.storage.outputs import check_outputs
+
+    if outputs := report_places(asked):
+        read = places_of([predictions], find_sources([predictions], "csv"), role="the predictions")
+        check_outputs([*read, *places_of([labels], [], role="the labels")], outputs)
 
 
 def _say(output: Output, found: Evaluation) -> None:

@@ -15,9 +15,11 @@ from artifact_pipeline.cli.options import (
     asked_trust,
     batch_options,
     export_option,
-    refuse_device,
+    is_given,
     report_options,
+    report_places,
     trust_options,
+    trust_places,
     verb,
     with_artifact,
 )
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.inference.destination import Destination
     from artifact_pipeline.inference.predictions import Predictions
     from artifact_pipeline.inference.scoring import Options
+    from artifact_pipeline.rows.sources import Source
 
 STDIO = "-"
 
@@ -72,12 +75,13 @@ def predict(
     from artifact_pipeline.artifact.verify import verify
 
     to = _destination(output, destination, asked)
+    sources = _sources(inputs, to, artifact, {**asked, "export": export if is_given("export") else None})
     trust = asked_trust(asked)
     verified = verify(artifact, expect=asked["expect"], accept_failed_gate=asked["accept_failed_gate"], trust=trust)
     output.say(f"verified: {shown(artifact)}, {verified.digest}")
     state = check_export(output, verified.manifest, artifact, export)
     with output.meter() as tell:
-        predictions = _run(verified, inputs, to, asked=asked, tell=tell)
+        predictions = _run(verified, sources, to, asked=asked, tell=tell)
     if asked["summary"] is not None:
         from artifact_pipeline.cli import github, markdown
 
@@ -90,12 +94,9 @@ def predict(
 
 
 def _destination(output: Output, place: str, asked: dict[str, Any]) -> Destination:
-    """Where to write; what cannot be written is refused before anything is read."""
-    from artifact_pipeline import storage
+    """Where to write."""
     from artifact_pipeline.inference.destination import destination
 
-    if place != STDIO and not storage.is_url(place):
-        refuse_device(Path(place), folder=True)
     receipt = asked["receipt"]
     to = destination(place, to=asked["to"], receipt=str(receipt) if receipt else None)
     if to.place == STDIO:
@@ -109,13 +110,22 @@ def _destination(output: Output, place: str, asked: dict[str, Any]) -> Destinati
     return to
 
 
-def _run(
-    verified: Verified, inputs: tuple[str, ...], to: Destination, *, asked: dict[str, Any], tell: Any
-) -> Predictions:
-    from artifact_pipeline.inference.predictions import predict_sources
-    from artifact_pipeline.rows.sources import DIGITS, find_sources
+def _sources(inputs: tuple[str, ...], to: Destination, artifact: Path, asked: dict[str, Any]) -> list[Source]:
+    """What to read; an output that would change it, or cannot be written, is refused before anything is read."""
+    from artifact_pipeline.rows.sources import DIGITS, find_sources, places_of
+    from artifact_pipeline.storage.outputs import check_outputs
 
     sources = find_sources(inputs, asked["form"]) if inputs else [DIGITS]
+    read = [*places_of(inputs, sources), *trust_places(artifact, asked)]
+    check_outputs(read, [*to.places(quarantine=asked["on_error"] == "quarantine"), *report_places(asked)])
+    return sources
+
+
+def _run(
+    verified: Verified, sources: list[Source], to: Destination, *, asked: dict[str, Any], tell: Any
+) -> Predictions:
+    from artifact_pipeline.inference.predictions import predict_sources
+
     options = _options(to, asked)
     if not to.folder:
         return predict_sources(verified, sources, to=to, options=options, progress=tell, stdout=sys.stdout.buffer)

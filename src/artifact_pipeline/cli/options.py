@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,11 +11,11 @@ import click
 
 from artifact_pipeline.cli.environment import naming_variables
 from artifact_pipeline.cli.output import shown
-from artifact_pipeline.errors import StorageError
-from artifact_pipeline.files import storage_error
+from artifact_pipeline.errors import ArtifactRejected
+from artifact_pipeline.storage.outputs import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from artifact_pipeline.artifact.trust import Trust
 
@@ -216,22 +217,34 @@ def is_given(name: str) -> bool:
     return source is click.core.ParameterSource.COMMANDLINE
 
 
-def refuse_device(path: Path, *, folder: bool = False) -> None:
-    """Refuse to put a file where something else stands: a rename would replace /dev/null as readily as a file.
+def report_places(asked: Mapping[str, Any]) -> list[Place]:
+    """The files that the options of `report_options` append to."""
+    return [Place(f"--{name}", str(asked[name]), "append") for name in ("summary", "outputs") if asked.get(name)]
 
-    Args:
-        path: where something is to be written.
-        folder: whether a folder may stand there.
 
-    Raises:
-        StorageError: a folder, a device or a pipe stands there, or the name is too long for one.
-    """
+def artifact_places(artifact: Path, role: str = "the artifact") -> Iterator[Place]:
+    """What is read of an artifact: its pointer, its folder, and what is said of it beside that."""
+    from artifact_pipeline.artifact import provenance, store
+
+    yield Place(role, str(artifact), "link")
     try:
-        other = path.exists() and not path.is_file() and not (folder and path.is_dir())
-    except OSError as error:
-        raise storage_error(path, error) from error
-    if other:
-        raise StorageError(f"cannot write {path}: it is no regular file", hint="name another place")
+        folder = store.resolve(artifact)
+    except ArtifactRejected:  # there is none: verifying says so in its turn
+        return
+    yield Place(role, str(folder), "folder")
+    yield Place("the provenance", str(provenance.place(folder)))
+
+
+def trust_places(artifact: Path, asked: Mapping[str, Any]) -> Iterator[Place]:
+    """What is read of an artifact by `asked_trust`, too: its signature, the key, the policy; and its export."""
+    from artifact_pipeline.artifact import signing, store
+
+    yield from artifact_places(artifact)
+    given = {"the public key": asked["public_key"], "the policy": asked["policy"], "the signature": asked["signature"]}
+    yield from (Place(role, str(place)) for role, place in given.items() if place is not None)
+    if os.path.lexists(artifact):
+        yield Place("the signature", str(signing.beside(store.resolve(artifact))))
+    yield Place("the export", str(asked.get("export") or artifact.parent / EXPORT))
 
 
 def with_artifact(command: str, artifact: Path, *, option: str = "") -> str:

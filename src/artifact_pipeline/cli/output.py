@@ -21,7 +21,7 @@ from artifact_pipeline.errors import PipelineError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
 
 @dataclass(slots=True)
@@ -36,6 +36,7 @@ class Output:
         debug: a traceback with each error.
         data: standard output is taken by rows; what would be said there goes to standard error.
         lost: why standard output took no more, or None.
+        interrupted: whether Ctrl-C has come.
     """
 
     program: str
@@ -45,6 +46,7 @@ class Output:
     debug: bool = False
     data: bool = False
     lost: OSError | None = None
+    interrupted: bool = False
 
     @classmethod
     def for_arguments(cls, arguments: Sequence[str], *, program: str, root: Path | None) -> Output:
@@ -168,6 +170,15 @@ class Output:
                 command(clean(line))
         except OSError:
             _to_nowhere(sys.stderr)
+
+    def interrupt(self, _signal: int, _frame: FrameType | None) -> None:
+        """End what is being done, as the handler of Ctrl-C.
+
+        Raises:
+            KeyboardInterrupt: always.
+        """
+        self.interrupted = True
+        raise KeyboardInterrupt
 
     def trace(self, error: BaseException) -> None:
         """Print a traceback."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import artifact_argument, asked_trust, refuse_device, trust_options, verb
+from artifact_pipeline.cli.options import artifact_argument, asked_trust, trust_options, trust_places, verb
 from artifact_pipeline.cli.output import Output, shown
 from artifact_pipeline.errors import ConfigError
 
@@ -140,11 +140,12 @@ def serve(output: Output, /, artifact: Path, **asked: Any) -> None:
 def _settings(artifact: Path, asked: dict[str, Any]) -> Settings:
     from artifact_pipeline.serving.origins import host_name, public_url
     from artifact_pipeline.serving.settings import Settings
+    from artifact_pipeline.storage.outputs import Place, check_outputs
 
     if asked["follow"] and asked["expect"] is not None:
         raise ConfigError("--follow and --expect contradict each other: what the pointer leads to next is another")
     if asked["feedback"] is not None:
-        refuse_device(asked["feedback"])
+        check_outputs(trust_places(artifact, asked), [Place("--feedback", str(asked["feedback"]), "append")])
     told = {each.name: asked[each.name] for each in fields(Settings) if each.name in asked}
     told |= {
         "allowed_hosts": tuple(map(host_name, asked["allow_host"])),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import artifact_argument, digest_options, refuse_device, verb
+from artifact_pipeline.cli.options import EXPORT, artifact_argument, artifact_places, digest_options, verb
 from artifact_pipeline.cli.output import Output, shown
 from artifact_pipeline.errors import ConfigError
 
@@ -69,10 +69,10 @@ def sign(
     from artifact_pipeline.canonical import digest
 
     seal, signer = _seal(**by)
+    _check_places(artifact, signature, by)
     verified = verify(artifact, expect=expect, accept_failed_gate=accept_failed_gate)
     folder = verified.folder
     place = signature if signature is not None else signing.beside(folder)
-    _refuse_inside(place, folder)
     told = provenance_of(folder, verified.digest)
     files = {NAME: verified.digest, **{record.name: record.sha256 for record in verified.manifest.files}}
     seals = {place: seal(verified.manifest.name, files)}
@@ -112,12 +112,22 @@ def _seal(*, private_key: Path | None, sigstore: bool, sigstore_config: Path | N
     return lambda name, files: signing.sign(name, files, key, password=password), fingerprint
 
 
-def _refuse_inside(place: Path, folder: Path) -> None:
-    if place.resolve().is_relative_to(folder.resolve()):
-        raise ConfigError(
-            "--signature: in the artifact's folder it would be a file too many", hint="a signature stands beside it"
-        )
-    refuse_device(place)
+def _check_places(artifact: Path, signature: Path | None, by: Mapping[str, Any]) -> None:
+    """Refuse signatures that would be written over what is read, into the artifact, or where nothing can be written.
+
+    Raises:
+        ArtifactRejected: there is no artifact.
+    """
+    from artifact_pipeline.artifact import provenance, signing, store
+    from artifact_pipeline.storage.outputs import Place, check_outputs
+
+    folder = store.resolve(artifact)
+    place = signature if signature is not None else signing.beside(folder)
+    told = signing.beside(folder, provenance.SUFFIX + signing.SUFFIX)
+    given = {"the private key": by["private_key"], "the Sigstore config": by["sigstore_config"]}
+    read = [Place(role, str(path)) for role, path in given.items() if path is not None]
+    read += [*artifact_places(artifact), Place("the export", str(artifact.parent / EXPORT))]
+    check_outputs(read, [Place("the provenance's signature", str(told)), Place("--signature", str(place))])
 
 
 def _write(seals: Mapping[Path, bytes]) -> None:

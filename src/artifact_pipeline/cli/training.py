@@ -10,10 +10,11 @@ import click
 
 from artifact_pipeline.cli.options import (
     artifact_option,
+    artifact_places,
     asked_trust,
     export_option,
-    refuse_device,
     report_options,
+    report_places,
     verb,
     with_artifact,
 )
@@ -22,6 +23,7 @@ from artifact_pipeline.cli.plan import Places, plain_look, say_changes, say_plan
 from artifact_pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Unpack
 
     from artifact_pipeline.artifact.manifest import Manifest
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.pipeline.provenance import Origin
     from artifact_pipeline.pipeline.unchanged import Look
     from artifact_pipeline.rows import Rows
+    from artifact_pipeline.storage.outputs import Place
 
 MOST_NEWTON = 2000
 """Coefficients up to which the solver newton-cholesky, with a matrix of their square (32 MB), is proposed."""
@@ -135,8 +138,7 @@ def train(
 
     origin, places = Origin(config, artifact.parent / LOCK, now()), Places(artifact, export)
     resolved = load_config(config, overrides)
-    refuse_device(export)
-    pipeline.check_places(artifact, export)
+    pipeline.check_places(artifact, export, inputs=_read(resolved, origin, **asked), outputs=report_places(asked))
     if asked["dry_run"] and not asked["explain"]:
         say_plan(output, resolved, places)
         return
@@ -151,11 +153,29 @@ def train(
         _train(output, task, places, **asked)
 
 
+def _read(config: Config, origin: Origin, **asked: Unpack[Asked]) -> Iterator[Place]:
+    """The places that a training reads."""
+    from artifact_pipeline.storage.outputs import Place
+
+    yield Place("the config", str(origin.config))
+    yield Place("the lock file", str(origin.lock))
+    if config.dataset != "digits":
+        yield Place("the dataset", config.dataset.path)
+    if asked["champion_policy"] is not None:
+        yield Place("the policy", str(asked["champion_policy"]))
+    if named := _champion_place(config, asked["champion"]):
+        yield from artifact_places(named, "the champion")
+
+
+def _champion_place(config: Config, champion: Path | None) -> Path | None:
+    return champion or (Path(config.gate.champion) if config.gate.champion else None)
+
+
 def _champion(config: Config, **asked: Unpack[Asked]) -> Verified | None:
     """Verify the champion, if there is one, as whoever uses an artifact does."""
     from artifact_pipeline.artifact.verify import verify
 
-    named = asked["champion"] or (Path(config.gate.champion) if config.gate.champion else None)
+    named = _champion_place(config, asked["champion"])
     expect, policy = asked["champion_expect"], asked["champion_policy"]
     if named is None:
         if expect is not None or policy is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from artifact_pipeline import storage
 from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.inference.receipt import SUFFIX
+from artifact_pipeline.storage.outputs import Place
 
 if TYPE_CHECKING:
     Form = Literal["parquet", "csv", "jsonl"]
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 FORMS = ("parquet", "csv", "jsonl")
 SUFFIXES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 STDOUT = "-"
+OPTION = "--output"
 PIECES = "_rejected"
 """The folder, below that of the parts, where each part's bad rows wait to be joined."""
 
@@ -45,6 +47,15 @@ class Destination:
     def rejected(self) -> str:
         """Where bad rows go."""
         return f"{self.place}.rejected.jsonl"
+
+    def places(self, *, quarantine: bool) -> list[Place]:
+        """What is written: the predictions, the receipt, and the bad rows where they are set aside."""
+        if self.place == STDOUT:
+            written = [Place(OPTION, "standard output", "stream")]
+        else:
+            written = [Place(OPTION, self.place, "folder" if self.folder else "file")]
+            written += [Place(OPTION, self.rejected, named=self.place)] if quarantine else []
+        return [*written, *([Place("--receipt", self.receipt)] if self.receipt is not None else [])]
 
     def part(self, source: int, number: int) -> str:
         """The name of a part."""

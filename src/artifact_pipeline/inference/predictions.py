@@ -15,7 +15,8 @@ from artifact_pipeline.inference.scoring import Options, Scorer, refuse_formulas
 from artifact_pipeline.inference.sheets import Sheet, input_of, sheet
 from artifact_pipeline.inference.training_rows import TrainingRows, held_out_rows
 from artifact_pipeline.rows.formats import open_rows
-from artifact_pipeline.rows.sources import DIGITS, find_sources
+from artifact_pipeline.rows.sources import DIGITS, find_sources, places_of
+from artifact_pipeline.storage.outputs import Place, check_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -85,13 +86,15 @@ def predict(
 
     Raises:
         ArtifactRejected: the golden answers differ here.
-        ConfigError: an option does not fit the model or the output.
+        ConfigError: an option does not fit the model or the output, or an output is an input.
         DataRejected: the rows cannot be read, or one is bad and bad rows are not set aside.
         StorageError: a file cannot be written; what stood there before still stands.
     """
     to = destination(to) if isinstance(to, str) else to
     options = options or Options()
     sources = find_sources(inputs) if inputs else [DIGITS]
+    read = [*places_of(inputs, sources), Place("the artifact", str(artifact.folder), "folder")]
+    check_outputs(read, to.places(quarantine=options.on_error == "quarantine"))
     if not to.folder:
         return predict_sources(artifact, sources, to=to, options=options, progress=progress)
     from artifact_pipeline.inference.folders import in_turn, predict_parts

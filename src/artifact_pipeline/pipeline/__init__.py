@@ -16,13 +16,13 @@ from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import recipe
 from artifact_pipeline.dataset import load_dataset
-from artifact_pipeline.errors import ArtifactRejected, DataRejected, GateFailed, Problem, StorageError
-from artifact_pipeline.files import storage_error
+from artifact_pipeline.errors import ArtifactRejected, DataRejected, GateFailed, Problem
 from artifact_pipeline.pipeline import champion
 from artifact_pipeline.rows import DIGEST_ALGORITHM
+from artifact_pipeline.storage.outputs import Place, check_outputs, refuse_overlap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     import numpy as np
@@ -266,8 +266,10 @@ def publish(candidate: Candidate, *, artifact: Path, export: Path, statement: St
 
     Raises:
         GateFailed: the gate failed; the candidate stands in the store, pointer and export as they were.
+        ConfigError: the export would be written over the pointer, or into an artifact.
         StorageError: the disk is full, the folder read-only, or the store busy.
     """
+    check_places(artifact, export)
     comparison = statement.internal.comparison if statement else None
     problems = [*_gate_problems(candidate.manifest), *(champion.problems(comparison) if comparison else ())]
     folder = store.publish(
@@ -302,19 +304,27 @@ def _gate_problems(manifest: m.Manifest) -> list[Problem]:
     ]
 
 
-def check_places(artifact: Path, export: Path) -> None:
-    """Make sure, before an expensive training, that its results could be written.
+def check_places(artifact: Path, export: Path, *, inputs: Iterable[Place] = (), outputs: Iterable[Place] = ()) -> None:
+    """Make sure, before an expensive training, that its results can be written, and over nothing that is read.
+
+    Args:
+        artifact: where the pointer stands, the store beside it.
+        export: where `model_train.pkl` is written.
+        inputs: what is read.
+        outputs: what else is written.
 
     Raises:
+        ConfigError: an output is an input, or lies in an artifact, or two are one.
         StorageError: something else stands there, or a folder is missing.
     """
+    kept = [Place("the artifact", str(folder), "folder") for folder in store.folders(artifact)]
+    pointer = Place("--artifact", str(artifact), "link")
+    folder = Place("the store", str(artifact.parent / store.STORE))
+    written = [Place("--export", str(export)), *outputs]
+    refuse_overlap([*inputs, *kept], [pointer, *written])
+    refuse_overlap([], [folder, pointer, *written])
     store.check_pointer(artifact)
-    try:
-        unfit = export.is_dir() or not export.parent.is_dir()
-    except OSError as error:  # its name is too long, say
-        raise storage_error(export, error) from error
-    if unfit:
-        raise StorageError(f"cannot write {export}: it is a folder, or its folder does not exist")
+    check_outputs([], written)
 
 
 def rollback(artifact: Path, *, to: str | None = None, trust: Trust | None = None) -> Verified:

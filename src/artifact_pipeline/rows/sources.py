@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING
 
 from artifact_pipeline import storage
 from artifact_pipeline.errors import ConfigError, DataRejected, Problem
+from artifact_pipeline.storage.outputs import Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from artifact_pipeline.storage.outputs import Kind
+
 STDIN = "-"
+INPUT = "the input"
 SUFFIXES = {
     ".csv": "csv",
     ".csv.gz": "csv.gz",
@@ -92,6 +96,23 @@ def find_sources(inputs: Sequence[str], form: str | None = None) -> list[Source]
     pictures = tuple((source.place, source.name) for source in sources if source.format == "image")
     tables = [source for source in sources if source.format != "image"]
     return [*([Source(pictures[0][0], "pictures", "image", pictures)] if pictures else []), *tables]
+
+
+def places_of(inputs: Sequence[str], sources: Sequence[Source], *, role: str = INPUT) -> Iterator[Place]:
+    """The places that are read: what the user named, and the files that were found there."""
+    for each in inputs:
+        if each == STDIN:
+            yield Place(role, "standard input", "stream")
+        elif storage.is_url(each):
+            told: Kind = "file" if format_of(each) is not None else "folder"
+            yield Place(role, each, "pattern" if glob.has_magic(each) else told)
+        elif os.path.isdir(each):  # noqa: PTH112 - as in `_expand`
+            yield Place(role, each, "folder")
+        else:
+            yield Place(role, each, "file" if os.path.lexists(each) or not glob.has_magic(each) else "pattern")
+    for source in sources:
+        if source.place != STDIN and source.format != DIGITS.format:
+            yield from (Place(role, place) for place, _ in source.members or ((source.place, ""),))
 
 
 def _told(place: str) -> str:

@@ -12,15 +12,15 @@ import re
 import tempfile
 from contextlib import contextmanager
 from datetime import timedelta
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from artifact_pipeline.errors import ConfigError, StorageError
 from artifact_pipeline.storage import BLOCK, Object, Opened, unreadable
+from artifact_pipeline.storage.patterns import MAGIC, fits_or_parent, fixed_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from artifact_pipeline.errors import DataRejected
 
@@ -35,7 +35,6 @@ RETRIES: dict[str, Any] = {
 }
 """Some three seconds where nobody listens, and twenty where the network swallows what is sent."""
 SETTINGS = ("AWS_", "GOOGLE_", "AZURE_")
-MAGIC = re.compile(r"[*?[]")
 ILLEGAL = re.compile(r"//|(^|/)\.{1,2}(/|$)|[\x00-\x1f\x7f]")
 """What the libraries of the stores themselves would rewrite: empty names, `.` and `..`, control characters."""
 METADATA = re.compile(r"/latest/(api/token|meta-data)")
@@ -191,11 +190,11 @@ def listed(url: str) -> list[Object]:
     """
     root, path = _place(url)
     pattern = path.rstrip("/").split("/") if MAGIC.search(path) else None
-    folder = _fixed(pattern) if pattern else path.rstrip("/")
+    folder = "/".join(fixed_parts(pattern)) if pattern else path.rstrip("/")
     found = [
         Object(f"{root}/{name}", name[len(folder) + 1 if folder else 0 :], size)
         for name, size in _below(url, root, folder)
-        if pattern is None or _fits_or_parent(name.split("/"), pattern)
+        if pattern is None or fits_or_parent(name.split("/"), pattern)
     ]
     if not found and path and not path.endswith("/"):
         return _named(url)
@@ -231,25 +230,6 @@ def _named(url: str) -> list[Object]:
         return []
     except (BaseError, OSError) as error:
         raise _unreadable(url, error) from error
-
-
-def _fixed(pattern: Sequence[str]) -> str:
-    """The folders before a pattern's first magic character."""
-    fixed = next(index for index, part in enumerate(pattern) if MAGIC.search(part))
-    return "/".join(pattern[:fixed])
-
-
-def _fits_or_parent(name: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Whether a pattern fits a name or a folder above it, as it would in a shell: `*` stays within its folder."""
-    return any(_fits(name[:end], pattern) for end in range(1, len(name) + 1))
-
-
-def _fits(name: Sequence[str], pattern: Sequence[str]) -> bool:
-    if not pattern:
-        return not name
-    if pattern[0] == "**":
-        return _fits(name, pattern[1:]) or (bool(name) and _fits(name[1:], pattern))
-    return bool(name) and fnmatchcase(name[0], pattern[0]) and _fits(name[1:], pattern[1:])
 
 
 def _unreadable(url: str, error: Exception) -> DataRejected:
