@@ -224,11 +224,11 @@ def report_places(asked: Mapping[str, Any]) -> list[Place]:
 
 def artifact_places(artifact: Path, role: str = "the artifact") -> Iterator[Place]:
     """What is read of an artifact: its pointer, its folder, and what is said of it beside that."""
-    from artifact_pipeline.artifact import provenance, store
+    from artifact_pipeline.artifact import pointer, provenance
 
     yield Place(role, str(artifact), "link")
     try:
-        folder = store.resolve(artifact)
+        folder = pointer.resolve(artifact)
     except ArtifactRejected:  # there is none: verifying says so in its turn
         return
     yield Place(role, str(folder), "folder")
@@ -237,13 +237,13 @@ def artifact_places(artifact: Path, role: str = "the artifact") -> Iterator[Plac
 
 def trust_places(artifact: Path, asked: Mapping[str, Any]) -> Iterator[Place]:
     """What is read of an artifact by `asked_trust`, too: its signature, the key, the policy; and its export."""
-    from artifact_pipeline.artifact import signing, store
+    from artifact_pipeline.artifact import pointer, signing
 
     yield from artifact_places(artifact)
     given = {"the public key": asked["public_key"], "the policy": asked["policy"], "the signature": asked["signature"]}
     yield from (Place(role, str(place)) for role, place in given.items() if place is not None)
     if os.path.lexists(artifact):
-        yield Place("the signature", str(signing.beside(store.resolve(artifact))))
+        yield Place("the signature", str(signing.beside(pointer.resolve(artifact))))
     yield Place("the export", str(asked.get("export") or artifact.parent / EXPORT))
 
 

@@ -118,10 +118,10 @@ def _check_places(artifact: Path, signature: Path | None, by: Mapping[str, Any])
     Raises:
         ArtifactRejected: there is no artifact.
     """
-    from artifact_pipeline.artifact import provenance, signing, store
+    from artifact_pipeline.artifact import pointer, provenance, signing
     from artifact_pipeline.storage.outputs import Place, check_outputs
 
-    folder = store.resolve(artifact)
+    folder = pointer.resolve(artifact)
     place = signature if signature is not None else signing.beside(folder)
     told = signing.beside(folder, provenance.SUFFIX + signing.SUFFIX)
     given = {"the private key": by["private_key"], "the Sigstore config": by["sigstore_config"]}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from artifact_pipeline.artifact import manifest as m
 from artifact_pipeline.artifact import reference, selftest, store
+from artifact_pipeline.artifact.pointer import STORE
 from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import recipe
@@ -319,7 +320,7 @@ def check_places(artifact: Path, export: Path, *, inputs: Iterable[Place] = (), 
     """
     kept = [Place("the artifact", str(folder), "folder") for folder in store.folders(artifact)]
     pointer = Place("--artifact", str(artifact), "link")
-    folder = Place("the store", str(artifact.parent / store.STORE))
+    folder = Place("the store", str(artifact.parent / STORE))
     written = [Place("--export", str(export)), *outputs]
     refuse_overlap([*inputs, *kept], [pointer, *written])
     refuse_overlap([], [folder, pointer, *written])
