@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from artifact_pipeline import storage
 from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.inference.receipt import SUFFIX
+from artifact_pipeline.rows.sources import readable
 from artifact_pipeline.storage.outputs import Place
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ class Destination:
 
     @property
     def name(self) -> str:
-        """The last part of the place."""
-        return self.place.rsplit("/", 1)[-1]
+        """The last part of the place, as text."""
+        return readable(self.place.rsplit("/", 1)[-1])
 
     @property
     def rejected(self) -> str:

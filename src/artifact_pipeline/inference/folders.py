@@ -33,7 +33,7 @@ from artifact_pipeline.inference.sheets import PART, Part, input_of, score_parts
 from artifact_pipeline.inference.tally import Tally
 from artifact_pipeline.inference.writers import Hashed
 from artifact_pipeline.rows.formats import open_rows
-from artifact_pipeline.rows.sources import STDIN
+from artifact_pipeline.rows.sources import STDIN, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -214,7 +214,7 @@ class Ledger:
                 with storage.opened(self.to.piece(*key)) as piece:
                     while block := piece.file.read(storage.BLOCK):
                         joined.write(block)
-        name = self.to.rejected.rsplit("/", 1)[-1]
+        name = readable(self.to.rejected.rsplit("/", 1)[-1])
         return Output(name=name, size=joined.size, sha256=joined.digest(), rows=self.tally.rejected)
 
 

@@ -15,7 +15,7 @@ from artifact_pipeline.inference.scoring import Options, Scorer, refuse_formulas
 from artifact_pipeline.inference.sheets import Sheet, input_of, sheet
 from artifact_pipeline.inference.training_rows import TrainingRows, held_out_rows
 from artifact_pipeline.rows.formats import open_rows
-from artifact_pipeline.rows.sources import DIGITS, find_sources, places_of
+from artifact_pipeline.rows.sources import DIGITS, find_sources, places_of, readable
 from artifact_pipeline.storage.outputs import Place, check_outputs
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def options_for(options: Options, to: Destination, sources: Sequence[Source]) ->
 def _named(rejected: Output | None, to: Destination) -> Output | None:
     from msgspec import structs
 
-    return structs.replace(rejected, name=to.rejected.rsplit("/", 1)[-1]) if rejected is not None else None
+    return structs.replace(rejected, name=readable(to.rejected.rsplit("/", 1)[-1])) if rejected is not None else None
 
 
 class _Run:

@@ -92,7 +92,7 @@ def find_sources(inputs: Sequence[str], form: str | None = None) -> list[Source]
     names = [name for _, name in found]
     if len(set(names)) < len(names):  # two folders with equal names inside: then by what was named
         found = [(place, place.lstrip("/")) for place, _ in found]
-    sources = [Source(place, _readable(name), form or _told(place)) for place, name in found]
+    sources = [Source(place, readable(name), form or _told(place)) for place, name in found]
     pictures = tuple((source.place, source.name) for source in sources if source.format == "image")
     tables = [source for source in sources if source.format != "image"]
     return [*([Source(pictures[0][0], "pictures", "image", pictures)] if pictures else []), *tables]
@@ -163,7 +163,7 @@ def _refuse_folder(error: OSError) -> None:
     raise storage.unreadable(str(error.filename), (error.strerror or "cannot be read").lower()) from error
 
 
-def _readable(name: str) -> str:
+def readable(name: str) -> str:
     """A name as text: the system's may hold bytes that are none."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 

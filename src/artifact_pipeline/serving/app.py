@@ -171,7 +171,7 @@ class App:
         """Whether a request takes so long that others must not wait for it."""
         request, route = exchange.request, exchange.route
         assert route is not None
-        return route.large or len(request.body) > INLINE or not self._is_unpacked(request, INLINE)
+        return route.large or len(request.body) > INLINE or (request.packed and self._is_large(request))
 
     def answer(self, exchange: Exchange) -> Response:
         """Answer a request that has come whole; from any thread."""
@@ -179,21 +179,21 @@ class App:
 
     def _answer(self, exchange: Exchange) -> Response:
         assert exchange.route is not None
-        self._unpack(exchange.request, self.settings.max_body)
+        if exchange.request.packed:
+            self._unpack(exchange.request, self.settings.max_body)
         return exchange.route.answer(exchange.served, exchange.request)
 
     def _unpack(self, request: Request, limit: int) -> None:
-        if request.packed:
-            request.body = coding.decode(request.body, request.header(b"content-encoding"), limit)
-            request.packed = False
+        request.body = coding.decode(request.body, request.header(b"content-encoding"), limit)
+        request.packed = False
 
-    def _is_unpacked(self, request: Request, limit: int) -> bool:
-        """Whether the body is as it will be read; what is packed and small is unpacked for that."""
+    def _is_large(self, request: Request) -> bool:
+        """Whether a packed body is large once it is unpacked; it is, where it is not."""
         try:
-            self._unpack(request, limit)
-        except Refusal as refusal:
-            return refusal.status != TOO_LARGE
-        return True
+            self._unpack(request, INLINE)
+        except Refusal as refusal:  # of another status it is found again, and told
+            return refusal.status == TOO_LARGE
+        return False
 
     def infer_together(self, exchanges: Sequence[Exchange]) -> list[Response]:
         """Answer several inferences, each by itself, but step by step.
@@ -209,7 +209,8 @@ class App:
 
     def _ask(self, exchange: Exchange) -> tuple[Served, Inference]:
         request, served = exchange.request, exchange.served
-        self._unpack(request, self.settings.max_body)
+        if request.packed:
+            self._unpack(request, self.settings.max_body)
         return served, parse_inference(request.body, request.header(LENGTH_HEADER), served)
 
     def _tell(self, served: Served, asked: Inference, told: Answered) -> Response:

@@ -13,11 +13,11 @@ from artifact_pipeline.serving.http import Refusal
 from artifact_pipeline.serving.limits import MAX_HEAD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from artifact_pipeline.serving.http import Request, Response
 
-    Headers = Iterable[tuple[bytes, bytes]]
+    Headers = Sequence[tuple[bytes, bytes]]
 
 ONCE = frozenset({b"host", b"origin", b"sec-fetch-site", b"inference-header-content-length"})
 """Headers that are no lists, and that something is decided by: two of them could be read in two ways."""
@@ -41,20 +41,32 @@ def checked(version: str, lines: Headers, size: int) -> dict[bytes, bytes]:
         raise too_large()
     if version not in {"1.0", "1.1"}:
         raise Refusal(400, NO_HTTP)
+    headers = dict(lines)
+    if len(headers) < len(lines):
+        headers = _combined(lines)
+    if b"host" not in headers and version == "1.1":
+        raise Refusal(400, "the header Host is missing")
+    if b"transfer-encoding" in headers:
+        _see_that_it_is_known(headers[b"transfer-encoding"].strip().lower())
+    return headers
+
+
+def _combined(lines: Headers) -> dict[bytes, bytes]:
     headers: dict[bytes, bytes] = {}
     for name, value in lines:
         before = headers.get(name)
         if before is not None and name in ONCE:
             raise Refusal(400, f"the header {name.decode().title()} stands twice")
         headers[name] = value if before is None else before + b", " + value
-    if b"host" not in headers and version == "1.1":
-        raise Refusal(400, "the header Host is missing")
-    transfer = headers.get(b"transfer-encoding", b"chunked").strip().lower()
-    if transfer != b"chunked":
-        if not transfer.endswith((b",chunked", b" chunked", b"\tchunked")):  # its body has no end
-            raise Refusal(400, NO_HTTP)
-        raise Refusal(501, f"the transfer coding must be chunked, got {transfer[:80].decode('ascii', 'replace')!a}")
     return headers
+
+
+def _see_that_it_is_known(coding: bytes) -> None:
+    if coding == b"chunked":
+        return
+    if not coding.endswith((b",chunked", b" chunked", b"\tchunked")):  # its body has no end
+        raise Refusal(400, NO_HTTP)
+    raise Refusal(501, f"the transfer coding must be chunked, got {coding[:80].decode('ascii', 'replace')!a}")
 
 
 def too_large() -> Refusal:
@@ -82,28 +94,22 @@ def without_upgrade(method: bytes, url: bytes, version: str, headers: Headers) -
     return b"".join([method, b" ", url, b" HTTP/", version.encode(), b"\r\n", *lines, b"\r\n"])
 
 
-def written(response: Response, request: Request, *, date: bytes, header: tuple[bytes, bytes], last: bool) -> bytes:
+def written(response: Response, request: Request, date: bytes, more: Iterable[tuple[bytes, bytes]]) -> bytes:
     """A response as bytes, its body packed if it is large and the client wants that.
 
     Args:
         response: the response.
         request: what it answers.
         date: the line that tells the time.
-        header: what names the artifact.
-        last: whether the connection ends with it.
+        more: headers beside the response's own.
     """
     lines, body = [_STATUS[response.status], date], response.body
-    headers = [*response.headers]
-    # Nothing of the model for whom it is not meant, and not before it is known who asks.
-    if request.method and response.status not in {403, 431}:
-        headers.append(header)
+    headers = [*response.headers, *more]
     if len(body) >= coding.WORTHWHILE:
-        body, more = coding.encode(body, request.headers.get(b"accept-encoding", b""))
-        headers += more
+        body, packing = coding.encode(body, request.headers.get(b"accept-encoding", b""))
+        headers += packing
     for name, value in headers:
         lines += (name, b": ", value, b"\r\n")
-    if last:
-        lines.append(b"connection: close\r\n")
     lines.append(b"content-length: %d\r\n\r\n" % len(body))
     if request.method != "HEAD":
         lines.append(body)

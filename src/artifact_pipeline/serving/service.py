@@ -49,7 +49,7 @@ class Service:
         self._called = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="large")
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="figures")  # who asks for them does not wait for work
-        self._apart = self._held = 0
+        self._apart = self._behind = self._held = 0  # large requests, those of them that wait, bytes of bodies
         self._date, self._date_until = b"", 0.0
         self._look_on()
 
@@ -125,7 +125,7 @@ class Service:
         route = exchange.route
         if exchange.refused is not None or route is None:
             connection.respond(exchange, exchange.refused or BUG)
-        elif self._waiting() >= self.app.settings.queue and not route.always:
+        elif len(self._queue) + self._behind >= self.app.settings.queue and not route.always:
             connection.respond(exchange, BUSY)
         else:
             # All that has come in one look at the sockets is here before the first of it is answered.
@@ -133,10 +133,6 @@ class Service:
             if not self._called:
                 self._called = True
                 self.loop.call_soon(self._work)
-
-    def _waiting(self) -> int:
-        """Requests that wait, small or large: all but the one that the thread is at."""
-        return len(self._queue) + max(0, self._apart - 1)
 
     def _work(self) -> None:
         self._called = False
@@ -173,13 +169,13 @@ class Service:
 
     def _answer_apart(self, connection: Connection, exchange: Exchange) -> None:
         """Answer in a thread what would keep all others waiting."""
-        counted = exchange.route is None or not exchange.route.always
-        self._apart += counted
+        counted = int(exchange.route is None or not exchange.route.always)
+        self._take(counted)
         done = self.loop.run_in_executor(self._thread if counted else self._aside, self.app.answer, exchange)
         done.add_done_callback(functools.partial(self._done, connection, exchange, counted))
 
     def _done(self, connection: Connection, exchange: Exchange, counted: int, done: asyncio.Future[Response]) -> None:
-        self._apart -= counted
+        self._take(-counted)
         if done.cancelled():
             return
         response = BUG
@@ -188,10 +184,14 @@ class Service:
         finally:
             connection.respond(exchange, response)
 
+    def _take(self, more: int) -> None:
+        self._apart += more
+        self._behind = max(0, self._apart - 1)  # all but the one that the thread is at
+
     # Figures
 
     def _level(self) -> None:
-        self.app.figures.level(waiting=self._waiting(), connections=len(self._connections))
+        self.app.figures.level(waiting=len(self._queue) + self._behind, connections=len(self._connections))
 
     def count(self, connection: Connection, exchange: Exchange, response: Response) -> None:
         """Count a response, and log it."""
