@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _PORTS = {"http": ":80", "https": ":443"}
 """What a browser leaves out of an origin."""
+_MARKS = frozenset({b"sec-fetch-site", b"sec-fetch-dest", b"sec-fetch-user", b"sec-fetch-storage-access"})
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~%-]+)*/?")
 
 
@@ -82,8 +83,8 @@ def _is_of_browser(headers: Mapping[bytes, bytes]) -> bool:
     `Accept-Language` it sends always: a page can change it, but not leave it out. The `fetch` of Node.js sends that
     too, and of `Sec-Fetch-*` the mode alone, which no page can do.
     """
-    told = {name for name in headers if name.startswith(b"sec-fetch-")}
-    return bool(told - {b"sec-fetch-mode"}) or (b"accept-language" in headers and not told)
+    marked = not _MARKS.isdisjoint(headers)
+    return marked or (b"accept-language" in headers and b"sec-fetch-mode" not in headers)
 
 
 def _of_another(origin: str) -> Refusal:
