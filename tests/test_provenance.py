@@ -144,7 +144,7 @@ def test_commit_and_whether_it_is_dirty(tmp_path: Path, candidate: Candidate) ->
 
 
 def test_ci_names_builder_run_and_commit(tmp_path: Path, candidate: Candidate, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In GitHub Actions the builder is the workflow, the invocation its run; without git the commit is the event's."""
+    """In GitHub Actions builder and run are the workflow's; without a clone the commit is the event's."""
     for name, value in {
         "GITHUB_SERVER_URL": "https://github.example",
         "GITHUB_REPOSITORY": "owner/name",
@@ -154,8 +154,7 @@ def test_ci_names_builder_run_and_commit(tmp_path: Path, candidate: Candidate, m
         "GITHUB_SHA": "a" * 40,
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    put(tmp_path, candidate)
+    put(tmp_path, candidate, origin=Origin(tmp_path / "config.json", Path("nowhere"), now()))
     value = plain(tmp_path, candidate)
     details = value["predicate"]["runDetails"]
     assert details["builder"]["id"] == "https://github.example/owner/name/.github/workflows/train.yml@refs/heads/main"
@@ -164,7 +163,43 @@ def test_ci_names_builder_run_and_commit(tmp_path: Path, candidate: Candidate, m
         "name": "source",
         "uri": "git+https://github.example/owner/name",
         "digest": {"gitCommit": "a" * 40},
+        "annotations": {"dirty": "unknown", "reason": "there is no clone to compare with"},
     }
+
+
+def test_a_commit_that_cannot_be_known_is_called_unknown(
+    tmp_path: Path, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where `.git` leads elsewhere, `source` has no digest but a reason, or the commit that the CI names."""
+    (tmp_path / ".git").write_text(f"gitdir: {ROOT / '.git'}\n")
+    origin = Origin(tmp_path / "config.json", Path("nowhere"), now())
+    put(tmp_path, candidate, origin=origin)
+    reason = "its .git file leads to a place that does not lead back, which is not followed"
+    assert materials(plain(tmp_path, candidate))["source"] == {
+        "name": "source",
+        "uri": "urn:artifact-pipeline:source:unknown",
+        "annotations": {"commit": "unknown", "dirty": "unknown", "reason": reason},
+    }
+    monkeypatch.setenv("GITHUB_SHA", "a" * 40)
+    put(tmp_path, candidate, origin=origin)
+    assert materials(plain(tmp_path, candidate))["source"] == {
+        "name": "source",
+        "digest": {"gitCommit": "a" * 40},
+        "annotations": {"dirty": "unknown", "reason": reason},
+    }
+
+
+def test_statements_of_earlier_versions_are_read(tmp_path: Path, candidate: Candidate) -> None:
+    """A `source` that only says true or false, or nothing of `dirty`, is read as it stands."""
+    told = put(tmp_path, candidate)
+    value = plain(tmp_path, candidate)
+    others = [each for each in materials(value).values() if each["name"] != "source"]
+    for said in ({"dirty": True}, {}):
+        source = {"name": "source", "digest": {"gitCommit": "a" * 40}, "annotations": said}
+        value["predicate"]["buildDefinition"]["resolvedDependencies"] = [*others, source]
+        read = provenance.parse(canonical_json(value)).source
+        assert read == provenance.Resource(name="source", digest={"gitCommit": "a" * 40}, annotations=said)
+    assert provenance.parse(told.encode()) == told
 
 
 # --- beside the artifact, and never in it
@@ -272,13 +307,17 @@ def test_a_champion_without_provenance_has_looked_once(published: Path, tmp_path
 
 
 def test_training_writes_its_provenance(run: Run, checkout: Path) -> None:
-    """`python src/train.py` states config, lock, data and the key that it trained from."""
+    """`python src/train.py` states config, lock, data and the key that it trained from, and says what is unknown."""
     (checkout / "requirements.txt").write_text("numpy\n")
-    assert run("src/train.py", cwd=checkout).returncode == 0
+    (checkout / ".git").symlink_to(ROOT)
+    done = run("src/train.py", cwd=checkout)
+    assert done.returncode == 0
+    note = "note: the commit is unknown, as the provenance says, too: its .git is a link, which is not followed"
+    assert note in done.stderr.splitlines()
     folder = resolve(checkout / "artifact")
     told = provenance.read(folder)
     assert told is not None
     assert {"champion", "data", "kernel", "packages.numpy", "recipe.C", "source"} <= told.internal.key.keys()
     value = json.loads(provenance.place(folder).read_bytes())
-    assert materials(value).keys() == {"config", "requirements.txt", "data:digits"}
+    assert materials(value).keys() == {"config", "requirements.txt", "data:digits", "source"}
     assert str(checkout) not in json.dumps(value)

@@ -11,7 +11,6 @@ from artifact_pipeline import __version__
 from artifact_pipeline.artifact import provenance, store
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.files import read_bounded
-from artifact_pipeline.pipeline.checkout import Checkout, checkout_around
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -123,6 +122,9 @@ def _file_digest(path: Path) -> str | None:
 
 def _source(folder: Path) -> Resource | None:
     """The commit that the files around this folder are of; None where there is no clone, and no CI says it either."""
+    # Here, since a training that finds nothing to do asks for no commit.
+    from artifact_pipeline.pipeline.checkout import Checkout, checkout_around
+
     found, told = checkout_around(folder), os.environ.get("GITHUB_SHA")
     if found is None:
         if not told:
