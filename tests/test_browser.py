@@ -287,7 +287,8 @@ def test_a_picture_is_pasted(page: Page) -> None:
 def test_a_table_is_dropped(page: Page) -> None:
     """A CSV gets a page of its own: how many rows, how many right, which bad, and the first answers."""
     dropped(page, "rows.csv", "text/csv", table_of(300))
-    announced(page, r"299 rows answered, 1 set aside\. \d+\.\d % of the 299 labelled ones are right\.")
+    right = r"\d+\.\d % of the 299 labelled ones are right; training rows may be among them\."
+    announced(page, rf"299 rows answered, 1 set aside\. {right}")
     assert page.get_by_role("heading", name="rows.csv").is_visible()
     assert page.get_by_text("row 1, pixel_0_0").is_visible()
     rows = page.locator("#first tbody tr")
@@ -473,7 +474,8 @@ def test_a_model_of_tables_has_no_sheet(browser: Browser, tmp_path: Path) -> Non
         with page.expect_file_chooser() as chooser:
             page.get_by_role("button", name="Open a CSV").click()
         chooser.value.set_files(table)
-        announced(page, "200 rows answered, 0 set aside. 100.0 % of the 200 labelled ones are right.")
+        right = "100.0 % of the 40 held-out rows and 100.0 % of the 160 training rows are right."
+        announced(page, f"200 rows answered, 0 set aside. These are the model's own rows. {right}")
         assert page.get_by_role("table", name=re.compile("Confusion matrix")).is_visible()
 
 

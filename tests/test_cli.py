@@ -424,10 +424,10 @@ def test_each_verb_names_a_next_command_that_works(cli: Cli, tmp_path: Path) -> 
 
 
 def test_next_commands_of_the_store(cli: Cli, published: Path, second: Candidate, rejected: Candidate) -> None:
-    """`runs` leads to `rollback` only where there is something to go back to; a rejected model leads to `train`."""
+    """`runs` never proposes a rollback, whatever there is to go back to; a rejected model leads to `train`."""
     assert cli("runs").lines[-1] == "next: artifact-pipeline inspect"
     put(second, published)
-    assert cli("runs").lines[-1] == "next: artifact-pipeline rollback"
+    assert cli("runs").lines[-1] == "next: artifact-pipeline inspect"
     assert cli("rollback").lines[-1] == "next: artifact-pipeline verify"
     assert cli("runs").lines[-1] == "next: artifact-pipeline inspect"
     with pytest.raises(errors.GateFailed):
@@ -549,14 +549,48 @@ def test_predictions_are_written(cli: Cli, published: Path, candidate: Candidate
 
 
 def test_predict_answers_a_table_without_labels(cli: Cli, published: Path) -> None:
-    """Rows without labels are answered without figures, and are `new`: the model was not trained from them."""
+    """Rows without labels are answered without figures; whether the model has seen them is `unknown`."""
     rows = load_digits()
     cells = "\n".join(",".join(map(str, row)) for row in rows.X[:3].tolist())
     (published / "rows.csv").write_text(f"{','.join(rows.names)}\n{cells}\n")
     said = cli("predict", "rows.csv")
     assert (said.status, said.err) == (0, "")
     assert "accuracy" not in said.out
-    assert [line.split()[:3] for line in said.lines if " new " in line] == [[str(n), "new", str(n)] for n in range(3)]
+    assert [line.split()[:3] for line in said.lines if " unknown " in line] == [
+        [str(n), "unknown", str(n)] for n in range(3)
+    ]
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 100), (0, 1798)], ids=["part", "superset"])
+def test_no_accuracy_is_printed_without_a_word_on_training_rows(
+    cli: Cli, published: Path, first: int, last: int
+) -> None:
+    """Of a part of the training file, or of more than it, each figure says that training rows may be among them."""
+    rows = load_digits()
+    lines = [",".join(map(str, [*row, label])) for row, label in zip(rows.X.tolist(), rows.y.tolist(), strict=True)]
+    chosen = [*lines, lines[0]][first:last]
+    (published / "rows.csv").write_text("\n".join([",".join([*rows.names, "target"]), *chosen, ""]))
+    said = cli("predict", "rows.csv", "--summary", "page.md")
+    assert said.status == 0
+    (line,) = (line for line in said.lines if line.startswith("  all"))
+    assert line.startswith("  all (may include training rows)")
+    assert " new " not in said.out
+    assert "| all (may include training rows) |" in (published / "page.md").read_text()
+    value = json.loads(cli("predict", "rows.csv", "--json").out)
+    assert {name: each["training_rows"] for name, each in value["scores"].items()} == {"all": "unknown"}
+    receipt = json.loads((published / "predictions.csv.receipt.json").read_bytes())
+    assert receipt["metrics"]["training_rows"] == "unknown"
+
+
+def test_figures_of_the_training_file_say_which_rows_they_are_of(cli: Cli, published: Path) -> None:
+    """Of just the training file's rows the figures are told by split, in the answer and in the receipt."""
+    value = json.loads(cli("predict", "--json").out)
+    told = {name: each["training_rows"] for name, each in value["scores"].items()}
+    assert told == {"held-out": "none", "training": "all", "all": "some"}
+    receipt = json.loads((published / "predictions.csv.receipt.json").read_bytes())
+    assert receipt["metrics"]["training_rows"] == "some"
+    assert cli("verify", "predictions.csv", "--receipt").status == 0
+    assert any(line.startswith("  all (training rows included)") for line in cli("inspect").lines)
 
 
 @pytest.mark.parametrize(

@@ -175,9 +175,24 @@ def test_a_table_is_answered(served: Served) -> None:
     answers = served.predictor.predict(DIGITS.X[:500])
     assert (response.rows, value["rows"], value["rejected"]) == (500, 500, {"rows": 0, "first": []})
     assert [each["rows"] for each in value["labels"]] == np.bincount(answers.positions, minlength=10).tolist()
-    assert value["accuracy"] == {"value": float((answers.labels == DIGITS.y[:500]).mean()), "rows": 500}
+    right = float((answers.labels == DIGITS.y[:500]).mean())
+    assert value["accuracy"] == {"value": right, "rows": 500, "training_rows": "unknown", "splits": []}
     assert len(value["first"]) == 100
     assert value["first"][7] == {"row": 7, "label": 7, "confidence": answers.probabilities[7].max(), "actual": 7}
+
+
+def test_a_table_of_just_the_training_file_is_scored_by_split(served: Served) -> None:
+    """The model's own rows, all of them, are split as the command splits them; one row less, and nothing is known."""
+    lines = csv_of(1797)
+    accuracy = told(table.read_table(served, body_of(lines)))["accuracy"]
+    assert (accuracy["training_rows"], accuracy["rows"]) == ("some", 1797)
+    assert accuracy["splits"] == [
+        {"name": "held-out", "value": 0.975, "rows": 360},
+        {"name": "training", "value": 1.0, "rows": 1437},
+    ]
+    for others in (lines[:-1], [*lines, lines[1]], [lines[0], *lines[:0:-1]]):
+        accuracy = told(table.read_table(served, body_of(others)))["accuracy"]
+        assert (accuracy["training_rows"], accuracy["splits"]) == ("unknown", [])
 
 
 def test_columns_of_a_table_are_taken_by_name(served: Served) -> None:

@@ -215,6 +215,11 @@ def test_labels_of_any_text_are_counted(of_words: Verified, tmp_path: Path) -> N
         assert rules(str(tmp_path / f"out.{form}"), inputs=[str(table)]) == set()
 
 
+def test_a_receipt_of_an_earlier_release_is_proven(made: Path, tmp_path: Path) -> None:
+    """A receipt that does not yet say which rows the model has seen is read, and proven, as before."""
+    assert rules(forged(made, tmp_path, lambda told: told["metrics"].pop("training_rows"))) == set()
+
+
 def test_what_a_receipt_proves_is_said(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`verify --receipt` says in one sentence what is proven, and what only a signature would prove."""
     assert main(["verify", str(made), "--receipt"]) == 0

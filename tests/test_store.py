@@ -330,6 +330,25 @@ def test_rollback_goes_to_the_one_that_passed_before(
     assert verify(published / "artifact").digest == candidate.digest
 
 
+def test_rollback_to_a_failed_gate_says_so(published: Path, candidate: Candidate, rejected: Candidate) -> None:
+    """An artifact that is whole and failed its gate is refused for that, with its figures; the pointer stays."""
+    with pytest.raises(GateFailed):
+        publish(published, rejected)
+    with pytest.raises(ArtifactRejected) as caught:
+        pipeline.rollback(published / "artifact", to=rejected.digest)
+    assert caught.value.message == f"{rejected.digest} did not pass its gate, and rollback puts nothing else in charge"
+    assert [str(problem) for problem in caught.value.problems] == [
+        "manifest.json: the gate failed: accuracy 0.975 is below 0.99"
+    ]
+    assert verify(published / "artifact").digest == candidate.digest
+    with pytest.raises(ArtifactRejected, match="is whole, and did not pass its gate") as caught:
+        verify(published / "artifacts" / hexadecimal(rejected))
+    assert "--accept-failed-gate" in caught.value.hint
+    (published / "artifacts" / hexadecimal(rejected) / "model.onnx").write_bytes(b"")
+    with pytest.raises(ArtifactRejected, match="is not what it claims to be"):
+        pipeline.rollback(published / "artifact", to=rejected.digest)
+
+
 def test_rollback_goes_to_a_digest(published: Path, candidate: Candidate, other: Candidate) -> None:
     """A whole digest, its hexadecimal part and its first digits each name the artifact to go to."""
     publish(published, other)

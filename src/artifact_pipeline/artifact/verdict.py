@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 METRICS: dict[Metric, str] = {"accuracy": "min_accuracy", "f1_weighted": "min_f1"}
 """Each metric that every gate of format 1 must have a rule for, and the recipe's key for its minimum."""
+GATE_ALONE = frozenset({"gate-failed", "gate-missing"})
+"""The rules that a whole artifact breaks whose model was judged and failed, or was never judged."""
 TOLERANCE = 10.0**-DECIMALS
 """Figures are rounded to six decimals, so two ways of computing one may differ by that much."""
 

@@ -21,7 +21,7 @@ from artifact_pipeline.artifact.parameters import parameter_problems
 from artifact_pipeline.artifact.pointer import HINT_TRAIN, follow
 from artifact_pipeline.artifact.reference import parse_reference
 from artifact_pipeline.artifact.selftest import parse_selftest
-from artifact_pipeline.artifact.verdict import gate_problems
+from artifact_pipeline.artifact.verdict import GATE_ALONE, gate_problems
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem
 from artifact_pipeline.files import read_bounded, read_descriptor
@@ -114,7 +114,7 @@ def verify(
     if trust is None or not problems:
         problems += _content_problems(manifest, members)
     if problems:
-        raise _rejected(path, problems)
+        raise _rejected(path, problems, insisted=insisted)
     told = Trusted(
         expected=expect is not None,
         signer=signed.signer if signed is not None else None,
@@ -246,7 +246,12 @@ def _split_problems(manifest: Manifest, data: bytes) -> Iterator[Problem]:
         yield Problem(place, "split-count", f"does not mark the {split.held_out:,} held-out rows of the manifest")
 
 
-def _rejected(path: Path, problems: Sequence[Problem]) -> ArtifactRejected:
+def _rejected(path: Path, problems: Sequence[Problem], *, insisted: bool = False) -> ArtifactRejected:
+    if {problem.rule for problem in problems} <= GATE_ALONE:
+        option = "the policy asks for a gate that passed" if insisted else "--accept-failed-gate uses it all the same"
+        return ArtifactRejected(
+            f"{path} is whole, and did not pass its gate", problems=problems, hint=f"train a better one; {option}"
+        )
     count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
     return ArtifactRejected(
         f"{path} is not what it claims to be: {count}",

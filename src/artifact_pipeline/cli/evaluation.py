@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from artifact_pipeline.inference.labels import Evaluation
 
 FIGURES = ("rows", "count", "accuracy", "95 % interval", "F1 weighted", "95 % interval", "F1 macro", "log loss")
+MATCHED = "matched (may include training rows)"
+"""Predictions do not tell which rows the model has learned."""
 CLASSES = ("class", "rows", "precision", "recall", "F1")
 
 
@@ -105,7 +107,7 @@ def _counts(found: Evaluation) -> tuple[str, str]:
 
 
 def _figures(figures: HeldOut) -> list[str]:
-    cells = ["matched", f"{figures.rows:,}"]
+    cells = [MATCHED, f"{figures.rows:,}"]
     for each in (figures.accuracy, figures.f1_weighted):
         cells += [f"{each.value:.4f}", f"{each.low:.4f} to {each.high:.4f}"]
     return [*cells, f"{figures.f1_macro:.4f}", f"{figures.log_loss:.4f}"]
@@ -151,6 +153,6 @@ def _result(found: Evaluation, keys: tuple[str, ...]) -> dict[str, Any]:
         "label": found.label,
         "labels": {"read": found.labels, "matched": matched, "unmatched": found.labels - matched},
         "predictions": {"read": found.predictions, "matched": matched, "unmatched": found.predictions - matched},
-        "metrics": found.figures.plain(),
+        "metrics": {**found.figures.plain(), "training_rows": "unknown"},
         **plain_baseline(found.figures),
     }

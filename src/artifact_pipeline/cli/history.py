@@ -30,7 +30,9 @@ def runs(output: Output, artifact: Path) -> None:
     found = store.runs(artifact)
     listed = [_entry(run, older) for run, older in zip_longest(found, found[1:])]
     if listed:
-        output.table(["", "digest", "gate", "accuracy", "F1 weighted", "changed"], [_row(entry) for entry in listed])
+        output.table(
+            ["", "digest", "gate", "held-out accuracy", "held-out F1", "changed"], [_row(entry) for entry in listed]
+        )
     else:
         output.say(f"no artifact has been published beside {shown(artifact)} yet")
     output.next(_next(found, artifact))
@@ -38,11 +40,9 @@ def runs(output: Output, artifact: Path) -> None:
 
 
 def _next(found: list[Run], artifact: Path) -> str:
-    current = next((index for index, run in enumerate(found) if run.current), None)
-    if current is None:
+    # Never a rollback: what stands is in charge for a reason, and to put another in its place is a person's decision.
+    if not any(run.current for run in found):
         return with_artifact("artifact-pipeline train", artifact, option="--artifact")
-    if any(run.passed for run in found[current + 1 :]):
-        return with_artifact("artifact-pipeline rollback", artifact, option="--artifact")
     return with_artifact("artifact-pipeline inspect", artifact)
 
 

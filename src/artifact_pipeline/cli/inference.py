@@ -204,7 +204,12 @@ def _result(predictions: Predictions, to: Destination, *, export: str) -> dict[s
         "export": export,
         "rows": receipt.rows.plain(),
         "scores": {
-            name: {"rows": each.rows, "accuracy": each.accuracy, "f1_weighted": each.f1_weighted}
+            name: {
+                "rows": each.rows,
+                "accuracy": each.accuracy,
+                "f1_weighted": each.f1_weighted,
+                "training_rows": each.training_rows,
+            }
             for name, each in predictions.scores.items()
         },
         "drift": receipt.drift if predictions.drift is not None else None,

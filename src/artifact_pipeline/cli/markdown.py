@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.cli.output import clean
-from artifact_pipeline.cli.views import shown_rules
+from artifact_pipeline.cli.views import ALL, score_rows, shown_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,12 +85,8 @@ def predictions_page(predictions: Predictions) -> str:
         f"Verified before it was loaded: `{receipt.artifact}`, {counts}.",
     ]
     if scores:
-        figures = [
-            [name, f"{each.rows:,}", f"{each.accuracy:.4f}", f"{each.f1_weighted:.4f}"] for name, each in scores.items()
-        ]
         parts += [
-            table(["rows", "count", "accuracy", "F1 weighted"], figures),
-            "`all` includes the training rows." if "training" in scores else "",
+            table(["rows", "count", "accuracy", "F1 weighted"], score_rows(scores)),
             _mistakes(predictions),
             "### Confusion matrix, all rows",
             _confusion([each.label for each in receipt.labels], scores["all"].confusion),
@@ -136,7 +132,7 @@ def _figures(manifest: Manifest) -> str:
             f"{each.f1_macro:.4f}",
             f"{each.log_loss:.4f}",
         ]
-        for name, each in (("training", metrics.training), ("all", metrics.all))
+        for name, each in (("training", metrics.training), (ALL["some"], metrics.all))
     ]
     return table(["rows", "count", "accuracy (95 %)", "F1 weighted (95 %)", "F1 macro", "log loss"], [first, *others])
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Figures, Gate, HeldOut, Manifest, Rule
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.inference.predictions import Predictions
+    from artifact_pipeline.inference.receipt import Measured
 
 SHOWN = 12
 """Rules, or classes, that are listed at most."""
@@ -35,7 +36,7 @@ def say_figures(output: Output, manifest: Manifest) -> None:
     output.say()
     output.table(
         ["rows", "count", "accuracy", "95 % interval", "F1 weighted", "95 % interval", "F1 macro", "log loss"],
-        [_estimated(metrics.held_out), _plain("training", metrics.training), _plain("all", metrics.all)],
+        [_estimated(metrics.held_out), _plain("training", metrics.training), _plain(ALL["some"], metrics.all)],
     )
     say_majority(output, metrics.held_out)
     output.say()
@@ -134,17 +135,27 @@ def say_confusion(output: Output, labels: Sequence[int | str], confusion: Sequen
     output.say()
 
 
+ALL = {"some": "all (training rows included)", "unknown": "all (may include training rows)"}
+"""How all rows are called, by what is known of the training rows among them."""
+
+
+def score_rows(scores: Mapping[str, Measured]) -> list[list[str]]:
+    """Figures by split, a row each; that of all rows says whether training rows can be among them."""
+    return [
+        [
+            ALL.get(str(each.training_rows), ALL["unknown"]) if name == "all" else name,
+            f"{each.rows:,}",
+            f"{each.accuracy:.4f}",
+            f"{each.f1_weighted:.4f}",
+        ]
+        for name, each in scores.items()
+    ]
+
+
 def say_scores(output: Output, predictions: Predictions) -> None:
     """Figures by split, and the confusion matrix of all rows."""
     scores = predictions.scores
-    names = {"all": "all (training rows included)"} if "training" in scores else {}
-    output.table(
-        ["rows", "count", "accuracy", "F1 weighted"],
-        [
-            [names.get(name, name), f"{each.rows:,}", f"{each.accuracy:.4f}", f"{each.f1_weighted:.4f}"]
-            for name, each in scores.items()
-        ],
-    )
+    output.table(["rows", "count", "accuracy", "F1 weighted"], score_rows(scores))
     output.say()
     say_confusion(output, [each.label for each in predictions.receipt.labels], scores["all"].confusion)
 

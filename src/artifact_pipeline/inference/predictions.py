@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from artifact_pipeline import storage
 from artifact_pipeline.canonical import PREFIX
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.verify import Verified
     from artifact_pipeline.inference.drift import Drift
-    from artifact_pipeline.inference.receipt import Input, Output
+    from artifact_pipeline.inference.receipt import Input, Learned, Output
     from artifact_pipeline.inference.tally import Tally
     from artifact_pipeline.rows.batches import Batch
     from artifact_pipeline.rows.sources import Source
@@ -41,7 +41,7 @@ class Predictions:
         tally: the counts behind it, with the first rows and the first mistakes.
         scores: figures by split, `all` the last; empty where no label came with the rows.
         drift: the verdict on drift, or None where nobody asked, or where these are the model's own rows.
-        held_out: bool of shape (rows,), or None where these are not the rows that the model was trained from.
+        held_out: bool of shape (rows,), or None where these are not just the rows of the training file.
         left_out: columns of the input that were not used.
         already: parts that an earlier run had finished.
     """
@@ -55,10 +55,15 @@ class Predictions:
     already: int = 0
 
     def split_of(self, row: int) -> str:
-        """`held-out`, `training`, or `new` where the model's own rows are others."""
+        """`held-out`, `training`, or `unknown`: the artifact holds one digest of all its rows, and none of each."""
         if self.held_out is None:
-            return "new"
+            return UNKNOWN
         return "held-out" if self.held_out[row] else "training"
+
+
+UNKNOWN: Literal["unknown"] = "unknown"
+"""Whether a row is new, or one that the model has seen, where these are not just the rows of its training file."""
+OF_SPLIT: dict[str, Learned] = {"held-out": "none", "training": "all"}
 
 
 def quietly(_rows: int, _share: float) -> None:
@@ -134,6 +139,7 @@ def predict_sources(
         with sheet(scorer, to.place, to.rejected) as filled:
             output, rejected = run.fill(filled, sources, to.name)
     written = receipt_of(scorer, run.inputs, outputs=[output], rejected=_named(rejected, to), tally=run.tally)
+    written = run.with_splits(written)
     if to.receipt is not None:
         storage.write(to.receipt, written.canonical())
     return run.outcome(written)
@@ -169,6 +175,7 @@ class _Run:
         self._left_out: dict[str, None] = {}
         self._own = TrainingRows(scorer.artifact) if sources == 1 else None
         self.tally: Tally
+        self._splits: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
 
     def fill(self, into: Sheet, sources: Sequence[Source], name: str) -> tuple[Output, Output | None]:
         """Answer all rows of all sources."""
@@ -185,6 +192,7 @@ class _Run:
             self.inputs.append(input_of(source, digest, into.tally.read - before))
         self.tally = into.tally
         refuse_nothing(self.tally, sources)
+        self._splits = self._own.by_split() if self._own is not None else {}
         return into.close(name)
 
     def _extra(self, source: Source, batch: Batch) -> dict[str, Any]:
@@ -195,21 +203,28 @@ class _Run:
             return {}
         artifact = self.scorer.artifact
         own = is_own_digits(artifact)
-        split = np.where(held_out_rows(artifact), "held-out", "training") if own else np.full(batch.count, "new")
+        split = np.where(held_out_rows(artifact), "held-out", "training") if own else np.full(batch.count, UNKNOWN)
         known = batch.actual is not None
         actual = np.array(self.scorer.classes)[batch.actual] if known else np.full(batch.count, "")
         return {"split": split, "actual": actual}
+
+    def with_splits(self, written: Receipt) -> Receipt:
+        """The receipt, which says that training rows are among those measured where that is known."""
+        from msgspec import structs
+
+        if written.metrics is None or not self._splits:
+            return written
+        return structs.replace(written, metrics=structs.replace(written.metrics, training_rows="some"))
 
     def outcome(self, written: Receipt) -> Predictions:
         """What the run tells."""
         from artifact_pipeline import metrics
 
-        splits = self._own.by_split() if self._own is not None else {}
-        classes = len(self.scorer.classes)
+        splits, classes = self._splits, len(self.scorer.classes)
         scores = {
             name: measured
             for name, pair in splits.items()
-            if (measured := measure(metrics.confusion_matrix(*pair, classes))) is not None
+            if (measured := measure(metrics.confusion_matrix(*pair, classes), OF_SPLIT[name])) is not None
         }
         if written.metrics is not None:
             scores["all"] = written.metrics
@@ -248,8 +263,13 @@ def verdict(scorer: Scorer, tally: Tally) -> Drift | None:
     return None if tally.drift is None else drift.judge(scorer.reference, tally.drift, scorer.classes)
 
 
-def measure(confusion: NDArray[np.int64]) -> Measured | None:
-    """Figures from a confusion matrix, or None where no row had a label."""
+def measure(confusion: NDArray[np.int64], training_rows: Learned = UNKNOWN) -> Measured | None:
+    """Figures from a confusion matrix, or None where no row had a label.
+
+    Args:
+        confusion: counts, a row for each actual class.
+        training_rows: which of these rows the model has learned.
+    """
     from artifact_pipeline import metrics
 
     if not confusion.sum():
@@ -259,6 +279,7 @@ def measure(confusion: NDArray[np.int64]) -> Measured | None:
         accuracy=metrics.accuracy(confusion),
         f1_weighted=float(metrics.weighted_f1(confusion)),
         confusion=tuple(map(tuple, confusion.tolist())),
+        training_rows=training_rows,
     )
 
 

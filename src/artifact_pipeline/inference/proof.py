@@ -163,7 +163,7 @@ def _same(place: str, told: Output, count: Callable[[str], int]) -> Iterator[Pro
         yield Problem(place, "output-unreadable", error.problems[0].message if error.problems else error.message)
         return
     if rows != told.rows:
-        yield Problem(place, "output-rows", f"holds {rows:,} rows, the receipt says {told.rows:,}")
+        yield Problem(place, "output-rows", f"holds {rows:,} row{'s' * (rows != 1)}, the receipt says {told.rows:,}")
 
 
 def _inputs(told: Receipt, inputs: Sequence[str]) -> Iterator[Problem]:
@@ -181,7 +181,7 @@ def _inputs(told: Receipt, inputs: Sequence[str]) -> Iterator[Problem]:
             yield Problem(place, "input-unreadable", error.problems[0].message if error.problems else error.message)
             continue
         if rows is not None and rows != each.rows:
-            yield Problem(place, "input-rows", f"holds {rows:,} rows, the receipt says {each.rows:,}")
+            yield Problem(place, "input-rows", f"holds {rows:,} row{'s' * (rows != 1)}, the receipt says {each.rows:,}")
 
 
 def _read(place: str) -> tuple[int, str] | None:

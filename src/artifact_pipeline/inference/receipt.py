@@ -6,7 +6,7 @@ import platform
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from msgspec import Meta, structs
+from msgspec import UNSET, Meta, UnsetType, structs
 
 from artifact_pipeline import __version__
 from artifact_pipeline.artifact.manifest import Count, Digest, Frozen, Share, Text, parse_part
@@ -54,13 +54,21 @@ class Rows(Frozen, frozen=True):
     out_of_range: Count
 
 
+Learned = Literal["none", "all", "some", "unknown"]
+"""Which of the rows that were measured are rows that the model has learned."""
+
+
 class Measured(Frozen, frozen=True):
-    """Figures over the rows whose label came with them; the confusion matrix has a row for each actual class."""
+    """Figures over the rows whose label came with them; the confusion matrix has a row for each actual class.
+
+    `training_rows` is not in receipts of earlier releases, which say nothing of it.
+    """
 
     rows: Count
     accuracy: Share
     f1_weighted: Share
     confusion: tuple[tuple[Count, ...], ...]
+    training_rows: Learned | UnsetType = UNSET
 
 
 class Receipt(Frozen, frozen=True):

@@ -1,4 +1,7 @@
-"""Are these the very rows that the model was trained from? Then its figures are told by split."""
+"""Are these just the rows of the training file, all of them and no other? Then figures are told by split.
+
+Of any other file the artifact cannot tell which rows the model has seen: it holds one digest of all rows together.
+"""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from artifact_pipeline.artifact import manifest as m
 from artifact_pipeline.artifact import reference, selftest, store
 from artifact_pipeline.artifact.pointer import STORE
+from artifact_pipeline.artifact.verdict import GATE_ALONE
 from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import recipe
@@ -338,7 +339,7 @@ def rollback(artifact: Path, *, to: str | None = None, trust: Trust | None = Non
         trust: whom and what is trusted; None where integrity is enough.
 
     Raises:
-        ArtifactRejected: there is no such artifact, it is not what it claims to be, or it is not trusted.
+        ArtifactRejected: there is no such artifact, its gate failed, it is not what it claims to be, or not trusted.
         StorageError: the pointer cannot be written.
     """
     runs = store.runs(artifact)
@@ -353,6 +354,15 @@ def rollback(artifact: Path, *, to: str | None = None, trust: Trust | None = Non
         raise ArtifactRejected(
             f"the store has {found} {wanted}", hint="artifact-pipeline runs lists what there is; name one digest"
         )
-    verified = verify(store.place_of(artifact, chosen[0].digest), trust=trust)
+    try:
+        verified = verify(store.place_of(artifact, chosen[0].digest), trust=trust)
+    except ArtifactRejected as error:
+        if not error.rules or not error.rules <= GATE_ALONE:
+            raise
+        raise ArtifactRejected(
+            f"{chosen[0].digest} did not pass its gate, and rollback puts nothing else in charge",
+            problems=error.problems,
+            hint="artifact-pipeline runs lists the artifacts that passed",
+        ) from error
     store.move_pointer(artifact, verified.digest)
     return verified

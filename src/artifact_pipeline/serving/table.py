@@ -10,6 +10,7 @@ import msgspec
 
 from artifact_pipeline.errors import DataRejected
 from artifact_pipeline.inference.scoring import Calls
+from artifact_pipeline.inference.training_rows import TrainingRows
 from artifact_pipeline.rows.batches import UNLABELLED, Wanted
 from artifact_pipeline.rows.sources import Source
 from artifact_pipeline.serving.http import Refusal, Response
@@ -93,6 +94,7 @@ class _Tally:
         first: the first rows' answers.
         bad: rows set aside.
         named: the first of them.
+        own: finds out whether these are just the rows of the training file.
     """
 
     served: Served
@@ -103,15 +105,18 @@ class _Tally:
     first: list[dict[str, Any]] = field(default_factory=list)
     bad: int = 0
     named: list[dict[str, Any]] = field(default_factory=list)
+    own: TrainingRows = field(init=False)
 
     def __post_init__(self) -> None:
         self.mix = [0] * len(self.served.labels)
+        self.own = TrainingRows(self.served.verified)
 
     def add(self, scored: Scored) -> None:
         """Count the answers to a batch, and show the first of them."""
         import numpy as np
 
         batch, positions = scored.batch, scored.positions
+        self.own.add(scored)
         self.rows += len(positions)
         counts = np.bincount(positions, minlength=len(self.mix)).tolist()
         self.mix = [old + new for old, new in zip(self.mix, counts, strict=True)]
@@ -141,7 +146,23 @@ class _Tally:
             "rejected": {"rows": self.bad, "first": self.named},
             "labels": mix,
             "first": self.first,
-            "accuracy": {"value": self.right / self.known, "rows": self.known} if self.known else None,
+            "accuracy": self._accuracy(),
+        }
+
+    def _accuracy(self) -> dict[str, Any] | None:
+        """The share of right answers, what is known of training rows among them, and that by split if it is known."""
+        if not self.known:
+            return None
+        splits = self.own.by_split()
+        return {
+            "value": self.right / self.known,
+            "rows": self.known,
+            "training_rows": "some" if splits else "unknown",
+            "splits": [
+                {"name": name, "value": float((actual == told).mean()), "rows": len(actual)}
+                for name, (actual, told) in splits.items()
+                if len(actual)
+            ],
         }
 
 

@@ -242,10 +242,18 @@ async function take(file) {
   }
 }
 
+function correct({ value, rows, splits }) {
+  const share = (each) => `${percent(each.value)} of the ${count(each.rows)}`;
+  if (!splits.length) {
+    return `${share({ value, rows })} labelled ones are right; training rows may be among them.`;
+  }
+  return `These are the model's own rows. ${splits.map((each) => `${share(each)} ${each.name} rows`).join(' and ')} are right.`;
+}
+
 function showTable(name, value) {
   const { rows, rejected, accuracy } = value;
   $('table-title').textContent = name;
-  const right = accuracy ? ` ${percent(accuracy.value)} of the ${count(accuracy.rows)} labelled ones are right.` : '';
+  const right = accuracy ? ` ${correct(accuracy)}` : '';
   $('table-told').textContent = `${count(rows)} rows answered, ${count(rejected.rows)} set aside.${right}`;
   const bad = rejected.first.map(({ row, column, message }) => `row ${row}${column ? `, ${column}` : ''}: ${message}`);
   if (rejected.rows > bad.length) bad.push(`and ${count(rejected.rows - bad.length)} more`);
