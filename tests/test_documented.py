@@ -214,6 +214,30 @@ def test_a_model_is_saved_and_loaded(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["model.pkl"]
 
 
+def test_the_default_model_is_the_one_in_the_projects_root(checkout: Path, run: Callable[..., Any]) -> None:
+    """`load_model()` reads the `model_train.pkl` that `python src/train.py` has written, from any folder."""
+    code = "from train import load_data, load_model, main\nmain(['-q']); print(load_model().score(*load_data()))"
+    elsewhere = {"cwd": checkout / "config", "env": {"PYTHONPATH": str(checkout / "src")}}
+    done = run("-c", code, **elsewhere)
+    assert done.stdout == f"{1788 / 1797}\n", done.stderr
+    (checkout / "model_train.pkl").unlink()
+    done = run("-c", "from inference import load_model; load_model()", **elsewhere)
+    assert done.returncode == 1
+    assert f"{checkout / 'model_train.pkl'}: no such file" in done.stderr
+
+
+@pytest.mark.parametrize("weights", [{0: 1.0, 3: 5}, {"0": 1.0, "3": 5}])
+def test_the_parameters_of_the_estimator_are_keys(weights: Any) -> None:
+    """What a peer gives to LogisticRegression is taken by name, and fits what scikit-learn fits from it."""
+    asked = {**THREE, "penalty": "l2", "tol": 1e-3, "fit_intercept": False, "class_weight": weights}
+    model = train_model(X[:300], y[:300], asked)
+    own = LogisticRegression(
+        max_iter=1000, tol=1e-3, fit_intercept=False, class_weight={0: 1.0, 3: 5.0}, random_state=42
+    )
+    assert model.get_params() == own.get_params()
+    assert np.allclose(model.coef_, own.fit(X[:300], y[:300]).coef_, atol=1e-2)
+
+
 def test_saving_and_loading_are_refused_clearly(tmp_path: Path) -> None:
     """A folder that is not there is a `StorageError`, a model that is not there an `ArtifactRejected`."""
     with pytest.raises(StorageError):

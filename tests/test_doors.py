@@ -122,6 +122,27 @@ def test_main_of_a_door_returns_the_status(run: Run, checkout: Path) -> None:
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
 
 
+IN_A_TEST = """
+import pytest
+from src.{door} import main
+
+def test_door():
+    assert main() == {status}
+"""
+
+
+@pytest.mark.parametrize(("door", "status"), [("train", 0), ("inference", 4)])
+def test_main_called_from_a_test_does_not_read_the_options_of_pytest(
+    run: Run, checkout: Path, door: str, status: int
+) -> None:
+    """`main()` without arguments has no options, whatever those of the process are that calls it."""
+    (checkout / "test_door.py").write_text(IN_A_TEST.format(door=door, status=status))
+    done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "door", "test_door.py", cwd=checkout)
+    assert done.returncode == 0, done.stdout
+    made = {"artifact", "artifacts", "model_train.pkl"} if status == 0 else set()
+    assert written(checkout) == {"test_door.py", *made}
+
+
 # --- another Python, or no packages
 
 

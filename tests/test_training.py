@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from artifact_pipeline.cli import main
 from artifact_pipeline.config import from_mapping
 from artifact_pipeline.config.schema import MANY_CLASS_SOLVERS
+from artifact_pipeline.dataset import load_dataset
 from artifact_pipeline.errors import ConfigError, DataRejected
 from artifact_pipeline.runtime import KERNEL_VARIABLE
-from artifact_pipeline.training import fit
+from artifact_pipeline.training import Scales, fit, unscaled
+from tables import write_table
 
 if TYPE_CHECKING:
     import subprocess
@@ -184,6 +188,42 @@ def test_the_door_says_that_the_fit_did_not_converge(checkout: Path, run: Callab
     assert "did not converge in 5 iterations" in done.stderr
     assert "-S max_iter=50" in done.stderr
     assert "ConvergenceWarning" not in done.stderr
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "saga", "newton-cg"])
+def test_columns_on_other_scales_are_told_to_a_fit_that_does_not_converge(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], solver: str
+) -> None:
+    """The two columns whose scales are furthest apart are named with their ratio, and the mend mends it."""
+    random = np.random.default_rng(3)
+    centre = np.repeat([-1.0, 1.0], 100)
+    columns = {"still": np.ones(200), "metres": 1e4 * (centre + random.normal(size=200))}
+    columns |= {"share": 1e-2 * (centre + random.normal(size=200)), "label": np.repeat(["a", "b"], 100)}
+    path = write_table(tmp_path / "rows.parquet", columns)
+    places = ["--artifact", str(tmp_path / "artifact"), "--export", str(tmp_path / "model_train.pkl")]
+    text = json.dumps({"C": 1.0, "solver": solver, "max_iter": 2, "dataset": {"path": str(path), "target": "label"}})
+    (tmp_path / "config.json").write_text(text)
+    train = ["train", "--config", str(tmp_path / "config.json"), *places, "-S", "gate.min_accuracy=0.5"]
+    train += ["-S", "gate.min_f1=0.5"]
+    assert main(train) in {0, 3}
+    (warning,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: the fit")]
+    rows = load_dataset(from_mapping(json.loads(text)))
+    wide, narrow = rows.X[rows.train][:, 1].std(), rows.X[rows.train][:, 2].std()
+    assert f"did not converge in 2 iterations; the standard deviation of 'metres' ({wide:.3g})" in warning
+    assert f" is {wide / narrow:,.0f} times that of 'share' ({narrow:.3g}): scale the columns" in warning
+    assert warning.endswith("or try -S solver=newton-cholesky")
+    assert main([*train, "-S", "solver=newton-cholesky", "-S", "max_iter=100"]) == 0
+    assert "did not converge" not in capsys.readouterr().err
+
+
+def test_scales_that_are_alike_are_not_told() -> None:
+    """Columns within a factor of a thousand, and columns that never change, are no reason."""
+    assert unscaled(X[FEW], [f"pixel {index}" for index in range(64)]) is None
+    assert unscaled(np.ones((5, 2)), ["a", "b"]) is None
+    assert unscaled(np.array([[0.0, 0.0], [1.0, 999.0]]), ["a", "b"]) is None
+    found = unscaled(np.array([[0.0, 0.0], [1.0, 1000.0]]), ["a", "b"])
+    assert found == Scales("b", "a", 500.0, 0.5)
+    assert found.ratio == 1000
 
 
 def test_the_estimator_is_scikit_learns_own() -> None:

@@ -478,6 +478,26 @@ def lower_end_below_the_consumers_minimum(stage: Stage) -> None:
 
 
 @refused("figures-too-low")
+def macro_f1_below_the_consumers_minimum(stage: Stage) -> None:
+    stage.ask(minimum={"f1_macro": 0.98})
+
+
+@refused("figures-too-low")
+def recall_of_a_class_below_the_consumers_minimum(stage: Stage) -> None:
+    stage.ask(minimum={"recall": 0.96})
+
+
+@refused("figures-too-low")
+def recall_of_one_class_below_the_consumers_minimum(stage: Stage) -> None:
+    stage.ask(minimum={"recall": {"0": 1.0, "9": 0.96}})
+
+
+@refused("figures-too-low")
+def recall_asked_of_a_class_that_the_model_has_not(stage: Stage) -> None:
+    stage.ask(minimum={"recall": {"ten": 0.0}})
+
+
+@refused("figures-too-low")
 def lower_end_told_above_the_figure(stage: Stage) -> None:
     reseal(stage.folder, {"metrics.held_out.accuracy.low": 1.0})
     stage.sign()
@@ -606,7 +626,8 @@ def test_predict_refuses_what_verify_refuses(laid: dict[str, Stage], tmp_path: P
 def test_what_the_policy_trusts_is_accepted(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     """Signed by a trusted key, young enough, allowed and good enough: the answer names signer and policy."""
     low = verify(stage.folder).manifest.metrics.held_out.accuracy.low
-    minimum = {"accuracy": 0.9, "f1_weighted": 0.9, "accuracy_low": low, "f1_weighted_low": 0.5}
+    minimum = {"accuracy": 0.9, "f1_weighted": 0.9, "accuracy_low": low, "f1_weighted_low": 0.5, "f1_macro": 0.97}
+    minimum |= {"recall": {"0": 1.0, "9": 0.95}}
     pem = (stage.keys / "release.pub").read_text()
     stage.ask(
         keys=[(stage.keys / "other.pub").read_text(), os.path.relpath(stage.keys / "release.pub", stage.root)],
@@ -729,7 +750,9 @@ def test_sigstore_out_of_reach_is_a_refusal(stage: Stage, monkeypatch: pytest.Mo
     ["", "null", "[]", "{}", "1", '{"format": true}', '{"format": 1.5}', '{"format": 1, "keys": "a"}', "\ufeff{}",
      '{"format": 1, "names": []}', '{"format": 1, "revoked": ["sha256:1"]}', '{"format": 1, "require_gate": 1}',
      '{"format": 1, "minimum": {"accuracy": 1.01}}', '{"format": 1, "minimum": {"accuracy": true}}',
-     '{"format": 1, "minimum": null}', '{"format": 1, "identities": [{"issuer": "a"}]}', "[" * 100_000,
+     '{"format": 1, "minimum": null}', '{"format": 1, "minimum": {"recall": true}}',
+     '{"format": 1, "minimum": {"recall": {"a": 2}}}', '{"format": 1, "minimum": {"recall": null}}',
+     '{"format": 1, "identities": [{"issuer": "a"}]}', "[" * 100_000,
      '{"format": 1, "not_before": 0}', '{"format": 1} {}', '{"format": 1, "minimum": {"accuracy": -0.1}}'],
 )  # fmt: skip
 def test_a_policy_is_understood_whole_or_not_at_all(text: str) -> None:
