@@ -197,11 +197,11 @@ def refusals(root: Path, taken: int) -> Stage:
         "nothing followed": ([root / "nothing", "--follow"], 4, "there is no artifact"),
         "feedback in a folder": ([artifact, "--feedback", root], 8, "no regular file"),
         "feedback to a device": ([artifact, "--feedback", "/dev/null"], 8, "no regular file"),
-        "feedback nowhere": ([artifact, "--feedback", root / "nowhere" / "x"], 8, "no such file"),
+        "feedback nowhere": ([artifact, "--feedback", root / "nowhere" / "x"], 8, "hint: mkdir -p "),
         "feedback nowhere, by workers": (
             [artifact, "--feedback", root / "nowhere" / "x", "--workers", "2"],
             8,
-            "no such file",
+            "hint: mkdir -p ",
         ),
         "policy nowhere": ([artifact, "--policy", root / "nothing"], 2, "policy"),
         "policy that is no JSON": ([artifact, "--policy", root / "policy"], 2, "policy"),

@@ -106,7 +106,7 @@ def test_a_signature_in_the_artifact_is_refused(stored: Path, keys: Path, capsys
     place = stored / "model.sig"
     command = ["sign", str(stored), "--private-key", str(keys / "SECP256R1.pem"), "--signature", str(place)]
     assert main(command) == 2
-    assert "a file too many" in capsys.readouterr().err
+    assert f"--signature: {place} lies in the artifact {stored}" in capsys.readouterr().err
     assert not place.exists()
 
 

@@ -178,7 +178,7 @@ def check_writable(path: Path, *, folder: bool = False, append: bool = False) ->
         if not parent.is_dir():
             if os.path.lexists(parent):
                 raise StorageError(f"cannot write {path}: {parent} is no folder", hint="name another place")
-            raise StorageError(f"cannot write {path}: the folder {parent} does not exist", hint=make_folder(parent))
+            raise StorageError(f"cannot write {path}: there is no folder {parent}", hint=make_folder(parent))
         place = path if append and path.exists() else parent
         if not os.access(place, os.W_OK):
             raise StorageError(f"cannot write {path}: {place} is read-only or closed to you", hint="name another place")
@@ -190,7 +190,7 @@ def _refuse_other(path: Path, *, folder: bool, append: bool) -> None:
     """Refuse to put a file where something else stands: a rename would replace /dev/null as readily as a file."""
     if append:
         if path.is_dir():
-            raise StorageError(f"cannot write {path}: it is a folder", hint="name a file in it")
+            raise StorageError(f"cannot write {path}: it is no regular file", hint="name another place")
         return
     other = path.exists() and not path.is_file() and not (folder and path.is_dir())
     # /dev/stdout leads to a regular file where a shell has sent it there, and would be replaced itself.

@@ -99,9 +99,8 @@ def check_pointer(pointer: Path) -> None:
         StorageError: something that is no pointer stands there, or its folder is missing or closed to us.
     """
     try:
-        if not pointer.parent.is_dir():
-            hint = make_folder(pointer.parent)
-            raise StorageError(f"cannot write {pointer}: the folder {pointer.parent} does not exist", hint=hint)
+        if not (folder := pointer.parent).is_dir():
+            raise StorageError(f"cannot write {pointer}: there is no folder {folder}", hint=make_folder(folder))
         pointer.lstat()
     except FileNotFoundError:
         return

@@ -10,7 +10,7 @@ import re
 import shlex
 import signal
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise, takewhile
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from artifact_pipeline.errors import INTERRUPTED, ConfigError, PipelineError
 from artifact_pipeline.runtime import pin_numerics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import click
@@ -102,9 +102,22 @@ def _run(
                 _own_process(output)
             _guard(streams, for_good=argv is None)
             pin_numerics()
-            status = _invoke(load(), arguments, output, {name: str(path) for name, path in files.items()})
-        except BaseException as error:  # noqa: BLE001 - the one boundary; what nobody foresaw is raised again
-            status = _ended(output, error)
+            with _interruptible(output):
+                status = _invoke(load(), arguments, output, {name: str(path) for name, path in files.items()})
+        except PipelineError as error:
+            if output.debug:
+                output.trace(error)
+            status = output.error(error)
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("artifact_pipeline"):
+                raise
+            status = output.error(
+                PipelineError(f"the package {error.name} is not installed", hint=_hint(error.name or ""))
+            )
+        except BrokenPipeError as error:  # click prints the help by itself; `| head -1` has seen enough of it
+            status = output.lose(error)
+        except KeyboardInterrupt:
+            status = output.error(PipelineError("interrupted; nothing is left half-written"), INTERRUPTED)
         lost = output.finish()
         return status or lost
 
@@ -120,24 +133,19 @@ def _guard(streams: ExitStack, *, for_good: bool) -> None:
         streams.callback(give_back)
 
 
-def _ended(output: Output, error: BaseException) -> int:
-    """The exit status of what ended by an exception, which is printed.
+@contextmanager
+def _interruptible(output: Output) -> Iterator[None]:
+    """Let what ends after Ctrl-C end by it: amid a library's C or C++ it may arrive as an error of that library.
 
     Raises:
-        BaseException: the same again, where nobody foresaw it.
+        KeyboardInterrupt: Ctrl-C has come, and something was raised.
     """
-    # A Ctrl-C in the middle of a library's C or C++ may arrive as an error of that library.
-    if output.interrupted or isinstance(error, KeyboardInterrupt):
-        return output.error(PipelineError("interrupted; nothing is left half-written"), INTERRUPTED)
-    if isinstance(error, PipelineError):
-        if output.debug:
-            output.trace(error)
-        return output.error(error)
-    if isinstance(error, BrokenPipeError):  # click prints the help by itself; `| head -1` has seen enough of it
-        return output.lose(error)
-    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("artifact_pipeline"):
-        return output.error(PipelineError(f"the package {error.name} is not installed", hint=_hint(error.name or "")))
-    raise error
+    try:
+        yield
+    except BaseException as error:
+        if output.interrupted and not isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        raise
 
 
 def _hint(module: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -95,8 +96,12 @@ def predict(
 
 def _destination(output: Output, place: str, asked: dict[str, Any]) -> Destination:
     """Where to write."""
+    from artifact_pipeline import storage
+    from artifact_pipeline.files import check_writable
     from artifact_pipeline.inference.destination import destination
 
+    if place != STDIO and not storage.is_url(place):
+        check_writable(Path(place), folder=place.endswith("/") or os.path.isdir(place))  # noqa: PTH112 - no error
     receipt = asked["receipt"]
     to = destination(place, to=asked["to"], receipt=str(receipt) if receipt else None)
     if to.place == STDIO:
@@ -112,9 +117,11 @@ def _destination(output: Output, place: str, asked: dict[str, Any]) -> Destinati
 
 def _sources(inputs: tuple[str, ...], to: Destination, artifact: Path, asked: dict[str, Any]) -> list[Source]:
     """What to read; an output that would change it, or cannot be written, is refused before anything is read."""
+    from artifact_pipeline.artifact import store
     from artifact_pipeline.rows.sources import DIGITS, find_sources, places_of
     from artifact_pipeline.storage.outputs import check_outputs
 
+    store.resolve(artifact)  # where there is none, that is said first
     sources = find_sources(inputs, asked["form"]) if inputs else [DIGITS]
     read = [*places_of(inputs, sources), *trust_places(artifact, asked)]
     check_outputs(read, [*to.places(quarantine=asked["on_error"] == "quarantine"), *report_places(asked)])

@@ -107,7 +107,7 @@ class Feedback:
         descriptor = os.open(self._path, _OPEN, 0o666)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise OSError(errno.EINVAL, "not a regular file")
+                raise OSError(errno.EINVAL, "it is no regular file")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield descriptor
         finally:

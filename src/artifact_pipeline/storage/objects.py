@@ -10,17 +10,18 @@ import io
 import os
 import re
 import tempfile
+import threading
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self, cast
 
 from artifact_pipeline.errors import ConfigError, StorageError
 from artifact_pipeline.storage import BLOCK, Object, Opened, unreadable
 from artifact_pipeline.storage.patterns import MAGIC, fits_or_parent, fixed_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from artifact_pipeline.errors import DataRejected
 
@@ -77,6 +78,45 @@ def _connected(root: str, _settings: tuple[tuple[str, str], ...]) -> Any:
         raise ConfigError(f"{root} cannot be opened: {_reason(error)}", hint=HINT_SETTINGS) from error
 
 
+class _Outcome:
+    """What comes of a call in another thread: what is raised in the block is held for whoever waits."""
+
+    def __init__(self) -> None:
+        self._ended = threading.Event()
+        self._error: BaseException | None = None
+        self.value: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        self._error = error
+        self._ended.set()
+        return True
+
+    def wait(self) -> Any:
+        """What the call returned, once it has; what it raised is raised here."""
+        self._ended.wait()
+        if self._error is not None:
+            raise self._error
+        return self.value
+
+
+def _awaited(call: Callable[..., Any], *arguments: Any) -> Any:
+    """Call what waits for a store; Ctrl-C ends the waiting, which the library itself would notice at its end."""
+    if threading.current_thread() is not threading.main_thread():
+        return call(*arguments)
+    outcome = _Outcome()
+
+    def _run() -> None:
+        with outcome:
+            outcome.value = call(*arguments)
+
+    # Not an executor's thread: the process would wait for it before it ends.
+    threading.Thread(target=_run, daemon=True).start()
+    return outcome.wait()
+
+
 def opened(url: str) -> Opened:
     """Open an object for reading.
 
@@ -88,8 +128,9 @@ def opened(url: str) -> Opened:
 
     store, path = _store(url)
     try:
-        about = obstore.head(store, path)
-        file = io.BufferedReader(_Raw(url, obstore.open_reader(store, path, buffer_size=AHEAD)), AHEAD)
+        about = _awaited(obstore.head, store, path)
+        reader = _awaited(partial(obstore.open_reader, buffer_size=AHEAD), store, path)
+        file = io.BufferedReader(_Raw(url, reader), AHEAD)
     except (BaseError, OSError) as error:
         raise _unreadable(url, error) from error
     return Opened(url, cast("BinaryIO", file), about["size"], _stamp(about), None)
@@ -106,7 +147,7 @@ def stamp(url: str) -> str:
 
     store, path = _store(url)
     try:
-        return _stamp(obstore.head(store, path))
+        return _stamp(_awaited(obstore.head, store, path))
     except (BaseError, OSError) as error:
         raise _unreadable(url, error) from error
 
@@ -131,7 +172,7 @@ class _Raw(io.RawIOBase):
         from obstore.exceptions import BaseError
 
         try:
-            data = self._reader.read(len(buffer))
+            data = _awaited(self._reader.read, len(buffer))
         except (BaseError, OSError) as error:
             raise _unreadable(self._url, error) from error
         buffer[: len(data)] = memoryview(data)
@@ -159,7 +200,7 @@ def staged(url: str) -> Iterator[BinaryIO]:
         with tempfile.SpooledTemporaryFile(SPOOL) as file:
             yield cast("BinaryIO", file)
             file.seek(0)
-            obstore.put(store, path, cast("BinaryIO", file))
+            _awaited(obstore.put, store, path, cast("BinaryIO", file))
     except (BaseError, OSError) as error:
         raise _unwritable(url, error) from error
 
@@ -175,7 +216,7 @@ def remove(url: str) -> None:
 
     store, path = _store(url)
     try:
-        obstore.delete(store, path)
+        _awaited(obstore.delete, store, path)
     except FileNotFoundError:
         return
     except (BaseError, OSError) as error:
@@ -208,7 +249,8 @@ def _below(url: str, root: str, folder: str) -> Iterator[tuple[str, int]]:
 
     store, _ = _store(root)
     try:
-        found = [each for block in obstore.list(store, prefix=folder or None) for each in block]
+        blocks = _awaited(list, obstore.list(store, prefix=folder or None))
+        found = [each for block in blocks for each in block]
     except (BaseError, OSError) as error:
         raise _unreadable(url, error) from error
     for each in found:
@@ -225,7 +267,7 @@ def _named(url: str) -> list[Object]:
 
     store, path = _store(url)
     try:
-        return [Object(url, path.rpartition("/")[2], obstore.head(store, path)["size"])]
+        return [Object(url, path.rpartition("/")[2], _awaited(obstore.head, store, path)["size"])]
     except FileNotFoundError:
         return []
     except (BaseError, OSError) as error:
