@@ -117,11 +117,11 @@ def _destination(output: Output, place: str, asked: dict[str, Any]) -> Destinati
 
 def _sources(inputs: tuple[str, ...], to: Destination, artifact: Path, asked: dict[str, Any]) -> list[Source]:
     """What to read; an output that would change it, or cannot be written, is refused before anything is read."""
-    from artifact_pipeline.artifact import store
+    from artifact_pipeline.artifact.pointer import resolve
     from artifact_pipeline.rows.sources import DIGITS, find_sources, places_of
     from artifact_pipeline.storage.outputs import check_outputs
 
-    store.resolve(artifact)  # where there is none, that is said first
+    resolve(artifact)  # where there is none, that is said first
     sources = find_sources(inputs, asked["form"]) if inputs else [DIGITS]
     read = [*places_of(inputs, sources), *trust_places(artifact, asked)]
     check_outputs(read, [*to.places(quarantine=asked["on_error"] == "quarantine"), *report_places(asked)])
