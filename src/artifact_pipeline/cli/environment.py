@@ -63,4 +63,6 @@ def _given(context: click.Context) -> Iterator[tuple[str, str, str]]:
 
 def _holds(text: str, value: str) -> bool:
     """Whether a text is about a value: a path, a name or a digest, and not a number, which may be anything."""
-    return not value.isdigit() and re.search(rf"(?<![\w/.-]){re.escape(value)}(?![\w/-])", text) is not None
+    if not value or value.isdigit():
+        return False
+    return re.search(rf"(?<![\w/.-]){re.escape(value)}(?![\w/-])", text) is not None

@@ -79,9 +79,9 @@ class Origins:
 def _is_of_browser(headers: Mapping[bytes, bytes]) -> bool:
     """Whether a request without `Origin` is of a browser.
 
-    A browser sends `Sec-Fetch-*` to `https` and to this machine alone, and not to a name that has been rebound to it.
-    `Accept-Language` it sends always: a page can change it, but not leave it out. The `fetch` of Node.js sends that
-    too, and of `Sec-Fetch-*` the mode alone, which no page can do.
+    A browser sends `Sec-Fetch-*` only by https and to this machine's own names, so not by http to a name that was
+    rebound. It always sends `Accept-Language`: a page can change it, but not remove it. The `fetch` of Node.js sends
+    `Accept-Language` too, and of `Sec-Fetch-*` the mode alone; no page can make a browser do that.
     """
     marked = not _MARKS.isdisjoint(headers)
     return marked or (b"accept-language" in headers and b"sec-fetch-mode" not in headers)
