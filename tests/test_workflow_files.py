@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,14 +121,85 @@ def test_no_checkout_leaves_its_token_behind() -> None:
 
 
 def test_uploads_fail_when_empty_and_are_kept_for_a_stated_time() -> None:
-    """Every upload fails where there is nothing, has a retention, and a name that no other attempt's upload has."""
+    """Every upload fails where there is nothing, has a retention, and a name that no other attempt's upload has.
+
+    Of the action, which any job of a run may use, also none that another job or another leg of its matrix has.
+    """
+    ours = [
+        step["with"]["name"] for step in load(ACTION)["runs"]["steps"] if "upload-artifact@" in step.get("uses", "")
+    ]
     uploads = steps_using("upload-artifact")
     for each in uploads:
         assert each["if-no-files-found"] == "error"
         assert each["retention-days"]
         assert ":" not in each["name"]
-        assert each["name"].endswith("-${{ github.run_id }}-${{ github.run_attempt }}")
+        name = each["name"]
+        leg = "-${{ github.job }}-${{ strategy.job-index }}"
+        assert name.endswith(leg) == (name in ours)
+        assert name.removesuffix(leg).endswith("-${{ github.run_id }}-${{ github.run_attempt }}")
     assert len({each["name"] for each in uploads}) == len(uploads)
+
+
+def test_a_candidate_is_never_handed_on() -> None:
+    """What is uploaded after a failed gate has a name of its own, and no output of the action speaks of its upload."""
+    action = load(ACTION)
+    steps = {step["id"]: step for step in action["runs"]["steps"] if "id" in step}
+    assert steps["candidate"]["if"].startswith("failure() && steps.train.outcome == 'failure'")
+    assert "if" not in steps["upload"]
+    assert steps["candidate"]["with"]["name"].startswith("${{ inputs.artifact-name }}-candidate-")
+    assert steps["upload"]["with"]["name"].startswith("${{ inputs.artifact-name }}-${{ github.run_id }}-")
+    values = [told["value"] for told in action["outputs"].values()]
+    assert "${{ steps.upload.outputs.artifact-id }}" in values
+    assert not [value for value in values if "candidate" in value]
+
+
+def test_every_python_starts_without_the_workspace_on_its_path() -> None:
+    """Each Python that an action or a workflow starts is isolated (-I), or leaves the working folder out (-P)."""
+    scripts = [step["run"] for step in all_steps() if "run" in step and not step["run"].startswith("make ")]
+    starts = [told for script in scripts for told in re.findall(r'(?:^|[\s"/])python[0-9.]*"? +(\S+)', script)]
+    assert len(starts) == 7
+    assert set(starts) == {"-I", "-P"}
+
+
+TAKEN = "import sys\nsys.exit('a file of the workspace was taken for a module')\n"
+
+
+def test_the_action_takes_no_module_from_the_workspace(tmp_path: Path) -> None:
+    """The action's own commands train and verify, whatever files of the workspace are named as the modules they use."""
+    workspace, temp = tmp_path / "workspace", tmp_path / "temp"
+    for folder in (workspace / "artifact_pipeline", temp / "artifact-pipeline" / "bin"):
+        folder.mkdir(parents=True)
+    planted = (
+        "artifact_pipeline/__init__",
+        "msgspec",
+        "click",
+        "numpy",
+        "pickle",
+        "sitecustomize",
+        "_preflight",
+        "utils",
+    )
+    for name in planted:
+        (workspace / f"{name}.py").write_text(TAKEN)
+    (workspace / "config.json").write_bytes((ROOT / "config" / "config.json").read_bytes())
+    installed = temp / "artifact-pipeline" / "bin" / "python"
+    installed.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    installed.chmod(0o755)
+    steps = {step.get("name"): step for step in load(ACTION)["runs"]["steps"]}
+    train, verify = steps["Train, measure, judge"], steps["Verify what was written"]
+    outputs = tmp_path / "outputs"
+    files = {"GITHUB_OUTPUT": str(outputs), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
+    # A caller may well have set PYTHONPATH for its own job; the second step sets it to the action's own folder.
+    env = {**os.environ, **files, "GITHUB_ACTION_PATH": str(ROOT), "RUNNER_TEMP": str(temp), "PYTHONPATH": "."}
+    run = partial(subprocess.run, cwd=workspace, capture_output=True, text=True, check=False)
+    done = run(["bash", "-e", "-c", train["run"]], env={**env, "CONFIG": "config.json"})
+    assert done.returncode == 0, done.stderr
+    told = dict(line.split("=", 1) for line in outputs.read_text().splitlines())
+    assert verify["env"]["PYTHONPATH"] == "${{ github.action_path }}/src"
+    own = {"PYTHONPATH": f"{ROOT}/src", "DIGEST": told["digest"], "FOLDER": told["artifact-path"]}
+    done = run(["bash", "-e", "-c", verify["run"]], env={**env, **own})
+    assert done.returncode == 0, done.stderr
+    assert told["digest"] in done.stdout
 
 
 def test_the_model_is_downloaded_by_the_id_that_train_gave() -> None:

@@ -70,6 +70,12 @@ def failing_gate() -> dict[str, str]:
     return {"config/config.json": json.dumps({**config, "gate": {"min_accuracy": 1.0}}), **NO_TESTS}
 
 
+def planted() -> dict[str, str]:
+    """Files in the workspace that are named as what the steps import: pip, venv, the verifier, and what it needs."""
+    names = ("pip", "venv", "ensurepip", "artifact_pipeline", "msgspec", "click", "numpy", "pickle")
+    return {f"{name}.py": "raise SystemExit('a file of the workspace was taken for a module')\n" for name in names}
+
+
 def swapped() -> dict[str, str]:
     """A job between train and inference that has the storage in its hands.
 
@@ -112,7 +118,7 @@ jobs:
 
 RUNS = {
     "whole": ("inference.yml", dict),
-    "train": ("train.yml", dict),
+    "train": ("train.yml", planted),
     "test": ("test.yml", dict),
     "swapped": ("inference.yml", swapped),
     "failing test": ("inference.yml", failing_test),
@@ -202,7 +208,10 @@ def test_the_verifier_is_all_that_inference_checks_out(whole: Run) -> None:
 
 
 def test_train_alone(run: Callable[[str], Run]) -> None:
-    """train.yml by itself succeeds, and uploads the artifact, which verifies by its digest, and the export."""
+    """train.yml by itself succeeds, and uploads the artifact, which verifies by its digest, and the export.
+
+    Files of the workspace that are named as modules of the steps are not taken for them.
+    """
     train = run("train")
     assert train.status == 0, train.story()
     assert list(train.jobs) == ["train"]
@@ -238,7 +247,10 @@ def test_a_failing_test_stops_train(run: Callable[[str], Run]) -> None:
 
 
 def test_a_failing_gate_stops_inference(run: Callable[[str], Run]) -> None:
-    """A model that does not reach its gate ends the training with status 3; it is not uploaded, and nobody predicts."""
+    """A model that does not reach its gate ends the training with status 3, and nobody predicts.
+
+    It is uploaded as a candidate, to be looked at, and as nothing else; the job says how to get it.
+    """
     failing = run("failing gate")
     train = failing.jobs["train/train"]
     assert failing.status != 0
@@ -246,7 +258,13 @@ def test_a_failing_gate_stops_inference(run: Callable[[str], Run]) -> None:
     assert "gate failed" in train.page
     assert train.steps["Train, measure, judge"] == "failure"
     assert "Verify what was written" not in train.steps
-    assert not list(failing.uploads.rglob("*.zip"))
+    (upload,) = failing.uploads.rglob("*.zip")
+    assert upload == failing.upload("model-candidate")
+    assert digest(members(upload)["manifest.json"]) == train.outputs["digest"]
+    assert json.loads(members(upload)["manifest.json"])["gate"]["verdict"] == "failed"
+    look = f"--name '{upload.parent.name}' --dir candidate && artifact-pipeline inspect candidate"
+    assert look in train.text
+    assert look in train.page
     assert set(failing.jobs) == {"test/none", "train/train"}
 
 
