@@ -397,7 +397,7 @@ def test_what_is_said_of_single_classes_is_checked_at_its_place(file, key, value
 
 def test_a_label_is_text_of_a_bounded_length(file):
     """What can be no label is refused at its own place, from a file or by hand."""
-    words = "a label must be text of at most 256 characters"
+    words = "the key must be text of at most 256 characters"
     long = with_value("class_weight", f'{{"{"x" * 257}": 1}}')
     assert told(refuse(file, long)) == [("out-of-range", f"config.json:5:20: class_weight.{'x' * 59}…: {words}")]
     for key, rule, said in ((None, "wrong-type", f"None: {words}"), ("[key]", "out-of-range", "must be a finite")):

@@ -516,6 +516,7 @@ def test_quiet_and_summary(here: Path) -> None:
     page = (here / "page.md").read_text()
     assert "- labels: 40 read = 40 matched + 0 without a prediction" in page
     assert '| `say "yes", or no` |' in page
+    assert "Majority share " in page
 
 
 def test_gate(here: Path) -> None:

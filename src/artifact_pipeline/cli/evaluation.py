@@ -136,12 +136,15 @@ def _check_gate(output: Output, figures: HeldOut, least: dict[str, float | None]
 
 def _page(found: Evaluation) -> str:
     """What came of it as Markdown."""
-    from artifact_pipeline.cli.markdown import escape, table
+    from artifact_pipeline.cli.markdown import baseline, escape, table
 
     classes = [[escape(label), *cells] for label, *cells in _classes(found.figures)]
     counts = "\n".join(f"- {line}" for line in _counts(found))
     figures = table(FIGURES, [_figures(found.figures)])
-    return "\n\n".join(["## Predictions, scored by later labels", counts, figures, table(CLASSES, classes)]) + "\n"
+    worth = baseline(found.figures, rows="matched rows")
+    return (
+        "\n\n".join(["## Predictions, scored by later labels", counts, figures, worth, table(CLASSES, classes)]) + "\n"
+    )
 
 
 def _result(found: Evaluation, keys: tuple[str, ...]) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def manifest_page(digest: str, manifest: Manifest) -> str:
         table(["digest", "SHA-256"], [["artifact", f"`{digest}`"], ["model", f"`{manifest.model.digest}`"]]),
         "### Metrics",
         _figures(manifest),
-        _majority(held_out),
+        baseline(held_out),
         "### Gate",
         table(
             ["rule", "minimum", "observed", "verdict"],
@@ -137,14 +137,14 @@ def _figures(manifest: Manifest) -> str:
     return table(["rows", "count", "accuracy (95 %)", "F1 weighted (95 %)", "F1 macro", "log loss"], [first, *others])
 
 
-def _majority(figures: HeldOut) -> str:
-    """What accuracy is worth, and the classes that are never predicted."""
+def baseline(figures: HeldOut, *, rows: str = "held-out rows") -> str:
+    """What accuracy is worth, and the classes that are never predicted on the rows."""
     majority, missed = figures.majority, figures.never_predicted
     parts = [f"Majority share {figures.majority_share:.4f}: the accuracy of always answering {escape(majority.label)}."]
     if missed:
         listed = ", ".join(f"{escape(each.label)} ({each.rows:,} rows)" for each in missed[:MAX_CLASSES])
         more = f", … ({len(missed):,} in all)" if len(missed) > MAX_CLASSES else ""
-        parts.append(f"**Never predicted on the held-out rows:** {listed}{more}.")
+        parts.append(f"**Never predicted on the {rows}:** {listed}{more}.")
     return "\n\n".join(parts)
 
 

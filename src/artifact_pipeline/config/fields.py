@@ -46,6 +46,13 @@ def text_keys(value: object) -> object:
     return dict(zip(keys, value.values(), strict=True)) if len(set(keys)) == len(keys) else value
 
 
+def kind_of_value(value: object) -> str:
+    """The kind of a value that may be null, one plain value for all classes, or an object by label."""
+    if value is None:
+        return "null"
+    return "labels" if isinstance(value, Mapping) else "plain"
+
+
 Label = Annotated[str, Field(max_length=256)]
 Share = Annotated[
     float, Field(ge=0, le=1), AfterValidator(positive_zero), Wanted("a number from 0 to 1, both included")

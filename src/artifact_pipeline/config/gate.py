@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag
 
-from artifact_pipeline.config.fields import STRICT, Label, Share, Wanted, WhenAsked, text_keys
-
-
-def _kind_of_minimum(value: object) -> str:
-    if value is None:
-        return "null"
-    return "labels" if isinstance(value, Mapping) else "number"
+from artifact_pipeline.config.fields import STRICT, Label, Share, Wanted, WhenAsked, kind_of_value, text_keys
 
 
 class Gate(BaseModel):
@@ -38,9 +31,9 @@ class Gate(BaseModel):
     ] = None
     min_recall: Annotated[
         Annotated[None, Tag("null")]
-        | Annotated[Share, Tag("number")]
+        | Annotated[Share, Tag("plain")]
         | Annotated[dict[Label, Share], Field(min_length=1), BeforeValidator(text_keys), Tag("labels")],
-        Discriminator(_kind_of_minimum),
+        Discriminator(kind_of_value),
         Field(
             title="Least recall",
             description="Least share of the held-out rows of a class that are labelled right: a number for every "

@@ -68,7 +68,7 @@ def refused(errors: Iterable[ErrorDetails], sources: Sequence[Source]) -> list[L
 
 
 def _refused(error: ErrorDetails, sources: Sequence[Source]) -> Located:
-    path = _own_path(error["loc"])
+    path, about_key = _own_path(error)
     rule = _rule(error)
     if rule == "unknown-key":
         spot = find(path, sources, key=True)
@@ -76,21 +76,24 @@ def _refused(error: ErrorDetails, sources: Sequence[Source]) -> Located:
     elif rule == "missing-key":
         spot = find(path[:-1], sources)
         words = f"is missing, must be {_wanted(path, error)}"
-    elif len(error["loc"]) == len(path) + 2 and rule != "lone-surrogate":  # behind the label itself stands "[key]"
+    elif about_key and rule != "lone-surrogate":
         spot = find(path, sources, key=True)
-        words = "a label must be text of at most 256 characters"
+        words = "the key must be text of at most 256 characters"
     else:
         spot = find(path, sources)
         words = f"must be {_wanted(path, error)}, got {got(error['input'], spot.written)}{_remark(path, error)}"
     return spot.problem(rule, f"{_dotted(path) or 'a key'}: {words}")
 
 
-def _own_path(path: KeyPath) -> KeyPath:
-    """The path in the config: without the kind of value that pydantic names, and no deeper than a key or a label."""
-    for key in BRANCHED:
+def _own_path(error: ErrorDetails) -> tuple[KeyPath, bool]:
+    """The path in the config, without what pydantic adds, and whether the error is about the last key itself."""
+    path: KeyPath = error["loc"]
+    for key in BRANCHED:  # behind it stands the kind of value
         if path[: len(key)] == key:
-            path = (*key, *path[len(key) + 1 :][:1])
-    return path
+            path = (*key, *path[len(key) + 1 :])
+    # Behind a key that can be none stands "[key]"; a label of that name holds a number, whose error is another one.
+    about_key = path[-1:] == ("[key]",) and error["type"].startswith("string_")
+    return (path[:-1] if about_key else path), about_key
 
 
 def _rule(error: ErrorDetails) -> str:

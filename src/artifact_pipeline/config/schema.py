@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from artifact_pipeline.config.fields import STRICT, Label, Wanted, WhenAsked, positive_zero, text_keys
+from artifact_pipeline.config.fields import STRICT, Label, Wanted, WhenAsked, kind_of_value, positive_zero, text_keys
 from artifact_pipeline.config.gate import Gate
 
 SCHEMA_KEY = "$schema"
@@ -27,12 +27,6 @@ SCHEMA_KEY = "$schema"
 
 MANY_CLASS_SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga")
 Solver = Literal["lbfgs", "newton-cg", "newton-cholesky", "sag", "saga", "liblinear"]
-
-
-def _kind_of_weights(value: object) -> str:
-    if value is None:
-        return "null"
-    return "labels" if isinstance(value, Mapping) else "word"
 
 
 class Table(BaseModel):
@@ -131,11 +125,11 @@ class Config(BaseModel):
     ] = 1e-4
     class_weight: Annotated[
         Annotated[None, Tag("null")]
-        | Annotated[Literal["balanced"], Tag("word")]
+        | Annotated[Literal["balanced"], Tag("plain")]
         | Annotated[
             dict[Label, Annotated[float, Field(gt=0)]], Field(min_length=1), BeforeValidator(text_keys), Tag("labels")
         ],
-        Discriminator(_kind_of_weights),
+        Discriminator(kind_of_value),
         Field(
             title="Weights of the classes",
             description='As in LogisticRegression: "balanced" gives each class the same weight in all, an object gives '
