@@ -19,7 +19,7 @@ from artifact_pipeline.cli.options import (
 )
 from artifact_pipeline.cli.output import Output, shown
 from artifact_pipeline.cli.plan import Places, plain_look, say_changes, say_plan
-from artifact_pipeline.errors import ConfigError
+from artifact_pipeline.errors import ConfigError, plural
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -290,7 +290,7 @@ def _say_candidate(output: Output, candidate: Candidate) -> None:
             f"give it more with -S max_iter={10 * manifest.model.iterations}, or another solver"
         )
     if manifest.model.parity.ties:
-        output.talk(f"note: {manifest.model.parity.ties} rows are ties between two classes")
+        output.talk(f"note: {plural(manifest.model.parity.ties, 'tie')} between two classes")
     views.say_digests(output, candidate.digest, manifest)
     views.say_figures(output, manifest)
     views.say_gate(output, manifest)

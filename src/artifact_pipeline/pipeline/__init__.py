@@ -16,7 +16,7 @@ from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import recipe
 from artifact_pipeline.dataset import load_dataset
-from artifact_pipeline.errors import ArtifactRejected, DataRejected, GateFailed, Problem, StorageError
+from artifact_pipeline.errors import ArtifactRejected, DataRejected, GateFailed, Problem, StorageError, plural
 from artifact_pipeline.files import storage_error
 from artifact_pipeline.pipeline import champion
 from artifact_pipeline.rows import DIGEST_ALGORITHM
@@ -90,7 +90,7 @@ def train_on(data: Dataset, config: Config, *, progress: Callable[[str], None]) 
     """Train, measure and judge on rows that are loaded already; see `train`."""
     from artifact_pipeline.training import fit
 
-    progress(f"training on {len(data.train):,} rows")
+    progress(f"training on {plural(len(data.train), 'row')}")
     fitted = fit(data.X[data.train], data.y[data.train], config)
     progress("measuring the model that is published")
     return _seal(config, data, fitted)
