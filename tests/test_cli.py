@@ -316,7 +316,10 @@ KEYS = {
     },
     "dry run": {"recipe", "would_write"},
     "verify": {"artifact", "model", "gate", "files", "expected", "trust", "export"},
-    "predict": {"artifact", "model", "export", "rows", "scores", "drift", "written", "rejected", "receipt"},
+    "predict": {
+        *("artifact", "model", "export", "rows", "scores", "drift", "written", "rejected", "receipt"),
+        "other_config",
+    },
     "prove": {"receipt"},
     "inspect": {"artifact", "manifest"},
     "compare": {"candidate", "comparison"},

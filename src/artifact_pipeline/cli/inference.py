@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli.inspection import check_export
+from artifact_pipeline.cli.made_from import other_config, say_other
 from artifact_pipeline.cli.options import (
     artifact_option,
     asked_trust,
@@ -75,6 +76,9 @@ def predict(
     trust = asked_trust(asked)
     verified = verify(artifact, expect=asked["expect"], accept_failed_gate=asked["accept_failed_gate"], trust=trust)
     output.say(f"verified: {shown(artifact)}, {verified.digest}")
+    other = other_config(artifact, verified)
+    if other is not None:
+        say_other(output, other)
     state = check_export(output, verified.manifest, artifact, export)
     with output.meter() as tell:
         predictions = _run(verified, inputs, to, asked=asked, tell=tell)
@@ -86,7 +90,7 @@ def predict(
     if asked["fail_on_drift"] and predictions.drift is not None and predictions.drift.drifted:
         raise _drifted(predictions)
     output.next(with_artifact("artifact-pipeline inspect", artifact))
-    output.result(_result(predictions, to, export=state))
+    output.result(_result(predictions, to, export=state) | {"other_config": other.plain() if other else None})
 
 
 def _destination(output: Output, place: str, asked: dict[str, Any]) -> Destination:

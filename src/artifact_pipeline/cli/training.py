@@ -124,7 +124,7 @@ def train(
 
     The same config, data, packages and code give the same bytes: where the artifact in charge was made from them,
     nothing is trained. The model is measured as it will be served, from the published bytes; if its gate fails, the
-    status is 3 and what stood before still stands.
+    status is 3 and a model that stood before still stands.
     """
     from artifact_pipeline import pipeline
     from artifact_pipeline.config import load_config

@@ -262,8 +262,9 @@ def publish(candidate: Candidate, *, artifact: Path, export: Path, statement: St
         statement=statement.encode() if statement else None,
     )
     if problems:
+        stands = artifact.is_symlink() or artifact.exists()
         raise GateFailed(
-            "the gate failed; what stood before still stands",
+            f"the gate failed; {'what stood before still stands' if stands else 'no model is in charge yet'}",
             problems=problems,
             hint=f"the candidate is kept: artifact-pipeline inspect {folder}",
         )
