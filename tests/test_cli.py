@@ -316,7 +316,10 @@ KEYS = {
     },
     "dry run": {"recipe", "would_write"},
     "verify": {"artifact", "model", "gate", "files", "expected", "trust", "export"},
-    "predict": {"artifact", "model", "export", "rows", "scores", "drift", "written", "rejected", "receipt"},
+    "predict": {
+        *("artifact", "model", "export", "rows", "scores", "drift", "written", "rejected", "receipt"),
+        "other_config",
+    },
     "prove": {"receipt"},
     "inspect": {"artifact", "manifest"},
     "compare": {"candidate", "comparison"},
@@ -837,11 +840,34 @@ def test_rows_read_are_rows_written_and_rejected(cli: Cli, published: Path) -> N
     said = cli("predict", "rows.csv", "-o", "out.parquet", "--keep", "id", "--on-error", "quarantine")
     assert said.status == 0
     assert "rows: 31 read = 30 written + 1 rejected" in said.lines
-    assert "rejected: out.parquet.rejected.jsonl, 1 rows" in said.lines
+    assert "rejected: out.parquet.rejected.jsonl, 1 row" in said.lines
     assert "receipt: out.parquet.receipt.json (artifact-pipeline verify out.parquet --receipt)" in said.lines
     proven = cli("verify", "out.parquet", "--receipt", "--input", "rows.csv")
     assert (proven.status, proven.err) == (0, "")
     assert "rows: 31 read = 30 written + 1 rejected" in proven.lines
+
+
+def test_one_is_counted_in_the_singular(cli: Cli, published: Path) -> None:
+    """One row is `1 row` wherever rows are counted."""
+    digits = load_digits()
+    line = ",".join(map(str, digits.X[0].tolist()))
+    (published / "one.csv").write_text(f"{','.join(digits.names)}\n{line}\n")
+    said = cli("predict", "one.csv", "-o", "out.csv")
+    assert said.status == 0, said.err
+    assert "written: out.csv, 1 row" in said.lines
+    assert "drift: not judged, too few: 1 row" in said.lines
+    said = cli("verify", "out.csv", "--receipt")
+    assert "verified: out.csv, 1 file, 1 row, as its receipt tells" in said.lines
+
+
+def test_the_command_line_counts_in_one_way() -> None:
+    """No message of the command line puts a plural behind a count by itself: `plural` does."""
+    counted = re.compile(
+        r"\{[^{}]*\}[ -](?:\w+[ -])?(rows|files|columns|problems|parts|tests|inputs|respects|times)\b(?!/s)"
+    )
+    modules = (ROOT / "src" / "artifact_pipeline" / "cli").glob("*.py")
+    lines = [line.strip() for module in modules for line in module.read_text().splitlines()]
+    assert [line for line in lines if counted.search(line)] == []
 
 
 def test_a_bad_row_ends_with_status_5(cli: Cli, published: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shlex
@@ -91,6 +92,45 @@ def test_doors_end_with_the_statuses_of_the_verbs(run: Run, checkout: Path) -> N
     done = run("src/train.py", "-S", "gate.min_f1=1", cwd=checkout)
     assert done.returncode == 3
     assert written(checkout) == {"artifacts"}
+
+
+def test_inference_says_that_the_config_is_another_one(run: Run, trained: Path) -> None:
+    """After a failed gate the model before answers, and it is said that it was not made from the config on disk."""
+    config = trained / "config" / "config.json"
+    assert run("src/inference.py").stderr == ""
+    values = json.loads(config.read_text())
+    config.write_text(json.dumps({**values, "max_iter": 900, "gate": {"min_accuracy": 0.99}}))
+    failed = run("src/train.py")
+    assert (failed.returncode, failed.stderr.splitlines()[-3]) == (
+        3,
+        "error: the gate failed; what stood before still stands",
+    )
+    done = run("src/inference.py")
+    assert done.returncode == 0
+    assert done.stderr == (
+        "note: this model was not made from config/config.json as it is now: max_iter is 900, not 1000; "
+        "gate.min_accuracy is 0.99, not 0.95; python src/train.py trains from it\n"
+    )
+    changed = {"max_iter": {"config": 900, "model": 1000}, "gate.min_accuracy": {"config": 0.99, "model": 0.95}}
+    told = json.loads(run("src/inference.py", "--json").stdout)
+    assert told["other_config"] == {"file": "config/config.json", "changed": changed}
+    config.write_text(json.dumps(values))  # spelled otherwise, and the same
+    done = run("src/inference.py", "--json")
+    assert (json.loads(done.stdout)["other_config"], done.stderr) == (None, "")
+
+
+def test_a_config_that_was_overridden_is_still_its_config(run: Run, trained: Path) -> None:
+    """A model that was made from the config and options of the command line is made from this config."""
+    assert run("src/train.py", "-S", "max_iter=900").returncode == 0
+    assert run("src/inference.py").stderr == ""
+
+
+def test_a_first_failed_training_leaves_nothing_in_charge(run: Run, checkout: Path) -> None:
+    """Where nothing stood before, it is not said that it still stands."""
+    done = run("src/train.py", "-S", "gate.min_accuracy=1", cwd=checkout)
+    assert done.returncode == 3
+    assert "error: the gate failed; no model is in charge yet\n" in done.stderr
+    assert "stood before" not in done.stderr
 
 
 @pytest.mark.parametrize("door", DOORS)

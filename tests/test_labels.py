@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import shlex
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -346,7 +347,12 @@ class Bad(NamedTuple):
         Bad({"row": range(2), "truth": ["no", ""]}, [], "label-missing", "the label is missing"),
         Bad({"row": ["0", ""], "truth": ["no", "no"]}, [], "key-missing", "the key is missing"),
         Bad({"row": range(2), "truth": ["maybe", "no"]}, [], "label-unknown", "the label 'maybe' is none"),
-        Bad({"row": [900, 901], "truth": ["no", "no"]}, [], "no-match", "none of its 2 keys is one of the 40"),
+        Bad(
+            {"row": [900, 901], "truth": ["no", "no"]},
+            [],
+            "no-match",
+            "a prediction's: 2 keys here, 40",
+        ),
     ],
     ids=lambda bad: bad.words,
 )
@@ -359,6 +365,22 @@ def test_refused_labels(here: Path, form: str, bad: Bad) -> None:
     assert bad.words in said.problem["message"]
     assert said.problem["place"].startswith(("later.", "predictions.csv"))
     assert said.json["error"]["hint"]
+
+
+def test_without_the_column_row_the_key_is_named(here: Path) -> None:
+    """Where one side has no `row`, the hint names the option and a column of both, and works as it stands."""
+    kept = pa.array([f"p{number}" for number in range(ROWS)])
+    ANSWERED.write(here / "kept.csv", {"row": np.arange(ROWS), "patient id": kept})
+    table(here / "later.csv", {"patient id": ["p1", "p0"], "truth": ["no", "no"]})
+    said = evaluate("kept.csv", "later.csv")
+    assert (said.problem["place"], said.problem["rule"]) == ("later.csv", "column-missing")
+    assert said.problem["message"] == "no column 'row' for the key; it has 'patient id', 'truth'"
+    hint = said.json["error"]["hint"]
+    assert hint == "name the column that tells a row in both files: --key 'patient id'"
+    assert evaluate("kept.csv", "later.csv", *shlex.split(hint.partition(": ")[2])).status == 0
+    said = evaluate("predictions.csv", "later.csv")
+    assert "--keep COLUMN" in said.json["error"]["hint"]
+    assert "--key COLUMN" in said.json["error"]["hint"]
 
 
 @pytest.mark.parametrize("form", ["parquet", "jsonl"])

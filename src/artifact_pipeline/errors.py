@@ -24,6 +24,12 @@ INTERRUPTED = 130
 """Exit status after Ctrl-C: 128 + SIGINT, as shells report it."""
 
 
+def plural(count: int, noun: str) -> str:
+    """A count with its noun, which is given in the singular: `1 row`, `1,797 rows`, `2 classes`."""
+    ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}{ending}"
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that is wrong: where, which rule, and in words.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from msgspec import Meta
 
 from artifact_pipeline.artifact.manifest import DECIMALS, Frozen, Manifest, Share, Text, parse_part
-from artifact_pipeline.errors import Problem
+from artifact_pipeline.errors import Problem, plural
 
 if TYPE_CHECKING:
     import random
@@ -43,7 +43,7 @@ class SelfTest(Frozen, frozen=True):
         """Yield where the golden rows do not fit this manifest's model."""
         features, classes = len(manifest.model.inputs), len(manifest.model.classes)
         if any(len(row) != features for row in self.rows):
-            yield Problem(PLACE, "selftest-shape", f"a row does not have {features} values")
+            yield Problem(PLACE, "selftest-shape", f"a row does not have {plural(features, 'value')}")
         if not len(self.rows) == len(self.labels) == len(self.probabilities):
             yield Problem(PLACE, "selftest-shape", "rows, labels and probabilities differ in number")
         if any(len(row) != classes for row in self.probabilities):

@@ -23,7 +23,7 @@ from artifact_pipeline.artifact.reference import parse_reference
 from artifact_pipeline.artifact.selftest import parse_selftest
 from artifact_pipeline.artifact.verdict import GATE_ALONE, gate_problems
 from artifact_pipeline.canonical import PREFIX, digest
-from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem
+from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem, plural
 from artifact_pipeline.files import read_bounded, read_descriptor
 
 if TYPE_CHECKING:
@@ -239,11 +239,12 @@ def _model_problems(manifest: Manifest, data: bytes) -> Iterator[Problem]:
 def _split_problems(manifest: Manifest, data: bytes) -> Iterator[Problem]:
     place, split = manifest.file("split").name, manifest.data.split
     if len(data) != (manifest.data.rows + 7) // 8 or split.held_out + split.training != manifest.data.rows:
-        yield Problem(place, "split-rows", f"does not hold one bit for each of {manifest.data.rows:,} rows")
+        yield Problem(place, "split-rows", f"does not hold one bit for each of {plural(manifest.data.rows, 'row')}")
     elif int.from_bytes(data, "little") >> manifest.data.rows:
         yield Problem(place, "split-rows", f"marks rows beyond the {manifest.data.rows:,} that there are")
     elif int.from_bytes(data, "little").bit_count() != split.held_out:
-        yield Problem(place, "split-count", f"does not mark the {split.held_out:,} held-out rows of the manifest")
+        counted = plural(split.held_out, "held-out row")
+        yield Problem(place, "split-count", f"does not mark the {counted} of the manifest")
 
 
 def _rejected(path: Path, problems: Sequence[Problem], *, insisted: bool = False) -> ArtifactRejected:

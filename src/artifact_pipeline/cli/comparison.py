@@ -9,7 +9,7 @@ import click
 
 from artifact_pipeline.cli.options import verb, with_artifact
 from artifact_pipeline.cli.output import Output, shown
-from artifact_pipeline.errors import ConfigError
+from artifact_pipeline.errors import ConfigError, plural
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Manifest
@@ -88,8 +88,8 @@ def say_comparison(output: Output, comparison: Comparison, *, looks: int | None 
         comparison: what was found.
         looks: how often the held-out rows have been looked at, where that is counted.
     """
-    counted = f", looked at {looks} times" if looks is not None else ""
-    output.say(f"champion: {comparison.champion}, on the same {comparison.rows:,} held-out rows{counted}")
+    counted = f", looked at {plural(looks, 'time')}" if looks is not None else ""
+    output.say(f"champion: {comparison.champion}, on the same {plural(comparison.rows, 'held-out row')}{counted}")
     output.say()
     output.table(["candidate - champion", "difference", "95 % interval", "must lie above"], _figures(comparison))
     output.say()
@@ -101,10 +101,11 @@ def comparison_page(comparison: Comparison, *, looks: int) -> str:
     from artifact_pipeline.cli.markdown import table
 
     figures = table(["candidate - champion", "difference", "95 % interval", "must lie above"], _figures(comparison))
+    counted = f"{plural(comparison.rows, 'held-out row')}, looked at {plural(looks, 'time')}"
     return "\n\n".join(
         [
             f"### Comparison with the champion: {comparison.outcome}",
-            f"`{comparison.champion}`, on the same {comparison.rows:,} held-out rows, looked at {looks} times.",
+            f"`{comparison.champion}`, on the same {counted}.",
             f"{WORDS[comparison.outcome].capitalize()}: {_counts(comparison)}.",
             figures,
             "",
@@ -121,4 +122,4 @@ def _figures(comparison: Comparison) -> list[list[str]]:
 
 
 def _counts(comparison: Comparison) -> str:
-    return f"{comparison.won:,} rows won, {comparison.lost:,} lost, McNemar p {comparison.mcnemar:.4f}"
+    return f"{plural(comparison.won, 'row')} won, {comparison.lost:,} lost, McNemar p {comparison.mcnemar:.4f}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli.inspection import check_export
+from artifact_pipeline.cli.made_from import other_config, say_other
 from artifact_pipeline.cli.options import (
     artifact_option,
     asked_trust,
@@ -25,7 +26,7 @@ from artifact_pipeline.cli.options import (
     with_artifact,
 )
 from artifact_pipeline.cli.output import Output, shown
-from artifact_pipeline.errors import ConfigError, DriftFound, Problem
+from artifact_pipeline.errors import ConfigError, DriftFound, Problem, plural
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.verify import Verified
@@ -80,6 +81,9 @@ def predict(
     trust = asked_trust(asked)
     verified = verify(artifact, expect=asked["expect"], accept_failed_gate=asked["accept_failed_gate"], trust=trust)
     output.say(f"verified: {shown(artifact)}, {verified.digest}")
+    other = other_config(artifact, verified)
+    if other is not None:
+        say_other(output, other)
     state = check_export(output, verified.manifest, artifact, export)
     with output.meter() as tell:
         predictions = _run(verified, sources, to, asked=asked, tell=tell)
@@ -91,7 +95,7 @@ def predict(
     if asked["fail_on_drift"] and predictions.drift is not None and predictions.drift.drifted:
         raise _drifted(predictions)
     output.next(with_artifact("artifact-pipeline inspect", artifact))
-    output.result(_result(predictions, to, export=state))
+    output.result(_result(predictions, to, export=state) | {"other_config": other.plain() if other else None})
 
 
 def _destination(output: Output, place: str, asked: dict[str, Any]) -> Destination:
@@ -168,7 +172,7 @@ def _say(output: Output, predictions: Predictions, to: Destination) -> None:
         output.talk(f"note: {count} column{'s are' if count > 1 else ' is'} not the model's and left out: {names}")
     if rows.out_of_range:
         output.talk(
-            f"warning: {rows.out_of_range:,} rows have a value far out of the trained range; "
+            f"warning: {plural(rows.out_of_range, 'row')} with a value far out of the trained range; "
             "--out-of-range reject refuses them"
         )
     output.say()
@@ -178,9 +182,9 @@ def _say(output: Output, predictions: Predictions, to: Destination) -> None:
     views.say_drift(output, predictions)
     output.say(f"rows: {rows.read:,} read = {rows.written:,} written + {rows.rejected:,} rejected")
     place = "standard output" if to.place == STDIO else shown_place(to.place)
-    output.say(f"written: {place}, {rows.written:,} rows{_parts(predictions, to)}")
+    output.say(f"written: {place}, {plural(rows.written, 'row')}{_parts(predictions, to)}")
     if predictions.receipt.rejected is not None:
-        output.say(f"rejected: {shown_place(to.rejected)}, {rows.rejected:,} rows")
+        output.say(f"rejected: {shown_place(to.rejected)}, {plural(rows.rejected, 'row')}")
     if to.receipt is not None:
         proof = (
             f" ({output.typed('artifact-pipeline verify')} {shlex.quote(place)} --receipt)" if to.place != STDIO else ""
@@ -191,8 +195,7 @@ def _say(output: Output, predictions: Predictions, to: Destination) -> None:
 def _parts(predictions: Predictions, to: Destination) -> str:
     if not to.folder:
         return ""
-    count = len(predictions.receipt.outputs)
-    told = f" in {count:,} part{'s' if count != 1 else ''}"
+    told = f" in {plural(len(predictions.receipt.outputs), 'part')}"
     return told + (f", {predictions.already:,} of them before" if predictions.already else "")
 
 
@@ -230,7 +233,7 @@ def _drifted(predictions: Predictions) -> DriftFound:
     assert predictions.drift is not None
     problems = [Problem(each.name, f"drift-{each.rule}", each.change) for each in predictions.drift.drifted[:10]]
     return DriftFound(
-        f"the rows have drifted in {len(predictions.drift.drifted)} of {predictions.drift.tested} respects",
+        f"the rows have drifted in {len(predictions.drift.drifted)} of {plural(predictions.drift.tested, 'respect')}",
         problems=problems,
         hint="the predictions are written all the same; look at the rows, or train anew",
     )

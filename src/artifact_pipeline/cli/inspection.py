@@ -20,7 +20,7 @@ from artifact_pipeline.cli.options import (
     with_artifact,
 )
 from artifact_pipeline.cli.output import Output, shown
-from artifact_pipeline.errors import ConfigError
+from artifact_pipeline.errors import ConfigError, plural
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Manifest
@@ -73,7 +73,7 @@ def verify(
     verified = v.verify(path, expect=expect, accept_failed_gate=accept_failed_gate, trust=trust)
     check_beside(verified)
     verdict = verified.manifest.gate.verdict if verified.manifest.gate else "missing"
-    output.say(f"verified: {shown(path)}, {len(verified.members) + 1} files, {_trust(verified.trust)}")
+    output.say(f"verified: {shown(path)}, {plural(len(verified.members) + 1, 'file')}, {_trust(verified.trust)}")
     output.say(f"artifact digest: {verified.digest}")
     output.say(f"model digest:    {verified.manifest.model.digest}")
     output.say(f"gate: {verdict}")
@@ -99,16 +99,14 @@ def _verify_receipt(output: Output, place: str, *, expect: str | None, receipt: 
         raise ConfigError("--receipt: name the predictions", hint="artifact-pipeline verify predictions.csv --receipt")
     told = prove(place, receipt or None, inputs=inputs, expect=expect)
     rows = told.rows
-    count = len(told.outputs)
-    output.say(
-        f"verified: {place}, {count} file{'s' if count != 1 else ''}, {rows.written:,} rows, as its receipt tells"
-    )
+    counts = f"{plural(len(told.outputs), 'file')}, {plural(rows.written, 'row')}"
+    output.say(f"verified: {place}, {counts}, as its receipt tells")
     output.say(f"artifact digest: {told.artifact}")
     output.say(f"rows: {rows.read:,} read = {rows.written:,} written + {rows.rejected:,} rejected")
     for each in told.inputs[:10]:
-        output.say(f"input: {each.name}, {each.rows:,} rows, {each.sha256}")
+        output.say(f"input: {each.name}, {plural(each.rows, 'row')}, {each.sha256}")
     if len(told.inputs) > 10:
-        output.say(f"{len(told.inputs) - 10:,} more inputs stand in the receipt")
+        output.say(f"{plural(len(told.inputs) - 10, 'more input')} in the receipt")
     output.say(f"note: {PROVES}")
     output.result({"receipt": told.plain()})
 
@@ -213,8 +211,9 @@ def _say_manifest(output: Output, verified: Verified) -> None:
     output.say(f"recipe: {', '.join(f'{key}={value}' for key, value in views.dotted(manifest.recipe).items())}")
     fit = "converged" if model.converged else "did NOT converge"
     output.say(f"estimator: {model.estimator}, {fit} in {model.iterations} iterations")
-    output.say(f"data: {', '.join(f'{each.name}, {each.rows:,} rows, {each.digest}' for each in data.sources)}")
-    output.say(f"split: {data.split.training:,} training rows, {data.split.held_out:,} held out")
+    sources = (f"{each.name}, {plural(each.rows, 'row')}, {each.digest}" for each in data.sources)
+    output.say(f"data: {', '.join(sources)}")
+    output.say(f"split: {plural(data.split.training, 'training row')}, {data.split.held_out:,} held out")
     views.say_figures(output, manifest)
     views.warn_of_unpredicted(output, manifest.metrics.held_out)
     views.say_classes(output, manifest)

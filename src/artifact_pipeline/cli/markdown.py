@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from artifact_pipeline.cli.output import clean
 from artifact_pipeline.cli.views import ALL, score_rows, shown_rules
+from artifact_pipeline.errors import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,7 +69,7 @@ def manifest_page(digest: str, manifest: Manifest) -> str:
                 for rule in (shown_rules(manifest.gate, MAX_CLASSES) if manifest.gate else ())
             ],
         ),
-        f"### Confusion matrix, {held_out.rows:,} held-out rows",
+        f"### Confusion matrix, {plural(held_out.rows, 'held-out row')}",
         _confusion(manifest.model.classes, held_out.confusion),
         _environment(manifest.environment),
     ]
@@ -79,7 +80,7 @@ def predictions_page(predictions: Predictions) -> str:
     """What a verified model said: rows, figures by split, and the rows that it got wrong."""
     receipt, scores = predictions.receipt, predictions.scores
     rows = receipt.rows
-    counts = f"{rows.read:,} rows read, {rows.written:,} written, {rows.rejected:,} rejected"
+    counts = f"{plural(rows.read, 'row')} read, {rows.written:,} written, {rows.rejected:,} rejected"
     parts = [
         "## Predictions of a verified model",
         f"Verified before it was loaded: `{receipt.artifact}`, {counts}.",
@@ -98,7 +99,7 @@ def predictions_page(predictions: Predictions) -> str:
 
 def _drift(drift: Drift) -> str:
     if not drift.drifted:
-        return f"No drift was found in {drift.tested} tests over {drift.rows:,} rows."
+        return f"No drift was found in {plural(drift.tested, 'test')} over {plural(drift.rows, 'row')}."
     rows = [
         [
             escape(each.name),
@@ -110,7 +111,7 @@ def _drift(drift: Drift) -> str:
         for each in drift.worst()
     ]
     shown = table(["drift", "effect", "p", "verdict", "largest change"], rows)
-    return f"### Drifted in {len(drift.drifted)} of {drift.tested} respects\n\n{shown}"
+    return f"### Drifted in {len(drift.drifted)} of {plural(drift.tested, 'respect')}\n\n{shown}"
 
 
 def _figures(manifest: Manifest) -> str:
@@ -165,7 +166,7 @@ def _mistakes(predictions: Predictions) -> str:
     ]
     more = f"\n\n{wrong - len(rows):,} more stand in the predictions." if wrong > len(rows) else ""
     shown = table(["row", "split", "actual", "predicted", "probability"], rows)
-    return f"### Misclassified: {wrong:,} of {measured.rows:,} rows\n\n{shown}{more}"
+    return f"### Misclassified: {wrong:,} of {plural(measured.rows, 'row')}\n\n{shown}{more}"
 
 
 def _confusion(labels: Sequence[int | str], confusion: Sequence[Sequence[int]]) -> str:

@@ -29,7 +29,7 @@ STATUSES = {
     0: "done",
     1: "another error, or a bug of ours",
     2: "the config or an option breaks a rule",
-    3: "the gate failed; what stood before still stands",
+    3: "the gate failed; a model that stood before still stands",
     4: "the artifact is missing or not what it claims to be",
     5: "rows cannot be read or do not fit the model",
     6: "a training again gave something else",

@@ -17,7 +17,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from artifact_pipeline.errors import PipelineError, StorageError
+from artifact_pipeline.errors import PipelineError, StorageError, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -250,7 +250,7 @@ class ProgressLog:
             return
         spent = now - self._begun
         left = f", about {spent / share - spent:,.0f} s left" if share else ""
-        self._talk(f"{self._rows:,} rows, {self._rows / spent:,.0f} rows/s{left}")
+        self._talk(f"{plural(self._rows, 'row')}, {self._rows / spent:,.0f} rows/s{left}")
         self._told, self._pause = now, min(2 * self._pause, 600.0)
 
 

@@ -10,7 +10,7 @@ import click
 
 from artifact_pipeline.cli.options import EXPORT, artifact_argument, artifact_places, digest_options, verb
 from artifact_pipeline.cli.output import Output, shown
-from artifact_pipeline.errors import ConfigError
+from artifact_pipeline.errors import ConfigError, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -80,7 +80,7 @@ def sign(
         source, data = told
         seals[source.with_name(source.name + signing.SUFFIX)] = seal(source.name, {signing.WHOLE: digest(data)})
     _write(seals)
-    output.say(f"signed: {shown(artifact)}, {len(files)} files, by {signer}")
+    output.say(f"signed: {shown(artifact)}, {plural(len(files), 'file')}, by {signer}")
     output.say(f"artifact digest: {verified.digest}")
     for each in seals:
         output.say(f"signature: {shown(each)}")

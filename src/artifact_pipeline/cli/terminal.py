@@ -51,7 +51,7 @@ def bar() -> Iterator[Callable[[int, float], None]]:
     """Show a bar on standard error, and yield what is told the rows that were done and the share of all."""
     columns = (
         BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %  {task.fields[rows]:,} rows  {task.fields[speed]:,.0f} rows/s"),
+        TextColumn("{task.percentage:>3.0f} %  rows: {task.fields[rows]:,}  {task.fields[speed]:,.0f} rows/s"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:

@@ -20,7 +20,7 @@ from artifact_pipeline.cli.options import (
 )
 from artifact_pipeline.cli.output import Output, shown
 from artifact_pipeline.cli.plan import Places, plain_look, say_changes, say_plan
-from artifact_pipeline.errors import ConfigError
+from artifact_pipeline.errors import ConfigError, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,7 +130,7 @@ def train(
 
     The same config, data, packages and code give the same bytes: where the artifact in charge was made from them,
     nothing is trained. The model is measured as it will be served, from the published bytes; if its gate fails, the
-    status is 3 and what stood before still stands.
+    status is 3 and a model that stood before still stands.
     """
     from artifact_pipeline import pipeline
     from artifact_pipeline.config import load_config
@@ -312,7 +312,7 @@ def _say_candidate(output: Output, candidate: Candidate) -> None:
     if not manifest.model.converged:
         output.talk(f"warning: the fit did not converge in {manifest.model.iterations} iterations; {_mend(candidate)}")
     if manifest.model.parity.ties:
-        output.talk(f"note: {manifest.model.parity.ties} rows are ties between two classes")
+        output.talk(f"note: {plural(manifest.model.parity.ties, 'tie')} between two classes")
     views.say_digests(output, candidate.digest, manifest)
     views.say_figures(output, manifest)
     views.warn_of_unpredicted(output, manifest.metrics.held_out)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from artifact_pipeline.errors import plural
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -187,11 +189,11 @@ def say_drift(output: Output, predictions: Predictions) -> None:
     if predictions.held_out is not None:
         output.say("drift: not judged, these are the rows that the model was trained from")
     elif drift is not None and not drift.tested:
-        output.say(f"drift: not judged, {drift.rows:,} rows are too few")
+        output.say(f"drift: not judged, too few: {plural(drift.rows, 'row')}")
     elif drift is not None and not drift.drifted:
-        output.say(f"drift: none found in {drift.rows:,} rows ({drift.tested} tests)")
+        output.say(f"drift: none found in {plural(drift.rows, 'row')} ({plural(drift.tested, 'test')})")
     elif drift is not None:
-        output.talk(f"warning: the rows have drifted in {len(drift.drifted)} of {drift.tested} respects")
+        output.talk(f"warning: the rows have drifted in {len(drift.drifted)} of {plural(drift.tested, 'respect')}")
         output.table(
             ["drift", "rule", "effect", "p", "verdict", "largest change"],
             [

@@ -10,7 +10,7 @@ from artifact_pipeline.config.fields import Wanted
 from artifact_pipeline.config.jsontext import line_and_column, shown
 from artifact_pipeline.config.schema import BRANCHED, REMOVED, SECTIONS, Config
 from artifact_pipeline.config.sources import Spot, find
-from artifact_pipeline.errors import ConfigError
+from artifact_pipeline.errors import ConfigError, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,7 +47,7 @@ _HINT = "`artifact-pipeline schema` prints every key, type and default"
 def refusal(located: Iterable[Located]) -> ConfigError:
     """One error for everything that is wrong, in the order of the text; options follow the file."""
     problems = [each.problem for each in sorted(located, key=lambda each: each.order)]
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    count = plural(len(problems), "problem")
     hint = _HINTS.get(problems[0].rule, _HINT)
     return ConfigError(f"the config has {count}", problems=problems, hint=hint)
 

@@ -6,10 +6,11 @@ since a CSV says of nothing what type it has.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from artifact_pipeline.errors import DataRejected, Problem
+from artifact_pipeline.errors import DataRejected, Problem, plural
 from artifact_pipeline.rows.batches import Wanted
 from artifact_pipeline.rows.formats import open_rows
 from artifact_pipeline.rows.sources import Source, find_sources, format_of
@@ -80,7 +81,9 @@ def evaluate(
     """
     found = find_sources([predictions], FORMATS[0])  # with a format, so that none is taken for a picture
     sources = [replace(each, format=_format(each.place)) for each in found]
-    classes = _classes(predictions, sources, keys)
+    there = next(filter(None, map(_columns, sources)), ())  # a part of JSON Lines may be empty: its rows were bad
+    classes = _classes(predictions, there)
+    _check_keys(keys, label, (predictions, there), (labels, _columns(Source(labels, labels, _format(labels)))))
     known = _read_labels(labels, keys, label, classes)
     join = _Join(known, classes)
     for held in _gathered(_answers(sources, keys, classes, progress), min(len(known.keys), HELD // len(classes))):
@@ -88,10 +91,25 @@ def evaluate(
     if not join.predictions:
         raise _refused(predictions, "no-rows", "holds no rows")
     if not join.confusion.sum():
-        message = f"none of its {len(known.keys):,} keys is one of the {join.predictions:,} predictions'"
+        counts = f"{plural(len(known.keys), 'key')} here, {plural(join.predictions, 'prediction')} there"
+        message = f"none of its keys is a prediction's: {counts}"
         seen = f"compare the keys: the first label's is {known.keys[0].as_py()}, the first prediction's {join.first}"
         raise _refused(labels, "no-match", message, hint=seen)
     return Evaluation(join.figures(), known.column, len(known.keys), join.predictions)
+
+
+def _check_keys(keys: Sequence[str], label: str | None, *tables: tuple[str, Sequence[str]]) -> None:
+    """Refuse a table, predictions or labels, without a column of the key, and name one that can be the key."""
+    (_, predictions), (_, labels) = tables
+    common = [name for name in predictions if name in labels and name not in {label, PREDICTED}]
+    hint = "let predict carry the column that tells a row through, --keep COLUMN, and name it here, --key COLUMN"
+    if common:
+        hint = f"name the column that tells a row in both files: --key {shlex.quote(common[0])}"
+    for place, there in tables:
+        for name in keys:
+            if name not in there:
+                message = f"no column {name!r} for the key; it has {_listed(there) or 'nothing'}"
+                raise _refused(place, "column-missing", message, hint=hint)
 
 
 def _refused(place: str, rule: str, message: str, *, hint: str | None = None) -> DataRejected:
@@ -172,7 +190,7 @@ def _read_labels(place: str, keys: tuple[str, ...], label: str | None, classes: 
 
     source = Source(place, place, _format(place))
     there = _columns(source)
-    _check_columns(place, there, [*keys, *([label] if label is not None else [])])
+    _check_columns(place, there, [label] if label is not None else [])
     label = _only(place, [name for name in there if name not in keys]) if label is None else label
     texts, positions = [], []
     for batch, _ in _batches(source, Wanted.columns_alone((*keys, label))):
@@ -224,15 +242,13 @@ def _refuse_repeated(place: str, keys: Any) -> None:
         raise _refused(f"{place}, row {row}", "key-repeated", message, hint="a prediction can have one label alone")
 
 
-def _classes(place: str, sources: Sequence[Source], keys: Sequence[str]) -> tuple[str, ...]:
+def _classes(place: str, there: Sequence[str]) -> tuple[str, ...]:
     """The labels whose probabilities stand behind the prediction; what stands before it was carried through."""
-    there = next(filter(None, map(_columns, sources)), ())  # a part of JSON Lines may be empty: its rows were bad
     behind = there[there.index(PREDICTED) + 1 :] if PREDICTED in there else ()
     told = tuple(name.removeprefix(PROBABILITY) for name in behind if name.startswith(PROBABILITY))
     if not told:
         message = f"no column {PREDICTED!r} with columns {PROBABILITY}… behind it"
         raise _refused(place, "no-predictions", message, hint="PREDICTIONS is what the verb predict wrote")
-    _check_columns(place, there, keys)
     return told
 
 

@@ -18,7 +18,7 @@ from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import recipe
 from artifact_pipeline.dataset import load_dataset
-from artifact_pipeline.errors import ArtifactRejected, DataRejected, GateFailed, Problem
+from artifact_pipeline.errors import ArtifactRejected, DataRejected, GateFailed, Problem, plural
 from artifact_pipeline.pipeline import champion
 from artifact_pipeline.rows import DIGEST_ALGORITHM
 from artifact_pipeline.storage.outputs import Place, check_outputs, refuse_overlap
@@ -100,7 +100,7 @@ def train_on(data: Dataset, config: Config, *, progress: Callable[[str], None]) 
 
     if isinstance(config.gate.min_recall, dict):
         by_label("gate.min_recall", config.gate.min_recall, np.unique(data.y).tolist())
-    progress(f"training on {len(data.train):,} rows")
+    progress(f"training on {plural(len(data.train), 'row')}")
     fitted = fit(data.X[data.train], data.y[data.train], config)
     progress("measuring the model that is published")
     candidate = _seal(config, data, fitted)
@@ -283,8 +283,9 @@ def publish(candidate: Candidate, *, artifact: Path, export: Path, statement: St
         statement=statement.encode() if statement else None,
     )
     if problems:
+        stands = artifact.is_symlink() or artifact.exists()
         raise GateFailed(
-            "the gate failed; what stood before still stands",
+            f"the gate failed; {'what stood before still stands' if stands else 'no model is in charge yet'}",
             problems=problems,
             hint=f"the candidate is kept: artifact-pipeline inspect {folder}",
         )

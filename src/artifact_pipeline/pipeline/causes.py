@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from artifact_pipeline.canonical import canonical_json
+from artifact_pipeline.errors import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -68,7 +69,7 @@ def _contradictions(told: Manifest) -> Iterator[Cause]:
 
 def _sources(manifest: Manifest) -> dict[str, str]:
     data = manifest.data
-    digests = ", ".join(f"{each.digest} ({each.algorithm}, {each.rows:,} rows)" for each in data.sources)
+    digests = ", ".join(f"{each.digest} ({each.algorithm}, {plural(each.rows, 'row')})" for each in data.sources)
     return {"rows": digests, "target": data.target}
 
 

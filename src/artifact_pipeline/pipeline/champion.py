@@ -8,7 +8,7 @@ from artifact_pipeline.artifact.manifest import DECIMALS
 from artifact_pipeline.artifact.provenance import Comparison, Difference
 from artifact_pipeline.artifact.verify import export_state
 from artifact_pipeline.canonical import digest
-from artifact_pipeline.errors import ArtifactRejected, DataRejected, Problem
+from artifact_pipeline.errors import ArtifactRejected, DataRejected, Problem, plural
 from artifact_pipeline.files import write_atomic
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def check_fit(champion: Verified, *, data: str, split: bytes) -> None:
         rule = "champion-saw-held-out"
         message = f"it was trained on {seen:,} of the {mine.bit_count():,} rows that are held out here"
     elif mine != its:
-        rule, message = "champion-split", f"it was measured on {its.bit_count():,} rows, here are {mine.bit_count():,}"
+        rule = "champion-split"
+        message = f"it was measured on {plural(its.bit_count(), 'row')}, here are {mine.bit_count():,}"
     else:
         return
     raise _refused(champion, rule, message)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from artifact_pipeline.errors import DataRejected
+from artifact_pipeline.errors import DataRejected, plural
 from artifact_pipeline.inference.scoring import Calls
 from artifact_pipeline.inference.training_rows import TrainingRows
 from artifact_pipeline.rows.batches import UNLABELLED, Wanted
@@ -76,7 +76,8 @@ def _batches(served: Served, body: bytes) -> Iterator[Batch]:
     for batch in OpenRows(PLACE, reader, wanted).batches(0):
         read += batch.count
         if read > served.max_rows:
-            words = f"the table has more than {served.max_rows:,} rows; artifact-pipeline predict takes any number"
+            counted = plural(served.max_rows, "row")
+            words = f"the table has more than {counted}; artifact-pipeline predict takes any number"
             raise Refusal(413, words)
         yield batch
 
@@ -170,5 +171,5 @@ def _in_one_sentence(error: DataRejected) -> str:
     """The first problem, how many there are beside it, and the hint."""
     if not error.problems:
         return error.message
-    more = f", and {len(error.problems) - 1:,} problems more" if len(error.problems) > 1 else ""
+    more = f", and {plural(len(error.problems) - 1, 'problem')} more" if len(error.problems) > 1 else ""
     return f"{error.problems[0].message}{more}{f'; {error.hint}' if error.hint else ''}"

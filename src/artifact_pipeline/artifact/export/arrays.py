@@ -8,6 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.artifact.export.nodes import Label, Node, Refusal, show
+from artifact_pipeline.errors import plural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,7 +94,7 @@ def names(node: object) -> tuple[str, ...]:
     if not layout.holds_objects or not isinstance(values, list):
         raise Refusal("export-dtype", f"has the dtype {layout.dtype.code}; column names are Python strings")
     if layout.shape != (len(values),):
-        raise Refusal("export-shape", f"has the shape {layout.shape} and {len(values):,} values")
+        raise Refusal("export-shape", f"has the shape {layout.shape} and {plural(len(values), 'value')}")
     return tuple(values)  # the machine lets nothing but strings into a list
 
 

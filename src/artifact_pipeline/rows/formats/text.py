@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING, Any
 
+from artifact_pipeline.errors import plural
 from artifact_pipeline.rows.batches import MAX_SHOWN, Piece, Rejected
 from artifact_pipeline.rows.columns import parse_texts
 from artifact_pipeline.rows.formats import choose_columns
@@ -62,7 +63,8 @@ class CsvReader(StreamReader):
         broken: list[Rejected] = []
 
         def _note(row: Any) -> str:  # Arrow counts the header as row 1, and blank lines not at all
-            message = f"has {row.actual_columns} values, the header has {row.expected_columns} columns"
+            found, columns = plural(row.actual_columns, "value"), plural(row.expected_columns, "column")
+            message = f"has {found}, the header has {columns}"
             broken.append(Rejected(first + row.number - 2, "", row.text[:MAX_SHOWN], "row-width", message, row.text))
             return "skip"
 
