@@ -92,6 +92,7 @@ def folders(pointer: Path) -> list[Path]:
     except OSError:
         return []
 
+
 def check_pointer(pointer: Path) -> None:
     """Make sure that `publish` may write this pointer, before an expensive training.
 
