@@ -188,10 +188,10 @@ class App:
         request.packed = False
 
     def _is_large(self, request: Request) -> bool:
-        """Whether a packed body is large once it is unpacked; it is, where it is not."""
+        """Unpack a packed body that is small once it is unpacked; whether it is not."""
         try:
             self._unpack(request, INLINE)
-        except Refusal as refusal:  # of another status it is found again, and told
+        except Refusal as refusal:  # of another status: it is raised again where the request is answered
             return refusal.status == TOO_LARGE
         return False
 

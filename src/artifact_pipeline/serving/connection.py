@@ -190,7 +190,7 @@ class Connection(asyncio.Protocol):
         try:
             request.headers = head.checked(version, self._headers, self._size)
         except Refusal as refusal:  # what follows such a head could be read in two ways
-            exchange.last, self._size = True, 0
+            exchange.last, self._size, self._raw = True, 0, 0
             self._refuse_early(exchange, refusal)
             return
         try:
