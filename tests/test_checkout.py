@@ -70,6 +70,11 @@ def cloned(*options: str) -> Callable[[Path, Path], Path]:
     return _clone
 
 
+def borrowed(origin: Path, to: Path) -> Path:
+    git(origin.parent, "clone", "-q", "--shared", str(origin), str(to))
+    return to
+
+
 def worktree(origin: Path, to: Path) -> Path:
     git(origin, "worktree", "add", "-q", "-b", "other", str(to))
     return to
@@ -133,6 +138,7 @@ CLONES: dict[str, Callable[[Path, Path], Path]] = {
     "plain": cloned(),
     "shallow": cloned("--depth", "1"),
     "without blobs": cloned("--filter=blob:none"),
+    "with the objects of another": borrowed,
     "sparse": sparse,
     "worktree": worktree,
     "worktree of a bare repository": worktree_of_bare,
@@ -432,12 +438,21 @@ def own_worktree(clone: Path, victim: Path) -> None:
     (clone / ".git").write_text("gitdir: worktrees/x\n")
 
 
+def inner_folder(clone: Path, victim: Path) -> None:
+    """A folder within somebody's repository, that says that it is this repository."""
+    shutil.rmtree(clone / ".git")
+    shutil.move(clone, victim / "clone")
+    (victim / "clone" / ".git").write_text("gitdir: ../.git\n")
+    clone.symlink_to(victim / "clone")
+
+
 NOT_BACK = "its .git file leads to a place that does not lead back, which is not followed"
 LEADS_OUT = "a file of its .git leads elsewhere, and is not followed"
 NO_FORM = "its HEAD is of no known form"
 NO_FILE = "a file of its .git is not a regular file"
 UNKNOWN: dict[str, tuple[str, Callable[[Path, Path], object]]] = {
     ".git file": (NOT_BACK, without_its_git(lambda at, victim: at.write_text(f"gitdir: {victim}/.git\n"))),
+    ".git file, the outer one": (NOT_BACK, inner_folder),
     ".git file, a worktree's": (NOT_BACK, claimed_worktree),
     ".git file, a worktree's own": (NOT_BACK, own_worktree),
     ".git file, no path": (NOT_BACK, without_its_git(lambda at, _: at.write_text("anything"))),

@@ -178,7 +178,7 @@ def _safe_path() -> Iterator[None]:
         yield
     finally:
         if before is None:
-            del os.environ[SAFE_PATH]
+            os.environ.pop(SAFE_PATH, None)
         else:
             os.environ[SAFE_PATH] = before
 

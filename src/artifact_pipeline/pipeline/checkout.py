@@ -95,7 +95,8 @@ def checkout_around(folder: Path) -> Checkout | None:
     except subprocess.TimeoutExpired:
         return Checkout(commit, reason=f"git took longer than {PATIENCE:.0f} seconds")
     except OSError as error:
-        return Checkout(commit, reason=f"its .git cannot be read: {(error.strerror or 'no reason is given').lower()}")
+        what = "its .git cannot be read" if commit is None else "its files cannot be compared"
+        return Checkout(commit, reason=f"{what}: {(error.strerror or type(error).__name__).lower()}")
 
 
 # --- where it is
@@ -126,7 +127,7 @@ def _linked(work: Path, place: Path) -> _Repository:
         back = (own / _text(own, "gitdir")).resolve()
         if back == place and own.parent == common / "worktrees":
             return _Repository(work, own, common)
-    elif any(own.is_relative_to(each / ".git") for each in work.parents):  # a submodule's, within the outer one
+    elif any(own.is_relative_to(each / ".git" / "modules") for each in work.parents):  # a submodule's, in the outer one
         return _Repository(work, own, own)
     raise ValueError("its .git file leads to a place that does not lead back, which is not followed")
 
