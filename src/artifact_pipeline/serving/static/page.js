@@ -247,7 +247,8 @@ function correct({ value, rows, splits }) {
   if (!splits.length) {
     return `${share({ value, rows })} labelled ones are right; training rows may be among them.`;
   }
-  return `These are the model's own rows. ${splits.map((each) => `${share(each)} ${each.name} rows`).join(' and ')} are right.`;
+  const each = splits.map((split) => `${share(split)} ${split.name} rows`).join(' and ');
+  return `These are the model's own rows. ${each} are right.`;
 }
 
 function showTable(name, value) {
