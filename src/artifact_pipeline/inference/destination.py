@@ -56,6 +56,8 @@ class Destination:
         else:
             written = [Place(OPTION, self.place, "folder" if self.folder else "file")]
             written += [Place(OPTION, self.rejected, named=self.place)] if quarantine else []
+        if self.receipt == f"{self.place}{SUFFIX}":
+            return [*written, Place(OPTION, self.receipt, named=self.place)]
         return [*written, *([Place("--receipt", self.receipt)] if self.receipt is not None else [])]
 
     def part(self, source: int, number: int) -> str:

@@ -71,8 +71,11 @@ def check_outputs(inputs: Iterable[Place], outputs: Sequence[Place]) -> None:
     """
     refuse_overlap(inputs, outputs)
     for output in outputs:
-        if output.kind in {"file", "folder", "append"} and not storage.is_url(output.place):
-            check_writable(Path(output.place), folder=output.kind == "folder", append=output.kind == "append")
+        if output.kind not in {"file", "folder", "append"} or storage.is_url(output.place):
+            continue
+        path = Path(output.place)
+        if not output.named or path.parent.exists():  # or else it is made with the folder that the option names
+            check_writable(path, folder=output.kind == "folder", append=output.kind == "append")
 
 
 def refuse_overlap(inputs: Iterable[Place], outputs: Sequence[Place]) -> None:
