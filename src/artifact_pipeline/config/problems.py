@@ -28,6 +28,7 @@ _RULES = {
     "string_unicode": "lone-surrogate",
     "string_pattern_mismatch": "not-allowed",
     "solver_needs_two_classes": "not-allowed",
+    "names_of_columns": "not-allowed",
 }
 """Our rule for pydantic's error type; `_rule` decides the others."""
 
@@ -67,7 +68,7 @@ def refused(errors: Iterable[ErrorDetails], sources: Sequence[Source]) -> list[L
 def _refused(error: ErrorDetails, sources: Sequence[Source]) -> Located:
     path: KeyPath = error["loc"]
     if path[:1] == ("dataset",):  # pydantic names the branch of the union behind it
-        path = (path[0], *path[2:])
+        path = (path[0], *(key for key in path[2:] if isinstance(key, str)))  # of an array, not which of its names
     rule = _rule(error)
     if rule == "unknown-key":
         spot = find(path, sources, key=True)
@@ -109,6 +110,8 @@ def _wanted(path: KeyPath, error: ErrorDetails) -> str:
     if error["type"] == "solver_needs_two_classes":
         return f"one of {', '.join(MANY_CLASS_SOLVERS)} ({error['msg']})"
     field = _fields(path)[str(path[-1])]
+    if error["type"] == "names_of_columns":
+        return f"{next(each.words for each in field.metadata if isinstance(each, Wanted))} ({error['msg']})"
     if error["type"] == "less_than_equal" and field.annotation is int:
         return f"a whole number of at most {error['ctx']['le']}"
     return next(each.words for each in field.metadata if isinstance(each, Wanted))

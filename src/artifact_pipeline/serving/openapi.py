@@ -7,7 +7,7 @@ from math import isqrt
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline import __version__
-from artifact_pipeline.rows.tables import MAX_WHOLE
+from artifact_pipeline.rows.limits import MAX_WHOLE
 from artifact_pipeline.serving.model import INPUT
 from artifact_pipeline.serving.tensors import INPUT_TYPES, LABEL, PROBABILITIES
 

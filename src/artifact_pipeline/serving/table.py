@@ -69,6 +69,7 @@ def _batches(served: Served, body: bytes) -> Iterator[Batch]:
         low=-anything,
         high=anything,
         out_of_range="ignore",
+        kinds=tuple(feature.kind for feature in manifest.model.inputs),
     )
     reader: Any = CsvReader(Source(PLACE, PLACE, "csv"), wanted, Hashed(PLACE, io.BytesIO(body)))
     read = 0

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from artifact_pipeline.rows.tables import MAX_WHOLE
+from artifact_pipeline.rows.limits import MAX_WHOLE
 from artifact_pipeline.serving.http import Refusal, Response
 from artifact_pipeline.serving.model import INPUT
 
