@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from typing import TYPE_CHECKING
 
@@ -51,8 +52,7 @@ def separator_hint(place: str, names: Sequence[str]) -> str | None:
     found = next((sign for sign in SEPARATORS if sign in names[0]), None)
     if found is None:
         return None
-    call = f"import pandas; pandas.read_csv({place!r}, sep={found!r}).to_csv('commas.csv', index=False)"
-    return (
-        f"it looks like values that are separated by {SEPARATORS[found]}; they must be separated by commas: "
-        f"python -c {shlex.quote(call)}"
-    )
+    read = f'csv.reader(open({json.dumps(place)}, newline=""), delimiter={json.dumps(found)})'
+    call = f"import csv, sys; csv.writer(sys.stdout).writerows({read})"
+    looks = f"it looks like values that are separated by {SEPARATORS[found]}, and they must be separated by commas"
+    return f"{looks}: python -c {shlex.quote(call)} > commas.csv"

@@ -96,7 +96,7 @@ class PositionReader(ABC):
 
 
 def _refuse_feather_1(place: str) -> DataRejected:
-    call = f"from pyarrow import feather as f; f.write_feather(f.read_table({place!r}), 'version2.feather')"
+    call = f'from pyarrow import feather as f; f.write_feather(f.read_table({json.dumps(place)}), "version2.feather")'
     hint = f"write it as version 2: python -c {shlex.quote(call)}"
     return unreadable(place, "is of Feather's version 1, which is not read", rule="another-format", hint=hint)
 
