@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artifact_pipeline.artifact.predictor import Answers
-from artifact_pipeline.rows.tables import MAX_WHOLE
+from artifact_pipeline.rows.limits import MAX_WHOLE
 from artifact_pipeline.serving.http import Refusal
 from artifact_pipeline.serving.tensors import Inference, inference_response, parse_inference
 from asking import DIGITS, FORMS, FRAMINGS, Asked, answered, ask, framed, open_digits

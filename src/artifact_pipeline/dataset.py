@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from artifact_pipeline.errors import DataRejected, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -68,8 +69,12 @@ def load_dataset(config: Config, rows: Rows | None = None) -> Dataset:
     return Dataset(rows=rows, train=train, held_out=held_out)
 
 
-def load_rows(config: Config) -> Rows:
+def load_rows(config: Config, *, features: Sequence[str] | None = None) -> Rows:
     """Load the rows that the config names: the built-in digits, or a table.
+
+    Args:
+        config: says which rows.
+        features: the columns of a table to learn from; None leaves it to the config, and to the table.
 
     Raises:
         DataRejected: the table cannot be read.
@@ -78,9 +83,11 @@ def load_rows(config: Config) -> Rows:
         from artifact_pipeline.rows.digits import load_digits
 
         return load_digits()
-    from artifact_pipeline.rows.tables import read_table
+    from artifact_pipeline.rows.table import read_table
 
-    return read_table(Path(config.dataset.path), target=config.dataset.target)
+    table = config.dataset
+    features = table.features if features is None else features
+    return read_table(table.path, target=table.target, features=features, drop=table.drop or ())
 
 
 def split(

@@ -93,7 +93,7 @@ class Feature(Frozen, frozen=True):
     """One input column."""
 
     name: Text
-    kind: Literal["number"]
+    kind: Literal["number", "boolean"]
     missing: bool
 
 

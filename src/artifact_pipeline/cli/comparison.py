@@ -31,7 +31,7 @@ WORDS = {
     "--data",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The table that both were trained from (CSV, Parquet or JSON Lines); not needed for the built-in digits.",
+    help="The table that both were trained from (any that train reads); not needed for the built-in digits.",
 )
 @click.option(
     "--margin",
@@ -62,9 +62,10 @@ def compare(output: Output, candidate: Path, champion: Path, *, data: Path | Non
 def _rows(manifest: Manifest, data: Path | None) -> Rows:
     """The rows that an artifact was trained from; whether they are, their digest tells."""
     if data is not None:
-        from artifact_pipeline.rows.tables import read_table
+        from artifact_pipeline.rows.table import read_table
 
-        return read_table(data, target=manifest.data.target)
+        features = [feature.name for feature in manifest.model.inputs]
+        return read_table(str(data), target=manifest.data.target, features=features)
     if manifest.recipe.get("dataset") != "digits":
         raise ConfigError("--data is needed: the artifact was trained from a table", hint="--data rows.csv")
     from artifact_pipeline.rows.digits import load_digits

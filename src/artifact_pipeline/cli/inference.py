@@ -167,9 +167,14 @@ def _say(output: Output, predictions: Predictions, to: Destination) -> None:
 
     rows = predictions.receipt.rows
     if predictions.left_out:
-        names = ", ".join(predictions.left_out[:10]) + (", …" if len(predictions.left_out) > 10 else "")
         count = len(predictions.left_out)
+        names = ", ".join(predictions.left_out[:10]) + (f", … ({count:,} in all)" if count > 10 else "")
         output.talk(f"note: {count} column{'s are' if count > 1 else ' is'} not the model's and left out: {names}")
+    for note in predictions.notes:
+        output.talk(f"warning: {note}")
+    inputs = predictions.receipt.inputs
+    if len(inputs) > 1 and (empty := sum(not each.rows for each in inputs)):
+        output.talk(f"note: {empty:,} of {len(inputs):,} files hold no row")
     if rows.out_of_range:
         output.talk(
             f"warning: {plural(rows.out_of_range, 'row')} with a value far out of the trained range; "

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.config import Config
     from artifact_pipeline.pipeline.unchanged import Look
+    from artifact_pipeline.rows import Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +24,12 @@ class Places:
     export: Path
 
 
-def say_plan(output: Output, config: Config, places: Places, *, look: Look | None = None) -> None:
+def say_plan(
+    output: Output, config: Config, places: Places, *, look: Look | None = None, rows: Rows | None = None
+) -> None:
     """What would be trained and written, and beside it what has changed where that was asked."""
     from artifact_pipeline.artifact.pointer import STORE
+    from artifact_pipeline.cli.columns import plain_columns
     from artifact_pipeline.cli.views import dotted
     from artifact_pipeline.config import recipe
 
@@ -35,7 +39,8 @@ def say_plan(output: Output, config: Config, places: Places, *, look: Look | Non
     output.say(f"would write: {shown(places.artifact)}, {shown(store)}/<digest>/, {shown(places.export)}")
     output.next("the same command without --dry-run")
     written = {"artifact": shown(places.artifact), "store": shown(store), "export": shown(places.export)}
-    output.result({"recipe": resolved, "would_write": written} | ({} if look is None else plain_look(look)))
+    changes = {} if look is None else plain_look(look)
+    output.result({"recipe": resolved, "would_write": written, **plain_columns(rows), **changes})
 
 
 def say_changes(output: Output, look: Look) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
+from artifact_pipeline.cli.columns import plain_columns, say_columns
 from artifact_pipeline.cli.options import (
     artifact_option,
     artifact_places,
@@ -140,13 +141,13 @@ def train(
     resolved = load_config(config, overrides)
     pipeline.check_places(artifact, export, inputs=_read(resolved, origin, **asked), outputs=report_places(asked))
     if asked["dry_run"] and not asked["explain"]:
-        say_plan(output, resolved, places)
+        say_plan(output, resolved, places, rows=_load(output, resolved))
         return
     task = _begin(output, resolved, origin, places=places, rival=_champion(resolved, **asked))
     if asked["explain"]:
         say_changes(output, task.look)
     if asked["dry_run"]:
-        say_plan(output, resolved, places, look=task.look)
+        say_plan(output, resolved, places, look=task.look, rows=task.rows)
     elif task.look.unchanged and not asked["force"]:
         _stay(output, task, places, **asked)
     else:
@@ -187,16 +188,24 @@ def _champion(config: Config, **asked: Unpack[Asked]) -> Verified | None:
 
 def _begin(output: Output, config: Config, origin: Origin, *, places: Places, rival: Verified | None) -> _Task:
     """Read the rows, and look whether there is anything to train."""
-    from artifact_pipeline.dataset import load_rows
     from artifact_pipeline.pipeline import unchanged
 
-    rows = None
-    if config.dataset != "digits":
-        with output.progress() as progress:
-            progress("loading rows")
-            rows = load_rows(config)
+    rows = _load(output, config)
     key = unchanged.key_of(config, rows, rival)
     return _Task(config, rows, origin, rival, key, unchanged.look(places.artifact, places.export, key))
+
+
+def _load(output: Output, config: Config) -> Rows | None:
+    """Read a table, and say what of it is learned from; None for the built-in digits."""
+    from artifact_pipeline.dataset import load_rows
+
+    if config.dataset == "digits":
+        return None
+    with output.progress() as progress:
+        progress("loading rows")
+        rows = load_rows(config)
+    say_columns(output, rows)
+    return rows
 
 
 def _stay(output: Output, task: _Task, places: Places, **asked: Unpack[Asked]) -> None:
@@ -361,6 +370,7 @@ def _summary(result: _Result, task: _Task, places: Places, *, unchanged: bool = 
         "converged": manifest.model.converged,
         "comparison": plain(comparison) if comparison else None,
         "unchanged": unchanged,
+        **plain_columns(task.rows),
         "written": {"artifact": shown(places.artifact), "export": shown(places.export)},
         **plain_look(task.look),
     }

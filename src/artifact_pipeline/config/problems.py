@@ -31,6 +31,7 @@ _RULES = {
     "solver_needs_two_classes": "not-allowed",
     "solver_without_l1": "not-allowed",
     "penalty_contradicts": "not-allowed",
+    "names_of_columns": "not-allowed",
 }
 """Our rule for pydantic's error type; `_rule` decides the others."""
 
@@ -87,7 +88,7 @@ def _refused(error: ErrorDetails, sources: Sequence[Source]) -> Located:
 
 def _own_path(error: ErrorDetails) -> tuple[KeyPath, bool]:
     """The path in the config, without what pydantic adds, and whether the error is about the last key itself."""
-    path: KeyPath = error["loc"]
+    path: KeyPath = tuple(key for key in error["loc"] if isinstance(key, str))  # of an array, not which of its items
     for key in BRANCHED:  # behind it stands the kind of value
         if path[: len(key)] == key:
             path = (*key, *path[len(key) + 1 :])
@@ -131,6 +132,8 @@ def _wanted(path: KeyPath, error: ErrorDetails) -> str:
     if "words" in error.get("ctx", {}):
         return error["msg"]
     field, of_label = _field(path)
+    if error["type"] == "names_of_columns":
+        return f"{next(each.words for each in field.metadata if isinstance(each, Wanted))} ({error['msg']})"
     if error["type"] == "less_than_equal" and field.annotation is int:
         return f"a whole number of at most {error['ctx']['le']}"
     wanted = next(each for each in field.metadata if isinstance(each, Wanted))

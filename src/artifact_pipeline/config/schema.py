@@ -39,15 +39,46 @@ class Table(BaseModel):
         Field(
             pattern=r"^[^\x00]+$",
             title="File",
-            description="A CSV, Parquet or JSON Lines file; a relative path starts at the folder of this config.",
+            description="A CSV, Parquet, Arrow, JSON Lines or NPZ file, or a folder of parts; a relative path starts "
+            "at the folder of this config.",
         ),
-        Wanted("a string, the path of a CSV, Parquet or JSON Lines file"),
+        Wanted("a string, the path of a table"),
     ]
     target: Annotated[
         str,
         Field(min_length=1, title="Target column", description="The column that holds the class of each row."),
         Wanted("a string, the name of the target column"),
     ]
+    features: Annotated[
+        list[str] | None,
+        Field(
+            min_length=1,
+            title="Features",
+            description="The columns to learn from, in this order; without it all but the target, dropped columns and "
+            "an index.",
+        ),
+        Wanted("an array of at least one name of a column, none of them twice nor the target, or null"),
+    ] = None
+    drop: Annotated[
+        list[str] | None,
+        Field(title="Drop", description="Columns that are not learned from."),
+        Wanted("an array of names of columns, none of them twice nor the target nor in features, or null"),
+    ] = None
+
+    @field_validator("features", "drop")
+    @classmethod
+    def _names_fit(cls, names: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        """Refuse a name that stands twice, or that has another part already."""
+        found = names or []
+        twice = next((name for name in found if found.count(name) > 1), None)
+        if twice is not None:
+            raise PydanticCustomError("names_of_columns", "{name} stands twice", {"name": repr(twice)})
+        taken = {info.data.get("target"): "the target"} | dict.fromkeys(info.data.get("features") or (), "a feature")
+        for name in found:
+            if name in taken:
+                words = {"name": repr(name), "part": taken[name]}
+                raise PydanticCustomError("names_of_columns", "{name} is {part}", words)
+        return names
 
 
 def _dataset_kind(value: object) -> str:
@@ -240,7 +271,9 @@ def recipe(config: Config) -> dict[str, Any]:
     _leave_out_defaults(values, Config)
     _leave_out_defaults(values["gate"], Gate)
     if isinstance(config.dataset, Table):
-        values["dataset"] = {"target": config.dataset.target}
+        table = config.dataset
+        given = {"features": table.features, "drop": table.drop}
+        values["dataset"] = {"target": table.target} | {key: names for key, names in given.items() if names is not None}
     return values
 
 

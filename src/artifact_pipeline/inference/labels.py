@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.errors import DataRejected, Problem, plural
 from artifact_pipeline.rows.batches import Wanted
+from artifact_pipeline.rows.faults import listed_names, meant_names
 from artifact_pipeline.rows.formats import open_rows
 from artifact_pipeline.rows.sources import Source, find_sources, format_of
 
@@ -108,7 +109,7 @@ def _check_keys(keys: Sequence[str], label: str | None, *tables: tuple[str, Sequ
     for place, there in tables:
         for name in keys:
             if name not in there:
-                message = f"no column {name!r} for the key; it has {_listed(there) or 'nothing'}"
+                message = f"no column {name!r} for the key; it has {listed_names(there) or 'nothing'}"
                 raise _refused(place, "column-missing", message, hint=hint)
 
 
@@ -132,13 +133,7 @@ def _columns(source: Source) -> tuple[str, ...]:
 def _check_columns(place: str, there: Sequence[str], needed: Sequence[str]) -> None:
     for name in needed:
         if name not in there:
-            raise _refused(
-                place, "column-missing", f"no column {name!r}", hint=f"it has: {_listed(there) or 'nothing'}"
-            )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names[:20])) + (", …" if len(names) > 20 else "")
+            raise _refused(place, "column-missing", f"no column {name!r}", hint=meant_names([name], there))
 
 
 def _batches(source: Source, wanted: Wanted) -> Iterator[tuple[Batch, float]]:
@@ -162,6 +157,23 @@ def _text(place: str, batch: Batch, name: str, rule: str) -> Any:
     if not (types.is_integer(kind) or types.is_string(kind) or types.is_large_string(kind) or types.is_null(kind)):
         raise _refused(place, rule, f"column {name!r} holds {kind}, not whole numbers or text")
     return column.cast(pa.large_string()).fill_null("")
+
+
+def _label_texts(place: str, batch: Batch, name: str, classes: Sequence[str]) -> Any:
+    """Labels as text, by the rule by which they are learned; empty where there is none."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    from artifact_pipeline.rows.labels import is_label, label_texts
+
+    column = batch.kept[name]
+    if not is_label(column.type):
+        raise _refused(place, "label-invalid", f"column {name!r} holds {column.type}, not whole numbers or text")
+    text, _ = label_texts(column, typed=batch.typed)
+    # The predictions do not say whether their classes are text or numbers; 1.0 is 1 where there is no class 1.0.
+    whole = compute.replace_substring_regex(text, r"^(0|-?[1-9][0-9]*)\.0$", r"\1")
+    known = compute.is_in(text, value_set=pa.array(classes, pa.string()))
+    return compute.if_else(known, text, whole).cast(pa.large_string()).fill_null("")
 
 
 def _joined(texts: Sequence[Any]) -> Any:
@@ -195,13 +207,13 @@ def _read_labels(place: str, keys: tuple[str, ...], label: str | None, classes: 
     texts, positions = [], []
     for batch, _ in _batches(source, Wanted.columns_alone((*keys, label))):
         parts = [_text(place, batch, name, "key-invalid") for name in keys]
-        found = _text(place, batch, label, "label-invalid")
+        found = _label_texts(place, batch, label, classes)
         _refuse_empty(place, batch, [*zip(keys, parts, strict=True), (label, found)])
         known, unknown = _positions(found, classes)
         if unknown >= 0:
             message = f"the label {found[unknown].as_py()!r:.80} is none of the predictions' classes"
             where = f"{place}, row {batch.numbers[unknown]}"
-            raise _refused(where, "label-unknown", message, hint=f"they are: {_listed(classes)}")
+            raise _refused(where, "label-unknown", message, hint=f"they are: {listed_names(classes)}")
         texts.append(_joined(parts))
         positions.append(known)
     if not positions:
@@ -214,7 +226,7 @@ def _read_labels(place: str, keys: tuple[str, ...], label: str | None, classes: 
 def _only(place: str, others: Sequence[str]) -> str:
     if len(others) == 1:
         return others[0]
-    message = f"{len(others)} columns are no key: {_listed(others)}" if others else "every column is a key"
+    message = f"{len(others)} columns are no key: {listed_names(others)}" if others else "every column is a key"
     raise _refused(place, "label-column", message, hint="say which one holds the labels: --label COLUMN")
 
 

@@ -44,6 +44,7 @@ class Predictions:
         held_out: bool of shape (rows,), or None where these are not just the rows of the training file.
         left_out: columns of the input that were not used.
         already: parts that an earlier run had finished.
+        notes: what is suspicious about the input, a sentence each.
     """
 
     receipt: Receipt
@@ -53,6 +54,7 @@ class Predictions:
     held_out: NDArray[np.bool_] | None
     left_out: tuple[str, ...]
     already: int = 0
+    notes: tuple[str, ...] = ()
 
     def split_of(self, row: int) -> str:
         """`held-out`, `training`, or `unknown`: the artifact holds one digest of all its rows, and none of each."""
@@ -173,6 +175,7 @@ class _Run:
         self.scorer, self._progress, self._count = scorer, progress, sources
         self.inputs: list[Input] = []
         self._left_out: dict[str, None] = {}
+        self._notes: list[str] = []
         self._own = TrainingRows(scorer.artifact) if sources == 1 else None
         self.tally: Tally
         self._splits: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
@@ -189,6 +192,7 @@ class _Run:
                         self._own.add(scored)
                     self._progress(batch.count, (index + rows.done()) / self._count)
                 digest = PREFIX + rows.digest()
+                self._notes += rows.notes
             self.inputs.append(input_of(source, digest, into.tally.read - before))
         self.tally = into.tally
         refuse_nothing(self.tally, sources)
@@ -235,6 +239,7 @@ class _Run:
             drift=None if splits else verdict(self.scorer, self.tally),
             held_out=held_out_rows(self.scorer.artifact) if splits else None,
             left_out=tuple(self._left_out),
+            notes=tuple(self._notes),
         )
 
 

@@ -218,7 +218,10 @@ def _model(fitted: Fitted, data: Dataset, parity: m.Parity, *, dtype: m.InputTyp
         parameters=_plain_parameters(estimator),
         iterations=fitted.iterations,
         converged=fitted.converged,
-        inputs=tuple(m.Feature(name=name, kind="number", missing=False) for name in data.rows.names),
+        inputs=tuple(
+            m.Feature(name=name, kind=kind, missing=False)
+            for name, kind in zip(data.rows.names, data.rows.all_kinds, strict=True)
+        ),
         dtype=dtype,
         shape=(None, len(data.rows.names)),
         outputs=(

@@ -22,7 +22,7 @@ from artifact_pipeline.artifact import provenance
 from artifact_pipeline.artifact.parameters import parse_parameters
 from artifact_pipeline.artifact.predictor import open_predictor
 from artifact_pipeline.config import Gate, from_mapping
-from artifact_pipeline.dataset import load_dataset
+from artifact_pipeline.dataset import load_dataset, load_rows
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, Problem
 from artifact_pipeline.pipeline import Candidate, train_on
 from artifact_pipeline.pipeline.causes import find_causes, flatten, kernels
@@ -138,7 +138,9 @@ def reproduce(
     told = artifact.manifest
     config = recipe_config(told, data)
     progress("loading rows")
-    dataset = load_dataset(config)
+    # The manifest names the columns: what is left out of a table today may have been learned from before.
+    names = [feature.name for feature in told.model.inputs]
+    dataset = load_dataset(config, load_rows(config, features=names))
     candidate, carried = _with_own_recipe(train_on(dataset, config, progress=progress), told)
     progress("comparing")
     found = candidate.manifest
@@ -182,7 +184,7 @@ def recipe_config(manifest: m.Manifest, data: Path | None) -> Config:
         if data is None:
             raise ConfigError(
                 "--data: the artifact was trained from a table, and holds no path to it",
-                hint=f"name the table (CSV, Parquet, JSON Lines) with the column {manifest.data.target!r}: --data FILE",
+                hint=f"name the table with the column {manifest.data.target!r}: --data FILE",
             )
         recipe["dataset"] = {**table, "path": str(data)}  # over any path that a forged recipe may name
     elif data is not None:

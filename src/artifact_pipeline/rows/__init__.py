@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from artifact_pipeline.canonical import PREFIX, canonical_json
 
@@ -12,8 +12,18 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+Kind = Literal["number", "boolean"]
+"""What a column holds; a boolean is 1 where it is true, and 0 where it is false."""
+
 DIGEST_ALGORITHM = "rows-1"
 """The name of what `Rows.digest` does; another way of hashing rows gets another name."""
+
+
+class LeftOut(NamedTuple):
+    """A column that a training does not learn from, and why, in words."""
+
+    name: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,10 @@ class Rows:
         target: the name of the label.
         X: float64 of shape (rows, features), C-contiguous, every value finite.
         y: int64 or fixed-width Unicode of shape (rows,), or None where the labels are not known.
+        kinds: the kind of each column; empty where all are numbers.
+        left_out: the table's columns that are not learned from.
+        files: how many files they were read from, and how many of those held no row.
+        warnings: what is suspicious about them, a sentence each.
     """
 
     source: str
@@ -33,6 +47,15 @@ class Rows:
     target: str
     X: NDArray[np.float64]
     y: NDArray[np.int64] | NDArray[np.str_] | None
+    kinds: tuple[Kind, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    files: tuple[int, int] = (1, 0)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def all_kinds(self) -> tuple[Kind, ...]:
+        """The kind of each column."""
+        return self.kinds or tuple("number" for _ in self.names)
 
     def digest(self) -> str:
         """The digest of names, dtypes, shapes and values, whatever file they came from."""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from artifact_pipeline.rows import Kind
+
     Floats = NDArray[np.float32] | NDArray[np.float64]
 
 CHUNK = 1 << 16
@@ -21,23 +23,12 @@ MIN_CHUNK = 1 << 12
 """Rows a batch, at least: what the model answers in one call."""
 VALUES = 64 * CHUNK
 """Values a batch: rows of more than 64 features come in smaller batches."""
-LARGEST = 256 << 20
-"""Bytes that a batch may have, and whatever else is unpacked at once: kept texts may be of any length."""
-A_COLUMN = 4 << 20
-"""Bytes of a column that nobody minds: writers make pages of 1 MiB, and of each column one is open."""
 FORMULA = "=+-@\t\r"
 """How a text begins that a spreadsheet runs (OWASP, CSV injection)."""
 UNLABELLED = -1
 """The position of a label that is not there."""
 NO_COLUMN = "\0"
 """The name of no column."""
-MAX_SHOWN = 80
-"""Characters of a bad value that a reason quotes."""
-
-
-def at_once(columns: int) -> int:
-    """Bytes that may be unpacked at once of so many columns; how many there are is the model's choice, not a file's."""
-    return max(LARGEST, A_COLUMN * columns)
 
 
 class Rejected(NamedTuple):
@@ -79,6 +70,9 @@ class Wanted:
         high: likewise the greatest.
         out_of_range: what becomes of rows beyond them.
         formulas: whether text that a spreadsheet would run may be carried through.
+        kinds: the kind of each feature; empty where all are numbers, or where the rows are to be learned.
+        learning: whether the rows are to be learned. Then the kind of a feature is what the file's first rows hold,
+            labels keep their type, and of each column the first bad value is told, not each bad row.
     """
 
     features: tuple[str, ...]
@@ -90,6 +84,16 @@ class Wanted:
     high: NDArray[np.float64]
     out_of_range: Literal["warn", "reject", "ignore"] = "warn"
     formulas: bool = True
+    kinds: tuple[Kind, ...] = ()
+    learning: bool = False
+
+    @property
+    def known_kinds(self) -> dict[str, Kind]:
+        """The kinds that are known before a file is read, by the feature's name."""
+        if self.learning and not self.kinds:
+            return {}
+        numbers: dict[str, Kind] = dict.fromkeys(self.features, "number")
+        return numbers | dict(zip(self.features, self.kinds, strict=False))
 
     @classmethod
     def columns_alone(cls, keep: tuple[str, ...], features: tuple[str, ...] = ()) -> Wanted:
@@ -124,6 +128,7 @@ class Piece:
         numbers: their numbers, int64; None where they are `start`, `start + 1`, ….
         broken: the rows that have not.
         typed: whether the file says that a label is text or a number; a CSV does not.
+        firsts: where the rows are to be learned, the first bad value of each column.
     """
 
     start: int
@@ -132,6 +137,7 @@ class Piece:
     numbers: NDArray[np.int64] | None = None
     broken: tuple[Rejected, ...] = ()
     typed: bool = True
+    firsts: tuple[Rejected, ...] = ()
 
     @property
     def end(self) -> int:
@@ -143,13 +149,15 @@ class Piece:
         start, end = max(start, self.start), min(end, self.end)
         if (start, end) == (self.start, self.end):
             return self
-        broken = tuple(each for each in self.broken if start <= each.row < end)
+        broken, firsts = (
+            tuple(each for each in some if start <= each.row < end) for some in (self.broken, self.firsts)
+        )
         if self.numbers is None:
             first, last, numbers = start - self.start, end - self.start, None
         else:
             first, last = self.numbers.searchsorted([start, end]).tolist()
             numbers = self.numbers[first:last]
-        return Piece(start, end - start, self.table.slice(first, last - first), numbers, broken, self.typed)
+        return Piece(start, end - start, self.table.slice(first, last - first), numbers, broken, self.typed, firsts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +174,8 @@ class Batch:
         kept: the columns that are carried through.
         rejected: the others, by their numbers.
         outside: rows among the answered ones with a value out of the trained range.
+        firsts: where the rows are to be learned, the first bad value of each column.
+        typed: as in `Piece`.
     """
 
     start: int
@@ -176,6 +186,8 @@ class Batch:
     kept: dict[str, pa.Array]
     rejected: tuple[Rejected, ...]
     outside: int
+    firsts: tuple[Rejected, ...] = ()
+    typed: bool = True
 
 
 def align(pieces: Iterator[Piece], start: int, chunk: int = CHUNK) -> Iterator[Piece]:
@@ -208,6 +220,7 @@ def _joined(pieces: list[Piece]) -> Piece:
         numbers,
         tuple(each for piece in pieces for each in piece.broken),
         pieces[0].typed,
+        tuple(each for piece in pieces for each in piece.firsts),
     )
 
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.rows.batches import FORMULA, UNLABELLED, Batch, Piece, Wanted, numbers_of
 from artifact_pipeline.rows.faults import Faults, limit_of, unfit
-from artifact_pipeline.rows.tables import MAX_WHOLE
+from artifact_pipeline.rows.labels import find_classes, is_label, label_texts
+from artifact_pipeline.rows.limits import MAX_WHOLE
+from artifact_pipeline.rows.texts import SIGNED_NUMBER
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,14 +18,14 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.rows.batches import Floats
 
-SIGNED_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-NUMBER = rf"(?i){SIGNED_NUMBER}|^[+-]?(nan(\([a-z0-9_]*\))?|inf|infinity)$"
-"""What Arrow reads as a number; some of it is no finite one."""
-WHOLE = r"^[ \t]*[+-]?[0-9]+[ \t]*$"
+SAFE_DIGITS = 15
+"""Each decimal of so many digits has a float64 of its own."""
 
 
 def check_types(place: str, schema: pa.Schema, wanted: Wanted) -> None:
-    """See that the columns of a file hold numbers, and labels.
+    """See that the columns of a file hold numbers or booleans, and labels.
+
+    Where they are to be learned, a feature of another type is told later, with its row and its value.
 
     Args:
         place: the file.
@@ -33,20 +35,25 @@ def check_types(place: str, schema: pa.Schema, wanted: Wanted) -> None:
     Raises:
         DataRejected: a column's type is another.
     """
+    problems = []
+    for name in () if wanted.learning else wanted.features:
+        kind = schema.field(name).type
+        if not _is_number(kind):
+            problems.append(("not-a-number", f"column {name!r} holds {kind}, not numbers"))
+    if wanted.target in schema.names and not is_label(kind := schema.field(wanted.target).type):
+        problems.append(("label-invalid", f"column {wanted.target!r} holds {kind}, not whole numbers or text"))
+    if problems:
+        raise unfit(place, problems)
+
+
+def _is_number(kind: Any) -> bool:
+    """Whether a column of this type can hold numbers or booleans."""
     import pyarrow as pa
 
     types = pa.types
-    problems = []
-    for name in wanted.features:
-        kind = schema.field(name).type
-        if not (types.is_floating(kind) or types.is_integer(kind) or types.is_null(kind)):
-            problems.append(("not-a-number", f"column {name!r} holds {kind}, not numbers"))
-    if wanted.target in schema.names:
-        kind = schema.field(wanted.target).type
-        if not (types.is_string(kind) or types.is_integer(kind) or types.is_null(kind)):
-            problems.append(("label-invalid", f"column {wanted.target!r} holds {kind}, not whole numbers or text"))
-    if problems:
-        raise unfit(place, problems)
+    return any(each(kind) for each in (types.is_floating, types.is_integer, types.is_boolean, types.is_null)) or (
+        types.is_decimal(kind)
+    )
 
 
 def to_batch(piece: Piece, wanted: Wanted, place: str) -> Batch:
@@ -64,7 +71,7 @@ def to_batch(piece: Piece, wanted: Wanted, place: str) -> Batch:
     faults = Faults(piece, wanted)
     found = [_feature(piece.table.column(name), index, faults) for index, name in enumerate(wanted.features)]
     outside = _outside(found, faults)
-    has_labels = wanted.target in piece.table.schema.names
+    has_labels = wanted.target in piece.table.schema.names and not wanted.learning
     actual = _positions(piece.table.column(wanted.target), faults) if has_labels else None
     kept = {name: piece.table.column(name) for name in wanted.keep}
     if not wanted.formulas:
@@ -79,6 +86,8 @@ def to_batch(piece: Piece, wanted: Wanted, place: str) -> Batch:
         kept=kept,
         rejected=tuple(sorted([*piece.broken, *rejected], key=lambda each: each.row)),
         outside=int(outside.sum()) if outside is not None else 0,
+        firsts=(*piece.firsts, *faults.firsts()),
+        typed=piece.typed,
     )
     return _only(batch, faults.good(), outside) if rejected else batch
 
@@ -95,61 +104,6 @@ def _only(batch: Batch, good: NDArray[np.bool_], outside: NDArray[np.bool_] | No
         kept={name: column.filter(pa.array(good)) for name, column in batch.kept.items()},
         outside=int(outside[good].sum()) if outside is not None else 0,
     )
-
-
-def parse_texts(piece: Piece, wanted: Wanted) -> Piece:
-    """The same rows, the text of each feature read as numbers; rows where that cannot be are broken ones."""
-    import pyarrow as pa
-
-    faults = Faults(piece, wanted)
-    names = piece.table.schema.names
-    columns = dict(zip(names, piece.table.columns, strict=True))
-    columns |= {name: pa.array(_parsed(columns[name], name, faults)) for name in wanted.features}
-    table = pa.RecordBatch.from_arrays(list(columns.values()), names)
-    if not faults.found:
-        return replace(piece, table=table)
-    broken = sorted([*piece.broken, *faults.rejected()], key=lambda each: each.row)
-    good = faults.good()
-    return replace(piece, table=table.filter(pa.array(good)), numbers=numbers_of(piece)[good], broken=tuple(broken))
-
-
-def _parsed(column: pa.Array, name: str, faults: Faults) -> NDArray[np.float64]:
-    """Text as numbers, blanks around them allowed; NaN where it is none.
-
-    Arrow reads them, all at once if it can. What it takes is `NUMBER`, so that a text is read alike whatever stands
-    beside it; a test compares the two.
-    """
-    import numpy as np
-    import pyarrow as pa
-    from pyarrow import compute
-
-    values = _cast(column)
-    if values is None:
-        text = compute.utf8_trim(column.fill_null(""), " \t")
-        good = compute.match_substring_regex(text, NUMBER)
-        empty = compute.equal(text, "")
-        faults.add(empty.to_numpy(zero_copy_only=False), name, "missing")
-        bad = compute.invert(compute.or_(good, empty))
-        faults.add(bad.to_numpy(zero_copy_only=False), name, "not-a-number")
-        column = compute.if_else(good, text, pa.scalar(None, pa.string()))
-        values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    beyond = ~(np.abs(values) <= MAX_WHOLE)
-    if beyond.any():
-        faults.add(~np.isfinite(values) & column.is_valid().to_numpy(zero_copy_only=False), name, "not-finite")
-        whole = compute.match_substring_regex(column.fill_null(""), WHOLE).to_numpy(zero_copy_only=False)
-        faults.add(whole & beyond, name, "not-exact")
-    return values
-
-
-def _cast(column: pa.Array) -> NDArray[np.float64] | None:
-    """Text as numbers, or None where some of it is none."""
-    import pyarrow as pa
-
-    try:
-        values: NDArray[np.float64] = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    except pa.ArrowInvalid:
-        return None
-    return values
 
 
 def _feature(column: pa.Array, index: int, faults: Faults) -> tuple[Floats, tuple[float, float]]:
@@ -183,6 +137,10 @@ def _numbers(column: pa.Array, name: str, faults: Faults) -> NDArray[Any]:
     if types.is_floating(column.type):
         values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
         return values
+    if types.is_decimal(column.type):
+        return _decimals(column, name, faults)
+    if types.is_boolean(column.type):
+        column = column.cast(pa.uint8())
     if types.is_integer(column.type):
         if column.type.bit_width == 64:
             from pyarrow import compute
@@ -193,7 +151,35 @@ def _numbers(column: pa.Array, name: str, faults: Faults) -> NDArray[Any]:
                 faults.add((whole > MAX_WHOLE) | (whole < -MAX_WHOLE), name, "not-exact")
         exact: NDArray[Any] = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         return exact
+    if not types.is_null(column.type):
+        faults.add(column.is_valid().to_numpy(zero_copy_only=False), name, "not-a-number")
     return np.full(len(column), np.nan)
+
+
+def _decimals(column: pa.Array, name: str, faults: Faults) -> NDArray[np.float64]:
+    """Decimals as the nearest floats, as if they were read as text; one with too many digits would be another."""
+    import numpy as np
+    import pyarrow as pa
+    from pyarrow import compute
+
+    # By text: Arrow's own conversion is off by a bit for some.
+    values: NDArray[np.float64] = column.cast(pa.string()).cast(pa.float64()).to_numpy(zero_copy_only=False)
+    if column.type.precision > SAFE_DIGITS:
+        # A float64 tells as many digits apart as it takes 17 to write; 15 survive always.
+        digits = compute.replace_substring_regex(column.cast(pa.string()), r"[-.]|[eE].*", "")
+        digits = compute.utf8_length(compute.utf8_trim(digits, "0"))
+        many = compute.greater(digits, SAFE_DIGITS).fill_null(False)  # noqa: FBT003 - Arrow's
+        if compute.any(many).as_py():
+            same = np.array([value is None or _is_same(value) for value in column.to_pylist()])
+            faults.add(~same, name, "too-many-digits")
+    return values
+
+
+def _is_same(value: Any) -> bool:
+    """Whether a decimal is what its nearest float is written as."""
+    from decimal import Decimal
+
+    return bool(Decimal(repr(float(value))) == value)
 
 
 def _outside(columns: list[tuple[Floats, tuple[float, float]]], faults: Faults) -> NDArray[np.bool_] | None:
@@ -232,20 +218,12 @@ def _positions(column: pa.Array, faults: Faults) -> NDArray[np.int64]:
     Compared as text: whole numbers of any width are then equal or not, without a cast that might lose some.
     """
     import numpy as np
-    import pyarrow as pa
     from pyarrow import compute
 
-    wanted = faults.wanted
-    # In a file that has types, text is no number and a number no text: none of it is then looked up.
-    words = bool(wanted.classes) and isinstance(wanted.classes[0], str)
-    comparable = not faults.piece.typed or pa.types.is_string(column.type) == words
-    classes = [str(each) for each in wanted.classes] if comparable else []
-    column = column.cast(pa.string())
-    there = compute.and_(column.is_valid(), compute.not_equal(column.fill_null(""), ""))
-    found = compute.index_in(column, value_set=pa.array(classes, pa.string()))
-    unknown = compute.and_(there, compute.is_null(found))
+    text, written = label_texts(column, typed=faults.piece.typed)
+    found = find_classes(text, written, faults.wanted.classes)
+    unknown = compute.and_(text.is_valid(), compute.is_null(found))
     if compute.any(unknown).as_py():
-        faults.add(unknown.to_numpy(zero_copy_only=False), wanted.target, "label-unknown")
-    known = compute.and_(there, compute.is_valid(found))
-    positions: NDArray[Any] = compute.if_else(known, found, UNLABELLED).to_numpy(zero_copy_only=False)
+        faults.add(unknown.to_numpy(zero_copy_only=False), faults.wanted.target, "label-unknown")
+    positions: NDArray[Any] = found.fill_null(UNLABELLED).to_numpy(zero_copy_only=False)
     return positions.astype(np.int64)

@@ -12,17 +12,12 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.errors import DataRejected, Problem
+from artifact_pipeline.rows.limits import MAX_PICTURE_TEXT, MAX_PIXELS, MAX_SCANS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-MAX_PIXELS = 64_000_000
-"""More is refused by the header, before pixels are decoded."""
 FORMATS = ("PNG", "JPEG")
-MAX_TEXT = 2**20
-"""Bytes that a compressed text or a colour profile of a PNG may unpack to, as Pillow has it."""
-MAX_SCANS = 64
-"""Each scan of a JPEG passes over all pixels; cameras write one, progressive files about ten."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -57,8 +52,9 @@ def _png(data: bytes, place: str) -> bytes:
         kind, body = chunk[4:8], chunk[8:-4]
         if len(chunk) < 12 + length or (len(kept) == 1) != (kind == b"IHDR"):
             raise refused(place, "image-unreadable", "is cut off, or has no header or two")
-        if kind in {b"zTXt", b"iCCP"} and _inflated([body.partition(b"\0")[2][1:]], MAX_TEXT) > MAX_TEXT:
-            raise refused(place, "image-too-large", f"holds a text or profile of more than {MAX_TEXT:,} bytes")
+        packed = body.partition(b"\0")[2][1:] if kind in {b"zTXt", b"iCCP"} else b""
+        if packed and _inflated([packed], MAX_PICTURE_TEXT) > MAX_PICTURE_TEXT:
+            raise refused(place, "image-too-large", f"holds a text or profile of more than {MAX_PICTURE_TEXT:,} bytes")
         if kind in {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}:
             if zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):
                 raise refused(place, "image-unreadable", f"has a checksum that is wrong, in {kind.decode()}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from artifact_pipeline.rows.tables import MAX_WHOLE
+from artifact_pipeline.rows.limits import MAX_WHOLE
 from artifact_pipeline.serving.http import Refusal
 
 if TYPE_CHECKING:

@@ -70,8 +70,11 @@ def _batches(served: Served, body: bytes) -> Iterator[Batch]:
         low=-anything,
         high=anything,
         out_of_range="ignore",
+        kinds=tuple(feature.kind for feature in manifest.model.inputs),
     )
     reader: Any = CsvReader(Source(PLACE, PLACE, "csv"), wanted, Hashed(PLACE, io.BytesIO(body)))
+    if not reader.names:
+        raise Refusal(400, "there is no header; write the columns' names into the first line")
     read = 0
     for batch in OpenRows(PLACE, reader, wanted).batches(0):
         read += batch.count

@@ -7,17 +7,19 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
-from artifact_pipeline.rows.batches import LARGEST, align
+from artifact_pipeline.rows.batches import align
 from artifact_pipeline.rows.columns import to_batch
-from artifact_pipeline.rows.faults import unfit
+from artifact_pipeline.rows.faults import meant_names, unfit
 from artifact_pipeline.rows.formats.builtin import Digits
+from artifact_pipeline.rows.limits import LARGEST
 from artifact_pipeline.storage import unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
+    from artifact_pipeline.rows import Kind
     from artifact_pipeline.rows.batches import Batch, Piece, Wanted
     from artifact_pipeline.rows.sources import Source
 
@@ -40,12 +42,20 @@ class Reader(Protocol):
 
     Attributes:
         total: how many rows it holds, or None where only reading tells.
+        names: its columns; none where it is empty.
         left_out: its columns that nobody wants.
+        index: its columns that pandas has written for its index.
+        kinds: the kinds of its features, as far as they are known; complete once it has been read.
+        notes: what is suspicious about what has been read so far, a sentence each.
         stamp: changes when the file does.
     """
 
     total: int | None
+    names: tuple[str, ...]
     left_out: tuple[str, ...]
+    index: tuple[str, ...]
+    kinds: Mapping[str, Kind]
+    notes: Sequence[str]
     stamp: str
 
     def pieces(self, start: int) -> Iterator[Piece]:
@@ -71,6 +81,7 @@ class OpenRows:
     def __init__(self, place: str, reader: Reader, wanted: Wanted) -> None:
         self._place, self._reader, self._wanted = place, reader, wanted
         self.total, self.left_out, self.stamp = reader.total, reader.left_out, reader.stamp
+        self.names, self.index, self.kinds, self.notes = reader.names, reader.index, reader.kinds, reader.notes
         self.done, self.digest = reader.done, reader.digest
 
     def batches(self, start: int) -> Iterator[Batch]:
@@ -122,8 +133,16 @@ def open_rows(source: Source, wanted: Wanted, *, digest: bool = True) -> Iterato
         yield OpenRows(source.place, reader, wanted)
 
 
-def choose_columns(place: str, there: Sequence[str], wanted: Wanted) -> tuple[list[str], tuple[str, ...]]:
+def choose_columns(
+    place: str, there: Sequence[str], wanted: Wanted, *, hint: str | None = None
+) -> tuple[list[str], tuple[str, ...]]:
     """The columns to read of those that are there, by their names, and those that nobody wants.
+
+    Args:
+        place: the file.
+        there: its columns.
+        wanted: what is read of it.
+        hint: what to say where one is missing; None tells what is there.
 
     Raises:
         DataRejected: a wanted column is missing, or one stands twice.
@@ -133,7 +152,6 @@ def choose_columns(place: str, there: Sequence[str], wanted: Wanted) -> tuple[li
     needed = dict.fromkeys([*wanted.features, *wanted.keep])
     problems += [("column-missing", f"no column {name!r}") for name in needed if name not in there]
     if problems:
-        hint = f"it has: {', '.join(map(repr, there[:20]))}{', …' if len(there) > 20 else ''}"
-        raise unfit(place, problems, hint=hint)
+        raise unfit(place, problems, hint=hint or meant_names([name for name in needed if name not in there], there))
     chosen = wanted.columns(there)
     return chosen, tuple(name for name in there if name not in chosen)

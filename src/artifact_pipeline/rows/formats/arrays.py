@@ -6,15 +6,20 @@ import ast
 import io
 import math
 import re
+import shutil
 import struct
+import tempfile
 import zipfile
 import zlib
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.errors import DataRejected, Problem
 from artifact_pipeline.rows.batches import Piece
+from artifact_pipeline.rows.faults import listed_names
 from artifact_pipeline.rows.formats.columnar import PositionReader, refusing
+from artifact_pipeline.rows.limits import FREE, MAX_FILE_RATIO, MAX_HEADER, MAX_MEMBERS
 from artifact_pipeline.storage import unreadable
 
 if TYPE_CHECKING:
@@ -28,12 +33,10 @@ if TYPE_CHECKING:
 MAGIC = b"\x93NUMPY"
 LENGTHS = {1: 2, 2: 4, 3: 4}
 """Bytes of the header's length, by the version of the format."""
-MAX_HEADER = 10_000
-DTYPE = re.compile(r"[<>=|](f[248]|[iu][1248]|U[1-9][0-9]{0,2})")
-"""Numbers of at most eight bytes, and short texts, which labels may be."""
-MAX_MEMBERS = 1024
-MAX_RATIO = 1000
-FREE = 64 << 20
+DTYPE = re.compile(r"[<>=|](f[248]|[iu][1248]|b1|U[1-9][0-9]{0,2})")
+"""Numbers of at most eight bytes, booleans, and short texts, which labels may be."""
+BLOCK = 1 << 20
+SAVE = "write both into one file: np.savez('rows.npz', X=X, y=y)"
 SPOILED = (
     zipfile.BadZipFile,
     zlib.error,
@@ -117,14 +120,31 @@ def count_rows(place: str, file: IO[bytes]) -> int | None:
         raise unreadable(place, f"no NPZ file: {error!s:.100}") from error
 
 
-class NpyReader(PositionReader):
+class ArrayReader(PositionReader):
+    """What the two readers share: a matrix has no names, so its columns are numbered where they are to be learned."""
+
+    def _named(self, wanted: Wanted, header: Header, labels: tuple[str, ...]) -> Wanted:
+        """What is wanted, with the names of all columns where they are to be learned."""
+        if wanted.learning:
+            if not labels:
+                message = f"holds no labels: there is no array {wanted.target!r}, nor 'y'"
+                problem = Problem(self.place, "column-missing", message)
+                raise DataRejected("the rows do not fit the model", problems=[problem], hint=SAVE)
+            width = math.prod(header.shape[1:]) if len(header.shape) > 1 else 0
+            wanted = replace(wanted, features=tuple(f"x{number}" for number in range(width)))
+            self.names = (*wanted.features, *labels)
+        self.kinds = dict.fromkeys(wanted.features, "boolean" if header.dtype.kind == "b" else "number")
+        return wanted
+
+
+class NpyReader(ArrayReader):
     """An open NPY file: one matrix."""
 
     @contextmanager
     def columns_of(self, wanted: Wanted) -> Iterator[None]:
         """Read the header."""
-        self._wanted = wanted
         self._header = read_header(self.place, self.file.file)
+        self._wanted = wanted = self._named(wanted, self._header, ())
         self.total = _rows(self.place, self._header, wanted)
         size = self._header.offset + self._header.dtype.itemsize * math.prod(self._header.shape)
         if self.file.size != size:
@@ -137,83 +157,79 @@ class NpyReader(PositionReader):
         assert self.total is not None
         for first in range(start, self.total, self._wanted.chunk):
             count = min(self._wanted.chunk, self.total - first)
-            matrix = self._columns_together(first, count) if self._header.fortran else self._rows_together(first, count)
+            if self._header.fortran:
+                matrix = _columns_together(self.place, self.file.file, self._header, slice(first, first + count))
+            else:
+                matrix = self._rows_together(first, count)
             self.read = first + count
             yield Piece(first, count, _table(matrix, self._wanted))
 
     def _rows_together(self, first: int, count: int) -> NDArray[Any]:
         import numpy as np
 
-        width, dtype = len(self._wanted.features), self._header.dtype
-        data = self._at(first * width * dtype.itemsize, count * width * dtype.itemsize)
-        return np.frombuffer(data, dtype=dtype).reshape(count, width)
-
-    def _columns_together(self, first: int, count: int) -> NDArray[Any]:
-        import numpy as np
-
-        assert self.total is not None
-        width, dtype = len(self._wanted.features), self._header.dtype
-        columns = np.empty((width, count), dtype=dtype)
-        # Where the features have several axes, these lie in Fortran's order too.
-        order = np.arange(width).reshape(self._header.shape[1:], order="F").ravel().tolist()
-        for index, place in enumerate(order):
-            data = self._at((place * self.total + first) * dtype.itemsize, count * dtype.itemsize)
-            columns[index] = np.frombuffer(data, dtype=dtype)
-        return columns.T
-
-    def _at(self, offset: int, size: int) -> bytes:
-        with refusing(self.place):
-            self.file.file.seek(self._header.offset + offset)
-            return _exactly(self.place, self.file.file, size)
+        width = len(self._wanted.features)
+        data = _at(self.place, self.file.file, self._header, first=first * width, values=count * width)
+        return np.frombuffer(data, dtype=self._header.dtype).reshape(count, width)
 
 
-class NpzReader(PositionReader):
+class NpzReader(ArrayReader):
     """An open NPZ file: the matrix `X` (or the only array), and labels under the target's name or `y`."""
+
+    _matrix: IO[bytes] | None = None
 
     @contextmanager
     def columns_of(self, wanted: Wanted) -> Iterator[None]:
         """Read the directory, and the headers of the arrays."""
-        self._wanted, self._labels = wanted, None
-        _refuse_names(self.place, wanted)
+        self._labels = None
         with ExitStack() as stack:
             try:
                 archive = stack.enter_context(zipfile.ZipFile(self.file.file))
-                matrix, labels = self._members(archive)
+                matrix, labels = self._members(archive, wanted.target)
                 self._rows_file = stack.enter_context(archive.open(matrix))
                 self._header = read_header(self.place, self._rows_file)
                 if labels is not None:
                     self._labels_file = stack.enter_context(archive.open(labels))
                     self._labels = read_header(self.place, self._labels_file)
+                if self._header.fortran and len(self._header.shape) > 1:
+                    self._unpack(stack, archive.open(matrix))
             except SPOILED as error:
                 raise unreadable(self.place, f"no NPZ file: {error!s:.100}") from error
-            self.total = _rows(self.place, self._header, wanted)
+            self._wanted = self._named(wanted, self._header, (wanted.target,) if self._labels else ())
+            _refuse_names(self.place, self._wanted)
+            self.total = _rows(self.place, self._header, self._wanted)
             self._check_form()
             yield
 
-    def _members(self, archive: zipfile.ZipFile) -> tuple[zipfile.ZipInfo, zipfile.ZipInfo | None]:
+    def _unpack(self, stack: ExitStack, packed: IO[bytes]) -> None:
+        """Unpack a matrix that lies column by column into a temporary file, to be read by position."""
+        self._matrix = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
+        shutil.copyfileobj(packed, self._matrix, BLOCK)
+        size = self._header.offset + self._header.dtype.itemsize * math.prod(self._header.shape)
+        if self._matrix.tell() != size:
+            raise unreadable(
+                self.place, f"X has {self._matrix.tell():,} bytes, its header says {size:,}", rule="truncated"
+            )
+
+    def _members(self, archive: zipfile.ZipFile, target: str) -> tuple[zipfile.ZipInfo, zipfile.ZipInfo | None]:
         found = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         if len(archive.infolist()) > MAX_MEMBERS or len(found) < len(archive.infolist()):
             raise unreadable(self.place, f"holds more than {MAX_MEMBERS:,} arrays, or two of one name")
-        labels = next((found[name] for name in (self._wanted.target, "y") if name in found), None)
+        labels = next((found[name] for name in (target, "y") if name in found), None)
         others = [info for info in found.values() if info is not labels]
         matrix = found.get("X") or (others[0] if len(others) == 1 else None)
         if matrix is None:
-            names = ", ".join(map(repr, list(found)[:20]))
-            problem = Problem(self.place, "column-missing", f"no array 'X'; it has: {names}")
-            raise DataRejected("the rows do not fit the model", problems=[problem])
+            problem = Problem(self.place, "column-missing", f"no array 'X'; it has: {listed_names(list(found))}")
+            raise DataRejected("the rows do not fit the model", problems=[problem], hint=SAVE)
         for info in (matrix, *([labels] if labels is not None else [])):
             if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
                 raise unreadable(self.place, f"{info.filename} is packed in a way that NumPy does not use")
-            if info.file_size > FREE + MAX_RATIO * info.compress_size:
-                message = f"{info.filename} unpacks to more than {MAX_RATIO} times its size"
+            if info.file_size > FREE + MAX_FILE_RATIO * info.compress_size:
+                message = f"{info.filename} unpacks to more than {MAX_FILE_RATIO} times its size"
                 raise unreadable(self.place, message, rule="decompression-bomb")
         self.left_out = tuple(name for name, info in found.items() if info not in (matrix, labels))
         return matrix, labels
 
     def _check_form(self) -> None:
-        if self._header.fortran and len(self._header.shape) > 1:
-            message = "X lies column by column; write np.ascontiguousarray(X), or an NPY file"
-            raise unreadable(self.place, message, rule="fortran-order")
         if self._labels is not None and self._labels.shape != (self.total,):
             message = f"labels of shape {self._labels.shape} for {self.total:,} rows"
             raise unreadable(self.place, message, rule="rows-shape")
@@ -224,14 +240,18 @@ class NpzReader(PositionReader):
         width = len(self._wanted.features)
         for first in range(0, self.total, self._wanted.chunk):
             count = min(self._wanted.chunk, self.total - first)
-            matrix = self._take(self._rows_file, self._header, count * width).reshape(count, width)
+            if self._matrix is not None:
+                matrix = _columns_together(self.place, self._matrix, self._header, slice(first, first + count))
+            else:
+                matrix = self._take(self._rows_file, self._header, count * width).reshape(count, width)
             labels = self._take(self._labels_file, self._labels, count) if self._labels else None
             self.read = first + count
             if first + count > start:
                 with refusing(self.place):  # labels may be no text after all
                     table = _table(matrix, self._wanted, labels)
                 yield Piece(first, count, table)
-        for file in (self._rows_file, *([self._labels_file] if self._labels else [])):
+        rows = [self._rows_file] if self._matrix is None else []
+        for file in (*rows, *([self._labels_file] if self._labels else [])):
             if self._read(file, 1):  # to the very end, where the checksum is compared
                 raise unreadable(self.place, "an array is longer than its header says", rule="truncated")
 
@@ -249,6 +269,27 @@ class NpzReader(PositionReader):
         except SPOILED as error:
             raise unreadable(self.place, f"no NPZ file: {error!s:.100}") from error
         return data
+
+
+def _columns_together(place: str, file: IO[bytes], header: Header, rows: slice) -> NDArray[Any]:
+    """Some rows of a matrix that lies column by column."""
+    import numpy as np
+
+    width, count = math.prod(header.shape[1:]), rows.stop - rows.start
+    columns = np.empty((width, count), dtype=header.dtype)
+    # Where the features have several axes, these lie in Fortran's order too.
+    order = np.arange(width).reshape(header.shape[1:], order="F").ravel().tolist()
+    for index, column in enumerate(order):
+        data = _at(place, file, header, first=column * header.shape[0] + rows.start, values=count)
+        columns[index] = np.frombuffer(data, dtype=header.dtype)
+    return columns.T
+
+
+def _at(place: str, file: IO[bytes], header: Header, *, first: int, values: int) -> bytes:
+    """The bytes of some values, from the one of this number on."""
+    with refusing(place):
+        file.seek(header.offset + first * header.dtype.itemsize)
+        return _exactly(place, file, values * header.dtype.itemsize)
 
 
 def _exactly(place: str, file: IO[bytes], size: int) -> bytes:
@@ -277,7 +318,7 @@ def _rows(place: str, header: Header, wanted: Wanted) -> int:
 
 
 def _refuse_names(place: str, wanted: Wanted) -> None:
-    if wanted.keep:
+    if wanted.keep and not wanted.learning:
         problem = Problem(place, "column-missing", f"no column {wanted.keep[0]!r}: an array has no names")
         raise DataRejected("the rows do not fit the model", problems=[problem])
 

@@ -24,6 +24,7 @@ class Digits:
     """The 1,797 digits as an open source; attributes as in `OpenRows`."""
 
     left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     stamp = ""
 
     def __init__(self, wanted: Wanted) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from abc import ABC, abstractmethod
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline import storage
-from artifact_pipeline.rows.batches import LARGEST, Piece
+from artifact_pipeline.rows.batches import Piece
 from artifact_pipeline.rows.columns import check_types
 from artifact_pipeline.rows.formats import choose_columns
 from artifact_pipeline.rows.formats.messages import Messages, check_size
 from artifact_pipeline.rows.formats.pages import Pages
 from artifact_pipeline.rows.formats.plain import check_carried, plain, plain_schema
 from artifact_pipeline.rows.formats.streams import spooled
+from artifact_pipeline.rows.limits import LARGEST, MAX_FILE_RATIO
 from artifact_pipeline.storage import unreadable
 
 if TYPE_CHECKING:
@@ -22,16 +25,17 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from artifact_pipeline.errors import DataRejected
+    from artifact_pipeline.rows import Kind
     from artifact_pipeline.rows.batches import Wanted
     from artifact_pipeline.rows.sources import Source
     from artifact_pipeline.storage import Opened
 
+FEATHER_1 = b"FEA1"
 BUFFER = 1 << 16
 """Bytes that are read ahead in each column; without a buffer a column is held whole, a row group at a time."""
 AHEAD = 64
 """Batches whose row groups are looked at together where none of them ends where a batch does."""
-MAX_RATIO = 1000
-"""Constant columns shrink to a thousandth in Parquet, and nothing is wrong with them."""
 
 
 class PositionReader(ABC):
@@ -40,7 +44,11 @@ class PositionReader(ABC):
     def __init__(self, source: Source, file: Opened) -> None:
         self.place, self.file, self.stamp = source.place, file, file.stamp
         self.total: int | None = None
+        self.names: tuple[str, ...] = ()
         self.left_out: tuple[str, ...] = ()
+        self.index: tuple[str, ...] = ()
+        self.kinds: dict[str, Kind] = {}
+        self.notes: tuple[str, ...] = ()
         self.read = 0
         self.digesting: storage.Digesting | None = None
 
@@ -62,7 +70,12 @@ class PositionReader(ABC):
 
     def choose(self, schema: pa.Schema, wanted: Wanted) -> None:
         """Choose the columns, and see that they hold what they must."""
+        import pyarrow as pa
+
         self._columns, self.left_out = choose_columns(self.place, schema.names, wanted)
+        self.names, self.index = tuple(schema.names), _pandas_index(schema)
+        booleans = {name for name in wanted.features if pa.types.is_boolean(schema.field(name).type)}
+        self.kinds = {name: "boolean" if name in booleans else "number" for name in wanted.features}
         check_types(self.place, plain_schema(schema, self._columns), wanted)
         check_carried(self.place, schema, wanted.keep)
 
@@ -80,6 +93,22 @@ class PositionReader(ABC):
         """The SHA-256 of the file's bytes."""
         assert self.digesting is not None
         return self.digesting.result()
+
+
+def _refuse_feather_1(place: str) -> DataRejected:
+    call = f'from pyarrow import feather as f; f.write_feather(f.read_table({json.dumps(place)}), "version2.feather")'
+    hint = f"write it as version 2: python -c {shlex.quote(call)}"
+    return unreadable(place, "is of Feather's version 1, which is not read", rule="another-format", hint=hint)
+
+
+def _pandas_index(schema: pa.Schema) -> tuple[str, ...]:
+    """The columns that pandas has written for the index of its table, by what it says in the file itself."""
+    try:
+        told = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))["index_columns"]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return ()
+    there = told if isinstance(told, list) else []
+    return tuple(name for name in there if isinstance(name, str) and name in schema.names)
 
 
 @contextmanager
@@ -153,8 +182,8 @@ class ParquetReader(PositionReader):
 
         Its columns are not asked: where their statistics are spoiled, that ends the process (Arrow 26).
         """
-        if self.file.path is None and size > LARGEST + MAX_RATIO * self.file.size:
-            message = f"row group {group} unpacks to {size:,} bytes, {MAX_RATIO} times the file's size and more"
+        if self.file.path is None and size > LARGEST + MAX_FILE_RATIO * self.file.size:
+            message = f"row group {group} unpacks to {size:,} bytes, {MAX_FILE_RATIO} times the file's size and more"
             raise unreadable(self.place, message, rule="decompression-bomb")
 
 
@@ -166,6 +195,8 @@ class ArrowReader(PositionReader):
         """Read the schema."""
         from pyarrow import ipc
 
+        if self.file.read_at(0, len(FEATHER_1)) == FEATHER_1:
+            raise _refuse_feather_1(self.place)
         messages = Messages(self.file, len(wanted.features) + len(wanted.keep))
         messages.check()
         kind = ipc.open_file if messages.is_file else ipc.open_stream

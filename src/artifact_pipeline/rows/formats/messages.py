@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from artifact_pipeline.rows.batches import LARGEST, at_once
+from artifact_pipeline.rows.limits import LARGEST, at_once
 from artifact_pipeline.storage import unreadable
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import struct
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from artifact_pipeline.rows.batches import LARGEST, at_once
 from artifact_pipeline.rows.formats.thrift import I32, I64, TEXT, read_fields
+from artifact_pipeline.rows.limits import LARGEST, at_once
 from artifact_pipeline.storage import unreadable
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from artifact_pipeline.rows import sources
 from artifact_pipeline.rows.batches import Piece, Rejected
 from artifact_pipeline.rows.digits import load_digits
 from artifact_pipeline.rows.formats.streams import spooled
+from artifact_pipeline.rows.limits import MAX_PICTURE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.rows.batches import Wanted
 
-MAX_BYTES = 256 << 20
 ROWS = 256
 """Pictures a piece."""
 NAME = "image"
@@ -32,12 +32,16 @@ class PictureReader:
     """Some pictures; attributes as in `Reader`."""
 
     left_out: tuple[str, ...] = ()
+    names: tuple[str, ...] = (NAME,)
+    index: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     stamp = ""
 
     def __init__(self, source: sources.Source, wanted: Wanted) -> None:
         self._members, self._wanted, self._read = source.members, wanted, 0
         self.total: int | None = len(source.members)
         self._listed = hashlib.sha256()
+        self.kinds = wanted.known_kinds
         if wanted.features != load_digits().names:
             problem = Problem(source.place, "not-digits", "a picture becomes a row of the digits, not of this model")
             raise DataRejected("the rows do not fit the model", problems=[problem])
@@ -91,10 +95,10 @@ class PictureReader:
 
         one = sources.Source(place, name, "image")
         with spooled(one) as path, storage.opened(path) as file:
-            data = file.file.read(min(file.size, MAX_BYTES) + 1)
+            data = file.file.read(min(file.size, MAX_PICTURE) + 1)
         self._listed.update(f"{hashlib.sha256(data).hexdigest()}  {name}\n".encode())
-        if len(data) > MAX_BYTES:
-            return Rejected(number, "", name, "image-too-large", f"{name} is larger than {MAX_BYTES:,} bytes", name)
+        if len(data) > MAX_PICTURE:
+            return Rejected(number, "", name, "image-too-large", f"{name} is larger than {MAX_PICTURE:,} bytes", name)
         try:
             return digit_from_image(data, place=place)
         except DataRejected as error:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.rows.batches import LARGEST
 from artifact_pipeline.rows.faults import unfit
+from artifact_pipeline.rows.limits import LARGEST
 from artifact_pipeline.storage import unreadable
 
 if TYPE_CHECKING:

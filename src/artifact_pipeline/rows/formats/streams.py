@@ -6,11 +6,13 @@ import hashlib
 import shutil
 import sys
 import tempfile
+import zlib
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from artifact_pipeline import storage
+from artifact_pipeline.rows.limits import FREE, MAX_ROW, MAX_STREAM_RATIO
 from artifact_pipeline.rows.sources import STDIN
 from artifact_pipeline.storage import unreadable
 
@@ -22,25 +24,21 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.sources import Source
 
 BLOCK = 1 << 20
+PACKED_BLOCK = 1 << 18
 PACKED = {"gz": "gzip", "zst": "zstd"}
-MAX_RATIO = 200
-"""A table of numbers shrinks to a fifth, one of constants to a hundredth; gzip at its best to a thousandth."""
-MAX_ROW = 16 << 20
-FREE = 64 << 20
-"""Bytes that may come out before the ratio is looked at."""
 
 
 class Hashed:
-    """The bytes of a file as they are read, each hashed once.
+    """The bytes of a file as they are read, each hashed once, unless nobody will ask for their digest.
 
     Attributes:
         size: bytes of the file, or 0 where nobody knows.
         taken: bytes read.
     """
 
-    def __init__(self, place: str, file: BinaryIO, size: int = 0, stamp: str = "") -> None:
+    def __init__(self, place: str, file: BinaryIO, size: int = 0, stamp: str = "", *, digest: bool = True) -> None:
         self._place, self._file, self.size, self.stamp = place, file, size, stamp
-        self._hash = hashlib.sha256()
+        self._hash = hashlib.sha256() if digest else None
         self.taken = 0
         self.closed = False
 
@@ -54,7 +52,8 @@ class Hashed:
             data = self._file.read(BLOCK if size < 0 else size)
         except OSError as error:
             raise unreadable(self._place, (error.strerror or str(error)).lower()) from error
-        self._hash.update(data)
+        if self._hash is not None:
+            self._hash.update(data)
         self.taken += len(data)
         return data
 
@@ -72,6 +71,7 @@ class Hashed:
 
     def digest(self) -> str:
         """The SHA-256 of the file, whose rest is read first."""
+        assert self._hash is not None
         while self.read(BLOCK):
             pass
         return self._hash.hexdigest()
@@ -84,7 +84,8 @@ class Unpacked:
         import pyarrow as pa
 
         self._packed, self._place, self._given = packed, place, 0
-        self._stream: Any = pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), kind)
+        plain = kind == "gzip"
+        self._stream: Any = _Gzip(packed) if plain else pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), kind)
         self.closed = False
 
     def read(self, size: int = -1) -> bytes:
@@ -98,8 +99,8 @@ class Unpacked:
         except OSError as error:
             raise unreadable(self._place, str(error).splitlines()[0].lower()) from error
         self._given += len(data)
-        if self._given > FREE + MAX_RATIO * self._packed.taken:
-            message = f"unpacks to more than {MAX_RATIO} times its size"
+        if self._given > FREE + MAX_STREAM_RATIO * self._packed.taken:
+            message = f"unpacks to more than {MAX_STREAM_RATIO} times its size"
             raise unreadable(self._place, message, rule="decompression-bomb")
         return data
 
@@ -112,18 +113,74 @@ class Unpacked:
         self.closed = True
 
 
+class _Gzip:
+    """What gzip has packed, in one member or several; zeros behind the last are padding, as of a tape."""
+
+    def __init__(self, packed: Hashed) -> None:
+        self._packed, self._rest, self._begun = packed, b"", False
+        self._member: Any = None
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes; none at the end.
+
+        Raises:
+            OSError: it is cut off, spoiled, or followed by something else.
+        """
+        while self._member is not None or self._next_member():
+            data = self._rest or self._packed.read(PACKED_BLOCK)
+            try:
+                found: bytes = self._member.decompress(data, size)
+            except zlib.error as error:
+                raise OSError(str(error)) from error
+            self._rest = self._member.unconsumed_tail
+            if self._member.eof:
+                self._rest, self._member = self._member.unused_data, None
+            elif not data and not found:
+                raise OSError("ends within its packed content")
+            if found:
+                return found
+        return b""
+
+    def _next_member(self) -> bool:
+        while data := self._rest or self._packed.read(PACKED_BLOCK):
+            self._rest = data.lstrip(b"\0") if self._begun else data
+            if self._rest:
+                self._member, self._begun = zlib.decompressobj(wbits=31), True
+                return True
+        return False
+
+
+class LineEnds:
+    """Text whose lines may end with a carriage return alone, as on old Macs: then it becomes a line feed."""
+
+    def __init__(self, content: Hashed | Unpacked) -> None:
+        self._content = content
+        self._returns: bool | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        """Read at most `size` bytes; which line ends these are, the first ones tell."""
+        data = self._content.read(size)
+        if self._returns is None and (b"\n" in data or b"\r" in data[:-1]):
+            self._returns = b"\n" not in data
+        return data.replace(b"\r", b"\n") if self._returns else data
+
+
 @contextmanager
-def hashed(source: Source) -> Iterator[Hashed]:
+def hashed(source: Source, *, digest: bool) -> Iterator[Hashed]:
     """Open a source to be read from front to back; standard input is one too.
+
+    Args:
+        source: what to open.
+        digest: whether its digest will be asked for.
 
     Raises:
         DataRejected: it cannot be opened, or has changed meanwhile.
     """
     if source.place == STDIN:
-        yield Hashed(source.place, _stdin())
+        yield Hashed(source.place, _stdin(), digest=digest)
         return
     with storage.opened(source.place) as file:
-        yield Hashed(source.place, file.file, file.size, file.stamp)
+        yield Hashed(source.place, file.file, file.size, file.stamp, digest=digest)
 
 
 def unpacked(stream: Hashed, source: Source) -> Hashed | Unpacked:
@@ -151,7 +208,7 @@ def _stdin() -> BinaryIO:
 
 
 def cut_after_rows(
-    place: str, content: Hashed | Unpacked, size: int, end_of_rows: Callable[[bytes], int]
+    place: str, content: Hashed | Unpacked | LineEnds, size: int, end_of_rows: Callable[[bytes], int]
 ) -> Iterator[bytes]:
     """The content in blocks of whole rows; only the last may lack a line's end.
 
@@ -181,6 +238,7 @@ class StreamReader(ABC):
     """What the readers from front to back share; attributes as in `Reader`."""
 
     _stream: Hashed
+    index: tuple[str, ...] = ()
 
     @abstractmethod
     def __init__(self, source: Source, wanted: Wanted, stream: Hashed) -> None:
@@ -188,9 +246,9 @@ class StreamReader(ABC):
 
     @classmethod
     @contextmanager
-    def open(cls, source: Source, wanted: Wanted, *, digest: bool) -> Iterator[Self]:  # noqa: ARG003 - always
+    def open(cls, source: Source, wanted: Wanted, *, digest: bool) -> Iterator[Self]:
         """Open the file, and read its beginning."""
-        with hashed(source) as stream:
+        with hashed(source, digest=digest) as stream:
             yield cls(source, wanted, stream)
 
     def done(self) -> float:

@@ -6,10 +6,12 @@ import csv
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import plural
-from artifact_pipeline.rows.batches import MAX_SHOWN, Piece, Rejected
-from artifact_pipeline.rows.columns import parse_texts
+from artifact_pipeline.rows.batches import Piece, Rejected
 from artifact_pipeline.rows.formats import choose_columns
-from artifact_pipeline.rows.formats.streams import StreamReader, cut_after_rows, unpacked
+from artifact_pipeline.rows.formats.beginnings import refuse_other_formats, separator_hint, utf8_hint
+from artifact_pipeline.rows.formats.streams import LineEnds, StreamReader, cut_after_rows, unpacked
+from artifact_pipeline.rows.limits import MAX_SHOWN, MAX_WHOLE
+from artifact_pipeline.rows.texts import parse_texts
 from artifact_pipeline.storage import unreadable
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from artifact_pipeline.errors import DataRejected
     from artifact_pipeline.rows.batches import Wanted
     from artifact_pipeline.rows.formats.streams import Hashed
     from artifact_pipeline.rows.sources import Source
@@ -35,9 +38,12 @@ class CsvReader(StreamReader):
 
     def __init__(self, source: Source, wanted: Wanted, stream: Hashed, block: int = BLOCK) -> None:
         self._place, self._stream, self.stamp, self._wanted = source.place, stream, stream.stamp, wanted
-        blocks = cut_after_rows(source.place, unpacked(stream, source), block, end_of_rows)
+        blocks = cut_after_rows(source.place, LineEnds(unpacked(stream, source)), block, end_of_rows)
         self._first, names, self._blocks = *_header(source.place, next(blocks, b"")), blocks
-        self._columns, self.left_out = choose_columns(source.place, names, wanted)
+        hint = separator_hint(source.place, names)
+        self._columns, self.left_out = choose_columns(source.place, names, wanted, hint=hint) if names else ([], ())
+        self.names, self.kinds, self.notes = tuple(names), wanted.known_kinds, list[str]()
+        self._direct = True
         # For Arrow the columns are numbered: whatever their names are, both mean the same.
         self._numbered = ",".join(map(str, range(len(names)))).encode() + b"\n"
         self._chosen = [str(names.index(name)) for name in self._columns]
@@ -46,7 +52,7 @@ class CsvReader(StreamReader):
         """All rows: where the 1,000th begins, only those before it tell."""
         first, line = 0, 2
         for block in self._all():
-            _check_text(self._place, block, line)
+            self._note_joined(*_check_text(self._place, block, line))
             piece = self._piece(first, block)
             yield piece
             first, line = piece.end, line + block.count(b"\n")
@@ -55,6 +61,11 @@ class CsvReader(StreamReader):
         if self._first:
             yield self._first
         yield from self._blocks
+
+    def _note_joined(self, count: int, line: int) -> None:
+        if count and not self.notes:
+            words = f"{self._place}, line {line}: a value in quotes goes on in the next line; "
+            self.notes.append(f"{words}if that is not meant, a quote is missing there, or one too many")
 
     def _piece(self, first: int, block: bytes) -> Piece:
         import numpy as np
@@ -69,15 +80,41 @@ class CsvReader(StreamReader):
             return "skip"
 
         try:
-            table = self._parsed(block, _note)
+            table = self._numbers(block, _note) if self._direct else None
+            texts = table is None
+            if table is None:
+                broken.clear()
+                table = self._parsed(block, _note, {})
         except pa.ArrowException as error:
             raise unreadable(self._place, f"after row {first}: {str(error).splitlines()[0][:200]}") from error
         count, numbers = table.num_rows + len(broken), None
         if broken:
             numbers = np.setdiff1d(np.arange(first, first + count), [each.row for each in broken], assume_unique=True)
-        return parse_texts(Piece(first, count, table, numbers, tuple(broken), typed=False), self._wanted)
+        known = len(self.kinds)
+        piece = parse_texts(Piece(first, count, table, numbers, tuple(broken), typed=False), self._wanted, self.kinds)
+        # Where a block could not be read as numbers, the next ones cannot be either, unless kinds were not known yet.
+        self._direct = self._direct and (not texts or known < len(self.kinds))
+        return piece
 
-    def _parsed(self, block: bytes, note: Any) -> Any:
+    def _numbers(self, block: bytes, note: Any) -> Any | None:
+        """The rows of a block whose features are all numbers that need no second look, or else None: that is faster."""
+        import pyarrow as pa
+
+        features = {name for name in self._wanted.features if self.kinds.get(name) != "boolean"}
+        chosen = zip(self._columns, self._chosen, strict=True)
+        kinds = {number: pa.float64() for name, number in chosen if name in features}
+        try:
+            table = self._parsed(block, note, kinds)
+        except pa.ArrowInvalid:
+            return None
+        for name in features if len(table) else ():
+            values = table.column(name).to_numpy()
+            if not (values.min() >= -MAX_WHOLE and values.max() <= MAX_WHOLE):  # neither holds where there is a NaN
+                return None
+        return table
+
+    def _parsed(self, block: bytes, note: Any, kinds: dict[str, Any]) -> Any:
+        """The rows of a block, the columns of the named kinds so, all others as text."""
         import pyarrow as pa
         from pyarrow import csv as arrow
 
@@ -88,7 +125,8 @@ class CsvReader(StreamReader):
             parse_options=arrow.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
             convert_options=arrow.ConvertOptions(
                 include_columns=self._chosen,
-                column_types=dict.fromkeys(self._chosen, pa.string()),
+                column_types=dict.fromkeys(self._chosen, pa.string()) | kinds,
+                null_values=[],
                 strings_can_be_null=False,
                 check_utf8=False,  # the block was checked whole, which is faster
             ),
@@ -115,13 +153,16 @@ def _positions(block: bytes, byte: int) -> NDArray[np.int64]:
     return np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == byte)
 
 
-def _check_text(place: str, block: bytes, line: int) -> None:
+def _check_text(place: str, block: bytes, line: int) -> tuple[int, int]:
     """Refuse what Arrow would read in a way that nobody meant: bytes that are no text, and quotes that join rows.
 
     Args:
         place: the file.
         block: whole rows.
         line: the number of its first line, from 1.
+
+    Returns:
+        How many line ends stand in quotes, and the number of the line that the first of them ends.
 
     Raises:
         DataRejected: it is no UTF-8, or a quote stands in the middle of a value or is not closed.
@@ -130,13 +171,24 @@ def _check_text(place: str, block: bytes, line: int) -> None:
         try:
             block.decode()
         except UnicodeDecodeError as error:
-            where = f"line {line + block.count(LINE_FEED, 0, error.start)}"
-            raise unreadable(place, f"{where} is no UTF-8: {error.reason}", rule="not-utf-8") from error
-    wrong = _misplaced_quote(block) if QUOTE in block else None
+            raise _no_utf8(place, error, line + block.count(LINE_FEED, 0, error.start)) from error
+    if QUOTE not in block:
+        return 0, 0
+    wrong = _misplaced_quote(block)
     if wrong is not None:
         where = f"line {line + block.count(LINE_FEED, 0, wrong)}"
         message = f"{where}: a quote must enclose the whole value, be doubled inside it, and be closed"
-        raise unreadable(place, message, rule="quote-misplaced")
+        hint = "write a quote inside a value twice, or take it away"
+        raise unreadable(place, message, rule="quote-misplaced", hint=hint)
+    ends = _positions(block, LINE_FEED)
+    inside = ends[_positions(block, QUOTE).searchsorted(ends) % 2 == 1]
+    return len(inside), line + block.count(LINE_FEED, 0, int(inside[0])) if len(inside) else 0
+
+
+def _no_utf8(place: str, error: UnicodeDecodeError, line: int) -> DataRejected:
+    """The refusal of a text of another encoding."""
+    message = f"line {line} is no UTF-8: its byte 0x{error.object[error.start]:02x} cannot be decoded"
+    return unreadable(place, message, rule="not-utf-8", hint=utf8_hint(place))
 
 
 def _misplaced_quote(block: bytes) -> int | None:
@@ -154,18 +206,21 @@ def _misplaced_quote(block: bytes) -> int | None:
 
 
 def _header(place: str, block: bytes) -> tuple[bytes, list[str]]:
-    """The first rows without the header, and the names in it.
+    """The first rows without the header, and the names in it; none where the file is empty.
 
     Raises:
-        DataRejected: there is no header, it is no UTF-8, or a quote in it is not closed.
+        DataRejected: it is another format, has no header, is no UTF-8, or a quote in the header is not closed.
     """
+    refuse_other_formats(place, block)
+    if not block.removeprefix(BOM).strip():
+        return b"", []
     line, _, rest = block.removeprefix(BOM).partition(b"\n")
     try:
         names = next(csv.reader([line.decode().rstrip("\r")], strict=True), [])
     except UnicodeDecodeError as error:
-        raise unreadable(place, f"line 1 is no UTF-8: {error.reason}", rule="not-utf-8") from error
+        raise _no_utf8(place, error, 1) from error
     except csv.Error as error:
-        raise unreadable(place, f"the header cannot be read: {error}") from error
+        raise unreadable(place, f"the header cannot be read: {error}", hint="mend the quotes in line 1") from error
     if not names:
-        raise unreadable(place, "there is no header")
+        raise unreadable(place, "there is no header", hint="write the columns' names into the first line")
     return rest, names

@@ -1,0 +1,265 @@
+"""The rows of JSON Lines: each line is read by itself, the plain ones fast, all others with care."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from artifact_pipeline.rows.batches import Rejected
+from artifact_pipeline.rows.faults import reason
+from artifact_pipeline.rows.limits import MAX_INT64, MAX_SHOWN, MAX_WHOLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from artifact_pipeline.rows.batches import Wanted
+
+    Value = str | float | None
+    Row = tuple[Sequence[float], list[Value]]
+
+HALF = "holds half a character, or is nested too deeply"
+
+
+class BadLineError(Exception):
+    """Why a line is no row: the column, the value, the rule and its words."""
+
+    def __init__(self, rule: str, message: str, column: str = "", value: str | None = None) -> None:
+        super().__init__(message)
+        self.rule, self.column, self.value = rule, column, value
+
+
+class AnsweredRows:
+    """Rows that a model answers: features as numbers, all other columns as text.
+
+    Attributes:
+        typed: whether the other columns, which are then the labels, keep their type.
+        kinds: the kinds of the features, as far as they are known.
+        firsts: where the rows are to be learned, the first bad value of each column.
+    """
+
+    typed = False
+
+    def __init__(self, wanted: Wanted, texts: Sequence[str], there: Sequence[str]) -> None:
+        self.texts, self.kinds = texts, wanted.known_kinds
+        self.firsts: dict[str, Rejected] = {}
+        self._wanted, self._there = wanted, frozenset(there)
+        self._label: Any = type(wanted.classes[0]) if wanted.classes else str
+        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder().decode
+        self._features = _picker(wanted.features)
+        self._booleans: list[bool] = []
+
+    def read(self, number: int, line: bytes) -> Row | Rejected:
+        """The features as numbers and the others as text, or why the line is no row."""
+        try:
+            return self._plain(line) or self._careful(number, line)
+        except BadLineError as bad:
+            return self._rejected(number, line, bad)
+
+    def _rejected(self, number: int, line: bytes, bad: BadLineError) -> Rejected:
+        text = line.decode("utf-8", "backslashreplace").strip()
+        value = text if bad.value is None else bad.value
+        return Rejected(number, bad.column, value[:MAX_SHOWN], bad.rule, str(bad), text)
+
+    def _plain(self, line: bytes) -> Row | None:
+        """A line of numbers and texts, if nothing in it needs a second look."""
+        try:
+            row = self._decode(line)
+            # As many colons as keys: then none stands twice, of which the decoder would keep the last.
+            if type(row) is not dict or line.count(b":") != len(row):
+                return None
+            numbers: tuple[Any, ...] = self._features(row)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
+            return None
+        texts = self._plain_texts(row) if self._are_plain(numbers) else None
+        return None if texts is None else (numbers, texts)
+
+    def _plain_texts(self, row: dict[str, Any]) -> list[Value] | None:
+        texts = [row.get(name) for name in self.texts]
+        if not {type(each) for each in texts} <= {str, int, type(None)}:
+            return None
+        if not isinstance(row.get(self._wanted.target), self._label | None):
+            return None
+        return [str(each) if isinstance(each, int) else each for each in texts]
+
+    def _are_plain(self, numbers: tuple[Any, ...]) -> bool:
+        """Whether all are numbers that float64 holds, or booleans where those belong."""
+        kinds = set(map(type, numbers))
+        if not kinds <= {int, float} and not (kinds <= {int, float, bool} and self._fit(numbers)):
+            return False
+        return int not in kinds or -MAX_WHOLE <= min(numbers) <= max(numbers) <= MAX_WHOLE
+
+    def _fit(self, numbers: tuple[Any, ...]) -> bool:
+        """Whether booleans stand just in the columns that hold them."""
+        if not self._booleans and len(self.kinds) == len(numbers):
+            self._booleans = [self.kinds[name] == "boolean" for name in self._wanted.features]
+        return [type(each) is bool for each in numbers] == self._booleans
+
+    def _careful(self, number: int, line: bytes) -> Row:  # noqa: ARG002 - who learns needs it
+        row = object_of(line, number=_raw)
+        numbers = [self._number(name, row.get(name)) for name in self._wanted.features]
+        return numbers, [self._text(name, row.get(name)) for name in self.texts]
+
+    def _number(self, name: str, value: object) -> float:
+        if value is None:
+            raise self._bad("missing", name, "")
+        if isinstance(value, bool) and self.kinds.get(name) == "boolean":
+            return float(value)
+        if not isinstance(value, msgspec.Raw):
+            raise self._bad("not-a-number", name, value if isinstance(value, str) else _json(value))
+        text = _json(value)
+        number = float(text)
+        if not abs(number) <= MAX_WHOLE and text.lstrip("-").isdigit():
+            raise self._bad("not-exact", name, text)
+        if abs(number) == float("inf"):
+            raise self._bad("not-finite", name, text)
+        return number
+
+    def _text(self, name: str, value: object) -> str | None:
+        """A value as text: a number as it is written, what is nested as JSON."""
+        if value is None or value == "":
+            return None if value is None else ""
+        is_label = name == self._wanted.target
+        if is_label and isinstance(value, bool):
+            value = str(value)
+        text = value if isinstance(value, str) else _json(value)
+        _check_text(name, text)
+        if is_label and isinstance(value, msgspec.Raw) != (self._label is int):
+            raise self._bad("label-unknown", name, text)
+        return text
+
+    def _bad(self, rule: str, name: str, value: str) -> BadLineError:
+        return BadLineError(rule, reason(rule, name, value[:MAX_SHOWN], self._wanted), name, value)
+
+
+class LearnedRows(AnsweredRows):
+    """Rows that a model learns from: the first ones tell the kinds of the features and of the labels."""
+
+    typed = True
+
+    def __init__(self, wanted: Wanted, texts: Sequence[str], there: Sequence[str]) -> None:
+        super().__init__(wanted, texts, there)
+        self._kind_of_labels: type | None = None
+
+    def _plain_texts(self, row: dict[str, Any]) -> list[Value] | None:
+        values = [row.get(name) for name in self.texts]
+        plain = row.keys() <= self._there and all(type(each) is self._kind_of_labels for each in values)
+        return None if not plain or any(type(each) is int and abs(each) > MAX_WHOLE for each in values) else values
+
+    def _are_plain(self, numbers: tuple[Any, ...]) -> bool:
+        known = len(self.kinds) == len(numbers)
+        return known and self._fit(numbers) and super()._are_plain(numbers)
+
+    def _careful(self, number: int, line: bytes) -> Row:
+        """A row, each bad value of which is missing and noted."""
+        row = object_of(line, number=_raw)
+        late = [name for name in row if name not in self._there]
+        if late:
+            raise self._bad("column-late", late[0], "")
+
+        def _checked(read: Callable[[str, object], Any], name: str, instead: Any) -> Any:
+            try:
+                return read(name, row.get(name))
+            except BadLineError as bad:
+                self.firsts.setdefault(name, self._rejected(number, line, bad))
+                return instead
+
+        numbers = [_checked(self._number, name, float("nan")) for name in self._wanted.features]
+        return numbers, [_checked(self._label_of, name, None) for name in self.texts]
+
+    def _number(self, name: str, value: object) -> float:
+        kind = self.kinds.get(name)
+        if isinstance(value, bool) and kind is None:
+            self.kinds[name] = "boolean"
+        elif kind == "boolean" and value is not None and not isinstance(value, bool):
+            raise self._bad("not-a-boolean", name, value if isinstance(value, str) else _json(value))
+        number = super()._number(name, value)
+        self.kinds.setdefault(name, "number")
+        return number
+
+    def _label_of(self, name: str, value: object) -> Value:
+        """A label in its own type, of which all are."""
+        if value is None:
+            return None
+        text = value if isinstance(value, str) else _json(value)
+        kind = int if isinstance(value, msgspec.Raw) else type(value)
+        if kind not in {str, bool, int} or self._kind_of_labels not in {None, kind}:
+            told = {int: "a number, as those before it", str: "text, as those before it"}
+            must = told.get(self._kind_of_labels or object, "text, a whole number, true or false")
+            raise BadLineError("label-invalid", f"a label must be {must}, got {_shown(value)}", name, text)
+        self._kind_of_labels = kind
+        if not isinstance(value, msgspec.Raw):
+            _check_text(name, text)
+            return value if isinstance(value, bool) else text
+        if not text.lstrip("-").isdigit():
+            return float(text)
+        # Python does not read whole numbers of more than a few thousand digits.
+        if len(text) > MAX_SHOWN or not -MAX_INT64 - 1 <= int(text) <= MAX_INT64:
+            words = f"a label must be between -2^63 and {MAX_INT64}, got {text:.{MAX_SHOWN}}"
+            raise BadLineError("label-invalid", words, name, text)
+        return int(text)
+
+
+def _shown(value: object) -> str:
+    return f"{_json(value):.{MAX_SHOWN}}"
+
+
+def _check_text(name: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise BadLineError("json-invalid", HALF, name, "") from error
+
+
+def _picker(names: Sequence[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    """What takes some values from a dict, as a tuple however many they are."""
+    return itemgetter(*names) if len(names) > 1 else lambda row: tuple(row[name] for name in names)
+
+
+def object_of(line: bytes, number: Callable[[str], Any] | None = None) -> dict[str, Any]:
+    """A line as an object, no key of which stands twice.
+
+    Args:
+        line: UTF-8.
+        number: makes something of a number's text; None makes Python's int or float.
+
+    Raises:
+        BadLineError: it is none.
+    """
+    try:
+        text = line.decode()
+        row = json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=number, parse_int=number
+        )
+    except (ValueError, RecursionError) as error:  # a UnicodeDecodeError is a ValueError too
+        where = f"{error.msg}, at character {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
+        raise BadLineError("json-invalid", f"is not an object in JSON: {where}") from error
+    if not isinstance(row, dict):
+        raise BadLineError("json-invalid", "is not an object in JSON")
+    return row
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        name = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+        raise BadLineError("duplicate-key", f"the key {name!a} stands twice")
+    return value
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _raw(text: str) -> msgspec.Raw:
+    return msgspec.Raw(text.encode())
+
+
+def _json(value: object) -> str:
+    try:
+        return msgspec.json.encode(value).decode()
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise BadLineError("json-invalid", HALF) from error

@@ -1,0 +1,189 @@
+"""Labels as they are written: the same rule where a model is trained and where its answers are scored."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from artifact_pipeline.rows.limits import MAX_INT64, MAX_SHOWN, MAX_TEXT, MAX_WHOLE
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+Written = Literal["text", "number", "any"]
+"""What a file says of its labels; a CSV does not say whether they are text or numbers."""
+
+WHOLE = re.compile(r"(0|-?[1-9][0-9]*)(\.0)?")
+"""A whole number as it is written: 007, 0x10 and +1 are texts."""
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+MAX_PAIRS = 5
+"""Pairs of labels that a warning names."""
+
+
+def is_label(kind: Any) -> bool:
+    """Whether a column of this type can hold labels."""
+    import pyarrow as pa
+
+    types = pa.types
+    if types.is_dictionary(kind):
+        return is_label(kind.value_type)
+    fit = (types.is_string, types.is_large_string, types.is_string_view, types.is_boolean, types.is_integer)
+    other = (types.is_floating, types.is_decimal, types.is_date, types.is_timestamp, types.is_null)
+    return any(each(kind) for each in (*fit, *other))
+
+
+def label_texts(column: pa.Array, *, typed: bool = True) -> tuple[pa.Array, Written]:
+    """Labels as text, null where there is none, and what the file says of them.
+
+    A whole number is written without a point, a boolean as `False` or `True`, a date as ISO 8601 has it.
+
+    Args:
+        column: labels of a type that `is_label` accepts.
+        typed: whether the file tells text and numbers apart.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    types = pa.types
+    if types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    kind = column.type
+    if types.is_boolean(kind):
+        return compute.if_else(column, "True", "False"), "text"
+    if types.is_integer(kind):
+        return column.cast(pa.string()), "number"
+    if types.is_floating(kind):
+        return _floats(column), "number"
+    text = column.cast(pa.string())
+    if types.is_decimal(kind):
+        return compute.replace_substring_regex(text, r"^(-?[0-9]+)\.0+$", r"\1"), "number"
+    if types.is_timestamp(kind):
+        midnight = compute.replace_substring_regex(text, r" 00:00:00(\.0+)?$", "")
+        text = compute.replace_substring_regex(midnight, r"(:[0-9]{2})\.0+$", r"\1")
+    empty = compute.equal(text, "")
+    text = compute.if_else(compute.fill_null(empty, True), pa.scalar(None, pa.string()), text)  # noqa: FBT003 - Arrow's
+    return text, "text" if typed else "any"
+
+
+def _floats(column: pa.Array) -> pa.Array:
+    """Numbers as text: whole ones as such, null where there is none."""
+    import numpy as np
+    import pyarrow as pa
+    from pyarrow import compute
+
+    values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    there = ~np.isnan(values)
+    whole = there & (np.trunc(values) == values) & (np.abs(values) <= MAX_WHOLE)
+    ints = pa.array(np.where(whole, values, 0).astype(np.int64)).cast(pa.string())
+    text = compute.if_else(pa.array(whole), ints, column.cast(pa.float64()).cast(pa.string()))
+    return compute.if_else(pa.array(there), text, pa.scalar(None, pa.string()))
+
+
+def find_classes(text: pa.Array, written: Written, classes: tuple[int | str, ...]) -> pa.Array:
+    """The position of each label in a model's classes, int32; null where it is none of them.
+
+    In a file that has types, text is no number and a number no text: none of it is then looked up.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    words = bool(classes) and isinstance(classes[0], str)
+    comparable = written == "any" or (written == "text") == words
+    if written == "any" and not words:
+        text = compute.replace_substring_regex(text, r"^(0|-?[1-9][0-9]*)\.0$", r"\1")
+    known = [str(each) for each in classes] if comparable else []
+    return compute.index_in(text, value_set=pa.array(known, pa.string()), skip_nulls=True)
+
+
+class BadLabel(NamedTuple):
+    """A label that cannot be learned: its row, itself, the rule and its words."""
+
+    row: int
+    value: str
+    rule: str
+    message: str
+
+
+class Labels:
+    """The labels of a training, held as positions among the different ones."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, int] = {}
+        self._positions: list[NDArray[np.int32]] = []
+        self._written: Written | None = None
+        self._rows = 0
+        self._bad: BadLabel | None = None
+
+    def add(self, column: pa.Array, *, typed: bool) -> None:
+        """Take the labels of the next rows; the first bad one is kept for `fault`."""
+        import numpy as np
+
+        text, written = label_texts(column, typed=typed)
+        if text.null_count and self._bad is None:
+            row = self._rows + int(np.flatnonzero(text.is_null().to_numpy(zero_copy_only=False))[0])
+            self._bad = BadLabel(row, "", "label-missing", "the label is missing")
+        if self._written not in {None, written} and self._bad is None:
+            kinds = {"text": "text", "number": "a number", "any": "text or a number"}
+            message = f"labels are {kinds[written]} here, and not so before"
+            self._bad = BadLabel(self._rows, "", "label-invalid", message)
+        self._written = self._written or written
+        encoded = text.dictionary_encode()
+        names = encoded.dictionary.to_pylist()
+        places = np.array([self._known.setdefault(name, len(self._known)) for name in names], dtype=np.int32)
+        codes = encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)
+        self._positions.append(places[codes] if len(places) else np.zeros(len(codes), np.int32))
+        self._rows += len(text)
+
+    def finish(self) -> NDArray[np.int64] | NDArray[np.str_] | BadLabel:
+        """The labels, int64 if all are whole numbers, or else text; or the first that can be none."""
+        import numpy as np
+
+        if self._bad is not None:
+            return self._bad
+        names, positions = list(self._known), np.concatenate(self._positions)
+        numbers = self._written != "text" and all(map(WHOLE.fullmatch, names))
+        measured = not numbers and (self._written == "number" or self._are_measured())
+        for index, name in enumerate(names):
+            if wrong := _wrong(name, numbers=numbers, measured=measured):
+                row = int(np.flatnonzero(positions == index)[0])
+                return BadLabel(row, name[:MAX_SHOWN], "label-invalid", wrong)
+        if numbers:
+            return np.array([int(name.removesuffix(".0")) for name in names], dtype=np.int64)[positions]
+        return np.array(names, dtype=np.str_)[positions]
+
+    def _are_measured(self) -> bool:
+        """Whether all labels of a CSV are numbers, some of them with decimals."""
+        if self._written != "any" or not all(map(NUMBER.fullmatch, self._known)):
+            return False
+        return any("." in name and not WHOLE.fullmatch(name) for name in self._known)
+
+    def alike(self) -> list[str]:
+        """Warnings of labels that differ in letter case or in blanks around them alone."""
+        groups: dict[str, list[str]] = defaultdict(list)
+        for name in sorted(self._known):
+            groups[name.strip().casefold()].append(name)
+        pairs = [names for names in groups.values() if len(names) > 1]
+        told = [f"the labels {' and '.join(map(repr, names))} differ in case or in spaces alone" for names in pairs]
+        more = [f"and so do {len(pairs) - MAX_PAIRS:,} more groups of labels"] if len(pairs) > MAX_PAIRS else []
+        return [f"{each}; each is a class of its own" for each in told[:MAX_PAIRS]] + more
+
+
+def _wrong(name: str, *, numbers: bool, measured: bool) -> str | None:
+    """Why a label cannot be learned; None where it can.
+
+    Args:
+        name: the label.
+        numbers: whether all labels are whole numbers.
+        measured: whether all are numbers, but not all whole.
+    """
+    if numbers:  # Python does not read whole numbers of more than a few thousand digits
+        inside = len(name) < MAX_SHOWN and -MAX_INT64 - 1 <= int(name.removesuffix(".0")) <= MAX_INT64
+        return None if inside else f"a label must be between -2^63 and {MAX_INT64}, got {name:.{MAX_SHOWN}}"
+    if measured:
+        return None if WHOLE.fullmatch(name) else f"{name:.{MAX_SHOWN}} is a measured number, no class"
+    if len(name) > MAX_TEXT or "\0" in name:  # NumPy would drop a null at the end
+        return f"a label must have at most {MAX_TEXT} characters and no null, got {name!r:.{MAX_SHOWN}}"
+    return None
