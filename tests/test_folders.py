@@ -19,7 +19,8 @@ from artifact_pipeline import pipeline
 from artifact_pipeline.artifact.verify import Verified, verify
 from artifact_pipeline.canonical import canonical_json
 from artifact_pipeline.config import from_mapping
-from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected
+from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, StorageError
+from artifact_pipeline.files import held
 from artifact_pipeline.inference.destination import destination
 from artifact_pipeline.inference.folders import in_turn, predict_parts
 from artifact_pipeline.inference.predictions import Predictions, predict
@@ -27,6 +28,7 @@ from artifact_pipeline.inference.proof import prove
 from artifact_pipeline.inference.scoring import Options
 from artifact_pipeline.inference.sheets import PART
 from artifact_pipeline.rows.sources import find_sources
+from rowfiles import train_words, words, write_rows
 from tables import blobs, write_table
 from tools import require_tool, slow
 
@@ -40,6 +42,11 @@ KILLS = 10
 
 class InterruptedHere(Exception):
     """Stands for whatever ends a run."""
+
+
+@pytest.fixture(scope="module")
+def of_words(tmp_path_factory: pytest.TempPathFactory) -> Verified:
+    return train_words(tmp_path_factory.mktemp("words"))
 
 
 @pytest.fixture(scope="module")
@@ -304,3 +311,23 @@ def test_killed_ten_times_over(whole: dict[str, bytes], world: Path, tmp_path: P
     subprocess.run(command(world, tmp_path / "out"), check=True)
     assert kills >= KILLS
     assert tree(tmp_path) == whole
+
+
+def test_two_runs_into_one_folder_are_not_mixed(of_words: Verified, tmp_path: Path) -> None:
+    """While a run holds its folder another one is refused as busy, and leaves nothing there; then it may."""
+    rows = write_rows(tmp_path / "rows.csv", words())
+    (tmp_path / "out").mkdir()
+    with held(tmp_path / "out"), pytest.raises(StorageError, match="is busy: another run is writing into it"):
+        predict(of_words, [str(rows)], to=f"{tmp_path}/out/")
+    assert list((tmp_path / "out").iterdir()) == []
+    predict(of_words, [str(rows)], to=f"{tmp_path}/out/")
+
+
+def test_a_folder_in_use_is_left_as_it_is(of_words: Verified, tmp_path: Path) -> None:
+    """Where there is something already, nothing is added to it, not even an empty folder."""
+    rows = write_rows(tmp_path / "rows.csv", words())
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="there is something in"):
+        predict(of_words, [str(rows)], to=f"{tmp_path}/out/")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["notes.txt"]

@@ -96,6 +96,26 @@ def try_lock(descriptor: int) -> bool:
     return True
 
 
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a folder for one writer, where its file system can; it is free again however the process ends.
+
+    Raises:
+        StorageError: another process holds it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        try:
+            free = try_lock(descriptor)
+        except OSError:  # NFS locks no folder
+            free = True
+        if not free:
+            raise StorageError(f"{folder} is busy: another run is writing into it", hint="wait for it, or end it")
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def write_new(path: Path, data: bytes) -> None:
     """Write a file that must not exist yet, and force it to the disk.
 

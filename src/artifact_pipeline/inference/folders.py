@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,7 +17,7 @@ from msgspec import convert
 
 from artifact_pipeline import storage
 from artifact_pipeline.errors import ArtifactRejected, ConfigError
-from artifact_pipeline.files import storage_error
+from artifact_pipeline.files import held, storage_error
 from artifact_pipeline.inference.destination import PIECES
 from artifact_pipeline.inference.predictions import (
     Predictions,
@@ -36,7 +37,7 @@ from artifact_pipeline.rows.formats import open_rows
 from artifact_pipeline.rows.sources import STDIN, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from artifact_pipeline.artifact.verify import Verified
     from artifact_pipeline.inference.destination import Destination
@@ -252,43 +253,59 @@ def predict_parts(
         ConfigError: there is something in the folder, or what was begun there was something else.
         ArtifactRejected: the golden answers differ here, or what was begun there is not what its receipt says.
         DataRejected: the rows cannot be read, or one is bad and bad rows are not set aside.
-        StorageError: a part cannot be written.
+        StorageError: a part cannot be written, or another run is writing into the folder.
     """
     scorer = Scorer(artifact, options_for(options, to, sources))
     ledger = Ledger(scorer, to, sources)
     assert to.receipt is not None
-    found = storage.read(to.receipt, MAX_BYTES)
-    begun = parse_receipt(found, place=to.receipt) if found is not None else None
-    _check_folder(to, begun, resume=resume)
-    if begun is not None and resume and begun.complete:
-        return _already(ledger, begun)
-    if begun is not None and resume:
-        ledger.resume(begun)
-    else:
-        ledger.save()  # before the first part: whatever stands in the folder, the receipt says whose it is
-    already = len(ledger.parts)
-    try:
-        run(ledger)
-    finally:
-        ledger.settle()
-    written = ledger.complete()
+    with _held(to):
+        found = storage.read(to.receipt, MAX_BYTES)
+        begun = parse_receipt(found, place=to.receipt) if found is not None else None
+        _check_folder(to, begun, resume=resume)
+        if begun is not None and resume and begun.complete:
+            return _already(ledger, begun)
+        if begun is not None and resume:
+            ledger.resume(begun)
+        else:
+            ledger.save()  # before the first part: whatever stands in the folder, the receipt says whose it is
+        already = len(ledger.parts)
+        try:
+            run(ledger)
+        finally:
+            ledger.settle()
+        written = ledger.complete()
     return replace(_outcome(ledger, written), already=already)
 
 
+@contextmanager
+def _held(to: Destination) -> Iterator[None]:
+    """Make the folder, and hold it: two runs into one folder would mix their parts."""
+    if storage.is_url(to.place):
+        yield
+        return
+    folder = Path(to.place)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(folder, error) from error
+    with held(folder):
+        yield
+
+
 def _check_folder(to: Destination, begun: Receipt | None, *, resume: bool) -> None:
-    """Make the folder, or refuse to write among what is there."""
+    """Refuse to write among what is there; or make the folder of bad rows."""
     hint = "--resume goes on with what was begun there; or name another folder"
     if storage.is_url(to.place):
         there = bool(storage.list_files(f"{to.place}/"))
     else:
-        folder = Path(to.place)
-        try:
-            (folder / PIECES).mkdir(parents=True, exist_ok=True)
-            there = any(each.name != PIECES for each in folder.iterdir())
-        except OSError as error:
-            raise storage_error(folder, error) from error
+        there = any(each.name != PIECES for each in Path(to.place).iterdir())
     if there and (begun is None or not resume):
         raise ConfigError(f"there is something in {to.place} already", hint=hint)
+    if not storage.is_url(to.place):
+        try:
+            Path(to.place, PIECES).mkdir(exist_ok=True)
+        except OSError as error:
+            raise storage_error(Path(to.place), error) from error
 
 
 def _already(ledger: Ledger, begun: Receipt) -> Predictions:
