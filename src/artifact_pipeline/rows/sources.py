@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from artifact_pipeline import storage
 from artifact_pipeline.errors import ConfigError, DataRejected, Problem
+from artifact_pipeline.storage import HINTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -164,4 +165,5 @@ def _hidden(parts: tuple[str, ...]) -> bool:
 
 
 def _nothing(named: str, message: str) -> DataRejected:
-    return DataRejected("there are no rows to predict", problems=[Problem(named, "missing-file", message)])
+    problem = Problem(named, "missing-file", message)
+    return DataRejected("there are no rows to predict", problems=[problem], hint=HINTS["missing-file"])
