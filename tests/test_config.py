@@ -33,7 +33,7 @@ REQUIRED = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000}
 SOLVERS = "lbfgs, newton-cg, newton-cholesky, sag, saga, liblinear"
 TEN_CLASSES = "lbfgs, newton-cg, newton-cholesky, sag, saga (liblinear fits two classes, the digits have ten)"
 NAME = "name: must be a string of 1 to 64 characters a-z, 0-9, dot, underscore or dash, first a letter or digit"
-TABLE = "a string, the path of a CSV, Parquet or JSON Lines file"
+TABLE = "a string, the path of a table"
 KEYS = (
     "name, dataset, test_size, random_state, stratify, C, solver, max_iter, tol, class_weight, fit_intercept, "
     "l1_ratio, penalty, range_margin, gate"

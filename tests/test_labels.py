@@ -435,7 +435,7 @@ def test_repeated_key_of_predictions(here: Path, form: str) -> None:
         ("p.csv", "row,predicted,probability_no\n0,no,nan\n", "not-finite"),
         ("p.csv", "row,predicted,probability_no\n0,no\n", "row-width"),
         ("p.csv", "row,predicted,probability_no\n", "no-rows"),
-        ("p.csv", "", "unreadable"),
+        ("p.csv", "", "no-predictions"),
         ("p.jsonl", "", "no-predictions"),
         ("p.jsonl", '{"row": 0, "predicted": "no", "probability_no": 1.0}\n{\n', "json-invalid"),
         ("p.jsonl", '{"row": 0, "predicted": "no", "probability_no": 1.0}\n{"row": 1}\n', "missing"),

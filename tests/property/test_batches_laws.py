@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from pyarrow import csv, ipc, parquet
 
 from artifact_pipeline.rows.batches import Piece, Rejected, Wanted, align, numbers_of
-from artifact_pipeline.rows.columns import parse_texts, to_batch
+from artifact_pipeline.rows.columns import to_batch
 from artifact_pipeline.rows.formats import OpenRows
 from artifact_pipeline.rows.formats.jsonlines import JsonLinesReader
 from artifact_pipeline.rows.formats.streams import Hashed
 from artifact_pipeline.rows.formats.text import CsvReader
 from artifact_pipeline.rows.sources import Source
+from artifact_pipeline.rows.texts import parse_texts
 from rowfiles import answer, rejected, train_words, write_rows
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def piece_of_texts(texts: Sequence[str]) -> Piece:
 
 def outcomes(texts: Sequence[str]) -> list[Any]:
     """For each text its number in bits, or its rule."""
-    piece = parse_texts(piece_of_texts(texts), wanted("a"))
+    piece = parse_texts(piece_of_texts(texts), wanted("a"), {"a": "number"})
     values = piece.table.column("a").to_numpy()
     good = zip(numbers_of(piece).tolist(), values.view(np.int64).tolist(), strict=True)
     return [each for _, each in sorted([*good, *((bad.row, bad.rule) for bad in piece.broken)])]

@@ -169,7 +169,7 @@ def _label_texts(place: str, batch: Batch, name: str, classes: Sequence[str]) ->
     column = batch.kept[name]
     if not is_label(column.type):
         raise _refused(place, "label-invalid", f"column {name!r} holds {column.type}, not whole numbers or text")
-    text, _ = label_texts(column, typed=batch.typed)
+    text, _ = label_texts(column, batch.written)
     # The predictions do not say whether their classes are text or numbers; 1.0 is 1 where there is no class 1.0.
     whole = compute.replace_substring_regex(text, r"^(0|-?[1-9][0-9]*)\.0$", r"\1")
     known = compute.is_in(text, value_set=pa.array(classes, pa.string()))

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32] | NDArray[np.float64]
 
+Written = Literal["text", "number", "any"]
+"""What a file says of the texts of its labels."""
 CHUNK = 1 << 16
 """Rows a batch, at most. Its borders are absolute, multiples of this in the file, so that no result depends on where a
 reader cuts, or on where an interrupted run began again."""
@@ -127,7 +129,7 @@ class Piece:
         table: the rows that have the right form, with at least the wanted columns.
         numbers: their numbers, int64; None where they are `start`, `start + 1`, ….
         broken: the rows that have not.
-        typed: whether the file says that a label is text or a number; a CSV does not.
+        written: what a label that is text is: `text`, a `number`, or `any` where the file does not say, as a CSV.
         firsts: where the rows are to be learned, the first bad value of each column.
     """
 
@@ -136,7 +138,7 @@ class Piece:
     table: pa.RecordBatch
     numbers: NDArray[np.int64] | None = None
     broken: tuple[Rejected, ...] = ()
-    typed: bool = True
+    written: Written = "text"
     firsts: tuple[Rejected, ...] = ()
 
     @property
@@ -157,7 +159,7 @@ class Piece:
         else:
             first, last = self.numbers.searchsorted([start, end]).tolist()
             numbers = self.numbers[first:last]
-        return Piece(start, end - start, self.table.slice(first, last - first), numbers, broken, self.typed, firsts)
+        return Piece(start, end - start, self.table.slice(first, last - first), numbers, broken, self.written, firsts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,7 @@ class Batch:
         rejected: the others, by their numbers.
         outside: rows among the answered ones with a value out of the trained range.
         firsts: where the rows are to be learned, the first bad value of each column.
-        typed: as in `Piece`.
+        written: as in `Piece`.
     """
 
     start: int
@@ -187,7 +189,7 @@ class Batch:
     rejected: tuple[Rejected, ...]
     outside: int
     firsts: tuple[Rejected, ...] = ()
-    typed: bool = True
+    written: Written = "text"
 
 
 def align(pieces: Iterator[Piece], start: int, chunk: int = CHUNK) -> Iterator[Piece]:
@@ -219,7 +221,7 @@ def _joined(pieces: list[Piece]) -> Piece:
         pa.concat_batches([piece.table for piece in pieces]),
         numbers,
         tuple(each for piece in pieces for each in piece.broken),
-        pieces[0].typed,
+        pieces[0].written,
         tuple(each for piece in pieces for each in piece.firsts),
     )
 

@@ -52,7 +52,8 @@ def choose_features(
     Raises:
         DataRejected: a column that is named is not there, one has no name, or none is left.
     """
-    missing = [name for name in (*(asked.features or ()), *asked.drop) if name not in names]
+    known = frozenset(names)
+    missing = [name for name in (*(asked.features or ()), *asked.drop) if name not in known]
     if missing:
         problems = [Problem(place, "column-missing", f"no column {name!r}") for name in missing]
         raise DataRejected(REFUSED, problems=problems, hint=meant_names(missing, names))
@@ -66,7 +67,8 @@ def choose_features(
     if not chosen:
         problem = Problem(place, "no-columns", f"has no column to learn from beside the target {asked.target!r}")
         raise DataRejected(REFUSED, problems=[problem], hint=f"it has: {', '.join(map(repr, names))}")
-    return chosen, [LeftOut(name, reasons[name]) for name in there if name not in chosen]
+    taken = frozenset(chosen)
+    return chosen, [LeftOut(name, reasons[name]) for name in there if name not in taken]
 
 
 def _check_names(place: str, names: Sequence[str]) -> None:

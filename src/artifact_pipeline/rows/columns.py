@@ -87,7 +87,7 @@ def to_batch(piece: Piece, wanted: Wanted, place: str) -> Batch:
         rejected=tuple(sorted([*piece.broken, *rejected], key=lambda each: each.row)),
         outside=int(outside.sum()) if outside is not None else 0,
         firsts=(*piece.firsts, *faults.firsts()),
-        typed=piece.typed,
+        written=piece.written,
     )
     return _only(batch, faults.good(), outside) if rejected else batch
 
@@ -220,7 +220,7 @@ def _positions(column: pa.Array, faults: Faults) -> NDArray[np.int64]:
     import numpy as np
     from pyarrow import compute
 
-    text, written = label_texts(column, typed=faults.piece.typed)
+    text, written = label_texts(column, faults.piece.written)
     found = find_classes(text, written, faults.wanted.classes)
     unknown = compute.and_(text.is_valid(), compute.is_null(found))
     if compute.any(unknown).as_py():

@@ -31,6 +31,12 @@ RULES = {
     "csv-formula": "{value!r} begins like a formula, which a spreadsheet would run; write Parquet or JSON Lines",
 }
 """Why a value is bad; the first of them that holds is told."""
+HINTS = {
+    "not-a-number": "turn these columns into numbers; the model was trained on numbers",
+    "label-invalid": "write the labels as text or whole numbers",
+    "not-carried": "leave these columns out of --keep",
+}
+"""What to do about a column of another type, by the rule."""
 AT_ONCE = 1024
 """Bad rows that are held as Python's objects."""
 
@@ -161,4 +167,5 @@ def unfit(place: str, problems: Sequence[tuple[str, str]], *, hint: str | None =
     told = [Problem(place, rule, message) for rule, message in problems[:MAX_LISTED]]
     if len(problems) > MAX_LISTED:
         told.append(Problem(place, problems[MAX_LISTED][0], f"and {len(problems) - MAX_LISTED:,} more"))
+    hint = hint or next((HINTS[rule] for rule, _ in problems if rule in HINTS), None)
     return DataRejected("the rows do not fit the model", problems=told, hint=hint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.rows.limits import MAX_INT64, MAX_SHOWN, MAX_TEXT, MAX_WHOLE
 
@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-Written = Literal["text", "number", "any"]
-"""What a file says of its labels; a CSV does not say whether they are text or numbers."""
+    from artifact_pipeline.rows.batches import Written
 
 WHOLE = re.compile(r"(0|-?[1-9][0-9]*)(\.0)?")
 """A whole number as it is written: 007, 0x10 and +1 are texts."""
@@ -35,14 +34,14 @@ def is_label(kind: Any) -> bool:
     return any(each(kind) for each in (*fit, *other))
 
 
-def label_texts(column: pa.Array, *, typed: bool = True) -> tuple[pa.Array, Written]:
+def label_texts(column: pa.Array, written: Written) -> tuple[pa.Array, Written]:
     """Labels as text, null where there is none, and what the file says of them.
 
     A whole number is written without a point, a boolean as `False` or `True`, a date as ISO 8601 has it.
 
     Args:
         column: labels of a type that `is_label` accepts.
-        typed: whether the file tells text and numbers apart.
+        written: what the file says of texts.
     """
     import pyarrow as pa
     from pyarrow import compute
@@ -65,7 +64,7 @@ def label_texts(column: pa.Array, *, typed: bool = True) -> tuple[pa.Array, Writ
         text = compute.replace_substring_regex(midnight, r"(:[0-9]{2})\.0+$", r"\1")
     empty = compute.equal(text, "")
     text = compute.if_else(compute.fill_null(empty, True), pa.scalar(None, pa.string()), text)  # noqa: FBT003 - Arrow's
-    return text, "text" if typed else "any"
+    return text, written
 
 
 def _floats(column: pa.Array) -> pa.Array:
@@ -117,11 +116,11 @@ class Labels:
         self._rows = 0
         self._bad: BadLabel | None = None
 
-    def add(self, column: pa.Array, *, typed: bool) -> None:
+    def add(self, column: pa.Array, written: Written) -> None:
         """Take the labels of the next rows; the first bad one is kept for `fault`."""
         import numpy as np
 
-        text, written = label_texts(column, typed=typed)
+        text, written = label_texts(column, written)
         if text.null_count and self._bad is None:
             row = self._rows + int(np.flatnonzero(text.is_null().to_numpy(zero_copy_only=False))[0])
             self._bad = BadLabel(row, "", "label-missing", "the label is missing")

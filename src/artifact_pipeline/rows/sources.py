@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from artifact_pipeline import storage
 from artifact_pipeline.errors import ConfigError, DataRejected, Problem
+from artifact_pipeline.storage import HINTS
 from artifact_pipeline.storage.outputs import Place
 
 if TYPE_CHECKING:
@@ -185,4 +186,5 @@ def _hidden(parts: tuple[str, ...]) -> bool:
 
 
 def _nothing(named: str, message: str) -> DataRejected:
-    return DataRejected("there are no rows to predict", problems=[Problem(named, "missing-file", message)])
+    problem = Problem(named, "missing-file", message)
+    return DataRejected("there are no rows to predict", problems=[problem], hint=HINTS["missing-file"])

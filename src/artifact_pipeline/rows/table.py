@@ -100,8 +100,9 @@ class _Reading:
         if not self._features:
             self._features, left_out = choose_features(source.place, names, index, self._asked)
             self._left_out = {each.name: each for each in left_out}
+        known = {*self._features, self._asked.target, *self._left_out}
         for name in names:
-            if name not in (*self._features, self._asked.target, *self._left_out):
+            if name not in known:
                 self._left_out[name] = LeftOut(name, f"{self._starts[0][1]} does not have it")
         if source.format in WITHOUT_NAMES:
             return tuple(name for name in names if name != self._asked.target)
@@ -113,14 +114,15 @@ class _Reading:
 
         self._count += batch.count
         if batch.rejected or batch.firsts:
-            _refuse(source, batch)
+            _refuse(source, batch, (*read, self._asked.target))
         columns = batch.columns
         if read != self._features:
-            columns = [columns[read.index(name)] for name in self._features]
+            places = {name: place for place, name in enumerate(read)}
+            columns = [columns[places[name]] for name in self._features]
         piece: NDArray[np.float64] = np.stack(columns, axis=1, dtype=np.float64)
         np.add(piece, 0.0, out=piece)  # minus zero is zero: a CSV that writes whole numbers knows one zero alone
         self._pieces.append(piece)
-        self._labels.add(batch.kept[self._asked.target], typed=batch.typed)
+        self._labels.add(batch.kept[self._asked.target], batch.written)
 
     def _agree(self, source: Source, rows: OpenRows) -> None:
         """See that the columns of all files are of the same kinds."""
@@ -203,13 +205,13 @@ class _Reading:
         return matrix
 
 
-def _refuse(source: Source, batch: Batch) -> NoReturn:
+def _refuse(source: Source, batch: Batch, order: tuple[str, ...]) -> NoReturn:
     """Refuse a table for the first bad value of each column, or for the first rows that are none."""
     first: dict[str, Rejected] = {}
     for each in batch.firsts:
         if each.column not in first or each.row < first[each.column].row:
             first[each.column] = each
-    bad = [*batch.rejected[:1], *first.values()]
+    bad = [*batch.rejected[:1], *(first[name] for name in order if name in first)]
     problems = [Problem(f"{source.place}, {each.place}", each.rule, each.message) for each in bad[:MAX_LISTED]]
     if len(bad) > MAX_LISTED:
         problems.append(Problem(source.place, bad[MAX_LISTED].rule, f"{len(bad) - MAX_LISTED:,} columns more are bad"))

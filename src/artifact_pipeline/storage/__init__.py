@@ -108,9 +108,24 @@ def _stamp(descriptor: int) -> str:
     return f"{about.st_size}-{about.st_mtime_ns}"
 
 
+HINTS = {
+    "missing-file": "look whether the path is right; one in a config starts at the config's folder",
+    "unreadable": "write the file again, or name another one that you may read",
+    "truncated": "copy or write the file again: it is not whole",
+    "changed": "read it when nothing writes to it",
+    "row-too-long": "end each row with a line end, and close each quote",
+    "decompression-bomb": "if you know where it comes from, unpack it yourself and name what comes out",
+    "too-large": "name a smaller file",
+    "object-array": "save numbers: np.savez('rows.npz', X=X.astype(float), y=y)",
+    "rows-shape": "save a matrix of one row for each label: np.savez('rows.npz', X=X, y=y)",
+}
+"""What to do where a refusal says no more, by its rule."""
+
+
 def unreadable(place: str, message: str, *, rule: str = "unreadable", hint: str | None = None) -> DataRejected:
     """The refusal of a file that cannot be read."""
-    return DataRejected("the rows cannot be read", problems=[Problem(place, rule, message)], hint=hint)
+    problem = Problem(place, rule, message)
+    return DataRejected("the rows cannot be read", problems=[problem], hint=hint or HINTS.get(rule))
 
 
 class Digesting:

@@ -149,9 +149,11 @@ def choose_columns(
     """
     repeated = [name for name, times in Counter(there).items() if times > 1]
     problems = [("column-repeated", f"the column {name!r} stands twice") for name in repeated]
-    needed = dict.fromkeys([*wanted.features, *wanted.keep])
-    problems += [("column-missing", f"no column {name!r}") for name in needed if name not in there]
+    known = frozenset(there)
+    missing = [name for name in dict.fromkeys([*wanted.features, *wanted.keep]) if name not in known]
+    problems += [("column-missing", f"no column {name!r}") for name in missing]
     if problems:
-        raise unfit(place, problems, hint=hint or meant_names([name for name in needed if name not in there], there))
+        raise unfit(place, problems, hint=hint or meant_names(missing, there))
     chosen = wanted.columns(there)
-    return chosen, tuple(name for name in there if name not in chosen)
+    taken = frozenset(chosen)
+    return chosen, tuple(name for name in there if name not in taken)

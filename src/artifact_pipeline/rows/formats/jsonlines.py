@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
 from artifact_pipeline.rows.batches import Piece, Rejected
+from artifact_pipeline.rows.faults import unfit
 from artifact_pipeline.rows.formats import choose_columns
 from artifact_pipeline.rows.formats.beginnings import refuse_other_formats
-from artifact_pipeline.rows.formats.jsonrows import AnsweredRows, LearnedRows
+from artifact_pipeline.rows.formats.jsonrows import HALF, AnsweredRows, BadLineError, LearnedRows, object_of
 from artifact_pipeline.rows.formats.streams import StreamReader, cut_after_rows, unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from artifact_pipeline.rows.batches import Wanted
-    from artifact_pipeline.rows.formats.jsonrows import Row, Value
+    from artifact_pipeline.rows.formats.jsonrows import Row
     from artifact_pipeline.rows.formats.streams import Hashed
     from artifact_pipeline.rows.sources import Source
 
@@ -39,6 +40,8 @@ class JsonLinesReader(StreamReader):
         self._first = lines_of(beginning.removeprefix(BOM))
         there = list(dict.fromkeys(key for line in self._first for key in _keys(line)))
         columns, self.left_out = choose_columns(source.place, there, wanted) if there else ([], ())
+        if wanted.learning and self._first and not there:
+            _refuse_first(source.place, self._first[0])
         self.names, self.notes = tuple(there), ()
         self._columns = columns or wanted.columns([wanted.target])
         kind = LearnedRows if wanted.learning else AnsweredRows
@@ -67,7 +70,7 @@ class JsonLinesReader(StreamReader):
         if broken:
             numbers = np.setdiff1d(numbers, [each.row for each in broken], assume_unique=True)
         firsts, self._rows.firsts = tuple(self._rows.firsts.values()), {}
-        return Piece(first, len(lines), self._table(rows), numbers, broken, typed=self._rows.typed, firsts=firsts)
+        return Piece(first, len(lines), self._table(rows), numbers, broken, written=self._rows.written, firsts=firsts)
 
     def _table(self, rows: list[Row]) -> Any:
         """Rows as columns: features as numbers, the others as text, since nobody says what type the next line has."""
@@ -78,17 +81,21 @@ class JsonLinesReader(StreamReader):
         matrix = np.array([numbers for numbers, _ in rows], dtype=np.float64).reshape(len(rows), width)
         texts = list(zip(*[texts for _, texts in rows], strict=True)) or [()] * len(self._rows.texts)
         columns = [pa.array(column) for column in np.ascontiguousarray(matrix.T)]
-        columns += [_labels(column) if self._rows.typed else pa.array(column, pa.string()) for column in texts]
+        columns += [pa.array(column, pa.string()) for column in texts]
         return pa.RecordBatch.from_arrays(columns, self._columns)
 
 
-def _labels(values: Sequence[Value]) -> Any:
-    """Labels of one kind in their own type."""
-    import pyarrow as pa
-
-    if any(isinstance(value, float) for value in values):
-        return pa.array([None if value is None else float(value) for value in values], pa.float64())
-    return pa.array(values)
+def _refuse_first(place: str, line: bytes) -> NoReturn:
+    """Refuse a table whose first line tells no columns."""
+    try:
+        if object_of(line):  # Python reads what no UTF-8 can write
+            raise BadLineError("json-invalid", HALF)
+    except BadLineError as bad:
+        hint = "write one object in JSON a line, in UTF-8"
+        raise unfit(f"{place}, row 0", [(bad.rule, str(bad))], hint=hint) from bad
+    raise unfit(
+        f"{place}, row 0", [("column-missing", "is an object without a key")], hint="write each column as a key"
+    )
 
 
 def lines_of(block: bytes) -> list[bytes]:

@@ -11,15 +11,14 @@ import msgspec
 
 from artifact_pipeline.rows.batches import Rejected
 from artifact_pipeline.rows.faults import reason
-from artifact_pipeline.rows.limits import MAX_INT64, MAX_SHOWN, MAX_WHOLE
+from artifact_pipeline.rows.limits import MAX_SHOWN, MAX_WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from artifact_pipeline.rows.batches import Wanted
+    from artifact_pipeline.rows.batches import Wanted, Written
 
-    Value = str | float | None
-    Row = tuple[Sequence[float], list[Value]]
+    Row = tuple[Sequence[float], list[str | None]]
 
 HALF = "holds half a character, or is nested too deeply"
 
@@ -36,12 +35,12 @@ class AnsweredRows:
     """Rows that a model answers: features as numbers, all other columns as text.
 
     Attributes:
-        typed: whether the other columns, which are then the labels, keep their type.
+        written: what the texts of the labels are, as in `Piece`.
         kinds: the kinds of the features, as far as they are known.
         firsts: where the rows are to be learned, the first bad value of each column.
     """
 
-    typed = False
+    written: Written = "any"
 
     def __init__(self, wanted: Wanted, texts: Sequence[str], there: Sequence[str]) -> None:
         self.texts, self.kinds = texts, wanted.known_kinds
@@ -77,7 +76,7 @@ class AnsweredRows:
         texts = self._plain_texts(row) if self._are_plain(numbers) else None
         return None if texts is None else (numbers, texts)
 
-    def _plain_texts(self, row: dict[str, Any]) -> list[Value] | None:
+    def _plain_texts(self, row: dict[str, Any]) -> list[str | None] | None:
         texts = [row.get(name) for name in self.texts]
         if not {type(each) for each in texts} <= {str, int, type(None)}:
             return None
@@ -138,16 +137,14 @@ class AnsweredRows:
 class LearnedRows(AnsweredRows):
     """Rows that a model learns from: the first ones tell the kinds of the features and of the labels."""
 
-    typed = True
-
     def __init__(self, wanted: Wanted, texts: Sequence[str], there: Sequence[str]) -> None:
         super().__init__(wanted, texts, there)
         self._kind_of_labels: type | None = None
 
-    def _plain_texts(self, row: dict[str, Any]) -> list[Value] | None:
+    def _plain_texts(self, row: dict[str, Any]) -> list[str | None] | None:
         values = [row.get(name) for name in self.texts]
         plain = row.keys() <= self._there and all(type(each) is self._kind_of_labels for each in values)
-        return None if not plain or any(type(each) is int and abs(each) > MAX_WHOLE for each in values) else values
+        return [str(each) for each in values] if plain else None
 
     def _are_plain(self, numbers: tuple[Any, ...]) -> bool:
         known = len(self.kinds) == len(numbers)
@@ -180,8 +177,8 @@ class LearnedRows(AnsweredRows):
         self.kinds.setdefault(name, "number")
         return number
 
-    def _label_of(self, name: str, value: object) -> Value:
-        """A label in its own type, of which all are."""
+    def _label_of(self, name: str, value: object) -> str | None:
+        """A label as text; all are of one type."""
         if value is None:
             return None
         text = value if isinstance(value, str) else _json(value)
@@ -191,16 +188,12 @@ class LearnedRows(AnsweredRows):
             must = told.get(self._kind_of_labels or object, "text, a whole number, true or false")
             raise BadLineError("label-invalid", f"a label must be {must}, got {_shown(value)}", name, text)
         self._kind_of_labels = kind
-        if not isinstance(value, msgspec.Raw):
-            _check_text(name, text)
-            return value if isinstance(value, bool) else text
-        if not text.lstrip("-").isdigit():
-            return float(text)
-        # Python does not read whole numbers of more than a few thousand digits.
-        if len(text) > MAX_SHOWN or not -MAX_INT64 - 1 <= int(text) <= MAX_INT64:
-            words = f"a label must be between -2^63 and {MAX_INT64}, got {text:.{MAX_SHOWN}}"
-            raise BadLineError("label-invalid", words, name, text)
-        return int(text)
+        self.written = "number" if kind is int else "text"
+        if isinstance(value, msgspec.Raw):
+            number = float(text)
+            return str(int(number)) if number.is_integer() and abs(number) <= MAX_WHOLE else text
+        _check_text(name, text)
+        return str(value) or None
 
 
 def _shown(value: object) -> str:

@@ -46,7 +46,8 @@ class CsvReader(StreamReader):
         self._direct = True
         # For Arrow the columns are numbered: whatever their names are, both mean the same.
         self._numbered = ",".join(map(str, range(len(names)))).encode() + b"\n"
-        self._chosen = [str(names.index(name)) for name in self._columns]
+        numbers = {name: str(number) for number, name in enumerate(names)}
+        self._chosen = [numbers[name] for name in self._columns]
 
     def pieces(self, start: int) -> Iterator[Piece]:  # noqa: ARG002 - a CSV is read from its beginning
         """All rows: where the 1,000th begins, only those before it tell."""
@@ -91,7 +92,7 @@ class CsvReader(StreamReader):
         if broken:
             numbers = np.setdiff1d(np.arange(first, first + count), [each.row for each in broken], assume_unique=True)
         known = len(self.kinds)
-        piece = parse_texts(Piece(first, count, table, numbers, tuple(broken), typed=False), self._wanted, self.kinds)
+        piece = parse_texts(Piece(first, count, table, numbers, tuple(broken), written="any"), self._wanted, self.kinds)
         # Where a block could not be read as numbers, the next ones cannot be either, unless kinds were not known yet.
         self._direct = self._direct and (not texts or known < len(self.kinds))
         return piece
