@@ -143,7 +143,8 @@ def unscaled(X: NDArray[np.float64], names: Sequence[str]) -> Scales | None:
 
     with np.errstate(over="ignore", invalid="ignore"):
         deviations = np.std(X, axis=0)
-    varying = np.flatnonzero((deviations > 0) & np.isfinite(deviations))
+    # By its rounding the deviation of a column that never changes may be a little above 0.
+    varying = np.flatnonzero((X != X[:1]).any(axis=0) & (deviations > 0) & np.isfinite(deviations))
     if not varying.size:
         return None
     wide, narrow = varying[deviations[varying].argmax()], varying[deviations[varying].argmin()]
