@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 BLOCK = 1 << 20
 """Bytes that are read at once: Python's objects are large."""
 BOM = b"\xef\xbb\xbf"
+ONE_OBJECT = "write one object in JSON a line, in UTF-8"
 
 
 class JsonLinesReader(StreamReader):
@@ -87,15 +88,13 @@ class JsonLinesReader(StreamReader):
 
 def _refuse_first(place: str, line: bytes) -> NoReturn:
     """Refuse a table whose first line tells no columns."""
+    problem, hint = ("column-missing", "is an object without a key"), "write each column as a key"
     try:
         if object_of(line):  # Python reads what no UTF-8 can write
-            raise BadLineError("json-invalid", HALF)
+            problem, hint = ("json-invalid", HALF), ONE_OBJECT
     except BadLineError as bad:
-        hint = "write one object in JSON a line, in UTF-8"
-        raise unfit(f"{place}, row 0", [(bad.rule, str(bad))], hint=hint) from bad
-    raise unfit(
-        f"{place}, row 0", [("column-missing", "is an object without a key")], hint="write each column as a key"
-    )
+        problem, hint = (bad.rule, str(bad)), ONE_OBJECT
+    raise unfit(f"{place}, row 0", [problem], hint=hint)
 
 
 def lines_of(block: bytes) -> list[bytes]:
