@@ -144,7 +144,7 @@ def unscaled(X: NDArray[np.float64], names: Sequence[str]) -> Scales | None:
     with np.errstate(over="ignore", invalid="ignore"):
         deviations = np.std(X, axis=0)
     # By its rounding the deviation of a column that never changes may be a little above 0.
-    varying = np.flatnonzero((X != X[:1]).any(axis=0) & (deviations > 0) & np.isfinite(deviations))
+    varying = np.flatnonzero((X[:1] != X).any(axis=0) & (deviations > 0) & np.isfinite(deviations))
     if not varying.size:
         return None
     wide, narrow = varying[deviations[varying].argmax()], varying[deviations[varying].argmin()]
