@@ -10,6 +10,7 @@ import sys
 import sysconfig
 import venv
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,30 @@ pin_numerics()
 # The machine that runs the tests is shared and slow at times; a law is about values, not about speed.
 settings.register_profile("laws", deadline=None, derandomize=True)
 settings.load_profile("laws")
+
+# What a module needs that requirements.txt does not bring; `@pytest.mark.needs(…)` says it of a single test.
+NEEDS = {
+    "test_benchmarks.py": "uvicorn",
+    "test_browser.py": "playwright",
+    "test_cluster.py": "distributed",
+    "test_signing.py": "model_signing",
+    "test_trust.py": "model_signing",
+    "test_workflow_files.py": "ruamel",
+}
+# In CI nothing is left out: what is missing there is a failure.
+collect_ignore = [] if os.environ.get("CI") else [name for name, needed in NEEDS.items() if find_spec(needed) is None]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that need a package which is not installed."""
+    if os.environ.get("CI"):
+        return
+    lacking = {
+        item for item in items for mark in item.iter_markers("needs") if any(find_spec(name) is None for name in mark.args)
+    }
+    if lacking:
+        config.hook.pytest_deselected(items=list(lacking))
+        items[:] = [item for item in items if item not in lacking]
 
 
 @pytest.fixture(scope="session")
@@ -147,7 +172,13 @@ def _log(config: pytest.Config, line: str) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """In a job of GitHub Actions: the job's page, with passed, failed and slowest tests."""
+    """Say what was left out; in a job of GitHub Actions also write the job's page."""
+    missing = sorted({name for name in NEEDS.values() if find_spec(name) is None})
+    if missing:
+        terminalreporter.write_line(
+            f"left out, for want of {', '.join(missing)}: {', '.join(sorted(collect_ignore))} and tests in other files; "
+            "pip install -r requirements-dev.txt brings them"
+        )
     file = os.environ.get("GITHUB_STEP_SUMMARY")
     if file:
         append_summary(Path(file), tests_page(terminalreporter.stats))
