@@ -60,7 +60,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if os.environ.get("CI"):
         return
     lacking = {
-        item for item in items for mark in item.iter_markers("needs") if any(find_spec(name) is None for name in mark.args)
+        item
+        for item in items
+        for mark in item.iter_markers("needs")
+        if any(find_spec(name) is None for name in mark.args)
     }
     if lacking:
         config.hook.pytest_deselected(items=list(lacking))
@@ -176,8 +179,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     missing = sorted({name for name in NEEDS.values() if find_spec(name) is None})
     if missing:
         terminalreporter.write_line(
-            f"left out, for want of {', '.join(missing)}: {', '.join(sorted(collect_ignore))} and tests in other files; "
-            "pip install -r requirements-dev.txt brings them"
+            f"left out, since {', '.join(missing)} are not installed: {', '.join(sorted(collect_ignore))}, and tests "
+            "in other files; pip install -r requirements-dev.txt brings them"
         )
     file = os.environ.get("GITHUB_STEP_SUMMARY")
     if file:

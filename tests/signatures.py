@@ -6,10 +6,6 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-
 from artifact_pipeline.artifact.signing import sign
 from artifact_pipeline.canonical import canonical_json, digest
 
@@ -17,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-PEM, SUBJECT = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-PRIVATE = serialization.PrivateFormat.PKCS8
 MANIFEST = "manifest.json"
 
 
 def private_key(kind: str) -> Any:
     """A fresh private key: a curve's name, `ed25519` or `rsa`."""
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
     if kind == "ed25519":
         return ed25519.Ed25519PrivateKey.generate()
     if kind == "rsa":
@@ -33,21 +29,28 @@ def private_key(kind: str) -> Any:
 
 def write_keys(folder: Path, name: str, kind: str = "SECP256R1", password: bytes | None = None) -> None:
     """Write `NAME.pem` and `NAME.pub`."""
-    key = private_key(kind)
+    from cryptography.hazmat.primitives import serialization
+
+    key, pem = private_key(kind), serialization.Encoding.PEM
     lock = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
-    (folder / f"{name}.pem").write_bytes(key.private_bytes(PEM, PRIVATE, lock))
-    (folder / f"{name}.pub").write_bytes(key.public_key().public_bytes(PEM, SUBJECT))
+    (folder / f"{name}.pem").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, lock))
+    (folder / f"{name}.pub").write_bytes(
+        key.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
 
 
 def certificate(key: Any) -> bytes:
     """A certificate that the key signs for itself, in PEM."""
     import datetime as dt
 
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "release")])
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     builder = builder.serial_number(1).not_valid_before(dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
     builder = builder.not_valid_after(dt.datetime(2036, 1, 1, tzinfo=dt.UTC))
-    return builder.sign(key, hashes.SHA256()).public_bytes(PEM)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def digests(folder: Path) -> dict[str, str]:

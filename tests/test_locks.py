@@ -21,7 +21,11 @@ def locked(file: str) -> dict[str, set[str]]:
     return {canonicalize_name(pin.name): pin.extras for pin in pins if pin.marker is None or pin.marker.evaluate()}
 
 
-@pytest.mark.parametrize("file", ["requirements.txt", "requirements-base.txt"])
+LOCKS = ["requirements.txt", "requirements-base.txt", "requirements-train.txt", "requirements-dev.txt"]
+
+
+@pytest.mark.needs("moto")  # the packages of requirements-dev.txt are asked what they need
+@pytest.mark.parametrize("file", LOCKS)
 def test_an_extra_asked_for_is_pinned_with_its_package(file: str) -> None:
     """What one locked package asks of another, extras included, is in the lock.
 
@@ -38,3 +42,15 @@ def test_an_extra_asked_for_is_pinned_with_its_package(file: str) -> None:
     }
     assert len(pins) > 5
     assert missing == set()
+
+
+def test_every_lock_is_a_part_of_the_largest() -> None:
+    """The smaller locks install what is tested with requirements-dev.txt: the same versions of fewer packages."""
+    pins = {
+        file: set(re.findall(r"^([^\s#]\S*==\S+)", (ROOT / file).read_text(), flags=re.MULTILINE)) for file in LOCKS
+    }
+    base, train, run, dev = (
+        pins[file] for file in ("requirements-base.txt", "requirements-train.txt", "requirements.txt", LOCKS[-1])
+    )
+    assert base < train < run
+    assert {re.sub(r"\[.*\]", "", pin) for pin in run} < {re.sub(r"\[.*\]", "", pin) for pin in dev}
