@@ -87,15 +87,13 @@ class JsonLinesReader(StreamReader):
 
 def _refuse_first(place: str, line: bytes) -> NoReturn:
     """Refuse a table whose first line tells no columns."""
+    rule, message = "column-missing", "is an object without a key"
     try:
         if object_of(line):  # Python reads what no UTF-8 can write
-            raise BadLineError("json-invalid", HALF)
+            rule, message = "json-invalid", HALF
     except BadLineError as bad:
-        hint = "write one object in JSON a line, in UTF-8"
-        raise unfit(f"{place}, row 0", [(bad.rule, str(bad))], hint=hint) from bad
-    raise unfit(
-        f"{place}, row 0", [("column-missing", "is an object without a key")], hint="write each column as a key"
-    )
+        rule, message = bad.rule, str(bad)
+    raise unfit(f"{place}, row 0", [(rule, message)], hint="write one object in JSON a line, each column as a key")
 
 
 def lines_of(block: bytes) -> list[bytes]:
