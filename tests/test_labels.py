@@ -395,11 +395,11 @@ def test_a_missing_value_is_an_empty_one(here: Path, form: str) -> None:
 
 
 def test_numbers_with_a_point_are_no_keys(here: Path) -> None:
-    """A column of floats is neither a key nor labels: as text it would be other keys than whole numbers are."""
+    """A column of floats is no key: as text it would be other keys than whole numbers are; labels are read by rule."""
     table(here / "later.parquet", {"row": [0.0, 1.0], "truth": ["no", "no"]})
     assert evaluate("predictions.csv", "later.parquet").problem["rule"] == "key-invalid"
     table(here / "later.parquet", {"row": [0, 1], "truth": [0.0, 1.0]})
-    assert evaluate("predictions.csv", "later.parquet").problem["rule"] == "label-invalid"
+    assert evaluate("predictions.csv", "later.parquet").problem["rule"] == "label-unknown"
 
 
 def test_no_match_shows_both_keys(here: Path) -> None:

@@ -120,7 +120,7 @@ padded = st.tuples(st.sampled_from(["", " ", "\t "]), written, st.sampled_from([
 
 
 def piece_of_texts(texts: Sequence[str]) -> Piece:
-    return Piece(0, len(texts), pa.RecordBatch.from_pydict({"a": pa.array(texts, pa.string())}), typed=False)
+    return Piece(0, len(texts), pa.RecordBatch.from_pydict({"a": pa.array(texts, pa.string())}), written="any")
 
 
 def outcomes(texts: Sequence[str]) -> list[Any]:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 BLOCK = 1 << 20
 """Bytes that are read at once: Python's objects are large."""
 BOM = b"\xef\xbb\xbf"
-ONE_OBJECT = "write one object in JSON a line, in UTF-8"
 
 
 class JsonLinesReader(StreamReader):
@@ -88,13 +87,13 @@ class JsonLinesReader(StreamReader):
 
 def _refuse_first(place: str, line: bytes) -> NoReturn:
     """Refuse a table whose first line tells no columns."""
-    problem, hint = ("column-missing", "is an object without a key"), "write each column as a key"
+    rule, message = "column-missing", "is an object without a key"
     try:
         if object_of(line):  # Python reads what no UTF-8 can write
-            problem, hint = ("json-invalid", HALF), ONE_OBJECT
+            rule, message = "json-invalid", HALF
     except BadLineError as bad:
-        problem, hint = (bad.rule, str(bad)), ONE_OBJECT
-    raise unfit(f"{place}, row 0", [problem], hint=hint)
+        rule, message = bad.rule, str(bad)
+    raise unfit(f"{place}, row 0", [(rule, message)], hint="write one object in JSON a line, each column as a key")
 
 
 def lines_of(block: bytes) -> list[bytes]:
