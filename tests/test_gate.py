@@ -127,7 +127,7 @@ def test_a_label_that_no_row_has_is_refused_before_the_fit(cli: Cli, tmp_path: P
 def test_a_class_without_held_out_rows_is_not_shown_to_be_found(tmp_path: Path) -> None:
     """Where no held-out row has a class, its recall is not shown; the gate fails, and says why."""
     labels = ["a", "b"] * 50 + ["c"]
-    path = write_table(tmp_path / "rows.parquet", {"x": np.arange(101.0), "label": labels})
+    path = write_table(tmp_path / "rows.parquet", {"x": np.arange(101.0) / 2, "label": labels})
     asked = {
         "dataset": {"path": str(path), "target": "label"},
         "gate": {"min_accuracy": 0, "min_f1": 0, "min_recall": {"c": 0.1}},

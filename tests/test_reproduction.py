@@ -23,7 +23,7 @@ from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.cli import main
 from artifact_pipeline.cli.reproduction import KINDS, LEVELS
 from artifact_pipeline.config import from_mapping
-from artifact_pipeline.errors import ArtifactRejected, ConfigError, NotReproduced
+from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, NotReproduced
 from artifact_pipeline.pipeline.causes import Kind, find_causes
 from artifact_pipeline.pipeline.reproduction import GRADES, TOLERANCE, Reproduction, reproduce
 from artifact_pipeline.runtime import KERNEL, KERNEL_VARIABLE, KERNELS, choose_kernel
@@ -273,19 +273,22 @@ def test_permuted_labels_diverge(table: Path, rows: Columns, tmp_path: Path) -> 
     assert "held_out.accuracy" in found.differences.metrics
 
 
-def test_another_name_of_a_column_is_the_data(table: Path, rows: Columns, tmp_path: Path) -> None:
-    """A column of another name does not change the model's bytes, which have no names; it is the data that differ."""
-    found = with_rows(table, tmp_path, {{"width": "breadth"}.get(name, name): rows[name] for name in rows})
-    assert (found.grade, found.sole) == ("model", "data")
+def test_columns_are_taken_by_their_names(table: Path, rows: Columns, tmp_path: Path) -> None:
+    """Columns are taken by the names that the manifest has: without one of them the table is refused by its name."""
+    with pytest.raises(DataRejected) as caught:
+        with_rows(table, tmp_path, {{"width": "breadth"}.get(name, name): rows[name] for name in rows})
+    assert [each.message for each in caught.value.problems] == ["no column 'width'"]
 
 
-@pytest.mark.parametrize("change", ["classes", "columns"])
-def test_rows_of_another_kind_cannot_be_compared(table: Path, rows: Columns, tmp_path: Path, change: str) -> None:
-    """With another class or a column more, labels cannot be compared, and the grade is `diverged`."""
-    columns = {"depth": rows["width"] / 2, **rows} if change == "columns" else dict(rows)
-    if change == "classes":
-        columns["label"] = np.array(["white" if each == "red" else each for each in rows["label"]])
-    found = with_rows(table, tmp_path, columns)
+def test_a_column_more_changes_nothing(table: Path, rows: Columns, tmp_path: Path) -> None:
+    """A column that the model was not made from is not learned from: the bytes come back."""
+    assert with_rows(table, tmp_path, {"depth": rows["width"] / 2, **rows}).grade == "bytes"
+
+
+def test_rows_of_other_classes_cannot_be_compared(table: Path, rows: Columns, tmp_path: Path) -> None:
+    """With another class labels cannot be compared, and the grade is `diverged`."""
+    labels = np.array(["white" if each == "red" else each for each in rows["label"]])
+    found = with_rows(table, tmp_path, {**rows, "label": labels})
     assert (found.grade, found.differences.labels, found.differences.probabilities) == ("diverged", None, None)
 
 

@@ -114,6 +114,7 @@ def hostile_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     candidate = train(from_mapping(config), progress=lambda _: None)
     publish(candidate, artifact=root / "artifact", export=root / "model_train.pkl")
     (root / "##[error]f").mkdir()
+    (root / "##[error]folder").mkdir()
     (root / "##[error]link").symlink_to((root / "artifact").readlink())
     return root
 

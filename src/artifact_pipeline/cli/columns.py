@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from artifact_pipeline.errors import plural
+
 if TYPE_CHECKING:
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.rows import Rows
@@ -18,11 +20,11 @@ def say_columns(output: Output, rows: Rows | None) -> None:
         return
     more = f", … ({len(rows.names):,} in all)" if len(rows.names) > SHOWN else ""
     files, empty = rows.files
-    parts = f" of {files:,} files" if files > 1 else ""
+    parts = f" of {plural(files, 'file')}" if files > 1 else ""
     without = f", {empty:,} of them without a row" if empty else ""
     output.say(
         f"columns: {rows.target!r} is learned from {', '.join(map(repr, rows.names[:SHOWN]))}{more}; "
-        f"{len(rows.X):,} rows{parts}{without}"
+        f"{plural(len(rows.X), 'row')}{parts}{without}"
     )
     if rows.left_out:
         told = [f"{each.name!r} ({each.reason})" for each in rows.left_out[:SHOWN]]

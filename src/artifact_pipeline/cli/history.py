@@ -105,9 +105,9 @@ def rollback(output: Output, /, digest: str | None, artifact: Path, **asked: Any
     is not put in charge.
     model_train.pkl stays as it is: train to renew it.
     """
-    from artifact_pipeline import pipeline
+    from artifact_pipeline.pipeline import history
 
-    moved = pipeline.rollback(artifact, to=digest, trust=asked_trust(asked))
+    moved = history.rollback(artifact, to=digest, trust=asked_trust(asked))
     output.say(f"artifact: {shown(artifact)} -> {moved.digest}")
     output.next(with_artifact("artifact-pipeline verify", artifact))
     output.result({"artifact": moved.digest})

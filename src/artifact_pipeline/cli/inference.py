@@ -174,7 +174,7 @@ def _say(output: Output, predictions: Predictions, to: Destination) -> None:
         output.talk(f"warning: {note}")
     inputs = predictions.receipt.inputs
     if len(inputs) > 1 and (empty := sum(not each.rows for each in inputs)):
-        output.talk(f"note: {empty:,} of {len(inputs):,} files hold no row")
+        output.talk(f"note: {empty:,} of {plural(len(inputs), 'file')} without a row")
     if rows.out_of_range:
         output.talk(
             f"warning: {plural(rows.out_of_range, 'row')} with a value far out of the trained range; "

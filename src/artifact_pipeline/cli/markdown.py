@@ -143,7 +143,7 @@ def baseline(figures: HeldOut, *, rows: str = "held-out rows") -> str:
     majority, missed = figures.majority, figures.never_predicted
     parts = [f"Majority share {figures.majority_share:.4f}: the accuracy of always answering {escape(majority.label)}."]
     if missed:
-        listed = ", ".join(f"{escape(each.label)} ({each.rows:,} rows)" for each in missed[:MAX_CLASSES])
+        listed = ", ".join(f"{escape(each.label)} ({plural(each.rows, 'row')})" for each in missed[:MAX_CLASSES])
         more = f", … ({len(missed):,} in all)" if len(missed) > MAX_CLASSES else ""
         parts.append(f"**Never predicted on the {rows}:** {listed}{more}.")
     return "\n\n".join(parts)

@@ -231,7 +231,7 @@ def artifact_places(artifact: Path, role: str = "the artifact") -> Iterator[Plac
         folder = pointer.resolve(artifact)
     except ArtifactRejected:  # there is none: verifying says so in its turn
         return
-    yield Place(role, str(folder), "folder")
+    yield Place(role, shown(folder), "folder")
     yield Place("the provenance", str(provenance.place(folder)))
 
 

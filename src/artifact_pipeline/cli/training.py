@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
+from artifact_pipeline.cli.candidate import say_candidate, say_unknown
 from artifact_pipeline.cli.columns import plain_columns, say_columns
 from artifact_pipeline.cli.options import (
     artifact_option,
@@ -21,7 +22,7 @@ from artifact_pipeline.cli.options import (
 )
 from artifact_pipeline.cli.output import Output, shown
 from artifact_pipeline.cli.plan import Places, plain_look, say_changes, say_plan
-from artifact_pipeline.errors import ConfigError, plural
+from artifact_pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
     from artifact_pipeline.pipeline.unchanged import Look
     from artifact_pipeline.rows import Rows
     from artifact_pipeline.storage.outputs import Place
-
-MOST_NEWTON = 2000
-"""Coefficients up to which the solver newton-cholesky, with a matrix of their square (32 MB), is proposed."""
 
 
 class Asked(TypedDict):
@@ -240,8 +238,8 @@ def _train(output: Output, task: _Task, places: Places, **asked: Unpack[Asked]) 
         candidate = pipeline.train_on(data, task.config, progress=progress)
         statement = _state(task, candidate, data.rows, places.artifact)
     internal = statement.internal
-    _say_candidate(output, candidate)
-    _say_unknown(output, statement)
+    say_candidate(output, candidate)
+    say_unknown(output, statement)
     if internal.comparison is not None:
         from artifact_pipeline.cli.comparison import say_comparison
 
@@ -312,48 +310,6 @@ def _next(output: Output, artifact: Path) -> str:
         return with_artifact("artifact-pipeline verify", artifact)
     command = "artifact-pipeline predict"  # by its door
     return command if artifact == output.root / "artifact" else with_artifact(command, artifact, option="--artifact")
-
-
-def _say_candidate(output: Output, candidate: Candidate) -> None:
-    from artifact_pipeline.cli import views
-
-    manifest = candidate.manifest
-    if not manifest.model.converged:
-        output.talk(f"warning: the fit did not converge in {manifest.model.iterations} iterations; {_mend(candidate)}")
-    if manifest.model.parity.ties:
-        output.talk(f"note: {plural(manifest.model.parity.ties, 'tie')} between two classes")
-    views.say_digests(output, candidate.digest, manifest)
-    views.say_figures(output, manifest)
-    views.warn_of_unpredicted(output, manifest.metrics.held_out)
-    if manifest.metrics.held_out.never_predicted:
-        output.talk(
-            "hint: -S class_weight=balanced weighs rare classes more; -S gate.min_recall=0.5 lets none pass unseen"
-        )
-    views.say_gate(output, manifest)
-
-
-def _say_unknown(output: Output, statement: Statement) -> None:
-    """Say which facts about the commit are unknown, and why."""
-    told = statement.source.annotations if statement.source is not None else {}
-    if "reason" in told:
-        what = "the commit" if "commit" in told else "whether tracked files differ from the commit"
-        output.talk(f"note: {what} is unknown, as the provenance says, too: {told['reason']}")
-
-
-def _mend(candidate: Candidate) -> str:
-    """What lets a fit converge."""
-    model, scales = candidate.manifest.model, candidate.scales
-    more = f"-S max_iter={10 * model.iterations}"
-    if scales is None:
-        return f"give it more with {more}, or another solver"
-    apart = (
-        f"the standard deviation of {scales.wide!r} ({scales.wide_deviation:.3g}) is {scales.ratio:,.0f} times that of "
-        f"{scales.narrow!r} ({scales.narrow_deviation:.3g}): scale the columns of the table, or try "
-    )
-    # It does not depend on the scales; but it knows no L1 penalty, and holds a matrix of all coefficients squared.
-    small = len(model.inputs) * len(model.classes) <= MOST_NEWTON
-    newton = small and not model.parameters["l1_ratio"] and model.parameters["solver"] != "newton-cholesky"
-    return apart + ("-S solver=newton-cholesky" if newton else more)
 
 
 def _summary(result: _Result, task: _Task, places: Places, *, unchanged: bool = False) -> dict[str, Any]:

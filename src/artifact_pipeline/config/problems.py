@@ -88,7 +88,9 @@ def _refused(error: ErrorDetails, sources: Sequence[Source]) -> Located:
 
 def _own_path(error: ErrorDetails) -> tuple[KeyPath, bool]:
     """The path in the config, without what pydantic adds, and whether the error is about the last key itself."""
-    path: KeyPath = tuple(key for key in error["loc"] if isinstance(key, str))  # of an array, not which of its items
+    path: KeyPath = error["loc"]
+    if path[:1] == ("dataset",):
+        path = tuple(key for key in path if isinstance(key, str))  # of an array, not which of its names
     for key in BRANCHED:  # behind it stands the kind of value
         if path[: len(key)] == key:
             path = (*key, *path[len(key) + 1 :])
