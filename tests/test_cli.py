@@ -313,6 +313,7 @@ KEYS = {
     "train": {
         *("artifact", "model", "gate", "metrics", "converged", "written"),
         *("unchanged", "changed", "reason", "comparison"),
+        *("majority", "never_predicted"),
     },
     "dry run": {"recipe", "would_write"},
     "verify": {"artifact", "model", "gate", "files", "expected", "trust", "export"},
@@ -321,7 +322,7 @@ KEYS = {
         "other_config",
     },
     "prove": {"receipt"},
-    "inspect": {"artifact", "manifest"},
+    "inspect": {"artifact", "manifest", "majority", "never_predicted"},
     "compare": {"candidate", "comparison"},
     "reproduce": {
         "grade",
