@@ -79,9 +79,10 @@ def browser(browsers: BrowserType) -> Iterator[Browser]:
 
 @contextmanager
 def launched(browsers: BrowserType, **names: str) -> Iterator[Browser]:
-    """A browser for which these names lead elsewhere, and which leaves it to servers to refuse other pages."""
+    """A browser; where names are given, they lead elsewhere, and it leaves it to servers to refuse other pages."""
     rules = ",".join(f"MAP {name} {place}" for name, place in names.items())
-    more = [f"--host-resolver-rules={rules}", "--disable-features=LocalNetworkAccessChecks"]
+    # These take the place of Playwright's own list of features: only where they are needed.
+    more = [f"--host-resolver-rules={rules}", "--disable-features=LocalNetworkAccessChecks"] if names else []
     browser = browsers.launch(executable_path=browser_of_the_system(), args=[*QUIET, *more])
     yield browser
     browser.close()
