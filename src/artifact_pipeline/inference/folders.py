@@ -63,15 +63,15 @@ class Opened(NamedTuple):
 
 
 MAX_PARTS = 16_000
-"""Of one receipt: with more it would pass the size up to which one is read. That is 16 thousand million rows."""
+"""Of one receipt: with more it would be too large to be read. That is 16 thousand million rows."""
 SAVING = 10
 """Of the time, saving the receipt takes at most this part: after each part at first, less often once it is long."""
 
 
 def _refuse_many(parts: int) -> None:
     if parts > MAX_PARTS:
-        hint = "predict them in several runs, or join small files: a part has a million rows"
-        raise ConfigError(f"{parts:,} files or parts are too many for one folder; allowed are {MAX_PARTS:,}", hint=hint)
+        message = f"{parts:,} files or parts are too many for one folder; allowed are {MAX_PARTS:,}"
+        raise ConfigError(message, hint="predict them in several runs, or join small files: a part has a million rows")
 
 
 class Ledger:
@@ -310,9 +310,7 @@ def _check_folder(to: Destination, begun: Receipt | None, *, resume: bool) -> No
 
 def _already(ledger: Ledger, begun: Receipt) -> Predictions:
     if begun.artifact != ledger.scorer.artifact.digest:
-        raise ConfigError(
-            "--resume: what stands there is complete, and of another artifact", hint="name another folder"
-        )
+        raise ConfigError("--resume: what stands there is of another artifact", hint="name another folder")
     _clear_pieces(ledger.to)
     return Predictions(begun, ledger.tally, {}, None, None, (), already=len(begun.outputs))
 
@@ -339,13 +337,9 @@ def in_turn(progress: Callable[[int, float], None] = quietly) -> Callable[[Ledge
             def _told(rows: int, share: float, index: int = index) -> None:
                 progress(rows, (index + share) / count)
 
+            missing = slice(ledger.first_missing(index), None)
             digest, _ = score_parts(
-                ledger.scorer,
-                ledger.to,
-                (index, source),
-                parts=slice(ledger.first_missing(index), None),
-                done=ledger.add,
-                progress=_told,
+                ledger.scorer, ledger.to, (index, source), parts=missing, done=ledger.add, progress=_told
             )
             assert digest is not None
             ledger.digests[index] = digest
