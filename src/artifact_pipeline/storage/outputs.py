@@ -99,9 +99,11 @@ def refuse_overlap(inputs: Iterable[Place], outputs: Sequence[Place]) -> None:
 
 
 class _Look:
-    """Looks at places; at each folder once."""
+    """Looks at places; at each place and each folder once."""
 
     def __init__(self) -> None:
+        self._places: dict[Place, _Identity] = {}
+        self._real: dict[str, str] = {}
         self._folders: dict[str, frozenset[Key]] = {}
 
     def overlap(self, given: Place, output: Place) -> tuple[str, str] | None:
@@ -129,6 +131,11 @@ class _Look:
 
     def of(self, place: Place) -> _Identity:
         """What a place is; nothing where it is a device or a pipe, in which nothing can be lost."""
+        if place not in self._places:
+            self._places[place] = self._seen(place)
+        return self._places[place]
+
+    def _seen(self, place: Place) -> _Identity:
         if place.kind == "stream":
             return _stream(STANDARD[place.place])
         name = _fixed(place.place) if place.kind == "pattern" else place.place
@@ -141,8 +148,8 @@ class _Look:
             return _NOTHING
 
     def _local(self, name: str, *, follow: bool) -> _Identity:
-        path, real = _entry(name), os.path.realpath(name)
-        places = {path, real} if follow else {path}
+        path = self._entry(name)
+        places = {path, os.path.realpath(path)} if follow and os.path.islink(path) else {path}  # noqa: PTH114
         above = frozenset(key for each in places for key in self._above(os.path.dirname(each)))  # noqa: PTH120
         try:
             about = os.stat(path, follow_symlinks=follow)  # noqa: PTH116 - as in `_above`
@@ -151,6 +158,15 @@ class _Look:
         if stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode) or not follow:
             return _Identity(frozenset([(about.st_dev, about.st_ino)]), above)
         return _NOTHING
+
+    def _entry(self, name: str) -> str:
+        """The place in a folder that a name stands for, absolute; what a link there leads to is another place."""
+        folder, last = os.path.split(name.rstrip("/") or "/")
+        if last in {"", ".", ".."}:
+            return os.path.realpath(name)
+        if folder not in self._real:
+            self._real[folder] = os.path.realpath(folder or ".")
+        return f"{self._real[folder].rstrip('/')}/{last}"
 
     def _above(self, folder: str) -> frozenset[Key]:
         """The keys of a folder and of all folders above it."""
@@ -176,20 +192,12 @@ class _Look:
         fixed = _fixed(pattern)
         parts = Path(os.path.relpath(pattern, fixed)).parts
         folder = Path(os.path.realpath(fixed))
-        written = {Path(_entry(output.place)), Path(os.path.realpath(output.place))}
+        written = {Path(self._entry(output.place)), Path(os.path.realpath(output.place))}
         return any(
             fits_or_parent(path.relative_to(folder).parts, parts, hidden=False)
             for path in written
             if path.is_relative_to(folder)
         )
-
-
-def _entry(name: str) -> str:
-    """The place in a folder that a name stands for, absolute; what a link there leads to is another place."""
-    folder, last = os.path.split(name.rstrip("/") or "/")
-    if last in {"", ".", ".."}:
-        return os.path.realpath(name)
-    return os.path.join(os.path.realpath(folder or "."), last)  # noqa: PTH118
 
 
 def _stream(descriptor: int) -> _Identity:
