@@ -228,7 +228,7 @@ def test_padding_and_empty_parts_are_no_rows(of_kinds: Verified, tmp_path: Path,
     said = cli("predict", CASES / name, "--artifact", of_kinds.folder, "-o", tmp_path / "out.csv", "--no-drift")
     assert said.status == 0, said.err
     assert f"rows: {rows} read = {rows} written" in said.out
-    assert ("1 of 2 files hold no row" in said.err) == (name == "spark_empty_part")
+    assert ("1 of 2 files without a row" in said.err) == (name == "spark_empty_part")
 
 
 def test_training_counts_empty_parts(tmp_path: Path) -> None:

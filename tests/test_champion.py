@@ -21,6 +21,7 @@ from artifact_pipeline.dataset import load_rows
 from artifact_pipeline.errors import ArtifactRejected, DataRejected, GateFailed
 from artifact_pipeline.evaluation import paired
 from artifact_pipeline.pipeline import champion as c
+from artifact_pipeline.pipeline.history import rollback
 from artifact_pipeline.pipeline.provenance import Origin, now, state
 from artifact_pipeline.rows.digits import load_digits
 from tables import blobs, write_table
@@ -215,8 +216,8 @@ def test_rollback_passes_over_what_its_champion_beat(
     for index, each in enumerate((candidate, worse, near)):
         os.utime(published / "artifacts" / hexadecimal(each), ns=(index, index))
     assert [run.passed for run in store.runs(published / "artifact")] == [True, False, True]
-    assert pipeline.rollback(published / "artifact").digest == candidate.digest
-    assert pipeline.rollback(published / "artifact", to=worse.digest).digest == worse.digest
+    assert rollback(published / "artifact").digest == candidate.digest
+    assert rollback(published / "artifact", to=worse.digest).digest == worse.digest
 
 
 # --- by the command line

@@ -21,6 +21,7 @@ from artifact_pipeline.artifact.manifest import Manifest
 from artifact_pipeline.cli.app import app
 from artifact_pipeline.cli.markdown import manifest_page
 from artifact_pipeline.config import Config, Gate
+from artifact_pipeline.config.schema import Table
 from artifact_pipeline.inference.receipt import Receipt
 from artifact_pipeline.pipeline import publish
 from artifact_pipeline.rows.digits import load_digits
@@ -112,6 +113,7 @@ def test_readme_names_every_key_of_the_config() -> None:
             expected |= {f"{name}.{key}": each.default for key, each in Gate.model_fields.items()}
         else:
             expected[name] = field.default if not field.is_required() else None
+    expected |= {f"dataset.{key}": each.default for key, each in Table.model_fields.items() if not each.is_required()}
     shown = {key: None if value == "*needed*" else json.loads(value.strip("`")) for key, value in rows.items()}
     assert shown == expected
 

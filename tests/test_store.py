@@ -16,6 +16,7 @@ from artifact_pipeline.artifact.verify import export_state, verify
 from artifact_pipeline.config import load_config
 from artifact_pipeline.errors import ArtifactRejected, GateFailed, StorageError
 from artifact_pipeline.files import try_lock
+from artifact_pipeline.pipeline.history import rollback
 from tools import hexadecimal, publish, renamed, scraps
 
 if TYPE_CHECKING:
@@ -322,11 +323,11 @@ def test_rollback_goes_to_the_one_that_passed_before(
         publish(published, rejected)
     publish(published, other)
     age(published, candidate, rejected, other)
-    assert pipeline.rollback(published / "artifact").digest == candidate.digest
+    assert rollback(published / "artifact").digest == candidate.digest
     assert verify(published / "artifact").digest == candidate.digest
     assert scraps(published) == []
     with pytest.raises(ArtifactRejected, match="no earlier artifact whose gate passed"):
-        pipeline.rollback(published / "artifact")
+        rollback(published / "artifact")
     assert verify(published / "artifact").digest == candidate.digest
 
 
@@ -335,7 +336,7 @@ def test_rollback_to_a_failed_gate_says_so(published: Path, candidate: Candidate
     with pytest.raises(GateFailed):
         publish(published, rejected)
     with pytest.raises(ArtifactRejected) as caught:
-        pipeline.rollback(published / "artifact", to=rejected.digest)
+        rollback(published / "artifact", to=rejected.digest)
     assert caught.value.message == f"{rejected.digest} did not pass its gate, and rollback puts nothing else in charge"
     assert [str(problem) for problem in caught.value.problems] == [
         "manifest.json: the gate failed: accuracy 0.975 is below 0.99"
@@ -346,7 +347,7 @@ def test_rollback_to_a_failed_gate_says_so(published: Path, candidate: Candidate
     assert "--accept-failed-gate" in caught.value.hint
     (published / "artifacts" / hexadecimal(rejected) / "model.onnx").write_bytes(b"")
     with pytest.raises(ArtifactRejected, match="is not what it claims to be"):
-        pipeline.rollback(published / "artifact", to=rejected.digest)
+        rollback(published / "artifact", to=rejected.digest)
 
 
 def test_rollback_goes_to_a_digest(published: Path, candidate: Candidate, other: Candidate) -> None:
@@ -354,7 +355,7 @@ def test_rollback_goes_to_a_digest(published: Path, candidate: Candidate, other:
     publish(published, other)
     for to in (candidate.digest, hexadecimal(other), candidate.digest[:15], hexadecimal(other)[:8]):
         chosen = other if to in other.digest else candidate
-        assert pipeline.rollback(published / "artifact", to=to).digest == chosen.digest
+        assert rollback(published / "artifact", to=to).digest == chosen.digest
         assert verify(published / "artifact").digest == chosen.digest
 
 
@@ -364,9 +365,9 @@ def test_rollback_refuses_what_is_not_one_artifact(published: Path, candidate: C
     twin = hexadecimal(candidate)[:10] + "0" * 54
     shutil.copytree(published / "artifacts" / hexadecimal(candidate), published / "artifacts" / twin)
     with pytest.raises(ArtifactRejected, match="2 artifacts whose digest begins with"):
-        pipeline.rollback(published / "artifact", to=twin[:10])
+        rollback(published / "artifact", to=twin[:10])
     with pytest.raises(ArtifactRejected, match="no artifacts whose digest begins with sha256:xyz"):
-        pipeline.rollback(published / "artifact", to="sha256:xyz")
+        rollback(published / "artifact", to="sha256:xyz")
     assert verify(published / "artifact").digest == other.digest
 
 
@@ -376,7 +377,7 @@ def test_rollback_refuses_what_is_tampered_with(published: Path, candidate: Cand
     age(published, candidate, other)
     flip(published / "artifacts" / hexadecimal(candidate))
     with pytest.raises(ArtifactRejected) as caught:
-        pipeline.rollback(published / "artifact")
+        rollback(published / "artifact")
     assert caught.value.rules == {"file-digest"}
     assert verify(published / "artifact").digest == other.digest
 
@@ -386,7 +387,7 @@ def test_rollback_refuses_a_failed_gate(published: Path, candidate: Candidate, r
     with pytest.raises(GateFailed):
         publish(published, rejected)
     with pytest.raises(ArtifactRejected) as caught:
-        pipeline.rollback(published / "artifact", to=rejected.digest)
+        rollback(published / "artifact", to=rejected.digest)
     assert caught.value.rules == {"gate-failed"}
     assert verify(published / "artifact").digest == candidate.digest
 
