@@ -47,6 +47,8 @@ NEEDS = {
     "test_benchmarks.py": "uvicorn",
     "test_browser.py": "playwright",
     "test_cluster.py": "distributed",
+    "test_outputs.py": "model_signing",
+    "test_proxy.py": "cryptography",
     "test_signing.py": "model_signing",
     "test_trust.py": "model_signing",
     "test_workflow_files.py": "ruamel",

@@ -42,6 +42,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 # --- who may import whom
 
 
+@pytest.mark.needs("importlinter")
 def test_import_contract_is_kept() -> None:
     """Each layer imports only what stands below it, and every module of the package has its layer."""
     lint = Path(sys.executable).parent / "lint-imports"

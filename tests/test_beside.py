@@ -44,6 +44,7 @@ def place(stored: Path, suffix: str) -> Path:
     return stored.with_name(stored.name + suffix)
 
 
+@pytest.mark.needs("model_signing")
 def test_provenance_and_signatures_of_the_artifact_are_accepted(
     stored: Path, candidate: Candidate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -90,6 +91,7 @@ def test_what_cannot_be_read_beside_the_artifact_is_refused(
     assert rules(stored, capsys) == {f"{what}-unreadable"}
 
 
+@pytest.mark.needs("model_signing")
 def test_what_is_about_another_artifact_is_refused(
     stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -652,6 +652,7 @@ def test_rollback_and_forth(cli: Cli, published: Path, candidate: Candidate, sec
     assert verify(published / "artifact").digest == second.digest
 
 
+@pytest.mark.needs("model_signing")
 def test_rollback_goes_to_nothing_that_is_not_trusted(
     cli: Cli, published: Path, candidate: Candidate, second: Candidate
 ) -> None:

@@ -163,6 +163,7 @@ def silent() -> Iterator[str]:
             each.close()
 
 
+@pytest.mark.needs("obstore")
 @pytest.mark.parametrize(
     "arguments", [["s3://bucket/rows.csv", "-o", "out.csv"], ["s3://bucket/rows/", "-o", "out.csv"]]
 )

@@ -55,6 +55,7 @@ def test_answers_are_those_of_the_estimator(name: str, dtype: str) -> None:
     assert np.abs(probabilities - model.predict_proba(x)).max() <= 1e-12
 
 
+@pytest.mark.needs("skl2onnx")
 @pytest.mark.parametrize("name", ["digits", "binary", "words"])
 def test_answers_are_those_of_skl2onnx(name: str) -> None:
     """An independent converter's model gives equal labels, and probabilities within 1e-12."""

@@ -50,7 +50,8 @@ VERBS: dict[str, tuple[list[str], set[str]]] = {
     "schema": (["-m", "artifact_pipeline", "schema"], set()),
     "the Python API": (["-c", API], set()),
 }
-QUICK = ("the door to inference", "sign", "the Python API")
+SIGN = pytest.param("sign", marks=pytest.mark.needs("model_signing"))
+QUICK = ("the door to inference", SIGN, "the Python API")
 """One of each: the runtime by a door, the libraries of others, the runtime where no door has been."""
 
 
