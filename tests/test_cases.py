@@ -458,3 +458,20 @@ def test_what_a_file_really_is_is_told(
     error = json.loads(said.out)["error"]
     assert {each["rule"] for each in error["problems"]} == {rule}
     assert hint in error["hint"]
+
+
+def test_columns_in_the_names_of_folders_can_be_kept(of_kinds: Verified, tmp_path: Path) -> None:
+    """`year=2024/part-0.parquet` has a column `year` that is carried through; training says that it leaves it out."""
+    columns = {name: [0.5, 1.5, 2.5] for name in ("width", "height", "depth", "mass")}
+    for year, name in (("2023", "a b"), ("2024", "__HIVE_DEFAULT_PARTITION__")):
+        folder = tmp_path / "rows" / f"year={year}" / f"city={name.replace(' ', '%20')}"
+        folder.mkdir(parents=True)
+        write_rows(folder / "part-0.parquet", {**columns, "kind": [0, 1, 2]})
+    out = tmp_path / "out.parquet"
+    said = cli("predict", tmp_path / "rows", "--artifact", of_kinds.folder, "--keep", "year,city", "-o", out)
+    assert said.status == 0, said.err
+    told = parquet.read_table(out)
+    assert told["year"].to_pylist() == ["2023"] * 3 + ["2024"] * 3
+    assert told["city"].to_pylist() == ["a b"] * 3 + [""] * 3
+    rows = read_table(str(tmp_path / "rows"), target="kind")
+    assert {each.name for each in rows.left_out} == {"year", "city"}

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from artifact_pipeline import storage
 from artifact_pipeline.errors import ConfigError, DataRejected, Problem
@@ -42,6 +43,8 @@ SUFFIXES = {
     ".jpeg": "image",
 }
 """The format that the end of a name tells, in lower case."""
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+"""How Hive names the folder of rows that have no value."""
 FORMATS = tuple(dict.fromkeys(SUFFIXES.values()))
 
 
@@ -54,12 +57,14 @@ class Source:
         name: how receipts and predictions call it: relative to the folder that was named, never absolute.
         format: one of `FORMATS`, or `digits` for the built-in ones.
         members: the place and the name of each picture.
+        partitions: columns that the folders' names tell, as Hive and Spark write them: `year=2024/part-0.parquet`.
     """
 
     place: str
     name: str
     format: str
     members: tuple[tuple[str, str], ...] = ()
+    partitions: tuple[tuple[str, str], ...] = ()
 
 
 DIGITS = Source("digits", "digits", "digits")
@@ -93,10 +98,20 @@ def find_sources(inputs: Sequence[str], form: str | None = None) -> list[Source]
     names = [name for _, name in found]
     if len(set(names)) < len(names):  # two folders with equal names inside: then by what was named
         found = [(place, place.lstrip("/")) for place, _ in found]
-    sources = [Source(place, readable(name), form or _told(place)) for place, name in found]
+    sources = [
+        Source(place, readable(name), form or _told(place), partitions=_partitions(readable(name)))
+        for place, name in found
+    ]
     pictures = tuple((source.place, source.name) for source in sources if source.format == "image")
     tables = [source for source in sources if source.format != "image"]
     return [*([Source(pictures[0][0], "pictures", "image", pictures)] if pictures else []), *tables]
+
+
+def _partitions(name: str) -> tuple[tuple[str, str], ...]:
+    """The columns that stand in the folders of a name, each with its value; one that is missing is empty."""
+    pairs = [folder.partition("=") for folder in name.split("/")[:-1] if "=" in folder]
+    found = {unquote(column): unquote(value) for column, _, value in pairs if column}
+    return tuple((column, "" if value == NO_VALUE else value) for column, value in found.items())
 
 
 def places_of(inputs: Sequence[str], sources: Sequence[Source], *, role: str = INPUT) -> Iterator[Place]:

@@ -101,6 +101,8 @@ class _Reading:
             self._features, left_out = choose_features(source.place, names, index, self._asked)
             self._left_out = {each.name: each for each in left_out}
         known = {*self._features, self._asked.target, *self._left_out}
+        for name, _ in source.partitions:
+            self._left_out.setdefault(name, LeftOut(name, "it stands in the names of folders alone"))
         for name in names:
             if name not in known:
                 self._left_out[name] = LeftOut(name, f"{self._starts[0][1]} does not have it")

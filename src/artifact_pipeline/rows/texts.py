@@ -122,11 +122,8 @@ def _booleans(text: pa.Array, name: str, faults: Faults) -> NDArray[np.float64]:
     import pyarrow as pa
     from pyarrow import compute
 
-    numbers = () if faults.wanted.learning else (("1", "1.0"), ("0", "0.0"))
-    true, false = (
-        compute.is_in(text, value_set=pa.array([*words, *more])).to_numpy(zero_copy_only=False)
-        for words, more in zip((TRUE, FALSE), numbers or ((), ()), strict=True)
-    )
+    ones, zeros = (TRUE, FALSE) if faults.wanted.learning else ((*TRUE, "1", "1.0"), (*FALSE, "0", "0.0"))
+    true, false = (compute.is_in(text, pa.array(each)).to_numpy(zero_copy_only=False) for each in (ones, zeros))
     neither = ~(true | false)
     faults.add(neither & compute.not_equal(text, "").to_numpy(zero_copy_only=False), name, "not-a-boolean")
     return np.where(neither, np.nan, true.astype(np.float64))

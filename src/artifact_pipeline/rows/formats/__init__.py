@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
@@ -78,8 +79,8 @@ class Reader(Protocol):
 class OpenRows:
     """An open source whose rows come as batches; attributes as in `Reader`."""
 
-    def __init__(self, place: str, reader: Reader, wanted: Wanted) -> None:
-        self._place, self._reader, self._wanted = place, reader, wanted
+    def __init__(self, place: str, reader: Reader, wanted: Wanted, partitions: Mapping[str, str] | None = None) -> None:
+        self._place, self._reader, self._wanted, self._partitions = place, reader, wanted, partitions or {}
         self.total, self.left_out, self.stamp = reader.total, reader.left_out, reader.stamp
         self.names, self.index, self.kinds, self.notes = reader.names, reader.index, reader.kinds, reader.notes
         self.done, self.digest = reader.done, reader.digest
@@ -96,7 +97,7 @@ class OpenRows:
     def _bounded(self, start: int) -> Iterator[Piece]:
         """The reader's pieces, as long as what is kept of a batch can be held: texts may be of any length."""
         chunk, size = self._wanted.chunk, 0
-        for piece in self._reader.pieces(start):
+        for piece in map(self._with_partitions, self._reader.pieces(start)):
             size += sum(column.nbytes for column in self._texts(piece.table))
             if size > LARGEST:
                 message = f"rows {start:,} to {piece.end - 1:,} keep {size:,} bytes; a batch may have {LARGEST:,}"
@@ -104,6 +105,15 @@ class OpenRows:
             yield piece
             if piece.end >= start + chunk:
                 start, size = piece.end - piece.end % chunk, 0
+
+    def _with_partitions(self, piece: Piece) -> Piece:
+        """The same rows with the columns that the folders' names tell."""
+        import pyarrow as pa
+
+        table = piece.table
+        for name, value in self._partitions.items():
+            table = table.append_column(name, pa.repeat(pa.scalar(value, pa.string()), len(table)))
+        return replace(piece, table=table) if self._partitions else piece
 
     def _texts(self, table: pa.RecordBatch) -> Iterator[pa.Array]:
         """What may be of any length: all but the features."""
@@ -129,8 +139,10 @@ def open_rows(source: Source, wanted: Wanted, *, digest: bool = True) -> Iterato
         return
     module, _, name = _HOMES[source.format.partition(".")[0]].partition(".")
     kind = getattr(import_module(f"{__name__}.{module}"), name)
-    with kind.open(source, wanted, digest=digest) as reader:
-        yield OpenRows(source.place, reader, wanted)
+    partitions = {name: value for name, value in source.partitions if name in wanted.keep}
+    own = replace(wanted, keep=tuple(name for name in wanted.keep if name not in partitions))
+    with kind.open(source, own, digest=digest) as reader:
+        yield OpenRows(source.place, reader, wanted, partitions)
 
 
 def choose_columns(
