@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.pipeline import Candidate
     from artifact_pipeline.serving.model import Served
 
-UNSAID = {"a row too few", "a number too many", "a number that the model lacks"}
+UNSAID = {"a row too few", "a number too many"}
 """What is refused, and the schema does not say: how many numbers a shape tells of, and which ones FP32 has."""
 
 

@@ -7,7 +7,7 @@ from math import isqrt
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline import __version__
-from artifact_pipeline.serving.datatypes import INPUT_TYPES, LARGEST, WHOLE
+from artifact_pipeline.serving.datatypes import ALL_IN_SINGLE, INPUT_TYPES, LARGEST, WHOLE
 from artifact_pipeline.serving.model import INPUT
 from artifact_pipeline.serving.tensors import LABEL, PROBABILITIES
 
@@ -175,7 +175,11 @@ def _named(output: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _number(served: Served, datatype: str) -> dict[str, Any]:
     if datatype != "FP64":
-        return _NUMBERS[datatype]
+        numbers = _NUMBERS[datatype]
+        if served.narrow and datatype in WHOLE:
+            least, most = (max(-ALL_IN_SINGLE, min(ALL_IN_SINGLE, bound)) for bound in WHOLE[datatype])
+            numbers = {**numbers, "minimum": least, "maximum": most}
+        return numbers
     if served.predictor.dtype == "float32":
         return {"type": "number", "exclusiveMinimum": -_ROUNDED, "exclusiveMaximum": _ROUNDED}
     return {"type": "number", "minimum": -sys.float_info.max, "maximum": sys.float_info.max}
