@@ -368,7 +368,7 @@ REFUSED: list[tuple[str, Asked, int, str]] = [
         "what the model's numbers lack",
         one(datatype="INT32", data=[2**24 + 1] * 64),
         400,
-        "not have 16,777,217",
+        "at most 16,777,216; send FP64",
     ),
     ("NaN in bytes", binary([float("nan")]), 400, "a row holds a value that is no finite float32"),
     ("NaN in 64 bits", binary([float("nan")], "FP64"), 400, "a row holds a value that is no finite float32"),
