@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from artifact_pipeline.rows.digits import load_digits
+from artifact_pipeline.digits.dataset import load_digits
 
 STEP = 1 << 20
 """Rows of a row group, as pyarrow writes them unless told otherwise."""

@@ -34,7 +34,7 @@ from benchmarks.measure import Ratio, Summary, clean_environment
 from benchmarks.serving_load import Cores, Load, Memory, Target, memory, put_load, require_wrk
 from benchmarks.serving_servers import FORMATS, servers, started
 
-from artifact_pipeline.rows.digits import load_digits
+from artifact_pipeline.digits.dataset import load_digits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

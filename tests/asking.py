@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from artifact_pipeline.artifact.verify import verify
-from artifact_pipeline.pipeline import publish
-from artifact_pipeline.rows.digits import load_digits
+from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.serving.model import open_model
+from artifact_pipeline.training.publication import publish
+from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from artifact_pipeline.pipeline import Candidate
     from artifact_pipeline.serving.model import Served
+    from artifact_pipeline.training.candidate import Candidate
 
 DIGITS = load_digits()
 INFER = "/v2/models/digits/infer"

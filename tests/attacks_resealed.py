@@ -11,8 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import parameter_files
-from artifact_pipeline.artifact.onnx_writer import linear_classifier
 from artifact_pipeline.canonical import canonical_json, digest
+from artifact_pipeline.model.onnx_writer import linear_classifier
 from forging import (
     MANIFEST,
     REMOVED,

@@ -18,13 +18,13 @@ import pytest
 from hypothesis import settings
 
 from artifact_pipeline.cli.github import append_summary
-from artifact_pipeline.cli.markdown import escape, table
+from artifact_pipeline.reports.markdown import escape, table
 from artifact_pipeline.runtime import TELEMETRY_VARIABLE, pin_numerics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden" / "v1"
@@ -76,7 +76,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def candidate() -> Candidate:
     """The documented config, trained once for the session."""
     from artifact_pipeline.config import load_config
-    from artifact_pipeline.pipeline import train
+    from artifact_pipeline.training.candidate import train
 
     return train(load_config(ROOT / "config" / "config.json"), progress=lambda _: None)
 
@@ -84,7 +84,7 @@ def candidate() -> Candidate:
 @pytest.fixture
 def published(candidate: Candidate, tmp_path: Path) -> Path:
     """A folder in which the documented config has been published: artifact, artifacts/, model_train.pkl."""
-    from artifact_pipeline.pipeline import publish
+    from artifact_pipeline.training.publication import publish
 
     publish(candidate, artifact=tmp_path / "artifact", export=tmp_path / "model_train.pkl")
     return tmp_path

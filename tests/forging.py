@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from artifact_pipeline.artifact.onnx_writer import linear_classifier
 from artifact_pipeline.canonical import canonical_json, digest
+from artifact_pipeline.model.onnx_writer import linear_classifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
     Tampering = Callable[[Path], object]
     Changes = Mapping[str, object]

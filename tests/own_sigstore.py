@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from artifact_pipeline.artifact.signing import sign
+from artifact_pipeline.trust.signing import sign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

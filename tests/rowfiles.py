@@ -12,22 +12,25 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv, ipc, parquet
 
-from artifact_pipeline import pipeline
-from artifact_pipeline.artifact.verify import Verified, verify
 from artifact_pipeline.config import from_mapping
+from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.errors import DataRejected
-from artifact_pipeline.inference.destination import destination
-from artifact_pipeline.inference.predictions import Predictions, predict
-from artifact_pipeline.inference.scoring import Options
-from artifact_pipeline.rows.digits import load_digits
+from artifact_pipeline.prediction.destination import destination
+from artifact_pipeline.prediction.predictions import predict
+from artifact_pipeline.prediction.scoring import Options
 from artifact_pipeline.rows.sources import format_of
+from artifact_pipeline.training.candidate import train
+from artifact_pipeline.training.publication import publish
+from artifact_pipeline.verification import verify
 from tables import blobs, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.prediction.outcome import Predictions
+    from artifact_pipeline.training.candidate import Candidate
 
 DIGITS = load_digits()
 WORDS = ["no", 'say "yes", or no']
@@ -37,7 +40,7 @@ NAMES = ("width", "height")
 
 def publish_digits(candidate: Candidate, folder: Path) -> Verified:
     """The documented artifact."""
-    pipeline.publish(candidate, artifact=folder / "artifact", export=folder / "model_train.pkl")
+    publish(candidate, artifact=folder / "artifact", export=folder / "model_train.pkl")
     return verify(folder / "artifact")
 
 
@@ -45,8 +48,8 @@ def train_words(folder: Path) -> Verified:
     """A model of a table of two float64 columns, its labels texts."""
     table = write_table(folder / "rows.parquet", blobs(WORDS))
     mapping = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000, "dataset": {"path": str(table), "target": "label"}}
-    candidate = pipeline.train(from_mapping(mapping), progress=lambda _: None)
-    pipeline.publish(candidate, artifact=folder / "artifact", export=folder / "model_train.pkl")
+    candidate = train(from_mapping(mapping), progress=lambda _: None)
+    publish(candidate, artifact=folder / "artifact", export=folder / "model_train.pkl")
     return verify(folder / "artifact")
 
 

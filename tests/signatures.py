@@ -6,8 +6,8 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.artifact.signing import sign
 from artifact_pipeline.canonical import canonical_json, digest
+from artifact_pipeline.trust.signing import sign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from artifact_pipeline.cli.app import app
-from artifact_pipeline.rows.digits import load_digits
+from artifact_pipeline.digits.dataset import load_digits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

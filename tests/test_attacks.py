@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from artifact_pipeline.artifact.predictor import open_predictor
-from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.cli import main
 from artifact_pipeline.errors import ArtifactRejected
+from artifact_pipeline.model.predictor import open_predictor
+from artifact_pipeline.verification import verify
 from attacks import ATTACKS, FILES, MANIFEST, Attack, unpack
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
     Laid = dict[str, Path]
 
@@ -35,7 +35,7 @@ import json, resource, sys
 from pathlib import Path
 
 resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]),) * 2)
-from artifact_pipeline.artifact.verify import verify
+from artifact_pipeline.verification import verify
 from artifact_pipeline.errors import ArtifactRejected
 
 refused = {}

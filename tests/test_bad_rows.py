@@ -20,10 +20,10 @@ import pytest
 from pyarrow import ipc, parquet
 
 from artifact_pipeline.cli import main
+from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.errors import DataRejected, Problem
 from artifact_pipeline.rows.batches import Wanted
-from artifact_pipeline.rows.digits import load_digits
-from artifact_pipeline.rows.formats import open_rows
+from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.rows.sources import find_sources
 from rowfiles import NAMES, answer, answered, digits, publish_digits, refused, rejected, train_words, words, write_rows
 from tools import slow
@@ -31,9 +31,9 @@ from tools import slow
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from artifact_pipeline.artifact.verify import Verified
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.artifact.verified import Verified
     from artifact_pipeline.rows.batches import Batch
+    from artifact_pipeline.training.candidate import Candidate
 
 ALL = ["csv", "csv.gz", "csv.zst", "parquet", "arrow", "arrows", "jsonl", "jsonl.gz", "jsonl.zst", "npy", "npz"]
 WHOLE = ["csv.gz", "csv.zst", "parquet", "arrow", "arrows", "jsonl.gz", "jsonl.zst", "npy", "npz"]

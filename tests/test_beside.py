@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from artifact_pipeline.artifact.beside import MAX_BYTES
-from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.cli import main
+from artifact_pipeline.trust.beside import MAX_BYTES
+from artifact_pipeline.verification import verify
 from pickles import MALICIOUS
 from signatures import MANIFEST, digests, provenance, seal, write_keys
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
 WHEN = "2026-06-01T12:00:00Z"
 SUFFIXES = (".provenance.json", ".sig", ".provenance.json.sig")

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artifact_pipeline.rows.digits import load_digits
+from artifact_pipeline.digits.dataset import load_digits
 from drawing import STYLES, _smooth, draw_digit, encode, strokes_of
 from proxies import NAME, PUBLIC, documented_block, proxying
 from servers import serving
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, BrowserType, Page
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
     from servers import Server
 
 pytestmark = pytest.mark.slow
@@ -50,10 +50,10 @@ PHONE = {"viewport": {"width": 360, "height": 780}, "device_scale_factor": 2, "h
 
 @pytest.fixture(scope="module")
 def folder(candidate: Candidate, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from artifact_pipeline import pipeline
+    from artifact_pipeline.training.publication import publish
 
     folder = tmp_path_factory.mktemp("served")
-    pipeline.publish(candidate, artifact=folder / "artifact", export=folder / "model_train.pkl")
+    publish(candidate, artifact=folder / "artifact", export=folder / "model_train.pkl")
     return folder
 
 
@@ -459,13 +459,14 @@ def test_another_page_neither_reads_nor_posts(browsers: BrowserType, folder: Pat
 
 def test_a_model_of_tables_has_no_sheet(browser: Browser, tmp_path: Path) -> None:
     """Where one cannot draw, the page says which columns a CSV needs, and answers it."""
-    from artifact_pipeline import pipeline
     from artifact_pipeline.config import from_mapping
+    from artifact_pipeline.training.candidate import train
+    from artifact_pipeline.training.publication import publish
 
     table = write_table(tmp_path / "rows.csv", blobs(["no", "yes"]))
     mapping = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000, "dataset": {"path": str(table), "target": "label"}}
-    pipeline.publish(
-        pipeline.train(from_mapping(mapping), progress=lambda _: None),
+    publish(
+        train(from_mapping(mapping), progress=lambda _: None),
         artifact=tmp_path / "artifact",
         export=tmp_path / "model_train.pkl",
     )

@@ -17,23 +17,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from artifact_pipeline import pipeline
-from artifact_pipeline.artifact.verify import Verified, verify
 from artifact_pipeline.cli import main
 from artifact_pipeline.config import from_mapping, recipe
-from artifact_pipeline.dataset import load_rows
 from artifact_pipeline.errors import ConfigError, DataRejected
-from artifact_pipeline.inference.scoring import Options, Scorer
+from artifact_pipeline.prediction.scoring import Options, Scorer
 from artifact_pipeline.rows.choice import row_number_of
-from artifact_pipeline.rows.formats import open_rows
+from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.rows.labels import Labels
 from artifact_pipeline.rows.sources import find_sources
 from artifact_pipeline.rows.table import read_table
+from artifact_pipeline.training.candidate import train
+from artifact_pipeline.training.dataset import load_rows
+from artifact_pipeline.training.publication import publish
+from artifact_pipeline.verification import verify
 from rowfiles import write_rows
 from tables import blobs
 
 if TYPE_CHECKING:
-    from artifact_pipeline.rows import Rows
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.rows.matrix import Rows
 
 CASES = Path(__file__).parent / "cases"
 WITHOUT_GATE = {"min_accuracy": 0.0, "min_f1": 0.0}
@@ -48,8 +50,8 @@ def config(path: Path, target: str, **table: Any) -> dict[str, Any]:
 def trained(folder: Path, path: Path, target: str, **table: Any) -> tuple[Rows, Verified]:
     """What a training saw of a table, and the artifact that came of it."""
     asked = from_mapping(config(path, target, **table))
-    candidate = pipeline.train(asked, progress=lambda _: None)
-    pipeline.publish(candidate, artifact=folder / "artifact", export=folder / "model_train.pkl")
+    candidate = train(asked, progress=lambda _: None)
+    publish(candidate, artifact=folder / "artifact", export=folder / "model_train.pkl")
     return load_rows(asked), verify(folder / "artifact")
 
 

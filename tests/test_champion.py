@@ -12,18 +12,19 @@ import msgspec
 import numpy as np
 import pytest
 
-from artifact_pipeline import pipeline
 from artifact_pipeline.artifact import provenance, store
 from artifact_pipeline.artifact.pointer import resolve
-from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.config import Gate, load_config
-from artifact_pipeline.dataset import load_rows
+from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.errors import ArtifactRejected, DataRejected, GateFailed
-from artifact_pipeline.evaluation import paired
-from artifact_pipeline.pipeline import champion as c
-from artifact_pipeline.pipeline.history import rollback
-from artifact_pipeline.pipeline.provenance import Origin, now, state
-from artifact_pipeline.rows.digits import load_digits
+from artifact_pipeline.metrics import paired
+from artifact_pipeline.training import candidate as candidates
+from artifact_pipeline.training import champion as c
+from artifact_pipeline.training.dataset import load_rows
+from artifact_pipeline.training.history import rollback
+from artifact_pipeline.training.publication import publish
+from artifact_pipeline.training.statement import Origin, now, state
+from artifact_pipeline.verification import verify
 from tables import blobs, write_table
 from tools import hexadecimal, renamed
 
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from artifact_pipeline.artifact.provenance import Comparison
-    from artifact_pipeline.artifact.verify import Verified
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.training.candidate import Candidate
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -43,7 +44,7 @@ LOW = ("gate.min_accuracy=0.5", "gate.min_f1=0.5")
 
 
 def train(*overrides: str) -> Candidate:
-    return pipeline.train(load_config(CONFIG, overrides), progress=lambda _: None)
+    return candidates.train(load_config(CONFIG, overrides), progress=lambda _: None)
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +72,7 @@ def challenge(candidate: Candidate, champion: Verified, **gate: Any) -> Comparis
 def put(root: Path, candidate: Candidate, comparison: Comparison | None) -> Path:
     statement = state(candidate, Origin(CONFIG, Path("x"), now()), key={}, looks=2, comparison=comparison)
     export = root / "model_train.pkl"
-    return pipeline.publish(candidate, artifact=root / "artifact", export=export, statement=statement)
+    return publish(candidate, artifact=root / "artifact", export=export, statement=statement)
 
 
 # --- the three outcomes, and the fourth
@@ -320,7 +321,7 @@ def test_a_champion_of_another_split_is_refused_before_the_fit(run: Run, trained
 @pytest.mark.slow
 def test_compare_prints_without_training(run: Run, published: Path, worse: Candidate) -> None:
     """`compare A B` says what the gate would say, trains nothing and writes nothing; A beside itself is identical."""
-    pipeline.publish(worse, artifact=published / "other", export=published / "other.pkl")
+    publish(worse, artifact=published / "other", export=published / "other.pkl")
     before = {path: path.lstat().st_mtime_ns for path in published.rglob("*")}
     done = run("-m", "artifact_pipeline", "compare", "other", "artifact", "--json")
     value = json.loads(done.stdout)
@@ -340,9 +341,9 @@ def test_compare_of_tables_asks_for_the_rows(run: Run, tmp_path: Path) -> None:
     path = write_table(tmp_path / "rows.csv", columns)
     for name, C in (("one", 1.0), ("two", 0.01)):
         config = load_config(CONFIG, [f"C={C}", *LOW, "dataset=" + json.dumps({"path": str(path), "target": "label"})])
-        made = pipeline.train(config, progress=lambda _: None)
+        made = candidates.train(config, progress=lambda _: None)
         assert load_rows(config).digest() == made.manifest.data.sources[0].digest
-        pipeline.publish(made, artifact=tmp_path / name, export=tmp_path / f"{name}.pkl")
+        publish(made, artifact=tmp_path / name, export=tmp_path / f"{name}.pkl")
     done = run("-m", "artifact_pipeline", "compare", "two", "one")
     assert (done.returncode, done.stderr.splitlines()[-1]) == (2, "hint: --data rows.csv")
     assert run("-m", "artifact_pipeline", "compare", "two", "one", "--data", "rows.csv").returncode == 0

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from artifact_pipeline.pipeline import checkout
-from artifact_pipeline.pipeline.checkout import Checkout, checkout_around
+from artifact_pipeline.training import checkout
+from artifact_pipeline.training.checkout import Checkout, checkout_around
 from tools import as_root, require_tool
 
 if TYPE_CHECKING:
@@ -531,7 +531,7 @@ ASK = """
 import sys
 from pathlib import Path
 
-from artifact_pipeline.pipeline.checkout import checkout_around
+from artifact_pipeline.training.checkout import checkout_around
 
 print(checkout_around(Path(sys.argv[1])))
 """

@@ -15,21 +15,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from artifact_pipeline import __version__, errors
-from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.cli import main
 from artifact_pipeline.cli.app import app
 from artifact_pipeline.cli.options import STATUSES
 from artifact_pipeline.cli.output import ProgressLog
 from artifact_pipeline.config import load_config, schema_text
-from artifact_pipeline.pipeline import publish, train
-from artifact_pipeline.rows.digits import load_digits
+from artifact_pipeline.digits.dataset import load_digits
+from artifact_pipeline.training.candidate import train
+from artifact_pipeline.training.publication import publish
+from artifact_pipeline.verification import verify
 from signatures import digests, seal, write_keys
 from terminal import in_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
     Cli = Callable[..., "Said"]
@@ -210,7 +211,7 @@ def test_status(cli: Cli, published: Path, arguments: list[str], status: int) ->
 
 BUG = """
 import sys
-from artifact_pipeline.artifact import verify
+from artifact_pipeline import verification as verify
 from artifact_pipeline.cli import main
 
 def divide(*_, **__):

@@ -18,9 +18,10 @@ import joblib
 import numpy as np
 import pytest
 
-from artifact_pipeline import pipeline
 from artifact_pipeline.config import from_mapping
-from artifact_pipeline.rows.digits import load_digits
+from artifact_pipeline.digits.dataset import load_digits
+from artifact_pipeline.training.candidate import train
+from artifact_pipeline.training.publication import publish
 from servers import serving
 from tables import blobs, write_table
 from tools import cannot_run
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
     from servers import Server
 
 pytestmark = pytest.mark.slow
@@ -63,7 +64,7 @@ class Model:
 
 
 def published(candidate: Candidate, folder: Path, X: NDArray[np.float64], *datatypes: str) -> Model:
-    pipeline.publish(candidate, artifact=folder / "artifact", export=folder / "model_train.pkl")
+    publish(candidate, artifact=folder / "artifact", export=folder / "model_train.pkl")
     np.save(folder / "rows.npy", X)
     theirs = joblib.load(folder / "model_train.pkl")
     version = candidate.digest.removeprefix("sha256:")
@@ -84,7 +85,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Model:
     columns = blobs(TEXTS)
     table = write_table(folder / "rows.parquet", columns)
     mapping = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000, "dataset": {"path": str(table), "target": "label"}}
-    candidate = pipeline.train(from_mapping(mapping), progress=lambda _: None)
+    candidate = train(from_mapping(mapping), progress=lambda _: None)
     return published(candidate, folder, np.stack([columns["width"], columns["height"]], axis=1), "FP64")
 
 

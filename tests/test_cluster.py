@@ -16,25 +16,28 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pytest
 
-from artifact_pipeline import pipeline, storage
-from artifact_pipeline.artifact.verify import Verified, verify
 from artifact_pipeline.cli import main
 from artifact_pipeline.config import from_mapping
 from artifact_pipeline.errors import ArtifactRejected, DataRejected, PipelineError, Problem, StorageError
-from artifact_pipeline.inference import cluster, folders
-from artifact_pipeline.inference.cluster import on_cluster
-from artifact_pipeline.inference.destination import destination
-from artifact_pipeline.inference.folders import Ledger, in_turn, predict_parts
-from artifact_pipeline.inference.scoring import Options, Scorer
-from artifact_pipeline.inference.sheets import PART
-from artifact_pipeline.inference.workers import answer
+from artifact_pipeline.prediction import cluster, folders
+from artifact_pipeline.prediction.cluster import on_cluster
+from artifact_pipeline.prediction.destination import destination
+from artifact_pipeline.prediction.folders import Ledger, in_turn, predict_parts
+from artifact_pipeline.prediction.scoring import Options, Scorer
+from artifact_pipeline.prediction.sheets import PART
+from artifact_pipeline.prediction.workers import answer
 from artifact_pipeline.rows.sources import find_sources
+from artifact_pipeline.storage import places as storage
+from artifact_pipeline.training.candidate import train
+from artifact_pipeline.training.publication import publish
+from artifact_pipeline.verification import verify
 from tables import blobs, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from artifact_pipeline.inference.predictions import Predictions
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.prediction.outcome import Predictions
 
 pytest.importorskip("distributed")
 psutil = pytest.importorskip("psutil")
@@ -63,8 +66,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     folder = tmp_path_factory.mktemp("scene")
     table = write_table(folder / "trained.parquet", blobs(["no", "yes", "perhaps"]))
     mapping = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000, "dataset": {"path": str(table), "target": "label"}}
-    trained = pipeline.train(from_mapping(mapping), progress=lambda _: None)
-    pipeline.publish(trained, artifact=folder / "artifact", export=folder / "model_train.pkl")
+    trained = train(from_mapping(mapping), progress=lambda _: None)
+    publish(trained, artifact=folder / "artifact", export=folder / "model_train.pkl")
     rows = folder / "rows"
     (rows / "sub").mkdir(parents=True)
     columns = blobs(["no", "yes", "perhaps"], rows=700, seed=5)

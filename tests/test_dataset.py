@@ -11,9 +11,9 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from artifact_pipeline.config import from_mapping
-from artifact_pipeline.dataset import Dataset, load_dataset, split
 from artifact_pipeline.errors import DataRejected
-from artifact_pipeline.rows import Rows
+from artifact_pipeline.rows.matrix import Rows
+from artifact_pipeline.training.dataset import Dataset, load_dataset, split
 from tables import blobs, write_table
 
 if TYPE_CHECKING:

@@ -19,13 +19,13 @@ from msgspec import Struct, structs
 from artifact_pipeline.artifact.environment import libc
 from artifact_pipeline.artifact.manifest import Manifest
 from artifact_pipeline.cli.app import app
-from artifact_pipeline.cli.markdown import manifest_page
 from artifact_pipeline.config import Config, Gate, Table
-from artifact_pipeline.inference.receipt import Receipt
-from artifact_pipeline.pipeline import publish
-from artifact_pipeline.rows.digits import load_digits
+from artifact_pipeline.digits.dataset import load_digits
+from artifact_pipeline.prediction.receipt import Receipt
+from artifact_pipeline.reports.markdown import manifest_page
 from artifact_pipeline.rows.faults import RULES
 from artifact_pipeline.serving.figures import STATUSES
+from artifact_pipeline.training.publication import publish
 from conftest import install
 from servers import Server, serving
 from tables import write_table

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from artifact_pipeline import __version__
-from artifact_pipeline.artifact.verify import verify
+from artifact_pipeline.verification import verify
 from tools import scraps, slow
 
 if TYPE_CHECKING:
@@ -397,9 +397,9 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
         if path.is_file() and path.suffix != ".pyc"
     }
     assert {name for name in names if not name.startswith(metadata)} == package
-    assert {f"artifact_pipeline/rows/{name}" for name in ("digits.npy.gz", "DIGITS-LICENSE.txt")} < package
+    assert {f"artifact_pipeline/digits/{name}" for name in ("digits.npy.gz", "DIGITS-LICENSE.txt")} < package
     assert "artifact_pipeline/py.typed" in package
-    licences = {"licenses/LICENSE", "licenses/src/artifact_pipeline/rows/DIGITS-LICENSE.txt"}
+    licences = {"licenses/LICENSE", "licenses/src/artifact_pipeline/digits/DIGITS-LICENSE.txt"}
     assert {name.removeprefix(metadata) for name in names - package} == licences | {
         "METADATA",
         "RECORD",

@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 from msgspec import structs
 from scipy.stats import binomtest, chi2, chi2_contingency
 
-from artifact_pipeline.artifact.predictor import Predictor
 from artifact_pipeline.artifact.reference import FeatureReference, Reference, parse_reference
 from artifact_pipeline.canonical import canonical_json
-from artifact_pipeline.inference import drift
-from artifact_pipeline.inference.drift import Drift, Shift, judge
-from artifact_pipeline.inference.histograms import Counts, Histograms, usual_bin
-from artifact_pipeline.rows.digits import load_digits
+from artifact_pipeline.digits.dataset import load_digits
+from artifact_pipeline.drift import judge as drift
+from artifact_pipeline.drift.histograms import Counts, Histograms, usual_bin
+from artifact_pipeline.drift.judge import Drift, Shift, judge
+from artifact_pipeline.model.predictor import Predictor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
     Count = Callable[[NDArray[np.float64]], Counts]
 

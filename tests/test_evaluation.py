@@ -8,16 +8,16 @@ from sklearn import metrics as theirs
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
-from artifact_pipeline import evaluation
-from artifact_pipeline.artifact.onnx_writer import linear_classifier
-from artifact_pipeline.artifact.predictor import Predictor
 from artifact_pipeline.config import Gate
 from artifact_pipeline.errors import ArtifactRejected
-from artifact_pipeline.metrics import bootstrap_f1_interval, wilson_interval
+from artifact_pipeline.metrics.classification import bootstrap_f1_interval, wilson_interval
+from artifact_pipeline.model.onnx_writer import linear_classifier
+from artifact_pipeline.model.predictor import Predictor
+from artifact_pipeline.training import measure as evaluation
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import HeldOut
-    from artifact_pipeline.evaluation import Answered
+    from artifact_pipeline.training.measure import Answered
 
 SHA = "sha256:" + "0" * 64
 LABELS = ["hare", "hedgehog", "human"]

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from pyarrow import ipc, parquet
 
 import handmade
+from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.errors import DataRejected
 from artifact_pipeline.rows.batches import Wanted
-from artifact_pipeline.rows.digits import load_digits
-from artifact_pipeline.rows.formats import open_rows
+from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.rows.sources import find_sources
 from rowfiles import NAMES, answered, digits, publish_digits, refused, train_words, words, write_rows
 from tools import slow
@@ -27,8 +27,8 @@ from tools import slow
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from artifact_pipeline.artifact.verify import Verified
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.training.candidate import Candidate
 
 ROOT = Path(__file__).resolve().parents[1]
 WANTED = Wanted(NAMES, "float64", "label", (0, 1), (), low=np.full(2, -1e9), high=np.full(2, 1e9))

@@ -27,14 +27,8 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.pipeline import make_pipeline
 
 import pickles
-from artifact_pipeline.artifact.export import (
-    FittedLogisticRegression,
-    export_bytes,
-    load_model,
-    read_export,
-    rebuild,
-)
 from artifact_pipeline.errors import ArtifactRejected
+from artifact_pipeline.pickles import FittedLogisticRegression, export_bytes, load_model, read_export, rebuild
 
 ROOT = Path(__file__).parent.parent
 WRITERS = {
@@ -158,7 +152,7 @@ def test_the_export_depends_on_the_numbers_alone(digits: LogisticRegression) -> 
     assert export_bytes(other) == expected
     code = (
         "import sys; sys.path.insert(0, 'src')\n"
-        "from artifact_pipeline.artifact.export import export_bytes, read_export, rebuild\n"
+        "from artifact_pipeline.pickles import export_bytes, read_export, rebuild\n"
         "sys.stdout.buffer.write(export_bytes(rebuild(read_export(sys.stdin.buffer.read()))))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "7", "LC_ALL": "C"}
@@ -257,7 +251,7 @@ def test_reading_needs_no_scikit_learn() -> None:
     """Reading an export imports neither scikit-learn nor joblib, nor does importing the package load NumPy."""
     code = (
         "import sys; sys.path.insert(0, 'src')\n"
-        "from artifact_pipeline.artifact.export import read_export\n"
+        "from artifact_pipeline.pickles import read_export\n"
         "assert 'numpy' not in sys.modules\n"
         "read_export(sys.stdin.buffer.read())\n"
         "assert not {'sklearn', 'scipy', 'joblib', 'pandas'} & sys.modules.keys()"
@@ -322,7 +316,7 @@ def test_reading_malicious_files_does_nothing_that_python_audits(tmp_path: Path)
         "import pickletools, sys; sys.path.insert(0, 'src')\n"
         "from pathlib import Path\n"
         "import numpy\n"
-        "from artifact_pipeline.artifact.export import read_export\n"
+        "from artifact_pipeline.pickles import read_export\n"
         "from artifact_pipeline.errors import ArtifactRejected\n"
         "files = [path.read_bytes() for path in Path(sys.argv[1]).glob('*.pkl')]\n"
         "seen, watching = [], False\n"

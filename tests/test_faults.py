@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from artifact_pipeline.artifact import store
-from artifact_pipeline.artifact.verify import export_state, verify
+from artifact_pipeline.verification import export_state, verify
 from tools import hexadecimal, mount, mounted, publish, renamed, require_tool, scraps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
 

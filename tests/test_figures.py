@@ -11,8 +11,8 @@ from msgspec import structs
 from prometheus_client import parser
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 
-from artifact_pipeline.inference.drift import WORST, judge
-from artifact_pipeline.inference.histograms import Histograms
+from artifact_pipeline.drift.histograms import Histograms
+from artifact_pipeline.drift.judge import WORST, judge
 from artifact_pipeline.serving.exposition import metrics_response
 from artifact_pipeline.serving.figures import BOUNDS, OUTCOMES, ROUTES, STATUSES, Board, Figures, Window
 from asking import DIGITS, open_digits
@@ -20,9 +20,9 @@ from asking import DIGITS, open_digits
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from artifact_pipeline.inference.drift import Drift
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.drift.judge import Drift
     from artifact_pipeline.serving.model import Served
+    from artifact_pipeline.training.candidate import Candidate
 
 OPEN = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 

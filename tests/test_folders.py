@@ -15,25 +15,29 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from artifact_pipeline import pipeline
-from artifact_pipeline.artifact.verify import Verified, verify
 from artifact_pipeline.canonical import canonical_json
 from artifact_pipeline.config import from_mapping
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, StorageError
 from artifact_pipeline.files import held
-from artifact_pipeline.inference.destination import destination
-from artifact_pipeline.inference.folders import in_turn, predict_parts
-from artifact_pipeline.inference.predictions import Predictions, predict
-from artifact_pipeline.inference.proof import prove
-from artifact_pipeline.inference.scoring import Options
-from artifact_pipeline.inference.sheets import PART
+from artifact_pipeline.prediction.destination import destination
+from artifact_pipeline.prediction.folders import in_turn, predict_parts
+from artifact_pipeline.prediction.predictions import predict
+from artifact_pipeline.prediction.proof import prove
+from artifact_pipeline.prediction.scoring import Options
+from artifact_pipeline.prediction.sheets import PART
 from artifact_pipeline.rows.sources import find_sources
+from artifact_pipeline.training.candidate import train
+from artifact_pipeline.training.publication import publish
+from artifact_pipeline.verification import verify
 from rowfiles import train_words, words, write_rows
 from tables import blobs, write_table
 from tools import require_tool, slow
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.prediction.outcome import Predictions
 
 ROWS = 2 * PART + 70_000
 """Two whole parts, and a third one that begins a second batch."""
@@ -56,8 +60,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "rows").mkdir()
     table = write_table(root / "training.parquet", blobs(["no", "yes"]))
     mapping = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000, "dataset": {"path": str(table), "target": "label"}}
-    candidate = pipeline.train(from_mapping(mapping), progress=lambda _: None)
-    pipeline.publish(candidate, artifact=root / "artifact", export=root / "model_train.pkl")
+    candidate = train(from_mapping(mapping), progress=lambda _: None)
+    publish(candidate, artifact=root / "artifact", export=root / "model_train.pkl")
     random = np.random.default_rng(3)
     large = {name: random.normal(scale=4, size=ROWS) for name in ("width", "height")}
     large["width"][PART + 5] = np.nan
@@ -220,8 +224,8 @@ def test_other_work_is_not_gone_on_with(model: Verified, world: Path, tmp_path: 
     if change == "another artifact":
         table = write_table(tmp_path / "other.parquet", blobs(["no", "yes"], seed=12))
         mapping = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000, "dataset": {"path": str(table), "target": "label"}}
-        other = pipeline.train(from_mapping(mapping), progress=lambda _: None)
-        pipeline.publish(other, artifact=tmp_path / "artifact", export=tmp_path / "model_train.pkl")
+        other = train(from_mapping(mapping), progress=lambda _: None)
+        publish(other, artifact=tmp_path / "artifact", export=tmp_path / "model_train.pkl")
         model = verify(tmp_path / "artifact")
     expected = {"an option": "options", "an input": "input", "its time": "input", "another artifact": "artifact"}
     with pytest.raises(ConfigError, match=expected[change]):

@@ -25,8 +25,8 @@ from tools import slow
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from artifact_pipeline.artifact.verify import Verified
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.training.candidate import Candidate
 
 NAMED = ["csv", "csv.gz", "csv.zst", "parquet", "pq", "arrow", "feather", "ipc", "arrows", "jsonl", "ndjson"]
 NAMED += ["jsonl.gz", "jsonl.zst"]
@@ -549,7 +549,7 @@ import sys
 sys.path[:0] = sys.argv[1:3]
 import numpy as np, pyarrow, pyarrow.csv, pyarrow.parquet, pyarrow.ipc, pyarrow.compute
 from artifact_pipeline.rows.batches import Wanted
-from artifact_pipeline.rows.formats import open_rows
+from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.rows.sources import find_sources
 names = tuple(f"f{index}" for index in range(64))
 wanted = Wanted(names, "float32", "y", (0, 1), (), low=np.full(64, -9e9), high=np.full(64, 9e9))

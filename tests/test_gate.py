@@ -11,17 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from artifact_pipeline.artifact.gate import gate_problems
 from artifact_pipeline.artifact.manifest import Manifest, parse_manifest
-from artifact_pipeline.artifact.verdict import gate_problems
-from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.canonical import canonical_json
 from artifact_pipeline.cli import main
-from artifact_pipeline.cli.markdown import manifest_page
-from artifact_pipeline.cli.views import shown_rules
 from artifact_pipeline.config import Gate, from_mapping
 from artifact_pipeline.errors import ArtifactRejected, GateFailed
-from artifact_pipeline.evaluation import held_out_metrics, judge
-from artifact_pipeline.pipeline import publish, train
+from artifact_pipeline.reports.markdown import manifest_page
+from artifact_pipeline.reports.tables import shown_rules
+from artifact_pipeline.training.candidate import train
+from artifact_pipeline.training.measure import held_out_metrics, judge
+from artifact_pipeline.training.publication import publish
+from artifact_pipeline.verification import verify
 from forging import changed
 from tables import write_table
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from artifact_pipeline.artifact.manifest import HeldOut
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
     Cli = Callable[..., tuple[int, str, str]]
 

@@ -17,14 +17,14 @@ from artifact_pipeline.artifact.reference import (
     describe_features,
     parse_reference,
 )
-from artifact_pipeline.inference.histograms import BLOCK, Counts, Histograms, usual_bin
-from artifact_pipeline.rows.digits import load_digits
+from artifact_pipeline.digits.dataset import load_digits
+from artifact_pipeline.drift.histograms import BLOCK, Counts, Histograms, usual_bin
 from forging import REMOVED, changed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
 CLASSES = 3
 TENTHS = tuple(index / 10 for index in range(10))

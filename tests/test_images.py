@@ -14,17 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFile
 
-from artifact_pipeline.artifact.predictor import Predictor
+from artifact_pipeline.digits.containers import FORMATS, MAX_PIXELS, MAX_SCANS
+from artifact_pipeline.digits.dataset import load_digits
+from artifact_pipeline.digits.images import digit_from_canvas, digit_from_image
 from artifact_pipeline.errors import DataRejected
-from artifact_pipeline.rows.containers import FORMATS, MAX_PIXELS, MAX_SCANS
-from artifact_pipeline.rows.digits import load_digits
-from artifact_pipeline.rows.images import digit_from_canvas, digit_from_image
+from artifact_pipeline.model.predictor import Predictor
 from drawing import SIDE, draw_digit, draw_digits, encode
 
 if TYPE_CHECKING:
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
-SEED = 2026  # no choice in rows/images.py was made by its drawings
+SEED = 2026  # no choice in digits/images.py was made by its drawings
 REQUIRED = 0.92
 
 
@@ -562,7 +562,7 @@ def test_mutants_are_read_or_refused(data: st.DataObject, kind: str) -> None:
 def test_neither_scikit_learn_nor_scipy_nor_pandas_is_imported() -> None:
     """A picture becomes a row with NumPy and Pillow alone."""
     code = (
-        "import sys; from artifact_pipeline.rows.images import digit_from_canvas as row; "
+        "import sys; from artifact_pipeline.digits.images import digit_from_canvas as row; "
         "assert not {'numpy', 'PIL'} & set(sys.modules); "
         "import numpy as np; page = np.full((99, 99), 255, np.uint8); page[20:80, 40:50] = 0; row(page); "
         "print([name for name in ('sklearn', 'scipy', 'pandas', 'pyarrow') if name in sys.modules])"

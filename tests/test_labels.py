@@ -22,9 +22,9 @@ from pyarrow import parquet
 from sklearn import metrics as theirs
 
 from artifact_pipeline.cli import main
-from artifact_pipeline.inference import labels as module
-from artifact_pipeline.inference.writers import Hashed, open_writer
-from artifact_pipeline.rows.digits import load_digits
+from artifact_pipeline.digits.dataset import load_digits
+from artifact_pipeline.prediction import labels as module
+from artifact_pipeline.prediction.writers import Hashed, open_writer
 from tables import write_table
 
 if TYPE_CHECKING:

@@ -17,15 +17,15 @@ from artifact_pipeline.artifact.manifest import (
     parse_manifest,
     parse_part,
 )
-from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.canonical import MAX_DEPTH, canonical_json, digest
 from artifact_pipeline.errors import ArtifactRejected
+from artifact_pipeline.verification import verify
 from forging import MANIFEST, REMOVED, changed, manifest_of, reseal, unpack
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
 SOURCE = {"name": "digits", "digest": digest(b""), "algorithm": "rows-1", "rows": 3}
 

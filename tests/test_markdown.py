@@ -14,18 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from artifact_pipeline.artifact.verify import verify
-from artifact_pipeline.cli.markdown import escape, manifest_page, predictions_page
-from artifact_pipeline.cli.markdown import table as table_of
-from artifact_pipeline.cli.output import clean
-from artifact_pipeline.inference.destination import destination
-from artifact_pipeline.inference.predictions import predict
+from artifact_pipeline.prediction.destination import destination
+from artifact_pipeline.prediction.predictions import predict
+from artifact_pipeline.reports.markdown import escape, manifest_page, predictions_page
+from artifact_pipeline.reports.markdown import table as table_of
+from artifact_pipeline.reports.tables import clean
+from artifact_pipeline.verification import verify
 from tools import require_tool
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
 LINKS = [
     "www.evil.example",

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from artifact_pipeline import metrics
+from artifact_pipeline.metrics import classification as metrics
 
 PUBLISHED = [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0000, 0.1611), (1, 29, 0.0061, 0.1718)]
 """Newcombe 1998, Statistics in Medicine 17, 857-872, table I, method 3: hits, rows, and the interval."""

@@ -17,7 +17,7 @@ from tools import publish, slow
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
 LOCALES = {
     "C": {"LC_ALL": "C"},

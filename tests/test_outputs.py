@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from artifact_pipeline import pipeline
 from artifact_pipeline.cli import main
 from artifact_pipeline.errors import ConfigError, StorageError
 from artifact_pipeline.files import check_writable
-from artifact_pipeline.inference.predictions import predict
+from artifact_pipeline.prediction.predictions import predict
 from artifact_pipeline.storage.outputs import Place, check_outputs, refuse_overlap
+from artifact_pipeline.training.publication import publish
 from rowfiles import answer, train_words, words, write_rows
 from signatures import write_keys
 from tools import mounted
@@ -24,8 +24,8 @@ from tools import mounted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from artifact_pipeline.artifact.verify import Verified
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.training.candidate import Candidate
 
 CONFIG = """{"C": 1.0, "solver": "lbfgs", "max_iter": 1000,
  "dataset": {"path": "rows.parquet", "target": "label"}, "gate": {"min_f1": 0.5}}"""
@@ -228,7 +228,7 @@ def test_python_refuses_the_same(of_words: Verified, candidate: Candidate, tmp_p
             predict(of_words, [str(rows)], to=str(to))
         assert caught.value.rules == {"output-is-input"}
     with pytest.raises(ConfigError) as caught:
-        pipeline.publish(candidate, artifact=tmp_path / "both", export=tmp_path / "both")
+        publish(candidate, artifact=tmp_path / "both", export=tmp_path / "both")
     assert caught.value.rules == {"outputs-overlap"}
     assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
 

@@ -15,23 +15,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from artifact_pipeline import pipeline
-from artifact_pipeline.artifact.onnx_writer import linear_classifier
-from artifact_pipeline.artifact.predictor import Predictor
-from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.config import from_mapping
+from artifact_pipeline.digits.dataset import NAMES, load_digits
+from artifact_pipeline.digits.images import digit_from_image
 from artifact_pipeline.errors import DataRejected, StorageError
-from artifact_pipeline.rows.digits import NAMES, load_digits
-from artifact_pipeline.rows.images import digit_from_image
+from artifact_pipeline.model.onnx_writer import linear_classifier
+from artifact_pipeline.model.predictor import Predictor
 from artifact_pipeline.serving import feedback, page, table
 from artifact_pipeline.serving.http import Refusal
 from artifact_pipeline.serving.model import Served, open_model
+from artifact_pipeline.training.candidate import train
+from artifact_pipeline.training.publication import publish
+from artifact_pipeline.verification import verify
 from drawing import draw_digit, encode
 from tables import blobs, write_table
 
 if TYPE_CHECKING:
-    from artifact_pipeline.pipeline import Candidate
     from artifact_pipeline.serving.http import Response
+    from artifact_pipeline.training.candidate import Candidate
 
 ROOT = Path(__file__).resolve().parents[1]
 STATIC = ROOT / "src" / "artifact_pipeline" / "serving" / "static"
@@ -41,7 +42,7 @@ DIGITS = load_digits()
 @pytest.fixture(scope="module")
 def served(candidate: Candidate, tmp_path_factory: pytest.TempPathFactory) -> Served:
     folder = tmp_path_factory.mktemp("page")
-    pipeline.publish(candidate, artifact=folder / "artifact", export=folder / "model_train.pkl")
+    publish(candidate, artifact=folder / "artifact", export=folder / "model_train.pkl")
     return open_model(verify(folder / "artifact"))
 
 
@@ -51,8 +52,8 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Served:
     folder = tmp_path_factory.mktemp("words")
     table = write_table(folder / "rows.parquet", blobs(["no", "yes"]))
     mapping = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000, "dataset": {"path": str(table), "target": "label"}}
-    candidate = pipeline.train(from_mapping(mapping), progress=lambda _: None)
-    pipeline.publish(candidate, artifact=folder / "artifact", export=folder / "model_train.pkl")
+    candidate = train(from_mapping(mapping), progress=lambda _: None)
+    publish(candidate, artifact=folder / "artifact", export=folder / "model_train.pkl")
     return open_model(verify(folder / "artifact"))
 
 
@@ -359,7 +360,7 @@ def test_a_place_that_cannot_be_appended_to_is_refused_at_once(tmp_path: Path, n
 APPENDER = """
 import sys
 from pathlib import Path
-from artifact_pipeline.artifact.verify import verify
+from artifact_pipeline.verification import verify
 from artifact_pipeline.serving import feedback
 from artifact_pipeline.serving.model import open_model
 

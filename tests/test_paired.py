@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score
 
-from artifact_pipeline.evaluation.paired import Difference, compare, decide, mcnemar_exact, tango_interval
-from artifact_pipeline.metrics import confusion_matrix, weighted_f1
+from artifact_pipeline.metrics.classification import confusion_matrix, weighted_f1
+from artifact_pipeline.metrics.paired import Difference, compare, decide, mcnemar_exact, tango_interval
 
 counts = st.integers(0, 60)
 

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artifact_pipeline.artifact.parameters import parse_parameters
-from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.errors import ArtifactRejected
+from artifact_pipeline.verification import verify
 from forging import reseal, unpack
 from parameter_files import GOOD, HOSTILE, pickles, savez, zipped
 
 if TYPE_CHECKING:
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
 GOLDEN = (Path(__file__).parent / "golden" / "v1" / "parameters.npz").read_bytes()
 

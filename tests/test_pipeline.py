@@ -9,17 +9,19 @@ from pyarrow import parquet
 from sklearn import metrics as theirs
 from sklearn.linear_model import LogisticRegression
 
-from artifact_pipeline import pipeline
 from artifact_pipeline.artifact.manifest import MAX_BYTES
-from artifact_pipeline.artifact.predictor import Predictor
-from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.config import from_mapping, recipe
-from artifact_pipeline.dataset import load_dataset
 from artifact_pipeline.documented import load_model
 from artifact_pipeline.errors import DataRejected, GateFailed, StorageError
-from artifact_pipeline.inference.destination import destination
-from artifact_pipeline.inference.predictions import predict
-from artifact_pipeline.training import fit
+from artifact_pipeline.model.predictor import Predictor
+from artifact_pipeline.prediction.destination import destination
+from artifact_pipeline.prediction.predictions import predict
+from artifact_pipeline.training import candidate as candidates
+from artifact_pipeline.training.candidate import input_dtype
+from artifact_pipeline.training.dataset import load_dataset
+from artifact_pipeline.training.fit import fit
+from artifact_pipeline.training.publication import check_places, publish
+from artifact_pipeline.verification import verify
 from tables import blobs, write_table
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from artifact_pipeline.config import Config
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
 
 def config(**changed: Any) -> Config:
@@ -39,7 +41,7 @@ def of_table(path: Path, target: str = "label", **changed: Any) -> Config:
 
 
 def train(config: Config) -> Candidate:
-    return pipeline.train(config, progress=lambda _: None)
+    return candidates.train(config, progress=lambda _: None)
 
 
 def tree(folder: Path) -> dict[str, object]:
@@ -99,7 +101,7 @@ def test_manifest_says_what_was_trained(candidate: Candidate) -> None:
 def test_progress_is_told() -> None:
     """Each stage is told as it begins."""
     told: list[str] = []
-    pipeline.train(config(test_size=0.8), progress=told.append)
+    candidates.train(config(test_size=0.8), progress=told.append)
     assert told == ["loading rows", "training on 359 rows", "measuring the model that is published"]
 
 
@@ -119,13 +121,13 @@ def test_another_recipe_is_another_artifact(candidate: Candidate, changed: dict[
 
 def test_float32_holds_small_whole_numbers() -> None:
     """Where every training value survives float32, that is the model's input."""
-    assert pipeline.input_dtype(np.array([[0.0, 16.0], [0.5, -3.0]])) == "float32"
+    assert input_dtype(np.array([[0.0, 16.0], [0.5, -3.0]])) == "float32"
 
 
 @pytest.mark.parametrize("value", [0.1, 2.0**24 + 1, 1e39, 1e-46])
 def test_float64_where_one_value_needs_it(value: float) -> None:
     """One value that float32 changes is enough for float64."""
-    assert pipeline.input_dtype(np.array([[1.0, 2.0], [3.0, value]])) == "float64"
+    assert input_dtype(np.array([[1.0, 2.0], [3.0, value]])) == "float64"
 
 
 def test_large_columns_keep_their_labels(tmp_path: Path) -> None:
@@ -160,7 +162,7 @@ def test_a_table_from_end_to_end(tmp_path: Path, labels: list[int | str], suffix
     columns = blobs(labels)
     path = write_table(tmp_path / f"rows.{suffix}", columns)
     candidate = train(of_table(path, target="label"))
-    pipeline.publish(candidate, artifact=tmp_path / "artifact", export=tmp_path / "model.pkl")
+    publish(candidate, artifact=tmp_path / "artifact", export=tmp_path / "model.pkl")
     verified = verify(tmp_path / "artifact", expect=candidate.digest)
     predictions = predict(verified, [str(path)], to=destination(str(tmp_path / "out.parquet")))
     estimator = load_model(tmp_path / "model.pkl")
@@ -203,7 +205,7 @@ def test_a_failed_gate_changes_nothing_but_the_store(
     before = tree(published)
     failing = train(config(C=2.0, gate={"min_accuracy": 0.99, "min_f1": 0.5}))
     with pytest.raises(GateFailed) as caught:
-        pipeline.publish(failing, artifact=published / "artifact", export=published / "model_train.pkl")
+        publish(failing, artifact=published / "artifact", export=published / "model_train.pkl")
     assert caught.value.exit_status == 3
     assert caught.value.rules == {"gate-accuracy"}
     assert "accuracy 0.975 is below 0.99" in str(caught.value)
@@ -226,7 +228,7 @@ def test_a_failed_gate_on_a_first_training_leaves_no_pointer(tmp_path: Path) -> 
     """Where nothing stood before a failed gate, nothing is in charge after it."""
     failing = train(config(test_size=0.8, gate={"min_f1": 1.0}))
     with pytest.raises(GateFailed) as caught:
-        pipeline.publish(failing, artifact=tmp_path / "artifact", export=tmp_path / "model_train.pkl")
+        publish(failing, artifact=tmp_path / "artifact", export=tmp_path / "model_train.pkl")
     assert caught.value.rules == {"gate-accuracy", "gate-f1_weighted"}
     assert not (tmp_path / "artifact").is_symlink()
     assert not (tmp_path / "model_train.pkl").exists()
@@ -247,12 +249,12 @@ def test_publishing_writes_the_candidate(published: Path, candidate: Candidate) 
 def test_places_are_checked_before_a_training(tmp_path: Path) -> None:
     """A place that could not be written is refused before the training."""
     fine = {"artifact": tmp_path / "artifact", "export": tmp_path / "model_train.pkl"}
-    pipeline.check_places(**fine)
+    check_places(**fine)
     (tmp_path / "folder").mkdir()
     for name in fine:
         for place in (tmp_path / "folder", tmp_path / "missing" / "file"):
             with pytest.raises(StorageError):
-                pipeline.check_places(**{**fine, name: place})
+                check_places(**{**fine, name: place})
 
 
 def test_labels_of_a_table_may_be_of_any_integer_type(tmp_path: Path) -> None:

@@ -9,26 +9,29 @@ import pytest
 from pyarrow import parquet
 from sklearn.metrics import accuracy_score, f1_score
 
-from artifact_pipeline import pipeline
-from artifact_pipeline.artifact.verify import Verified, verify
 from artifact_pipeline.canonical import canonical_json, digest
 from artifact_pipeline.config import from_mapping
-from artifact_pipeline.dataset import load_dataset
+from artifact_pipeline.digits.dataset import FILE, load_digits
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected
-from artifact_pipeline.inference.destination import destination
-from artifact_pipeline.inference.predictions import Predictions, predict
-from artifact_pipeline.inference.proof import prove
-from artifact_pipeline.inference.receipt import parse_receipt
-from artifact_pipeline.inference.scoring import Options, Scorer
+from artifact_pipeline.prediction.destination import destination
+from artifact_pipeline.prediction.predictions import predict
+from artifact_pipeline.prediction.proof import prove
+from artifact_pipeline.prediction.receipt import parse_receipt
+from artifact_pipeline.prediction.scoring import Options, Scorer
 from artifact_pipeline.rows.batches import Batch
-from artifact_pipeline.rows.digits import FILE, load_digits
+from artifact_pipeline.training.candidate import train
+from artifact_pipeline.training.dataset import load_dataset
+from artifact_pipeline.training.publication import publish
+from artifact_pipeline.verification import verify
 from tables import blobs, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.prediction.outcome import Predictions
+    from artifact_pipeline.training.candidate import Candidate
 
 DIGITS = load_digits()
 WORDS = ["no", 'say "yes", or no']
@@ -38,7 +41,7 @@ MAPPING = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000}
 @pytest.fixture(scope="module")
 def digits(candidate: Candidate, tmp_path_factory: pytest.TempPathFactory) -> Verified:
     folder = tmp_path_factory.mktemp("digits")
-    pipeline.publish(candidate, artifact=folder / "artifact", export=folder / "model_train.pkl")
+    publish(candidate, artifact=folder / "artifact", export=folder / "model_train.pkl")
     return verify(folder / "artifact")
 
 
@@ -46,8 +49,8 @@ def trained(folder: Path, labels: list, **changed: float) -> tuple[Verified, Pat
     """A model of a table with these labels, and the table."""
     table = write_table(folder / "rows.parquet", blobs(labels))
     mapping = {**MAPPING, **changed, "dataset": {"path": str(table), "target": "label"}}
-    candidate = pipeline.train(from_mapping(mapping), progress=lambda _: None)
-    pipeline.publish(candidate, artifact=folder / "artifact", export=folder / "model_train.pkl")
+    candidate = train(from_mapping(mapping), progress=lambda _: None)
+    publish(candidate, artifact=folder / "artifact", export=folder / "model_train.pkl")
     return verify(folder / "artifact"), table
 
 
@@ -277,7 +280,7 @@ def test_parquet_names_the_artifact(digits: Verified, answer: Any, tmp_path: Pat
     """A Parquet file of predictions carries the artifact digest in its metadata, and no clock or path."""
     answer(digits, to="out.parquet")
     metadata = parquet.read_metadata(tmp_path / "out.parquet").metadata
-    assert metadata == {b"artifact-pipeline.artifact": digits.digest.encode()}
+    assert metadata == {b"artifact-artifact": digits.digest.encode()}
 
 
 @pytest.mark.parametrize("name", ["row", "predicted", "probability_3", "file"])

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from artifact_pipeline.artifact.onnx_writer import linear_classifier
-from artifact_pipeline.artifact.predictor import BATCH, Predictor, open_predictor
 from artifact_pipeline.artifact.selftest import SelfTest, parse_selftest
-from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.documented import load_model
 from artifact_pipeline.errors import ArtifactRejected, DataRejected
+from artifact_pipeline.model.onnx_writer import linear_classifier
+from artifact_pipeline.model.predictor import BATCH, Predictor, open_predictor
+from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
 X, y = load_digits(return_X_y=True)
 

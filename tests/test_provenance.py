@@ -11,21 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from artifact_pipeline import __version__, pipeline
+from artifact_pipeline import __version__
 from artifact_pipeline.artifact import provenance, store
 from artifact_pipeline.artifact.pointer import resolve
-from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.canonical import canonical_json, digest
 from artifact_pipeline.config import load_config
 from artifact_pipeline.errors import GateFailed
-from artifact_pipeline.pipeline.provenance import Origin, looks_at, now, state
+from artifact_pipeline.training.candidate import train
+from artifact_pipeline.training.publication import publish
+from artifact_pipeline.training.statement import Origin, looks_at, now, state
+from artifact_pipeline.verification import verify
 from tools import hexadecimal, renamed, require_tool, scraps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from artifact_pipeline.artifact.provenance import Statement
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -46,7 +48,7 @@ def put(root: Path, candidate: Candidate, *, origin: Origin = NOWHERE, looks: in
     """Publish with provenance, and read it back."""
     statement = state(candidate, origin, key=KEY, looks=looks)
     artifact, export = root / "artifact", root / "model_train.pkl"
-    folder = pipeline.publish(candidate, artifact=artifact, export=export, statement=statement)
+    folder = publish(candidate, artifact=artifact, export=export, statement=statement)
     told = provenance.read(folder)
     assert told == statement
     return statement
@@ -259,7 +261,7 @@ def test_the_latest_training_replaces_what_was_said(tmp_path: Path, candidate: C
 def test_a_failed_gate_has_its_provenance(tmp_path: Path) -> None:
     """A candidate whose gate fails is kept with its provenance."""
     config = load_config(CONFIG, ["gate.min_accuracy=0.99"])
-    failing = pipeline.train(config, progress=lambda _: None)
+    failing = train(config, progress=lambda _: None)
     with pytest.raises(GateFailed):
         put(tmp_path, failing)
     told = provenance.read(tmp_path / "artifacts" / hexadecimal(failing))

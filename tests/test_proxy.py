@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from artifact_pipeline.errors import ConfigError
-from artifact_pipeline.pipeline import publish
 from artifact_pipeline.serving.http import Refusal, Request
 from artifact_pipeline.serving.origins import Origins, host_name, public_url
 from artifact_pipeline.serving.settings import Settings
+from artifact_pipeline.training.publication import publish
 from asking import DIGITS, ask
 from drawing import draw_digit, encode
 from proxies import NAME, PUBLIC, documented_block, proxying
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
     from servers import Server
 
 PASS = "proxy_pass http://127.0.0.1:8080/;"

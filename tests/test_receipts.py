@@ -13,16 +13,16 @@ import pytest
 from artifact_pipeline.canonical import canonical_json, digest
 from artifact_pipeline.cli import main
 from artifact_pipeline.errors import ArtifactRejected
-from artifact_pipeline.inference.proof import PROVES, prove
-from artifact_pipeline.inference.recount import count_input
+from artifact_pipeline.prediction.proof import PROVES, prove
+from artifact_pipeline.prediction.recount import count_input
 from rowfiles import DIGITS, answer, digits, publish_digits, train_words, words, write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from artifact_pipeline.artifact.verify import Verified
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.training.candidate import Candidate
 
     Change = Callable[[dict[str, Any]], object]
 

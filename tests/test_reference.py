@@ -13,13 +13,13 @@ from hypothesis.extra import numpy as hnp
 
 from artifact_pipeline.artifact.reference import MAX_DISTINCT, describe_features, describe_outputs, parse_reference
 from artifact_pipeline.canonical import canonical_json
+from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.errors import ArtifactRejected
-from artifact_pipeline.rows.digits import load_digits
 from forging import REMOVED, changed
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.reference import Histogram, Reference
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
 columns = hnp.arrays(
     np.float64,

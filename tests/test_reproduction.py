@@ -17,16 +17,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from artifact_pipeline import pipeline
 from artifact_pipeline.artifact.environment import PACKAGES
-from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.cli import main
 from artifact_pipeline.cli.reproduction import KINDS, LEVELS
 from artifact_pipeline.config import from_mapping
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, NotReproduced
-from artifact_pipeline.pipeline.causes import Kind, find_causes
-from artifact_pipeline.pipeline.reproduction import GRADES, TOLERANCE, Reproduction, reproduce
 from artifact_pipeline.runtime import KERNEL, KERNEL_VARIABLE, KERNELS, choose_kernel
+from artifact_pipeline.training.candidate import train
+from artifact_pipeline.training.causes import Kind, find_causes
+from artifact_pipeline.training.reproduction import GRADES, TOLERANCE, Reproduction, reproduce
+from artifact_pipeline.verification import verify
 from forging import REMOVED, changed, manifest_of, reseal, unpack
 from tables import blobs, write_table
 from tools import cannot_run, slow
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from artifact_pipeline.artifact.manifest import Environment
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
     Columns = dict[str, np.ndarray]
@@ -132,7 +132,7 @@ def test_a_recipe_of_before_comes_back_as_it_was_written(capsys: pytest.CaptureF
 def test_a_model_whose_gate_failed_is_reproduced_too(tmp_path: Path) -> None:
     """A failed gate does not keep a model from being reproduced: one wants to see why."""
     config = from_mapping({"C": 1.0, "solver": "lbfgs", "max_iter": 1000, "gate": {"min_accuracy": 0.99}})
-    candidate = pipeline.train(config, progress=lambda _: None)
+    candidate = train(config, progress=lambda _: None)
     assert again(unpack(candidate, tmp_path / "failed")).grade == "bytes"
 
 
@@ -218,7 +218,7 @@ def table(rows: Columns, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = write_table(folder / "rows.csv", rows)
     dataset = {"path": str(path), "target": "label"}
     config = from_mapping({"C": 1.0, "solver": "lbfgs", "max_iter": 1000, "name": "blobs", "dataset": dataset})
-    unpack(pipeline.train(config, progress=lambda _: None), folder / "artifact")
+    unpack(train(config, progress=lambda _: None), folder / "artifact")
     return folder
 
 
@@ -299,7 +299,7 @@ def test_a_value_beyond_the_model_cannot_be_compared(tmp_path: Path, rows: Colum
     config = from_mapping(
         {"C": 1.0, "solver": "newton-cholesky", "max_iter": 100, "dataset": {"path": str(path), "target": "label"}}
     )
-    folder = unpack(pipeline.train(config, progress=lambda _: None), tmp_path / "artifact")
+    folder = unpack(train(config, progress=lambda _: None), tmp_path / "artifact")
     assert manifest_of(folder)["model"]["dtype"] == "float32"
     width = rows["width"].copy()
     width[held_out(tmp_path, wanted=True)] = 1e39

@@ -13,9 +13,10 @@ from hypothesis.extra import numpy as arrays
 from pyarrow import parquet
 from sklearn.datasets import load_digits as theirs
 
+from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.errors import DataRejected
-from artifact_pipeline.rows import Rows, table
-from artifact_pipeline.rows.digits import load_digits
+from artifact_pipeline.rows import table
+from artifact_pipeline.rows.matrix import Rows
 from tables import write_table
 
 if TYPE_CHECKING:

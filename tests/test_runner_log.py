@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from artifact_pipeline.cli.github import Log
 from artifact_pipeline.config import from_mapping
-from artifact_pipeline.pipeline import publish, train
+from artifact_pipeline.training.candidate import train
+from artifact_pipeline.training.publication import publish
 from servers import serving
 from tables import blobs, write_table
 
@@ -202,7 +203,7 @@ def test_a_traceback_and_a_warning_are_no_commands(run: Run, hostile: Path) -> N
     """Neither what nobody foresaw nor what Python warns of is obeyed, at the end of the process neither."""
     code = (
         "import atexit, sys, warnings\n"
-        "from artifact_pipeline.artifact import verify\n"
+        "from artifact_pipeline import verification as verify\n"
         "from artifact_pipeline.cli import main\n"
         "def fail(*_, **__):\n"
         "    warnings.warn('x\\n::error::warned', stacklevel=1)\n"

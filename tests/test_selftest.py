@@ -10,16 +10,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from artifact_pipeline.artifact.predictor import Predictor
 from artifact_pipeline.artifact.reference import FeatureReference, parse_reference
 from artifact_pipeline.artifact.selftest import ROWS, TOLERANCE, SelfTest, draw_rows, parse_selftest, seal
 from artifact_pipeline.canonical import canonical_json
+from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.errors import ArtifactRejected
-from artifact_pipeline.rows.digits import load_digits
+from artifact_pipeline.model.predictor import Predictor
 from onnx_models import WORDS, good
 
 if TYPE_CHECKING:
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
 DISCRETE = FeatureReference(
     name="d", discrete=True, edges=(-1.0, 0.1, 5.0), counts=(1, 2, 1), low=-1.0, high=5.0, mean=1.0

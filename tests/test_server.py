@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from artifact_pipeline import pipeline
-from artifact_pipeline.artifact.predictor import open_predictor
 from artifact_pipeline.artifact.store import move_pointer
-from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import load_config
 from artifact_pipeline.errors import ArtifactRejected, ConfigError
+from artifact_pipeline.model.predictor import open_predictor
 from artifact_pipeline.serving.server import Voice, serve
 from artifact_pipeline.serving.settings import Settings
+from artifact_pipeline.training.candidate import train
+from artifact_pipeline.verification import verify
 from asking import DIGITS, INFER, ask
 from attacks import ATTACKS, MANIFEST, unpack
 from conftest import ROOT, run_python
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
     Stage = dict[str, tuple[list[str | Path], int, str]]
 
@@ -56,14 +56,14 @@ BROKEN = ATTACKS["one bit of the middle of model.onnx"].tamper
 @pytest.fixture(scope="session")
 def other() -> Candidate:
     """A model of the digits that has learned less: other probabilities for each row, and other labels for some."""
-    return pipeline.train(load_config(ROOT / "config" / "config.json", ["C=0.001"]), progress=lambda _: None)
+    return train(load_config(ROOT / "config" / "config.json", ["C=0.001"]), progress=lambda _: None)
 
 
 @pytest.fixture(scope="session")
 def failed() -> Candidate:
     """A model whose gate has failed."""
     strict = ["gate.min_accuracy=0.99"]
-    return pipeline.train(load_config(ROOT / "config" / "config.json", strict), progress=lambda _: None)
+    return train(load_config(ROOT / "config" / "config.json", strict), progress=lambda _: None)
 
 
 @pytest.fixture

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from artifact_pipeline import pipeline
-from artifact_pipeline.artifact.predictor import open_predictor
-from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.config import load_config
+from artifact_pipeline.model.predictor import open_predictor
+from artifact_pipeline.training.candidate import train
+from artifact_pipeline.verification import verify
 from asking import DIGITS, INFER, Asked, answered, ask
 from conftest import ROOT
 from servers import Server, children, memory, serving, wait_until
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
 pytestmark = pytest.mark.slow
 
@@ -46,7 +46,7 @@ RELOADS = 20
 @pytest.fixture(scope="module")
 def models(candidate: Candidate, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Candidate, Right]]:
     """Two models of one name that answer each row differently, by their digests, and what each must answer."""
-    other = pipeline.train(load_config(ROOT / "config" / "config.json", ["C=0.001"]), progress=lambda _: None)
+    other = train(load_config(ROOT / "config" / "config.json", ["C=0.001"]), progress=lambda _: None)
     found = {}
     for each in (candidate, other):
         predictor = open_predictor(verify(publish(tmp_path_factory.mktemp("right"), each)))

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from artifact_pipeline.artifact.predictor import open_predictor
-from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.documented import load_model
-from artifact_pipeline.pipeline import publish
+from artifact_pipeline.model.predictor import open_predictor
+from artifact_pipeline.training.publication import publish
+from artifact_pipeline.verification import verify
 from asking import DIGITS, FORMS, FRAMINGS, INFER, LENGTH, Asked, answered, ask, framed
 from conftest import ROOT
 from rowfiles import NAMES, WORDS, train_words, words
@@ -29,8 +29,8 @@ from tools import slow
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from artifact_pipeline.artifact.predictor import Predictor
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.model.predictor import Predictor
+    from artifact_pipeline.training.candidate import Candidate
     from servers import Server
 
 LIMIT = 8 << 20

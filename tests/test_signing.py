@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artifact_pipeline.artifact import signing
-from artifact_pipeline.artifact.keys import read_key
-from artifact_pipeline.artifact.signing import Identity, Signers, check_signature, sign
-from artifact_pipeline.artifact.trust import load_trust
-from artifact_pipeline.artifact.verify import Verified, verify
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.cli import main
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, PipelineError, StorageError
+from artifact_pipeline.trust import signing
+from artifact_pipeline.trust.keys import read_key
+from artifact_pipeline.trust.policy import load_trust
+from artifact_pipeline.trust.signing import Identity, Signers, check_signature, sign
+from artifact_pipeline.verification import verify
 from attacks_resealed import FAILED
 from forging import FILES, flip, reseal, unpack
 from own_sigstore import OwnSigstore
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.training.candidate import Candidate
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
 

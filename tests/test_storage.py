@@ -12,12 +12,14 @@ import pyarrow as pa
 import pytest
 from pyarrow import ipc, parquet
 
-from artifact_pipeline import pipeline, storage
 from artifact_pipeline.cli import main
 from artifact_pipeline.config import from_mapping
 from artifact_pipeline.errors import ConfigError, DataRejected, StorageError
-from artifact_pipeline.inference.proof import prove
+from artifact_pipeline.prediction.proof import prove
 from artifact_pipeline.storage import objects
+from artifact_pipeline.storage import places as storage
+from artifact_pipeline.training.candidate import train
+from artifact_pipeline.training.publication import publish
 from tables import blobs, write_table
 
 if TYPE_CHECKING:
@@ -97,8 +99,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
     table = write_table(folder / "trained.parquet", blobs(["no", "yes"]))
     mapping = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000, "dataset": {"path": str(table), "target": "label"}}
-    trained = pipeline.train(from_mapping(mapping), progress=lambda _: None)
-    pipeline.publish(trained, artifact=folder / "artifact", export=folder / "model_train.pkl")
+    trained = train(from_mapping(mapping), progress=lambda _: None)
+    publish(trained, artifact=folder / "artifact", export=folder / "model_train.pkl")
     return folder
 
 

@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from artifact_pipeline import pipeline
 from artifact_pipeline.artifact import store
 from artifact_pipeline.artifact.pointer import resolve
-from artifact_pipeline.artifact.verify import export_state, verify
 from artifact_pipeline.config import load_config
 from artifact_pipeline.errors import ArtifactRejected, GateFailed, StorageError
 from artifact_pipeline.files import try_lock
-from artifact_pipeline.pipeline.history import rollback
+from artifact_pipeline.training.candidate import train
+from artifact_pipeline.training.history import rollback
+from artifact_pipeline.training.publication import check_places
+from artifact_pipeline.verification import export_state, verify
 from tools import hexadecimal, publish, renamed, scraps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
 CONFIG = Path(__file__).resolve().parents[1] / "config" / "config.json"
 
@@ -31,7 +32,7 @@ CONFIG = Path(__file__).resolve().parents[1] / "config" / "config.json"
 def rejected() -> Candidate:
     """A candidate whose gate asks for more than the model reaches."""
     config = load_config(CONFIG, ["gate.min_accuracy=0.99"])
-    return pipeline.train(config, progress=lambda _: None)
+    return train(config, progress=lambda _: None)
 
 
 @pytest.fixture
@@ -183,7 +184,7 @@ def test_what_is_no_pointer_is_never_replaced(
     put(tmp_path / "artifact")
     before = standing(tmp_path / "artifact")
     with pytest.raises(StorageError, match="no pointer to an artifact") as caught:
-        pipeline.check_places(tmp_path / "artifact", tmp_path / "model_train.pkl")
+        check_places(tmp_path / "artifact", tmp_path / "model_train.pkl")
     assert caught.value.hint == "move it away, or name another place with --artifact"
     with pytest.raises(StorageError, match="no pointer to an artifact"):
         publish(tmp_path, candidate)
@@ -196,7 +197,7 @@ def test_a_place_that_cannot_be_is_refused(tmp_path: Path, name: str) -> None:
     """A folder that is missing or is none, and a name that is too long, are refused before a training."""
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="cannot write "):
-        pipeline.check_places(tmp_path / name, tmp_path / "model_train.pkl")
+        check_places(tmp_path / name, tmp_path / "model_train.pkl")
     with pytest.raises(ArtifactRejected) as caught:
         verify(tmp_path / name)
     assert caught.value.rules == {"artifact-missing"}

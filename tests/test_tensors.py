@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artifact_pipeline.artifact.predictor import Answers
+from artifact_pipeline.model.predictor import Answers
 from artifact_pipeline.rows.limits import MAX_WHOLE
 from artifact_pipeline.serving.http import Refusal
 from artifact_pipeline.serving.tensors import Inference, inference_response, parse_inference
@@ -19,9 +19,9 @@ from asking import DIGITS, FORMS, FRAMINGS, Asked, answered, ask, framed, open_d
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from artifact_pipeline.pipeline import Candidate
     from artifact_pipeline.serving.http import Response
     from artifact_pipeline.serving.model import Served
+    from artifact_pipeline.training.candidate import Candidate
 
 ROW = DIGITS.X[:1]
 TENSOR: dict[str, Any] = {"name": "X", "shape": [1, 64], "datatype": "FP64", "data": ROW[0].tolist()}

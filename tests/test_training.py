@@ -17,10 +17,10 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from artifact_pipeline.cli import main
 from artifact_pipeline.config import from_mapping
 from artifact_pipeline.config.schema import MANY_CLASS_SOLVERS
-from artifact_pipeline.dataset import load_dataset
 from artifact_pipeline.errors import ConfigError, DataRejected
 from artifact_pipeline.runtime import KERNEL_VARIABLE
-from artifact_pipeline.training import Scales, fit, unscaled
+from artifact_pipeline.training.dataset import load_dataset
+from artifact_pipeline.training.fit import Scales, fit, unscaled
 from tables import write_table
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
 X, y = load_digits(return_X_y=True)
 FEW = slice(300)

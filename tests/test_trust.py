@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from artifact_pipeline.artifact.trust import Policy, load_trust, parse_policy
-from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.cli import main
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, PipelineError
+from artifact_pipeline.trust.policy import Policy, load_trust, parse_policy
+from artifact_pipeline.verification import verify
 from forging import flip, other_model, reseal, unpack
 from signatures import (
     MANIFEST,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
     Tampering = Callable[["Stage"], object]
@@ -48,7 +48,7 @@ REFUSE_ALL = """
 import json, sys
 from pathlib import Path
 
-from artifact_pipeline.artifact import verify as v
+from artifact_pipeline import verification as v
 from artifact_pipeline.cli import main
 
 def never(data):
@@ -590,7 +590,7 @@ def test_each_attack_on_trust_is_refused_before_the_model_is_parsed(
     name: str, laid: dict[str, Stage], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The refusal names just the rule that is broken, and no byte of the model was looked into."""
-    monkeypatch.setattr("artifact_pipeline.artifact.verify.walk", never)
+    monkeypatch.setattr("artifact_pipeline.verification.walk", never)
     _, rule, status = ATTACKS[name]
     assert main(["verify", *laid[name].arguments, "--json"]) == status
     printed = capsys.readouterr()
@@ -773,8 +773,8 @@ def test_the_least_policy() -> None:
 EXCHANGE = """
 import json, os, sys
 from pathlib import Path
-from artifact_pipeline.artifact.trust import load_trust
-from artifact_pipeline.artifact.verify import verify
+from artifact_pipeline.trust.policy import load_trust
+from artifact_pipeline.verification import verify
 from artifact_pipeline.errors import ArtifactRejected
 
 folder, other, key = map(Path, sys.argv[1:4])

@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from artifact_pipeline import pipeline
 from artifact_pipeline.artifact import provenance
 from artifact_pipeline.artifact.pointer import resolve
-from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.config import load_config
-from artifact_pipeline.dataset import load_rows
-from artifact_pipeline.pipeline.provenance import Origin, now, state
-from artifact_pipeline.pipeline.unchanged import Change, key_of, look
-from artifact_pipeline.rows.digits import DIGEST, load_digits
+from artifact_pipeline.digits.dataset import DIGEST, load_digits
+from artifact_pipeline.training.dataset import load_rows
+from artifact_pipeline.training.publication import publish
+from artifact_pipeline.training.statement import Origin, now, state
+from artifact_pipeline.training.unchanged import Change, key_of, look
+from artifact_pipeline.verification import verify
 from tables import blobs, write_table
 from tools import renamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from artifact_pipeline.artifact.verify import Verified
-    from artifact_pipeline.pipeline import Candidate
-    from artifact_pipeline.pipeline.unchanged import Look
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.unchanged import Look
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -52,7 +52,7 @@ def key(*overrides: str, champion: Verified | None = None) -> dict[str, str]:
 def put(root: Path, candidate: Candidate, told: dict[str, str]) -> None:
     """Publish a candidate as one that was made from this key."""
     statement = state(candidate, Origin(CONFIG, Path("nowhere"), now()), key=told, looks=1)
-    pipeline.publish(candidate, artifact=root / "artifact", export=root / "model_train.pkl", statement=statement)
+    publish(candidate, artifact=root / "artifact", export=root / "model_train.pkl", statement=statement)
 
 
 def seen(root: Path, asked: dict[str, str]) -> Look:
@@ -104,7 +104,7 @@ def test_how_to_compare_matters_only_where_there_is_a_champion(standing: Path, o
 def test_another_kernel_or_package_is_changed(standing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The BLAS kernel that is asked for and the versions of the packages are parts of the key."""
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
-    monkeypatch.setattr("artifact_pipeline.pipeline.unchanged.version", lambda name: f"{name} of tomorrow")
+    monkeypatch.setattr("artifact_pipeline.training.unchanged.version", lambda name: f"{name} of tomorrow")
     parts = {each.part for each in seen(standing, key()).changes}
     packages = {"numpy", "onnx", "onnxruntime", "protobuf", "pyarrow", "scikit-learn", "scipy"}
     assert parts == {"kernel", *(f"packages.{name}" for name in packages)}

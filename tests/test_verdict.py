@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from artifact_pipeline.artifact.gate import METRICS, TOLERANCE, gate_problems, recomputed
 from artifact_pipeline.artifact.manifest import Manifest, parse_manifest
-from artifact_pipeline.artifact.verdict import METRICS, TOLERANCE, gate_problems, recomputed
 from artifact_pipeline.canonical import canonical_json, digest
 from forging import changed
 
 if TYPE_CHECKING:
     from artifact_pipeline.errors import Problem
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
     Changes = dict[str, object]
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from artifact_pipeline.artifact.pointer import follow
-from artifact_pipeline.artifact.predictor import open_predictor
-from artifact_pipeline.artifact.verify import MAX_ENTRIES, export_state, verify
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import ArtifactRejected, ConfigError
+from artifact_pipeline.model.predictor import open_predictor
+from artifact_pipeline.verification import MAX_ENTRIES, export_state, verify
 from forging import FILES, MANIFEST, MEMBERS, reseal, unpack
 from pickles import MALICIOUS
 from tools import lay_out, renamed
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
 
 WATCHED = """
 import json, os, sys
 from pathlib import Path
-from artifact_pipeline.artifact.verify import verify
+from artifact_pipeline.verification import verify
 from artifact_pipeline.errors import ArtifactRejected
 
 folder, other, moment = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
@@ -139,7 +139,7 @@ def test_a_folder_that_is_exchanged_for_a_link_is_not_read(folder: Path, tmp_pat
     folder.rename(tmp_path / "aside")
     folder.symlink_to(tmp_path / "aside")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("artifact_pipeline.artifact.verify.follow", lambda _: way)
+        patch.setattr("artifact_pipeline.verification.follow", lambda _: way)
         assert rules(folder) == {"artifact-missing"}
 
 

@@ -19,8 +19,8 @@ import pytest
 from tests.tools import cannot_run
 from tests.workflows.run import ROOT, copy_tree, missing_tool, run_workflow
 
-from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.canonical import canonical_json, digest
+from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -281,7 +281,7 @@ def test_a_swapped_artifact_is_refused_unread(run: Callable[[str], Run], tmp_pat
     assert f"expected {swapped.jobs['train/train'].outputs['digest']}, found {found}" in inference.text
     assert not list(swapped.uploads.glob("*/predictions-*"))
     imported = re.findall(r"^import time: .*\| +([\w.]+)$", inference.text, re.MULTILINE)
-    assert "artifact_pipeline.artifact.verify" in imported
+    assert "artifact_pipeline.verification" in imported
     assert not {"numpy", "onnxruntime"} & set(imported)
 
 

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from artifact_pipeline import pipeline
 from artifact_pipeline.artifact import manifest as m
 from artifact_pipeline.canonical import digest
+from artifact_pipeline.training import publication
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from _pytest.mark import ParameterSet
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
 
 def slow(*values: object) -> ParameterSet:
@@ -99,7 +99,7 @@ def hexadecimal(candidate: Candidate) -> str:
 
 def publish(root: Path, candidate: Candidate) -> Path:
     """Publish into a folder, as `python src/train.py` does into the project's root."""
-    return pipeline.publish(candidate, artifact=root / "artifact", export=root / "model_train.pkl")
+    return publication.publish(candidate, artifact=root / "artifact", export=root / "model_train.pkl")
 
 
 def lay_out(mount: Path, candidate: Candidate, name: str) -> None:

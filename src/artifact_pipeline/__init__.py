@@ -20,13 +20,16 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from artifact_pipeline.artifact.predictor import open_predictor
-    from artifact_pipeline.artifact.verify import Verified, verify
+    from artifact_pipeline.artifact.verified import Verified
     from artifact_pipeline.config import Config, load_config
     from artifact_pipeline.errors import PipelineError
-    from artifact_pipeline.inference.predictions import Predictions, predict
-    from artifact_pipeline.inference.scoring import Options
-    from artifact_pipeline.pipeline import publish, train
+    from artifact_pipeline.model.predictor import open_predictor
+    from artifact_pipeline.prediction.outcome import Predictions
+    from artifact_pipeline.prediction.predictions import predict
+    from artifact_pipeline.prediction.scoring import Options
+    from artifact_pipeline.training.candidate import train
+    from artifact_pipeline.training.publication import publish
+    from artifact_pipeline.verification import verify
 
 __all__ = [
     "Config",

@@ -36,7 +36,7 @@ def load_config(path: str | Path = "config/config.json") -> dict[str, Any]:
 
 def load_data() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """The digits: `X` float64 of shape (1797, 64) with values 0 to 16, `y` int64 of shape (1797,) with 0 to 9."""
-    from artifact_pipeline.rows.digits import load_digits
+    from artifact_pipeline.digits.dataset import load_digits
 
     rows = load_digits()
     assert rows.y is not None
@@ -55,7 +55,7 @@ def load_digits_data(
     Raises:
         DataRejected: a side of the split would be empty.
     """
-    from artifact_pipeline.dataset import split
+    from artifact_pipeline.training.dataset import split
 
     X, y = load_data()
     train, held_out = split(y, test_size=test_size, random_state=random_state, stratify=False)
@@ -75,7 +75,7 @@ def train_model(X: NDArray[np.float64], y: Labels, config: Mapping[str, Any]) ->
         DataRejected: scikit-learn refuses the rows.
     """
     from artifact_pipeline.config import from_mapping
-    from artifact_pipeline.training import fit
+    from artifact_pipeline.training.fit import fit
 
     # The rows are the caller's own, not the digits: which solvers they allow is for their labels to say.
     own = {"path": "rows", "target": "label"}
@@ -92,7 +92,7 @@ def evaluate_model(model: Any, X: NDArray[np.float64], y: Labels) -> tuple[float
     """
     import numpy as np
 
-    from artifact_pipeline import metrics
+    from artifact_pipeline.metrics import classification as metrics
 
     predicted = model.predict(X)
     labels = np.unique(np.concatenate([y, predicted]))
@@ -107,8 +107,8 @@ def save_model(model: LogisticRegression, path: str | Path) -> None:
     Raises:
         StorageError: the file cannot be written; what stood there still stands.
     """
-    from artifact_pipeline.artifact.export import export_bytes
     from artifact_pipeline.files import write_atomic
+    from artifact_pipeline.pickles import export_bytes
 
     write_atomic(Path(path), export_bytes(model))
 
@@ -121,6 +121,6 @@ def load_model(path: str | Path = ROOT / "model_train.pkl") -> LogisticRegressio
     Raises:
         ArtifactRejected: the file is missing, or is anything but a plain fitted `LogisticRegression`.
     """
-    from artifact_pipeline.artifact import export
+    from artifact_pipeline import pickles as export
 
     return export.load_model(Path(path))

@@ -18,8 +18,8 @@ from pyarrow import csv, ipc, parquet
 
 from artifact_pipeline.rows.batches import Piece, Rejected, Wanted, align, numbers_of
 from artifact_pipeline.rows.columns import to_batch
-from artifact_pipeline.rows.formats import OpenRows
 from artifact_pipeline.rows.formats.jsonlines import JsonLinesReader
+from artifact_pipeline.rows.formats.opening import OpenRows
 from artifact_pipeline.rows.formats.streams import Hashed
 from artifact_pipeline.rows.formats.text import CsvReader
 from artifact_pipeline.rows.sources import Source
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from artifact_pipeline.artifact.verify import Verified
+    from artifact_pipeline.artifact.verified import Verified
     from artifact_pipeline.rows.batches import Batch
 
 once = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -10,22 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artifact_pipeline import metrics
+from artifact_pipeline.artifact.gate import recomputed
 from artifact_pipeline.artifact.manifest import parse_manifest
-from artifact_pipeline.artifact.predictor import open_predictor
 from artifact_pipeline.artifact.reference import parse_reference
 from artifact_pipeline.artifact.selftest import parse_selftest
-from artifact_pipeline.artifact.verdict import recomputed
-from artifact_pipeline.artifact.verify import verify
 from artifact_pipeline.canonical import canonical_json
 from artifact_pipeline.errors import ArtifactRejected
+from artifact_pipeline.metrics import classification as metrics
+from artifact_pipeline.model.predictor import open_predictor
+from artifact_pipeline.verification import verify
 from forging import MANIFEST, MEMBERS, REMOVED, changed, reseal, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
 PARSERS = (parse_manifest, parse_selftest, parse_reference)
 scalars = (

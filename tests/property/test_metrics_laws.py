@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn import metrics as theirs
 
-from artifact_pipeline import metrics
+from artifact_pipeline.metrics import classification as metrics
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,14 +11,14 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from artifact_pipeline.errors import ConfigError
-from artifact_pipeline.inference.predictions import predict
+from artifact_pipeline.prediction.predictions import predict
 from artifact_pipeline.storage.outputs import Place, refuse_overlap
 from rowfiles import train_words, words, write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from artifact_pipeline.artifact.verify import Verified
+    from artifact_pipeline.artifact.verified import Verified
 
 DETOURS = ["./", "a/../", "a/b/../../", "there/../a/../", "back/", "a/up/", "self/"]
 """Ways from the root of the tree to itself."""

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from artifact_pipeline.pipeline import Candidate
     from artifact_pipeline.serving.model import Served
+    from artifact_pipeline.training.candidate import Candidate
 
 WHOLE = 2**53 - 1
 NUMBERS: dict[str, st.SearchStrategy[Any]] = {

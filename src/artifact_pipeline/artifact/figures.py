@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from artifact_pipeline import metrics as m
 from artifact_pipeline.artifact.manifest import DECIMALS, ClassFigures, Estimate, HeldOut
+from artifact_pipeline.metrics import classification as m
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from artifact_pipeline.errors import plural
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.provenance import Statement
     from artifact_pipeline.cli.output import Output
-    from artifact_pipeline.pipeline import Candidate
+    from artifact_pipeline.training.candidate import Candidate
 
 
 MOST_NEWTON = 2000

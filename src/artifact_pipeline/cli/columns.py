@@ -8,7 +8,7 @@ from artifact_pipeline.errors import plural
 
 if TYPE_CHECKING:
     from artifact_pipeline.cli.output import Output
-    from artifact_pipeline.rows import Rows
+    from artifact_pipeline.rows.matrix import Rows
 
 SHOWN = 10
 """Names that a line lists."""

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli.options import verb, with_artifact
-from artifact_pipeline.cli.output import Output, shown
+from artifact_pipeline.cli.paths import shown
 from artifact_pipeline.errors import ConfigError, plural
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Manifest
     from artifact_pipeline.artifact.provenance import Comparison
-    from artifact_pipeline.rows import Rows
+    from artifact_pipeline.cli.output import Output
+    from artifact_pipeline.rows.matrix import Rows
 
 WORDS = {
     "identical": "the same model",
@@ -47,9 +48,9 @@ def compare(output: Output, candidate: Path, champion: Path, *, data: Path | Non
 
     Both are verified first; their gates may have failed. Nothing is trained, and nothing is put in charge.
     """
-    from artifact_pipeline.artifact.verify import verify
     from artifact_pipeline.config import Gate
-    from artifact_pipeline.pipeline.champion import challenge
+    from artifact_pipeline.training.champion import challenge
+    from artifact_pipeline.verification import verify
 
     ours, theirs = (verify(path, accept_failed_gate=True) for path in (candidate, champion))
     comparison = challenge(ours, theirs, _rows(ours.manifest, data), Gate(margin=margin))
@@ -68,7 +69,7 @@ def _rows(manifest: Manifest, data: Path | None) -> Rows:
         return read_table(str(data), target=manifest.data.target, features=features)
     if manifest.recipe.get("dataset") != "digits":
         raise ConfigError("--data is needed: the artifact was trained from a table", hint="--data rows.csv")
-    from artifact_pipeline.rows.digits import load_digits
+    from artifact_pipeline.digits.dataset import load_digits
 
     return load_digits()
 
@@ -99,7 +100,7 @@ def say_comparison(output: Output, comparison: Comparison, *, looks: int | None 
 
 def comparison_page(comparison: Comparison, *, looks: int) -> str:
     """The same as Markdown, for the page of a job."""
-    from artifact_pipeline.cli.markdown import table
+    from artifact_pipeline.reports.markdown import table
 
     figures = table(["candidate - champion", "difference", "95 % interval", "must lie above"], _figures(comparison))
     counted = f"{plural(comparison.rows, 'held-out row')}, looked at {plural(looks, 'time')}"

@@ -12,7 +12,7 @@ from artifact_pipeline.errors import ConfigError, GateFailed, Problem
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import HeldOut
     from artifact_pipeline.cli.output import Output
-    from artifact_pipeline.inference.labels import Evaluation
+    from artifact_pipeline.prediction.labels import Evaluation
 
 FIGURES = ("rows", "count", "accuracy", "95 % interval", "F1 weighted", "95 % interval", "F1 macro", "log loss")
 MATCHED = "matched (may include training rows)"
@@ -53,7 +53,7 @@ def evaluate(
     as text; a label without a prediction, or a prediction without a label, is counted and left out of the figures.
     LABELS is held in memory, PREDICTIONS is not, whatever its size.
     """
-    from artifact_pipeline.inference import labels as later
+    from artifact_pipeline.prediction import labels as later
 
     names = tuple(name for each in keys for name in each.split(",") if name)
     if not names or len(set(names)) < len(names):
@@ -136,7 +136,7 @@ def _check_gate(output: Output, figures: HeldOut, least: dict[str, float | None]
 
 def _page(found: Evaluation) -> str:
     """What came of it as Markdown."""
-    from artifact_pipeline.cli.markdown import baseline, escape, table
+    from artifact_pipeline.reports.markdown import baseline, escape, table
 
     classes = [[escape(label), *cells] for label, *cells in _classes(found.figures)]
     counts = "\n".join(f"- {line}" for line in _counts(found))

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli.options import artifact_option, asked_trust, policy_options, verb, with_artifact
-from artifact_pipeline.cli.output import Output, shown
+from artifact_pipeline.cli.paths import shown
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from artifact_pipeline.artifact.store import Run
+    from artifact_pipeline.cli.output import Output
 
 
 @verb("List the artifacts of the store, the latest training first.", 4)
@@ -105,7 +106,7 @@ def rollback(output: Output, /, digest: str | None, artifact: Path, **asked: Any
     is not put in charge.
     model_train.pkl stays as it is: train to renew it.
     """
-    from artifact_pipeline.pipeline import history
+    from artifact_pipeline.training import history
 
     moved = history.rollback(artifact, to=digest, trust=asked_trust(asked))
     output.say(f"artifact: {shown(artifact)} -> {moved.digest}")

@@ -25,14 +25,15 @@ from artifact_pipeline.cli.options import (
     verb,
     with_artifact,
 )
-from artifact_pipeline.cli.output import Output, shown
+from artifact_pipeline.cli.paths import shown
 from artifact_pipeline.errors import ConfigError, DriftFound, Problem, plural
 
 if TYPE_CHECKING:
-    from artifact_pipeline.artifact.verify import Verified
-    from artifact_pipeline.inference.destination import Destination
-    from artifact_pipeline.inference.predictions import Predictions
-    from artifact_pipeline.inference.scoring import Options
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.cli.output import Output
+    from artifact_pipeline.prediction.destination import Destination
+    from artifact_pipeline.prediction.outcome import Predictions
+    from artifact_pipeline.prediction.scoring import Options
     from artifact_pipeline.rows.sources import Source
 
 STDIO = "-"
@@ -74,7 +75,7 @@ def predict(
     The artifact is verified and its golden rows are replayed before the first row is answered; scikit-learn is not
     needed, and no pickle is loaded. A receipt, OUTPUT.receipt.json, tells what was read and written, by digests.
     """
-    from artifact_pipeline.artifact.verify import verify
+    from artifact_pipeline.verification import verify
 
     to = _destination(output, destination, asked)
     sources = _sources(inputs, to, artifact, {**asked, "export": export if is_given("export") else None})
@@ -88,7 +89,8 @@ def predict(
     with output.meter() as tell:
         predictions = _run(verified, sources, to, asked=asked, tell=tell)
     if asked["summary"] is not None:
-        from artifact_pipeline.cli import github, markdown
+        from artifact_pipeline.cli import github
+        from artifact_pipeline.reports import markdown
 
         github.append_summary(asked["summary"], markdown.predictions_page(predictions))
     _say(output, predictions, to)
@@ -100,9 +102,9 @@ def predict(
 
 def _destination(output: Output, place: str, asked: dict[str, Any]) -> Destination:
     """Where to write."""
-    from artifact_pipeline import storage
     from artifact_pipeline.files import check_writable
-    from artifact_pipeline.inference.destination import destination
+    from artifact_pipeline.prediction.destination import destination
+    from artifact_pipeline.storage import places as storage
 
     if place != STDIO and not storage.is_url(place):
         check_writable(Path(place), folder=place.endswith("/") or os.path.isdir(place))  # noqa: PTH112 - no error
@@ -135,23 +137,23 @@ def _sources(inputs: tuple[str, ...], to: Destination, artifact: Path, asked: di
 def _run(
     verified: Verified, sources: list[Source], to: Destination, *, asked: dict[str, Any], tell: Any
 ) -> Predictions:
-    from artifact_pipeline.inference.predictions import predict_sources
+    from artifact_pipeline.prediction.predictions import predict_sources
 
     options = _options(to, asked)
     if not to.folder:
         return predict_sources(verified, sources, to=to, options=options, progress=tell, stdout=sys.stdout.buffer)
-    from artifact_pipeline.inference.folders import in_turn, predict_parts
+    from artifact_pipeline.prediction.folders import in_turn, predict_parts
 
     run = in_turn(tell)
     if asked["scheduler"] or asked["workers"]:
-        from artifact_pipeline.inference.cluster import on_cluster
+        from artifact_pipeline.prediction.cluster import on_cluster
 
         run = on_cluster(scheduler=asked["scheduler"], workers=asked["workers"], progress=tell)
     return predict_parts(verified, sources, to=to, options=options, resume=asked["resume"], run=run)
 
 
 def _options(to: Destination, asked: dict[str, Any]) -> Options:
-    from artifact_pipeline.inference.scoring import Options
+    from artifact_pipeline.prediction.scoring import Options
 
     return Options(
         keep=tuple(name for names in asked["keep"] for name in names.split(",") if name),
@@ -206,7 +208,7 @@ def _parts(predictions: Predictions, to: Destination) -> str:
 
 def shown_place(place: str) -> str:
     """A path as a person would write it; a URL as it is."""
-    from artifact_pipeline import storage
+    from artifact_pipeline.storage import places as storage
 
     return place if storage.is_url(place) else shown(Path(place))
 

@@ -19,12 +19,13 @@ from artifact_pipeline.cli.options import (
     verb,
     with_artifact,
 )
-from artifact_pipeline.cli.output import Output, shown
+from artifact_pipeline.cli.paths import shown
 from artifact_pipeline.errors import ConfigError, plural
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Manifest
-    from artifact_pipeline.artifact.verify import Trusted, Verified
+    from artifact_pipeline.artifact.verified import Trusted, Verified
+    from artifact_pipeline.cli.output import Output
 
 
 @verb("Check an artifact, whole, before anything of it is used; or predictions, against their receipt.", 4)
@@ -58,8 +59,8 @@ def verify(
     With --receipt, check predictions (a file, or a folder of parts): that they are what the receipt tells of, every
     byte; with --input also what they were made from, and with --expect by which artifact.
     """
-    from artifact_pipeline.artifact import verify as v
-    from artifact_pipeline.artifact.beside import check_beside
+    from artifact_pipeline import verification as v
+    from artifact_pipeline.trust.beside import check_beside
 
     trust = asked_trust({**asked, "expect": expect})
     if asked["receipt"] is not None:
@@ -93,7 +94,7 @@ def verify(
 
 
 def _verify_receipt(output: Output, place: str, *, expect: str | None, receipt: str, inputs: tuple[str, ...]) -> None:
-    from artifact_pipeline.inference.proof import PROVES, prove
+    from artifact_pipeline.prediction.proof import PROVES, prove
 
     if not is_given("artifact"):
         raise ConfigError("--receipt: name the predictions", hint="artifact-pipeline verify predictions.csv --receipt")
@@ -147,7 +148,7 @@ def check_export(output: Output, manifest: Manifest, artifact: Path, export: Pat
     Raises:
         ArtifactRejected: it is required, and missing or another one.
     """
-    from artifact_pipeline.artifact import verify as v
+    from artifact_pipeline import verification as v
 
     place = export if is_given("export") else artifact.parent / EXPORT
     state = v.export_state(manifest, place)
@@ -181,12 +182,12 @@ def inspect(output: Output, artifact: Path, form: str) -> None:
 
     It is verified first; one whose gate failed is shown too, so that one can see why.
     """
-    from artifact_pipeline.artifact import verify as v
+    from artifact_pipeline import verification as v
     from artifact_pipeline.cli import views
 
     verified = v.verify(artifact, accept_failed_gate=True)
     if form == "markdown":
-        from artifact_pipeline.cli.markdown import manifest_page
+        from artifact_pipeline.reports.markdown import manifest_page
 
         for line in manifest_page(verified.digest, verified.manifest).splitlines():
             output.say(line)

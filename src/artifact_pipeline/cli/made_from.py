@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.cli.output import shown
+from artifact_pipeline.cli.paths import shown
 from artifact_pipeline.cli.views import dotted
 
 if TYPE_CHECKING:
-    from artifact_pipeline.artifact.verify import Verified
+    from artifact_pipeline.artifact.verified import Verified
     from artifact_pipeline.cli.output import Output
 
 CONFIG = Path("config", "config.json")

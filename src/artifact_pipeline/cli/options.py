@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from artifact_pipeline.cli.environment import naming_variables
-from artifact_pipeline.cli.output import shown
+from artifact_pipeline.cli.paths import shown
 from artifact_pipeline.errors import ArtifactRejected
 from artifact_pipeline.storage.outputs import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from artifact_pipeline.artifact.trust import Trust
+    from artifact_pipeline.trust.policy import Trust
 
 Verb = TypeVar("Verb", bound="Callable[..., Any]")
 
@@ -147,7 +147,7 @@ def asked_trust(asked: Mapping[str, Any]) -> Trust | None:
     told = {name: asked.get(name) for name in ("policy", "public_key", "signature")}
     if not any(told.values()):
         return None
-    from artifact_pipeline.artifact.trust import load_trust
+    from artifact_pipeline.trust.policy import load_trust
 
     return load_trust(**told, expected=asked.get("expect") is not None)
 
@@ -237,7 +237,8 @@ def artifact_places(artifact: Path, role: str = "the artifact") -> Iterator[Plac
 
 def trust_places(artifact: Path, asked: Mapping[str, Any]) -> Iterator[Place]:
     """What is read of an artifact by `asked_trust`, too: its signature, the key, the policy; and its export."""
-    from artifact_pipeline.artifact import pointer, signing
+    from artifact_pipeline.artifact import pointer
+    from artifact_pipeline.trust import signing
 
     yield from artifact_places(artifact)
     given = {"the public key": asked["public_key"], "the policy": asked["policy"], "the signature": asked["signature"]}

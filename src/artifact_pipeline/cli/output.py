@@ -14,13 +14,14 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import takewhile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from artifact_pipeline.errors import PipelineError, StorageError, plural
+from artifact_pipeline.reports.tables import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
     from types import FrameType, TracebackType
 
 
@@ -258,21 +259,6 @@ def _to_nowhere(stream: TextIO) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
-
-
-def clean(text: str) -> str:
-    """Show what a terminal would obey: a name from a hostile file must not move the cursor or begin a line."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
-
-
-def shown(path: Path) -> str:
-    """A path as a person would write it from the working folder."""
-    try:
-        here = Path.cwd()
-    except OSError:  # it was removed
-        return str(path)
-    absolute = Path(os.path.normpath(here / path))  # `resolve` would follow the pointer
-    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(path)
 
 
 def _is_number(text: str) -> bool:

@@ -6,14 +6,15 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.cli.output import Output, shown
+from artifact_pipeline.cli.paths import shown
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from artifact_pipeline.cli.output import Output
     from artifact_pipeline.config import Config
-    from artifact_pipeline.pipeline.unchanged import Look
-    from artifact_pipeline.rows import Rows
+    from artifact_pipeline.rows.matrix import Rows
+    from artifact_pipeline.training.unchanged import Look
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,16 @@ import click
 
 from artifact_pipeline.cli.comparison import plain, say_comparison
 from artifact_pipeline.cli.options import artifact_argument, verb, with_artifact
-from artifact_pipeline.cli.output import Output, clean, shown
+from artifact_pipeline.cli.paths import shown
 from artifact_pipeline.errors import ArtifactRejected, NotReproduced, Problem
+from artifact_pipeline.reports.tables import clean
 from artifact_pipeline.runtime import CACHE_KIB, CACHE_VARIABLE, KERNEL_VARIABLE, KERNELS, choose_kernel
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Environment, Manifest
-    from artifact_pipeline.artifact.verify import Verified
-    from artifact_pipeline.pipeline.reproduction import Grade, Reproduction
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.cli.output import Output
+    from artifact_pipeline.training.reproduction import Grade, Reproduction
 
 LEVELS = ("bytes", "model", "parameters", "predictions", "metrics")
 """What can be asked for; a test compares it with the grades, which NumPy would have to be loaded for."""
@@ -91,7 +93,7 @@ def reproduce(
     Below the first, what differs of packages, Python, C library, system, BLAS kernel, data and recipe is named.
     Nothing is written. The BLAS kernel that the manifest records is used where OPENBLAS_CORETYPE is not set.
     """
-    from artifact_pipeline.artifact.verify import verify
+    from artifact_pipeline.verification import verify
 
     verified = verify(artifact, expect=expect, accept_failed_gate=True)
     if asked["print_environment"]:
@@ -101,7 +103,7 @@ def reproduce(
     champion = verify(asked["champion"], accept_failed_gate=True) if asked["champion"] is not None else None
     recorded = {each.kernel for each in verified.manifest.environment.blas}
     decided = choose_kernel(recorded.pop() if len(recorded) == 1 else "")
-    from artifact_pipeline.pipeline.reproduction import reproduce as again
+    from artifact_pipeline.training.reproduction import reproduce as again
 
     with output.progress() as progress:
         found = again(verified, data=data, champion=champion, progress=progress)

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli.options import artifact_argument, asked_trust, trust_options, trust_places, verb
-from artifact_pipeline.cli.output import Output, shown
+from artifact_pipeline.cli.paths import shown
 from artifact_pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from artifact_pipeline.artifact.verify import Verified
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.cli.output import Output
     from artifact_pipeline.serving.settings import Settings
 
     Option = Callable[[Callable[..., None]], Callable[..., None]]
@@ -102,9 +103,9 @@ def serve(output: Output, /, artifact: Path, **asked: Any) -> None:
 
     Each option can be said by an environment variable, too. Extra [serve].
     """
-    from artifact_pipeline.artifact.verify import verify
     from artifact_pipeline.serving.server import Voice
     from artifact_pipeline.serving.server import serve as run
+    from artifact_pipeline.verification import verify
 
     settings = _settings(artifact, asked)
     if asked["access_log"]:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli.options import EXPORT, artifact_argument, artifact_places, digest_options, verb
-from artifact_pipeline.cli.output import Output, shown
+from artifact_pipeline.cli.paths import shown
 from artifact_pipeline.errors import ConfigError, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from artifact_pipeline.cli.output import Output
 
     Seal = Callable[[str, Mapping[str, str]], bytes]
 
@@ -62,11 +64,11 @@ def sign(
     beside the artifact, never in it; `python -m model_signing verify` reads it, too. If its provenance stands there, it
     is signed as well, which gives the artifact a time that others can rely on. Needs the extra [sign].
     """
-    from artifact_pipeline.artifact import signing
     from artifact_pipeline.artifact.manifest import NAME
-    from artifact_pipeline.artifact.trust import provenance_of
-    from artifact_pipeline.artifact.verify import verify
     from artifact_pipeline.canonical import digest
+    from artifact_pipeline.trust import signing
+    from artifact_pipeline.trust.policy import provenance_of
+    from artifact_pipeline.verification import verify
 
     seal, signer = _seal(**by)
     _check_places(artifact, signature, by)
@@ -96,7 +98,7 @@ def _seal(*, private_key: Path | None, sigstore: bool, sigstore_config: Path | N
     Raises:
         ConfigError: no signer is named, or two.
     """
-    from artifact_pipeline.artifact import keys, signing
+    from artifact_pipeline.trust import keys, signing
 
     if (private_key is not None) == sigstore:
         raise ConfigError("sign takes a private key or Sigstore, one of them", hint=HINT_SIGNER)
@@ -118,8 +120,9 @@ def _check_places(artifact: Path, signature: Path | None, by: Mapping[str, Any])
     Raises:
         ArtifactRejected: there is no artifact.
     """
-    from artifact_pipeline.artifact import pointer, provenance, signing
+    from artifact_pipeline.artifact import pointer, provenance
     from artifact_pipeline.storage.outputs import Place, check_outputs
+    from artifact_pipeline.trust import signing
 
     folder = pointer.resolve(artifact)
     place = signature if signature is not None else signing.beside(folder)

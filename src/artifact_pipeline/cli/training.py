@@ -20,7 +20,7 @@ from artifact_pipeline.cli.options import (
     verb,
     with_artifact,
 )
-from artifact_pipeline.cli.output import Output, shown
+from artifact_pipeline.cli.paths import shown
 from artifact_pipeline.cli.plan import Places, plain_look, say_changes, say_plan
 from artifact_pipeline.errors import ConfigError
 
@@ -30,13 +30,14 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Manifest
     from artifact_pipeline.artifact.provenance import Internal, Statement
-    from artifact_pipeline.artifact.verify import Verified
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.cli.output import Output
     from artifact_pipeline.config import Config
-    from artifact_pipeline.pipeline import Candidate
-    from artifact_pipeline.pipeline.provenance import Origin
-    from artifact_pipeline.pipeline.unchanged import Look
-    from artifact_pipeline.rows import Rows
+    from artifact_pipeline.rows.matrix import Rows
     from artifact_pipeline.storage.outputs import Place
+    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.statement import Origin
+    from artifact_pipeline.training.unchanged import Look
 
 
 class Asked(TypedDict):
@@ -131,13 +132,13 @@ def train(
     nothing is trained. The model is measured as it will be served, from the published bytes; if its gate fails, the
     status is 3 and a model that stood before still stands.
     """
-    from artifact_pipeline import pipeline
     from artifact_pipeline.config import load_config
-    from artifact_pipeline.pipeline.provenance import LOCK, Origin, now
+    from artifact_pipeline.training.publication import check_places
+    from artifact_pipeline.training.statement import LOCK, Origin, now
 
     origin, places = Origin(config, artifact.parent / LOCK, now()), Places(artifact, export)
     resolved = load_config(config, overrides)
-    pipeline.check_places(artifact, export, inputs=_read(resolved, origin, **asked), outputs=report_places(asked))
+    check_places(artifact, export, inputs=_read(resolved, origin, **asked), outputs=report_places(asked))
     if asked["dry_run"] and not asked["explain"]:
         say_plan(output, resolved, places, rows=_load(output, resolved))
         return
@@ -172,7 +173,7 @@ def _champion_place(config: Config, champion: Path | None) -> Path | None:
 
 def _champion(config: Config, **asked: Unpack[Asked]) -> Verified | None:
     """Verify the champion, if there is one, as whoever uses an artifact does."""
-    from artifact_pipeline.artifact.verify import verify
+    from artifact_pipeline.verification import verify
 
     named = _champion_place(config, asked["champion"])
     expect, policy = asked["champion_expect"], asked["champion_policy"]
@@ -186,7 +187,7 @@ def _champion(config: Config, **asked: Unpack[Asked]) -> Verified | None:
 
 def _begin(output: Output, config: Config, origin: Origin, *, places: Places, rival: Verified | None) -> _Task:
     """Read the rows, and look whether there is anything to train."""
-    from artifact_pipeline.pipeline import unchanged
+    from artifact_pipeline.training import unchanged
 
     rows = _load(output, config)
     key = unchanged.key_of(config, rows, rival)
@@ -195,7 +196,7 @@ def _begin(output: Output, config: Config, origin: Origin, *, places: Places, ri
 
 def _load(output: Output, config: Config) -> Rows | None:
     """Read a table, and say what of it is learned from; None for the built-in digits."""
-    from artifact_pipeline.dataset import load_rows
+    from artifact_pipeline.training.dataset import load_rows
 
     if config.dataset == "digits":
         return None
@@ -224,10 +225,11 @@ def _stay(output: Output, task: _Task, places: Places, **asked: Unpack[Asked]) -
 
 def _train(output: Output, task: _Task, places: Places, **asked: Unpack[Asked]) -> None:
     """Train, compare, publish."""
-    from artifact_pipeline import pipeline
     from artifact_pipeline.artifact.store import place_of
-    from artifact_pipeline.dataset import load_dataset
-    from artifact_pipeline.pipeline.champion import check_fit
+    from artifact_pipeline.training.candidate import train_on
+    from artifact_pipeline.training.champion import check_fit
+    from artifact_pipeline.training.dataset import load_dataset
+    from artifact_pipeline.training.publication import publish
 
     with output.progress() as progress:
         if task.rows is None:
@@ -235,7 +237,7 @@ def _train(output: Output, task: _Task, places: Places, **asked: Unpack[Asked]) 
         data = load_dataset(task.config, task.rows)
         if task.champion is not None:
             check_fit(task.champion, data=task.key["data"], split=data.split_bits())
-        candidate = pipeline.train_on(data, task.config, progress=progress)
+        candidate = train_on(data, task.config, progress=progress)
         statement = _state(task, candidate, data.rows, places.artifact)
     internal = statement.internal
     say_candidate(output, candidate)
@@ -253,7 +255,7 @@ def _train(output: Output, task: _Task, places: Places, **asked: Unpack[Asked]) 
         return
     result = _Result(candidate.digest, candidate.manifest, place_of(places.artifact, candidate.digest), internal)
     _report(result, **asked)
-    pipeline.publish(candidate, artifact=places.artifact, export=places.export, statement=statement)
+    publish(candidate, artifact=places.artifact, export=places.export, statement=statement)
     output.say(f"artifact: {shown(places.artifact)} -> {result.folder.relative_to(places.artifact.parent)}")
     output.say(f"export: {shown(places.export)}")
     output.next(_next(output, places.artifact))
@@ -262,7 +264,8 @@ def _train(output: Output, task: _Task, places: Places, **asked: Unpack[Asked]) 
 
 def _state(task: _Task, candidate: Candidate, rows: Rows, artifact: Path) -> Statement:
     """What is said of a candidate, its comparison with the champion included."""
-    from artifact_pipeline.pipeline import champion, provenance
+    from artifact_pipeline.training import champion
+    from artifact_pipeline.training import statement as provenance
 
     rival = task.champion
     comparison = champion.challenge(candidate, rival, rows, task.config.gate) if rival else None
@@ -273,7 +276,7 @@ def _state(task: _Task, candidate: Candidate, rows: Rows, artifact: Path) -> Sta
 def _keep(output: Output, candidate: Candidate, champion: Verified, *, places: Places) -> None:
     """Publish nothing, since the champion is this very model; only an export that is missing is written again."""
     from artifact_pipeline.artifact.pointer import resolve
-    from artifact_pipeline.pipeline.champion import renew_export
+    from artifact_pipeline.training.champion import renew_export
 
     output.say(f"artifact: {shown(champion.folder)} stays, nothing is published")
     in_charge = places.artifact.is_symlink() or places.artifact.is_file()
@@ -285,7 +288,8 @@ def _keep(output: Output, candidate: Candidate, champion: Verified, *, places: P
 
 def _report(result: _Result, **asked: Unpack[Asked]) -> None:
     """Pass on what a job needs to know, whatever the verdict: also of a failed gate one wants to read why."""
-    from artifact_pipeline.cli import github, markdown
+    from artifact_pipeline.cli import github
+    from artifact_pipeline.reports import markdown
 
     manifest, comparison = result.manifest, result.internal.comparison if result.internal else None
     if asked["summary"] is not None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import plural
+from artifact_pipeline.reports.tables import ALL, score_rows, shown_rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from artifact_pipeline.artifact.manifest import Figures, Gate, HeldOut, Manifest, Rule
+    from artifact_pipeline.artifact.manifest import Figures, HeldOut, Manifest
     from artifact_pipeline.cli.output import Output
-    from artifact_pipeline.inference.predictions import Predictions
-    from artifact_pipeline.inference.receipt import Measured
+    from artifact_pipeline.prediction.outcome import Predictions
 
 SHOWN = 12
 """Rules, or classes, that are listed at most."""
@@ -109,11 +109,6 @@ def say_gate(output: Output, manifest: Manifest) -> None:
     output.say(f"gate: {gate.verdict} ({', '.join(rules)})")
 
 
-def shown_rules(gate: Gate, most: int) -> Sequence[Rule]:
-    """The rules of a gate; where there are more than `most`, so many of them, those that failed first."""
-    return gate.rules if len(gate.rules) <= most else sorted(gate.rules, key=lambda rule: rule.passed)[:most]
-
-
 def say_environment(output: Output, manifest: Manifest) -> None:
     """What the artifact's bytes depend on."""
     environment = manifest.environment
@@ -135,23 +130,6 @@ def say_confusion(output: Output, labels: Sequence[int | str], confusion: Sequen
         diagonal=True,
     )
     output.say()
-
-
-ALL = {"some": "all (training rows included)", "unknown": "all (may include training rows)"}
-"""How all rows are called, by what is known of the training rows among them."""
-
-
-def score_rows(scores: Mapping[str, Measured]) -> list[list[str]]:
-    """Figures by split, a row each; that of all rows says whether training rows can be among them."""
-    return [
-        [
-            ALL.get(str(each.training_rows), ALL["unknown"]) if name == "all" else name,
-            f"{each.rows:,}",
-            f"{each.accuracy:.4f}",
-            f"{each.f1_weighted:.4f}",
-        ]
-        for name, each in scores.items()
-    ]
 
 
 def say_scores(output: Output, predictions: Predictions) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from artifact_pipeline.rows import Kind
+    from artifact_pipeline.rows.matrix import Kind
 
     Floats = NDArray[np.float32] | NDArray[np.float64]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.errors import DataRejected, Problem
-from artifact_pipeline.rows import LeftOut
 from artifact_pipeline.rows.faults import meant_names
 from artifact_pipeline.rows.limits import MAX_TEXT
+from artifact_pipeline.rows.matrix import LeftOut
 from artifact_pipeline.rows.mending import drop_hint
 
 if TYPE_CHECKING:

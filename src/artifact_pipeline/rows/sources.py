@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from artifact_pipeline import storage
 from artifact_pipeline.errors import ConfigError, DataRejected, Problem
-from artifact_pipeline.storage import HINTS
+from artifact_pipeline.storage import places as storage
+from artifact_pipeline.storage.opened import HINTS, unreadable
 from artifact_pipeline.storage.outputs import Place
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _folder(folder: str) -> Iterator[tuple[str, str]]:
         folders[:] = [name for name in folders if not _hidden((name,))]
         linked = next((path for name in folders if (path := Path(root, name)).is_symlink()), None)
         if linked is not None:
-            raise storage.unreadable(str(linked), "is a link to a folder; name the folder itself")
+            raise unreadable(str(linked), "is a link to a folder; name the folder itself")
         files += [Path(root, name) for name in names if not _hidden((name,))]
     if not files:
         raise _nothing(folder, "there is no file in this folder")
@@ -176,7 +176,7 @@ def _folder(folder: str) -> Iterator[tuple[str, str]]:
 
 
 def _refuse_folder(error: OSError) -> None:
-    raise storage.unreadable(str(error.filename), (error.strerror or "cannot be read").lower()) from error
+    raise unreadable(str(error.filename), (error.strerror or "cannot be read").lower()) from error
 
 
 def readable(name: str) -> str:

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 from artifact_pipeline.errors import DataRejected, Problem
-from artifact_pipeline.rows import LeftOut, Rows
 from artifact_pipeline.rows.batches import Wanted
 from artifact_pipeline.rows.choice import REFUSED, UNNAMED, Asked, choose_features, refuse_unnamed, row_number_of
-from artifact_pipeline.rows.formats import OpenRows, open_rows
+from artifact_pipeline.rows.formats.opening import OpenRows, open_rows
 from artifact_pipeline.rows.labels import BadLabel, Labels
 from artifact_pipeline.rows.limits import MAX_LISTED
+from artifact_pipeline.rows.matrix import LeftOut, Rows
 from artifact_pipeline.rows.mending import mend
 from artifact_pipeline.rows.sources import find_sources
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from artifact_pipeline.rows import Kind
     from artifact_pipeline.rows.batches import Batch, Rejected
+    from artifact_pipeline.rows.matrix import Kind
     from artifact_pipeline.rows.sources import Source
 
 WITHOUT_NAMES = frozenset({"npy", "npz"})

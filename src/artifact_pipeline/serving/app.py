@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from artifact_pipeline.artifact.predictor import BATCH
 from artifact_pipeline.errors import DataRejected, StorageError
+from artifact_pipeline.model.predictor import BATCH
 from artifact_pipeline.serving import coding, origins, page
 from artifact_pipeline.serving.exposition import metrics_response
 from artifact_pipeline.serving.feedback import Feedback

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from artifact_pipeline.digits.dataset import NAMES
 from artifact_pipeline.files import storage_error, sync_folder
-from artifact_pipeline.rows.digits import NAMES
 from artifact_pipeline.serving.http import Refusal, json_response
 
 if TYPE_CHECKING:

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal
 
-from artifact_pipeline.inference.drift import judge
-from artifact_pipeline.inference.histograms import Histograms
+from artifact_pipeline.drift.histograms import Histograms
+from artifact_pipeline.drift.judge import judge
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from artifact_pipeline.inference.drift import Drift
+    from artifact_pipeline.drift.judge import Drift
     from artifact_pipeline.serving.model import Served
 
     Outcome = Literal["served", "unchanged", "refused"]

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline import __version__
-from artifact_pipeline.artifact.predictor import open_predictor
 from artifact_pipeline.artifact.reference import parse_reference
 from artifact_pipeline.canonical import PREFIX
+from artifact_pipeline.model.predictor import open_predictor
 
 if TYPE_CHECKING:
-    from artifact_pipeline.artifact.predictor import Predictor
     from artifact_pipeline.artifact.reference import Reference
-    from artifact_pipeline.artifact.verify import Verified
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.model.predictor import Predictor
 
 INPUT = "X"
 MAX_VALUES = 1 << 18

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from artifact_pipeline.artifact.onnx_walk import coefficients
+from artifact_pipeline.model.onnx_walk import coefficients
 from artifact_pipeline.serving.feedback import draws
 from artifact_pipeline.serving.http import Refusal, Response, json_response
 
@@ -91,7 +91,7 @@ def read_picture(served: Served, body: bytes) -> Response:
         DataRejected: the picture cannot be decoded, or shows no ink.
         Refusal: the model does not take pictures.
     """
-    from artifact_pipeline.rows.images import digit_from_image
+    from artifact_pipeline.digits.images import digit_from_image
 
     if not draws(served):
         raise Refusal(400, "this model takes no pictures")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from artifact_pipeline.artifact.verify import Verified
+    from artifact_pipeline.artifact.verified import Verified
     from artifact_pipeline.serving.app import App
     from artifact_pipeline.serving.figures import Outcome
     from artifact_pipeline.serving.settings import Settings

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from artifact_pipeline.errors import DataRejected, plural
-from artifact_pipeline.inference.scoring import Calls
-from artifact_pipeline.inference.training_rows import TrainingRows
+from artifact_pipeline.prediction.scoring import Calls
+from artifact_pipeline.prediction.training_rows import TrainingRows
 from artifact_pipeline.rows.batches import UNLABELLED, Wanted
 from artifact_pipeline.rows.sources import Source
 from artifact_pipeline.serving.http import Refusal, Response
@@ -18,7 +18,7 @@ from artifact_pipeline.serving.http import Refusal, Response
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from artifact_pipeline.inference.scoring import Scored
+    from artifact_pipeline.prediction.scoring import Scored
     from artifact_pipeline.rows.batches import Batch
     from artifact_pipeline.serving.model import Served
 
@@ -55,7 +55,7 @@ def _batches(served: Served, body: bytes) -> Iterator[Batch]:
     """
     import numpy as np
 
-    from artifact_pipeline.rows.formats import OpenRows
+    from artifact_pipeline.rows.formats.opening import OpenRows
     from artifact_pipeline.rows.formats.streams import Hashed
     from artifact_pipeline.rows.formats.text import CsvReader
 

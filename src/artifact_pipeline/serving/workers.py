@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from artifact_pipeline.artifact.verify import Verified
+    from artifact_pipeline.artifact.verified import Verified
     from artifact_pipeline.serving.server import Voice
     from artifact_pipeline.serving.settings import Settings
 

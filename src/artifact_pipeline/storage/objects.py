@@ -17,7 +17,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self, cast
 
 from artifact_pipeline.errors import ConfigError, StorageError
-from artifact_pipeline.storage import BLOCK, Object, Opened, unreadable
+from artifact_pipeline.storage.opened import BLOCK, Object, Opened, unreadable
 from artifact_pipeline.storage.patterns import MAGIC, fits_or_parent, fixed_parts
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from artifact_pipeline import storage
 from artifact_pipeline.errors import ConfigError, Problem
 from artifact_pipeline.files import check_writable
+from artifact_pipeline.storage import places as storage
 from artifact_pipeline.storage.patterns import fits_or_parent, fixed_parts
 
 if TYPE_CHECKING:

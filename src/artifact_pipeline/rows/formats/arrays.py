@@ -20,7 +20,7 @@ from artifact_pipeline.rows.batches import Piece
 from artifact_pipeline.rows.faults import listed_names
 from artifact_pipeline.rows.formats.columnar import PositionReader, refusing
 from artifact_pipeline.rows.limits import FREE, MAX_FILE_RATIO, MAX_HEADER, MAX_MEMBERS
-from artifact_pipeline.storage import unreadable
+from artifact_pipeline.storage.opened import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

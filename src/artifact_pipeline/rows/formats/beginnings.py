@@ -6,7 +6,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.storage import unreadable
+from artifact_pipeline.storage.opened import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

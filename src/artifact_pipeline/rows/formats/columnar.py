@@ -8,16 +8,16 @@ from abc import ABC, abstractmethod
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline import storage
 from artifact_pipeline.rows.batches import Piece
 from artifact_pipeline.rows.columns import check_types
-from artifact_pipeline.rows.formats import choose_columns
 from artifact_pipeline.rows.formats.messages import Messages, check_size
+from artifact_pipeline.rows.formats.opening import choose_columns
 from artifact_pipeline.rows.formats.pages import Pages
 from artifact_pipeline.rows.formats.plain import check_carried, plain, plain_schema
 from artifact_pipeline.rows.formats.streams import spooled
 from artifact_pipeline.rows.limits import LARGEST, MAX_FILE_RATIO
-from artifact_pipeline.storage import unreadable
+from artifact_pipeline.storage import places as storage
+from artifact_pipeline.storage.opened import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from artifact_pipeline.errors import DataRejected
-    from artifact_pipeline.rows import Kind
     from artifact_pipeline.rows.batches import Wanted
+    from artifact_pipeline.rows.matrix import Kind
     from artifact_pipeline.rows.sources import Source
-    from artifact_pipeline.storage import Opened
+    from artifact_pipeline.storage.opened import Opened
 
 FEATHER_1 = b"FEA1"
 BUFFER = 1 << 16

@@ -8,9 +8,9 @@ import msgspec
 
 from artifact_pipeline.rows.batches import Piece, Rejected
 from artifact_pipeline.rows.faults import unfit
-from artifact_pipeline.rows.formats import choose_columns
 from artifact_pipeline.rows.formats.beginnings import refuse_other_formats
 from artifact_pipeline.rows.formats.jsonrows import HALF, AnsweredRows, BadLineError, LearnedRows, object_of
+from artifact_pipeline.rows.formats.opening import choose_columns
 from artifact_pipeline.rows.formats.streams import StreamReader, cut_after_rows, unpacked
 
 if TYPE_CHECKING:

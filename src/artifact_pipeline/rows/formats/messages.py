@@ -11,12 +11,12 @@ import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.rows.limits import LARGEST, at_once
-from artifact_pipeline.storage import unreadable
+from artifact_pipeline.storage.opened import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from artifact_pipeline.storage import Opened
+    from artifact_pipeline.storage.opened import Opened
 
 MAGIC = b"ARROW1"
 CONTINUES = b"\xff\xff\xff\xff"

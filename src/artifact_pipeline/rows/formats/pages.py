@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from artifact_pipeline.rows.formats.thrift import I32, I64, TEXT, read_fields
 from artifact_pipeline.rows.limits import LARGEST, at_once
-from artifact_pipeline.storage import unreadable
+from artifact_pipeline.storage.opened import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from artifact_pipeline.rows.formats.thrift import Fields, Wanted
-    from artifact_pipeline.storage import Opened
+    from artifact_pipeline.storage.opened import Opened
 
 PIECE = LARGEST // 4
 """Bytes of the rows that are unpacked at once."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.rows.faults import unfit
 from artifact_pipeline.rows.limits import LARGEST
-from artifact_pipeline.storage import unreadable
+from artifact_pipeline.storage.opened import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

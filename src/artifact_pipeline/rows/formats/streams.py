@@ -11,10 +11,10 @@ from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
-from artifact_pipeline import storage
 from artifact_pipeline.rows.limits import FREE, MAX_ROW, MAX_STREAM_RATIO
 from artifact_pipeline.rows.sources import STDIN
-from artifact_pipeline.storage import unreadable
+from artifact_pipeline.storage import places as storage
+from artifact_pipeline.storage.opened import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import plural
 from artifact_pipeline.rows.batches import Piece, Rejected
-from artifact_pipeline.rows.formats import choose_columns
 from artifact_pipeline.rows.formats.beginnings import refuse_other_formats, separator_hint, utf8_hint
+from artifact_pipeline.rows.formats.opening import choose_columns
 from artifact_pipeline.rows.formats.streams import LineEnds, StreamReader, cut_after_rows, unpacked
 from artifact_pipeline.rows.limits import MAX_SHOWN, MAX_WHOLE
 from artifact_pipeline.rows.texts import parse_texts
-from artifact_pipeline.storage import unreadable
+from artifact_pipeline.storage.opened import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,106 @@
+"""Pictures: each one is a row, made by the data set's own recipe."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from artifact_pipeline.digits.dataset import load_digits
+from artifact_pipeline.errors import DataRejected, Problem
+from artifact_pipeline.rows import sources
+from artifact_pipeline.rows.batches import Piece, Rejected
+from artifact_pipeline.rows.formats.streams import spooled
+from artifact_pipeline.rows.limits import MAX_PICTURE
+from artifact_pipeline.storage import places as storage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.rows.batches import Wanted
+
+ROWS = 256
+"""Pictures a piece."""
+NAME = "image"
+"""The column that tells which picture a row is."""
+
+
+class PictureReader:
+    """Some pictures; attributes as in `Reader`."""
+
+    left_out: tuple[str, ...] = ()
+    names: tuple[str, ...] = (NAME,)
+    index: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    stamp = ""
+
+    def __init__(self, source: sources.Source, wanted: Wanted) -> None:
+        self._members, self._wanted, self._read = source.members, wanted, 0
+        self.total: int | None = len(source.members)
+        self._listed = hashlib.sha256()
+        self.kinds = wanted.known_kinds
+        if wanted.features != load_digits().names:
+            problem = Problem(source.place, "not-digits", "a picture becomes a row of the digits, not of this model")
+            raise DataRejected("the rows do not fit the model", problems=[problem])
+        unknown = [name for name in wanted.keep if name != NAME]
+        if unknown:
+            problem = Problem(source.place, "column-missing", f"no column {unknown[0]!r}: a picture has {NAME!r} alone")
+            raise DataRejected("the rows do not fit the model", problems=[problem])
+
+    @classmethod
+    @contextmanager
+    def open(cls, source: sources.Source, wanted: Wanted, *, digest: bool) -> Iterator[PictureReader]:  # noqa: ARG003 - always
+        """Nothing is opened yet: each picture is, in its turn."""
+        yield cls(source, wanted)
+
+    def done(self) -> float:
+        """The share of the pictures that has been read."""
+        return self._read / len(self._members)
+
+    def digest(self) -> str:
+        """The SHA-256 of the list that `sha256sum` would print of the pictures, a digest and a name a line."""
+        return self._listed.hexdigest()
+
+    def pieces(self, start: int) -> Iterator[Piece]:
+        """Every picture, so that the digest has all of them."""
+        for first in range(0, len(self._members), ROWS):
+            piece = self._piece(first, self._members[first : first + ROWS])
+            if piece.end > start:
+                yield piece
+
+    def _piece(self, first: int, members: tuple[tuple[str, str], ...]) -> Piece:
+        import numpy as np
+        import pyarrow as pa
+
+        rows, names, broken = [], [], []
+        for number, (place, name) in enumerate(members, first):
+            found = self._row(number, place, name)
+            self._read += 1
+            if isinstance(found, Rejected):
+                broken.append(found)
+            else:
+                rows.append(found)
+                names.append(name)
+        matrix = np.array(rows).reshape(len(rows), len(self._wanted.features))
+        numbers = np.setdiff1d(np.arange(first, first + len(members)), [each.row for each in broken])
+        columns = [pa.array(column) for column in np.ascontiguousarray(matrix.T)]
+        table = pa.RecordBatch.from_arrays([*columns, pa.array(names, pa.string())], [*self._wanted.features, NAME])
+        return Piece(first, len(members), table, numbers, tuple(broken))
+
+    def _row(self, number: int, place: str, name: str) -> NDArray[np.float64] | Rejected:
+        from artifact_pipeline.digits.images import digit_from_image
+
+        one = sources.Source(place, name, "image")
+        with spooled(one) as path, storage.opened(path) as file:
+            data = file.file.read(min(file.size, MAX_PICTURE) + 1)
+        self._listed.update(f"{hashlib.sha256(data).hexdigest()}  {name}\n".encode())
+        if len(data) > MAX_PICTURE:
+            return Rejected(number, "", name, "image-too-large", f"{name} is larger than {MAX_PICTURE:,} bytes", name)
+        try:
+            return digit_from_image(data, place=place)
+        except DataRejected as error:
+            problem = error.problems[0]
+            return Rejected(number, "", name, problem.rule, f"{name}: {problem.message}", name)

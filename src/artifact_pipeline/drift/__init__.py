@@ -1,0 +1,1 @@
+"""Drift: the rows of inference beside the rows of training."""

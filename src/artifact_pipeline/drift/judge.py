@@ -1,0 +1,294 @@
+"""Drift: whether rows are distributed as the rows behind `reference.json`, feature by feature and in the outputs.
+
+Not by a threshold of the population stability index, whose noise alone is above the usual 0.25 in every window of 50
+rows. Two things must be true of what drifted: it is no chance, and it is large enough to matter. Of ten million rows
+any difference is no chance; of fifty rows any is large.
+
+* No chance: the chi-square test for two binned samples of different size (Numerical Recipes, section 14.3), sparse
+  bins pooled until both samples expect ten rows in each (after Cochran 1954). A feature that was nearly constant in
+  training has too few rows for that: its unusual rows are two Poisson counts, compared exactly given their sum
+  (Przyborowski and Wilenski 1940). The p values of everything tested are corrected together (Holm 1979), so that all
+  of them at once give a false alarm in at most one judgement of a hundred.
+* Large enough: Cramer's V as if both samples were of one size, at least 0.1, Cohen's "small" (1988); for unusual rows
+  the rise of their share, at least 0.01.
+
+The test takes rows to be independent. Pure Python: it sees counts, never rows, and inference has no SciPy.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal
+
+from artifact_pipeline.drift.histograms import usual_bin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from artifact_pipeline.artifact.reference import FeatureReference, Reference
+    from artifact_pipeline.drift.histograms import Counts
+
+    Pair = tuple[int, int]
+    Rule = Literal["chi-square", "rare"]
+
+ALPHA = 0.01
+"""At most this share of judgements over undrifted rows holds a false alarm."""
+FLOORS: dict[Rule, float] = {"chi-square": 0.1, "rare": 0.01}
+"""The least effect that matters, by rule."""
+EXPECTED = 10
+"""Rows that both samples must expect in a bin. Cochran's five are for a level of 0.05; the level here is 0.01 divided
+by some sixty, and so far out the tail is heavier: in simulations five gave up to 1.9 % false alarms, ten 1.2 %."""
+LEAST_ROWS = 2 * EXPECTED
+"""With fewer rows no histogram could have two bins, and nothing is judged."""
+WORST = 10
+SIGNIFICANT_DIGITS = 6
+"""Of the figures in a receipt, since their last bits depend on the processor."""
+LABEL, CONFIDENCE = "predicted label", "confidence"
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """One thing that was tested.
+
+    Attributes:
+        name: the feature, or `predicted label`, or `confidence`, the highest probability of a row.
+        kind: of the model's outputs, or one of its features.
+        rule: the test: of the whole histogram, or of the unusual rows of a feature that was nearly constant.
+        effect: how large the difference is, 0 to 1; by rule, see above.
+        p: how probable one so large is by chance, corrected for everything else that was tested.
+        drifted: whether it is no chance and large enough.
+        change: the largest change in words, such as `label 3: 10.0 % -> 31.2 %`.
+    """
+
+    name: str
+    kind: Literal["output", "feature"]
+    rule: Rule
+    effect: float
+    p: float
+    drifted: bool
+    change: str
+
+    def plain(self) -> dict[str, Any]:
+        """Texts, a truth value, and figures of six significant digits."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "rule": self.rule,
+            "effect": _rounded(self.effect),
+            "p": _rounded(self.p),
+            "drifted": self.drifted,
+            "change": self.change,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """The verdict.
+
+    Attributes:
+        rows: how many rows were judged.
+        tested: how much could be tested; with few rows little or nothing can.
+        shifts: everything that was tested: outputs first, then features; what drifted first, then by effect.
+    """
+
+    rows: int
+    tested: int
+    shifts: tuple[Shift, ...]
+
+    @property
+    def drifted(self) -> tuple[Shift, ...]:
+        """What drifted."""
+        return tuple(shift for shift in self.shifts if shift.drifted)
+
+    def worst(self, count: int = WORST) -> tuple[Shift, ...]:
+        """The first `count`, what drifted before all else."""
+        return tuple(sorted(self.shifts, key=lambda shift: not shift.drifted))[:count]
+
+    def plain(self) -> dict[str, Any]:
+        """What a receipt holds: rows, tested, the names of what drifted, and the worst ten in full."""
+        return {
+            "rows": self.rows,
+            "tested": self.tested,
+            "drifted": [shift.name for shift in self.drifted],
+            "worst": [shift.plain() for shift in self.worst()],
+        }
+
+
+def judge(reference: Reference, counts: Counts, classes: Sequence[int | str] = ()) -> Drift:
+    """Compare what was counted with the reference.
+
+    Args:
+        reference: the artifact's.
+        counts: of the rows, with this reference's bins.
+        classes: the model's labels, for the words; without them a label is told by its position.
+    """
+    tested = list(_tests(reference, counts, classes)) if counts.rows >= LEAST_ROWS else []
+    corrected = holm([shift.p for shift in tested])
+    shifts = [
+        replace(shift, p=p, drifted=p < ALPHA and shift.effect >= FLOORS[shift.rule])
+        for shift, p in zip(tested, corrected, strict=True)
+    ]
+    shifts.sort(key=lambda shift: (shift.kind == "feature", not shift.drifted, -shift.effect))
+    return Drift(rows=counts.rows, tested=len(shifts), shifts=tuple(shifts))
+
+
+def _tests(reference: Reference, counts: Counts, classes: Sequence[int | str]) -> Iterator[Shift]:
+    """Yield what can be tested, its p not corrected yet."""
+    outputs = reference.outputs
+    labels = [f"label {label}" for label in classes or range(len(outputs.labels))]
+    pairs, labels = _rarest_first(_paired(outputs.labels, counts.labels), labels)
+    yield from _chi_square(LABEL, "output", pairs, labels)
+    pairs = _paired(outputs.confidence.counts, counts.confidence)
+    yield from _chi_square(CONFIDENCE, "output", pairs, _ranges(outputs.confidence.edges))
+    for feature, seen, unusual in zip(reference.features, counts.features, counts.unusual, strict=True):
+        usual = usual_bin(feature)
+        if usual is None:
+            yield from _chi_square(feature.name, "feature", _paired(feature.counts, seen), _bins(feature))
+        else:
+            yield from _rare(feature, usual, unusual, counts.rows)
+
+
+def _chi_square(
+    name: str, kind: Literal["output", "feature"], pairs: Sequence[Pair], words: Sequence[str]
+) -> Iterator[Shift]:
+    result = two_samples(pairs)
+    if result is not None:
+        effect, p = result
+        yield Shift(name, kind, "chi-square", effect=effect, p=p, drifted=False, change=_largest(pairs, words))
+
+
+def _rare(feature: FeatureReference, usual: int, unusual: int, rows: int) -> Iterator[Shift]:
+    trained = sum(feature.counts)
+    before = trained - feature.counts[usual]
+    if before + unusual:
+        yield Shift(
+            name=feature.name,
+            kind="feature",
+            rule="rare",
+            effect=max(0.0, unusual / rows - before / trained),
+            p=more_often(unusual, before, rows, trained),
+            drifted=False,
+            change=f"not {_bins(feature)[usual]}: {_percent(before, trained)} -> {_percent(unusual, rows)}",
+        )
+
+
+def two_samples(pairs: Sequence[Pair]) -> tuple[float, float] | None:
+    """Compare two binned samples: the effect and the p value, or None where there are too few rows to tell.
+
+    Args:
+        pairs: rows by bin, of the reference and of the window.
+    """
+    trained, window = _totals(pairs)
+    pooled = pool(pairs)
+    if len(pooled) < 2:
+        return None
+    # Whole numbers as far as they go: with ten million rows nothing is lost. r * window and s * trained would be equal.
+    statistic = sum((r * window - s * trained) ** 2 / (trained * window * (r + s)) for r, s in pooled)
+    halves = sum((r * window - s * trained) ** 2 / (trained * window * (r * window + s * trained)) for r, s in pooled)
+    return math.sqrt(halves / 2), chi_square_tail(statistic, len(pooled) - 1)
+
+
+def pool(pairs: Sequence[Pair]) -> list[Pair]:
+    """Pool neighbours until both samples expect enough rows in each bin, given what they hold together.
+
+    That looks at the sums of both alone, and so does not favour a verdict. Empty where no bin reaches it.
+    """
+    trained, window = _totals(pairs)
+    smaller, both = min(trained, window), trained + window
+    pooled: list[Pair] = []
+    r = s = 0
+    for more in pairs:
+        r, s = r + more[0], s + more[1]
+        if smaller * (r + s) >= EXPECTED * both > 0:
+            pooled.append((r, s))
+            r = s = 0
+    if pooled:  # what is left over belongs to the last
+        pooled[-1] = (pooled[-1][0] + r, pooled[-1][1] + s)
+    return pooled
+
+
+def chi_square_tail(x: float, degrees: int) -> float:
+    """The probability that chi-square is above `x`: the closed finite sums (Abramowitz and Stegun 26.4.4, 26.4.5)."""
+    half, odd = x / 2, degrees % 2
+    if half <= 0:
+        return 1.0
+    log_half = math.log(half)  # powers and factorials overflow, their logarithms do not
+    powers = [index + odd / 2 for index in range(degrees // 2)]
+    terms = [math.exp(power * log_half - half - math.lgamma(power + 1)) for power in powers]
+    return min(1.0, math.fsum([math.erfc(math.sqrt(half)) if odd else 0.0, *terms]))
+
+
+def more_often(unusual: int, before: int, rows: int, trained: int) -> float:
+    """The probability of this many unusual rows or more, if they are as frequent as in training.
+
+    Given that there are `unusual + before` of them together, their number among the `rows` is binomial. Exact: the
+    terms are summed away from the middle, where each is smaller than the one before it.
+    """
+    total, odds = unusual + before, rows / trained
+    above = unusual * trained > before * rows
+    at = unusual if above else unusual - 1
+    if at < 0:
+        return 1.0
+    choose = math.lgamma(total + 1) - math.lgamma(at + 1) - math.lgamma(total - at + 1)
+    both = rows + trained
+    term = math.exp(choose + at * math.log(rows / both) + (total - at) * math.log(trained / both))
+    tail = 0.0
+    while term > tail * 1e-18:
+        tail += term
+        term *= (total - at) / (at + 1) * odds if above else at / (total - at + 1) / odds
+        at += 1 if above else -1
+    return min(1.0, tail) if above else max(0.0, 1 - tail)
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Correct p values for their number (Holm 1979), in the order in which they came."""
+    corrected = [1.0] * len(values)
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(len(values)), key=values.__getitem__)):
+        largest = max(largest, min(1.0, (len(values) - rank) * values[index]))
+        corrected[index] = largest
+    return corrected
+
+
+def _paired(trained: Sequence[int], window: Sequence[int]) -> list[Pair]:
+    return list(zip(trained, window, strict=True))
+
+
+def _rarest_first(pairs: list[Pair], words: list[str]) -> tuple[list[Pair], list[str]]:
+    """Labels have no neighbours: the rarest are put beside each other, and so pooled."""
+    order = sorted(range(len(pairs)), key=lambda index: sum(pairs[index]))
+    return [pairs[index] for index in order], [words[index] for index in order]
+
+
+def _largest(pairs: Sequence[Pair], words: Sequence[str]) -> str:
+    """The bin whose share changed the most, in words."""
+    trained, window = _totals(pairs)
+    changes = [abs(s * trained - r * window) for r, s in pairs]
+    index = changes.index(max(changes))
+    r, s = pairs[index]
+    return f"{words[index]}: {_percent(r, trained)} -> {_percent(s, window)}"
+
+
+def _totals(pairs: Sequence[Pair]) -> Pair:
+    return sum(r for r, _ in pairs), sum(s for _, s in pairs)
+
+
+def _bins(feature: FeatureReference) -> list[str]:
+    return [f"value {edge:g}" for edge in feature.edges] if feature.discrete else _ranges(feature.edges)
+
+
+def _ranges(edges: Sequence[float]) -> list[str]:
+    if len(edges) == 1:
+        return ["any value"]
+    inner = [f"{low:g} to {high:g}" for low, high in pairwise(edges[1:])]
+    return [f"below {edges[1]:g}", *inner, f"from {edges[-1]:g}"]
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %"
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{SIGNIFICANT_DIGITS}g}")

@@ -1,0 +1,153 @@
+"""Two models on the same held-out rows: how much better or worse is one, and is that more than chance? Arrays only.
+
+Rows that both get right, or both wrong, say nothing of a difference; the discordant ones do.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Outcome = Literal["passed", "failed", "inconclusive"]
+
+LEVEL = 0.95
+"""Every interval is a 95 % interval."""
+DRAWS = 2000
+SEED = 20240229
+"""Any fixed number would do; with it the same answers always give the same interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A figure of the candidate minus that of the champion, with its 95 % interval; each -1 to 1."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """A candidate beside a champion, on the same rows.
+
+    Attributes:
+        rows: how many rows.
+        won: rows that the candidate alone gets right.
+        lost: rows that the champion alone gets right.
+        accuracy: the difference of accuracy, by Tango's score interval.
+        f1_weighted: the difference of the weighted F1, by the bootstrap.
+        mcnemar: the exact two-sided p value that neither is better.
+    """
+
+    rows: int
+    won: int
+    lost: int
+    accuracy: Difference
+    f1_weighted: Difference
+    mcnemar: float
+
+
+def compare(
+    actual: NDArray[np.int64], candidate: NDArray[np.int64], champion: NDArray[np.int64], *, classes: int
+) -> Paired:
+    """Compare two models' answers to the same rows.
+
+    Args:
+        actual: class positions 0 to classes - 1, of shape (rows,), at least one.
+        candidate: the candidate's answers, likewise.
+        champion: the champion's.
+        classes: how many classes there are.
+    """
+    right, was_right = candidate == actual, champion == actual
+    won, lost, rows = int((right & ~was_right).sum()), int((was_right & ~right).sum()), len(actual)
+    low, high = tango_interval(won, lost, rows)
+    return Paired(
+        rows=rows,
+        won=won,
+        lost=lost,
+        accuracy=Difference((won - lost) / rows, low, high),
+        f1_weighted=_f1_difference(actual, candidate, champion, classes),
+        mcnemar=mcnemar_exact(won, lost),
+    )
+
+
+def decide(difference: Difference, margin: float) -> Outcome:
+    """Is the candidate no worse than the champion by more than `margin`? An interval across minus it does not say."""
+    if difference.low > -margin:
+        return "passed"
+    return "failed" if difference.high < -margin else "inconclusive"
+
+
+def tango_interval(won: int, lost: int, rows: int, level: float = LEVEL) -> tuple[float, float]:
+    """Tango's score interval for the difference of two paired proportions.
+
+    T. Tango (1998), Equivalence test and confidence interval for the difference in proportions for the paired-sample
+    design, Statistics in Medicine 17, 891-908: all differences that the score test does not reject.
+
+    Args:
+        won: rows with the event for the first alone.
+        lost: rows with the event for the second alone.
+        rows: all rows, at least one.
+        level: the level of confidence, between 0 and 1.
+    """
+    from scipy.optimize import brentq
+    from scipy.stats import norm
+
+    z, value = float(norm.ppf((1 + level) / 2)), (won - lost) / rows
+
+    def excess(difference: float, side: float) -> float:
+        return side * _score(won, lost, rows, difference) - z
+
+    # The score falls from +infinity at -1 to -infinity at 1, and is 0 at the observed difference.
+    low = -1.0 if value == -1 else brentq(excess, -1 + 1e-12, value, args=(1.0,), xtol=1e-12)
+    high = 1.0 if value == 1 else brentq(excess, value, 1 - 1e-12, args=(-1.0,), xtol=1e-12)
+    return float(low), float(high)
+
+
+def _score(won: int, lost: int, rows: int, difference: float) -> float:
+    """The score statistic that the true difference is this one (Tango 1998, equations 12 and 13)."""
+    distance = won - lost - rows * difference
+    if distance == 0:
+        return 0.0
+    b = (2 * rows - won + lost) * difference - won - lost
+    c = -lost * difference * (1 - difference)
+    losing = (math.sqrt(max(b * b - 8 * rows * c, 0.0)) - b) / (4 * rows)
+    variance = rows * (2 * losing + difference * (1 - difference))
+    return distance / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, distance)
+
+
+def mcnemar_exact(won: int, lost: int) -> float:
+    """The exact two-sided p value of McNemar's test (1947): the discordant rows are a fair coin's; 1 without any."""
+    from scipy.stats import binomtest
+
+    return float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
+
+
+def _f1_difference(
+    actual: NDArray[np.int64], candidate: NDArray[np.int64], champion: NDArray[np.int64], classes: int
+) -> Difference:
+    """The percentile bootstrap of the difference: rows drawn with replacement, both models' answers together.
+
+    Drawing rows is drawing the table of (actual, candidate, champion) from a multinomial, over its few filled cells.
+    """
+    import numpy as np
+
+    from artifact_pipeline.metrics import classification as m
+
+    cells, counts = np.unique((actual * classes + candidate) * classes + champion, return_counts=True)
+    draws = np.random.default_rng(SEED).multinomial(len(actual), counts / len(actual), size=DRAWS)
+    draws = np.concatenate([counts[None, :], draws])  # the first is what was observed
+
+    def weighted(told: NDArray[np.int64]) -> NDArray[np.float64]:
+        confusion = np.zeros((len(draws), classes * classes), dtype=np.int64)
+        np.add.at(confusion.T, cells // (classes * classes) * classes + told, draws.T)
+        return m.weighted_f1(confusion.reshape(-1, classes, classes))
+
+    differences = weighted(cells // classes % classes) - weighted(cells % classes)
+    low, high = np.quantile(differences[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Difference(float(differences[0]), float(low), float(high))

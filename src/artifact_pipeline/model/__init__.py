@@ -1,0 +1,1 @@
+"""The model: numbers to ONNX bytes to answers."""

@@ -1,0 +1,197 @@
+"""From inert values to the numbers of a fitted logistic regression, with every attribute checked."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.errors import ArtifactRejected, Problem
+from artifact_pipeline.pickles.arrays import names, numbers
+from artifact_pipeline.pickles.machine import ONNX_HINT, interpret
+from artifact_pipeline.pickles.nodes import MAX_BYTES, Label, Node, Refusal, show
+from artifact_pipeline.pickles.parameters import PARAMETERS, Parameter, parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+_COMPRESSED = {
+    "zlib": b"\x78",
+    "gzip": b"\x1f\x8b",
+    "bzip2": b"BZ",
+    "xz": b"\xfd7zXZ",
+    "lzma": b"\x5d\x00",
+    "lz4": b"\x04\x22\x4d\x18",
+    "zstd": b"\x28\xb5\x2f\xfd",
+    "zip": b"PK",
+    "an old joblib's zlib": b"ZF",
+}
+_FITTED = ("n_features_in_", "classes_", "n_iter_", "coef_", "intercept_", "_sklearn_version")
+_OPTIONAL = ("feature_names_in_",)
+_VERSION = re.compile(r"[0-9]+\.[0-9]+[0-9A-Za-z.+]{0,24}")
+_HINT = "write the export again with artifact-pipeline train, or predict from the artifact, which holds no pickle"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedLogisticRegression:
+    """What scikit-learn keeps of a fitted `LogisticRegression`, for f features and k classes.
+
+    Attributes:
+        parameters: every constructor parameter by its name, in the constructor's order.
+        coef_: (1, f) for two classes, else (k, f); float32 or float64, finite; in the file's order.
+        intercept_: (1,) or (k,) like `coef_`; () where `liblinear` has fitted none.
+        classes_: (k,), strictly increasing; integers, floats, booleans or fixed-width strings.
+        n_iter_: iterations; (1,) or (k,), at least 0.
+        n_features_in_: f.
+        feature_names_in_: the column names of the data frame that it was fitted on, or None.
+        sklearn_version: the version of scikit-learn that wrote the file.
+    """
+
+    parameters: dict[str, Parameter]
+    coef_: NDArray[Any]
+    intercept_: NDArray[Any]
+    classes_: NDArray[Any]
+    n_iter_: NDArray[Any]
+    n_features_in_: int
+    feature_names_in_: tuple[str, ...] | None
+    sklearn_version: str
+
+
+def read_export(data: bytes, *, name: str = "model_train.pkl") -> FittedLogisticRegression:
+    """Read a fitted `LogisticRegression` from a pickle (protocol 4 or 5) or joblib file, without unpickling.
+
+    Args:
+        data: the whole file.
+        name: what to call it in the problem.
+
+    Raises:
+        ArtifactRejected: it is anything else; exactly one problem says what was found.
+    """
+    try:
+        return _read(data)
+    except Refusal as refusal:
+        problem = Problem(name, refusal.rule, refusal.message)
+        message = f"{name} is not an export that can be read"
+        raise ArtifactRejected(message, problems=[problem], hint=refusal.hint or _HINT) from None
+
+
+def _read(data: bytes) -> FittedLogisticRegression:
+    if len(data) > MAX_BYTES:
+        raise Refusal("export-too-large", f"larger than {MAX_BYTES:,} bytes")
+    for kind, magic in _COMPRESSED.items():
+        if data.startswith(magic):
+            raise Refusal(
+                "export-compressed",
+                f"compressed ({kind}), and nothing is decompressed here",
+                hint="write it again without compression, by joblib.dump(model, path, compress=0)",
+            )
+    fitted = _fitted(_attributes(interpret(data)))
+    _check_shapes(fitted)
+    return fitted
+
+
+def _attributes(root: object) -> dict[str, object]:
+    """The attributes of the estimator in the file: all that it must have, and no other."""
+    if not isinstance(root, Node) or root.label is not Label.LOGISTIC_REGRESSION:
+        raise Refusal("export-estimator", f"holds {show(root)}, not a LogisticRegression", hint=ONNX_HINT)
+    state = root.state
+    if root.args or not isinstance(state, dict):
+        raise Refusal("export-estimator", "holds a LogisticRegression without attributes")
+    needed = (*PARAMETERS, *_FITTED)
+    for name in state:
+        if name not in needed and name not in _OPTIONAL:
+            raise Refusal(
+                "export-attribute",
+                f"has the attribute {show(name)}, which no LogisticRegression of scikit-learn 1.8 or 1.9 has",
+            )
+    for name in needed:
+        if name not in state:
+            raise Refusal("export-attribute", f"lacks {name}, which a fitted LogisticRegression has")
+    return state
+
+
+def _fitted(state: dict[str, object]) -> FittedLogisticRegression:
+    parameters = {}
+    for name in PARAMETERS:
+        with _about(name):
+            parameters[name] = parameter(name, state[name])
+    n_features, version = state["n_features_in_"], state["_sklearn_version"]
+    if type(n_features) is not int:
+        raise Refusal("export-value", f"n_features_in_: must be a whole number, got {show(n_features)}")
+    if not isinstance(version, str) or not _VERSION.fullmatch(version):
+        raise Refusal("export-value", f"_sklearn_version: must be a version, got {show(version)}")
+    return FittedLogisticRegression(
+        parameters=parameters,
+        coef_=_array(state, "coef_", "f"),
+        intercept_=_intercept(state),
+        classes_=_array(state, "classes_", "biufU"),
+        n_iter_=_array(state, "n_iter_", "i"),
+        n_features_in_=n_features,
+        feature_names_in_=_feature_names(state),
+        sklearn_version=version,
+    )
+
+
+def _array(state: dict[str, object], name: str, kinds: str) -> NDArray[Any]:
+    """An attribute that is an array of one of NumPy's `kinds`; floats are finite."""
+    import numpy as np
+
+    with _about(name):
+        array = numbers(state[name])
+        if array.dtype.kind not in kinds:
+            raise Refusal("export-dtype", f"has the dtype {array.dtype}")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise Refusal("export-not-finite", "holds a number that is not finite")
+        return array
+
+
+def _intercept(state: dict[str, object]) -> NDArray[Any]:
+    """The intercept; without one `liblinear` leaves the plain number 0.0, here an array of shape ()."""
+    import numpy as np
+
+    value = state["intercept_"]
+    if isinstance(value, float) and value == 0:
+        return np.array(0.0)
+    return _array(state, "intercept_", "f")
+
+
+def _feature_names(state: dict[str, object]) -> tuple[str, ...] | None:
+    if "feature_names_in_" not in state:
+        return None
+    with _about("feature_names_in_"):
+        return names(state["feature_names_in_"])
+
+
+def _check_shapes(fitted: FittedLogisticRegression) -> None:
+    """Compare the arrays with each other, and with what they mean."""
+    classes, features = fitted.classes_, fitted.n_features_in_
+    if classes.ndim != 1 or len(classes) < 2 or not (classes[1:] > classes[:-1]).all():
+        raise Refusal("export-classes", "classes_: must be at least two labels in strictly increasing order")
+    rows = 1 if len(classes) == 2 else len(classes)
+    _check_shape("coef_", fitted.coef_, (rows, features))
+    _check_shape("intercept_", fitted.intercept_, (rows,), ())
+    _check_shape("n_iter_", fitted.n_iter_, (1,), (len(classes),))
+    if (fitted.n_iter_ < 0).any():
+        raise Refusal("export-value", "n_iter_: must be at least 0")
+    if fitted.feature_names_in_ is not None and len(fitted.feature_names_in_) != features:
+        raise Refusal(
+            "export-shape",
+            f"feature_names_in_: has {len(fitted.feature_names_in_):,} names for {features:,} features",
+        )
+
+
+def _check_shape(name: str, array: NDArray[Any], *allowed: tuple[int, ...]) -> None:
+    if array.shape not in allowed:
+        raise Refusal("export-shape", f"{name}: has the shape {array.shape}, and the other attributes say {allowed[0]}")
+
+
+@contextmanager
+def _about(name: str) -> Iterator[None]:
+    """Name the attribute in whatever is refused inside."""
+    try:
+        yield
+    except Refusal as refusal:
+        raise Refusal(refusal.rule, f"{name}: {refusal.message}", hint=refusal.hint) from None

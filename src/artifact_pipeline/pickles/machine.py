@@ -1,0 +1,301 @@
+"""An inert pickle machine: opcodes of protocols 4 and 5 in, plain values and nodes out.
+
+It differs from an unpickler in what it does not have: no import, no call, no attribute set. STACK_GLOBAL gives
+a `Label` from a literal table, REDUCE and NEWOBJ give a `Node`, BUILD fills it in. Everything is bounded, and
+every opcode that scikit-learn, NumPy and joblib do not write for a logistic regression is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from artifact_pipeline.pickles.arrays import joblib_layout
+from artifact_pipeline.pickles.nodes import LABELS, Label, Node, Refusal, show
+from artifact_pipeline.pickles.stream import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_OPCODES = 1_000_000
+MAX_MEMO = 300_000
+MAX_STACK = 4_096  # picklers write lists and dicts in batches of 1,000 items
+MAX_MARKS = 16
+MAX_TUPLE = 16  # the longest that is written has nine values
+MAX_TEXT = 4_096  # bytes of UTF-8
+MAX_INTEGER = 8  # bytes
+MAX_PADDING = 16  # joblib aligns its arrays to 16 bytes
+
+_STOP = 0x2E
+_CALLABLE = frozenset({Label.DTYPE, Label.RECONSTRUCT, Label.FROMBUFFER, Label.SCALAR})
+_INSTANTIABLE = frozenset({Label.LOGISTIC_REGRESSION, Label.JOBLIB_ARRAY})
+_STATE = {
+    Label.DTYPE: tuple,
+    Label.RECONSTRUCT: tuple,
+    Label.LOGISTIC_REGRESSION: dict,
+    Label.JOBLIB_ARRAY: dict,
+}
+ONNX_HINT = "only a plain LogisticRegression is read from a pickle; use the artifact's ONNX model instead"
+
+
+def interpret(data: bytes) -> object:
+    """Read one whole pickle, or plain joblib file, into inert values.
+
+    Raises:
+        Refusal: the bytes are anything else, or break a bound.
+    """
+    stream = Stream(data)
+    stream.begin(hint="write it again by pickle.dump(model, file, protocol=5)")
+    value = Machine(stream).run()
+    if stream.left:
+        raise Refusal("export-trailing", f"{stream.left:,} bytes follow the end of the pickle")
+    return value
+
+
+class Machine:
+    """The stack and the memo of one pickle in a stream.
+
+    Attributes:
+        stream: the bytes that are read.
+        opcodes_left: how many opcodes may still be read; a pickle inside another shares it.
+    """
+
+    def __init__(self, stream: Stream, *, opcodes: int = MAX_OPCODES, nested: bool = False) -> None:
+        self.stream = stream
+        self.opcodes_left = opcodes
+        self._nested = nested
+        self._stack: list[object] = []
+        self._marks: list[int] = []
+        self._memo: list[object] = []
+
+    def run(self) -> object:
+        """Read up to STOP, and give the one value that is left.
+
+        Raises:
+            Refusal: something else is found, or a bound is broken.
+        """
+        stream, stack = self.stream, self._stack
+        while (opcode := stream.take(1)[0]) != _STOP:
+            handler = _HANDLERS.get(opcode)
+            if handler is None:
+                place = stream.position - 1
+                raise Refusal("export-opcode", f"the opcode {_opcode_name(opcode)} at byte {place:,} is not read")
+            handler(self)
+            self.opcodes_left -= 1
+            if self.opcodes_left < 0:
+                raise Refusal("export-opcode", f"more than {MAX_OPCODES:,} opcodes")
+            if len(stack) > MAX_STACK:
+                raise Refusal("export-depth", f"more than {MAX_STACK:,} values on the stack")
+        if stream.in_frame:
+            raise Refusal("export-frame", f"a frame goes on after STOP at byte {stream.position - 1:,}")
+        if self._marks or len(stack) != 1:
+            raise Refusal("export-stack", f"{len(stack):,} values are left at STOP, not one")
+        return stack[0]
+
+    def push(self, value: object) -> None:
+        """Put a value on the stack."""
+        self._stack.append(value)
+
+    def pop(self) -> object:
+        """Take a value from the stack, never one from below the last mark."""
+        self._need(1)
+        return self._stack.pop()
+
+    def pop_items(self, count: int) -> list[object]:
+        """Take the `count` values that were pushed last, in their order."""
+        self._need(count)
+        items = self._stack[-count:]
+        del self._stack[-count:]
+        return items
+
+    def pop_marked(self) -> list[object]:
+        """Take every value above the last mark, and the mark."""
+        if not self._marks:
+            raise self._stack_refusal()
+        start = self._marks.pop()
+        items = self._stack[start:]
+        del self._stack[start:]
+        return items
+
+    def top(self) -> object:
+        """The value that was pushed last; it stays."""
+        self._need(1)
+        return self._stack[-1]
+
+    def _need(self, count: int) -> None:
+        if len(self._stack) - (self._marks[-1] if self._marks else 0) < count:
+            raise self._stack_refusal()
+
+    def _stack_refusal(self) -> Refusal:
+        return Refusal("export-stack", f"the opcode before byte {self.stream.position:,} takes more than there is")
+
+    def mark(self) -> None:
+        """MARK: what follows belongs together."""
+        self._marks.append(len(self._stack))
+        if len(self._marks) > MAX_MARKS:
+            raise Refusal("export-depth", f"more than {MAX_MARKS} containers inside each other")
+
+    def memoize(self) -> None:
+        """MEMOIZE: remember the value that was pushed last."""
+        if len(self._memo) >= MAX_MEMO:
+            raise Refusal("export-memo", f"more than {MAX_MEMO:,} values are remembered")
+        self._memo.append(self.top())
+
+    def recall(self, width: int) -> None:
+        """BINGET and LONG_BINGET: push a remembered value."""
+        index = self.stream.take_length(width)
+        if index >= len(self._memo):
+            raise Refusal("export-memo", f"value {index:,} is recalled, {len(self._memo):,} are remembered")
+        self.push(self._memo[index])
+
+    def integer(self) -> None:
+        """LONG1: a signed integer."""
+        length = self.stream.take_length(1)
+        if length > MAX_INTEGER:
+            raise Refusal("export-integer", f"an integer of {length} bytes; at most {MAX_INTEGER} are read")
+        self.push(int.from_bytes(self.stream.take(length), "little", signed=True))
+
+    def text(self, width: int) -> None:
+        """SHORT_BINUNICODE and BINUNICODE: a string."""
+        length = self.stream.take_length(width)
+        if length > MAX_TEXT:
+            raise Refusal("export-string", f"a string of {length:,} bytes; at most {MAX_TEXT:,} are read")
+        try:
+            self.push(self.stream.take(length).decode())
+        except UnicodeDecodeError:
+            raise Refusal("export-string", f"the string before byte {self.stream.position:,} is not UTF-8") from None
+
+    def tuple_of(self, items: list[object]) -> None:
+        """TUPLE and its short forms; a tuple may hold tuples, and these no further ones."""
+        if len(items) > MAX_TUPLE:
+            raise Refusal("export-depth", f"a tuple of {len(items):,} values; at most {MAX_TUPLE} are read")
+        for item in items:
+            if isinstance(item, tuple) and any(isinstance(inner, tuple) for inner in item):
+                raise Refusal("export-depth", f"tuples more than two deep at byte {self.stream.position - 1:,}")
+        self.push(tuple(items))
+
+    def append(self, items: list[object]) -> None:
+        """APPEND and APPENDS: only the list of feature names is ever written."""
+        target = self.top()
+        if not isinstance(target, list):
+            raise Refusal("export-value", f"{show(target)} is extended as if it were a list")
+        for item in items:
+            if not isinstance(item, str):
+                raise Refusal("export-value", f"a list holds {show(item)}; only strings are read")
+        target.extend(items)
+
+    def set_items(self, items: list[object]) -> None:
+        """SETITEM and SETITEMS: keys and values by turns."""
+        target = self.top()
+        if not isinstance(target, dict) or len(items) % 2:
+            raise Refusal("export-value", f"{show(target)} is filled as if it were a dict")
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            if not isinstance(key, str | int | float):
+                raise Refusal("export-value", f"{show(key)} is the key of a dict")
+            if key in target:
+                raise Refusal("export-value", f"the key {show(key)} stands twice in a dict")
+            target[key] = value
+
+    def name(self) -> None:
+        """STACK_GLOBAL: a label from the table; everything else is refused, whatever it may be."""
+        module, name = self.pop_items(2)
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise Refusal("export-global", f"a global is named by {show(module)} and {show(name)}")
+        label = LABELS.get((module, name))
+        if label is None:
+            full = show(f"{module}.{name}")
+            if module.partition(".")[0] == "sklearn" and "." not in name:
+                raise Refusal("export-estimator", f"holds {full}, not a LogisticRegression", hint=ONNX_HINT)
+            raise Refusal("export-global", f"names {full}, which no logistic regression needs")
+        self.push(label)
+
+    def call(self, allowed: frozenset[Label]) -> None:
+        """REDUCE and NEWOBJ: describe what would have been called."""
+        label, args = self.pop_items(2)
+        if not isinstance(label, Label) or label not in allowed or not isinstance(args, tuple):
+            raise Refusal("export-call", f"calls {show(label)} with {show(args)}")
+        self.push(Node(label, args))
+
+    def build(self) -> None:
+        """BUILD: keep the state of a node; joblib writes an array's bytes right behind it."""
+        state, node = self.pop(), self.top()
+        if not isinstance(node, Node) or node.state is not None:
+            raise Refusal("export-call", f"gives a state to {show(node)}")
+        if not isinstance(state, _STATE.get(node.label, ())):
+            raise Refusal("export-call", f"gives {show(state)} to {show(node)} as its state")
+        node.state = state if node.label is not Label.JOBLIB_ARRAY else self._joblib_array(state)
+
+    def _joblib_array(self, state: object) -> object:
+        """The array that joblib put into the stream: its bytes, or a pickle of its own if it holds objects."""
+        layout, stream = joblib_layout(state), self.stream
+        if self._nested or stream.in_frame:
+            raise Refusal("export-frame", f"a joblib array inside a frame at byte {stream.position:,}")
+        if layout.holds_objects:
+            stream.begin(hint="write it again with joblib 1.5 or newer")
+            inner = Machine(stream, opcodes=self.opcodes_left, nested=True)
+            value = inner.run()
+            self.opcodes_left = inner.opcodes_left
+            return value
+        if layout.padded:
+            length = stream.take_length(1)
+            if length > MAX_PADDING or stream.take(length).strip(b"\xff"):
+                raise Refusal("export-array", f"the padding before byte {stream.position:,} is not joblib's")
+        return replace(layout, data=stream.take(layout.size))
+
+
+def _opcode_name(opcode: int) -> str:
+    """The opcode as Python's documentation calls it."""
+    from pickletools import opcodes
+
+    return next((known.name for known in opcodes if ord(known.code) == opcode), f"0x{opcode:02x}")
+
+
+def _pusher(value: object) -> Callable[[Machine], None]:
+    return lambda machine: machine.push(value)
+
+
+def _number(form: str) -> Callable[[Machine], None]:
+    packed = Struct(form)
+    return lambda machine: machine.push(packed.unpack(machine.stream.take(packed.size))[0])
+
+
+def _binary(width: int) -> Callable[[Machine], None]:
+    return lambda machine: machine.push(machine.stream.take(machine.stream.take_length(width)))
+
+
+_HANDLERS: dict[int, Callable[[Machine], None]] = {
+    0x95: lambda machine: machine.stream.begin_frame(),  # FRAME
+    0x28: Machine.mark,
+    0x94: Machine.memoize,
+    0x68: lambda machine: machine.recall(1),  # BINGET
+    0x6A: lambda machine: machine.recall(4),  # LONG_BINGET
+    0x4E: _pusher(None),  # NONE
+    0x88: _pusher(True),  # noqa: FBT003 -- NEWTRUE
+    0x89: _pusher(False),  # noqa: FBT003 -- NEWFALSE
+    0x4B: _number("<B"),  # BININT1
+    0x4D: _number("<H"),  # BININT2
+    0x4A: _number("<i"),  # BININT
+    0x8A: Machine.integer,  # LONG1
+    0x47: _number(">d"),  # BINFLOAT
+    0x8C: lambda machine: machine.text(1),  # SHORT_BINUNICODE
+    0x58: lambda machine: machine.text(4),  # BINUNICODE
+    0x43: _binary(1),  # SHORT_BINBYTES
+    0x42: _binary(4),  # BINBYTES
+    0x96: _binary(8),  # BYTEARRAY8
+    0x29: _pusher(()),  # EMPTY_TUPLE
+    0x85: lambda machine: machine.tuple_of(machine.pop_items(1)),  # TUPLE1
+    0x86: lambda machine: machine.tuple_of(machine.pop_items(2)),  # TUPLE2
+    0x87: lambda machine: machine.tuple_of(machine.pop_items(3)),  # TUPLE3
+    0x74: lambda machine: machine.tuple_of(machine.pop_marked()),  # TUPLE
+    0x5D: lambda machine: machine.push([]),  # EMPTY_LIST
+    0x61: lambda machine: machine.append(machine.pop_items(1)),  # APPEND
+    0x65: lambda machine: machine.append(machine.pop_marked()),  # APPENDS
+    0x7D: lambda machine: machine.push({}),  # EMPTY_DICT
+    0x73: lambda machine: machine.set_items(machine.pop_items(2)),  # SETITEM
+    0x75: lambda machine: machine.set_items(machine.pop_marked()),  # SETITEMS
+    0x93: Machine.name,  # STACK_GLOBAL
+    0x52: lambda machine: machine.call(_CALLABLE),  # REDUCE
+    0x81: lambda machine: machine.call(_INSTANTIABLE),  # NEWOBJ
+    0x62: Machine.build,  # BUILD
+}

@@ -1,0 +1,348 @@
+"""A folder of parts: predictions that survive their process, and go on where they were.
+
+A part is a million rows of one input. Its file takes its place whole, then the receipt names it; so after a kill the
+receipt tells what is done, and what is done again gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec import convert
+
+from artifact_pipeline.errors import ArtifactRejected, ConfigError
+from artifact_pipeline.files import held, storage_error
+from artifact_pipeline.prediction.destination import PIECES
+from artifact_pipeline.prediction.outcome import (
+    Predictions,
+    measure,
+    options_for,
+    quietly,
+    receipt_of,
+    refuse_nothing,
+    verdict,
+)
+from artifact_pipeline.prediction.receipt import MAX_BYTES, Output, Receipt, parse_receipt
+from artifact_pipeline.prediction.scoring import Scorer
+from artifact_pipeline.prediction.sheets import PART, Part, input_of, score_parts
+from artifact_pipeline.prediction.tally import Tally
+from artifact_pipeline.prediction.writers import Hashed
+from artifact_pipeline.rows.formats.opening import open_rows
+from artifact_pipeline.rows.sources import STDIN, readable
+from artifact_pipeline.storage import places as storage
+from artifact_pipeline.storage.opened import BLOCK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.prediction.destination import Destination
+    from artifact_pipeline.prediction.scoring import Options
+    from artifact_pipeline.rows.sources import Source
+
+    Key = tuple[int, int]
+
+
+class Finished(NamedTuple):
+    """What the receipt knows of a part: its file, its bad rows, and how many rows of its input it read."""
+
+    output: Output
+    rejected: Output | None
+    read: int
+
+
+class Opened(NamedTuple):
+    """What opening a source told: its stamp, and its rows where the format tells them."""
+
+    stamp: str
+    total: int | None
+
+
+MAX_PARTS = 16_000
+"""Of one receipt: with more it would be too large to be read. That is 16 thousand million rows."""
+SAVING = 10
+"""Of the time, saving the receipt takes at most this part: after each part at first, less often once it is long."""
+
+
+def _refuse_many(parts: int) -> None:
+    if parts > MAX_PARTS:
+        message = f"{parts:,} files or parts are too many for one folder; allowed are {MAX_PARTS:,}"
+        raise ConfigError(message, hint="predict them in several runs, or join small files: a part has a million rows")
+
+
+class Ledger:
+    """What is done of a folder, as its receipt tells it; a part that it does not tell of yet is done again."""
+
+    def __init__(self, scorer: Scorer, to: Destination, sources: Sequence[Source]) -> None:
+        self.scorer, self.to, self.sources = scorer, to, sources
+        self.parts: dict[Key, Finished] = {}
+        self.digests: dict[int, str] = {}
+        self.left_out: dict[str, None] = {}
+        self.tally = Tally.zero(scorer)
+        self._unsaved, self._due = False, 0.0
+        _refuse_many(len(sources))
+        self.opened = [self._open(source) for source in sources]
+        _refuse_many(sum(-(-(opened.total or 1) // PART) for opened in self.opened))
+        self._job = self._described()
+
+    def _open(self, source: Source) -> Opened:
+        if source.place == STDIN:  # which can be read but once
+            return Opened("", None)
+        with open_rows(source, self.scorer.wanted(source), digest=False) as rows:
+            self.left_out |= dict.fromkeys(rows.left_out)
+            return Opened(rows.stamp, rows.total)
+
+    def _described(self) -> dict[str, Any]:
+        """What must be the same for the work to go on: artifact, options, and the inputs with their stamps."""
+        pairs = zip(self.sources, self.opened, strict=True)
+        inputs = [[source.name, source.format, opened.stamp] for source, opened in pairs]
+        options = {**asdict(self.scorer.options), "keep": list(self.scorer.options.keep)}
+        return {"artifact": self.scorer.artifact.digest, "options": options, "inputs": inputs, "rows a part": PART}
+
+    def add(self, part: Part) -> None:
+        """Take note of a part that has its place; one that is known already (a worker did it again) changes nothing."""
+        key = (part.source, part.number)
+        if key in self.parts:
+            return
+        self.parts[key] = Finished(part.output, part.rejected, part.tally.read)
+        self.tally += part.tally
+        self._unsaved = True
+        if time.monotonic() >= self._due:
+            self.save()
+
+    def settle(self) -> None:
+        """Save what has come since the last time."""
+        if self._unsaved:
+            self.save()
+
+    def save(self) -> None:
+        """Write the receipt of what is done so far.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        assert self.to.receipt is not None
+        begun = time.monotonic()
+        storage.write(self.to.receipt, self.receipt(self._progress()).canonical())
+        self._unsaved, ended = False, time.monotonic()
+        self._due = ended + (SAVING - 1) * (ended - begun)
+
+    def _progress(self) -> dict[str, Any]:
+        return {
+            "job": self._job,
+            "parts": [
+                [*key, part.output.plain(), part.rejected.plain() if part.rejected else None, part.read]
+                for key, part in sorted(self.parts.items())
+            ],
+            "tally": self.tally.plain(),
+        }
+
+    def receipt(self, progress: dict[str, Any] | None, rejected: Output | None = None) -> Receipt:
+        """The receipt as it stands."""
+        rows = Counter[int]()
+        for (index, _), part in self.parts.items():
+            rows[index] += part.read
+        return receipt_of(
+            self.scorer,
+            [input_of(self.sources[index], digest, rows[index]) for index, digest in sorted(self.digests.items())],
+            outputs=[part.output for _, part in sorted(self.parts.items())],
+            rejected=rejected,
+            tally=self.tally,
+            progress=progress,
+        )
+
+    def resume(self, found: Receipt) -> None:
+        """Go on from a receipt of the same work.
+
+        Raises:
+            ConfigError: it is of another artifact, of other options or of other inputs.
+            ArtifactRejected: it does not say how to go on, or a part that it names is not there.
+        """
+        progress = found.progress or {}
+        job = progress.get("job", {})
+        differing = [name for name, value in self._job.items() if job.get(name) != value]
+        if differing:
+            words = f"what was begun there had another {' and '.join(differing).replace('inputs', 'input')}"
+            raise ConfigError(f"--resume: {words}", hint="name another folder, or give what was given then")
+        names = {source.name: index for index, source in enumerate(self.sources)}
+        try:
+            for source, number, output, rejected, read in progress["parts"]:
+                bad = None if rejected is None else convert(rejected, Output)
+                self.parts[convert(source, int), convert(number, int)] = Finished(convert(output, Output), bad, read)
+            self.tally = Tally.from_plain(progress["tally"], self.scorer.reference)
+            self.digests = {names[each.name]: each.sha256 for each in found.inputs}
+        except (KeyError, ValueError, TypeError) as error:
+            raise ArtifactRejected(f"{self.to.receipt} does not tell how to go on: {error}") from error
+        for (source, number), part in self.parts.items():
+            if part.output.name != self.to.part(source, number):  # a receipt leads to no file but its own
+                message = f"{self.to.receipt} does not tell how to go on: {part.output.name!r:.80} is no part's name"
+                raise ArtifactRejected(message, hint="remove the folder and its receipt, and begin anew")
+            self._check(self.to.inside(part.output.name), part.output)
+            if part.rejected is not None:
+                self._check(self.to.piece(source, number), part.rejected)
+
+    def _check(self, place: str, told: Output) -> None:
+        with storage.opened(place) as file:
+            if file.size != told.size:
+                message = f"{place} has {file.size:,} bytes, the receipt says {told.size:,}"
+                raise ArtifactRejected(message, hint="remove the folder and its receipt, and begin anew")
+
+    def first_missing(self, index: int) -> int:
+        """The first part of a source that is not done."""
+        number = 0
+        while (index, number) in self.parts:
+            number += 1
+        return number
+
+    def complete(self) -> Receipt:
+        """Join the bad rows, and write the receipt of work that is complete; then their pieces may go."""
+        refuse_nothing(self.tally, self.sources)
+        rejected = self._join() if self.scorer.options.on_error == "quarantine" else None
+        written = self.receipt(None, rejected)
+        assert self.to.receipt is not None
+        storage.write(self.to.receipt, written.canonical())
+        _clear_pieces(self.to)
+        return written
+
+    def _join(self) -> Output:
+        with storage.staged(self.to.rejected) as file:
+            joined = Hashed(file)
+            for key in sorted(self.parts):
+                with storage.opened(self.to.piece(*key)) as piece:
+                    while block := piece.file.read(BLOCK):
+                        joined.write(block)
+        name = readable(self.to.rejected.rsplit("/", 1)[-1])
+        return Output(name=name, size=joined.size, sha256=joined.digest(), rows=self.tally.rejected)
+
+
+def _clear_pieces(to: Destination) -> None:
+    """Remove the parts' bad rows, which have been joined, and what a killed writer left beside them."""
+    if storage.is_url(to.place):
+        for each in storage.list_files(f"{to.place}/{PIECES}/"):
+            storage.remove(each.url)
+    elif (folder := Path(to.place, PIECES)).is_dir():
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+
+
+def predict_parts(
+    artifact: Verified,
+    sources: Sequence[Source],
+    *,
+    to: Destination,
+    options: Options,
+    resume: bool,
+    run: Callable[[Ledger], None],
+) -> Predictions:
+    """Answer rows into a folder of parts.
+
+    Args:
+        artifact: the verified artifact.
+        sources: what to read.
+        to: the folder.
+        options: what is asked; its format is that of `to`.
+        resume: go on where an earlier run ended.
+        run: does what is missing, and tells the ledger each part; `in_turn` or a cluster.
+
+    Raises:
+        ConfigError: there is something in the folder, or what was begun there was something else.
+        ArtifactRejected: the golden answers differ here, or what was begun there is not what its receipt says.
+        DataRejected: the rows cannot be read, or one is bad and bad rows are not set aside.
+        StorageError: a part cannot be written, or another run is writing into the folder.
+    """
+    scorer = Scorer(artifact, options_for(options, to, sources))
+    ledger = Ledger(scorer, to, sources)
+    assert to.receipt is not None
+    with _held(to):
+        found = storage.read(to.receipt, MAX_BYTES)
+        begun = parse_receipt(found, place=to.receipt) if found is not None else None
+        _check_folder(to, begun, resume=resume)
+        if begun is not None and resume and begun.complete:
+            return _already(ledger, begun)
+        if begun is not None and resume:
+            ledger.resume(begun)
+        else:
+            ledger.save()  # before the first part: whatever stands in the folder, the receipt says whose it is
+        already = len(ledger.parts)
+        try:
+            run(ledger)
+        finally:
+            ledger.settle()
+        written = ledger.complete()
+    return replace(_outcome(ledger, written), already=already)
+
+
+@contextmanager
+def _held(to: Destination) -> Iterator[None]:
+    """Make the folder, and hold it: two runs into one folder would mix their parts."""
+    if storage.is_url(to.place):
+        yield
+        return
+    folder = Path(to.place)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(folder, error) from error
+    with held(folder):
+        yield
+
+
+def _check_folder(to: Destination, begun: Receipt | None, *, resume: bool) -> None:
+    """Refuse to write among what is there; or make the folder of bad rows."""
+    hint = "--resume goes on with what was begun there; or name another folder"
+    if storage.is_url(to.place):
+        there = bool(storage.list_files(f"{to.place}/"))
+    else:
+        there = any(each.name != PIECES for each in Path(to.place).iterdir())
+    if there and (begun is None or not resume):
+        raise ConfigError(f"there is something in {to.place} already", hint=hint)
+    if not storage.is_url(to.place):
+        try:
+            Path(to.place, PIECES).mkdir(exist_ok=True)
+        except OSError as error:
+            raise storage_error(Path(to.place), error) from error
+
+
+def _already(ledger: Ledger, begun: Receipt) -> Predictions:
+    if begun.artifact != ledger.scorer.artifact.digest:
+        raise ConfigError("--resume: what stands there is of another artifact", hint="name another folder")
+    _clear_pieces(ledger.to)
+    return Predictions(begun, ledger.tally, {}, None, None, (), already=len(begun.outputs))
+
+
+def _outcome(ledger: Ledger, written: Receipt) -> Predictions:
+    measured = measure(ledger.tally.confusion)
+    return Predictions(
+        receipt=written,
+        tally=ledger.tally,
+        scores={"all": measured} if measured is not None else {},
+        drift=verdict(ledger.scorer, ledger.tally),
+        held_out=None,
+        left_out=tuple(ledger.left_out),
+    )
+
+
+def in_turn(progress: Callable[[int, float], None] = quietly) -> Callable[[Ledger], None]:
+    """Do what is missing in this process, source by source."""
+
+    def _run(ledger: Ledger) -> None:
+        count = len(ledger.sources)
+        for index, source in enumerate(ledger.sources):
+
+            def _told(rows: int, share: float, index: int = index) -> None:
+                progress(rows, (index + share) / count)
+
+            missing = slice(ledger.first_missing(index), None)
+            digest, _ = score_parts(
+                ledger.scorer, ledger.to, (index, source), parts=missing, done=ledger.add, progress=_told
+            )
+            assert digest is not None
+            ledger.digests[index] = digest
+
+    return _run

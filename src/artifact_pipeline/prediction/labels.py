@@ -1,0 +1,347 @@
+"""Labels that came later: read, joined with predictions by key, and scored.
+
+The labels are held, their keys and positions alone; the predictions stream by. Keys and labels are compared as text,
+since a CSV says of nothing what type it has.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from artifact_pipeline.errors import DataRejected, Problem, plural
+from artifact_pipeline.rows.batches import Wanted
+from artifact_pipeline.rows.faults import listed_names, meant_names
+from artifact_pipeline.rows.formats.opening import open_rows
+from artifact_pipeline.rows.sources import Source, find_sources, format_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.artifact.manifest import HeldOut
+    from artifact_pipeline.rows.batches import Batch
+
+ROW, FILE, PREDICTED, PROBABILITY = "row", "file", "predicted", "probability_"
+"""How predictions name their columns."""
+FORMATS = ("csv", "parquet", "arrow", "jsonl")
+"""Formats of tables, by the first part of their names: `csv.gz` is a CSV too."""
+HELD = 1 << 23
+"""Probabilities that are held at most, 64 MiB, until one look-up among the labels is worth its while."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What came of it: figures over the rows that have both, the label's column, and the rows read of each side."""
+
+    figures: HeldOut
+    label: str
+    labels: int
+    predictions: int
+
+
+class _Labels(NamedTuple):
+    """Labels in memory: the column's name, a key each, and int32 positions in the predictions' classes."""
+
+    column: str
+    keys: Any
+    positions: NDArray[np.int32]
+
+
+class _Answers(NamedTuple):
+    """A batch of predictions: a key each, int32 positions, and for each class float64 probabilities."""
+
+    keys: Any
+    predicted: NDArray[np.int32]
+    probabilities: list[Any]
+
+
+def evaluate(
+    predictions: str,
+    labels: str,
+    *,
+    keys: tuple[str, ...] = (ROW,),
+    label: str | None = None,
+    progress: Callable[[int, float], None],
+) -> Evaluation:
+    """Score predictions by labels that came later.
+
+    Args:
+        predictions: what `predict` wrote: a file, a folder of parts, a pattern or a URL.
+        labels: a table of keys and labels.
+        keys: the columns, in both, that tell which prediction a label belongs to.
+        label: the label's column; None takes the only one that is no key.
+        progress: is told the rows of each batch, and the share of the predictions that has been read.
+
+    Raises:
+        DataRejected: a file cannot be read or is none of its kind, a key stands twice, a label is missing or
+            unknown, or nothing matches.
+    """
+    found = find_sources([predictions], FORMATS[0])  # with a format, so that none is taken for a picture
+    sources = [replace(each, format=_format(each.place)) for each in found]
+    there = next(filter(None, map(_columns, sources)), ())  # a part of JSON Lines may be empty: its rows were bad
+    classes = _classes(predictions, there)
+    _check_keys(keys, label, (predictions, there), (labels, _columns(Source(labels, labels, _format(labels)))))
+    known = _read_labels(labels, keys, label, classes)
+    join = _Join(known, classes)
+    for held in _gathered(_answers(sources, keys, classes, progress), min(len(known.keys), HELD // len(classes))):
+        join.add(predictions, held)
+    if not join.predictions:
+        raise _refused(predictions, "no-rows", "holds no rows")
+    if not join.confusion.sum():
+        counts = f"{plural(len(known.keys), 'key')} here, {plural(join.predictions, 'prediction')} there"
+        message = f"none of its keys is a prediction's: {counts}"
+        seen = f"compare the keys: the first label's is {known.keys[0].as_py()}, the first prediction's {join.first}"
+        raise _refused(labels, "no-match", message, hint=seen)
+    return Evaluation(join.figures(), known.column, len(known.keys), join.predictions)
+
+
+def _check_keys(keys: Sequence[str], label: str | None, *tables: tuple[str, Sequence[str]]) -> None:
+    """Refuse a table, predictions or labels, without a column of the key, and name one that can be the key."""
+    (_, predictions), (_, labels) = tables
+    common = [name for name in predictions if name in labels and name not in {label, PREDICTED}]
+    hint = "let predict carry the column that tells a row through, --keep COLUMN, and name it here, --key COLUMN"
+    if common:
+        hint = f"name the column that tells a row in both files: --key {shlex.quote(common[0])}"
+    for place, there in tables:
+        for name in keys:
+            if name not in there:
+                message = f"no column {name!r} for the key; it has {listed_names(there) or 'nothing'}"
+                raise _refused(place, "column-missing", message, hint=hint)
+
+
+def _refused(place: str, rule: str, message: str, *, hint: str | None = None) -> DataRejected:
+    return DataRejected("the predictions cannot be scored", problems=[Problem(place, rule, message)], hint=hint)
+
+
+def _format(place: str) -> str:
+    form = format_of(place)
+    if form is None or form.partition(".")[0] not in FORMATS:
+        raise _refused(place, "unknown-suffix", "is no table: its name must end with .csv, .parquet or .jsonl")
+    return form
+
+
+def _columns(source: Source) -> tuple[str, ...]:
+    """The names of a table's columns; none where it is JSON Lines and its first line is no object."""
+    with open_rows(source, Wanted.columns_alone(()), digest=False) as rows:
+        return rows.left_out
+
+
+def _check_columns(place: str, there: Sequence[str], needed: Sequence[str]) -> None:
+    for name in needed:
+        if name not in there:
+            raise _refused(place, "column-missing", f"no column {name!r}", hint=meant_names([name], there))
+
+
+def _batches(source: Source, wanted: Wanted) -> Iterator[tuple[Batch, float]]:
+    """The rows of a table, some ten thousand at a time, and the share of it that has been read."""
+    with open_rows(source, wanted, digest=False) as rows:
+        for batch in rows.batches(0):
+            if batch.rejected:
+                bad = batch.rejected[0]
+                raise _refused(f"{source.place}, {bad.place}", bad.rule, bad.message)
+            yield batch, rows.done()
+
+
+def _text(place: str, batch: Batch, name: str, rule: str) -> Any:
+    """A column as text, empty where there is no value."""
+    import pyarrow as pa
+
+    types, column = pa.types, batch.kept[name]
+    if types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    kind = column.type
+    if not (types.is_integer(kind) or types.is_string(kind) or types.is_large_string(kind) or types.is_null(kind)):
+        raise _refused(place, rule, f"column {name!r} holds {kind}, not whole numbers or text")
+    return column.cast(pa.large_string()).fill_null("")
+
+
+def _label_texts(place: str, batch: Batch, name: str, classes: Sequence[str]) -> Any:
+    """Labels as text, by the rule by which they are learned; empty where there is none."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    from artifact_pipeline.rows.labels import is_label, label_texts
+
+    column = batch.kept[name]
+    if not is_label(column.type):
+        raise _refused(place, "label-invalid", f"column {name!r} holds {column.type}, not whole numbers or text")
+    text, _ = label_texts(column, batch.written)
+    # The predictions do not say whether their classes are text or numbers; 1.0 is 1 where there is no class 1.0.
+    whole = compute.replace_substring_regex(text, r"^(0|-?[1-9][0-9]*)\.0$", r"\1")
+    known = compute.is_in(text, value_set=pa.array(classes, pa.string()))
+    return compute.if_else(known, text, whole).cast(pa.large_string()).fill_null("")
+
+
+def _joined(texts: Sequence[Any]) -> Any:
+    """One text for the parts of each key, each part quoted as in JSON, so that no two keys become one."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    nothing, quote, comma = (pa.scalar(each, pa.large_string()) for each in ("", '"', ","))
+    escaped = [compute.replace_substring_regex(text, r'(["\\])', r"\\\1") for text in texts]
+    quoted = [compute.binary_join_element_wise(quote, text, quote, nothing) for text in escaped]
+    return compute.binary_join_element_wise(*quoted, comma)
+
+
+def _positions(texts: Any, classes: Sequence[str]) -> tuple[NDArray[np.int32], int]:
+    """Positions in the classes, and the first row whose text is none of them, or -1."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    found = compute.index_in(texts, value_set=pa.array(classes, pa.large_string())).fill_null(-1)
+    return found.to_numpy(zero_copy_only=False), compute.index(found, -1).as_py()
+
+
+def _read_labels(place: str, keys: tuple[str, ...], label: str | None, classes: Sequence[str]) -> _Labels:
+    import numpy as np
+    import pyarrow as pa
+
+    source = Source(place, place, _format(place))
+    there = _columns(source)
+    _check_columns(place, there, [label] if label is not None else [])
+    label = _only(place, [name for name in there if name not in keys]) if label is None else label
+    texts, positions = [], []
+    for batch, _ in _batches(source, Wanted.columns_alone((*keys, label))):
+        parts = [_text(place, batch, name, "key-invalid") for name in keys]
+        found = _label_texts(place, batch, label, classes)
+        _refuse_empty(place, batch, [*zip(keys, parts, strict=True), (label, found)])
+        known, unknown = _positions(found, classes)
+        if unknown >= 0:
+            message = f"the label {found[unknown].as_py()!r:.80} is none of the predictions' classes"
+            where = f"{place}, row {batch.numbers[unknown]}"
+            raise _refused(where, "label-unknown", message, hint=f"they are: {listed_names(classes)}")
+        texts.append(_joined(parts))
+        positions.append(known)
+    if not positions:
+        raise _refused(place, "no-rows", "holds no rows")
+    joined = pa.chunked_array(texts, pa.large_string()).combine_chunks()
+    _refuse_repeated(place, joined)
+    return _Labels(label, joined, np.concatenate(positions))
+
+
+def _only(place: str, others: Sequence[str]) -> str:
+    if len(others) == 1:
+        return others[0]
+    message = f"{len(others)} columns are no key: {listed_names(others)}" if others else "every column is a key"
+    raise _refused(place, "label-column", message, hint="say which one holds the labels: --label COLUMN")
+
+
+def _refuse_empty(place: str, batch: Batch, columns: Sequence[tuple[str, Any]]) -> None:
+    import pyarrow as pa
+    from pyarrow import compute
+
+    for name, text in columns:
+        row = compute.index(text, pa.scalar("", pa.large_string())).as_py()
+        if row >= 0:
+            rule, words = ("label-missing", "label") if name == columns[-1][0] else ("key-missing", "key")
+            where = f"{place}, row {batch.numbers[row]}, column {name!r}"
+            raise _refused(where, rule, f"the {words} is missing", hint="leave out the rows that have none")
+
+
+def _refuse_repeated(place: str, keys: Any) -> None:
+    import numpy as np
+    from pyarrow import compute
+
+    first = compute.index_in(keys, value_set=keys).to_numpy(zero_copy_only=False)
+    again = (first != np.arange(len(first))).nonzero()[0]
+    if len(again):
+        row = int(again[0])
+        message = f"the key {keys[row].as_py()} stands twice, first in row {first[row]}"
+        raise _refused(f"{place}, row {row}", "key-repeated", message, hint="a prediction can have one label alone")
+
+
+def _classes(place: str, there: Sequence[str]) -> tuple[str, ...]:
+    """The labels whose probabilities stand behind the prediction; what stands before it was carried through."""
+    behind = there[there.index(PREDICTED) + 1 :] if PREDICTED in there else ()
+    told = tuple(name.removeprefix(PROBABILITY) for name in behind if name.startswith(PROBABILITY))
+    if not told:
+        message = f"no column {PREDICTED!r} with columns {PROBABILITY}… behind it"
+        raise _refused(place, "no-predictions", message, hint="PREDICTIONS is what the verb predict wrote")
+    return told
+
+
+def _answers(
+    sources: Sequence[Source], keys: tuple[str, ...], classes: Sequence[str], progress: Callable[[int, float], None]
+) -> Iterator[_Answers]:
+    features = tuple(f"{PROBABILITY}{each}" for each in classes)
+    for index, source in enumerate(sources):
+        place = source.place
+        for batch, share in _batches(source, Wanted.columns_alone((*keys, PREDICTED), features)):
+            texts = _text(place, batch, PREDICTED, "no-predictions")
+            predicted, unknown = _positions(texts, classes)
+            if unknown >= 0:
+                message = f"{texts[unknown].as_py()!r:.80} has no column of probabilities"
+                where = f"{place}, row {batch.numbers[unknown]}, column {PREDICTED!r}"
+                raise _refused(where, "no-predictions", message)
+            joined = _joined([_text(place, batch, name, "key-invalid") for name in keys])
+            yield _Answers(joined, predicted, batch.columns)
+            progress(batch.count, (index + share) / len(sources))
+
+
+def _gathered(batches: Iterator[_Answers], rows: int) -> Iterator[list[_Answers]]:
+    """Batches together until they are so many rows: each look-up goes through all labels anew."""
+    held: list[_Answers] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(len(each.predicted) for each in held) >= rows:
+            yield held
+            held = []
+    if held:
+        yield held
+
+
+class _Join:
+    """Counts over the predictions that have a label."""
+
+    def __init__(self, labels: _Labels, classes: Sequence[str]) -> None:
+        import numpy as np
+
+        self._labels, self._classes = labels, classes
+        self._times = np.zeros(len(labels.positions), dtype=np.int64)
+        self._losses: list[float] = []
+        self.confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
+        self.predictions = 0
+        self.first = ""
+
+    def add(self, place: str, held: Sequence[_Answers]) -> None:
+        """Count predictions, and refuse a second one for a label."""
+        import numpy as np
+        import pyarrow as pa
+        from pyarrow import compute
+
+        keys = pa.chunked_array([each.keys for each in held])
+        self.first = self.first or keys[0].as_py()
+        found = compute.index_in(keys, value_set=self._labels.keys).fill_null(-1).to_numpy()
+        self._times += np.bincount(found[found >= 0], minlength=len(self._times))
+        if self._times.max() > 1:
+            key = self._labels.keys[int(self._times.argmax())].as_py()
+            hint = f"a key must tell one prediction; where several files were predicted: --key {FILE},{ROW}"
+            raise _refused(place, "key-repeated", f"the key {key} stands twice", hint=hint)
+        for each in held:
+            self._score(each, found[: len(each.predicted)])
+            found = found[len(each.predicted) :]
+
+    def _score(self, answers: _Answers, found: NDArray[np.int32]) -> None:
+        import numpy as np
+
+        from artifact_pipeline.metrics import classification as metrics
+
+        self.predictions += len(found)
+        there = found >= 0
+        if not there.any():
+            return
+        actual = self._labels.positions[found[there]].astype(np.int64)
+        predicted = answers.predicted[there].astype(np.int64)
+        probabilities = np.stack([column[there] for column in answers.probabilities], axis=1)
+        self.confusion += metrics.confusion_matrix(actual, predicted, len(self._classes))
+        self._losses.append(metrics.log_loss(actual, probabilities) * len(actual))
+
+    def figures(self) -> HeldOut:
+        """The figures over what was counted, which is not nothing, each rounded to six decimals."""
+        from artifact_pipeline.artifact.figures import figures_of
+
+        return figures_of(self.confusion, sum(self._losses) / int(self.confusion.sum()), self._classes)

@@ -1,0 +1,193 @@
+"""Proof afterwards: are these the predictions that the receipt tells of, and are those the inputs?"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from artifact_pipeline.artifact.gate import TOLERANCE, recomputed
+from artifact_pipeline.canonical import PREFIX
+from artifact_pipeline.errors import ArtifactRejected, DataRejected, Problem
+from artifact_pipeline.prediction.receipt import MAX_BYTES, SUFFIX, Receipt, parse_receipt
+from artifact_pipeline.prediction.recount import count_bad_rows, count_input, count_predictions
+from artifact_pipeline.storage import places as storage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from artifact_pipeline.prediction.receipt import Measured, Output
+
+PROVES = (
+    "a receipt proves that files and counts are as it says, not who wrote it or that the artifact gave these answers; "
+    "for that, predict again and compare, or keep the receipt's own digest or signature elsewhere"
+)
+
+
+def prove(output: str, receipt: str | None = None, *, inputs: Sequence[str] = (), expect: str | None = None) -> Receipt:
+    """Compare predictions, and the inputs that are named, with their receipt: digests, sizes and counted rows.
+
+    Args:
+        output: a file of predictions, or a folder of parts.
+        receipt: the receipt's place; None for the one beside the output.
+        inputs: files that must be the receipt's inputs.
+        expect: the artifact digest that must have made them.
+
+    Raises:
+        ArtifactRejected: with every problem found.
+    """
+    output = output.rstrip("/")
+    place = receipt or f"{output}{SUFFIX}"
+    data = storage.read(place, MAX_BYTES)
+    if data is None:
+        problem = Problem(place, "receipt-missing", "does not exist")
+        raise ArtifactRejected("there is no receipt", problems=[problem], hint="predict writes one beside its output")
+    told = parse_receipt(data, place=place)
+    names = [*_names(told, place)]
+    # A name that leads elsewhere is not followed, not even to see what is there.
+    problems = [*_claims(told, place, expect), *(names or _outputs(told, output)), *_inputs(told, inputs)]
+    if problems:
+        raise ArtifactRejected(f"{output} is not what its receipt tells of", problems=problems)
+    return told
+
+
+def _names(told: Receipt, place: str) -> Iterator[Problem]:
+    """Yield where a file that was written has no plain name, or the name of another one."""
+    names = [each.name for each in (*told.outputs, *([told.rejected] if told.rejected else []))]
+    for name, times in Counter(names).items():
+        if name in {"", ".", ".."} or "/" in name or "\0" in name:
+            yield Problem(place, "receipt-name", f"{name!r:.80} is no name of a file beside the others")
+        elif times > 1:
+            yield Problem(place, "receipt-name", f"{name!r:.80} stands twice")
+
+
+def _claims(told: Receipt, place: str, expect: str | None) -> Iterator[Problem]:
+    rows = told.rows
+    if not told.complete:
+        yield Problem(place, "receipt-incomplete", "the work was not finished; predict --resume goes on with it")
+    if expect is not None and told.artifact != expect:
+        yield Problem(place, "digest-unexpected", f"expected {expect}, found {told.artifact}")
+    read = sum(each.rows for each in told.inputs)
+    written = sum(each.rows for each in told.outputs)
+    labelled = sum(each.rows for each in told.labels)
+    bad = {sum(rows.rules.values()), told.rejected.rows if told.rejected else 0}
+    if told.complete and not (rows.read == read == rows.written + rows.rejected and bad == {rows.rejected}):
+        yield Problem(place, "receipt-rows", f"{rows.read:,} rows read are not those written and those rejected")
+    if not rows.written == written == labelled or rows.out_of_range > rows.read:
+        yield Problem(place, "receipt-rows", f"{rows.written:,} rows written are not those of its files and labels")
+    if told.metrics is not None and not _follows(told.metrics, [each.rows for each in told.labels]):
+        yield Problem(place, "receipt-metrics", "the figures do not follow from their confusion matrix and the labels")
+
+
+def _follows(metrics: Measured, predicted: Sequence[int]) -> bool:
+    """Whether figures follow from their matrix, and no label was counted more often than it was predicted."""
+    matrix = metrics.confusion
+    if not metrics.rows or len(matrix) != len(predicted) or any(len(row) != len(matrix) for row in matrix):
+        return False
+    counted = [sum(column) for column in zip(*matrix, strict=True)]
+    if sum(counted) != metrics.rows or any(part > whole for part, whole in zip(counted, predicted, strict=True)):
+        return False
+    found = recomputed(matrix)
+    pairs = ((metrics.accuracy, found["accuracy"]), (metrics.f1_weighted, found["f1_weighted"]))
+    return all(abs(said - value) <= TOLERANCE for said, value in pairs)
+
+
+def _outputs(told: Receipt, output: str) -> Iterator[Problem]:
+    folder = not storage.is_url(output) and Path(output).is_dir()
+    labels: Counter[str] = Counter()
+
+    def _count(place: str) -> int:
+        found = count_predictions(place)
+        labels.update(found)
+        return found.total()
+
+    if folder or (storage.is_url(output) and [each.name for each in told.outputs] != [output.rsplit("/", 1)[-1]]):
+        problems = [*_strangers(output, {each.name for each in told.outputs})]
+        for each in told.outputs:
+            problems += _same(f"{output}/{each.name}", each, _count)
+    elif len(told.outputs) == 1:  # by its digest: a file may have another name by now
+        problems = [*_same(output, told.outputs[0], _count)]
+    else:
+        problems = [Problem(output, "output-missing", f"is no folder, the receipt tells of {len(told.outputs)} files")]
+    yield from problems
+    if not problems and labels != Counter({str(each.label): each.rows for each in told.labels}):
+        yield Problem(output, "output-labels", "its labels are not as often there as the receipt says")
+    if told.rejected is not None:
+        yield from _bad_rows(f"{output}.rejected.jsonl", told, told.rejected)
+
+
+def _bad_rows(place: str, told: Receipt, rejected: Output) -> Iterator[Problem]:
+    rules: Counter[str] = Counter()
+
+    def _count(place: str) -> int:
+        rules.update(count_bad_rows(place))
+        return rules.total()
+
+    problems = [*_same(place, rejected, _count)]
+    yield from problems
+    if not problems and rules != Counter(told.rows.rules):
+        yield Problem(place, "output-rules", f"its rows break {dict(rules)}, the receipt says {told.rows.rules}")
+
+
+def _strangers(output: str, names: set[str]) -> Iterator[Problem]:
+    """Yield what is in a folder of parts and should not be: other files, and links that lead out of it."""
+    if storage.is_url(output):
+        found = [each.name for each in storage.list_files(f"{output}/")]
+    else:
+        paths = [path for path in sorted(Path(output).rglob("*")) if path.is_symlink() or not path.is_dir()]
+        found = [path.relative_to(output).as_posix() for path in paths]
+        for path in paths:
+            if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(output)):
+                yield Problem(str(path), "output-link", "is a link that leads out of the folder")
+    for name in found:
+        if name not in names:
+            yield Problem(f"{output}/{name}", "output-unlisted", "is there, but not in the receipt")
+
+
+def _same(place: str, told: Output, count: Callable[[str], int]) -> Iterator[Problem]:
+    """Yield where a file is not the one that is told of; its rows are counted where its bytes are."""
+    found = _read(place)
+    if found is None:
+        yield Problem(place, "output-missing", "is in the receipt but cannot be read")
+        return
+    size, digest = found
+    if digest != told.sha256:
+        yield Problem(place, "output-digest", f"found {digest}, the receipt says {told.sha256}")
+        return
+    if size != told.size:
+        yield Problem(place, "output-size", f"{size:,} bytes, the receipt says {told.size:,}")
+    try:
+        rows = count(place)
+    except DataRejected as error:
+        yield Problem(place, "output-unreadable", error.problems[0].message if error.problems else error.message)
+        return
+    if rows != told.rows:
+        yield Problem(place, "output-rows", f"holds {rows:,} row{'s' * (rows != 1)}, the receipt says {told.rows:,}")
+
+
+def _inputs(told: Receipt, inputs: Sequence[str]) -> Iterator[Problem]:
+    digests = {each.sha256: each for each in told.inputs}
+    for place in inputs:
+        found = _read(place)
+        if found is None or found[1] not in digests:
+            words = found[1] if found else "it cannot be read"
+            yield Problem(place, "input-unknown", f"{words}: none of the receipt's inputs")
+            continue
+        each = digests[found[1]]
+        try:
+            rows = count_input(place, each.format)
+        except DataRejected as error:
+            yield Problem(place, "input-unreadable", error.problems[0].message if error.problems else error.message)
+            continue
+        if rows is not None and rows != each.rows:
+            yield Problem(place, "input-rows", f"holds {rows:,} row{'s' * (rows != 1)}, the receipt says {each.rows:,}")
+
+
+def _read(place: str) -> tuple[int, str] | None:
+    """A file's size and digest; None where it cannot be read."""
+    try:
+        with storage.opened(place) as file, storage.Digesting(file) as digesting:
+            return file.size, PREFIX + digesting.result()
+    except DataRejected:
+        return None

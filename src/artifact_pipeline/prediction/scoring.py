@@ -1,0 +1,221 @@
+"""Scoring: a verified artifact answers batches, always in the same calls, whatever is read, cut or resumed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from artifact_pipeline.artifact.reference import parse_reference
+from artifact_pipeline.errors import ConfigError
+from artifact_pipeline.model.predictor import BATCH, open_predictor
+from artifact_pipeline.rows.batches import FORMULA, Rejected, Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.model.predictor import Predictor
+    from artifact_pipeline.rows.batches import Batch
+    from artifact_pipeline.rows.sources import Source
+
+RANGE_MARGIN = 0.5
+"""How far beyond the trained range a value may lie, as a share of that range, where the recipe does not say."""
+FILE, IMAGE = "file", "image"
+"""The columns that tell which file, and which picture, a row is from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is asked of a batch prediction.
+
+    Attributes:
+        keep: columns of the input that are carried through.
+        on_error: stop at the first bad row, or set bad rows aside and go on.
+        out_of_range: what becomes of rows with a value beyond the trained range and its margin.
+        drift: whether the rows are compared with the training data.
+        form: the format of the output: `parquet`, `csv` or `jsonl`.
+        named: whether a column says which file a row is from.
+        texts: whether what is carried through is written as text, since not every input says what type it is.
+    """
+
+    keep: tuple[str, ...] = ()
+    on_error: Literal["stop", "quarantine"] = "stop"
+    out_of_range: Literal["warn", "reject", "ignore"] = "warn"
+    drift: bool = True
+    form: Literal["parquet", "csv", "jsonl"] = "csv"
+    named: bool = False
+    texts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The answers to a batch.
+
+    Attributes:
+        batch: the rows that were answered; no bad one is among them.
+        labels: the predicted labels, of shape (rows,).
+        positions: the same as positions in the model's classes, int64.
+        probabilities: float64 of shape (classes, rows): a column each, as they are written.
+        rejected: the rows of the batch that were not answered.
+    """
+
+    batch: Batch
+    labels: NDArray[Any]
+    positions: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    rejected: tuple[Rejected, ...]
+
+
+class Calls:
+    """An open predictor that answers batches, each in the same calls whoever asks."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        import numpy as np
+
+        self._predictor = predictor
+        # One piece of memory for the rows of all calls, since fresh memory is cleared by the system first.
+        self._block = np.empty((BATCH, predictor.features), dtype=predictor.dtype)
+
+    def score(self, batch: Batch) -> Scored:
+        """Answer a batch; a row so large that no probability comes of it is set aside with the bad ones."""
+        import numpy as np
+
+        labels, probabilities = self._answers(batch)
+        # Of a row's probabilities all are numbers or none is: each is divided by the sum of all.
+        good: NDArray[np.bool_] = np.isfinite(probabilities[0])
+        if good.all():
+            return self._scored(batch, labels, probabilities, batch.rejected)
+        message = "the values are too large for the model to answer"
+        large = [Rejected(int(row), "", "", "not-finite", message, "") for row in batch.numbers[~good]]
+        rest = take(batch, good)
+        return self._scored(rest, labels[good], probabilities[:, good], tuple(sorted([*batch.rejected, *large])))
+
+    def _answers(self, batch: Batch) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        import numpy as np
+
+        count, columns, predictor = len(batch.numbers), batch.columns, self._predictor
+        labels = np.empty(count, dtype=predictor.classes.dtype)
+        probabilities = np.empty((len(predictor.classes), count))
+        block = self._block
+        for start in range(0, count, BATCH):
+            end = min(start + BATCH, count)
+            rows = block[: end - start]
+            for index, column in enumerate(columns):  # a block at a time: what is written stays in the cache
+                rows[:, index] = column[start:end]
+            labels[start:end], shares = predictor.answer(rows)
+            probabilities[:, start:end] = shares.T
+        return labels, probabilities
+
+    def _scored(
+        self, batch: Batch, labels: NDArray[Any], probabilities: NDArray[np.float64], rejected: tuple[Rejected, ...]
+    ) -> Scored:
+        return Scored(batch, labels, self._predictor.positions(labels), probabilities, rejected)
+
+
+class Scorer:
+    """The predictor of a verified artifact, its golden rows replayed, and what it wants of a file."""
+
+    def __init__(self, artifact: Verified, options: Options) -> None:
+        """Open the predictor.
+
+        Raises:
+            ArtifactRejected: the runtime refuses the model, or the golden answers differ.
+            ConfigError: a kept column has the name of one that is written anyway, or a spreadsheet would run a label.
+        """
+        self.artifact, self.options = artifact, options
+        self.predictor = open_predictor(artifact)
+        self.reference = parse_reference(artifact.role("reference"))
+        self._low, self._high = self._bounds()
+        self._calls = Calls(self.predictor)
+        self._check_names()
+
+    def _bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        import numpy as np
+
+        margin = float(self.artifact.manifest.recipe.get("range_margin", RANGE_MARGIN))
+        low, high = (np.array([getattr(each, end) for each in self.reference.features]) for end in ("low", "high"))
+        return low - margin * (high - low), high + margin * (high - low)
+
+    @property
+    def classes(self) -> tuple[int | str, ...]:
+        """The model's labels, in its order."""
+        return self.artifact.manifest.model.classes
+
+    def columns(self, source: Source) -> list[str]:
+        """The columns that are written for a source, in their order."""
+        extra = ["split", "actual"] if source.format == "digits" else [*self.wanted(source).keep]
+        named = [FILE] if self.options.named else []
+        return ["row", *named, *extra, "predicted", *(f"probability_{each}" for each in self.classes)]
+
+    def wanted(self, source: Source) -> Wanted:
+        """What is read of a source."""
+        manifest, keep = self.artifact.manifest, self.options.keep
+        return Wanted(
+            features=tuple(feature.name for feature in manifest.model.inputs),
+            dtype=manifest.model.dtype,
+            target=manifest.data.target,
+            classes=manifest.model.classes,
+            keep=tuple(dict.fromkeys([IMAGE, *keep])) if source.format == "image" else keep,
+            low=self._low,
+            high=self._high,
+            out_of_range=self.options.out_of_range,
+            formulas=self.options.form != "csv",
+            kinds=tuple(feature.kind for feature in manifest.model.inputs),
+        )
+
+    def _check_names(self) -> None:
+        written = {"row", FILE, "predicted", *(f"probability_{each}" for each in self.classes)}
+        taken = [name for name in self.options.keep if name in written]
+        if taken or len(set(self.options.keep)) < len(self.options.keep):
+            words = f"{taken[0]!r} is a column that is written anyway" if taken else "a column is named twice"
+            raise ConfigError(f"--keep: {words}", hint="rename it in the input, or leave it out")
+        refuse_formulas(
+            [*map(str, self.options.keep), *(each for each in self.classes if isinstance(each, str))], self.options.form
+        )
+
+    def score(self, batch: Batch) -> Scored:
+        """Answer a batch, as `Calls.score` does."""
+        return self._calls.score(batch)
+
+
+def refuse_formulas(texts: Iterable[str], form: str) -> None:
+    """Refuse to write texts into a CSV that a spreadsheet would run there.
+
+    Raises:
+        ConfigError: one begins like a formula.
+    """
+    risky = [text for text in texts if text and text[0] in FORMULA]
+    if form == "csv" and risky:
+        words = f"{risky[0]!r} begins like a formula, which a spreadsheet would run"
+        raise ConfigError(f"a CSV cannot be written: {words}", hint="write Parquet or JSON Lines: --to parquet")
+
+
+def take(batch: Batch, good: NDArray[np.bool_]) -> Batch:
+    """The rows of a batch that are marked; the others, which were far out of any range, are gone."""
+    from dataclasses import replace
+
+    return replace(
+        batch,
+        numbers=batch.numbers[good],
+        columns=[column[good] for column in batch.columns],
+        actual=batch.actual[good] if batch.actual is not None else None,
+        outside=max(0, batch.outside - int(len(good) - good.sum())),
+        kept={name: _filtered(column, good) for name, column in batch.kept.items()},
+    )
+
+
+def _filtered(column: Any, good: NDArray[np.bool_]) -> Any:
+    import pyarrow as pa
+
+    return column.filter(pa.array(good))
+
+
+def output_columns(scored: Scored, names: list[str], constants: Mapping[str, Any], *, texts: bool) -> dict[str, Any]:
+    """The columns of a batch's answers but the probabilities, in their order: arrays, or one value for all rows."""
+    batch = scored.batch
+    kept = {name: column.cast("string") for name, column in batch.kept.items()} if texts else batch.kept
+    there: dict[str, Any] = {"row": batch.numbers, "predicted": scored.labels, **kept, **constants}
+    return {name: there[name] for name in names if name in there}

@@ -1,0 +1,163 @@
+"""What is counted while rows stream by: of bounded size, and added up in any order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from artifact_pipeline.drift.histograms import Counts, Histograms
+from artifact_pipeline.rows.batches import UNLABELLED
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.artifact.reference import Reference
+    from artifact_pipeline.prediction.scoring import Scored, Scorer
+
+SAMPLES = 5
+"""First rows that are shown."""
+MISTAKES = 50
+"""Wrongly labelled rows that a page lists; the predictions have them all."""
+
+
+class Sample(NamedTuple):
+    """One answered row, for people: its number, its actual label (empty if unknown), the answer and its probability."""
+
+    row: int
+    actual: int | str
+    predicted: int | str
+    probability: float
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts over some rows.
+
+    Attributes:
+        read: rows read, the bad ones included.
+        written: rows answered.
+        outside: rows among them with a value out of the trained range.
+        rules: bad rows by the rule that they break.
+        labels: int64, answered rows by predicted class.
+        confusion: int64 of shape (classes, classes), the rows whose actual label is known.
+        drift: what the drift is judged by; None where nobody asks.
+        samples: the first rows.
+        mistakes: the first rows whose answer was wrong.
+    """
+
+    labels: NDArray[np.int64]
+    confusion: NDArray[np.int64]
+    read: int = 0
+    written: int = 0
+    outside: int = 0
+    rules: Counter[str] = field(default_factory=Counter)
+    drift: Counts | None = None
+    samples: list[Sample] = field(default_factory=list)
+    mistakes: list[Sample] = field(default_factory=list)
+
+    @classmethod
+    def zero(cls, scorer: Scorer) -> Tally:
+        """The tally of no rows."""
+        import numpy as np
+
+        classes = len(scorer.classes)
+        drift = Counts.zero(scorer.reference) if scorer.options.drift else None
+        return cls(np.zeros(classes, dtype=np.int64), np.zeros((classes, classes), dtype=np.int64), drift=drift)
+
+    @property
+    def rejected(self) -> int:
+        """Bad rows: every row that is read is either written or one of them."""
+        return self.rules.total()
+
+    def __iadd__(self, other: Tally) -> Self:
+        self.read += other.read
+        self.written += other.written
+        self.outside += other.outside
+        self.rules += other.rules
+        self.labels = self.labels + other.labels
+        self.confusion = self.confusion + other.confusion
+        if self.drift is not None and other.drift is not None:
+            self.drift += other.drift
+        self.samples = [*self.samples, *other.samples][:SAMPLES]
+        self.mistakes = [*self.mistakes, *other.mistakes][:MISTAKES]
+        return self
+
+    def plain(self) -> dict[str, Any]:
+        """The counts for JSON; samples and mistakes are for people, and are left out."""
+        return {
+            "read": self.read,
+            "written": self.written,
+            "outside": self.outside,
+            "rules": dict(sorted(self.rules.items())),
+            "labels": self.labels.tolist(),
+            "confusion": self.confusion.tolist(),
+            "drift": None if self.drift is None else self.drift.plain(),
+        }
+
+    @classmethod
+    def from_plain(cls, value: dict[str, Any], reference: Reference) -> Tally:
+        """Read back what `plain` gave.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is not what `plain` gives.
+        """
+        import numpy as np
+
+        return cls(
+            labels=np.array(value["labels"], dtype=np.int64),
+            confusion=np.array(value["confusion"], dtype=np.int64),
+            read=value["read"],
+            written=value["written"],
+            outside=value["outside"],
+            rules=Counter(value["rules"]),
+            drift=None if value["drift"] is None else Counts.from_plain(value["drift"], reference),
+        )
+
+
+class Counting:
+    """Fills a tally from scored batches."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self.tally = Tally.zero(scorer)
+        self._classes = scorer.classes
+        self._histograms = Histograms(scorer.reference, scorer.predictor.dtype.name) if scorer.options.drift else None
+
+    def add(self, scored: Scored) -> None:
+        """Count a batch."""
+        import numpy as np
+
+        tally, batch = self.tally, scored.batch
+        tally.read += batch.count
+        tally.written += len(scored.labels)
+        tally.outside += batch.outside
+        tally.rules.update(each.rule for each in scored.rejected)
+        tally.labels += np.bincount(scored.positions, minlength=len(tally.labels))
+        if batch.actual is not None:
+            self._compare(scored, batch.actual)
+        if self._histograms is not None and len(scored.labels):
+            self._histograms.add(batch.columns, scored.positions, scored.probabilities.max(axis=0))
+            tally.drift = self._histograms.counts()
+        wanted = SAMPLES - len(tally.samples)
+        tally.samples += [self._sample(scored, position) for position in range(min(wanted, len(scored.labels)))]
+
+    def _compare(self, scored: Scored, actual: NDArray[np.int64]) -> None:
+        from artifact_pipeline.metrics import classification as metrics
+
+        labelled = actual != UNLABELLED
+        told = scored.positions[labelled]
+        self.tally.confusion += metrics.confusion_matrix(actual[labelled], told, len(self.tally.labels))
+        wrong = (labelled & (actual != scored.positions)).nonzero()[0]
+        wanted = MISTAKES - len(self.tally.mistakes)
+        self.tally.mistakes += [self._sample(scored, position) for position in wrong[:wanted].tolist()]
+
+    def _sample(self, scored: Scored, position: int) -> Sample:
+        actual = scored.batch.actual
+        known = actual is not None and actual[position] != UNLABELLED
+        return Sample(
+            row=int(scored.batch.numbers[position]),
+            actual=self._classes[actual[position]] if actual is not None and known else "",
+            predicted=self._classes[scored.positions[position]],
+            probability=float(scored.probabilities[:, position].max()),
+        )

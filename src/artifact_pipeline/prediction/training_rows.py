@@ -1,0 +1,68 @@
+"""Are these just the rows of the training file, all of them and no other? Then figures are told by split.
+
+Of any other file the artifact cannot tell which rows the model has seen: it holds one digest of all rows together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.rows.batches import UNLABELLED
+from artifact_pipeline.rows.matrix import RowsDigest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.prediction.scoring import Scored
+
+
+class TrainingRows:
+    """Compares rows that stream by with the digest in the manifest, and gives up at the first that cannot be one."""
+
+    def __init__(self, artifact: Verified) -> None:
+        data, model = artifact.manifest.data, artifact.manifest.model
+        self._artifact, self._classes = artifact, model.classes
+        names = tuple(feature.name for feature in model.inputs)
+        self._digest: RowsDigest | None = RowsDigest(names, data.target, data.rows)
+        self._seen = 0
+        self._actual: list[NDArray[np.int64]] = []
+        self._told: list[NDArray[np.int64]] = []
+
+    def add(self, scored: Scored) -> None:
+        """Take note of a batch."""
+        import numpy as np
+
+        batch, rows = scored.batch, self._artifact.manifest.data.rows
+        self._seen += len(scored.labels)
+        whole = not scored.rejected and self._seen <= rows
+        if self._digest is None or not whole or batch.actual is None or UNLABELLED in batch.actual:
+            self._digest = None
+            self._actual, self._told = [], []
+            return
+        # Minus zero is zero, as where a table is read to be learned.
+        self._digest.add(np.stack(batch.columns, axis=1).astype(np.float64) + 0.0)
+        self._actual.append(batch.actual)
+        self._told.append(scored.positions)
+
+    def by_split(self) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Actual and predicted positions of the held-out and of the training rows; empty where these are others."""
+        import numpy as np
+
+        if self._digest is None or self._seen != self._artifact.manifest.data.rows:
+            return {}
+        actual, told = np.concatenate(self._actual), np.concatenate(self._told)
+        sources = [source.digest for source in self._artifact.manifest.data.sources]
+        if sources != [self._digest.finish(np.array(self._classes)[actual])]:
+            return {}
+        held_out = held_out_rows(self._artifact)
+        return {"held-out": (actual[held_out], told[held_out]), "training": (actual[~held_out], told[~held_out])}
+
+
+def held_out_rows(artifact: Verified) -> NDArray[np.bool_]:
+    """Which rows of the data set were held out, bool of shape (rows,)."""
+    import numpy as np
+
+    bits: NDArray[Any] = np.frombuffer(artifact.role("split"), dtype=np.uint8)
+    return np.unpackbits(bits, count=artifact.manifest.data.rows, bitorder="little").astype(np.bool_)

@@ -1,0 +1,209 @@
+"""What runs on a worker of a cluster: verify the artifact that arrived, answer a part, tell what was counted.
+
+The artifact crosses as the bytes of its files beside the digest that is expected of them, and every worker verifies it
+as any consumer does. What goes back is counts and digests; rows never pass through the client.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline import __version__
+from artifact_pipeline.canonical import PREFIX
+from artifact_pipeline.errors import ArtifactRejected, DataRejected, PipelineError, Problem, StorageError
+from artifact_pipeline.prediction.outcome import quietly
+from artifact_pipeline.prediction.receipt import environment
+from artifact_pipeline.prediction.scoring import Options, Scorer
+from artifact_pipeline.prediction.sheets import Part, score_parts
+from artifact_pipeline.rows.formats.opening import open_rows
+from artifact_pipeline.runtime import pin_numerics
+from artifact_pipeline.verification import verify
+
+if TYPE_CHECKING:
+    from artifact_pipeline.prediction.destination import Destination
+    from artifact_pipeline.rows.sources import Source
+
+    PlainPart = tuple[int, dict[str, Any], dict[str, Any] | None, dict[str, Any], list[Any], list[Any]]
+
+HINT_INSTALL = "install the same artifact-pipeline[scale], and the same packages, on every machine of the cluster"
+HINT_SHARED = (
+    "every machine of the cluster must see the same files by the same paths: share one file system, copy with times "
+    "kept (rsync -t), or name URLs such as s3://bucket/rows/"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """What a worker needs before it can answer a row; it crosses once, and is checked where it arrives.
+
+    Attributes:
+        digest: the artifact digest that the bytes must have.
+        accept_failed_gate: whether the user accepted a gate that failed.
+        files: name and bytes of each file.
+        options: what is asked.
+        environment: interpreter, system and packages of the client; the receipt tells of one environment.
+    """
+
+    digest: str
+    accept_failed_gate: bool
+    files: tuple[tuple[str, bytes], ...]
+    options: Options
+    environment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Work for one worker.
+
+    Attributes:
+        to: the folder of parts.
+        index: the source's position among the sources.
+        source: what to read, its place absolute.
+        stamp: what the client knows the source by.
+        first: the first part to answer; None where only the source's digest is missing.
+        count: how many parts; None for all that follow.
+    """
+
+    to: Destination
+    index: int
+    source: Source
+    stamp: str
+    first: int | None
+    count: int | None
+
+    @property
+    def name(self) -> str:
+        """How Dask's own pages call it."""
+        return f"{self.source.name}-{'digest' if self.first is None else self.first}"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of a task: plain values, some kilobytes a part.
+
+    Attributes:
+        index: the source's position.
+        digest: the source's digest, where the task was to find it.
+        parts: number, output, bad rows, counts, first rows and first mistakes of each part.
+    """
+
+    index: int
+    digest: str | None
+    parts: list[PlainPart]
+
+
+def hold(artifact: Artifact) -> Artifact:
+    """Take the artifact in, as a task that others wait for: Dask brings it to each worker once."""
+    return artifact
+
+
+def answer(artifact: Artifact, task: Task) -> Done | PipelineError:
+    """Do a task; a refusal is a result, since doing it again would only refuse again.
+
+    Raises:
+        StorageError: a part cannot be written; another try may be luckier.
+        DataRejected: likewise the rows cannot be read.
+    """
+    try:
+        return _done(_scorer(artifact), task)
+    except PipelineError as error:
+        if isinstance(error, StorageError) or "unreadable" in error.rules:
+            raise
+        return error
+
+
+@lru_cache(maxsize=1)
+def _scorer(artifact: Artifact) -> Scorer:
+    """Verify the artifact as any consumer does, in a folder of its own, and open it; once in a process."""
+    pin_numerics()
+    with tempfile.TemporaryDirectory(prefix="artifact-pipeline-") as folder:
+        for name, data in artifact.files:
+            if Path(name).name != name:
+                problem = Problem(f"{name!r:.80}", "file-unlisted", "is no plain name")
+                raise ArtifactRejected("the artifact that arrived is not what it claims to be", problems=[problem])
+            Path(folder, name).write_bytes(data)
+        verified = verify(Path(folder), expect=artifact.digest, accept_failed_gate=artifact.accept_failed_gate)
+    scorer = Scorer(verified, artifact.options)
+    _check_environment(artifact)
+    return scorer
+
+
+def _check_environment(artifact: Artifact) -> None:
+    here = environment_words()
+    if here != artifact.environment:
+        message = f"has {here}; the client has {artifact.environment}"
+        raise foreign([Problem(_where(), "worker-environment", message)])
+
+
+def environment_words() -> str:
+    """What answers here, in words: interpreter, system and packages, as a receipt tells them."""
+    import pyarrow as pa
+
+    assert pa.__version__  # it is loaded, and so among them
+    found = environment()
+    packages = [f"{name} {version}" for name, version in sorted(found["packages"].items())]
+    return ", ".join([found["python"], found["system"], found["architecture"], *packages])
+
+
+def _where() -> str:
+    from distributed import get_worker
+
+    try:
+        return f"worker {get_worker().address}"
+    except ValueError:  # not on a worker
+        return "here"
+
+
+def version() -> str:
+    """What a worker is asked for before anything is sent to it."""
+    return __version__
+
+
+def foreign(problems: list[Problem]) -> PipelineError:
+    """The refusal of workers with other packages."""
+    return PipelineError("the workers are not as the client is", problems=problems, hint=HINT_INSTALL)
+
+
+def _done(scorer: Scorer, task: Task) -> Done:
+    source, parts = task.source, list[Part]()
+    try:
+        with open_rows(source, scorer.wanted(source), digest=task.first is None) as rows:
+            _compare(task, rows.stamp)
+            if task.first is None:
+                return Done(task.index, PREFIX + rows.digest(), [])
+        digest, stamp = score_parts(
+            scorer,
+            task.to,
+            (task.index, source),
+            parts=slice(task.first, None if task.count is None else task.first + task.count),
+            done=parts.append,
+            progress=quietly,
+        )
+    except DataRejected as error:
+        if "missing-file" in error.rules:
+            raise DataRejected(error.message, problems=error.problems, hint=HINT_SHARED) from error
+        raise
+    _compare(task, stamp)
+    return Done(task.index, digest, [_plain(part) for part in parts])
+
+
+def _compare(task: Task, stamp: str) -> None:
+    """Refuse another file than the client's: parts of two files must not become one result.
+
+    By size and time, or by the store's tag, and so a copy needs its time too: only the first part's task reads the
+    whole file for its digest, and a copy of equal size could hold other rows in the parts of the others.
+    """
+    if stamp != task.stamp:
+        message = f"{_where()} has another file there than the client (size and time {stamp}, not {task.stamp})"
+        problem = Problem(task.source.place, "changed", message)
+        raise DataRejected("the rows cannot be read", problems=[problem], hint=HINT_SHARED)
+
+
+def _plain(part: Part) -> PlainPart:
+    rejected = part.rejected.plain() if part.rejected is not None else None
+    samples, mistakes = (list(map(tuple, each)) for each in (part.tally.samples, part.tally.mistakes))
+    return part.number, part.output.plain(), rejected, part.tally.plain(), samples, mistakes

@@ -1,0 +1,209 @@
+"""The pages that a job shows: a manifest, or predictions, as Markdown.
+
+Everything that comes from a file and is more than plain words is shown as code, so that a name can neither break a
+table nor bring HTML, a link or a mention with it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from artifact_pipeline.errors import plural
+from artifact_pipeline.reports.tables import ALL, clean, score_rows, shown_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from artifact_pipeline.artifact.manifest import Environment, HeldOut, Manifest
+    from artifact_pipeline.drift.judge import Drift
+    from artifact_pipeline.prediction.outcome import Predictions
+
+MAX_CLASSES = 40
+"""A confusion matrix of more classes is no longer read, and is left out."""
+# GitHub links what may be a commit: seven letters and digits or more, all of them hexadecimal.
+_WORD = "(?:[A-Za-z]*[G-Zg-z][A-Za-z]*|[0-9A-Za-z]{1,6})"
+_PLAIN = re.compile(f"{_WORD}(?: {_WORD})*")
+# The letters that end a code span, or a cell with one in it: character references between two spans.
+_ENDS = re.compile("([`|])")
+
+
+def escape(text: object) -> str:
+    """Any text as Markdown that shows just this text, what is not printable as an escape.
+
+    Code, and not character references: a renderer looks for links, and GitHub for mentions, issues, commits and emoji,
+    in the text that such references have become.
+    """
+    shown = clean(str(text))
+    if _PLAIN.fullmatch(shown):
+        return shown
+    return "".join(f"&#{ord(part)};" if part in {"`", "|"} else _code(part) for part in _ENDS.split(shown) if part)
+
+
+def _code(text: str) -> str:
+    padded = text.startswith(" ") and text.endswith(" ") and text.strip(" ")  # of each side one is taken away
+    return f"` {text} `" if padded else f"`{text}`"
+
+
+def manifest_page(digest: str, manifest: Manifest) -> str:
+    """What an artifact says of itself: digests, metrics with intervals, gate, confusion matrix, environment."""
+    held_out = manifest.metrics.held_out
+    verdict = manifest.gate.verdict if manifest.gate else "missing"
+    parts = [
+        f"## Model {escape(manifest.name)}: gate {verdict}",
+        table(["digest", "SHA-256"], [["artifact", f"`{digest}`"], ["model", f"`{manifest.model.digest}`"]]),
+        "### Metrics",
+        _figures(manifest),
+        baseline(held_out),
+        "### Gate",
+        table(
+            ["rule", "minimum", "observed", "verdict"],
+            [
+                [
+                    escape(rule.name),
+                    f"{rule.minimum:.4f}",
+                    f"{rule.observed:.4f}",
+                    "passed" if rule.passed else "failed",
+                ]
+                for rule in (shown_rules(manifest.gate, MAX_CLASSES) if manifest.gate else ())
+            ],
+        ),
+        f"### Confusion matrix, {plural(held_out.rows, 'held-out row')}",
+        _confusion(manifest.model.classes, held_out.confusion),
+        _environment(manifest.environment),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def predictions_page(predictions: Predictions) -> str:
+    """What a verified model said: rows, figures by split, and the rows that it got wrong."""
+    receipt, scores = predictions.receipt, predictions.scores
+    rows = receipt.rows
+    counts = f"{plural(rows.read, 'row')} read, {rows.written:,} written, {rows.rejected:,} rejected"
+    parts = [
+        "## Predictions of a verified model",
+        f"Verified before it was loaded: `{receipt.artifact}`, {counts}.",
+    ]
+    if scores:
+        parts += [
+            table(["rows", "count", "accuracy", "F1 weighted"], score_rows(scores)),
+            _mistakes(predictions),
+            "### Confusion matrix, all rows",
+            _confusion([each.label for each in receipt.labels], scores["all"].confusion),
+        ]
+    if predictions.drift is not None and predictions.drift.tested:
+        parts.append(_drift(predictions.drift))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _drift(drift: Drift) -> str:
+    if not drift.drifted:
+        return f"No drift was found in {plural(drift.tested, 'test')} over {plural(drift.rows, 'row')}."
+    rows = [
+        [
+            escape(each.name),
+            f"{each.effect:.3f}",
+            f"{each.p:.1e}",
+            "drifted" if each.drifted else "",
+            escape(each.change),
+        ]
+        for each in drift.worst()
+    ]
+    shown = table(["drift", "effect", "p", "verdict", "largest change"], rows)
+    return f"### Drifted in {len(drift.drifted)} of {plural(drift.tested, 'respect')}\n\n{shown}"
+
+
+def _figures(manifest: Manifest) -> str:
+    metrics, held_out = manifest.metrics, manifest.metrics.held_out
+    first = [
+        "held out",
+        f"{held_out.rows:,}",
+        f"**{held_out.accuracy.value:.4f}** ({held_out.accuracy.low:.4f} to {held_out.accuracy.high:.4f})",
+        f"**{held_out.f1_weighted.value:.4f}** ({held_out.f1_weighted.low:.4f} to {held_out.f1_weighted.high:.4f})",
+        f"{held_out.f1_macro:.4f}",
+        f"{held_out.log_loss:.4f}",
+    ]
+    others = [
+        [
+            name,
+            f"{each.rows:,}",
+            f"{each.accuracy:.4f}",
+            f"{each.f1_weighted:.4f}",
+            f"{each.f1_macro:.4f}",
+            f"{each.log_loss:.4f}",
+        ]
+        for name, each in (("training", metrics.training), (ALL["some"], metrics.all))
+    ]
+    return table(["rows", "count", "accuracy (95 %)", "F1 weighted (95 %)", "F1 macro", "log loss"], [first, *others])
+
+
+def baseline(figures: HeldOut, *, rows: str = "held-out rows") -> str:
+    """What accuracy is worth, and the classes that are never predicted on the rows."""
+    majority, missed = figures.majority, figures.never_predicted
+    parts = [f"Majority share {figures.majority_share:.4f}: the accuracy of always answering {escape(majority.label)}."]
+    if missed:
+        listed = ", ".join(f"{escape(each.label)} ({plural(each.rows, 'row')})" for each in missed[:MAX_CLASSES])
+        more = f", … ({len(missed):,} in all)" if len(missed) > MAX_CLASSES else ""
+        parts.append(f"**Never predicted on the {rows}:** {listed}{more}.")
+    return "\n\n".join(parts)
+
+
+def _mistakes(predictions: Predictions) -> str:
+    measured = predictions.scores["all"]
+    wrong = measured.rows - sum(row[index] for index, row in enumerate(measured.confusion))
+    if not wrong:
+        return "No row was misclassified."
+    rows = [
+        [
+            str(each.row),
+            predictions.split_of(each.row),
+            escape(each.actual),
+            escape(each.predicted),
+            f"{each.probability:.4f}",
+        ]
+        for each in predictions.tally.mistakes
+    ]
+    more = f"\n\n{wrong - len(rows):,} more stand in the predictions." if wrong > len(rows) else ""
+    shown = table(["row", "split", "actual", "predicted", "probability"], rows)
+    return f"### Misclassified: {wrong:,} of {plural(measured.rows, 'row')}\n\n{shown}{more}"
+
+
+def _confusion(labels: Sequence[int | str], confusion: Sequence[Sequence[int]]) -> str:
+    if len(labels) > MAX_CLASSES:
+        return f"{len(labels):,} classes are too many to show."
+    return table(
+        ["actual ↓ predicted →", *map(escape, labels)],
+        [
+            [f"**{escape(label)}**", *(_count(count, right=row == column) for column, count in enumerate(counts))]
+            for row, (label, counts) in enumerate(zip(labels, confusion, strict=True))
+        ],
+    )
+
+
+def _count(count: int, *, right: bool) -> str:
+    if not count:
+        return "·"
+    return f"**{count:,}**" if right else f"{count:,}"
+
+
+def _environment(environment: Environment) -> str:
+    rows = [
+        ["Python", f"{environment.python.implementation} {environment.python.version}"],
+        ["system", f"{environment.system} {environment.architecture}, {environment.libc}"],
+        *([name, version] for name, version in sorted(environment.packages.items())),
+        *([each.library, f"{each.version}, kernel {each.kernel}"] for each in environment.blas),
+    ]
+    shown = table(["part", "version"], [[escape(cell) for cell in row] for row in rows])
+    return f"<details><summary>Environment</summary>\n\n{shown}\n\n</details>"
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of cells that are Markdown already: what comes from a file is escaped by the caller."""
+
+    def _lines() -> Iterator[str]:
+        yield f"| {' | '.join(columns)} |"
+        yield f"|{' --- |' * len(columns)}"
+        for row in rows:
+            yield f"| {' | '.join(row)} |"
+
+    return "\n".join(_lines())

@@ -1,0 +1,38 @@
+"""What several pages and verbs show: rows of tables, and text that is safe to show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from artifact_pipeline.artifact.manifest import Gate, Rule
+    from artifact_pipeline.prediction.receipt import Measured
+
+
+def clean(text: str) -> str:
+    """Show what a terminal would obey: a name from a hostile file must not move the cursor or begin a line."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+def shown_rules(gate: Gate, most: int) -> Sequence[Rule]:
+    """The rules of a gate; where there are more than `most`, so many of them, those that failed first."""
+    return gate.rules if len(gate.rules) <= most else sorted(gate.rules, key=lambda rule: rule.passed)[:most]
+
+
+ALL = {"some": "all (training rows included)", "unknown": "all (may include training rows)"}
+"""How all rows are called, by what is known of the training rows among them."""
+
+
+def score_rows(scores: Mapping[str, Measured]) -> list[list[str]]:
+    """Figures by split, a row each; that of all rows says whether training rows can be among them."""
+    return [
+        [
+            ALL.get(str(each.training_rows), ALL["unknown"]) if name == "all" else name,
+            f"{each.rows:,}",
+            f"{each.accuracy:.4f}",
+            f"{each.f1_weighted:.4f}",
+        ]
+        for name, each in scores.items()
+    ]

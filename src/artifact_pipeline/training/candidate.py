@@ -1,0 +1,248 @@
+"""The sentence that joins the parts: config → rows → estimator → model → answers → verdict → artifact.
+
+`train` computes, and touches nothing outside this process; `publish` writes. Between the two stands a `Candidate`:
+every byte of the artifact, in memory.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from artifact_pipeline.artifact import manifest as m
+from artifact_pipeline.artifact import reference, selftest
+from artifact_pipeline.canonical import digest
+from artifact_pipeline.config import recipe
+from artifact_pipeline.errors import DataRejected, Problem, plural
+from artifact_pipeline.rows.matrix import DIGEST_ALGORITHM
+from artifact_pipeline.training.dataset import load_dataset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from sklearn.linear_model import LogisticRegression
+
+    from artifact_pipeline.config import Config
+    from artifact_pipeline.model.predictor import Answers
+    from artifact_pipeline.training.dataset import Dataset
+    from artifact_pipeline.training.fit import Fitted, Scales
+
+ROLES = {
+    "model": "model.onnx",
+    "parameters": "parameters.npz",
+    "reference": "reference.json",
+    "selftest": "selftest.json",
+    "split": "split.bin",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A trained, measured and judged model, not yet written anywhere.
+
+    Attributes:
+        manifest: what the artifact will say of itself.
+        members: the bytes of each listed file, by name.
+        export: the bytes of `model_train.pkl`.
+        scales: the columns that may have kept the solver from converging; None where it did, or they are alike.
+    """
+
+    manifest: m.Manifest
+    members: dict[str, bytes]
+    export: bytes
+    scales: Scales | None = None
+
+    @property
+    def digest(self) -> str:
+        """The artifact digest."""
+        return digest(self.manifest.canonical())
+
+    @property
+    def passed(self) -> bool:
+        """Whether the gate passed."""
+        return self.manifest.gate is not None and self.manifest.gate.verdict == "passed"
+
+
+def train(config: Config, *, progress: Callable[[str], None]) -> Candidate:
+    """Train, measure and judge.
+
+    Args:
+        config: the resolved config.
+        progress: is told what begins, a few words each time.
+
+    Raises:
+        ConfigError: the solver cannot learn so many classes, or the config names a label that the rows have not.
+        DataRejected: the rows cannot be read, split or learned.
+        ArtifactRejected: the model that would be published is not the one that was trained.
+    """
+    progress("loading rows")
+    return train_on(load_dataset(config), config, progress=progress)
+
+
+def train_on(data: Dataset, config: Config, *, progress: Callable[[str], None]) -> Candidate:
+    """Train, measure and judge on rows that are loaded already; see `train`."""
+    import numpy as np
+
+    from artifact_pipeline.config.labels import by_label
+    from artifact_pipeline.training.fit import fit, unscaled
+
+    if isinstance(config.gate.min_recall, dict):
+        by_label("gate.min_recall", config.gate.min_recall, np.unique(data.y).tolist())
+    progress(f"training on {plural(len(data.train), 'row')}")
+    fitted = fit(data.X[data.train], data.y[data.train], config)
+    progress("measuring the model that is published")
+    candidate = _seal(config, data, fitted)
+    return candidate if fitted.converged else replace(candidate, scales=unscaled(data.X[data.train], data.rows.names))
+
+
+def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
+    """Write the model, and everything that is said of it, from the bytes that are published."""
+    import numpy as np
+
+    from artifact_pipeline.artifact.environment import training_environment
+    from artifact_pipeline.model.onnx_writer import linear_classifier
+    from artifact_pipeline.model.predictor import Predictor
+    from artifact_pipeline.pickles import export_bytes
+    from artifact_pipeline.training import measure as evaluation
+
+    estimator = fitted.estimator
+    classes = estimator.classes_.tolist()
+    dtype = input_dtype(data.X)
+    model = linear_classifier(estimator.coef_, fitted.intercepts, estimator.classes_, dtype=dtype, name=config.name)
+    predictor = Predictor(model, classes)
+    answers = predictor.predict(data.X)
+    told = np.searchsorted(estimator.classes_, estimator.predict(data.X))
+    parity = evaluation.check_parity(
+        (answers.positions, answers.probabilities), (told, estimator.predict_proba(data.X))
+    )
+    actual = np.searchsorted(estimator.classes_, data.y)
+    split = data.split_bits()
+    features = reference.describe_features(data.X[data.train], data.rows.names)
+    golden = selftest.draw_rows(features, dtype)
+    golden_answers = predictor.predict(golden)
+    held_out = answers.take(data.held_out)
+    members = {
+        "model": model,
+        "parameters": _parameters(fitted),
+        "reference": reference.Reference(
+            format=1,
+            rows=len(data.train),
+            features=features,
+            labels=tuple(np.bincount(actual[data.train], minlength=len(classes)).tolist()),
+            outputs=reference.describe_outputs(held_out.positions, held_out.probabilities),
+        ).canonical(),
+        "selftest": selftest.seal(golden, golden_answers.labels, golden_answers.probabilities).canonical(),
+        "split": split,
+    }
+    metrics = _metrics(data, actual, answers, classes)
+    named = {ROLES[role]: content for role, content in members.items()}
+    export = export_bytes(estimator)
+    manifest = m.Manifest(
+        format=m.FORMAT,
+        name=config.name,
+        task="classification",
+        recipe=recipe(config),
+        data=_data(data, split),
+        model=_model(fitted, data, parity, dtype=dtype, model=model),
+        environment=training_environment(),
+        metrics=metrics,
+        gate=evaluation.judge(metrics.held_out, config.gate, model=digest(model), held_out=digest(split)),
+        files=tuple(
+            m.FileRecord(name=ROLES[role], role=role, size=len(content), sha256=digest(content))
+            for role, content in sorted(members.items())
+        ),
+        exports=(m.Export(format="pickle", size=len(export), sha256=digest(export)),),
+    )
+    return Candidate(_read_back(manifest), named, export)
+
+
+def _read_back(manifest: m.Manifest) -> m.Manifest:
+    """The manifest parsed again from its bytes: what a reader would refuse must not be published."""
+    data = manifest.canonical()
+    if len(data) > m.MAX_BYTES:
+        message = f"would have {len(data):,} bytes, allowed are {m.MAX_BYTES:,}: too many columns or labels"
+        raise DataRejected("the model cannot be described", problems=[Problem(m.NAME, "manifest-too-large", message)])
+    return m.parse_manifest(data)
+
+
+def input_dtype(X: NDArray[np.float64]) -> m.InputType:
+    """`float32` only if every training value survives it; columns near 1.7e9 lost their labels in it."""
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        return "float32" if np.array_equal(X.astype(np.float32).astype(np.float64), X) else "float64"
+
+
+def _parameters(fitted: Fitted) -> bytes:
+    """`parameters.npz`: the fitted numbers in float64, for `reproduce`; NumPy dates its members 1980."""
+    import numpy as np
+
+    estimator, file = fitted.estimator, io.BytesIO()
+    np.savez(
+        file,
+        coef=np.ascontiguousarray(estimator.coef_, dtype=np.float64),
+        intercept=fitted.intercepts,
+        classes=estimator.classes_,
+        iterations=np.asarray(estimator.n_iter_, dtype=np.int64),
+    )
+    return file.getvalue()
+
+
+def _data(data: Dataset, split: bytes) -> m.Data:
+    source = m.Source(name=data.rows.source, digest=data.rows.digest(), algorithm=DIGEST_ALGORITHM, rows=len(data.y))
+    return m.Data(
+        sources=(source,),
+        target=data.rows.target,
+        split=m.Split(digest=digest(split), held_out=len(data.held_out), training=len(data.train)),
+    )
+
+
+def _model(fitted: Fitted, data: Dataset, parity: m.Parity, *, dtype: m.InputType, model: bytes) -> m.Model:
+    estimator, classes = fitted.estimator, tuple(fitted.estimator.classes_.tolist())
+    label_dtype: Literal["string", "int64"] = "string" if isinstance(classes[0], str) else "int64"
+    return m.Model(
+        digest=digest(model),
+        estimator=f"sklearn.linear_model.{type(estimator).__name__}",
+        parameters=_plain_parameters(estimator),
+        iterations=fitted.iterations,
+        converged=fitted.converged,
+        inputs=tuple(
+            m.Feature(name=name, kind=kind, missing=False)
+            for name, kind in zip(data.rows.names, data.rows.all_kinds, strict=True)
+        ),
+        dtype=dtype,
+        shape=(None, len(data.rows.names)),
+        outputs=(
+            m.Output(name="label", dtype=label_dtype, shape=(None,)),
+            m.Output(name="probabilities", dtype="float64", shape=(None, len(classes))),
+        ),
+        classes=classes,
+        parity=parity,
+    )
+
+
+def _plain_parameters(estimator: LogisticRegression) -> dict[str, Any]:
+    """The constructor's parameters, the labels of `class_weight` as text."""
+    found = {key: value for key, value in sorted(estimator.get_params().items()) if value != "deprecated"}
+    if isinstance(found["class_weight"], dict):
+        found["class_weight"] = {str(label): weight for label, weight in found["class_weight"].items()}
+    return found
+
+
+def _metrics(data: Dataset, actual: NDArray[np.int64], answers: Answers, classes: list[int] | list[str]) -> m.Metrics:
+    def _of(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        chosen = answers.take(rows)
+        return actual[rows], chosen.positions, chosen.probabilities
+
+    import numpy as np
+
+    from artifact_pipeline.training import measure as evaluation
+
+    return m.Metrics(
+        held_out=evaluation.held_out_metrics(*_of(data.held_out), labels=classes),
+        training=evaluation.plain_metrics(*_of(data.train)),
+        all=evaluation.plain_metrics(*_of(np.arange(len(actual)))),
+    )

@@ -1,0 +1,176 @@
+"""The model in charge and its candidate, on the same held-out rows: is the candidate no worse than a margin allows?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from artifact_pipeline.artifact.manifest import DECIMALS
+from artifact_pipeline.artifact.provenance import Comparison, Difference
+from artifact_pipeline.canonical import digest
+from artifact_pipeline.errors import ArtifactRejected, DataRejected, Problem, plural
+from artifact_pipeline.files import write_atomic
+from artifact_pipeline.verification import export_state
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.config import Gate
+    from artifact_pipeline.metrics import paired
+    from artifact_pipeline.rows.matrix import Rows
+    from artifact_pipeline.training.candidate import Candidate
+
+    Outcome = Literal["identical", "passed", "failed", "inconclusive"]
+
+HINT = "compare with a model of the same data and the same split, or train the champion again on them"
+
+
+def check_fit(champion: Verified, *, data: str, split: bytes) -> None:
+    """Make sure that the champion has not seen the held-out rows, before an expensive training.
+
+    Args:
+        champion: the verified artifact.
+        data: the digest of the rows that the candidate learns from.
+        split: one bit a row, as `split.bin` holds them.
+
+    Raises:
+        ArtifactRejected: other data, so that what it was trained on is not known here; or another split.
+    """
+    told = champion.manifest.data
+    mine, its = int.from_bytes(split, "little"), int.from_bytes(champion.role("split"), "little")
+    seen = (mine & ~its).bit_count()
+    if [source.digest for source in told.sources] != [data]:
+        rule, message = "champion-data", "it was trained on other rows, and may have seen those that are held out here"
+    elif seen:
+        rule = "champion-saw-held-out"
+        message = f"it was trained on {seen:,} of the {mine.bit_count():,} rows that are held out here"
+    elif mine != its:
+        rule = "champion-split"
+        message = f"it was measured on {plural(its.bit_count(), 'row')}, here are {mine.bit_count():,}"
+    else:
+        return
+    raise _refused(champion, rule, message)
+
+
+def challenge(candidate: Candidate | Verified, champion: Verified, rows: Rows, asked: Gate) -> Comparison:
+    """Compare a candidate with its champion on the rows that both held out.
+
+    Args:
+        candidate: a trained model, or an artifact.
+        champion: the verified artifact that it would take the place of.
+        rows: all the rows, of which the candidate's `split.bin` tells those that were held out.
+        asked: the margin, and what becomes of an inconclusive comparison.
+
+    Raises:
+        ArtifactRejected: the two are not about the same data, split, features and classes.
+        DataRejected: `rows` are not the candidate's.
+    """
+    import numpy as np
+
+    from artifact_pipeline.metrics import paired
+
+    mine, its = candidate.manifest, champion.manifest
+    split = candidate.members[mine.file("split").name]
+    found = rows.digest()
+    if [source.digest for source in mine.data.sources] != [found]:
+        problem = Problem("rows", "data-digest", f"found {found}, the manifest says {mine.data.sources[0].digest}")
+        raise DataRejected("these are not the rows that the model was trained from", problems=[problem])
+    check_fit(champion, data=found, split=split)
+    if (mine.model.classes, mine.model.inputs) != (its.model.classes, its.model.inputs):
+        raise _refused(champion, "champion-classes", "it has other classes or other features")
+    held_out = np.unpackbits(np.frombuffer(split, np.uint8), count=len(rows.X), bitorder="little").nonzero()[0]
+    assert rows.y is not None
+    actual = np.searchsorted(np.array(mine.model.classes), rows.y[held_out])
+    answers = [_answers(model, rows.X[held_out]) for model in (candidate, champion)]
+    result = paired.compare(actual, answers[0], answers[1], classes=len(mine.model.classes))
+    outcome = _outcome(result, asked.margin)
+    if mine.model.digest == its.model.digest:
+        outcome = "identical"
+    return Comparison(
+        candidate=mine.model.digest,
+        champion=champion.digest,
+        champion_model=its.model.digest,
+        held_out=mine.data.split.digest,
+        rows=result.rows,
+        won=result.won,
+        lost=result.lost,
+        accuracy=_rounded(result.accuracy),
+        f1_weighted=_rounded(result.f1_weighted),
+        mcnemar=round(result.mcnemar, DECIMALS),
+        margin=asked.margin,
+        outcome=outcome,
+        accepted=outcome in {"identical", "passed"} or (outcome == "inconclusive" and asked.on_inconclusive == "pass"),
+    )
+
+
+def problems(comparison: Comparison) -> list[Problem]:
+    """Why a comparison keeps its candidate out of charge."""
+    if comparison.accepted:
+        return []
+    figures = {"accuracy": comparison.accuracy, "f1_weighted": comparison.f1_weighted}
+    return [
+        Problem(
+            "gate",
+            f"champion-{comparison.outcome}",
+            f"{name} lies {each.low:+.4f} to {each.high:+.4f} from the champion's (95 %), "
+            f"and must lie above {-comparison.margin:+.4f}",
+        )
+        for name, each in figures.items()
+        if not each.low > -comparison.margin
+    ]
+
+
+def renew_export(candidate: Candidate, standing: Verified, export: Path) -> bool:
+    """Write `model_train.pkl` of an artifact that stays, where it is missing or another one's.
+
+    Args:
+        candidate: the same model, trained again.
+        standing: the artifact that stays in its place.
+        export: where the export stands.
+
+    Returns:
+        Whether the export belongs to the artifact afterwards.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    if export_state(standing.manifest, export) == "matches":
+        return True
+    if digest(candidate.export) not in {each.sha256 for each in standing.manifest.exports}:
+        return False
+    write_atomic(export, candidate.export)
+    return True
+
+
+def _answers(model: Candidate | Verified, X: NDArray[np.float64]) -> NDArray[np.int64]:
+    from artifact_pipeline.artifact.selftest import parse_selftest
+    from artifact_pipeline.model.predictor import Predictor
+
+    manifest = model.manifest
+    predictor = Predictor(model.members[manifest.file("model").name], manifest.model.classes)
+    predictor.replay(parse_selftest(model.members[manifest.file("selftest").name]))
+    return predictor.predict(X).positions
+
+
+def _outcome(result: paired.Paired, margin: float) -> Outcome:
+    """Both figures must be within the margin; one that is surely not is enough to fail."""
+    from artifact_pipeline.metrics.paired import decide
+
+    outcomes = {decide(result.accuracy, margin), decide(result.f1_weighted, margin)}
+    if "failed" in outcomes:
+        return "failed"
+    return "passed" if outcomes == {"passed"} else "inconclusive"
+
+
+def _rounded(difference: paired.Difference) -> Difference:
+    value, low, high = (round(each, DECIMALS) for each in (difference.value, difference.low, difference.high))
+    return Difference(value=value, low=low, high=high)
+
+
+def _refused(champion: Verified, rule: str, message: str) -> ArtifactRejected:
+    return ArtifactRejected(
+        "the champion cannot be compared with", problems=[Problem(str(champion.folder), rule, message)], hint=HINT
+    )

@@ -1,0 +1,127 @@
+"""Rows become a data set: what the model learns from, and what it is measured on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from artifact_pipeline.errors import DataRejected, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.config import Config
+    from artifact_pipeline.rows.matrix import Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Labelled rows and their split.
+
+    Attributes:
+        rows: all rows, with labels.
+        train: int64 positions of the training rows, in the order in which the estimator sees them.
+        held_out: int64 positions of the rows that the estimator never sees.
+    """
+
+    rows: Rows
+    train: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+
+    @property
+    def X(self) -> NDArray[np.float64]:  # noqa: N802 - the field's name for a feature matrix
+        """All rows, float64 of shape (rows, features)."""
+        return self.rows.X
+
+    @property
+    def y(self) -> NDArray[np.int64] | NDArray[np.str_]:
+        """All labels, of shape (rows,)."""
+        assert self.rows.y is not None
+        return self.rows.y
+
+    def split_bits(self) -> bytes:
+        """One bit a row, 1 where it is held out; the first row is the lowest bit of the first byte."""
+        import numpy as np
+
+        flags = np.zeros(len(self.y), dtype=np.uint8)
+        flags[self.held_out] = 1
+        return np.packbits(flags, bitorder="little").tobytes()
+
+
+def load_dataset(config: Config, rows: Rows | None = None) -> Dataset:
+    """Load the rows that the config names, and split them.
+
+    Args:
+        config: says which rows, and how they are split.
+        rows: what `load_rows` gave, where it has been called already.
+
+    Raises:
+        DataRejected: the rows cannot be read, or cannot be split as asked.
+    """
+    rows = load_rows(config) if rows is None else rows
+    assert rows.y is not None
+    train, held_out = split(
+        rows.y, test_size=config.test_size, random_state=config.random_state, stratify=config.stratify
+    )
+    return Dataset(rows=rows, train=train, held_out=held_out)
+
+
+def load_rows(config: Config, *, features: Sequence[str] | None = None) -> Rows:
+    """Load the rows that the config names: the built-in digits, or a table.
+
+    Args:
+        config: says which rows.
+        features: the columns of a table to learn from; None leaves it to the config, and to the table.
+
+    Raises:
+        DataRejected: the table cannot be read.
+    """
+    if config.dataset == "digits":
+        from artifact_pipeline.digits.dataset import load_digits
+
+        return load_digits()
+    from artifact_pipeline.rows.table import read_table
+
+    table = config.dataset
+    features = table.features if features is None else features
+    return read_table(table.path, target=table.target, features=features, drop=table.drop or ())
+
+
+def split(
+    y: NDArray[np.int64] | NDArray[np.str_], *, test_size: float, random_state: int, stratify: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Split as `sklearn.model_selection.train_test_split` does: the positions of training and held-out rows.
+
+    Raises:
+        DataRejected: a side would be empty, there is one class alone, or one is too small to be stratified or learned.
+    """
+    import numpy as np
+    from sklearn.model_selection import train_test_split
+
+    classes = np.unique(y)
+    if len(classes) == 1:
+        raise _refused("single-class", f"all rows have the label {classes[0]}; a classifier needs two")
+    try:
+        train, held_out = train_test_split(
+            np.arange(len(y)),
+            test_size=test_size,
+            random_state=random_state,
+            stratify=y if stratify else None,
+        )
+    except ValueError as error:
+        raise _refused("split", str(error).splitlines()[0].removesuffix(".")) from error
+    missing = np.setdiff1d(classes, y[train])
+    if missing.size:
+        raise _refused(
+            "class-not-in-training",
+            f"no training row has the label {missing[0]}",
+            hint="set stratify to true, or give more rows of that label",
+        )
+    return cast("tuple[NDArray[np.int64], NDArray[np.int64]]", (train, held_out))
+
+
+def _refused(rule: str, message: str, *, hint: str | None = None) -> DataRejected:
+    return DataRejected("the rows cannot be split", problems=[Problem("rows", rule, message)], hint=hint)

@@ -1,0 +1,165 @@
+"""What a training says of itself: when, where, from which commit and files; `artifact.provenance` has the form."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from artifact_pipeline import __version__
+from artifact_pipeline.artifact import provenance, store
+from artifact_pipeline.canonical import PREFIX, digest
+from artifact_pipeline.files import read_bounded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from artifact_pipeline.artifact.provenance import Comparison, Resource, Statement
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.training.candidate import Candidate
+
+LOCK = "requirements.txt"
+MAX_BYTES = 16 << 20
+"""Of a file whose digest is recorded; a larger one is no config and no lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a training began.
+
+    Attributes:
+        config: the config file.
+        lock: the environment's lock, which need not be there.
+        began: when, as `now` says it.
+    """
+
+    config: Path
+    lock: Path
+    began: str
+
+
+def now() -> str:
+    """The time as RFC 3339 writes it, UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def state(
+    candidate: Candidate,
+    origin: Origin,
+    *,
+    key: Mapping[str, str],
+    looks: int,
+    comparison: Comparison | None = None,
+) -> Statement:
+    """Say of a candidate how it came about; call it when it is ready to be published.
+
+    Args:
+        candidate: what was trained.
+        origin: where it began.
+        key: `unchanged.key_of`.
+        looks: `looks_at`.
+        comparison: how it stood beside its champion.
+    """
+    manifest = candidate.manifest
+    internal = provenance.Internal(
+        key=dict(key), held_out=manifest.data.split.digest, looks=looks, comparison=comparison
+    )
+    definition = provenance.Definition(
+        build_type=provenance.BUILD,
+        external_parameters={"recipe": manifest.recipe},
+        internal_parameters=internal,
+        resolved_dependencies=tuple(_materials(candidate, origin)),
+    )
+    details = provenance.Details(
+        builder=provenance.Builder(id=_builder(), version={"artifact-pipeline": __version__}),
+        metadata=provenance.Metadata(started_on=origin.began, finished_on=now(), invocation_id=_invocation()),
+    )
+    return provenance.about(candidate.digest, provenance.Predicate(build_definition=definition, run_details=details))
+
+
+def looks_at(split: str, artifact: Path, champion: Verified | None = None) -> int:
+    """How often the held-out rows of this split have been looked at, the training that asks included.
+
+    As far as anyone knows: one more than the most that the champion or an artifact of this store tells of.
+
+    Args:
+        split: the split's digest.
+        artifact: where the pointer stands.
+        champion: the model in charge; one without provenance was measured on its held-out rows once.
+    """
+    statements = [run.statement for run in store.runs(artifact) if run.statement]
+    looks = [each.internal.looks for each in statements if each.internal.held_out == split]
+    if champion is not None:
+        told = provenance.read(champion.folder)
+        looks.append(told.internal.looks if told else 1)
+    return 1 + max(looks, default=0)
+
+
+def _materials(candidate: Candidate, origin: Origin) -> Iterator[Resource]:
+    for name, path in (("config", origin.config), (LOCK, origin.lock)):
+        found = _file_digest(path)
+        if found is not None:
+            yield provenance.Resource(name=name, digest={"sha256": found})
+    for source in candidate.manifest.data.sources:
+        hexadecimal = source.digest.removeprefix(PREFIX)
+        annotations = {"rows": source.rows}
+        yield provenance.Resource(
+            name=f"data:{source.name}", digest={source.algorithm: hexadecimal}, annotations=annotations
+        )
+    commit = _source(origin.config.parent)
+    if commit is not None:
+        yield commit
+
+
+def _file_digest(path: Path) -> str | None:
+    try:
+        return digest(read_bounded(path, MAX_BYTES)).removeprefix(PREFIX)
+    except (OSError, ValueError):
+        return None
+
+
+def _source(folder: Path) -> Resource | None:
+    """The commit that the files around this folder are of; None where there is no clone, and no CI says it either."""
+    # Here, since a training that finds nothing to do asks for no commit.
+    from artifact_pipeline.training.checkout import Checkout, checkout_around
+
+    found, told = checkout_around(folder), os.environ.get("GITHUB_SHA")
+    if found is None:
+        if not told:
+            return None
+        found = Checkout(told, reason="there is no clone to compare with")
+    commit = found.commit or told
+    annotations: dict[str, str | bool] = {"dirty": provenance.UNKNOWN if found.dirty is None else found.dirty}
+    if found.reason is not None:
+        annotations["reason"] = found.reason
+    if commit is None:
+        annotations["commit"] = provenance.UNKNOWN
+    return provenance.Resource(
+        name=provenance.SOURCE,
+        uri=_repository() or ("" if commit else provenance.UNKNOWN_SOURCE),
+        digest={"gitCommit": commit} if commit else {},
+        annotations=annotations,
+    )
+
+
+def _repository() -> str:
+    """The repository that a CI runs for; a clone's own remote may hold a password, and is not asked."""
+    return f"git+{_server()}/{os.environ['GITHUB_REPOSITORY']}" if os.environ.get("GITHUB_REPOSITORY") else ""
+
+
+def _server() -> str:
+    return os.environ.get("GITHUB_SERVER_URL", "https://github.com")
+
+
+def _builder() -> str:
+    workflow = os.environ.get("GITHUB_WORKFLOW_REF")
+    return f"{_server()}/{workflow}" if workflow else provenance.LOCAL
+
+
+def _invocation() -> str:
+    run, repository = os.environ.get("GITHUB_RUN_ID"), os.environ.get("GITHUB_REPOSITORY")
+    if not (run and repository):
+        return ""
+    return f"{_server()}/{repository}/actions/runs/{run}/attempts/{os.environ.get('GITHUB_RUN_ATTEMPT', '1')}"

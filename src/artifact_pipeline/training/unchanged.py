@@ -1,0 +1,155 @@
+"""Nothing to train: is what is in charge already what this training would give? Without scikit-learn, SciPy or onnx.
+
+The key holds whatever decides the bytes. The provenance of an artifact keeps the key that it was made from; with the
+same key, and an artifact and an export that are still what they were, a training would change nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline import __version__
+from artifact_pipeline.artifact import provenance
+from artifact_pipeline.artifact.environment import PACKAGES, libc
+from artifact_pipeline.artifact.pointer import resolve
+from artifact_pipeline.canonical import PREFIX
+from artifact_pipeline.config import recipe
+from artifact_pipeline.digits.dataset import DIGEST
+from artifact_pipeline.errors import ArtifactRejected
+from artifact_pipeline.runtime import KERNEL_VARIABLE
+from artifact_pipeline.verification import export_state, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.config import Config
+    from artifact_pipeline.rows.matrix import Rows
+
+NONE = "none"
+COMPARISON = ("champion", "gate.margin", "gate.on_inconclusive")
+"""The parts of the key that say with what the model was compared; they decide where it goes, not what it is."""
+_PACKAGE = Path(__file__).parents[1]
+_SOURCES = {".py", ".gz"}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A part of the key that is no longer what it was; None where it was, or is, not there."""
+
+    part: str
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a training would find.
+
+    Attributes:
+        standing: the artifact in charge, verified; None where it was not worth it, or is not sound.
+        changes: the parts of the key that have changed since it was made.
+        reason: what else asks for a training, in words; None where nothing does.
+    """
+
+    standing: Verified | None = None
+    changes: tuple[Change, ...] = ()
+    reason: str | None = None
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether a training would change nothing."""
+        return self.standing is not None and self.reason is None
+
+
+def key_of(config: Config, rows: Rows | None, champion: Verified | None = None) -> dict[str, str]:
+    """Everything that decides what a training gives and where it goes, part by part.
+
+    Args:
+        config: the resolved config.
+        rows: the rows that it names; None for the built-in digits, whose file is among this package's own.
+        champion: the model that the candidate is compared with.
+    """
+    key = {f"recipe.{name}": json.dumps(value) for name, value in _flat(recipe(config))}
+    key |= {f"packages.{name}": _version(name) for name in PACKAGES}
+    key |= {
+        "champion": champion.digest if champion else NONE,
+        "data": DIGEST if rows is None else rows.digest(),
+        "kernel": os.environ.get(KERNEL_VARIABLE, NONE),
+        "libc": libc(),
+        "packages.artifact-pipeline": __version__,
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "source": _source_digest(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+    if champion is not None:
+        key |= {"gate.margin": json.dumps(config.gate.margin), "gate.on_inconclusive": config.gate.on_inconclusive}
+    return key
+
+
+def look(artifact: Path, export: Path, key: Mapping[str, str]) -> Look:
+    """Hold the artifact in charge, and its export, against a key.
+
+    Args:
+        artifact: where the pointer stands.
+        export: where `model_train.pkl` stands.
+        key: what `key_of` gave.
+    """
+    try:
+        folder = resolve(artifact)
+    except ArtifactRejected:
+        return Look(reason="nothing is in charge yet")
+    statement = provenance.read(folder)
+    if statement is None:
+        return Look(reason="the artifact in charge has no provenance that tells what it was made from")
+    changes = _changes(statement.internal.key, key, standing=statement.about)
+    if changes:
+        return Look(changes=changes)
+    try:
+        standing = verify(folder)
+    except ArtifactRejected as error:
+        return Look(reason=error.message)
+    state = export_state(standing.manifest, export)
+    return Look(standing, reason=None if state == "matches" else f"{export.name} {_STATES[state]}")
+
+
+_STATES = {"missing": "is missing", "differs": "is not the one of the artifact in charge"}
+
+
+def _changes(old: Mapping[str, str], new: Mapping[str, str], *, standing: str) -> tuple[Change, ...]:
+    # A model that is compared with itself would be identical, whatever it was compared with when it came.
+    left_out = COMPARISON if new.get("champion") == standing else ()
+    parts = sorted({*old, *new} - set(left_out))
+    return tuple(Change(part, old.get(part), new.get(part)) for part in parts if old.get(part) != new.get(part))
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # the training will say that it is missing, and how to get it
+        return NONE
+
+
+def _source_digest() -> str:
+    """The digest of this package's own code, and of the digits that are shipped with it."""
+    hashed = hashlib.sha256()
+    for path in sorted(path for path in _PACKAGE.rglob("*") if path.suffix in _SOURCES):
+        data = path.read_bytes()
+        hashed.update(f"{path.relative_to(_PACKAGE).as_posix()}\0{len(data)}\0".encode())
+        hashed.update(data)
+    return PREFIX + hashed.hexdigest()

@@ -1,0 +1,1 @@
+"""Trust: keys, signatures, policies and statements."""

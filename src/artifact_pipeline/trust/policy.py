@@ -1,0 +1,336 @@
+"""Whom a consumer trusts, said from outside the artifact; whatever is not allowed is refused.
+
+A policy is a JSON file of the consumer's. docs/trust.md describes its keys, and what they protect against. The checks
+stand before the manifest is parsed, or at the latest before the model is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import datetime  # noqa: TC003 - msgspec reads it
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from artifact_pipeline.artifact.manifest import NAME, Digest, Frozen, ModelName, Share, Text
+from artifact_pipeline.artifact.provenance import SUFFIX as PROVENANCE
+from artifact_pipeline.canonical import PREFIX, digest
+from artifact_pipeline.errors import ConfigError, Problem
+from artifact_pipeline.files import read_bounded
+from artifact_pipeline.trust.keys import Key, read_key, read_key_file
+from artifact_pipeline.trust.signing import (
+    MAX_BYTES,
+    SUFFIX,
+    WHOLE,
+    Identity,
+    Signed,
+    Signers,
+    beside,
+    check_signature,
+    rejected,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from artifact_pipeline.artifact.manifest import Estimate, HeldOut, Manifest
+
+MAX_POLICY_BYTES = 1 << 20
+_INLINE = "-----BEGIN "
+
+
+class Minimum(Frozen, frozen=True):
+    """The held-out figures that a consumer wants at least; `_low` is about the lower end of the 95 % interval.
+
+    `recall` is a number for every class, or one for each of some labels.
+    """
+
+    accuracy: Share = 0.0
+    accuracy_low: Share = 0.0
+    f1_weighted: Share = 0.0
+    f1_weighted_low: Share = 0.0
+    f1_macro: Share = 0.0
+    recall: Share | dict[Text, Share] = 0.0
+
+
+class Policy(Frozen, frozen=True):
+    """Whom and what a consumer trusts, format 1.
+
+    Attributes:
+        format: 1.
+        keys: public keys, each in PEM, or a path that starts at the policy's folder.
+        identities: who signs by Sigstore.
+        sigstore: the path of the client trust config of a Sigstore of one's own.
+        require_gate: whether `--accept-failed-gate` is not enough.
+        minimum: the consumer's own minimum figures, since a publisher can write a gate of zero.
+        not_before: the earliest creation, as signed provenance tells it.
+        revoked: artifact digests and model digests that are refused.
+        names: the names that are allowed; None allows every name.
+    """
+
+    format: Literal[1]
+    keys: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
+    identities: Annotated[tuple[Identity, ...], Meta(max_length=64)] = ()
+    sigstore: str | None = None
+    require_gate: bool = True
+    minimum: Minimum = Minimum()
+    not_before: Annotated[datetime, Meta(tz=True)] | None = None
+    revoked: tuple[Digest, ...] = ()
+    names: Annotated[tuple[ModelName, ...], Meta(min_length=1)] | None = None
+
+
+class _Subject(Struct, frozen=True):
+    digest: dict[str, str]
+
+
+class _Metadata(Struct, frozen=True):
+    finished: Annotated[datetime, Meta(tz=True)] = field(name="finishedOn")
+
+
+class _Details(Struct, frozen=True):
+    metadata: _Metadata
+
+
+class _Predicate(Struct, frozen=True):
+    details: _Details = field(name="runDetails")
+
+
+class _Provenance(Struct, frozen=True):
+    kind: Literal["https://in-toto.io/Statement/v1"] = field(name="_type")
+    predicate_type: Literal["https://slsa.dev/provenance/v1"] = field(name="predicateType")
+    subject: tuple[_Subject, ...]
+    predicate: _Predicate
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What a consumer asks of an artifact, beyond that it is whole.
+
+    Attributes:
+        signers: whose signature counts; nobody where a digest is expected instead.
+        policy: what else is asked.
+        policy_digest: the digest of the policy's file, or None where a key was named alone.
+        signature: where the signature is; None is beside the artifact's folder.
+    """
+
+    signers: Signers
+    policy: Policy
+    policy_digest: str | None = None
+    signature: Path | None = None
+
+    def admit(self, folder: Path, artifact: str) -> Signed | None:
+        """Ask who vouches for an artifact digest, before a byte of the artifact is parsed.
+
+        Returns:
+            What a trusted signer said; None where no signature is asked for.
+
+        Raises:
+            ArtifactRejected: nobody who is trusted does, or it is revoked, or older than allowed.
+        """
+        if artifact in self.policy.revoked:
+            raise rejected(NAME, "revoked", f"the policy has revoked {artifact}")
+        if not self.signers.keys and not self.signers.identities:
+            return None
+        place = self.signature or beside(folder)
+        signed = check_signature(_read(place, "signature"), self.signers, place=place.name)
+        if signed.files.get(NAME) != artifact:
+            raise rejected(place.name, "signature-artifact", f"is the signature of another artifact than {artifact}")
+        if self.policy.not_before is not None:
+            self._check_age(folder, artifact, self.policy.not_before)
+        return signed
+
+    def _check_age(self, folder: Path, artifact: str, not_before: datetime) -> None:
+        """Refuse an artifact whose creation is too long ago; a time that nobody signed is no time."""
+        place = beside(folder, PROVENANCE)
+        data = _read(place, "provenance")
+        seal = place.with_name(place.name + SUFFIX)
+        signed = check_signature(_read(seal, "provenance-signature"), self.signers, place=seal.name)
+        if signed.files != {WHOLE: digest(data)}:
+            raise rejected(seal.name, "provenance-signature", "is the signature of another provenance")
+        created = _creation(data, artifact, place.name)
+        if created < not_before:
+            message = f"made at {created.isoformat()}; the policy takes none before {not_before.isoformat()}"
+            raise rejected(place.name, "too-old", message)
+
+    def judge(self, manifest: Manifest, signed: Signed | None) -> Iterator[Problem]:
+        """Yield what the policy does not allow; before the model is parsed."""
+        if signed is not None:
+            yield from _file_problems(manifest, signed)
+        if manifest.model.digest in self.policy.revoked:
+            yield Problem(NAME, "revoked", f"the policy has revoked the model {manifest.model.digest}")
+        if self.policy.names is not None and manifest.name not in self.policy.names:
+            yield Problem(NAME, "name-not-allowed", f"the policy does not allow the name {manifest.name}")
+        figures, minimum = manifest.metrics.held_out, self.policy.minimum
+        yield from _too_low("accuracy", figures.accuracy, minimum.accuracy, minimum.accuracy_low)
+        yield from _too_low("f1_weighted", figures.f1_weighted, minimum.f1_weighted, minimum.f1_weighted_low)
+        yield from _below("f1_macro", figures.f1_macro, minimum.f1_macro)
+        yield from _recall_problems(figures, minimum.recall)
+
+
+def provenance_of(folder: Path, artifact: str) -> tuple[Path, bytes] | None:
+    """What stands beside an artifact about how it was made, to be signed with it; None where there is nothing.
+
+    Raises:
+        ArtifactRejected: it cannot be read, or is about another artifact.
+    """
+    place = beside(folder, PROVENANCE)
+    if not os.path.lexists(place):
+        return None
+    data = _read(place, "provenance")
+    _creation(data, artifact, place.name)
+    return place, data
+
+
+def _creation(data: bytes, artifact: str, place: str) -> datetime:
+    """When an artifact was made, as its provenance tells."""
+    try:
+        told = msgspec.json.decode(data, type=_Provenance)
+    except (ValueError, RecursionError) as error:
+        raise rejected(place, "provenance-invalid", str(error)[:200]) from None
+    if [PREFIX + each.digest.get("sha256", "") for each in told.subject] != [artifact]:
+        raise rejected(place, "provenance-artifact", f"is about another artifact than {artifact}")
+    return told.predicate.details.metadata.finished
+
+
+def _file_problems(manifest: Manifest, signed: Signed) -> Iterator[Problem]:
+    """Compare what was signed with what was read: the manifest's records are those of the bytes in memory."""
+    read = {record.name: record.sha256 for record in manifest.files}
+    others = {name: value for name, value in signed.files.items() if name != NAME}
+    for name in sorted(read.keys() | others.keys()):
+        if read.get(name) != others.get(name):
+            words = "was signed, and is not in the artifact" if name not in read else "is not what was signed"
+            yield Problem(f"{name!r:.80}", "signature-files", words)
+
+
+def _recall_problems(told: HeldOut, minimum: float | dict[str, float]) -> Iterator[Problem]:
+    recalls = {str(each.label): each for each in told.classes}
+    asked = minimum if isinstance(minimum, dict) else dict.fromkeys(recalls, minimum)
+    for label, least in asked.items():
+        if label in recalls:
+            yield from _below(f"recall of {recalls[label].label!r}", recalls[label].recall, least)
+        else:
+            message = f"the policy asks for the recall of {label!r:.80}, a class that the model has not"
+            yield Problem(NAME, "figures-too-low", message)
+
+
+def _below(name: str, value: float, least: float) -> Iterator[Problem]:
+    if value < least:
+        yield Problem(NAME, "figures-too-low", f"{name} is {value}, the policy asks for {least}")
+
+
+def _too_low(name: str, told: Estimate, value: float, low: float) -> Iterator[Problem]:
+    yield from _below(name, told.value, value)
+    # The lower end is the publisher's word; it never counts for more than the figure itself.
+    if min(told.low, told.value) < low:
+        yield Problem(NAME, "figures-too-low", f"{name} may be as low as {told.low}, the policy asks for {low}")
+
+
+def _read(place: Path, what: str) -> bytes:
+    try:
+        return read_bounded(place, MAX_BYTES)
+    except FileNotFoundError:
+        raise rejected(place.name, f"{what}-missing", "is not there") from None
+    except OSError as error:
+        message = (error.strerror or type(error).__name__).lower()
+        raise rejected(place.name, f"{what}-unreadable", message) from None
+    except ValueError as error:
+        raise rejected(place.name, f"{what}-unreadable", str(error)) from None
+
+
+def load_trust(
+    *,
+    policy: Path | None = None,
+    public_key: Path | None = None,
+    signature: Path | None = None,
+    expected: bool = False,
+) -> Trust | None:
+    """What the command line asks for; None where it asks for nothing that is said here.
+
+    Args:
+        policy: a policy's file.
+        public_key: the file of the one key whose signature counts.
+        signature: where the signature is, if not beside the artifact.
+        expected: whether the artifact digest is known from elsewhere, too.
+
+    Raises:
+        ConfigError: the policy or a key cannot be used, or the options contradict each other.
+    """
+    if policy is None and public_key is None:
+        if signature is not None:
+            raise ConfigError("--signature: whose is it to be? name a --public-key or a --policy")
+        return None
+    keys = (read_key(read_key_file(public_key), str(public_key)),) if public_key is not None else ()
+    if policy is None:
+        return Trust(Signers(keys), Policy(format=1, require_gate=False), signature=signature)
+    data = _policy_bytes(policy)
+    told = parse_policy(data, str(policy))
+    if keys and (told.keys or told.identities):
+        raise _refused(str(policy), "policy-signers", "names signers itself; leave --public-key away")
+    signers = Signers(keys) if keys else _signers(told, policy)
+    nobody = not signers.keys and not signers.identities
+    if nobody and (not expected or told.not_before is not None or signature is not None):
+        message = "names no signer; it needs keys or identities, or beside it --public-key"
+        raise _refused(str(policy), "policy-no-signer", message + (" or --expect" if not expected else ""))
+    return Trust(signers, told, digest(data), signature)
+
+
+def _policy_bytes(path: Path) -> bytes:
+    try:
+        return read_bounded(path, MAX_POLICY_BYTES)
+    except OSError as error:
+        message = (error.strerror or type(error).__name__).lower()
+        raise _refused(str(path), "policy-unreadable", message) from None
+    except ValueError as error:
+        raise _refused(str(path), "policy-unreadable", str(error)) from None
+
+
+def parse_policy(data: bytes, place: str) -> Policy:
+    """Parse a policy's bytes; what is not understood is refused, since it may have been meant to forbid something.
+
+    Raises:
+        ConfigError: no JSON, a key that is unknown or stands twice, or a value that breaks its type.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            twice = next(key for key, _ in pairs if [name for name, _ in pairs].count(key) > 1)
+            raise _refused(place, "policy-duplicate-key", f"the key {twice!r:.80} stands twice")
+        return found
+
+    def number(word: str) -> float:
+        raise _refused(place, "policy-syntax", f"{word} is no number of JSON")
+
+    try:
+        value = json.loads(data.decode("utf-8", "strict"), object_pairs_hook=unique, parse_constant=number)
+    except (ValueError, RecursionError) as error:
+        told = str(error) if isinstance(error, json.JSONDecodeError) else "not JSON in UTF-8"
+        raise _refused(place, "policy-syntax", told) from None
+    try:
+        return msgspec.convert(value, Policy)
+    except ValueError as error:
+        message = str(error)[:200]
+        rule = "policy-unknown-key" if "unknown field" in message else "policy-value"
+        raise _refused(place, rule, message) from None
+
+
+def _signers(policy: Policy, path: Path) -> Signers:
+    keys = tuple(_key(each, path) for each in policy.keys)
+    root = read_key_file(path.parent / policy.sigstore) if policy.sigstore is not None else None
+    return Signers(keys, policy.identities, root)
+
+
+def _key(told: str, policy: Path) -> Key:
+    if told.startswith(_INLINE):
+        return read_key(told.encode(errors="replace"), str(policy))
+    place = policy.parent / told
+    return read_key(read_key_file(place), str(place))
+
+
+def _refused(place: str, rule: str, message: str) -> ConfigError:
+    hint = "docs/trust.md describes a policy; nothing is trusted by one that cannot be understood"
+    return ConfigError("the policy cannot be used", problems=[Problem(place, rule, message)], hint=hint)

@@ -1,0 +1,320 @@
+"""Signatures by OpenSSF `model-signing`, beside what they are about: who says so, and about which digests.
+
+A signature is a Sigstore bundle around an in-toto statement that lists a digest per file. The cryptography is
+upstream's. The statement is compared here, with the digests of the bytes that were read and are going to be parsed:
+upstream would read the folder a second time, and ignore what stands under `.git` and `.github`.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field, json
+
+from artifact_pipeline.artifact.manifest import Frozen, Text
+from artifact_pipeline.canonical import PREFIX
+from artifact_pipeline.errors import ArtifactRejected, ConfigError, PipelineError, Problem, StorageError
+from artifact_pipeline.trust.keys import Key, public_key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+SUFFIX = ".sig"
+MAX_BYTES = 1 << 20
+WHOLE = "."
+"""How a statement about a single file names it."""
+TOKEN = "SIGSTORE_ID_TOKEN"  # noqa: S105 - the name of the variable
+
+
+class _Resource(Struct, frozen=True):
+    name: str
+    algorithm: Literal["sha256"]
+    digest: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+
+
+class _Serialization(Struct, frozen=True):
+    method: Literal["files"]
+
+
+class _Predicate(Struct, frozen=True):
+    resources: tuple[_Resource, ...]
+    serialization: _Serialization
+
+
+class _Statement(Struct, frozen=True):
+    kind: Literal["https://in-toto.io/Statement/v1"] = field(name="_type")
+    predicate_type: Literal["https://model_signing/signature/v1.0"] = field(name="predicateType")
+    predicate: _Predicate
+
+
+class _Envelope(Struct, frozen=True):
+    payload: bytes
+    payload_type: Literal["application/vnd.in-toto+json"] = field(name="payloadType")
+    signatures: Annotated[tuple[dict[str, Any], ...], Meta(min_length=1, max_length=1)]
+
+
+class _Material(Struct, frozen=True):
+    certificate: dict[str, Any] | None = None
+    public_key: dict[str, Any] | None = field(default=None, name="publicKey")
+
+
+class _Bundle(Struct, frozen=True):
+    material: _Material = field(name="verificationMaterial")
+    envelope: _Envelope = field(name="dsseEnvelope")
+
+
+class Identity(Frozen, frozen=True):
+    """Who signs without a key of their own: an identity, and who vouches for it to Sigstore."""
+
+    issuer: Text
+    identity: Annotated[str, Meta(max_length=2048)]
+
+
+@dataclass(frozen=True, slots=True)
+class Signers:
+    """Whose signature counts.
+
+    Attributes:
+        keys: their public keys.
+        identities: who signs by Sigstore.
+        sigstore: the trust root of a Sigstore of one's own; None is the public one.
+    """
+
+    keys: tuple[Key, ...] = ()
+    identities: tuple[Identity, ...] = ()
+    sigstore: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What a trusted signer has said.
+
+    Attributes:
+        signer: the key's fingerprint, or the identity.
+        files: the digest of each file, by name.
+    """
+
+    signer: str
+    files: Mapping[str, str]
+
+
+def beside(folder: Path, suffix: str = SUFFIX) -> Path:
+    """The place of a file about an artifact's folder: beside it, under its name."""
+    whole = folder.resolve()
+    return whole.parent / f"{whole.name}{suffix}"
+
+
+def check_signature(data: bytes, signers: Signers, *, place: str) -> Signed:
+    """Check who has signed, and read what was signed.
+
+    Args:
+        data: the signature file's bytes.
+        signers: whose signature counts.
+        place: the file's name, for messages.
+
+    Raises:
+        ArtifactRejected: it is no signature (`signature-invalid`), or nobody's who counts (`signature-key`); or
+            Sigstore's trust root is out of reach (`sigstore-unreachable`).
+    """
+    bundle, files = _decoded(data, place)
+    if bundle.material.public_key is not None:
+        found = (key.fingerprint for key in signers.keys if _holds(data, files, key))
+    else:
+        found = (_name(each) for each in signers.identities if _holds(data, files, each, signers.sigstore))
+    signer = next(found, None)
+    if signer is None:
+        raise rejected(place, "signature-key", "is not a signature of any signer that is trusted")
+    return Signed(signer, files)
+
+
+def _decoded(data: bytes, place: str) -> tuple[_Bundle, dict[str, str]]:
+    try:
+        bundle = json.decode(data, type=_Bundle)
+        resources = json.decode(bundle.envelope.payload, type=_Statement).predicate.resources
+    except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+        raise rejected(place, "signature-invalid", f"not a signature of a model: {str(error)[:200]}") from None
+    files = {each.name: PREFIX + each.digest for each in resources}
+    if len(files) != len(resources) or any(str(PurePosixPath(name)) != name for name in files):
+        raise rejected(place, "signature-invalid", "lists a file twice, or by a crooked name")
+    return bundle, files
+
+
+def signed_files(data: bytes, place: str) -> Mapping[str, str]:
+    """The files that a signature is about, with their digests; whose it is, and whether it holds, is not asked.
+
+    Raises:
+        ArtifactRejected: it is no signature.
+    """
+    return _decoded(data, place)[1]
+
+
+def rejected(place: str, rule: str, message: str) -> ArtifactRejected:
+    """The refusal of something that is not trusted."""
+    problem = Problem(place, rule, message)
+    hint = "do not load it; take it again from where it was published, or ask who signs there"
+    return ArtifactRejected("the artifact is not trusted", problems=[problem], hint=hint)
+
+
+def _name(identity: Identity) -> str:
+    return f"{identity.identity} ({identity.issuer})"
+
+
+def _holds(data: bytes, files: Mapping[str, str], signer: Key | Identity, sigstore: bytes | None = None) -> bool:
+    """Whether upstream finds that `signer` has signed a statement about just these files.
+
+    Upstream parses the signature by itself. It is given our reading of it in place of a folder, so that the two
+    readings must be one, whatever a hostile file makes of two parsers.
+    """
+    # First: where the extra is missing, this is the package to name.
+    from sigstore.errors import Error, TUFError  # noqa: I001
+    from cryptography.exceptions import InvalidSignature
+
+    with _private_folder() as folder, redirect_stdout(io.StringIO()):  # upstream prints warnings
+        signature = _put(folder / "signature", data)
+        try:
+            verifying = _verifying(folder, signer, sigstore)
+            verifying.set_hashing_config(_known("", files)).verify(folder, signature)
+        except TUFError as error:
+            raise rejected(_name_of(signer), "sigstore-unreachable", str(error)[:200].lower()) from error
+        except (InvalidSignature, Error, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            return False
+    return True
+
+
+def _name_of(signer: Key | Identity) -> str:
+    return signer.fingerprint if isinstance(signer, Key) else _name(signer)
+
+
+def _verifying(folder: Path, signer: Key | Identity, sigstore: bytes | None) -> Any:
+    config = _upstream("verifying")
+    if isinstance(signer, Key):
+        return config.use_elliptic_key_verifier(public_key=_put(folder / "key.pem", signer.pem))
+    root = _put(folder / "sigstore.json", sigstore) if sigstore is not None else None
+    return config.use_sigstore_verifier(identity=signer.identity, oidc_issuer=signer.issuer, trust_config=root)
+
+
+def _upstream(module: Literal["signing", "verifying"]) -> Any:
+    """Upstream's configuration; its constructors have no types."""
+    return import_module(f"model_signing.{module}").Config()
+
+
+def _known(name: str, files: Mapping[str, str]) -> Any:
+    """In place of upstream's walk over a folder: digests that are known already."""
+    from model_signing import hashing, manifest
+    from model_signing._hashing.hashing import Digest
+
+    class Known(hashing.Config):
+        def hash(self, model_path: object, *, files_to_hash: object = None) -> manifest.Manifest:  # noqa: ARG002
+            told = {"method": "files", "hash_type": "sha256", "allow_symlinks": False}
+            items = [
+                manifest.FileManifestItem(
+                    path=PurePosixPath(file), digest=Digest("sha256", bytes.fromhex(value.removeprefix(PREFIX)))
+                )
+                for file, value in files.items()
+            ]
+            return manifest.Manifest(name, items, manifest.SerializationType.from_args(told))
+
+    known: Any = Known
+    return known()
+
+
+def sign(name: str, files: Mapping[str, str], private_key: Path, *, password: bytes | None = None) -> bytes:
+    """Sign the digests of files with a private key.
+
+    Args:
+        name: what the files are together.
+        files: the digest of each file, by name; a single file is `WHOLE`.
+        private_key: a file with a private key in PEM.
+        password: what unlocks it.
+
+    Returns:
+        The signature file's bytes, checked once more with the public key.
+
+    Raises:
+        ConfigError: the key cannot be used.
+    """
+    public = public_key_of(private_key, password)
+    # Bytes, whatever upstream's annotation says: it hands the password on to a library that takes nothing else.
+    config = _upstream("signing").use_elliptic_key_signer(private_key=private_key, password=password)
+    data = _written(config, name, files)
+    check_signature(data, Signers(keys=(public,)), place=name)
+    return data
+
+
+def sign_by_sigstore(name: str, files: Mapping[str, str], token: str, *, sigstore: Path | None = None) -> bytes:
+    """Sign the digests of files without a key: Sigstore certifies who the token says that we are.
+
+    Args:
+        name: what the files are together.
+        files: the digest of each file, by name.
+        token: an OpenID Connect token for the audience `sigstore`.
+        sigstore: the trust config of a Sigstore of one's own.
+
+    Raises:
+        PipelineError: Sigstore is out of reach, or refuses the token.
+    """
+    from requests import RequestException
+    from sigstore.errors import Error
+
+    try:
+        config = _upstream("signing").use_sigstore_signer(identity_token=token, trust_config=sigstore)
+        return _written(config, name, files)
+    except (Error, RequestException, ValueError, OSError) as error:
+        told = str(error).splitlines()[0] if str(error) else type(error).__name__
+        hint = "nothing is written; sign again where Sigstore can be reached"
+        raise PipelineError(f"Sigstore did not sign: {told[:200].lower()}", hint=hint) from error
+
+
+def _written(config: Any, name: str, files: Mapping[str, str]) -> bytes:
+    with _private_folder() as folder:
+        place = folder / "signature"
+        config.set_hashing_config(_known(name, files)).sign(folder, place)
+        return place.read_bytes()
+
+
+def identity_token(environment: Mapping[str, str]) -> str:
+    """The token by which a job says who it is: `SIGSTORE_ID_TOKEN`, or the one that the CI gives.
+
+    Raises:
+        ConfigError: there is none; nobody is asked to log in.
+    """
+    from id import IdentityError, detect_credential
+
+    hint = f"in GitHub Actions give the job the permission id-token: write; elsewhere set {TOKEN}"
+    try:
+        token = environment.get(TOKEN) or detect_credential("sigstore")
+    except IdentityError as error:
+        raise ConfigError(f"the CI gives no identity token: {str(error)[:200]}", hint=hint) from error
+    if not token:
+        raise ConfigError("there is no identity token to sign with", hint=hint)
+    return token
+
+
+@contextmanager
+def _private_folder() -> Iterator[Path]:
+    """A folder that nobody else may enter, for upstream, which takes paths alone."""
+    try:
+        holder = tempfile.TemporaryDirectory(prefix="artifact-pipeline-")
+    except OSError as error:
+        raise _no_room(error) from error
+    with holder as name:
+        yield Path(name)
+
+
+def _put(place: Path, data: bytes) -> Path:
+    try:
+        place.write_bytes(data)
+    except OSError as error:
+        raise _no_room(error) from error
+    return place
+
+
+def _no_room(error: OSError) -> StorageError:
+    reason = (error.strerror or type(error).__name__).lower()
+    return StorageError(f"cannot write a temporary file: {reason}", hint="name a folder with room: TMPDIR=…")

@@ -1,0 +1,238 @@
+"""Verification: a folder's bytes become `Verified`, or every problem is named.
+
+The standard library and msgspec alone, unless a signature is asked for. The bytes that are checked are the bytes that
+are used afterwards: each file is opened once, by a name found in the folder itself, and read once.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Literal
+
+from artifact_pipeline.artifact import manifest as manifests
+from artifact_pipeline.artifact.gate import GATE_ALONE, gate_problems
+from artifact_pipeline.artifact.parameters import parameter_problems
+from artifact_pipeline.artifact.pointer import HINT_TRAIN, follow
+from artifact_pipeline.artifact.reference import parse_reference
+from artifact_pipeline.artifact.selftest import parse_selftest
+from artifact_pipeline.artifact.verified import Trusted, Verified
+from artifact_pipeline.canonical import PREFIX, digest
+from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem, plural
+from artifact_pipeline.files import read_bounded, read_descriptor
+from artifact_pipeline.model.onnx_walk import walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from artifact_pipeline.artifact.manifest import FileRecord, Manifest
+    from artifact_pipeline.trust.policy import Trust
+
+MAX_ENTRIES = 256
+"""A folder with more entries than this is no artifact, and is not walked further."""
+
+
+def verify(
+    path: Path, *, expect: str | None = None, accept_failed_gate: bool = False, trust: Trust | None = None
+) -> Verified:
+    """Check an artifact, whole, before anything of it is used.
+
+    Args:
+        path: a pointer, or an artifact's folder.
+        expect: the artifact digest known from elsewhere; anything else is refused before it is parsed.
+        accept_failed_gate: let a missing or failed gate pass, unless the policy insists on it.
+        trust: who must have signed it, and the consumer's policy; what they refuse is refused before the model is
+            parsed.
+
+    Raises:
+        ArtifactRejected: with every problem found.
+        ConfigError: `expect` is no digest.
+    """
+    if expect is not None and not re.fullmatch(r"sha256:[0-9a-f]{64}", expect):
+        raise ConfigError(f"--expect: must be sha256: and 64 hexadecimal digits, got {expect!r:.80}")
+    folder, promised = follow(path)
+    with _opened(folder) as descriptor:
+        names = _names(descriptor)
+        data, problems = _read_manifest(names, descriptor)
+        found = digest(data)
+        problems = problems or [*_identity_problems(promised, found, expect)]
+        if problems:
+            raise _rejected(path, problems)
+        signed = trust.admit(folder, found) if trust is not None else None
+        manifest = manifests.parse_manifest(data)
+        members, problems = _read_members(manifest, names, descriptor)
+    insisted = trust is not None and trust.policy.require_gate
+    problems += gate_problems(manifest, accept_failed=accept_failed_gate and not insisted)
+    if trust is not None:
+        problems += trust.judge(manifest, signed)
+    if trust is None or not problems:
+        problems += _content_problems(manifest, members)
+    if problems:
+        raise _rejected(path, problems, insisted=insisted)
+    told = Trusted(
+        expected=expect is not None,
+        signer=signed.signer if signed is not None else None,
+        policy=trust.policy_digest if trust is not None else None,
+    )
+    return Verified(digest=found, manifest=manifest, members=members, folder=folder, trust=told)
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """Hold the folder open: what is listed and what is read are one folder, whatever is renamed meanwhile."""
+    try:
+        # No link is followed: what was compared with its name is what is read.
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        problem = Problem(str(folder), "artifact-missing", (error.strerror or "cannot be opened").lower())
+        raise ArtifactRejected("there is no artifact", problems=[problem], hint=HINT_TRAIN) from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _names(folder: int) -> list[str]:
+    """The first names of an open folder; a folder with a billion entries is not listed whole."""
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in islice(entries, MAX_ENTRIES + 1))
+
+
+def _read_manifest(names: Sequence[str], folder: int) -> tuple[bytes, list[Problem]]:
+    if len(names) > MAX_ENTRIES:
+        return b"", [Problem(".", "too-many-entries", f"the folder holds more than {MAX_ENTRIES} entries")]
+    if manifests.NAME not in names:
+        return b"", [Problem(manifests.NAME, "file-missing", "is not in the folder")]
+    try:
+        return _read(manifests.NAME, folder, manifests.MAX_BYTES), []
+    except (OSError, ValueError) as error:
+        return b"", [_unreadable(manifests.NAME, error, too_large="manifest-too-large")]
+
+
+def _identity_problems(promised: Iterable[str], found: str, expect: str | None) -> Iterator[Problem]:
+    if expect is not None and found != expect:
+        yield Problem(manifests.NAME, "digest-unexpected", f"expected {expect}, found {found}")
+    # The store names a folder by its digest, so a folder that was changed in place contradicts its own name.
+    for name in sorted(promised):
+        if PREFIX + name != found:
+            yield Problem(manifests.NAME, "store-name", f"stands in the store as {name}, is {found}")
+
+
+def _read_members(manifest: Manifest, names: Sequence[str], folder: int) -> tuple[dict[str, bytes], list[Problem]]:
+    """Read every listed file once; the bytes of a file with a problem are left out."""
+    listed = {record.name: record for record in manifest.files}
+    members: dict[str, bytes] = {}
+    problems = []
+    for name in sorted({*listed, *names} - {manifests.NAME}):
+        if name not in listed:
+            problems.append(Problem(f"{name!r:.80}", "file-unlisted", "is in the folder but not in the manifest"))
+        elif name not in names:
+            problems.append(Problem(name, "file-missing", "is in the manifest but not in the folder"))
+        else:
+            problem = _read_member(listed[name], folder, members)
+            problems += [problem] if problem else []
+    return members, problems
+
+
+def _read_member(record: FileRecord, folder: int, members: dict[str, bytes]) -> Problem | None:
+    try:
+        data = _read(record.name, folder, record.size)
+    except (OSError, ValueError) as error:
+        return _unreadable(record.name, error, too_large="file-size")
+    if len(data) != record.size:
+        return Problem(record.name, "file-size", f"{len(data):,} bytes, the manifest says {record.size:,}")
+    if digest(data) != record.sha256:
+        return Problem(record.name, "file-digest", f"found {digest(data)}, the manifest says {record.sha256}")
+    members[record.name] = data
+    return None
+
+
+def _read(name: str, folder: int, limit: int) -> bytes:
+    # No link is followed, and a FIFO put in the file's place must not make the reader wait.
+    return read_descriptor(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder), limit)
+
+
+def _unreadable(name: str, error: OSError | ValueError, *, too_large: str) -> Problem:
+    if isinstance(error, ValueError):
+        return Problem(name, "file-not-regular" if "regular" in str(error) else too_large, str(error))
+    if error.errno == errno.ELOOP:
+        return Problem(name, "file-link", "is a symbolic link; an artifact holds only regular files")
+    if error.errno in {errno.ENXIO, errno.EISDIR}:  # a socket, a folder
+        return Problem(name, "file-not-regular", "not a regular file")
+    return Problem(name, "file-unreadable", (error.strerror or type(error).__name__).lower())
+
+
+def _content_problems(manifest: Manifest, members: Mapping[str, bytes]) -> Iterator[Problem]:
+    """Look inside the files whose bytes are the listed ones."""
+    checks = {
+        "model": _model_problems,
+        "parameters": parameter_problems,
+        "selftest": lambda manifest, data: parse_selftest(data).problems(manifest),
+        "reference": lambda manifest, data: parse_reference(data).problems(manifest),
+        "split": _split_problems,
+    }
+    for role, check in checks.items():
+        name = manifest.file(role).name
+        if name in members:
+            try:
+                yield from check(manifest, members[name])
+            except ArtifactRejected as error:
+                yield from error.problems
+
+
+def _model_problems(manifest: Manifest, data: bytes) -> Iterator[Problem]:
+    place, told, found = manifest.file("model").name, manifest.model, walk(data)
+    told_tensors = [("X", told.dtype, told.shape), *((each.name, each.dtype, each.shape) for each in told.outputs)]
+    found_tensors = [(each.name, each.dtype, each.shape) for each in (*found.inputs, *found.outputs)]
+    if told_tensors != found_tensors or told.shape != (None, len(told.inputs)):
+        yield Problem(place, "model-shape", f"the manifest says {told_tensors}, the model has {found_tensors}")
+    if told.classes != found.classes:
+        yield Problem(place, "model-classes", "the manifest has other classes than the model")
+
+
+def _split_problems(manifest: Manifest, data: bytes) -> Iterator[Problem]:
+    place, split = manifest.file("split").name, manifest.data.split
+    if len(data) != (manifest.data.rows + 7) // 8 or split.held_out + split.training != manifest.data.rows:
+        yield Problem(place, "split-rows", f"does not hold one bit for each of {plural(manifest.data.rows, 'row')}")
+    elif int.from_bytes(data, "little") >> manifest.data.rows:
+        yield Problem(place, "split-rows", f"marks rows beyond the {manifest.data.rows:,} that there are")
+    elif int.from_bytes(data, "little").bit_count() != split.held_out:
+        counted = plural(split.held_out, "held-out row")
+        yield Problem(place, "split-count", f"does not mark the {counted} of the manifest")
+
+
+def _rejected(path: Path, problems: Sequence[Problem], *, insisted: bool = False) -> ArtifactRejected:
+    if {problem.rule for problem in problems} <= GATE_ALONE:
+        option = "the policy asks for a gate that passed" if insisted else "--accept-failed-gate uses it all the same"
+        return ArtifactRejected(
+            f"{path} is whole, and did not pass its gate", problems=problems, hint=f"train a better one; {option}"
+        )
+    count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+    return ArtifactRejected(
+        f"{path} is not what it claims to be: {count}",
+        problems=problems,
+        hint="do not load it; take it again from where it was published, or train again",
+    )
+
+
+def export_state(manifest: Manifest, export: Path) -> Literal["matches", "differs", "missing"]:
+    """Compare a file with the exports that the manifest binds, by its digest alone.
+
+    What is not a readable regular file differs; it is never loaded, here or elsewhere.
+    """
+    try:
+        found = digest(read_bounded(export, manifests.MAX_FILE_BYTES))
+    except FileNotFoundError:
+        return "missing"
+    except (OSError, ValueError):
+        return "differs"
+    return "matches" if found in {each.sha256 for each in manifest.exports} else "differs"
+
+
+def export_rejected(export: Path, message: str) -> ArtifactRejected:
+    """The refusal of an export that had to belong to its artifact."""
+    return ArtifactRejected(message, problems=[Problem(str(export), "export-digest", message)], hint=HINT_TRAIN)
