@@ -280,7 +280,7 @@ def test_parquet_names_the_artifact(digits: Verified, answer: Any, tmp_path: Pat
     """A Parquet file of predictions carries the artifact digest in its metadata, and no clock or path."""
     answer(digits, to="out.parquet")
     metadata = parquet.read_metadata(tmp_path / "out.parquet").metadata
-    assert metadata == {b"artifact-artifact": digits.digest.encode()}
+    assert metadata == {b"artifact-pipeline.artifact": digits.digest.encode()}
 
 
 @pytest.mark.parametrize("name", ["row", "predicted", "probability_3", "file"])

@@ -2,12 +2,11 @@
 
 The flow, and where to read on:
 
-    config.json ──config──▶ Config ──dataset──▶ rows and split ──training──▶ estimator
-                                                                               │
-    predictions ◀──inference── Verified ◀──artifact.verify── artifact/ ◀──pipeline── model.onnx, measured and judged
-                                                                                       by evaluation
+    config.json ──config──▶ Config ──training──▶ model.onnx, measured and judged ──artifact.store──▶ artifact/
+                                                                                                        │
+    predictions ◀──prediction── Verified ◀──────────────────verification────────────────────────────────┘
 
-`pipeline` joins training and the artifact; `inference` knows the artifact alone; `cli` is the one place that prints.
+`training` and `prediction` meet at the artifact alone; `cli` is the one place that prints.
 Nothing is imported here before it is asked for, so that `verify` starts without NumPy and `predict` without
 scikit-learn.
 """
@@ -47,16 +46,16 @@ __all__ = [
 
 _HOMES = {
     "Config": "config",
-    "Options": "inference.scoring",
+    "Options": "prediction.scoring",
     "PipelineError": "errors",
-    "Predictions": "inference.predictions",
-    "Verified": "artifact.verify",
+    "Predictions": "prediction.predictions",
+    "Verified": "verification",
     "load_config": "config",
-    "open_predictor": "artifact.predictor",
-    "predict": "inference.predictions",
-    "publish": "pipeline",
-    "train": "pipeline",
-    "verify": "artifact.verify",
+    "open_predictor": "model.predictor",
+    "predict": "prediction.predictions",
+    "publish": "training.publication",
+    "train": "training.candidate",
+    "verify": "verification",
 }
 
 

@@ -10,9 +10,10 @@ from msgspec import UNSET, Meta, UnsetType, structs
 
 from artifact_pipeline import __version__
 from artifact_pipeline.artifact.manifest import Count, Digest, Frozen, Share, Text, parse_part
+from artifact_pipeline.artifact.verified import Trusted  # noqa: TC001 - msgspec reads the types of fields
 
 if TYPE_CHECKING:
-    from artifact_pipeline.artifact.verified import Trusted, Verified
+    from artifact_pipeline.artifact.verified import Verified
 
 SUFFIX = ".receipt.json"
 MAX_BYTES = 16 << 20
