@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.errors import plural
+from artifact_pipeline.errors import listing, plural
 
 if TYPE_CHECKING:
     from artifact_pipeline.cli.output import Output
@@ -18,18 +18,16 @@ def say_columns(output: Output, rows: Rows | None) -> None:
     """Say what a table gives; nothing for the built-in digits."""
     if rows is None or rows.source != "table":
         return
-    more = f", … ({len(rows.names):,} in all)" if len(rows.names) > SHOWN else ""
     files, empty = rows.files
     parts = f" of {plural(files, 'file')}" if files > 1 else ""
     without = f", {empty:,} of them without a row" if empty else ""
     output.say(
-        f"columns: {rows.target!r} is learned from {', '.join(map(repr, rows.names[:SHOWN]))}{more}; "
+        f"columns: {rows.target!r} is learned from {listing([repr(name) for name in rows.names], SHOWN)}; "
         f"{plural(len(rows.X), 'row')}{parts}{without}"
     )
     if rows.left_out:
-        told = [f"{each.name!r} ({each.reason})" for each in rows.left_out[:SHOWN]]
-        more = f"; … ({len(rows.left_out):,} in all)" if len(rows.left_out) > SHOWN else ""
-        output.say(f"left out: {'; '.join(told)}{more}")
+        reasons = [f"{each.name!r} ({each.reason})" for each in rows.left_out]
+        output.say(f"left out: {listing(reasons, SHOWN, separator='; ')}")
     for warning in rows.warnings:
         output.talk(f"warning: {warning}")
 
