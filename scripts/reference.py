@@ -26,8 +26,8 @@ BOUNDS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at mos
 CONFIG = """\
 # The keys of the config
 
-Written by `scripts/reference.py` from the JSON Schema, `config/config.schema.json`. [Configuration](../configuration.md) tells
-how the keys are used together.
+Written by `scripts/reference.py` from the JSON Schema, `config/config.schema.json`.
+[Configuration](../configuration.md) tells how the keys are used together.
 
 | key | type | default | what it is |
 | --- | --- | --- | --- |
@@ -35,7 +35,8 @@ how the keys are used together.
 CLI = """\
 # The commands and their options
 
-Written by `scripts/reference.py` from the commands' own help. [Commands](../commands.md) has an overview and the exit statuses.
+Written by `scripts/reference.py` from the commands' own help.
+[Commands](../commands.md) has an overview and the exit statuses.
 """
 
 
@@ -45,12 +46,10 @@ def config_page() -> str:
 
 
 def _keys(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    """The key, type, default and description of each key; those of a section or a table with its name before them."""
-    definitions = schema["$defs"]
+    """The key, type, default and description of each key; a key inside another key has that one's name before it."""
     for name, told in schema["properties"].items():
-        inner = _definition(told, definitions)
-        section = "$ref" in told
-        if not section and not name.startswith("$"):
+        inner = _definition(told, schema["$defs"])
+        if "$ref" not in told and not name.startswith("$"):
             yield _row(name, told, schema)
         if inner is not None:
             for key, each in inner["properties"].items():
@@ -79,16 +78,18 @@ def _type(told: Mapping[str, Any]) -> str:
         return " or ".join(map(_type, choices))
     if "$ref" in told:
         return "an object with the keys below"
-    if "const" in told:
-        return _code(told["const"])
-    if "enum" in told:
-        return ", ".join(map(_code, told["enum"]))
+    values = [told["const"]] if "const" in told else told.get("enum")
+    return _plain(told) if values is None else ", ".join(map(_code, values))
+
+
+def _plain(told: Mapping[str, Any]) -> str:
+    """What a value of one type may be, with its bounds."""
     if told["type"] == "array":
-        return "array of strings"
+        return f"array of {told['items']['type']}"
     if told["type"] == "object":
         return f"object by label of {_type(told['additionalProperties'])}"
-    words = [f"{word} {told[bound]:.10g}" for bound, word in BOUNDS.items() if bound in told]
-    return " ".join([told["type"], ", ".join(words)]).rstrip()
+    bounds = [f"{word} {told[bound]:.10g}" for bound, word in BOUNDS.items() if bound in told]
+    return " ".join([told["type"], ", ".join(bounds)]).rstrip()
 
 
 def cli_page() -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 import click
 import pytest
 from msgspec import Struct, structs
+from scripts import reference
 
 from artifact_pipeline.artifact.manifest import Manifest
 from artifact_pipeline.cli.app import app
@@ -25,7 +26,6 @@ from artifact_pipeline.rows.faults import RULES
 from artifact_pipeline.serving.figures import STATUSES
 from artifact_pipeline.training.publication import publish
 from pages import FENCE, HEX, PAGES, PLATFORM, ROOT, blocks, read, section
-from scripts import reference
 from servers import Server, serving
 from tables import write_table
 from tools import cannot_run
@@ -69,7 +69,9 @@ def test_config_of_a_page_is_the_config(page: str) -> None:
 
 def test_reference_names_every_key_of_the_config() -> None:
     """The table of keys has every key of the config with its default, and no other."""
-    rows = dict(re.findall(r"^\| `([\w.]+)` \| .*? \| (`.*?`|\*needed\*) \| ", read("docs/reference/config.md"), re.MULTILINE))
+    rows = dict(
+        re.findall(r"^\| `([\w.]+)` \| .*? \| (`.*?`|\*needed\*) \| ", read("docs/reference/config.md"), re.MULTILINE)
+    )
     expected: dict[str, object] = {}
     for name, field in Config.model_fields.items():
         if field.annotation is Gate:
@@ -218,7 +220,9 @@ def test_serving_page_names_every_figure_and_status(server: Server) -> None:
     assert set(STATUSES) - {200, 308, 500} == set(map(int, re.findall(r"(?<![\d,])[45]\d\d(?!,?\d)", section)))
 
 
-@pytest.mark.parametrize("target", sorted({each for page in PAGES for each in re.findall(r"`make ([\w-]+)", read(page))}))
+@pytest.mark.parametrize(
+    "target", sorted({each for page in PAGES for each in re.findall(r"`make ([\w-]+)", read(page))})
+)
 def test_targets_that_a_page_names_are_in_the_makefile(target: str) -> None:
     """Each `make` target that a page names exists, with a line of help."""
     assert re.search(rf"^{target}:.*## \w", (ROOT / "Makefile").read_text(), re.MULTILINE)
@@ -227,7 +231,9 @@ def test_targets_that_a_page_names_are_in_the_makefile(target: str) -> None:
 def test_every_target_is_told() -> None:
     """The page of development names every `make` target but `help` and `clean`, which say what they are."""
     targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert targets - {"help", "clean"} == set(re.findall(r"`make ([\w-]+)`", section("docs/development.md", "## Testing")))
+    assert targets - {"help", "clean"} == set(
+        re.findall(r"`make ([\w-]+)`", section("docs/development.md", "## Testing"))
+    )
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -241,7 +247,15 @@ def test_links_lead_somewhere(page: str) -> None:
 def test_headings_of_the_original_are_there() -> None:
     """The headings by which users of the original find their way are still there."""
     headings = re.findall(r"^## (.*)$", README, re.MULTILINE)
-    for name in ("Overview", "Dataset and model", "Project structure", "Branches", "Features", "Configuration", "Results"):
+    for name in (
+        "Overview",
+        "Dataset and model",
+        "Project structure",
+        "Branches",
+        "Features",
+        "Configuration",
+        "Results",
+    ):
         assert name in headings
     assert {"Set-up", "Workflows", "Testing"} <= set(headings)
 
@@ -251,8 +265,8 @@ def test_readme_is_short() -> None:
     assert len(README.splitlines()) < 180
 
 
-WORDS = """artifact, artifact digest, pointer, store, manifest, recipe, gate, verdict, champion, candidate, receipt, reference,
-drift, split, held-out rows, golden rows, self-test, export, policy, statement, quarantine, part, door"""
+WORDS = """artifact, artifact digest, pointer, store, manifest, recipe, gate, verdict, champion, candidate, receipt,
+reference, drift, split, held-out rows, golden rows, self-test, export, policy, statement, quarantine, part, door"""
 
 
 def test_glossary_explains_each_word_in_one_line() -> None:
