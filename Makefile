@@ -7,11 +7,12 @@ RUN := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 CLIENT := tests/workflows/node_modules/.package-lock.json
 CLIENTS := .venv-clients/.installed
+DOCS := .venv-docs/.installed
 # uv where it is there: it installs in a fraction of the time. Byte code is compiled as pip does it: an uncompiled
 # scikit-learn costs seconds at its first import.
 install = $(if $(shell command -v uv),uv pip install --quiet --compile-bytecode --python $(1)/bin/python,$(1)/bin/python -m pip install --quiet --disable-pip-version-check)
 
-.PHONY: help run serve test test-slow fuzz workflows check lock bench bench-batch bench-unchanged bench-serving branches promote clean
+.PHONY: help run serve test test-slow fuzz workflows check docs lock bench bench-batch bench-unchanged bench-serving branches promote clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -46,11 +47,21 @@ $(CLIENTS): tests/clients/requirements.txt
 	$(call install,$(@D)) --require-hashes -r $<
 	@touch $@
 
-test-slow: $(DEV) $(CLIENTS) ## faults at every system call, kill -9, 100,000 mutations, clients of others
+test-slow: $(DEV) $(CLIENTS) $(DOCS) ## faults at every system call, kill -9, 100,000 mutations, clients of others, the documentation
 	$(BIN)/python -m pytest tests/ -m slow
 
 fuzz: $(DEV) ## a million mutations of the pickle reader
 	$(BIN)/python -m pytest tests/ -m fuzz
+
+# Zensical brings MkDocs's libraries: what the site needs stays out of the environment of the tests.
+$(DOCS): requirements-docs.txt
+	@$(PYTHON) -m venv --clear $(@D)
+	$(call install,$(@D)) --require-hashes -r $<
+	@touch $@
+
+docs: $(RUN) $(DOCS) ## the documentation as a site, in site/; its reference is written again
+	$(BIN)/python scripts/reference.py
+	.venv-docs/bin/zensical build --clean --strict
 
 # Without npm nothing is installed here: the tests say what is missing, by a skip or, in CI, a failure.
 $(CLIENT): tests/workflows/package-lock.json
@@ -82,11 +93,12 @@ lock: ## make every lock again from pyproject.toml; LOCK_ARGS=--upgrade for newe
 	$(compile) pyproject.toml --extra train --extra serve --group test -c requirements-dev.txt -o requirements.txt
 	$(compile) pyproject.toml --extra train -c requirements-dev.txt -o requirements-train.txt
 	$(compile) pyproject.toml -c requirements-dev.txt -o requirements-base.txt
+	$(compile) --group docs -c requirements-dev.txt -o requirements-docs.txt
 	$(compile) benchmarks/batch.in -c requirements-dev.txt -o benchmarks/batch.txt
 	$(compile) benchmarks/serving.in -c requirements-dev.txt -o benchmarks/serving.txt
 	$(compile) tests/clients/requirements.in -o tests/clients/requirements.txt
 
-bench: $(DEV) ## the README's figures, measured again beside the bare scripts; ARGS=--help
+bench: $(DEV) ## the figures of docs/benchmarks.md, measured again beside the bare scripts; ARGS=--help
 	$(BIN)/python -m benchmarks.spine $(ARGS)
 
 bench-batch: $(DEV) ## predict on files of 10^5 to 10^7 rows, beside pandas, scikit-learn and the limit; ARGS=--help

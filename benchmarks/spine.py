@@ -1,4 +1,4 @@
-"""Measure every figure that the README promises of this pipeline, beside the bare scripts that do the same job.
+"""Measure what docs/benchmarks.md promises of training and inference, beside the bare scripts that do the same job.
 
 Whole processes as a user would start them, one side after the other in turn. CPU is the user and system time of the
 process, memory its peak. The bare scripts (`bare_train.py`, `bare_inference.py`) run in an environment of their own.

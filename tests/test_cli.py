@@ -178,10 +178,10 @@ def test_completion(run: Run, words: str, completed: str) -> None:
 
 
 def test_statuses_are_those_of_the_errors() -> None:
-    """The documented exit statuses are 0, Ctrl-C, and those of the errors, and the README has the same table."""
+    """The documented exit statuses are 0, Ctrl-C, and those of the errors, and their page has the same table."""
     kinds = [errors.PipelineError, *errors.PipelineError.__subclasses__()]
     assert set(STATUSES) == {0, errors.INTERRUPTED, *(kind.exit_status for kind in kinds)}
-    section = (ROOT / "README.md").read_text().split("### Errors")[1].split("\n## ")[0]
+    section = (ROOT / "docs" / "commands.md").read_text().split("## Exit statuses")[1].split("\n## ")[0]
     rows = {int(number): words for number, words in re.findall(r"^\| (\d+) \| (.*) \|$", section, re.MULTILINE)}
     assert rows == STATUSES
 

@@ -1,22 +1,21 @@
-"""Documentation that can fail: README's commands print what it shows, the format page shows the golden manifest."""
+"""Documentation that can fail: what the pages say is what the code has, their examples in Python and curl run.
+
+test_shown_commands.py runs the commands that they show.
+"""
 
 from __future__ import annotations
 
 import ast
 import json
-import os
-import platform
 import re
 import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import click
 import pytest
 from msgspec import Struct, structs
+from scripts import reference
 
-from artifact_pipeline.artifact.environment import libc
 from artifact_pipeline.artifact.manifest import Manifest
 from artifact_pipeline.cli.app import app
 from artifact_pipeline.config import Config, Gate, Table
@@ -26,56 +25,21 @@ from artifact_pipeline.reports.markdown import manifest_page
 from artifact_pipeline.rows.faults import RULES
 from artifact_pipeline.serving.figures import STATUSES
 from artifact_pipeline.training.publication import publish
-from conftest import install
+from pages import FENCE, HEX, PAGES, PLATFORM, ROOT, blocks, read, section
 from servers import Server, serving
 from tables import write_table
 from tools import cannot_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "artifact_pipeline"
 GOLDEN = ROOT / "tests" / "golden" / "v1"
-README = (ROOT / "README.md").read_text()
-FORMAT = (ROOT / "docs" / "artifact-format.md").read_text()
-INFERENCE = (ROOT / "docs" / "inference.md").read_text()
-SERVING = (ROOT / "docs" / "serving.md").read_text()
-
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-HEX = re.compile(r"[0-9a-f]{64}")
-(PLATFORM,) = re.findall(r"those of (\w+) ([\d.]+) on (\w+) (\w+)\s+with\s+(glibc [\d.]+);", README)
-"""Of which platform the README's digests are."""
-
-
-def blocks(language: str) -> list[str]:
-    return [text for found, text in FENCE.findall(README) if found == language]
-
-
-def test_commands_of_the_readme_print_what_it_shows(checkout: Path) -> None:
-    """Each command that the README shows with its output is run in order in a clean checkout, and prints just that."""
-    scripts = install(checkout) / ".venv" / "bin"
-    foreign = str(Path(sys.executable).parent)
-    system = os.pathsep.join(each for each in os.environ["PATH"].split(os.pathsep) if each != foreign)
-    shown = [block for block in blocks("console") if not block.startswith("$ make")]
-    assert len(shown) >= 4
-    for block in shown:
-        command, _, expected = block.removeprefix("$ ").partition("\n")
-        # What is shown with its path is typed before the environment has been activated.
-        path = system if command.startswith(".venv/bin/") else f"{scripts}{os.pathsep}{system}"
-        env = {**os.environ, "PATH": path}
-        done = subprocess.run(["sh", "-c", command], cwd=checkout, env=env, capture_output=True, text=True, check=False)
-        printed = done.stdout if done.returncode == 0 else done.stderr
-        # On another platform than the README's the digests are others; everything else is to the letter.
-        if here() != PLATFORM:
-            printed, expected = HEX.sub("<hex>", printed), HEX.sub("<hex>", expected)
-        assert printed == expected, command
-
-
-def here() -> tuple[str, ...]:
-    """Python, system, architecture and C library of this machine."""
-    python = (platform.python_implementation(), platform.python_version())
-    return (*python, platform.system(), platform.machine(), libc())
+README = read("README.md")
+FORMAT = read("docs/artifact-format.md")
+INFERENCE = read("docs/inference.md")
+SERVING = read("docs/serving.md")
 
 
 def test_platform_of_the_readme_is_that_of_the_golden_artifact(run: Any) -> None:
@@ -89,23 +53,25 @@ def test_platform_of_the_readme_is_that_of_the_golden_artifact(run: Any) -> None
     assert done.stdout.startswith("reproduced: tests/golden/v1, grade ")
 
 
-def test_python_of_the_readme_runs(run: Any) -> None:
+def test_python_of_the_scripts_page_runs(run: Any) -> None:
     """The Python example works as it stands, from the project's root."""
-    (example,) = blocks("python")
+    (example,) = blocks("docs/scripts.md", "python")
     done = run("-c", f"{example}\nprint(f'{{accuracy:.4f}} {{f1:.4f}}')", cwd=ROOT)
     assert done.stdout == "0.9750 0.9751\n", done.stderr
 
 
-def test_config_of_the_readme_is_the_config() -> None:
-    """The config that the README shows is the one in the repository."""
-    (example,) = blocks("json")
+@pytest.mark.parametrize("page", ["README.md", "docs/configuration.md"])
+def test_config_of_a_page_is_the_config(page: str) -> None:
+    """The config that a page shows is the one in the repository."""
+    (example,) = blocks(page, "json")
     assert json.loads(example) == json.loads((ROOT / "config" / "config.json").read_text())
 
 
-def test_readme_names_every_key_of_the_config() -> None:
+def test_reference_names_every_key_of_the_config() -> None:
     """The table of keys has every key of the config with its default, and no other."""
-    section = README.split("## Configuration")[1].split("### The verbs")[0]
-    rows = dict(re.findall(r"^\| `([\w.]+)` \| (.*?) \|", section, re.MULTILINE))
+    rows = dict(
+        re.findall(r"^\| `([\w.]+)` \| .*? \| (`.*?`|\*needed\*) \| ", read("docs/reference/config.md"), re.MULTILINE)
+    )
     expected: dict[str, object] = {}
     for name, field in Config.model_fields.items():
         if field.annotation is Gate:
@@ -113,26 +79,30 @@ def test_readme_names_every_key_of_the_config() -> None:
         else:
             expected[name] = field.default if not field.is_required() else None
     table = Table.model_fields.items()
-    expected |= {f"dataset.{key}": each.default for key, each in table if not each.is_required()}
+    expected |= {f"dataset.{key}": each.default if not each.is_required() else None for key, each in table}
     shown = {key: None if value == "*needed*" else json.loads(value.strip("`")) for key, value in rows.items()}
     assert shown == expected
 
 
-def test_readme_names_every_verb() -> None:
+@pytest.mark.parametrize("page", sorted(reference.PAGES))
+def test_reference_is_what_its_script_writes(page: str) -> None:
+    """The pages of the reference say what the schema and the commands say today; `make docs` writes them again."""
+    assert read(f"docs/reference/{page}") == reference.PAGES[page]()
+
+
+@pytest.mark.parametrize(("page", "heading"), [("README.md", "### The verbs"), ("docs/commands.md", "## The verbs")])
+def test_every_verb_is_named(page: str, heading: str) -> None:
     """The table of verbs has every verb, and no other."""
-    section = README.split("### The verbs")[1].split("### Errors")[0]
-    assert set(re.findall(r"^\| `(\w+)", section, re.MULTILINE)) == set(app.commands)
+    assert set(re.findall(r"^\| `(\w+)", section(page, heading), re.MULTILINE)) == set(app.commands)
 
 
-def test_readme_names_every_option_of_predict() -> None:
+def test_commands_page_names_every_option_of_predict() -> None:
     """The table of what `predict` takes has each of its options, but for those that `verify` takes too."""
-    section = README.split("What `predict` takes beside")[1].split("### Errors")[0]
+    told = section("docs/commands.md", "## The options of predict")
     shared = {"artifact", *(parameter.name for parameter in app.commands["verify"].params)} - {"receipt"}
     for parameter in app.commands["predict"].params:
         if parameter.param_type_name == "option" and parameter.name not in shared:
-            assert any(f"`{name}" in section or f", `{name}" in section for name in _spellings(parameter)), (
-                parameter.name
-            )
+            assert any(f"`{name}" in told or f", `{name}" in told for name in _spellings(parameter)), parameter.name
 
 
 def _spellings(parameter: Any) -> list[str]:
@@ -250,13 +220,20 @@ def test_serving_page_names_every_figure_and_status(server: Server) -> None:
     assert set(STATUSES) - {200, 308, 500} == set(map(int, re.findall(r"(?<![\d,])[45]\d\d(?!,?\d)", section)))
 
 
-@pytest.mark.parametrize("target", re.findall(r"^\| `make ([\w-]+)`", README, re.MULTILINE))
-def test_targets_of_the_readme_are_in_the_makefile(target: str) -> None:
-    """Each `make` target that the README names exists, with a line of help."""
+@pytest.mark.parametrize(
+    "target", sorted({each for page in PAGES for each in re.findall(r"`make ([\w-]+)", read(page))})
+)
+def test_targets_that_a_page_names_are_in_the_makefile(target: str) -> None:
+    """Each `make` target that a page names exists, with a line of help."""
     assert re.search(rf"^{target}:.*## \w", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
-PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+def test_every_target_is_told() -> None:
+    """The page of development names every `make` target but `help` and `clean`, which say what they are."""
+    targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert targets - {"help", "clean"} == set(
+        re.findall(r"`make ([\w-]+)`", section("docs/development.md", "## Testing"))
+    )
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -270,9 +247,33 @@ def test_links_lead_somewhere(page: str) -> None:
 def test_headings_of_the_original_are_there() -> None:
     """The headings by which users of the original find their way are still there."""
     headings = re.findall(r"^## (.*)$", README, re.MULTILINE)
-    for name in ("Overview", "Dataset and model", "Structure", "Branches", "Features", "Configuration", "Results"):
+    for name in (
+        "Overview",
+        "Dataset and model",
+        "Project structure",
+        "Branches",
+        "Features",
+        "Configuration",
+        "Results",
+    ):
         assert name in headings
     assert {"Set-up", "Workflows", "Testing"} <= set(headings)
+
+
+def test_readme_is_short() -> None:
+    """The README is read in one go: fewer than 180 lines."""
+    assert len(README.splitlines()) < 180
+
+
+WORDS = """artifact, artifact digest, pointer, store, manifest, recipe, gate, verdict, champion, candidate, receipt,
+reference, drift, split, held-out rows, golden rows, self-test, export, policy, statement, quarantine, part, door"""
+
+
+def test_glossary_explains_each_word_in_one_line() -> None:
+    """The glossary has each word of the house once, in the order of the alphabet."""
+    words = re.findall(r"^\| ([a-z -]+) \| \S.* \|$", read("docs/glossary.md"), re.MULTILINE)[1:]
+    assert words == sorted(set(words))
+    assert set(words) >= set(re.split(r",\s+", WORDS))
 
 
 def manifest_paths(kind: type[Struct], prefix: str = "") -> Iterator[str]:
