@@ -10,8 +10,8 @@ import click
 
 from artifact_pipeline.cli.comparison import plain, say_comparison
 from artifact_pipeline.cli.options import artifact_argument, verb, with_artifact
-from artifact_pipeline.cli.paths import shown
 from artifact_pipeline.errors import ArtifactRejected, NotReproduced, Problem
+from artifact_pipeline.files import shown
 from artifact_pipeline.reports.tables import clean
 from artifact_pipeline.runtime import CACHE_KIB, CACHE_VARIABLE, KERNEL_VARIABLE, KERNELS, choose_kernel
 

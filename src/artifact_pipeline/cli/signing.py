@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import EXPORT, artifact_argument, artifact_places, digest_options, verb
-from artifact_pipeline.cli.paths import shown
+from artifact_pipeline.cli.options import EXPORT, artifact_argument, digest_options, verb
 from artifact_pipeline.errors import ConfigError, plural
+from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -121,6 +121,7 @@ def _check_places(artifact: Path, signature: Path | None, by: Mapping[str, Any])
         ArtifactRejected: there is no artifact.
     """
     from artifact_pipeline.artifact import pointer, provenance
+    from artifact_pipeline.artifact.places import artifact_places
     from artifact_pipeline.storage.outputs import Place, check_outputs
     from artifact_pipeline.trust import signing
 
