@@ -165,7 +165,7 @@ def test_every_table_is_answered_as_its_file_is(words: Path, model: Model, run: 
     expected = np.column_stack([written[f"probability_{each}"].to_numpy() for each in model.classes])
     assert probabilities.dtype == np.float64
     assert probabilities.shape == (len(labels), 2)
-    assert probabilities.tobytes() == np.ascontiguousarray(expected).tobytes()
+    assert probabilities.astype(expected.dtype).tobytes() == expected.tobytes()  # a file has them in single precision
 
 
 def test_many_rows_are_answered_in_the_calls_of_files(model: Model, words: Path, tmp_path: Path) -> None:
@@ -176,7 +176,9 @@ def test_many_rows_are_answered_in_the_calls_of_files(model: Model, words: Path,
     api.predict_files(tmp_path / "rows.parquet", artifact=model, to=tmp_path / "out.parquet")
     written = parquet.read_table(tmp_path / "out.parquet")
     probabilities = model.predict_proba(pa.table(columns).to_reader(max_chunksize=999))
-    assert np.array_equal(probabilities[:, 0], written[f"probability_{WORDS[0]}"].to_numpy())
+    expected = written[f"probability_{WORDS[0]}"].to_numpy()
+    assert np.array_equal(probabilities[:, 0].astype(expected.dtype), expected)
+    assert np.array_equal(probabilities, model.predict_proba(np.column_stack(list(columns.values()))))
 
 
 def test_columns_are_taken_by_name(model: Model) -> None:
@@ -293,12 +295,14 @@ def test_training_is_told_step_by_step(tmp_path: Path) -> None:
     assert (asked.outcome, asked.export, export.exists()) == ("passed", export, True)
 
 
-def test_a_failed_gate_carries_its_training(words: Path, tmp_path: Path) -> None:
+def test_a_failed_gate_carries_its_training(tmp_path: Path) -> None:
     """A gate that fails is raised with the training: its figures can be read, and the candidate stands in the store."""
-    config = {**CONFIG, "dataset": {"path": str(words / "rows.parquet"), "target": "label"}}
-    gate = {"min_accuracy": 1.0, "min_f1": 1.0}
+    columns = blobs(WORDS)
+    columns["label"][::3] = WORDS[0]
+    table = write_table(tmp_path / "rows.parquet", columns)
+    config = {**CONFIG, "dataset": {"path": str(table), "target": "label"}, "gate": {"min_accuracy": 1.0}}
     with pytest.raises(GateFailed) as caught:
-        api.train({**config, "C": 1e-9, "gate": gate}, artifact=tmp_path / "artifact")
+        api.train(config, artifact=tmp_path / "artifact")
     training = caught.value.result
     assert training.outcome == "failed"
     assert not training.in_charge
@@ -352,10 +356,10 @@ def test_a_policy_is_obeyed(published: Path) -> None:
     """An artifact that a policy does not trust is not opened, and one that it trusts is."""
     digest = api.open_artifact(published / "artifact").digest
     policy = published / "policy.json"
-    policy.write_text(json.dumps({"format": 1, "min_accuracy": 0.99}))
+    policy.write_text(json.dumps({"format": 1, "minimum": {"accuracy": 0.99}}))
     with pytest.raises(ArtifactRejected):
         api.open_artifact(published / "artifact", expect=digest, trust=policy)
-    policy.write_text(json.dumps({"format": 1, "min_accuracy": 0.9}))
+    policy.write_text(json.dumps({"format": 1, "minimum": {"accuracy": 0.9}}))
     assert api.open_artifact(published / "artifact", expect=digest, trust=policy).digest == digest
 
 
