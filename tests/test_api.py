@@ -245,7 +245,7 @@ def test_a_bad_value_is_refused_as_in_a_file(model: Model, words: Path, tmp_path
         (np.zeros((3, 5)), "has the shape (3, 5); the model takes 2 features a row"),
         (np.zeros(2), "has the shape (2,); the model takes 2 features a row"),
         (np.array([[None, 1.0]]), "holds '|O', neither plain numbers nor text"),
-        ([[1.0, 2.0]], "list is none: give Arrow, pandas, Polars, a dict of columns or a NumPy array"),
+        ([[1.0, 2.0]], "give Arrow, pandas, Polars, a dict of columns or a NumPy array, not list"),
         (Capsule(pa.chunked_array([[1.0]])), "Cannot import schema"),
     ],
     ids=["missing", "uneven", "text", "scalar", "wide", "flat", "objects", "list", "no struct"],
@@ -255,6 +255,35 @@ def test_a_wrong_table_is_refused(model: Model, table: Any, message: str) -> Non
     where, told = problem(lambda: model.predict(table))
     assert where == "the table"
     assert message in told
+
+
+class Frame:
+    """A DataFrame that cannot be given whole, as one of pandas that has a column of mixed objects."""
+
+    def __init__(self, columns: dict[str, Any]) -> None:
+        self._columns = columns
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        raise ValueError("Conversion failed for column note with type object")
+
+    def keys(self) -> list[str]:
+        """The names of the columns."""
+        return [*self._columns]
+
+    def __getitem__(self, name: str) -> Any:
+        return self._columns[name]
+
+
+def test_a_column_that_nobody_wants_may_hold_anything(model: Model) -> None:
+    """A DataFrame with mixed objects is answered where the model needs none of them, or its bad value is named."""
+    columns = {"width": np.array([1.0, 2.0]), "height": np.array([1.0, 3.0]), "note": np.array([1, "x"], dtype=object)}
+    answers = model.predict({name: columns[name] for name in NAMES})
+    assert (model.predict(Frame(columns)) == answers).all()
+    columns["width"] = columns["note"]
+    assert problem(lambda: model.predict(Frame(columns))) == (
+        "the table, row 1, column 'width'",
+        "'x' is not a number",
+    )
 
 
 # --- a training

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,13 +12,12 @@ from artifact_pipeline.rows.batches import Piece, Rejected, align
 from artifact_pipeline.rows.columns import check_types, to_batch
 from artifact_pipeline.rows.faults import bad_row, reason, unfit
 from artifact_pipeline.rows.formats.arrays import check_matrix, matrix_table
-from artifact_pipeline.rows.formats.columnar import refusing
 from artifact_pipeline.rows.formats.opening import choose_columns
 from artifact_pipeline.rows.formats.plain import plain, plain_schema
 from artifact_pipeline.rows.limits import MAX_SHOWN, MAX_WHOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -63,26 +63,61 @@ def batches_of(table: Table, wanted: Wanted) -> Iterator[Batch]:
     return (to_batch(piece, wanted, PLACE) for piece in align(_pieces(table, wanted), 0, wanted.chunk))
 
 
-def _pieces(table: object, wanted: Wanted) -> Iterator[Piece]:
+def _pieces(table: Any, wanted: Wanted) -> Iterator[Piece]:
     import numpy as np
     import pyarrow as pa
 
     if isinstance(table, np.ndarray):
         yield from _matrix(table, wanted)
-        return
-    with refusing(PLACE):
-        if hasattr(table, "__arrow_c_stream__"):
-            reader = pa.RecordBatchReader.from_stream(table)
-            yield from _batches(reader.schema, reader, wanted)
-        elif hasattr(table, "__arrow_c_array__"):
+    elif hasattr(table, "__arrow_c_stream__"):
+        yield from _batches(*_stream(table, wanted), wanted)
+    elif hasattr(table, "__arrow_c_array__"):
+        with _refusing():
             batch = pa.record_batch(table)
-            yield from _batches(batch.schema, [batch], wanted)
-        elif isinstance(table, Mapping):
+        yield from _batches(batch.schema, [batch], wanted)
+    elif isinstance(table, Mapping):
+        batch = _from_columns(table, wanted)
+        yield from _batches(batch.schema, [batch], wanted)
+    else:
+        message = f"give Arrow, pandas, Polars, a dict of columns or a NumPy array, not {type(table).__name__}"
+        raise DataRejected("the rows cannot be read", problems=[Problem(PLACE, "no-table", message)])
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Turn what Arrow, or another library, says of a table that it cannot give into a refusal.
+
+    Raises:
+        DataRejected: it cannot be read.
+    """
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise DataRejected(
+            "the rows cannot be read", problems=[Problem(PLACE, "unreadable", _first_words(error))]
+        ) from error
+
+
+def _first_words(error: Exception) -> str:
+    return str(next(iter(error.args), error)).partition("\n")[0][:200]
+
+
+def _stream(table: Any, wanted: Wanted) -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
+    """The stream of a table; where its library cannot make one of all columns, the wanted columns one by one."""
+    import pyarrow as pa
+
+    with _refusing():
+        try:
+            reader = pa.RecordBatchReader.from_stream(table)
+        except (pa.ArrowException, TypeError, ValueError):
+            if not hasattr(table, "keys"):
+                raise
+            # Such as a DataFrame of pandas with a column of mixed objects: which may not be wanted, or has a bad value.
             batch = _from_columns(table, wanted)
-            yield from _batches(batch.schema, [batch], wanted)
-        else:
-            message = f"{type(table).__name__} is none: give Arrow, pandas, Polars, a dict of columns or a NumPy array"
-            raise DataRejected("the rows cannot be read", problems=[Problem(PLACE, "no-table", message)])
+            return batch.schema, [batch]
+    return reader.schema, reader
 
 
 def _matrix(matrix: NDArray[Any], wanted: Wanted) -> Iterator[Piece]:
@@ -92,22 +127,32 @@ def _matrix(matrix: NDArray[Any], wanted: Wanted) -> Iterator[Piece]:
         yield Piece(first, len(rows), matrix_table(rows, wanted))
 
 
-def _batches(schema: pa.Schema, batches: Any, wanted: Wanted) -> Iterator[Piece]:
+def _batches(schema: pa.Schema, batches: Iterable[pa.RecordBatch], wanted: Wanted) -> Iterator[Piece]:
     columns, _ = choose_columns(PLACE, schema.names, wanted)
     check_types(PLACE, plain_schema(schema, columns), wanted)
-    first = 0
-    for batch in batches:
-        chosen = batch.select(columns)
-        chosen.validate(full=True)
-        yield Piece(first, batch.num_rows, plain(PLACE, chosen, columns))
+    first, rest = 0, iter(batches)
+    while (batch := _next(rest)) is not None:
+        with _refusing():
+            chosen = batch.select(columns)
+            chosen.validate(full=True)
+            table = plain(PLACE, chosen, columns)
+        yield Piece(first, batch.num_rows, table)
         first += batch.num_rows
 
 
-def _from_columns(table: Mapping[str, Any], wanted: Wanted) -> pa.RecordBatch:
+def _next(batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+    with _refusing():
+        return next(batches, None)
+
+
+def _from_columns(table: Any, wanted: Wanted) -> pa.RecordBatch:
+    """The wanted columns of a mapping, or of a DataFrame, whose `keys` are its columns too."""
     import pyarrow as pa
 
-    columns, _ = choose_columns(PLACE, [str(name) for name in table], wanted)
-    arrays = {name: _column(table[name], name, wanted) for name in columns}
+    names = list(table.keys())
+    columns, _ = choose_columns(PLACE, [str(name) for name in names], wanted)
+    keys = {str(name): name for name in names}
+    arrays = {name: _column(table[keys[name]], name, wanted) for name in columns}
     first, length = columns[0], len(arrays[columns[0]])
     uneven = [
         ("rows-shape", f"column {name!r} has {len(array):,} values, column {first!r} has {length:,}")
@@ -136,7 +181,7 @@ def _column(values: Any, name: str, wanted: Wanted) -> pa.Array:
         return pa.array(values)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         _refuse_values(values, name, wanted)
-        raise unfit(PLACE, [("not-a-number", f"column {name!r}: {str(error).splitlines()[0][:200]}")]) from error
+        raise unfit(PLACE, [("not-a-number", f"column {name!r}: {_first_words(error)}")]) from error
 
 
 def _refuse_values(values: Any, name: str, wanted: Wanted) -> None:
@@ -147,7 +192,8 @@ def _refuse_values(values: Any, name: str, wanted: Wanted) -> None:
     """
     import numpy as np
 
-    for row, value in enumerate(values if isinstance(values, list | tuple | np.ndarray) else ()):
+    listed = values.tolist() if hasattr(values, "tolist") else values
+    for row, value in enumerate(listed if isinstance(listed, list | tuple) else ()):
         number = value is None or isinstance(value, int | float | Decimal | np.number | np.bool_)
         if number and not (isinstance(value, int) and abs(value) > MAX_WHOLE):
             continue
