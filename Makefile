@@ -59,7 +59,7 @@ $(CLIENT): tests/workflows/package-lock.json
 workflows: $(DEV) $(CLIENT) ## the three workflow files, run on this machine by act
 	$(BIN)/python -m pytest tests/ -m workflows
 
-check: $(DEV) ## ruff, mypy strict, import contract, schema, workflow files
+check: $(DEV) ## ruff, mypy strict, import contract, schema, workflow files, the package in an empty folder
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -70,6 +70,7 @@ check: $(DEV) ## ruff, mypy strict, import contract, schema, workflow files
 	$(BIN)/actionlint
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(wildcard .github/workflows/*.yml)
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
+	$(BIN)/python scripts/try_package.py
 
 compile = $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-strip-extras --custom-compile-command 'make lock' $(LOCK_ARGS)
 

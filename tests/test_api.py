@@ -17,8 +17,11 @@ from pyarrow import csv, parquet
 import artifact_pipeline
 from artifact_pipeline import api
 from artifact_pipeline.digits.dataset import load_digits
-from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, GateFailed
+from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, GateFailed, StorageError
 from artifact_pipeline.prediction import model as models
+from artifact_pipeline.training.request import Observer, Request
+from artifact_pipeline.training.run import plan
+from artifact_pipeline.training.run import run as run_training
 from rowfiles import NAMES, WORDS, digits, train_words
 from tables import blobs, write_table
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from artifact_pipeline.prediction.model import Model
+    from artifact_pipeline.training.result import Training
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -322,6 +326,29 @@ def test_training_is_told_step_by_step(tmp_path: Path) -> None:
     export = tmp_path / "model_train.pkl"
     asked = api.train(config, artifact=tmp_path / "artifact", export=export)
     assert (asked.outcome, asked.export, export.exists()) == ("passed", export, True)
+
+
+def test_what_an_observer_raises_ends_the_training(words: Path, tmp_path: Path) -> None:
+    """A caller who cannot report what was measured, and raises, is asked before anything is published."""
+
+    def measured(training: Training) -> None:
+        assert (training.outcome, training.in_charge) == ("passed", False)
+        raise StorageError("the summary cannot be written")
+
+    config = {**CONFIG, "dataset": {"path": str(words / "rows.parquet"), "target": "label"}}
+    with pytest.raises(StorageError):
+        run_training(Request(config, tmp_path / "artifact"), Observer(measured=measured))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_overrides_win_over_a_mapping(words: Path, tmp_path: Path) -> None:
+    """What is overridden is resolved over a mapping as over a file, and a plan of it writes nothing."""
+    config = {**CONFIG, "dataset": {"path": str(words / "rows.parquet"), "target": "label"}}
+    found = plan(Request(config, tmp_path / "artifact", overrides=("C=0.5", "gate.min_f1=0.25")), explain=True)
+    assert (found.config.C, found.config.gate.min_f1) == (0.5, 0.25)
+    assert found.look is not None
+    assert found.look.reason == "nothing is in charge yet"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failed_gate_carries_its_training(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def train(
         config: a config file, or a mapping with the same keys; relative paths in a mapping start at the working
             folder.
         artifact: where the pointer is written; the store is `artifacts/` beside it.
-        export: where the pickle for Python users is written; None writes none.
+        export: where the pickle for Python users is written; None writes none, and leaves what stands there.
         champion: the artifact that the model must not be worse than; None leaves it to the config.
         force: train although nothing has changed.
         progress: is called with each step, in a few words.

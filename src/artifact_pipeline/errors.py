@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C: 128 + SIGINT, as shells report it."""
@@ -28,6 +28,12 @@ def plural(count: int, noun: str) -> str:
     """A count with its noun, which is given in the singular: `1 row`, `1,797 rows`, `2 classes`."""
     ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
     return f"{count:,} {noun}{ending}"
+
+
+def listing(items: Sequence[str], most: int = 10, *, separator: str = ", ") -> str:
+    """Items in one line: of more than `most` the first ones, and how many there are in all."""
+    more = f"{separator}… ({len(items):,} in all)" if len(items) > most else ""
+    return separator.join(items[:most]) + more
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.errors import plural
+from artifact_pipeline.errors import listing, plural
 
 if TYPE_CHECKING:
     from artifact_pipeline.cli.output import Output
@@ -16,18 +16,15 @@ SHOWN = 10
 
 def say_columns(output: Output, columns: Columns) -> None:
     """Say what a table gives."""
-    names, left_out = columns.names, columns.left_out
-    more = f", … ({len(names):,} in all)" if len(names) > SHOWN else ""
     parts = f" of {plural(columns.files, 'file')}" if columns.files > 1 else ""
     without = f", {columns.empty_files:,} of them without a row" if columns.empty_files else ""
     output.say(
-        f"columns: {columns.target!r} is learned from {', '.join(map(repr, names[:SHOWN]))}{more}; "
+        f"columns: {columns.target!r} is learned from {listing([repr(name) for name in columns.names], SHOWN)}; "
         f"{plural(columns.rows, 'row')}{parts}{without}"
     )
-    if left_out:
-        told = [f"{each.name!r} ({each.reason})" for each in left_out[:SHOWN]]
-        more = f"; … ({len(left_out):,} in all)" if len(left_out) > SHOWN else ""
-        output.say(f"left out: {'; '.join(told)}{more}")
+    if columns.left_out:
+        reasons = [f"{each.name!r} ({each.reason})" for each in columns.left_out]
+        output.say(f"left out: {listing(reasons, SHOWN, separator='; ')}")
     for warning in columns.warnings:
         output.talk(f"warning: {warning}")
 

@@ -25,7 +25,7 @@ from artifact_pipeline.cli.options import (
     verb,
     with_artifact,
 )
-from artifact_pipeline.errors import ConfigError, DriftFound, Problem, plural
+from artifact_pipeline.errors import ConfigError, DriftFound, Problem, listing, plural
 from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
@@ -170,8 +170,8 @@ def _say(output: Output, predictions: Predictions, to: Destination) -> None:
     rows = predictions.receipt.rows
     if predictions.left_out:
         count = len(predictions.left_out)
-        names = ", ".join(predictions.left_out[:10]) + (f", … ({count:,} in all)" if count > 10 else "")
-        output.talk(f"note: {count} column{'s are' if count > 1 else ' is'} not the model's and left out: {names}")
+        columns = f"{count:,} column{'s are' if count > 1 else ' is'}"
+        output.talk(f"note: {columns} not the model's and left out: {listing(predictions.left_out)}")
     for note in predictions.notes:
         output.talk(f"warning: {note}")
     inputs = predictions.receipt.inputs

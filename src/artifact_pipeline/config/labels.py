@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from artifact_pipeline.config.jsontext import shown
 from artifact_pipeline.config.problems import suggestion
-from artifact_pipeline.errors import ConfigError, Problem
+from artifact_pipeline.errors import ConfigError, Problem, listing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,5 +43,4 @@ def by_label(key: str, values: Mapping[str, float], labels: Sequence[int | str])
 
 def _instead(name: str, there: Sequence[str]) -> str:
     """What may have been meant by a label, or else which ones there are."""
-    listed = ", ".join(map(shown, there[:MOST])) + (f", … ({len(there):,} in all)" if len(there) > MOST else "")
-    return suggestion(name, there) or f", the labels are {listed}"
+    return suggestion(name, there) or f", the labels are {listing([shown(each) for each in there], MOST)}"

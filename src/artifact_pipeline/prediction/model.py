@@ -5,20 +5,16 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from artifact_pipeline.errors import listing
 from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     from numpy.typing import NDArray
 
     from artifact_pipeline.artifact.manifest import Manifest, Metrics
     from artifact_pipeline.artifact.verified import Verified
     from artifact_pipeline.rows.memory import Table
-
-SHOWN = 10
-"""Names that a notebook shows of classes and of columns."""
 
 
 class Model:
@@ -143,13 +139,8 @@ class Model:
                 f"{name}, {held_out.rows:,} held-out rows": f"{each.value:.4f} ({each.low:.4f} to {each.high:.4f})"
                 for name, each in figures.items()
             },
-            "classes": _listed([str(each) for each in self.classes]),
-            "columns": _listed([each.name for each in manifest.model.inputs]),
+            "classes": listing([str(each) for each in self.classes]),
+            "columns": listing([each.name for each in manifest.model.inputs]),
         }
         rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(cell)}</td></tr>" for name, cell in cells.items())
         return f"<table><caption>{escape(manifest.name)}</caption><tbody>{rows}</tbody></table>"
-
-
-def _listed(names: Sequence[str]) -> str:
-    """The first names, and how many there are."""
-    return ", ".join(names[:SHOWN]) + (f", … ({len(names):,} in all)" if len(names) > SHOWN else "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.errors import plural
+from artifact_pipeline.errors import listing, plural
 from artifact_pipeline.reports.tables import ALL, clean, score_rows, shown_rules
 
 if TYPE_CHECKING:
@@ -142,9 +142,8 @@ def baseline(figures: HeldOut, *, rows: str = "held-out rows") -> str:
     majority, missed = figures.majority, figures.never_predicted
     parts = [f"Majority share {figures.majority_share:.4f}: the accuracy of always answering {escape(majority.label)}."]
     if missed:
-        listed = ", ".join(f"{escape(each.label)} ({plural(each.rows, 'row')})" for each in missed[:MAX_CLASSES])
-        more = f", … ({len(missed):,} in all)" if len(missed) > MAX_CLASSES else ""
-        parts.append(f"**Never predicted on the {rows}:** {listed}{more}.")
+        labels = [f"{escape(each.label)} ({plural(each.rows, 'row')})" for each in missed]
+        parts.append(f"**Never predicted on the {rows}:** {listing(labels, MAX_CLASSES)}.")
     return "\n\n".join(parts)
 
 

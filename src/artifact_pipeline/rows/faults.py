@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.errors import DataRejected, Problem
+from artifact_pipeline.errors import DataRejected, Problem, listing
 from artifact_pipeline.rows.batches import Piece, Rejected, Wanted, numbers_of
 from artifact_pipeline.rows.limits import MAX_LISTED, MAX_NUMBER, MAX_SHOWN, MAX_SINGLE
 
@@ -148,8 +148,7 @@ def bad_row(place: str, row: Rejected, *, hint: str) -> DataRejected:
 
 def listed_names(names: Sequence[str]) -> str:
     """Names in quotes; of very many the first ones, and how many there are."""
-    more = f", … ({len(names):,} in all)" if len(names) > MAX_LISTED else ""
-    return ", ".join(map(repr, names[:MAX_LISTED])) + more
+    return listing([repr(name) for name in names], MAX_LISTED)
 
 
 def meant_names(missing: Sequence[str], there: Sequence[str]) -> str:
