@@ -9,6 +9,8 @@ import ast
 import json
 import re
 import subprocess
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import click
@@ -27,6 +29,7 @@ from artifact_pipeline.serving.figures import STATUSES
 from artifact_pipeline.training.publication import publish
 from pages import FENCE, HEX, PAGES, PLATFORM, ROOT, blocks, read, section
 from servers import Server, serving
+from signatures import write_keys
 from tables import write_table
 from tools import cannot_run
 
@@ -147,6 +150,21 @@ def server(candidate: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     publish(candidate, artifact=root / "artifact", export=root / "model_train.pkl")
     with serving(root / "artifact") as found:
         yield found
+
+
+def test_python_page_prints_what_it_shows(run: Any, checkout: Path) -> None:
+    """The examples of docs/python.md run in order in one process, and each `print` prints what stands beside it."""
+    page = (ROOT / "docs" / "python.md").read_text()
+    code = [text for language, text in FENCE.findall(page) if language == "python"]
+    if find_spec("model_signing") is None:
+        code = [text for text in code if "ap.sign(" not in text]
+    else:
+        write_keys(checkout, "key")
+    script = "".join(code)
+    done = run("-c", script, cwd=checkout, env={"PYTHONPATH": str(checkout / "src")})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == re.findall(r"^ *print\(.*\)  # (.*)$", script, re.MULTILINE)
+    assert len(done.stdout.splitlines()) >= 13
 
 
 def example(page: str, language: str, word: str, server: Server) -> str:

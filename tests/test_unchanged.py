@@ -225,7 +225,7 @@ def test_explain_names_what_changed(run: Run, trained: Path) -> None:
 
 def test_changed_code_is_trained_again(run: Run, trained: Path) -> None:
     """A line of this package's own source that has changed asks for a training."""
-    module = trained / "src" / "artifact_pipeline" / "training.py"
+    module = trained / "src" / "artifact_pipeline" / "training" / "run.py"
     module.write_text(module.read_text() + "\n# another line\n")
     done = run("src/train.py", "--explain", cwd=trained)
     assert done.stdout.startswith("changed: source: sha256:")

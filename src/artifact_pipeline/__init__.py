@@ -19,44 +19,38 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from artifact_pipeline.artifact.verified import Verified
-    from artifact_pipeline.config import Config, load_config
+    from artifact_pipeline.api import (
+        compare,
+        evaluate,
+        open_artifact,
+        predict_files,
+        reproduce,
+        rollback,
+        runs,
+        sign,
+        train,
+    )
     from artifact_pipeline.errors import PipelineError
-    from artifact_pipeline.model.predictor import open_predictor
-    from artifact_pipeline.prediction.outcome import Predictions
-    from artifact_pipeline.prediction.predictions import predict
-    from artifact_pipeline.prediction.scoring import Options
-    from artifact_pipeline.training.candidate import train
-    from artifact_pipeline.training.publication import publish
-    from artifact_pipeline.verification import verify
+    from artifact_pipeline.prediction.model import Model
+    from artifact_pipeline.training.result import Training
 
 __all__ = [
-    "Config",
-    "Options",
+    "Model",
     "PipelineError",
-    "Predictions",
-    "Verified",
-    "load_config",
-    "open_predictor",
-    "predict",
-    "publish",
+    "Training",
+    "compare",
+    "evaluate",
+    "open_artifact",
+    "predict_files",
+    "reproduce",
+    "rollback",
+    "runs",
+    "sign",
     "train",
-    "verify",
 ]
 
-_HOMES = {
-    "Config": "config",
-    "Options": "prediction.scoring",
-    "PipelineError": "errors",
-    "Predictions": "prediction.predictions",
-    "Verified": "verification",
-    "load_config": "config",
-    "open_predictor": "model.predictor",
-    "predict": "prediction.predictions",
-    "publish": "training.publication",
-    "train": "training.candidate",
-    "verify": "verification",
-}
+_ELSEWHERE = {"Model": "prediction.model", "PipelineError": "errors", "Training": "training.result"}
+_HOMES = {name: _ELSEWHERE.get(name, "api") for name in __all__}
 
 
 def __getattr__(name: str) -> Any:

@@ -15,7 +15,7 @@ Errors carry data; `cli/` alone turns them into text and an exit status.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -87,9 +87,14 @@ class ConfigError(PipelineError):
 
 
 class GateFailed(PipelineError):
-    """The trained model does not reach what its gate asks."""
+    """The model does not reach what its gate asks.
+
+    Attributes:
+        result: what was measured all the same, such as the `Training` that failed; None where there is nothing more.
+    """
 
     exit_status = 3
+    result: Any = None
 
 
 class ArtifactRejected(PipelineError):

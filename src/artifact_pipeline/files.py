@@ -236,3 +236,13 @@ def storage_error(path: Path, error: OSError) -> StorageError:
         f"cannot write {path}: {reason}",
         hint="free some space or name another place; what stood there before still stands",
     )
+
+
+def shown(path: Path) -> str:
+    """A path as a person would write it from the working folder."""
+    try:
+        here = Path.cwd()
+    except OSError:  # it was removed
+        return str(path)
+    absolute = Path(os.path.normpath(here / path))  # `resolve` would follow the pointer
+    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(path)

@@ -84,6 +84,6 @@ def _is_found(name: str, file: Path, *, beside: bool = False) -> bool:
 
 
 def _path(path: Path) -> str:
-    from artifact_pipeline.cli.paths import shown
+    from artifact_pipeline.files import shown
 
     return shlex.quote(shown(path))

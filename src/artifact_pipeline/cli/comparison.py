@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli.options import verb, with_artifact
-from artifact_pipeline.cli.paths import shown
-from artifact_pipeline.errors import ConfigError, plural
+from artifact_pipeline.errors import plural
+from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
-    from artifact_pipeline.artifact.manifest import Manifest
     from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.cli.output import Output
-    from artifact_pipeline.rows.matrix import Rows
 
 WORDS = {
     "identical": "the same model",
@@ -48,30 +46,13 @@ def compare(output: Output, candidate: Path, champion: Path, *, data: Path | Non
 
     Both are verified first; their gates may have failed. Nothing is trained, and nothing is put in charge.
     """
-    from artifact_pipeline.config import Gate
-    from artifact_pipeline.training.champion import challenge
-    from artifact_pipeline.verification import verify
+    from artifact_pipeline.training.champion import compare_artifacts
 
-    ours, theirs = (verify(path, accept_failed_gate=True) for path in (candidate, champion))
-    comparison = challenge(ours, theirs, _rows(ours.manifest, data), Gate(margin=margin))
-    output.say(f"candidate: {shown(candidate)}, {ours.digest}")
+    ours, comparison = compare_artifacts(candidate, champion, data=data, margin=margin)
+    output.say(f"candidate: {shown(candidate)}, {ours}")
     say_comparison(output, comparison)
     output.next(with_artifact("artifact-pipeline inspect", candidate))
-    output.result({"candidate": ours.digest, "comparison": plain(comparison)})
-
-
-def _rows(manifest: Manifest, data: Path | None) -> Rows:
-    """The rows that an artifact was trained from; whether they are, their digest tells."""
-    if data is not None:
-        from artifact_pipeline.rows.table import read_table
-
-        features = [feature.name for feature in manifest.model.inputs]
-        return read_table(str(data), target=manifest.data.target, features=features)
-    if manifest.recipe.get("dataset") != "digits":
-        raise ConfigError("--data is needed: the artifact was trained from a table", hint="--data rows.csv")
-    from artifact_pipeline.digits.dataset import load_digits
-
-    return load_digits()
+    output.result({"candidate": ours, "comparison": plain(comparison)})
 
 
 def plain(comparison: Comparison) -> dict[str, Any]:

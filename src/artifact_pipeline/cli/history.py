@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli.options import artifact_option, asked_trust, policy_options, verb, with_artifact
-from artifact_pipeline.cli.paths import shown
+from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
     from pathlib import Path

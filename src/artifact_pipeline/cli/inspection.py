@@ -19,8 +19,8 @@ from artifact_pipeline.cli.options import (
     verb,
     with_artifact,
 )
-from artifact_pipeline.cli.paths import shown
 from artifact_pipeline.errors import ConfigError, plural
+from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Manifest

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.cli.paths import shown
 from artifact_pipeline.cli.views import dotted
+from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.verified import Verified

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from artifact_pipeline.cli.environment import naming_variables
-from artifact_pipeline.cli.paths import shown
-from artifact_pipeline.errors import ArtifactRejected
+from artifact_pipeline.files import shown
 from artifact_pipeline.storage.outputs import Place
 
 if TYPE_CHECKING:
@@ -222,22 +221,10 @@ def report_places(asked: Mapping[str, Any]) -> list[Place]:
     return [Place(f"--{name}", str(asked[name]), "append") for name in ("summary", "outputs") if asked.get(name)]
 
 
-def artifact_places(artifact: Path, role: str = "the artifact") -> Iterator[Place]:
-    """What is read of an artifact: its pointer, its folder, and what is said of it beside that."""
-    from artifact_pipeline.artifact import pointer, provenance
-
-    yield Place(role, str(artifact), "link")
-    try:
-        folder = pointer.resolve(artifact)
-    except ArtifactRejected:  # there is none: verifying says so in its turn
-        return
-    yield Place(role, shown(folder), "folder")
-    yield Place("the provenance", str(provenance.place(folder)))
-
-
 def trust_places(artifact: Path, asked: Mapping[str, Any]) -> Iterator[Place]:
     """What is read of an artifact by `asked_trust`, too: its signature, the key, the policy; and its export."""
     from artifact_pipeline.artifact import pointer
+    from artifact_pipeline.artifact.places import artifact_places
     from artifact_pipeline.trust import signing
 
     yield from artifact_places(artifact)

@@ -3,45 +3,33 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.cli.paths import shown
+from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from artifact_pipeline.cli.output import Output
-    from artifact_pipeline.config import Config
-    from artifact_pipeline.rows.matrix import Rows
+    from artifact_pipeline.training.request import Request
+    from artifact_pipeline.training.result import Plan
     from artifact_pipeline.training.unchanged import Look
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where the pointer stands, and the export."""
-
-    artifact: Path
-    export: Path
-
-
-def say_plan(
-    output: Output, config: Config, places: Places, *, look: Look | None = None, rows: Rows | None = None
-) -> None:
+def say_plan(output: Output, request: Request, plan: Plan) -> None:
     """What would be trained and written, and beside it what has changed where that was asked."""
-    from artifact_pipeline.artifact.pointer import STORE
     from artifact_pipeline.cli.columns import plain_columns
     from artifact_pipeline.cli.views import dotted
     from artifact_pipeline.config import recipe
 
-    resolved, store = recipe(config), places.artifact.parent / STORE
+    assert request.export is not None
+    resolved, store = recipe(plan.config), shown(plan.store)
+    artifact, export = shown(request.artifact), shown(request.export)
     for key, value in dotted(resolved).items():
         output.say(f"{key}: {json.dumps(value, ensure_ascii=False)}")
-    output.say(f"would write: {shown(places.artifact)}, {shown(store)}/<digest>/, {shown(places.export)}")
+    output.say(f"would write: {artifact}, {store}/<digest>/, {export}")
     output.next("the same command without --dry-run")
-    written = {"artifact": shown(places.artifact), "store": shown(store), "export": shown(places.export)}
-    changes = {} if look is None else plain_look(look)
-    output.result({"recipe": resolved, "would_write": written, **plain_columns(rows), **changes})
+    written = {"artifact": artifact, "store": store, "export": export}
+    changes = {} if plan.look is None else plain_look(plan.look)
+    output.result({"recipe": resolved, "would_write": written, **plain_columns(plan.columns), **changes})
 
 
 def say_changes(output: Output, look: Look) -> None:

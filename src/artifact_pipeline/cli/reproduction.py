@@ -10,14 +10,13 @@ import click
 
 from artifact_pipeline.cli.comparison import plain, say_comparison
 from artifact_pipeline.cli.options import artifact_argument, verb, with_artifact
-from artifact_pipeline.cli.paths import shown
 from artifact_pipeline.errors import ArtifactRejected, NotReproduced, Problem
+from artifact_pipeline.files import shown
 from artifact_pipeline.reports.tables import clean
-from artifact_pipeline.runtime import CACHE_KIB, CACHE_VARIABLE, KERNEL_VARIABLE, KERNELS, choose_kernel
+from artifact_pipeline.runtime import CACHE_KIB, CACHE_VARIABLE, KERNEL_VARIABLE, KERNELS
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Environment, Manifest
-    from artifact_pipeline.artifact.verified import Verified
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.training.reproduction import Grade, Reproduction
 
@@ -93,36 +92,31 @@ def reproduce(
     Below the first, what differs of packages, Python, C library, system, BLAS kernel, data and recipe is named.
     Nothing is written. The BLAS kernel that the manifest records is used where OPENBLAS_CORETYPE is not set.
     """
-    from artifact_pipeline.verification import verify
-
-    verified = verify(artifact, expect=expect, accept_failed_gate=True)
     if asked["print_environment"]:
-        _print_environment(output, verified.manifest)
+        from artifact_pipeline.verification import verify
+
+        _print_environment(output, verify(artifact, expect=expect, accept_failed_gate=True).manifest)
         return
-    # Before NumPy is loaded, which the pipeline does.
-    champion = verify(asked["champion"], accept_failed_gate=True) if asked["champion"] is not None else None
-    recorded = {each.kernel for each in verified.manifest.environment.blas}
-    decided = choose_kernel(recorded.pop() if len(recorded) == 1 else "")
-    from artifact_pipeline.training.reproduction import reproduce as again
+    from artifact_pipeline.training.reproduction import reproduce_artifact
 
     with output.progress() as progress:
-        found = again(verified, data=data, champion=champion, progress=progress)
+        found = reproduce_artifact(artifact, data=data, champion=asked["champion"], expect=expect, progress=progress)
     output.say(f"reproduced: {shown(artifact)}, grade {found.grade}")
-    _say(output, found, verified, decided)
-    error = None if found.reaches(at_least) else _not_reproduced(found, at_least, decided)
-    output.result(_result(found, verified, at_least=at_least, decided=decided, error=error))
+    _say(output, found)
+    error = None if found.reaches(at_least) else _not_reproduced(found, at_least)
+    output.result(_result(found, at_least=at_least, error=error))
     if error is not None:
         output.as_json = False  # the one object is printed, with the error in it
         raise error
     output.next(with_artifact("artifact-pipeline inspect", artifact))
 
 
-def _say(output: Output, found: Reproduction, verified: Verified, decided: str) -> None:
-    output.say(f"artifact digest: {verified.digest} recorded")
+def _say(output: Output, found: Reproduction) -> None:
+    output.say(f"artifact digest: {found.of.digest} recorded")
     output.say(f"                 {found.artifact} here")
-    output.say(f"model digest:    {verified.manifest.model.digest} recorded")
+    output.say(f"model digest:    {found.of.manifest.model.digest} recorded")
     output.say(f"                 {found.model} here")
-    output.say(f"kernel: {', '.join(found.kernels) or 'none'}, {DECIDED[decided]}")
+    output.say(f"kernel: {', '.join(found.kernels) or 'none'}, {DECIDED[found.chosen_by]}")
     output.say()
     output.table(["compared", "found"], _compared(found))
     output.say()
@@ -178,7 +172,7 @@ def _verdict(found: Reproduction) -> str:
     return "nothing that the manifest records differs: the artifact does not come from this recipe and these rows alone"
 
 
-def _not_reproduced(found: Reproduction, level: Grade, decided: str) -> NotReproduced:
+def _not_reproduced(found: Reproduction, level: Grade) -> NotReproduced:
     problems = [
         Problem(cause.kind, f"differs-{cause.kind}", f"{cause.what}: {cause.recorded} recorded, {cause.here} here")
         for cause in found.causes
@@ -186,7 +180,7 @@ def _not_reproduced(found: Reproduction, level: Grade, decided: str) -> NotRepro
     hint = "reproduce --print-environment prints the requirements with which the bytes come back"
     if found.sole == "data":
         hint = "name the rows that the artifact was trained from by --data"
-    elif found.sole == "kernel" and decided == "user":
+    elif found.sole == "kernel" and found.chosen_by == "user":
         hint = f"unset {KERNEL_VARIABLE}, and the kernel that the manifest records is used where it can be"
     elif found.sole == "recipe" or not found.causes:
         hint = "do not trust what the manifest says of how the model came about"
@@ -194,9 +188,7 @@ def _not_reproduced(found: Reproduction, level: Grade, decided: str) -> NotRepro
     return NotReproduced(message, problems=problems, hint=hint)
 
 
-def _result(
-    found: Reproduction, verified: Verified, *, at_least: Grade, decided: str, error: NotReproduced | None
-) -> dict[str, Any]:
+def _result(found: Reproduction, *, at_least: Grade, error: NotReproduced | None) -> dict[str, Any]:
     differences = found.differences
     failed = None
     if error is not None:
@@ -210,9 +202,9 @@ def _result(
     return {
         "grade": found.grade,
         "at_least": at_least,
-        "artifact": {"recorded": verified.digest, "here": found.artifact},
-        "model": {"recorded": verified.manifest.model.digest, "here": found.model},
-        "kernel": {"ran": list(found.kernels), "chosen_by": decided},
+        "artifact": {"recorded": found.of.digest, "here": found.artifact},
+        "model": {"recorded": found.of.manifest.model.digest, "here": found.model},
+        "kernel": {"ran": list(found.kernels), "chosen_by": found.chosen_by},
         "differences": {
             "files": list(differences.files),
             "manifest": list(differences.manifest),

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli.options import artifact_argument, asked_trust, trust_options, trust_places, verb
-from artifact_pipeline.cli.paths import shown
 from artifact_pipeline.errors import ConfigError
+from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

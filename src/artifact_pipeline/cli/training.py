@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -12,32 +13,21 @@ from artifact_pipeline.cli.candidate import say_candidate, say_unknown
 from artifact_pipeline.cli.columns import plain_columns, say_columns
 from artifact_pipeline.cli.options import (
     artifact_option,
-    artifact_places,
-    asked_trust,
     export_option,
     report_options,
     report_places,
     verb,
     with_artifact,
 )
-from artifact_pipeline.cli.paths import shown
-from artifact_pipeline.cli.plan import Places, plain_look, say_changes, say_plan
-from artifact_pipeline.errors import ConfigError
+from artifact_pipeline.cli.plan import plain_look, say_changes, say_plan
+from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Unpack
 
-    from artifact_pipeline.artifact.manifest import Manifest
-    from artifact_pipeline.artifact.provenance import Internal, Statement
-    from artifact_pipeline.artifact.verified import Verified
     from artifact_pipeline.cli.output import Output
-    from artifact_pipeline.config import Config
-    from artifact_pipeline.rows.matrix import Rows
-    from artifact_pipeline.storage.outputs import Place
-    from artifact_pipeline.training.candidate import Candidate
-    from artifact_pipeline.training.statement import Origin
-    from artifact_pipeline.training.unchanged import Look
+    from artifact_pipeline.training.request import Observer, Request
+    from artifact_pipeline.training.result import Training
 
 
 class Asked(TypedDict):
@@ -51,31 +41,6 @@ class Asked(TypedDict):
     force: bool
     summary: Path | None
     outputs: Path | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """One training: what it starts from, what decides its bytes, and what stands before it.
-
-    `rows` is None for the built-in digits, as long as nobody needs them.
-    """
-
-    config: Config
-    rows: Rows | None
-    origin: Origin
-    champion: Verified | None
-    key: dict[str, str]
-    look: Look
-
-
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """The artifact that a training has made, or left in its place; `internal` where it has made one."""
-
-    digest: str
-    manifest: Manifest
-    folder: Path
-    internal: Internal | None = None
 
 
 @verb("Train from a config, measure, judge and publish.", 3, 4, 5, 8)
@@ -132,179 +97,104 @@ def train(
     nothing is trained. The model is measured as it will be served, from the published bytes; if its gate fails, the
     status is 3 and a model that stood before still stands.
     """
-    from artifact_pipeline.config import load_config
-    from artifact_pipeline.training.publication import check_places
-    from artifact_pipeline.training.statement import LOCK, Origin, now
+    from artifact_pipeline.training.request import Request
+    from artifact_pipeline.training.run import plan, run
 
-    origin, places = Origin(config, artifact.parent / LOCK, now()), Places(artifact, export)
-    resolved = load_config(config, overrides)
-    check_places(artifact, export, inputs=_read(resolved, origin, **asked), outputs=report_places(asked))
-    if asked["dry_run"] and not asked["explain"]:
-        say_plan(output, resolved, places, rows=_load(output, resolved))
-        return
-    task = _begin(output, resolved, origin, places=places, rival=_champion(resolved, **asked))
-    if asked["explain"]:
-        say_changes(output, task.look)
+    request = Request(
+        config,
+        artifact,
+        export,
+        overrides,
+        champion=asked["champion"],
+        champion_expect=asked["champion_expect"],
+        champion_policy=asked["champion_policy"],
+        force=asked["force"],
+        outputs=tuple(report_places(asked)),
+    )
+    said = _Said(output, request, asked)
     if asked["dry_run"]:
-        say_plan(output, resolved, places, look=task.look, rows=task.rows)
-    elif task.look.unchanged and not asked["force"]:
-        _stay(output, task, places, **asked)
+        say_plan(output, request, plan(request, explain=asked["explain"], observer=said.observer()))
     else:
-        _train(output, task, places, **asked)
+        said.end(run(request, said.observer()))
 
 
-def _read(config: Config, origin: Origin, **asked: Unpack[Asked]) -> Iterator[Place]:
-    """The places that a training reads."""
-    from artifact_pipeline.storage.outputs import Place
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What is printed and reported of a training."""
 
-    yield Place("the config", str(origin.config))
-    yield Place("the lock file", str(origin.lock))
-    if config.dataset != "digits":
-        yield Place("the dataset", config.dataset.path)
-    if asked["champion_policy"] is not None:
-        yield Place("the policy", str(asked["champion_policy"]))
-    if named := _champion_place(config, asked["champion"]):
-        yield from artifact_places(named, "the champion")
+    output: Output
+    request: Request
+    asked: Asked
 
+    def observer(self) -> Observer:
+        """What is printed while the training runs."""
+        from artifact_pipeline.training.request import SILENT, Observer
 
-def _champion_place(config: Config, champion: Path | None) -> Path | None:
-    return champion or (Path(config.gate.champion) if config.gate.champion else None)
+        return Observer(
+            progress=self.output.progress,
+            loaded=partial(say_columns, self.output),
+            looked=partial(say_changes, self.output) if self.asked["explain"] else SILENT.looked,
+            measured=self.measured,
+        )
 
+    def measured(self, training: Training) -> None:
+        """Print what was measured, and report it: also of a failed gate one wants to read why."""
+        assert training.candidate is not None
+        assert training.statement is not None
+        say_candidate(self.output, training.candidate)
+        say_unknown(self.output, training.statement)
+        if training.comparison is not None:
+            from artifact_pipeline.cli.comparison import say_comparison
 
-def _champion(config: Config, **asked: Unpack[Asked]) -> Verified | None:
-    """Verify the champion, if there is one, as whoever uses an artifact does."""
-    from artifact_pipeline.verification import verify
+            say_comparison(self.output, training.comparison, looks=training.looks)
+        _report(training, self.asked)
 
-    named = _champion_place(config, asked["champion"])
-    expect, policy = asked["champion_expect"], asked["champion_policy"]
-    if named is None:
-        if expect is not None or policy is not None:
-            raise ConfigError("there is no champion to trust", hint="name it with --champion, or leave these away")
-        return None
-    trust = asked_trust({"policy": policy, "public_key": None, "signature": None, "expect": expect})
-    return verify(named, expect=expect, trust=trust)
+    def end(self, training: Training) -> None:
+        """Print where the artifact stands, and what to do next."""
+        output, request = self.output, self.request
+        if training.unchanged:
+            self._unchanged(training)
+        elif training.outcome == "identical":
+            output.say(f"artifact: {shown(training.folder)} stays, nothing is published")
+        else:
+            folder = training.folder.relative_to(request.artifact.parent)
+            output.say(f"artifact: {shown(request.artifact)} -> {folder}")
+        if training.export is not None and not training.unchanged:
+            output.say(f"export: {shown(training.export)}")
+        if training.in_charge:
+            output.next(_next(output, request.artifact))
+        output.result(_summary(training, request))
 
+    def _unchanged(self, training: Training) -> None:
+        from artifact_pipeline.cli import views
 
-def _begin(output: Output, config: Config, origin: Origin, *, places: Places, rival: Verified | None) -> _Task:
-    """Read the rows, and look whether there is anything to train."""
-    from artifact_pipeline.training import unchanged
-
-    rows = _load(output, config)
-    key = unchanged.key_of(config, rows, rival)
-    return _Task(config, rows, origin, rival, key, unchanged.look(places.artifact, places.export, key))
-
-
-def _load(output: Output, config: Config) -> Rows | None:
-    """Read a table, and say what of it is learned from; None for the built-in digits."""
-    from artifact_pipeline.training.dataset import load_rows
-
-    if config.dataset == "digits":
-        return None
-    with output.progress() as progress:
-        progress("loading rows")
-        rows = load_rows(config)
-    say_columns(output, rows)
-    return rows
-
-
-def _stay(output: Output, task: _Task, places: Places, **asked: Unpack[Asked]) -> None:
-    """Tell of the artifact in charge, from which a training would not differ."""
-    from artifact_pipeline.cli import views
-
-    standing = task.look.standing
-    assert standing is not None
-    result = _Result(standing.digest, standing.manifest, standing.folder)
-    output.say(f"unchanged: {shown(places.artifact)} was made from just this; --force trains all the same")
-    views.say_digests(output, result.digest, result.manifest)
-    views.warn_of_unpredicted(output, result.manifest.metrics.held_out)
-    views.say_gate(output, result.manifest)
-    _report(result, **asked)
-    output.next(_next(output, places.artifact))
-    output.result(_summary(result, task, places, unchanged=True))
+        place = shown(self.request.artifact)
+        self.output.say(f"unchanged: {place} was made from just this; --force trains all the same")
+        views.say_digests(self.output, training.digest, training.manifest)
+        views.warn_of_unpredicted(self.output, training.manifest.metrics.held_out)
+        views.say_gate(self.output, training.manifest)
+        _report(training, self.asked)
 
 
-def _train(output: Output, task: _Task, places: Places, **asked: Unpack[Asked]) -> None:
-    """Train, compare, publish."""
-    from artifact_pipeline.artifact.store import place_of
-    from artifact_pipeline.training.candidate import train_on
-    from artifact_pipeline.training.champion import check_fit
-    from artifact_pipeline.training.dataset import load_dataset
-    from artifact_pipeline.training.publication import publish
-
-    with output.progress() as progress:
-        if task.rows is None:
-            progress("loading rows")
-        data = load_dataset(task.config, task.rows)
-        if task.champion is not None:
-            check_fit(task.champion, data=task.key["data"], split=data.split_bits())
-        candidate = train_on(data, task.config, progress=progress)
-        statement = _state(task, candidate, data.rows, places.artifact)
-    internal = statement.internal
-    say_candidate(output, candidate)
-    say_unknown(output, statement)
-    if internal.comparison is not None:
-        from artifact_pipeline.cli.comparison import say_comparison
-
-        say_comparison(output, internal.comparison, looks=internal.looks)
-    rival = task.champion
-    if rival and internal.comparison and internal.comparison.outcome == "identical" and candidate.passed:
-        kept = _Result(rival.digest, rival.manifest, rival.folder, internal)
-        _report(kept, **asked)
-        _keep(output, candidate, rival, places=places)
-        output.result(_summary(kept, task, places))
-        return
-    result = _Result(candidate.digest, candidate.manifest, place_of(places.artifact, candidate.digest), internal)
-    _report(result, **asked)
-    publish(candidate, artifact=places.artifact, export=places.export, statement=statement)
-    output.say(f"artifact: {shown(places.artifact)} -> {result.folder.relative_to(places.artifact.parent)}")
-    output.say(f"export: {shown(places.export)}")
-    output.next(_next(output, places.artifact))
-    output.result(_summary(result, task, places))
-
-
-def _state(task: _Task, candidate: Candidate, rows: Rows, artifact: Path) -> Statement:
-    """What is said of a candidate, its comparison with the champion included."""
-    from artifact_pipeline.training import champion
-    from artifact_pipeline.training import statement as provenance
-
-    rival = task.champion
-    comparison = champion.challenge(candidate, rival, rows, task.config.gate) if rival else None
-    looks = provenance.looks_at(candidate.manifest.data.split.digest, artifact, rival)
-    return provenance.state(candidate, task.origin, key=task.key, looks=looks, comparison=comparison)
-
-
-def _keep(output: Output, candidate: Candidate, champion: Verified, *, places: Places) -> None:
-    """Publish nothing, since the champion is this very model; only an export that is missing is written again."""
-    from artifact_pipeline.artifact.pointer import resolve
-    from artifact_pipeline.training.champion import renew_export
-
-    output.say(f"artifact: {shown(champion.folder)} stays, nothing is published")
-    in_charge = places.artifact.is_symlink() or places.artifact.is_file()
-    if in_charge and resolve(places.artifact).name == champion.folder.name:
-        if renew_export(candidate, champion, places.export):
-            output.say(f"export: {shown(places.export)}")
-        output.next(_next(output, places.artifact))
-
-
-def _report(result: _Result, **asked: Unpack[Asked]) -> None:
-    """Pass on what a job needs to know, whatever the verdict: also of a failed gate one wants to read why."""
+def _report(training: Training, asked: Asked) -> None:
+    """Append what a job needs to know to the files that are named for it."""
     from artifact_pipeline.cli import github
     from artifact_pipeline.reports import markdown
 
-    manifest, comparison = result.manifest, result.internal.comparison if result.internal else None
+    manifest = training.manifest
     if asked["summary"] is not None:
-        page = markdown.manifest_page(result.digest, manifest)
-        if comparison is not None and result.internal is not None:
+        page = markdown.manifest_page(training.digest, manifest)
+        if training.comparison is not None and training.looks is not None:
             from artifact_pipeline.cli.comparison import comparison_page
 
-            page += "\n" + comparison_page(comparison, looks=result.internal.looks)
+            page += "\n" + comparison_page(training.comparison, looks=training.looks)
         github.append_summary(asked["summary"], page)
     if asked["outputs"] is not None:
         found = {
-            "digest": result.digest,
+            "digest": training.digest,
             "verdict": manifest.gate.verdict if manifest.gate else "missing",
             "accuracy": str(manifest.metrics.held_out.accuracy.value),
-            "artifact-path": str(result.folder.absolute()),
+            "artifact-path": str(training.folder.absolute()),
         }
         github.append_outputs(asked["outputs"], found)
 
@@ -316,21 +206,22 @@ def _next(output: Output, artifact: Path) -> str:
     return command if artifact == output.root / "artifact" else with_artifact(command, artifact, option="--artifact")
 
 
-def _summary(result: _Result, task: _Task, places: Places, *, unchanged: bool = False) -> dict[str, Any]:
+def _summary(training: Training, request: Request) -> dict[str, Any]:
     from artifact_pipeline.cli.comparison import plain
     from artifact_pipeline.cli.views import plain_baseline
 
-    manifest, comparison = result.manifest, result.internal.comparison if result.internal else None
+    manifest, comparison = training.manifest, training.comparison
+    assert request.export is not None
     return {
-        "artifact": result.digest,
+        "artifact": training.digest,
         "model": manifest.model.digest,
         "gate": manifest.gate.plain() if manifest.gate else None,
         "metrics": manifest.metrics.plain(),
         **plain_baseline(manifest.metrics.held_out),
         "converged": manifest.model.converged,
         "comparison": plain(comparison) if comparison else None,
-        "unchanged": unchanged,
-        **plain_columns(task.rows),
-        "written": {"artifact": shown(places.artifact), "export": shown(places.export)},
-        **plain_look(task.look),
+        "unchanged": training.unchanged,
+        **plain_columns(training.columns),
+        "written": {"artifact": shown(request.artifact), "export": shown(request.export)},
+        **plain_look(training.look),
     }

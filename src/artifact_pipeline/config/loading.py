@@ -37,6 +37,26 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     sources = [_file(path)]
     values, problems = _values(sources[0])
     _start_paths_at(path.parent, values)
+    return _overridden(values, sources, problems, overrides)
+
+
+def from_mapping(values: Mapping[str, object], overrides: Sequence[str] = ()) -> Config:
+    """Check a dict given by hand; `C`, `solver` and `max_iter` are enough.
+
+    `overrides` win over it, as in `load_config`; a relative path starts at the working folder.
+
+    Raises:
+        ConfigError: with every problem; the place of each is `config`.
+    """
+    source = Source("config")
+    own = dict(values)
+    return _overridden(own, [source], _take_schema_key(own, source), overrides)
+
+
+def _overridden(
+    values: dict[str, Any], sources: list[Source], problems: list[Located], overrides: Sequence[str]
+) -> Config:
+    """The config that `values` are once each override is written into them."""
     for number, option in enumerate(overrides, 1):
         name = f"-S {shown(option)}"
         try:
@@ -44,17 +64,6 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
         except JsonTextError as error:
             problems.append(Spot(Source(name, number)).problem(error.rule, str(error)))
     return _checked(values, sources, problems)
-
-
-def from_mapping(values: Mapping[str, object]) -> Config:
-    """Check a dict given by hand; `C`, `solver` and `max_iter` are enough.
-
-    Raises:
-        ConfigError: with every problem; the place of each is `config`.
-    """
-    source = Source("config")
-    own = dict(values)
-    return _checked(own, [source], _take_schema_key(own, source))
 
 
 def _checked(values: dict[str, Any], sources: Sequence[Source], problems: Sequence[Located]) -> Config:

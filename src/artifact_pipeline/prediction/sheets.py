@@ -7,12 +7,12 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 from artifact_pipeline.canonical import PREFIX
-from artifact_pipeline.errors import DataRejected, Problem
 from artifact_pipeline.prediction.receipt import Input, Output
 from artifact_pipeline.prediction.scoring import FILE, output_columns
 from artifact_pipeline.prediction.tally import Counting, Tally
 from artifact_pipeline.prediction.writers import Hashed, open_writer, rejected_line
 from artifact_pipeline.rows.batches import CHUNK
+from artifact_pipeline.rows.faults import bad_row
 from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.storage import places as storage
 
@@ -75,13 +75,7 @@ class Sheet:
 
     def _set_aside(self, source: Source, rejected: tuple[Rejected, ...]) -> None:
         if self._rejected is None:
-            first = rejected[0]
-            problem = Problem(f"{source.name}, {first.place}", first.rule, first.message)
-            raise DataRejected(
-                "a row cannot be answered",
-                problems=[problem],
-                hint="mend it, or set bad rows aside: --on-error quarantine",
-            )
+            raise bad_row(source.name, rejected[0], hint="mend it, or set bad rows aside: --on-error quarantine")
         for row in rejected:
             self._rejected.write(rejected_line(source.name, row))
 

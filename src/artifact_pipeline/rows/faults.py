@@ -140,6 +140,12 @@ def reason(rule: str, column: str, value: object, wanted: Wanted) -> str:
     return RULES[rule].format(value=value, low=low, high=high, limit=limit_of(wanted.dtype))
 
 
+def bad_row(place: str, row: Rejected, *, hint: str) -> DataRejected:
+    """The refusal of one bad row, where bad rows are not set aside."""
+    problem = Problem(f"{place}, {row.place}", row.rule, row.message)
+    return DataRejected("a row cannot be answered", problems=[problem], hint=hint)
+
+
 def listed_names(names: Sequence[str]) -> str:
     """Names in quotes; of very many the first ones, and how many there are."""
     return listing([repr(name) for name in names], MAX_LISTED)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 from artifact_pipeline.artifact.manifest import DECIMALS
 from artifact_pipeline.artifact.provenance import Comparison, Difference
 from artifact_pipeline.canonical import digest
-from artifact_pipeline.errors import ArtifactRejected, DataRejected, Problem, plural
+from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, Problem, plural
 from artifact_pipeline.files import write_atomic
-from artifact_pipeline.verification import export_state
+from artifact_pipeline.verification import export_state, verify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from artifact_pipeline.artifact.manifest import Manifest
     from artifact_pipeline.artifact.verified import Verified
     from artifact_pipeline.config import Gate
     from artifact_pipeline.metrics import paired
@@ -53,6 +54,43 @@ def check_fit(champion: Verified, *, data: str, split: bytes) -> None:
     else:
         return
     raise _refused(champion, rule, message)
+
+
+def compare_artifacts(candidate: Path, champion: Path, *, data: Path | None, margin: float) -> tuple[str, Comparison]:
+    """Compare two artifacts on the rows that both held out; their gates may have failed.
+
+    Args:
+        candidate: a pointer, or an artifact's folder.
+        champion: likewise.
+        data: the table that both were trained from; None for the built-in digits.
+        margin: by how much the candidate may be worse.
+
+    Returns:
+        The candidate's artifact digest, and the comparison.
+
+    Raises:
+        ArtifactRejected: one is not what it claims to be, or the two cannot be compared.
+        ConfigError: the table is needed, and not named.
+        DataRejected: the rows cannot be read, or are others.
+    """
+    from artifact_pipeline.config import Gate
+
+    ours, theirs = (verify(path, accept_failed_gate=True) for path in (candidate, champion))
+    return ours.digest, challenge(ours, theirs, _rows_of(ours.manifest, data), Gate(margin=margin))
+
+
+def _rows_of(manifest: Manifest, data: Path | None) -> Rows:
+    """The rows that an artifact was trained from; whether they are, their digest tells."""
+    if data is not None:
+        from artifact_pipeline.rows.table import read_table
+
+        features = [feature.name for feature in manifest.model.inputs]
+        return read_table(str(data), target=manifest.data.target, features=features)
+    if manifest.recipe.get("dataset") != "digits":
+        raise ConfigError("--data is needed: the artifact was trained from a table", hint="--data rows.csv")
+    from artifact_pipeline.digits.dataset import load_digits
+
+    return load_digits()
 
 
 def challenge(candidate: Candidate | Verified, champion: Verified, rows: Rows, asked: Gate) -> Comparison:

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from artifact_pipeline.training.candidate import Candidate
 
 
-def publish(candidate: Candidate, *, artifact: Path, export: Path, statement: Statement | None = None) -> Path:
+def publish(candidate: Candidate, *, artifact: Path, export: Path | None, statement: Statement | None = None) -> Path:
     """Write a candidate: into charge if its gate passed, into the store alone if not.
 
     Args:
         candidate: what `train` gave.
         artifact: where the pointer stands.
-        export: where `model_train.pkl` is written, last.
+        export: where `model_train.pkl` is written, last; None writes none.
         statement: what `provenance.state` says of it; a comparison in it that is not accepted is a gate that failed.
 
     Returns:
@@ -44,7 +44,7 @@ def publish(candidate: Candidate, *, artifact: Path, export: Path, statement: St
         candidate.manifest.canonical(),
         candidate.members,
         in_charge=not problems,
-        export=(export, candidate.export),
+        export=(export, candidate.export) if export is not None else None,
         statement=statement.encode() if statement else None,
     )
     if problems:
@@ -72,12 +72,14 @@ def _gate_problems(manifest: m.Manifest) -> list[Problem]:
     ]
 
 
-def check_places(artifact: Path, export: Path, *, inputs: Iterable[Place] = (), outputs: Iterable[Place] = ()) -> None:
+def check_places(
+    artifact: Path, export: Path | None, *, inputs: Iterable[Place] = (), outputs: Iterable[Place] = ()
+) -> None:
     """Make sure, before an expensive training, that its results can be written, and over nothing that is read.
 
     Args:
         artifact: where the pointer stands, the store beside it.
-        export: where `model_train.pkl` is written.
+        export: where `model_train.pkl` is written; None where none is.
         inputs: what is read.
         outputs: what else is written.
 
@@ -88,7 +90,7 @@ def check_places(artifact: Path, export: Path, *, inputs: Iterable[Place] = (), 
     kept = [Place("the artifact", str(folder), "folder") for folder in store.folders(artifact)]
     pointer = Place("--artifact", str(artifact), "link")
     folder = Place("the store", str(artifact.parent / STORE))
-    written = [Place("--export", str(export)), *outputs]
+    written = [*([Place("--export", str(export))] if export is not None else []), *outputs]
     refuse_overlap([*inputs, *kept], [pointer, *written])
     refuse_overlap([], [folder, pointer, *written])
     store.check_pointer(artifact)

@@ -23,10 +23,12 @@ from artifact_pipeline.artifact.parameters import parse_parameters
 from artifact_pipeline.config import Gate, from_mapping
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, Problem
 from artifact_pipeline.model.predictor import open_predictor
+from artifact_pipeline.runtime import choose_kernel
 from artifact_pipeline.training.candidate import Candidate, train_on
 from artifact_pipeline.training.causes import find_causes, flatten, kernels
 from artifact_pipeline.training.champion import challenge
 from artifact_pipeline.training.dataset import load_dataset, load_rows
+from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -84,6 +86,7 @@ class Reproduction:
 
     Attributes:
         grade: the best that was reached.
+        of: the artifact that was trained again.
         artifact: the artifact digest that came of it.
         model: its model digest.
         kernels: the BLAS kernels that ran.
@@ -92,9 +95,11 @@ class Reproduction:
         carried: what was taken from the manifest or the provenance without being computed again, a sentence each.
         comparison: the model that came back beside the champion, where one was named.
         recorded: the comparison that the provenance tells of, where it does.
+        chosen_by: who has chosen the BLAS kernel, as `runtime.choose_kernel` says it.
     """
 
     grade: Grade
+    of: Verified
     artifact: str
     model: str
     kernels: tuple[str, ...]
@@ -103,6 +108,7 @@ class Reproduction:
     carried: tuple[str, ...]
     comparison: Comparison | None = None
     recorded: Comparison | None = None
+    chosen_by: Literal["artifact", "user", "process", "default"] = "process"
 
     @property
     def sole(self) -> Kind | None:
@@ -113,6 +119,36 @@ class Reproduction:
     def reaches(self, level: Grade) -> bool:
         """Whether the grade is `level` or better."""
         return GRADES.index(self.grade) <= GRADES.index(level)
+
+
+def reproduce_artifact(
+    artifact: Path,
+    *,
+    data: Path | None = None,
+    champion: Path | None = None,
+    expect: str | None = None,
+    progress: Callable[[str], None],
+) -> Reproduction:
+    """Verify an artifact, and train it again under the BLAS kernel that it records, if that is still to be decided.
+
+    Args:
+        artifact: a pointer, or an artifact's folder; its gate may have failed.
+        data: the table, where the recipe names one.
+        champion: the artifact to compare with once more; its gate may have failed.
+        expect: the artifact digest known from elsewhere.
+        progress: is called with each step, in a few words.
+
+    Raises:
+        ArtifactRejected: one of them is not what it claims to be; or as `reproduce`.
+        ConfigError: as `reproduce`.
+        DataRejected: as `reproduce`.
+    """
+    verified = verify(artifact, expect=expect, accept_failed_gate=True)
+    rival = verify(champion, accept_failed_gate=True) if champion is not None else None
+    recorded = {each.kernel for each in verified.manifest.environment.blas}
+    # Before NumPy is loaded, which the training does.
+    chosen_by = choose_kernel(recorded.pop() if len(recorded) == 1 else "")
+    return replace(reproduce(verified, data=data, champion=rival, progress=progress), chosen_by=chosen_by)
 
 
 def reproduce(
@@ -151,6 +187,7 @@ def reproduce(
         carried = (*carried, f"the comparison with {recorded.champion}: --champion makes it again")
     return Reproduction(
         grade=_grade(artifact, candidate, differences),
+        of=artifact,
         artifact=candidate.digest,
         model=found.model.digest,
         kernels=kernels(found),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from artifact_pipeline import __version__
@@ -14,7 +15,6 @@ from artifact_pipeline.files import read_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from artifact_pipeline.artifact.provenance import Comparison, Resource, Statement
     from artifact_pipeline.artifact.verified import Verified
@@ -30,12 +30,12 @@ class Origin:
     """Where a training began.
 
     Attributes:
-        config: the config file.
+        config: the config file; None where the config was given as a mapping.
         lock: the environment's lock, which need not be there.
         began: when, as `now` says it.
     """
 
-    config: Path
+    config: Path | None
     lock: Path
     began: str
 
@@ -99,7 +99,7 @@ def looks_at(split: str, artifact: Path, champion: Verified | None = None) -> in
 
 def _materials(candidate: Candidate, origin: Origin) -> Iterator[Resource]:
     for name, path in (("config", origin.config), (LOCK, origin.lock)):
-        found = _file_digest(path)
+        found = _file_digest(path) if path is not None else None
         if found is not None:
             yield provenance.Resource(name=name, digest={"sha256": found})
     for source in candidate.manifest.data.sources:
@@ -108,7 +108,7 @@ def _materials(candidate: Candidate, origin: Origin) -> Iterator[Resource]:
         yield provenance.Resource(
             name=f"data:{source.name}", digest={source.algorithm: hexadecimal}, annotations=annotations
         )
-    commit = _source(origin.config.parent)
+    commit = _source(origin.config.parent if origin.config is not None else Path.cwd())
     if commit is not None:
         yield commit
 

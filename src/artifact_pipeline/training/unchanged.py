@@ -94,12 +94,12 @@ def key_of(config: Config, rows: Rows | None, champion: Verified | None = None) 
     return key
 
 
-def look(artifact: Path, export: Path, key: Mapping[str, str]) -> Look:
+def look(artifact: Path, export: Path | None, key: Mapping[str, str]) -> Look:
     """Hold the artifact in charge, and its export, against a key.
 
     Args:
         artifact: where the pointer stands.
-        export: where `model_train.pkl` stands.
+        export: where `model_train.pkl` stands; None where none is asked for.
         key: what `key_of` gave.
     """
     try:
@@ -116,6 +116,8 @@ def look(artifact: Path, export: Path, key: Mapping[str, str]) -> Look:
         standing = verify(folder)
     except ArtifactRejected as error:
         return Look(reason=error.message)
+    if export is None:
+        return Look(standing)
     state = export_state(standing.manifest, export)
     return Look(standing, reason=None if state == "matches" else f"{export.name} {_STATES[state]}")
 

@@ -78,10 +78,14 @@ def read_header(place: str, file: IO[bytes]) -> Header:
     shape, fortran, descr = _described(place, _exactly(place, file, length))
     if descr.endswith("O"):
         raise unreadable(place, "holds Python objects, which are never loaded", rule="object-array")
+    _check_dtype(place, descr)
+    return Header(shape, fortran, np.dtype(descr), 8 + width + length)
+
+
+def _check_dtype(place: str, descr: str) -> None:
     if not DTYPE.fullmatch(descr):
         problem = Problem(place, "not-a-number", f"holds {descr!r:.40}, neither plain numbers nor text")
         raise DataRejected("the rows do not fit the model", problems=[problem])
-    return Header(shape, fortran, np.dtype(descr), 8 + width + length)
 
 
 def _described(place: str, header: bytes) -> tuple[tuple[int, ...], bool, str]:
@@ -162,7 +166,7 @@ class NpyReader(ArrayReader):
             else:
                 matrix = self._rows_together(first, count)
             self.read = first + count
-            yield Piece(first, count, _table(matrix, self._wanted))
+            yield Piece(first, count, matrix_table(matrix, self._wanted))
 
     def _rows_together(self, first: int, count: int) -> NDArray[Any]:
         import numpy as np
@@ -248,7 +252,7 @@ class NpzReader(ArrayReader):
             self.read = first + count
             if first + count > start:
                 with refusing(self.place):  # labels may be no text after all
-                    table = _table(matrix, self._wanted, labels)
+                    table = matrix_table(matrix, self._wanted, labels)
                 yield Piece(first, count, table)
         rows = [self._rows_file] if self._matrix is None else []
         for file in (*rows, *([self._labels_file] if self._labels else [])):
@@ -323,7 +327,18 @@ def _refuse_names(place: str, wanted: Wanted) -> None:
         raise DataRejected("the rows do not fit the model", problems=[problem])
 
 
-def _table(matrix: NDArray[Any], wanted: Wanted, labels: NDArray[Any] | None = None) -> Any:
+def check_matrix(place: str, matrix: NDArray[Any], wanted: Wanted) -> None:
+    """See that an array in memory is what an NPY file may hold.
+
+    Raises:
+        DataRejected: another shape, or no numbers.
+    """
+    _check_dtype(place, matrix.dtype.str)
+    _rows(place, Header(matrix.shape, fortran=False, dtype=matrix.dtype, offset=0), wanted)
+
+
+def matrix_table(matrix: NDArray[Any], wanted: Wanted, labels: NDArray[Any] | None = None) -> Any:
+    """Rows of shape (rows, features), and their labels, as an Arrow table."""
     import numpy as np
     import pyarrow as pa
 

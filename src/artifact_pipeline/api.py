@@ -1,0 +1,325 @@
+"""Train, prove and use a classifier from Python: the names that `artifact_pipeline` exports.
+
+Each function does what the verb of the same name does, by the same code, prints nothing, and raises a `PipelineError`
+where the verb would end with another status than 0. The examples run in a folder in which the documented model has been
+trained: `artifact`, and `artifacts/` beside it.
+"""
+
+from __future__ import annotations
+
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from artifact_pipeline.prediction.model import Model
+from artifact_pipeline.verification import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from artifact_pipeline.artifact.provenance import Comparison
+    from artifact_pipeline.artifact.store import Run
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.prediction.labels import Evaluation
+    from artifact_pipeline.prediction.outcome import Predictions
+    from artifact_pipeline.training.reproduction import Reproduction
+    from artifact_pipeline.training.result import Training
+    from artifact_pipeline.training.signing import Signing
+    from artifact_pipeline.trust.policy import Trust
+
+    Place = str | PathLike[str]
+
+ARTIFACT = "artifact"
+EXPORT = "model_train.pkl"
+
+
+def train(
+    config: Place | Mapping[str, object],
+    *,
+    artifact: Place = ARTIFACT,
+    export: Place | None = None,
+    champion: Place | None = None,
+    force: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> Training:
+    """Train from a config, measure, judge and publish; nothing is trained where nothing has changed.
+
+    The digest is that of `artifact-pipeline train`, unless NumPy was loaded before with another BLAS kernel or more
+    threads: import `artifact_pipeline` and call this before NumPy, or set the variables of docs/proof.md.
+
+    Args:
+        config: a config file, or a mapping with the same keys; relative paths in a mapping start at the working
+            folder.
+        artifact: where the pointer is written; the store is `artifacts/` beside it.
+        export: where the pickle for Python users is written; None writes none, and leaves what stands there.
+        champion: the artifact that the model must not be worse than; None leaves it to the config.
+        force: train although nothing has changed.
+        progress: is called with each step, in a few words.
+
+    Raises:
+        ConfigError: the config breaks a rule; `problems` names each one.
+        GateFailed: the gate failed; `result` is the `Training`, and the candidate is kept in the store.
+        ArtifactRejected: the champion is not what it claims to be, or cannot be compared with.
+        DataRejected: the rows cannot be read, split or learned.
+        StorageError: the artifact cannot be written; what stood before still stands.
+
+    >>> training = train({"C": 1.0, "solver": "lbfgs", "max_iter": 1000})
+    >>> training.outcome, training.manifest.metrics.held_out.accuracy.value
+    ('passed', 0.975)
+    """
+    from contextlib import nullcontext
+
+    from artifact_pipeline.runtime import pin_numerics
+    from artifact_pipeline.training.request import SILENT, Observer, Request
+    from artifact_pipeline.training.run import run
+
+    pin_numerics()
+    request = Request(
+        Path(config) if isinstance(config, str | PathLike) else config,
+        Path(artifact),
+        _path(export),
+        champion=_path(champion),
+        force=force,
+    )
+    return run(request, SILENT if progress is None else Observer(progress=lambda: nullcontext(progress)))
+
+
+def open_artifact(
+    path: Place = ARTIFACT,
+    *,
+    expect: str | None = None,
+    trust: Trust | Place | None = None,
+    accept_failed_gate: bool = False,
+) -> Model:
+    """Verify an artifact, answer its golden rows again, and give the model.
+
+    Args:
+        path: a pointer, or an artifact's folder.
+        expect: the artifact digest known from elsewhere; anything else is refused unread.
+        trust: the consumer's policy, a file; anything that it does not trust is refused.
+        accept_failed_gate: use a model whose gate is missing or failed, unless the policy insists on it.
+
+    Raises:
+        ArtifactRejected: there is none, or it is not what it claims to be, or it is not trusted.
+        ConfigError: `expect` is no digest, or the policy cannot be used.
+
+    >>> open_artifact("artifact").metrics.held_out.rows
+    360
+    """
+    trusted = _trust(trust, expected=expect is not None)
+    return Model(verify(Path(path), expect=expect, accept_failed_gate=accept_failed_gate, trust=trusted))
+
+
+def predict_files(
+    inputs: Place | Sequence[Place] = (),
+    *,
+    artifact: Model | Place = ARTIFACT,
+    to: Place = "predictions.csv",
+    keep: Sequence[str] = (),
+    on_error: Literal["stop", "quarantine"] = "stop",
+    resume: bool = False,
+) -> Predictions:
+    """Answer files of any size into a file, or into a folder of parts; a receipt beside it says what came of it.
+
+    Args:
+        inputs: files, folders, patterns or URLs; none for the built-in digits.
+        artifact: a model, a pointer, or an artifact's folder, which is verified first.
+        to: a .csv, .parquet or .jsonl file, or a folder of parts, with a slash at its end.
+        keep: columns of the input that are carried through.
+        on_error: stop at the first bad row, or set bad rows aside beside the output.
+        resume: go on with a folder of parts where an earlier run ended.
+
+    Raises:
+        ArtifactRejected: the artifact is not what it claims to be.
+        ConfigError: an output is an input, or a kept column cannot be written.
+        DataRejected: the rows cannot be read, or one is bad.
+        StorageError: a file cannot be written; what stood there before still stands.
+
+    >>> predict_files(to="predictions.csv").receipt.rows.written
+    1797
+    """
+    from artifact_pipeline.prediction.destination import destination
+    from artifact_pipeline.prediction.predictions import predict
+    from artifact_pipeline.prediction.scoring import Options
+
+    verified = artifact.artifact if isinstance(artifact, Model) else verify(Path(artifact))
+    named = [inputs] if isinstance(inputs, str | PathLike) else inputs
+    where = destination(fspath(to))
+    options = Options(keep=tuple(keep), on_error=on_error, form=where.form)
+    return predict(verified, [fspath(each) for each in named], to=where, options=options, resume=resume)
+
+
+def evaluate(
+    predictions: Place, labels: Place, *, key: str | Sequence[str] = "row", label: str | None = None
+) -> Evaluation:
+    r"""Score predictions by labels that came later.
+
+    Args:
+        predictions: what `predict_files` wrote: a file or a folder of parts.
+        labels: a CSV, Parquet or JSON Lines file with the key's columns and one of labels.
+        key: the columns, in both, that tell which prediction a label belongs to.
+        label: the label's column; None takes the only one that is no key.
+
+    Raises:
+        DataRejected: a file cannot be read, a key stands twice, a label is missing or unknown, or nothing matches.
+
+    >>> _ = predict_files(to="predictions.csv")
+    >>> _ = Path("labels.csv").write_text("row,label\n0,0\n1,1\n2,9\n")
+    >>> evaluate("predictions.csv", "labels.csv").figures.rows
+    3
+    """
+    from artifact_pipeline.prediction import labels as later
+    from artifact_pipeline.prediction.outcome import quietly
+
+    keys = (key,) if isinstance(key, str) else tuple(key)
+    return later.evaluate(fspath(predictions), fspath(labels), keys=keys, label=label, progress=quietly)
+
+
+def reproduce(
+    artifact: Place = ARTIFACT,
+    *,
+    data: Place | None = None,
+    champion: Place | None = None,
+    expect: str | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Reproduction:
+    """Train an artifact again from its manifest, and grade what comes back; nothing is written.
+
+    Args:
+        artifact: a pointer, or an artifact's folder; its gate may have failed.
+        data: the table that it was trained from, which no manifest holds; None for the built-in digits.
+        champion: the model to compare with once more.
+        expect: the artifact digest known from elsewhere; anything else is refused unread.
+        progress: is called with each step, in a few words.
+
+    Raises:
+        ArtifactRejected: it is not what it claims to be, or has a recipe that this version cannot train.
+        ConfigError: a table that is needed is not named, or one is named that is not.
+        DataRejected: the rows cannot be read, split or learned.
+
+    >>> reproduce("artifact").reaches("predictions")
+    True
+    """
+    from artifact_pipeline.runtime import pin_numerics
+    from artifact_pipeline.training.reproduction import reproduce_artifact
+
+    pin_numerics()
+    return reproduce_artifact(
+        Path(artifact), data=_path(data), champion=_path(champion), expect=expect, progress=progress or _ignore
+    )
+
+
+def compare(candidate: Place, champion: Place, *, data: Place | None = None, margin: float = 0.02) -> Comparison:
+    """Compare two artifacts on the rows that both held out; nothing is trained, and nothing is put in charge.
+
+    Args:
+        candidate: a pointer, or an artifact's folder; its gate may have failed.
+        champion: likewise.
+        data: the table that both were trained from; None for the built-in digits.
+        margin: by how much the candidate may be worse, 0 to 1.
+
+    Raises:
+        ArtifactRejected: one is not what it claims to be, or they are not about the same rows and split.
+        ConfigError: the table is needed, and not named.
+        DataRejected: the rows cannot be read, or are others.
+
+    >>> compare("artifact", "artifact").outcome
+    'identical'
+    """
+    from artifact_pipeline.training.champion import compare_artifacts
+
+    _, comparison = compare_artifacts(Path(candidate), Path(champion), data=_path(data), margin=margin)
+    return comparison
+
+
+def sign(
+    artifact: Place = ARTIFACT,
+    *,
+    private_key: Place,
+    password: bytes | None = None,
+    signature: Place | None = None,
+    expect: str | None = None,
+) -> Signing:
+    """Verify an artifact, and sign it beside its folder, its provenance too; needs the extra `sign`.
+
+    Args:
+        artifact: a pointer, or an artifact's folder.
+        private_key: a key on P-256, P-384 or P-521 in PEM.
+        password: what unlocks the key.
+        signature: where the signature goes; None puts it beside the artifact's folder.
+        expect: the artifact digest known from elsewhere; anything else is refused unread.
+
+    Raises:
+        ArtifactRejected: it is not what it claims to be.
+        ConfigError: the key cannot be used, or the signature would be written over something that is read.
+        StorageError: the signature cannot be written.
+
+    >>> sign("artifact", private_key="key.pem").files
+    6
+    """
+    from artifact_pipeline.storage.outputs import Place as Written
+    from artifact_pipeline.training.signing import Signer, sign_artifact
+
+    place = Path(artifact)
+    return sign_artifact(
+        place,
+        Signer(private_key=Path(private_key), password=password),
+        signature=_path(signature),
+        expect=expect,
+        kept=[Written("the export", str(place.parent / EXPORT))],
+    )
+
+
+def runs(artifact: Place = ARTIFACT) -> list[Run]:
+    """List the artifacts of the store, the latest training first; they are read, not verified.
+
+    Args:
+        artifact: the pointer; the store is `artifacts/` beside it.
+
+    Raises:
+        ArtifactRejected: the store cannot be read.
+
+    >>> [run.current for run in runs("artifact")]
+    [True]
+    """
+    from artifact_pipeline.artifact import store
+
+    return store.runs(Path(artifact))
+
+
+def rollback(artifact: Place = ARTIFACT, *, to: str | None = None, trust: Trust | Place | None = None) -> Verified:
+    """Let the pointer lead to an earlier artifact of the store, verified and with a gate that passed.
+
+    Args:
+        artifact: the pointer.
+        to: the artifact digest, or its first digits; None for the latest one that passed before the one in charge.
+        trust: the consumer's policy, a file; anything that it does not trust is not put in charge.
+
+    Raises:
+        ArtifactRejected: there is none, its gate failed, it is not what it claims to be, or it is not trusted.
+        StorageError: the pointer cannot be written.
+
+    >>> first = open_artifact("artifact").digest
+    >>> _ = train({"C": 0.5, "solver": "lbfgs", "max_iter": 1000})
+    >>> rollback("artifact").digest == first
+    True
+    """
+    from artifact_pipeline.training import history
+
+    return history.rollback(Path(artifact), to=to, trust=_trust(trust))
+
+
+def _trust(trust: Trust | Place | None, *, expected: bool = False) -> Trust | None:
+    if not isinstance(trust, str | PathLike):
+        return trust
+    from artifact_pipeline.trust.policy import load_trust
+
+    return load_trust(policy=Path(trust), expected=expected)
+
+
+def _path(place: Place | None) -> Path | None:
+    return None if place is None else Path(place)
+
+
+def _ignore(_: object) -> None:
+    """Do nothing."""

@@ -1,0 +1,146 @@
+"""A verified artifact as Python uses it: it answers tables in memory, and shows itself in a notebook."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from artifact_pipeline.errors import listing
+from artifact_pipeline.verification import verify
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.artifact.manifest import Manifest, Metrics
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.rows.memory import Table
+
+
+class Model:
+    """A verified artifact that answers rows; `open_artifact` makes one. Several threads may use it.
+
+    Attributes:
+        artifact: what was verified: digest, manifest, and the bytes that the answers come from.
+
+    >>> model = open_artifact("artifact")
+    >>> model.classes
+    (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+    """
+
+    def __init__(self, artifact: Verified) -> None:
+        """Open the model, and answer its golden rows again.
+
+        Raises:
+            ArtifactRejected: the runtime refuses the model, or the golden answers differ here.
+        """
+        from artifact_pipeline.prediction.tables import TableScorer
+
+        self.artifact = artifact
+        self._scorer = TableScorer(artifact)
+
+    @property
+    def digest(self) -> str:
+        """The artifact digest: `sha256:` and 64 hexadecimal digits.
+
+        >>> open_artifact("artifact").digest[:7]
+        'sha256:'
+        """
+        return self.artifact.digest
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the artifact says of itself.
+
+        >>> open_artifact("artifact").manifest.model.estimator
+        'sklearn.linear_model.LogisticRegression'
+        """
+        return self.artifact.manifest
+
+    @property
+    def classes(self) -> tuple[int | str, ...]:
+        """The labels, in the order of the columns of `predict_proba`.
+
+        >>> len(open_artifact("artifact").classes)
+        10
+        """
+        return self.artifact.manifest.model.classes
+
+    @property
+    def metrics(self) -> Metrics:
+        """The figures of the published model: `held_out`, with 95 % intervals, `training` and `all`.
+
+        >>> open_artifact("artifact").metrics.held_out.accuracy.value
+        0.975
+        """
+        return self.artifact.manifest.metrics
+
+    def predict(self, table: Table) -> NDArray[np.int64] | NDArray[np.str_]:
+        """Answer every row by its label, bit by bit as the verb `predict` does.
+
+        Args:
+            table: an object with Arrow's PyCapsule protocol (of pyarrow, pandas, Polars, DuckDB), or a mapping from
+                names to columns: the model's columns are taken by their names, others are left out. Or a NumPy array
+                of shape (rows, features), its columns in the model's order.
+
+        Returns:
+            The labels, int64 or Unicode of shape (rows,).
+
+        Raises:
+            DataRejected: a column is missing or holds no numbers, or a row has a value that is missing or no finite
+                number; the problem names row, column and value.
+
+        >>> import numpy as np
+        >>> open_artifact("artifact").predict(np.zeros((2, 64))).shape
+        (2,)
+        """
+        return self._scorer.answer(table).labels
+
+    def predict_proba(self, table: Table) -> NDArray[np.float64]:
+        """Answer every row by the probability of each class.
+
+        Args:
+            table: as for `predict`.
+
+        Returns:
+            The probabilities, float64 of shape (rows, classes), in the order of `classes`.
+
+        Raises:
+            DataRejected: as `predict`.
+
+        >>> import numpy as np
+        >>> open_artifact("artifact").predict_proba(np.zeros((2, 64))).shape
+        (2, 10)
+        """
+        return self._scorer.answer(table).probabilities
+
+    def verify(self) -> None:
+        """Check once more, where the artifact stands, that nothing of it has changed.
+
+        Raises:
+            ArtifactRejected: it is no longer there, or no longer what it was.
+
+        >>> open_artifact("artifact").verify()
+        """
+        verify(self.artifact.folder, expect=self.digest, accept_failed_gate=True)
+
+    def __repr__(self) -> str:
+        return f"<Model {self.manifest.name!r}, {self.digest}>"
+
+    def _repr_html_(self) -> str:
+        """A table for a notebook; every text of the artifact is escaped."""
+        manifest, held_out = self.manifest, self.metrics.held_out
+        figures = {"accuracy": held_out.accuracy, "F1 weighted": held_out.f1_weighted}
+        cells = {
+            "artifact digest": self.digest,
+            "estimator": manifest.model.estimator,
+            "gate": manifest.gate.verdict if manifest.gate else "missing",
+            **{
+                f"{name}, {held_out.rows:,} held-out rows": f"{each.value:.4f} ({each.low:.4f} to {each.high:.4f})"
+                for name, each in figures.items()
+            },
+            "classes": listing([str(each) for each in self.classes]),
+            "columns": listing([each.name for each in manifest.model.inputs]),
+        }
+        rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(cell)}</td></tr>" for name, cell in cells.items())
+        return f"<table><caption>{escape(manifest.name)}</caption><tbody>{rows}</tbody></table>"

@@ -1,0 +1,203 @@
+"""Tables in memory become batches, by the same rules as files: Arrow's capsules, a dict of columns, a NumPy array."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Protocol
+
+from artifact_pipeline.errors import DataRejected, Problem
+from artifact_pipeline.rows.batches import Piece, Rejected, align
+from artifact_pipeline.rows.columns import check_types, to_batch
+from artifact_pipeline.rows.faults import bad_row, reason, unfit
+from artifact_pipeline.rows.formats.arrays import check_matrix, matrix_table
+from artifact_pipeline.rows.formats.opening import choose_columns
+from artifact_pipeline.rows.formats.plain import plain, plain_schema
+from artifact_pipeline.rows.limits import MAX_SHOWN, MAX_WHOLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.rows.batches import Batch, Wanted
+
+PLACE = "the table"
+"""How messages name it."""
+MEND = "mend it, or leave the row out"
+
+
+class ArrowStream(Protocol):
+    """Rows that Arrow's C stream interface gives: a DataFrame of pandas or Polars, a relation of DuckDB, a table."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Give the stream."""
+        ...
+
+
+class ArrowArray(Protocol):
+    """Rows that Arrow's C data interface gives, such as one record batch."""
+
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
+        """Give the schema and the rows."""
+        ...
+
+
+if TYPE_CHECKING:
+    Table = ArrowStream | ArrowArray | Mapping[str, Any] | NDArray[Any]
+
+
+def batches_of(table: Table, wanted: Wanted) -> Iterator[Batch]:
+    """The rows of a table in memory, cut where those of a file are.
+
+    Args:
+        table: an object with Arrow's PyCapsule protocol; a mapping from names to columns; or a NumPy array of shape
+            (rows, features), its columns in the model's order.
+        wanted: what is read of it.
+
+    Raises:
+        DataRejected: it is no table, lacks a wanted column, or a column does not hold numbers.
+    """
+    return (to_batch(piece, wanted, PLACE) for piece in align(_pieces(table, wanted), 0, wanted.chunk))
+
+
+def _pieces(table: Any, wanted: Wanted) -> Iterator[Piece]:
+    import numpy as np
+    import pyarrow as pa
+
+    if isinstance(table, np.ndarray):
+        yield from _matrix(table, wanted)
+    elif hasattr(table, "__arrow_c_stream__"):
+        yield from _batches(*_stream(table, wanted), wanted)
+    elif hasattr(table, "__arrow_c_array__"):
+        with _refusing():
+            batch = pa.record_batch(table)
+        yield from _batches(batch.schema, [batch], wanted)
+    elif isinstance(table, Mapping):
+        batch = _from_columns(table, wanted)
+        yield from _batches(batch.schema, [batch], wanted)
+    else:
+        message = f"give Arrow, pandas, Polars, a dict of columns or a NumPy array, not {type(table).__name__}"
+        raise DataRejected("the rows cannot be read", problems=[Problem(PLACE, "no-table", message)])
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Turn what Arrow, or another library, says of a table that it cannot give into a refusal.
+
+    Raises:
+        DataRejected: it cannot be read.
+    """
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise DataRejected(
+            "the rows cannot be read", problems=[Problem(PLACE, "unreadable", _first_words(error))]
+        ) from error
+
+
+def _first_words(error: Exception) -> str:
+    return str(next(iter(error.args), error)).partition("\n")[0][:200]
+
+
+def _stream(table: Any, wanted: Wanted) -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
+    """The stream of a table; where its library cannot make one of all columns, the wanted columns one by one."""
+    import pyarrow as pa
+
+    with _refusing():
+        try:
+            reader = pa.RecordBatchReader.from_stream(table)
+        except (pa.ArrowException, TypeError, ValueError):
+            if not hasattr(table, "keys"):
+                raise
+            # Such as a DataFrame of pandas with a column of mixed objects: which may not be wanted, or has a bad value.
+            batch = _from_columns(table, wanted)
+            return batch.schema, [batch]
+    return reader.schema, reader
+
+
+def _matrix(matrix: NDArray[Any], wanted: Wanted) -> Iterator[Piece]:
+    check_matrix(PLACE, matrix, wanted)
+    for first in range(0, len(matrix), wanted.chunk):
+        rows = matrix[first : first + wanted.chunk].reshape(-1, len(wanted.features))
+        yield Piece(first, len(rows), matrix_table(rows, wanted))
+
+
+def _batches(schema: pa.Schema, batches: Iterable[pa.RecordBatch], wanted: Wanted) -> Iterator[Piece]:
+    columns, _ = choose_columns(PLACE, schema.names, wanted)
+    check_types(PLACE, plain_schema(schema, columns), wanted)
+    first, rest = 0, iter(batches)
+    while (batch := _next(rest)) is not None:
+        with _refusing():
+            chosen = batch.select(columns)
+            chosen.validate(full=True)
+            table = plain(PLACE, chosen, columns)
+        yield Piece(first, batch.num_rows, table)
+        first += batch.num_rows
+
+
+def _next(batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+    with _refusing():
+        return next(batches, None)
+
+
+def _from_columns(table: Any, wanted: Wanted) -> pa.RecordBatch:
+    """The wanted columns of a mapping, or of a DataFrame, whose `keys` are its columns too."""
+    import pyarrow as pa
+
+    names = list(table.keys())
+    columns, _ = choose_columns(PLACE, [str(name) for name in names], wanted)
+    keys = {str(name): name for name in names}
+    arrays = {name: _column(table[keys[name]], name, wanted) for name in columns}
+    first, length = columns[0], len(arrays[columns[0]])
+    uneven = [
+        ("rows-shape", f"column {name!r} has {len(array):,} values, column {first!r} has {length:,}")
+        for name, array in arrays.items()
+        if len(array) != length
+    ]
+    if uneven:
+        raise unfit(PLACE, uneven)
+    return pa.RecordBatch.from_arrays(list(arrays.values()), columns)
+
+
+def _column(values: Any, name: str, wanted: Wanted) -> pa.Array:
+    """A column as Arrow has it.
+
+    Raises:
+        DataRejected: it is no column, or some of its values are no numbers.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    if isinstance(values, np.ndarray):
+        values = values.astype(values.dtype.newbyteorder("="), copy=False)  # Arrow takes no other order of bytes
+    try:
+        if hasattr(values, "__arrow_c_stream__"):
+            return pa.chunked_array(values).combine_chunks()
+        return pa.array(values)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        _refuse_values(values, name, wanted)
+        raise unfit(PLACE, [("not-a-number", f"column {name!r}: {_first_words(error)}")]) from error
+
+
+def _refuse_values(values: Any, name: str, wanted: Wanted) -> None:
+    """Refuse the first value of a sequence that is no number, or too large a whole one; nothing where there is none.
+
+    Raises:
+        DataRejected: there is one.
+    """
+    import numpy as np
+
+    listed = values.tolist() if hasattr(values, "tolist") else values
+    for row, value in enumerate(listed if isinstance(listed, list | tuple) else ()):
+        number = value is None or isinstance(value, int | float | Decimal | np.number | np.bool_)
+        if number and not (isinstance(value, int) and abs(value) > MAX_WHOLE):
+            continue
+        rule = "not-exact" if number else "not-a-number"
+        shown = f"{value!s:.{MAX_SHOWN}}"
+        message = reason(rule, name, value if number else shown, wanted)
+        raise bad_row(PLACE, Rejected(row, name, shown, rule, message, {}), hint=MEND)

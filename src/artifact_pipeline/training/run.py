@@ -1,0 +1,234 @@
+"""A training from its config to its publication: in which order, when nothing is trained, and what is kept.
+
+The order: the config is read; the places are checked; the champion is verified; the rows are read; the artifact in
+charge is compared with what this training would give. Where that is the same, nothing is trained. Otherwise the model
+is fitted, measured, judged and compared with the champion, and then published: into charge if its gate passed, into the
+store alone if not. Where the champion is the same model, nothing is published.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from artifact_pipeline.artifact.places import artifact_places
+from artifact_pipeline.artifact.pointer import STORE, resolve
+from artifact_pipeline.artifact.store import place_of
+from artifact_pipeline.config import from_mapping, load_config
+from artifact_pipeline.errors import ConfigError, GateFailed
+from artifact_pipeline.storage.outputs import Place
+from artifact_pipeline.training import unchanged
+from artifact_pipeline.training.publication import check_places, publish
+from artifact_pipeline.training.request import SILENT
+from artifact_pipeline.training.result import Columns, Plan, Training
+from artifact_pipeline.training.statement import LOCK, Origin, now
+from artifact_pipeline.verification import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from artifact_pipeline.artifact.provenance import Statement
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.config import Config
+    from artifact_pipeline.rows.matrix import Rows
+    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.request import Observer, Request
+    from artifact_pipeline.training.result import Outcome
+    from artifact_pipeline.training.unchanged import Look
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One training, its rows read; `rows` is None for the built-in digits."""
+
+    request: Request
+    config: Config
+    origin: Origin
+    rows: Rows | None
+    champion: Verified | None
+    key: dict[str, str]
+    look: Look
+
+    @property
+    def columns(self) -> Columns | None:
+        """What a table gives; None for the built-in digits."""
+        return Columns.of(self.rows)
+
+
+def run(request: Request, observer: Observer = SILENT) -> Training:
+    """Train, measure, judge, compare and publish; or find that nothing has changed.
+
+    Args:
+        request: what is asked.
+        observer: what is told meanwhile.
+
+    Raises:
+        ConfigError: the config breaks a rule, or an output is an input.
+        GateFailed: the gate, or the comparison with the champion, failed; its `result` is the training. The candidate
+            is kept in the store; pointer and export stay as they were.
+        ArtifactRejected: the champion is not what it claims to be, or cannot be compared with.
+        DataRejected: the rows cannot be read, split or learned.
+        StorageError: a result cannot be written; what stood before still stands.
+    """
+    task = _begin(request, *_checked(request), observer)
+    standing = task.look.standing
+    if standing is not None and task.look.unchanged and not request.force:
+        return replace(_kept(task, standing, "unchanged"), in_charge=True, export=request.export)
+    return _train(task, observer)
+
+
+def plan(request: Request, *, explain: bool = False, observer: Observer = SILENT) -> Plan:
+    """Say what `run` would do; nothing is trained, and nothing is written.
+
+    Args:
+        request: what is asked.
+        explain: also say what has changed since the artifact in charge was made.
+        observer: what is told meanwhile.
+
+    Raises:
+        ConfigError: as `run`.
+        ArtifactRejected: as `run`, where `explain` is true.
+        DataRejected: the rows cannot be read.
+        StorageError: a result could not be written.
+    """
+    config, origin = _checked(request)
+    store = request.artifact.parent / STORE
+    if not explain:
+        return Plan(config, store, Columns.of(_load(config, observer)))
+    task = _begin(request, config, origin, observer)
+    return Plan(config, store, task.columns, task.look)
+
+
+def _checked(request: Request) -> tuple[Config, Origin]:
+    """Read the config, and make sure that the results can be written, and over nothing that is read."""
+    began = now()
+    if isinstance(request.config, Path):
+        file, config = request.config, load_config(request.config, request.overrides)
+    else:
+        file, config = None, from_mapping(request.config, request.overrides)
+    origin = Origin(file, request.artifact.parent / LOCK, began)
+    check_places(request.artifact, request.export, inputs=_inputs(request, config, origin), outputs=request.outputs)
+    return config, origin
+
+
+def _inputs(request: Request, config: Config, origin: Origin) -> Iterator[Place]:
+    if origin.config is not None:
+        yield Place("the config", str(origin.config))
+    yield Place("the lock file", str(origin.lock))
+    if config.dataset != "digits":
+        yield Place("the dataset", config.dataset.path)
+    if request.champion_policy is not None:
+        yield Place("the policy", str(request.champion_policy))
+    if champion := _champion_place(request, config):
+        yield from artifact_places(champion, "the champion")
+
+
+def _champion_place(request: Request, config: Config) -> Path | None:
+    return request.champion or (Path(config.gate.champion) if config.gate.champion else None)
+
+
+def _champion(request: Request, config: Config) -> Verified | None:
+    """Verify the champion, if there is one."""
+    place, expect, policy = _champion_place(request, config), request.champion_expect, request.champion_policy
+    if place is None:
+        if expect is not None or policy is not None:
+            raise ConfigError("there is no champion to trust", hint="name it with --champion, or leave these away")
+        return None
+    trust = None
+    if policy is not None:
+        from artifact_pipeline.trust.policy import load_trust
+
+        trust = load_trust(policy=policy, public_key=None, signature=None, expected=expect is not None)
+    return verify(place, expect=expect, trust=trust)
+
+
+def _begin(request: Request, config: Config, origin: Origin, observer: Observer) -> _Task:
+    """Read the rows, and look whether there is anything to train."""
+    champion = _champion(request, config)
+    rows = _load(config, observer)
+    key = unchanged.key_of(config, rows, champion)
+    look = unchanged.look(request.artifact, request.export, key)
+    observer.looked(look)
+    return _Task(request, config, origin, rows, champion, key=key, look=look)
+
+
+def _load(config: Config, observer: Observer) -> Rows | None:
+    """Read a table; None for the built-in digits, which are read when they are needed."""
+    from artifact_pipeline.training.dataset import load_rows
+
+    if config.dataset == "digits":
+        return None
+    with observer.progress() as progress:
+        progress("loading rows")
+        rows = load_rows(config)
+    columns = Columns.of(rows)
+    assert columns is not None
+    observer.loaded(columns)
+    return rows
+
+
+def _kept(task: _Task, artifact: Verified, outcome: Outcome) -> Training:
+    """The training whose result is an artifact that stands already."""
+    return Training(outcome, artifact.digest, artifact.manifest, artifact.folder, task.look, columns=task.columns)
+
+
+def _train(task: _Task, observer: Observer) -> Training:
+    """Train and compare; publish what is new."""
+    with observer.progress() as progress:
+        candidate, statement = _fit(task, progress)
+    comparison = statement.internal.comparison
+    champion = task.champion
+    if champion and comparison and comparison.outcome == "identical" and candidate.passed:
+        training = replace(_kept(task, champion, "identical"), candidate=candidate, statement=statement)
+        observer.measured(training)
+        return _keep(task, training, champion, candidate)
+    accepted = candidate.passed and (comparison is None or comparison.accepted)
+    training = Training(
+        "passed" if accepted else "failed",
+        candidate.digest,
+        candidate.manifest,
+        place_of(task.request.artifact, candidate.digest),
+        task.look,
+        columns=task.columns,
+        candidate=candidate,
+        statement=statement,
+    )
+    observer.measured(training)
+    try:
+        publish(candidate, artifact=task.request.artifact, export=task.request.export, statement=statement)
+    except GateFailed as error:
+        error.result = training
+        raise
+    return replace(training, in_charge=True, export=task.request.export)
+
+
+def _fit(task: _Task, progress: Callable[[str], None]) -> tuple[Candidate, Statement]:
+    """Train, and compare with the champion; the statement holds the comparison."""
+    from artifact_pipeline.training import statement as provenance
+    from artifact_pipeline.training.candidate import train_on
+    from artifact_pipeline.training.champion import challenge, check_fit
+    from artifact_pipeline.training.dataset import load_dataset
+
+    if task.rows is None:
+        progress("loading rows")
+    data = load_dataset(task.config, task.rows)
+    champion = task.champion
+    if champion is not None:
+        check_fit(champion, data=task.key["data"], split=data.split_bits())
+    candidate = train_on(data, task.config, progress=progress)
+    comparison = challenge(candidate, champion, data.rows, task.config.gate) if champion else None
+    looks = provenance.looks_at(candidate.manifest.data.split.digest, task.request.artifact, champion)
+    return candidate, provenance.state(candidate, task.origin, key=task.key, looks=looks, comparison=comparison)
+
+
+def _keep(task: _Task, training: Training, champion: Verified, candidate: Candidate) -> Training:
+    """Publish nothing, since the champion is this very model; write its export again where that is missing."""
+    from artifact_pipeline.training.champion import renew_export
+
+    artifact, export = task.request.artifact, task.request.export
+    there = artifact.is_symlink() or artifact.is_file()
+    if not (there and resolve(artifact).name == champion.folder.name):
+        return training
+    renewed = export is not None and renew_export(candidate, champion, export)
+    return replace(training, in_charge=True, export=export if renewed else None)
