@@ -117,4 +117,4 @@ promote: ## fast-forward each branch once the one before is green; ARGS=--dry-ru
 	$(PYTHON) scripts/branches.py promote $(ARGS)
 
 clean: ## remove what a run wrote and the environments
-	rm -rf $(VENV) $(VENV)-lock .venv-* artifact artifacts model_train.pkl predictions.csv predictions.csv.receipt.json
+	rm -rf $(VENV) $(VENV)-lock .venv-* site .cache artifact artifacts model_train.pkl predictions.csv predictions.csv.receipt.json

@@ -256,10 +256,15 @@ def test_every_target_is_told() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
-    """Each relative link of a page leads to a file."""
+    """Each relative link of a page leads to a file, and to a heading of it where it names one."""
     place = ROOT / page
-    for link in re.findall(r"\]\(([^)#:]+)\)", place.read_text()):
-        assert (place.parent / link).exists(), link
+    for link, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]+))?\)", place.read_text()):
+        target = place.parent / link if link else place
+        assert target.exists(), link
+        headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE) if anchor else []
+        assert not anchor or anchor in {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}, (
+            anchor
+        )
 
 
 def test_headings_of_the_original_are_there() -> None:
