@@ -26,7 +26,8 @@ from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import load_config
 from artifact_pipeline.errors import ArtifactRejected, ConfigError
 from artifact_pipeline.model.predictor import open_predictor
-from artifact_pipeline.serving.server import Voice, serve
+from artifact_pipeline.serving.reloading import Voice
+from artifact_pipeline.serving.server import serve
 from artifact_pipeline.serving.settings import Settings
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.verification import verify

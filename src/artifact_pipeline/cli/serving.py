@@ -103,7 +103,7 @@ def serve(output: Output, /, artifact: Path, **asked: Any) -> None:
 
     Each option can be said by an environment variable, too. Extra [serve].
     """
-    from artifact_pipeline.serving.server import Voice
+    from artifact_pipeline.serving.reloading import Voice
     from artifact_pipeline.serving.server import serve as run
     from artifact_pipeline.verification import verify
 

@@ -6,11 +6,12 @@ The model in charge is one attribute, read when a request's head has come: a req
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from artifact_pipeline.errors import DataRejected, StorageError
 from artifact_pipeline.model.predictor import BATCH
 from artifact_pipeline.serving import coding, origins, page
+from artifact_pipeline.serving.exchange import Route
 from artifact_pipeline.serving.exposition import metrics_response
 from artifact_pipeline.serving.feedback import Feedback
 from artifact_pipeline.serving.http import Refusal, Request, Response, json_response
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from artifact_pipeline.serving.tensors import Inference
 
     Answered = tuple[NDArray[Any], NDArray[np.float64]]
-    Answer = Callable[[Served, Request], Response]
 
 Result = TypeVar("Result")
 INLINE = 64 << 10
@@ -53,24 +53,6 @@ PAGE_HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 )
-
-
-class Route(NamedTuple):
-    """Where a request goes.
-
-    Attributes:
-        name: for the figures.
-        answer: what answers it.
-        large: whether it takes so long that others must not wait for it.
-        method: by which it is asked; `GET` takes `HEAD` too.
-        always: whether it is answered even where too many requests wait, or too many connections are open.
-    """
-
-    name: str
-    answer: Answer
-    large: bool = False
-    method: str = "GET"
-    always: bool = False
 
 
 class App:

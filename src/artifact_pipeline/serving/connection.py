@@ -14,14 +14,14 @@ import httptools
 
 from artifact_pipeline.serving import head
 from artifact_pipeline.serving.exchange import Exchange
-from artifact_pipeline.serving.http import Refusal, Request, Response
+from artifact_pipeline.serving.http import Refusal, Request
 from artifact_pipeline.serving.limits import FRAMING, MAX_HEAD, MAX_PIPELINED, SMALL, STALLED
 
 if TYPE_CHECKING:
+    from artifact_pipeline.serving.http import Response
     from artifact_pipeline.serving.service import Service
 
 CLOSE = (b"connection", b"close")
-BUG = Response(500, b'{"error":"this is a bug of artifact-pipeline; its log says more"}')
 CUT_OFF = Refusal(400, "the request ends before it is whole")
 NO_HTTP = Refusal(400, head.NO_HTTP)
 TOO_MANY = Refusal(503, "too many connections are open already; try again", (b"retry-after", b"1"))

@@ -1,14 +1,35 @@
-"""A request and what becomes of it."""
+"""A request, what answers it, and who has asked."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from artifact_pipeline.serving.app import Route
+    from collections.abc import Callable
+
     from artifact_pipeline.serving.http import Request, Response
     from artifact_pipeline.serving.model import Served
+
+    Answer = Callable[[Served, Request], Response]
+
+
+class Route(NamedTuple):
+    """Where a request goes.
+
+    Attributes:
+        name: for the figures.
+        answer: what answers it.
+        large: whether it takes so long that others must not wait for it.
+        method: by which it is asked; `GET` takes `HEAD` too.
+        always: whether it is answered even where too many requests wait, or too many connections are open.
+    """
+
+    name: str
+    answer: Answer
+    large: bool = False
+    method: str = "GET"
+    always: bool = False
 
 
 @dataclass(slots=True)
@@ -54,3 +75,27 @@ class Exchange:
         """The body is there."""
         self.request.body, self.body = bytes(self.body), b""
         self.request.packed = b"content-encoding" in self.request.headers
+
+
+class Client(Protocol):
+    """A connection, as far as what all connections share must know it."""
+
+    @property
+    def client(self) -> str:
+        """The client's address, for the log."""
+
+    @property
+    def unread(self) -> int:
+        """Bytes that the client has not taken, if that is so since an earlier look."""
+
+    def respond(self, exchange: Exchange, response: Response) -> None:
+        """Write the response to the request at work, and go on with the next one."""
+
+    def look(self, now: float) -> None:
+        """Look at the client, now and then."""
+
+    def finish(self) -> None:
+        """Close, or answer what is due and close then."""
+
+    def abort(self) -> None:
+        """Wait no more."""

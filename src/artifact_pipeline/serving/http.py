@@ -75,3 +75,7 @@ class Refusal(Exception):
 def json_response(value: Any, *headers: tuple[bytes, bytes]) -> Response:
     """A response of 200 in JSON."""
     return Response(200, msgspec.json.encode(value), (JSON, *headers))
+
+
+BUG = Response(500, b'{"error":"this is a bug of artifact-pipeline; its log says more"}')
+"""What a client gets where this server fails."""

@@ -10,16 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.serving.connection import BUG
-from artifact_pipeline.serving.http import Refusal
+from artifact_pipeline.serving.http import BUG, Refusal
 from artifact_pipeline.serving.limits import BODIES, SPARE, UNREAD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from artifact_pipeline.serving.app import App
-    from artifact_pipeline.serving.connection import Connection
-    from artifact_pipeline.serving.exchange import Exchange
+    from artifact_pipeline.serving.exchange import Client, Exchange
     from artifact_pipeline.serving.http import Response
 
 LOOKS = 4
@@ -44,8 +42,8 @@ class Service:
     ) -> None:
         self.app, self.loop, self.ending, self.gone = app, loop, False, asyncio.Event()
         self._log = log
-        self._connections: set[Connection] = set()
-        self._queue: deque[tuple[Connection, Exchange]] = deque()
+        self._connections: set[Client] = set()
+        self._queue: deque[tuple[Client, Exchange]] = deque()
         self._called = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="large")
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="figures")  # who asks for them does not wait for work
@@ -55,7 +53,7 @@ class Service:
 
     # Connections
 
-    def welcome(self, connection: Connection) -> bool | None:
+    def welcome(self, connection: Client) -> bool | None:
         """Take in a connection; whether there is room for it, or None where not even for a refusal."""
         more = len(self._connections) - self.app.settings.connections
         if more >= SPARE:
@@ -64,7 +62,7 @@ class Service:
         self._level()
         return more < 0
 
-    def farewell(self, connection: Connection) -> None:
+    def farewell(self, connection: Client) -> None:
         """A connection has ended."""
         self._connections.discard(connection)
         self._level()
@@ -120,7 +118,7 @@ class Service:
         self._held -= exchange.held
         exchange.held = 0
 
-    def submit(self, connection: Connection, exchange: Exchange) -> None:
+    def submit(self, connection: Client, exchange: Exchange) -> None:
         """Take a request that has come whole: it waits for those that have come before it, or is refused."""
         route = exchange.route
         if exchange.refused is not None or route is None:
@@ -145,7 +143,7 @@ class Service:
                 self._called = True
                 self.loop.call_soon(self._work)
 
-    def _work_on(self, waiting: list[tuple[Connection, Exchange]]) -> None:
+    def _work_on(self, waiting: list[tuple[Client, Exchange]]) -> None:
         together = []
         for connection, exchange in waiting:
             if self.app.is_large(exchange):
@@ -158,7 +156,7 @@ class Service:
             self._respond(together, self.app.infer_together)
 
     def _respond(
-        self, waiting: list[tuple[Connection, Exchange]], answer: Callable[[list[Exchange]], list[Response]]
+        self, waiting: list[tuple[Client, Exchange]], answer: Callable[[list[Exchange]], list[Response]]
     ) -> None:
         responses = [BUG] * len(waiting)
         try:
@@ -167,14 +165,14 @@ class Service:
             for (connection, exchange), response in zip(waiting, responses, strict=True):
                 connection.respond(exchange, response)
 
-    def _answer_apart(self, connection: Connection, exchange: Exchange) -> None:
+    def _answer_apart(self, connection: Client, exchange: Exchange) -> None:
         """Answer in a thread what would keep all others waiting."""
         counted = int(exchange.route is None or not exchange.route.always)
         self._take(counted)
         done = self.loop.run_in_executor(self._thread if counted else self._aside, self.app.answer, exchange)
         done.add_done_callback(functools.partial(self._done, connection, exchange, counted))
 
-    def _done(self, connection: Connection, exchange: Exchange, counted: int, done: asyncio.Future[Response]) -> None:
+    def _done(self, connection: Client, exchange: Exchange, counted: int, done: asyncio.Future[Response]) -> None:
         self._take(-counted)
         if done.cancelled():
             return
@@ -193,7 +191,7 @@ class Service:
     def _level(self) -> None:
         self.app.figures.level(waiting=len(self._queue) + self._behind, connections=len(self._connections))
 
-    def count(self, connection: Connection, exchange: Exchange, response: Response) -> None:
+    def count(self, connection: Client, exchange: Exchange, response: Response) -> None:
         """Count a response, and log it."""
         seconds = self.loop.time() - exchange.started
         route = exchange.route.name if exchange.route is not None else "other"

@@ -17,8 +17,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from artifact_pipeline.errors import PipelineError, Problem
+from artifact_pipeline.serving.binding import url_of
 from artifact_pipeline.serving.figures import Board
-from artifact_pipeline.serving.server import Place, one_line, run_worker, url_of
+from artifact_pipeline.serving.process import Place, run_worker
+from artifact_pipeline.serving.reloading import one_line
 
 if TYPE_CHECKING:
     import socket
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from artifact_pipeline.artifact.verified import Verified
-    from artifact_pipeline.serving.server import Voice
+    from artifact_pipeline.serving.reloading import Voice
     from artifact_pipeline.serving.settings import Settings
 
 PATIENCE = 30.0

@@ -1,0 +1,143 @@
+"""One process that answers: it listens, heeds signals, and ends when its requests have been answered."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from artifact_pipeline.serving.binding import BACKLOG, listen, url_of
+from artifact_pipeline.serving.figures import Board, Figures
+from artifact_pipeline.serving.model import open_model
+from artifact_pipeline.serving.reloading import Reloader, Voice
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.serving.app import App
+    from artifact_pipeline.serving.settings import Settings
+
+TICKS = 10
+"""Looks a second at what is to be done."""
+YOUNG = 5000
+"""New objects after which garbage is looked for among them; a request's own are gone with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a process stands among those that serve together.
+
+    Attributes:
+        board: the memory that they share.
+        worker: which of them it is.
+        parent: a pipe that ends when the process that has started it does, or wants its end; None where there is none.
+        served: told the digest of each artifact that it serves after its first one.
+    """
+
+    board: Board
+    worker: int = 0
+    parent: int | None = None
+    served: Callable[[str], None] = lambda _digest: None
+
+
+def run_worker(
+    verified: Verified,
+    load: Callable[[], Verified],
+    settings: Settings,
+    *,
+    voice: Voice,
+    bound: socket.socket,
+    place: Place,
+) -> None:
+    """Serve in this process.
+
+    Raises:
+        ArtifactRejected: the artifact's golden answers differ.
+        ConfigError: somebody else has begun to listen on the port.
+        StorageError: the feedback cannot be written.
+        KeyboardInterrupt: Ctrl-C was pressed twice.
+    """
+    import uvloop
+
+    from artifact_pipeline.serving.app import App
+
+    served = open_model(verified)
+    app = App(served, settings, Figures(place.board, place.worker, served))
+    listen(bound, settings)
+    # What is there by now stays; what a request leaves in cycles goes soon, so that the memory stays flat.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG, 10, 10)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_Life(app, Reloader(app, load, voice, place.served), voice).live(bound, place.parent))
+
+
+class _Life:
+    """A process's life as a server: it listens until it is told to end, and ends when its requests have."""
+
+    def __init__(self, app: App, reloader: Reloader, voice: Voice) -> None:
+        self._app, self._reloader, self._voice = app, reloader, voice
+        self._stop_at: float | None = None
+        self._hurried = self._forced = False  # Ctrl-C was pressed, or pressed twice
+        self._gone: asyncio.Event | None = None  # once only the end of connections is waited for
+
+    async def live(self, bound: socket.socket, parent: int | None) -> None:
+        """Answer, and return once the end has come.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was pressed twice.
+        """
+        from artifact_pipeline.serving.connection import Connection
+        from artifact_pipeline.serving.service import Service
+
+        loop, settings = asyncio.get_running_loop(), self._app.settings
+        service = Service(self._app, loop, self._voice.log)
+        self._heed(loop, parent)
+        server = await loop.create_server(lambda: Connection(service), sock=bound, backlog=BACKLOG)
+        self._voice.ready(url_of(bound))
+        ticks = 0
+        while self._stop_at is None or loop.time() < self._stop_at:
+            self._reloader.tick(second=ticks % TICKS == 0)
+            ticks += 1
+            await asyncio.sleep(1 / TICKS)
+        server.close()
+        self._gone = service.gone
+        service.finish()
+        if not self._forced:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(service.gone.wait(), settings.grace)
+        service.abort()
+        if self._forced:
+            raise KeyboardInterrupt
+
+    def _heed(self, loop: asyncio.AbstractEventLoop, parent: int | None) -> None:
+        """Let signals be heard from now on, and the parent's end."""
+        loop.add_signal_handler(signal.SIGTERM, self._end)
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            loop.add_signal_handler(signal.SIGINT, self._hurry)
+        loop.add_signal_handler(signal.SIGHUP, self._reloader.want)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+        if parent is not None:
+            loop.add_reader(parent, self._orphaned, loop, parent)
+
+    def _end(self, delay: float | None = None) -> None:
+        """Be ready no more, and end after the delay."""
+        self._app.ready = False
+        stop_at = asyncio.get_running_loop().time() + (self._app.settings.drain if delay is None else delay)
+        self._stop_at = stop_at if self._stop_at is None else min(stop_at, self._stop_at)
+
+    def _hurry(self) -> None:
+        """End without the delay, and at once if that is said again."""
+        self._forced, self._hurried = self._hurried, True
+        self._end(delay=0.0)
+        if self._forced and self._gone is not None:
+            self._gone.set()
+
+    def _orphaned(self, loop: asyncio.AbstractEventLoop, parent: int) -> None:
+        loop.remove_reader(parent)
+        self._end(delay=0.0)
