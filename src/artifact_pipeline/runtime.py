@@ -7,7 +7,7 @@ import platform
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,20 +55,28 @@ def load_onnxruntime() -> Any:
     return onnxruntime
 
 
+class _WithoutPandas:
+    """Says that pandas is not installed. `sys.modules["pandas"] = None` says it too, and makes pyarrow fail."""
+
+    def find_spec(self, fullname: str, path: object, target: object = None, /) -> None:  # noqa: ARG002 - the protocol
+        """Raise for pandas; return None, for another finder to find it, for any other module."""
+        if fullname == "pandas":
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
+
+
 @contextmanager
 def without_pandas() -> Iterator[None]:
-    """Keep pyarrow from importing pandas in this block: where it is installed, it does so with the first array.
+    """Keep pyarrow from importing pandas in this block: where it is installed, the first array makes it do so.
 
-    Nothing here uses it, and it costs a third of a second and 40 MB. Where the caller has imported it, it stays.
+    Nothing here uses it, and it costs a third of a second and 40 MB. pyarrow goes on without it for as long as the
+    process lives, so this is for the commands, and not for a caller's own process. Where pandas is loaded, it stays.
     """
-    absent = "pandas" not in sys.modules
-    if absent:
-        sys.modules["pandas"] = cast("Any", None)  # what makes `import pandas` raise ModuleNotFoundError
+    finder = _WithoutPandas()
+    sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
-        if absent:
-            del sys.modules["pandas"]
+        sys.meta_path.remove(finder)
 
 
 def pin_numerics() -> None:

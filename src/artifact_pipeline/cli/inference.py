@@ -27,6 +27,7 @@ from artifact_pipeline.cli.options import (
 )
 from artifact_pipeline.errors import ConfigError, DriftFound, Problem, listing, plural
 from artifact_pipeline.files import shown
+from artifact_pipeline.runtime import without_pandas
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.verified import Verified
@@ -86,7 +87,7 @@ def predict(
     if other is not None:
         say_other(output, other)
     state = check_export(output, verified.manifest, artifact, export)
-    with output.meter() as tell:
+    with output.meter() as tell, without_pandas():
         predictions = _run(verified, sources, to, asked=asked, tell=tell)
     if asked["summary"] is not None:
         from artifact_pipeline.cli import github
