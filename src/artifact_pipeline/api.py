@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Place = str | PathLike[str]
 
 ARTIFACT = "artifact"
-EXPORT = "model_train.pkl"
+_EXPORT = "model_train.pkl"
 
 
 def train(
@@ -266,7 +266,7 @@ def sign(
         Signer(private_key=Path(private_key), password=password),
         signature=_path(signature),
         expect=expect,
-        kept=[Written("the export", str(place.parent / EXPORT))],
+        kept=[Written("the export", str(place.parent / _EXPORT))],
     )
 
 

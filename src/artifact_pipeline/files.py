@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-DEVICES = Path("/dev")
+_DEVICES = Path("/dev")
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
@@ -214,7 +214,7 @@ def _refuse_other(path: Path, *, folder: bool, append: bool) -> None:
         return
     other = path.exists() and not path.is_file() and not (folder and path.is_dir())
     # /dev/stdout leads to a regular file where a shell has sent it there, and would be replaced itself.
-    if other or str(path.parent.resolve()).startswith(("/dev/fd", "/proc/")) or path.parent.resolve() == DEVICES:
+    if other or str(path.parent.resolve()).startswith(("/dev/fd", "/proc/")) or path.parent.resolve() == _DEVICES:
         raise StorageError(f"cannot write {path}: it is no regular file", hint="name another place")
 
 

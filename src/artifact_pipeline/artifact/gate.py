@@ -28,7 +28,7 @@ TOLERANCE = 10.0**-DECIMALS
 """Figures are rounded to six decimals, so two ways of computing one may differ by that much."""
 
 
-class Demand(NamedTuple):
+class _Demand(NamedTuple):
     """One thing that a recipe's gate asks: a metric, of one class or of all, its minimum, and the figure."""
 
     metric: Metric
@@ -37,7 +37,7 @@ class Demand(NamedTuple):
     observed: float
 
 
-def demands(asked: Mapping[str, Any], held_out: HeldOut) -> Iterator[Demand]:
+def demands(asked: Mapping[str, Any], held_out: HeldOut) -> Iterator[_Demand]:
     """What a gate must judge, in the order of its rules.
 
     Args:
@@ -46,15 +46,15 @@ def demands(asked: Mapping[str, Any], held_out: HeldOut) -> Iterator[Demand]:
     """
     figures = {"accuracy": held_out.accuracy.value, "f1_weighted": held_out.f1_weighted.value}
     for metric, key in METRICS.items():
-        yield Demand(metric, UNSET, asked.get(key), figures[metric])
+        yield _Demand(metric, UNSET, asked.get(key), figures[metric])
     if asked.get("min_f1_macro") is not None:
-        yield Demand("f1_macro", UNSET, asked["min_f1_macro"], held_out.f1_macro)
+        yield _Demand("f1_macro", UNSET, asked["min_f1_macro"], held_out.f1_macro)
     recall = asked.get("min_recall")
     for each in held_out.classes if recall is not None else ():
         if not isinstance(recall, dict):
-            yield Demand("recall", each.label, recall, each.recall)
+            yield _Demand("recall", each.label, recall, each.recall)
         elif str(each.label) in recall:
-            yield Demand("recall", each.label, recall[str(each.label)], each.recall)
+            yield _Demand("recall", each.label, recall[str(each.label)], each.recall)
 
 
 def gate_problems(manifest: Manifest, *, accept_failed: bool) -> Iterator[Problem]:

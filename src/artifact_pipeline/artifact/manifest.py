@@ -19,7 +19,7 @@ MAX_BYTES = 1 << 20
 MAX_FILE_BYTES = 64 << 20
 MAX_TOTAL_BYTES = 4 * MAX_FILE_BYTES
 """Of all files together, since a reader holds them in memory."""
-MAX_JSON_BYTES = 16 << 20
+_MAX_JSON_BYTES = 16 << 20
 """Of a part in JSON, which takes twenty times its size to parse; a manifest within its bound describes less."""
 ROLES = ("model", "parameters", "reference", "selftest", "split")
 """The roles that format 1 must have, each once; a role beyond them is hashed and otherwise ignored."""
@@ -27,16 +27,16 @@ DECIMALS = 6
 """Metrics and golden probabilities are rounded, since their last bits depend on batch and processor."""
 
 Digest = Annotated[str, Meta(pattern=r"\Asha256:[0-9a-f]{64}\Z")]
-FileName = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9_-]*(\.[a-z0-9_-]+)*\Z", max_length=64)]
+_FileName = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9_-]*(\.[a-z0-9_-]+)*\Z", max_length=64)]
 ModelName = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9._-]{0,63}\Z")]
 Text = Annotated[str, Meta(max_length=256)]
 Count = Annotated[int, Meta(ge=0, lt=2**53)]
-Size = Annotated[int, Meta(ge=0, le=MAX_FILE_BYTES)]
+_Size = Annotated[int, Meta(ge=0, le=MAX_FILE_BYTES)]
 Share = Annotated[float, Meta(ge=0, le=1)]
-Loss = Annotated[float, Meta(ge=0)]
+_Loss = Annotated[float, Meta(ge=0)]
 InputType = Literal["float32", "float64"]
 Metric = Literal["accuracy", "f1_weighted", "f1_macro", "recall"]
-Labels = Annotated[tuple[int | Text, ...], Meta(min_length=2)]
+_Labels = Annotated[tuple[int | Text, ...], Meta(min_length=2)]
 """Whole numbers or texts, not both."""
 
 
@@ -56,7 +56,7 @@ class Frozen(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return value
 
 
-Part = TypeVar("Part", bound=Frozen)
+_Part = TypeVar("_Part", bound=Frozen)
 
 
 class Source(Frozen, frozen=True):
@@ -125,7 +125,7 @@ class Model(Frozen, frozen=True):
     dtype: InputType
     shape: tuple[Count | None, ...]
     outputs: tuple[Output, ...]
-    classes: Labels
+    classes: _Labels
     parity: Parity
 
     def __post_init__(self) -> None:
@@ -189,7 +189,7 @@ class Figures(Frozen, frozen=True):
     accuracy: Share
     f1_weighted: Share
     f1_macro: Share
-    log_loss: Loss
+    log_loss: _Loss
 
 
 class HeldOut(Frozen, frozen=True):
@@ -199,7 +199,7 @@ class HeldOut(Frozen, frozen=True):
     accuracy: Estimate
     f1_weighted: Estimate
     f1_macro: Share
-    log_loss: Loss
+    log_loss: _Loss
     classes: tuple[ClassFigures, ...]
     confusion: tuple[tuple[Count, ...], ...]
 
@@ -258,9 +258,9 @@ class Gate(Frozen, frozen=True):
 class FileRecord(Frozen, frozen=True):
     """One file beside the manifest."""
 
-    name: FileName
+    name: _FileName
     role: Text
-    size: Size
+    size: _Size
     sha256: Digest
 
 
@@ -325,14 +325,14 @@ def parse_manifest(data: bytes, *, place: str = NAME) -> Manifest:
     return parse_part(Manifest, data, place=place, rule="manifest-field")
 
 
-def parse_part(kind: type[Part], data: bytes, *, place: str, rule: str) -> Part:
+def parse_part(kind: type[_Part], data: bytes, *, place: str, rule: str) -> _Part:
     """Parse canonical JSON into one of the artifact's types.
 
     Raises:
         ArtifactRejected: too large, not canonical JSON, or a field that breaks its type.
     """
-    if len(data) > MAX_JSON_BYTES:
-        raise _rejected(Problem(place, rule, f"larger than {MAX_JSON_BYTES:,} bytes"))
+    if len(data) > _MAX_JSON_BYTES:
+        raise _rejected(Problem(place, rule, f"larger than {_MAX_JSON_BYTES:,} bytes"))
     try:
         part = json.decode(data, type=kind)
         if spells(data, part.plain()):

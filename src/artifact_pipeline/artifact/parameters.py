@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Manifest
 
-PLACE = "parameters.npz"
-NAMES = ("coef", "intercept", "classes", "iterations")
+_PLACE = "parameters.npz"
+_NAMES = ("coef", "intercept", "classes", "iterations")
 _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _END = struct.Struct("<4s4H2IH")
@@ -74,8 +74,8 @@ def parse_parameters(data: bytes) -> dict[str, Array]:
         return {name: _array(member) for name, member in _members(data)}
     except (ValueError, struct.error) as error:
         message = str(error) if isinstance(error, ValueError) else "ends within a header"
-        problem = Problem(PLACE, "parameters-invalid", f"not what numpy.savez writes: {message}")
-        raise ArtifactRejected(f"{PLACE} is not valid", problems=[problem]) from None
+        problem = Problem(_PLACE, "parameters-invalid", f"not what numpy.savez writes: {message}")
+        raise ArtifactRejected(f"{_PLACE} is not valid", problems=[problem]) from None
 
 
 def parameter_problems(manifest: Manifest, data: bytes) -> Iterator[Problem]:
@@ -94,15 +94,15 @@ def parameter_problems(manifest: Manifest, data: bytes) -> Iterator[Problem]:
     if not classes.dtype.startswith(kinds) or classes.shape != (len(model.classes),):
         yield _wrong("classes", classes, f"the {len(model.classes):,} classes")
     elif not _are(classes, model.classes):
-        yield Problem(PLACE, "parameters-classes", "has other classes than the manifest")
+        yield Problem(_PLACE, "parameters-classes", "has other classes than the manifest")
     if iterations.dtype != "i8" or len(iterations.shape) != 1 or not 0 < iterations.shape[0] <= len(model.classes):
         yield _wrong("iterations", iterations, "int64, one number or one for each class")
     elif max(iterations.labels()) != model.iterations:
-        yield Problem(PLACE, "parameters-iterations", f"not the {model.iterations:,} iterations of the manifest")
+        yield Problem(_PLACE, "parameters-iterations", f"not the {model.iterations:,} iterations of the manifest")
 
 
 def _wrong(name: str, found: Array, wanted: str) -> Problem:
-    return Problem(PLACE, "parameters-shape", f"{name} is {found.dtype} of shape {found.shape}, not {wanted}")
+    return Problem(_PLACE, "parameters-shape", f"{name} is {found.dtype} of shape {found.shape}, not {wanted}")
 
 
 def _are(found: Array, classes: tuple[int | str, ...]) -> bool:
@@ -116,13 +116,13 @@ def _members(data: bytes) -> Iterator[tuple[str, bytes]]:
     """The members of the archive, which must fill it without a gap."""
     sign, disk, first, here, count, size, central, comment = _END.unpack(data[-_END.size :])
     whole = sign == b"PK\5\6" and central + size + _END.size == len(data)
-    if not whole or (disk, first, comment) != (0, 0, 0) or not here == count == len(NAMES):
-        raise ValueError(f"no ZIP of {len(NAMES)} arrays")
-    place, entry, missing = 0, central, set(NAMES)
+    if not whole or (disk, first, comment) != (0, 0, 0) or not here == count == len(_NAMES):
+        raise ValueError(f"no ZIP of {len(_NAMES)} arrays")
+    place, entry, missing = 0, central, set(_NAMES)
     for _ in range(count):
         found = _member(data, place, entry)
         if found.name not in missing:
-            raise ValueError(f"the arrays must be {', '.join(NAMES)}, each once")
+            raise ValueError(f"the arrays must be {', '.join(_NAMES)}, each once")
         missing.remove(found.name)
         yield found.name, found.data
         place, entry = found.end, found.next_entry

@@ -24,7 +24,7 @@ _MAX_LINKS = 40
 """As many as Linux follows."""
 
 
-class Way(NamedTuple):
+class _Way(NamedTuple):
     """Where a path leads.
 
     Attributes:
@@ -36,7 +36,7 @@ class Way(NamedTuple):
     promised: frozenset[str]
 
 
-def follow(path: Path) -> Way:
+def follow(path: Path) -> _Way:
     """Follow a path once, link by link, to the folder that it leads to.
 
     Raises:
@@ -52,7 +52,7 @@ def follow(path: Path) -> Way:
             target = _next(real)
             if target is None:
                 real.lstat()
-                return Way(real, frozenset(promised))
+                return _Way(real, frozenset(promised))
             place = real.parent / target
         message = "the links lead in a ring"
     except (FileNotFoundError, ValueError):  # ValueError: a name that holds a null

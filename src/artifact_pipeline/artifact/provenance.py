@@ -19,8 +19,8 @@ from artifact_pipeline.files import read_bounded
 if TYPE_CHECKING:
     from pathlib import Path
 
-STATEMENT: Literal["https://in-toto.io/Statement/v1"] = "https://in-toto.io/Statement/v1"
-PREDICATE: Literal["https://slsa.dev/provenance/v1"] = "https://slsa.dev/provenance/v1"
+_STATEMENT: Literal["https://in-toto.io/Statement/v1"] = "https://in-toto.io/Statement/v1"
+_PREDICATE: Literal["https://slsa.dev/provenance/v1"] = "https://slsa.dev/provenance/v1"
 BUILD = "urn:artifact-pipeline:train:1"
 """What kind of build it was: `externalParameters` is the recipe, `internalParameters` what `Internal` says."""
 LOCAL = "urn:artifact-pipeline:builder:local"
@@ -34,15 +34,15 @@ UNKNOWN_SOURCE = "urn:artifact-pipeline:source:unknown"
 SUFFIX = ".provenance.json"
 MAX_BYTES = 1 << 20
 
-Signed = Annotated[float, Meta(ge=-1, le=1)]
+_Signed = Annotated[float, Meta(ge=-1, le=1)]
 
 
 class Difference(Struct, frozen=True, kw_only=True):
     """A figure of the candidate minus that of the champion, with its 95 % interval."""
 
-    value: Signed
-    low: Signed
-    high: Signed
+    value: _Signed
+    low: _Signed
+    high: _Signed
 
 
 class Comparison(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -174,7 +174,7 @@ class Statement(Struct, frozen=True, kw_only=True, rename="camel"):
 def about(artifact_digest: str, predicate: Predicate) -> Statement:
     """Make a statement about an artifact."""
     subject = Resource(name=NAME, digest={"sha256": artifact_digest.removeprefix(PREFIX)})
-    return Statement(type=STATEMENT, subject=(subject,), predicate_type=PREDICATE, predicate=predicate)
+    return Statement(type=_STATEMENT, subject=(subject,), predicate_type=_PREDICATE, predicate=predicate)
 
 
 def place(folder: Path) -> Path:

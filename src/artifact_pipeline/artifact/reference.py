@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-PLACE = "reference.json"
+_PLACE = "reference.json"
 MAX_DISTINCT = 32
 """A feature with at most this many different values is described value by value, another one by its deciles."""
-DECILES = 10
+_DECILES = 10
 
 
 class Histogram(Frozen, frozen=True):
@@ -68,18 +68,18 @@ class Reference(Frozen, frozen=True):
     def problems(self, manifest: Manifest) -> Iterator[Problem]:
         """Yield where the reference does not describe this manifest's model."""
         if [feature.name for feature in self.features] != [feature.name for feature in manifest.model.inputs]:
-            yield Problem(PLACE, "reference-features", "does not describe the model's inputs in their order")
+            yield Problem(_PLACE, "reference-features", "does not describe the model's inputs in their order")
         if not len(self.labels) == len(self.outputs.labels) == len(manifest.model.classes):
-            yield Problem(PLACE, "reference-labels", "does not describe the model's classes")
+            yield Problem(_PLACE, "reference-labels", "does not describe the model's classes")
         split, confidence = manifest.data.split, self.outputs.confidence
         if (self.rows, self.outputs.rows) != (split.training, split.held_out):
-            yield Problem(PLACE, "reference-rows", "does not describe the training rows and the held-out rows")
+            yield Problem(_PLACE, "reference-rows", "does not describe the training rows and the held-out rows")
         if not all(each.consistent for each in (*self.features, confidence)):
-            yield Problem(PLACE, "reference-bins", "a histogram must have ascending edges, and one count for each")
+            yield Problem(_PLACE, "reference-bins", "a histogram must have ascending edges, and one count for each")
         over_training = {sum(counts) for counts in (self.labels, *(each.counts for each in self.features))}
         over_held_out = {sum(counts) for counts in (self.outputs.labels, confidence.counts)}
         if over_training != {self.rows} or over_held_out != {self.outputs.rows}:
-            yield Problem(PLACE, "reference-counts", "the counts do not add up to the rows")
+            yield Problem(_PLACE, "reference-counts", "the counts do not add up to the rows")
 
 
 def describe_features(X: NDArray[np.float64], names: Sequence[str]) -> tuple[FeatureReference, ...]:
@@ -110,7 +110,7 @@ def _describe(column: NDArray[np.float64], name: str) -> FeatureReference:
     edges = np.unique(column)
     discrete = len(edges) <= MAX_DISTINCT
     if not discrete:
-        edges = np.unique(np.quantile(column, np.arange(DECILES) / DECILES))
+        edges = np.unique(np.quantile(column, np.arange(_DECILES) / _DECILES))
     return FeatureReference(
         name=name,
         discrete=discrete,
@@ -136,4 +136,4 @@ def parse_reference(data: bytes) -> Reference:
     Raises:
         ArtifactRejected: they are not canonical JSON, or break a type.
     """
-    return parse_part(Reference, data, place=PLACE, rule="reference-invalid")
+    return parse_part(Reference, data, place=_PLACE, rule="reference-invalid")

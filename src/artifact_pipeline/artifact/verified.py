@@ -28,7 +28,7 @@ class Trusted(Frozen, frozen=True):
     policy: Digest | None
 
 
-INTEGRITY = Trusted(expected=False, signer=None, policy=None)
+_INTEGRITY = Trusted(expected=False, signer=None, policy=None)
 """Nothing was asked: the artifact is what it says of itself."""
 
 
@@ -48,7 +48,7 @@ class Verified:
     manifest: Manifest
     members: Mapping[str, bytes]
     folder: Path
-    trust: Trusted = INTEGRITY
+    trust: Trusted = _INTEGRITY
 
     def role(self, role: str) -> bytes:
         """The bytes of the one file that has this role."""

@@ -17,13 +17,13 @@ from artifact_pipeline.cli.serving import serve
 from artifact_pipeline.cli.signing import sign
 from artifact_pipeline.cli.training import train
 
-COMPLETION = """\b
+_COMPLETION = """\b
 Shell completion, in your shell's start file (zsh_source and fish_source for the others):
   eval "$(_ARTIFACT_PIPELINE_COMPLETE=bash_source artifact-pipeline)"
 """
 
 
-class Verbs(click.Group):
+class _Verbs(click.Group):
     """A group that lists its verbs in the order of their use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's form
@@ -32,10 +32,10 @@ class Verbs(click.Group):
 
 
 @click.group(
-    cls=Verbs,
+    cls=_Verbs,
     commands=[train, verify, sign, predict, serve, evaluate, inspect, compare, reproduce, runs, rollback, schema],
     context_settings=HELP,
-    epilog=f"{COMPLETION}\n{statuses(*STATUSES)}",
+    epilog=f"{_COMPLETION}\n{statuses(*STATUSES)}",
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def app() -> None:

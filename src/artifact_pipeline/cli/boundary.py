@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     import click
 
-COMPLETION = "_ARTIFACT_PIPELINE_COMPLETE"
-EXTRAS = {
+_COMPLETION = "_ARTIFACT_PIPELINE_COMPLETE"
+_EXTRAS = {
     "scale": ("what clusters and object stores need", {"dask", "distributed", "obstore", "cryptography"}),
     "sign": ("what signatures need", {"model_signing", "id", "sigstore", "requests", "OpenSSL"}),
     "serve": ("what the server needs", {"httptools", "uvloop", "prometheus_client"}),
@@ -151,7 +151,7 @@ def _interruptible(output: Output) -> Iterator[None]:
 def _hint(module: str) -> str:
     """Which extra brings a module."""
     name = module.partition(".")[0]
-    told = [(extra, words) for extra, (words, brought) in EXTRAS.items() if name in brought]
+    told = [(extra, words) for extra, (words, brought) in _EXTRAS.items() if name in brought]
     extra, words = told[0] if told else ("train", "what training needs")
     return f"pip install 'artifact-pipeline[{extra}]' brings {words} beside the base"
 
@@ -186,10 +186,10 @@ def _invoke(command: click.Command, arguments: list[str], output: Output, files:
     """
     import click
 
-    if output.root is None and COMPLETION in os.environ:
+    if output.root is None and _COMPLETION in os.environ:
         from click.shell_completion import shell_complete
 
-        return shell_complete(command, {}, output.program, COMPLETION, os.environ[COMPLETION])
+        return shell_complete(command, {}, output.program, _COMPLETION, os.environ[_COMPLETION])
     _refuse_dashed(arguments)
     try:
         with command.make_context(output.program, arguments, obj=output, default_map=files) as context:

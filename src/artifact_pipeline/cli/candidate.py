@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.training.candidate import Candidate
 
 
-MOST_NEWTON = 2000
+_MOST_NEWTON = 2000
 """Coefficients up to which the solver newton-cholesky, with a matrix of their square (32 MB), is proposed."""
 
 
@@ -57,6 +57,6 @@ def _mend(candidate: Candidate) -> str:
         "scale the columns of the table, or try "
     )
     # It does not depend on the scales; but it knows no L1 penalty, and holds a matrix of all coefficients squared.
-    small = len(model.inputs) * len(model.classes) <= MOST_NEWTON
+    small = len(model.inputs) * len(model.classes) <= _MOST_NEWTON
     newton = small and not model.parameters["l1_ratio"] and model.parameters["solver"] != "newton-cholesky"
     return apart + ("-S solver=newton-cholesky" if newton else more)

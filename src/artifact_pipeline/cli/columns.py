@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.training.result import Columns
 
-SHOWN = 10
+_SHOWN = 10
 """Names that a line lists."""
 
 
@@ -19,12 +19,12 @@ def say_columns(output: Output, columns: Columns) -> None:
     parts = f" of {plural(columns.files, 'file')}" if columns.files > 1 else ""
     without = f", {columns.empty_files:,} of them without a row" if columns.empty_files else ""
     output.say(
-        f"columns: {columns.target!r} is learned from {listing([repr(name) for name in columns.names], SHOWN)}; "
+        f"columns: {columns.target!r} is learned from {listing([repr(name) for name in columns.names], _SHOWN)}; "
         f"{plural(columns.rows, 'row')}{parts}{without}"
     )
     if columns.left_out:
         reasons = [f"{each.name!r} ({each.reason})" for each in columns.left_out]
-        output.say(f"left out: {listing(reasons, SHOWN, separator='; ')}")
+        output.say(f"left out: {listing(reasons, _SHOWN, separator='; ')}")
     for warning in columns.warnings:
         output.talk(f"warning: {warning}")
 

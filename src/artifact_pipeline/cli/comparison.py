@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.cli.output import Output
 
-WORDS = {
+_WORDS = {
     "identical": "the same model",
     "passed": "no worse than the margin allows",
     "failed": "worse than the margin allows",
@@ -76,7 +76,7 @@ def say_comparison(output: Output, comparison: Comparison, *, looks: int | None 
     output.say()
     output.table(["candidate - champion", "difference", "95 % interval", "must lie above"], _figures(comparison))
     output.say()
-    output.say(f"comparison: {comparison.outcome}, {WORDS[comparison.outcome]} ({_counts(comparison)})")
+    output.say(f"comparison: {comparison.outcome}, {_WORDS[comparison.outcome]} ({_counts(comparison)})")
 
 
 def comparison_page(comparison: Comparison, *, looks: int) -> str:
@@ -89,7 +89,7 @@ def comparison_page(comparison: Comparison, *, looks: int) -> str:
         [
             f"### Comparison with the champion: {comparison.outcome}",
             f"`{comparison.champion}`, on the same {counted}.",
-            f"{WORDS[comparison.outcome].capitalize()}: {_counts(comparison)}.",
+            f"{_WORDS[comparison.outcome].capitalize()}: {_counts(comparison)}.",
             figures,
             "",
         ]

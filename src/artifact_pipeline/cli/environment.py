@@ -16,7 +16,7 @@ from artifact_pipeline.errors import PipelineError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SERVICE_LINK = re.compile(r"(?:tcp|udp|sctp)://")
+_SERVICE_LINK = re.compile(r"(?:tcp|udp|sctp)://")
 """How the value begins that Kubernetes gives to `NAME_PORT` for a Service `name`."""
 
 
@@ -46,7 +46,7 @@ def name_variables(error: PipelineError, context: click.Context) -> None:
             replace(each, place=spelled.sub(variable, each.place), message=spelled.sub(variable, each.message))
             for each in error.problems
         )
-        if SERVICE_LINK.match(value):
+        if _SERVICE_LINK.match(value):
             error.hint = f"enableServiceLinks: false in the pod's spec keeps Kubernetes from setting {variable}"
         else:
             error.hint = "; ".join(filter(None, [error.hint, f"{variable} is {value!r:.200} in the environment"]))

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.prediction.labels import Evaluation
 
-FIGURES = ("rows", "count", "accuracy", "95 % interval", "F1 weighted", "95 % interval", "F1 macro", "log loss")
-MATCHED = "matched (may include training rows)"
+_FIGURES = ("rows", "count", "accuracy", "95 % interval", "F1 weighted", "95 % interval", "F1 macro", "log loss")
+_MATCHED = "matched (may include training rows)"
 """Predictions do not tell which rows the model has learned."""
-CLASSES = ("class", "rows", "precision", "recall", "F1")
+_CLASSES = ("class", "rows", "precision", "recall", "F1")
 
 
 @verb("Score predictions by labels that came later.", 3, 5, 8)
@@ -89,11 +89,11 @@ def _say(output: Output, found: Evaluation) -> None:
     for line in _counts(found):
         output.say(line)
     output.say()
-    output.table(FIGURES, [_figures(figures)])
+    output.table(_FIGURES, [_figures(figures)])
     views.say_majority(output, figures)
     output.say()
     views.warn_of_unpredicted(output, figures, rows="matched rows")
-    output.table(CLASSES, _classes(figures))
+    output.table(_CLASSES, _classes(figures))
     output.say()
     views.say_confusion(output, [each.label for each in figures.classes], figures.confusion)
 
@@ -107,7 +107,7 @@ def _counts(found: Evaluation) -> tuple[str, str]:
 
 
 def _figures(figures: HeldOut) -> list[str]:
-    cells = [MATCHED, f"{figures.rows:,}"]
+    cells = [_MATCHED, f"{figures.rows:,}"]
     for each in (figures.accuracy, figures.f1_weighted):
         cells += [f"{each.value:.4f}", f"{each.low:.4f} to {each.high:.4f}"]
     return [*cells, f"{figures.f1_macro:.4f}", f"{figures.log_loss:.4f}"]
@@ -140,10 +140,10 @@ def _page(found: Evaluation) -> str:
 
     classes = [[escape(label), *cells] for label, *cells in _classes(found.figures)]
     counts = "\n".join(f"- {line}" for line in _counts(found))
-    figures = table(FIGURES, [_figures(found.figures)])
+    figures = table(_FIGURES, [_figures(found.figures)])
     worth = baseline(found.figures, rows="matched rows")
     return (
-        "\n\n".join(["## Predictions, scored by later labels", counts, figures, worth, table(CLASSES, classes)]) + "\n"
+        "\n\n".join(["## Predictions, scored by later labels", counts, figures, worth, table(_CLASSES, classes)]) + "\n"
     )
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_SUMMARY_BYTES = (1 << 20) - 1024
 """GitHub refuses a step's summary of more than 1 MiB, whole; a little is left for what others append."""
-MAX_ANNOTATIONS = 10
+_MAX_ANNOTATIONS = 10
 """GitHub shows ten errors a step."""
 _PLACE = re.compile(r"(?P<file>.+):(?P<line>[0-9]+):(?P<column>[0-9]+)", re.DOTALL)
 
@@ -122,7 +122,7 @@ def error_annotations(error: PipelineError) -> list[str]:
     """The workflow commands that put the config's errors at their lines."""
     if not isinstance(error, ConfigError):
         return []
-    return [_annotation(each.place, each.message) for each in error.problems[:MAX_ANNOTATIONS]]
+    return [_annotation(each.place, each.message) for each in error.problems[:_MAX_ANNOTATIONS]]
 
 
 def _annotation(place: str, message: str) -> str:

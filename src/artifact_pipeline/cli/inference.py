@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.prediction.scoring import Options
     from artifact_pipeline.rows.sources import Source
 
-STDIO = "-"
+_STDIO = "-"
 
 
 @verb("Verify an artifact, then predict.", 4, 5, 7, 8)
@@ -107,11 +107,11 @@ def _destination(output: Output, place: str, asked: dict[str, Any]) -> Destinati
     from artifact_pipeline.prediction.destination import destination
     from artifact_pipeline.storage import places as storage
 
-    if place != STDIO and not storage.is_url(place):
+    if place != _STDIO and not storage.is_url(place):
         check_writable(Path(place), folder=place.endswith("/") or os.path.isdir(place))  # noqa: PTH112 - no error
     receipt = asked["receipt"]
     to = destination(place, to=asked["to"], receipt=str(receipt) if receipt else None)
-    if to.place == STDIO:
+    if to.place == _STDIO:
         if output.as_json:
             raise ConfigError("--json and -o - both want standard output", hint="name a file: -o FILE")
         output.data = True
@@ -189,15 +189,17 @@ def _say(output: Output, predictions: Predictions, to: Destination) -> None:
     views.say_samples(output, predictions)
     views.say_drift(output, predictions)
     output.say(f"rows: {rows.read:,} read = {rows.written:,} written + {rows.rejected:,} rejected")
-    place = "standard output" if to.place == STDIO else shown_place(to.place)
+    place = "standard output" if to.place == _STDIO else _shown_place(to.place)
     output.say(f"written: {place}, {plural(rows.written, 'row')}{_parts(predictions, to)}")
     if predictions.receipt.rejected is not None:
-        output.say(f"rejected: {shown_place(to.rejected)}, {plural(rows.rejected, 'row')}")
+        output.say(f"rejected: {_shown_place(to.rejected)}, {plural(rows.rejected, 'row')}")
     if to.receipt is not None:
         proof = (
-            f" ({output.typed('artifact-pipeline verify')} {shlex.quote(place)} --receipt)" if to.place != STDIO else ""
+            f" ({output.typed('artifact-pipeline verify')} {shlex.quote(place)} --receipt)"
+            if to.place != _STDIO
+            else ""
         )
-        output.say(f"receipt: {shown_place(to.receipt)}{proof}")
+        output.say(f"receipt: {_shown_place(to.receipt)}{proof}")
 
 
 def _parts(predictions: Predictions, to: Destination) -> str:
@@ -207,7 +209,7 @@ def _parts(predictions: Predictions, to: Destination) -> str:
     return told + (f", {predictions.already:,} of them before" if predictions.already else "")
 
 
-def shown_place(place: str) -> str:
+def _shown_place(place: str) -> str:
     """A path as a person would write it; a URL as it is."""
     from artifact_pipeline.storage import places as storage
 
@@ -231,9 +233,9 @@ def _result(predictions: Predictions, to: Destination, *, export: str) -> dict[s
             for name, each in predictions.scores.items()
         },
         "drift": receipt.drift if predictions.drift is not None else None,
-        "written": shown_place(to.place),
-        "rejected": shown_place(to.rejected) if receipt.rejected is not None else None,
-        "receipt": shown_place(to.receipt) if to.receipt is not None else None,
+        "written": _shown_place(to.place),
+        "rejected": _shown_place(to.rejected) if receipt.rejected is not None else None,
+        "receipt": _shown_place(to.receipt) if to.receipt is not None else None,
     }
 
 

@@ -23,7 +23,7 @@ MAX_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class Other:
+class _Other:
     """A config that the model was not made from.
 
     Attributes:
@@ -40,7 +40,7 @@ class Other:
         return {"file": shown(self.config), "changed": changed}
 
 
-def other_config(artifact: Path, verified: Verified) -> Other | None:
+def other_config(artifact: Path, verified: Verified) -> _Other | None:
     """Return the config beside a pointer where the model was not made from it; None where that is not known.
 
     A key that the config does not have may have its default in the model, or not: it is not compared.
@@ -63,10 +63,10 @@ def other_config(artifact: Path, verified: Verified) -> Other | None:
         return None
     there, made = dotted(values), dotted(verified.manifest.recipe)
     changed = {key: (value, made[key]) for key, value in there.items() if key in made and made[key] != value}
-    return Other(config, changed) if changed else None
+    return _Other(config, changed) if changed else None
 
 
-def say_other(output: Output, other: Other) -> None:
+def say_other(output: Output, other: _Other) -> None:
     """Say in one line that the config is another one, and how to train from it."""
     words = (f"{key} is {json.dumps(there)}, not {json.dumps(made)}" for key, (there, made) in other.changed.items())
     output.talk(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.trust.policy import Trust
 
-Verb = TypeVar("Verb", bound="Callable[..., Any]")
+_Verb = TypeVar("_Verb", bound="Callable[..., Any]")
 
 ARTIFACT = "artifact"
 EXPORT = "model_train.pkl"
@@ -82,26 +82,26 @@ def _tell_output(context: click.Context, flag: click.Parameter, value: bool) -> 
     setattr(context.obj, flag.name, value)
 
 
-def artifact_option(words: str) -> Callable[[Verb], Verb]:
+def artifact_option(words: str) -> Callable[[_Verb], _Verb]:
     """`--artifact PATH`, with what the verb does with it."""
     return click.option(
         "--artifact", default=ARTIFACT, show_default=True, metavar="PATH", type=click.Path(path_type=Path), help=words
     )
 
 
-def artifact_argument(function: Verb) -> Verb:
+def artifact_argument(function: _Verb) -> _Verb:
     """`[ARTIFACT]`, by default `artifact`."""
     return click.argument("artifact", default=ARTIFACT, type=click.Path(path_type=Path))(function)
 
 
-def export_option(words: str) -> Callable[[Verb], Verb]:
+def export_option(words: str) -> Callable[[_Verb], _Verb]:
     """`--export FILE`, with what the verb does with it."""
     return click.option(
         "--export", default=EXPORT, show_default=True, metavar="FILE", type=click.Path(path_type=Path), help=words
     )
 
 
-def digest_options(function: Verb) -> Verb:
+def digest_options(function: _Verb) -> _Verb:
     """`--expect` and `--accept-failed-gate`: what whoever reads an artifact may ask of it without any extra."""
     accept = click.option(
         "--accept-failed-gate",
@@ -116,14 +116,14 @@ def digest_options(function: Verb) -> Verb:
     return expect(accept(function))
 
 
-def trust_options(function: Verb) -> Verb:
+def trust_options(function: _Verb) -> _Verb:
     """What a consumer asks of an artifact; `asked_trust` reads what is more than `digest_options`."""
     words = "Where the signature is; by default beside the artifact."
     signature = click.option("--signature", metavar="FILE", type=click.Path(path_type=Path), help=words)
     return digest_options(policy_options(signature(function)))
 
 
-def policy_options(function: Verb) -> Verb:
+def policy_options(function: _Verb) -> _Verb:
     """`--public-key` and `--policy`: whom a consumer trusts, whichever artifact it is."""
     file = click.Path(path_type=Path)
     key = click.option(
@@ -151,7 +151,7 @@ def asked_trust(asked: Mapping[str, Any]) -> Trust | None:
     return load_trust(**told, expected=asked.get("expect") is not None)
 
 
-def batch_options(function: Verb) -> Verb:
+def batch_options(function: _Verb) -> _Verb:
     """What `predict` asks of its rows."""
     formats = click.Choice(
         ["csv", "csv.gz", "csv.zst", "parquet", "arrow", "npz", "npy", "jsonl", "jsonl.gz", "jsonl.zst", "image"]
@@ -195,10 +195,10 @@ def batch_options(function: Verb) -> Verb:
     return function
 
 
-def report_options(*, outputs: bool) -> Callable[[Verb], Verb]:
+def report_options(*, outputs: bool) -> Callable[[_Verb], _Verb]:
     """`--summary`, and `--outputs` where there are any: what a step of GitHub Actions passes on."""
 
-    def _decorate(function: Verb) -> Verb:
+    def _decorate(function: _Verb) -> _Verb:
         if outputs:
             words = (
                 "Append digest, verdict, accuracy and artifact-path as key=value lines, as $GITHUB_OUTPUT wants them."

@@ -31,7 +31,7 @@ KINDS = {
     "libc": "the C library",
     "system": "the system or its architecture",
 }
-DECIDED = {
+_DECIDED = {
     "artifact": "as the manifest records",
     "user": f"as {KERNEL_VARIABLE} says",
     "process": "as NumPy had been loaded before",
@@ -116,7 +116,7 @@ def _say(output: Output, found: Reproduction) -> None:
     output.say(f"                 {found.artifact} here")
     output.say(f"model digest:    {found.of.manifest.model.digest} recorded")
     output.say(f"                 {found.model} here")
-    output.say(f"kernel: {', '.join(found.kernels) or 'none'}, {DECIDED[found.chosen_by]}")
+    output.say(f"kernel: {', '.join(found.kernels) or 'none'}, {_DECIDED[found.chosen_by]}")
     output.say()
     output.table(["compared", "found"], _compared(found))
     output.say()

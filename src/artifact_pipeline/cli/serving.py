@@ -29,7 +29,7 @@ ENVIRONMENT = "ARTIFACT_PIPELINE_SERVE"
 _UNITS = {"": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
-class Size(click.ParamType[int]):
+class _Size(click.ParamType[int]):
     """A number of bytes: `1048576`, `1MiB`, `1MB`."""
 
     name = "size"
@@ -44,14 +44,14 @@ class Size(click.ParamType[int]):
         return int(told[1]) * _UNITS[told[2]]
 
 
-def server_options(function: Callable[..., None]) -> Callable[..., None]:
+def _server_options(function: Callable[..., None]) -> Callable[..., None]:
     """What the server is asked to be."""
     seconds = click.FloatRange(0, 86_400)
     options: list[Option] = [
         _option("--host", "HOST", "The address to listen on.", default="127.0.0.1"),
         _option("--port", "PORT", "The port; 0 takes any that is free.", default=8080, kind=click.IntRange(0, 65_535)),
         _option("--workers", "N", "Processes that answer.", default=1, kind=click.IntRange(1, 256)),
-        _option("--max-body", "SIZE", "Bytes of a request at most.", default="8MiB", kind=Size()),
+        _option("--max-body", "SIZE", "Bytes of a request at most.", default="8MiB", kind=_Size()),
         _option(
             "--timeout",
             "SECONDS",
@@ -93,7 +93,7 @@ def _option(name: str, metavar: str, words: str, *, default: Any, kind: Any = No
 @verb("Verify an artifact, then serve it over HTTP.", 4, 8, environment=ENVIRONMENT)
 @artifact_argument
 @trust_options
-@server_options
+@_server_options
 @click.pass_obj
 def serve(output: Output, /, artifact: Path, **asked: Any) -> None:
     """Serve ARTIFACT by the Open Inference Protocol V2, with a page at / where one draws a digit.

@@ -15,7 +15,7 @@ from artifact_pipeline.files import shown
 if TYPE_CHECKING:
     from artifact_pipeline.cli.output import Output
 
-PASSWORD = "ARTIFACT_PIPELINE_KEY_PASSWORD"  # noqa: S105 - the name of the variable
+_PASSWORD = "ARTIFACT_PIPELINE_KEY_PASSWORD"  # noqa: S105 - the name of the variable
 
 
 @verb("Sign an artifact, beside it.", 4, 8)
@@ -25,7 +25,7 @@ PASSWORD = "ARTIFACT_PIPELINE_KEY_PASSWORD"  # noqa: S105 - the name of the vari
     "--private-key",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help=f"A key on P-256, P-384 or P-521 in PEM; ${PASSWORD} unlocks it.",
+    help=f"A key on P-256, P-384 or P-521 in PEM; ${_PASSWORD} unlocks it.",
 )
 @click.option(
     "--sigstore", is_flag=True, help="Sign without a key: by the identity token of the CI, or $SIGSTORE_ID_TOKEN."
@@ -64,7 +64,7 @@ def sign(
 
     done = sign_artifact(
         artifact,
-        Signer(**by, password=os.environb.get(PASSWORD.encode()) or None, environment=os.environ),
+        Signer(**by, password=os.environb.get(_PASSWORD.encode()) or None, environment=os.environ),
         signature=signature,
         expect=expect,
         accept_failed_gate=accept_failed_gate,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.training.result import Training
 
 
-class Asked(TypedDict):
+class _Asked(TypedDict):
     """The options of `train` beside its config and its places."""
 
     champion: Path | None
@@ -89,7 +89,7 @@ def train(
     *,
     artifact: Path,
     export: Path,
-    **asked: Unpack[Asked],
+    **asked: Unpack[_Asked],
 ) -> None:
     """Train the model that a config describes, and publish it as an artifact that can be proven.
 
@@ -124,7 +124,7 @@ class _Said:
 
     output: Output
     request: Request
-    asked: Asked
+    asked: _Asked
 
     def observer(self) -> Observer:
         """What is printed while the training runs."""
@@ -176,7 +176,7 @@ class _Said:
         _report(training, self.asked)
 
 
-def _report(training: Training, asked: Asked) -> None:
+def _report(training: Training, asked: _Asked) -> None:
     """Append what a job needs to know to the files that are named for it."""
     from artifact_pipeline.cli import github
     from artifact_pipeline.reports import markdown

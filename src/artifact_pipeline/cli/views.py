@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.prediction.outcome import Predictions
 
-SHOWN = 12
+_SHOWN = 12
 """Rules, or classes, that are listed at most."""
 
 
@@ -53,11 +53,11 @@ def say_majority(output: Output, figures: HeldOut) -> None:
 
 def warn_of_unpredicted(output: Output, figures: HeldOut, *, rows: str = "held-out rows") -> None:
     """Warn of the classes that some rows have, and that the model gave to no row."""
-    for each in figures.never_predicted[:SHOWN]:
+    for each in figures.never_predicted[:_SHOWN]:
         output.talk(
             f"warning: {each.label!r} is never predicted on the {rows}, and is the label of {each.rows:,} of them"
         )
-    if len(figures.never_predicted) > SHOWN:
+    if len(figures.never_predicted) > _SHOWN:
         output.talk(f"warning: … ({len(figures.never_predicted):,} classes in all are never predicted)")
 
 
@@ -102,9 +102,9 @@ def say_gate(output: Output, manifest: Manifest) -> None:
         return
     rules = [
         f"{rule.name} {rule.observed:.4f} {'>=' if rule.passed else '<'} {rule.minimum:.4f}"
-        for rule in shown_rules(gate, SHOWN)
+        for rule in shown_rules(gate, _SHOWN)
     ]
-    if len(gate.rules) > SHOWN:
+    if len(gate.rules) > _SHOWN:
         rules.append(f"… ({len(gate.rules):,} rules in all)")
     output.say(f"gate: {gate.verdict} ({', '.join(rules)})")
 

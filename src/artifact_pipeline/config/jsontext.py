@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.canonical import Json
 
-MAX_DEPTH = 32
+_MAX_DEPTH = 32
 """Objects and arrays inside each other."""
 
-SHOWN = 60
+_SHOWN = 60
 """Characters of somebody else's text that a message shows."""
 
 KeyPath = tuple[str | int, ...]
@@ -58,7 +58,7 @@ class JsonTextError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Duplicate:
+class _Duplicate:
     """A key that its object already had; offsets in characters from 0."""
 
     path: KeyPath
@@ -82,14 +82,14 @@ class Document:
     value: Json
     spans: dict[KeyPath, tuple[int, int]]
     keys: dict[KeyPath, int]
-    duplicates: tuple[Duplicate, ...]
+    duplicates: tuple[_Duplicate, ...]
 
 
 def parse(text: str) -> Document:
     """Parse one JSON text.
 
     Raises:
-        JsonTextError: it is none, is nested deeper than `MAX_DEPTH`, or holds a lone surrogate.
+        JsonTextError: it is none, is nested deeper than `_MAX_DEPTH`, or holds a lone surrogate.
     """
     return _Parser(text).document()
 
@@ -111,7 +111,7 @@ def printable(text: str) -> str:
 
 def shown(text: str) -> str:
     """Somebody else's text as a message shows it: printable and short."""
-    return printable(text if len(text) <= SHOWN else text[: SHOWN - 1] + "…")
+    return printable(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…")
 
 
 @dataclass(slots=True)
@@ -122,7 +122,7 @@ class _Parser:
     at: int = 0
     spans: dict[KeyPath, tuple[int, int]] = field(default_factory=dict)
     keys: dict[KeyPath, int] = field(default_factory=dict)
-    duplicates: list[Duplicate] = field(default_factory=list)
+    duplicates: list[_Duplicate] = field(default_factory=list)
 
     def document(self) -> Document:
         """The value of the whole text, with the place of each part."""
@@ -137,8 +137,8 @@ class _Parser:
         start = self.at
         value: Json
         match self.text[start : start + 1]:
-            case "{" | "[" if len(path) == MAX_DEPTH:
-                raise JsonTextError(start, "too-deep", f"nested deeper than {MAX_DEPTH} levels")
+            case "{" | "[" if len(path) == _MAX_DEPTH:
+                raise JsonTextError(start, "too-deep", f"nested deeper than {_MAX_DEPTH} levels")
             case "{":
                 value = self._object(path)
             case "[":
@@ -162,7 +162,7 @@ class _Parser:
                 raise self._expected("a colon")
             here = (*path, key)
             if key in members:
-                self.duplicates.append(Duplicate(here, offset, self.keys[here]))
+                self.duplicates.append(_Duplicate(here, offset, self.keys[here]))
             self._skip_space()
             members[key] = self._value(here)
             self.keys[here] = offset

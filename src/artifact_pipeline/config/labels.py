@@ -11,7 +11,7 @@ from artifact_pipeline.errors import ConfigError, Problem, listing
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-MOST = 20
+_MOST = 20
 """Labels that a message names."""
 
 
@@ -43,4 +43,4 @@ def by_label(key: str, values: Mapping[str, float], labels: Sequence[int | str])
 
 def _instead(name: str, there: Sequence[str]) -> str:
     """What may have been meant by a label, or else which ones there are."""
-    return suggestion(name, there) or f", the labels are {listing([shown(each) for each in there], MOST)}"
+    return suggestion(name, there) or f", the labels are {listing([shown(each) for each in there], _MOST)}"

@@ -17,9 +17,9 @@ FILE = Path(__file__).with_name("digits.npy.gz")
 """uint8 of shape (1797, 65): the pixels, and the digit in the last column."""
 DIGEST = "sha256:191e9dd6d54afd3cd4874ed65467f2e1a4981ef24a1bd548a0fe33ff8d5e15fb"
 """What `load_digits().digest()` gives (a test compares them), for who would load NumPy for nothing else."""
-SIDE = 8
+_SIDE = 8
 """Pixels a side; a pixel is a count of ink from 0 to 16."""
-NAMES = tuple(f"pixel_{row}_{column}" for row in range(SIDE) for column in range(SIDE))
+NAMES = tuple(f"pixel_{row}_{column}" for row in range(_SIDE) for column in range(_SIDE))
 """The columns, in their order."""
 
 

@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-WORK = 1024
+_WORK = 1024
 """Pixels of the longer side at most: larger pictures are shrunk before the ink is looked for."""
 MIN_SIDE, MIN_INK, MIN_CONTRAST, MAX_PIECES = 8, 5, 8, 6
 """Pixels of each side, pixels of the ink's longer side, grey values between ink and paper; pieces of ink at most."""
 
-FINE = 4
+_FINE = 4
 """The bitmap of 32x32 pixels is so many times finer here: a pen's width is set in quarters of a pixel."""
-MARGIN, REACH = 4 * FINE, 5 * FINE
+MARGIN, REACH = 4 * _FINE, 5 * _FINE
 """Beyond the bitmap, and of strokes that grow."""
 HEIGHT, WIDTH = 31, 19
 """Pixels of the bitmap that a digit fills: NIST's 32x20, less what its erosion takes on the average."""
-STRETCH = ((0, 0.2, 0.5), (0, 6.4, WIDTH))
+_STRETCH = ((0, 0.2, 0.5), (0, 6.4, WIDTH))
 """The ink's width by its height, and the width that it gets: a stroke alone is not stretched to a block."""
 PEN, MEAN = 3.5, 4.88
 """Pixels of stroke that a digit is fitted with, as from NIST's pens; then its 64 values get the digits' mean."""
-BAND = 3  # pixels at the top and at the bottom in which a digit may begin
+_BAND = 3  # pixels at the top and at the bottom in which a digit may begin
 
 
 def digit_from_image(data: bytes, *, place: str) -> NDArray[np.float64]:
@@ -54,7 +54,7 @@ def digit_from_image(data: bytes, *, place: str) -> NDArray[np.float64]:
     try:
         image = Image.open(io.BytesIO(pixels_alone(data, place)), formats=FORMATS)
         check_size(*image.size, place)
-        image.draft(image.mode, (WORK, WORK))  # a JPEG is decoded at the size that is needed
+        image.draft(image.mode, (_WORK, _WORK))  # a JPEG is decoded at the size that is needed
         ImageOps.exif_transpose(image, in_place=True)
     except (OSError, SyntaxError, ValueError, struct.error, zlib.error) as error:
         reason = "it is cut off" if isinstance(error, struct.error) else re.split(" <|\n", str(error))[0][:200]
@@ -71,14 +71,14 @@ def digit_from_canvas(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def _grey(image: Image.Image) -> NDArray[np.float32]:
-    """Grey values, the longer side at most `WORK`: of the colour in which ink and paper differ most."""
+    """Grey values, the longer side at most `_WORK`: of the colour in which ink and paper differ most."""
     import numpy as np
     from PIL import Image
 
     if image.mode.startswith("I"):  # 16 bits: Pillow would clip them, not scale them
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     image = image.convert("RGBA" if image.has_transparency_data else "L" if image.mode in {"1", "L"} else "RGB")
-    image = image.reduce(max(1, ceil(max(image.size) / WORK)))
+    image = image.reduce(max(1, ceil(max(image.size) / _WORK)))
     colours = np.atleast_3d(np.asarray(image, dtype=np.float32))
     if image.mode == "RGBA":
         colours, cover = colours[..., :3], colours[..., 3:] / 255
@@ -184,27 +184,27 @@ def _box(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return ink[:, ink.any(axis=0).argmax() : ink.shape[1] - ink[:, ::-1].any(axis=0).argmax()]
 
 
-# The recipe, on a bitmap of 32x32 pixels that is `FINE` times finer
+# The recipe, on a bitmap of 32x32 pixels that is `_FINE` times finer
 
 
 def _fitted(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The digit stretched to its rows, over the bitmap's whole width, with the pen and the ink of the digits."""
     import numpy as np
 
-    height, width = HEIGHT * FINE, round(float(np.interp(ink.shape[1] / ink.shape[0], *STRETCH)) * FINE)
-    edge = _edge(_resized(ink, (max(FINE, width), height), 0.25))  # a quarter covered is ink: hair lines stay
+    height, width = HEIGHT * _FINE, round(float(np.interp(ink.shape[1] / ink.shape[0], *_STRETCH)) * _FINE)
+    edge = _edge(_resized(ink, (max(_FINE, width), height), 0.25))  # a quarter covered is ink: hair lines stay
     pen = -4 * float(edge[edge < 0].mean())  # on the average, a point of a stroke is a quarter of it from its edge
-    drawn = edge <= max((PEN * FINE - pen) / 2, 0.8 * float(edge.min()))  # an eraser leaves something
-    edge = _edge(_resized(_box(drawn), (max(FINE, width), height), 0.5))[MARGIN:-MARGIN, MARGIN:-MARGIN]
-    drawn = edge <= np.sort(edge, axis=None)[round(MEAN * 64 * FINE**2 * 32 / HEIGHT)]
-    return _resized(drawn[drawn.any(axis=1)], (32 * FINE, height), 0.5)
+    drawn = edge <= max((PEN * _FINE - pen) / 2, 0.8 * float(edge.min()))  # an eraser leaves something
+    edge = _edge(_resized(_box(drawn), (max(_FINE, width), height), 0.5))[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    drawn = edge <= np.sort(edge, axis=None)[round(MEAN * 64 * _FINE**2 * 32 / HEIGHT)]
+    return _resized(drawn[drawn.any(axis=1)], (32 * _FINE, height), 0.5)
 
 
 def _edge(ink: NDArray[np.bool_]) -> NDArray[np.float32]:
     """How far each point is from the ink's edge, negative inside; the ink in the middle of bitmap and margin."""
     import numpy as np
 
-    side = 32 * FINE + 2 * MARGIN
+    side = 32 * _FINE + 2 * MARGIN
     canvas = np.pad(ink, [((side - size) // 2, (side - size + 1) // 2) for size in ink.shape])
     return np.where(canvas, 0.5 - _distance(~canvas), _distance(canvas) - 0.5)
 
@@ -229,13 +229,13 @@ def _counted(digit: NDArray[np.bool_]) -> NDArray[np.float64]:
     import numpy as np
 
     rows, side = digit.shape
-    top, bottom = (int(band.any(axis=0).argmax()) for band in (digit[: BAND * FINE], digit[-BAND * FINE :]))
+    top, bottom = (int(band.any(axis=0).argmax()) for band in (digit[: _BAND * _FINE], digit[-_BAND * _FINE :]))
     shift = np.round((top - bottom) * np.linspace(-0.5, 0.5, rows)).astype(np.int64)
     source = np.arange(side) - shift[:, None]
     sheared = np.take_along_axis(digit, source.clip(0, side - 1), axis=1) & (source >= 0) & (source < side)
     bitmap = np.pad(sheared, [((side - rows) // 2,), (0,)])
-    blocks: NDArray[np.int64] = bitmap.reshape(8, 4 * FINE, 8, 4 * FINE).sum(axis=(1, 3))
-    return np.round(blocks.ravel() / FINE**2)
+    blocks: NDArray[np.int64] = bitmap.reshape(8, 4 * _FINE, 8, 4 * _FINE).sum(axis=(1, 3))
+    return np.round(blocks.ravel() / _FINE**2)
 
 
 def _resized(ink: NDArray[np.bool_], size: tuple[int, int], covered: float) -> NDArray[np.bool_]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.rows.batches import Wanted
 
-HINT = "name a file: artifact-pipeline predict FILE"
+_HINT = "name a file: artifact-pipeline predict FILE"
 
 
 class Digits:
@@ -31,7 +31,7 @@ class Digits:
         digits = load_digits()
         if wanted.features != digits.names:
             problem = Problem("rows", "rows-missing", "this model was not trained on digits, and no rows were named")
-            raise DataRejected("there are no rows to predict", problems=[problem], hint=HINT)
+            raise DataRejected("there are no rows to predict", problems=[problem], hint=_HINT)
         if wanted.keep:
             problem = Problem("digits", "column-missing", f"no column {wanted.keep[0]!r}")
             raise DataRejected("the rows do not fit the model", problems=[problem])

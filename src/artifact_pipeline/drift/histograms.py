@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 BLOCK = 65_536
 """Values a comparison: with 8,192 the calls themselves cost as much again, and what 262,144 need leaves the cache."""
-NEARLY_ALL = 99
+_NEARLY_ALL = 99
 """Percent of the training rows in one bin from which on a feature counts as nearly constant."""
 
 
 def usual_bin(feature: FeatureReference) -> int | None:
     """The bin that holds at least 99 % of the training rows, or None where the feature varies."""
     most = max(feature.counts)
-    return feature.counts.index(most) if most and 100 * most >= NEARLY_ALL * sum(feature.counts) else None
+    return feature.counts.index(most) if most and 100 * most >= _NEARLY_ALL * sum(feature.counts) else None
 
 
 @dataclass(frozen=True, slots=True)

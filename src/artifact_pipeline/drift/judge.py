@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Pair = tuple[int, int]
     Rule = Literal["chi-square", "rare"]
 
-ALPHA = 0.01
+_ALPHA = 0.01
 """At most this share of judgements over undrifted rows holds a false alarm."""
 FLOORS: dict[Rule, float] = {"chi-square": 0.1, "rare": 0.01}
 """The least effect that matters, by rule."""
@@ -43,7 +43,7 @@ by some sixty, and so far out the tail is heavier: in simulations five gave up t
 LEAST_ROWS = 2 * EXPECTED
 """With fewer rows no histogram could have two bins, and nothing is judged."""
 WORST = 10
-SIGNIFICANT_DIGITS = 6
+_SIGNIFICANT_DIGITS = 6
 """Of the figures in a receipt, since their last bits depend on the processor."""
 LABEL, CONFIDENCE = "predicted label", "confidence"
 
@@ -127,7 +127,7 @@ def judge(reference: Reference, counts: Counts, classes: Sequence[int | str] = (
     tested = list(_tests(reference, counts, classes)) if counts.rows >= LEAST_ROWS else []
     corrected = holm([shift.p for shift in tested])
     shifts = [
-        replace(shift, p=p, drifted=p < ALPHA and shift.effect >= FLOORS[shift.rule])
+        replace(shift, p=p, drifted=p < _ALPHA and shift.effect >= FLOORS[shift.rule])
         for shift, p in zip(tested, corrected, strict=True)
     ]
     shifts.sort(key=lambda shift: (shift.kind == "feature", not shift.drifted, -shift.effect))
@@ -291,4 +291,4 @@ def _percent(part: int, whole: int) -> str:
 
 
 def _rounded(value: float) -> float:
-    return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+    return float(f"{value:.{_SIGNIFICANT_DIGITS}g}")

@@ -15,7 +15,7 @@ LEVEL = 0.95
 Z = 1.959963984540054
 """The 97.5th percentile of the standard normal distribution, which a 95 % interval needs."""
 BOOTSTRAP_DRAWS = 2000
-BOOTSTRAP_SEED = 20240229
+_BOOTSTRAP_SEED = 20240229
 """Any fixed number would do; with it the same confusion matrix always gives the same interval."""
 
 
@@ -97,6 +97,6 @@ def bootstrap_f1_interval(confusion: NDArray[np.int64]) -> tuple[float, float]:
     milliseconds where drawing rows takes seconds.
     """
     rows = int(confusion.sum())
-    draws = np.random.default_rng(BOOTSTRAP_SEED).multinomial(rows, confusion.ravel() / rows, size=BOOTSTRAP_DRAWS)
+    draws = np.random.default_rng(_BOOTSTRAP_SEED).multinomial(rows, confusion.ravel() / rows, size=BOOTSTRAP_DRAWS)
     low, high = np.quantile(weighted_f1(draws.reshape(-1, *confusion.shape)), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)

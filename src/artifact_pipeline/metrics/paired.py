@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Outcome = Literal["passed", "failed", "inconclusive"]
+_Outcome = Literal["passed", "failed", "inconclusive"]
 
 LEVEL = 0.95
 """Every interval is a 95 % interval."""
-DRAWS = 2000
-SEED = 20240229
+_DRAWS = 2000
+_SEED = 20240229
 """Any fixed number would do; with it the same answers always give the same interval."""
 
 
@@ -76,7 +76,7 @@ def compare(
     )
 
 
-def decide(difference: Difference, margin: float) -> Outcome:
+def decide(difference: Difference, margin: float) -> _Outcome:
     """Is the candidate no worse than the champion by more than `margin`? An interval across minus it does not say."""
     if difference.low > -margin:
         return "passed"
@@ -140,7 +140,7 @@ def _f1_difference(
     from artifact_pipeline.metrics import classification as m
 
     cells, counts = np.unique((actual * classes + candidate) * classes + champion, return_counts=True)
-    draws = np.random.default_rng(SEED).multinomial(len(actual), counts / len(actual), size=DRAWS)
+    draws = np.random.default_rng(_SEED).multinomial(len(actual), counts / len(actual), size=_DRAWS)
     draws = np.concatenate([counts[None, :], draws])  # the first is what was observed
 
     def weighted(told: NDArray[np.int64]) -> NDArray[np.float64]:

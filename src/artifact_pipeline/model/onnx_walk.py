@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_BYTES = 64 << 20
-MAX_FEATURES = 65_536
-MAX_CLASSES = 10_000
+_MAX_FEATURES = 65_536
+_MAX_CLASSES = 10_000
 MAX_TEXT_BYTES = 1_024  # of a name, or of a label
 
 PRODUCER = "artifact-pipeline"
@@ -37,7 +37,7 @@ ROWS = "rows"
 """The name of the one dimension without a fixed size."""
 
 
-class Node(NamedTuple):
+class _Node(NamedTuple):
     """One step of the graph; its attributes are integers, in the order of their names."""
 
     operator: str
@@ -47,11 +47,11 @@ class Node(NamedTuple):
 
 
 NODES = (
-    Node("Cast", ["X"], "X_double", {"to": DTYPES["float64"]}),
-    Node("Gemm", ["X_double", "coefficients", "intercepts"], "scores", {"transB": 1}),
-    Node("Softmax", ["scores"], "probabilities", {"axis": 1}),
-    Node("ArgMax", ["scores"], "index", {"axis": 1, "keepdims": 0}),
-    Node("Gather", ["classes", "index"], "label", {"axis": 0}),
+    _Node("Cast", ["X"], "X_double", {"to": DTYPES["float64"]}),
+    _Node("Gemm", ["X_double", "coefficients", "intercepts"], "scores", {"transB": 1}),
+    _Node("Softmax", ["scores"], "probabilities", {"axis": 1}),
+    _Node("ArgMax", ["scores"], "index", {"axis": 1, "keepdims": 0}),
+    _Node("Gather", ["classes", "index"], "label", {"axis": 0}),
 )
 """The graph that we write."""
 
@@ -130,7 +130,7 @@ _FIELDS = {
     "TensorProto": {
         1: _Field("dims", "int", 8),
         2: _Field("data_type", "int"),
-        6: _Field("string_data", "text", MAX_CLASSES),
+        6: _Field("string_data", "text", _MAX_CLASSES),
         8: _Field("name", "text"),
         9: _Field("raw_data", "bytes", 1),
         13: _Field("external_data", "onnx-external-data", 1),
@@ -144,13 +144,13 @@ _FIELDS = {
 }
 """Every field that we write, and three that deserve a rule of their own. No message can hold itself."""
 
-_CLASSES = range(2, MAX_CLASSES + 1)
-_FEATURES = range(1, MAX_FEATURES + 1)
+_CLASSES = range(2, _MAX_CLASSES + 1)
+_FEATURES = range(1, _MAX_FEATURES + 1)
 _INPUT_TYPE = (DTYPES["float32"], DTYPES["float64"])
 _LABEL_TYPE = (DTYPES["int64"], DTYPES["string"])
 
 
-def _node(node: Node) -> dict[str, Any]:
+def _node(node: _Node) -> dict[str, Any]:
     attributes = [{"name": name, "i": value, "type": 2} for name, value in node.attributes.items()]
     return {"input": node.inputs, "output": [node.output], "op_type": node.operator, "attribute": attributes}
 

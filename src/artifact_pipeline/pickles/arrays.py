@@ -24,7 +24,7 @@ _SURROGATES = (0xD800, 0xDFFF)
 
 
 @dataclass(frozen=True, slots=True)
-class Dtype:
+class _Dtype:
     """A dtype of the literal table.
 
     Attributes:
@@ -39,7 +39,7 @@ class Dtype:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class _Layout:
     """An array as a file describes it.
 
     Attributes:
@@ -50,7 +50,7 @@ class Layout:
         padded: whether joblib has put padding before the bytes.
     """
 
-    dtype: Dtype
+    dtype: _Dtype
     shape: tuple[int, ...]
     fortran: bool
     data: object = b""
@@ -109,14 +109,14 @@ def plain(value: object) -> object:
     if len(value.args) != 2:
         raise _not_numpy(value)
     dtype, data = value.args
-    layout = Layout(_dtype(dtype), (1,), fortran=False, data=data)
+    layout = _Layout(_dtype(dtype), (1,), fortran=False, data=data)
     if layout.holds_objects:
         raise Refusal("export-dtype", "is a scalar that holds a Python object, which is not read")
     item: object = _to_numpy(layout).item()
     return item
 
 
-def joblib_layout(state: object) -> Layout:
+def joblib_layout(state: object) -> _Layout:
     """What joblib says about an array before it writes the bytes.
 
     Raises:
@@ -135,7 +135,7 @@ def joblib_layout(state: object) -> Layout:
         or alignment not in (None, 16)
     ):
         raise Refusal("export-array", "an array is described as joblib does not")
-    return Layout(
+    return _Layout(
         _dtype(state["dtype"]),
         _shape(state["shape"]),
         fortran=state["order"] == "F",
@@ -143,11 +143,11 @@ def joblib_layout(state: object) -> Layout:
     )
 
 
-def _layout(node: object) -> Layout:
+def _layout(node: object) -> _Layout:
     """The description behind each of the three ways to write an array."""
     if isinstance(node, Node) and node.label is Label.JOBLIB_ARRAY:
         node = node.state
-    if isinstance(node, Layout):
+    if isinstance(node, _Layout):
         return node
     if isinstance(node, Node) and node.label is Label.RECONSTRUCT:
         return _reconstructed(node)
@@ -156,7 +156,7 @@ def _layout(node: object) -> Layout:
     raise Refusal("export-array", f"is {show(node)}, not an array")
 
 
-def _reconstructed(node: Node) -> Layout:
+def _reconstructed(node: Node) -> _Layout:
     """`_reconstruct(ndarray, (0,), b"b")`, then BUILD with version, shape, dtype, order and data."""
     state = node.state
     if node.args != (Label.NDARRAY, (0,), b"b") or not isinstance(state, tuple) or len(state) != 5:
@@ -164,18 +164,18 @@ def _reconstructed(node: Node) -> Layout:
     version, shape, dtype, fortran, data = state
     if version != 1 or not isinstance(fortran, bool):
         raise _not_numpy(node)
-    return Layout(_dtype(dtype), _shape(shape), fortran=fortran, data=data)
+    return _Layout(_dtype(dtype), _shape(shape), fortran=fortran, data=data)
 
 
-def _from_buffer(node: Node) -> Layout:
+def _from_buffer(node: Node) -> _Layout:
     """`_frombuffer(buffer, dtype, shape, order)`, which protocol 5 writes."""
     if len(node.args) != 4 or node.args[3] not in ("C", "F"):
         raise _not_numpy(node)
     data, dtype, shape, order = node.args
-    return Layout(_dtype(dtype), _shape(shape), fortran=order == "F", data=data)
+    return _Layout(_dtype(dtype), _shape(shape), fortran=order == "F", data=data)
 
 
-def _dtype(node: object) -> Dtype:
+def _dtype(node: object) -> _Dtype:
     """`dtype(code, False, True)`, then BUILD with the state that belongs to that code, and no other."""
     if not isinstance(node, Node) or node.label is not Label.DTYPE or len(node.args) != 3:
         raise Refusal("export-dtype", f"the dtype is {show(node)}")
@@ -185,7 +185,7 @@ def _dtype(node: object) -> Dtype:
     orders, size, tail = _dtype_facts(code)
     for order in orders:
         if node.state == (3, order, None, None, None, *tail):
-            return Dtype(code, order, size)
+            return _Dtype(code, order, size)
     raise _not_numpy(node)
 
 
@@ -210,7 +210,7 @@ def _shape(value: object) -> tuple[int, ...]:
     return value
 
 
-def _to_numpy(layout: Layout) -> NDArray[Any]:
+def _to_numpy(layout: _Layout) -> NDArray[Any]:
     """Copy the bytes into an array, once their number and their values are known to fit the dtype."""
     import numpy as np
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sklearn.linear_model import LogisticRegression
 
-PROTOCOL = 5
+_PROTOCOL = 5
 
 
 def export_bytes(estimator: LogisticRegression) -> bytes:
@@ -27,7 +27,7 @@ def export_bytes(estimator: LogisticRegression) -> bytes:
     Raises:
         ArtifactRejected: it is no fitted `LogisticRegression` with finite numbers.
     """
-    return dumps(rebuild(read_export(dumps(estimator, PROTOCOL), name=type(estimator).__name__)), PROTOCOL)
+    return dumps(rebuild(read_export(dumps(estimator, _PROTOCOL), name=type(estimator).__name__)), _PROTOCOL)
 
 
 def rebuild(numbers: FittedLogisticRegression) -> LogisticRegression:

@@ -18,14 +18,14 @@ from artifact_pipeline.pickles.stream import Stream
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MAX_OPCODES = 1_000_000
-MAX_MEMO = 300_000
-MAX_STACK = 4_096  # picklers write lists and dicts in batches of 1,000 items
-MAX_MARKS = 16
-MAX_TUPLE = 16  # the longest that is written has nine values
-MAX_TEXT = 4_096  # bytes of UTF-8
-MAX_INTEGER = 8  # bytes
-MAX_PADDING = 16  # joblib aligns its arrays to 16 bytes
+_MAX_OPCODES = 1_000_000
+_MAX_MEMO = 300_000
+_MAX_STACK = 4_096  # picklers write lists and dicts in batches of 1,000 items
+_MAX_MARKS = 16
+_MAX_TUPLE = 16  # the longest that is written has nine values
+_MAX_TEXT = 4_096  # bytes of UTF-8
+_MAX_INTEGER = 8  # bytes
+_MAX_PADDING = 16  # joblib aligns its arrays to 16 bytes
 
 _STOP = 0x2E
 _CALLABLE = frozenset({Label.DTYPE, Label.RECONSTRUCT, Label.FROMBUFFER, Label.SCALAR})
@@ -47,13 +47,13 @@ def interpret(data: bytes) -> object:
     """
     stream = Stream(data)
     stream.begin(hint="write it again by pickle.dump(model, file, protocol=5)")
-    value = Machine(stream).run()
+    value = _Machine(stream).run()
     if stream.left:
         raise Refusal("export-trailing", f"{stream.left:,} bytes follow the end of the pickle")
     return value
 
 
-class Machine:
+class _Machine:
     """The stack and the memo of one pickle in a stream.
 
     Attributes:
@@ -61,7 +61,7 @@ class Machine:
         opcodes_left: how many opcodes may still be read; a pickle inside another shares it.
     """
 
-    def __init__(self, stream: Stream, *, opcodes: int = MAX_OPCODES, nested: bool = False) -> None:
+    def __init__(self, stream: Stream, *, opcodes: int = _MAX_OPCODES, nested: bool = False) -> None:
         self.stream = stream
         self.opcodes_left = opcodes
         self._nested = nested
@@ -84,9 +84,9 @@ class Machine:
             handler(self)
             self.opcodes_left -= 1
             if self.opcodes_left < 0:
-                raise Refusal("export-opcode", f"more than {MAX_OPCODES:,} opcodes")
-            if len(stack) > MAX_STACK:
-                raise Refusal("export-depth", f"more than {MAX_STACK:,} values on the stack")
+                raise Refusal("export-opcode", f"more than {_MAX_OPCODES:,} opcodes")
+            if len(stack) > _MAX_STACK:
+                raise Refusal("export-depth", f"more than {_MAX_STACK:,} values on the stack")
         if stream.in_frame:
             raise Refusal("export-frame", f"a frame goes on after STOP at byte {stream.position - 1:,}")
         if self._marks or len(stack) != 1:
@@ -133,13 +133,13 @@ class Machine:
     def mark(self) -> None:
         """MARK: what follows belongs together."""
         self._marks.append(len(self._stack))
-        if len(self._marks) > MAX_MARKS:
-            raise Refusal("export-depth", f"more than {MAX_MARKS} containers inside each other")
+        if len(self._marks) > _MAX_MARKS:
+            raise Refusal("export-depth", f"more than {_MAX_MARKS} containers inside each other")
 
     def memoize(self) -> None:
         """MEMOIZE: remember the value that was pushed last."""
-        if len(self._memo) >= MAX_MEMO:
-            raise Refusal("export-memo", f"more than {MAX_MEMO:,} values are remembered")
+        if len(self._memo) >= _MAX_MEMO:
+            raise Refusal("export-memo", f"more than {_MAX_MEMO:,} values are remembered")
         self._memo.append(self.top())
 
     def recall(self, width: int) -> None:
@@ -152,15 +152,15 @@ class Machine:
     def integer(self) -> None:
         """LONG1: a signed integer."""
         length = self.stream.take_length(1)
-        if length > MAX_INTEGER:
-            raise Refusal("export-integer", f"an integer of {length} bytes; at most {MAX_INTEGER} are read")
+        if length > _MAX_INTEGER:
+            raise Refusal("export-integer", f"an integer of {length} bytes; at most {_MAX_INTEGER} are read")
         self.push(int.from_bytes(self.stream.take(length), "little", signed=True))
 
     def text(self, width: int) -> None:
         """SHORT_BINUNICODE and BINUNICODE: a string."""
         length = self.stream.take_length(width)
-        if length > MAX_TEXT:
-            raise Refusal("export-string", f"a string of {length:,} bytes; at most {MAX_TEXT:,} are read")
+        if length > _MAX_TEXT:
+            raise Refusal("export-string", f"a string of {length:,} bytes; at most {_MAX_TEXT:,} are read")
         try:
             self.push(self.stream.take(length).decode())
         except UnicodeDecodeError:
@@ -168,8 +168,8 @@ class Machine:
 
     def tuple_of(self, items: list[object]) -> None:
         """TUPLE and its short forms; a tuple may hold tuples, and these no further ones."""
-        if len(items) > MAX_TUPLE:
-            raise Refusal("export-depth", f"a tuple of {len(items):,} values; at most {MAX_TUPLE} are read")
+        if len(items) > _MAX_TUPLE:
+            raise Refusal("export-depth", f"a tuple of {len(items):,} values; at most {_MAX_TUPLE} are read")
         for item in items:
             if isinstance(item, tuple) and any(isinstance(inner, tuple) for inner in item):
                 raise Refusal("export-depth", f"tuples more than two deep at byte {self.stream.position - 1:,}")
@@ -233,13 +233,13 @@ class Machine:
             raise Refusal("export-frame", f"a joblib array inside a frame at byte {stream.position:,}")
         if layout.holds_objects:
             stream.begin(hint="write it again with joblib 1.5 or newer")
-            inner = Machine(stream, opcodes=self.opcodes_left, nested=True)
+            inner = _Machine(stream, opcodes=self.opcodes_left, nested=True)
             value = inner.run()
             self.opcodes_left = inner.opcodes_left
             return value
         if layout.padded:
             length = stream.take_length(1)
-            if length > MAX_PADDING or stream.take(length).strip(b"\xff"):
+            if length > _MAX_PADDING or stream.take(length).strip(b"\xff"):
                 raise Refusal("export-array", f"the padding before byte {stream.position:,} is not joblib's")
         return replace(layout, data=stream.take(layout.size))
 
@@ -251,23 +251,23 @@ def _opcode_name(opcode: int) -> str:
     return next((known.name for known in opcodes if ord(known.code) == opcode), f"0x{opcode:02x}")
 
 
-def _pusher(value: object) -> Callable[[Machine], None]:
+def _pusher(value: object) -> Callable[[_Machine], None]:
     return lambda machine: machine.push(value)
 
 
-def _number(form: str) -> Callable[[Machine], None]:
+def _number(form: str) -> Callable[[_Machine], None]:
     packed = Struct(form)
     return lambda machine: machine.push(packed.unpack(machine.stream.take(packed.size))[0])
 
 
-def _binary(width: int) -> Callable[[Machine], None]:
+def _binary(width: int) -> Callable[[_Machine], None]:
     return lambda machine: machine.push(machine.stream.take(machine.stream.take_length(width)))
 
 
-_HANDLERS: dict[int, Callable[[Machine], None]] = {
+_HANDLERS: dict[int, Callable[[_Machine], None]] = {
     0x95: lambda machine: machine.stream.begin_frame(),  # FRAME
-    0x28: Machine.mark,
-    0x94: Machine.memoize,
+    0x28: _Machine.mark,
+    0x94: _Machine.memoize,
     0x68: lambda machine: machine.recall(1),  # BINGET
     0x6A: lambda machine: machine.recall(4),  # LONG_BINGET
     0x4E: _pusher(None),  # NONE
@@ -276,7 +276,7 @@ _HANDLERS: dict[int, Callable[[Machine], None]] = {
     0x4B: _number("<B"),  # BININT1
     0x4D: _number("<H"),  # BININT2
     0x4A: _number("<i"),  # BININT
-    0x8A: Machine.integer,  # LONG1
+    0x8A: _Machine.integer,  # LONG1
     0x47: _number(">d"),  # BINFLOAT
     0x8C: lambda machine: machine.text(1),  # SHORT_BINUNICODE
     0x58: lambda machine: machine.text(4),  # BINUNICODE
@@ -294,8 +294,8 @@ _HANDLERS: dict[int, Callable[[Machine], None]] = {
     0x7D: lambda machine: machine.push({}),  # EMPTY_DICT
     0x73: lambda machine: machine.set_items(machine.pop_items(2)),  # SETITEM
     0x75: lambda machine: machine.set_items(machine.pop_marked()),  # SETITEMS
-    0x93: Machine.name,  # STACK_GLOBAL
+    0x93: _Machine.name,  # STACK_GLOBAL
     0x52: lambda machine: machine.call(_CALLABLE),  # REDUCE
     0x81: lambda machine: machine.call(_INSTANTIABLE),  # NEWOBJ
-    0x62: Machine.build,  # BUILD
+    0x62: _Machine.build,  # BUILD
 }

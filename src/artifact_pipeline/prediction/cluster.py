@@ -39,20 +39,20 @@ if TYPE_CHECKING:
 
     Shown = tuple[tuple[int, int], list[Any], list[Any]]
 
-RETRIES = 3
+_RETRIES = 3
 """How often a task is tried again after a disk or a network failed; after a worker's death Dask does it anyway."""
 TIMEOUT = 10
 """Seconds within which a scheduler must answer, and have a worker."""
-SAFE_PATH = "PYTHONSAFEPATH"
-LOGGERS = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio")
-SETTINGS: dict[str, Any] = {
+_SAFE_PATH = "PYTHONSAFEPATH"
+_LOGGERS = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio")
+_SETTINGS: dict[str, Any] = {
     "distributed.admin.large-graph-warning-threshold": "1GiB",  # the artifact may be large, and nothing else is
     # Dask would have memory given back to the system after each batch, which costs a fifth more of its time.
     "distributed.nanny.pre-spawn-environ": {},
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
 }
-HINT_RESUME = "--resume goes on with what was begun"
+_HINT_RESUME = "--resume goes on with what was begun"
 
 
 def on_cluster(
@@ -132,7 +132,7 @@ def _client(scheduler: str | None, workers: int | None) -> Iterator[Any]:
     distributed: Any = import_module("distributed")
     with ExitStack() as stack:
         stack.enter_context(_silenced())
-        stack.enter_context(import_module("dask.config").set(SETTINGS))
+        stack.enter_context(import_module("dask.config").set(_SETTINGS))
         cluster = stack.enter_context(_local(workers or 1)) if scheduler is None else scheduler
         try:
             client = stack.enter_context(distributed.Client(cluster, timeout=TIMEOUT, set_as_default=False))
@@ -173,21 +173,21 @@ def _safe_path() -> Iterator[None]:
 
     A worker begins as `python -c …`, which would take a `multiprocessing.py` of the working folder for Python's own.
     """
-    before = os.environ.get(SAFE_PATH)
-    os.environ[SAFE_PATH] = "1"
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
     try:
         yield
     finally:
         if before is None:
-            os.environ.pop(SAFE_PATH, None)
+            os.environ.pop(_SAFE_PATH, None)
         else:
-            os.environ[SAFE_PATH] = before
+            os.environ[_SAFE_PATH] = before
 
 
 @contextmanager
 def _silenced() -> Iterator[None]:
     """Let Dask's logs be: what matters in them comes as an error."""
-    before = {name: logging.getLogger(name).level for name in LOGGERS}
+    before = {name: logging.getLogger(name).level for name in _LOGGERS}
     for name in before:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
@@ -239,8 +239,8 @@ def _finished(client: Any, artifact: Artifact, tasks: list[Task]) -> Iterator[Do
     """
     distributed: Any = import_module("distributed")
     # A task too, and not scattered: what is scattered is lost with the workers that hold it, a task is done again.
-    sent = client.submit(hold, artifact, retries=RETRIES, pure=False)
-    futures = [client.submit(answer, sent, task, retries=RETRIES, pure=False) for task in tasks]
+    sent = client.submit(hold, artifact, retries=_RETRIES, pure=False)
+    futures = [client.submit(answer, sent, task, retries=_RETRIES, pure=False) for task in tasks]
     completed = distributed.as_completed(futures, loop=client.loop)
     futures.clear()  # each is let go as soon as it was taken, and its worker forgets it
     for future in completed:
@@ -257,9 +257,9 @@ def _result(future: Any) -> Done:
         found: Done | PipelineError = future.result()
     except KilledWorker as error:
         message = f"{error.allowed_failures + 1} workers in turn died of the same part"
-        raise PipelineError(message, hint=f"see their logs, perhaps for a lack of memory; {HINT_RESUME}") from error
+        raise PipelineError(message, hint=f"see their logs, perhaps for a lack of memory; {_HINT_RESUME}") from error
     except CancelledError as error:
-        raise PipelineError("the Dask scheduler is gone", hint=HINT_RESUME) from error
+        raise PipelineError("the Dask scheduler is gone", hint=_HINT_RESUME) from error
     if isinstance(found, PipelineError):
         raise found
     return found

@@ -15,10 +15,10 @@ from artifact_pipeline.storage.outputs import Place
 if TYPE_CHECKING:
     Form = Literal["parquet", "csv", "jsonl"]
 
-FORMS = ("parquet", "csv", "jsonl")
-SUFFIXES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_FORMS = ("parquet", "csv", "jsonl")
+_SUFFIXES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 STDOUT = "-"
-OPTION = "--output"
+_OPTION = "--output"
 PIECES = "_rejected"
 """The folder, below that of the parts, where each part's bad rows wait to be joined."""
 
@@ -52,12 +52,12 @@ class Destination:
     def places(self, *, quarantine: bool) -> list[Place]:
         """What is written: the predictions, the receipt, and the bad rows where they are set aside."""
         if self.place == STDOUT:
-            written = [Place(OPTION, "standard output", "stream")]
+            written = [Place(_OPTION, "standard output", "stream")]
         else:
-            written = [Place(OPTION, self.place, "folder" if self.folder else "file")]
-            written += [Place(OPTION, self.rejected, named=self.place)] if quarantine else []
+            written = [Place(_OPTION, self.place, "folder" if self.folder else "file")]
+            written += [Place(_OPTION, self.rejected, named=self.place)] if quarantine else []
         if self.receipt == f"{self.place}{SUFFIX}":
-            return [*written, Place(OPTION, self.receipt, named=self.place)]
+            return [*written, Place(_OPTION, self.receipt, named=self.place)]
         return [*written, *([Place("--receipt", self.receipt)] if self.receipt is not None else [])]
 
     def part(self, source: int, number: int) -> str:
@@ -88,14 +88,14 @@ def destination(output: str, *, to: str | None = None, receipt: str | None = Non
         return Destination(output, cast("Form", to or "csv"), folder=False, receipt=receipt)
     suffix = Path(output).suffix.lower()
     url = storage.is_url(output)
-    folder = output.endswith("/") or (suffix not in SUFFIXES and to is None) if url else _is_folder(output)
+    folder = output.endswith("/") or (suffix not in _SUFFIXES and to is None) if url else _is_folder(output)
     place = output.rstrip("/") if folder else output
     if url and "/" not in place.partition("://")[2]:
         raise ConfigError(f"--output: {output!r} is a whole bucket", hint=f"name a folder in it: {place}/predictions/")
-    form = to or ("parquet" if folder else SUFFIXES.get(suffix))
+    form = to or ("parquet" if folder else _SUFFIXES.get(suffix))
     if form is None:
         hint = "or say it with --to, or end the name with / for a folder of parts"
-        raise ConfigError(f"--output: {output!r} must end with one of {', '.join(SUFFIXES)}", hint=hint)
+        raise ConfigError(f"--output: {output!r} must end with one of {', '.join(_SUFFIXES)}", hint=hint)
     return Destination(place, cast("Form", form), folder=folder, receipt=receipt or f"{place}{SUFFIX}")
 
 

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     Key = tuple[int, int]
 
 
-class Finished(NamedTuple):
+class _Finished(NamedTuple):
     """What the receipt knows of a part: its file, its bad rows, and how many rows of its input it read."""
 
     output: Output
@@ -56,22 +56,22 @@ class Finished(NamedTuple):
     read: int
 
 
-class Opened(NamedTuple):
+class _Opened(NamedTuple):
     """What opening a source told: its stamp, and its rows where the format tells them."""
 
     stamp: str
     total: int | None
 
 
-MAX_PARTS = 16_000
+_MAX_PARTS = 16_000
 """Of one receipt: with more it would be too large to be read. That is 16 thousand million rows."""
-SAVING = 10
+_SAVING = 10
 """Of the time, saving the receipt takes at most this part: after each part at first, less often once it is long."""
 
 
 def _refuse_many(parts: int) -> None:
-    if parts > MAX_PARTS:
-        message = f"{parts:,} files or parts are too many for one folder; allowed are {MAX_PARTS:,}"
+    if parts > _MAX_PARTS:
+        message = f"{parts:,} files or parts are too many for one folder; allowed are {_MAX_PARTS:,}"
         raise ConfigError(message, hint="predict them in several runs, or join small files: a part has a million rows")
 
 
@@ -80,7 +80,7 @@ class Ledger:
 
     def __init__(self, scorer: Scorer, to: Destination, sources: Sequence[Source]) -> None:
         self.scorer, self.to, self.sources = scorer, to, sources
-        self.parts: dict[Key, Finished] = {}
+        self.parts: dict[Key, _Finished] = {}
         self.digests: dict[int, str] = {}
         self.left_out: dict[str, None] = {}
         self.tally = Tally.zero(scorer)
@@ -90,12 +90,12 @@ class Ledger:
         _refuse_many(sum(-(-(opened.total or 1) // PART) for opened in self.opened))
         self._job = self._described()
 
-    def _open(self, source: Source) -> Opened:
+    def _open(self, source: Source) -> _Opened:
         if source.place == STDIN:  # which can be read but once
-            return Opened("", None)
+            return _Opened("", None)
         with open_rows(source, self.scorer.wanted(source), digest=False) as rows:
             self.left_out |= dict.fromkeys(rows.left_out)
-            return Opened(rows.stamp, rows.total)
+            return _Opened(rows.stamp, rows.total)
 
     def _described(self) -> dict[str, Any]:
         """What must be the same for the work to go on: artifact, options, and the inputs with their stamps."""
@@ -109,7 +109,7 @@ class Ledger:
         key = (part.source, part.number)
         if key in self.parts:
             return
-        self.parts[key] = Finished(part.output, part.rejected, part.tally.read)
+        self.parts[key] = _Finished(part.output, part.rejected, part.tally.read)
         self.tally += part.tally
         self._unsaved = True
         if time.monotonic() >= self._due:
@@ -130,7 +130,7 @@ class Ledger:
         begun = time.monotonic()
         storage.write(self.to.receipt, self.receipt(self._progress()).canonical())
         self._unsaved, ended = False, time.monotonic()
-        self._due = ended + (SAVING - 1) * (ended - begun)
+        self._due = ended + (_SAVING - 1) * (ended - begun)
 
     def _progress(self) -> dict[str, Any]:
         return {
@@ -173,7 +173,7 @@ class Ledger:
         try:
             for source, number, output, rejected, read in progress["parts"]:
                 bad = None if rejected is None else convert(rejected, Output)
-                self.parts[convert(source, int), convert(number, int)] = Finished(convert(output, Output), bad, read)
+                self.parts[convert(source, int), convert(number, int)] = _Finished(convert(output, Output), bad, read)
             self.tally = Tally.from_plain(progress["tally"], self.scorer.reference)
             self.digests = {names[each.name]: each.sha256 for each in found.inputs}
         except (KeyError, ValueError, TypeError) as error:

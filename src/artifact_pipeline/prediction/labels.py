@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ROW, FILE, PREDICTED, PROBABILITY = "row", "file", "predicted", "probability_"
 """How predictions name their columns."""
-FORMATS = ("csv", "parquet", "arrow", "jsonl")
+_FORMATS = ("csv", "parquet", "arrow", "jsonl")
 """Formats of tables, by the first part of their names: `csv.gz` is a CSV too."""
 HELD = 1 << 23
 """Probabilities that are held at most, 64 MiB, until one look-up among the labels is worth its while."""
@@ -80,7 +80,7 @@ def evaluate(
         DataRejected: a file cannot be read or is none of its kind, a key stands twice, a label is missing or
             unknown, or nothing matches.
     """
-    found = find_sources([predictions], FORMATS[0])  # with a format, so that none is taken for a picture
+    found = find_sources([predictions], _FORMATS[0])  # with a format, so that none is taken for a picture
     sources = [replace(each, format=_format(each.place)) for each in found]
     there = next(filter(None, map(_columns, sources)), ())  # a part of JSON Lines may be empty: its rows were bad
     classes = _classes(predictions, there)
@@ -119,7 +119,7 @@ def _refused(place: str, rule: str, message: str, *, hint: str | None = None) ->
 
 def _format(place: str) -> str:
     form = format_of(place)
-    if form is None or form.partition(".")[0] not in FORMATS:
+    if form is None or form.partition(".")[0] not in _FORMATS:
         raise _refused(place, "unknown-suffix", "is no table: its name must end with .csv, .parquet or .jsonl")
     return form
 

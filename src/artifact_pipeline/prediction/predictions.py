@@ -158,7 +158,7 @@ class _Run:
         if source.format != "digits":
             return {}
         artifact = self.scorer.artifact
-        own = is_own_digits(artifact)
+        own = _is_own_digits(artifact)
         split = np.where(held_out_rows(artifact), "held-out", "training") if own else np.full(batch.count, UNKNOWN)
         known = batch.actual is not None
         actual = np.array(self.scorer.classes)[batch.actual] if known else np.full(batch.count, "")
@@ -195,7 +195,7 @@ class _Run:
         )
 
 
-def is_own_digits(artifact: Verified) -> bool:
+def _is_own_digits(artifact: Verified) -> bool:
     """Whether the model was trained from the built-in digits."""
     from artifact_pipeline.digits.dataset import load_digits
 

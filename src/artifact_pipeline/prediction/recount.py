@@ -18,9 +18,9 @@ from artifact_pipeline.storage.opened import BLOCK, Opened, unreadable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_LINE = 256 << 20
+_MAX_LINE = 256 << 20
 """Bytes of a line that tells a bad row, which holds the row as it was read."""
-ARRAYS = frozenset({"npy", "npz"})
+_ARRAYS = frozenset({"npy", "npz"})
 
 
 class _BadRow(msgspec.Struct, frozen=True):
@@ -71,7 +71,7 @@ def count_input(place: str, form: str) -> int | None:
         DataRejected: it cannot be read as what it is said to be.
     """
     kind = form.partition(".")[0]
-    if kind in ARRAYS:
+    if kind in _ARRAYS:
         from artifact_pipeline.rows.formats.arrays import count_rows
 
         with storage.opened(place) as file:
@@ -98,9 +98,9 @@ def _form(place: str) -> str | None:
 def _lines(file: Opened) -> Iterator[bytes]:
     reader = io.BufferedReader(cast("io.RawIOBase", file.file), BLOCK)
     try:
-        while line := reader.readline(MAX_LINE + 1):
-            if len(line) > MAX_LINE:
-                raise unreadable(file.place, f"has a line of more than {MAX_LINE:,} bytes", rule="too-large")
+        while line := reader.readline(_MAX_LINE + 1):
+            if len(line) > _MAX_LINE:
+                raise unreadable(file.place, f"has a line of more than {_MAX_LINE:,} bytes", rule="too-large")
             yield line
     finally:
         reader.detach()  # or it would close the file

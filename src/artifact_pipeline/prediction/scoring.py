@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.batches import Batch
     from artifact_pipeline.rows.sources import Source
 
-RANGE_MARGIN = 0.5
+_RANGE_MARGIN = 0.5
 """How far beyond the trained range a value may lie, as a share of that range, where the recipe does not say."""
 FILE, IMAGE = "file", "image"
 """The columns that tell which file, and which picture, a row is from."""
@@ -135,7 +135,7 @@ class Scorer:
     def _bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         import numpy as np
 
-        margin = float(self.artifact.manifest.recipe.get("range_margin", RANGE_MARGIN))
+        margin = float(self.artifact.manifest.recipe.get("range_margin", _RANGE_MARGIN))
         low, high = (np.array([getattr(each, end) for each in self.reference.features]) for end in ("low", "high"))
         return low - margin * (high - low), high + margin * (high - low)
 

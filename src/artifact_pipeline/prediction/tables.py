@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.verified import Verified
     from artifact_pipeline.rows.memory import Table
 
-MEMORY = Source(PLACE, PLACE, "memory")
+_MEMORY = Source(PLACE, PLACE, "memory")
 
 
 class TableScorer:
@@ -32,7 +32,7 @@ class TableScorer:
         """
         scorer = Scorer(artifact, Options(out_of_range="ignore", drift=False, form="parquet"))
         self._predictor = scorer.predictor
-        self._wanted = replace(scorer.wanted(MEMORY), target=NO_COLUMN)  # labels may be there, and are not read
+        self._wanted = replace(scorer.wanted(_MEMORY), target=NO_COLUMN)  # labels may be there, and are not read
 
     def answer(self, table: Table) -> Answers:
         """Answer every row.

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     PlainPart = tuple[int, dict[str, Any], dict[str, Any] | None, dict[str, Any], list[Any], list[Any]]
 
-HINT_INSTALL = "install the same artifact-pipeline[scale], and the same packages, on every machine of the cluster"
-HINT_SHARED = (
+_HINT_INSTALL = "install the same artifact-pipeline[scale], and the same packages, on every machine of the cluster"
+_HINT_SHARED = (
     "every machine of the cluster must see the same files by the same paths: share one file system, copy with times "
     "kept (rsync -t), or name URLs such as s3://bucket/rows/"
 )
@@ -165,7 +165,7 @@ def version() -> str:
 
 def foreign(problems: list[Problem]) -> PipelineError:
     """The refusal of workers with other packages."""
-    return PipelineError("the workers are not as the client is", problems=problems, hint=HINT_INSTALL)
+    return PipelineError("the workers are not as the client is", problems=problems, hint=_HINT_INSTALL)
 
 
 def _done(scorer: Scorer, task: Task) -> Done:
@@ -185,7 +185,7 @@ def _done(scorer: Scorer, task: Task) -> Done:
         )
     except DataRejected as error:
         if "missing-file" in error.rules:
-            raise DataRejected(error.message, problems=error.problems, hint=HINT_SHARED) from error
+            raise DataRejected(error.message, problems=error.problems, hint=_HINT_SHARED) from error
         raise
     _compare(task, stamp)
     return Done(task.index, digest, [_plain(part) for part in parts])
@@ -200,7 +200,7 @@ def _compare(task: Task, stamp: str) -> None:
     if stamp != task.stamp:
         message = f"{_where()} has another file there than the client (size and time {stamp}, not {task.stamp})"
         problem = Problem(task.source.place, "changed", message)
-        raise DataRejected("the rows cannot be read", problems=[problem], hint=HINT_SHARED)
+        raise DataRejected("the rows cannot be read", problems=[problem], hint=_HINT_SHARED)
 
 
 def _plain(part: Part) -> PlainPart:

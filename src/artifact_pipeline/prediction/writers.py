@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.rows.batches import Rejected
 
-ROW_GROUP = 1 << 18
+_ROW_GROUP = 1 << 18
 """Rows of a Parquet row group: a few megabytes, and large enough to be read at full speed."""
 METADATA = "artifact-pipeline.artifact"
 """The key under which a Parquet file names the artifact that made it."""
@@ -59,7 +59,7 @@ class Hashed:
         return PREFIX + self._hash.hexdigest()
 
 
-class Writer(Protocol):
+class _Writer(Protocol):
     """A table that is written piece by piece."""
 
     def write(self, columns: Mapping[str, Any], probabilities: NDArray[np.float64]) -> None:
@@ -76,7 +76,7 @@ class Writer(Protocol):
         ...
 
 
-def open_writer(form: str, file: Hashed, classes: Sequence[int | str], *, artifact: str) -> Writer:
+def open_writer(form: str, file: Hashed, classes: Sequence[int | str], *, artifact: str) -> _Writer:
     """The writer of a format.
 
     Args:
@@ -88,7 +88,7 @@ def open_writer(form: str, file: Hashed, classes: Sequence[int | str], *, artifa
     names = [f"probability_{each}" for each in classes]
     if form == "parquet":
         return ParquetWriter(file, names, artifact)
-    return CsvWriter(file, names) if form == "csv" else JsonLinesWriter(file, names)
+    return _CsvWriter(file, names) if form == "csv" else _JsonLinesWriter(file, names)
 
 
 class ParquetWriter:
@@ -122,7 +122,7 @@ class ParquetWriter:
             raise DataRejected("the rows cannot be carried through", problems=[problem])
         self._tables.append(table)
         self._held += rows
-        if self._held >= ROW_GROUP:
+        if self._held >= _ROW_GROUP:
             self._flush()
 
     def _flush(self) -> None:
@@ -141,7 +141,7 @@ class ParquetWriter:
                 store_schema=False,
             )
             self._writer.add_key_value_metadata({METADATA: self._artifact})
-        self._writer.write_table(pa.concat_tables(self._tables), row_group_size=ROW_GROUP)
+        self._writer.write_table(pa.concat_tables(self._tables), row_group_size=_ROW_GROUP)
         self._tables, self._held = [], 0
 
     def close(self) -> None:
@@ -165,7 +165,7 @@ def _is_number(kind: Any) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
-class CsvWriter:
+class _CsvWriter:
     """CSV: UTF-8, commas, a header; probabilities to six decimals, since what follows depends on the processor."""
 
     def __init__(self, file: Hashed, names: list[str]) -> None:
@@ -189,7 +189,7 @@ class CsvWriter:
         """Nothing is left to write."""
 
 
-class JsonLinesWriter:
+class _JsonLinesWriter:
     """JSON Lines: an object a line, with the same names and decimals as a CSV has."""
 
     def __init__(self, file: Hashed, names: list[str]) -> None:

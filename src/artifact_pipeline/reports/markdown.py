@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.drift.judge import Drift
     from artifact_pipeline.prediction.outcome import Predictions
 
-MAX_CLASSES = 40
+_MAX_CLASSES = 40
 """A confusion matrix of more classes is no longer read, and is left out."""
 # GitHub links what may be a commit: seven letters and digits or more, all of them hexadecimal.
 _WORD = "(?:[A-Za-z]*[G-Zg-z][A-Za-z]*|[0-9A-Za-z]{1,6})"
@@ -65,7 +65,7 @@ def manifest_page(digest: str, manifest: Manifest) -> str:
                     f"{rule.observed:.4f}",
                     "passed" if rule.passed else "failed",
                 ]
-                for rule in (shown_rules(manifest.gate, MAX_CLASSES) if manifest.gate else ())
+                for rule in (shown_rules(manifest.gate, _MAX_CLASSES) if manifest.gate else ())
             ],
         ),
         f"### Confusion matrix, {plural(held_out.rows, 'held-out row')}",
@@ -143,7 +143,7 @@ def baseline(figures: HeldOut, *, rows: str = "held-out rows") -> str:
     parts = [f"Majority share {figures.majority_share:.4f}: the accuracy of always answering {escape(majority.label)}."]
     if missed:
         labels = [f"{escape(each.label)} ({plural(each.rows, 'row')})" for each in missed]
-        parts.append(f"**Never predicted on the {rows}:** {listing(labels, MAX_CLASSES)}.")
+        parts.append(f"**Never predicted on the {rows}:** {listing(labels, _MAX_CLASSES)}.")
     return "\n\n".join(parts)
 
 
@@ -168,7 +168,7 @@ def _mistakes(predictions: Predictions) -> str:
 
 
 def _confusion(labels: Sequence[int | str], confusion: Sequence[Sequence[int]]) -> str:
-    if len(labels) > MAX_CLASSES:
+    if len(labels) > _MAX_CLASSES:
         return f"{len(labels):,} classes are too many to show."
     return table(
         ["actual ↓ predicted →", *map(escape, labels)],

@@ -21,9 +21,9 @@ Written = Literal["text", "number", "any"]
 CHUNK = 1 << 16
 """Rows a batch, at most. Its borders are absolute, multiples of this in the file, so that no result depends on where a
 reader cuts, or on where an interrupted run began again."""
-MIN_CHUNK = 1 << 12
+_MIN_CHUNK = 1 << 12
 """Rows a batch, at least: what the model answers in one call."""
-VALUES = 64 * CHUNK
+_VALUES = 64 * CHUNK
 """Values a batch: rows of more than 64 features come in smaller batches."""
 FORMULA = "=+-@\t\r"
 """How a text begins that a spreadsheet runs (OWASP, CSV injection)."""
@@ -109,7 +109,7 @@ class Wanted:
     def chunk(self) -> int:
         """Rows a batch: `CHUNK`, or a part of it that divides it where the rows are wide."""
         chunk = CHUNK
-        while chunk > MIN_CHUNK and chunk * len(self.features) > VALUES:
+        while chunk > _MIN_CHUNK and chunk * len(self.features) > _VALUES:
             chunk //= 2
         return chunk
 

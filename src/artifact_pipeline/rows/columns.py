@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.rows.batches import Floats
 
-SAFE_DIGITS = 15
+_SAFE_DIGITS = 15
 """Each decimal of so many digits has a float64 of its own."""
 
 
@@ -164,11 +164,11 @@ def _decimals(column: pa.Array, name: str, faults: Faults) -> NDArray[np.float64
 
     # By text: Arrow's own conversion is off by a bit for some.
     values: NDArray[np.float64] = column.cast(pa.string()).cast(pa.float64()).to_numpy(zero_copy_only=False)
-    if column.type.precision > SAFE_DIGITS:
+    if column.type.precision > _SAFE_DIGITS:
         # A float64 tells as many digits apart as it takes 17 to write; 15 survive always.
         digits = compute.replace_substring_regex(column.cast(pa.string()), r"[-.]|[eE].*", "")
         digits = compute.utf8_length(compute.utf8_trim(digits, "0"))
-        many = compute.greater(digits, SAFE_DIGITS).fill_null(False)  # noqa: FBT003 - Arrow's
+        many = compute.greater(digits, _SAFE_DIGITS).fill_null(False)  # noqa: FBT003 - Arrow's
         if compute.any(many).as_py():
             same = np.array([value is None or _is_same(value) for value in column.to_pylist()])
             faults.add(~same, name, "too-many-digits")

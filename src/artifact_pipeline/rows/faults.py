@@ -31,13 +31,13 @@ RULES = {
     "csv-formula": "{value!r} begins like a formula, which a spreadsheet would run; write Parquet or JSON Lines",
 }
 """Why a value is bad; the first of them that holds is told."""
-HINTS = {
+_HINTS = {
     "not-a-number": "turn these columns into numbers; the model was trained on numbers",
     "label-invalid": "write the labels as text or whole numbers",
     "not-carried": "leave these columns out of --keep",
 }
 """What to do about a column of another type, by the rule."""
-AT_ONCE = 1024
+_AT_ONCE = 1024
 """Bad rows that are held as Python's objects."""
 
 
@@ -83,7 +83,7 @@ class Faults:
 
         table = self.piece.table.take(pa.array(positions, pa.int64()))
         values = {name: _plains(table.column(name)) for name in {column for column, _ in found.values()}}
-        numbers, records = numbers_of(self.piece)[positions].tolist(), Records(table)
+        numbers, records = numbers_of(self.piece)[positions].tolist(), _Records(table)
         told = []
         for index, (position, row) in enumerate(zip(positions, numbers, strict=True)):
             column, rule = found[position]
@@ -94,7 +94,7 @@ class Faults:
         return told
 
 
-class Records:
+class _Records:
     """Rows of a table as JSON has them, made some at a time as they are asked for: as objects they are large."""
 
     def __init__(self, table: pa.RecordBatch) -> None:
@@ -104,8 +104,8 @@ class Records:
     def at(self, index: int) -> dict[str, Any]:
         """One row; what JSON has not is text."""
         if not self._start <= index < self._start + len(self._made):
-            self._start = index - index % AT_ONCE
-            columns = [_plains(column) for column in self._table.slice(self._start, AT_ONCE).columns]
+            self._start = index - index % _AT_ONCE
+            columns = [_plains(column) for column in self._table.slice(self._start, _AT_ONCE).columns]
             names = self._table.schema.names
             self._made = [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
         return self._made[index - self._start]
@@ -172,5 +172,5 @@ def unfit(place: str, problems: Sequence[tuple[str, str]], *, hint: str | None =
     told = [Problem(place, rule, message) for rule, message in problems[:MAX_LISTED]]
     if len(problems) > MAX_LISTED:
         told.append(Problem(place, problems[MAX_LISTED][0], f"and {len(problems) - MAX_LISTED:,} more"))
-    hint = hint or next((HINTS[rule] for rule, _ in problems if rule in HINTS), None)
+    hint = hint or next((_HINTS[rule] for rule, _ in problems if rule in _HINTS), None)
     return DataRejected("the rows do not fit the model", problems=told, hint=hint)

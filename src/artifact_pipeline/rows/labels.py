@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 WHOLE = re.compile(r"(0|-?[1-9][0-9]*)(\.0)?")
 """A whole number as it is written: 007, 0x10 and +1 are texts."""
-NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-MAX_PAIRS = 5
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_MAX_PAIRS = 5
 """Pairs of labels that a warning names."""
 
 
@@ -155,7 +155,7 @@ class Labels:
 
     def _are_measured(self) -> bool:
         """Whether all labels of a CSV are numbers, some of them with decimals."""
-        if self._written != "any" or not all(map(NUMBER.fullmatch, self._known)):
+        if self._written != "any" or not all(map(_NUMBER.fullmatch, self._known)):
             return False
         return any("." in name and not WHOLE.fullmatch(name) for name in self._known)
 
@@ -166,8 +166,8 @@ class Labels:
             groups[name.strip().casefold()].append(name)
         pairs = [names for names in groups.values() if len(names) > 1]
         told = [f"the labels {' and '.join(map(repr, names))} differ in case or in spaces alone" for names in pairs]
-        more = [f"and so do {len(pairs) - MAX_PAIRS:,} more groups of labels"] if len(pairs) > MAX_PAIRS else []
-        return [f"{each}; each is a class of its own" for each in told[:MAX_PAIRS]] + more
+        more = [f"and so do {len(pairs) - _MAX_PAIRS:,} more groups of labels"] if len(pairs) > _MAX_PAIRS else []
+        return [f"{each}; each is a class of its own" for each in told[:_MAX_PAIRS]] + more
 
 
 def _wrong(name: str, *, numbers: bool, measured: bool) -> str | None:

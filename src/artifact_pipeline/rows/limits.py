@@ -18,7 +18,7 @@ MAX_LISTED = 20
 
 LARGEST = 256 << 20
 """Bytes that a batch may have, and whatever else is unpacked at once: kept texts may be of any length."""
-A_COLUMN = 4 << 20
+_A_COLUMN = 4 << 20
 """Bytes of a column that are always allowed: writers make pages of 1 MiB, and of each column one is open."""
 MAX_ROW = 16 << 20
 """Bytes of a row of text."""
@@ -45,4 +45,4 @@ MAX_SCANS = 64
 
 def at_once(columns: int) -> int:
     """Bytes that may be unpacked at once of so many columns; how many there are is the model's choice, not a file's."""
-    return max(LARGEST, A_COLUMN * columns)
+    return max(LARGEST, _A_COLUMN * columns)

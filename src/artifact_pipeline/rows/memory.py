@@ -29,7 +29,7 @@ PLACE = "the table"
 MEND = "mend it, or leave the row out"
 
 
-class ArrowStream(Protocol):
+class _ArrowStream(Protocol):
     """Rows that Arrow's C stream interface gives: a DataFrame of pandas or Polars, a relation of DuckDB, a table."""
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
@@ -37,7 +37,7 @@ class ArrowStream(Protocol):
         ...
 
 
-class ArrowArray(Protocol):
+class _ArrowArray(Protocol):
     """Rows that Arrow's C data interface gives, such as one record batch."""
 
     def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
@@ -46,7 +46,7 @@ class ArrowArray(Protocol):
 
 
 if TYPE_CHECKING:
-    Table = ArrowStream | ArrowArray | Mapping[str, Any] | NDArray[Any]
+    Table = _ArrowStream | _ArrowArray | Mapping[str, Any] | NDArray[Any]
 
 
 def batches_of(table: Table, wanted: Wanted) -> Iterator[Batch]:

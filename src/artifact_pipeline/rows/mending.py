@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.rows.batches import Rejected
 
-GAPS = frozenset({"", "na", "n/a", "nan", "null", "none", "nil", "-", "--", "?", ".", "#n/a", "<na>"})
+_GAPS = frozenset({"", "na", "n/a", "nan", "null", "none", "nil", "-", "--", "?", ".", "#n/a", "<na>"})
 """What stands in tables where a value is missing, in lower case."""
 _COLUMN = frozenset({"not-a-number", "not-a-boolean"})
 _HINTS = {
@@ -52,5 +52,5 @@ def mend(bad: Sequence[Rejected]) -> str:
 
 def _is_gap(bad: Rejected) -> bool:
     """Whether a value stands for one that is missing."""
-    value = bad.rule in {*_COLUMN, "not-finite"} and bad.value.strip().lower() in GAPS
+    value = bad.rule in {*_COLUMN, "not-finite"} and bad.value.strip().lower() in _GAPS
     return bad.rule == "missing" or value

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from artifact_pipeline.storage.outputs import Kind
 
 STDIN = "-"
-INPUT = "the input"
-SUFFIXES = {
+_INPUT = "the input"
+_SUFFIXES = {
     ".csv": "csv",
     ".csv.gz": "csv.gz",
     ".csv.zst": "csv.zst",
@@ -43,9 +43,9 @@ SUFFIXES = {
     ".jpeg": "image",
 }
 """The format that the end of a name tells, in lower case."""
-NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 """How Hive names the folder of rows that have no value."""
-FORMATS = tuple(dict.fromkeys(SUFFIXES.values()))
+_FORMATS = tuple(dict.fromkeys(_SUFFIXES.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Source:
     Attributes:
         place: a path, a URL, or `-` for standard input.
         name: how receipts and predictions call it: relative to the folder that was named, never absolute.
-        format: one of `FORMATS`, or `digits` for the built-in ones.
+        format: one of `_FORMATS`, or `digits` for the built-in ones.
         members: the place and the name of each picture.
         partitions: columns that the folders' names tell, as Hive and Spark write them: `year=2024/part-0.parquet`.
     """
@@ -74,7 +74,7 @@ DIGITS = Source("digits", "digits", "digits")
 def format_of(name: str) -> str | None:
     """The format that a name's end tells, or None."""
     lower = name.lower()
-    return next((form for suffix, form in sorted(SUFFIXES.items(), reverse=True) if lower.endswith(suffix)), None)
+    return next((form for suffix, form in sorted(_SUFFIXES.items(), reverse=True) if lower.endswith(suffix)), None)
 
 
 def find_sources(inputs: Sequence[str], form: str | None = None) -> list[Source]:
@@ -111,10 +111,10 @@ def _partitions(name: str) -> tuple[tuple[str, str], ...]:
     """The columns that stand in the folders of a name, each with its value; one that is missing is empty."""
     pairs = [folder.partition("=") for folder in name.split("/")[:-1] if "=" in folder]
     found = {unquote(column): unquote(value) for column, _, value in pairs if column}
-    return tuple((column, "" if value == NO_VALUE else value) for column, value in found.items())
+    return tuple((column, "" if value == _NO_VALUE else value) for column, value in found.items())
 
 
-def places_of(inputs: Sequence[str], sources: Sequence[Source], *, role: str = INPUT) -> Iterator[Place]:
+def places_of(inputs: Sequence[str], sources: Sequence[Source], *, role: str = _INPUT) -> Iterator[Place]:
     """The places that are read: what the user named, and the files that were found there."""
     for each in inputs:
         if each == STDIN:
@@ -133,10 +133,10 @@ def places_of(inputs: Sequence[str], sources: Sequence[Source], *, role: str = I
 
 def _told(place: str) -> str:
     if place == STDIN:
-        raise ConfigError("--from is needed for standard input", hint=f"--from takes {', '.join(FORMATS)}")
+        raise ConfigError("--from is needed for standard input", hint=f"--from takes {', '.join(_FORMATS)}")
     form = format_of(place)
     if form is None:
-        problem = Problem(place, "unknown-suffix", f"its name must end with one of {', '.join(SUFFIXES)}")
+        problem = Problem(place, "unknown-suffix", f"its name must end with one of {', '.join(_SUFFIXES)}")
         raise DataRejected("the rows cannot be read", problems=[problem], hint="or say it with --from")
     return form
 

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.matrix import Kind
     from artifact_pipeline.rows.sources import Source
 
-WITHOUT_NAMES = frozenset({"npy", "npz"})
+_WITHOUT_NAMES = frozenset({"npy", "npz"})
 """Formats whose columns are read all or not at all."""
-OURS = frozenset({"the rows do not fit the model", "there are no rows to predict"})
+_OURS = frozenset({"the rows do not fit the model", "there are no rows to predict"})
 """What the readers say of rows to answer."""
 
 
@@ -106,7 +106,7 @@ class _Reading:
         for name in names:
             if name not in known:
                 self._left_out[name] = LeftOut(name, f"{self._starts[0][1]} does not have it")
-        if source.format in WITHOUT_NAMES:
+        if source.format in _WITHOUT_NAMES:
             return tuple(name for name in names if name != self._asked.target)
         return self._features
 
@@ -230,6 +230,6 @@ def _said_of_training() -> Iterator[None]:
     try:
         yield
     except DataRejected as error:
-        if error.message not in OURS:
+        if error.message not in _OURS:
             raise
         raise DataRejected(REFUSED, problems=error.problems, hint=error.hint) from error

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.matrix import Kind
 
 SIGNED_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-NUMBER = rf"(?i){SIGNED_NUMBER}|^[+-]?(nan(\([a-z0-9_]*\))?|inf|infinity)$"
+_NUMBER = rf"(?i){SIGNED_NUMBER}|^[+-]?(nan(\([a-z0-9_]*\))?|inf|infinity)$"
 """What Arrow reads as a number; some of it is no finite one."""
 WHOLE = r"^[ \t]*[+-]?[0-9]+[ \t]*$"
 TRUE, FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
@@ -73,7 +73,7 @@ def _refuse_lines(columns: dict[str, pa.Array], faults: Faults) -> None:
 def _parsed(column: pa.Array, name: str, faults: Faults, kinds: dict[str, Kind]) -> NDArray[np.float64]:
     """Text as numbers, blanks around them allowed; NaN where it is none.
 
-    Arrow reads them, all at once if it can. What it takes is `NUMBER`, so that a text is read alike whatever stands
+    Arrow reads them, all at once if it can. What it takes is `_NUMBER`, so that a text is read alike whatever stands
     beside it; a test compares the two.
     """
     import numpy as np
@@ -87,7 +87,7 @@ def _parsed(column: pa.Array, name: str, faults: Faults, kinds: dict[str, Kind])
         faults.add(empty.to_numpy(zero_copy_only=False), name, "missing")
         if _kind_of(text, name, kinds) == "boolean":
             return _booleans(text, name, faults)
-        good = compute.match_substring_regex(text, NUMBER)
+        good = compute.match_substring_regex(text, _NUMBER)
         bad = compute.invert(compute.or_(good, empty))
         faults.add(bad.to_numpy(zero_copy_only=False), name, "not-a-number")
         column = compute.if_else(good, text, pa.scalar(None, pa.string()))

@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
     Answered = tuple[NDArray[Any], NDArray[np.float64]]
 
-Result = TypeVar("Result")
-INLINE = 64 << 10
+_Result = TypeVar("_Result")
+_INLINE = 64 << 10
 """Bytes of a body up to which it is answered on the event loop: that takes a millisecond or two at most."""
-TOO_LARGE = 413
-AGAIN = (b"retry-after", b"1")
-MODELS = "/v2/models/"
-PAGE_HEADERS = (
+_TOO_LARGE = 413
+_AGAIN = (b"retry-after", b"1")
+_MODELS = "/v2/models/"
+_PAGE_HEADERS = (
     (
         b"content-security-policy",
         (
@@ -97,7 +97,7 @@ class App:
     def serve(self, served: Served) -> None:
         """Let this model answer from the next request on."""
         self.figures.serve(served)
-        places = (MODELS + served.name, f"{MODELS}{served.name}/versions/{served.version}")
+        places = (_MODELS + served.name, f"{_MODELS}{served.name}/versions/{served.version}")
         ready = Route("health", lambda served, _: self._readiness(name=served.name), always=True)
         model = Route("model", lambda served, _: json_response(served.metadata()))
         infer = Route("infer", self._infer, method="POST")
@@ -133,19 +133,19 @@ class App:
 
     def _nothing_at(self, path: str) -> Refusal:
         served = self.served
-        if path == f"{MODELS}stats" or path.removesuffix("/stats") + "/infer" in self._models:
+        if path == f"{_MODELS}stats" or path.removesuffix("/stats") + "/infer" in self._models:
             return Refusal(404, "the statistics extension is not served; /metrics has the figures")
-        name, *rest = path.removeprefix(MODELS).split("/")
-        if path.startswith(MODELS) and name != served.name:
+        name, *rest = path.removeprefix(_MODELS).split("/")
+        if path.startswith(_MODELS) and name != served.name:
             return Refusal(404, f"there is no model {name[:80]!a}; there is {served.name}")
-        if path.startswith(MODELS) and rest[:1] == ["versions"] and rest[1:2] != [served.version]:
+        if path.startswith(_MODELS) and rest[:1] == ["versions"] and rest[1:2] != [served.version]:
             version = rest[1] if len(rest) > 1 else ""
             return Refusal(404, f"there is no version {version[:80]!a}; there is {served.version}")
         return Refusal(404, "there is nothing at this path; /openapi.json tells what there is")
 
     def too_large(self) -> Refusal:
         """The refusal of a body that is too large."""
-        return Refusal(TOO_LARGE, f"the body is larger than {self.settings.max_body:,} bytes")
+        return Refusal(_TOO_LARGE, f"the body is larger than {self.settings.max_body:,} bytes")
 
     # What answers it
 
@@ -153,11 +153,11 @@ class App:
         """Whether a request takes so long that others must not wait for it."""
         request, route = exchange.request, exchange.route
         assert route is not None
-        return route.large or len(request.body) > INLINE or (request.packed and self._is_large(request))
+        return route.large or len(request.body) > _INLINE or (request.packed and self._is_large(request))
 
     def answer(self, exchange: Exchange) -> Response:
         """Answer a request that has come whole; from any thread."""
-        return refused_or(self._answer, exchange)
+        return _refused_or(self._answer, exchange)
 
     def _answer(self, exchange: Exchange) -> Response:
         assert exchange.route is not None
@@ -172,9 +172,9 @@ class App:
     def _is_large(self, request: Request) -> bool:
         """Unpack a packed body that is small once it is unpacked; whether it is not."""
         try:
-            self._unpack(request, INLINE)
+            self._unpack(request, _INLINE)
         except Refusal as refusal:  # of another status: it is raised again where the request is answered
-            return refusal.status == TOO_LARGE
+            return refusal.status == _TOO_LARGE
         return False
 
     def infer_together(self, exchanges: Sequence[Exchange]) -> list[Response]:
@@ -182,8 +182,8 @@ class App:
 
         While one step is done for all, what it takes stays in the processor's caches; a step costs half as much so.
         """
-        asked = [refused_or(self._ask, each) for each in exchanges]
-        told = [each if isinstance(each, Response) else refused_or(_predict, *each) for each in asked]
+        asked = [_refused_or(self._ask, each) for each in exchanges]
+        told = [each if isinstance(each, Response) else _refused_or(_predict, *each) for each in asked]
         return [each if isinstance(each, Response) else self._tell(*each) for each in told]
 
     def _infer(self, served: Served, request: Request) -> Response:
@@ -205,7 +205,7 @@ class App:
 
     def _readiness(self, **told: str) -> Response:
         response = json_response({**told, "ready": self.ready})
-        return response if self.ready else replace(response, status=503, headers=(*response.headers, AGAIN))
+        return response if self.ready else replace(response, status=503, headers=(*response.headers, _AGAIN))
 
 
 def _predict(served: Served, asked: Inference) -> tuple[Served, Inference, Answered]:
@@ -215,7 +215,7 @@ def _predict(served: Served, asked: Inference) -> tuple[Served, Inference, Answe
     return served, asked, (answers.labels, answers.probabilities)
 
 
-def refused_or(work: Callable[..., Result], *arguments: Any) -> Result | Response:
+def _refused_or(work: Callable[..., _Result], *arguments: Any) -> _Result | Response:
     """What the work gives, or the response that refuses it."""
     try:
         return work(*arguments)
@@ -224,7 +224,7 @@ def refused_or(work: Callable[..., Result], *arguments: Any) -> Result | Respons
     except DataRejected as error:
         return Refusal(400, error.problems[0].message if error.problems else error.message).response()
     except StorageError as error:
-        return Refusal(503, error.message, AGAIN).response()
+        return Refusal(503, error.message, _AGAIN).response()
 
 
 def _posted(answer: Callable[[Served, bytes], Response]) -> Route:
@@ -234,5 +234,5 @@ def _posted(answer: Callable[[Served, bytes], Response]) -> Route:
 
 def _constant(file: Response) -> Route:
     """A file of the page."""
-    framed = replace(file, headers=(*file.headers, *PAGE_HEADERS))
+    framed = replace(file, headers=(*file.headers, *_PAGE_HEADERS))
     return Route("page", lambda _served, _request: framed)

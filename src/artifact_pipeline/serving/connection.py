@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from artifact_pipeline.serving.http import Response
     from artifact_pipeline.serving.service import Service
 
-CLOSE = (b"connection", b"close")
-CUT_OFF = Refusal(400, "the request ends before it is whole")
-NO_HTTP = Refusal(400, head.NO_HTTP)
-TOO_MANY = Refusal(503, "too many connections are open already; try again", (b"retry-after", b"1"))
-TOO_MUCH = Refusal(503, "too much is being sent to this server at once; try again", (b"retry-after", b"1"))
+_CLOSE = (b"connection", b"close")
+_CUT_OFF = Refusal(400, "the request ends before it is whole")
+_NO_HTTP = Refusal(400, head.NO_HTTP)
+_TOO_MANY = Refusal(503, "too many connections are open already; try again", (b"retry-after", b"1"))
+_TOO_MUCH = Refusal(503, "too much is being sent to this server at once; try again", (b"retry-after", b"1"))
 
 
 class Connection(asyncio.Protocol):
@@ -105,7 +105,7 @@ class Connection(asyncio.Protocol):
                 return memoryview(data)[error.args[0] :]
             self._end()  # behind CONNECT, which has been refused
         except httptools.HttpParserError:
-            self._refuse(NO_HTTP)
+            self._refuse(_NO_HTTP)
         return b""
 
     def _decline(self) -> None:
@@ -118,7 +118,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client sends no more; what it has asked is answered yet."""
         if self._is_coming() and not self._over:
-            self._refuse(CUT_OFF)
+            self._refuse(_CUT_OFF)
         else:
             self._end()
         return self._at_work is not None
@@ -199,7 +199,7 @@ class Connection(asyncio.Protocol):
             self._refuse_early(exchange, refused)
             return
         if self._spare and not exchange.route.always:
-            self._refuse_early(exchange, TOO_MANY)
+            self._refuse_early(exchange, _TOO_MANY)
         elif self._at_work is None and (request.header(b"expect") or "").lower() == "100-continue":
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -214,7 +214,7 @@ class Connection(asyncio.Protocol):
         if size > self._service.app.settings.max_body:
             self._refuse_early(exchange, self._service.app.too_large())
         elif size > SMALL and not self._service.hold(exchange, size):
-            self._refuse_early(exchange, TOO_MUCH)
+            self._refuse_early(exchange, _TOO_MUCH)
 
     def on_message_complete(self) -> None:
         """The request is there."""
@@ -277,7 +277,7 @@ class Connection(asyncio.Protocol):
         known = exchange.request.method and response.status not in {403, 431}
         more = [exchange.served.header] if known else []
         if exchange.last:
-            more.append(CLOSE)
+            more.append(_CLOSE)
         # In one piece: each write wakes the client.
         self._transport.write(head.written(response, exchange.request, self._service.date(), more))
         self._idle = self._now()

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from artifact_pipeline.serving.figures import Board
     from artifact_pipeline.serving.model import Served
 
-PREFIX = "artifact_pipeline"
-OPEN_METRICS = "application/openmetrics-text"
+_PREFIX = "artifact_pipeline"
+_OPEN_METRICS = "application/openmetrics-text"
 
 
 def metrics_response(board: Board, served: Served, accept: str, *, ready: bool) -> Response:
@@ -36,35 +36,35 @@ def metrics_response(board: Board, served: Served, accept: str, *, ready: bool) 
     registry.register(_Figures())
     ProcessCollector(registry=registry)
     # The format alone: a version that is none would be a bug of ours, and what was asked for part of our answer.
-    encode, content_type = choose_encoder(OPEN_METRICS if _is_open_metrics(accept) else "")
+    encode, content_type = choose_encoder(_OPEN_METRICS if _is_open_metrics(accept) else "")
     return Response(200, encode(registry), ((b"content-type", content_type.encode()),))
 
 
 def _is_open_metrics(accept: str) -> bool:
     wanted = weights(accept)
-    return 0 < wanted.get(OPEN_METRICS, 0) >= wanted.get("text/plain", 0)
+    return 0 < wanted.get(_OPEN_METRICS, 0) >= wanted.get("text/plain", 0)
 
 
 def _counted(board: Board) -> Iterator[Metric]:
     from prometheus_client import core
 
     totals = board.totals()
-    requests = core.CounterMetricFamily(f"{PREFIX}_requests", "Requests by status.", labels=["route", "status"])
+    requests = core.CounterMetricFamily(f"{_PREFIX}_requests", "Requests by status.", labels=["route", "status"])
     for (route, status), count in totals.requests.items():
         requests.add_metric([route, str(status)], count)
     yield requests
     buckets = [(str(bound), float(count)) for bound, count in zip((*BOUNDS, "+Inf"), totals.latencies, strict=True)]
     words = "Seconds from an inference request's head to its response."
-    yield core.HistogramMetricFamily(f"{PREFIX}_inference_seconds", words, buckets=buckets, sum_value=totals.seconds)
-    yield core.CounterMetricFamily(f"{PREFIX}_rows", "Rows answered.", value=totals.rows)
-    yield core.GaugeMetricFamily(f"{PREFIX}_queue", "Requests that wait for their answer.", value=totals.waiting)
-    yield core.GaugeMetricFamily(f"{PREFIX}_connections", "Open connections.", value=totals.connections)
-    reloads = core.CounterMetricFamily(f"{PREFIX}_reloads", "Artifacts looked at anew.", labels=["outcome"])
+    yield core.HistogramMetricFamily(f"{_PREFIX}_inference_seconds", words, buckets=buckets, sum_value=totals.seconds)
+    yield core.CounterMetricFamily(f"{_PREFIX}_rows", "Rows answered.", value=totals.rows)
+    yield core.GaugeMetricFamily(f"{_PREFIX}_queue", "Requests that wait for their answer.", value=totals.waiting)
+    yield core.GaugeMetricFamily(f"{_PREFIX}_connections", "Open connections.", value=totals.connections)
+    reloads = core.CounterMetricFamily(f"{_PREFIX}_reloads", "Artifacts looked at anew.", labels=["outcome"])
     for outcome, count in totals.reloads.items():
         reloads.add_metric([outcome], count)
     yield reloads
     words = "Workers that have refused the latest artifact and serve the one before."
-    yield core.GaugeMetricFamily(f"{PREFIX}_reload_refused", words, value=totals.refused_last)
+    yield core.GaugeMetricFamily(f"{_PREFIX}_reload_refused", words, value=totals.refused_last)
 
 
 def _told(served: Served, *, ready: bool) -> Iterator[Metric]:
@@ -77,8 +77,8 @@ def _told(served: Served, *, ready: bool) -> Iterator[Metric]:
         "name": served.name,
         "gate": manifest.gate.verdict if manifest.gate else "missing",
     }
-    yield core.InfoMetricFamily(f"{PREFIX}_artifact", "The artifact that is served.", value=labels)
-    yield core.GaugeMetricFamily(f"{PREFIX}_ready", "Whether the server takes requests.", value=int(ready))
+    yield core.InfoMetricFamily(f"{_PREFIX}_artifact", "The artifact that is served.", value=labels)
+    yield core.GaugeMetricFamily(f"{_PREFIX}_ready", "Whether the server takes requests.", value=int(ready))
 
 
 def _drift(board: Board, served: Served) -> Iterator[Metric]:
@@ -87,13 +87,13 @@ def _drift(board: Board, served: Served) -> Iterator[Metric]:
     drift = board.drift(served)
     if drift is None:
         return
-    yield core.GaugeMetricFamily(f"{PREFIX}_drift_rows", "Rows of the window.", value=drift.rows)
-    yield core.GaugeMetricFamily(f"{PREFIX}_drift_tested", "Respects that could be tested.", value=drift.tested)
+    yield core.GaugeMetricFamily(f"{_PREFIX}_drift_rows", "Rows of the window.", value=drift.rows)
+    yield core.GaugeMetricFamily(f"{_PREFIX}_drift_tested", "Respects that could be tested.", value=drift.tested)
     words = "Respects in which the window has drifted."
-    yield core.GaugeMetricFamily(f"{PREFIX}_drift_found", words, value=len(drift.drifted))
+    yield core.GaugeMetricFamily(f"{_PREFIX}_drift_found", words, value=len(drift.drifted))
     names = ["name", "kind", "rule"]
-    effect = core.GaugeMetricFamily(f"{PREFIX}_drift_effect", "Size of the difference, the worst ten.", labels=names)
-    chance = core.GaugeMetricFamily(f"{PREFIX}_drift_p", "Corrected p value, the worst ten.", labels=names)
+    effect = core.GaugeMetricFamily(f"{_PREFIX}_drift_effect", "Size of the difference, the worst ten.", labels=names)
+    chance = core.GaugeMetricFamily(f"{_PREFIX}_drift_p", "Corrected p value, the worst ten.", labels=names)
     for shift in drift.worst():
         effect.add_metric([shift.name, shift.kind, shift.rule], shift.effect)
         chance.add_metric([shift.name, shift.kind, shift.rule], shift.p)

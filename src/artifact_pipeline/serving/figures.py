@@ -31,7 +31,7 @@ OUTCOMES: tuple[Outcome, ...] = ("served", "unchanged", "refused")
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Seconds, the upper bounds of the latency histogram; the last bucket has none."""
 
-AT_ONCE = 64
+_AT_ONCE = 64
 """Requests, or eight times as many rows, that go into the window together: one by one they cost a tenth more."""
 
 _STATUS = {status: index for index, status in enumerate(STATUSES)}
@@ -46,7 +46,7 @@ _FIELDS = _MODEL + 1
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
+class _Totals:
     """The figures of all workers together.
 
     Attributes:
@@ -95,7 +95,7 @@ class Board:
         start = worker * self._size
         return memoryview(self._memory)[start + 8 * _FIELDS : start + self._size]
 
-    def totals(self) -> Totals:
+    def totals(self) -> _Totals:
         """Add up what all workers have counted."""
         parts = [self.numbers(worker) for worker in range(self.workers)]
         sums = [sum(part[index] for part in parts) for index in range(_FIELDS)]
@@ -105,7 +105,7 @@ class Board:
             for status in STATUSES
             if sums[_ROUTE[route] + _STATUS[status]]
         }
-        return Totals(
+        return _Totals(
             requests=requests,
             latencies=tuple(accumulate(sums[_LATENCY:_NANOSECONDS])),
             seconds=sums[_NANOSECONDS] / 1e9,
@@ -207,7 +207,7 @@ class Figures:
                 if served is self._served:  # or it was swapped meanwhile
                     self._noted.append((X, labels, probabilities))
                     self._rows += len(X)
-                    if len(self._noted) >= AT_ONCE or self._rows >= AT_ONCE * 8:
+                    if len(self._noted) >= _AT_ONCE or self._rows >= _AT_ONCE * 8:
                         self._settle()
 
     def settle(self) -> None:

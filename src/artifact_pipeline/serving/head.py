@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Headers = Sequence[tuple[bytes, bytes]]
 
-ONCE = frozenset({b"host", b"origin", b"sec-fetch-site", b"inference-header-content-length"})
+_ONCE = frozenset({b"host", b"origin", b"sec-fetch-site", b"inference-header-content-length"})
 """Headers that are no lists, and that something is decided by: two of them could be read in two ways."""
 NO_HTTP = "the request is not HTTP/1.1"
 
@@ -55,7 +55,7 @@ def _combined(lines: Headers) -> dict[bytes, bytes]:
     headers: dict[bytes, bytes] = {}
     for name, value in lines:
         before = headers.get(name)
-        if before is not None and name in ONCE:
+        if before is not None and name in _ONCE:
             raise Refusal(400, f"the header {name.decode().title()} stands twice")
         headers[name] = value if before is None else before + b", " + value
     return headers

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from artifact_pipeline.model.predictor import Predictor
 
 INPUT = "X"
-MAX_VALUES = 1 << 18
+_MAX_VALUES = 1 << 18
 """Numbers of a request, and probabilities of its answer, at most: what they become in memory is bounded by it."""
-DATATYPES = {"float32": "FP32", "float64": "FP64", "int64": "INT64", "string": "BYTES"}
+_DATATYPES = {"float32": "FP32", "float64": "FP64", "int64": "INT64", "string": "BYTES"}
 """The protocol's names."""
 
 
@@ -60,7 +60,7 @@ class Served:
             *((each.name, each.dtype, each.shape) for each in model.outputs),
         ]
         tensors = [
-            {"name": name, "datatype": DATATYPES[dtype], "shape": [-1 if each is None else each for each in shape]}
+            {"name": name, "datatype": _DATATYPES[dtype], "shape": [-1 if each is None else each for each in shape]}
             for name, dtype, shape in shapes
         ]
         return {
@@ -89,7 +89,7 @@ def open_model(verified: Verified) -> Served:
         features=len(model.inputs),
         labels=model.classes,
         texts=isinstance(model.classes[0], str),
-        max_rows=max(1, MAX_VALUES // max(len(model.inputs), len(model.classes))),
+        max_rows=max(1, _MAX_VALUES // max(len(model.inputs), len(model.classes))),
         narrow=model.dtype == "float32",
         header=(b"artifact-digest", verified.digest.encode()),
     )

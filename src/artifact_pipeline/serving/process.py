@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from artifact_pipeline.serving.app import App
     from artifact_pipeline.serving.settings import Settings
 
-TICKS = 10
+_TICKS = 10
 """Looks a second at what is to be done."""
-YOUNG = 5000
+_YOUNG = 5000
 """New objects after which garbage is looked for among them; a request's own are gone with it."""
 
 
@@ -72,7 +72,7 @@ def run_worker(
     # What is there by now stays; what a request leaves in cycles goes soon, so that the memory stays flat.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG, 10, 10)
+    gc.set_threshold(_YOUNG, 10, 10)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_Life(app, Reloader(app, load, voice, place.served), voice).live(bound, place.parent))
 
@@ -102,9 +102,9 @@ class _Life:
         self._voice.ready(url_of(bound))
         ticks = 0
         while self._stop_at is None or loop.time() < self._stop_at:
-            self._reloader.tick(second=ticks % TICKS == 0)
+            self._reloader.tick(second=ticks % _TICKS == 0)
             ticks += 1
-            await asyncio.sleep(1 / TICKS)
+            await asyncio.sleep(1 / _TICKS)
         server.close()
         self._gone = service.gone
         service.finish()

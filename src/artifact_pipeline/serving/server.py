@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.serving.reloading import Voice
     from artifact_pipeline.serving.settings import Settings
 
-OWN_FILES = 128
+_OWN_FILES = 128
 """Open files beside the connections' at most: those of the process, and of an artifact that it loads anew."""
 
 
@@ -58,7 +58,7 @@ def serve(load: Callable[[], Verified], settings: Settings, voice: Voice) -> Non
 
 def _make_room(settings: Settings) -> None:
     """Let the process open as many files as its connections may come to: no client can take the last one of them."""
-    needed = settings.connections + SPARE + OWN_FILES
+    needed = settings.connections + SPARE + _OWN_FILES
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if now == resource.RLIM_INFINITY or now >= needed:
         return

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from artifact_pipeline.serving.exchange import Client, Exchange
     from artifact_pipeline.serving.http import Response
 
-LOOKS = 4
+_LOOKS = 4
 """How often within the time-out every connection is looked at; at least once a second."""
-TOGETHER = 32
+_TOGETHER = 32
 """Requests that are answered step by step together at most: a client waits for what is before it, and little more."""
-BUSY = Refusal(503, "too many requests wait already; try again", (b"retry-after", b"1")).response()
+_BUSY = Refusal(503, "too many requests wait already; try again", (b"retry-after", b"1")).response()
 
 
 class Service:
@@ -75,7 +75,7 @@ class Service:
         for connection in list(self._connections):
             connection.look(now)
         self.app.figures.settle()
-        self.loop.call_later(min(1.0, self.app.settings.timeout / LOOKS), self._look_on)
+        self.loop.call_later(min(1.0, self.app.settings.timeout / _LOOKS), self._look_on)
 
     def _cut_off(self) -> None:
         """Wait no more for those who take nothing, the largest responses first, where there is too much of them."""
@@ -124,7 +124,7 @@ class Service:
         if exchange.refused is not None or route is None:
             connection.respond(exchange, exchange.refused or BUG)
         elif len(self._queue) + self._behind >= self.app.settings.queue and not route.always:
-            connection.respond(exchange, BUSY)
+            connection.respond(exchange, _BUSY)
         else:
             # All that has come in one look at the sockets is here before the first of it is answered.
             self._queue.append((connection, exchange))
@@ -137,7 +137,7 @@ class Service:
         self._level()
         try:
             while self._queue:
-                self._work_on([self._queue.popleft() for _ in range(min(len(self._queue), TOGETHER))])
+                self._work_on([self._queue.popleft() for _ in range(min(len(self._queue), _TOGETHER))])
         finally:
             if self._queue:  # a bug of ours in one of them is not the others' end
                 self._called = True

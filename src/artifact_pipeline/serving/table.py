@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SHOWN, TOLD = 100, 10
 """Rows whose answers are shown, and bad rows that are named."""
-PLACE = "table"
+_PLACE = "table"
 
 
 def read_table(served: Served, body: bytes) -> Response:
@@ -72,11 +72,11 @@ def _batches(served: Served, body: bytes) -> Iterator[Batch]:
         out_of_range="ignore",
         kinds=tuple(feature.kind for feature in manifest.model.inputs),
     )
-    reader: Any = CsvReader(Source(PLACE, PLACE, "csv"), wanted, Hashed(PLACE, io.BytesIO(body)))
+    reader: Any = CsvReader(Source(_PLACE, _PLACE, "csv"), wanted, Hashed(_PLACE, io.BytesIO(body)))
     if not reader.names:
         raise Refusal(400, "there is no header; write the columns' names into the first line")
     read = 0
-    for batch in OpenRows(PLACE, reader, wanted).batches(0):
+    for batch in OpenRows(_PLACE, reader, wanted).batches(0):
         read += batch.count
         if read > served.max_rows:
             counted = plural(served.max_rows, "row")

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 LENGTH_HEADER = b"inference-header-content-length"
 """How many bytes of the body are JSON; what follows are the tensors. Counted after decompression."""
 LABEL, PROBABILITIES = "label", "probabilities"
-MAX_TOLD = 80
+_MAX_TOLD = 80
 """Characters of the client's that an error repeats."""
 
 _Count = Annotated[int, Meta(ge=0, lt=2**53)] | Annotated[float, Meta(ge=0, lt=2**53, multiple_of=1)]
-NOTHING = (None, None, None, None)
-PLAIN = 5
+_NOTHING = (None, None, None, None)
+_PLAIN = 5
 """Colons of a request that holds one tensor of numbers in JSON, and nothing beside it."""
 
 
@@ -76,7 +76,7 @@ class _Inference(Struct, omit_defaults=True):
     def plain(self) -> bool:
         """Whether it holds one tensor of numbers in JSON, and nothing beside it."""
         beside = (self.id, self.outputs, self.parameters, self.inputs[0].parameters)
-        return beside == NOTHING and len(self.inputs[0].data) > 0
+        return beside == _NOTHING and len(self.inputs[0].data) > 0
 
 
 _decode = msgspec.json.Decoder(_Inference).decode
@@ -118,7 +118,7 @@ def parse_inference(body: bytes, header_length: str | None, served: Served) -> I
         raise _malformed(error) from None
     tensor = _only_input(told.inputs)
     # What is known stands in it once, if it has no colon more. A backslash may hide one.
-    if b"\\" in head or head.count(b":") != (PLAIN if told.plain else _encode(told).count(b":")):
+    if b"\\" in head or head.count(b":") != (_PLAIN if told.plain else _encode(told).count(b":")):
         _look_closer(head, tensor.data)
     rows = _rows(tensor, served)
     X = _binary(tensor, tail, rows, served) if len(tensor.data) == 0 else _json(tensor, tail, rows, served)
@@ -329,4 +329,4 @@ def _malformed(error: Exception, what: str = "the body") -> Refusal:
 
 def _told(text: str) -> str:
     """Words of the client's, short and in ASCII: no log and no terminal obeys them."""
-    return ascii(text[:MAX_TOLD])
+    return ascii(text[:_MAX_TOLD])

@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 PATIENCE = 30.0
 """Seconds that the workers have to start."""
-PAUSE = 1.0
+_PAUSE = 1.0
 """Seconds between two starts of a worker at least."""
-TICK = 0.1
+_TICK = 0.1
 """Seconds between two looks at the workers at most."""
-LATE = 0.5
+_LATE = 0.5
 """Seconds beyond its own ones that a worker gets to end."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -150,20 +150,20 @@ class _Family:
         for child, status in ended:
             told = f"refused: {one_line(str(child.refused))}" if child.refused else f"ended with {status}"
             self._voice.tell(f"worker {child.worker} has {told}; it is started anew")
-            self._absent[child.worker] = max(now, child.born + PAUSE)
+            self._absent[child.worker] = max(now, child.born + _PAUSE)
         for worker in [worker for worker, due in self._absent.items() if due <= now]:
             try:
                 self._fork(worker)
             except OSError as error:
                 self._voice.tell(f"worker {worker} cannot be started: {error.strerror}")
-                self._absent[worker] = now + PAUSE
+                self._absent[worker] = now + _PAUSE
             else:
                 del self._absent[worker]
 
     def _look(self) -> list[tuple[_Child, int]]:
         """Take in what the workers tell, or wait for it a moment; those that have ended, and how."""
         pipes = {child.pipe: child for child in self._children}
-        for pipe in select.select(pipes, [], [], TICK)[0]:
+        for pipe in select.select(pipes, [], [], _TICK)[0]:
             pipes[pipe].listen()
         ended = []
         for child in list(self._children):
@@ -251,13 +251,13 @@ class _Family:
         elif number == signal.SIGTERM:
             if self._patience is None:
                 self._close_at = now + settings.drain
-                self._patience = self._close_at + settings.grace + LATE
+                self._patience = self._close_at + settings.grace + _LATE
             self._pass_on(signal.SIGTERM)
         elif self._hurried:
             self._forced = True
             self._pass_on(signal.SIGKILL)
         else:
-            self._hurried, self._close_at, self._patience = True, now, now + settings.grace + LATE
+            self._hurried, self._close_at, self._patience = True, now, now + settings.grace + _LATE
             os.close(self._life)
 
     def _pass_on(self, number: int) -> None:

@@ -25,23 +25,23 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.errors import DataRejected
 
-SPOOL = 64 << 20
+_SPOOL = 64 << 20
 """Bytes of an object that are held in memory before it is sent; what is larger waits in a temporary file."""
-AHEAD = 8 * BLOCK
+_AHEAD = 8 * BLOCK
 """Bytes that one request brings."""
-RETRIES: dict[str, Any] = {
+_RETRIES: dict[str, Any] = {
     "max_retries": 5,
     "retry_timeout": timedelta(seconds=20),
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2},
 }
 """Some three seconds where nobody listens, and twenty where the network swallows what is sent."""
-SETTINGS = ("AWS_", "GOOGLE_", "AZURE_")
-ILLEGAL = re.compile(r"//|(^|/)\.{1,2}(/|$)|[\x00-\x1f\x7f]")
+_SETTINGS = ("AWS_", "GOOGLE_", "AZURE_")
+_ILLEGAL = re.compile(r"//|(^|/)\.{1,2}(/|$)|[\x00-\x1f\x7f]")
 """What the libraries of the stores themselves would rewrite: empty names, `.` and `..`, control characters."""
 METADATA = re.compile(r"/latest/(api/token|meta-data)")
 """Where a machine of Amazon's finds keys, and where obstore asks for them when the environment has none."""
-HINT_SETTINGS = "its settings come from the environment: AWS_REGION, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, …"
-HINT_KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SKIP_SIGNATURE=true for public objects"
+_HINT_SETTINGS = "its settings come from the environment: AWS_REGION, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, …"
+_HINT_KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SKIP_SIGNATURE=true for public objects"
 
 
 class _Place(NamedTuple):
@@ -54,7 +54,7 @@ class _Place(NamedTuple):
 def _place(url: str) -> _Place:
     scheme, _, rest = url.partition("://")
     bucket, _, path = rest.partition("/")
-    if not bucket or ILLEGAL.search(path):
+    if not bucket or _ILLEGAL.search(path):
         raise ConfigError(f"{url} is no place in a store", hint=f"such as {scheme}://bucket/folder/name.parquet")
     return _Place(f"{scheme}://{bucket}", path)
 
@@ -62,7 +62,7 @@ def _place(url: str) -> _Place:
 def _store(url: str) -> tuple[Any, str]:
     """The store of a URL, and the object's name in it."""
     place = _place(url)
-    settings = tuple(sorted((key, value) for key, value in os.environ.items() if key.startswith(SETTINGS)))
+    settings = tuple(sorted((key, value) for key, value in os.environ.items() if key.startswith(_SETTINGS)))
     return _connected(place.root, settings), place.path
 
 
@@ -73,9 +73,9 @@ def _connected(root: str, _settings: tuple[tuple[str, str], ...]) -> Any:
     from obstore.store import from_url
 
     try:
-        return from_url(root, retry_config=cast("Any", RETRIES))
+        return from_url(root, retry_config=cast("Any", _RETRIES))
     except (BaseError, ValueError) as error:
-        raise ConfigError(f"{root} cannot be opened: {_reason(error)}", hint=HINT_SETTINGS) from error
+        raise ConfigError(f"{root} cannot be opened: {_reason(error)}", hint=_HINT_SETTINGS) from error
 
 
 class _Outcome:
@@ -129,8 +129,8 @@ def opened(url: str) -> Opened:
     store, path = _store(url)
     try:
         about = _awaited(obstore.head, store, path)
-        reader = _awaited(partial(obstore.open_reader, buffer_size=AHEAD), store, path)
-        file = io.BufferedReader(_Raw(url, reader), AHEAD)
+        reader = _awaited(partial(obstore.open_reader, buffer_size=_AHEAD), store, path)
+        file = io.BufferedReader(_Raw(url, reader), _AHEAD)
     except (BaseError, OSError) as error:
         raise _unreadable(url, error) from error
     return Opened(url, cast("BinaryIO", file), about["size"], _stamp(about), None)
@@ -197,7 +197,7 @@ def staged(url: str) -> Iterator[BinaryIO]:
 
     store, path = _store(url)
     try:
-        with tempfile.SpooledTemporaryFile(SPOOL) as file:
+        with tempfile.SpooledTemporaryFile(_SPOOL) as file:
             yield cast("BinaryIO", file)
             file.seek(0)
             _awaited(obstore.put, store, path, cast("BinaryIO", file))
@@ -289,7 +289,7 @@ def _hint(error: Exception) -> str:
     from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
 
     denied = isinstance(error, PermissionDeniedError | UnauthenticatedError) or METADATA.search(str(error))
-    return HINT_KEYS if denied else HINT_SETTINGS
+    return _HINT_KEYS if denied else _HINT_SETTINGS
 
 
 def _reason(error: Exception) -> str:

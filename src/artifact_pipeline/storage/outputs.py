@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     Kind = Literal["file", "folder", "pattern", "append", "link", "stream"]
     Key = str | tuple[int, int]
 
-STANDARD = {"standard input": 0, "standard output": 1}
+_STANDARD = {"standard input": 0, "standard output": 1}
 """Places of the kind `stream`, and their descriptors: a shell may have opened any file for them."""
 SAME, INSIDE, OUTPUTS = "output-is-input", "output-among-inputs", "outputs-overlap"
-MAX_TRIES = 20
+_MAX_TRIES = 20
 
 
 class Place(NamedTuple):
@@ -35,7 +35,7 @@ class Place(NamedTuple):
 
     Attributes:
         role: how a message names it: `the input`, or the option that names an output, such as `--receipt`.
-        place: a path, a URL, a pattern, or a name in `STANDARD`.
+        place: a path, a URL, a pattern, or a name in `_STANDARD`.
         kind: a file; a folder with all that is in it; a pattern; a file that is appended to; a pointer, which is a link
             and itself replaced, wherever it leads; one of the standard streams.
         named: what the option names, where `place` follows from that.
@@ -137,7 +137,7 @@ class _Look:
 
     def _seen(self, place: Place) -> _Identity:
         if place.kind == "stream":
-            return _stream(STANDARD[place.place])
+            return _stream(_STANDARD[place.place])
         name = _fixed(place.place) if place.kind == "pattern" else place.place
         if storage.is_url(name):
             *above, own = _levels(name)
@@ -257,6 +257,6 @@ def _candidates(named: str, inside: str | None, *, folder: bool) -> Iterator[str
     stem, suffix = os.path.splitext(name)  # noqa: PTH122
     if inside is not None:
         above = inside.rpartition("/")[0] if storage.is_url(inside) else os.path.normpath(f"{inside}/..")
-    for new in ("", ".new", *(f".new-{number}" for number in range(2, MAX_TRIES))):
+    for new in ("", ".new", *(f".new-{number}" for number in range(2, _MAX_TRIES))):
         place = f"{stem}{new}{suffix}{'/' if folder else ''}"
         yield place if above in {"", "."} else f"{above.rstrip('/')}/{place}"

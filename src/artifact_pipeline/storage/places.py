@@ -20,12 +20,12 @@ from artifact_pipeline.storage.opened import BLOCK, Object, Opened, unreadable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SCHEMES = ("s3", "gs", "az", "abfss")
+_SCHEMES = ("s3", "gs", "az", "abfss")
 
 
 def is_url(place: str) -> bool:
     """Whether a place is a URL of an object store."""
-    return place.partition("://")[0] in SCHEMES and "://" in place
+    return place.partition("://")[0] in _SCHEMES and "://" in place
 
 
 @contextmanager

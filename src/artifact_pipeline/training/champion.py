@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Outcome = Literal["identical", "passed", "failed", "inconclusive"]
 
-HINT = "compare with a model of the same data and the same split, or train the champion again on them"
+_HINT = "compare with a model of the same data and the same split, or train the champion again on them"
 
 
 def check_fit(champion: Verified, *, data: str, split: bytes) -> None:
@@ -210,5 +210,5 @@ def _rounded(difference: paired.Difference) -> Difference:
 
 def _refused(champion: Verified, rule: str, message: str) -> ArtifactRejected:
     return ArtifactRejected(
-        "the champion cannot be compared with", problems=[Problem(str(champion.folder), rule, message)], hint=HINT
+        "the champion cannot be compared with", problems=[Problem(str(champion.folder), rule, message)], hint=_HINT
     )

@@ -20,16 +20,16 @@ from artifact_pipeline.files import read_bounded
 
 MAX_BYTES = 1 << 16
 """Of a file that holds one line."""
-MAX_SETTINGS = 1 << 20
-MAX_SETTING = 1000
+_MAX_SETTINGS = 1 << 20
+_MAX_SETTING = 1000
 """Of one line of settings; a longer one is none of those that count here."""
-MAX_REFS = 64 << 20
-MAX_INDEX = 1 << 30
+_MAX_REFS = 64 << 20
+_MAX_INDEX = 1 << 30
 PATIENCE = 10.0
 """Seconds that git may take for one answer."""
-MAX_ALLOCATION = "1g"
+_MAX_ALLOCATION = "1g"
 """What git may allocate at once: an object says itself how large it is once unpacked."""
-MAX_LINKS = 5
+_MAX_LINKS = 5
 """How many refs may lead to a ref, one after the other."""
 
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -147,8 +147,8 @@ def _check_place(repository: _Repository, core: dict[str, str]) -> None:
 def _core(repository: _Repository) -> dict[str, str]:
     """The settings of `[core]`; what the config includes is not read."""
     section, found = "", dict[str, str]()
-    lines = _text(repository.common, "config", missing="", limit=MAX_SETTINGS).splitlines()
-    for line in (each for each in lines if len(each) <= MAX_SETTING):
+    lines = _text(repository.common, "config", missing="", limit=_MAX_SETTINGS).splitlines()
+    for line in (each for each in lines if len(each) <= _MAX_SETTING):
         rest = line
         if head := _SECTION.fullmatch(line):
             section, rest = head[1].lower() + (head[2] or ""), head[3]
@@ -181,7 +181,7 @@ def _text(root: Path, name: str, *, missing: str | None = None, limit: int = MAX
 def _head(repository: _Repository) -> str | None:
     """The commit that HEAD names; None where its branch has none yet."""
     text = _text(repository.own, "HEAD")
-    for _ in range(MAX_LINKS):
+    for _ in range(_MAX_LINKS):
         if _HASH.fullmatch(text):
             return text
         ref = _REF.fullmatch(text)
@@ -194,7 +194,7 @@ def _head(repository: _Repository) -> str | None:
 
 
 def _packed(repository: _Repository, ref: str) -> str:
-    lines = _text(repository.common, "packed-refs", missing="", limit=MAX_REFS).splitlines()
+    lines = _text(repository.common, "packed-refs", missing="", limit=_MAX_REFS).splitlines()
     return next((line.removesuffix(f" {ref}") for line in lines if line.endswith(f" {ref}")), "")
 
 
@@ -210,7 +210,7 @@ def _is_dirty(repository: _Repository, commit: str, core: dict[str, str]) -> boo
         subprocess.TimeoutExpired: likewise.
     """
     index = repository.own / "index"
-    if index.exists() and not (stat.S_ISREG(index.stat().st_mode) and index.stat().st_size <= MAX_INDEX):
+    if index.exists() and not (stat.S_ISREG(index.stat().st_mode) and index.stat().st_size <= _MAX_INDEX):
         raise ValueError("its index is no regular file, or too large")
     with tempfile.TemporaryDirectory(prefix="artifact-pipeline-") as folder:
         git = _Git(repository, Path(folder), commit, core)
@@ -246,14 +246,14 @@ class _Git:
             (folder / name).mkdir()
         (folder / "HEAD").write_text(f"{commit}\n")
         (folder / "config").write_text(_config(commit, core))
-        attributes = _text(repository.common, "info/attributes", missing="", limit=MAX_SETTINGS)
+        attributes = _text(repository.common, "info/attributes", missing="", limit=_MAX_SETTINGS)
         (folder / "info" / "attributes").write_text(attributes + "\n", errors="surrogateescape")
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
             "PATH": self._path,
             "HOME": str(folder),
             "XDG_CONFIG_HOME": str(folder),
-            "GIT_ALLOC_LIMIT": MAX_ALLOCATION,
+            "GIT_ALLOC_LIMIT": _MAX_ALLOCATION,
             "GIT_ATTR_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_NOSYSTEM": "1",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.config import Config
 
-UNSCALED = 1000
+_UNSCALED = 1000
 """From this ratio of their standard deviations on, two columns are on scales that slow a solver down."""
 
 
@@ -133,7 +133,7 @@ class Scales:
 
 
 def unscaled(X: NDArray[np.float64], names: Sequence[str]) -> Scales | None:
-    """The two columns whose scales are furthest apart; None where that is less than `UNSCALED` times.
+    """The two columns whose scales are furthest apart; None where that is less than `_UNSCALED` times.
 
     Args:
         X: the training rows, float64 of shape (rows, features).
@@ -148,6 +148,6 @@ def unscaled(X: NDArray[np.float64], names: Sequence[str]) -> Scales | None:
     if not varying.size:
         return None
     wide, narrow = varying[deviations[varying].argmax()], varying[deviations[varying].argmin()]
-    if deviations[wide] < UNSCALED * deviations[narrow]:
+    if deviations[wide] < _UNSCALED * deviations[narrow]:
         return None
     return Scales(names[wide], names[narrow], float(deviations[wide]), float(deviations[narrow]))

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     Answered = tuple[NDArray[np.int64], NDArray[np.float64]]
 
-TIE = 1e-5
+_TIE = 1e-5
 """Two classes whose probabilities differ by no more than this are a tie: either is the right answer."""
-MAX_DIFFERENCE = 1e-5
+_MAX_DIFFERENCE = 1e-5
 """The published model's probabilities may differ from the estimator's by no more than this."""
 
 
@@ -88,13 +88,13 @@ def check_parity(published: Answered, estimator: Answered) -> Parity:
     import numpy as np
 
     best = np.sort(estimator[1], axis=1)
-    tie = best[:, -1] - best[:, -2] <= TIE
+    tie = best[:, -1] - best[:, -2] <= _TIE
     unequal = int(((published[0] != estimator[0]) & ~tie).sum())
     difference = float(np.abs(published[1] - estimator[1]).max())
-    if unequal or not difference <= MAX_DIFFERENCE:
+    if unequal or not difference <= _MAX_DIFFERENCE:
         message = (
             f"{unequal} of {len(tie)} labels differ from the estimator's, and a probability by {difference:.1e} "
-            f"({MAX_DIFFERENCE:.0e} at most)"
+            f"({_MAX_DIFFERENCE:.0e} at most)"
         )
         raise ArtifactRejected(
             "the model that would be published is not the model that was trained",

@@ -57,7 +57,7 @@ input can tell (6e-8), and far below what the golden rows allow a probability (1
 
 
 @dataclass(frozen=True, slots=True)
-class Differences:
+class _Differences:
     """How far the training here and the artifact are apart.
 
     Attributes:
@@ -103,7 +103,7 @@ class Reproduction:
     artifact: str
     model: str
     kernels: tuple[str, ...]
-    differences: Differences
+    differences: _Differences
     causes: tuple[Cause, ...]
     carried: tuple[str, ...]
     comparison: Comparison | None = None
@@ -172,7 +172,7 @@ def reproduce(
         ArtifactRejected: the recipe is none that this version can train, or the artifact's own model does not answer.
     """
     told = artifact.manifest
-    config = recipe_config(told, data)
+    config = _recipe_config(told, data)
     progress("loading rows")
     # The manifest names the columns: what is left out of a table today may have been learned from before.
     names = [feature.name for feature in told.model.inputs]
@@ -208,7 +208,7 @@ def _challenge(candidate: Candidate, champion: Verified, dataset: Dataset, recor
     return challenge(candidate, champion, dataset.rows, asked)
 
 
-def recipe_config(manifest: m.Manifest, data: Path | None) -> Config:
+def _recipe_config(manifest: m.Manifest, data: Path | None) -> Config:
     """The config that a manifest's recipe stands for; keys that it does not have yet take this version's defaults.
 
     Raises:
@@ -251,7 +251,7 @@ def _with_own_recipe(candidate: Candidate, told: m.Manifest) -> tuple[Candidate,
     return replace(candidate, manifest=manifest), tuple(carried)
 
 
-def _grade(artifact: Verified, candidate: Candidate, differences: Differences) -> Grade:
+def _grade(artifact: Verified, candidate: Candidate, differences: _Differences) -> Grade:
     """The best grade that was reached."""
     if candidate.digest == artifact.digest:
         return "bytes"
@@ -263,12 +263,12 @@ def _grade(artifact: Verified, candidate: Candidate, differences: Differences) -
     return "diverged" if differences.labels is None or differences.metrics else "metrics"
 
 
-def _differences(artifact: Verified, candidate: Candidate, dataset: Dataset) -> Differences:
+def _differences(artifact: Verified, candidate: Candidate, dataset: Dataset) -> _Differences:
     told, found = artifact.manifest, candidate.manifest
     labels, probabilities = _compare_answers(artifact, candidate, dataset.X)
     recorded, here = _figures(told.metrics), _figures(found.metrics)
     own, other = told.plain(), found.plain()
-    return Differences(
+    return _Differences(
         files=tuple(
             record.name
             for record in told.files

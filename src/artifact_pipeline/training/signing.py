@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Seal = Callable[[str, Mapping[str, str]], bytes]
 
-HINT_SIGNER = "--private-key KEY.pem, or --sigstore in a job that has an identity token"
+_HINT_SIGNER = "--private-key KEY.pem, or --sigstore in a job that has an identity token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Signer:
             ConfigError: no signer is named, or two; or the key cannot be used.
         """
         if (self.private_key is not None) == self.sigstore:
-            raise ConfigError("sign takes a private key or Sigstore, one of them", hint=HINT_SIGNER)
+            raise ConfigError("sign takes a private key or Sigstore, one of them", hint=_HINT_SIGNER)
         if self.sigstore_config is not None and not self.sigstore:
             raise ConfigError("--sigstore-config goes with --sigstore")
         if self.private_key is None:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from artifact_pipeline.config import Config
     from artifact_pipeline.rows.matrix import Rows
 
-NONE = "none"
-COMPARISON = ("champion", "gate.margin", "gate.on_inconclusive")
+_NONE = "none"
+_COMPARISON = ("champion", "gate.margin", "gate.on_inconclusive")
 """The parts of the key that say with what the model was compared; they decide where it goes, not what it is."""
 _PACKAGE = Path(__file__).parents[1]
 _SOURCES = {".py", ".gz"}
@@ -80,9 +80,9 @@ def key_of(config: Config, rows: Rows | None, champion: Verified | None = None) 
     key = {f"recipe.{name}": json.dumps(value) for name, value in _flat(recipe(config))}
     key |= {f"packages.{name}": _version(name) for name in PACKAGES}
     key |= {
-        "champion": champion.digest if champion else NONE,
+        "champion": champion.digest if champion else _NONE,
         "data": DIGEST if rows is None else rows.digest(),
-        "kernel": os.environ.get(KERNEL_VARIABLE, NONE),
+        "kernel": os.environ.get(KERNEL_VARIABLE, _NONE),
         "libc": libc(),
         "packages.artifact-pipeline": __version__,
         "python": f"{platform.python_implementation()} {platform.python_version()}",
@@ -127,7 +127,7 @@ _STATES = {"missing": "is missing", "differs": "is not the one of the artifact i
 
 def _changes(old: Mapping[str, str], new: Mapping[str, str], *, standing: str) -> tuple[Change, ...]:
     # A model that is compared with itself would be identical, whatever it was compared with when it came.
-    left_out = COMPARISON if new.get("champion") == standing else ()
+    left_out = _COMPARISON if new.get("champion") == standing else ()
     parts = sorted({*old, *new} - set(left_out))
     return tuple(Change(part, old.get(part), new.get(part)) for part in parts if old.get(part) != new.get(part))
 
@@ -144,7 +144,7 @@ def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:  # the training will say that it is missing, and how to get it
-        return NONE
+        return _NONE
 
 
 def _source_digest() -> str:

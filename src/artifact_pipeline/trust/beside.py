@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.verified import Verified
 
 MAX_BYTES = 1 << 20
-SUFFIXES = (".provenance.json", ".sig", ".provenance.json.sig")
+_SUFFIXES = (".provenance.json", ".sig", ".provenance.json.sig")
 
 
 class _Subject(Struct, frozen=True):
@@ -55,9 +55,9 @@ def check_beside(artifact: Verified) -> None:
 
 
 def _problems(artifact: Verified) -> Iterator[Problem]:
-    for suffix in SUFFIXES:
+    for suffix in _SUFFIXES:
         place = artifact.folder.with_name(artifact.folder.name + suffix)
-        what = "provenance" if suffix == SUFFIXES[0] else "signature"
+        what = "provenance" if suffix == _SUFFIXES[0] else "signature"
         if not os.path.lexists(place):
             continue
         try:
@@ -88,5 +88,5 @@ def _signature(artifact: Verified, place: str, data: bytes) -> Iterator[Problem]
         yield from error.problems
         return
     # A training of the same bytes writes the provenance again; the signature of the one before is then no fault.
-    if not place.endswith(SUFFIXES[2]) and files.get(manifests.NAME) != artifact.digest:
+    if not place.endswith(_SUFFIXES[2]) and files.get(manifests.NAME) != artifact.digest:
         yield Problem(place, "signature-artifact", f"is the signature of another artifact than {artifact.digest}")

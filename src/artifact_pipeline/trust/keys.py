@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_BYTES = 64 << 10
-CURVES = {"secp256r1", "secp384r1", "secp521r1"}
+_CURVES = {"secp256r1", "secp384r1", "secp521r1"}
 _HINTS = {
     "key-type": "make one: openssl ecparam -name prime256v1 -genkey -noout -out key.pem",
     "key-password": "ARTIFACT_PIPELINE_KEY_PASSWORD unlocks a key that is locked",
@@ -96,7 +96,7 @@ def read_key_file(path: Path) -> bytes:
 
 def _check_curve(key: object, place: str) -> None:
     curve = getattr(key, "curve", None)
-    if curve is None or curve.name not in CURVES:
+    if curve is None or curve.name not in _CURVES:
         kind = type(key).__name__.lstrip("_").removesuffix("PublicKey").removesuffix("PrivateKey")
         found = curve.name if curve is not None else kind
         raise _bad_key(place, "key-type", f"a key on P-256, P-384 or P-521 is needed, this one is {found}")

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Estimate, HeldOut, Manifest
 
-MAX_POLICY_BYTES = 1 << 20
+_MAX_POLICY_BYTES = 1 << 20
 _INLINE = "-----BEGIN "
 
 
@@ -280,7 +280,7 @@ def load_trust(
 
 def _policy_bytes(path: Path) -> bytes:
     try:
-        return read_bounded(path, MAX_POLICY_BYTES)
+        return read_bounded(path, _MAX_POLICY_BYTES)
     except OSError as error:
         message = (error.strerror or type(error).__name__).lower()
         raise _refused(str(path), "policy-unreadable", message) from None

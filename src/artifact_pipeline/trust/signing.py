@@ -29,7 +29,7 @@ SUFFIX = ".sig"
 MAX_BYTES = 1 << 20
 WHOLE = "."
 """How a statement about a single file names it."""
-TOKEN = "SIGSTORE_ID_TOKEN"  # noqa: S105 - the name of the variable
+_TOKEN = "SIGSTORE_ID_TOKEN"  # noqa: S105 - the name of the variable
 
 
 class _Resource(Struct, frozen=True):
@@ -286,9 +286,9 @@ def identity_token(environment: Mapping[str, str]) -> str:
     """
     from id import IdentityError, detect_credential
 
-    hint = f"in GitHub Actions give the job the permission id-token: write; elsewhere set {TOKEN}"
+    hint = f"in GitHub Actions give the job the permission id-token: write; elsewhere set {_TOKEN}"
     try:
-        token = environment.get(TOKEN) or detect_credential("sigstore")
+        token = environment.get(_TOKEN) or detect_credential("sigstore")
     except IdentityError as error:
         raise ConfigError(f"the CI gives no identity token: {str(error)[:200]}", hint=hint) from error
     if not token:

@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.rows.batches import Wanted
 
-MAGIC = b"\x93NUMPY"
-LENGTHS = {1: 2, 2: 4, 3: 4}
+_MAGIC = b"\x93NUMPY"
+_LENGTHS = {1: 2, 2: 4, 3: 4}
 """Bytes of the header's length, by the version of the format."""
 DTYPE = re.compile(r"[<>=|](f[248]|[iu][1248]|b1|U[1-9][0-9]{0,2})")
 """Numbers of at most eight bytes, booleans, and short texts, which labels may be."""
-BLOCK = 1 << 20
-SAVE = "write both into one file: np.savez('rows.npz', X=X, y=y)"
-SPOILED = (
+_BLOCK = 1 << 20
+_SAVE = "write both into one file: np.savez('rows.npz', X=X, y=y)"
+_SPOILED = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
@@ -50,7 +50,7 @@ SPOILED = (
 """What Python raises over a broken archive, or one that is encrypted."""
 
 
-class Header(NamedTuple):
+class _Header(NamedTuple):
     """What an array says of itself: its shape, whether its columns lie together, its type, where its data begin."""
 
     shape: tuple[int, ...]
@@ -59,7 +59,7 @@ class Header(NamedTuple):
     offset: int
 
 
-def read_header(place: str, file: IO[bytes]) -> Header:
+def _read_header(place: str, file: IO[bytes]) -> _Header:
     """Read the header of an array; the file then stands at its data.
 
     Raises:
@@ -69,9 +69,9 @@ def read_header(place: str, file: IO[bytes]) -> Header:
     import numpy as np
 
     start = _exactly(place, file, 8)
-    if start[:6] != MAGIC or start[6] not in LENGTHS or start[7]:
+    if start[:6] != _MAGIC or start[6] not in _LENGTHS or start[7]:
         raise unreadable(place, "no array of NumPy")
-    width = LENGTHS[start[6]]
+    width = _LENGTHS[start[6]]
     length = int.from_bytes(_exactly(place, file, width), "little")
     if length > MAX_HEADER:
         raise unreadable(place, f"the header is longer than {MAX_HEADER:,} bytes")
@@ -79,7 +79,7 @@ def read_header(place: str, file: IO[bytes]) -> Header:
     if descr.endswith("O"):
         raise unreadable(place, "holds Python objects, which are never loaded", rule="object-array")
     _check_dtype(place, descr)
-    return Header(shape, fortran, np.dtype(descr), 8 + width + length)
+    return _Header(shape, fortran, np.dtype(descr), 8 + width + length)
 
 
 def _check_dtype(place: str, descr: str) -> None:
@@ -111,7 +111,7 @@ def count_rows(place: str, file: IO[bytes]) -> int | None:
         archive = file.read(2) == b"PK"
         file.seek(0)
     if not archive:
-        return next(iter(read_header(place, file).shape), None)
+        return next(iter(_read_header(place, file).shape), None)
     try:
         with zipfile.ZipFile(file) as opened:
             infos = {info.filename.removesuffix(".npy"): info for info in opened.infolist()[:MAX_MEMBERS]}
@@ -119,21 +119,21 @@ def count_rows(place: str, file: IO[bytes]) -> int | None:
             if chosen is None:
                 return None
             with opened.open(chosen) as member:
-                return next(iter(read_header(place, member).shape), None)
-    except SPOILED as error:
+                return next(iter(_read_header(place, member).shape), None)
+    except _SPOILED as error:
         raise unreadable(place, f"no NPZ file: {error!s:.100}") from error
 
 
-class ArrayReader(PositionReader):
+class _ArrayReader(PositionReader):
     """What the two readers share: a matrix has no names, so its columns are numbered where they are to be learned."""
 
-    def _named(self, wanted: Wanted, header: Header, labels: tuple[str, ...]) -> Wanted:
+    def _named(self, wanted: Wanted, header: _Header, labels: tuple[str, ...]) -> Wanted:
         """What is wanted, with the names of all columns where they are to be learned."""
         if wanted.learning:
             if not labels:
                 message = f"holds no labels: there is no array {wanted.target!r}, nor 'y'"
                 problem = Problem(self.place, "column-missing", message)
-                raise DataRejected("the rows do not fit the model", problems=[problem], hint=SAVE)
+                raise DataRejected("the rows do not fit the model", problems=[problem], hint=_SAVE)
             width = math.prod(header.shape[1:]) if len(header.shape) > 1 else 0
             wanted = replace(wanted, features=tuple(f"x{number}" for number in range(width)))
             self.names = (*wanted.features, *labels)
@@ -141,13 +141,13 @@ class ArrayReader(PositionReader):
         return wanted
 
 
-class NpyReader(ArrayReader):
+class NpyReader(_ArrayReader):
     """An open NPY file: one matrix."""
 
     @contextmanager
     def columns_of(self, wanted: Wanted) -> Iterator[None]:
         """Read the header."""
-        self._header = read_header(self.place, self.file.file)
+        self._header = _read_header(self.place, self.file.file)
         self._wanted = wanted = self._named(wanted, self._header, ())
         self.total = _rows(self.place, self._header, wanted)
         size = self._header.offset + self._header.dtype.itemsize * math.prod(self._header.shape)
@@ -176,7 +176,7 @@ class NpyReader(ArrayReader):
         return np.frombuffer(data, dtype=self._header.dtype).reshape(count, width)
 
 
-class NpzReader(ArrayReader):
+class NpzReader(_ArrayReader):
     """An open NPZ file: the matrix `X` (or the only array), and labels under the target's name or `y`."""
 
     _matrix: IO[bytes] | None = None
@@ -190,13 +190,13 @@ class NpzReader(ArrayReader):
                 archive = stack.enter_context(zipfile.ZipFile(self.file.file))
                 matrix, labels = self._members(archive, wanted.target)
                 self._rows_file = stack.enter_context(archive.open(matrix))
-                self._header = read_header(self.place, self._rows_file)
+                self._header = _read_header(self.place, self._rows_file)
                 if labels is not None:
                     self._labels_file = stack.enter_context(archive.open(labels))
-                    self._labels = read_header(self.place, self._labels_file)
+                    self._labels = _read_header(self.place, self._labels_file)
                 if self._header.fortran and len(self._header.shape) > 1:
                     self._unpack(stack, archive.open(matrix))
-            except SPOILED as error:
+            except _SPOILED as error:
                 raise unreadable(self.place, f"no NPZ file: {error!s:.100}") from error
             self._wanted = self._named(wanted, self._header, (wanted.target,) if self._labels else ())
             _refuse_names(self.place, self._wanted)
@@ -207,7 +207,7 @@ class NpzReader(ArrayReader):
     def _unpack(self, stack: ExitStack, packed: IO[bytes]) -> None:
         """Unpack a matrix that lies column by column into a temporary file, to be read by position."""
         self._matrix = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
-        shutil.copyfileobj(packed, self._matrix, BLOCK)
+        shutil.copyfileobj(packed, self._matrix, _BLOCK)
         size = self._header.offset + self._header.dtype.itemsize * math.prod(self._header.shape)
         if self._matrix.tell() != size:
             raise unreadable(
@@ -223,7 +223,7 @@ class NpzReader(ArrayReader):
         matrix = found.get("X") or (others[0] if len(others) == 1 else None)
         if matrix is None:
             problem = Problem(self.place, "column-missing", f"no array 'X'; it has: {listed_names(list(found))}")
-            raise DataRejected("the rows do not fit the model", problems=[problem], hint=SAVE)
+            raise DataRejected("the rows do not fit the model", problems=[problem], hint=_SAVE)
         for info in (matrix, *([labels] if labels is not None else [])):
             if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
                 raise unreadable(self.place, f"{info.filename} is packed in a way that NumPy does not use")
@@ -259,7 +259,7 @@ class NpzReader(ArrayReader):
             if self._read(file, 1):  # to the very end, where the checksum is compared
                 raise unreadable(self.place, "an array is longer than its header says", rule="truncated")
 
-    def _take(self, file: Any, header: Header, values: int) -> NDArray[Any]:
+    def _take(self, file: Any, header: _Header, values: int) -> NDArray[Any]:
         import numpy as np
 
         data = self._read(file, values * header.dtype.itemsize)
@@ -270,12 +270,12 @@ class NpzReader(ArrayReader):
     def _read(self, file: Any, size: int) -> bytes:
         try:
             data: bytes = file.read(size)
-        except SPOILED as error:
+        except _SPOILED as error:
             raise unreadable(self.place, f"no NPZ file: {error!s:.100}") from error
         return data
 
 
-def _columns_together(place: str, file: IO[bytes], header: Header, rows: slice) -> NDArray[Any]:
+def _columns_together(place: str, file: IO[bytes], header: _Header, rows: slice) -> NDArray[Any]:
     """Some rows of a matrix that lies column by column."""
     import numpy as np
 
@@ -289,7 +289,7 @@ def _columns_together(place: str, file: IO[bytes], header: Header, rows: slice) 
     return columns.T
 
 
-def _at(place: str, file: IO[bytes], header: Header, *, first: int, values: int) -> bytes:
+def _at(place: str, file: IO[bytes], header: _Header, *, first: int, values: int) -> bytes:
     """The bytes of some values, from the one of this number on."""
     with refusing(place):
         file.seek(header.offset + first * header.dtype.itemsize)
@@ -305,7 +305,7 @@ def _exactly(place: str, file: IO[bytes], size: int) -> bytes:
     return parts.getvalue()
 
 
-def _rows(place: str, header: Header, wanted: Wanted) -> int:
+def _rows(place: str, header: _Header, wanted: Wanted) -> int:
     """How many rows an array holds: (rows, features), or with the features in several axes, such as (rows, 8, 8).
 
     Raises:
@@ -334,7 +334,7 @@ def check_matrix(place: str, matrix: NDArray[Any], wanted: Wanted) -> None:
         DataRejected: another shape, or no numbers.
     """
     _check_dtype(place, matrix.dtype.str)
-    _rows(place, Header(matrix.shape, fortran=False, dtype=matrix.dtype, offset=0), wanted)
+    _rows(place, _Header(matrix.shape, fortran=False, dtype=matrix.dtype, offset=0), wanted)
 
 
 def matrix_table(matrix: NDArray[Any], wanted: Wanted, labels: NDArray[Any] | None = None) -> Any:

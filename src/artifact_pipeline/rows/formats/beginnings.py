@@ -20,7 +20,7 @@ _SIGNS = (
     (b"ARROW1", "is an Arrow file, which its name does not say", "mv {place} {place}.arrow"),
 )
 _WIDE = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
-SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 
 def refuse_other_formats(place: str, block: bytes) -> None:
@@ -49,10 +49,10 @@ def separator_hint(place: str, names: Sequence[str]) -> str | None:
     """What a header of one column says that is separated by something else than commas."""
     if len(names) != 1:
         return None
-    found = next((sign for sign in SEPARATORS if sign in names[0]), None)
+    found = next((sign for sign in _SEPARATORS if sign in names[0]), None)
     if found is None:
         return None
     read = f'csv.reader(open({json.dumps(place)}, newline=""), delimiter={json.dumps(found)})'
     call = f"import csv, sys; csv.writer(sys.stdout).writerows({read})"
-    looks = f"it looks like values that are separated by {SEPARATORS[found]}, and they must be separated by commas"
+    looks = f"it looks like values that are separated by {_SEPARATORS[found]}, and they must be separated by commas"
     return f"{looks}: python -c {shlex.quote(call)} > commas.csv"

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.sources import Source
     from artifact_pipeline.storage.opened import Opened
 
-FEATHER_1 = b"FEA1"
-BUFFER = 1 << 16
+_FEATHER_1 = b"FEA1"
+_BUFFER = 1 << 16
 """Bytes that are read ahead in each column; without a buffer a column is held whole, a row group at a time."""
-AHEAD = 64
+_AHEAD = 64
 """Batches whose row groups are looked at together where none of them ends where a batch does."""
 
 
@@ -135,7 +135,7 @@ class ParquetReader(PositionReader):
         from pyarrow import parquet
 
         self._chunk = wanted.chunk
-        with parquet.ParquetFile(self.native(), pre_buffer=False, buffer_size=BUFFER) as self._parquet:
+        with parquet.ParquetFile(self.native(), pre_buffer=False, buffer_size=_BUFFER) as self._parquet:
             schema = self._parquet.schema_arrow
             self.choose(schema, wanted)
             self.total = self._parquet.metadata.num_rows
@@ -173,7 +173,7 @@ class ParquetReader(PositionReader):
             about = self._parquet.metadata.row_group(group)
             self._refuse_bomb(group, about.total_byte_size)
             together, end = [*together, group], end + about.num_rows
-            if end % self._chunk == 0 or end - first >= AHEAD * self._chunk or group == groups[-1]:
+            if end % self._chunk == 0 or end - first >= _AHEAD * self._chunk or group == groups[-1]:
                 yield together, min(pages.rows_at_once(each, self._columns, self._chunk) for each in together)
                 together, first = [], end
 
@@ -195,7 +195,7 @@ class ArrowReader(PositionReader):
         """Read the schema."""
         from pyarrow import ipc
 
-        if self.file.read_at(0, len(FEATHER_1)) == FEATHER_1:
+        if self.file.read_at(0, len(_FEATHER_1)) == _FEATHER_1:
             raise _refuse_feather_1(self.place)
         messages = Messages(self.file, len(wanted.features) + len(wanted.keep))
         messages.check()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.sources import Source
 
 
-BLOCK = 1 << 20
+_BLOCK = 1 << 20
 """Bytes that are read at once: Python's objects are large."""
 BOM = b"\xef\xbb\xbf"
 
@@ -32,12 +32,12 @@ class JsonLinesReader(StreamReader):
 
     total = None
 
-    def __init__(self, source: Source, wanted: Wanted, stream: Hashed, block: int = BLOCK) -> None:
+    def __init__(self, source: Source, wanted: Wanted, stream: Hashed, block: int = _BLOCK) -> None:
         self._stream, self.stamp = stream, stream.stamp
         self._blocks = cut_after_rows(source.place, unpacked(stream, source), block, lambda data: data.rfind(b"\n") + 1)
         beginning = next(self._blocks, b"")
         refuse_other_formats(source.place, beginning)
-        self._first = lines_of(beginning.removeprefix(BOM))
+        self._first = _lines_of(beginning.removeprefix(BOM))
         there = list(dict.fromkeys(key for line in self._first for key in _keys(line)))
         columns, self.left_out = choose_columns(source.place, there, wanted) if there else ([], ())
         if wanted.learning and self._first and not there:
@@ -58,7 +58,7 @@ class JsonLinesReader(StreamReader):
     def _all(self) -> Iterator[list[bytes]]:
         yield self._first
         for block in self._blocks:
-            yield lines_of(block)
+            yield _lines_of(block)
 
     def _piece(self, first: int, lines: list[bytes]) -> Piece:
         import numpy as np
@@ -96,7 +96,7 @@ def _refuse_first(place: str, line: bytes) -> NoReturn:
     raise unfit(f"{place}, row 0", [(rule, message)], hint="write one object in JSON a line, each column as a key")
 
 
-def lines_of(block: bytes) -> list[bytes]:
+def _lines_of(block: bytes) -> list[bytes]:
     """The lines that are not blank; only these are rows."""
     return [line for line in block.split(b"\n") if line.strip()]
 

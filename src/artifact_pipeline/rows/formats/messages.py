@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.storage.opened import Opened
 
-MAGIC = b"ARROW1"
-CONTINUES = b"\xff\xff\xff\xff"
+_MAGIC = b"ARROW1"
+_CONTINUES = b"\xff\xff\xff\xff"
 """Stands before each message, but in files from before 2019."""
-END_OF_STREAM = CONTINUES + b"\0\0\0\0"
+_END_OF_STREAM = _CONTINUES + b"\0\0\0\0"
 """Without it nobody knows whether a stream is whole."""
-OLD_COMPRESSION = b"ARROW:experimental_compression"
+_OLD_COMPRESSION = b"ARROW:experimental_compression"
 """Stands in the metadata of a message that Arrow 0.17 has packed; later ones have a field for it."""
 
 _DICTIONARY, _BATCH = 2, 3  # MessageHeader
@@ -31,12 +31,12 @@ _BLOCK, _BUFFER = 24, 16  # bytes of a Block, and of a Buffer
 _UNPACKED = -1  # stands for the size of a buffer that is not packed after all
 
 
-class Message(NamedTuple):
+class _Message(NamedTuple):
     """A message of a file.
 
     Attributes:
         place: where it begins.
-        table: its head, a table `Message`.
+        table: its head, a table `_Message`.
         body: where its body begins.
     """
 
@@ -56,7 +56,7 @@ class Messages:
         """Look what it is; `columns` is how many are wanted."""
         self._file, self._columns = file, columns
         self._left = file.size  # bytes of messages' heads: they do not share them
-        self.is_file = file.read_at(0, len(MAGIC)) == MAGIC
+        self.is_file = file.read_at(0, len(_MAGIC)) == _MAGIC
 
     def check(self) -> None:
         """See that no batch, nor the dictionaries that are held together, unpack to more than memory is meant to hold.
@@ -64,7 +64,7 @@ class Messages:
         Raises:
             DataRejected: one does, or is none, or a stream has no end.
         """
-        if not self.is_file and self._file.read_at(max(0, self._file.size - 8), 8) != END_OF_STREAM:
+        if not self.is_file and self._file.read_at(max(0, self._file.size - 8), 8) != _END_OF_STREAM:
             raise unreadable(self._file.place, "ends before its end-of-stream mark", rule="truncated")
         dictionaries: dict[int, int] = {}
         place = 0
@@ -81,9 +81,9 @@ class Messages:
         except (struct.error, ValueError) as error:
             raise unreadable(self._file.place, f"no Arrow IPC: its byte {place:,} begins no message") from error
 
-    def _by_footer(self) -> Iterator[Message]:
+    def _by_footer(self) -> Iterator[_Message]:
         """The messages that the end of a file names."""
-        end = self._file.size - len(MAGIC) - 4
+        end = self._file.size - len(_MAGIC) - 4
         (length,) = struct.unpack("<I", self._file.read_at(end, 4))
         footer = _Table.root(self._file.read_at(end - length, length))
         for field in (2, 3):  # dictionaries, recordBatches
@@ -91,7 +91,7 @@ class Messages:
                 place, length = struct.unpack_from("<qi", footer.data, block)
                 yield self._message(place, length)
 
-    def _in_turn(self) -> Iterator[Message]:
+    def _in_turn(self) -> Iterator[_Message]:
         """The messages of a stream."""
         place = 0
         while len(start := self._file.read_at(place, 8)) == 8:
@@ -103,14 +103,14 @@ class Messages:
             yield message
             place = message.body + message.table.number(3, "<q")
 
-    def _message(self, place: int, length: int) -> Message:
+    def _message(self, place: int, length: int) -> _Message:
         data = self._file.read_at(place, min(length, LARGEST))
         self._left -= len(data)
         if self._left < 0:
             raise ValueError(place)
-        return Message(place, _Table.root(data[_before(data) :]), place + length)
+        return _Message(place, _Table.root(data[_before(data) :]), place + length)
 
-    def _size(self, message: Message) -> tuple[int, int]:
+    def _size(self, message: _Message) -> tuple[int, int]:
         """A message's kind, and the bytes that it has once it is unpacked."""
         table, body = message.table, message.table.number(3, "<q")
         if body < 0:
@@ -120,7 +120,7 @@ class Messages:
             return kind, body
         batch = table.inner(2)
         batch = batch.inner(1) if kind == _DICTIONARY else batch
-        if batch.slot(3) or OLD_COMPRESSION in table.data:
+        if batch.slot(3) or _OLD_COMPRESSION in table.data:
             return kind, max(body, sum(self._unpacked(message.body, body, batch)))
         return kind, body
 
@@ -142,7 +142,7 @@ class Messages:
 
 def _before(message: bytes) -> int:
     """The bytes before a message's table: its length, and behind a mark where there is one."""
-    return 8 if message.startswith(CONTINUES) else 4
+    return 8 if message.startswith(_CONTINUES) else 4
 
 
 def check_size(place: str, size: int, columns: int) -> None:

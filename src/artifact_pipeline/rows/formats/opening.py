@@ -33,13 +33,13 @@ _HOMES = {
     "image": "artifact_pipeline.digits.pictures.PictureReader",
 }
 """By the first part of a format: `csv.gz` is a CSV too."""
-BUILTIN = {"digits": "artifact_pipeline.digits.reader.Digits"}
+_BUILTIN = {"digits": "artifact_pipeline.digits.reader.Digits"}
 """The data sets that have a name: each is a class that is made from what is wanted, and used as `OpenRows` is."""
 BY_POSITION = frozenset({"parquet", "npy"})
 """Formats that are read from any row on without what stands before it."""
 
 
-class Reader(Protocol):
+class _Reader(Protocol):
     """An open file of rows.
 
     Attributes:
@@ -78,9 +78,11 @@ class Reader(Protocol):
 
 
 class OpenRows:
-    """An open source whose rows come as batches; attributes as in `Reader`."""
+    """An open source whose rows come as batches; attributes as in `_Reader`."""
 
-    def __init__(self, place: str, reader: Reader, wanted: Wanted, partitions: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, place: str, reader: _Reader, wanted: Wanted, partitions: Mapping[str, str] | None = None
+    ) -> None:
         self._place, self._reader, self._wanted, self._partitions = place, reader, wanted, partitions or {}
         self.total, self.left_out, self.stamp = reader.total, reader.left_out, reader.stamp
         self.names, self.index, self.kinds, self.notes = reader.names, reader.index, reader.kinds, reader.notes
@@ -135,8 +137,8 @@ def open_rows(source: Source, wanted: Wanted, *, digest: bool = True) -> Iterato
     Raises:
         DataRejected: it cannot be read, or lacks a wanted column.
     """
-    if source.format in BUILTIN:
-        module, _, name = BUILTIN[source.format].rpartition(".")
+    if source.format in _BUILTIN:
+        module, _, name = _BUILTIN[source.format].rpartition(".")
         yield getattr(import_module(module), name)(wanted)
         return
     module, _, name = _HOMES[source.format.partition(".")[0]].rpartition(".")

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.formats.thrift import Fields, Wanted
     from artifact_pipeline.storage.opened import Opened
 
-PIECE = LARGEST // 4
+_PIECE = LARGEST // 4
 """Bytes of the rows that are unpacked at once."""
-SHORT = 1024
+_SHORT = 1024
 """Bytes of a dictionary up to which its longest text is not looked for."""
 HEAD = 512
 """Bytes that are read of a page's header at first; with long texts in its statistics it is larger."""
 MIN_HEAD, MAX_HEAD = 16, 16 << 20
-MAX_DEPTH = 64
+_MAX_DEPTH = 64
 """Of columns within columns."""
 
 _TEXT = 6  # Type.BYTE_ARRAY
@@ -48,10 +48,10 @@ _FOOTER: Wanted = {
 }
 _HEADER: Wanted = {1: I32, 2: I32, 3: I32, 5: {1: I32, 2: I32}, 7: {1: I32}, 8: {1: I32, 4: I32}}
 
-SMALLER = "write it with smaller pages, or with row groups of some ten thousand rows"
+_SMALLER = "write it with smaller pages, or with row groups of some ten thousand rows"
 
 
-class Leaf(NamedTuple):
+class _Leaf(NamedTuple):
     """A column as it is stored.
 
     Attributes:
@@ -72,7 +72,7 @@ class Leaf(NamedTuple):
         return self.text or self.repeated or self.width > _HELD
 
 
-class Page(NamedTuple):
+class _Page(NamedTuple):
     """A page, by its header.
 
     Attributes:
@@ -132,8 +132,8 @@ class Pages:
         allowed = at_once(len(wanted))
         if pages > allowed or row > LARGEST:
             message = f"row group {group} unpacks to {max(pages, int(row)):,} bytes at once; allowed are {allowed:,}"
-            raise unreadable(self._file.place, message, rule="decompression-bomb", hint=SMALLER)
-        return min(most, max(1, int(PIECE / row))) if row else most
+            raise unreadable(self._file.place, message, rule="decompression-bomb", hint=_SMALLER)
+        return min(most, max(1, int(_PIECE / row))) if row else most
 
     def _is_read(self, about: Fields) -> bool:
         """Whether the pages of a column of numbers are looked at: their headers are many.
@@ -142,7 +142,7 @@ class Pages:
         """
         return about[4] not in _MILD and self._file.path is not None
 
-    def _needed(self, leaf: Leaf, about: Fields) -> tuple[int, float]:
+    def _needed(self, leaf: _Leaf, about: Fields) -> tuple[int, float]:
         """Bytes that a column of a row group takes: its largest pages, and a row of it by a page's average.
 
         Where a row may have several values, it may have all of them.
@@ -158,7 +158,7 @@ class Pages:
             largest = max(largest, page.unpacked)
         return dictionary + largest, row
 
-    def _pages(self, about: Fields) -> Iterator[Page]:
+    def _pages(self, about: Fields) -> Iterator[_Page]:
         """The pages of a column of a row group, as Arrow finds them: from its beginning, until all values are there."""
         place, left = about[9], about[5]
         if 0 < about.get(11, 0) < place:
@@ -167,7 +167,7 @@ class Pages:
             header, size = self._header(place)
             kind, unpacked, packed = header[1], header[2], header[3]
             told = header[_TOLD[kind]] if kind in _TOLD else {}
-            page = Page(kind, place + size, packed, unpacked, told.get(1, 0), told.get(4 if kind == _DATA_2 else 2, 0))
+            page = _Page(kind, place + size, packed, unpacked, told.get(1, 0), told.get(4 if kind == _DATA_2 else 2, 0))
             if min(packed, unpacked, page.values) < 0 or page.place + packed > self._file.size:
                 raise ValueError(page)
             if kind != _DICTIONARY:
@@ -191,9 +191,9 @@ class Pages:
                     raise
                 size *= 32
 
-    def _longest(self, page: Page, codec: int) -> int:
+    def _longest(self, page: _Page, codec: int) -> int:
         """The length of the longest text of a dictionary; of all together where that is little, or too much."""
-        if not SHORT < page.unpacked <= LARGEST or (codec and codec not in _CODECS):
+        if not _SHORT < page.unpacked <= LARGEST or (codec and codec not in _CODECS):
             return page.unpacked
         data = self._file.read_at(page.place, page.packed)
         if codec:
@@ -215,14 +215,14 @@ class Pages:
             raise unreadable(self._file.place, words) from error
 
 
-def _text(page: Page, longest: int) -> float:
+def _text(page: _Page, longest: int) -> float:
     """Bytes of a text of a page, on average; as many as it may have where it can be longer than what stands there."""
     if page.encoding in _BY_DICTIONARY:
         return longest
     return page.unpacked if page.encoding == _BY_PREFIX else page.unpacked / max(page.values, 1)
 
 
-def _leaves(schema: list[Fields]) -> Iterator[Leaf]:
+def _leaves(schema: list[Fields]) -> Iterator[_Leaf]:
     """The columns as they are stored, in their order; the schema tells them depth first, each behind its parent."""
     parents: list[tuple[str, frozenset[str], bool]] = []  # of each child that is yet to come
     for at, element in enumerate(schema):
@@ -231,9 +231,9 @@ def _leaves(schema: list[Fields]) -> Iterator[Leaf]:
             path = f"{path}.{element[4].decode()}" if path else element[4].decode()
             names, repeated = names | {path}, repeated or element.get(3) == _REPEATED
         children = element.get(5, 0)
-        if len(parents) + children > len(schema) or len(names) > MAX_DEPTH:
+        if len(parents) + children > len(schema) or len(names) > _MAX_DEPTH:
             raise ValueError(children)
         parents += [(path, names, repeated)] * children
         if at and not children:
             text = element[1] == _TEXT
-            yield Leaf(names, text, _HELD if text else _HELD + element.get(2, 0), repeated)
+            yield _Leaf(names, text, _HELD if text else _HELD + element.get(2, 0), repeated)

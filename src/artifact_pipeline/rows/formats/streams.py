@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.batches import Wanted
     from artifact_pipeline.rows.sources import Source
 
-BLOCK = 1 << 20
-PACKED_BLOCK = 1 << 18
-PACKED = {"gz": "gzip", "zst": "zstd"}
+_BLOCK = 1 << 20
+_PACKED_BLOCK = 1 << 18
+_PACKED = {"gz": "gzip", "zst": "zstd"}
 
 
 class Hashed:
@@ -49,7 +49,7 @@ class Hashed:
             DataRejected: the system cannot read on.
         """
         try:
-            data = self._file.read(BLOCK if size < 0 else size)
+            data = self._file.read(_BLOCK if size < 0 else size)
         except OSError as error:
             raise unreadable(self._place, (error.strerror or str(error)).lower()) from error
         if self._hash is not None:
@@ -72,12 +72,12 @@ class Hashed:
     def digest(self) -> str:
         """The SHA-256 of the file, whose rest is read first."""
         assert self._hash is not None
-        while self.read(BLOCK):
+        while self.read(_BLOCK):
             pass
         return self._hash.hexdigest()
 
 
-class Unpacked:
+class _Unpacked:
     """What a packed file unpacks to."""
 
     def __init__(self, packed: Hashed, kind: str, place: str) -> None:
@@ -95,7 +95,7 @@ class Unpacked:
             DataRejected: the file is cut off or spoiled, or unpacks to too much.
         """
         try:
-            data: bytes = self._stream.read(BLOCK if size < 0 else size)
+            data: bytes = self._stream.read(_BLOCK if size < 0 else size)
         except OSError as error:
             raise unreadable(self._place, str(error).splitlines()[0].lower()) from error
         self._given += len(data)
@@ -127,7 +127,7 @@ class _Gzip:
             OSError: it is cut off, spoiled, or followed by something else.
         """
         while self._member is not None or self._next_member():
-            data = self._rest or self._packed.read(PACKED_BLOCK)
+            data = self._rest or self._packed.read(_PACKED_BLOCK)
             try:
                 found: bytes = self._member.decompress(data, size)
             except zlib.error as error:
@@ -142,7 +142,7 @@ class _Gzip:
         return b""
 
     def _next_member(self) -> bool:
-        while data := self._rest or self._packed.read(PACKED_BLOCK):
+        while data := self._rest or self._packed.read(_PACKED_BLOCK):
             self._rest = data.lstrip(b"\0") if self._begun else data
             if self._rest:
                 self._member, self._begun = zlib.decompressobj(wbits=31), True
@@ -153,7 +153,7 @@ class _Gzip:
 class LineEnds:
     """Text whose lines may end with a carriage return alone, as on old Macs: then it becomes a line feed."""
 
-    def __init__(self, content: Hashed | Unpacked) -> None:
+    def __init__(self, content: Hashed | _Unpacked) -> None:
         self._content = content
         self._returns: bool | None = None
 
@@ -166,7 +166,7 @@ class LineEnds:
 
 
 @contextmanager
-def hashed(source: Source, *, digest: bool) -> Iterator[Hashed]:
+def _hashed(source: Source, *, digest: bool) -> Iterator[Hashed]:
     """Open a source to be read from front to back; standard input is one too.
 
     Args:
@@ -183,10 +183,10 @@ def hashed(source: Source, *, digest: bool) -> Iterator[Hashed]:
         yield Hashed(source.place, file.file, file.size, file.stamp, digest=digest)
 
 
-def unpacked(stream: Hashed, source: Source) -> Hashed | Unpacked:
+def unpacked(stream: Hashed, source: Source) -> Hashed | _Unpacked:
     """The stream's content, whether its format is packed or not."""
-    kind = PACKED.get(source.format.rpartition(".")[2])
-    return Unpacked(stream, kind, source.place) if kind else stream
+    kind = _PACKED.get(source.format.rpartition(".")[2])
+    return _Unpacked(stream, kind, source.place) if kind else stream
 
 
 @contextmanager
@@ -196,7 +196,7 @@ def spooled(source: Source) -> Iterator[str]:
         yield source.place
         return
     with tempfile.NamedTemporaryFile() as file:
-        shutil.copyfileobj(_stdin(), file, BLOCK)
+        shutil.copyfileobj(_stdin(), file, _BLOCK)
         file.flush()
         yield file.name
 
@@ -208,7 +208,7 @@ def _stdin() -> BinaryIO:
 
 
 def cut_after_rows(
-    place: str, content: Hashed | Unpacked | LineEnds, size: int, end_of_rows: Callable[[bytes], int]
+    place: str, content: Hashed | _Unpacked | LineEnds, size: int, end_of_rows: Callable[[bytes], int]
 ) -> Iterator[bytes]:
     """The content in blocks of whole rows; only the last may lack a line's end.
 
@@ -248,7 +248,7 @@ class StreamReader(ABC):
     @contextmanager
     def open(cls, source: Source, wanted: Wanted, *, digest: bool) -> Iterator[Self]:
         """Open the file, and read its beginning."""
-        with hashed(source, digest=digest) as stream:
+        with _hashed(source, digest=digest) as stream:
             yield cls(source, wanted, stream)
 
     def done(self) -> float:

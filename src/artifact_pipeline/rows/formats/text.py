@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.formats.streams import Hashed
     from artifact_pipeline.rows.sources import Source
 
-BLOCK = 1 << 20
+_BLOCK = 1 << 20
 """Bytes that are parsed at once: more of them leave the cache."""
 BOM = b"\xef\xbb\xbf"
 QUOTE, COMMA, LINE_FEED, RETURN = b'",\n\r'
@@ -36,9 +36,9 @@ class CsvReader(StreamReader):
 
     total = None
 
-    def __init__(self, source: Source, wanted: Wanted, stream: Hashed, block: int = BLOCK) -> None:
+    def __init__(self, source: Source, wanted: Wanted, stream: Hashed, block: int = _BLOCK) -> None:
         self._place, self._stream, self.stamp, self._wanted = source.place, stream, stream.stamp, wanted
-        blocks = cut_after_rows(source.place, LineEnds(unpacked(stream, source)), block, end_of_rows)
+        blocks = cut_after_rows(source.place, LineEnds(unpacked(stream, source)), block, _end_of_rows)
         self._first, names, self._blocks = *_header(source.place, next(blocks, b"")), blocks
         hint = separator_hint(source.place, names)
         self._columns, self.left_out = choose_columns(source.place, names, wanted, hint=hint) if names else ([], ())
@@ -135,7 +135,7 @@ class CsvReader(StreamReader):
         return pa.RecordBatch.from_arrays([column.chunk(0) for column in table.columns], self._columns)
 
 
-def end_of_rows(block: bytes) -> int:
+def _end_of_rows(block: bytes) -> int:
     """Where the last line ends whose end stands in no quotes, or 0; the block begins with a row."""
     end = block.rfind(b"\n") + 1
     if not end or QUOTE not in block:

@@ -11,12 +11,12 @@ from typing import Any
 
 I32, I64, TEXT = 5, 6, 8
 """Types of fields, by their numbers in the protocol."""
-MAX_DEPTH = 64
+_MAX_DEPTH = 64
 """Of structures and lists in one another that nobody wants."""
-LONG = 15
+_LONG = 15
 """Stands in the place of a list's length that is this or more, and told behind it."""
-MAX_SHIFT = 63
-MAX_NUMBER = 32_767
+_MAX_SHIFT = 63
+_MAX_NUMBER = 32_767
 """Of a field; other readers let a larger one wrap around, and so become another's."""
 
 _BOOLEANS = {1, 2}
@@ -49,7 +49,7 @@ def read_fields(data: bytes, at: int, wanted: Wanted) -> tuple[Fields, int]:
             number += head >> 4
         else:
             number, at = _whole(data, at)
-        if not 0 < number <= MAX_NUMBER:
+        if not 0 < number <= _MAX_NUMBER:
             raise ValueError(number)
         if number in wanted:
             if number in found:
@@ -91,7 +91,7 @@ def _list(kind: int, data: bytes, at: int, wanted: Wanted) -> tuple[list[Fields]
 
 def _behind(kind: int, data: bytes, at: int, depth: int = 0) -> int:
     """Where a value ends that nobody wants."""
-    if depth > MAX_DEPTH:
+    if depth > _MAX_DEPTH:
         raise ValueError(depth)
     if kind in _WHOLE:
         return _varint(data, at)[1]
@@ -116,7 +116,7 @@ def _head(data: bytes, at: int) -> tuple[int, int, int]:
     """How many members a list has, of which type, and where they begin."""
     head, at = data[at], at + 1
     count = head >> 4
-    if count == LONG:
+    if count == _LONG:
         count, at = _varint(data, at)
     return count, head & 0x0F, at
 
@@ -128,7 +128,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     while (byte := data[at]) & 0x80:
         value |= (byte & 0x7F) << shift
         at, shift = at + 1, shift + 7
-        if shift > MAX_SHIFT:
+        if shift > _MAX_SHIFT:
             raise ValueError(shift)
     return value | byte << shift, at + 1
 
