@@ -834,8 +834,8 @@ def test_the_page_describes_each_key_of_a_policy() -> None:
 
 def test_the_page_explains_each_rule() -> None:
     """Each rule by which trust is refused stands on the page."""
-    package = ROOT / "src" / "artifact_pipeline" / "artifact"
-    source = "".join((package / f"{name}.py").read_text() for name in ("trust", "signing", "keys"))
+    package = ROOT / "src" / "artifact_pipeline" / "trust"
+    source = "".join((package / f"{name}.py").read_text() for name in ("policy", "signing", "keys"))
     rules = set(re.findall(r'"((?:policy|signature|provenance|key|sigstore|name|figures|too)-[a-z-]+)"', source))
     told = set(re.findall(r"`([a-z-]+)`", PAGE))
     assert {rule for _, rule, _ in ATTACKS.values()} | rules <= told
