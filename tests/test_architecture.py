@@ -20,7 +20,7 @@ from artifact_pipeline.cli.app import app
 from artifact_pipeline.digits.dataset import load_digits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -58,6 +58,34 @@ def test_import_contract_is_the_documented_one() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
     block = re.split(r"^```.*$", page.split("## The import contract")[1], flags=re.MULTILINE)[1]
     assert [re.split(r" {2,}", line)[0] for line in block.strip().splitlines()] == CONTRACT["layers"]
+
+
+def test_no_module_imports_in_a_circle() -> None:
+    """No chain of imports leads back to its module, inside functions and for types neither."""
+    names = {name_of(module): module for module in modules() if module != PACKAGE / "__init__.py"}
+    imports = {name: set(imported(tree(module), names)) for name, module in names.items()}
+    # What imports nothing that is left is taken away, until nothing is left, or circles and what leads to them.
+    while free := {name for name, found in imports.items() if not found & imports.keys()}:
+        for name in free:
+            del imports[name]
+    assert imports == {}
+
+
+def name_of(module: Path) -> str:
+    """The dotted name by which a module is imported."""
+    parts = module.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(module: ast.Module, names: Collection[str]) -> Iterator[str]:
+    """The modules of the package that a module imports, wherever in it."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield from ({whole} if whole in names else {node.module} & {*names})
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in names)
 
 
 # --- what a command may load
