@@ -63,9 +63,10 @@ def train(
         DataRejected: the rows cannot be read, split or learned.
         StorageError: the artifact cannot be written; what stood before still stands.
 
-    >>> training = train({"C": 1.0, "solver": "lbfgs", "max_iter": 1000})
-    >>> training.outcome, training.manifest.metrics.held_out.accuracy.value
-    ('passed', 0.975)
+    Examples:
+        >>> training = train({"C": 1.0, "solver": "lbfgs", "max_iter": 1000})
+        >>> training.outcome, training.manifest.metrics.held_out.accuracy.value
+        ('passed', 0.975)
     """
     from contextlib import nullcontext
 
@@ -103,8 +104,9 @@ def open_artifact(
         ArtifactRejected: there is none, or it is not what it claims to be, or it is not trusted.
         ConfigError: `expect` is no digest, or the policy cannot be used.
 
-    >>> open_artifact("artifact").metrics.held_out.rows
-    360
+    Examples:
+        >>> open_artifact("artifact").metrics.held_out.rows
+        360
     """
     trusted = _trust(trust, expected=expect is not None)
     return Model(verify(Path(path), expect=expect, accept_failed_gate=accept_failed_gate, trust=trusted))
@@ -135,8 +137,9 @@ def predict_files(
         DataRejected: the rows cannot be read, or one is bad.
         StorageError: a file cannot be written; what stood there before still stands.
 
-    >>> predict_files(to="predictions.csv").receipt.rows.written
-    1797
+    Examples:
+        >>> predict_files(to="predictions.csv").receipt.rows.written
+        1797
     """
     from artifact_pipeline.prediction.destination import destination
     from artifact_pipeline.prediction.predictions import predict
@@ -163,10 +166,11 @@ def evaluate(
     Raises:
         DataRejected: a file cannot be read, a key stands twice, a label is missing or unknown, or nothing matches.
 
-    >>> _ = predict_files(to="predictions.csv")
-    >>> _ = Path("labels.csv").write_text("row,label\n0,0\n1,1\n2,9\n")
-    >>> evaluate("predictions.csv", "labels.csv").figures.rows
-    3
+    Examples:
+        >>> _ = predict_files(to="predictions.csv")
+        >>> _ = Path("labels.csv").write_text("row,label\n0,0\n1,1\n2,9\n")
+        >>> evaluate("predictions.csv", "labels.csv").figures.rows
+        3
     """
     from artifact_pipeline.prediction import labels as later
     from artifact_pipeline.prediction.outcome import quietly
@@ -197,8 +201,9 @@ def reproduce(
         ConfigError: a table that is needed is not named, or one is named that is not.
         DataRejected: the rows cannot be read, split or learned.
 
-    >>> reproduce("artifact").reaches("predictions")
-    True
+    Examples:
+        >>> reproduce("artifact").reaches("predictions")
+        True
     """
     from artifact_pipeline.runtime import pin_numerics
     from artifact_pipeline.training.reproduction import reproduce_artifact
@@ -223,8 +228,9 @@ def compare(candidate: Place, champion: Place, *, data: Place | None = None, mar
         ConfigError: the table is needed, and not named.
         DataRejected: the rows cannot be read, or are others.
 
-    >>> compare("artifact", "artifact").outcome
-    'identical'
+    Examples:
+        >>> compare("artifact", "artifact").outcome
+        'identical'
     """
     from artifact_pipeline.training.champion import compare_artifacts
 
@@ -254,8 +260,9 @@ def sign(
         ConfigError: the key cannot be used, or the signature would be written over something that is read.
         StorageError: the signature cannot be written.
 
-    >>> sign("artifact", private_key="key.pem").files
-    6
+    Examples:
+        >>> sign("artifact", private_key="key.pem").files
+        6
     """
     from artifact_pipeline.storage.outputs import Place as Written
     from artifact_pipeline.training.signing import Signer, sign_artifact
@@ -279,8 +286,9 @@ def runs(artifact: Place = ARTIFACT) -> list[Run]:
     Raises:
         ArtifactRejected: the store cannot be read.
 
-    >>> [run.current for run in runs("artifact")]
-    [True]
+    Examples:
+        >>> [run.current for run in runs("artifact")]
+        [True]
     """
     from artifact_pipeline.artifact import store
 
@@ -299,10 +307,11 @@ def rollback(artifact: Place = ARTIFACT, *, to: str | None = None, trust: Trust 
         ArtifactRejected: there is none, its gate failed, it is not what it claims to be, or it is not trusted.
         StorageError: the pointer cannot be written.
 
-    >>> first = open_artifact("artifact").digest
-    >>> _ = train({"C": 0.5, "solver": "lbfgs", "max_iter": 1000})
-    >>> rollback("artifact").digest == first
-    True
+    Examples:
+        >>> first = open_artifact("artifact").digest
+        >>> _ = train({"C": 0.5, "solver": "lbfgs", "max_iter": 1000})
+        >>> rollback("artifact").digest == first
+        True
     """
     from artifact_pipeline.training import history
 

@@ -23,9 +23,10 @@ class Model:
     Attributes:
         artifact: what was verified: digest, manifest, and the bytes that the answers come from.
 
-    >>> model = open_artifact("artifact")
-    >>> model.classes
-    (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+    Examples:
+        >>> model = open_artifact("artifact")
+        >>> model.classes
+        (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
     """
 
     def __init__(self, artifact: Verified) -> None:
@@ -43,8 +44,9 @@ class Model:
     def digest(self) -> str:
         """The artifact digest: `sha256:` and 64 hexadecimal digits.
 
-        >>> open_artifact("artifact").digest[:7]
-        'sha256:'
+        Examples:
+            >>> open_artifact("artifact").digest[:7]
+            'sha256:'
         """
         return self.artifact.digest
 
@@ -52,8 +54,9 @@ class Model:
     def manifest(self) -> Manifest:
         """What the artifact says of itself.
 
-        >>> open_artifact("artifact").manifest.model.estimator
-        'sklearn.linear_model.LogisticRegression'
+        Examples:
+            >>> open_artifact("artifact").manifest.model.estimator
+            'sklearn.linear_model.LogisticRegression'
         """
         return self.artifact.manifest
 
@@ -61,8 +64,9 @@ class Model:
     def classes(self) -> tuple[int | str, ...]:
         """The labels, in the order of the columns of `predict_proba`.
 
-        >>> len(open_artifact("artifact").classes)
-        10
+        Examples:
+            >>> len(open_artifact("artifact").classes)
+            10
         """
         return self.artifact.manifest.model.classes
 
@@ -70,8 +74,9 @@ class Model:
     def metrics(self) -> Metrics:
         """The figures of the published model: `held_out`, with 95 % intervals, `training` and `all`.
 
-        >>> open_artifact("artifact").metrics.held_out.accuracy.value
-        0.975
+        Examples:
+            >>> open_artifact("artifact").metrics.held_out.accuracy.value
+            0.975
         """
         return self.artifact.manifest.metrics
 
@@ -90,9 +95,10 @@ class Model:
             DataRejected: a column is missing or holds no numbers, or a row has a value that is missing or no finite
                 number; the problem names row, column and value.
 
-        >>> import numpy as np
-        >>> open_artifact("artifact").predict(np.zeros((2, 64))).shape
-        (2,)
+        Examples:
+            >>> import numpy as np
+            >>> open_artifact("artifact").predict(np.zeros((2, 64))).shape
+            (2,)
         """
         return self._scorer.answer(table).labels
 
@@ -108,9 +114,10 @@ class Model:
         Raises:
             DataRejected: as `predict`.
 
-        >>> import numpy as np
-        >>> open_artifact("artifact").predict_proba(np.zeros((2, 64))).shape
-        (2, 10)
+        Examples:
+            >>> import numpy as np
+            >>> open_artifact("artifact").predict_proba(np.zeros((2, 64))).shape
+            (2, 10)
         """
         return self._scorer.answer(table).probabilities
 
@@ -120,7 +127,8 @@ class Model:
         Raises:
             ArtifactRejected: it is no longer there, or no longer what it was.
 
-        >>> open_artifact("artifact").verify()
+        Examples:
+            >>> open_artifact("artifact").verify()
         """
         verify(self.artifact.folder, expect=self.digest, accept_failed_gate=True)
 
