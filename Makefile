@@ -38,7 +38,7 @@ run: $(RUN) ## train, verify and infer, from config/config.json to predictions.c
 serve: $(RUN) ## the server and its page, http://127.0.0.1:8080/, once there is an artifact; ARGS=--help
 	$(BIN)/artifact-pipeline serve artifact $(ARGS)
 
-test: $(DEV) ## the test suite, on all processors, under four minutes
+test: $(DEV) ## the test suite, on all processors
 	$(BIN)/python -m pytest tests/ -n auto $(PYTEST_ARGS)
 
 # KServe's client brings ninety packages and pins some below ours: they get an environment of their own.
@@ -48,7 +48,7 @@ $(CLIENTS): tests/clients/requirements.txt
 	@touch $@
 
 test-slow: $(DEV) $(CLIENTS) $(DOCS) ## faults at every system call, kill -9, 100,000 mutations, clients of others, the documentation
-	$(BIN)/python -m pytest tests/ -m slow
+	$(BIN)/python -m pytest tests/ -m slow -n auto
 
 fuzz: $(DEV) ## a million mutations of the pickle reader
 	$(BIN)/python -m pytest tests/ -m fuzz
