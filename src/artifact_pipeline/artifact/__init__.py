@@ -1,12 +1,11 @@
 """The artifact: a folder that proves itself.
 
 * `manifest`     its types, and the one parser
-* `onnx_writer`  the model's bytes; `onnx_walk` reads them back before any session is made
+* `gate`         whether the verdict follows from the figures
 * `selftest`     golden rows and answers; `reference` the training data's distribution
-* `store`        staged, renamed, pointed at; `runs` and `rollback`
-* `verify`       bytes → `Verified`, or every problem
-* `trust`        who must have signed it, and the consumer's policy; `signing` and `keys` ask `model-signing`
-* `predictor`    `Verified` → answers
-* `export`       `model_train.pkl`, written by pickle and read back without it
+* `parameters`   the fitted numbers, read without NumPy
+* `store`        staged, renamed, pointed at; `pointer` leads to the folder
+* `verified`     the bytes that were checked
+* `provenance`   the statement beside an artifact
 * `environment`  what the bytes depend on
 """

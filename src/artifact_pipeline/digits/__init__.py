@@ -1,1 +1,1 @@
-"""The digits: the demonstration, as a data set, a picture recipe and a page."""
+"""The digits: the demonstration, as a data set, and a picture recipe."""

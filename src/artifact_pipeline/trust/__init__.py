@@ -1,1 +1,1 @@
-"""Trust: keys, signatures, policies and statements."""
+"""Trust: keys, signatures, and the policy of who uses an artifact."""
