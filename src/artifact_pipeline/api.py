@@ -207,10 +207,11 @@ def reproduce(
     """
     from artifact_pipeline.runtime import pin_numerics
     from artifact_pipeline.training.reproduction import reproduce_artifact
+    from artifact_pipeline.training.request import ignore
 
     pin_numerics()
     return reproduce_artifact(
-        Path(artifact), data=_path(data), champion=_path(champion), expect=expect, progress=progress or _ignore
+        Path(artifact), data=_path(data), champion=_path(champion), expect=expect, progress=progress or ignore
     )
 
 
@@ -328,7 +329,3 @@ def _trust(trust: Trust | Place | None, *, expected: bool = False) -> Trust | No
 
 def _path(place: Place | None) -> Path | None:
     return None if place is None else Path(place)
-
-
-def _ignore(_: object) -> None:
-    """Do nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import plural
-from artifact_pipeline.reports.tables import ALL, score_rows, shown_rules
+from artifact_pipeline.reports.tables import ALL, SAMPLE_HEADER, sample_rows, score_rows, shown_rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -145,19 +145,7 @@ def say_samples(output: Output, predictions: Predictions) -> None:
     if not predictions.tally.samples:
         return
     output.say("sample predictions")
-    output.table(
-        ["row", "split", "actual", "predicted", "probability"],
-        [
-            [
-                str(each.row),
-                predictions.split_of(each.row),
-                str(each.actual),
-                str(each.predicted),
-                f"{each.probability:.4f}",
-            ]
-            for each in predictions.tally.samples
-        ],
-    )
+    output.table(SAMPLE_HEADER, sample_rows(predictions, predictions.tally.samples))
     output.say()
 
 

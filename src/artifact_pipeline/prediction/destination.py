@@ -15,7 +15,6 @@ from artifact_pipeline.storage.outputs import Place
 if TYPE_CHECKING:
     Form = Literal["parquet", "csv", "jsonl"]
 
-_FORMS = ("parquet", "csv", "jsonl")
 _SUFFIXES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 STDOUT = "-"
 _OPTION = "--output"

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.errors import listing, plural
-from artifact_pipeline.reports.tables import ALL, clean, score_rows, shown_rules
+from artifact_pipeline.reports.tables import ALL, SAMPLE_HEADER, clean, sample_rows, score_rows, shown_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -152,18 +152,9 @@ def _mistakes(predictions: Predictions) -> str:
     wrong = measured.rows - sum(row[index] for index, row in enumerate(measured.confusion))
     if not wrong:
         return "No row was misclassified."
-    rows = [
-        [
-            str(each.row),
-            predictions.split_of(each.row),
-            escape(each.actual),
-            escape(each.predicted),
-            f"{each.probability:.4f}",
-        ]
-        for each in predictions.tally.mistakes
-    ]
+    rows = sample_rows(predictions, predictions.tally.mistakes, escape)
     more = f"\n\n{wrong - len(rows):,} more stand in the predictions." if wrong > len(rows) else ""
-    shown = table(["row", "split", "actual", "predicted", "probability"], rows)
+    shown = table(SAMPLE_HEADER, rows)
     return f"### Misclassified: {wrong:,} of {plural(measured.rows, 'row')}\n\n{shown}{more}"
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from artifact_pipeline.artifact.manifest import Gate, Rule
+    from artifact_pipeline.prediction.outcome import Predictions
     from artifact_pipeline.prediction.receipt import Measured
+    from artifact_pipeline.prediction.tally import Sample
 
 
 def clean(text: str) -> str:
@@ -35,4 +37,23 @@ def score_rows(scores: Mapping[str, Measured]) -> list[list[str]]:
             f"{each.f1_weighted:.4f}",
         ]
         for name, each in scores.items()
+    ]
+
+
+SAMPLE_HEADER = ["row", "split", "actual", "predicted", "probability"]
+
+
+def sample_rows(
+    predictions: Predictions, samples: Sequence[Sample], show: Callable[[object], str] = str
+) -> list[list[str]]:
+    """Single predictions, a row each, as `SAMPLE_HEADER` names them; `show` makes a label safe where it is shown."""
+    return [
+        [
+            str(each.row),
+            predictions.split_of(each.row),
+            show(each.actual),
+            show(each.predicted),
+            f"{each.probability:.4f}",
+        ]
+        for each in samples
     ]

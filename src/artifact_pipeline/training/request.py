@@ -43,13 +43,13 @@ class Request:
     outputs: tuple[Place, ...] = ()
 
 
-def _ignore(_: object) -> None:
+def ignore(_: object) -> None:
     """Do nothing."""
 
 
 @contextmanager
 def _silence() -> Iterator[Callable[[str], None]]:
-    yield _ignore
+    yield ignore
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,9 @@ class Observer:
     """
 
     progress: Callable[[], AbstractContextManager[Callable[[str], None]]] = _silence
-    loaded: Callable[[Columns], None] = _ignore
-    looked: Callable[[Look], None] = _ignore
-    measured: Callable[[Training], None] = _ignore
+    loaded: Callable[[Columns], None] = ignore
+    looked: Callable[[Look], None] = ignore
+    measured: Callable[[Training], None] = ignore
 
 
 SILENT = Observer()

@@ -6,7 +6,7 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from artifact_pipeline.rows.batches import align
 from artifact_pipeline.rows.columns import to_batch
@@ -125,6 +125,12 @@ class OpenRows:
                 yield table.column(name)
 
 
+def _load(place: str) -> Any:
+    """The class that stands at a dotted place; only a format that is read loads its library."""
+    module, _, name = place.rpartition(".")
+    return getattr(import_module(module), name)
+
+
 @contextmanager
 def open_rows(source: Source, wanted: Wanted, *, digest: bool = True) -> Iterator[OpenRows]:
     """Open a source.
@@ -138,11 +144,9 @@ def open_rows(source: Source, wanted: Wanted, *, digest: bool = True) -> Iterato
         DataRejected: it cannot be read, or lacks a wanted column.
     """
     if source.format in _BUILTIN:
-        module, _, name = _BUILTIN[source.format].rpartition(".")
-        yield getattr(import_module(module), name)(wanted)
+        yield _load(_BUILTIN[source.format])(wanted)
         return
-    module, _, name = _HOMES[source.format.partition(".")[0]].rpartition(".")
-    kind = getattr(import_module(module), name)
+    kind = _load(_HOMES[source.format.partition(".")[0]])
     partitions = {name: value for name, value in source.partitions if name in wanted.keep}
     own = replace(wanted, keep=tuple(name for name in wanted.keep if name not in partitions))
     with kind.open(source, own, digest=digest) as reader:
