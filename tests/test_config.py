@@ -31,7 +31,7 @@ from artifact_pipeline.errors import ConfigError
 ROOT = Path(__file__).parents[1]
 REQUIRED = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000}
 SOLVERS = "lbfgs, newton-cg, newton-cholesky, sag, saga, liblinear"
-TEN_CLASSES = "lbfgs, newton-cg, newton-cholesky, sag, saga (liblinear fits two classes, the digits have ten)"
+TEN_CLASSES = "lbfgs, newton-cg, newton-cholesky, sag, saga (liblinear fits two classes, digits has 10)"
 NAME = "name: must be a string of 1 to 64 characters a-z, 0-9, dot, underscore or dash, first a letter or digit"
 TABLE = "a string, the path of a table"
 KEYS = (

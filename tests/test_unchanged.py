@@ -14,7 +14,7 @@ import pytest
 from artifact_pipeline.artifact import provenance
 from artifact_pipeline.artifact.pointer import resolve
 from artifact_pipeline.config import load_config
-from artifact_pipeline.digits.dataset import DIGEST, load_digits
+from artifact_pipeline.digits.dataset import DIGITS, load_digits
 from artifact_pipeline.training.dataset import load_rows
 from artifact_pipeline.training.publication import publish
 from artifact_pipeline.training.statement import Origin, now, state
@@ -127,7 +127,7 @@ def test_a_changed_row_is_changed(tmp_path: Path) -> None:
 
 def test_digest_of_the_digits_is_known() -> None:
     """The key takes the digits' digest from a constant, which is what their rows give."""
-    assert key()["data"] == load_digits().digest() == DIGEST
+    assert key()["data"] == load_digits().digest() == DIGITS.digest
 
 
 def test_another_champion_is_changed_and_oneself_is_not(standing: Path, candidate: Candidate) -> None:

@@ -124,7 +124,7 @@ def predict_files(
     """Answer files of any size into a file, or into a folder of parts; a receipt beside it says what came of it.
 
     Args:
-        inputs: files, folders, patterns or URLs; none for the built-in digits.
+        inputs: files, folders, patterns or URLs; none for the built-in data set that has the model's columns.
         artifact: a model, a pointer, or an artifact's folder, which is verified first.
         to: a .csv, .parquet or .jsonl file, or a folder of parts, with a slash at its end.
         keep: columns of the input that are carried through.
@@ -191,7 +191,7 @@ def reproduce(
 
     Args:
         artifact: a pointer, or an artifact's folder; its gate may have failed.
-        data: the table that it was trained from, which no manifest holds; None for the built-in digits.
+        data: the table that it was trained from, which no manifest holds; None for a built-in data set.
         champion: the model to compare with once more.
         expect: the artifact digest known from elsewhere; anything else is refused unread.
         progress: is called with each step, in a few words.
@@ -221,7 +221,7 @@ def compare(candidate: Place, champion: Place, *, data: Place | None = None, mar
     Args:
         candidate: a pointer, or an artifact's folder; its gate may have failed.
         champion: likewise.
-        data: the table that both were trained from; None for the built-in digits.
+        data: the table that both were trained from; None for a built-in data set.
         margin: by how much the candidate may be worse, 0 to 1.
 
     Raises:

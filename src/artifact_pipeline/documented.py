@@ -36,10 +36,9 @@ def load_config(path: str | Path = "config/config.json") -> dict[str, Any]:
 
 def load_data() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """The digits: `X` float64 of shape (1797, 64) with values 0 to 16, `y` int64 of shape (1797,) with 0 to 9."""
-    from artifact_pipeline.digits.dataset import load_digits
+    from artifact_pipeline.plugins import data_set
 
-    rows = load_digits()
-    assert rows.y is not None
+    rows = data_set("digits").load()
     return rows.X.copy(), rows.y.astype("int64")
 
 

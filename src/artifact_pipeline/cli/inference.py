@@ -125,11 +125,11 @@ def _destination(output: Output, place: str, asked: dict[str, Any]) -> Destinati
 def _sources(inputs: tuple[str, ...], to: Destination, artifact: Path, asked: dict[str, Any]) -> list[Source]:
     """What to read; an output that would change it, or cannot be written, is refused before anything is read."""
     from artifact_pipeline.artifact.pointer import resolve
-    from artifact_pipeline.rows.sources import DIGITS, find_sources, places_of
+    from artifact_pipeline.rows.sources import find_sources, places_of
     from artifact_pipeline.storage.outputs import check_outputs
 
     resolve(artifact)  # where there is none, that is said first
-    sources = find_sources(inputs, asked["form"]) if inputs else [DIGITS]
+    sources = find_sources(inputs, asked["form"]) if inputs else []
     read = [*places_of(inputs, sources), *trust_places(artifact, asked)]
     check_outputs(read, [*to.places(quarantine=asked["on_error"] == "quarantine"), *report_places(asked)])
     return sources
@@ -138,8 +138,9 @@ def _sources(inputs: tuple[str, ...], to: Destination, artifact: Path, asked: di
 def _run(
     verified: Verified, sources: list[Source], to: Destination, *, asked: dict[str, Any], tell: Any
 ) -> Predictions:
-    from artifact_pipeline.prediction.predictions import predict_sources
+    from artifact_pipeline.prediction.predictions import own_source, predict_sources
 
+    sources = sources or [own_source(verified)]
     options = _options(to, asked)
     if not to.folder:
         return predict_sources(verified, sources, to=to, options=options, progress=tell, stdout=sys.stdout.buffer)

@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from artifact_pipeline.config.fields import STRICT, Label, Wanted, WhenAsked, kind_of_value, positive_zero, text_keys
 from artifact_pipeline.config.gate import Gate
+from artifact_pipeline.plugins import DataSetName, data_set
 
 SCHEMA_KEY = "$schema"
 """Allowed in the file for the sake of editors; no part of the config."""
@@ -82,7 +83,7 @@ class Table(BaseModel):
 
 
 def _dataset_kind(value: object) -> str:
-    return "table" if isinstance(value, Mapping | Table) else "digits"
+    return "table" if isinstance(value, Mapping | Table) else "built-in"
 
 
 class Config(BaseModel):
@@ -100,7 +101,7 @@ class Config(BaseModel):
         Wanted("a string of 1 to 64 characters a-z, 0-9, dot, underscore or dash, first a letter or digit"),
     ] = "digits"
     dataset: Annotated[
-        Annotated[Literal["digits"], Tag("digits")] | Annotated[Table, Tag("table")],
+        Annotated[DataSetName, Tag("built-in")] | Annotated[Table, Tag("table")],
         Discriminator(_dataset_kind),
         Field(title="Dataset", description="The digits of scikit-learn, or a table with a target column."),
         Wanted('"digits" or an object with path and target'),
@@ -225,8 +226,9 @@ class Config(BaseModel):
     @classmethod
     def _solver_fits_classes(cls, solver: Solver, info: ValidationInfo) -> Solver:
         """Refuse before the fit what scikit-learn refuses in it: liblinear with more than two classes."""
-        if solver == "liblinear" and info.data.get("dataset") == "digits":
-            words = f"one of {', '.join(MANY_CLASS_SOLVERS)} (liblinear fits two classes, the digits have ten)"
+        name = info.data.get("dataset")
+        if solver == "liblinear" and isinstance(name, str) and (classes := data_set(name).classes) > 2:
+            words = f"one of {', '.join(MANY_CLASS_SOLVERS)} (liblinear fits two classes, {name} has {classes})"
             raise PydanticCustomError("solver_needs_two_classes", "{words}", {"words": words})
         return solver
 

@@ -11,12 +11,12 @@ import io
 from functools import cache
 from pathlib import Path
 
+from artifact_pipeline.digits.images import digit_from_image
+from artifact_pipeline.plugins import DataSet
 from artifact_pipeline.rows.matrix import Rows
 
 FILE = Path(__file__).with_name("digits.npy.gz")
 """uint8 of shape (1797, 65): the pixels, and the digit in the last column."""
-DIGEST = "sha256:191e9dd6d54afd3cd4874ed65467f2e1a4981ef24a1bd548a0fe33ff8d5e15fb"
-"""What `load_digits().digest()` gives (a test compares them), for who would load NumPy for nothing else."""
 _SIDE = 8
 """Pixels a side; a pixel is a count of ink from 0 to 16."""
 NAMES = tuple(f"pixel_{row}_{column}" for row in range(_SIDE) for column in range(_SIDE))
@@ -25,10 +25,21 @@ NAMES = tuple(f"pixel_{row}_{column}" for row in range(_SIDE) for column in rang
 
 @cache
 def load_digits() -> Rows:
-    """The rows: `X` float64 of shape (1797, 64) with values 0 to 16, `y` int64 of shape (1797,) with 0 to 9."""
+    """Return the rows: `X` float64 of shape (1797, 64) with values 0 to 16, `y` int64 of shape (1797,) with 0 to 9."""
     import numpy as np
 
     stored = np.load(io.BytesIO(gzip.decompress(FILE.read_bytes())), allow_pickle=False)
     X, y = stored[:, :-1].astype(np.float64), stored[:, -1].astype(np.int64)
-    X.flags.writeable = y.flags.writeable = False  # cached: nobody may change them for the others
+    X.flags.writeable = y.flags.writeable = False  # one copy serves all callers
     return Rows(source="digits", names=NAMES, target="target", X=X, y=y)
+
+
+DIGITS = DataSet(
+    name="digits",
+    features=NAMES,
+    classes=10,
+    digest="sha256:191e9dd6d54afd3cd4874ed65467f2e1a4981ef24a1bd548a0fe33ff8d5e15fb",
+    file=FILE,
+    load=load_digits,
+    row_of_picture=digit_from_image,
+)

@@ -102,7 +102,7 @@ def _tasks(ledger: Ledger) -> Iterator[Task]:
     """What is missing: a task a part where rows are found by their position, else a task a source."""
     to = replace(ledger.to, place=_absolute(ledger.to.place))
     for index, (source, opened) in enumerate(zip(ledger.sources, ledger.opened, strict=True)):
-        place = _absolute(source.place) if source.format != "digits" else source.place
+        place = source.place if source.built_in else _absolute(source.place)
         there = replace(source, place=place, members=tuple((_absolute(each), name) for each, name in source.members))
         task = Task(to, index, there, opened.stamp, first=None, count=1)
         known = index in ledger.digests

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import ConfigError
+from artifact_pipeline.plugins import data_set
 from artifact_pipeline.prediction.destination import STDOUT, Destination, destination
 from artifact_pipeline.prediction.outcome import (
     OF_SPLIT,
@@ -22,7 +23,7 @@ from artifact_pipeline.prediction.scoring import Options, Scorer
 from artifact_pipeline.prediction.sheets import Sheet, input_of, sheet
 from artifact_pipeline.prediction.training_rows import TrainingRows, held_out_rows
 from artifact_pipeline.rows.formats.opening import open_rows
-from artifact_pipeline.rows.sources import DIGITS, find_sources, places_of, readable
+from artifact_pipeline.rows.sources import built_in_source, find_sources, places_of, readable
 from artifact_pipeline.storage import places as storage
 from artifact_pipeline.storage.outputs import Place, check_outputs
 
@@ -52,7 +53,7 @@ def predict(
 
     Args:
         artifact: the verified artifact.
-        inputs: files, folders, patterns or URLs; none for the built-in digits.
+        inputs: files, folders, patterns or URLs; none for the built-in data set that has the model's columns.
         to: where the predictions go, a folder's name with a slash at its end.
         options: what is asked; its format is that of `to`.
         resume: go on with a folder of parts where an earlier run ended.
@@ -66,7 +67,7 @@ def predict(
     """
     to = destination(to) if isinstance(to, str) else to
     options = options or Options()
-    sources = find_sources(inputs) if inputs else [DIGITS]
+    sources = find_sources(inputs) if inputs else [own_source(artifact)]
     read = [*places_of(inputs, sources), Place("the artifact", str(artifact.folder), "folder")]
     check_outputs(read, to.places(quarantine=options.on_error == "quarantine"))
     if not to.folder:
@@ -75,6 +76,15 @@ def predict(
 
     run = in_turn(progress)
     return predict_parts(artifact, sources, to=to, options=options, resume=resume, run=run)
+
+
+def own_source(artifact: Verified) -> Source:
+    """Return the built-in data set that has the model's columns.
+
+    Raises:
+        DataRejected: there is none.
+    """
+    return built_in_source([feature.name for feature in artifact.manifest.model.inputs])
 
 
 def predict_sources(
@@ -152,13 +162,13 @@ class _Run:
         return into.close(name)
 
     def _extra(self, source: Source, batch: Batch) -> dict[str, Any]:
-        """For the built-in digits: which of them were held out, and what they are."""
+        """For a built-in data set: which of its rows were held out, and their labels."""
         import numpy as np
 
-        if source.format != "digits":
+        if not source.built_in:
             return {}
         artifact = self.scorer.artifact
-        own = _is_own_digits(artifact)
+        own = [each.digest for each in artifact.manifest.data.sources] == [data_set(source.format).digest]
         split = np.where(held_out_rows(artifact), "held-out", "training") if own else np.full(batch.count, UNKNOWN)
         known = batch.actual is not None
         actual = np.array(self.scorer.classes)[batch.actual] if known else np.full(batch.count, "")
@@ -193,10 +203,3 @@ class _Run:
             left_out=tuple(self._left_out),
             notes=tuple(self._notes),
         )
-
-
-def _is_own_digits(artifact: Verified) -> bool:
-    """Whether the model was trained from the built-in digits."""
-    from artifact_pipeline.digits.dataset import load_digits
-
-    return [source.digest for source in artifact.manifest.data.sources] == [load_digits().digest()]

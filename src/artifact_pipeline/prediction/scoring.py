@@ -146,7 +146,7 @@ class Scorer:
 
     def columns(self, source: Source) -> list[str]:
         """The columns that are written for a source, in their order."""
-        extra = ["split", "actual"] if source.format == "digits" else [*self.wanted(source).keep]
+        extra = ["split", "actual"] if source.built_in else [*self.wanted(source).keep]
         named = [FILE] if self.options.named else []
         return ["row", *named, *extra, "predicted", *(f"probability_{each}" for each in self.classes)]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from artifact_pipeline import plugins
 from artifact_pipeline.errors import ConfigError, DataRejected, Problem
 from artifact_pipeline.storage import places as storage
 from artifact_pipeline.storage.opened import HINTS, unreadable
@@ -55,7 +56,7 @@ class Source:
     Attributes:
         place: a path, a URL, or `-` for standard input.
         name: how receipts and predictions call it: relative to the folder that was named, never absolute.
-        format: one of `_FORMATS`, or `digits` for the built-in ones.
+        format: one of `_FORMATS`, or the name of a data set that comes with the package.
         members: the place and the name of each picture.
         partitions: columns that the folders' names tell, as Hive and Spark write them: `year=2024/part-0.parquet`.
     """
@@ -66,9 +67,24 @@ class Source:
     members: tuple[tuple[str, str], ...] = ()
     partitions: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def built_in(self) -> bool:
+        """Whether it is a data set that comes with the package."""
+        return self.format in plugins.NAMES
 
-DIGITS = Source("digits", "digits", "digits")
-"""The built-in digits."""
+
+def built_in_source(features: Sequence[str]) -> Source:
+    """Return the data set that comes with the package and has these columns.
+
+    Raises:
+        DataRejected: there is none.
+    """
+    found = plugins.data_set_with(features)
+    if found is None:
+        problem = Problem("rows", "rows-missing", "no rows were named, and no built-in data set fits this model")
+        hint = "name a file: artifact-pipeline predict FILE"
+        raise DataRejected("there are no rows to predict", problems=[problem], hint=hint)
+    return Source(found.name, found.name, found.name)
 
 
 def format_of(name: str) -> str | None:
@@ -127,7 +143,7 @@ def places_of(inputs: Sequence[str], sources: Sequence[Source], *, role: str = _
         else:
             yield Place(role, each, "file" if os.path.lexists(each) or not glob.has_magic(each) else "pattern")
     for source in sources:
-        if source.place != STDIN and source.format != DIGITS.format:
+        if source.place != STDIN and not source.built_in:
             yield from (Place(role, place) for place, _ in source.members or ((source.place, ""),))
 
 

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from artifact_pipeline.digits.dataset import NAMES
 from artifact_pipeline.files import storage_error, sync_folder
+from artifact_pipeline.plugins import data_set_with
 from artifact_pipeline.serving.http import Refusal, json_response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from artifact_pipeline.plugins import PictureRecipe
     from artifact_pipeline.serving.http import Response
     from artifact_pipeline.serving.model import Served
 
@@ -29,19 +30,21 @@ _OPEN = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
 _AGAIN = (b"retry-after", b"60")
 
 _Pixel = Annotated[float, Meta(ge=0, le=16)]
+_PIXELS = 64
 
 
 class _Labelled(Struct, frozen=True, forbid_unknown_fields=True):
-    pixels: Annotated[list[_Pixel], Meta(min_length=len(NAMES), max_length=len(NAMES))]
+    pixels: Annotated[list[_Pixel], Meta(min_length=_PIXELS, max_length=_PIXELS)]
     label: int | str
 
 
 _decode = msgspec.json.Decoder(_Labelled).decode
 
 
-def draws(served: Served) -> bool:
-    """Whether the model is one of the digits, so that a drawing can be a row of it."""
-    return tuple(feature.name for feature in served.verified.manifest.model.inputs) == NAMES
+def recipe_of(served: Served) -> PictureRecipe | None:
+    """Return what makes a row of the model from a picture; None where its rows are no pictures."""
+    known = data_set_with([feature.name for feature in served.verified.manifest.model.inputs])
+    return known.row_of_picture if known is not None else None
 
 
 class Feedback:
@@ -71,7 +74,7 @@ class Feedback:
         Raises:
             Refusal: the drawing is not one, the file has reached its bound, or it cannot be written.
         """
-        if not draws(served):
+        if recipe_of(served) is None:
             raise Refusal(400, "this model takes no drawings")
         try:
             labelled = _decode(body)
@@ -79,7 +82,8 @@ class Feedback:
             raise Refusal(400, f"no labelled drawing: {str(error)[:200]}") from None
         if not any(label == labelled.label and type(label) is type(labelled.label) for label in served.labels):
             raise Refusal(400, f"no label of the model: {str(labelled.label)[:80]!a}")
-        row = dict(zip(NAMES, labelled.pixels, strict=True))
+        names = [feature.name for feature in served.verified.manifest.model.inputs]
+        row = dict(zip(names, labelled.pixels, strict=True))
         line = msgspec.json.encode({**row, served.verified.manifest.data.target: labelled.label}) + b"\n"
         try:
             self._write(line)

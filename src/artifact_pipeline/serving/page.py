@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from artifact_pipeline.model.onnx_walk import coefficients
-from artifact_pipeline.serving.feedback import draws
+from artifact_pipeline.serving.feedback import recipe_of
 from artifact_pipeline.serving.http import Refusal, Response, json_response
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def describe(served: Served, *, feedback: bool) -> Response:
         feedback: whether labelled drawings are taken.
     """
     manifest = served.verified.manifest
-    drawn = draws(served)
+    drawn = recipe_of(served) is not None
     return json_response(
         {
             "name": served.name,
@@ -91,11 +91,10 @@ def read_picture(served: Served, body: bytes) -> Response:
         DataRejected: the picture cannot be decoded, or shows no ink.
         Refusal: the model does not take pictures.
     """
-    from artifact_pipeline.digits.images import digit_from_image
-
-    if not draws(served):
+    recipe = recipe_of(served)
+    if recipe is None:
         raise Refusal(400, "this model takes no pictures")
-    pixels = digit_from_image(body, place="picture")
+    pixels = recipe(body, place="picture")
     answers = served.predictor.predict(pixels.reshape(1, -1))
     position = int(answers.positions[0])
     spoke = _coefficients(served.verified.role("model"))[position] * pixels

@@ -9,6 +9,7 @@ from artifact_pipeline.artifact.provenance import Comparison, Difference
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, Problem, plural
 from artifact_pipeline.files import write_atomic
+from artifact_pipeline.plugins import NAMES, data_set
 from artifact_pipeline.verification import export_state, verify
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def compare_artifacts(candidate: Path, champion: Path, *, data: Path | None, mar
     Args:
         candidate: a pointer, or an artifact's folder.
         champion: likewise.
-        data: the table that both were trained from; None for the built-in digits.
+        data: the table that both were trained from; None for a built-in data set.
         margin: by how much the candidate may be worse.
 
     Returns:
@@ -86,11 +87,11 @@ def _rows_of(manifest: Manifest, data: Path | None) -> Rows:
 
         features = [feature.name for feature in manifest.model.inputs]
         return read_table(str(data), target=manifest.data.target, features=features)
-    if manifest.recipe.get("dataset") != "digits":
+    name = manifest.recipe.get("dataset")
+    if name not in NAMES:
         raise ConfigError("--data is needed: the artifact was trained from a table", hint="--data rows.csv")
-    from artifact_pipeline.digits.dataset import load_digits
-
-    return load_digits()
+    rows: Rows = data_set(name).load()
+    return rows
 
 
 def challenge(candidate: Candidate | Verified, champion: Verified, rows: Rows, asked: Gate) -> Comparison:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from artifact_pipeline.errors import DataRejected, Problem
+from artifact_pipeline.plugins import data_set
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +71,7 @@ def load_dataset(config: Config, rows: Rows | None = None) -> Dataset:
 
 
 def load_rows(config: Config, *, features: Sequence[str] | None = None) -> Rows:
-    """Load the rows that the config names: the built-in digits, or a table.
+    """Load the rows that the config names: a built-in data set, or a table.
 
     Args:
         config: says which rows.
@@ -79,13 +80,12 @@ def load_rows(config: Config, *, features: Sequence[str] | None = None) -> Rows:
     Raises:
         DataRejected: the table cannot be read.
     """
-    if config.dataset == "digits":
-        from artifact_pipeline.digits.dataset import load_digits
-
-        return load_digits()
+    table = config.dataset
+    if isinstance(table, str):
+        rows: Rows = data_set(table).load()
+        return rows
     from artifact_pipeline.rows.table import read_table
 
-    table = config.dataset
     features = table.features if features is None else features
     return read_table(table.path, target=table.target, features=features, drop=table.drop or ())
 

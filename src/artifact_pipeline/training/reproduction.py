@@ -225,7 +225,7 @@ def _recipe_config(manifest: m.Manifest, data: Path | None) -> Config:
             )
         recipe["dataset"] = {**table, "path": str(data)}  # over any path that a forged recipe may name
     elif data is not None:
-        raise ConfigError("--data: the artifact was trained from the built-in digits, not from a table")
+        raise ConfigError(f"--data: the artifact was trained from the built-in {table}, not from a table")
     try:
         return from_mapping(recipe)
     except ConfigError as error:

@@ -44,7 +44,7 @@ class Columns:
 
     @classmethod
     def of(cls, rows: Rows | None) -> Columns | None:
-        """The columns of a table; None for the built-in digits."""
+        """The columns of a table; None for a built-in data set."""
         if rows is None or rows.source != "table":
             return None
         files, empty = rows.files
@@ -65,7 +65,7 @@ class Training:
         manifest: the artifact's manifest.
         folder: the artifact's folder.
         look: what has changed since the artifact that was in charge before was made.
-        columns: what a table gave; None for the built-in digits.
+        columns: what a table gave; None for a built-in data set.
         candidate: the model that was trained; None where none was.
         statement: what its provenance says; None where none was trained.
         in_charge: whether the pointer leads to the artifact.
@@ -106,7 +106,7 @@ class Plan:
     Attributes:
         config: the resolved config.
         store: the folder of the store.
-        columns: what a table gives; None for the built-in digits.
+        columns: what a table gives; None for a built-in data set.
         look: what has changed since the artifact in charge was made; None where that was not asked.
     """
 

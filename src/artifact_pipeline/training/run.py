@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from artifact_pipeline.artifact.places import artifact_places
 from artifact_pipeline.artifact.pointer import STORE, resolve
 from artifact_pipeline.artifact.store import place_of
-from artifact_pipeline.config import from_mapping, load_config
+from artifact_pipeline.config import Table, from_mapping, load_config
 from artifact_pipeline.errors import ConfigError, GateFailed
 from artifact_pipeline.storage.outputs import Place
 from artifact_pipeline.training import unchanged
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One training, its rows read; `rows` is None for the built-in digits."""
+    """One training, its rows read; `rows` is None for a built-in data set."""
 
     request: Request
     config: Config
@@ -52,7 +52,7 @@ class _Task:
 
     @property
     def columns(self) -> Columns | None:
-        """What a table gives; None for the built-in digits."""
+        """What a table gives; None for a built-in data set."""
         return Columns.of(self.rows)
 
 
@@ -116,7 +116,7 @@ def _inputs(request: Request, config: Config, origin: Origin) -> Iterator[Place]
     if origin.config is not None:
         yield Place("the config", str(origin.config))
     yield Place("the lock file", str(origin.lock))
-    if config.dataset != "digits":
+    if isinstance(config.dataset, Table):
         yield Place("the dataset", config.dataset.path)
     if request.champion_policy is not None:
         yield Place("the policy", str(request.champion_policy))
@@ -154,10 +154,10 @@ def _begin(request: Request, config: Config, origin: Origin, observer: Observer)
 
 
 def _load(config: Config, observer: Observer) -> Rows | None:
-    """Read a table; None for the built-in digits, which are read when they are needed."""
+    """Read a table; None for a built-in data set, which is read when it is needed."""
     from artifact_pipeline.training.dataset import load_rows
 
-    if config.dataset == "digits":
+    if isinstance(config.dataset, str):
         return None
     with observer.progress() as progress:
         progress("loading rows")

@@ -21,8 +21,8 @@ from artifact_pipeline.artifact.environment import PACKAGES, libc
 from artifact_pipeline.artifact.pointer import resolve
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.config import recipe
-from artifact_pipeline.digits.dataset import DIGEST
 from artifact_pipeline.errors import ArtifactRejected
+from artifact_pipeline.plugins import data_set
 from artifact_pipeline.runtime import KERNEL_VARIABLE
 from artifact_pipeline.verification import export_state, verify
 
@@ -74,14 +74,14 @@ def key_of(config: Config, rows: Rows | None, champion: Verified | None = None) 
 
     Args:
         config: the resolved config.
-        rows: the rows that it names; None for the built-in digits, whose file is among this package's own.
+        rows: the rows that it names; None for a built-in data set, whose digest is known.
         champion: the model that the candidate is compared with.
     """
     key = {f"recipe.{name}": json.dumps(value) for name, value in _flat(recipe(config))}
     key |= {f"packages.{name}": _version(name) for name in PACKAGES}
     key |= {
         "champion": champion.digest if champion else _NONE,
-        "data": DIGEST if rows is None else rows.digest(),
+        "data": _data_digest(config, rows),
         "kernel": os.environ.get(KERNEL_VARIABLE, _NONE),
         "libc": libc(),
         "packages.artifact-pipeline": __version__,
@@ -140,6 +140,13 @@ def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any
             yield f"{above}{name}", value
 
 
+def _data_digest(config: Config, rows: Rows | None) -> str:
+    if rows is not None:
+        return rows.digest()
+    assert isinstance(config.dataset, str)
+    return data_set(config.dataset).digest
+
+
 def _version(package: str) -> str:
     try:
         return version(package)
@@ -148,7 +155,7 @@ def _version(package: str) -> str:
 
 
 def _source_digest() -> str:
-    """The digest of this package's own code, and of the digits that are shipped with it."""
+    """The digest of this package's own code, and of the data sets that come with it."""
     hashed = hashlib.sha256()
     for path in sorted(path for path in _PACKAGE.rglob("*") if path.suffix in _SOURCES):
         data = path.read_bytes()

@@ -8,6 +8,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
+from artifact_pipeline.plugins import data_set
 from artifact_pipeline.rows.batches import align
 from artifact_pipeline.rows.columns import to_batch
 from artifact_pipeline.rows.faults import meant_names, unfit
@@ -30,11 +31,9 @@ _HOMES = {
     "arrow": "artifact_pipeline.rows.formats.columnar.ArrowReader",
     "npy": "artifact_pipeline.rows.formats.arrays.NpyReader",
     "npz": "artifact_pipeline.rows.formats.arrays.NpzReader",
-    "image": "artifact_pipeline.digits.pictures.PictureReader",
+    "image": "artifact_pipeline.rows.formats.pictures.PictureReader",
 }
 """By the first part of a format: `csv.gz` is a CSV too."""
-_BUILTIN = {"digits": "artifact_pipeline.digits.reader.Digits"}
-"""The data sets that have a name: each is a class that is made from what is wanted, and used as `OpenRows` is."""
 BY_POSITION = frozenset({"parquet", "npy"})
 """Formats that are read from any row on without what stands before it."""
 
@@ -143,8 +142,8 @@ def open_rows(source: Source, wanted: Wanted, *, digest: bool = True) -> Iterato
     Raises:
         DataRejected: it cannot be read, or lacks a wanted column.
     """
-    if source.format in _BUILTIN:
-        yield _load(_BUILTIN[source.format])(wanted)
+    if source.built_in:
+        yield _load("artifact_pipeline.rows.formats.builtin.BuiltInRows")(data_set(source.format), wanted)
         return
     kind = _load(_HOMES[source.format.partition(".")[0]])
     partitions = {name: value for name, value in source.partitions if name in wanted.keep}

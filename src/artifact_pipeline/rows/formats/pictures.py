@@ -1,4 +1,4 @@
-"""Pictures: each one is a row, made by the data set's own recipe."""
+"""Pictures: each one is a row, made by the recipe of a data set that comes with the package."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import hashlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.errors import DataRejected, Problem
+from artifact_pipeline.plugins import data_set_with
 from artifact_pipeline.rows import sources
 from artifact_pipeline.rows.batches import Piece, Rejected
 from artifact_pipeline.rows.formats.streams import spooled
@@ -42,9 +42,11 @@ class PictureReader:
         self.total: int | None = len(source.members)
         self._listed = hashlib.sha256()
         self.kinds = wanted.known_kinds
-        if wanted.features != load_digits().names:
+        known = data_set_with(wanted.features)
+        if known is None or known.row_of_picture is None:
             problem = Problem(source.place, "not-digits", "a picture becomes a row of the digits, not of this model")
             raise DataRejected("the rows do not fit the model", problems=[problem])
+        self._recipe = known.row_of_picture
         unknown = [name for name in wanted.keep if name != NAME]
         if unknown:
             problem = Problem(source.place, "column-missing", f"no column {unknown[0]!r}: a picture has {NAME!r} alone")
@@ -91,8 +93,6 @@ class PictureReader:
         return Piece(first, len(members), table, numbers, tuple(broken))
 
     def _row(self, number: int, place: str, name: str) -> NDArray[np.float64] | Rejected:
-        from artifact_pipeline.digits.images import digit_from_image
-
         one = sources.Source(place, name, "image")
         with spooled(one) as path, storage.opened(path) as file:
             data = file.file.read(min(file.size, MAX_PICTURE) + 1)
@@ -100,7 +100,7 @@ class PictureReader:
         if len(data) > MAX_PICTURE:
             return Rejected(number, "", name, "image-too-large", f"{name} is larger than {MAX_PICTURE:,} bytes", name)
         try:
-            return digit_from_image(data, place=place)
+            return self._recipe(data, place=place)
         except DataRejected as error:
             problem = error.problems[0]
             return Rejected(number, "", name, problem.rule, f"{name}: {problem.message}", name)

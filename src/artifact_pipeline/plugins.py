@@ -1,0 +1,69 @@
+"""The data sets that come with the package, each a plug-in: the one module that knows in which package one stands.
+
+A plug-in is named here and imported only when its data set is asked for; nothing else imports it. To add one, write a
+`DataSet` and name its place in `_PLACES`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+DataSetName = Literal["digits"]
+NAMES: tuple[DataSetName, ...] = get_args(DataSetName)
+_PLACES: dict[str, str] = {"digits": "artifact_pipeline.digits.dataset.DIGITS"}
+
+
+class PictureRecipe(Protocol):
+    """Makes a row of a data set from a picture."""
+
+    def __call__(self, data: bytes, *, place: str) -> NDArray[np.float64]:
+        """Return the row, float64 of shape (features,), of a PNG or JPEG file's bytes; `place` names it in a refusal.
+
+        Raises:
+            DataRejected: the picture cannot be decoded, or does not show what the rows are of.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """A data set that comes with the package.
+
+    Attributes:
+        name: what a config, a receipt and the rows call it.
+        features: its columns, in their order.
+        classes: how many labels it has.
+        digest: what `load().digest()` gives, for callers that need nothing else of NumPy.
+        file: where its rows stand; a receipt holds the digest of this file.
+        load: returns its `rows.matrix.Rows`, with labels.
+        row_of_picture: makes a row of a picture; None where its rows are no pictures.
+    """
+
+    name: str
+    features: tuple[str, ...]
+    classes: int
+    digest: str
+    file: Path
+    load: Callable[[], Any]
+    row_of_picture: PictureRecipe | None = None
+
+
+def data_set(name: str) -> DataSet:
+    """Return the data set of a name, one of `NAMES`."""
+    module, _, attribute = _PLACES[name].rpartition(".")
+    found: DataSet = getattr(import_module(module), attribute)
+    return found
+
+
+def data_set_with(features: Sequence[str]) -> DataSet | None:
+    """Return the data set that has just these columns; None where there is none."""
+    return next((found for name in NAMES if (found := data_set(name)).features == tuple(features)), None)
