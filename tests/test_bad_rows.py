@@ -31,7 +31,7 @@ from tools import slow
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.rows.batches import Batch
     from artifact_pipeline.training.candidate import Candidate
 

@@ -34,7 +34,7 @@ from rowfiles import write_rows
 from tables import blobs
 
 if TYPE_CHECKING:
-    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.rows.matrix import Rows
 
 CASES = Path(__file__).parent / "cases"

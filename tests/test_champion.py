@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.artifact.provenance import Comparison
-    from artifact_pipeline.artifact.verified import Verified
     from artifact_pipeline.training.candidate import Candidate
 
     Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -36,7 +36,7 @@ from tables import blobs, write_table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.prediction.outcome import Predictions
 
 pytest.importorskip("distributed")

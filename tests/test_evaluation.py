@@ -16,7 +16,7 @@ from artifact_pipeline.model.predictor import Predictor
 from artifact_pipeline.training import measure as evaluation
 
 if TYPE_CHECKING:
-    from artifact_pipeline.artifact.manifest import HeldOut
+    from artifact_pipeline.artifact.figures import HeldOut
     from artifact_pipeline.training.measure import Answered
 
 SHA = "sha256:" + "0" * 64

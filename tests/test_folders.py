@@ -36,7 +36,7 @@ from tools import require_tool, slow
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.prediction.outcome import Predictions
 
 ROWS = 2 * PART + 70_000

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from artifact_pipeline.artifact.manifest import HeldOut
+    from artifact_pipeline.artifact.figures import HeldOut
     from artifact_pipeline.training.candidate import Candidate
 
     Cli = Callable[..., tuple[int, str, str]]

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from artifact_pipeline.artifact.reference import (
     FeatureReference,
     Histogram,
-    Outputs,
+    OutputReference,
     Reference,
     _counts,
-    describe_features,
     parse_reference,
 )
 from artifact_pipeline.digits.dataset import load_digits
@@ -49,7 +48,7 @@ def feature_of(
 
 def reference_of(*features: FeatureReference) -> Reference:
     """A reference of these features, three classes, and confidence in tenths."""
-    outputs = Outputs(
+    outputs = OutputReference(
         rows=CLASSES, labels=(1,) * CLASSES, confidence=Histogram(edges=TENTHS, counts=(CLASSES, *[0] * 9))
     )
     return Reference(format=1, rows=sum(features[0].counts), features=features, labels=(1,) * CLASSES, outputs=outputs)
@@ -229,8 +228,8 @@ def test_what_does_not_fit_is_refused_and_not_counted() -> None:
 
 @given(st.lists(st.floats(-1e3, 1e3, width=32), min_size=1, max_size=80))
 def test_described_rows_are_counted_alike(values: list[float]) -> None:
-    """What `describe_features` says of training rows, values or deciles, is what is counted over the same rows."""
+    """What `FeatureReference.of` says of training rows, values or deciles, is what is counted over the same rows."""
     X = np.array(values)[:, None]
-    (feature,) = describe_features(X, ["x"])
+    feature = FeatureReference.of(X[:, 0], "x")
     counted = count(reference_of(feature), np.ascontiguousarray(X.T, dtype=np.float32))
     assert counted.features == (feature.counts,)

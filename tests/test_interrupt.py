@@ -28,7 +28,7 @@ from servers import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.artifact.manifest import Verified
 
 SRC = Path(__file__).resolve().parents[1] / "src"
 PROMPT = 5.0

@@ -8,15 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from artifact_pipeline.artifact.manifest import (
-    MAX_BYTES,
-    MAX_TOTAL_BYTES,
-    ROLES,
-    FileRecord,
-    Source,
-    parse_manifest,
-    parse_part,
-)
+from artifact_pipeline.artifact.manifest import ROLES, Data, Manifest, parse_manifest
+from artifact_pipeline.artifact.parts import MAX_BYTES, MAX_TOTAL_BYTES
 from artifact_pipeline.canonical import MAX_DEPTH, canonical_json, digest
 from artifact_pipeline.errors import ArtifactRejected
 from artifact_pipeline.verification import verify
@@ -140,7 +133,7 @@ def test_a_manifest_may_have_a_megabyte(folder: Path) -> None:
 def test_the_files_have_a_bound_together(candidate: Candidate) -> None:
     """Files that are each within their bound are refused where a reader would have to hold too much."""
     listed = sum(record.size for record in candidate.manifest.files)
-    record = FileRecord(name="a", role="more", size=0, sha256=digest(b""))
+    record = Manifest.File(name="a", role="more", size=0, sha256=digest(b""))
     quarter = MAX_TOTAL_BYTES // 4
     sizes = {"a": quarter, "b": quarter, "c": quarter, "d": quarter - listed}
     more = tuple(msgspec.structs.replace(record, name=name, size=size) for name, size in sizes.items())
@@ -165,11 +158,11 @@ def test_labels_may_be_texts(candidate: Candidate) -> None:
 
 def test_a_part_is_refused_under_the_place_and_rule_of_its_file() -> None:
     """The one parser of all parts names the file and the rule that it was asked for, whatever is wrong."""
-    assert parse_part(Source, canonical_json(SOURCE), place="a.json", rule="a-invalid").rows == 3
+    assert Data.Source.parse(canonical_json(SOURCE), place="a.json", rule="a-invalid").rows == 3
     repeated = canonical_json(SOURCE).replace(b'"rows": 3', b'"rows": 2,\n  "rows": 3')
     for data in (b"", b"{", b"\xff", b"null\n", b"[]\n", repeated, b" " * 17_000_000):
         with pytest.raises(ArtifactRejected) as caught:
-            parse_part(Source, data, place="a.json", rule="a-invalid")
+            Data.Source.parse(data, place="a.json", rule="a-invalid")
         (found,) = caught.value.problems
         assert (found.place, found.rule) == ("a.json", "a-invalid")
         assert 0 < len(found.message) <= 200

@@ -24,7 +24,7 @@ from tools import mounted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.training.candidate import Candidate
 
 CONFIG = """{"C": 1.0, "solver": "lbfgs", "max_iter": 1000,

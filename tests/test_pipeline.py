@@ -9,7 +9,7 @@ from pyarrow import parquet
 from sklearn import metrics as theirs
 from sklearn.linear_model import LogisticRegression
 
-from artifact_pipeline.artifact.manifest import MAX_BYTES
+from artifact_pipeline.artifact.parts import MAX_BYTES
 from artifact_pipeline.config import from_mapping, recipe
 from artifact_pipeline.documented import load_model
 from artifact_pipeline.errors import DataRejected, GateFailed, StorageError

@@ -199,9 +199,9 @@ def test_statements_of_earlier_versions_are_read(tmp_path: Path, candidate: Cand
     for said in ({"dirty": True}, {}):
         source = {"name": "source", "digest": {"gitCommit": "a" * 40}, "annotations": said}
         value["predicate"]["buildDefinition"]["resolvedDependencies"] = [*others, source]
-        read = provenance.parse(canonical_json(value)).source
+        read = provenance.Statement.parse(canonical_json(value)).source
         assert read == provenance.Resource(name="source", digest={"gitCommit": "a" * 40}, annotations=said)
-    assert provenance.parse(told.encode()) == told
+    assert provenance.Statement.parse(told.encode()) == told
 
 
 # --- beside the artifact, and never in it
@@ -247,7 +247,7 @@ def test_fields_that_are_not_known_are_allowed(tmp_path: Path, candidate: Candid
     told = put(tmp_path, candidate)
     value = plain(tmp_path, candidate)
     value["predicate"]["runDetails"]["byproducts"] = [{"name": "log"}]
-    assert provenance.parse(canonical_json(value)) == told
+    assert provenance.Statement.parse(canonical_json(value)) == told
 
 
 def test_the_latest_training_replaces_what_was_said(tmp_path: Path, candidate: Candidate) -> None:

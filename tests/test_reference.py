@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from artifact_pipeline.artifact.reference import MAX_DISTINCT, describe_features, describe_outputs, parse_reference
+from artifact_pipeline.artifact.reference import MAX_DISTINCT, FeatureReference, OutputReference, parse_reference
 from artifact_pipeline.canonical import canonical_json
 from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.errors import ArtifactRejected
@@ -46,7 +46,7 @@ def test_the_published_reference_describes_the_training_rows(candidate: Candidat
     bits = np.frombuffer(candidate.members["split.bin"], dtype=np.uint8)
     held_out = np.unpackbits(bits, count=len(digits.X), bitorder="little").astype(bool)
     assert reference.rows == split.training == int((~held_out).sum())
-    assert reference.features == describe_features(digits.X[~held_out], digits.names)
+    assert reference.features == tuple(map(FeatureReference.of, digits.X[~held_out].T, digits.names))
     assert reference.labels == tuple(np.bincount(digits.y[~held_out]).tolist())
     assert reference.outputs.rows == split.held_out == sum(reference.outputs.labels)
     predicted = np.array(candidate.manifest.metrics.held_out.confusion).sum(axis=0)
@@ -57,7 +57,7 @@ def test_the_published_reference_describes_the_training_rows(candidate: Candidat
 @given(columns)
 def test_every_value_is_counted_in_its_bin(column: np.ndarray) -> None:
     """The counts of a feature are those of the values between its edges, none is lost, and low and high are true."""
-    (feature,) = describe_features(column[:, None], ["x"])
+    feature = FeatureReference.of(column, "x")
     assert list(feature.counts) == counted(feature, column)
     assert sum(feature.counts) == len(column)
     assert feature.consistent
@@ -68,7 +68,7 @@ def test_every_value_is_counted_in_its_bin(column: np.ndarray) -> None:
 @given(columns)
 def test_a_feature_of_few_values_is_described_by_them(column: np.ndarray) -> None:
     """Up to 32 different values are the edges themselves; more are described by deciles."""
-    (feature,) = describe_features(column[:, None], ["x"])
+    feature = FeatureReference.of(column, "x")
     distinct = np.unique(column)
     assert feature.discrete == (len(distinct) <= MAX_DISTINCT)
     if feature.discrete:
@@ -81,7 +81,7 @@ def test_a_feature_of_few_values_is_described_by_them(column: np.ndarray) -> Non
 def test_the_bound_of_discrete_features(distinct: int, *, discrete: bool) -> None:
     """32 different values are discrete, 33 are not; deciles share the rows out evenly."""
     column = np.arange(distinct * 10, dtype=np.float64) % distinct
-    (feature,) = describe_features(column[:, None], ["x"])
+    feature = FeatureReference.of(column, "x")
     assert feature.discrete is discrete
     assert len(feature.edges) == (distinct if discrete else 10)
 
@@ -89,7 +89,7 @@ def test_the_bound_of_discrete_features(distinct: int, *, discrete: bool) -> Non
 def test_outputs_are_counted_by_label_and_by_tenths_of_confidence() -> None:
     """The answers over the held-out rows: rows by predicted class, and the highest probability by tenths."""
     probabilities = np.array([[0.95, 0.05], [0.5, 0.5], [0.31, 0.69], [0.0, 1.0]])
-    outputs = describe_outputs(np.array([0, 0, 1, 1]), probabilities)
+    outputs = OutputReference.of(np.array([0, 0, 1, 1]), probabilities)
     assert (outputs.rows, outputs.labels) == (4, (2, 2))
     assert outputs.confidence.counts == (0, 0, 0, 0, 0, 1, 1, 0, 0, 2)
     assert outputs.confidence.edges == tuple(index / 10 for index in range(10))

@@ -34,7 +34,7 @@ from tools import cannot_run, slow
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from artifact_pipeline.artifact.manifest import Environment
+    from artifact_pipeline.artifact.environment import Environment
     from artifact_pipeline.training.candidate import Candidate
 
     Run = Callable[..., subprocess.CompletedProcess[str]]

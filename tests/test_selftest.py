@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from artifact_pipeline.artifact.reference import FeatureReference, parse_reference
-from artifact_pipeline.artifact.selftest import ROWS, TOLERANCE, SelfTest, draw_rows, parse_selftest, seal
+from artifact_pipeline.artifact.selftest import ROWS, TOLERANCE, SelfTest, draw_rows, parse_selftest
 from artifact_pipeline.canonical import canonical_json
 from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.errors import ArtifactRejected
@@ -74,7 +74,7 @@ def test_answers_are_sealed_rounded_and_without_the_unclear() -> None:
     """Probabilities have six decimals, and a row whose two best classes are within a thousandth is left out."""
     rows = np.array([[1.0], [2.0], [3.0]])
     probabilities = np.array([[0.1234567, 0.8765433], [0.5004, 0.4996], [0.5006, 0.4994]])
-    sealed = seal(rows, np.array([7, 7, 3]), probabilities)
+    sealed = SelfTest.of(rows, np.array([7, 7, 3]), probabilities)
     assert sealed == SelfTest(
         format=1, rows=((1.0,), (3.0,)), labels=(7, 3), probabilities=((0.123457, 0.876543), (0.5006, 0.4994))
     )
@@ -82,14 +82,14 @@ def test_answers_are_sealed_rounded_and_without_the_unclear() -> None:
 
 def test_a_model_that_knows_nothing_keeps_all_its_rows() -> None:
     """Where no row is clear, all are sealed: they are still the model's answers."""
-    sealed = seal(np.array([[1.0], [2.0]]), np.array(["a", "b"]), np.full((2, 2), 0.5))
+    sealed = SelfTest.of(np.array([[1.0], [2.0]]), np.array(["a", "b"]), np.full((2, 2), 0.5))
     assert sealed.labels == ("a", "b")
     assert parse_selftest(sealed.canonical()) == sealed
 
 
 def test_a_single_clear_row_is_a_self_test() -> None:
     """A self-test of one row can be read again: an artifact that was published must not be refused for it."""
-    sealed = seal(np.array([[1.0], [2.0]]), np.array([7, 7]), np.array([[0.9, 0.1], [0.5, 0.5]]))
+    sealed = SelfTest.of(np.array([[1.0], [2.0]]), np.array([7, 7]), np.array([[0.9, 0.1], [0.5, 0.5]]))
     assert len(sealed.rows) == 1
     assert parse_selftest(sealed.canonical()) == sealed
 
@@ -165,7 +165,7 @@ def test_labels_in_words_are_replayed_too() -> None:
     predictor = Predictor(good(sorted(WORDS)), sorted(WORDS))
     rows = np.array(list(itertools.product([-2.0, 2.0], repeat=2)))
     answers = predictor.predict(rows)
-    golden = seal(rows, answers.labels, answers.probabilities)
+    golden = SelfTest.of(rows, answers.labels, answers.probabilities)
     predictor.replay(parse_selftest(golden.canonical()))
     with pytest.raises(ArtifactRejected):
         predictor.replay(msgspec.structs.replace(golden, labels=golden.labels[::-1]))

@@ -26,7 +26,7 @@ from tools import renamed
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.training.candidate import Candidate
     from artifact_pipeline.training.unchanged import Look
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from artifact_pipeline.artifact.gate import METRICS, TOLERANCE, gate_problems, recomputed
+from artifact_pipeline.artifact.figures import TOLERANCE, recomputed
+from artifact_pipeline.artifact.gate import METRICS, gate_problems
 from artifact_pipeline.artifact.manifest import Manifest, parse_manifest
 from artifact_pipeline.canonical import canonical_json, digest
 from forging import changed

@@ -17,9 +17,9 @@ from artifact_pipeline.verification import verify
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.artifact.store import Run
-    from artifact_pipeline.artifact.verified import Verified
     from artifact_pipeline.prediction.labels import Evaluation
     from artifact_pipeline.prediction.outcome import Predictions
     from artifact_pipeline.training.reproduction import Reproduction

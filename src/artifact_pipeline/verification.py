@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
-from artifact_pipeline.artifact import manifest as manifests
 from artifact_pipeline.artifact.gate import GATE_ALONE, gate_problems
+from artifact_pipeline.artifact.manifest import Trusted, Verified, parse_manifest
 from artifact_pipeline.artifact.parameters import parameter_problems
+from artifact_pipeline.artifact.parts import MAX_BYTES, MAX_FILE_BYTES, NAME
 from artifact_pipeline.artifact.pointer import HINT_TRAIN, follow
 from artifact_pipeline.artifact.reference import parse_reference
 from artifact_pipeline.artifact.selftest import parse_selftest
-from artifact_pipeline.artifact.verified import Trusted, Verified
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem, plural
 from artifact_pipeline.files import read_bounded, read_descriptor
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from artifact_pipeline.artifact.manifest import FileRecord, Manifest
+    from artifact_pipeline.artifact.manifest import Manifest
     from artifact_pipeline.trust.policy import Trust
 
 MAX_ENTRIES = 256
@@ -63,7 +63,7 @@ def verify(
         if problems:
             raise _rejected(path, problems)
         signed = trust.admit(folder, found) if trust is not None else None
-        manifest = manifests.parse_manifest(data)
+        manifest = parse_manifest(data)
         members, problems = _read_members(manifest, names, descriptor)
     insisted = trust is not None and trust.policy.require_gate
     problems += gate_problems(manifest, accept_failed=accept_failed_gate and not insisted)
@@ -105,21 +105,21 @@ def _names(folder: int) -> list[str]:
 def _read_manifest(names: Sequence[str], folder: int) -> tuple[bytes, list[Problem]]:
     if len(names) > MAX_ENTRIES:
         return b"", [Problem(".", "too-many-entries", f"the folder holds more than {MAX_ENTRIES} entries")]
-    if manifests.NAME not in names:
-        return b"", [Problem(manifests.NAME, "file-missing", "is not in the folder")]
+    if NAME not in names:
+        return b"", [Problem(NAME, "file-missing", "is not in the folder")]
     try:
-        return _read(manifests.NAME, folder, manifests.MAX_BYTES), []
+        return _read(NAME, folder, MAX_BYTES), []
     except (OSError, ValueError) as error:
-        return b"", [_unreadable(manifests.NAME, error, too_large="manifest-too-large")]
+        return b"", [_unreadable(NAME, error, too_large="manifest-too-large")]
 
 
 def _identity_problems(promised: Iterable[str], found: str, expect: str | None) -> Iterator[Problem]:
     if expect is not None and found != expect:
-        yield Problem(manifests.NAME, "digest-unexpected", f"expected {expect}, found {found}")
+        yield Problem(NAME, "digest-unexpected", f"expected {expect}, found {found}")
     # The store names a folder by its digest, so a folder that was changed in place contradicts its own name.
     for name in sorted(promised):
         if PREFIX + name != found:
-            yield Problem(manifests.NAME, "store-name", f"stands in the store as {name}, is {found}")
+            yield Problem(NAME, "store-name", f"stands in the store as {name}, is {found}")
 
 
 def _read_members(manifest: Manifest, names: Sequence[str], folder: int) -> tuple[dict[str, bytes], list[Problem]]:
@@ -127,7 +127,7 @@ def _read_members(manifest: Manifest, names: Sequence[str], folder: int) -> tupl
     listed = {record.name: record for record in manifest.files}
     members: dict[str, bytes] = {}
     problems = []
-    for name in sorted({*listed, *names} - {manifests.NAME}):
+    for name in sorted({*listed, *names} - {NAME}):
         if name not in listed:
             problems.append(Problem(f"{name!r:.80}", "file-unlisted", "is in the folder but not in the manifest"))
         elif name not in names:
@@ -138,7 +138,7 @@ def _read_members(manifest: Manifest, names: Sequence[str], folder: int) -> tupl
     return members, problems
 
 
-def _read_member(record: FileRecord, folder: int, members: dict[str, bytes]) -> Problem | None:
+def _read_member(record: Manifest.File, folder: int, members: dict[str, bytes]) -> Problem | None:
     try:
         data = _read(record.name, folder, record.size)
     except (OSError, ValueError) as error:
@@ -225,7 +225,7 @@ def export_state(manifest: Manifest, export: Path) -> Literal["matches", "differ
     What is not a readable regular file differs; it is never loaded, here or elsewhere.
     """
     try:
-        found = digest(read_bounded(export, manifests.MAX_FILE_BYTES))
+        found = digest(read_bounded(export, MAX_FILE_BYTES))
     except FileNotFoundError:
         return "missing"
     except (OSError, ValueError):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artifact_pipeline.artifact.gate import recomputed
+from artifact_pipeline.artifact.figures import recomputed
 from artifact_pipeline.artifact.manifest import parse_manifest
 from artifact_pipeline.artifact.reference import parse_reference
 from artifact_pipeline.artifact.selftest import parse_selftest

@@ -18,7 +18,7 @@ from rowfiles import train_words, words, write_rows
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.artifact.manifest import Verified
 
 DETOURS = ["./", "a/../", "a/b/../../", "there/../a/../", "back/", "a/up/", "self/"]
 """Ways from the root of the tree to itself."""

@@ -1,7 +1,6 @@
-"""The gate's verdict, judged again by whoever reads it: does it follow from the manifest's own figures?
+"""Whether the gate's verdict follows from the manifest's own figures, as every reader asks again.
 
-The standard library and msgspec alone, so that `verify` can ask it; the figures come from the confusion matrix, the one
-number in the manifest from which the others can be computed again.
+The standard library and msgspec alone, so that `verify` can ask it.
 """
 
 from __future__ import annotations
@@ -10,22 +9,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import UNSET
 
-from artifact_pipeline.artifact.manifest import DECIMALS, NAME
+from artifact_pipeline.artifact.figures import TOLERANCE, recomputed
+from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.errors import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from msgspec import UnsetType
 
-    from artifact_pipeline.artifact.manifest import Gate, HeldOut, Manifest, Metric
+    from artifact_pipeline.artifact.figures import HeldOut
+    from artifact_pipeline.artifact.manifest import GateRecord, Manifest, Metric
 
 METRICS: dict[Metric, str] = {"accuracy": "min_accuracy", "f1_weighted": "min_f1"}
 """Each metric that every gate of format 1 must have a rule for, and the recipe's key for its minimum."""
 GATE_ALONE = frozenset({"gate-failed", "gate-missing"})
 """The rules that a whole artifact breaks whose model was judged and failed, or was never judged."""
-TOLERANCE = 10.0**-DECIMALS
-"""Figures are rounded to six decimals, so two ways of computing one may differ by that much."""
 
 
 class _Demand(NamedTuple):
@@ -38,7 +37,7 @@ class _Demand(NamedTuple):
 
 
 def demands(asked: Mapping[str, Any], held_out: HeldOut) -> Iterator[_Demand]:
-    """What a gate must judge, in the order of its rules.
+    """Yield what a gate must judge, in the order of its rules.
 
     Args:
         asked: the recipe's `gate`; of a manifest that is forged it may hold anything.
@@ -73,8 +72,8 @@ def gate_problems(manifest: Manifest, *, accept_failed: bool) -> Iterator[Proble
         return
     yield from _rule_problems(manifest, gate)
     if gate.verdict == "failed" and not accept_failed:
-        told = [f"{rule.name} {rule.observed} is below {rule.minimum}" for rule in gate.rules if not rule.passed]
-        yield Problem(NAME, "gate-failed", f"the gate failed: {', '.join(told)}")
+        failed = [f"{rule.name} {rule.observed} is below {rule.minimum}" for rule in gate.rules if not rule.passed]
+        yield Problem(NAME, "gate-failed", f"the gate failed: {', '.join(failed)}")
 
 
 def _binding_problems(manifest: Manifest) -> Iterator[Problem]:
@@ -85,18 +84,18 @@ def _binding_problems(manifest: Manifest) -> Iterator[Problem]:
         yield Problem(NAME, "gate-held-out", f"the gate or the manifest speaks of other rows than {split.name}")
 
 
-def _rule_problems(manifest: Manifest, gate: Gate) -> Iterator[Problem]:
+def _rule_problems(manifest: Manifest, gate: GateRecord) -> Iterator[Problem]:
     asked, classes = manifest.recipe.get("gate"), manifest.metrics.held_out.classes
     minima = asked if isinstance(asked, dict) else {}
-    wanted = {(each.metric, each.label): each for each in demands(minima, manifest.metrics.held_out)}
-    if [(rule.metric, rule.label) for rule in gate.rules] != list(wanted):
-        listed = ", ".join(f"{metric} of {label!r}" if label is not UNSET else metric for metric, label in wanted)
+    demanded = {(each.metric, each.label): each for each in demands(minima, manifest.metrics.held_out)}
+    if [(rule.metric, rule.label) for rule in gate.rules] != list(demanded):
+        listed = ", ".join(f"{metric} of {label!r}" if label is not UNSET else metric for metric, label in demanded)
         yield Problem(NAME, "gate-rules", f"the gate must judge {listed:.160}, each once")
     recall = minima.get("min_recall")
     if isinstance(recall, dict) and recall.keys() - {str(each.label) for each in classes}:
         yield Problem(NAME, "gate-rules", "the recipe asks for the recall of a class that the model has not")
     for rule in gate.rules:
-        demand = wanted.get((rule.metric, rule.label))
+        demand = demanded.get((rule.metric, rule.label))
         if demand is not None and (rule.observed, rule.minimum) != (demand.observed, demand.minimum):
             yield Problem(NAME, "gate-figures", f"the rule for {rule.name} is not about this manifest's figures")
         if rule.passed != (rule.observed >= rule.minimum):
@@ -120,43 +119,7 @@ def _figure_problems(manifest: Manifest) -> Iterator[Problem]:
     if not sum(map(sum, confusion)) == held_out.rows == split.held_out or not held_out.rows:
         yield Problem(NAME, "metrics-rows", "the confusion matrix does not count the held-out rows")
         return
-    told = _told(held_out)
+    named = held_out.named()
     for figure, value in recomputed(confusion).items():
-        if abs(told[figure] - value) > TOLERANCE:
+        if abs(named[figure] - value) > TOLERANCE:
             yield Problem(NAME, "metrics-figures", f"{figure} does not follow from the confusion matrix")
-
-
-def _told(held_out: HeldOut) -> dict[str, float]:
-    return {
-        "accuracy": held_out.accuracy.value,
-        "f1_weighted": held_out.f1_weighted.value,
-        "f1_macro": held_out.f1_macro,
-        **{
-            f"classes[{index}].{figure}": getattr(each, figure)
-            for index, each in enumerate(held_out.classes)
-            for figure in ("rows", "precision", "recall", "f1")
-        },
-    }
-
-
-def recomputed(confusion: Sequence[Sequence[int]]) -> dict[str, float]:
-    """The figures of a square confusion matrix with at least one row counted, named as in `metrics.held_out`."""
-    rows = sum(map(sum, confusion))
-    actual = [sum(row) for row in confusion]
-    predicted = [sum(column) for column in zip(*confusion, strict=True)]
-    hits = [row[index] for index, row in enumerate(confusion)]
-    f1 = [_share(2 * hit, seen + told) for hit, seen, told in zip(hits, actual, predicted, strict=True)]
-    occurring = [score for score, seen, told in zip(f1, actual, predicted, strict=True) if seen + told]
-    figures: dict[str, float] = {
-        "accuracy": sum(hits) / rows,
-        "f1_weighted": sum(score * seen for score, seen in zip(f1, actual, strict=True)) / rows,
-        "f1_macro": sum(occurring) / len(occurring),
-    }
-    for index, (hit, seen, told) in enumerate(zip(hits, actual, predicted, strict=True)):
-        of_class = {"rows": seen, "precision": _share(hit, told), "recall": _share(hit, seen), "f1": f1[index]}
-        figures |= {f"classes[{index}].{figure}": value for figure, value in of_class.items()}
-    return figures
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else 0.0

@@ -9,11 +9,16 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from artifact_pipeline.artifact.manifest import NAME
+from artifact_pipeline.artifact import provenance
+from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.errors import ArtifactRejected, Problem
-from artifact_pipeline.files import read_bounded
+from artifact_pipeline.files import read_bounded, shown
+from artifact_pipeline.storage.outputs import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 STORE = "artifacts"
 _DATA = "..data"
@@ -84,6 +89,22 @@ def is_fixed(path: Path) -> bool:
 def is_stored(folder: Path) -> bool:
     """Whether a folder stands in a store, where its name is a promise."""
     return folder.parent.name == STORE and HEX.fullmatch(folder.name) is not None
+
+
+def artifact_places(artifact: Path, role: str = "the artifact") -> Iterator[Place]:
+    """Yield what is read of an artifact: its pointer, its folder, and its provenance.
+
+    Args:
+        artifact: a pointer, or an artifact's folder; there may be none.
+        role: how a message names it.
+    """
+    yield Place(role, str(artifact), "link")
+    try:
+        folder = resolve(artifact)
+    except ArtifactRejected:  # there is none, as verifying says later
+        return
+    yield Place(role, shown(folder), "folder")
+    yield Place("the provenance", str(provenance.place(folder)))
 
 
 def target_of(pointer: Path) -> str | None:

@@ -1,30 +1,31 @@
 """Provenance: what is said about an artifact, beside it and never in it. An in-toto statement, SLSA's predicate.
 
     artifacts/<hex>/                    the artifact, a function of recipe, data and environment
-    artifacts/<hex>.provenance.json     when, where, from which commit, and how it stood beside its champion
+    artifacts/<hex>.provenance.json     when, where, from which commit, and how it compares with its champion
 
-It is a claim and no proof as long as nobody has signed it: nothing that makes an artifact acceptable is taken from it.
+Without a signature it is a claim and no proof: nothing that makes an artifact acceptable is taken from it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from msgspec import Meta, Struct, field, json, to_builtins
 
-from artifact_pipeline.artifact.manifest import NAME, Count, Digest, Share, Text
+from artifact_pipeline import __version__
+from artifact_pipeline.artifact.parts import NAME, Count, Digest, Share, Text
 from artifact_pipeline.canonical import PREFIX, canonical_json
 from artifact_pipeline.files import read_bounded
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_STATEMENT: Literal["https://in-toto.io/Statement/v1"] = "https://in-toto.io/Statement/v1"
-_PREDICATE: Literal["https://slsa.dev/provenance/v1"] = "https://slsa.dev/provenance/v1"
+_IN_TOTO: Literal["https://in-toto.io/Statement/v1"] = "https://in-toto.io/Statement/v1"
+_SLSA: Literal["https://slsa.dev/provenance/v1"] = "https://slsa.dev/provenance/v1"
 BUILD = "urn:artifact-pipeline:train:1"
 """What kind of build it was: `externalParameters` is the recipe, `internalParameters` what `Internal` says."""
 LOCAL = "urn:artifact-pipeline:builder:local"
-"""The builder where no CI says that it is one: whoever sat at this machine."""
+"""The builder where no CI names itself: a person at this machine."""
 SOURCE = "source"
 """The name of the commit among the dependencies."""
 UNKNOWN = "unknown"
@@ -35,14 +36,6 @@ SUFFIX = ".provenance.json"
 MAX_BYTES = 1 << 20
 
 _Signed = Annotated[float, Meta(ge=-1, le=1)]
-
-
-class Difference(Struct, frozen=True, kw_only=True):
-    """A figure of the candidate minus that of the champion, with its 95 % interval."""
-
-    value: _Signed
-    low: _Signed
-    high: _Signed
 
 
 class Comparison(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -64,6 +57,13 @@ class Comparison(Struct, frozen=True, kw_only=True, rename="camel"):
         accepted: whether the candidate may go into charge for it.
     """
 
+    class Change(Struct, frozen=True, kw_only=True):
+        """A figure of the candidate minus that of the champion, with its 95 % interval."""
+
+        value: _Signed
+        low: _Signed
+        high: _Signed
+
     candidate: Digest
     champion: Digest
     champion_model: Digest
@@ -71,8 +71,8 @@ class Comparison(Struct, frozen=True, kw_only=True, rename="camel"):
     rows: Count
     won: Count
     lost: Count
-    accuracy: Difference
-    f1_weighted: Difference
+    accuracy: Change
+    f1_weighted: Change
     mcnemar: Share
     margin: Share
     outcome: Literal["identical", "passed", "failed", "inconclusive"]
@@ -89,13 +89,13 @@ class Resource(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Internal(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """What this package wants to find again.
+    """What this package reads again later.
 
     Attributes:
         key: everything that decides the bytes, part by part; with the same key there is nothing to train.
         held_out: the digest of the split.
         looks: how often these held-out rows have been looked at, this time included; each look makes them milder.
-        comparison: how the model stood beside its champion.
+        comparison: how the model compares with its champion.
     """
 
     key: dict[str, str]
@@ -104,51 +104,43 @@ class Internal(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="ca
     comparison: Comparison | None = None
 
 
-class Definition(Struct, frozen=True, kw_only=True, rename="camel"):
-    """What was asked for, and what it was made from."""
-
-    build_type: str
-    external_parameters: dict[str, Any]
-    internal_parameters: Internal
-    resolved_dependencies: tuple[Resource, ...]
-
-
-class Builder(Struct, frozen=True, kw_only=True):
-    """Who made it."""
-
-    id: str
-    version: dict[str, str]
-
-
-class Metadata(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """Which run made it, and when: UTC as RFC 3339 writes it."""
+class Run(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """Which run made the artifact, and when: UTC as RFC 3339 writes it."""
 
     started_on: Text
     finished_on: Text
     invocation_id: str = ""
 
 
-class Details(Struct, frozen=True, kw_only=True):
-    """The run."""
+class _Definition(Struct, frozen=True, kw_only=True, rename="camel"):
+    build_type: str
+    external_parameters: dict[str, Any]
+    internal_parameters: Internal
+    resolved_dependencies: tuple[Resource, ...]
 
-    builder: Builder
-    metadata: Metadata
+
+class _Builder(Struct, frozen=True, kw_only=True):
+    id: str
+    version: dict[str, str]
 
 
-class Predicate(Struct, frozen=True, kw_only=True, rename="camel"):
-    """SLSA's provenance, version 1."""
+class _Details(Struct, frozen=True, kw_only=True):
+    builder: _Builder
+    metadata: Run
 
-    build_definition: Definition
-    run_details: Details
+
+class _Predicate(Struct, frozen=True, kw_only=True, rename="camel"):
+    build_definition: _Definition
+    run_details: _Details
 
 
 class Statement(Struct, frozen=True, kw_only=True, rename="camel"):
-    """An in-toto statement, version 1, about one artifact."""
+    """An in-toto statement, version 1, with SLSA's provenance, version 1, about one artifact."""
 
     type: Literal["https://in-toto.io/Statement/v1"] = field(name="_type")
     subject: Annotated[tuple[Resource, ...], Meta(min_length=1, max_length=1)]
     predicate_type: Literal["https://slsa.dev/provenance/v1"]
-    predicate: Predicate
+    predicate: _Predicate
 
     @property
     def about(self) -> str:
@@ -156,10 +148,14 @@ class Statement(Struct, frozen=True, kw_only=True, rename="camel"):
         return PREFIX + self.subject[0].digest.get("sha256", "")
 
     @property
+    def dependencies(self) -> tuple[Resource, ...]:
+        """What the artifact was made from."""
+        return self.predicate.build_definition.resolved_dependencies
+
+    @property
     def source(self) -> Resource | None:
         """The commit that it was made from; None where nothing is said of one."""
-        named = self.predicate.build_definition.resolved_dependencies
-        return next((each for each in named if each.name == SOURCE), None)
+        return next((each for each in self.dependencies if each.name == SOURCE), None)
 
     @property
     def internal(self) -> Internal:
@@ -170,25 +166,53 @@ class Statement(Struct, frozen=True, kw_only=True, rename="camel"):
         """The statement's canonical JSON."""
         return canonical_json(to_builtins(self))
 
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Parse a statement; fields that this package does not know are allowed, as in-toto wants it.
 
-def about(artifact_digest: str, predicate: Predicate) -> Statement:
-    """Make a statement about an artifact."""
-    subject = Resource(name=NAME, digest={"sha256": artifact_digest.removeprefix(PREFIX)})
-    return Statement(type=_STATEMENT, subject=(subject,), predicate_type=_PREDICATE, predicate=predicate)
+        Raises:
+            ValueError: it is no statement with this package's predicate.
+        """
+        return json.decode(data, type=cls)
+
+
+def make_statement(
+    artifact_digest: str,
+    internal: Internal,
+    *,
+    recipe: dict[str, Any],
+    dependencies: tuple[Resource, ...],
+    builder: str,
+    run: Run,
+) -> Statement:
+    """The statement about an artifact.
+
+    Args:
+        artifact_digest: the artifact.
+        internal: what this package reads again.
+        recipe: the manifest's recipe.
+        dependencies: what it was made from.
+        builder: the URI of who made it.
+        run: which run made it.
+    """
+    definition = _Definition(
+        build_type=BUILD,
+        external_parameters={"recipe": recipe},
+        internal_parameters=internal,
+        resolved_dependencies=dependencies,
+    )
+    details = _Details(builder=_Builder(id=builder, version={"artifact-pipeline": __version__}), metadata=run)
+    return Statement(
+        type=_IN_TOTO,
+        subject=(Resource(name=NAME, digest={"sha256": artifact_digest.removeprefix(PREFIX)}),),
+        predicate_type=_SLSA,
+        predicate=_Predicate(build_definition=definition, run_details=details),
+    )
 
 
 def place(folder: Path) -> Path:
     """Where the provenance of an artifact's folder stands: beside it."""
     return folder.with_name(folder.name + SUFFIX)
-
-
-def parse(data: bytes) -> Statement:
-    """Parse a statement; fields that this package does not know are allowed, as in-toto wants it.
-
-    Raises:
-        ValueError: it is no statement with this package's predicate.
-    """
-    return json.decode(data, type=Statement)
 
 
 def read(folder: Path) -> Statement | None:
@@ -198,7 +222,7 @@ def read(folder: Path) -> Statement | None:
         folder: an artifact's folder in its store, named by its digest.
     """
     try:
-        statement = parse(read_bounded(place(folder), MAX_BYTES))
+        statement = Statement.parse(read_bounded(place(folder), MAX_BYTES))
     except (OSError, ValueError, RecursionError):
         return None
     return statement if statement.about == PREFIX + folder.name else None

@@ -1,7 +1,7 @@
-"""The training data's distribution, sealed in the artifact: what drift is measured against at inference.
+"""`reference.json`: the training data's distribution, with which rows are compared at inference to find drift.
 
 Features and actual labels are described over the training rows; the model's outputs over the held-out rows, since
-on rows that it has learned a model is surer of itself than it will ever be again.
+on rows that it has learned a model is surer of itself than on any others.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
-from artifact_pipeline.artifact.manifest import DECIMALS, Count, Frozen, Manifest, Text, parse_part
+from artifact_pipeline.artifact.parts import DECIMALS, Count, Frozen, Text
 from artifact_pipeline.errors import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from artifact_pipeline.artifact.manifest import Manifest
 
 _PLACE = "reference.json"
 MAX_DISTINCT = 32
@@ -47,13 +49,49 @@ class FeatureReference(Histogram, frozen=True):
     high: float
     mean: float
 
+    @classmethod
+    def of(cls, column: NDArray[np.float64], name: str) -> FeatureReference:
+        """Describe a column of the training rows, float64 of shape (rows,)."""
+        import numpy as np
 
-class Outputs(Frozen, frozen=True):
+        edges = np.unique(column)
+        discrete = len(edges) <= MAX_DISTINCT
+        if not discrete:
+            edges = np.unique(np.quantile(column, np.arange(_DECILES) / _DECILES))
+        return cls(
+            name=name,
+            discrete=discrete,
+            edges=tuple(edges.tolist()),
+            counts=_counts(column, edges),
+            low=float(column.min()),
+            high=float(column.max()),
+            mean=round(float(column.mean()), DECIMALS),
+        )
+
+
+class OutputReference(Frozen, frozen=True):
     """The model's answers over the held-out rows: rows by predicted class, and the highest probability of a row."""
 
     rows: Count
     labels: tuple[Count, ...]
     confidence: Histogram
+
+    @classmethod
+    def of(cls, predicted: NDArray[np.int64], probabilities: NDArray[np.float64]) -> OutputReference:
+        """Describe the answers over the held-out rows.
+
+        Args:
+            predicted: class positions of shape (rows,).
+            probabilities: float64 of shape (rows, classes).
+        """
+        import numpy as np
+
+        edges = np.arange(10) / 10
+        return cls(
+            rows=len(predicted),
+            labels=tuple(np.bincount(predicted, minlength=probabilities.shape[1]).tolist()),
+            confidence=Histogram(edges=tuple(edges.tolist()), counts=_counts(probabilities.max(axis=1), edges)),
+        )
 
 
 class Reference(Frozen, frozen=True):
@@ -63,11 +101,11 @@ class Reference(Frozen, frozen=True):
     rows: Count
     features: Annotated[tuple[FeatureReference, ...], Meta(min_length=1)]
     labels: tuple[Count, ...]
-    outputs: Outputs
+    outputs: OutputReference
 
     def problems(self, manifest: Manifest) -> Iterator[Problem]:
         """Yield where the reference does not describe this manifest's model."""
-        if [feature.name for feature in self.features] != [feature.name for feature in manifest.model.inputs]:
+        if [feature.name for feature in self.features] != [each.name for each in manifest.model.inputs]:
             yield Problem(_PLACE, "reference-features", "does not describe the model's inputs in their order")
         if not len(self.labels) == len(self.outputs.labels) == len(manifest.model.classes):
             yield Problem(_PLACE, "reference-labels", "does not describe the model's classes")
@@ -80,46 +118,6 @@ class Reference(Frozen, frozen=True):
         over_held_out = {sum(counts) for counts in (self.outputs.labels, confidence.counts)}
         if over_training != {self.rows} or over_held_out != {self.outputs.rows}:
             yield Problem(_PLACE, "reference-counts", "the counts do not add up to the rows")
-
-
-def describe_features(X: NDArray[np.float64], names: Sequence[str]) -> tuple[FeatureReference, ...]:
-    """Describe each column of the training rows `X`, float64 of shape (rows, features)."""
-    return tuple(_describe(X[:, index], name) for index, name in enumerate(names))
-
-
-def describe_outputs(predicted: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Outputs:
-    """Describe the answers over the held-out rows.
-
-    Args:
-        predicted: class positions of shape (rows,).
-        probabilities: float64 of shape (rows, classes).
-    """
-    import numpy as np
-
-    edges = np.arange(10) / 10
-    return Outputs(
-        rows=len(predicted),
-        labels=tuple(np.bincount(predicted, minlength=probabilities.shape[1]).tolist()),
-        confidence=Histogram(edges=tuple(edges.tolist()), counts=_counts(probabilities.max(axis=1), edges)),
-    )
-
-
-def _describe(column: NDArray[np.float64], name: str) -> FeatureReference:
-    import numpy as np
-
-    edges = np.unique(column)
-    discrete = len(edges) <= MAX_DISTINCT
-    if not discrete:
-        edges = np.unique(np.quantile(column, np.arange(_DECILES) / _DECILES))
-    return FeatureReference(
-        name=name,
-        discrete=discrete,
-        edges=tuple(edges.tolist()),
-        counts=_counts(column, edges),
-        low=float(column.min()),
-        high=float(column.max()),
-        mean=round(float(column.mean()), DECIMALS),
-    )
 
 
 def _counts(values: NDArray[np.float64], edges: NDArray[np.float64]) -> tuple[int, ...]:
@@ -136,4 +134,4 @@ def parse_reference(data: bytes) -> Reference:
     Raises:
         ArtifactRejected: they are not canonical JSON, or break a type.
     """
-    return parse_part(Reference, data, place=_PLACE, rule="reference-invalid")
+    return Reference.parse(data, place=_PLACE, rule="reference-invalid")

@@ -1,7 +1,7 @@
-"""Golden rows: drawn from the training data's distribution, with the answers that the model must still give.
+"""`selftest.json`: golden rows, drawn from the training data's distribution, and what the model answers to them.
 
-They are nobody's data: each feature is drawn by itself from its histogram. Before the first real row the predictor
-answers them again; a runtime or a processor that computes something else is found out there.
+They are rows of no person: each feature is drawn by itself from its histogram. Before the first real row the predictor
+answers them again, so that a runtime or a processor that computes something else is found.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
-from artifact_pipeline.artifact.manifest import DECIMALS, Frozen, Manifest, Share, Text, parse_part
+from artifact_pipeline.artifact.parts import DECIMALS, Frozen, Share, Text
 from artifact_pipeline.errors import Problem, plural
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from artifact_pipeline.artifact.manifest import Manifest
     from artifact_pipeline.artifact.reference import FeatureReference
 
 PLACE = "selftest.json"
@@ -38,6 +39,31 @@ class SelfTest(Frozen, frozen=True):
     rows: Annotated[tuple[tuple[float, ...], ...], Meta(min_length=1, max_length=1024)]
     labels: tuple[int | Text, ...]
     probabilities: tuple[tuple[Share, ...], ...]
+
+    @classmethod
+    def of(
+        cls,
+        rows: NDArray[np.float64],
+        labels: NDArray[np.int64] | NDArray[np.str_],
+        probabilities: NDArray[np.float64],
+    ) -> SelfTest:
+        """Record what the published model answers to the golden rows.
+
+        A row whose two best classes are within a thousandth is left out: there another processor may rightly answer
+        with the other one.
+        """
+        import numpy as np
+
+        best = np.sort(probabilities, axis=1)
+        clear = best[:, -1] - best[:, -2] > 1e-3
+        if not clear.any():  # a model that knows nothing: keep all, they are still its answers
+            clear[:] = True
+        return cls(
+            format=1,
+            rows=tuple(map(tuple, rows[clear].tolist())),
+            labels=tuple(labels[clear].tolist()),
+            probabilities=tuple(map(tuple, np.round(probabilities[clear], DECIMALS).tolist())),
+        )
 
     def problems(self, manifest: Manifest) -> Iterator[Problem]:
         """Yield where the golden rows do not fit this manifest's model."""
@@ -78,30 +104,6 @@ def _draw(feature: FeatureReference, generator: random.Random) -> float:
     return low + (high - low) * generator.random()
 
 
-def seal(
-    rows: NDArray[np.float64],
-    labels: NDArray[np.int64] | NDArray[np.str_],
-    probabilities: NDArray[np.float64],
-) -> SelfTest:
-    """Write down what the published model answers to the golden rows.
-
-    A row whose two best classes are within a thousandth is left out: there another processor may rightly answer
-    with the other one.
-    """
-    import numpy as np
-
-    best = np.sort(probabilities, axis=1)
-    clear = best[:, -1] - best[:, -2] > 1e-3
-    if not clear.any():  # a model that knows nothing: keep all, they are still its answers
-        clear[:] = True
-    return SelfTest(
-        format=1,
-        rows=tuple(map(tuple, rows[clear].tolist())),
-        labels=tuple(labels[clear].tolist()),
-        probabilities=tuple(map(tuple, np.round(probabilities[clear], DECIMALS).tolist())),
-    )
-
-
 @lru_cache(maxsize=2)
 def parse_selftest(data: bytes) -> SelfTest:
     """Parse the bytes of `selftest.json`.
@@ -109,4 +111,4 @@ def parse_selftest(data: bytes) -> SelfTest:
     Raises:
         ArtifactRejected: they are not canonical JSON, or break a type.
     """
-    return parse_part(SelfTest, data, place=PLACE, rule="selftest-invalid")
+    return SelfTest.parse(data, place=PLACE, rule="selftest-invalid")

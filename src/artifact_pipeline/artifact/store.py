@@ -19,8 +19,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.artifact import manifest as manifests
 from artifact_pipeline.artifact import provenance
+from artifact_pipeline.artifact.manifest import parse_manifest
+from artifact_pipeline.artifact.parts import MAX_BYTES, NAME
 from artifact_pipeline.artifact.pointer import HEX, STORE, name_in, target_of
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, StorageError
@@ -149,7 +150,7 @@ def publish(
             name = digest(manifest).removeprefix(PREFIX)
             # Before anything is written: room is made while what stood before still stands.
             _make_room(store, coming=name)
-            folder = _stage(store, {**members, manifests.NAME: manifest}, name)
+            folder = _stage(store, {**members, NAME: manifest}, name)
             if statement is not None:
                 write_atomic(provenance.place(folder), statement)
             if in_charge:
@@ -176,8 +177,8 @@ def runs(pointer: Path) -> list[Run]:
     found = []
     for folder in folders:
         try:
-            data = read_bounded(folder / manifests.NAME, manifests.MAX_BYTES)
-            manifest = manifests.parse_manifest(data)
+            data = read_bounded(folder / NAME, MAX_BYTES)
+            manifest = parse_manifest(data)
         except (OSError, ValueError, ArtifactRejected):
             manifest = None
         current_one = folder.name == current

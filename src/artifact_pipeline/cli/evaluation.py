@@ -11,7 +11,7 @@ from artifact_pipeline.errors import ConfigError, GateFailed, Problem
 from artifact_pipeline.runtime import without_pandas
 
 if TYPE_CHECKING:
-    from artifact_pipeline.artifact.manifest import HeldOut
+    from artifact_pipeline.artifact.figures import HeldOut
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.prediction.labels import Evaluation
 

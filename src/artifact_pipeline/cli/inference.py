@@ -30,7 +30,7 @@ from artifact_pipeline.files import shown
 from artifact_pipeline.runtime import without_pandas
 
 if TYPE_CHECKING:
-    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.prediction.destination import Destination
     from artifact_pipeline.prediction.outcome import Predictions

@@ -23,8 +23,7 @@ from artifact_pipeline.errors import ConfigError, plural
 from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
-    from artifact_pipeline.artifact.manifest import Manifest
-    from artifact_pipeline.artifact.verified import Trusted, Verified
+    from artifact_pipeline.artifact.manifest import Manifest, Trusted, Verified
     from artifact_pipeline.cli.output import Output
 
 

@@ -14,7 +14,7 @@ from artifact_pipeline.cli.views import dotted
 from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
-    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.cli.output import Output
 
 CONFIG = Path("config", "config.json")
@@ -56,7 +56,7 @@ def other_config(artifact: Path, verified: Verified) -> _Other | None:
     except (OSError, ValueError, RecursionError):
         return None
     statement = provenance.read(verified.folder)
-    made_from = statement.predicate.build_definition.resolved_dependencies if statement else ()
+    made_from = statement.dependencies if statement else ()
     if not isinstance(values, dict) or digest(data).removeprefix(PREFIX) in {
         each.digest.get("sha256") for each in made_from if each.name == "config"
     }:

@@ -224,7 +224,7 @@ def report_places(asked: Mapping[str, Any]) -> list[Place]:
 def trust_places(artifact: Path, asked: Mapping[str, Any]) -> Iterator[Place]:
     """What is read of an artifact by `asked_trust`, too: its signature, the key, the policy; and its export."""
     from artifact_pipeline.artifact import pointer
-    from artifact_pipeline.artifact.places import artifact_places
+    from artifact_pipeline.artifact.pointer import artifact_places
     from artifact_pipeline.trust import signing
 
     yield from artifact_places(artifact)

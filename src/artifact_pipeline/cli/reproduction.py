@@ -16,7 +16,8 @@ from artifact_pipeline.reports.tables import clean
 from artifact_pipeline.runtime import CACHE_KIB, CACHE_VARIABLE, KERNEL_VARIABLE, KERNELS
 
 if TYPE_CHECKING:
-    from artifact_pipeline.artifact.manifest import Environment, Manifest
+    from artifact_pipeline.artifact.environment import Environment
+    from artifact_pipeline.artifact.manifest import Manifest
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.training.reproduction import Grade, Reproduction
 

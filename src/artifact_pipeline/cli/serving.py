@@ -19,7 +19,7 @@ from artifact_pipeline.runtime import without_pandas
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.serving.settings import Settings
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.artifact.selftest import SelfTest
-    from artifact_pipeline.artifact.verified import Verified
 
 BATCH = 4096
 """Rows a call, in training and in inference alike: the last bits of an answer depend on it, and the memory beside the

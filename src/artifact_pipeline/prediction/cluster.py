@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import convert
 
 from artifact_pipeline import __version__
-from artifact_pipeline.artifact import manifest as manifests
+from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.errors import ConfigError, PipelineError, Problem
 from artifact_pipeline.prediction.outcome import quietly
 from artifact_pipeline.prediction.receipt import Output, gate_of
@@ -92,7 +92,7 @@ def _payload(scorer: Scorer) -> Artifact:
     return Artifact(
         digest=verified.digest,
         accept_failed_gate=gate_of(verified) != "passed",
-        files=((manifests.NAME, verified.manifest.canonical()), *sorted(verified.members.items())),
+        files=((NAME, verified.manifest.canonical()), *sorted(verified.members.items())),
         options=scorer.options,
         environment=environment_words(),
     )

@@ -40,7 +40,7 @@ from artifact_pipeline.storage.opened import BLOCK
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.prediction.destination import Destination
     from artifact_pipeline.prediction.scoring import Options
     from artifact_pipeline.rows.sources import Source

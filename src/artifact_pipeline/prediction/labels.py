@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from artifact_pipeline.artifact.manifest import HeldOut
+    from artifact_pipeline.artifact.figures import HeldOut
     from artifact_pipeline.rows.batches import Batch
 
 ROW, FILE, PREDICTED, PROBABILITY = "row", "file", "predicted", "probability_"

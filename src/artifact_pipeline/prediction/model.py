@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from artifact_pipeline.artifact.manifest import Manifest, Metrics
-    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.artifact.figures import Metrics
+    from artifact_pipeline.artifact.manifest import Manifest, Verified
     from artifact_pipeline.rows.memory import Table
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.prediction.receipt import Input, Output, Receipt
     from artifact_pipeline.prediction.tally import Tally
     from artifact_pipeline.rows.batches import Batch

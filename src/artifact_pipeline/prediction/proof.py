@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.artifact.gate import TOLERANCE, recomputed
+from artifact_pipeline.artifact.figures import TOLERANCE, recomputed
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import ArtifactRejected, DataRejected, Problem
 from artifact_pipeline.prediction.receipt import MAX_BYTES, SUFFIX, Receipt, parse_receipt

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import UNSET, Meta, UnsetType, structs
 
 from artifact_pipeline import __version__
-from artifact_pipeline.artifact.manifest import Count, Digest, Frozen, Share, Text, parse_part
-from artifact_pipeline.artifact.verified import Trusted  # noqa: TC001 - msgspec reads the types of fields
+from artifact_pipeline.artifact.manifest import Trusted  # noqa: TC001 - msgspec reads the types of fields
+from artifact_pipeline.artifact.parts import Count, Digest, Frozen, Share, Text
 
 if TYPE_CHECKING:
-    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.artifact.manifest import Verified
 
 SUFFIX = ".receipt.json"
 MAX_BYTES = 16 << 20
@@ -102,7 +102,7 @@ def parse_receipt(data: bytes, *, place: str) -> Receipt:
     Raises:
         ArtifactRejected: they are not canonical JSON, or break a type.
     """
-    return parse_part(Receipt, data, place=place, rule="receipt-invalid")
+    return Receipt.parse(data, place=place, rule="receipt-invalid")
 
 
 def gate_of(artifact: Verified) -> Literal["passed", "failed", "missing"]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.model.predictor import Predictor
     from artifact_pipeline.rows.batches import Batch
     from artifact_pipeline.rows.sources import Source

@@ -15,7 +15,7 @@ from artifact_pipeline.rows.sources import Source
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.rows.memory import Table
 
 _MEMORY = Source(PLACE, PLACE, "memory")

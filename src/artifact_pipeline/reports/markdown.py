@@ -15,7 +15,9 @@ from artifact_pipeline.reports.tables import ALL, SAMPLE_HEADER, clean, sample_r
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from artifact_pipeline.artifact.manifest import Environment, HeldOut, Manifest
+    from artifact_pipeline.artifact.environment import Environment
+    from artifact_pipeline.artifact.figures import HeldOut
+    from artifact_pipeline.artifact.manifest import Manifest
     from artifact_pipeline.drift.judge import Drift
     from artifact_pipeline.prediction.outcome import Predictions
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from artifact_pipeline.artifact.manifest import Gate, Rule
+    from artifact_pipeline.artifact.manifest import GateRecord
     from artifact_pipeline.prediction.outcome import Predictions
     from artifact_pipeline.prediction.receipt import Measured
     from artifact_pipeline.prediction.tally import Sample
@@ -18,7 +18,7 @@ def clean(text: str) -> str:
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
-def shown_rules(gate: Gate, most: int) -> Sequence[Rule]:
+def shown_rules(gate: GateRecord, most: int) -> Sequence[GateRecord.Rule]:
     """The rules of a gate; where there are more than `most`, so many of them, those that failed first."""
     return gate.rules if len(gate.rules) <= most else sorted(gate.rules, key=lambda rule: rule.passed)[:most]
 

@@ -11,8 +11,8 @@ from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.model.predictor import open_predictor
 
 if TYPE_CHECKING:
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.artifact.reference import Reference
-    from artifact_pipeline.artifact.verified import Verified
     from artifact_pipeline.model.predictor import Predictor
 
 INPUT = "X"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.serving.app import App
     from artifact_pipeline.serving.figures import Outcome
 

@@ -18,7 +18,7 @@ from artifact_pipeline.serving.workers import serve_by_workers
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.serving.reloading import Voice
     from artifact_pipeline.serving.settings import Settings
 

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from artifact_pipeline.artifact import manifest as m
 from artifact_pipeline.artifact import reference, selftest
+from artifact_pipeline.artifact.environment import Environment
+from artifact_pipeline.artifact.figures import Metrics
+from artifact_pipeline.artifact.parts import MAX_BYTES, NAME
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import recipe
 from artifact_pipeline.errors import DataRejected, Problem, plural
@@ -102,7 +105,6 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
     """Write the model, and everything that is said of it, from the bytes that are published."""
     import numpy as np
 
-    from artifact_pipeline.artifact.environment import training_environment
     from artifact_pipeline.model.onnx_writer import linear_classifier
     from artifact_pipeline.model.predictor import Predictor
     from artifact_pipeline.pickles import export_bytes
@@ -120,7 +122,7 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
     )
     actual = np.searchsorted(estimator.classes_, data.y)
     split = data.split_bits()
-    features = reference.describe_features(data.X[data.train], data.rows.names)
+    features = tuple(map(reference.FeatureReference.of, data.X[data.train].T, data.rows.names))
     golden = selftest.draw_rows(features, dtype)
     golden_answers = predictor.predict(golden)
     held_out = answers.take(data.held_out)
@@ -132,9 +134,9 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
             rows=len(data.train),
             features=features,
             labels=tuple(np.bincount(actual[data.train], minlength=len(classes)).tolist()),
-            outputs=reference.describe_outputs(held_out.positions, held_out.probabilities),
+            outputs=reference.OutputReference.of(held_out.positions, held_out.probabilities),
         ).canonical(),
-        "selftest": selftest.seal(golden, golden_answers.labels, golden_answers.probabilities).canonical(),
+        "selftest": selftest.SelfTest.of(golden, golden_answers.labels, golden_answers.probabilities).canonical(),
         "split": split,
     }
     metrics = _metrics(data, actual, answers, classes)
@@ -147,14 +149,14 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
         recipe=recipe(config),
         data=_data(data, split),
         model=_model(fitted, data, parity, dtype=dtype, model=model),
-        environment=training_environment(),
+        environment=Environment.here(),
         metrics=metrics,
         gate=evaluation.judge(metrics.held_out, config.gate, model=digest(model), held_out=digest(split)),
         files=tuple(
-            m.FileRecord(name=ROLES[role], role=role, size=len(content), sha256=digest(content))
+            m.Manifest.File(name=ROLES[role], role=role, size=len(content), sha256=digest(content))
             for role, content in sorted(members.items())
         ),
-        exports=(m.Export(format="pickle", size=len(export), sha256=digest(export)),),
+        exports=(m.Manifest.Export(format="pickle", size=len(export), sha256=digest(export)),),
     )
     return Candidate(_read_back(manifest), named, export)
 
@@ -162,9 +164,9 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
 def _read_back(manifest: m.Manifest) -> m.Manifest:
     """The manifest parsed again from its bytes: what a reader would refuse must not be published."""
     data = manifest.canonical()
-    if len(data) > m.MAX_BYTES:
-        message = f"would have {len(data):,} bytes, allowed are {m.MAX_BYTES:,}: too many columns or labels"
-        raise DataRejected("the model cannot be described", problems=[Problem(m.NAME, "manifest-too-large", message)])
+    if len(data) > MAX_BYTES:
+        message = f"would have {len(data):,} bytes, allowed are {MAX_BYTES:,}: too many columns or labels"
+        raise DataRejected("the model cannot be described", problems=[Problem(NAME, "manifest-too-large", message)])
     return m.parse_manifest(data)
 
 
@@ -192,32 +194,36 @@ def _parameters(fitted: Fitted) -> bytes:
 
 
 def _data(data: Dataset, split: bytes) -> m.Data:
-    source = m.Source(name=data.rows.source, digest=data.rows.digest(), algorithm=DIGEST_ALGORITHM, rows=len(data.y))
+    source = m.Data.Source(
+        name=data.rows.source, digest=data.rows.digest(), algorithm=DIGEST_ALGORITHM, rows=len(data.y)
+    )
     return m.Data(
         sources=(source,),
         target=data.rows.target,
-        split=m.Split(digest=digest(split), held_out=len(data.held_out), training=len(data.train)),
+        split=m.Data.Split(digest=digest(split), held_out=len(data.held_out), training=len(data.train)),
     )
 
 
-def _model(fitted: Fitted, data: Dataset, parity: m.Parity, *, dtype: m.InputType, model: bytes) -> m.Model:
+def _model(
+    fitted: Fitted, data: Dataset, parity: m.ModelRecord.Parity, *, dtype: m.InputType, model: bytes
+) -> m.ModelRecord:
     estimator, classes = fitted.estimator, tuple(fitted.estimator.classes_.tolist())
     label_dtype: Literal["string", "int64"] = "string" if isinstance(classes[0], str) else "int64"
-    return m.Model(
+    return m.ModelRecord(
         digest=digest(model),
         estimator=f"sklearn.linear_model.{type(estimator).__name__}",
         parameters=_plain_parameters(estimator),
         iterations=fitted.iterations,
         converged=fitted.converged,
         inputs=tuple(
-            m.Feature(name=name, kind=kind, missing=False)
+            m.ModelRecord.Input(name=name, kind=kind, missing=False)
             for name, kind in zip(data.rows.names, data.rows.all_kinds, strict=True)
         ),
         dtype=dtype,
         shape=(None, len(data.rows.names)),
         outputs=(
-            m.Output(name="label", dtype=label_dtype, shape=(None,)),
-            m.Output(name="probabilities", dtype="float64", shape=(None, len(classes))),
+            m.ModelRecord.Tensor(name="label", dtype=label_dtype, shape=(None,)),
+            m.ModelRecord.Tensor(name="probabilities", dtype="float64", shape=(None, len(classes))),
         ),
         classes=classes,
         parity=parity,
@@ -232,7 +238,7 @@ def _plain_parameters(estimator: LogisticRegression) -> dict[str, Any]:
     return found
 
 
-def _metrics(data: Dataset, actual: NDArray[np.int64], answers: Answers, classes: list[int] | list[str]) -> m.Metrics:
+def _metrics(data: Dataset, actual: NDArray[np.int64], answers: Answers, classes: list[int] | list[str]) -> Metrics:
     def _of(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         chosen = answers.take(rows)
         return actual[rows], chosen.positions, chosen.probabilities
@@ -241,7 +247,7 @@ def _metrics(data: Dataset, actual: NDArray[np.int64], answers: Answers, classes
 
     from artifact_pipeline.training import measure as evaluation
 
-    return m.Metrics(
+    return Metrics(
         held_out=evaluation.held_out_metrics(*_of(data.held_out), labels=classes),
         training=evaluation.plain_metrics(*_of(data.train)),
         all=evaluation.plain_metrics(*_of(np.arange(len(actual)))),

@@ -11,7 +11,8 @@ from artifact_pipeline.errors import plural
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from artifact_pipeline.artifact.manifest import Environment, Manifest
+    from artifact_pipeline.artifact.environment import Environment
+    from artifact_pipeline.artifact.manifest import Manifest
 
 Kind = Literal["data", "recipe", "kernel", "packages", "python", "libc", "system"]
 

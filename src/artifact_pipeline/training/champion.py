@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from artifact_pipeline.artifact.manifest import DECIMALS
-from artifact_pipeline.artifact.provenance import Comparison, Difference
+from artifact_pipeline.artifact.parts import DECIMALS
+from artifact_pipeline.artifact.provenance import Comparison
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, Problem, plural
 from artifact_pipeline.files import write_atomic
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from artifact_pipeline.artifact.manifest import Manifest
-    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.artifact.manifest import Manifest, Verified
     from artifact_pipeline.config import Gate
     from artifact_pipeline.metrics import paired
     from artifact_pipeline.rows.matrix import Rows
@@ -204,9 +203,9 @@ def _outcome(result: paired.Paired, margin: float) -> Outcome:
     return "passed" if outcomes == {"passed"} else "inconclusive"
 
 
-def _rounded(difference: paired.Difference) -> Difference:
+def _rounded(difference: paired.Difference) -> Comparison.Change:
     value, low, high = (round(each, DECIMALS) for each in (difference.value, difference.low, difference.high))
-    return Difference(value=value, low=low, high=high)
+    return Comparison.Change(value=value, low=low, high=high)
 
 
 def _refused(champion: Verified, rule: str, message: str) -> ArtifactRejected:

@@ -12,7 +12,7 @@ from artifact_pipeline.verification import verify
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.trust.policy import Trust
 
 

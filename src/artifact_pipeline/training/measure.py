@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from artifact_pipeline.artifact.figures import figures_of
+from artifact_pipeline.artifact.figures import HeldOut, RowFigures, figures_of
 from artifact_pipeline.artifact.gate import demands
-from artifact_pipeline.artifact.manifest import DECIMALS, Figures, Gate, HeldOut, Parity, Rule
+from artifact_pipeline.artifact.manifest import GateRecord, ModelRecord
+from artifact_pipeline.artifact.parts import DECIMALS
 from artifact_pipeline.errors import ArtifactRejected, Problem
 from artifact_pipeline.metrics import classification as m
 
@@ -46,10 +47,10 @@ def held_out_metrics(
 
 def plain_metrics(
     actual: NDArray[np.int64], predicted: NDArray[np.int64], probabilities: NDArray[np.float64]
-) -> Figures:
+) -> RowFigures:
     """The plain figures over some rows, rounded to six decimals; arguments as in `held_out_metrics`."""
     confusion = m.confusion_matrix(actual, predicted, probabilities.shape[1])
-    return Figures(
+    return RowFigures(
         rows=len(actual),
         accuracy=_round(m.accuracy(confusion)),
         f1_weighted=_round(float(m.weighted_f1(confusion))),
@@ -58,7 +59,7 @@ def plain_metrics(
     )
 
 
-def judge(figures: HeldOut, asked: Asked, *, model: str, held_out: str) -> Gate:
+def judge(figures: HeldOut, asked: Asked, *, model: str, held_out: str) -> GateRecord:
     """Hold the held-out figures against what the config asks.
 
     Args:
@@ -68,14 +69,14 @@ def judge(figures: HeldOut, asked: Asked, *, model: str, held_out: str) -> Gate:
         held_out: the digest of the split that it was measured on.
     """
     rules = tuple(
-        Rule(metric=metric, label=label, minimum=minimum, observed=observed, passed=observed >= minimum)
+        GateRecord.Rule(metric=metric, label=label, minimum=minimum, observed=observed, passed=observed >= minimum)
         for metric, label, minimum, observed in demands(asked.model_dump(), figures)
     )
     verdict: Literal["passed", "failed"] = "passed" if all(rule.passed for rule in rules) else "failed"
-    return Gate(rules=rules, verdict=verdict, model=model, held_out=held_out)
+    return GateRecord(rules=rules, verdict=verdict, model=model, held_out=held_out)
 
 
-def check_parity(published: Answered, estimator: Answered) -> Parity:
+def check_parity(published: Answered, estimator: Answered) -> ModelRecord.Parity:
     """Compare the published model's answers with the estimator's, row by row.
 
     Args:
@@ -100,7 +101,7 @@ def check_parity(published: Answered, estimator: Answered) -> Parity:
             "the model that would be published is not the model that was trained",
             problems=[Problem("model.onnx", "parity", message)],
         )
-    return Parity(rows=len(tie), ties=int(tie.sum()), max_probability_difference=_round(difference))
+    return ModelRecord.Parity(rows=len(tie), ties=int(tie.sum()), max_probability_difference=_round(difference))
 
 
 def _round(value: float) -> float:

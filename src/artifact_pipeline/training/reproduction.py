@@ -20,6 +20,7 @@ import msgspec
 from artifact_pipeline.artifact import manifest as m
 from artifact_pipeline.artifact import provenance
 from artifact_pipeline.artifact.parameters import parse_parameters
+from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.config import Gate, from_mapping
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, Problem
 from artifact_pipeline.model.predictor import open_predictor
@@ -37,8 +38,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from artifact_pipeline.artifact.figures import Metrics
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.artifact.provenance import Comparison
-    from artifact_pipeline.artifact.verified import Verified
     from artifact_pipeline.config import Config
     from artifact_pipeline.training.causes import Cause, Kind
     from artifact_pipeline.training.dataset import Dataset
@@ -229,7 +231,7 @@ def _recipe_config(manifest: m.Manifest, data: Path | None) -> Config:
     try:
         return from_mapping(recipe)
     except ConfigError as error:
-        problems = [Problem(f"{m.NAME}: recipe", each.rule, each.message) for each in error.problems]
+        problems = [Problem(f"{NAME}: recipe", each.rule, each.message) for each in error.problems]
         raise ArtifactRejected(
             "the recipe is none that this version can train",
             problems=problems,
@@ -322,7 +324,7 @@ def _compare_parameters(told: bytes, found: bytes) -> float | None:
     return max(shares) if np.isfinite(shares).all() else None
 
 
-def _figures(metrics: m.Metrics) -> dict[str, str]:
+def _figures(metrics: Metrics) -> dict[str, str]:
     """The figures as they are reported; their intervals follow from them."""
     held_out = metrics.held_out
     figures: dict[str, str] = {"held_out.rows": f"{held_out.rows:,}"}

@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.artifact.places import artifact_places
-from artifact_pipeline.artifact.pointer import STORE, resolve
+from artifact_pipeline.artifact.pointer import STORE, artifact_places, resolve
 from artifact_pipeline.artifact.store import place_of
 from artifact_pipeline.config import Table, from_mapping, load_config
 from artifact_pipeline.errors import ConfigError, GateFailed
@@ -28,8 +27,8 @@ from artifact_pipeline.verification import verify
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.artifact.provenance import Statement
-    from artifact_pipeline.artifact.verified import Verified
     from artifact_pipeline.config import Config
     from artifact_pipeline.rows.matrix import Rows
     from artifact_pipeline.training.candidate import Candidate

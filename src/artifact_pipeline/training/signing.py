@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact import pointer, provenance
-from artifact_pipeline.artifact.manifest import NAME
-from artifact_pipeline.artifact.places import artifact_places
+from artifact_pipeline.artifact.parts import NAME
+from artifact_pipeline.artifact.pointer import artifact_places
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.files import write_atomic

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifact_pipeline import __version__
 from artifact_pipeline.artifact import provenance, store
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.files import read_bounded
@@ -16,8 +15,8 @@ from artifact_pipeline.files import read_bounded
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.artifact.provenance import Comparison, Resource, Statement
-    from artifact_pipeline.artifact.verified import Verified
     from artifact_pipeline.training.candidate import Candidate
 
 LOCK = "requirements.txt"
@@ -66,17 +65,14 @@ def state(
     internal = provenance.Internal(
         key=dict(key), held_out=manifest.data.split.digest, looks=looks, comparison=comparison
     )
-    definition = provenance.Definition(
-        build_type=provenance.BUILD,
-        external_parameters={"recipe": manifest.recipe},
-        internal_parameters=internal,
-        resolved_dependencies=tuple(_materials(candidate, origin)),
+    return provenance.make_statement(
+        candidate.digest,
+        internal,
+        recipe=manifest.recipe,
+        dependencies=tuple(_materials(candidate, origin)),
+        builder=_builder(),
+        run=provenance.Run(started_on=origin.began, finished_on=now(), invocation_id=_invocation()),
     )
-    details = provenance.Details(
-        builder=provenance.Builder(id=_builder(), version={"artifact-pipeline": __version__}),
-        metadata=provenance.Metadata(started_on=origin.began, finished_on=now(), invocation_id=_invocation()),
-    )
-    return provenance.about(candidate.digest, provenance.Predicate(build_definition=definition, run_details=details))
 
 
 def looks_at(split: str, artifact: Path, champion: Verified | None = None) -> int:

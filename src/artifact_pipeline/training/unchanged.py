@@ -29,7 +29,7 @@ from artifact_pipeline.verification import export_state, verify
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.config import Config
     from artifact_pipeline.rows.matrix import Rows
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, field, json
 
-from artifact_pipeline.artifact import manifest as manifests
+from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.artifact.pointer import is_stored
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import ArtifactRejected, Problem
@@ -20,7 +20,7 @@ from artifact_pipeline.files import read_bounded
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from artifact_pipeline.artifact.verified import Verified
+    from artifact_pipeline.artifact.manifest import Verified
 
 MAX_BYTES = 1 << 20
 _SUFFIXES = (".provenance.json", ".sig", ".provenance.json.sig")
@@ -88,5 +88,5 @@ def _signature(artifact: Verified, place: str, data: bytes) -> Iterator[Problem]
         yield from error.problems
         return
     # A training of the same bytes writes the provenance again; the signature of the one before is then no fault.
-    if not place.endswith(_SUFFIXES[2]) and files.get(manifests.NAME) != artifact.digest:
+    if not place.endswith(_SUFFIXES[2]) and files.get(NAME) != artifact.digest:
         yield Problem(place, "signature-artifact", f"is the signature of another artifact than {artifact.digest}")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from artifact_pipeline.artifact.manifest import NAME, Digest, Frozen, ModelName, Share, Text
+from artifact_pipeline.artifact.parts import NAME, Digest, Frozen, ModelName, Share, Text
 from artifact_pipeline.artifact.provenance import SUFFIX as PROVENANCE
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ConfigError, Problem
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from artifact_pipeline.artifact.manifest import Estimate, HeldOut, Manifest
+    from artifact_pipeline.artifact.figures import HeldOut
+    from artifact_pipeline.artifact.manifest import Manifest
 
 _MAX_POLICY_BYTES = 1 << 20
 _INLINE = "-----BEGIN "
@@ -222,7 +223,7 @@ def _below(name: str, value: float, least: float) -> Iterator[Problem]:
         yield Problem(NAME, "figures-too-low", f"{name} is {value}, the policy asks for {least}")
 
 
-def _too_low(name: str, told: Estimate, value: float, low: float) -> Iterator[Problem]:
+def _too_low(name: str, told: HeldOut.Estimate, value: float, low: float) -> Iterator[Problem]:
     yield from _below(name, told.value, value)
     # The lower end is the publisher's word; it never counts for more than the figure itself.
     if min(told.low, told.value) < low:

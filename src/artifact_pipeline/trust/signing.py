@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field, json
 
-from artifact_pipeline.artifact.manifest import Frozen, Text
+from artifact_pipeline.artifact.parts import Frozen, Text
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, PipelineError, Problem, StorageError
 from artifact_pipeline.trust.keys import Key, public_key_of
