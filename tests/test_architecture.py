@@ -99,7 +99,7 @@ def modules_of(run: Run, code: str, *arguments: str, cwd: Path) -> set[str]:
     return set(json.loads(done.stderr.splitlines()[-1]))
 
 
-VERB = "from artifact_pipeline.cli import main\nassert main(sys.argv[1:]) == 0"
+VERB = "from artifact_pipeline.cli import main\nassert main() == 0"
 
 
 @pytest.mark.parametrize("verb", ["", *app.commands])
@@ -130,6 +130,18 @@ def test_predict_of_a_table_loads_nothing_of_training(run: Run, published: Path)
     loaded = modules_of(run, VERB, "predict", "rows.csv", cwd=published)
     assert "pyarrow" in loaded
     assert not loaded & (TRAINING | {"pydantic"})
+
+
+def test_train_loads_no_pandas(run: Run, published: Path) -> None:
+    """`train` of a table leaves out the pandas that scikit-learn and pyarrow would like."""
+    rows = load_digits()
+    lines = [",".join(map(str, [*row, label])) for row, label in zip(rows.X[:400].tolist(), rows.y[:400], strict=True)]
+    (published / "rows.csv").write_text("\n".join([",".join([*rows.names, "digit"]), *lines, ""]))
+    config = {"C": 1, "solver": "lbfgs", "max_iter": 1000, "dataset": {"path": "rows.csv", "target": "digit"}}
+    (published / "config.json").write_text(json.dumps(config))
+    loaded = modules_of(run, VERB, "train", "--config", "config.json", "--artifact", "rows", cwd=published)
+    assert {"sklearn", "pyarrow"} <= loaded
+    assert "pandas" not in loaded
 
 
 IMPORT_ALL = """

@@ -66,10 +66,10 @@ class _WithoutPandas:
 
 @contextmanager
 def without_pandas() -> Iterator[None]:
-    """Keep pyarrow from importing pandas in this block: where it is installed, the first array makes it do so.
+    """Keep pandas from being imported in this block: pyarrow's first array and scikit-learn do so where it is there.
 
-    Nothing here uses it, and it costs a third of a second and 40 MB. pyarrow goes on without it for as long as the
-    process lives, so this is for the commands, and not for a caller's own process. Where pandas is loaded, it stays.
+    Nothing here uses it, and it costs a third of a second and 40 MB. Both libraries go on without it for as long as
+    the process lives, so this is for the commands, not for a caller's own process. Where pandas is loaded, it stays.
     """
     finder = _WithoutPandas()
     sys.meta_path.insert(0, finder)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from artifact_pipeline.cli.output import Output
 from artifact_pipeline.errors import INTERRUPTED, ConfigError, PipelineError
-from artifact_pipeline.runtime import pin_numerics
+from artifact_pipeline.runtime import pin_numerics, without_pandas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -100,6 +100,7 @@ def _run(
         try:
             if argv is None:
                 _own_process(output)
+                streams.enter_context(without_pandas())
             _guard(streams, for_good=argv is None)
             pin_numerics()
             with _interruptible(output):

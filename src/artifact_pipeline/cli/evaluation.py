@@ -8,7 +8,6 @@ import click
 
 from artifact_pipeline.cli.options import report_options, report_places, verb
 from artifact_pipeline.errors import ConfigError, GateFailed, Problem
-from artifact_pipeline.runtime import without_pandas
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.figures import HeldOut
@@ -62,7 +61,7 @@ def evaluate(
     if label in names:
         raise ConfigError(f"--label: {label!r} is a key")
     _check_summary(predictions, labels, asked)
-    with output.meter() as tell, without_pandas():
+    with output.meter() as tell:
         found = later.evaluate(predictions, labels, keys=names, label=label, progress=tell)
     if asked["summary"] is not None:
         from artifact_pipeline.cli import github

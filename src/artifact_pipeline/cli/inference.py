@@ -27,7 +27,6 @@ from artifact_pipeline.cli.options import (
 )
 from artifact_pipeline.errors import ConfigError, DriftFound, Problem, listing, plural
 from artifact_pipeline.files import shown
-from artifact_pipeline.runtime import without_pandas
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Verified
@@ -87,7 +86,7 @@ def predict(
     if other is not None:
         say_other(output, other)
     state = check_export(output, verified.manifest, artifact, export)
-    with output.meter() as tell, without_pandas():
+    with output.meter() as tell:
         predictions = _run(verified, sources, to, asked=asked, tell=tell)
     if asked["summary"] is not None:
         from artifact_pipeline.cli import github

@@ -14,7 +14,6 @@ import click
 from artifact_pipeline.cli.options import artifact_argument, asked_trust, trust_options, trust_places, verb
 from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.files import shown
-from artifact_pipeline.runtime import without_pandas
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,8 +135,7 @@ def serve(output: Output, /, artifact: Path, **asked: Any) -> None:
 
     _log_to(output)
     voice = Voice(ready, output.talk, _access_log(output) if asked["access_log"] else None)
-    with without_pandas():
-        run(load, settings, voice)
+    run(load, settings, voice)
 
 
 def _settings(artifact: Path, asked: dict[str, Any]) -> Settings:
