@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from artifact_pipeline.artifact import store
+from artifact_pipeline.artifact.store import Store
 from artifact_pipeline.errors import INTERRUPTED, PipelineError
 
 EXPORT = "model_train.pkl"
@@ -29,7 +29,7 @@ def main(pointer: Path, times: int, folders: list[Path]) -> int:
                 members = {name: data for name, data in files.items() if name not in {EXPORT, "manifest.json"}}
                 export = (pointer.with_name(EXPORT), files[EXPORT])
                 manifest = files["manifest.json"]
-                store.publish(pointer, manifest, members, in_charge=True, export=export, statement=STATEMENT)
+                Store(pointer).publish(manifest, members, in_charge=True, export=export, statement=STATEMENT)
     except PipelineError as error:
         sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
         return error.exit_status

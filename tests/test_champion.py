@@ -12,8 +12,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from artifact_pipeline.artifact import provenance, store
+from artifact_pipeline.artifact import provenance
 from artifact_pipeline.artifact.pointer import resolve
+from artifact_pipeline.artifact.store import Store
 from artifact_pipeline.config import Gate, load_config
 from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.errors import ArtifactRejected, DataRejected, GateFailed
@@ -216,7 +217,7 @@ def test_rollback_passes_over_what_its_champion_beat(
     put(published, near, challenge(near, champion))
     for index, each in enumerate((candidate, worse, near)):
         os.utime(published / "artifacts" / hexadecimal(each), ns=(index, index))
-    assert [run.passed for run in store.runs(published / "artifact")] == [True, False, True]
+    assert [run.passed for run in Store(published / "artifact").runs()] == [True, False, True]
     assert rollback(published / "artifact").digest == candidate.digest
     assert rollback(published / "artifact", to=worse.digest).digest == worse.digest
 
@@ -289,7 +290,7 @@ def test_a_champion_must_verify(run: Run, trained: Path) -> None:
         assert done.returncode == 4
         assert "training on" not in done.stderr
         (place / "model.onnx").write_bytes(b"another")
-    assert len(store.runs(trained / "artifact")) == 1
+    assert len(Store(trained / "artifact").runs()) == 1
 
 
 def test_a_champion_can_be_asked_who_vouches_for_it(run: Run, trained: Path) -> None:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from artifact_pipeline.artifact import store
+from artifact_pipeline.artifact.store import Store
 from artifact_pipeline.verification import export_state, verify
 from tools import hexadecimal, mount, mounted, publish, renamed, require_tool, scraps
 
@@ -325,7 +326,7 @@ def test_two_trainings_at_once_both_succeed(checkout: Path) -> None:
         assert verified.manifest.recipe["C"] in pair
         assert export_state(verified.manifest, root / "model_train.pkl") == "matches"
         assert scraps(root) == []
-        kept = [run.manifest.recipe["C"] for run in store.runs(root / "artifact") if run.manifest]
+        kept = [run.manifest.recipe["C"] for run in Store(root / "artifact").runs() if run.manifest]
         assert sorted(set(pair)) == sorted(kept[: len(set(pair))])
 
 
@@ -353,6 +354,6 @@ def test_runs_are_listed_while_the_oldest_are_removed(world: World, tmp_path: Pa
     most = 0
     with subprocess.Popen(tiny.command(root, *names, times=20), env=world.environment) as writer:
         while writer.poll() is None:
-            most = max(most, len(store.runs(root / "artifact")))
+            most = max(most, len(Store(root / "artifact").runs()))
     assert writer.returncode == 0
     assert most >= store.KEEP

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from artifact_pipeline import __version__
-from artifact_pipeline.artifact import provenance, store
+from artifact_pipeline.artifact import provenance
 from artifact_pipeline.artifact.pointer import resolve
+from artifact_pipeline.artifact.store import KEEP, Store
 from artifact_pipeline.canonical import canonical_json, digest
 from artifact_pipeline.config import load_config
 from artifact_pipeline.errors import GateFailed
@@ -238,7 +239,7 @@ def test_damaged_provenance_breaks_nothing(
     damage(tmp_path / "artifacts" / f"{hexadecimal(candidate)}.provenance.json")
     assert provenance.read(tmp_path / "artifacts" / hexadecimal(candidate)) is None
     assert verify(tmp_path / "artifact").digest == candidate.digest
-    (run,) = store.runs(tmp_path / "artifact")
+    (run,) = Store(tmp_path / "artifact").runs()
     assert (run.passed, run.statement) == (True, None)
 
 
@@ -255,7 +256,7 @@ def test_the_latest_training_replaces_what_was_said(tmp_path: Path, candidate: C
     put(tmp_path, candidate)
     put(tmp_path, candidate, origin=Origin(CONFIG, Path("nowhere"), "2026-11-02T00:00:00Z"))
     assert plain(tmp_path, candidate)["predicate"]["runDetails"]["metadata"]["startedOn"] == "2026-11-02T00:00:00Z"
-    assert len(store.runs(tmp_path / "artifact")) == 1
+    assert len(Store(tmp_path / "artifact").runs()) == 1
 
 
 def test_a_failed_gate_has_its_provenance(tmp_path: Path) -> None:
@@ -278,11 +279,11 @@ def test_what_stands_beside_goes_with_its_artifact(tmp_path: Path, candidate: Ca
         folder.with_name(folder.name + end).write_bytes(b"beside")
     (stores / f".{'0' * 64}.provenance.json.{'1' * 16}.tmp").write_bytes(b"of a writer that died")
     os.utime(folder, ns=(0, 0))
-    for index in range(store.KEEP):
+    for index in range(KEEP):
         put(tmp_path, renamed(candidate, f"run-{index}"))
         os.utime(stores / hexadecimal(renamed(candidate, f"run-{index}")), ns=(index + 1, index + 1))
     assert [path.name for path in stores.glob(f"*{hexadecimal(old)}*")] == [f"{hexadecimal(old)}.tar.gz"]
-    assert len(list(stores.glob("*.provenance.json"))) == store.KEEP
+    assert len(list(stores.glob("*.provenance.json"))) == KEEP
     assert not list(stores.glob("*.tmp"))
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from artifact_pipeline.artifact.store import move_pointer
+from artifact_pipeline.artifact.store import Store
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import load_config
 from artifact_pipeline.errors import ArtifactRejected, ConfigError
@@ -501,7 +501,7 @@ def test_the_pointer_is_followed(candidate: Candidate, other: Candidate, root: P
     with serving(root / "artifact", "--follow") as server:
         publish(root, other)
         wait_until(lambda: serves(server, other), seconds=2)
-        move_pointer(root / "artifact", candidate.digest)
+        Store(root / "artifact").move_pointer(candidate.digest)
         wait_until(lambda: serves(server, candidate), seconds=2)
 
 
@@ -545,7 +545,7 @@ def test_what_is_refused_is_tried_once(candidate: Candidate, other: Candidate, r
         begun = time.monotonic()
         wait_until(lambda: time.monotonic() > begun + 3)
         assert server.figure("reloads_total", outcome="refused") == 1
-        move_pointer(root / "artifact", candidate.digest)
+        Store(root / "artifact").move_pointer(candidate.digest)
         wait_until(lambda: server.figure("reloads_total", outcome="unchanged") == 1)
         assert server.figure("reload_refused") == 0
 

@@ -11,6 +11,7 @@ import pytest
 
 from artifact_pipeline.artifact import store
 from artifact_pipeline.artifact.pointer import resolve
+from artifact_pipeline.artifact.store import Store
 from artifact_pipeline.config import load_config
 from artifact_pipeline.errors import ArtifactRejected, GateFailed, StorageError
 from artifact_pipeline.files import try_lock
@@ -160,7 +161,7 @@ def test_a_pointer_may_be_a_file(published: Path, candidate: Candidate, other: C
     pointer.unlink()
     pointer.write_text(f"artifacts/{hexadecimal(candidate)}\n")
     assert verify(pointer).digest == candidate.digest
-    assert [run.current for run in store.runs(pointer)] == [True]
+    assert [run.current for run in Store(pointer).runs()] == [True]
     publish(published, other)
     assert verify(pointer).digest == other.digest
 
@@ -209,7 +210,7 @@ def test_a_store_that_is_a_file_is_refused(tmp_path: Path, candidate: Candidate)
     with pytest.raises(StorageError, match="artifacts: file exists"):
         publish(tmp_path, candidate)
     with pytest.raises(ArtifactRejected, match=r"cannot read .*artifacts: not a directory"):
-        store.runs(tmp_path / "artifact")
+        Store(tmp_path / "artifact").runs()
     assert {path.name for path in tmp_path.iterdir()} == {"artifacts"}
 
 
@@ -223,7 +224,7 @@ def test_a_busy_store_is_refused_when_patience_ends(
         with pytest.raises(StorageError, match="is busy"):
             publish(published, other)
         with pytest.raises(StorageError, match="is busy"):
-            store.move_pointer(published / "artifact", candidate.digest)
+            Store(published / "artifact").move_pointer(candidate.digest)
     assert stored(published) == {hexadecimal(candidate)}
     assert verify(published / "artifact").digest == candidate.digest
     publish(published, other)
@@ -284,7 +285,7 @@ def test_runs_are_listed_newest_first(
     (published / "artifacts" / "notes").mkdir()
     age(published, candidate, other, rejected)
     os.utime(broken, ns=(10, 10))
-    assert [(run.digest, run.passed, run.current, run.manifest) for run in store.runs(published / "artifact")] == [
+    assert [(run.digest, run.passed, run.current, run.manifest) for run in Store(published / "artifact").runs()] == [
         (f"sha256:{'0' * 64}", False, False, None),
         (rejected.digest, False, False, rejected.manifest),
         (other.digest, True, True, other.manifest),
@@ -297,7 +298,7 @@ def test_the_run_in_charge_is_known_by_any_link(published: Path, candidate: Cand
     publish(published, other)
     (published / "artifact").unlink()
     (published / "artifact").symlink_to(published / "artifacts" / hexadecimal(candidate))
-    current = [run.digest for run in store.runs(published / "artifact") if run.current]
+    current = [run.digest for run in Store(published / "artifact").runs() if run.current]
     assert current == [candidate.digest]
     with pytest.raises(StorageError, match="no pointer"):
         publish(published, other)
@@ -308,12 +309,12 @@ def test_a_training_again_is_the_newest_run(published: Path, candidate: Candidat
     publish(published, other)
     age(published, candidate, other)
     publish(published, candidate)
-    assert [run.digest for run in store.runs(published / "artifact")] == [candidate.digest, other.digest]
+    assert [run.digest for run in Store(published / "artifact").runs()] == [candidate.digest, other.digest]
 
 
 def test_no_store_has_no_runs(tmp_path: Path) -> None:
     """Before the first training the list is empty."""
-    assert store.runs(tmp_path / "artifact") == []
+    assert Store(tmp_path / "artifact").runs() == []
 
 
 def test_rollback_goes_to_the_one_that_passed_before(
@@ -396,5 +397,5 @@ def test_rollback_refuses_a_failed_gate(published: Path, candidate: Candidate, r
 def test_a_pointer_never_leads_to_what_was_removed_meanwhile(published: Path, candidate: Candidate) -> None:
     """An artifact that is gone when the pointer should move to it is refused, and the pointer stays."""
     with pytest.raises(ArtifactRejected, match="the store has no artifact sha256:0000"):
-        store.move_pointer(published / "artifact", f"sha256:{'0' * 64}")
+        Store(published / "artifact").move_pointer(f"sha256:{'0' * 64}")
     assert verify(published / "artifact").digest == candidate.digest

@@ -291,9 +291,9 @@ def runs(artifact: Place = ARTIFACT) -> list[Run]:
         >>> [run.current for run in runs("artifact")]
         [True]
     """
-    from artifact_pipeline.artifact import store
+    from artifact_pipeline.artifact.store import Store
 
-    return store.runs(Path(artifact))
+    return Store(Path(artifact)).runs()
 
 
 def rollback(artifact: Place = ARTIFACT, *, to: str | None = None, trust: Trust | Place | None = None) -> Verified:

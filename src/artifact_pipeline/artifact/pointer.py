@@ -122,17 +122,6 @@ def target_of(pointer: Path) -> str | None:
     return match[1] if match else None
 
 
-def name_in(store: Path, path: Path) -> str | None:
-    """The name of the artifact of this store that a path leads to, by whatever links; None where it leads elsewhere."""
-    if (target := target_of(path)) is not None:  # also where it is gone
-        return target
-    try:
-        folder = follow(path).folder
-        return folder.name if folder.parent == store.resolve() and HEX.fullmatch(folder.name) else None
-    except (ArtifactRejected, OSError, RuntimeError):
-        return None
-
-
 def _real(path: Path) -> Path:
     """The path with the links of all folders above it resolved; a link in the last place stays."""
     if path.name in {"", ".."}:

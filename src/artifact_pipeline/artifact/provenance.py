@@ -104,7 +104,7 @@ class Internal(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="ca
     comparison: Comparison | None = None
 
 
-class Run(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+class BuildRun(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
     """Which run made the artifact, and when: UTC as RFC 3339 writes it."""
 
     started_on: Text
@@ -126,7 +126,7 @@ class _Builder(Struct, frozen=True, kw_only=True):
 
 class _Details(Struct, frozen=True, kw_only=True):
     builder: _Builder
-    metadata: Run
+    metadata: BuildRun
 
 
 class _Predicate(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -183,7 +183,7 @@ def make_statement(
     recipe: dict[str, Any],
     dependencies: tuple[Resource, ...],
     builder: str,
-    run: Run,
+    run: BuildRun,
 ) -> Statement:
     """The statement about an artifact.
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from artifact_pipeline.artifact import provenance
 from artifact_pipeline.artifact.manifest import parse_manifest
 from artifact_pipeline.artifact.parts import MAX_BYTES, NAME
-from artifact_pipeline.artifact.pointer import HEX, STORE, name_in, target_of
+from artifact_pipeline.artifact.pointer import HEX, STORE, follow, target_of
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, StorageError
 from artifact_pipeline.files import (
@@ -47,7 +47,7 @@ KEEP = 10
 PATIENCE = 60.0
 """Seconds to wait for another process that is changing the store; a change takes milliseconds."""
 _BESIDE = re.compile(r"\.?([0-9a-f]{64})\.(?:provenance\.json|sig|provenance\.json\.sig)(?:\.[0-9a-f]{16}\.tmp)?")
-"""What stands beside an artifact, or is being written there, and goes when it goes; anything else is not ours."""
+"""What stands beside an artifact, or is being written there, and is removed with it; anything else is not ours."""
 _STAGED = re.compile(rf"\.[0-9a-f]{{64}}{re.escape(provenance.SUFFIX)}\.[0-9a-f]{{16}}\.tmp")
 """Provenance that is being written, under the lock."""
 
@@ -70,179 +70,237 @@ class Run:
 
     @property
     def passed(self) -> bool:
-        """Whether its gate says so, and the comparison with its champion if there was one."""
+        """Whether the model passed its gate, and its comparison with the champion if there was one."""
         gate = self.manifest.gate if self.manifest else None
         accepted = self.comparison is None or self.comparison.accepted
         return gate is not None and gate.verdict == "passed" and accepted
 
     @property
     def comparison(self) -> Comparison | None:
-        """How it stood beside its champion, as its provenance tells."""
+        """How it compares with its champion, by its provenance."""
         return self.statement.internal.comparison if self.statement else None
 
 
-def place_of(pointer: Path, artifact_digest: str) -> Path:
-    """Where an artifact stands in the store beside `pointer`, or would stand."""
-    return pointer.parent / STORE / artifact_digest.removeprefix(PREFIX)
+class Store:
+    """The store beside one pointer.
 
-
-def folders(pointer: Path) -> list[Path]:
-    """The artifacts' folders in the store beside `pointer`, the latest training first; none where it cannot be read."""
-    try:
-        return _newest_first(pointer.parent / STORE)
-    except OSError:
-        return []
-
-
-def check_pointer(pointer: Path) -> None:
-    """Make sure that `publish` may write this pointer, before an expensive training.
-
-    Raises:
-        StorageError: something that is no pointer stands there, or its folder is missing or closed to us.
+    Attributes:
+        pointer: the path of the pointer.
+        folder: the store, `artifacts/` beside it.
     """
-    try:
-        if not (folder := pointer.parent).is_dir():
-            raise StorageError(f"cannot write {pointer}: there is no folder {folder}", hint=make_folder(folder))
-        pointer.lstat()
-    except FileNotFoundError:
-        return
-    except OSError as error:  # its name is too long, or its folder may not be entered
-        raise storage_error(pointer, error) from error
-    if target_of(pointer) is None:
-        raise StorageError(
-            f"cannot write {pointer}: something stands there that is no pointer to an artifact",
-            hint="move it away, or name another place with --artifact",
-        )
 
+    def __init__(self, pointer: Path) -> None:
+        self.pointer = pointer
+        self.folder = pointer.parent / STORE
 
-def publish(
-    pointer: Path,
-    manifest: bytes,
-    members: Mapping[str, bytes],
-    *,
-    in_charge: bool,
-    export: tuple[Path, bytes] | None = None,
-    statement: bytes | None = None,
-) -> Path:
-    """Put an artifact into the store, let the pointer lead to it, and write its export last.
+    def place(self, artifact_digest: str) -> Path:
+        """Where an artifact stands in the store, or would stand."""
+        return self.folder / artifact_digest.removeprefix(PREFIX)
 
-    Args:
-        pointer: where the pointer stands; the store is `artifacts/` beside it.
-        manifest: the manifest's bytes; their digest names the folder.
-        members: each listed file's bytes by name.
-        in_charge: False keeps the artifact in the store and leaves pointer and export as they are.
-        export: where the export is written, and its bytes; under the same lock, so that of two trainings at once
-            the later one writes both.
-        statement: what is said about the artifact, written beside it before the pointer leads there; what was said
-            of an earlier training of the same bytes is replaced. None leaves that as it is.
-
-    Returns:
-        The artifact's folder.
-
-    Raises:
-        StorageError: the disk is full, the folder read-only, or the store busy; the pointer still leads to a whole
-            artifact, the old or the new, or to nothing if there was none.
-    """
-    check_pointer(pointer)
-    store = pointer.parent / STORE
-    try:
-        with _locked(store):
-            name = digest(manifest).removeprefix(PREFIX)
-            # Before anything is written: room is made while what stood before still stands.
-            _make_room(store, coming=name)
-            folder = _stage(store, {**members, NAME: manifest}, name)
-            if statement is not None:
-                write_atomic(provenance.place(folder), statement)
-            if in_charge:
-                _point(pointer, name)
-                if export is not None:
-                    write_atomic(*export)
-    except OSError as error:
-        raise storage_error(store, error) from error
-    return folder
-
-
-def runs(pointer: Path) -> list[Run]:
-    """List the store beside `pointer`, the latest training first.
-
-    Raises:
-        ArtifactRejected: the store cannot be read.
-    """
-    store = pointer.parent / STORE
-    current = name_in(store, pointer)
-    try:
-        folders = _newest_first(store)
-    except OSError as error:
-        raise ArtifactRejected(f"cannot read {store}: {(error.strerror or type(error).__name__).lower()}") from error
-    found = []
-    for folder in folders:
+    def folders(self) -> list[Path]:
+        """The artifacts' folders, the latest training first; none where the store cannot be read."""
         try:
-            data = read_bounded(folder / NAME, MAX_BYTES)
-            manifest = parse_manifest(data)
-        except (OSError, ValueError, ArtifactRejected):
-            manifest = None
-        current_one = folder.name == current
-        found.append(Run(PREFIX + folder.name, manifest, current=current_one, statement=provenance.read(folder)))
-    return found
+            return self._newest_first()
+        except OSError:
+            return []
 
+    def _newest_first(self) -> list[Path]:
+        """The artifacts' folders by the time of their publication: no clock is inside them."""
+        found = []
+        with suppress(FileNotFoundError):
+            for path in self.folder.iterdir():
+                with suppress(FileNotFoundError):  # another process removes the oldest ones meanwhile
+                    if HEX.fullmatch(path.name) and path.is_dir():
+                        found.append((path.stat().st_mtime_ns, path))
+        return [path for _, path in sorted(found, reverse=True)]
 
-def move_pointer(pointer: Path, artifact_digest: str) -> None:
-    """Let the pointer lead to an artifact that stands in the store; the caller has verified it.
+    def runs(self) -> list[Run]:
+        """List the artifacts, the latest training first.
 
-    Raises:
-        StorageError: the folder is read-only or full, or the store busy.
-        ArtifactRejected: the store does not hold it, or no longer.
-    """
-    check_pointer(pointer)
-    store, name = pointer.parent / STORE, artifact_digest.removeprefix(PREFIX)
-    try:
-        with _locked(store):
-            if not (store / name).is_dir():  # another process may have removed it, as the oldest, since it was verified
-                raise ArtifactRejected(f"the store has no artifact {artifact_digest}")
-            _point(pointer, name)
-    except OSError as error:
-        raise storage_error(pointer, error) from error
+        Raises:
+            ArtifactRejected: the store cannot be read.
+        """
+        current = self._name_of(self.pointer)
+        try:
+            folders = self._newest_first()
+        except OSError as error:
+            reason = (error.strerror or type(error).__name__).lower()
+            raise ArtifactRejected(f"cannot read {self.folder}: {reason}") from error
+        found = []
+        for folder in folders:
+            try:
+                manifest = parse_manifest(read_bounded(folder / NAME, MAX_BYTES))
+            except (OSError, ValueError, ArtifactRejected):
+                manifest = None
+            statement = provenance.read(folder)
+            found.append(Run(PREFIX + folder.name, manifest, current=folder.name == current, statement=statement))
+        return found
 
+    def check(self) -> None:
+        """Make sure that `publish` may write the pointer, before an expensive training.
 
-@contextmanager
-def _locked(store: Path) -> Iterator[None]:
-    """Hold the store's lock; the system lets go of it when its holder dies, however it dies."""
-    store.mkdir(exist_ok=True)
-    descriptor = os.open(store / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while not try_lock(descriptor):
-            if time.monotonic() > deadline:
-                raise StorageError(
-                    f"{store} is busy: another process has been changing it for {PATIENCE:.0f} seconds",
-                    hint="look for a training that hangs, and end it",
-                )
-            time.sleep(0.02)
-        yield
-    finally:
-        os.close(descriptor)
+        Raises:
+            StorageError: something that is no pointer stands there, or its folder is missing or closed to us.
+        """
+        pointer = self.pointer
+        try:
+            if not (folder := pointer.parent).is_dir():
+                raise StorageError(f"cannot write {pointer}: there is no folder {folder}", hint=make_folder(folder))
+            pointer.lstat()
+        except FileNotFoundError:
+            return
+        except OSError as error:  # its name is too long, or its folder may not be entered
+            raise storage_error(pointer, error) from error
+        if target_of(pointer) is None:
+            raise StorageError(
+                f"cannot write {pointer}: something stands there that is no pointer to an artifact",
+                hint="move it away, or name another place with --artifact",
+            )
 
+    def publish(
+        self,
+        manifest: bytes,
+        members: Mapping[str, bytes],
+        *,
+        in_charge: bool,
+        export: tuple[Path, bytes] | None = None,
+        statement: bytes | None = None,
+    ) -> Path:
+        """Put an artifact into the store, let the pointer lead to it, and write its export last.
 
-def _stage(store: Path, files: Mapping[str, bytes], name: str) -> Path:
-    """Write a folder under another name and rename it, forced to the disk at each step."""
-    staging, folder = store / ".staging", store / name
-    if _holds(folder, files):
-        os.utime(folder)  # the same bytes again: the latest training, and nothing to write
-        sync_folder(store)  # its first writer may have died before it did
+        Args:
+            manifest: the manifest's bytes; their digest names the folder.
+            members: each listed file's bytes by name.
+            in_charge: False keeps the artifact in the store and leaves pointer and export as they are.
+            export: where the export is written, and its bytes; under the same lock, so that of two trainings at once
+                the later one writes both.
+            statement: what is said about the artifact, written beside it before the pointer leads there; it replaces
+                that of an earlier training of the same bytes. None leaves that as it is.
+
+        Returns:
+            The artifact's folder.
+
+        Raises:
+            StorageError: the disk is full, the folder read-only, or the store busy; the pointer still leads to a whole
+                artifact, the old or the new, or to nothing if there was none.
+        """
+        self.check()
+        try:
+            with self._locked():
+                name = digest(manifest).removeprefix(PREFIX)
+                # Before anything is written: room is made while what stood before still stands.
+                self._make_room(coming=name)
+                folder = self._stage({**members, NAME: manifest}, name)
+                if statement is not None:
+                    write_atomic(provenance.place(folder), statement)
+                if in_charge:
+                    self._point(name)
+                    if export is not None:
+                        write_atomic(*export)
+        except OSError as error:
+            raise storage_error(self.folder, error) from error
         return folder
-    try:
-        staging.mkdir()
-        for member, data in files.items():
-            write_new(staging / member, data)
-        sync_folder(staging)
-        if folder.exists():  # damaged: its bytes are not what its name promises
-            _remove(folder)
-        staging.rename(folder)
-    except BaseException:
-        _remove(staging, lenient=True)
-        raise
-    sync_folder(store)
-    return folder
+
+    def move_pointer(self, artifact_digest: str) -> None:
+        """Let the pointer lead to an artifact that stands in the store; the caller has verified it.
+
+        Raises:
+            StorageError: the folder is read-only or full, or the store busy.
+            ArtifactRejected: the store does not hold it, or no longer.
+        """
+        self.check()
+        try:
+            with self._locked():
+                # Another process may have removed it, as the oldest one, since it was verified.
+                if not self.place(artifact_digest).is_dir():
+                    raise ArtifactRejected(f"the store has no artifact {artifact_digest}")
+                self._point(artifact_digest.removeprefix(PREFIX))
+        except OSError as error:
+            raise storage_error(self.pointer, error) from error
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the store's lock; the system lets go of it when its holder dies, however it dies."""
+        self.folder.mkdir(exist_ok=True)
+        descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while not try_lock(descriptor):
+                if time.monotonic() > deadline:
+                    raise StorageError(
+                        f"{self.folder} is busy: another process has been changing it for {PATIENCE:.0f} seconds",
+                        hint="look for a training that hangs, and end it",
+                    )
+                time.sleep(0.02)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _stage(self, files: Mapping[str, bytes], name: str) -> Path:
+        """Write a folder under another name and rename it, forced to the disk at each step."""
+        staging, folder = self.folder / ".staging", self.folder / name
+        if _holds(folder, files):
+            os.utime(folder)  # the same bytes again: the latest training, and nothing to write
+            sync_folder(self.folder)  # its first writer may have died before it did
+            return folder
+        try:
+            staging.mkdir()
+            for member, data in files.items():
+                write_new(staging / member, data)
+            sync_folder(staging)
+            if folder.exists():  # damaged: its bytes are not what its name promises
+                _remove(folder)
+            staging.rename(folder)
+        except BaseException:
+            _remove(staging, lenient=True)
+            raise
+        sync_folder(self.folder)
+        return folder
+
+    def _point(self, name: str) -> None:
+        staged = self.pointer.with_name(f".{self.pointer.name}.pointer")
+        staged.unlink(missing_ok=True)  # of a writer that died: the lock is ours
+        try:
+            staged.symlink_to(f"{STORE}/{name}")
+        except OSError:  # a file system without links
+            write_atomic(self.pointer, f"{STORE}/{name}\n".encode("ascii"))
+            return
+        try:
+            staged.replace(self.pointer)
+        except BaseException:
+            staged.unlink(missing_ok=True)
+            raise
+        sync_folder(self.pointer.parent)
+
+    def _make_room(self, *, coming: str) -> None:
+        """Remove what a dead writer left, and the oldest artifacts so that with `coming` there are `KEEP`.
+
+        One that a pointer leads to stays beside them.
+        """
+        pointed = {self._name_of(path) for path in self.pointer.parent.iterdir()}
+        staging = self.folder / ".staging"
+        _remove(staging, lenient=True)  # of a writer that died: the lock is ours
+        for folder in [path for path in self._newest_first() if path.name != coming][KEEP - 1 :]:
+            if folder.name not in pointed:
+                folder.rename(staging)  # out of the way first: a reader finds the artifact whole or not at all
+                _remove(staging)
+        # What stood beside artifacts that are gone, just now or by a writer that died, and what that one staged.
+        for path in list(self.folder.iterdir()):
+            match = _BESIDE.fullmatch(path.name)
+            if match is None or path.is_dir():
+                continue
+            if _STAGED.fullmatch(path.name) or (match[1] != coming and not (self.folder / match[1]).exists()):
+                path.unlink()
+
+    def _name_of(self, path: Path) -> str | None:
+        """The name of this store's artifact that a path leads to, by whatever links; None where it leads elsewhere."""
+        if (target := target_of(path)) is not None:  # also where it is gone
+            return target
+        try:
+            folder = follow(path).folder
+            return folder.name if folder.parent == self.folder.resolve() and HEX.fullmatch(folder.name) else None
+        except (ArtifactRejected, OSError, RuntimeError):
+            return None
 
 
 def _holds(folder: Path, files: Mapping[str, bytes]) -> bool:
@@ -256,59 +314,7 @@ def _holds(folder: Path, files: Mapping[str, bytes]) -> bool:
         return False
 
 
-def _point(pointer: Path, name: str) -> None:
-    staged = pointer.with_name(f".{pointer.name}.pointer")
-    staged.unlink(missing_ok=True)  # of a writer that died: nobody else holds the lock
-    try:
-        staged.symlink_to(f"{STORE}/{name}")
-    except OSError:  # a file system without links
-        write_atomic(pointer, f"{STORE}/{name}\n".encode("ascii"))
-        return
-    try:
-        staged.replace(pointer)
-    except BaseException:
-        staged.unlink(missing_ok=True)
-        raise
-    sync_folder(pointer.parent)
-
-
-def _make_room(store: Path, *, coming: str) -> None:
-    """Remove what a dead writer left, and the oldest artifacts so that with `coming` there are `KEEP`.
-
-    One that a pointer leads to stays beside them.
-    """
-    pointed = {name_in(store, path) for path in store.parent.iterdir()}
-    staging = store / ".staging"
-    _remove(staging, lenient=True)  # of a writer that died: nobody else holds the lock
-    for folder in [path for path in _newest_first(store) if path.name != coming][KEEP - 1 :]:
-        if folder.name not in pointed:
-            folder.rename(staging)  # out of the way first: a reader finds the artifact whole or not at all
-            _remove(staging)
-    _clear_beside(store, coming)
-
-
-def _clear_beside(store: Path, coming: str) -> None:
-    """Remove what stood beside artifacts that are gone, just now or by a writer that died, and what that one staged."""
-    for path in list(store.iterdir()):
-        match = _BESIDE.fullmatch(path.name)
-        if match is None or path.is_dir():
-            continue
-        if _STAGED.fullmatch(path.name) or (match[1] != coming and not (store / match[1]).exists()):
-            path.unlink()
-
-
 def _remove(folder: Path, *, lenient: bool = False) -> None:
-    import shutil  # only who writes needs it; a reader starts without it
+    import shutil  # only a writer needs it; a reader starts without it
 
     shutil.rmtree(folder, ignore_errors=lenient)
-
-
-def _newest_first(store: Path) -> list[Path]:
-    """The store's artifacts by the time of their publication: no clock is inside them."""
-    found = []
-    with suppress(FileNotFoundError):
-        for path in store.iterdir():
-            with suppress(FileNotFoundError):  # another process removes the oldest ones meanwhile
-                if HEX.fullmatch(path.name) and path.is_dir():
-                    found.append((path.stat().st_mtime_ns, path))
-    return [path for _, path in sorted(found, reverse=True)]

@@ -26,9 +26,9 @@ def runs(output: Output, artifact: Path) -> None:
 
     The pointer leads to the one marked with a star. The list is read, not verified.
     """
-    from artifact_pipeline.artifact import store
+    from artifact_pipeline.artifact.store import Store
 
-    found = store.runs(artifact)
+    found = Store(artifact).runs()
     listed = [_entry(run, older) for run, older in zip_longest(found, found[1:])]
     if listed:
         output.table(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.artifact import store
 from artifact_pipeline.artifact.gate import GATE_ALONE
+from artifact_pipeline.artifact.store import Store
 from artifact_pipeline.errors import ArtifactRejected
 from artifact_pipeline.verification import verify
 
@@ -29,7 +29,8 @@ def rollback(artifact: Path, *, to: str | None = None, trust: Trust | None = Non
         ArtifactRejected: there is no such artifact, its gate failed, it is not what it claims to be, or not trusted.
         StorageError: the pointer cannot be written.
     """
-    runs = store.runs(artifact)
+    store = Store(artifact)
+    runs = store.runs()
     if to is None:
         after = next((index + 1 for index, run in enumerate(runs) if run.current), 0)
         chosen = [run for run in runs[after:] if run.passed][:1]
@@ -42,7 +43,7 @@ def rollback(artifact: Path, *, to: str | None = None, trust: Trust | None = Non
             f"the store has {found} {wanted}", hint="artifact-pipeline runs lists what there is; name one digest"
         )
     try:
-        verified = verify(store.place_of(artifact, chosen[0].digest), trust=trust)
+        verified = verify(store.place(chosen[0].digest), trust=trust)
     except ArtifactRejected as error:
         if not error.rules or not error.rules <= GATE_ALONE:
             raise
@@ -51,5 +52,5 @@ def rollback(artifact: Path, *, to: str | None = None, trust: Trust | None = Non
             problems=error.problems,
             hint="artifact-pipeline runs lists the artifacts that passed",
         ) from error
-    store.move_pointer(artifact, verified.digest)
+    store.move_pointer(verified.digest)
     return verified

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.artifact import manifest as m
-from artifact_pipeline.artifact import store
-from artifact_pipeline.artifact.pointer import STORE
+from artifact_pipeline.artifact.store import Store
 from artifact_pipeline.errors import GateFailed, Problem
 from artifact_pipeline.storage.outputs import Place, check_outputs, refuse_overlap
 from artifact_pipeline.training import champion
@@ -15,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from artifact_pipeline.artifact import manifest as m
     from artifact_pipeline.artifact.provenance import Statement
     from artifact_pipeline.training.candidate import Candidate
 
@@ -39,8 +38,7 @@ def publish(candidate: Candidate, *, artifact: Path, export: Path | None, statem
     check_places(artifact, export)
     comparison = statement.internal.comparison if statement else None
     problems = [*_gate_problems(candidate.manifest), *(champion.problems(comparison) if comparison else ())]
-    folder = store.publish(
-        artifact,
+    folder = Store(artifact).publish(
         candidate.manifest.canonical(),
         candidate.members,
         in_charge=not problems,
@@ -87,11 +85,12 @@ def check_places(
         ConfigError: an output is an input, or lies in an artifact, or two are one.
         StorageError: something else stands there, or a folder is missing.
     """
-    kept = [Place("the artifact", str(folder), "folder") for folder in store.folders(artifact)]
+    store = Store(artifact)
+    kept = [Place("the artifact", str(folder), "folder") for folder in store.folders()]
     pointer = Place("--artifact", str(artifact), "link")
-    folder = Place("the store", str(artifact.parent / STORE))
+    folder = Place("the store", str(store.folder))
     written = [*([Place("--export", str(export))] if export is not None else []), *outputs]
     refuse_overlap([*inputs, *kept], [pointer, *written])
     refuse_overlap([], [folder, pointer, *written])
-    store.check_pointer(artifact)
+    store.check()
     check_outputs([], written)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact.pointer import STORE, artifact_places, resolve
-from artifact_pipeline.artifact.store import place_of
+from artifact_pipeline.artifact.store import Store
 from artifact_pipeline.config import Table, from_mapping, load_config
 from artifact_pipeline.errors import ConfigError, GateFailed
 from artifact_pipeline.storage.outputs import Place
@@ -187,7 +187,7 @@ def _train(task: _Task, observer: Observer) -> Training:
         "passed" if accepted else "failed",
         candidate.digest,
         candidate.manifest,
-        place_of(task.request.artifact, candidate.digest),
+        Store(task.request.artifact).place(candidate.digest),
         task.look,
         columns=task.columns,
         candidate=candidate,

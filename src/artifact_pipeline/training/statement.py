@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.artifact import provenance, store
+from artifact_pipeline.artifact import provenance
+from artifact_pipeline.artifact.store import Store
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.files import read_bounded
 
@@ -71,7 +72,7 @@ def state(
         recipe=manifest.recipe,
         dependencies=tuple(_materials(candidate, origin)),
         builder=_builder(),
-        run=provenance.Run(started_on=origin.began, finished_on=now(), invocation_id=_invocation()),
+        run=provenance.BuildRun(started_on=origin.began, finished_on=now(), invocation_id=_invocation()),
     )
 
 
@@ -85,7 +86,7 @@ def looks_at(split: str, artifact: Path, champion: Verified | None = None) -> in
         artifact: where the pointer stands.
         champion: the model in charge; one without provenance was measured on its held-out rows once.
     """
-    statements = [run.statement for run in store.runs(artifact) if run.statement]
+    statements = [run.statement for run in Store(artifact).runs() if run.statement]
     looks = [each.internal.looks for each in statements if each.internal.held_out == split]
     if champion is not None:
         told = provenance.read(champion.folder)
