@@ -10,7 +10,7 @@ import pytest
 
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.cli import main
-from artifact_pipeline.trust.beside import MAX_BYTES
+from artifact_pipeline.trust.signing import MAX_BYTES
 from artifact_pipeline.verification import verify
 from pickles import MALICIOUS
 from signatures import MANIFEST, digests, provenance, seal, write_keys

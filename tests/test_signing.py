@@ -16,7 +16,7 @@ from artifact_pipeline.canonical import digest
 from artifact_pipeline.cli import main
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, PipelineError, StorageError
 from artifact_pipeline.trust import signing
-from artifact_pipeline.trust.keys import read_key
+from artifact_pipeline.trust.keys import Key
 from artifact_pipeline.trust.policy import load_trust
 from artifact_pipeline.trust.signing import Identity, Signers, check_signature, sign
 from artifact_pipeline.verification import verify
@@ -128,7 +128,7 @@ def test_without_provenance_the_artifact_alone_is_signed(
 def test_each_curve_signs(kind: str, keys: Path) -> None:
     """A key on each curve that upstream knows signs, and its public half tells what was signed."""
     data = sign("digits", ABOUT, keys / f"{kind}.pem")
-    key = read_key((keys / f"{kind}.pub").read_bytes(), kind)
+    key = Key.parse((keys / f"{kind}.pub").read_bytes(), kind)
     told = check_signature(data, Signers(keys=(key,)), place="model.sig")
     assert (told.signer, told.files) == (key.fingerprint, ABOUT)
     assert bundle_of(data)[0]["verificationMaterial"]["publicKey"]["hint"] == key.fingerprint.removeprefix("sha256:")
@@ -275,7 +275,7 @@ def test_a_signature_without_a_hint_says_nothing_on_standard_output(
     """Older signatures have no hint; upstream prints a warning then, which is nobody's result."""
     bundle, _ = bundle_of(sign("digits", ABOUT, keys / "SECP256R1.pem"))
     bundle["verificationMaterial"]["publicKey"] = {}
-    key = read_key((keys / "SECP256R1.pub").read_bytes(), "key")
+    key = Key.parse((keys / "SECP256R1.pub").read_bytes(), "key")
     told = check_signature(json.dumps(bundle).encode(), Signers(keys=(key,)), place="model.sig")
     assert told.files == ABOUT
     assert capsys.readouterr().out == ""
@@ -287,7 +287,7 @@ def test_a_signature_without_a_hint_says_nothing_on_standard_output(
 @pytest.fixture(scope="module")
 def good(keys: Path) -> tuple[bytes, Signers]:
     """A good signature, and whose it is."""
-    key = read_key((keys / "SECP256R1.pub").read_bytes(), "key")
+    key = Key.parse((keys / "SECP256R1.pub").read_bytes(), "key")
     return sign("digits", ABOUT, keys / "SECP256R1.pem"), Signers(keys=(key,))
 
 
@@ -340,7 +340,7 @@ def test_a_signature_that_names_a_file_twice_is_refused(name: str, keys: Path) -
     _, statement = bundle_of(sign("digits", ABOUT, keys / "SECP256R1.pem"))
     twice = {"name": name, "algorithm": "sha256", "digest": digest(b"other").removeprefix("sha256:")}
     statement["predicate"]["resources"].append(twice)
-    key = read_key((keys / "SECP256R1.pub").read_bytes(), "key")
+    key = Key.parse((keys / "SECP256R1.pub").read_bytes(), "key")
     with pytest.raises(ArtifactRejected) as caught:
         check_signature(_sealed(statement, keys / "SECP256R1.pem"), Signers(keys=(key,)), place="model.sig")
     assert caught.value.rules == {"signature-invalid"}
@@ -366,7 +366,7 @@ def _sealed(statement: dict[str, Any], key: Path) -> bytes:
 def test_the_strange_tool_can_sign(keys: Path) -> None:
     """The forgery of the test before is one that upstream would accept, were its files plain."""
     _, statement = bundle_of(sign("digits", ABOUT, keys / "SECP256R1.pem"))
-    key = read_key((keys / "SECP256R1.pub").read_bytes(), "key")
+    key = Key.parse((keys / "SECP256R1.pub").read_bytes(), "key")
     data = _sealed(statement, keys / "SECP256R1.pem")
     assert check_signature(data, Signers(keys=(key,)), place="model.sig").files == ABOUT
 

@@ -12,8 +12,9 @@ from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.files import write_atomic
 from artifact_pipeline.storage.outputs import Place, check_outputs
-from artifact_pipeline.trust import keys, signing
-from artifact_pipeline.trust.policy import provenance_of
+from artifact_pipeline.trust import signing
+from artifact_pipeline.trust.beside import provenance_of
+from artifact_pipeline.trust.keys import Key
 from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Signer:
             token, config = signing.identity_token(self.environment or {}), self.sigstore_config
             return lambda name, files: signing.sign_by_sigstore(name, files, token, sigstore=config), "Sigstore"
         key, password = self.private_key, self.password
-        fingerprint = keys.public_key_of(key, password).fingerprint
+        fingerprint = Key.of_private(key, password).fingerprint
         return lambda name, files: signing.sign(name, files, key, password=password), fingerprint
 
 

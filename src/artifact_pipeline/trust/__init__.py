@@ -1,1 +1,1 @@
-"""Trust: keys, signatures, and the policy of who uses an artifact."""
+"""Trust: whose signature counts, what a consumer asks of an artifact, and what stands beside it."""

@@ -1,29 +1,29 @@
-"""What stands beside an artifact in its store: provenance and signatures, looked at for their form alone.
+"""What stands beside an artifact in its store: provenance and signatures, checked for their form alone.
 
-Nothing that makes an artifact acceptable is taken from them here, and who has signed is asked elsewhere (`trust`). But
-a file under such a name that is something else, a pickle say, is found before a person or another program opens it.
+Nothing that makes an artifact acceptable is taken from them here; `signing` says who has signed. But a file under such
+a name that is something else, a pickle for example, is found before a person or another program opens it.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import datetime  # noqa: TC003 - msgspec reads it
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from msgspec import Struct, field, json
+from msgspec import Meta, Struct, convert, field, json
 
 from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.artifact.pointer import is_stored
+from artifact_pipeline.artifact.provenance import SUFFIX as PROVENANCE
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import ArtifactRejected, Problem
 from artifact_pipeline.files import read_bounded
+from artifact_pipeline.trust.signing import MAX_BYTES, SUFFIX, beside, rejected, signed_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
     from artifact_pipeline.artifact.manifest import Verified
-
-MAX_BYTES = 1 << 20
-_SUFFIXES = (".provenance.json", ".sig", ".provenance.json.sig")
 
 
 class _Subject(Struct, frozen=True):
@@ -31,7 +31,7 @@ class _Subject(Struct, frozen=True):
 
 
 class _Statement(Struct, frozen=True):
-    """As much of an in-toto statement as any builder's has."""
+    """As much of SLSA's provenance as that of any builder has."""
 
     kind: Literal["https://in-toto.io/Statement/v1"] = field(name="_type")
     predicate_type: Literal["https://slsa.dev/provenance/v1"] = field(name="predicateType")
@@ -39,13 +39,73 @@ class _Statement(Struct, frozen=True):
     subject: tuple[_Subject, ...]
 
 
+class _Metadata(Struct, frozen=True):
+    finished: Annotated[datetime, Meta(tz=True)] = field(name="finishedOn")
+
+
+class _Details(Struct, frozen=True):
+    metadata: _Metadata
+
+
+class _Predicate(Struct, frozen=True):
+    details: _Details = field(name="runDetails")
+
+
+def read_beside(place: Path, what: str) -> bytes:
+    """Read a file beside an artifact; `what` begins the name of a broken rule.
+
+    Raises:
+        ArtifactRejected: it is missing, unreadable or too large.
+    """
+    try:
+        return read_bounded(place, MAX_BYTES)
+    except (OSError, ValueError) as error:
+        if not os.path.lexists(place):
+            raise rejected(place.name, f"{what}-missing", "is not there") from None
+        words = error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)
+        raise rejected(place.name, f"{what}-unreadable", words.lower()) from None
+
+
+def provenance_of(folder: Path, artifact: str) -> tuple[Path, bytes] | None:
+    """The path and the bytes of the provenance beside an artifact's folder; None where there is none.
+
+    Raises:
+        ArtifactRejected: it cannot be read, is no provenance, or is about another artifact.
+    """
+    place = beside(folder, PROVENANCE)
+    if not os.path.lexists(place):
+        return None
+    data = read_beside(place, "provenance")
+    creation(data, artifact, place.name)
+    return place, data
+
+
+def creation(data: bytes, artifact: str, place: str) -> datetime:
+    """When an artifact was made, as its provenance says.
+
+    Raises:
+        ArtifactRejected: it is no provenance, or is about another artifact.
+    """
+    try:
+        return convert(_predicate(data, artifact, place), _Predicate).details.metadata.finished
+    except ValueError as error:
+        raise rejected(place, "provenance-invalid", str(error)[:200]) from None
+
+
 def check_beside(artifact: Verified) -> None:
-    """Look at the files beside an artifact that stands in a store; elsewhere such names are not ours.
+    """Check the files beside an artifact that stands in a store; elsewhere such names are not ours.
 
     Raises:
         ArtifactRejected: one is no provenance or no signature, or is about another artifact.
     """
-    problems = [*_problems(artifact)] if is_stored(artifact.folder) else []
+    problems: list[Problem] = []
+    for suffix in (PROVENANCE, SUFFIX, PROVENANCE + SUFFIX) if is_stored(artifact.folder) else ():
+        place = beside(artifact.folder, suffix)
+        if os.path.lexists(place):
+            try:
+                _check(place, suffix, artifact.digest)
+            except ArtifactRejected as error:
+                problems += error.problems
     if problems:
         raise ArtifactRejected(
             "the artifact is whole, and what stands beside it is not about it",
@@ -54,39 +114,22 @@ def check_beside(artifact: Verified) -> None:
         )
 
 
-def _problems(artifact: Verified) -> Iterator[Problem]:
-    for suffix in _SUFFIXES:
-        place = artifact.folder.with_name(artifact.folder.name + suffix)
-        what = "provenance" if suffix == _SUFFIXES[0] else "signature"
-        if not os.path.lexists(place):
-            continue
-        try:
-            data = read_bounded(place, MAX_BYTES)
-        except (OSError, ValueError) as error:
-            words = error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)
-            yield Problem(place.name, f"{what}-unreadable", words.lower())
-            continue
-        yield from (_provenance if what == "provenance" else _signature)(artifact, place.name, data)
+def _check(place: Path, suffix: str, artifact: str) -> None:
+    if suffix == PROVENANCE:
+        _predicate(read_beside(place, "provenance"), artifact, place.name)
+        return
+    files = signed_files(read_beside(place, "signature"), place.name)
+    # A training of the same bytes writes the provenance again; that an older one was signed is then no fault.
+    if suffix == SUFFIX and files.get(NAME) != artifact:
+        raise rejected(place.name, "signature-artifact", f"is the signature of another artifact than {artifact}")
 
 
-def _provenance(artifact: Verified, place: str, data: bytes) -> Iterator[Problem]:
+def _predicate(data: bytes, artifact: str, place: str) -> dict[str, Any]:
+    """The predicate of the provenance of an artifact, whichever builder wrote it."""
     try:
-        subjects = json.decode(data, type=_Statement).subject
+        statement = json.decode(data, type=_Statement)
     except (ValueError, RecursionError) as error:
-        yield Problem(place, "provenance-invalid", f"no provenance: {str(error)[:200]}")
-        return
-    if [PREFIX + each.digest.get("sha256", "") for each in subjects] != [artifact.digest]:
-        yield Problem(place, "provenance-artifact", f"is about another artifact than {artifact.digest}")
-
-
-def _signature(artifact: Verified, place: str, data: bytes) -> Iterator[Problem]:
-    from artifact_pipeline.trust.signing import signed_files
-
-    try:
-        files = signed_files(data, place)
-    except ArtifactRejected as error:
-        yield from error.problems
-        return
-    # A training of the same bytes writes the provenance again; the signature of the one before is then no fault.
-    if not place.endswith(_SUFFIXES[2]) and files.get(NAME) != artifact.digest:
-        yield Problem(place, "signature-artifact", f"is the signature of another artifact than {artifact.digest}")
+        raise rejected(place, "provenance-invalid", f"no provenance: {str(error)[:200]}") from None
+    if [PREFIX + each.digest.get("sha256", "") for each in statement.subject] != [artifact]:
+        raise rejected(place, "provenance-artifact", f"is about another artifact than {artifact}")
+    return statement.predicate

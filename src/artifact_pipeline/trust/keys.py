@@ -1,12 +1,12 @@
-"""Keys: what `model-signing` can sign and verify with, read once and refused by name.
+"""Keys with which `model-signing` can sign and verify, read once and refused by name.
 
-It knows elliptic curves alone, and says of an Ed25519 key that an attribute is missing.
+It knows elliptic curves alone; of an Ed25519 key it only says that an attribute is missing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import ConfigError, Problem
@@ -36,48 +36,42 @@ class Key:
     pem: bytes
     fingerprint: str
 
+    @classmethod
+    def parse(cls, data: bytes, place: str) -> Key:
+        """Parse a public key.
 
-def read_key(data: bytes, place: str) -> Key:
-    """Parse a public key.
+        Raises:
+            ConfigError: it is none, or of a kind that `model-signing` does not know.
+        """
+        # First: where the extra is missing, this is the package to name.
+        from model_signing import verifying  # noqa: F401, I001
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-    Raises:
-        ConfigError: it is none, or of a kind that `model-signing` does not know.
-    """
-    # First: where the extra is missing, this is the package to name.
-    from model_signing import verifying  # noqa: F401, I001
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import serialization
+        try:
+            return _checked(load_pem_public_key(data), place)
+        except (ValueError, UnsupportedAlgorithm):
+            raise _bad_key(place, "key-unreadable", "not a public key in PEM") from None
 
-    try:
-        key = serialization.load_pem_public_key(data)
-    except (ValueError, UnsupportedAlgorithm):
-        raise _bad_key(place, "key-unreadable", "not a public key in PEM") from None
-    _check_curve(key, place)
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    pem = key.public_bytes(serialization.Encoding.PEM, form)
-    return Key(pem, digest(pem))
+    @classmethod
+    def of_private(cls, path: Path, password: bytes | None = None) -> Key:
+        """The public half of a private key's file.
 
+        Raises:
+            ConfigError: it cannot be read, is none, is locked, or is of a kind that `model-signing` does not know.
+        """
+        from model_signing import verifying  # noqa: F401, I001
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-def public_key_of(path: Path, password: bytes | None = None) -> Key:
-    """The public half of a private key's file.
-
-    Raises:
-        ConfigError: it cannot be read, is none, is locked, or is of a kind that `model-signing` does not know.
-    """
-    from model_signing import verifying  # noqa: F401, I001
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import serialization
-
-    try:
-        key = serialization.load_pem_private_key(read_key_file(path), password)
-    except (ValueError, UnsupportedAlgorithm):
-        raise _bad_key(str(path), "key-unreadable", "not a private key in PEM, or its password is another") from None
-    except TypeError:
-        found = "is not locked, and a password was given" if password else "is locked by a password"
-        raise _bad_key(str(path), "key-password", found) from None
-    _check_curve(key, str(path))
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    return read_key(key.public_key().public_bytes(serialization.Encoding.PEM, form), str(path))
+        try:
+            return _checked(load_pem_private_key(read_key_file(path), password), str(path))
+        except (ValueError, UnsupportedAlgorithm):
+            message = "not a private key in PEM, or its password is another"
+            raise _bad_key(str(path), "key-unreadable", message) from None
+        except TypeError:
+            found = "is not locked, and a password was given" if password else "is locked by a password"
+            raise _bad_key(str(path), "key-password", found) from None
 
 
 def read_key_file(path: Path) -> bytes:
@@ -94,12 +88,18 @@ def read_key_file(path: Path) -> bytes:
         raise _bad_key(str(path), "key-unreadable", str(error)) from None
 
 
-def _check_curve(key: object, place: str) -> None:
+def _checked(key: Any, place: str) -> Key:
+    """The public key of a loaded key, once its curve is known to be one of ours."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
     curve = getattr(key, "curve", None)
     if curve is None or curve.name not in _CURVES:
         kind = type(key).__name__.lstrip("_").removesuffix("PublicKey").removesuffix("PrivateKey")
         found = curve.name if curve is not None else kind
         raise _bad_key(place, "key-type", f"a key on P-256, P-384 or P-521 is needed, this one is {found}")
+    public = key.public_key() if hasattr(key, "public_key") else key
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return Key(pem, digest(pem))
 
 
 def _bad_key(place: str, rule: str, message: str) -> ConfigError:

@@ -1,4 +1,4 @@
-"""Whom a consumer trusts, said from outside the artifact; whatever is not allowed is refused.
+"""Whom a consumer trusts, said from outside the artifact; what is not allowed is refused.
 
 A policy is a JSON file of the consumer's. docs/trust.md describes its keys, and what they protect against. The checks
 stand before the manifest is parsed, or at the latest before the model is.
@@ -7,22 +7,21 @@ stand before the manifest is parsed, or at the latest before the model is.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003 - msgspec reads it
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import Meta
 
 from artifact_pipeline.artifact.parts import NAME, Digest, Frozen, ModelName, Share, Text
 from artifact_pipeline.artifact.provenance import SUFFIX as PROVENANCE
-from artifact_pipeline.canonical import PREFIX, digest
+from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import ConfigError, Problem
 from artifact_pipeline.files import read_bounded
-from artifact_pipeline.trust.keys import Key, read_key, read_key_file
+from artifact_pipeline.trust.beside import creation, read_beside
+from artifact_pipeline.trust.keys import Key, read_key_file
 from artifact_pipeline.trust.signing import (
-    MAX_BYTES,
     SUFFIX,
     WHOLE,
     Identity,
@@ -44,20 +43,6 @@ _MAX_POLICY_BYTES = 1 << 20
 _INLINE = "-----BEGIN "
 
 
-class Minimum(Frozen, frozen=True):
-    """The held-out figures that a consumer wants at least; `_low` is about the lower end of the 95 % interval.
-
-    `recall` is a number for every class, or one for each of some labels.
-    """
-
-    accuracy: Share = 0.0
-    accuracy_low: Share = 0.0
-    f1_weighted: Share = 0.0
-    f1_weighted_low: Share = 0.0
-    f1_macro: Share = 0.0
-    recall: Share | dict[Text, Share] = 0.0
-
-
 class Policy(Frozen, frozen=True):
     """Whom and what a consumer trusts, format 1.
 
@@ -68,10 +53,23 @@ class Policy(Frozen, frozen=True):
         sigstore: the path of the client trust config of a Sigstore of one's own.
         require_gate: whether `--accept-failed-gate` is not enough.
         minimum: the consumer's own minimum figures, since a publisher can write a gate of zero.
-        not_before: the earliest creation, as signed provenance tells it.
+        not_before: the earliest creation, as signed provenance says it.
         revoked: artifact digests and model digests that are refused.
         names: the names that are allowed; None allows every name.
     """
+
+    class Minimum(Frozen, frozen=True):
+        """The held-out figures that a consumer wants at least; `_low` is about the lower end of the 95 % interval.
+
+        `recall` is a number for every class, or one for each of some labels.
+        """
+
+        accuracy: Share = 0.0
+        accuracy_low: Share = 0.0
+        f1_weighted: Share = 0.0
+        f1_weighted_low: Share = 0.0
+        f1_macro: Share = 0.0
+        recall: Share | dict[Text, Share] = 0.0
 
     format: Literal[1]
     keys: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
@@ -84,35 +82,12 @@ class Policy(Frozen, frozen=True):
     names: Annotated[tuple[ModelName, ...], Meta(min_length=1)] | None = None
 
 
-class _Subject(Struct, frozen=True):
-    digest: dict[str, str]
-
-
-class _Metadata(Struct, frozen=True):
-    finished: Annotated[datetime, Meta(tz=True)] = field(name="finishedOn")
-
-
-class _Details(Struct, frozen=True):
-    metadata: _Metadata
-
-
-class _Predicate(Struct, frozen=True):
-    details: _Details = field(name="runDetails")
-
-
-class _Provenance(Struct, frozen=True):
-    kind: Literal["https://in-toto.io/Statement/v1"] = field(name="_type")
-    predicate_type: Literal["https://slsa.dev/provenance/v1"] = field(name="predicateType")
-    subject: tuple[_Subject, ...]
-    predicate: _Predicate
-
-
 @dataclass(frozen=True, slots=True)
 class Trust:
     """What a consumer asks of an artifact, beyond that it is whole.
 
     Attributes:
-        signers: whose signature counts; nobody where a digest is expected instead.
+        signers: whose signature counts; empty where a digest is expected instead.
         policy: what else is asked.
         policy_digest: the digest of the policy's file, or None where a key was named alone.
         signature: where the signature is; None is beside the artifact's folder.
@@ -130,14 +105,14 @@ class Trust:
             What a trusted signer said; None where no signature is asked for.
 
         Raises:
-            ArtifactRejected: nobody who is trusted does, or it is revoked, or older than allowed.
+            ArtifactRejected: no trusted signer does, or it is revoked, or older than allowed.
         """
         if artifact in self.policy.revoked:
             raise rejected(NAME, "revoked", f"the policy has revoked {artifact}")
         if not self.signers.keys and not self.signers.identities:
             return None
         place = self.signature or beside(folder)
-        signed = check_signature(_read(place, "signature"), self.signers, place=place.name)
+        signed = check_signature(read_beside(place, "signature"), self.signers, place=place.name)
         if signed.files.get(NAME) != artifact:
             raise rejected(place.name, "signature-artifact", f"is the signature of another artifact than {artifact}")
         if self.policy.not_before is not None:
@@ -145,14 +120,14 @@ class Trust:
         return signed
 
     def _check_age(self, folder: Path, artifact: str, not_before: datetime) -> None:
-        """Refuse an artifact whose creation is too long ago; a time that nobody signed is no time."""
+        """Refuse an artifact that was made too long ago; a time without a signature does not count."""
         place = beside(folder, PROVENANCE)
-        data = _read(place, "provenance")
-        seal = place.with_name(place.name + SUFFIX)
-        signed = check_signature(_read(seal, "provenance-signature"), self.signers, place=seal.name)
+        data = read_beside(place, "provenance")
+        signature = place.with_name(place.name + SUFFIX)
+        signed = check_signature(read_beside(signature, "provenance-signature"), self.signers, place=signature.name)
         if signed.files != {WHOLE: digest(data)}:
-            raise rejected(seal.name, "provenance-signature", "is the signature of another provenance")
-        created = _creation(data, artifact, place.name)
+            raise rejected(signature.name, "provenance-signature", "is the signature of another provenance")
+        created = creation(data, artifact, place.name)
         if created < not_before:
             message = f"made at {created.isoformat()}; the policy takes none before {not_before.isoformat()}"
             raise rejected(place.name, "too-old", message)
@@ -172,31 +147,6 @@ class Trust:
         yield from _recall_problems(figures, minimum.recall)
 
 
-def provenance_of(folder: Path, artifact: str) -> tuple[Path, bytes] | None:
-    """What stands beside an artifact about how it was made, to be signed with it; None where there is nothing.
-
-    Raises:
-        ArtifactRejected: it cannot be read, or is about another artifact.
-    """
-    place = beside(folder, PROVENANCE)
-    if not os.path.lexists(place):
-        return None
-    data = _read(place, "provenance")
-    _creation(data, artifact, place.name)
-    return place, data
-
-
-def _creation(data: bytes, artifact: str, place: str) -> datetime:
-    """When an artifact was made, as its provenance tells."""
-    try:
-        told = msgspec.json.decode(data, type=_Provenance)
-    except (ValueError, RecursionError) as error:
-        raise rejected(place, "provenance-invalid", str(error)[:200]) from None
-    if [PREFIX + each.digest.get("sha256", "") for each in told.subject] != [artifact]:
-        raise rejected(place, "provenance-artifact", f"is about another artifact than {artifact}")
-    return told.predicate.details.metadata.finished
-
-
 def _file_problems(manifest: Manifest, signed: Signed) -> Iterator[Problem]:
     """Compare what was signed with what was read: the manifest's records are those of the bytes in memory."""
     read = {record.name: record.sha256 for record in manifest.files}
@@ -207,8 +157,8 @@ def _file_problems(manifest: Manifest, signed: Signed) -> Iterator[Problem]:
             yield Problem(f"{name!r:.80}", "signature-files", words)
 
 
-def _recall_problems(told: HeldOut, minimum: float | dict[str, float]) -> Iterator[Problem]:
-    recalls = {str(each.label): each for each in told.classes}
+def _recall_problems(figures: HeldOut, minimum: float | dict[str, float]) -> Iterator[Problem]:
+    recalls = {str(each.label): each for each in figures.classes}
     asked = minimum if isinstance(minimum, dict) else dict.fromkeys(recalls, minimum)
     for label, least in asked.items():
         if label in recalls:
@@ -223,23 +173,11 @@ def _below(name: str, value: float, least: float) -> Iterator[Problem]:
         yield Problem(NAME, "figures-too-low", f"{name} is {value}, the policy asks for {least}")
 
 
-def _too_low(name: str, told: HeldOut.Estimate, value: float, low: float) -> Iterator[Problem]:
-    yield from _below(name, told.value, value)
-    # The lower end is the publisher's word; it never counts for more than the figure itself.
-    if min(told.low, told.value) < low:
-        yield Problem(NAME, "figures-too-low", f"{name} may be as low as {told.low}, the policy asks for {low}")
-
-
-def _read(place: Path, what: str) -> bytes:
-    try:
-        return read_bounded(place, MAX_BYTES)
-    except FileNotFoundError:
-        raise rejected(place.name, f"{what}-missing", "is not there") from None
-    except OSError as error:
-        message = (error.strerror or type(error).__name__).lower()
-        raise rejected(place.name, f"{what}-unreadable", message) from None
-    except ValueError as error:
-        raise rejected(place.name, f"{what}-unreadable", str(error)) from None
+def _too_low(name: str, figure: HeldOut.Estimate, value: float, low: float) -> Iterator[Problem]:
+    yield from _below(name, figure.value, value)
+    # The lower end is what the publisher says; it never counts for more than the figure itself.
+    if min(figure.low, figure.value) < low:
+        yield Problem(NAME, "figures-too-low", f"{name} may be as low as {figure.low}, the policy asks for {low}")
 
 
 def load_trust(
@@ -249,7 +187,7 @@ def load_trust(
     signature: Path | None = None,
     expected: bool = False,
 ) -> Trust | None:
-    """What the command line asks for; None where it asks for nothing that is said here.
+    """What is asked of an artifact; None where neither a policy nor a key is named.
 
     Args:
         policy: a policy's file.
@@ -264,19 +202,19 @@ def load_trust(
         if signature is not None:
             raise ConfigError("--signature: whose is it to be? name a --public-key or a --policy")
         return None
-    keys = (read_key(read_key_file(public_key), str(public_key)),) if public_key is not None else ()
+    keys = (Key.parse(read_key_file(public_key), str(public_key)),) if public_key is not None else ()
     if policy is None:
         return Trust(Signers(keys), Policy(format=1, require_gate=False), signature=signature)
     data = _policy_bytes(policy)
-    told = parse_policy(data, str(policy))
-    if keys and (told.keys or told.identities):
+    parsed = parse_policy(data, str(policy))
+    if keys and (parsed.keys or parsed.identities):
         raise _refused(str(policy), "policy-signers", "names signers itself; leave --public-key away")
-    signers = Signers(keys) if keys else _signers(told, policy)
-    nobody = not signers.keys and not signers.identities
-    if nobody and (not expected or told.not_before is not None or signature is not None):
+    signers = Signers(keys) if keys else _signers(parsed, policy)
+    empty = not signers.keys and not signers.identities
+    if empty and (not expected or parsed.not_before is not None or signature is not None):
         message = "names no signer; it needs keys or identities, or beside it --public-key"
         raise _refused(str(policy), "policy-no-signer", message + (" or --expect" if not expected else ""))
-    return Trust(signers, told, digest(data), signature)
+    return Trust(signers, parsed, digest(data), signature)
 
 
 def _policy_bytes(path: Path) -> bytes:
@@ -309,8 +247,8 @@ def parse_policy(data: bytes, place: str) -> Policy:
     try:
         value = json.loads(data.decode("utf-8", "strict"), object_pairs_hook=unique, parse_constant=number)
     except (ValueError, RecursionError) as error:
-        told = str(error) if isinstance(error, json.JSONDecodeError) else "not JSON in UTF-8"
-        raise _refused(place, "policy-syntax", told) from None
+        message = str(error) if isinstance(error, json.JSONDecodeError) else "not JSON in UTF-8"
+        raise _refused(place, "policy-syntax", message) from None
     try:
         return msgspec.convert(value, Policy)
     except ValueError as error:
@@ -325,11 +263,12 @@ def _signers(policy: Policy, path: Path) -> Signers:
     return Signers(keys, policy.identities, root)
 
 
-def _key(told: str, policy: Path) -> Key:
-    if told.startswith(_INLINE):
-        return read_key(told.encode(errors="replace"), str(policy))
-    place = policy.parent / told
-    return read_key(read_key_file(place), str(place))
+def _key(key: str, policy: Path) -> Key:
+    """A key of a policy: PEM, or a path that starts at the policy's folder."""
+    if key.startswith(_INLINE):
+        return Key.parse(key.encode(errors="replace"), str(policy))
+    place = policy.parent / key
+    return Key.parse(read_key_file(place), str(place))
 
 
 def _refused(place: str, rule: str, message: str) -> ConfigError:

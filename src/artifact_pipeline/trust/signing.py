@@ -1,4 +1,4 @@
-"""Signatures by OpenSSF `model-signing`, beside what they are about: who says so, and about which digests.
+"""Signatures by OpenSSF `model-signing`, beside what they are about: who has signed, and which digests.
 
 A signature is a Sigstore bundle around an in-toto statement that lists a digest per file. The cryptography is
 upstream's. The statement is compared here, with the digests of the bytes that were read and are going to be parsed:
@@ -20,7 +20,7 @@ from msgspec import Meta, Struct, field, json
 from artifact_pipeline.artifact.parts import Frozen, Text
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, PipelineError, Problem, StorageError
-from artifact_pipeline.trust.keys import Key, public_key_of
+from artifact_pipeline.trust.keys import Key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,7 +70,7 @@ class _Bundle(Struct, frozen=True):
 
 
 class Identity(Frozen, frozen=True):
-    """Who signs without a key of their own: an identity, and who vouches for it to Sigstore."""
+    """A signer without a key: an identity, and the issuer that confirms it to Sigstore."""
 
     issuer: Text
     identity: Annotated[str, Meta(max_length=2048)]
@@ -119,7 +119,7 @@ def check_signature(data: bytes, signers: Signers, *, place: str) -> Signed:
         place: the file's name, for messages.
 
     Raises:
-        ArtifactRejected: it is no signature (`signature-invalid`), or nobody's who counts (`signature-key`); or
+        ArtifactRejected: it is no signature (`signature-invalid`) or no trusted signer's (`signature-key`), or
             Sigstore's trust root is out of reach (`sigstore-unreachable`).
     """
     bundle, files = _decoded(data, place)
@@ -146,7 +146,7 @@ def _decoded(data: bytes, place: str) -> tuple[_Bundle, dict[str, str]]:
 
 
 def signed_files(data: bytes, place: str) -> Mapping[str, str]:
-    """The files that a signature is about, with their digests; whose it is, and whether it holds, is not asked.
+    """The files that a signature is about, with their digests; who signed, and whether that is true, is not checked.
 
     Raises:
         ArtifactRejected: it is no signature.
@@ -211,14 +211,14 @@ def _known(name: str, files: Mapping[str, str]) -> Any:
 
     class Known(hashing.Config):
         def hash(self, model_path: object, *, files_to_hash: object = None) -> manifest.Manifest:  # noqa: ARG002
-            told = {"method": "files", "hash_type": "sha256", "allow_symlinks": False}
+            settings = {"method": "files", "hash_type": "sha256", "allow_symlinks": False}
             items = [
                 manifest.FileManifestItem(
                     path=PurePosixPath(file), digest=Digest("sha256", bytes.fromhex(value.removeprefix(PREFIX)))
                 )
                 for file, value in files.items()
             ]
-            return manifest.Manifest(name, items, manifest.SerializationType.from_args(told))
+            return manifest.Manifest(name, items, manifest.SerializationType.from_args(settings))
 
     known: Any = Known
     return known()
@@ -239,7 +239,7 @@ def sign(name: str, files: Mapping[str, str], private_key: Path, *, password: by
     Raises:
         ConfigError: the key cannot be used.
     """
-    public = public_key_of(private_key, password)
+    public = Key.of_private(private_key, password)
     # Bytes, whatever upstream's annotation says: it hands the password on to a library that takes nothing else.
     config = _upstream("signing").use_elliptic_key_signer(private_key=private_key, password=password)
     data = _written(config, name, files)
@@ -248,7 +248,7 @@ def sign(name: str, files: Mapping[str, str], private_key: Path, *, password: by
 
 
 def sign_by_sigstore(name: str, files: Mapping[str, str], token: str, *, sigstore: Path | None = None) -> bytes:
-    """Sign the digests of files without a key: Sigstore certifies who the token says that we are.
+    """Sign the digests of files without a key: Sigstore certifies the identity in the token.
 
     Args:
         name: what the files are together.
@@ -266,9 +266,9 @@ def sign_by_sigstore(name: str, files: Mapping[str, str], token: str, *, sigstor
         config = _upstream("signing").use_sigstore_signer(identity_token=token, trust_config=sigstore)
         return _written(config, name, files)
     except (Error, RequestException, ValueError, OSError) as error:
-        told = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         hint = "nothing is written; sign again where Sigstore can be reached"
-        raise PipelineError(f"Sigstore did not sign: {told[:200].lower()}", hint=hint) from error
+        raise PipelineError(f"Sigstore did not sign: {reason[:200].lower()}", hint=hint) from error
 
 
 def _written(config: Any, name: str, files: Mapping[str, str]) -> bytes:
@@ -279,10 +279,10 @@ def _written(config: Any, name: str, files: Mapping[str, str]) -> bytes:
 
 
 def identity_token(environment: Mapping[str, str]) -> str:
-    """The token by which a job says who it is: `SIGSTORE_ID_TOKEN`, or the one that the CI gives.
+    """The identity token of a job: `SIGSTORE_ID_TOKEN`, or the one that the CI gives.
 
     Raises:
-        ConfigError: there is none; nobody is asked to log in.
+        ConfigError: there is none; no one is asked to log in.
     """
     from id import IdentityError, detect_credential
 
@@ -298,7 +298,7 @@ def identity_token(environment: Mapping[str, str]) -> str:
 
 @contextmanager
 def _private_folder() -> Iterator[Path]:
-    """A folder that nobody else may enter, for upstream, which takes paths alone."""
+    """A folder that no other user may enter, for upstream, which takes only paths."""
     try:
         holder = tempfile.TemporaryDirectory(prefix="artifact-pipeline-")
     except OSError as error:
