@@ -19,7 +19,7 @@ from artifact_pipeline import api
 from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, GateFailed, StorageError
 from artifact_pipeline.prediction import model as models
-from artifact_pipeline.training.request import Observer, Request
+from artifact_pipeline.training.request import Observer, TrainingRequest
 from artifact_pipeline.training.run import plan
 from artifact_pipeline.training.run import run as run_training
 from rowfiles import NAMES, WORDS, digits, train_words
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from artifact_pipeline.prediction.model import Model
-    from artifact_pipeline.training.result import Training
+    from artifact_pipeline.training.request import Training
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -337,14 +337,14 @@ def test_what_an_observer_raises_ends_the_training(words: Path, tmp_path: Path) 
 
     config = {**CONFIG, "dataset": {"path": str(words / "rows.parquet"), "target": "label"}}
     with pytest.raises(StorageError):
-        run_training(Request(config, tmp_path / "artifact"), Observer(measured=measured))
+        run_training(TrainingRequest(config, tmp_path / "artifact"), Observer(measured=measured))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_overrides_win_over_a_mapping(words: Path, tmp_path: Path) -> None:
     """What is overridden is resolved over a mapping as over a file, and a plan of it writes nothing."""
     config = {**CONFIG, "dataset": {"path": str(words / "rows.parquet"), "target": "label"}}
-    found = plan(Request(config, tmp_path / "artifact", overrides=("C=0.5", "gate.min_f1=0.25")), explain=True)
+    found = plan(TrainingRequest(config, tmp_path / "artifact", overrides=("C=0.5", "gate.min_f1=0.25")), explain=True)
     assert (found.config.C, found.config.gate.min_f1) == (0.5, 0.25)
     assert found.look is not None
     assert found.look.reason == "nothing is in charge yet"

@@ -66,4 +66,4 @@ def test_a_parameter_survives_the_whole_way(case: str, tmp_path: Path) -> None:
     assert numbers["intercept"].shape == (len(own.coef_),)
     assert "fit_intercept" not in asked or not numbers["intercept"].any()
     assert (own.coef_ == 0).any() == ("l1_ratio" in asked)
-    assert reproduce(artifact, data=path, progress=lambda _: None).grade == "bytes"
+    assert reproduce(tmp_path / "artifact", data=path, progress=lambda _: None).grade == "bytes"

@@ -20,7 +20,7 @@ from artifact_pipeline.config import load_config
 from artifact_pipeline.errors import GateFailed
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.publication import publish
-from artifact_pipeline.training.statement import Origin, looks_at, now, state
+from artifact_pipeline.training.statement import Origin, looks_at, state
 from artifact_pipeline.verification import verify
 from tools import hexadecimal, renamed, require_tool, scraps
 
@@ -93,11 +93,11 @@ def test_statement_is_in_totos_with_slsas_predicate(tmp_path: Path, candidate: C
 
 def test_times_are_utc_as_rfc_3339_writes_them(tmp_path: Path, candidate: Candidate) -> None:
     """Start and end are UTC to the second, the end not before the start."""
-    began = now()
-    put(tmp_path, candidate, origin=Origin(CONFIG, Path("nowhere"), began))
+    origin = Origin(CONFIG, Path("nowhere"))
+    put(tmp_path, candidate, origin=origin)
     told = plain(tmp_path, candidate)["predicate"]["runDetails"]["metadata"]
     times = [datetime.strptime(told[name], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) for name in told]
-    assert told["startedOn"] == began
+    assert told["startedOn"] == origin.began
     assert told["startedOn"] <= told["finishedOn"]
     assert all(abs((datetime.now(UTC) - each).total_seconds()) < 600 for each in times)
 
@@ -106,7 +106,7 @@ def test_materials_are_named_by_their_digests(tmp_path: Path, candidate: Candida
     """Config, lock and data stand in it with their digests; a lock that is not there does not."""
     lock = tmp_path / "requirements.txt"
     lock.write_text("numpy==2.4.6\n")
-    put(tmp_path, candidate, origin=Origin(CONFIG, lock, now()))
+    put(tmp_path, candidate, origin=Origin(CONFIG, lock))
     found = materials(plain(tmp_path, candidate))
     assert "sha256:" + found["config"]["digest"]["sha256"] == digest(CONFIG.read_bytes())
     assert "sha256:" + found["requirements.txt"]["digest"]["sha256"] == digest(lock.read_bytes())
@@ -130,7 +130,7 @@ def test_commit_and_whether_it_is_dirty(tmp_path: Path, candidate: Candidate) ->
     config = tmp_path / "config.json"
     config.write_bytes(CONFIG.read_bytes())
     git(tmp_path, "init", "-q")
-    origin = Origin(config, Path("nowhere"), now())
+    origin = Origin(config, Path("nowhere"))
     put(tmp_path, candidate, origin=origin)
     assert "source" not in materials(plain(tmp_path, candidate))  # no commit yet
     git(tmp_path, "add", "config.json")
@@ -157,7 +157,7 @@ def test_ci_names_builder_run_and_commit(tmp_path: Path, candidate: Candidate, m
         "GITHUB_SHA": "a" * 40,
     }.items():
         monkeypatch.setenv(name, value)
-    put(tmp_path, candidate, origin=Origin(tmp_path / "config.json", Path("nowhere"), now()))
+    put(tmp_path, candidate, origin=Origin(tmp_path / "config.json", Path("nowhere")))
     value = plain(tmp_path, candidate)
     details = value["predicate"]["runDetails"]
     assert details["builder"]["id"] == "https://github.example/owner/name/.github/workflows/train.yml@refs/heads/main"
@@ -175,7 +175,7 @@ def test_a_commit_that_cannot_be_known_is_called_unknown(
 ) -> None:
     """Where `.git` leads elsewhere, `source` has no digest but a reason, or the commit that the CI names."""
     (tmp_path / ".git").write_text(f"gitdir: {ROOT / '.git'}\n")
-    origin = Origin(tmp_path / "config.json", Path("nowhere"), now())
+    origin = Origin(tmp_path / "config.json", Path("nowhere"))
     put(tmp_path, candidate, origin=origin)
     reason = "its .git file leads to a place that does not lead back, which is not followed"
     assert materials(plain(tmp_path, candidate))["source"] == {

@@ -16,8 +16,7 @@ from artifact_pipeline.config import load_config
 from artifact_pipeline.errors import ArtifactRejected, GateFailed, StorageError
 from artifact_pipeline.files import try_lock
 from artifact_pipeline.training.candidate import train
-from artifact_pipeline.training.history import rollback
-from artifact_pipeline.training.publication import check_places
+from artifact_pipeline.training.publication import check_places, rollback
 from artifact_pipeline.verification import export_state, verify
 from tools import hexadecimal, publish, renamed, scraps
 

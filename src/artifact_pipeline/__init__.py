@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     )
     from artifact_pipeline.errors import PipelineError
     from artifact_pipeline.prediction.model import Model
-    from artifact_pipeline.training.result import Training
+    from artifact_pipeline.training.request import Training
 
 __all__ = [
     "Model",
@@ -49,7 +49,7 @@ __all__ = [
     "train",
 ]
 
-_ELSEWHERE = {"Model": "prediction.model", "PipelineError": "errors", "Training": "training.result"}
+_ELSEWHERE = {"Model": "prediction.model", "PipelineError": "errors", "Training": "training.request"}
 _HOMES = {name: _ELSEWHERE.get(name, "api") for name in __all__}
 
 

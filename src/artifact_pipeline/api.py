@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.prediction.labels import Evaluation
     from artifact_pipeline.prediction.outcome import Predictions
     from artifact_pipeline.training.reproduction import Reproduction
-    from artifact_pipeline.training.result import Training
+    from artifact_pipeline.training.request import Training
     from artifact_pipeline.training.signing import Signing
     from artifact_pipeline.trust.policy import Trust
 
@@ -71,11 +71,11 @@ def train(
     from contextlib import nullcontext
 
     from artifact_pipeline.runtime import pin_numerics
-    from artifact_pipeline.training.request import SILENT, Observer, Request
+    from artifact_pipeline.training.request import SILENT, Observer, TrainingRequest
     from artifact_pipeline.training.run import run
 
     pin_numerics()
-    request = Request(
+    request = TrainingRequest(
         Path(config) if isinstance(config, str | PathLike) else config,
         Path(artifact),
         _path(export),
@@ -206,11 +206,11 @@ def reproduce(
         True
     """
     from artifact_pipeline.runtime import pin_numerics
-    from artifact_pipeline.training.reproduction import reproduce_artifact
+    from artifact_pipeline.training import reproduction
     from artifact_pipeline.training.request import ignore
 
     pin_numerics()
-    return reproduce_artifact(
+    return reproduction.reproduce(
         Path(artifact), data=_path(data), champion=_path(champion), expect=expect, progress=progress or ignore
     )
 
@@ -233,9 +233,9 @@ def compare(candidate: Place, champion: Place, *, data: Place | None = None, mar
         >>> compare("artifact", "artifact").outcome
         'identical'
     """
-    from artifact_pipeline.training.champion import compare_artifacts
+    from artifact_pipeline.training import champion as comparing
 
-    _, comparison = compare_artifacts(Path(candidate), Path(champion), data=_path(data), margin=margin)
+    _, comparison = comparing.compare(Path(candidate), Path(champion), data=_path(data), margin=margin)
     return comparison
 
 
@@ -314,9 +314,9 @@ def rollback(artifact: Place = ARTIFACT, *, to: str | None = None, trust: Trust 
         >>> rollback("artifact").digest == first
         True
     """
-    from artifact_pipeline.training import history
+    from artifact_pipeline.training import publication
 
-    return history.rollback(Path(artifact), to=to, trust=_trust(trust))
+    return publication.rollback(Path(artifact), to=to, trust=_trust(trust))
 
 
 def _trust(trust: Trust | Place | None, *, expected: bool = False) -> Trust | None:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PREFIX = "sha256:"
 """Digests are written with their algorithm, `sha256:` and 64 lower-case hexadecimal digits."""
@@ -19,6 +22,14 @@ _TOO_DEEP = b"\n" + b"  " * (MAX_DEPTH + 1)
 _ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, indent=2, sort_keys=True)
 
 Json = None | bool | int | float | str | list[Any] | dict[str, Any]
+
+
+def dotted(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Return nested objects as one, its keys as `-S` takes them, such as `gate.min_f1`."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= dotted(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
+    return flat
 
 
 def digest(data: bytes) -> str:

@@ -46,9 +46,9 @@ def compare(output: Output, candidate: Path, champion: Path, *, data: Path | Non
 
     Both are verified first; their gates may have failed. Nothing is trained, and nothing is put in charge.
     """
-    from artifact_pipeline.training.champion import compare_artifacts
+    from artifact_pipeline.training import champion as comparing
 
-    ours, comparison = compare_artifacts(candidate, champion, data=data, margin=margin)
+    ours, comparison = comparing.compare(candidate, champion, data=data, margin=margin)
     output.say(f"candidate: {shown(candidate)}, {ours}")
     say_comparison(output, comparison)
     output.next(with_artifact("artifact-pipeline inspect", candidate))
@@ -56,15 +56,15 @@ def compare(output: Output, candidate: Path, champion: Path, *, data: Path | Non
 
 
 def plain(comparison: Comparison) -> dict[str, Any]:
-    """A comparison as `--json` prints it."""
+    """Return a comparison as `--json` prints it."""
     from msgspec import structs
 
-    told = structs.asdict(comparison)
-    return told | {name: structs.asdict(told[name]) for name in ("accuracy", "f1_weighted")}
+    fields = structs.asdict(comparison)
+    return fields | {name: structs.asdict(fields[name]) for name in ("accuracy", "f1_weighted")}
 
 
 def say_comparison(output: Output, comparison: Comparison, *, looks: int | None = None) -> None:
-    """Both differences with their intervals, and the outcome.
+    """Say both differences with their intervals, and the outcome.
 
     Args:
         output: where to say it.
@@ -80,7 +80,7 @@ def say_comparison(output: Output, comparison: Comparison, *, looks: int | None 
 
 
 def comparison_page(comparison: Comparison, *, looks: int) -> str:
-    """The same as Markdown, for the page of a job."""
+    """Return the same as Markdown, for the page of a job."""
     from artifact_pipeline.reports.markdown import table
 
     figures = table(["candidate - champion", "difference", "95 % interval", "must lie above"], _figures(comparison))
@@ -97,10 +97,10 @@ def comparison_page(comparison: Comparison, *, looks: int) -> str:
 
 
 def _figures(comparison: Comparison) -> list[list[str]]:
-    told = {"accuracy": comparison.accuracy, "F1 weighted": comparison.f1_weighted}
+    figures = {"accuracy": comparison.accuracy, "F1 weighted": comparison.f1_weighted}
     return [
         [name, f"{each.value:+.4f}", f"{each.low:+.4f} to {each.high:+.4f}", f"{-comparison.margin:+.4f}"]
-        for name, each in told.items()
+        for name, each in figures.items()
     ]
 
 

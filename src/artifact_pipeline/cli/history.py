@@ -65,7 +65,7 @@ def _entry(run: Run, older: Run | None) -> dict[str, Any]:
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     """The recipe's keys that differ from the artifact before, with their new values."""
-    from artifact_pipeline.cli.views import dotted
+    from artifact_pipeline.canonical import dotted
 
     old, new = dotted(before), dotted(after)
     return {key: new.get(key) for key in sorted({*old, *new}) if old.get(key) != new.get(key)}
@@ -106,9 +106,9 @@ def rollback(output: Output, /, digest: str | None, artifact: Path, **asked: Any
     is not put in charge.
     model_train.pkl stays as it is: train to renew it.
     """
-    from artifact_pipeline.training import history
+    from artifact_pipeline.training import publication
 
-    moved = history.rollback(artifact, to=digest, trust=asked_trust(asked))
+    moved = publication.rollback(artifact, to=digest, trust=asked_trust(asked))
     output.say(f"artifact: {shown(artifact)} -> {moved.digest}")
     output.next(with_artifact("artifact-pipeline verify", artifact))
     output.result({"artifact": moved.digest})

@@ -202,13 +202,14 @@ def inspect(output: Output, artifact: Path, form: str) -> None:
 
 
 def _say_manifest(output: Output, verified: Verified) -> None:
+    from artifact_pipeline.canonical import dotted
     from artifact_pipeline.cli import views
 
     manifest = verified.manifest
     model, data = manifest.model, manifest.data
     output.say(f"name: {manifest.name}")
     views.say_digests(output, verified.digest, manifest)
-    output.say(f"recipe: {', '.join(f'{key}={value}' for key, value in views.dotted(manifest.recipe).items())}")
+    output.say(f"recipe: {', '.join(f'{key}={value}' for key, value in dotted(manifest.recipe).items())}")
     fit = "converged" if model.converged else "did NOT converge"
     output.say(f"estimator: {model.estimator}, {fit} in {model.iterations} iterations")
     sources = (f"{each.name}, {plural(each.rows, 'row')}, {each.digest}" for each in data.sources)

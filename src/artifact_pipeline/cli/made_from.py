@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.cli.views import dotted
+from artifact_pipeline.canonical import PREFIX, digest, dotted
 from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ def other_config(artifact: Path, verified: Verified) -> _Other | None:
     A key that the config does not have may have its default in the model, or not: it is not compared.
     """
     from artifact_pipeline.artifact import provenance
-    from artifact_pipeline.canonical import PREFIX, digest
     from artifact_pipeline.files import read_bounded
 
     config = artifact.parent / CONFIG

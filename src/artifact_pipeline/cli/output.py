@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -38,6 +38,7 @@ class Output:
         data: standard output is taken by rows; what would be said there goes to standard error.
         lost: why standard output took no more, or None.
         interrupted: whether Ctrl-C has come.
+        beside_error: what `--json` prints beside an error, where a verb has found something before it.
     """
 
     program: str
@@ -48,6 +49,7 @@ class Output:
     data: bool = False
     lost: OSError | None = None
     interrupted: bool = False
+    beside_error: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def for_arguments(cls, arguments: Sequence[str], *, program: str, root: Path | None) -> Output:
@@ -157,7 +159,8 @@ class Output:
         self._write(sys.stderr, "".join(f"{clean(line)}\n" for line in lines))
         self._annotate(error)
         problems = [{"place": each.place, "rule": each.rule, "message": each.message} for each in error.problems]
-        self.result({"error": {"message": error.message, "problems": problems, "hint": hint, "status": status}})
+        found = {"message": error.message, "problems": problems, "hint": hint, "status": status}
+        self.result({**self.beside_error, "error": found})
         return status
 
     def _annotate(self, error: PipelineError) -> None:

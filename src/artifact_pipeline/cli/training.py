@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
-from artifact_pipeline.cli.candidate import say_candidate, say_unknown
-from artifact_pipeline.cli.columns import plain_columns, say_columns
+from artifact_pipeline.cli import views
+from artifact_pipeline.cli.comparison import comparison_page, plain, say_comparison
 from artifact_pipeline.cli.options import (
     artifact_option,
     export_option,
@@ -19,15 +19,22 @@ from artifact_pipeline.cli.options import (
     verb,
     with_artifact,
 )
-from artifact_pipeline.cli.plan import plain_look, say_changes, say_plan
+from artifact_pipeline.cli.trained import (
+    plain_columns,
+    plain_look,
+    say_candidate,
+    say_changes,
+    say_columns,
+    say_plan,
+    say_unknown,
+)
 from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
     from typing import Unpack
 
     from artifact_pipeline.cli.output import Output
-    from artifact_pipeline.training.request import Observer, Request
-    from artifact_pipeline.training.result import Training
+    from artifact_pipeline.training.request import Observer, Training, TrainingRequest
 
 
 class _Asked(TypedDict):
@@ -97,10 +104,10 @@ def train(
     nothing is trained. The model is measured as it will be served, from the published bytes; if its gate fails, the
     status is 3 and a model that stood before still stands.
     """
-    from artifact_pipeline.training.request import Request
+    from artifact_pipeline.training.request import TrainingRequest
     from artifact_pipeline.training.run import plan, run
 
-    request = Request(
+    request = TrainingRequest(
         config,
         artifact,
         export,
@@ -123,7 +130,7 @@ class _Said:
     """What is printed and reported of a training."""
 
     output: Output
-    request: Request
+    request: TrainingRequest
     asked: _Asked
 
     def observer(self) -> Observer:
@@ -144,8 +151,6 @@ class _Said:
         say_candidate(self.output, training.candidate)
         say_unknown(self.output, training.statement)
         if training.comparison is not None:
-            from artifact_pipeline.cli.comparison import say_comparison
-
             say_comparison(self.output, training.comparison, looks=training.looks)
         _report(training, self.asked)
 
@@ -166,8 +171,6 @@ class _Said:
         output.result(_summary(training, request))
 
     def _unchanged(self, training: Training) -> None:
-        from artifact_pipeline.cli import views
-
         place = shown(self.request.artifact)
         self.output.say(f"unchanged: {place} was made from just this; --force trains all the same")
         views.say_digests(self.output, training.digest, training.manifest)
@@ -185,8 +188,6 @@ def _report(training: Training, asked: _Asked) -> None:
     if asked["summary"] is not None:
         page = markdown.manifest_page(training.digest, manifest)
         if training.comparison is not None and training.looks is not None:
-            from artifact_pipeline.cli.comparison import comparison_page
-
             page += "\n" + comparison_page(training.comparison, looks=training.looks)
         github.append_summary(asked["summary"], page)
     if asked["outputs"] is not None:
@@ -206,10 +207,7 @@ def _next(output: Output, artifact: Path) -> str:
     return command if artifact == output.root / "artifact" else with_artifact(command, artifact, option="--artifact")
 
 
-def _summary(training: Training, request: Request) -> dict[str, Any]:
-    from artifact_pipeline.cli.comparison import plain
-    from artifact_pipeline.cli.views import plain_baseline
-
+def _summary(training: Training, request: TrainingRequest) -> dict[str, Any]:
     manifest, comparison = training.manifest, training.comparison
     assert request.export is not None
     return {
@@ -217,7 +215,7 @@ def _summary(training: Training, request: Request) -> dict[str, Any]:
         "model": manifest.model.digest,
         "gate": manifest.gate.plain() if manifest.gate else None,
         "metrics": manifest.metrics.plain(),
-        **plain_baseline(manifest.metrics.held_out),
+        **views.plain_baseline(manifest.metrics.held_out),
         "converged": manifest.model.converged,
         "comparison": plain(comparison) if comparison else None,
         "unchanged": training.unchanged,

@@ -8,7 +8,7 @@ from artifact_pipeline.errors import plural
 from artifact_pipeline.reports.tables import ALL, SAMPLE_HEADER, sample_rows, score_rows, shown_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from artifact_pipeline.artifact.figures import HeldOut, RowFigures
     from artifact_pipeline.artifact.manifest import Manifest
@@ -17,14 +17,6 @@ if TYPE_CHECKING:
 
 _SHOWN = 12
 """Rules, or classes, that are listed at most."""
-
-
-def dotted(recipe: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """A recipe with its keys as `-S` takes them, such as `gate.min_f1`."""
-    flat: dict[str, Any] = {}
-    for key, value in recipe.items():
-        flat |= dotted(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
-    return flat
 
 
 def say_digests(output: Output, digest: str, manifest: Manifest) -> None:

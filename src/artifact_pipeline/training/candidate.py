@@ -1,7 +1,6 @@
-"""The sentence that joins the parts: config → rows → estimator → model → answers → verdict → artifact.
+"""A training's computation: config and rows become every byte of an artifact, in memory.
 
-`train` computes, and touches nothing outside this process; `publish` writes. Between the two stands a `Candidate`:
-every byte of the artifact, in memory.
+`train` touches nothing outside this process; `publication.publish` writes.
 """
 
 from __future__ import annotations
@@ -47,10 +46,11 @@ class Candidate:
     """A trained, measured and judged model, not yet written anywhere.
 
     Attributes:
-        manifest: what the artifact will say of itself.
+        manifest: the artifact's manifest.
         members: the bytes of each listed file, by name.
         export: the bytes of `model_train.pkl`.
-        scales: the columns that may have kept the solver from converging; None where it did, or they are alike.
+        scales: the two columns that may have kept the solver from converging; None where it converged, or their scales
+            are alike.
     """
 
     manifest: m.Manifest
@@ -69,29 +69,27 @@ class Candidate:
         return self.manifest.gate is not None and self.manifest.gate.verdict == "passed"
 
 
-def train(config: Config, *, progress: Callable[[str], None]) -> Candidate:
+def train(config: Config, data: Dataset | None = None, *, progress: Callable[[str], None]) -> Candidate:
     """Train, measure and judge.
 
     Args:
         config: the resolved config.
-        progress: is told what begins, a few words each time.
+        data: the rows and their split; None loads those that the config names.
+        progress: is called with each step, in a few words.
 
     Raises:
-        ConfigError: the solver cannot learn so many classes, or the config names a label that the rows have not.
+        ConfigError: the solver cannot learn so many classes, or the config names a label that the rows do not have.
         DataRejected: the rows cannot be read, split or learned.
         ArtifactRejected: the model that would be published is not the one that was trained.
     """
-    progress("loading rows")
-    return train_on(load_dataset(config), config, progress=progress)
-
-
-def train_on(data: Dataset, config: Config, *, progress: Callable[[str], None]) -> Candidate:
-    """Train, measure and judge on rows that are loaded already; see `train`."""
     import numpy as np
 
     from artifact_pipeline.config.labels import by_label
     from artifact_pipeline.training.fit import fit, unscaled
 
+    if data is None:
+        progress("loading rows")
+        data = load_dataset(config)
     if isinstance(config.gate.min_recall, dict):
         by_label("gate.min_recall", config.gate.min_recall, np.unique(data.y).tolist())
     progress(f"training on {plural(len(data.train), 'row')}")
@@ -102,13 +100,13 @@ def train_on(data: Dataset, config: Config, *, progress: Callable[[str], None]) 
 
 
 def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
-    """Write the model, and everything that is said of it, from the bytes that are published."""
+    """Write the model, and measure and describe the bytes that are written."""
     import numpy as np
 
     from artifact_pipeline.model.onnx_writer import linear_classifier
     from artifact_pipeline.model.predictor import Predictor
     from artifact_pipeline.pickles import export_bytes
-    from artifact_pipeline.training import measure as evaluation
+    from artifact_pipeline.training import measure
 
     estimator = fitted.estimator
     classes = estimator.classes_.tolist()
@@ -116,10 +114,8 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
     model = linear_classifier(estimator.coef_, fitted.intercepts, estimator.classes_, dtype=dtype, name=config.name)
     predictor = Predictor(model, classes)
     answers = predictor.predict(data.X)
-    told = np.searchsorted(estimator.classes_, estimator.predict(data.X))
-    parity = evaluation.check_parity(
-        (answers.positions, answers.probabilities), (told, estimator.predict_proba(data.X))
-    )
+    estimated = np.searchsorted(estimator.classes_, estimator.predict(data.X)), estimator.predict_proba(data.X)
+    parity = measure.check_parity((answers.positions, answers.probabilities), estimated)
     actual = np.searchsorted(estimator.classes_, data.y)
     split = data.split_bits()
     features = tuple(map(reference.FeatureReference.of, data.X[data.train].T, data.rows.names))
@@ -151,7 +147,7 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
         model=_model(fitted, data, parity, dtype=dtype, model=model),
         environment=Environment.here(),
         metrics=metrics,
-        gate=evaluation.judge(metrics.held_out, config.gate, model=digest(model), held_out=digest(split)),
+        gate=measure.judge(metrics.held_out, config.gate, model=digest(model), held_out=digest(split)),
         files=tuple(
             m.Manifest.File(name=ROLES[role], role=role, size=len(content), sha256=digest(content))
             for role, content in sorted(members.items())
@@ -162,7 +158,7 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
 
 
 def _read_back(manifest: m.Manifest) -> m.Manifest:
-    """The manifest parsed again from its bytes: what a reader would refuse must not be published."""
+    """The manifest, parsed from its bytes: what a reader would refuse must not be published."""
     data = manifest.canonical()
     if len(data) > MAX_BYTES:
         message = f"would have {len(data):,} bytes, allowed are {MAX_BYTES:,}: too many columns or labels"
@@ -171,7 +167,7 @@ def _read_back(manifest: m.Manifest) -> m.Manifest:
 
 
 def input_dtype(X: NDArray[np.float64]) -> m.InputType:
-    """`float32` only if every training value survives it; columns near 1.7e9 lost their labels in it."""
+    """Return `float32` only if it holds every value; columns near 1.7e9 lost their labels in it."""
     import numpy as np
 
     with np.errstate(over="ignore"):
@@ -179,7 +175,7 @@ def input_dtype(X: NDArray[np.float64]) -> m.InputType:
 
 
 def _parameters(fitted: Fitted) -> bytes:
-    """`parameters.npz`: the fitted numbers in float64, for `reproduce`; NumPy dates its members 1980."""
+    """`parameters.npz`: the fitted numbers in float64, for `reproduce`. NumPy dates its members 1980."""
     import numpy as np
 
     estimator, file = fitted.estimator, io.BytesIO()
@@ -194,14 +190,10 @@ def _parameters(fitted: Fitted) -> bytes:
 
 
 def _data(data: Dataset, split: bytes) -> m.Data:
-    source = m.Data.Source(
-        name=data.rows.source, digest=data.rows.digest(), algorithm=DIGEST_ALGORITHM, rows=len(data.y)
-    )
-    return m.Data(
-        sources=(source,),
-        target=data.rows.target,
-        split=m.Data.Split(digest=digest(split), held_out=len(data.held_out), training=len(data.train)),
-    )
+    rows, count = data.rows, len(data.y)
+    source = m.Data.Source(name=rows.source, digest=rows.digest(), algorithm=DIGEST_ALGORITHM, rows=count)
+    held_out = m.Data.Split(digest=digest(split), held_out=len(data.held_out), training=len(data.train))
+    return m.Data(sources=(source,), target=rows.target, split=held_out)
 
 
 def _model(
@@ -245,10 +237,10 @@ def _metrics(data: Dataset, actual: NDArray[np.int64], answers: Answers, classes
 
     import numpy as np
 
-    from artifact_pipeline.training import measure as evaluation
+    from artifact_pipeline.training import measure
 
     return Metrics(
-        held_out=evaluation.held_out_metrics(*_of(data.held_out), labels=classes),
-        training=evaluation.plain_metrics(*_of(data.train)),
-        all=evaluation.plain_metrics(*_of(np.arange(len(actual)))),
+        held_out=measure.held_out_metrics(*_of(data.held_out), labels=classes),
+        training=measure.plain_metrics(*_of(data.train)),
+        all=measure.plain_metrics(*_of(np.arange(len(actual)))),
     )

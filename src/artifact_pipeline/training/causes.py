@@ -1,31 +1,47 @@
-"""What two manifests tell apart of all that the bytes depend on: data, recipe, and each part of the environment."""
+"""The grades of a reproduction, the causes of a lower one, and the environment in which the bytes come back."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from artifact_pipeline.canonical import canonical_json
-from artifact_pipeline.errors import plural
+from artifact_pipeline.canonical import canonical_json, dotted
+from artifact_pipeline.errors import ArtifactRejected, Problem, plural
+from artifact_pipeline.runtime import CACHE_KIB, CACHE_VARIABLE, KERNEL_VARIABLE, KERNELS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from artifact_pipeline.artifact.environment import Environment
     from artifact_pipeline.artifact.manifest import Manifest
 
+Grade = Literal["bytes", "model", "parameters", "predictions", "metrics", "diverged"]
+GRADES: tuple[Grade, ...] = get_args(Grade)
+"""The best first; docs/proof.md explains each."""
+KernelChoice = Literal["artifact", "user", "process", "default"]
+"""Who chose the BLAS kernel, as `runtime.choose_kernel` returns it."""
 Kind = Literal["data", "recipe", "kernel", "packages", "python", "libc", "system"]
+KINDS: Mapping[Kind, str] = {
+    "data": "the data",
+    "recipe": "the recipe",
+    "kernel": "the BLAS kernel",
+    "packages": "the versions of packages",
+    "python": "the version of Python",
+    "libc": "the C library",
+    "system": "the system or its architecture",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Something that the bytes depend on, and that is not here what the manifest says.
+    """Something that the bytes depend on, and that differs here from what the manifest records.
 
     Attributes:
-        kind: which sort of thing.
-        what: which one of that sort, such as a package.
-        recorded: what the manifest says.
-        here: what was found in this training.
+        kind: which kind of thing.
+        what: which one of that kind, such as a package.
+        recorded: what the manifest records.
+        here: what this training found.
     """
 
     kind: Kind
@@ -34,41 +50,39 @@ class Cause:
     here: str
 
 
-def find_causes(told: Manifest, found: Manifest) -> Iterator[Cause]:
-    """What differs of all that the bytes depend on, what changes a model most first."""
-    yield from _differing("data", _sources(told), _sources(found))
-    yield from _differing("recipe", flatten(told.recipe), flatten(found.recipe))
-    yield from _contradictions(told)
-    own, here = told.environment, found.environment
+def find_causes(recorded: Manifest, here: Manifest) -> Iterator[Cause]:
+    """Yield all differences that can change the bytes; first those that change a model most."""
+    old, new = recorded.environment, here.environment
+    yield from _differing("data", _rows(recorded), _rows(here))
+    yield from _differing("recipe", recipe_of(recorded), recipe_of(here))
+    yield from _contradictions(recorded)
+    yield from _differing("kernel", *({"BLAS kernel": ", ".join(kernels(each))} for each in (recorded, here)))
+    yield from _differing("packages", _packages(old), _packages(new))
     yield from _differing(
-        "kernel", {"BLAS kernel": ", ".join(kernels(told))}, {"BLAS kernel": ", ".join(kernels(found))}
+        "python", *({"Python": f"{each.python.implementation} {each.python.version}"} for each in (old, new))
     )
-    yield from _differing("packages", _packages(own), _packages(here))
-    yield from _differing("python", _python(own), _python(here))
-    yield from _differing("libc", {"C library": own.libc}, {"C library": here.libc})
+    yield from _differing("libc", *({"C library": each.libc} for each in (old, new)))
     yield from _differing(
-        "system",
-        {"system": own.system, "architecture": own.architecture},
-        {"system": here.system, "architecture": here.architecture},
+        "system", *({"system": each.system, "architecture": each.architecture} for each in (old, new))
     )
 
 
-def _differing(kind: Kind, told: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Cause]:
-    for what in dict.fromkeys([*told, *found]):
-        recorded, here = told.get(what, "none"), found.get(what, "none")
-        if recorded != here:
-            yield Cause(kind, what, recorded, here)
+def _differing(kind: Kind, recorded: Mapping[str, str], here: Mapping[str, str]) -> Iterator[Cause]:
+    for what in dict.fromkeys([*recorded, *here]):
+        old, new = recorded.get(what, "none"), here.get(what, "none")
+        if old != new:
+            yield Cause(kind, what, old, new)
 
 
-def _contradictions(told: Manifest) -> Iterator[Cause]:
-    """Where the estimator was made with something else than the recipe asks: one of the two was changed later."""
-    for key, value in told.recipe.items():
-        made = told.model.parameters.get(key, value)
+def _contradictions(manifest: Manifest) -> Iterator[Cause]:
+    """Where the estimator has another parameter than the recipe: one of the two was changed later."""
+    for key, value in manifest.recipe.items():
+        made = manifest.model.parameters.get(key, value)
         if _json(made) != _json(value):
             yield Cause("recipe", f"{key}, of the artifact's estimator", _json(made), _json(value))
 
 
-def _sources(manifest: Manifest) -> dict[str, str]:
+def _rows(manifest: Manifest) -> dict[str, str]:
     data = manifest.data
     digests = ", ".join(f"{each.digest} ({each.algorithm}, {plural(each.rows, 'row')})" for each in data.sources)
     return {"rows": digests, "target": data.target}
@@ -82,22 +96,90 @@ def _packages(environment: Environment) -> dict[str, str]:
     return {**environment.packages, **libraries}
 
 
-def _python(environment: Environment) -> dict[str, str]:
-    return {"Python": f"{environment.python.implementation} {environment.python.version}"}
-
-
 def kernels(manifest: Manifest) -> tuple[str, ...]:
-    """The BLAS kernels that ran, in order."""
+    """Return the BLAS kernels that ran, sorted."""
     return tuple(sorted({each.kernel for each in manifest.environment.blas}))
 
 
-def flatten(recipe: Mapping[str, Any], above: str = "") -> dict[str, str]:
-    """A recipe's keys, such as `gate.min_f1`, and their values as JSON: 1 is not 1.0, and not true."""
-    flat: dict[str, str] = {}
-    for key, value in recipe.items():
-        flat |= flatten(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": _json(value)}
-    return flat
+def recipe_of(manifest: Manifest) -> dict[str, str]:
+    """Return the keys of the recipe, such as `gate.min_f1`, with their values as JSON: 1 differs from 1.0 and true."""
+    return {key: _json(value) for key, value in dotted(manifest.recipe).items()}
 
 
 def _json(value: Any) -> str:
     return canonical_json(value).decode().strip()
+
+
+# --- in words
+
+
+def explain(causes: Sequence[Cause], grade: Grade) -> str:
+    """Return in one sentence what the causes of a grade come to."""
+    if not causes:
+        alone = "the artifact does not come from this recipe and these rows alone"
+        return f"nothing that the manifest records differs: {alone}"
+    kinds = list(dict.fromkeys(KINDS[each.kind] for each in causes))
+    if len(kinds) > 1:
+        return f"one or more of {', '.join(kinds)}; mend one at a time to tell which"
+    only = causes[0]
+    which = f" ({only.what}: {only.recorded} recorded, {only.here} here)" if len(causes) == 1 else ""
+    same = ", and the model is the same" if grade == "model" else ""
+    return f"{kinds[0]}{which}; nothing else that the manifest records differs{same}"
+
+
+def remedy(causes: Sequence[Cause], chosen_by: KernelChoice) -> str:
+    """Return what to do so that the bytes come back."""
+    kinds = {each.kind for each in causes}
+    if kinds == {"data"}:
+        return "name the rows that the artifact was trained from by --data"
+    if kinds == {"kernel"} and chosen_by == "user":
+        return f"unset {KERNEL_VARIABLE}, and the kernel that the manifest records is used where it can be"
+    if kinds <= {"recipe"}:
+        return "do not trust what the manifest says of how the model came about"
+    return "reproduce --print-environment prints the requirements with which the bytes come back"
+
+
+# --- the environment again
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """The environment in which the bytes of an artifact come back.
+
+    Attributes:
+        packages: requirements as pip reads them, such as `numpy==2.4.0`.
+        version: the version of this package; None where the manifest does not record it.
+        variables: what to set before Python starts.
+    """
+
+    packages: tuple[str, ...]
+    version: str | None
+    variables: Mapping[str, str]
+
+
+def requirements_of(manifest: Manifest) -> Requirements:
+    """Return what a manifest records of its environment, as requirements.
+
+    Raises:
+        ArtifactRejected: pip would read a name or a version as something else, such as an option or a second line; a
+            manifest may come from anybody.
+    """
+    environment = manifest.environment
+    bad = [
+        Problem("manifest.json", "requirement", f"{name!r:.80} is no package with a version")
+        for name, number in environment.packages.items()
+        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name)
+        or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+!_-]*", number)
+    ]
+    if bad:
+        raise ArtifactRejected("the environment cannot be written as requirements", problems=bad)
+    packages = {name: number for name, number in environment.packages.items() if name != "artifact-pipeline"}
+    found = {each.kernel for each in environment.blas if each.library == "openblas"}
+    # The variables that each verb sets by itself where the kernel is `Haswell`.
+    known = len(found) == 1 and found <= set(KERNELS)
+    variables = {KERNEL_VARIABLE: found.pop(), CACHE_VARIABLE: CACHE_KIB} if known else {}
+    return Requirements(
+        tuple(f"{name}=={number}" for name, number in packages.items()),
+        environment.packages.get("artifact-pipeline"),
+        variables,
+    )

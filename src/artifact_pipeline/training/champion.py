@@ -1,4 +1,4 @@
-"""The model in charge and its candidate, on the same held-out rows: is the candidate no worse than a margin allows?"""
+"""A candidate beside its champion on the same held-out rows: is it no worse than a margin allows?"""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 from artifact_pipeline.artifact.parts import DECIMALS
 from artifact_pipeline.artifact.provenance import Comparison
-from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, Problem, plural
-from artifact_pipeline.files import write_atomic
 from artifact_pipeline.plugins import NAMES, data_set
-from artifact_pipeline.verification import export_state, verify
+from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +54,7 @@ def check_fit(champion: Verified, *, data: str, split: bytes) -> None:
     raise _refused(champion, rule, message)
 
 
-def compare_artifacts(candidate: Path, champion: Path, *, data: Path | None, margin: float) -> tuple[str, Comparison]:
+def compare(candidate: Path, champion: Path, *, data: Path | None, margin: float) -> tuple[str, Comparison]:
     """Compare two artifacts on the rows that both held out; their gates may have failed.
 
     Args:
@@ -142,45 +140,6 @@ def challenge(candidate: Candidate | Verified, champion: Verified, rows: Rows, a
         outcome=outcome,
         accepted=outcome in {"identical", "passed"} or (outcome == "inconclusive" and asked.on_inconclusive == "pass"),
     )
-
-
-def problems(comparison: Comparison) -> list[Problem]:
-    """Why a comparison keeps its candidate out of charge."""
-    if comparison.accepted:
-        return []
-    figures = {"accuracy": comparison.accuracy, "f1_weighted": comparison.f1_weighted}
-    return [
-        Problem(
-            "gate",
-            f"champion-{comparison.outcome}",
-            f"{name} lies {each.low:+.4f} to {each.high:+.4f} from the champion's (95 %), "
-            f"and must lie above {-comparison.margin:+.4f}",
-        )
-        for name, each in figures.items()
-        if not each.low > -comparison.margin
-    ]
-
-
-def renew_export(candidate: Candidate, standing: Verified, export: Path) -> bool:
-    """Write `model_train.pkl` of an artifact that stays, where it is missing or another one's.
-
-    Args:
-        candidate: the same model, trained again.
-        standing: the artifact that stays in its place.
-        export: where the export stands.
-
-    Returns:
-        Whether the export belongs to the artifact afterwards.
-
-    Raises:
-        StorageError: it cannot be written.
-    """
-    if export_state(standing.manifest, export) == "matches":
-        return True
-    if digest(candidate.export) not in {each.sha256 for each in standing.manifest.exports}:
-        return False
-    write_atomic(export, candidate.export)
-    return True
 
 
 def _answers(model: Candidate | Verified, X: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Rows become a data set: what the model learns from, and what it is measured on."""
+"""The rows of a training: loaded, and split into those to learn from and those to measure on."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ class Dataset:
 
 
 def load_dataset(config: Config, rows: Rows | None = None) -> Dataset:
-    """Load the rows that the config names, and split them.
+    """Return the rows that the config names, and their split.
 
     Args:
         config: says which rows, and how they are split.
-        rows: what `load_rows` gave, where it has been called already.
+        rows: those rows, where they are loaded already.
 
     Raises:
         DataRejected: the rows cannot be read, or cannot be split as asked.
@@ -71,7 +71,7 @@ def load_dataset(config: Config, rows: Rows | None = None) -> Dataset:
 
 
 def load_rows(config: Config, *, features: Sequence[str] | None = None) -> Rows:
-    """Load the rows that the config names: a built-in data set, or a table.
+    """Return the rows that the config names: a built-in data set, or a table.
 
     Args:
         config: says which rows.
@@ -93,7 +93,7 @@ def load_rows(config: Config, *, features: Sequence[str] | None = None) -> Rows:
 def split(
     y: NDArray[np.int64] | NDArray[np.str_], *, test_size: float, random_state: int, stratify: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Split as `sklearn.model_selection.train_test_split` does: the positions of training and held-out rows.
+    """Return the positions of training and held-out rows, as `sklearn.model_selection.train_test_split` splits them.
 
     Raises:
         DataRejected: a side would be empty, there is one class alone, or one is too small to be stratified or learned.

@@ -1,4 +1,4 @@
-"""Training: a section of the config and rows become a fitted estimator."""
+"""The fit: parameters of the config and rows become a fitted estimator."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.config import Config
 
 _UNSCALED = 1000
-"""From this ratio of their standard deviations on, two columns are on scales that slow a solver down."""
+"""Two columns whose standard deviations are this many times apart slow a solver down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Fitted:
 
     @property
     def intercepts(self) -> NDArray[np.float64]:
-        """One for each row of `coef_`; where liblinear has fitted none it leaves a single 0.0."""
+        """One for each row of `coef_`; liblinear leaves a single 0.0 where it fitted none."""
         import numpy as np
 
         found = np.asarray(self.estimator.intercept_, dtype=np.float64)
@@ -46,7 +46,7 @@ class Fitted:
 
 
 def fit(X: NDArray[np.float64], y: NDArray[np.int64] | NDArray[np.str_], config: Config) -> Fitted:
-    """Fit the estimator that the config describes, with one BLAS thread.
+    """Return the estimator that the config describes, fitted with one BLAS thread.
 
     Args:
         X: float64 of shape (rows, features).
@@ -54,7 +54,7 @@ def fit(X: NDArray[np.float64], y: NDArray[np.int64] | NDArray[np.str_], config:
         config: the parameters of the estimator are used.
 
     Raises:
-        ConfigError: the solver cannot learn so many classes, or `class_weight` names a label that `y` has not.
+        ConfigError: the solver cannot learn so many classes, or `class_weight` names a label that `y` does not have.
         DataRejected: scikit-learn refuses the rows (a single class, say).
     """
     import numpy as np
@@ -133,17 +133,17 @@ class Scales:
 
 
 def unscaled(X: NDArray[np.float64], names: Sequence[str]) -> Scales | None:
-    """The two columns whose scales are furthest apart; None where that is less than `_UNSCALED` times.
+    """Return the two columns whose scales are furthest apart; None where that is less than `_UNSCALED` times.
 
     Args:
         X: the training rows, float64 of shape (rows, features).
-        names: of the columns.
+        names: the names of the columns.
     """
     import numpy as np
 
     with np.errstate(over="ignore", invalid="ignore"):
         deviations = np.std(X, axis=0)
-    # By its rounding the deviation of a column that never changes may be a little above 0.
+    # Rounding can give a column that never changes a deviation a little above 0.
     varying = np.flatnonzero((X[:1] != X).any(axis=0) & (deviations > 0) & np.isfinite(deviations))
     if not varying.size:
         return None

@@ -1,4 +1,4 @@
-"""Evaluation: labels and probabilities become metrics with intervals, and metrics become a verdict. Arrays only."""
+"""Labels and probabilities become metrics with intervals, and metrics become a verdict."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def held_out_metrics(
     probabilities: NDArray[np.float64],
     labels: Sequence[int | str],
 ) -> HeldOut:
-    """The figures that count, each rounded to six decimals.
+    """Return the figures that the gate judges, with intervals, each rounded to six decimals.
 
     Args:
         actual: class positions of shape (rows,).
@@ -48,7 +48,7 @@ def held_out_metrics(
 def plain_metrics(
     actual: NDArray[np.int64], predicted: NDArray[np.int64], probabilities: NDArray[np.float64]
 ) -> RowFigures:
-    """The plain figures over some rows, rounded to six decimals; arguments as in `held_out_metrics`."""
+    """Return the figures without intervals, rounded to six decimals; arguments as in `held_out_metrics`."""
     confusion = m.confusion_matrix(actual, predicted, probabilities.shape[1])
     return RowFigures(
         rows=len(actual),
@@ -60,11 +60,11 @@ def plain_metrics(
 
 
 def judge(figures: HeldOut, asked: Asked, *, model: str, held_out: str) -> GateRecord:
-    """Hold the held-out figures against what the config asks.
+    """Judge the held-out figures by what the config asks.
 
     Args:
         figures: what was measured.
-        asked: the least figures.
+        asked: the minima.
         model: the model digest that the verdict is bound to.
         held_out: the digest of the split that it was measured on.
     """

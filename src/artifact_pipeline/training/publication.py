@@ -1,73 +1,25 @@
-"""A candidate is written: into charge if its gate passed, into the store alone if not."""
+"""What goes into charge: a candidate whose gate passed, or an earlier artifact of the store."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from artifact_pipeline.artifact.gate import GATE_ALONE
 from artifact_pipeline.artifact.store import Store
-from artifact_pipeline.errors import GateFailed, Problem
+from artifact_pipeline.canonical import digest
+from artifact_pipeline.errors import ArtifactRejected, GateFailed, Problem
+from artifact_pipeline.files import write_atomic
 from artifact_pipeline.storage.outputs import Place, check_outputs, refuse_overlap
-from artifact_pipeline.training import champion
+from artifact_pipeline.verification import export_state, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from artifact_pipeline.artifact import manifest as m
-    from artifact_pipeline.artifact.provenance import Statement
+    from artifact_pipeline.artifact.manifest import Manifest, Verified
+    from artifact_pipeline.artifact.provenance import Comparison, Statement
     from artifact_pipeline.training.candidate import Candidate
-
-
-def publish(candidate: Candidate, *, artifact: Path, export: Path | None, statement: Statement | None = None) -> Path:
-    """Write a candidate: into charge if its gate passed, into the store alone if not.
-
-    Args:
-        candidate: what `train` gave.
-        artifact: where the pointer stands.
-        export: where `model_train.pkl` is written, last; None writes none.
-        statement: what `provenance.state` says of it; a comparison in it that is not accepted is a gate that failed.
-
-    Returns:
-        The artifact's folder.
-
-    Raises:
-        GateFailed: the gate failed; the candidate stands in the store, pointer and export as they were.
-        ConfigError: the export would be written over the pointer, or into an artifact.
-        StorageError: the disk is full, the folder read-only, or the store busy.
-    """
-    check_places(artifact, export)
-    comparison = statement.internal.comparison if statement else None
-    problems = [*_gate_problems(candidate.manifest), *(champion.problems(comparison) if comparison else ())]
-    folder = Store(artifact).publish(
-        candidate.manifest.canonical(),
-        candidate.members,
-        in_charge=not problems,
-        export=(export, candidate.export) if export is not None else None,
-        statement=statement.encode() if statement else None,
-    )
-    if problems:
-        stands = artifact.is_symlink() or artifact.exists()
-        raise GateFailed(
-            f"the gate failed; {'what stood before still stands' if stands else 'no model is in charge yet'}",
-            problems=problems,
-            hint=f"the candidate is kept: artifact-pipeline inspect {folder}",
-        )
-    return folder
-
-
-def _gate_problems(manifest: m.Manifest) -> list[Problem]:
-    assert manifest.gate is not None
-    unseen = {each.label for each in manifest.metrics.held_out.classes if not each.rows}
-    return [
-        Problem(
-            "gate",
-            f"gate-{rule.metric}",
-            f"{rule.name} {rule.observed} is below {rule.minimum}"
-            + (", since no held-out row has this label" if rule.label in unseen else ""),
-        )
-        for rule in manifest.gate.rules
-        if not rule.passed
-    ]
+    from artifact_pipeline.trust.policy import Trust
 
 
 def check_places(
@@ -94,3 +46,123 @@ def check_places(
     refuse_overlap([], [folder, pointer, *written])
     store.check()
     check_outputs([], written)
+
+
+def publish(candidate: Candidate, *, artifact: Path, export: Path | None, statement: Statement | None = None) -> Path:
+    """Write a candidate: into charge if its gate passed, into the store alone if not.
+
+    Args:
+        candidate: what `train` returned.
+        artifact: where the pointer stands.
+        export: where `model_train.pkl` is written, last; None writes none.
+        statement: its provenance; a comparison in it that is not accepted is a gate that failed.
+
+    Returns:
+        The artifact's folder.
+
+    Raises:
+        GateFailed: the gate failed; the candidate stands in the store, pointer and export as they were.
+        ConfigError: the export would be written over the pointer, or into an artifact.
+        StorageError: the disk is full, the folder read-only, or the store busy.
+    """
+    check_places(artifact, export)
+    comparison = statement.internal.comparison if statement else None
+    problems = [*_gate_problems(candidate.manifest), *(_comparison_problems(comparison) if comparison else ())]
+    folder = Store(artifact).publish(
+        candidate.manifest.canonical(),
+        candidate.members,
+        in_charge=not problems,
+        export=(export, candidate.export) if export is not None else None,
+        statement=statement.encode() if statement else None,
+    )
+    if problems:
+        stands = artifact.is_symlink() or artifact.exists()
+        raise GateFailed(
+            f"the gate failed; {'what stood before still stands' if stands else 'no model is in charge yet'}",
+            problems=problems,
+            hint=f"the candidate is kept: artifact-pipeline inspect {folder}",
+        )
+    return folder
+
+
+def _gate_problems(manifest: Manifest) -> Iterator[Problem]:
+    assert manifest.gate is not None
+    unseen = {each.label for each in manifest.metrics.held_out.classes if not each.rows}
+    for rule in manifest.gate.rules:
+        if not rule.passed:
+            why = ", since no held-out row has this label" if rule.label in unseen else ""
+            yield Problem("gate", f"gate-{rule.metric}", f"{rule.name} {rule.observed} is below {rule.minimum}{why}")
+
+
+def _comparison_problems(comparison: Comparison) -> Iterator[Problem]:
+    if comparison.accepted:
+        return
+    for name, each in (("accuracy", comparison.accuracy), ("f1_weighted", comparison.f1_weighted)):
+        if not each.low > -comparison.margin:
+            message = (
+                f"{name} lies {each.low:+.4f} to {each.high:+.4f} from the champion's (95 %), "
+                f"and must lie above {-comparison.margin:+.4f}"
+            )
+            yield Problem("gate", f"champion-{comparison.outcome}", message)
+
+
+def renew_export(candidate: Candidate, standing: Verified, export: Path) -> bool:
+    """Write `model_train.pkl` of an artifact that stays, where the file is missing or belongs to another artifact.
+
+    Args:
+        candidate: the same model, trained again.
+        standing: the artifact that stays in charge.
+        export: where the export stands.
+
+    Returns:
+        Whether the export belongs to the artifact afterwards.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    if export_state(standing.manifest, export) == "matches":
+        return True
+    if digest(candidate.export) not in {each.sha256 for each in standing.manifest.exports}:
+        return False
+    write_atomic(export, candidate.export)
+    return True
+
+
+def rollback(artifact: Path, *, to: str | None = None, trust: Trust | None = None) -> Verified:
+    """Let the pointer lead to an earlier artifact of the store, verified and with a gate that passed.
+
+    Args:
+        artifact: where the pointer stands.
+        to: the artifact digest, or its first hexadecimal digits; None for the latest one that passed before the one in
+            charge.
+        trust: whom and what to trust; None where integrity is enough.
+
+    Raises:
+        ArtifactRejected: there is no such artifact, its gate failed, it is not what it claims to be, or not trusted.
+        StorageError: the pointer cannot be written.
+    """
+    store = Store(artifact)
+    runs = store.runs()
+    if to is None:
+        after = next((index + 1 for index, run in enumerate(runs) if run.current), 0)
+        chosen = [run for run in runs[after:] if run.passed][:1]
+    else:
+        chosen = [run for run in runs if run.digest.removeprefix("sha256:").startswith(to.removeprefix("sha256:"))]
+    if len(chosen) != 1:
+        found = "no" if not chosen else f"{len(chosen)}"
+        wanted = f"artifacts whose digest begins with {to}" if to else "earlier artifact whose gate passed"
+        raise ArtifactRejected(
+            f"the store has {found} {wanted}", hint="artifact-pipeline runs lists what there is; name one digest"
+        )
+    try:
+        verified = verify(store.place(chosen[0].digest), trust=trust)
+    except ArtifactRejected as error:
+        if not error.rules or not error.rules <= GATE_ALONE:
+            raise
+        raise ArtifactRejected(
+            f"{chosen[0].digest} did not pass its gate, and rollback puts nothing else in charge",
+            problems=error.problems,
+            hint="artifact-pipeline runs lists the artifacts that passed",
+        ) from error
+    store.move_pointer(verified.digest)
+    return verified

@@ -1,6 +1,6 @@
-"""Training again from what a manifest says, here: how much of the artifact comes back, and what has changed if not all.
+"""A training again from what a manifest records: how much of the artifact comes back, and why not all of it.
 
-The grades, each worth more than the next; docs/proof.md tells how to read them:
+The grades, the best first:
 
 * `bytes`        the same artifact digest
 * `model`        the same model digest: the same answers to everything
@@ -13,7 +13,7 @@ The grades, each worth more than the next; docs/proof.md tells how to read them:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -21,12 +21,13 @@ from artifact_pipeline.artifact import manifest as m
 from artifact_pipeline.artifact import provenance
 from artifact_pipeline.artifact.parameters import parse_parameters
 from artifact_pipeline.artifact.parts import NAME
+from artifact_pipeline.canonical import dotted
 from artifact_pipeline.config import Gate, from_mapping
-from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, Problem
+from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, NotReproduced, Problem
 from artifact_pipeline.model.predictor import open_predictor
 from artifact_pipeline.runtime import choose_kernel
-from artifact_pipeline.training.candidate import Candidate, train_on
-from artifact_pipeline.training.causes import find_causes, flatten, kernels
+from artifact_pipeline.training.candidate import Candidate, train
+from artifact_pipeline.training.causes import GRADES, explain, find_causes, kernels, recipe_of, remedy
 from artifact_pipeline.training.champion import challenge
 from artifact_pipeline.training.dataset import load_dataset, load_rows
 from artifact_pipeline.verification import verify
@@ -42,12 +43,8 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.config import Config
-    from artifact_pipeline.training.causes import Cause, Kind
+    from artifact_pipeline.training.causes import Cause, Grade, KernelChoice, Kind
     from artifact_pipeline.training.dataset import Dataset
-
-Grade = Literal["bytes", "model", "parameters", "predictions", "metrics", "diverged"]
-GRADES: tuple[Grade, ...] = get_args(Grade)
-"""The best first."""
 
 TOLERANCE = 1e-9
 """How far `parameters` may be apart, as a share of the greatest number of their array.
@@ -66,8 +63,8 @@ class _Differences:
         files: the artifact's files that have other bytes.
         manifest: the manifest's fields that have other values.
         parameters: the greatest difference of a fitted number, as a share of the greatest number of its array; None
-            where they cannot be compared, since their shapes differ, say.
-        rows: how many rows both models have answered.
+            where they cannot be compared, because their shapes differ, say.
+        rows: how many rows both models answered.
         labels: how many of them got another label; None where the inputs or the classes differ.
         probabilities: the greatest difference of a probability, or None as for `labels`.
         metrics: the figures that differ in four decimals, each as (recorded, here).
@@ -84,20 +81,20 @@ class _Differences:
 
 @dataclass(frozen=True, slots=True)
 class Reproduction:
-    """What came of a training again.
+    """What a training again gave.
 
     Attributes:
         grade: the best that was reached.
         of: the artifact that was trained again.
-        artifact: the artifact digest that came of it.
-        model: its model digest.
+        artifact: the artifact digest here.
+        model: the model digest here.
         kernels: the BLAS kernels that ran.
+        chosen_by: who chose the BLAS kernel.
         differences: how far it is from the artifact.
-        causes: what differs of all that the bytes depend on; what is most likely to matter first.
-        carried: what was taken from the manifest or the provenance without being computed again, a sentence each.
-        comparison: the model that came back beside the champion, where one was named.
-        recorded: the comparison that the provenance tells of, where it does.
-        chosen_by: who has chosen the BLAS kernel, as `runtime.choose_kernel` says it.
+        causes: what differs of all that the bytes depend on; first what changes a model most.
+        carried: what was taken from the manifest or the provenance without being computed, a sentence each.
+        comparison: the new model beside the champion, where one was named.
+        recorded: the comparison that the provenance records, if there is one.
     """
 
     grade: Grade
@@ -105,25 +102,44 @@ class Reproduction:
     artifact: str
     model: str
     kernels: tuple[str, ...]
+    chosen_by: KernelChoice
     differences: _Differences
     causes: tuple[Cause, ...]
     carried: tuple[str, ...]
-    comparison: Comparison | None = None
-    recorded: Comparison | None = None
-    chosen_by: Literal["artifact", "user", "process", "default"] = "process"
+    comparison: Comparison | None
+    recorded: Comparison | None
 
     @property
     def sole(self) -> Kind | None:
-        """The only sort of thing that differs, which is then the cause; None where there are several or none."""
+        """The only kind of thing that differs, which is then the cause; None where there are several or none."""
         kinds = {cause.kind for cause in self.causes}
         return kinds.pop() if len(kinds) == 1 else None
 
+    @property
+    def explanation(self) -> str:
+        """What the causes come to, in a sentence."""
+        return explain(self.causes, self.grade)
+
     def reaches(self, level: Grade) -> bool:
-        """Whether the grade is `level` or better."""
+        """Return whether the grade is `level` or better."""
         return GRADES.index(self.grade) <= GRADES.index(level)
 
+    def refusal(self, level: Grade) -> NotReproduced | None:
+        """Return the error of a reproduction that had to reach `level`; None where it does."""
+        if self.reaches(level):
+            return None
+        problems = [
+            Problem(each.kind, f"differs-{each.kind}", f"{each.what}: {each.recorded} recorded, {each.here} here")
+            for each in self.causes
+        ]
+        return NotReproduced(
+            f"not reproduced: the grade is {self.grade}, asked for was {level}",
+            problems=problems or [Problem("artifact", "differs-unrecorded", self.explanation)],
+            hint=remedy(self.causes, self.chosen_by),
+        )
 
-def reproduce_artifact(
+
+def reproduce(
     artifact: Path,
     *,
     data: Path | None = None,
@@ -131,78 +147,56 @@ def reproduce_artifact(
     expect: str | None = None,
     progress: Callable[[str], None],
 ) -> Reproduction:
-    """Verify an artifact, and train it again under the BLAS kernel that it records, if that is still to be decided.
+    """Verify an artifact, train it again from its manifest alone, and compare; nothing is written.
+
+    The BLAS kernel that the manifest records is used, if NumPy is not loaded yet and the user set none.
 
     Args:
         artifact: a pointer, or an artifact's folder; its gate may have failed.
-        data: the table, where the recipe names one.
-        champion: the artifact to compare with once more; its gate may have failed.
-        expect: the artifact digest known from elsewhere.
+        data: the table, where the recipe names one: a manifest holds no path.
+        champion: the artifact to compare with again; its gate may have failed. No byte of the artifact depends on it.
+        expect: the artifact digest known from elsewhere; anything else is refused unread.
         progress: is called with each step, in a few words.
 
     Raises:
-        ArtifactRejected: one of them is not what it claims to be; or as `reproduce`.
-        ConfigError: as `reproduce`.
-        DataRejected: as `reproduce`.
+        ArtifactRejected: one of them is not what it claims to be, or this version cannot train the recipe.
+        ConfigError: a table that is needed is not named, or one is named that is not.
+        DataRejected: the rows cannot be read, split or learned.
     """
     verified = verify(artifact, expect=expect, accept_failed_gate=True)
     rival = verify(champion, accept_failed_gate=True) if champion is not None else None
-    recorded = {each.kernel for each in verified.manifest.environment.blas}
+    manifest, recorded_kernels = verified.manifest, kernels(verified.manifest)
     # Before NumPy is loaded, which the training does.
-    chosen_by = choose_kernel(recorded.pop() if len(recorded) == 1 else "")
-    return replace(reproduce(verified, data=data, champion=rival, progress=progress), chosen_by=chosen_by)
-
-
-def reproduce(
-    artifact: Verified,
-    *,
-    data: Path | None,
-    champion: Verified | None = None,
-    progress: Callable[[str], None],
-) -> Reproduction:
-    """Train again from the manifest alone, and compare; nothing is written.
-
-    Args:
-        artifact: a verified artifact.
-        data: the table, where the recipe names one: a manifest holds no path.
-        champion: the model to compare with once more what comes back; no byte of the artifact depends on it.
-        progress: is told what begins, a few words each time.
-
-    Raises:
-        ConfigError: a table that is needed is not named, or one is named that is not.
-        DataRejected: the rows cannot be read, split or learned.
-        ArtifactRejected: the recipe is none that this version can train, or the artifact's own model does not answer.
-    """
-    told = artifact.manifest
-    config = _recipe_config(told, data)
+    chosen_by = choose_kernel(recorded_kernels[0] if len(recorded_kernels) == 1 else "")
+    config = _recipe_config(manifest, data)
     progress("loading rows")
-    # The manifest names the columns: what is left out of a table today may have been learned from before.
-    names = [feature.name for feature in told.model.inputs]
-    dataset = load_dataset(config, load_rows(config, features=names))
-    candidate, carried = _with_own_recipe(train_on(dataset, config, progress=progress), told)
+    # The manifest names the columns: a table's rules for leaving one out may have changed.
+    rows = load_rows(config, features=[feature.name for feature in manifest.model.inputs])
+    dataset = load_dataset(config, rows)
+    candidate, carried = _with_own_recipe(train(config, dataset, progress=progress), manifest)
     progress("comparing")
-    found = candidate.manifest
-    differences = _differences(artifact, candidate, dataset)
-    statement = provenance.read(artifact.folder)
+    differences = _differences(verified, candidate, dataset)
+    statement = provenance.read(verified.folder)
     recorded = statement.internal.comparison if statement is not None else None
-    if recorded is not None and champion is None:
+    if recorded is not None and rival is None:
         carried = (*carried, f"the comparison with {recorded.champion}: --champion makes it again")
     return Reproduction(
-        grade=_grade(artifact, candidate, differences),
-        of=artifact,
+        grade=_grade(verified, candidate, differences),
+        of=verified,
         artifact=candidate.digest,
-        model=found.model.digest,
-        kernels=kernels(found),
+        model=candidate.manifest.model.digest,
+        kernels=kernels(candidate.manifest),
+        chosen_by=chosen_by,
         differences=differences,
-        causes=tuple(find_causes(told, found)),
+        causes=tuple(find_causes(manifest, candidate.manifest)),
         carried=carried,
-        comparison=None if champion is None else _challenge(candidate, champion, dataset, recorded),
+        comparison=_challenge(candidate, rival, dataset, recorded) if rival is not None else None,
         recorded=recorded,
     )
 
 
 def _challenge(candidate: Candidate, champion: Verified, dataset: Dataset, recorded: Comparison | None) -> Comparison:
-    """Compare once more, by the margin that is recorded."""
+    """Compare again, by the margin that is recorded."""
     asked = Gate()
     if recorded is not None:
         lenient = recorded.outcome == "inconclusive" and recorded.accepted
@@ -211,12 +205,7 @@ def _challenge(candidate: Candidate, champion: Verified, dataset: Dataset, recor
 
 
 def _recipe_config(manifest: m.Manifest, data: Path | None) -> Config:
-    """The config that a manifest's recipe stands for; keys that it does not have yet take this version's defaults.
-
-    Raises:
-        ConfigError: a table that is needed is not named, or one is named that is not.
-        ArtifactRejected: the recipe is none that this version can train.
-    """
+    """The config that a manifest's recipe stands for; keys that it lacks take this version's defaults."""
     recipe = dict(manifest.recipe)
     table = recipe.get("dataset")
     if isinstance(table, dict):
@@ -239,18 +228,18 @@ def _recipe_config(manifest: m.Manifest, data: Path | None) -> Config:
         ) from error
 
 
-def _with_own_recipe(candidate: Candidate, told: m.Manifest) -> tuple[Candidate, tuple[str, ...]]:
+def _with_own_recipe(candidate: Candidate, manifest: m.Manifest) -> tuple[Candidate, tuple[str, ...]]:
     """Write the recipe as the manifest does, where the only difference is what this version has added to recipes."""
-    here, recorded = flatten(candidate.manifest.recipe), flatten(told.recipe)
+    here, recorded = recipe_of(candidate.manifest), recipe_of(manifest)
     added = {key: value for key, value in here.items() if key not in recorded}
     if not added or {key: value for key, value in here.items() if key not in added} != recorded:
         return candidate, ()
-    manifest = msgspec.structs.replace(candidate.manifest, recipe=told.recipe)
-    carried = [
+    own = msgspec.structs.replace(candidate.manifest, recipe=manifest.recipe)
+    carried = tuple(
         f"recipe: {key} is not in it; this version trained with its default, {value}, and left it out again"
         for key, value in added.items()
-    ]
-    return replace(candidate, manifest=manifest), tuple(carried)
+    )
+    return replace(candidate, manifest=own), carried
 
 
 def _grade(artifact: Verified, candidate: Candidate, differences: _Differences) -> Grade:
@@ -266,18 +255,18 @@ def _grade(artifact: Verified, candidate: Candidate, differences: _Differences) 
 
 
 def _differences(artifact: Verified, candidate: Candidate, dataset: Dataset) -> _Differences:
-    told, found = artifact.manifest, candidate.manifest
+    old, new = artifact.manifest, candidate.manifest
     labels, probabilities = _compare_answers(artifact, candidate, dataset.X)
-    recorded, here = _figures(told.metrics), _figures(found.metrics)
-    own, other = told.plain(), found.plain()
+    recorded, here = _reported(old.metrics), _reported(new.metrics)
+    fields, others = old.plain(), new.plain()
     return _Differences(
         files=tuple(
             record.name
-            for record in told.files
-            if record.role in m.ROLES and record.sha256 != found.file(record.role).sha256
+            for record in old.files
+            if record.role in m.ROLES and record.sha256 != new.file(record.role).sha256
         ),
-        manifest=tuple(key for key in sorted(own) if own[key] != other[key]),
-        parameters=_compare_parameters(artifact.role("parameters"), candidate.members[found.file("parameters").name]),
+        manifest=tuple(key for key in sorted(fields) if fields[key] != others[key]),
+        parameters=_compare_parameters(artifact.role("parameters"), candidate.members[new.file("parameters").name]),
         rows=len(dataset.y),
         labels=labels,
         probabilities=probabilities,
@@ -293,12 +282,12 @@ def _compare_answers(
 
     from artifact_pipeline.model.predictor import Predictor
 
-    told, found = artifact.manifest.model, candidate.manifest.model
-    if told.digest == found.digest:
+    recorded, here = artifact.manifest.model, candidate.manifest.model
+    if recorded.digest == here.digest:
         return 0, 0.0
-    if told.classes != found.classes or told.inputs != found.inputs:
+    if recorded.classes != here.classes or recorded.inputs != here.inputs:
         return None, None
-    new = Predictor(candidate.members[candidate.manifest.file("model").name], found.classes).predict(X)
+    new = Predictor(candidate.members[candidate.manifest.file("model").name], here.classes).predict(X)
     try:
         old = open_predictor(artifact).predict(X)
     except DataRejected:  # a value of other rows that the artifact's model cannot take
@@ -307,11 +296,11 @@ def _compare_answers(
     return labels, float(np.abs(old.probabilities - new.probabilities).max())
 
 
-def _compare_parameters(told: bytes, found: bytes) -> float | None:
+def _compare_parameters(recorded: bytes, here: bytes) -> float | None:
     """The greatest difference of a number, as a share of the greatest one of its array; None if not comparable."""
     import numpy as np
 
-    shares, ours, theirs = [], parse_parameters(found), parse_parameters(told)
+    shares, ours, theirs = [], parse_parameters(here), parse_parameters(recorded)
     if ours["classes"] != theirs["classes"]:
         return None
     with np.errstate(over="ignore", invalid="ignore"):
@@ -324,16 +313,15 @@ def _compare_parameters(told: bytes, found: bytes) -> float | None:
     return max(shares) if np.isfinite(shares).all() else None
 
 
-def _figures(metrics: Metrics) -> dict[str, str]:
+def _reported(metrics: Metrics) -> dict[str, str]:
     """The figures as they are reported; their intervals follow from them."""
     held_out = metrics.held_out
-    figures: dict[str, str] = {"held_out.rows": f"{held_out.rows:,}"}
-    for name, estimate in (("accuracy", held_out.accuracy), ("f1_weighted", held_out.f1_weighted)):
-        figures[f"held_out.{name}"] = f"{estimate.value:.4f}"
-    for name, value in (("f1_macro", held_out.f1_macro), ("log_loss", held_out.log_loss)):
-        figures[f"held_out.{name}"] = f"{value:.4f}"
-    for split, plain in (("training", metrics.training), ("all", metrics.all)):
-        figures[f"{split}.rows"] = f"{plain.rows:,}"
-        for name in ("accuracy", "f1_weighted", "f1_macro", "log_loss"):
-            figures[f"{split}.{name}"] = f"{getattr(plain, name):.4f}"
-    return figures
+    found: dict[str, Any] = {
+        "held_out.rows": held_out.rows,
+        "held_out.accuracy": held_out.accuracy.value,
+        "held_out.f1_weighted": held_out.f1_weighted.value,
+        "held_out.f1_macro": held_out.f1_macro,
+        "held_out.log_loss": held_out.log_loss,
+        **dotted({"training": metrics.training.plain(), "all": metrics.all.plain()}),
+    }
+    return {name: f"{value:,}" if isinstance(value, int) else f"{value:.4f}" for name, value in found.items()}

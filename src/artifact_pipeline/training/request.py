@@ -1,23 +1,29 @@
-"""What is asked of a training, and what its caller is told while it runs."""
+"""What is asked of a training, what its caller sees while it runs, and what it gives."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from artifact_pipeline.artifact.manifest import Manifest
+    from artifact_pipeline.artifact.provenance import Comparison, Statement
+    from artifact_pipeline.config import Config
+    from artifact_pipeline.rows.matrix import Kind, LeftOut, Rows
     from artifact_pipeline.storage.outputs import Place
-    from artifact_pipeline.training.result import Columns, Training
+    from artifact_pipeline.training.candidate import Candidate
     from artifact_pipeline.training.unchanged import Look
+
+Outcome = Literal["unchanged", "identical", "passed", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class TrainingRequest:
     """What is asked of a training.
 
     Attributes:
@@ -27,7 +33,7 @@ class Request:
         overrides: such as `max_iter=500`; each wins over the config.
         champion: the artifact that the candidate must not be worse than; None leaves it to the config.
         champion_expect: the champion's artifact digest; any other is refused.
-        champion_policy: whom and what is trusted of a champion.
+        champion_policy: whom and what to trust of a champion.
         force: train although nothing has changed.
         outputs: what the caller writes beside; it must not be what the training reads or writes.
     """
@@ -43,6 +49,104 @@ class Request:
     outputs: tuple[Place, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What a table gives to a training.
+
+    Attributes:
+        target: the column of the labels.
+        names: the columns that are learned from, in their order.
+        kinds: the kind of each of them.
+        left_out: the columns that are not learned from, and why.
+        rows: how many rows there are.
+        files: how many files they were read from.
+        empty_files: how many of those held no row.
+        warnings: what is suspicious about them, a sentence each.
+    """
+
+    target: str
+    names: tuple[str, ...]
+    kinds: tuple[Kind, ...]
+    left_out: tuple[LeftOut, ...]
+    rows: int
+    files: int
+    empty_files: int
+    warnings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, rows: Rows | None) -> Columns | None:
+        """Return the columns of a table; None for a built-in data set."""
+        if rows is None or rows.source != "table":
+            return None
+        files, empty = rows.files
+        return cls(
+            rows.target, rows.names, rows.all_kinds, rows.left_out, len(rows.X), files, empty, warnings=rows.warnings
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What a training gave.
+
+    Attributes:
+        outcome: `unchanged`: nothing was trained, because the artifact in charge is what a training would give;
+            `identical`: the champion is the same model, and nothing was published; `passed`: the gate passed;
+            `failed`: it did not, or the comparison with the champion did not.
+        digest: the artifact digest; where the outcome is `unchanged` or `identical`, of the artifact that stays.
+        manifest: the artifact's manifest.
+        folder: the artifact's folder.
+        look: what has changed since the artifact that was in charge before was made.
+        columns: what a table gave; None for a built-in data set.
+        candidate: the model that was trained; None where none was.
+        statement: what its provenance says; None where none was trained.
+        in_charge: whether the pointer leads to the artifact.
+        export: the pickle that belongs to the artifact; None where none was asked for, or none belongs to it.
+    """
+
+    outcome: Outcome
+    digest: str
+    manifest: Manifest
+    folder: Path
+    look: Look
+    columns: Columns | None = None
+    candidate: Candidate | None = None
+    statement: Statement | None = None
+    in_charge: bool = False
+    export: Path | None = None
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether nothing was trained."""
+        return self.outcome == "unchanged"
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """The candidate beside the champion; None where there was none, or nothing was trained."""
+        return self.statement.internal.comparison if self.statement else None
+
+    @property
+    def looks(self) -> int | None:
+        """How often the held-out rows have been looked at, this training included; None where nothing was trained."""
+        return self.statement.internal.looks if self.statement else None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a training would do.
+
+    Attributes:
+        config: the resolved config.
+        store: the folder of the store.
+        columns: what a table gives; None for a built-in data set.
+        look: what has changed since the artifact in charge was made; None where that was not asked.
+    """
+
+    config: Config
+    store: Path
+    columns: Columns | None
+    look: Look | None = None
+
+
 def ignore(_: object) -> None:
     """Do nothing."""
 
@@ -54,7 +158,7 @@ def _silence() -> Iterator[Callable[[str], None]]:
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """What a caller wants to be told while a training runs; by default nothing.
+    """What a caller sees while a training runs; by default nothing.
 
     Attributes:
         progress: is entered for long work, and gives what is called with each step, in a few words.

@@ -12,16 +12,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.artifact.pointer import STORE, artifact_places, resolve
+from artifact_pipeline.artifact.pointer import artifact_places, resolve
 from artifact_pipeline.artifact.store import Store
 from artifact_pipeline.config import Table, from_mapping, load_config
 from artifact_pipeline.errors import ConfigError, GateFailed
 from artifact_pipeline.storage.outputs import Place
 from artifact_pipeline.training import unchanged
-from artifact_pipeline.training.publication import check_places, publish
-from artifact_pipeline.training.request import SILENT
-from artifact_pipeline.training.result import Columns, Plan, Training
-from artifact_pipeline.training.statement import LOCK, Origin, now
+from artifact_pipeline.training.publication import check_places, publish, renew_export
+from artifact_pipeline.training.request import SILENT, Columns, Plan, Training
+from artifact_pipeline.training.statement import LOCK, Origin
 from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
@@ -32,8 +31,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.config import Config
     from artifact_pipeline.rows.matrix import Rows
     from artifact_pipeline.training.candidate import Candidate
-    from artifact_pipeline.training.request import Observer, Request
-    from artifact_pipeline.training.result import Outcome
+    from artifact_pipeline.training.request import Observer, Outcome, TrainingRequest
     from artifact_pipeline.training.unchanged import Look
 
 
@@ -41,7 +39,7 @@ if TYPE_CHECKING:
 class _Task:
     """One training, its rows read; `rows` is None for a built-in data set."""
 
-    request: Request
+    request: TrainingRequest
     config: Config
     origin: Origin
     rows: Rows | None
@@ -49,18 +47,19 @@ class _Task:
     key: dict[str, str]
     look: Look
 
-    @property
-    def columns(self) -> Columns | None:
-        """What a table gives; None for a built-in data set."""
-        return Columns.of(self.rows)
+    def kept(self, artifact: Verified, outcome: Outcome) -> Training:
+        """Return the training whose result is an artifact that stands already."""
+        return Training(
+            outcome, artifact.digest, artifact.manifest, artifact.folder, self.look, columns=Columns.of(self.rows)
+        )
 
 
-def run(request: Request, observer: Observer = SILENT) -> Training:
+def run(request: TrainingRequest, observer: Observer = SILENT) -> Training:
     """Train, measure, judge, compare and publish; or find that nothing has changed.
 
     Args:
         request: what is asked.
-        observer: what is told meanwhile.
+        observer: what the caller sees meanwhile.
 
     Raises:
         ConfigError: the config breaks a rule, or an output is an input.
@@ -73,17 +72,41 @@ def run(request: Request, observer: Observer = SILENT) -> Training:
     task = _begin(request, *_checked(request), observer)
     standing = task.look.standing
     if standing is not None and task.look.unchanged and not request.force:
-        return replace(_kept(task, standing, "unchanged"), in_charge=True, export=request.export)
-    return _train(task, observer)
+        return replace(task.kept(standing, "unchanged"), in_charge=True, export=request.export)
+    with observer.progress() as progress:
+        candidate, statement = _train(task, progress)
+    comparison, champion = statement.internal.comparison, task.champion
+    if champion and comparison and comparison.outcome == "identical" and candidate.passed:
+        training = replace(task.kept(champion, "identical"), candidate=candidate, statement=statement)
+        observer.measured(training)
+        return _keep(request, training, champion, candidate)
+    accepted = candidate.passed and (comparison is None or comparison.accepted)
+    training = Training(
+        "passed" if accepted else "failed",
+        candidate.digest,
+        candidate.manifest,
+        Store(request.artifact).place(candidate.digest),
+        task.look,
+        columns=Columns.of(task.rows),
+        candidate=candidate,
+        statement=statement,
+    )
+    observer.measured(training)
+    try:
+        publish(candidate, artifact=request.artifact, export=request.export, statement=statement)
+    except GateFailed as error:
+        error.result = training
+        raise
+    return replace(training, in_charge=True, export=request.export)
 
 
-def plan(request: Request, *, explain: bool = False, observer: Observer = SILENT) -> Plan:
-    """Say what `run` would do; nothing is trained, and nothing is written.
+def plan(request: TrainingRequest, *, explain: bool = False, observer: Observer = SILENT) -> Plan:
+    """Return what `run` would do; nothing is trained, and nothing is written.
 
     Args:
         request: what is asked.
-        explain: also say what has changed since the artifact in charge was made.
-        observer: what is told meanwhile.
+        explain: also find what has changed since the artifact in charge was made.
+        observer: what the caller sees meanwhile.
 
     Raises:
         ConfigError: as `run`.
@@ -92,26 +115,26 @@ def plan(request: Request, *, explain: bool = False, observer: Observer = SILENT
         StorageError: a result could not be written.
     """
     config, origin = _checked(request)
-    store = request.artifact.parent / STORE
+    store = Store(request.artifact).folder
     if not explain:
         return Plan(config, store, Columns.of(_load(config, observer)))
     task = _begin(request, config, origin, observer)
-    return Plan(config, store, task.columns, task.look)
+    return Plan(config, store, Columns.of(task.rows), task.look)
 
 
-def _checked(request: Request) -> tuple[Config, Origin]:
+def _checked(request: TrainingRequest) -> tuple[Config, Origin]:
     """Read the config, and make sure that the results can be written, and over nothing that is read."""
-    began = now()
+    file = request.config if isinstance(request.config, Path) else None
+    origin = Origin(file, request.artifact.parent / LOCK)
     if isinstance(request.config, Path):
-        file, config = request.config, load_config(request.config, request.overrides)
+        config = load_config(request.config, request.overrides)
     else:
-        file, config = None, from_mapping(request.config, request.overrides)
-    origin = Origin(file, request.artifact.parent / LOCK, began)
+        config = from_mapping(request.config, request.overrides)
     check_places(request.artifact, request.export, inputs=_inputs(request, config, origin), outputs=request.outputs)
     return config, origin
 
 
-def _inputs(request: Request, config: Config, origin: Origin) -> Iterator[Place]:
+def _inputs(request: TrainingRequest, config: Config, origin: Origin) -> Iterator[Place]:
     if origin.config is not None:
         yield Place("the config", str(origin.config))
     yield Place("the lock file", str(origin.lock))
@@ -123,11 +146,11 @@ def _inputs(request: Request, config: Config, origin: Origin) -> Iterator[Place]
         yield from artifact_places(champion, "the champion")
 
 
-def _champion_place(request: Request, config: Config) -> Path | None:
+def _champion_place(request: TrainingRequest, config: Config) -> Path | None:
     return request.champion or (Path(config.gate.champion) if config.gate.champion else None)
 
 
-def _champion(request: Request, config: Config) -> Verified | None:
+def _champion(request: TrainingRequest, config: Config) -> Verified | None:
     """Verify the champion, if there is one."""
     place, expect, policy = _champion_place(request, config), request.champion_expect, request.champion_policy
     if place is None:
@@ -138,11 +161,11 @@ def _champion(request: Request, config: Config) -> Verified | None:
     if policy is not None:
         from artifact_pipeline.trust.policy import load_trust
 
-        trust = load_trust(policy=policy, public_key=None, signature=None, expected=expect is not None)
+        trust = load_trust(policy=policy, expected=expect is not None)
     return verify(place, expect=expect, trust=trust)
 
 
-def _begin(request: Request, config: Config, origin: Origin, observer: Observer) -> _Task:
+def _begin(request: TrainingRequest, config: Config, origin: Origin, observer: Observer) -> _Task:
     """Read the rows, and look whether there is anything to train."""
     champion = _champion(request, config)
     rows = _load(config, observer)
@@ -153,7 +176,7 @@ def _begin(request: Request, config: Config, origin: Origin, observer: Observer)
 
 
 def _load(config: Config, observer: Observer) -> Rows | None:
-    """Read a table; None for a built-in data set, which is read when it is needed."""
+    """Read a table; return None for a built-in data set, which is read when it is needed."""
     from artifact_pipeline.training.dataset import load_rows
 
     if isinstance(config.dataset, str):
@@ -167,45 +190,10 @@ def _load(config: Config, observer: Observer) -> Rows | None:
     return rows
 
 
-def _kept(task: _Task, artifact: Verified, outcome: Outcome) -> Training:
-    """The training whose result is an artifact that stands already."""
-    return Training(outcome, artifact.digest, artifact.manifest, artifact.folder, task.look, columns=task.columns)
-
-
-def _train(task: _Task, observer: Observer) -> Training:
-    """Train and compare; publish what is new."""
-    with observer.progress() as progress:
-        candidate, statement = _fit(task, progress)
-    comparison = statement.internal.comparison
-    champion = task.champion
-    if champion and comparison and comparison.outcome == "identical" and candidate.passed:
-        training = replace(_kept(task, champion, "identical"), candidate=candidate, statement=statement)
-        observer.measured(training)
-        return _keep(task, training, champion, candidate)
-    accepted = candidate.passed and (comparison is None or comparison.accepted)
-    training = Training(
-        "passed" if accepted else "failed",
-        candidate.digest,
-        candidate.manifest,
-        Store(task.request.artifact).place(candidate.digest),
-        task.look,
-        columns=task.columns,
-        candidate=candidate,
-        statement=statement,
-    )
-    observer.measured(training)
-    try:
-        publish(candidate, artifact=task.request.artifact, export=task.request.export, statement=statement)
-    except GateFailed as error:
-        error.result = training
-        raise
-    return replace(training, in_charge=True, export=task.request.export)
-
-
-def _fit(task: _Task, progress: Callable[[str], None]) -> tuple[Candidate, Statement]:
+def _train(task: _Task, progress: Callable[[str], None]) -> tuple[Candidate, Statement]:
     """Train, and compare with the champion; the statement holds the comparison."""
-    from artifact_pipeline.training import statement as provenance
-    from artifact_pipeline.training.candidate import train_on
+    from artifact_pipeline.training import statement
+    from artifact_pipeline.training.candidate import train
     from artifact_pipeline.training.champion import challenge, check_fit
     from artifact_pipeline.training.dataset import load_dataset
 
@@ -215,17 +203,15 @@ def _fit(task: _Task, progress: Callable[[str], None]) -> tuple[Candidate, State
     champion = task.champion
     if champion is not None:
         check_fit(champion, data=task.key["data"], split=data.split_bits())
-    candidate = train_on(data, task.config, progress=progress)
+    candidate = train(task.config, data, progress=progress)
     comparison = challenge(candidate, champion, data.rows, task.config.gate) if champion else None
-    looks = provenance.looks_at(candidate.manifest.data.split.digest, task.request.artifact, champion)
-    return candidate, provenance.state(candidate, task.origin, key=task.key, looks=looks, comparison=comparison)
+    looks = statement.looks_at(candidate.manifest.data.split.digest, task.request.artifact, champion)
+    return candidate, statement.state(candidate, task.origin, key=task.key, looks=looks, comparison=comparison)
 
 
-def _keep(task: _Task, training: Training, champion: Verified, candidate: Candidate) -> Training:
-    """Publish nothing, since the champion is this very model; write its export again where that is missing."""
-    from artifact_pipeline.training.champion import renew_export
-
-    artifact, export = task.request.artifact, task.request.export
+def _keep(request: TrainingRequest, training: Training, champion: Verified, candidate: Candidate) -> Training:
+    """Publish nothing, because the champion is this very model; write its export where that is missing."""
+    artifact, export = request.artifact, request.export
     there = artifact.is_symlink() or artifact.is_file()
     if not (there and resolve(artifact).name == champion.folder.name):
         return training

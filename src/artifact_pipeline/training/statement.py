@@ -1,9 +1,9 @@
-"""What a training says of itself: when, where, from which commit and files; `artifact.provenance` has the form."""
+"""The provenance of a training: when, where, from which commit and files; `artifact.provenance` has its form."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +21,13 @@ if TYPE_CHECKING:
     from artifact_pipeline.training.candidate import Candidate
 
 LOCK = "requirements.txt"
-MAX_BYTES = 16 << 20
+_MAX_BYTES = 16 << 20
 """Of a file whose digest is recorded; a larger one is no config and no lock."""
+
+
+def _now() -> str:
+    """The time as RFC 3339 writes it, UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +36,13 @@ class Origin:
 
     Attributes:
         config: the config file; None where the config was given as a mapping.
-        lock: the environment's lock, which need not be there.
-        began: when, as `now` says it.
+        lock: the environment's lock file, which may be missing.
+        began: when, as RFC 3339 writes it.
     """
 
     config: Path | None
     lock: Path
-    began: str
-
-
-def now() -> str:
-    """The time as RFC 3339 writes it, UTC, to the second."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    began: str = field(default_factory=_now)
 
 
 def state(
@@ -53,14 +53,14 @@ def state(
     looks: int,
     comparison: Comparison | None = None,
 ) -> Statement:
-    """Say of a candidate how it came about; call it when it is ready to be published.
+    """Return the provenance of a candidate; call it when it is ready to be published.
 
     Args:
         candidate: what was trained.
-        origin: where it began.
+        origin: where the training began.
         key: `unchanged.key_of`.
         looks: `looks_at`.
-        comparison: how it stood beside its champion.
+        comparison: the candidate beside its champion.
     """
     manifest = candidate.manifest
     internal = provenance.Internal(
@@ -72,14 +72,14 @@ def state(
         recipe=manifest.recipe,
         dependencies=tuple(_materials(candidate, origin)),
         builder=_builder(),
-        run=provenance.BuildRun(started_on=origin.began, finished_on=now(), invocation_id=_invocation()),
+        run=provenance.BuildRun(started_on=origin.began, finished_on=_now(), invocation_id=_invocation()),
     )
 
 
 def looks_at(split: str, artifact: Path, champion: Verified | None = None) -> int:
-    """How often the held-out rows of this split have been looked at, the training that asks included.
+    """Return how often the held-out rows of this split have been looked at, the training that asks included.
 
-    As far as anyone knows: one more than the most that the champion or an artifact of this store tells of.
+    It is one more than the most that the champion or an artifact of this store records.
 
     Args:
         split: the split's digest.
@@ -112,7 +112,7 @@ def _materials(candidate: Candidate, origin: Origin) -> Iterator[Resource]:
 
 def _file_digest(path: Path) -> str | None:
     try:
-        return digest(read_bounded(path, MAX_BYTES)).removeprefix(PREFIX)
+        return digest(read_bounded(path, _MAX_BYTES)).removeprefix(PREFIX)
     except (OSError, ValueError):
         return None
 

@@ -1,7 +1,7 @@
-"""Nothing to train: is what is in charge already what this training would give? Without scikit-learn, SciPy or onnx.
+"""Whether there is anything to train: found without scikit-learn, SciPy and onnx.
 
-The key holds whatever decides the bytes. The provenance of an artifact keeps the key that it was made from; with the
-same key, and an artifact and an export that are still what they were, a training would change nothing.
+The key holds all that decides the bytes of a training, and the provenance of an artifact keeps the key that it was made
+from. With the same key, and with artifact and export as they were, a training would change nothing.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import platform
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from artifact_pipeline import __version__
 from artifact_pipeline.artifact import provenance
 from artifact_pipeline.artifact.environment import PACKAGES, libc
 from artifact_pipeline.artifact.pointer import resolve
-from artifact_pipeline.canonical import PREFIX
+from artifact_pipeline.canonical import PREFIX, dotted
 from artifact_pipeline.config import recipe
 from artifact_pipeline.errors import ArtifactRejected
 from artifact_pipeline.plugins import data_set
@@ -27,7 +27,7 @@ from artifact_pipeline.runtime import KERNEL_VARIABLE
 from artifact_pipeline.verification import export_state, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.config import Config
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 _NONE = "none"
 _COMPARISON = ("champion", "gate.margin", "gate.on_inconclusive")
-"""The parts of the key that say with what the model was compared; they decide where it goes, not what it is."""
+"""The parts of the key that say what the model was compared with; they decide where it goes, not what it is."""
 _PACKAGE = Path(__file__).parents[1]
 _SOURCES = {".py", ".gz"}
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A part of the key that is no longer what it was; None where it was, or is, not there."""
+    """A part of the key that has changed; None where it was, or is, missing."""
 
     part: str
     old: str | None
@@ -51,11 +51,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a training would find.
+    """What has changed since the artifact in charge was made.
 
     Attributes:
-        standing: the artifact in charge, verified; None where it was not worth it, or is not sound.
-        changes: the parts of the key that have changed since it was made.
+        standing: that artifact, verified; None where a change was found before, or it does not verify.
+        changes: the parts of the key that have changed.
         reason: what else asks for a training, in words; None where nothing does.
     """
 
@@ -70,14 +70,14 @@ class Look:
 
 
 def key_of(config: Config, rows: Rows | None, champion: Verified | None = None) -> dict[str, str]:
-    """Everything that decides what a training gives and where it goes, part by part.
+    """Return all that decides what a training gives and where it goes, part by part.
 
     Args:
         config: the resolved config.
         rows: the rows that it names; None for a built-in data set, whose digest is known.
         champion: the model that the candidate is compared with.
     """
-    key = {f"recipe.{name}": json.dumps(value) for name, value in _flat(recipe(config))}
+    key = {f"recipe.{name}": json.dumps(value) for name, value in dotted(recipe(config)).items()}
     key |= {f"packages.{name}": _version(name) for name in PACKAGES}
     key |= {
         "champion": champion.digest if champion else _NONE,
@@ -95,12 +95,12 @@ def key_of(config: Config, rows: Rows | None, champion: Verified | None = None) 
 
 
 def look(artifact: Path, export: Path | None, key: Mapping[str, str]) -> Look:
-    """Hold the artifact in charge, and its export, against a key.
+    """Compare the artifact in charge, and its export, with a key.
 
     Args:
         artifact: where the pointer stands.
         export: where `model_train.pkl` stands; None where none is asked for.
-        key: what `key_of` gave.
+        key: what `key_of` returned.
     """
     try:
         folder = resolve(artifact)
@@ -126,18 +126,10 @@ _STATES = {"missing": "is missing", "differs": "is not the one of the artifact i
 
 
 def _changes(old: Mapping[str, str], new: Mapping[str, str], *, standing: str) -> tuple[Change, ...]:
-    # A model that is compared with itself would be identical, whatever it was compared with when it came.
+    # A model that is compared with itself would be identical, whatever it was compared with when it was trained.
     left_out = _COMPARISON if new.get("champion") == standing else ()
     parts = sorted({*old, *new} - set(left_out))
     return tuple(Change(part, old.get(part), new.get(part)) for part in parts if old.get(part) != new.get(part))
-
-
-def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{above}{name}.")
-        else:
-            yield f"{above}{name}", value
 
 
 def _data_digest(config: Config, rows: Rows | None) -> str:

@@ -1,0 +1,128 @@
+"""What `train` prints of its table, its changes, its plan and its candidate."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.canonical import dotted
+from artifact_pipeline.cli import views
+from artifact_pipeline.errors import listing, plural
+from artifact_pipeline.files import shown
+
+if TYPE_CHECKING:
+    from artifact_pipeline.artifact.provenance import Statement
+    from artifact_pipeline.cli.output import Output
+    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.request import Columns, Plan, TrainingRequest
+    from artifact_pipeline.training.unchanged import Look
+
+_SHOWN = 10
+"""Names that a line lists."""
+_MOST_NEWTON = 2000
+"""Coefficients up to which the solver newton-cholesky, with a matrix of their square (32 MB), is proposed."""
+
+
+def say_columns(output: Output, columns: Columns) -> None:
+    """Say which columns of a table are learned from, which are left out, and what is suspicious."""
+    parts = f" of {plural(columns.files, 'file')}" if columns.files > 1 else ""
+    without = f", {columns.empty_files:,} of them without a row" if columns.empty_files else ""
+    output.say(
+        f"columns: {columns.target!r} is learned from {listing([repr(name) for name in columns.names], _SHOWN)}; "
+        f"{plural(columns.rows, 'row')}{parts}{without}"
+    )
+    if columns.left_out:
+        reasons = [f"{each.name!r} ({each.reason})" for each in columns.left_out]
+        output.say(f"left out: {listing(reasons, _SHOWN, separator='; ')}")
+    for warning in columns.warnings:
+        output.talk(f"warning: {warning}")
+
+
+def plain_columns(columns: Columns | None) -> dict[str, Any]:
+    """Return the same as `--json` prints it, under `columns`; nothing for a built-in data set."""
+    if columns is None:
+        return {}
+    return {
+        "columns": {
+            "target": columns.target,
+            "learned": [{"name": name, "kind": kind} for name, kind in zip(columns.names, columns.kinds, strict=True)],
+            "left_out": [each._asdict() for each in columns.left_out],
+            "rows": columns.rows,
+            "files": columns.files,
+            "empty_files": columns.empty_files,
+            "warnings": list(columns.warnings),
+        }
+    }
+
+
+def say_changes(output: Output, look: Look) -> None:
+    """Say what has changed since the artifact in charge was made, or why that does not matter."""
+    for each in look.changes:
+        output.say(f"changed: {each.part}: {each.old or 'not there'} -> {each.new or 'not there'}")
+    if look.reason is not None:
+        output.say(f"to be trained: {look.reason}")
+    elif not look.changes:
+        output.say("changed: nothing")
+
+
+def plain_look(look: Look) -> dict[str, Any]:
+    """Return the same as `--json` prints it."""
+    changes = [{"part": each.part, "old": each.old, "new": each.new} for each in look.changes]
+    return {"changed": changes, "reason": look.reason}
+
+
+def say_plan(output: Output, request: TrainingRequest, plan: Plan) -> None:
+    """Say what would be trained and written, and what has changed where that was asked."""
+    from artifact_pipeline.config import recipe
+
+    assert request.export is not None
+    resolved, store = recipe(plan.config), shown(plan.store)
+    artifact, export = shown(request.artifact), shown(request.export)
+    for key, value in dotted(resolved).items():
+        output.say(f"{key}: {json.dumps(value, ensure_ascii=False)}")
+    output.say(f"would write: {artifact}, {store}/<digest>/, {export}")
+    output.next("the same command without --dry-run")
+    written = {"artifact": artifact, "store": store, "export": export}
+    changes = {} if plan.look is None else plain_look(plan.look)
+    output.result({"recipe": resolved, "would_write": written, **plain_columns(plan.columns), **changes})
+
+
+def say_candidate(output: Output, candidate: Candidate) -> None:
+    """Say what was trained: digests, figures, verdict, and warnings."""
+    manifest = candidate.manifest
+    if not manifest.model.converged:
+        output.talk(f"warning: the fit did not converge in {manifest.model.iterations} iterations; {_mend(candidate)}")
+    if manifest.model.parity.ties:
+        output.talk(f"note: {plural(manifest.model.parity.ties, 'tie')} between two classes")
+    views.say_digests(output, candidate.digest, manifest)
+    views.say_figures(output, manifest)
+    views.warn_of_unpredicted(output, manifest.metrics.held_out)
+    if manifest.metrics.held_out.never_predicted:
+        output.talk(
+            "hint: -S class_weight=balanced weighs rare classes more; -S gate.min_recall=0.5 lets none pass unseen"
+        )
+    views.say_gate(output, manifest)
+
+
+def _mend(candidate: Candidate) -> str:
+    """What lets a fit converge."""
+    model, scales = candidate.manifest.model, candidate.scales
+    more = f"-S max_iter={10 * model.iterations}"
+    if scales is None:
+        return f"give it more with {more}, or another solver"
+    # newton-cholesky does not depend on the scales; but it has no L1 penalty, and a matrix of all coefficients squared.
+    small = len(model.inputs) * len(model.classes) <= _MOST_NEWTON
+    newton = small and not model.parameters["l1_ratio"] and model.parameters["solver"] != "newton-cholesky"
+    return (
+        f"the standard deviation of {scales.wide!r} ({scales.wide_deviation:.3g}) is {scales.ratio:,.0f} times that of "
+        f"{scales.narrow!r} ({scales.narrow_deviation:.3g}): scale the columns of the table, or try "
+        f"{'-S solver=newton-cholesky' if newton else more}"
+    )
+
+
+def say_unknown(output: Output, statement: Statement) -> None:
+    """Say which facts about the commit are unknown, and why."""
+    annotations = statement.source.annotations if statement.source is not None else {}
+    if "reason" in annotations:
+        what = "the commit" if "commit" in annotations else "whether tracked files differ from the commit"
+        output.talk(f"note: {what} is unknown, as the provenance says, too: {annotations['reason']}")
