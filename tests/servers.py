@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,6 +94,15 @@ def memory(pid: int, field: str = "VmRSS") -> float:
     told = re.search(rf"^{field}:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     assert told is not None
     return int(told[1]) / 1024
+
+
+def sockets(pid: int) -> int:
+    """How many sockets a process has open."""
+    found = 0
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found += str(each.readlink()).startswith("socket:")
+    return found
 
 
 def children(pid: int) -> list[int]:

@@ -29,7 +29,7 @@ _COMPLETION = "_ARTIFACT_PIPELINE_COMPLETE"
 _EXTRAS = {
     "scale": ("what clusters and object stores need", {"dask", "distributed", "obstore", "cryptography"}),
     "sign": ("what signatures need", {"model_signing", "id", "sigstore", "requests", "OpenSSL"}),
-    "serve": ("what the server needs", {"httptools", "uvloop", "prometheus_client"}),
+    "serve": ("what the server needs", {"granian", "uvloop", "prometheus_client"}),
     "images": ("what pictures need", {"PIL"}),
 }
 """The extras beside `train`: what each is for, and what it brings."""

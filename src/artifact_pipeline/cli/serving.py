@@ -54,12 +54,20 @@ def _server_options(function: Callable[..., None]) -> Callable[..., None]:
         _option(
             "--timeout",
             "SECONDS",
-            "Within which a request must have come whole.",
+            "Within which a body must have come whole.",
             default=10.0,
             kind=click.FloatRange(0.1, 86_400),
         ),
-        _option("--keep-alive", "SECONDS", "How long an idle connection is kept.", default=75.0, kind=seconds),
-        _option("--connections", "N", "Connections a worker at most.", default=512, kind=click.IntRange(1)),
+        _option(
+            "--keep-alive",
+            "SECONDS",
+            "How long an idle connection is kept, and a head may take.",
+            default=75.0,
+            kind=seconds,
+        ),
+        _option(
+            "--connections", "N", "Requests at once a worker at most; then 503.", default=512, kind=click.IntRange(1)
+        ),
         _option("--queue", "N", "Waiting requests a worker at most; then 503.", default=128, kind=click.IntRange(1)),
         _option("--drain", "SECONDS", "Unready after SIGTERM, before listening ends.", default=0.0, kind=seconds),
         _option("--grace", "SECONDS", "For requests to finish after that.", default=10.0, kind=click.FloatRange(1)),

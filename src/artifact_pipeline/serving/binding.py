@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.errors import ConfigError
+from artifact_pipeline.serving.limits import STALLED
 
 if TYPE_CHECKING:
     from artifact_pipeline.serving.settings import Settings
@@ -65,6 +66,8 @@ def listen(bound: socket.socket, settings: Settings) -> None:
     Raises:
         ConfigError: another process has begun to listen on it.
     """
+    # Each connection has it from here: the system ends one whose client takes nothing of what is written.
+    bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * STALLED * settings.timeout))
     try:
         bound.listen(BACKLOG)
     except OSError as error:  # whoever listened first has the port, and not who took it first

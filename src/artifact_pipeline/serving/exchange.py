@@ -1,9 +1,9 @@
-"""A request, what answers it, and who has asked."""
+"""A request, what answers it, and what becomes of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ class Exchange:
         last: whether the connection ends with its response.
         body: what has come of the body.
         held: bytes of it that there was room for.
-        told: whether the response has been written.
+        unread: whether the rest of its body is not wanted.
     """
 
     served: Served
@@ -53,10 +53,10 @@ class Exchange:
     route: Route | None
     refused: Response | None
     started: float
-    last: bool
+    last: bool = False
     body: bytes | bytearray = b""
     held: int = 0
-    told: bool = False
+    unread: bool = False
 
     def take(self, piece: bytes) -> int:
         """Add a piece of the body; how many bytes have come by now.
@@ -75,27 +75,3 @@ class Exchange:
         """The body is there."""
         self.request.body, self.body = bytes(self.body), b""
         self.request.packed = b"content-encoding" in self.request.headers
-
-
-class Client(Protocol):
-    """A connection, as far as what all connections share must know it."""
-
-    @property
-    def client(self) -> str:
-        """The client's address, for the log."""
-
-    @property
-    def unread(self) -> int:
-        """Bytes that the client has not taken, if that is so since an earlier look."""
-
-    def respond(self, exchange: Exchange, response: Response) -> None:
-        """Write the response to the request at work, and go on with the next one."""
-
-    def look(self, now: float) -> None:
-        """Look at the client, now and then."""
-
-    def finish(self) -> None:
-        """Close, or answer what is due and close then."""
-
-    def abort(self) -> None:
-        """Wait no more."""

@@ -58,7 +58,9 @@ def _counted(board: Board) -> Iterator[Metric]:
     yield core.HistogramMetricFamily(f"{_PREFIX}_inference_seconds", words, buckets=buckets, sum_value=totals.seconds)
     yield core.CounterMetricFamily(f"{_PREFIX}_rows", "Rows answered.", value=totals.rows)
     yield core.GaugeMetricFamily(f"{_PREFIX}_queue", "Requests that wait for their answer.", value=totals.waiting)
-    yield core.GaugeMetricFamily(f"{_PREFIX}_connections", "Open connections.", value=totals.connections)
+    yield core.GaugeMetricFamily(
+        f"{_PREFIX}_requests_in_progress", "Requests that come in, wait, or are answered.", value=totals.under_way
+    )
     reloads = core.CounterMetricFamily(f"{_PREFIX}_reloads", "Artifacts looked at anew.", labels=["outcome"])
     for outcome, count in totals.reloads.items():
         reloads.add_metric([outcome], count)

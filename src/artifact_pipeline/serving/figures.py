@@ -38,7 +38,7 @@ _STATUS = {status: index for index, status in enumerate(STATUSES)}
 _ROUTE = {route: index * len(STATUSES) for index, route in enumerate(ROUTES)}
 _LATENCY = len(ROUTES) * len(STATUSES)
 _NANOSECONDS = _LATENCY + len(BOUNDS) + 1
-_ROWS, _WAITING, _CONNECTIONS, _REFUSED_LAST = range(_NANOSECONDS + 1, _NANOSECONDS + 5)
+_ROWS, _WAITING, _UNDER_WAY, _REFUSED_LAST = range(_NANOSECONDS + 1, _NANOSECONDS + 5)
 _RELOADS = _REFUSED_LAST + 1
 _SEEN = _RELOADS + len(OUTCOMES)
 _MODEL = _SEEN + 1
@@ -55,7 +55,7 @@ class _Totals:
         seconds: the sum of these requests' times.
         rows: rows that were answered.
         waiting: requests that wait for their answer.
-        connections: connections that are open.
+        under_way: requests that are coming in, wait, or are being answered.
         reloads: by outcome.
         refused_last: how many workers have refused what they were last told to load.
     """
@@ -65,7 +65,7 @@ class _Totals:
     seconds: float
     rows: int
     waiting: int
-    connections: int
+    under_way: int
     reloads: dict[str, int]
     refused_last: int
 
@@ -111,7 +111,7 @@ class Board:
             seconds=sums[_NANOSECONDS] / 1e9,
             rows=sums[_ROWS],
             waiting=sums[_WAITING],
-            connections=sums[_CONNECTIONS],
+            under_way=sums[_UNDER_WAY],
             reloads={outcome: sums[_RELOADS + index] for index, outcome in enumerate(OUTCOMES)},
             refused_last=sums[_REFUSED_LAST],
         )
@@ -186,7 +186,7 @@ class Figures:
         self._memory = board.rows(worker)
         self._lock = threading.Lock()
         # What a worker before this one, which has died, had open.
-        self._numbers[_WAITING] = self._numbers[_CONNECTIONS] = 0
+        self._numbers[_WAITING] = self._numbers[_UNDER_WAY] = 0
         self.serve(served)
 
     def serve(self, served: Served) -> None:
@@ -236,9 +236,13 @@ class Figures:
             numbers[_NANOSECONDS] += int(seconds * 1e9)
             numbers[_ROWS] += rows
 
-    def level(self, *, waiting: int, connections: int) -> None:
-        """Note how many requests wait, and how many connections are open."""
-        self._numbers[_WAITING], self._numbers[_CONNECTIONS] = waiting, connections
+    def waiting(self, count: int) -> None:
+        """Note how many requests wait."""
+        self._numbers[_WAITING] = count
+
+    def under_way(self, count: int) -> None:
+        """Note how many requests are under way."""
+        self._numbers[_UNDER_WAY] = count
 
     def reload(self, outcome: Outcome) -> None:
         """Count a reload."""

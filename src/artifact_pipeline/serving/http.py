@@ -31,6 +31,11 @@ class Request:
     body: bytes = b""
     packed: bool = False
 
+    @property
+    def has_body(self) -> bool:
+        """Whether its head tells of a body."""
+        return b"content-length" in self.headers or b"transfer-encoding" in self.headers
+
     def header(self, name: bytes) -> str | None:
         """The value of a header, or None; bytes beyond ASCII become `?`."""
         value = self.headers.get(name)

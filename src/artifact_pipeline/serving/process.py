@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.serving.binding import BACKLOG, listen, url_of
+from artifact_pipeline.serving.binding import listen, url_of
 from artifact_pipeline.serving.figures import Board, Figures
 from artifact_pipeline.serving.model import open_model
 from artifact_pipeline.serving.reloading import Reloader, Voice
@@ -20,10 +19,13 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.serving.app import App
+    from artifact_pipeline.serving.asgi import Asgi
     from artifact_pipeline.serving.settings import Settings
 
 _TICKS = 10
 """Looks a second at what is to be done."""
+_LAST_WORDS = 0.5
+"""Seconds in which those that are cut off at the end are told so."""
 _YOUNG = 5000
 """New objects after which garbage is looked for among them; a request's own are gone with it."""
 
@@ -77,6 +79,12 @@ def run_worker(
         runner.run(_Life(app, Reloader(app, load, voice, place.served), voice).live(bound, place.parent))
 
 
+async def _rest(application: Asgi, served: asyncio.Task[None]) -> None:
+    """Wait for the requests that are under way, then for the library, which closes the connections that are kept."""
+    await application.gone.wait()
+    await served
+
+
 class _Life:
     """A process's life as a server: it listens until it is told to end, and ends when its requests have."""
 
@@ -84,7 +92,7 @@ class _Life:
         self._app, self._reloader, self._voice = app, reloader, voice
         self._stop_at: float | None = None
         self._hurried = self._forced = False  # Ctrl-C was pressed, or pressed twice
-        self._gone: asyncio.Event | None = None  # once only the end of connections is waited for
+        self._rest: asyncio.Task[None] | None = None  # once only the end of requests is waited for
 
     async def live(self, bound: socket.socket, parent: int | None) -> None:
         """Answer, and return once the end has come.
@@ -92,26 +100,33 @@ class _Life:
         Raises:
             KeyboardInterrupt: Ctrl-C was pressed twice.
         """
-        from artifact_pipeline.serving.connection import Connection
-        from artifact_pipeline.serving.service import Service
+        from artifact_pipeline.serving.asgi import Asgi
+        from artifact_pipeline.serving.http_server import HttpServer
+        from artifact_pipeline.serving.line import Line
 
-        loop, settings = asyncio.get_running_loop(), self._app.settings
-        service = Service(self._app, loop, self._voice.log)
+        loop, settings, line = asyncio.get_running_loop(), self._app.settings, Line(self._app)
+        application = Asgi(self._app, line, self._voice.log)
         self._heed(loop, parent)
-        server = await loop.create_server(lambda: Connection(service), sock=bound, backlog=BACKLOG)
+        server = HttpServer(application, bound, settings)
+        served = loop.create_task(server.serve())
         self._voice.ready(url_of(bound))
         ticks = 0
-        while self._stop_at is None or loop.time() < self._stop_at:
+        while (self._stop_at is None or loop.time() < self._stop_at) and not served.done():
             self._reloader.tick(second=ticks % _TICKS == 0)
+            self._app.figures.settle()
             ticks += 1
             await asyncio.sleep(1 / _TICKS)
-        server.close()
-        self._gone = service.gone
-        service.finish()
+        bound.close()
+        server.end()
+        application.finish()
         if not self._forced:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(service.gone.wait(), settings.grace)
-        service.abort()
+            self._rest = rest = loop.create_task(_rest(application, served))
+            await asyncio.wait({rest}, timeout=settings.grace)
+            application.cut_off()
+            await asyncio.wait({rest}, timeout=_LAST_WORDS)
+        line.end()
+        # What the library still calls back finds its own future cancelled, and would say so.
+        loop.set_exception_handler(lambda _loop, _context: None)
         if self._forced:
             raise KeyboardInterrupt
 
@@ -135,8 +150,8 @@ class _Life:
         """End without the delay, and at once if that is said again."""
         self._forced, self._hurried = self._hurried, True
         self._end(delay=0.0)
-        if self._forced and self._gone is not None:
-            self._gone.set()
+        if self._forced and self._rest is not None:
+            self._rest.cancel()
 
     def _orphaned(self, loop: asyncio.AbstractEventLoop, parent: int) -> None:
         loop.remove_reader(parent)

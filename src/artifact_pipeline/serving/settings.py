@@ -39,9 +39,9 @@ class Settings:
         port: the port; 0 takes any that is free.
         workers: processes that answer.
         max_body: bytes of a request's body at most, as it comes and decompressed.
-        timeout: seconds within which a request must have come whole.
-        keep_alive: seconds that an idle connection is kept.
-        connections: connections a worker at most.
+        timeout: seconds within which a body must have come whole.
+        keep_alive: seconds that an idle connection is kept, and that a head may take to come.
+        connections: requests that a worker takes in or answers at once at most; one more is refused with 503.
         queue: requests of a worker that wait for their answer at most; one more is refused with 503.
         drain: seconds between SIGTERM, from when on the server is not ready, and the end of listening.
         grace: seconds that requests get after that to finish.

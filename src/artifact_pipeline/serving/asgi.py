@@ -1,0 +1,204 @@
+"""The ASGI application: a request is taken in within bounds, waits for its turn, and is answered in time."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.serving import head
+from artifact_pipeline.serving.exchange import Exchange
+from artifact_pipeline.serving.http import Refusal, Request
+from artifact_pipeline.serving.limits import BODIES, MEAN, PIECE, PIECES, QUIET, SMALL, STALLED
+from artifact_pipeline.serving.line import BUSY
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from artifact_pipeline.serving.app import App
+    from artifact_pipeline.serving.http import Response
+    from artifact_pipeline.serving.line import Line
+
+    Receive = Callable[[], Awaitable[dict[str, Any]]]
+    Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+CLOSE = (b"connection", b"close")
+CUT_OFF = Refusal(400, "the request ends before it is whole, or its chunks or trailers are wrong or too large")
+CRUMBS = Refusal(413, "the body comes in too many small pieces; send larger chunks")
+ENDING = Refusal(503, "the server ends before the request has come whole; try again", (b"retry-after", b"1")).response()
+TOO_MUCH = Refusal(503, "too much is being sent to this server at once; try again", (b"retry-after", b"1"))
+
+
+class Asgi:
+    """What the HTTP server calls, once for each request.
+
+    Attributes:
+        gone: set once the end is waited for and no request is under way.
+    """
+
+    def __init__(self, app: App, line: Line, log: Callable[[dict[str, Any]], None] | None = None) -> None:
+        self._app, self._line, self._log = app, line, log
+        self._now = asyncio.get_running_loop().time
+        self._under_way = self._held = 0  # requests, and bytes of their bodies
+        self._tasks: set[asyncio.Task[Any] | None] = set()  # of requests that have no response yet
+        self._ending = False
+        self.gone = asyncio.Event()
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Take a request in, and answer it."""
+        self._level(1)
+        try:
+            exchange = self._begin(scope)
+            response = await self._response(exchange, receive)
+            self._count(scope, exchange, response)
+            # In time; else the connection ends, and with it what the library holds of the answer.
+            await self._respond(exchange, response, receive, send)
+        finally:
+            self._level(-1)
+
+    async def _response(self, exchange: Exchange, receive: Receive) -> Response:
+        task = asyncio.current_task()
+        self._tasks.add(task)
+        try:
+            if exchange.refused is None and exchange.request.has_body:
+                await self._take_in(exchange, receive)
+            return exchange.refused or await self._line.answer(exchange)
+        except asyncio.CancelledError:  # the process ends
+            exchange.last = True
+            return ENDING
+        finally:
+            self._tasks.discard(task)
+            self._release(exchange)
+
+    def finish(self) -> None:
+        """Set `gone` as soon as no request is under way."""
+        self._ending = True
+        self._level(0)
+
+    def cut_off(self) -> None:
+        """Refuse the requests that have no response yet."""
+        for task in self._tasks:
+            if task is not None:
+                task.cancel()
+
+    def _level(self, more: int) -> None:
+        self._under_way += more
+        self._app.figures.under_way(self._under_way)
+        if self._ending and not self._under_way:
+            self.gone.set()
+
+    def _begin(self, scope: dict[str, Any]) -> Exchange:
+        """What can be said of a request by its head."""
+        request = Request(scope["method"], head.path_of(scope["raw_path"]), {})
+        exchange = Exchange(self._app.served, request, None, None, self._now())
+        try:
+            request.headers = head.checked(scope["raw_path"], scope["headers"])
+        except Refusal as refusal:  # what follows such a head could be read in two ways
+            exchange.refused, exchange.last = refusal.response(), True
+            return exchange
+        try:
+            exchange.route = self._app.route(request)
+        except Refusal as refusal:
+            exchange.refused, exchange.unread = refusal.response(), request.has_body
+        else:
+            if self._under_way > self._app.settings.connections and not exchange.route.always:
+                exchange.refused, exchange.unread = BUSY, request.has_body
+        return exchange
+
+    # The body
+
+    async def _take_in(self, exchange: Exchange, receive: Receive) -> None:
+        """Read the body within its bounds, or refuse it."""
+        seconds = self._app.settings.timeout
+        try:
+            async with asyncio.timeout(seconds):
+                await self._read(exchange, receive)
+        except TimeoutError:
+            exchange.refused = Refusal(408, f"the request did not come whole within {seconds:g} s").response()
+            exchange.last = True
+        except Refusal as refusal:
+            exchange.refused, exchange.body = refusal.response(), b""
+            exchange.unread, exchange.last = refusal is not CUT_OFF, refusal is CUT_OFF
+        if exchange.refused is not None:
+            self._release(exchange)
+
+    async def _read(self, exchange: Exchange, receive: Receive) -> None:
+        pieces, more = 0, True
+        while more:
+            message = await receive()
+            pieces += 1
+            if message["type"] == "http.disconnect":
+                raise CUT_OFF
+            more = message.get("more_body", False)
+            size = exchange.take(message.get("body", b""))
+            if size > self._app.settings.max_body:
+                raise self._app.too_large()
+            if pieces > PIECES + size // MEAN:
+                raise CRUMBS
+            if size > SMALL and not self._hold(exchange, size):
+                raise TOO_MUCH
+        exchange.end()
+
+    def _hold(self, exchange: Exchange, size: int) -> bool:
+        """Make room for what has come of a body by now; whether there is any."""
+        more = size - exchange.held
+        if self._held + more > BODIES * self._app.settings.max_body:
+            return False
+        self._held += more
+        exchange.held = size
+        return True
+
+    def _release(self, exchange: Exchange) -> None:
+        self._held -= exchange.held
+        exchange.held = 0
+
+    # The response
+
+    async def _respond(self, exchange: Exchange, response: Response, receive: Receive, send: Send) -> None:
+        """Hand the response over, no more at a time than may lie about untaken."""
+        exchange.last = exchange.last or not self._app.ready
+        headers, body = head.packed(response, exchange.request)
+        # Nothing of the model for whom it is not meant.
+        if response.status not in {403, 431}:
+            headers.append(exchange.served.header)
+        if exchange.last:
+            headers.append(CLOSE)
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        if len(body) <= PIECE and not exchange.unread:
+            await send({"type": "http.response.body", "body": body})
+            return
+        async with asyncio.timeout(STALLED * self._app.settings.timeout):
+            if exchange.unread:  # once the last byte is there, the library closes
+                await send({"type": "http.response.body", "body": body[:-1], "more_body": True})
+                await self._hear_out(receive)
+                body = body[-1:]
+            for first in range(0, len(body), PIECE):
+                last = first + PIECE >= len(body)
+                await send({"type": "http.response.body", "body": body[first : first + PIECE], "more_body": not last})
+
+    async def _hear_out(self, receive: Receive) -> None:
+        """Read what is not wanted: to close while the client is still sending would take the response from it."""
+        with suppress(TimeoutError):
+            more = True
+            while more:
+                async with asyncio.timeout(QUIET):
+                    more = (await receive()).get("more_body", False)
+
+    def _count(self, scope: dict[str, Any], exchange: Exchange, response: Response) -> None:
+        """Count a response, and log it."""
+        seconds = self._now() - exchange.started
+        route = exchange.route.name if exchange.route is not None else "other"
+        self._app.figures.request(route, response.status, seconds, response.rows)
+        if self._log is not None:
+            client = scope.get("client")
+            self._log(
+                {
+                    "client": str(client[0]) if client else "",
+                    "method": exchange.request.method,
+                    "path": exchange.request.path[:256],
+                    "status": response.status,
+                    "rows": response.rows,
+                    "milliseconds": round(1000 * seconds, 3),
+                    "artifact": exchange.served.verified.digest,
+                }
+            )

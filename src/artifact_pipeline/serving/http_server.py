@@ -1,0 +1,51 @@
+"""Granian in this process: it reads and writes HTTP on a socket of ours, and calls an ASGI application."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+from granian._granian import SocketHolder
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from artifact_pipeline.serving.binding import BACKLOG
+from artifact_pipeline.serving.limits import MAX_HEAD, SPARE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from artifact_pipeline.serving.settings import Settings
+
+
+class HttpServer(Server):
+    """The library's server, on a socket that has been bound and listened on before."""
+
+    def __init__(self, application: Callable[..., Any], bound: socket.socket, settings: Settings) -> None:
+        # It tells of an experiment, and of each exception, which the application has told of already.
+        logging.getLogger("_granian").setLevel(logging.CRITICAL + 1)
+        self._bound = bound
+        super().__init__(
+            application,
+            interface=Interfaces.ASGINL,
+            http=HTTPModes.http1,
+            websockets=False,
+            backpressure=settings.connections + SPARE,
+            http1_settings=HTTP1Settings(
+                header_read_timeout=round(1000 * settings.keep_alive), max_buffer_size=MAX_HEAD
+            ),
+            log_enabled=False,
+        )
+
+    def _init_shared_socket(self) -> None:
+        """Take our socket: what the library would bind could be bound by another process as well."""
+        holder: Any = SocketHolder
+        self._ssp = None
+        self._shd = holder(os.dup(self._bound.fileno()), self._bound.family == socket.AF_UNIX, BACKLOG)  # it closes it
+
+    def end(self) -> None:
+        """Listen no more, and close each connection behind the answer that is due on it."""
+        self.stop()  # type: ignore[no-untyped-call]
