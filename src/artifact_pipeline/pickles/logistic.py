@@ -1,22 +1,29 @@
-"""From inert values to the numbers of a fitted logistic regression, with every attribute checked."""
+"""The export for Python users: written as a pickle, and read back as numbers without unpickling.
+
+No name in a file is imported, and nothing in it is called: `machine` turns its bytes into inert values, which are
+checked here, each attribute, to be those of a fitted `LogisticRegression`. Only `rebuild` needs scikit-learn.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pickle import dumps  # it only writes: nothing in this project unpickles
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import ArtifactRejected, Problem
-from artifact_pipeline.pickles.arrays import names, numbers
+from artifact_pipeline.files import read_bounded
+from artifact_pipeline.pickles.arrays import MAX_BYTES, Label, Node, Refusal, names, numbers, plain, show
 from artifact_pipeline.pickles.machine import ONNX_HINT, interpret
-from artifact_pipeline.pickles.nodes import MAX_BYTES, Label, Node, Refusal, show
-from artifact_pipeline.pickles.parameters import PARAMETERS, Parameter, parameter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
+    from sklearn.linear_model import LogisticRegression
 
 _COMPRESSED = {
     "zlib": b"\x78",
@@ -33,6 +40,47 @@ _FITTED = ("n_features_in_", "classes_", "n_iter_", "coef_", "intercept_", "_skl
 _OPTIONAL = ("feature_names_in_",)
 _VERSION = re.compile(r"[0-9]+\.[0-9]+[0-9A-Za-z.+]{0,24}")
 _HINT = "write the export again with artifact-pipeline train, or predict from the artifact, which holds no pickle"
+_PROTOCOL = 5
+_Parameter = bool | int | float | str | dict[object, object] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Allowed:
+    """One of a few words, or a value of one of the kinds within the bounds."""
+
+    text: str
+    words: tuple[str | None, ...] = ()
+    kinds: tuple[type, ...] = ()
+    low: float = -math.inf
+    high: float = math.inf
+
+    def __contains__(self, value: object) -> bool:
+        if isinstance(value, bool | int | float):
+            return type(value) in self.kinds and self.low <= value <= self.high
+        return (value is None or isinstance(value, str)) and value in self.words
+
+
+_ABOVE_0 = math.ulp(0.0)
+_REAL = (int, float)
+_SOLVERS = ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga")
+_FLAG = _Allowed("true or false", kinds=(bool,))
+_PARAMETERS = {
+    "penalty": _Allowed("a penalty or None", ("deprecated", "l1", "l2", "elasticnet", None)),
+    "C": _Allowed("a number above 0", kinds=_REAL, low=_ABOVE_0),
+    "l1_ratio": _Allowed("a number from 0 to 1, or None", (None,), _REAL, 0, 1),
+    "dual": _FLAG,
+    "tol": _Allowed("a number of at least 0", kinds=_REAL, low=0),
+    "fit_intercept": _FLAG,
+    "intercept_scaling": _Allowed("a number above 0", kinds=_REAL, low=_ABOVE_0),
+    "class_weight": _Allowed("'balanced', None, or a number for each class", ("balanced", None)),
+    "random_state": _Allowed("a whole number below 2**32, or None", (None,), (int,), 0, 2**32 - 1),
+    "solver": _Allowed(f"one of {', '.join(_SOLVERS)}", _SOLVERS),
+    "max_iter": _Allowed("a whole number of at least 0", kinds=(int,), low=0),
+    "verbose": _Allowed("a whole number of at least 0", kinds=(int, bool), low=0),
+    "warm_start": _FLAG,
+    "n_jobs": _Allowed("a whole number or None", (None,), (int,)),
+}
+_WEIGHT = _Allowed("a number of at least 0", kinds=_REAL, low=0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +98,7 @@ class FittedLogisticRegression:
         sklearn_version: the version of scikit-learn that wrote the file.
     """
 
-    parameters: dict[str, Parameter]
+    parameters: dict[str, _Parameter]
     coef_: NDArray[Any]
     intercept_: NDArray[Any]
     classes_: NDArray[Any]
@@ -73,9 +121,7 @@ def read_export(data: bytes, *, name: str = "model_train.pkl") -> FittedLogistic
     try:
         return _read(data)
     except Refusal as refusal:
-        problem = Problem(name, refusal.rule, refusal.message)
-        message = f"{name} is not an export that can be read"
-        raise ArtifactRejected(message, problems=[problem], hint=refusal.hint or _HINT) from None
+        raise _rejected(name, refusal.rule, refusal.message, refusal.hint or _HINT) from None
 
 
 def _read(data: bytes) -> FittedLogisticRegression:
@@ -100,7 +146,7 @@ def _attributes(root: object) -> dict[str, object]:
     state = root.state
     if root.args or not isinstance(state, dict):
         raise Refusal("export-estimator", "holds a LogisticRegression without attributes")
-    needed = (*PARAMETERS, *_FITTED)
+    needed = (*_PARAMETERS, *_FITTED)
     for name in state:
         if name not in needed and name not in _OPTIONAL:
             raise Refusal(
@@ -115,9 +161,9 @@ def _attributes(root: object) -> dict[str, object]:
 
 def _fitted(state: dict[str, object]) -> FittedLogisticRegression:
     parameters = {}
-    for name in PARAMETERS:
+    for name in _PARAMETERS:
         with _about(name):
-            parameters[name] = parameter(name, state[name])
+            parameters[name] = _parameter(name, state[name])
     n_features, version = state["n_features_in_"], state["_sklearn_version"]
     if type(n_features) is not int:
         raise Refusal("export-value", f"n_features_in_: must be a whole number, got {show(n_features)}")
@@ -190,8 +236,87 @@ def _check_shape(name: str, array: NDArray[Any], *allowed: tuple[int, ...]) -> N
 
 @contextmanager
 def _about(name: str) -> Iterator[None]:
-    """Name the attribute in whatever is refused inside."""
+    """Name the attribute in the refusal of what is read inside."""
     try:
         yield
     except Refusal as refusal:
         raise Refusal(refusal.rule, f"{name}: {refusal.message}", hint=refusal.hint) from None
+
+
+def _parameter(name: str, value: object) -> _Parameter:
+    """The value of one parameter as plain Python.
+
+    Raises:
+        Refusal: it is none that scikit-learn accepts, or not finite.
+    """
+    value = plain(value)
+    if name == "class_weight" and isinstance(value, dict):
+        return {label: _number(weight, _WEIGHT) for label, weight in value.items()}
+    return _number(value, _PARAMETERS[name])
+
+
+def _number(value: object, allowed: _Allowed) -> bool | int | float | str | None:
+    value = plain(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise Refusal("export-not-finite", f"is {value}")
+    if value not in allowed:
+        raise Refusal("export-parameter", f"must be {allowed.text}, got {show(value)}")
+    assert value is None or isinstance(value, bool | int | float | str)
+    return value
+
+
+def export_bytes(estimator: LogisticRegression) -> bytes:
+    """The pickle of a fitted estimator: equal numbers give equal bytes, in every process.
+
+    What is written is the estimator as it will be read back: the reader has checked it, and the bytes depend neither
+    on which objects share memory nor on the order of the attributes.
+
+    Raises:
+        ArtifactRejected: it is no fitted `LogisticRegression` with finite numbers.
+    """
+    return dumps(rebuild(read_export(dumps(estimator, _PROTOCOL), name=type(estimator).__name__)), _PROTOCOL)
+
+
+def rebuild(numbers: FittedLogisticRegression) -> LogisticRegression:
+    """A fitted estimator of the installed scikit-learn, with these numbers bit for bit."""
+    import numpy as np
+    from sklearn.linear_model import LogisticRegression
+
+    estimator = LogisticRegression(**numbers.parameters)
+    if numbers.feature_names_in_ is not None:
+        estimator.feature_names_in_ = np.array(numbers.feature_names_in_, dtype=object)
+    estimator.n_features_in_ = numbers.n_features_in_
+    estimator.classes_ = numbers.classes_
+    # The order of the attributes is a part of a pickle: liblinear sets its iterations last.
+    liblinear = numbers.parameters["solver"] == "liblinear"
+    if not liblinear:
+        estimator.n_iter_ = numbers.n_iter_
+    estimator.coef_ = numbers.coef_
+    estimator.intercept_ = numbers.intercept_ if numbers.intercept_.shape else numbers.intercept_.item()
+    if liblinear:
+        estimator.n_iter_ = numbers.n_iter_
+    return estimator
+
+
+def load_model(path: Path) -> LogisticRegression:
+    """Read an export, of this package or of another program, and rebuild the estimator; nothing in it is executed.
+
+    Raises:
+        ArtifactRejected: the file is missing, unreadable, too large, or is not a fitted `LogisticRegression`.
+    """
+    try:
+        data = read_bounded(path, MAX_BYTES)
+    except FileNotFoundError:
+        raise _rejected(str(path), "export-missing", "no such file", "run artifact-pipeline train first") from None
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise _rejected(str(path), "export-unreadable", reason) from error
+    except ValueError as error:
+        rule = "export-too-large" if path.is_file() else "export-unreadable"
+        raise _rejected(str(path), rule, str(error)) from None
+    return rebuild(read_export(data, name=str(path)))
+
+
+def _rejected(name: str, rule: str, message: str, hint: str | None = None) -> ArtifactRejected:
+    problem = Problem(name, rule, message)
+    return ArtifactRejected(f"{name} is not an export that can be read", problems=[problem], hint=hint)

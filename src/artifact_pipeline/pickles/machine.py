@@ -11,9 +11,7 @@ from dataclasses import replace
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.pickles.arrays import joblib_layout
-from artifact_pipeline.pickles.nodes import LABELS, Label, Node, Refusal, show
-from artifact_pipeline.pickles.stream import Stream
+from artifact_pipeline.pickles.arrays import LABELS, Label, Node, Refusal, joblib_layout, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +25,7 @@ _MAX_TEXT = 4_096  # bytes of UTF-8
 _MAX_INTEGER = 8  # bytes
 _MAX_PADDING = 16  # joblib aligns its arrays to 16 bytes
 
+_PROTO = 0x80
 _STOP = 0x2E
 _CALLABLE = frozenset({Label.DTYPE, Label.RECONSTRUCT, Label.FROMBUFFER, Label.SCALAR})
 _INSTANTIABLE = frozenset({Label.LOGISTIC_REGRESSION, Label.JOBLIB_ARRAY})
@@ -45,7 +44,7 @@ def interpret(data: bytes) -> object:
     Raises:
         Refusal: the bytes are anything else, or break a bound.
     """
-    stream = Stream(data)
+    stream = _Stream(data)
     stream.begin(hint="write it again by pickle.dump(model, file, protocol=5)")
     value = _Machine(stream).run()
     if stream.left:
@@ -53,15 +52,60 @@ def interpret(data: bytes) -> object:
     return value
 
 
+class _Stream:
+    """The bytes of a pickle, read forward once, never past the end of the file and never across a frame's end."""
+
+    def __init__(self, data: bytes) -> None:
+        self.position = 0
+        self._data = data
+        self._frame_end = 0
+
+    @property
+    def in_frame(self) -> bool:
+        """Whether the next byte belongs to a frame that has begun."""
+        return self.position < self._frame_end
+
+    @property
+    def left(self) -> int:
+        """How many bytes have not been read."""
+        return len(self._data) - self.position
+
+    def take(self, count: int) -> bytes:
+        """The next `count` bytes."""
+        start, end = self.position, self.position + count
+        if end > len(self._data):
+            raise Refusal("export-truncated", f"ends at byte {len(self._data):,}, in the middle of the pickle")
+        if start < self._frame_end < end:
+            raise Refusal("export-frame", f"a value crosses the end of its frame at byte {self._frame_end:,}")
+        self.position = end
+        return self._data[start:end]
+
+    def take_length(self, width: int) -> int:
+        """A little-endian length of `width` bytes."""
+        return int.from_bytes(self.take(width), "little")
+
+    def begin(self, *, hint: str) -> None:
+        """Read PROTO, with which every pickle of protocol 4 and 5 begins; `hint` says how to write another one."""
+        opcode, protocol = self.take(2)
+        if opcode != _PROTO:
+            raise Refusal("export-protocol", "not a pickle of protocol 4 or 5")
+        if protocol not in {4, 5}:
+            raise Refusal("export-protocol", f"a pickle of protocol {protocol}; 4 and 5 are read", hint=hint)
+
+    def begin_frame(self) -> None:
+        """FRAME: the extent that the next opcodes stay in."""
+        length = self.take_length(8)
+        if self.in_frame:
+            raise Refusal("export-frame", f"a frame begins inside another at byte {self.position - 9:,}")
+        if length > self.left:
+            raise Refusal("export-truncated", f"a frame of {length:,} bytes, and {self.left:,} are left")
+        self._frame_end = self.position + length
+
+
 class _Machine:
-    """The stack and the memo of one pickle in a stream.
+    """The stack and the memo of one pickle in a stream; a pickle inside another shares `opcodes_left`."""
 
-    Attributes:
-        stream: the bytes that are read.
-        opcodes_left: how many opcodes may still be read; a pickle inside another shares it.
-    """
-
-    def __init__(self, stream: Stream, *, opcodes: int = _MAX_OPCODES, nested: bool = False) -> None:
+    def __init__(self, stream: _Stream, *, opcodes: int = _MAX_OPCODES, nested: bool = False) -> None:
         self.stream = stream
         self.opcodes_left = opcodes
         self._nested = nested
@@ -70,11 +114,7 @@ class _Machine:
         self._memo: list[object] = []
 
     def run(self) -> object:
-        """Read up to STOP, and give the one value that is left.
-
-        Raises:
-            Refusal: something else is found, or a bound is broken.
-        """
+        """Read up to STOP, and return the one value that is left."""
         stream, stack = self.stream, self._stack
         while (opcode := stream.take(1)[0]) != _STOP:
             handler = _HANDLERS.get(opcode)
