@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import parameter_files
 from artifact_pipeline.canonical import canonical_json, digest
-from artifact_pipeline.model.onnx_writer import linear_classifier
+from artifact_pipeline.model.linear import linear_classifier
 from forging import (
     MANIFEST,
     REMOVED,

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from artifact_pipeline.config import Gate
 from artifact_pipeline.errors import ArtifactRejected
 from artifact_pipeline.metrics.classification import bootstrap_f1_interval, wilson_interval
-from artifact_pipeline.model.onnx_writer import linear_classifier
+from artifact_pipeline.model.linear import linear_classifier
 from artifact_pipeline.model.predictor import Predictor
 from artifact_pipeline.training import measure as evaluation
 

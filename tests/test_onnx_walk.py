@@ -14,8 +14,7 @@ from onnx import ModelProto, TensorProto, numpy_helper
 
 from artifact_pipeline.errors import ArtifactRejected
 from artifact_pipeline.model import onnx_walk
-from artifact_pipeline.model.onnx_walk import ModelShape, Tensor, coefficients, walk
-from artifact_pipeline.model.onnx_writer import linear_classifier
+from artifact_pipeline.model.linear import ModelShape, Tensor, coefficients, linear_classifier, walk
 from onnx_models import HOSTILE, NUMBERS, RULES, WORDS, good
 
 DIGITS_SIZED = linear_classifier(
@@ -126,7 +125,7 @@ def test_the_walk_is_of_the_standard_library(tmp_path) -> None:
     (tmp_path / "bad").write_bytes(HOSTILE["asks_for_34_gb"]())
     script = """
 import sys
-from artifact_pipeline.model.onnx_walk import walk
+from artifact_pipeline.model.linear import walk
 from artifact_pipeline.errors import ArtifactRejected
 walk(open(sys.argv[1], "rb").read())
 try:

@@ -19,7 +19,7 @@ from artifact_pipeline.config import from_mapping
 from artifact_pipeline.digits.dataset import NAMES, load_digits
 from artifact_pipeline.digits.images import digit_from_image
 from artifact_pipeline.errors import DataRejected, StorageError
-from artifact_pipeline.model.onnx_writer import linear_classifier
+from artifact_pipeline.model.linear import linear_classifier
 from artifact_pipeline.model.predictor import Predictor
 from artifact_pipeline.serving import feedback, page, table
 from artifact_pipeline.serving.http import Refusal

@@ -1,4 +1,4 @@
-"""Verification: a folder's bytes become `Verified`, or every problem is named.
+"""Verification: the bytes of a folder become `Verified`, or every problem is named.
 
 The standard library and msgspec alone, unless a signature is asked for. The bytes that are checked are the bytes that
 are used afterwards: each file is opened once, by a name found in the folder itself, and read once.
@@ -23,7 +23,7 @@ from artifact_pipeline.artifact.selftest import parse_selftest
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem, plural
 from artifact_pipeline.files import read_bounded, read_descriptor
-from artifact_pipeline.model.onnx_walk import walk
+from artifact_pipeline.model.linear import walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,11 +39,11 @@ MAX_ENTRIES = 256
 def verify(
     path: Path, *, expect: str | None = None, accept_failed_gate: bool = False, trust: Trust | None = None
 ) -> Verified:
-    """Check an artifact, whole, before anything of it is used.
+    """Check every byte of an artifact before anything of it is used.
 
     Args:
         path: a pointer, or an artifact's folder.
-        expect: the artifact digest known from elsewhere; anything else is refused before it is parsed.
+        expect: the artifact digest known from elsewhere; another one is refused before it is parsed.
         accept_failed_gate: let a missing or failed gate pass, unless the policy insists on it.
         trust: who must have signed it, and the consumer's policy; what they refuse is refused before the model is
             parsed.
@@ -73,12 +73,12 @@ def verify(
         problems += _content_problems(manifest, members)
     if problems:
         raise _rejected(path, problems, insisted=insisted)
-    told = Trusted(
+    fulfilled = Trusted(
         expected=expect is not None,
         signer=signed.signer if signed is not None else None,
         policy=trust.policy_digest if trust is not None else None,
     )
-    return Verified(digest=found, manifest=manifest, members=members, folder=folder, trust=told)
+    return Verified(digest=found, manifest=manifest, members=members, folder=folder, trust=fulfilled)
 
 
 @contextmanager
@@ -185,12 +185,12 @@ def _content_problems(manifest: Manifest, members: Mapping[str, bytes]) -> Itera
 
 
 def _model_problems(manifest: Manifest, data: bytes) -> Iterator[Problem]:
-    place, told, found = manifest.file("model").name, manifest.model, walk(data)
-    told_tensors = [("X", told.dtype, told.shape), *((each.name, each.dtype, each.shape) for each in told.outputs)]
-    found_tensors = [(each.name, each.dtype, each.shape) for each in (*found.inputs, *found.outputs)]
-    if told_tensors != found_tensors or told.shape != (None, len(told.inputs)):
-        yield Problem(place, "model-shape", f"the manifest says {told_tensors}, the model has {found_tensors}")
-    if told.classes != found.classes:
+    place, said, found = manifest.file("model").name, manifest.model, walk(data)
+    said_tensors = [("X", said.dtype, said.shape), *((each.name, each.dtype, each.shape) for each in said.outputs)]
+    found_tensors = [tuple(each) for each in (*found.inputs, *found.outputs)]
+    if said_tensors != found_tensors or said.shape != (None, len(said.inputs)):
+        yield Problem(place, "model-shape", f"the manifest says {said_tensors}, the model has {found_tensors}")
+    if said.classes != found.classes:
         yield Problem(place, "model-classes", "the manifest has other classes than the model")
 
 
@@ -211,12 +211,11 @@ def _rejected(path: Path, problems: Sequence[Problem], *, insisted: bool = False
         return ArtifactRejected(
             f"{path} is whole, and did not pass its gate", problems=problems, hint=f"train a better one; {option}"
         )
-    count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
-    return ArtifactRejected(
-        f"{path} is not what it claims to be: {count}",
-        problems=problems,
-        hint="do not load it; take it again from where it was published, or train again",
-    )
+        return ArtifactRejected(
+            f"{path} is not what it claims to be: {plural(len(problems), 'problem')}",
+            problems=problems,
+            hint="do not load it; take it again from where it was published, or train again",
+        )
 
 
 def export_state(manifest: Manifest, export: Path) -> Literal["matches", "differs", "missing"]:

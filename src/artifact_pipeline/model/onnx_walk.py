@@ -1,7 +1,7 @@
-"""Walk the bytes of `model.onnx` before any session is made.
+"""Read the bytes of `model.onnx` before any session is made, and compare them with a family's template.
 
 An allow-list in the strict sense: the bytes are read by `_FIELDS`, the table of the fields that we write, and the
-result is held against `_MODEL`, the one model that we write. What else ONNX can express (control flow, functions,
+result must be the template of a family, such as that of `linear`. What else ONNX can express (control flow, functions,
 external data, other operators) is refused by name. So is a second spelling of the same model, with a field twice
 or out of order, or a number with needless bytes: no other reader sees another model in bytes that pass.
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 import reprlib
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.errors import ArtifactRejected, Problem
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_BYTES = 64 << 20
-_MAX_FEATURES = 65_536
-_MAX_CLASSES = 10_000
+MAX_FEATURES = 65_536
+MAX_CLASSES = 10_000
 MAX_TEXT_BYTES = 1_024  # of a name, or of a label
 
 PRODUCER = "artifact-pipeline"
@@ -32,62 +31,10 @@ OPSET = 13
 """The first one in which all five operators have today's meaning; IR version 7 came with it."""
 DTYPES = {"float32": 1, "int64": 7, "string": 8, "float64": 11}
 """The element types that we write, with their numbers in ONNX."""
-_DTYPE_NAMES = {number: name for name, number in DTYPES.items()}
 ROWS = "rows"
 """The name of the one dimension without a fixed size."""
-
-
-class _Node(NamedTuple):
-    """One step of the graph; its attributes are integers, in the order of their names."""
-
-    operator: str
-    inputs: list[str]
-    output: str
-    attributes: dict[str, Any]
-
-
-NODES = (
-    _Node("Cast", ["X"], "X_double", {"to": DTYPES["float64"]}),
-    _Node("Gemm", ["X_double", "coefficients", "intercepts"], "scores", {"transB": 1}),
-    _Node("Softmax", ["scores"], "probabilities", {"axis": 1}),
-    _Node("ArgMax", ["scores"], "index", {"axis": 1, "keepdims": 0}),
-    _Node("Gather", ["classes", "index"], "label", {"axis": 0}),
-)
-"""The graph that we write."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """An input or output.
-
-    Attributes:
-        name: its name in the graph.
-        dtype: `float32`, `float64`, `int64` or `string`.
-        shape: None stands for the number of rows.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ModelShape:
-    """What a walked model is.
-
-    Attributes:
-        inputs: `X`, rows x features.
-        outputs: `label`, rows, and `probabilities`, rows x classes.
-        operators: the steps of the graph, in order.
-        classes: the labels, in the order of the probabilities' columns.
-        parameters: how many weights there are, intercepts included.
-    """
-
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
-    operators: tuple[str, ...]
-    classes: tuple[int, ...] | tuple[str, ...]
-    parameters: int
+OPERATORS = ("ArgMax", "Cast", "Gather", "Gemm", "Softmax")
+"""The operators of all families."""
 
 
 class _Field(NamedTuple):
@@ -130,7 +77,7 @@ _FIELDS = {
     "TensorProto": {
         1: _Field("dims", "int", 8),
         2: _Field("data_type", "int"),
-        6: _Field("string_data", "text", _MAX_CLASSES),
+        6: _Field("string_data", "text", MAX_CLASSES),
         8: _Field("name", "text"),
         9: _Field("raw_data", "bytes", 1),
         13: _Field("external_data", "onnx-external-data", 1),
@@ -143,40 +90,6 @@ _FIELDS = {
     "Dimension": {1: _Field("dim_value", "int", 1), 2: _Field("dim_param", "text", 1)},
 }
 """Every field that we write, and three that deserve a rule of their own. No message can hold itself."""
-
-_CLASSES = range(2, _MAX_CLASSES + 1)
-_FEATURES = range(1, _MAX_FEATURES + 1)
-_INPUT_TYPE = (DTYPES["float32"], DTYPES["float64"])
-_LABEL_TYPE = (DTYPES["int64"], DTYPES["string"])
-
-
-def _node(node: _Node) -> dict[str, Any]:
-    attributes = [{"name": name, "i": value, "type": 2} for name, value in node.attributes.items()]
-    return {"input": node.inputs, "output": [node.output], "op_type": node.operator, "attribute": attributes}
-
-
-def _port(name: str, dtype: int | tuple[int, ...], *columns: range) -> dict[str, Any]:
-    dims = [{"dim_value": [], "dim_param": [ROWS]}, *({"dim_value": [n], "dim_param": []} for n in columns)]
-    return {"name": name, "type": {"tensor_type": {"elem_type": dtype, "shape": {"dim": dims}}}}
-
-
-_MODEL = {
-    "ir_version": IR_VERSION,
-    "producer_name": PRODUCER,
-    "graph": {
-        "node": [_node(node) for node in NODES],
-        "initializer": [
-            {"dims": [_CLASSES, _FEATURES], "data_type": DTYPES["float64"], "name": "coefficients"},
-            {"dims": [_CLASSES], "data_type": DTYPES["float64"], "name": "intercepts"},
-            {"dims": [_CLASSES], "data_type": _LABEL_TYPE, "name": "classes"},
-        ],
-        "input": [_port("X", _INPUT_TYPE, _FEATURES)],
-        "output": [_port("label", _LABEL_TYPE), _port("probabilities", DTYPES["float64"], _CLASSES)],
-    },
-    "opset_import": [{"domain": "", "version": OPSET}],
-}
-"""The one model that we write. A range or a pair is a number that a model chooses, the same wherever it stands;
-what is not named (the graph's name, the weights, the labels) is the model's own."""
 
 _RULES = {
     "ir_version": "onnx-opset",
@@ -196,29 +109,33 @@ class _Refusal(Exception):
     """A rule, and what breaks it."""
 
 
-def walk(data: bytes, *, name: str = "model.onnx") -> ModelShape:
-    """Say what a model is, from its bytes alone.
+def read_model(data: bytes, template: dict[str, Any], *, name: str) -> tuple[dict[str, Any], dict[object, int]]:
+    """Read a model that follows a template.
 
     Args:
         data: the whole file.
+        template: the values of the fields, by their names. A range or a pair is a number that a model chooses, the
+            same wherever it stands; what is not named is the model's own.
         name: the place that a problem names.
 
+    Returns:
+        The names and values of its fields, an initializer's `labels` too; and the number chosen for each range or
+        pair.
+
     Raises:
-        ArtifactRejected: `onnx_writer` does not write such bytes; its one problem is the first that was met.
+        ArtifactRejected: no writer of this package writes such bytes; its one problem is the first that was met.
     """
+    chosen: dict[object, int] = {}
     try:
         _require(len(data) <= MAX_BYTES, "onnx-too-large", f"it has {len(data):,} bytes, allowed are {MAX_BYTES:,}")
-        return _shape(_read(memoryview(data), "ModelProto"))
+        model = _read(memoryview(data), "ModelProto")
+        _match(model, template, "model", "onnx-graph", chosen=chosen)
+        for tensor in model["graph"]["initializer"]:
+            tensor["labels"] = _labels(tensor)
     except _Refusal as refusal:
         problem = Problem(name, *refusal.args)
-    raise ArtifactRejected("the model is not one that this program writes", problems=[problem])
-
-
-def coefficients(data: bytes) -> tuple[tuple[float, ...], ...]:
-    """The weights of a model, of shape (classes, features); `walk` is asked first, and refuses as it does."""
-    walk(data)
-    weights = _read(memoryview(data), "ModelProto")["graph"]["initializer"][0]
-    return tuple(struct.iter_unpack(f"<{weights['dims'][1]}d", weights["raw_data"][0]))
+        raise ArtifactRejected("the model is not one that this program writes", problems=[problem]) from None
+    return model, chosen
 
 
 def _require(holds: bool, rule: str, message: str) -> None:  # noqa: FBT001 - reads as an assertion
@@ -282,20 +199,20 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
 
 
 def _text(part: memoryview, name: str, kind: str) -> str:
-    told = f"{name} has {len(part):,} bytes, allowed are {MAX_TEXT_BYTES:,}"
-    _require(len(part) <= MAX_TEXT_BYTES, "onnx-too-large", told)
+    message = f"{name} has {len(part):,} bytes, allowed are {MAX_TEXT_BYTES:,}"
+    _require(len(part) <= MAX_TEXT_BYTES, "onnx-too-large", message)
     try:
         text = str(part, "utf-8")
     except UnicodeDecodeError as error:
         raise _Refusal("onnx-wire", f"{name} is not UTF-8: {error.reason}") from None
     if kind == "operator":
-        known = sorted(node.operator for node in NODES)
-        _require(text in known, "onnx-operator", f"the operator {reprlib.repr(text)} is none of {', '.join(known)}")
+        message = f"the operator {reprlib.repr(text)} is none of {', '.join(OPERATORS)}"
+        _require(text in OPERATORS, "onnx-operator", message)
     return text
 
 
 def _match(found: Any, allowed: Any, place: str, rule: str, *, chosen: dict[object, int]) -> None:
-    """Hold what was read against a part of `_MODEL`, and note what it chooses."""
+    """Compare what was read with a part of the template, and note what it chooses."""
     if isinstance(allowed, dict):
         for name, part in allowed.items():
             _match(found[name], part, f"{place}.{name}", _RULES.get(name, rule), chosen=chosen)
@@ -312,20 +229,21 @@ def _match(found: Any, allowed: Any, place: str, rule: str, *, chosen: dict[obje
         _require(found == allowed, rule, f"{place} is {reprlib.repr(found)}, allowed is {allowed!r}")
 
 
-def _shape(model: dict[str, Any]) -> ModelShape:
-    """Hold the model against the one that we write, then its numbers against their sizes."""
-    chosen: dict[object, int] = {}
-    _match(model, _MODEL, "model", "onnx-graph", chosen=chosen)
-    coefficients, intercepts, classes = model["graph"]["initializer"]
-    for weights in (coefficients, intercepts):
-        finite = all(map(math.isfinite, _numbers(weights, "<d")))
-        _require(finite, "onnx-not-finite", f"{weights['name']} holds a number that is not finite")
-    count, features = chosen[_CLASSES], chosen[_FEATURES]
-    x = Tensor("X", _DTYPE_NAMES[chosen[_INPUT_TYPE]], (None, features))
-    label = Tensor("label", _DTYPE_NAMES[chosen[_LABEL_TYPE]], (None,))
-    probabilities = Tensor("probabilities", "float64", (None, count))
-    operators = tuple(node.operator for node in NODES)
-    return ModelShape((x,), (label, probabilities), operators, _labels(classes), count * features + count)
+def _labels(tensor: dict[str, Any]) -> tuple[Any, ...]:
+    """The labels of an initializer, all different; of one of numbers none, and each number is finite."""
+    name = tensor["name"]
+    if tensor["data_type"] == DTYPES["float64"]:
+        finite = all(map(math.isfinite, _numbers(tensor, "<d")))
+        _require(finite, "onnx-not-finite", f"{name} holds a number that is not finite")
+        return ()
+    labels = tuple(tensor["string_data"])
+    if tensor["data_type"] == DTYPES["int64"]:
+        labels = tuple(_numbers(tensor, "<q"))
+    else:
+        fits = len(labels) == tensor["dims"][0] and not tensor["raw_data"]
+        _require(fits, "onnx-initializer-size", f"{name} has {len(labels):,} strings, or raw bytes beside them")
+    _require(len(set(labels)) == len(labels), "onnx-classes", f"{name} holds a label twice")
+    return labels
 
 
 def _numbers(tensor: dict[str, Any], code: str) -> Iterator[Any]:
@@ -336,15 +254,3 @@ def _numbers(tensor: dict[str, Any], code: str) -> Iterator[Any]:
     fits = len(raw) == size and not tensor["string_data"]
     _require(fits, "onnx-initializer-size", f"{tensor['name']} has {found}, allowed are {size:,} bytes")
     return (number for (number,) in struct.iter_unpack(code, raw))
-
-
-def _labels(classes: dict[str, Any]) -> tuple[int, ...] | tuple[str, ...]:
-    """The labels, integers or strings, each of them once."""
-    labels: tuple[Any, ...] = tuple(classes["string_data"])
-    if classes["data_type"] == DTYPES["int64"]:
-        labels = tuple(_numbers(classes, "<q"))
-    else:
-        fits = len(labels) == classes["dims"][0] and not classes["raw_data"]
-        _require(fits, "onnx-initializer-size", f"classes has {len(labels):,} strings, or raw bytes beside them")
-    _require(len(set(labels)) == len(labels), "onnx-classes", "classes holds a label twice")
-    return labels

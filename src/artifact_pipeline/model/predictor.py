@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.artifact.selftest import PLACE, TOLERANCE, parse_selftest
 from artifact_pipeline.errors import ArtifactRejected, DataRejected, Problem
-from artifact_pipeline.model.onnx_walk import walk
+from artifact_pipeline.model.linear import walk
 from artifact_pipeline.runtime import load_onnxruntime
 
 if TYPE_CHECKING:

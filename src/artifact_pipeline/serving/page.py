@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from artifact_pipeline.model.onnx_walk import coefficients
+from artifact_pipeline.model.linear import coefficients
 from artifact_pipeline.serving.feedback import recipe_of
 from artifact_pipeline.serving.http import Refusal, Response, json_response
 

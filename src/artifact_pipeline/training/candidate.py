@@ -103,7 +103,7 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
     """Write the model, and measure and describe the bytes that are written."""
     import numpy as np
 
-    from artifact_pipeline.model.onnx_writer import linear_classifier
+    from artifact_pipeline.model.linear import linear_classifier
     from artifact_pipeline.model.predictor import Predictor
     from artifact_pipeline.pickles import export_bytes
     from artifact_pipeline.training import measure
