@@ -211,11 +211,11 @@ def _rejected(path: Path, problems: Sequence[Problem], *, insisted: bool = False
         return ArtifactRejected(
             f"{path} is whole, and did not pass its gate", problems=problems, hint=f"train a better one; {option}"
         )
-        return ArtifactRejected(
-            f"{path} is not what it claims to be: {plural(len(problems), 'problem')}",
-            problems=problems,
-            hint="do not load it; take it again from where it was published, or train again",
-        )
+    return ArtifactRejected(
+        f"{path} is not what it claims to be: {plural(len(problems), 'problem')}",
+        problems=problems,
+        hint="do not load it; take it again from where it was published, or train again",
+    )
 
 
 def export_state(manifest: Manifest, export: Path) -> Literal["matches", "differs", "missing"]:
