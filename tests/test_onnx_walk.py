@@ -14,7 +14,7 @@ from onnx import ModelProto, TensorProto, numpy_helper
 
 from artifact_pipeline.errors import ArtifactRejected
 from artifact_pipeline.model import onnx_walk
-from artifact_pipeline.model.linear import ModelShape, Tensor, coefficients, linear_classifier, walk
+from artifact_pipeline.model.linear import ModelShape, coefficients, linear_classifier, walk
 from onnx_models import HOSTILE, NUMBERS, RULES, WORDS, good
 
 DIGITS_SIZED = linear_classifier(
@@ -44,8 +44,11 @@ def outputs(data: bytes) -> dict[str, np.ndarray]:
 def test_a_model_is_described() -> None:
     """The walk says inputs, outputs, operators, labels and the number of weights."""
     assert walk(good(WORDS, "float64")) == ModelShape(
-        inputs=(Tensor("X", "float64", (None, 2)),),
-        outputs=(Tensor("label", "string", (None,)), Tensor("probabilities", "float64", (None, 3))),
+        inputs=(ModelShape.Tensor("X", "float64", (None, 2)),),
+        outputs=(
+            ModelShape.Tensor("label", "string", (None,)),
+            ModelShape.Tensor("probabilities", "float64", (None, 3)),
+        ),
         operators=("Cast", "Gemm", "Softmax", "ArgMax", "Gather"),
         classes=("eins", "zwei", "drei"),
         parameters=9,

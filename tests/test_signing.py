@@ -18,7 +18,7 @@ from artifact_pipeline.errors import ArtifactRejected, ConfigError, PipelineErro
 from artifact_pipeline.trust import signing
 from artifact_pipeline.trust.keys import Key
 from artifact_pipeline.trust.policy import load_trust
-from artifact_pipeline.trust.signing import Identity, Signers, check_signature, sign
+from artifact_pipeline.trust.signing import Signers, sign
 from artifact_pipeline.verification import verify
 from attacks_resealed import FAILED
 from forging import FILES, flip, reseal, unpack
@@ -129,7 +129,7 @@ def test_each_curve_signs(kind: str, keys: Path) -> None:
     """A key on each curve that upstream knows signs, and its public half tells what was signed."""
     data = sign("digits", ABOUT, keys / f"{kind}.pem")
     key = Key.parse((keys / f"{kind}.pub").read_bytes(), kind)
-    told = check_signature(data, Signers(keys=(key,)), place="model.sig")
+    told = Signers(keys=(key,)).check(data, place="model.sig")
     assert (told.signer, told.files) == (key.fingerprint, ABOUT)
     assert bundle_of(data)[0]["verificationMaterial"]["publicKey"]["hint"] == key.fingerprint.removeprefix("sha256:")
 
@@ -276,7 +276,7 @@ def test_a_signature_without_a_hint_says_nothing_on_standard_output(
     bundle, _ = bundle_of(sign("digits", ABOUT, keys / "SECP256R1.pem"))
     bundle["verificationMaterial"]["publicKey"] = {}
     key = Key.parse((keys / "SECP256R1.pub").read_bytes(), "key")
-    told = check_signature(json.dumps(bundle).encode(), Signers(keys=(key,)), place="model.sig")
+    told = Signers(keys=(key,)).check(json.dumps(bundle).encode(), place="model.sig")
     assert told.files == ABOUT
     assert capsys.readouterr().out == ""
 
@@ -294,7 +294,7 @@ def good(keys: Path) -> tuple[bytes, Signers]:
 def refused_or_the_same(data: bytes, signers: Signers) -> bool:
     """Whether a signature is refused by name, or the very same files were signed."""
     try:
-        return check_signature(data, signers, place="model.sig").files == ABOUT
+        return signers.check(data, place="model.sig").files == ABOUT
     except ArtifactRejected as error:
         return error.rules <= {"signature-invalid", "signature-key"}
 
@@ -311,7 +311,7 @@ def test_a_changed_signature_is_refused_or_says_the_same(good: tuple[bytes, Sign
 def test_a_signature_cut_at_any_length_is_refused(good: tuple[bytes, Signers], length: int) -> None:
     """No part of a signature is one."""
     with pytest.raises(ArtifactRejected) as caught:
-        check_signature(good[0][: length % len(good[0])], good[1], place="model.sig")
+        good[1].check(good[0][: length % len(good[0])], place="model.sig")
     assert caught.value.rules == {"signature-invalid"}
 
 
@@ -342,7 +342,7 @@ def test_a_signature_that_names_a_file_twice_is_refused(name: str, keys: Path) -
     statement["predicate"]["resources"].append(twice)
     key = Key.parse((keys / "SECP256R1.pub").read_bytes(), "key")
     with pytest.raises(ArtifactRejected) as caught:
-        check_signature(_sealed(statement, keys / "SECP256R1.pem"), Signers(keys=(key,)), place="model.sig")
+        Signers(keys=(key,)).check(_sealed(statement, keys / "SECP256R1.pem"), place="model.sig")
     assert caught.value.rules == {"signature-invalid"}
 
 
@@ -368,7 +368,7 @@ def test_the_strange_tool_can_sign(keys: Path) -> None:
     _, statement = bundle_of(sign("digits", ABOUT, keys / "SECP256R1.pem"))
     key = Key.parse((keys / "SECP256R1.pub").read_bytes(), "key")
     data = _sealed(statement, keys / "SECP256R1.pem")
-    assert check_signature(data, Signers(keys=(key,)), place="model.sig").files == ABOUT
+    assert Signers(keys=(key,)).check(data, place="model.sig").files == ABOUT
 
 
 # Sigstore
@@ -577,9 +577,9 @@ def test_a_token_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_certificate_that_is_none_is_refused(good: tuple[bytes, Signers], tmp_path: Path) -> None:
     """Upstream's refusal of a bundle, or of the trust root of one's own, is a refusal of the signature."""
-    signers = Signers(identities=(Identity(issuer="https://a", identity="b"),), sigstore=b"{}")
+    signers = Signers(identities=(Signers.Identity(issuer="https://a", identity="b"),), sigstore=b"{}")
     with pytest.raises(ArtifactRejected) as caught:
-        check_signature(certified(good[0]), signers, place="model.sig")
+        signers.check(certified(good[0]), place="model.sig")
     assert caught.value.rules == {"signature-key"}
 
 
@@ -610,4 +610,4 @@ def test_without_room_for_temporary_files_the_error_says_so(
     """Upstream takes paths alone; where no folder can be made, that is an error of the disk's, status 8."""
     monkeypatch.setattr("tempfile.tempdir", "/proc/nowhere")
     with pytest.raises(StorageError, match="cannot write a temporary file"):
-        check_signature(good[0], good[1], place="model.sig")
+        good[1].check(good[0], place="model.sig")

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from artifact_pipeline.artifact.gate import GATE_ALONE, gate_problems
-from artifact_pipeline.artifact.manifest import Trusted, Verified, parse_manifest
+from artifact_pipeline.artifact.manifest import Verified, parse_manifest
 from artifact_pipeline.artifact.parameters import parameter_problems
 from artifact_pipeline.artifact.parts import MAX_BYTES, MAX_FILE_BYTES, NAME
 from artifact_pipeline.artifact.pointer import HINT_TRAIN, follow
@@ -73,7 +73,7 @@ def verify(
         problems += _content_problems(manifest, members)
     if problems:
         raise _rejected(path, problems, insisted=insisted)
-    fulfilled = Trusted(
+    fulfilled = Verified.Trusted(
         expected=expect is not None,
         signer=signed.signer if signed is not None else None,
         policy=trust.policy_digest if trust is not None else None,

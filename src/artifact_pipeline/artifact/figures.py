@@ -20,16 +20,6 @@ TOLERANCE = 10.0**-DECIMALS
 """Figures are rounded to six decimals, so two ways of computing one may differ by that much."""
 
 
-class RowFigures(Frozen, frozen=True):
-    """The plain figures over some rows."""
-
-    rows: Count
-    accuracy: Share
-    f1_weighted: Share
-    f1_macro: Share
-    log_loss: Loss
-
-
 class HeldOut(Frozen, frozen=True):
     """The figures that count: over rows that the estimator never saw."""
 
@@ -87,9 +77,18 @@ class HeldOut(Frozen, frozen=True):
 class Metrics(Frozen, frozen=True):
     """Figures by split, computed by the published model."""
 
+    class Figures(Frozen, frozen=True):
+        """The plain figures over some rows."""
+
+        rows: Count
+        accuracy: Share
+        f1_weighted: Share
+        f1_macro: Share
+        log_loss: Loss
+
     held_out: HeldOut
-    training: RowFigures
-    all: RowFigures
+    training: Figures
+    all: Figures
 
 
 def figures_of(confusion: NDArray[np.int64], log_loss: float, labels: Sequence[int | str]) -> HeldOut:

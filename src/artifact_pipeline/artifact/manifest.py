@@ -206,23 +206,6 @@ def parse_manifest(data: bytes, *, place: str = NAME) -> Manifest:
     return Manifest.parse(data, place=place, rule="manifest-field")
 
 
-class Trusted(Frozen, frozen=True):
-    """What was asked of an artifact from outside of it, and was fulfilled; without any of it, integrity only.
-
-    Attributes:
-        expected: whether its digest was known from elsewhere.
-        signer: the fingerprint of the key that signed it, or the identity; None where no signature was asked for.
-        policy: the digest of the consumer's policy, or None.
-    """
-
-    expected: bool
-    signer: str | None
-    policy: Digest | None
-
-
-_INTEGRITY = Trusted(expected=False, signer=None, policy=None)
-
-
 @dataclass(frozen=True, slots=True)
 class Verified:
     """An artifact whose every byte was checked; these bytes, and no second reading, are what is used.
@@ -235,11 +218,24 @@ class Verified:
         trust: what was asked of it from outside.
     """
 
+    class Trusted(Frozen, frozen=True):
+        """What was asked of an artifact from outside of it, and was fulfilled; without any of it, integrity only.
+
+        Attributes:
+            expected: whether its digest was known from elsewhere.
+            signer: the fingerprint of the key that signed it, or the identity; None where no signature was asked for.
+            policy: the digest of the consumer's policy, or None.
+        """
+
+        expected: bool
+        signer: str | None
+        policy: Digest | None
+
     digest: str
     manifest: Manifest
     members: Mapping[str, bytes]
     folder: Path
-    trust: Trusted = _INTEGRITY
+    trust: Trusted
 
     def role(self, role: str) -> bytes:
         """The bytes of the one file that has this role."""

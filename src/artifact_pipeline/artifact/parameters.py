@@ -35,7 +35,7 @@ _HEADER = re.compile(
 """What NumPy writes for float64, int64 and text, of at most two axes; objects (`|O`) would need a pickle."""
 
 
-class Array(NamedTuple):
+class _Array(NamedTuple):
     """One array: its type (`f8`, `i8` or `U` with the most characters of a text), its shape, and its bytes."""
 
     dtype: str
@@ -64,7 +64,7 @@ class _Member(NamedTuple):
     next_entry: int
 
 
-def parse_parameters(data: bytes) -> dict[str, Array]:
+def parse_parameters(data: bytes) -> dict[str, _Array]:
     """The arrays of `parameters.npz` by name.
 
     Raises:
@@ -101,11 +101,11 @@ def parameter_problems(manifest: Manifest, data: bytes) -> Iterator[Problem]:
         yield Problem(_PLACE, "parameters-iterations", f"not the {model.iterations:,} iterations of the manifest")
 
 
-def _wrong(name: str, found: Array, wanted: str) -> Problem:
+def _wrong(name: str, found: _Array, wanted: str) -> Problem:
     return Problem(_PLACE, "parameters-shape", f"{name} is {found.dtype} of shape {found.shape}, not {wanted}")
 
 
-def _are(found: Array, classes: tuple[int | str, ...]) -> bool:
+def _are(found: _Array, classes: tuple[int | str, ...]) -> bool:
     try:
         return found.labels() == list(classes)
     except ValueError:
@@ -162,7 +162,7 @@ def _start(data: bytes, place: int, name: bytes, *, check: int, size: int) -> in
     return start
 
 
-def _array(member: bytes) -> Array:
+def _array(member: bytes) -> _Array:
     """Read an array in NumPy's format 1.0; its header is compared with a pattern, and never evaluated."""
     start = len(_MAGIC) + 2
     length = int.from_bytes(member[len(_MAGIC) : start], "little")
@@ -175,4 +175,4 @@ def _array(member: bytes) -> Array:
     data = member[start + length :]
     if len(data) != width * math.prod(shape):
         raise ValueError("an array has not as many bytes as its header says")
-    return Array(dtype, shape, data)
+    return _Array(dtype, shape, data)

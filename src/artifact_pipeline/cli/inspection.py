@@ -23,7 +23,7 @@ from artifact_pipeline.errors import ConfigError, plural
 from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
-    from artifact_pipeline.artifact.manifest import Manifest, Trusted, Verified
+    from artifact_pipeline.artifact.manifest import Manifest, Verified
     from artifact_pipeline.cli.output import Output
 
 
@@ -122,7 +122,7 @@ def _with_trust(command: str, asked: dict[str, Any]) -> str:
     return " ".join([command, *told])
 
 
-def _trust(trust: Trusted) -> str:
+def _trust(trust: Verified.Trusted) -> str:
     told = [
         "as expected" if trust.expected else "",
         f"signed by {trust.signer}" if trust.signer is not None else "",

@@ -10,7 +10,7 @@ from artifact_pipeline.reports.tables import ALL, SAMPLE_HEADER, sample_rows, sc
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from artifact_pipeline.artifact.figures import HeldOut, RowFigures
+    from artifact_pipeline.artifact.figures import HeldOut, Metrics
     from artifact_pipeline.artifact.manifest import Manifest
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.prediction.outcome import Predictions
@@ -69,7 +69,7 @@ def _estimated(figures: HeldOut) -> list[str]:
     return [*cells, f"{figures.f1_macro:.4f}", f"{figures.log_loss:.4f}"]
 
 
-def _plain(name: str, figures: RowFigures) -> list[str]:
+def _plain(name: str, figures: Metrics.Figures) -> list[str]:
     accuracy, f1_weighted = f"{figures.accuracy:.4f}", f"{figures.f1_weighted:.4f}"
     f1_macro, log_loss = f"{figures.f1_macro:.4f}", f"{figures.log_loss:.4f}"
     return [name, f"{figures.rows:,}", accuracy, "", f1_weighted, "", f1_macro, log_loss]
@@ -126,7 +126,7 @@ def say_confusion(output: Output, labels: Sequence[int | str], confusion: Sequen
 
 
 def say_scores(output: Output, predictions: Predictions) -> None:
-    """RowFigures by split, and the confusion matrix of all rows."""
+    """Metrics.Figures by split, and the confusion matrix of all rows."""
     scores = predictions.scores
     output.table(["rows", "count", "accuracy", "F1 weighted"], score_rows(scores))
     output.say()

@@ -80,14 +80,6 @@ _TEMPLATE = {
 """The one model that we write, as `read_model` describes a template."""
 
 
-class Tensor(NamedTuple):
-    """An input or output: its name in the graph, `float32`, `float64`, `int64` or `string`, None for the rows."""
-
-    name: str
-    dtype: str
-    shape: tuple[int | None, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class ModelShape:
     """What the bytes of a model say.
@@ -99,6 +91,13 @@ class ModelShape:
         classes: the labels, in the order of the probabilities' columns.
         parameters: how many weights there are, intercepts included.
     """
+
+    class Tensor(NamedTuple):
+        """An input or output: its name in the graph, `float32`, `float64`, `int64` or `string`, None for the rows."""
+
+        name: str
+        dtype: str
+        shape: tuple[int | None, ...]
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
@@ -115,9 +114,9 @@ def walk(data: bytes, *, name: str = "model.onnx") -> ModelShape:
     """
     model, chosen = read_model(data, _TEMPLATE, name=name)
     count, features = chosen[_CLASSES], chosen[_FEATURES]
-    x = Tensor("X", _DTYPE_NAMES[chosen[_INPUT_TYPE]], (None, features))
-    label = Tensor("label", _DTYPE_NAMES[chosen[_LABEL_TYPE]], (None,))
-    probabilities = Tensor("probabilities", "float64", (None, count))
+    x = ModelShape.Tensor("X", _DTYPE_NAMES[chosen[_INPUT_TYPE]], (None, features))
+    label = ModelShape.Tensor("label", _DTYPE_NAMES[chosen[_LABEL_TYPE]], (None,))
+    probabilities = ModelShape.Tensor("probabilities", "float64", (None, count))
     operators = tuple(node.operator for node in _NODES)
     classes = model["graph"]["initializer"][2]["labels"]
     return ModelShape((x,), (label, probabilities), operators, classes, count * features + count)

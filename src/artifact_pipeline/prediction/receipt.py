@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import UNSET, Meta, UnsetType, structs
 
 from artifact_pipeline import __version__
-from artifact_pipeline.artifact.manifest import Trusted  # noqa: TC001 - msgspec reads the types of fields
+from artifact_pipeline.artifact.manifest import Verified
 from artifact_pipeline.artifact.parts import Count, Digest, Frozen, Share, Text
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Receipt(Frozen, frozen=True):
     model: Digest
     gate: Literal["passed", "failed", "missing"]
     failed_gate_accepted: bool
-    trust: Trusted
+    trust: Verified.Trusted
     inputs: tuple[Input, ...]
     outputs: Annotated[tuple[Output, ...], Meta(max_length=1_000_000)]
     rejected: Output | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from artifact_pipeline.artifact.figures import HeldOut, RowFigures, figures_of
+from artifact_pipeline.artifact.figures import HeldOut, Metrics, figures_of
 from artifact_pipeline.artifact.gate import demands
 from artifact_pipeline.artifact.manifest import GateRecord, ModelRecord
 from artifact_pipeline.artifact.parts import DECIMALS
@@ -47,10 +47,10 @@ def held_out_metrics(
 
 def plain_metrics(
     actual: NDArray[np.int64], predicted: NDArray[np.int64], probabilities: NDArray[np.float64]
-) -> RowFigures:
+) -> Metrics.Figures:
     """Return the figures without intervals, rounded to six decimals; arguments as in `held_out_metrics`."""
     confusion = m.confusion_matrix(actual, predicted, probabilities.shape[1])
-    return RowFigures(
+    return Metrics.Figures(
         rows=len(actual),
         accuracy=_round(m.accuracy(confusion)),
         f1_weighted=_round(float(m.weighted_f1(confusion))),

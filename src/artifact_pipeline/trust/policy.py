@@ -21,16 +21,7 @@ from artifact_pipeline.errors import ConfigError, Problem
 from artifact_pipeline.files import read_bounded
 from artifact_pipeline.trust.beside import creation, read_beside
 from artifact_pipeline.trust.keys import Key, read_key_file
-from artifact_pipeline.trust.signing import (
-    SUFFIX,
-    WHOLE,
-    Identity,
-    Signed,
-    Signers,
-    beside,
-    check_signature,
-    rejected,
-)
+from artifact_pipeline.trust.signing import SUFFIX, WHOLE, Signed, Signers, beside, rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +64,7 @@ class Policy(Frozen, frozen=True):
 
     format: Literal[1]
     keys: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
-    identities: Annotated[tuple[Identity, ...], Meta(max_length=64)] = ()
+    identities: Annotated[tuple[Signers.Identity, ...], Meta(max_length=64)] = ()
     sigstore: str | None = None
     require_gate: bool = True
     minimum: Minimum = Minimum()
@@ -112,7 +103,7 @@ class Trust:
         if not self.signers.keys and not self.signers.identities:
             return None
         place = self.signature or beside(folder)
-        signed = check_signature(read_beside(place, "signature"), self.signers, place=place.name)
+        signed = self.signers.check(read_beside(place, "signature"), place=place.name)
         if signed.files.get(NAME) != artifact:
             raise rejected(place.name, "signature-artifact", f"is the signature of another artifact than {artifact}")
         if self.policy.not_before is not None:
@@ -124,7 +115,7 @@ class Trust:
         place = beside(folder, PROVENANCE)
         data = read_beside(place, "provenance")
         signature = place.with_name(place.name + SUFFIX)
-        signed = check_signature(read_beside(signature, "provenance-signature"), self.signers, place=signature.name)
+        signed = self.signers.check(read_beside(signature, "provenance-signature"), place=signature.name)
         if signed.files != {WHOLE: digest(data)}:
             raise rejected(signature.name, "provenance-signature", "is the signature of another provenance")
         created = creation(data, artifact, place.name)

@@ -69,13 +69,6 @@ class _Bundle(Struct, frozen=True):
     envelope: _Envelope = field(name="dsseEnvelope")
 
 
-class Identity(Frozen, frozen=True):
-    """A signer without a key: an identity, and the issuer that confirms it to Sigstore."""
-
-    issuer: Text
-    identity: Annotated[str, Meta(max_length=2048)]
-
-
 @dataclass(frozen=True, slots=True)
 class Signers:
     """Whose signature counts.
@@ -86,9 +79,36 @@ class Signers:
         sigstore: the trust root of a Sigstore of one's own; None is the public one.
     """
 
+    class Identity(Frozen, frozen=True):
+        """A signer without a key: an identity, and the issuer that confirms it to Sigstore."""
+
+        issuer: Text
+        identity: Annotated[str, Meta(max_length=2048)]
+
     keys: tuple[Key, ...] = ()
     identities: tuple[Identity, ...] = ()
     sigstore: bytes | None = None
+
+    def check(self, data: bytes, *, place: str) -> Signed:
+        """Check who has signed, and read what was signed.
+
+        Args:
+            data: the signature file's bytes.
+            place: the file's name, for messages.
+
+        Raises:
+            ArtifactRejected: it is no signature (`signature-invalid`) or no trusted signer's (`signature-key`), or
+                Sigstore's trust root is out of reach (`sigstore-unreachable`).
+        """
+        bundle, files = _decoded(data, place)
+        if bundle.material.public_key is not None:
+            found = (key.fingerprint for key in self.keys if _holds(data, files, key))
+        else:
+            found = (_name(each) for each in self.identities if _holds(data, files, each, self.sigstore))
+        signer = next(found, None)
+        if signer is None:
+            raise rejected(place, "signature-key", "is not a signature of any signer that is trusted")
+        return Signed(signer, files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,29 +128,6 @@ def beside(folder: Path, suffix: str = SUFFIX) -> Path:
     """The place of a file about an artifact's folder: beside it, under its name."""
     whole = folder.resolve()
     return whole.parent / f"{whole.name}{suffix}"
-
-
-def check_signature(data: bytes, signers: Signers, *, place: str) -> Signed:
-    """Check who has signed, and read what was signed.
-
-    Args:
-        data: the signature file's bytes.
-        signers: whose signature counts.
-        place: the file's name, for messages.
-
-    Raises:
-        ArtifactRejected: it is no signature (`signature-invalid`) or no trusted signer's (`signature-key`), or
-            Sigstore's trust root is out of reach (`sigstore-unreachable`).
-    """
-    bundle, files = _decoded(data, place)
-    if bundle.material.public_key is not None:
-        found = (key.fingerprint for key in signers.keys if _holds(data, files, key))
-    else:
-        found = (_name(each) for each in signers.identities if _holds(data, files, each, signers.sigstore))
-    signer = next(found, None)
-    if signer is None:
-        raise rejected(place, "signature-key", "is not a signature of any signer that is trusted")
-    return Signed(signer, files)
 
 
 def _decoded(data: bytes, place: str) -> tuple[_Bundle, dict[str, str]]:
@@ -161,11 +158,13 @@ def rejected(place: str, rule: str, message: str) -> ArtifactRejected:
     return ArtifactRejected("the artifact is not trusted", problems=[problem], hint=hint)
 
 
-def _name(identity: Identity) -> str:
+def _name(identity: Signers.Identity) -> str:
     return f"{identity.identity} ({identity.issuer})"
 
 
-def _holds(data: bytes, files: Mapping[str, str], signer: Key | Identity, sigstore: bytes | None = None) -> bool:
+def _holds(
+    data: bytes, files: Mapping[str, str], signer: Key | Signers.Identity, sigstore: bytes | None = None
+) -> bool:
     """Whether upstream finds that `signer` has signed a statement about just these files.
 
     Upstream parses the signature by itself. It is given our reading of it in place of a folder, so that the two
@@ -187,11 +186,11 @@ def _holds(data: bytes, files: Mapping[str, str], signer: Key | Identity, sigsto
     return True
 
 
-def _name_of(signer: Key | Identity) -> str:
+def _name_of(signer: Key | Signers.Identity) -> str:
     return signer.fingerprint if isinstance(signer, Key) else _name(signer)
 
 
-def _verifying(folder: Path, signer: Key | Identity, sigstore: bytes | None) -> Any:
+def _verifying(folder: Path, signer: Key | Signers.Identity, sigstore: bytes | None) -> Any:
     config = _upstream("verifying")
     if isinstance(signer, Key):
         return config.use_elliptic_key_verifier(public_key=_put(folder / "key.pem", signer.pem))
@@ -243,7 +242,7 @@ def sign(name: str, files: Mapping[str, str], private_key: Path, *, password: by
     # Bytes, whatever upstream's annotation says: it hands the password on to a library that takes nothing else.
     config = _upstream("signing").use_elliptic_key_signer(private_key=private_key, password=password)
     data = _written(config, name, files)
-    check_signature(data, Signers(keys=(public,)), place=name)
+    Signers(keys=(public,)).check(data, place=name)
     return data
 
 
