@@ -599,9 +599,12 @@ def listens(pid: int) -> bool:
     return told is not None and bool(int(told[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
-def test_workers_do_not_outlive_their_parent(root: Path) -> None:
-    """Where the parent is killed, the workers finish what is under way, and end."""
-    with serving(root / "artifact", "--workers", "2") as server, speaking(server) as connection:
+def test_workers_do_not_outlive_their_parent(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Where the parent is killed, the workers finish what is under way, end, and leave no folder behind."""
+    place = tmp_path_factory.mktemp("temporary")
+    env = {"TMPDIR": str(place), "PROMETHEUS_MULTIPROC_DIR": "/nowhere"}
+    with serving(root / "artifact", "--workers", "2", env=env) as server, speaking(server) as connection:
+        assert len(list(place.iterdir())) == 1
         family = children(server.process.pid)
         connection.sendall(post(len(GOOD.body), GOOD.body[:9], "Expect: 100-continue"))
         assert connection.recv(1 << 16).startswith(b"HTTP/1.1 100 ")
@@ -611,6 +614,7 @@ def test_workers_do_not_outlive_their_parent(root: Path) -> None:
         connection.sendall(GOOD.body[9:])
         assert response(connection)[0] == 200
         wait_until(lambda: not any(map(runs, family)))
+        assert list(place.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -12,7 +12,6 @@ from artifact_pipeline.errors import DataRejected, StorageError
 from artifact_pipeline.model.predictor import BATCH
 from artifact_pipeline.serving import coding, origins, page
 from artifact_pipeline.serving.exchange import Route
-from artifact_pipeline.serving.exposition import metrics_response
 from artifact_pipeline.serving.feedback import Feedback
 from artifact_pipeline.serving.http import Refusal, Request, Response, json_response
 from artifact_pipeline.serving.model import server_metadata
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.serving.exchange import Exchange
-    from artifact_pipeline.serving.figures import Figures
+    from artifact_pipeline.serving.metrics import Metrics
     from artifact_pipeline.serving.model import Served
     from artifact_pipeline.serving.settings import Settings
     from artifact_pipeline.serving.tensors import Inference
@@ -63,13 +62,13 @@ class App:
         ready: whether new requests are welcome.
     """
 
-    def __init__(self, served: Served, settings: Settings, figures: Figures) -> None:
+    def __init__(self, served: Served, settings: Settings, metrics: Metrics) -> None:
         """Prepare the routes.
 
         Raises:
             StorageError: the feedback's file cannot be appended to.
         """
-        self.settings, self.figures = settings, figures
+        self.settings, self.metrics = settings, metrics
         self.ready = True
         self._origins = origins.Origins(settings)
         public = settings.public_url
@@ -96,7 +95,7 @@ class App:
 
     def serve(self, served: Served) -> None:
         """Let this model answer from the next request on."""
-        self.figures.serve(served)
+        self.metrics.window.serve(served)
         places = (_MODELS + served.name, f"{_MODELS}{served.name}/versions/{served.version}")
         ready = Route("health", lambda served, _: self._readiness(name=served.name), always=True)
         model = Route("model", lambda served, _: json_response(served.metadata()))
@@ -196,12 +195,11 @@ class App:
         return served, parse_inference(request.body, request.header(LENGTH_HEADER), served)
 
     def _tell(self, served: Served, asked: Inference, told: Answered) -> Response:
-        self.figures.answered(asked.X, *told, served)
+        self.metrics.window.note(asked.X, *told, served)
         return inference_response(asked, *told, served)
 
     def _metrics(self, served: Served, request: Request) -> Response:
-        self.figures.settle()
-        return metrics_response(self.figures.board, served, request.header(b"accept") or "", ready=self.ready)
+        return self.metrics.response(served, request.header(b"accept") or "", ready=self.ready)
 
     def _readiness(self, **told: str) -> Response:
         response = json_response({**told, "ready": self.ready})

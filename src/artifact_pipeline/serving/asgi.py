@@ -83,7 +83,7 @@ class Asgi:
 
     def _level(self, more: int) -> None:
         self._under_way += more
-        self._app.figures.under_way(self._under_way)
+        self._app.metrics.in_progress = self._under_way
         if self._ending and not self._under_way:
             self.gone.set()
 
@@ -188,7 +188,7 @@ class Asgi:
         """Count a response, and log it."""
         seconds = self._now() - exchange.started
         route = exchange.route.name if exchange.route is not None else "other"
-        self._app.figures.request(route, response.status, seconds, response.rows)
+        self._app.metrics.request(route, response.status, seconds, response.rows)
         if self._log is not None:
             client = scope.get("client")
             self._log(

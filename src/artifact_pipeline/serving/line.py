@@ -110,7 +110,7 @@ class Line:
         self._behind = max(0, self._apart - 1)  # all but the one that the thread is at
 
     def _level(self) -> None:
-        self._app.figures.waiting(len(self._queue) + self._behind)
+        self._app.metrics.waiting = len(self._queue) + self._behind
 
 
 def _tell(told: asyncio.Future[Response], response: Response) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.serving.binding import listen, url_of
-from artifact_pipeline.serving.figures import Board, Figures
+from artifact_pipeline.serving.metrics import Metrics
 from artifact_pipeline.serving.model import open_model
 from artifact_pipeline.serving.reloading import Reloader, Voice
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.serving.app import App
     from artifact_pipeline.serving.asgi import Asgi
     from artifact_pipeline.serving.settings import Settings
+    from artifact_pipeline.serving.window import Windows
 
 _TICKS = 10
 """Looks a second at what is to be done."""
@@ -35,13 +36,13 @@ class Place:
     """Where a process stands among those that serve together.
 
     Attributes:
-        board: the memory that they share.
+        windows: the memory that they share.
         worker: which of them it is.
         parent: a pipe that ends when the process that has started it does, or wants its end; None where there is none.
         served: told the digest of each artifact that it serves after its first one.
     """
 
-    board: Board
+    windows: Windows
     worker: int = 0
     parent: int | None = None
     served: Callable[[str], None] = lambda _digest: None
@@ -69,7 +70,7 @@ def run_worker(
     from artifact_pipeline.serving.app import App
 
     served = open_model(verified)
-    app = App(served, settings, Figures(place.board, place.worker, served))
+    app = App(served, settings, Metrics(place.windows, place.worker, served))
     listen(bound, settings)
     # What is there by now stays; what a request leaves in cycles goes soon, so that the memory stays flat.
     gc.collect()
@@ -113,7 +114,7 @@ class _Life:
         ticks = 0
         while (self._stop_at is None or loop.time() < self._stop_at) and not served.done():
             self._reloader.tick(second=ticks % _TICKS == 0)
-            self._app.figures.settle()
+            self._app.metrics.settle()
             ticks += 1
             await asyncio.sleep(1 / _TICKS)
         bound.close()

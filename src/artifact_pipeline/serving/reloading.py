@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.serving.app import App
-    from artifact_pipeline.serving.figures import Outcome
+    from artifact_pipeline.serving.metrics import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Reloader:
             task.get_loop().call_exception_handler(told)
 
     def _tell(self, outcome: Outcome, words: str) -> None:
-        self._app.figures.reload(outcome)
+        self._app.metrics.reload(outcome)
         self._voice.tell(words)
 
 

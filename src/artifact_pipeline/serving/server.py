@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from artifact_pipeline.artifact.pointer import is_fixed
 from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.serving.binding import bind
-from artifact_pipeline.serving.figures import Board
 from artifact_pipeline.serving.limits import SPARE
+from artifact_pipeline.serving.metrics import metrics_folder, no_metrics_folder
 from artifact_pipeline.serving.process import Place, run_worker
+from artifact_pipeline.serving.window import Windows
 from artifact_pipeline.serving.workers import serve_by_workers
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def serve(load: Callable[[], Verified], settings: Settings, voice: Voice) -> Non
         PipelineError: a worker could not start.
     """
     _make_room(settings)
+    no_metrics_folder()
     if settings.follow is not None and is_fixed(settings.follow):
         raise ConfigError(
             f"--follow: {settings.follow} is a folder and no pointer, so it never leads elsewhere",
@@ -49,11 +51,12 @@ def serve(load: Callable[[], Verified], settings: Settings, voice: Voice) -> Non
         )
     with bind(settings) as bound, _hangups_later():
         if settings.workers > 1:
-            serve_by_workers(load, settings, voice, bound)
+            with metrics_folder():
+                serve_by_workers(load, settings, voice, bound)
             return
         verified = load()
-        board = Board(1, settings.window, len(verified.manifest.model.inputs))
-        run_worker(verified, load, settings, voice=voice, bound=bound, place=Place(board))
+        windows = Windows(1, settings.window, len(verified.manifest.model.inputs))
+        run_worker(verified, load, settings, voice=voice, bound=bound, place=Place(windows))
 
 
 def _make_room(settings: Settings) -> None:

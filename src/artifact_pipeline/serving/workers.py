@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from artifact_pipeline.errors import PipelineError, Problem
 from artifact_pipeline.serving.binding import url_of
-from artifact_pipeline.serving.figures import Board
+from artifact_pipeline.serving.metrics import forget_process, remove_metrics_folder
 from artifact_pipeline.serving.process import Place, run_worker
 from artifact_pipeline.serving.reloading import one_line
+from artifact_pipeline.serving.window import Windows
 
 if TYPE_CHECKING:
     import socket
@@ -95,13 +96,14 @@ class _Family:
     def __init__(self, load: Callable[[], Verified], settings: Settings, voice: Voice, bound: socket.socket) -> None:
         self._load, self._settings, self._voice, self._bound = load, settings, voice, bound
         self._verified = load()
-        self._board = Board(settings.workers, settings.window, len(self._verified.manifest.model.inputs))
+        self._windows = Windows(settings.workers, settings.window, len(self._verified.manifest.model.inputs))
         self._children: list[_Child] = []
         self._absent: dict[int, float] = {}  # workers, and when they are started anew
         self._patience: float | None = None  # once the end has begun: until when it is waited for
         self._close_at = 0.0  # and when nobody listens any more
         self._hurried = self._forced = False
         self._alive, self._life = os.pipe()
+        self._pid = os.getpid()
 
     def serve(self) -> None:
         """Start all, and tend them until the end."""
@@ -151,6 +153,7 @@ class _Family:
             told = f"refused: {one_line(str(child.refused))}" if child.refused else f"ended with {status}"
             self._voice.tell(f"worker {child.worker} has {told}; it is started anew")
             self._absent[child.worker] = max(now, child.born + _PAUSE)
+            forget_process(child.pid)
         for worker in [worker for worker, due in self._absent.items() if due <= now]:
             try:
                 self._fork(worker)
@@ -220,6 +223,8 @@ class _Family:
         finally:
             if sys.exc_info()[0] is not None:
                 sys.excepthook(*sys.exc_info())
+            if os.getppid() != self._pid:
+                remove_metrics_folder()
             os._exit(status)  # what the parent would do at its end is the parent's
 
     def _work(self, worker: int, pipe: int) -> int:
@@ -235,7 +240,7 @@ class _Family:
             ready=lambda _url: serves(self._verified.digest),
             tell=lambda text: self._voice.tell(f"worker {worker}: {text}"),
         )
-        place = Place(self._board, worker, self._alive, serves)
+        place = Place(self._windows, worker, self._alive, serves)
         try:
             run_worker(self._verified, self._load, self._settings, voice=voice, bound=self._bound, place=place)
         except PipelineError as error:

@@ -1,0 +1,160 @@
+"""The latest rows that were answered, over which drift is judged.
+
+The windows of all workers stand in memory that they share, a part each, so that any worker can judge the rows of all.
+Nothing is locked between processes: each writes its own part alone.
+"""
+
+from __future__ import annotations
+
+import mmap
+import threading
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.drift.histograms import Histograms
+from artifact_pipeline.drift.judge import judge
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.drift.judge import Drift
+    from artifact_pipeline.serving.model import Served
+
+_AT_ONCE = 64
+"""Requests, or eight times as many rows, that go into the window together: one by one they cost a tenth more."""
+_SEEN, _MODEL, _FIELDS = range(3)
+"""The numbers before the rows of a part: rows that were put, the model's tag; and how many numbers there are."""
+
+
+class Windows:
+    """The memory that all workers share; made before they are started."""
+
+    def __init__(self, workers: int, rows: int, features: int) -> None:
+        """Make it.
+
+        Args:
+            workers: how many parts it has.
+            rows: rows of the window of a part.
+            features: numbers a row of the model that is served first.
+        """
+        self.rows = rows
+        self._workers = workers
+        self._size = 8 * (_FIELDS + rows * (features + 2))
+        self._memory = mmap.mmap(-1, self._size * workers)
+
+    def part(self, worker: int) -> tuple[memoryview, memoryview]:
+        """The part of a worker: its numbers as 64-bit integers, and the bytes of its rows."""
+        start = worker * self._size
+        part = memoryview(self._memory)[start : start + self._size]
+        return part[: 8 * _FIELDS].cast("q"), part[8 * _FIELDS :]
+
+    def drift(self, served: Served) -> Drift | None:
+        """Judge the windows of those workers that serve this model; None without any window."""
+        import numpy as np
+
+        parts, tag = [], _tag(served)
+        for worker in range(self._workers):
+            numbers, memory = self.part(worker)
+            ring = Ring(memory, served, self.rows)
+            if not ring.capacity:
+                return None
+            if numbers[_MODEL] == tag:
+                seen = numbers[_SEEN]
+                latest = ring.latest(seen)
+                if numbers[_MODEL] == tag and numbers[_SEEN] >= seen:  # or another model's rows stand there by now
+                    parts.append(latest)
+        histograms = Histograms(served.reference, str(served.predictor.dtype))
+        if parts:
+            X, positions, confidence = (np.concatenate(each) for each in zip(*parts, strict=True))
+            histograms.add(list(np.ascontiguousarray(X.T)), positions, confidence)
+        return judge(served.reference, histograms.counts(), served.labels)
+
+
+class Ring:
+    """The latest rows of one worker, with the position and the confidence of their answers."""
+
+    def __init__(self, memory: memoryview, served: Served, rows: int) -> None:
+        """Lay it out.
+
+        Args:
+            memory: of the worker.
+            served: the model.
+            rows: at most; of a model with more features than the first one as many as there is room for.
+        """
+        import numpy as np
+
+        dtype, features = served.predictor.dtype, served.features
+        size = dtype.itemsize * features + 16
+        self.capacity = count = min(rows, len(memory) // size)
+        values = np.frombuffer(memory, dtype=np.uint8)
+        # The numbers of eight bytes first, so that each is aligned and written at once.
+        self._positions: NDArray[np.int64] = values[: count * 8].view(np.int64)
+        self._confidence: NDArray[np.float64] = values[count * 8 : count * 16].view(np.float64)
+        self._X: NDArray[Any] = values[count * 16 : count * size].view(dtype).reshape(count, features)
+
+    def put(self, seen: int, X: NDArray[Any], positions: NDArray[np.int64], confidence: NDArray[np.float64]) -> None:
+        """Put rows behind the `seen` ones that were put before."""
+        rows = len(X)
+        kept = min(rows, self.capacity)
+        at = (seen + rows - kept) % self.capacity
+        first = min(kept, self.capacity - at)  # to the ring's end, and on from its beginning
+        for ring, values in ((self._X, X), (self._positions, positions), (self._confidence, confidence)):
+            latest = values[rows - kept :]
+            ring[at : at + first] = latest[:first]
+            ring[: kept - first] = latest[first:]
+
+    def latest(self, seen: int) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.float64]]:
+        """A copy of what is there, in no order."""
+        count = min(seen, self.capacity)
+        return self._X[:count].copy(), self._positions[:count].copy(), self._confidence[:count].copy()
+
+
+class Window:
+    """One worker's part of the windows, as it is written."""
+
+    def __init__(self, windows: Windows, worker: int, served: Served) -> None:
+        self._rows = windows.rows
+        self._numbers, self._memory = windows.part(worker)
+        self._lock = threading.Lock()
+        self.serve(served)
+
+    def serve(self, served: Served) -> None:
+        """Begin with this model's rows."""
+        with self._lock:
+            self._ring, self._served = Ring(self._memory, served, self._rows), served
+            self._noted: list[tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]] = []
+            self._waiting = 0  # rows of them
+            self._numbers[_SEEN] = 0
+            self._numbers[_MODEL] = _tag(served)
+
+    def note(self, X: NDArray[Any], labels: NDArray[Any], probabilities: NDArray[np.float64], served: Served) -> None:
+        """Note rows that were answered; called by any thread."""
+        if self._ring.capacity:
+            with self._lock:
+                if served is self._served:  # or it was swapped meanwhile
+                    self._noted.append((X, labels, probabilities))
+                    self._waiting += len(X)
+                    if len(self._noted) >= _AT_ONCE or self._waiting >= _AT_ONCE * 8:
+                        self._settle()
+
+    def settle(self) -> None:
+        """Put into the ring what has been noted: often, and before it is judged."""
+        with self._lock:
+            self._settle()
+
+    def _settle(self) -> None:
+        import numpy as np
+
+        if not self._noted:
+            return
+        X, labels, probabilities = (np.concatenate(each) for each in zip(*self._noted, strict=True))
+        self._noted.clear()
+        self._waiting = 0
+        seen = self._numbers[_SEEN]
+        self._ring.put(seen, X, self._served.predictor.positions(labels), probabilities.max(axis=1))
+        self._numbers[_SEEN] = seen + len(X)
+
+
+def _tag(served: Served) -> int:
+    """The first 63 bits of the artifact digest: whose rows a window holds."""
+    return int(served.version[:16], 16) >> 1
