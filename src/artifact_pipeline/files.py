@@ -231,11 +231,15 @@ def make_folder(folder: Path) -> str:
 
 def storage_error(path: Path, error: OSError) -> StorageError:
     """Say which path could not be written, and why, as a `StorageError` with its mend."""
-    reason = (error.strerror or type(error).__name__).lower()
     return StorageError(
-        f"cannot write {path}: {reason}",
+        f"cannot write {path}: {reason_of(error)}",
         hint="free some space or name another place; what stood there before still stands",
     )
+
+
+def reason_of(error: OSError | ValueError) -> str:
+    """Why a file could not be read or written, in a few words of lower case."""
+    return (error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)).lower()
 
 
 def shown(path: Path) -> str:

@@ -22,7 +22,7 @@ from artifact_pipeline.artifact.reference import parse_reference
 from artifact_pipeline.artifact.selftest import parse_selftest
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem, plural
-from artifact_pipeline.files import read_bounded, read_descriptor
+from artifact_pipeline.files import read_bounded, read_descriptor, reason_of
 from artifact_pipeline.model.linear import walk
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _unreadable(name: str, error: OSError | ValueError, *, too_large: str) -> Pr
         return Problem(name, "file-link", "is a symbolic link; an artifact holds only regular files")
     if error.errno in {errno.ENXIO, errno.EISDIR}:  # a socket, a folder
         return Problem(name, "file-not-regular", "not a regular file")
-    return Problem(name, "file-unreadable", (error.strerror or type(error).__name__).lower())
+    return Problem(name, "file-unreadable", reason_of(error))
 
 
 def _content_problems(manifest: Manifest, members: Mapping[str, bytes]) -> Iterator[Problem]:

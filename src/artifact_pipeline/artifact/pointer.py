@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from artifact_pipeline.artifact import provenance
 from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.errors import ArtifactRejected, Problem
-from artifact_pipeline.files import read_bounded, shown
+from artifact_pipeline.files import read_bounded, reason_of, shown
 from artifact_pipeline.storage.outputs import Place
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def follow(path: Path) -> _Way:
     except (FileNotFoundError, ValueError):  # ValueError: a name that holds a null
         message = "no such file or folder"
     except OSError as error:  # a name is too long, or a folder is closed to us
-        message = (error.strerror or type(error).__name__).lower()
+        message = reason_of(error)
     raise ArtifactRejected(
         "there is no artifact", problems=[Problem(str(path), "artifact-missing", message)], hint=HINT_TRAIN
     )

@@ -28,6 +28,7 @@ from artifact_pipeline.errors import ArtifactRejected, StorageError
 from artifact_pipeline.files import (
     make_folder,
     read_bounded,
+    reason_of,
     storage_error,
     sync_folder,
     try_lock,
@@ -124,8 +125,7 @@ class Store:
         try:
             folders = self._newest_first()
         except OSError as error:
-            reason = (error.strerror or type(error).__name__).lower()
-            raise ArtifactRejected(f"cannot read {self.folder}: {reason}") from error
+            raise ArtifactRejected(f"cannot read {self.folder}: {reason_of(error)}") from error
         found = []
         for folder in folders:
             try:

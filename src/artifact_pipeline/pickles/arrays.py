@@ -21,13 +21,7 @@ MAX_BYTES = 64 * 2**20
 
 
 class Refusal(Exception):
-    """The bytes are not an export that this package reads.
-
-    Attributes:
-        rule: the name of the broken rule, in kebab-case.
-        message: one sentence without a full stop.
-        hint: what to do about it, where that is known.
-    """
+    """The bytes are not an export that this package reads: the broken rule, a message, and perhaps a hint."""
 
     def __init__(self, rule: str, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -60,13 +54,7 @@ LABELS = {
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """A call or an instance that a real unpickler would have made; here only its description.
-
-    Attributes:
-        label: the global that would have been called.
-        args: its arguments.
-        state: what BUILD would have given it, or None before that.
-    """
+    """What a real unpickler would have made by calling `label`; `state` is what BUILD gives it, None before that."""
 
     label: Label
     args: tuple[object, ...]
@@ -97,33 +85,22 @@ _SURROGATES = (0xD800, 0xDFFF)
 
 
 @dataclass(frozen=True, slots=True)
-class _Dtype:
-    """A dtype of the literal table.
-
-    Attributes:
-        code: NumPy's code without byte order, such as `f8`, `U5`, or `O8` for Python objects.
-        order: `<`, `>`, or `|` where it does not matter.
-        size: bytes per item.
-    """
-
-    code: str
-    order: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Layout:
     """An array as a file describes it.
 
     Attributes:
-        dtype: the type of its items.
+        code: NumPy's code of its items without byte order, such as `f8`, `U5`, or `O8` for Python objects.
+        order: `<`, `>`, or `|` where it does not matter.
+        item_size: bytes of an item.
         shape: at most two dimensions, none of them empty.
         fortran: whether the first index runs fastest.
         data: its bytes, or the list of its objects; empty until joblib's bytes have been read.
         padded: whether joblib has put padding before the bytes.
     """
 
-    dtype: _Dtype
+    code: str
+    order: str
+    item_size: int
     shape: tuple[int, ...]
     fortran: bool
     data: object = b""
@@ -132,20 +109,16 @@ class _Layout:
     @property
     def holds_objects(self) -> bool:
         """Whether the items are Python objects."""
-        return self.dtype.code == _OBJECT
+        return self.code == _OBJECT
 
     @property
     def size(self) -> int:
         """How many bytes the items take."""
-        return prod(self.shape) * self.dtype.size
+        return prod(self.shape) * self.item_size
 
 
 def numbers(node: object) -> NDArray[Any]:
-    """The array that a node describes, as a copy of its own in native byte order.
-
-    Raises:
-        Refusal: it describes no array of numbers or strings, or one that contradicts itself.
-    """
+    """The array of numbers or strings that a node describes, as a copy in native byte order; else a `Refusal`."""
     layout = _layout(node)
     if layout.holds_objects:
         raise Refusal(
@@ -157,32 +130,24 @@ def numbers(node: object) -> NDArray[Any]:
 
 
 def names(node: object) -> tuple[str, ...]:
-    """The strings of a one-dimensional array of Python strings: what scikit-learn keeps of column names.
-
-    Raises:
-        Refusal: it is anything else.
-    """
+    """The strings of a one-dimensional array, as scikit-learn keeps column names; else a `Refusal`."""
     layout = _layout(node)
     values = layout.data
     if not layout.holds_objects or not isinstance(values, list):
-        raise Refusal("export-dtype", f"has the dtype {layout.dtype.code}; column names are Python strings")
+        raise Refusal("export-dtype", f"has the dtype {layout.code}; column names are Python strings")
     if layout.shape != (len(values),):
         raise Refusal("export-shape", f"has the shape {layout.shape} and {plural(len(values), 'value')}")
     return tuple(values)  # the machine lets nothing but strings into a list
 
 
 def plain(value: object) -> object:
-    """The Python number or string that a NumPy scalar stands for; any other value as it is.
-
-    Raises:
-        Refusal: a scalar that contradicts itself.
-    """
+    """The Python number or string of a NumPy scalar, any other value as it is; a `Refusal` of a scalar that is none."""
     if not isinstance(value, Node) or value.label is not Label.SCALAR:
         return value
     if len(value.args) != 2:
         raise _not_numpy(value)
     dtype, data = value.args
-    layout = _Layout(_dtype(dtype), (1,), fortran=False, data=data)
+    layout = _Layout(*_dtype(dtype), (1,), fortran=False, data=data)
     if layout.holds_objects:
         raise Refusal("export-dtype", "is a scalar that holds a Python object, which is not read")
     item: object = _to_numpy(layout).item()
@@ -190,11 +155,7 @@ def plain(value: object) -> object:
 
 
 def joblib_layout(state: object) -> _Layout:
-    """What joblib says about an array before it writes the bytes.
-
-    Raises:
-        Refusal: the description is not one that joblib writes.
-    """
+    """What joblib says about an array before it writes the bytes; a `Refusal` of a description that is not joblib's."""
     if not isinstance(state, dict):
         raise Refusal("export-array", f"joblib describes an array by {show(state)}")
     known = {"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"}
@@ -209,7 +170,7 @@ def joblib_layout(state: object) -> _Layout:
     ):
         raise Refusal("export-array", "an array is described as joblib does not")
     return _Layout(
-        _dtype(state["dtype"]),
+        *_dtype(state["dtype"]),
         _shape(state["shape"]),
         fortran=state["order"] == "F",
         padded=alignment is not None,
@@ -237,7 +198,7 @@ def _reconstructed(node: Node) -> _Layout:
     version, shape, dtype, fortran, data = state
     if version != 1 or not isinstance(fortran, bool):
         raise _not_numpy(node)
-    return _Layout(_dtype(dtype), _shape(shape), fortran=fortran, data=data)
+    return _Layout(*_dtype(dtype), _shape(shape), fortran=fortran, data=data)
 
 
 def _from_buffer(node: Node) -> _Layout:
@@ -245,11 +206,11 @@ def _from_buffer(node: Node) -> _Layout:
     if len(node.args) != 4 or node.args[3] not in ("C", "F"):
         raise _not_numpy(node)
     data, dtype, shape, order = node.args
-    return _Layout(_dtype(dtype), _shape(shape), fortran=order == "F", data=data)
+    return _Layout(*_dtype(dtype), _shape(shape), fortran=order == "F", data=data)
 
 
-def _dtype(node: object) -> _Dtype:
-    """`dtype(code, False, True)`, then BUILD with the state that belongs to that code, and no other."""
+def _dtype(node: object) -> tuple[str, str, int]:
+    """Code, byte order and item size of `dtype(code, False, True)`, then BUILD with the one state of that code."""
     if not isinstance(node, Node) or node.label is not Label.DTYPE or len(node.args) != 3:
         raise Refusal("export-dtype", f"the dtype is {show(node)}")
     code, *flags = node.args
@@ -258,7 +219,7 @@ def _dtype(node: object) -> _Dtype:
     orders, size, tail = _dtype_facts(code)
     for order in orders:
         if node.state == (3, order, None, None, None, *tail):
-            return _Dtype(code, order, size)
+            return code, order, size
     raise _not_numpy(node)
 
 
@@ -287,22 +248,22 @@ def _to_numpy(layout: _Layout) -> NDArray[Any]:
     """Copy the bytes into an array, once their number and their values are known to fit the dtype."""
     import numpy as np
 
-    dtype, data = layout.dtype, layout.data
+    code, order, data = layout.code, layout.order, layout.data
     if not isinstance(data, bytes):
         raise Refusal("export-array", f"the bytes of an array are {show(data)}")
     if len(data) != layout.size:
-        raise Refusal("export-shape", f"an array of {layout.shape} {dtype.code} has {len(data):,} bytes of data")
-    if dtype.code == "b1" and data.strip(b"\0\1"):
+        raise Refusal("export-shape", f"an array of {layout.shape} {code} has {len(data):,} bytes of data")
+    if code == "b1" and data.strip(b"\0\1"):
         raise Refusal("export-value", "a boolean is neither 0 nor 1")
-    if dtype.code.startswith("U"):
-        points = np.frombuffer(data, dtype=f"{dtype.order}u4")
+    if code.startswith("U"):
+        points = np.frombuffer(data, dtype=f"{order}u4")
         low, high = _SURROGATES
         if (points > _MAX_CODE_POINT).any() or ((points >= low) & (points <= high)).any():
             raise Refusal("export-value", "a string holds a number that is no character")
-    flat = np.frombuffer(data, dtype=f"{dtype.order}{dtype.code}")
+    flat = np.frombuffer(data, dtype=f"{order}{code}")
     shaped = flat.reshape(layout.shape, order="F" if layout.fortran else "C")
     # Without a byte order the code means this machine's; astype copies, so the array owns writable memory.
-    return shaped.astype(dtype.code, order="K")
+    return shaped.astype(code, order="K")
 
 
 def _not_numpy(node: Node) -> Refusal:

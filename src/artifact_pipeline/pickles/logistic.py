@@ -14,7 +14,7 @@ from pickle import dumps  # it only writes: nothing in this project unpickles
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import ArtifactRejected, Problem
-from artifact_pipeline.files import read_bounded
+from artifact_pipeline.files import read_bounded, reason_of
 from artifact_pipeline.pickles.arrays import MAX_BYTES, Label, Node, Refusal, names, numbers, plain, show
 from artifact_pipeline.pickles.machine import ONNX_HINT, interpret
 
@@ -308,12 +308,10 @@ def load_model(path: Path) -> LogisticRegression:
         data = read_bounded(path, MAX_BYTES)
     except FileNotFoundError:
         raise _rejected(str(path), "export-missing", "no such file", "run artifact-pipeline train first") from None
-    except OSError as error:
-        reason = (error.strerror or type(error).__name__).lower()
-        raise _rejected(str(path), "export-unreadable", reason) from error
-    except ValueError as error:
-        rule = "export-too-large" if path.is_file() else "export-unreadable"
-        raise _rejected(str(path), rule, str(error)) from None
+    except (OSError, ValueError) as error:
+        too_large = isinstance(error, ValueError) and path.is_file()
+        rule = "export-too-large" if too_large else "export-unreadable"
+        raise _rejected(str(path), rule, reason_of(error)) from error
     return rebuild(read_export(data, name=str(path)))
 
 

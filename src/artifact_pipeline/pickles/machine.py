@@ -39,11 +39,7 @@ ONNX_HINT = "only a plain LogisticRegression is read from a pickle; use the arti
 
 
 def interpret(data: bytes) -> object:
-    """Read one whole pickle, or plain joblib file, into inert values.
-
-    Raises:
-        Refusal: the bytes are anything else, or break a bound.
-    """
+    """Read one whole pickle, or plain joblib file, into inert values; a `Refusal` of all else."""
     stream = _Stream(data)
     stream.begin(hint="write it again by pickle.dump(model, file, protocol=5)")
     value = _Machine(stream).run()

@@ -17,7 +17,7 @@ from artifact_pipeline.artifact.pointer import is_stored
 from artifact_pipeline.artifact.provenance import SUFFIX as PROVENANCE
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import ArtifactRejected, Problem
-from artifact_pipeline.files import read_bounded
+from artifact_pipeline.files import read_bounded, reason_of
 from artifact_pipeline.trust.signing import MAX_BYTES, SUFFIX, beside, rejected, signed_files
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ def read_beside(place: Path, what: str) -> bytes:
     except (OSError, ValueError) as error:
         if not os.path.lexists(place):
             raise rejected(place.name, f"{what}-missing", "is not there") from None
-        words = error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)
-        raise rejected(place.name, f"{what}-unreadable", words.lower()) from None
+        raise rejected(place.name, f"{what}-unreadable", reason_of(error)) from None
 
 
 def provenance_of(folder: Path, artifact: str) -> tuple[Path, bytes] | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import ConfigError, Problem
-from artifact_pipeline.files import read_bounded
+from artifact_pipeline.files import read_bounded, reason_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,10 +82,8 @@ def read_key_file(path: Path) -> bytes:
     """
     try:
         return read_bounded(path, MAX_BYTES)
-    except OSError as error:
-        raise _bad_key(str(path), "key-unreadable", (error.strerror or type(error).__name__).lower()) from None
-    except ValueError as error:
-        raise _bad_key(str(path), "key-unreadable", str(error)) from None
+    except (OSError, ValueError) as error:
+        raise _bad_key(str(path), "key-unreadable", reason_of(error)) from None
 
 
 def _checked(key: Any, place: str) -> Key:

@@ -18,7 +18,7 @@ from artifact_pipeline.artifact.parts import NAME, Digest, Frozen, ModelName, Sh
 from artifact_pipeline.artifact.provenance import SUFFIX as PROVENANCE
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import ConfigError, Problem
-from artifact_pipeline.files import read_bounded
+from artifact_pipeline.files import read_bounded, reason_of
 from artifact_pipeline.trust.beside import creation, read_beside
 from artifact_pipeline.trust.keys import Key, read_key_file
 from artifact_pipeline.trust.signing import SUFFIX, WHOLE, Signed, Signers, beside, rejected
@@ -196,7 +196,10 @@ def load_trust(
     keys = (Key.parse(read_key_file(public_key), str(public_key)),) if public_key is not None else ()
     if policy is None:
         return Trust(Signers(keys), Policy(format=1, require_gate=False), signature=signature)
-    data = _policy_bytes(policy)
+    try:
+        data = read_bounded(policy, _MAX_POLICY_BYTES)
+    except (OSError, ValueError) as error:
+        raise _refused(str(policy), "policy-unreadable", reason_of(error)) from None
     parsed = parse_policy(data, str(policy))
     if keys and (parsed.keys or parsed.identities):
         raise _refused(str(policy), "policy-signers", "names signers itself; leave --public-key away")
@@ -206,16 +209,6 @@ def load_trust(
         message = "names no signer; it needs keys or identities, or beside it --public-key"
         raise _refused(str(policy), "policy-no-signer", message + (" or --expect" if not expected else ""))
     return Trust(signers, parsed, digest(data), signature)
-
-
-def _policy_bytes(path: Path) -> bytes:
-    try:
-        return read_bounded(path, _MAX_POLICY_BYTES)
-    except OSError as error:
-        message = (error.strerror or type(error).__name__).lower()
-        raise _refused(str(path), "policy-unreadable", message) from None
-    except ValueError as error:
-        raise _refused(str(path), "policy-unreadable", str(error)) from None
 
 
 def parse_policy(data: bytes, place: str) -> Policy:

@@ -20,6 +20,7 @@ from msgspec import Meta, Struct, field, json
 from artifact_pipeline.artifact.parts import Frozen, Text
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, PipelineError, Problem, StorageError
+from artifact_pipeline.files import reason_of
 from artifact_pipeline.trust.keys import Key
 
 if TYPE_CHECKING:
@@ -315,5 +316,4 @@ def _put(place: Path, data: bytes) -> Path:
 
 
 def _no_room(error: OSError) -> StorageError:
-    reason = (error.strerror or type(error).__name__).lower()
-    return StorageError(f"cannot write a temporary file: {reason}", hint="name a folder with room: TMPDIR=…")
+    return StorageError(f"cannot write a temporary file: {reason_of(error)}", hint="name a folder with room: TMPDIR=…")
