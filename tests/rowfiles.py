@@ -15,9 +15,7 @@ from pyarrow import csv, ipc, parquet
 from artifact_pipeline.config import from_mapping
 from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.errors import DataRejected
-from artifact_pipeline.prediction.destination import destination
-from artifact_pipeline.prediction.predictions import predict
-from artifact_pipeline.prediction.scoring import Options
+from artifact_pipeline.prediction.run import PredictionRequest, predict
 from artifact_pipeline.rows.sources import format_of
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.publication import publish
@@ -66,7 +64,7 @@ def words(rows: int = 40, *, seed: int = 5) -> dict[str, np.ndarray]:
 
 def answer(artifact: Verified, *inputs: Path, to: Path, **options: Any) -> Predictions:
     """Predict files into a file."""
-    return predict(artifact, [*map(str, inputs)], to=destination(str(to)), options=Options(**options))
+    return predict(PredictionRequest(artifact, tuple(map(str, inputs)), str(to), **options))
 
 
 def answered(artifact: Verified, *inputs: Path, to: Path, **options: Any) -> pa.Table:

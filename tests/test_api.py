@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,15 @@ from pyarrow import csv, parquet
 import artifact_pipeline
 from artifact_pipeline import api
 from artifact_pipeline.digits.dataset import load_digits
-from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, GateFailed, StorageError
+from artifact_pipeline.errors import (
+    ArtifactRejected,
+    ConfigError,
+    DataRejected,
+    DriftFound,
+    GateFailed,
+    PipelineError,
+    StorageError,
+)
 from artifact_pipeline.prediction import model as models
 from artifact_pipeline.training.request import Observer, TrainingRequest
 from artifact_pipeline.training.run import plan
@@ -455,6 +464,83 @@ def test_files_are_predicted_and_evaluated(words: Path, tmp_path: Path) -> None:
     csv.write_csv(labels, tmp_path / "labels.csv")
     evaluation = api.evaluate(to, tmp_path / "labels.csv", key=["row"], label="truth")
     assert evaluation.figures.rows == 199
+
+
+def test_an_evaluation_is_held_to_minimums(words: Path, tmp_path: Path) -> None:
+    """A figure below its minimum raises `GateFailed` with the whole evaluation; a minimum that is none is refused."""
+    columns = blobs(WORDS, seed=5)
+    rows = write_table(tmp_path / "rows.parquet", columns)
+    to, labels = tmp_path / "out.csv", tmp_path / "labels.csv"
+    api.predict_files(rows, artifact=words / "artifact", to=to)
+    wrong = [WORDS[0]] * 200  # half of the rows have the other label
+    csv.write_csv(pa.table({"row": range(200), "truth": wrong}), labels)
+    found = api.evaluate(to, labels, min_accuracy=0.1)
+    assert [(rule.metric, rule.minimum, rule.passed) for rule in found.rules] == [("accuracy", 0.1, True)]
+    with pytest.raises(GateFailed) as caught:
+        api.evaluate(to, labels, min_accuracy=0.1, min_f1=0.99)
+    assert caught.value.rules == {"gate-f1_weighted"}
+    assert caught.value.result.figures == found.figures
+    assert [rule.passed for rule in caught.value.result.rules] == [True, False]
+    with pytest.raises(ConfigError, match="0 to 1"):
+        api.evaluate(to, labels, min_accuracy=95)
+
+
+def test_drift_is_an_error_where_that_is_asked(words: Path, tmp_path: Path) -> None:
+    """Rows that have drifted are answered and written; `fail_on_drift` then raises what was found, with the result."""
+    columns = {name: blobs(WORDS, rows=600, seed=5)[name] + 40 for name in NAMES}
+    rows, to = write_table(tmp_path / "rows.parquet", columns), tmp_path / "out.parquet"
+    place = words / "artifact"
+    predictions = api.predict_files(rows, artifact=place, to=to)
+    assert predictions.drift is not None
+    assert predictions.drift.drifted
+    assert api.predict_files(rows, artifact=place, to=to, drift=False, fail_on_drift=True).drift is None
+    with pytest.raises(DriftFound) as caught:
+        api.predict_files(rows, artifact=place, to=to, fail_on_drift=True)
+    assert caught.value.result.receipt.rows.written == 600
+    assert parquet.read_table(to).num_rows == 600
+
+
+def test_rows_out_of_range_are_bad_rows_where_that_is_asked(words: Path, tmp_path: Path) -> None:
+    """`out_of_range="reject"` refuses a row far beyond the trained range, which otherwise is counted and answered."""
+    columns = {name: blobs(WORDS, seed=5)[name] for name in NAMES}
+    columns["width"][7] = 1e6
+    rows, to = write_table(tmp_path / "rows.parquet", columns), tmp_path / "out.parquet"
+    assert api.predict_files(rows, artifact=words / "artifact", to=to).receipt.rows.out_of_range == 1
+    with pytest.raises(DataRejected) as caught:
+        api.predict_files(rows, artifact=words / "artifact", to=to, out_of_range="reject")
+    assert caught.value.rules == {"out-of-range"}
+
+
+def test_a_cluster_writes_a_folder(words: Path, tmp_path: Path) -> None:
+    """`workers` and `scheduler` with a single file are refused before anything is read."""
+    for cluster in ({"workers": 2}, {"scheduler": "tcp://127.0.0.1:1"}):
+        with pytest.raises(ConfigError, match="folder of parts"):
+            api.predict_files(tmp_path / "none.csv", artifact=words / "artifact", to=tmp_path / "out.csv", **cluster)
+
+
+@pytest.mark.parametrize(
+    ("package", "extra", "call"),
+    [
+        ("model_signing", "sign", lambda place: api.sign(place / "artifact", private_key=place / "key.pem")),
+        ("distributed", "scale", lambda place: api.predict_files(place / "rows.parquet", artifact=place / "artifact",
+                                                                 to=f"{place}/parts/", workers=1)),
+        ("sklearn", "train", lambda place: api.reproduce(place / "artifact", data=place / "rows.parquet")),
+    ],
+    ids=["sign", "scale", "train"],
+)  # fmt: skip
+def test_a_missing_extra_is_named(
+    words: Path, monkeypatch: pytest.MonkeyPatch, package: str, extra: str, call: Callable[[Path], object]
+) -> None:
+    """A function whose packages are not installed raises the error, with the hint, that its verb ends with."""
+    (words / "key.pem").write_text("never read")
+    for name in [each for each in sys.modules if each.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(PipelineError) as caught:
+        call(words)
+    assert caught.value.message.startswith(f"the package {package}")
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith(f"pip install 'artifact-pipeline[{extra}]' brings")
 
 
 @pytest.mark.needs("model_signing")

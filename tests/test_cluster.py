@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,12 +20,12 @@ import pytest
 from artifact_pipeline.cli import main
 from artifact_pipeline.config import from_mapping
 from artifact_pipeline.errors import ArtifactRejected, DataRejected, PipelineError, Problem, StorageError
-from artifact_pipeline.prediction import cluster, folders
-from artifact_pipeline.prediction.cluster import on_cluster
+from artifact_pipeline.prediction import cluster, folders, run
 from artifact_pipeline.prediction.destination import destination
-from artifact_pipeline.prediction.folders import Ledger, in_turn, predict_parts
+from artifact_pipeline.prediction.folders import Ledger
+from artifact_pipeline.prediction.run import PredictionRequest
 from artifact_pipeline.prediction.scoring import Options, Scorer
-from artifact_pipeline.prediction.sheets import PART
+from artifact_pipeline.prediction.sheets import PART, ignore_progress
 from artifact_pipeline.prediction.workers import answer
 from artifact_pipeline.rows.sources import find_sources
 from artifact_pipeline.storage import places as storage
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 pytest.importorskip("distributed")
 psutil = pytest.importorskip("psutil")
 
-CLEAN = Options(form="parquet")
 LENIENT = Options(form="parquet", on_error="quarantine")
 
 
@@ -122,15 +122,15 @@ def there(empty_cluster: Cluster) -> Cluster:
 def predict(
     scene: Scene,
     to: Path,
-    run: Callable[[Ledger], None],
     *,
     rows: Path | None = None,
-    options: Options = LENIENT,
-    resume: bool = False,
+    progress: Callable[[int, float], None] = ignore_progress,
+    **more: Any,
 ) -> Predictions:
-    sources = find_sources([str(rows or scene.rows)])
-    place = destination(f"{to}/")
-    return predict_parts(scene.artifact, sources, to=place, options=options, resume=resume, run=run)
+    request = PredictionRequest(
+        scene.artifact, (str(rows or scene.rows),), f"{to}/", **{"on_error": "quarantine", **more}
+    )
+    return run.predict(request, run.PredictionObserver(progress=lambda: nullcontext(progress)))
 
 
 def written(to: Path) -> dict[str, bytes]:
@@ -147,7 +147,7 @@ def written(to: Path) -> dict[str, bytes]:
 def alone(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> tuple[Predictions, dict[str, bytes]]:
     """What one process makes of the rows."""
     to = tmp_path_factory.mktemp("alone") / "out"
-    return predict(scene, to, in_turn()), written(to)
+    return predict(scene, to), written(to)
 
 
 def tasks_of(scene: Scene, to: Path) -> tuple[Any, list[Any]]:
@@ -166,7 +166,7 @@ def test_cluster_that_is_there_gives_the_bytes_of_one_process(
     scene: Scene, alone: tuple[Predictions, dict[str, bytes]], there: Cluster, tmp_path: Path
 ) -> None:
     """Two workers of a cluster write the files, the bad rows and the receipt of one process, and show the same rows."""
-    made = predict(scene, tmp_path / "out", on_cluster(scheduler=there.address, workers=None))
+    made = predict(scene, tmp_path / "out", scheduler=there.address)
     assert written(tmp_path / "out") == alone[1]
     assert (made.tally.samples, made.tally.mistakes) == (alone[0].tally.samples, alone[0].tally.mistakes)
     assert made.scores == alone[0].scores
@@ -210,7 +210,7 @@ def test_killed_worker_changes_nothing(scene: Scene, tmp_path: Path, form: str) 
     else:
         write_table(tmp_path / "rows.parquet", columns)
     file = tmp_path / f"rows.{form}"
-    predict(scene, tmp_path / "alone", in_turn(), rows=file, options=CLEAN)
+    predict(scene, tmp_path / "alone", rows=file, on_error="stop")
     finished: list[int] = []
 
     def _kill(rows: int, _share: float) -> None:
@@ -220,9 +220,7 @@ def test_killed_worker_changes_nothing(scene: Scene, tmp_path: Path, form: str) 
             assert len(workers) == 2
             workers[0].send_signal(signal.SIGKILL)
 
-    made = predict(
-        scene, tmp_path / "out", on_cluster(scheduler=None, workers=2, progress=_kill), rows=file, options=CLEAN
-    )
+    made = predict(scene, tmp_path / "out", workers=2, progress=_kill, rows=file, on_error="stop")
     assert sorted(finished) == [1000, PART, PART]
     assert written(tmp_path / "out") == written(tmp_path / "alone")
     assert made.receipt.rows.read == rows
@@ -241,7 +239,7 @@ def test_worker_that_is_gone_for_good(
             first.wait()
             empty_cluster.add()
 
-    predict(scene, tmp_path / "out", on_cluster(scheduler=empty_cluster.address, workers=None, progress=_replace))
+    predict(scene, tmp_path / "out", scheduler=empty_cluster.address, progress=_replace)
     assert written(tmp_path / "out") == alone[1]
 
 
@@ -259,14 +257,13 @@ def test_half_done_folder_is_resumed(
         if share > 0.3:
             raise Stopped
 
-    on = on_cluster(scheduler=there.address, workers=None)
-    for name, again in (("cluster", on), ("process", in_turn())):
+    for name, scheduler in (("cluster", there.address), ("process", None)):
         to = tmp_path / name / "out"
         with pytest.raises(Stopped):
-            predict(scene, to, on_cluster(scheduler=there.address, workers=None, progress=_stop))
+            predict(scene, to, scheduler=there.address, progress=_stop)
         begun = json.loads(to.with_name("out.receipt.json").read_bytes())
         assert (begun["complete"], len(begun["outputs"])) == (False, 2)
-        assert predict(scene, to, again, resume=True).already == 2
+        assert predict(scene, to, scheduler=scheduler, resume=True).already == 2
         assert written(to) == alone[1]
 
 
@@ -351,7 +348,7 @@ def test_changed_artifact_is_refused_on_a_cluster(
 
     monkeypatch.setattr(cluster, "_payload", _changed)
     with pytest.raises(ArtifactRejected) as refused:
-        predict(scene, tmp_path / "out", on_cluster(scheduler=there.address, workers=None))
+        predict(scene, tmp_path / "out", scheduler=there.address)
     assert refused.value.rules == {"file-size"}
     assert "model.onnx" in str(refused.value)
     assert refused.value.hint
@@ -437,7 +434,7 @@ def test_worker_without_the_package(scene: Scene, there: Cluster, tmp_path: Path
     with Client(there.address, set_as_default=False) as client:
         client.wait_for_workers(3, timeout=60)
     with pytest.raises(PipelineError, match=found) as refused:
-        predict(scene, tmp_path / "out", on_cluster(scheduler=there.address, workers=None))
+        predict(scene, tmp_path / "out", scheduler=there.address)
     assert [problem.rule for problem in refused.value.problems] == ["worker-version"]
     assert "artifact-pipeline[scale]" in (refused.value.hint or "")
 
@@ -447,7 +444,7 @@ def test_nobody_answers(scene: Scene, tmp_path: Path, address: str, monkeypatch:
     """An address where no scheduler is ends in bounded time with one error that names it."""
     monkeypatch.setattr(cluster, "TIMEOUT", 1)
     with pytest.raises(PipelineError, match="does not answer") as refused:
-        predict(scene, tmp_path / "out", on_cluster(scheduler=address, workers=None))
+        predict(scene, tmp_path / "out", scheduler=address)
     assert address in refused.value.message
     assert "dask scheduler" in (refused.value.hint or "")
 
@@ -459,7 +456,7 @@ def test_scheduler_without_workers(
     """A scheduler that has no worker is one error, and is not waited for."""
     monkeypatch.setattr(cluster, "TIMEOUT", 2)
     with pytest.raises(PipelineError, match="has no workers"):
-        predict(scene, tmp_path / "out", on_cluster(scheduler=empty_cluster.address, workers=None))
+        predict(scene, tmp_path / "out", scheduler=empty_cluster.address)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,13 +20,9 @@ from artifact_pipeline.canonical import canonical_json
 from artifact_pipeline.config import from_mapping
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, StorageError
 from artifact_pipeline.files import held
-from artifact_pipeline.prediction.destination import destination
-from artifact_pipeline.prediction.folders import in_turn, predict_parts
-from artifact_pipeline.prediction.predictions import predict
 from artifact_pipeline.prediction.proof import prove
-from artifact_pipeline.prediction.scoring import Options
+from artifact_pipeline.prediction.run import PredictionObserver, PredictionRequest, predict
 from artifact_pipeline.prediction.sheets import PART
-from artifact_pipeline.rows.sources import find_sources
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.publication import publish
 from artifact_pipeline.verification import verify
@@ -95,14 +92,15 @@ def score(
             raise InterruptedHere
 
     options = {"on_error": "quarantine", "keep": ("id",), **options}
-    return predict_parts(
+    request = PredictionRequest(
         model,
-        find_sources([str(world / "rows")]),
-        to=destination(f"{to}/", to="parquet"),
-        options=Options(**options),
+        (str(world / "rows"),),
+        f"{to}/",
+        **options,
+        output_format="parquet",
         resume=resume,
-        run=in_turn(count),
     )
+    return predict(request, PredictionObserver(progress=lambda: nullcontext(count)))
 
 
 def tree(root: Path, name: str = "out") -> dict[str, bytes]:
@@ -141,8 +139,8 @@ def test_a_folder_holds_parts_and_a_receipt(whole: dict[str, bytes], world: Path
 
 def test_a_folder_says_what_a_single_file_says(whole: dict[str, bytes], model: Verified, world: Path) -> None:
     """Parts read one after the other are the rows of a single file, bit for bit, and so are the bad rows."""
-    options = Options(on_error="quarantine", keep=("id",), form="parquet")
-    predict(model, [str(world / "rows")], to=destination(str(world / "single.parquet")), options=options)
+    options = {"on_error": "quarantine", "keep": ("id",)}
+    predict(PredictionRequest(model, (str(world / "rows"),), str(world / "single.parquet"), **options))
     single = parquet.read_table(world / "single.parquet")
     assert parquet.read_table(world / "out").equals(single)
     assert (world / "single.parquet.rejected.jsonl").read_bytes() == whole["out.rejected.jsonl"]
@@ -152,8 +150,8 @@ def test_python_writes_folders_by_their_names(
     whole: dict[str, bytes], model: Verified, world: Path, tmp_path: Path
 ) -> None:
     """`predict` takes a folder by the slash at its end, and gives the same bytes."""
-    options = Options(on_error="quarantine", keep=("id",))
-    predict(model, [str(world / "rows")], to=f"{tmp_path / 'out'}/", options=options)
+    options = {"on_error": "quarantine", "keep": ("id",)}
+    predict(PredictionRequest(model, (str(world / "rows"),), f"{tmp_path / 'out'}/", **options))
     assert tree(tmp_path) == whole
 
 
@@ -322,9 +320,9 @@ def test_two_runs_into_one_folder_are_not_mixed(of_words: Verified, tmp_path: Pa
     rows = write_rows(tmp_path / "rows.csv", words())
     (tmp_path / "out").mkdir()
     with held(tmp_path / "out"), pytest.raises(StorageError, match="is busy: another run is writing into it"):
-        predict(of_words, [str(rows)], to=f"{tmp_path}/out/")
+        predict(PredictionRequest(of_words, (str(rows),), f"{tmp_path}/out/"))
     assert list((tmp_path / "out").iterdir()) == []
-    predict(of_words, [str(rows)], to=f"{tmp_path}/out/")
+    predict(PredictionRequest(of_words, (str(rows),), f"{tmp_path}/out/"))
 
 
 def test_a_folder_in_use_is_left_as_it_is(of_words: Verified, tmp_path: Path) -> None:
@@ -333,5 +331,5 @@ def test_a_folder_in_use_is_left_as_it_is(of_words: Verified, tmp_path: Path) ->
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "notes.txt").write_text("mine")
     with pytest.raises(ConfigError, match="there is something in"):
-        predict(of_words, [str(rows)], to=f"{tmp_path}/out/")
+        predict(PredictionRequest(of_words, (str(rows),), f"{tmp_path}/out/"))
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["notes.txt"]

@@ -14,12 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from artifact_pipeline.prediction.destination import destination
-from artifact_pipeline.prediction.predictions import predict
+from artifact_pipeline.prediction.run import PredictionRequest, predict
 from artifact_pipeline.reports.markdown import escape, manifest_page, predictions_page
 from artifact_pipeline.reports.markdown import table as table_of
 from artifact_pipeline.reports.tables import clean
-from artifact_pipeline.verification import verify
 from tools import require_tool
 
 if TYPE_CHECKING:
@@ -154,7 +152,7 @@ def test_hostile_labels_stay_in_their_cells(candidate: Candidate) -> None:
 
 def test_page_of_predictions_lists_what_was_wrong(published: Path) -> None:
     """The page shows accuracy by split and each of the nine misclassified digits."""
-    predictions = predict(verify(published / "artifact"), to=destination(str(published / "out.csv")))
+    predictions = predict(PredictionRequest(published / "artifact", output=str(published / "out.csv")))
     page = predictions_page(predictions)
     assert "| held-out | 360 | 0.9750 | 0.9751 |" in page
     assert "### Misclassified: 9 of 1,797 rows" in page

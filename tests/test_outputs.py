@@ -14,7 +14,7 @@ import pytest
 from artifact_pipeline.cli import main
 from artifact_pipeline.errors import ConfigError, StorageError
 from artifact_pipeline.files import check_writable
-from artifact_pipeline.prediction.predictions import predict
+from artifact_pipeline.prediction.run import PredictionRequest, predict
 from artifact_pipeline.storage.outputs import Place, check_outputs, refuse_overlap
 from artifact_pipeline.training.publication import publish
 from rowfiles import answer, train_words, words, write_rows
@@ -223,14 +223,15 @@ def test_a_champion_may_be_the_artifact_in_charge(place: Path) -> None:
 def test_python_refuses_the_same(of_words: Verified, candidate: Candidate, tmp_path: Path) -> None:
     """`predict` and `publish` refuse an output that is an input, or two that are one."""
     rows = write_rows(tmp_path / "rows.csv", words())
+    (tmp_path / "x").mkdir()
     for to in (rows, tmp_path / "x" / ".." / "rows.csv"):
         with pytest.raises(ConfigError) as caught:
-            predict(of_words, [str(rows)], to=str(to))
+            predict(PredictionRequest(of_words, (str(rows),), str(to)))
         assert caught.value.rules == {"output-is-input"}
     with pytest.raises(ConfigError) as caught:
         publish(candidate, artifact=tmp_path / "both", export=tmp_path / "both")
     assert caught.value.rules == {"outputs-overlap"}
-    assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.csv", "x"]
 
 
 def test_urls_are_compared_by_their_one_spelling() -> None:

@@ -14,8 +14,7 @@ from artifact_pipeline.config import from_mapping, recipe
 from artifact_pipeline.documented import load_model
 from artifact_pipeline.errors import DataRejected, GateFailed, StorageError
 from artifact_pipeline.model.predictor import Predictor
-from artifact_pipeline.prediction.destination import destination
-from artifact_pipeline.prediction.predictions import predict
+from artifact_pipeline.prediction.run import PredictionRequest, predict
 from artifact_pipeline.training import candidate as candidates
 from artifact_pipeline.training.candidate import input_dtype
 from artifact_pipeline.training.dataset import load_dataset
@@ -164,7 +163,7 @@ def test_a_table_from_end_to_end(tmp_path: Path, labels: list[int | str], suffix
     candidate = train(of_table(path, target="label"))
     publish(candidate, artifact=tmp_path / "artifact", export=tmp_path / "model.pkl")
     verified = verify(tmp_path / "artifact", expect=candidate.digest)
-    predictions = predict(verified, [str(path)], to=destination(str(tmp_path / "out.parquet")))
+    predictions = predict(PredictionRequest(verified, (str(path),), str(tmp_path / "out.parquet")))
     estimator = load_model(tmp_path / "model.pkl")
 
     assert [each.label for each in predictions.receipt.labels] == sorted(labels)

@@ -13,10 +13,9 @@ from artifact_pipeline.canonical import canonical_json, digest
 from artifact_pipeline.config import from_mapping
 from artifact_pipeline.digits.dataset import FILE, load_digits
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected
-from artifact_pipeline.prediction.destination import destination
-from artifact_pipeline.prediction.predictions import predict
 from artifact_pipeline.prediction.proof import prove
 from artifact_pipeline.prediction.receipt import parse_receipt
+from artifact_pipeline.prediction.run import PredictionRequest, predict
 from artifact_pipeline.prediction.scoring import Options, Scorer
 from artifact_pipeline.rows.batches import Batch
 from artifact_pipeline.training.candidate import train
@@ -65,8 +64,8 @@ def answer(tmp_path: Path) -> Callable[..., Predictions]:
     """Predict into `tmp_path`: `out.csv` unless another name is said."""
 
     def call(artifact: Verified, *inputs: Path, to: str = "out.csv", **options: Any) -> Predictions:
-        named = destination(str(tmp_path / to))
-        return predict(artifact, [*map(str, inputs)], to=named, options=Options(**options))
+        asked = PredictionRequest(artifact, tuple(map(str, inputs)), str(tmp_path / to), **options)
+        return predict(asked)
 
     return call
 

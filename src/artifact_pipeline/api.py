@@ -1,27 +1,31 @@
 """Train, prove and use a classifier from Python: the names that `artifact_pipeline` exports.
 
 Each function does what the verb of the same name does, by the same code, prints nothing, and raises a `PipelineError`
-where the verb would end with another status than 0. The examples run in a folder in which the documented model has been
-trained: `artifact`, and `artifacts/` beside it.
+where the verb ends with another status than 0. The examples run in a folder that holds the documented `artifact`.
 """
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from artifact_pipeline.artifact import ARTIFACT
+from artifact_pipeline.extras import naming_extras
 from artifact_pipeline.prediction.model import Model
 from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Unpack
 
-    from artifact_pipeline.artifact.manifest import Verified
+    from artifact_pipeline.artifact.manifest import Metric, Verified
     from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.artifact.store import Run
     from artifact_pipeline.prediction.labels import Evaluation
     from artifact_pipeline.prediction.outcome import Predictions
+    from artifact_pipeline.prediction.run import PredictionOptions
     from artifact_pipeline.training.reproduction import Reproduction
     from artifact_pipeline.training.request import Training
     from artifact_pipeline.training.signing import Signing
@@ -29,10 +33,8 @@ if TYPE_CHECKING:
 
     Place = str | PathLike[str]
 
-ARTIFACT = "artifact"
-_EXPORT = "model_train.pkl"
 
-
+@naming_extras
 def train(
     config: Place | Mapping[str, object],
     *,
@@ -48,8 +50,7 @@ def train(
     threads: import `artifact_pipeline` and call this before NumPy, or set the variables of docs/proof.md.
 
     Args:
-        config: a config file, or a mapping with the same keys; relative paths in a mapping start at the working
-            folder.
+        config: a config file, or a mapping with the same keys, whose relative paths start at the working folder.
         artifact: where the pointer is written; the store is `artifacts/` beside it.
         export: where the pickle for Python users is written; None writes none, and leaves what stands there.
         champion: the artifact that the model must not be worse than; None leaves it to the config.
@@ -68,23 +69,17 @@ def train(
         >>> training.outcome, training.manifest.metrics.held_out.accuracy.value
         ('passed', 0.975)
     """
-    from contextlib import nullcontext
-
     from artifact_pipeline.runtime import pin_numerics
     from artifact_pipeline.training.request import SILENT, Observer, TrainingRequest
     from artifact_pipeline.training.run import run
 
     pin_numerics()
-    request = TrainingRequest(
-        Path(config) if isinstance(config, str | PathLike) else config,
-        Path(artifact),
-        _path(export),
-        champion=_path(champion),
-        force=force,
-    )
+    source = Path(config) if isinstance(config, str | PathLike) else config
+    request = TrainingRequest(source, Path(artifact), _path(export), champion=_path(champion), force=force)
     return run(request, SILENT if progress is None else Observer(progress=lambda: nullcontext(progress)))
 
 
+@naming_extras
 def open_artifact(
     path: Place = ARTIFACT,
     *,
@@ -108,18 +103,18 @@ def open_artifact(
         >>> open_artifact("artifact").metrics.held_out.rows
         360
     """
-    trusted = _trust(trust, expected=expect is not None)
-    return Model(verify(Path(path), expect=expect, accept_failed_gate=accept_failed_gate, trust=trusted))
+    asked = _trust(trust, expected=expect is not None)
+    return Model(verify(Path(path), expect=expect, accept_failed_gate=accept_failed_gate, trust=asked))
 
 
+@naming_extras
 def predict_files(
     inputs: Place | Sequence[Place] = (),
     *,
     artifact: Model | Place = ARTIFACT,
     to: Place = "predictions.csv",
     keep: Sequence[str] = (),
-    on_error: Literal["stop", "quarantine"] = "stop",
-    resume: bool = False,
+    **options: Unpack[PredictionOptions],
 ) -> Predictions:
     """Answer files of any size into a file, or into a folder of parts; a receipt beside it says what came of it.
 
@@ -128,57 +123,67 @@ def predict_files(
         artifact: a model, a pointer, or an artifact's folder, which is verified first.
         to: a .csv, .parquet or .jsonl file, or a folder of parts, with a slash at its end.
         keep: columns of the input that are carried through.
-        on_error: stop at the first bad row, or set bad rows aside beside the output.
-        resume: go on with a folder of parts where an earlier run ended.
+        **options: `on_error` ("stop" or "quarantine"), `out_of_range` ("warn", "reject" or "ignore"), `drift`,
+            `fail_on_drift`, `resume`, and for a cluster `workers` or `scheduler`; `PredictionOptions` describes them.
 
     Raises:
         ArtifactRejected: the artifact is not what it claims to be.
-        ConfigError: an output is an input, or a kept column cannot be written.
+        ConfigError: an output is an input, a kept column cannot be written, or a cluster is to write a single file.
         DataRejected: the rows cannot be read, or one is bad.
-        StorageError: a file cannot be written; what stood there before still stands.
+        DriftFound: the rows have drifted, and `fail_on_drift` is true; `result` is the `Predictions`.
+        StorageError: a file cannot be written; what stood before still stands.
 
     Examples:
-        >>> predict_files(to="predictions.csv").receipt.rows.written
+        >>> predict_files(to="predictions.csv", out_of_range="reject", drift=False).receipt.rows.written
         1797
     """
-    from artifact_pipeline.prediction.destination import destination
-    from artifact_pipeline.prediction.predictions import predict
-    from artifact_pipeline.prediction.scoring import Options
+    from artifact_pipeline.prediction.run import PredictionRequest, predict
 
-    verified = artifact.artifact if isinstance(artifact, Model) else verify(Path(artifact))
-    named = [inputs] if isinstance(inputs, str | PathLike) else inputs
-    where = destination(fspath(to))
-    options = Options(keep=tuple(keep), on_error=on_error, form=where.form)
-    return predict(verified, [fspath(each) for each in named], to=where, options=options, resume=resume)
+    model = artifact.artifact if isinstance(artifact, Model) else Path(artifact)
+    files = (inputs,) if isinstance(inputs, str | PathLike) else inputs
+    named = tuple(fspath(each) for each in files)
+    return predict(PredictionRequest(model, named, fspath(to), keep=tuple(keep), **options))
 
 
+@naming_extras
 def evaluate(
-    predictions: Place, labels: Place, *, key: str | Sequence[str] = "row", label: str | None = None
+    predictions: Place,
+    labels: Place,
+    *,
+    key: str | Sequence[str] = "row",
+    label: str | None = None,
+    min_accuracy: float | None = None,
+    min_f1: float | None = None,
 ) -> Evaluation:
     r"""Score predictions by labels that came later.
 
     Args:
         predictions: what `predict_files` wrote: a file or a folder of parts.
         labels: a CSV, Parquet or JSON Lines file with the key's columns and one of labels.
-        key: the columns, in both, that tell which prediction a label belongs to.
+        key: the columns, in both, that say which prediction a label belongs to.
         label: the label's column; None takes the only one that is no key.
+        min_accuracy: the least accuracy, 0 to 1; None asks for none.
+        min_f1: the least weighted F1, 0 to 1; None asks for none.
 
     Raises:
+        ConfigError: the keys, the label or a minimum cannot be used.
         DataRejected: a file cannot be read, a key stands twice, a label is missing or unknown, or nothing matches.
+        GateFailed: a figure is below its minimum; `result` is the `Evaluation`.
 
     Examples:
         >>> _ = predict_files(to="predictions.csv")
         >>> _ = Path("labels.csv").write_text("row,label\n0,0\n1,1\n2,9\n")
-        >>> evaluate("predictions.csv", "labels.csv").figures.rows
+        >>> evaluate("predictions.csv", "labels.csv", min_accuracy=0.5).figures.rows
         3
     """
-    from artifact_pipeline.prediction import labels as later
-    from artifact_pipeline.prediction.outcome import quietly
+    from artifact_pipeline.prediction import evaluation as e
 
     keys = (key,) if isinstance(key, str) else tuple(key)
-    return later.evaluate(fspath(predictions), fspath(labels), keys=keys, label=label, progress=quietly)
+    minimums: dict[Metric, float | None] = {"accuracy": min_accuracy, "f1_weighted": min_f1}
+    return e.evaluate(e.EvaluationRequest(fspath(predictions), fspath(labels), keys, label, minimums))
 
 
+@naming_extras
 def reproduce(
     artifact: Place = ARTIFACT,
     *,
@@ -215,6 +220,7 @@ def reproduce(
     )
 
 
+@naming_extras
 def compare(candidate: Place, champion: Place, *, data: Place | None = None, margin: float = 0.02) -> Comparison:
     """Compare two artifacts on the rows that both held out; nothing is trained, and nothing is put in charge.
 
@@ -235,10 +241,10 @@ def compare(candidate: Place, champion: Place, *, data: Place | None = None, mar
     """
     from artifact_pipeline.training import champion as comparing
 
-    _, comparison = comparing.compare(Path(candidate), Path(champion), data=_path(data), margin=margin)
-    return comparison
+    return comparing.compare(Path(candidate), Path(champion), data=_path(data), margin=margin)[1]
 
 
+@naming_extras
 def sign(
     artifact: Place = ARTIFACT,
     *,
@@ -265,17 +271,10 @@ def sign(
         >>> sign("artifact", private_key="key.pem").files
         6
     """
-    from artifact_pipeline.storage.outputs import Place as Written
     from artifact_pipeline.training.signing import Signer, sign_artifact
 
-    place = Path(artifact)
-    return sign_artifact(
-        place,
-        Signer(private_key=Path(private_key), password=password),
-        signature=_path(signature),
-        expect=expect,
-        kept=[Written("the export", str(place.parent / _EXPORT))],
-    )
+    by = Signer(private_key=Path(private_key), password=password)
+    return sign_artifact(Path(artifact), by, signature=_path(signature), expect=expect)
 
 
 def runs(artifact: Place = ARTIFACT) -> list[Run]:
@@ -296,6 +295,7 @@ def runs(artifact: Place = ARTIFACT) -> list[Run]:
     return Store(Path(artifact)).runs()
 
 
+@naming_extras
 def rollback(artifact: Place = ARTIFACT, *, to: str | None = None, trust: Trust | Place | None = None) -> Verified:
     """Let the pointer lead to an earlier artifact of the store, verified and with a gate that passed.
 

@@ -61,9 +61,11 @@ class PipelineError(Exception):
         message: one sentence without a full stop.
         problems: everything found wrong, in a stable order; may be empty.
         hint: what to do about it, or None.
+        result: what was done all the same, such as the `Training` whose gate failed; None where there is nothing.
     """
 
     exit_status: ClassVar[int] = 1
+    result: Any = None
 
     def __init__(self, message: str, *, problems: Iterable[Problem] = (), hint: str | None = None) -> None:
         super().__init__(message)
@@ -87,14 +89,9 @@ class ConfigError(PipelineError):
 
 
 class GateFailed(PipelineError):
-    """The model does not reach what its gate asks.
-
-    Attributes:
-        result: what was measured all the same, such as the `Training` that failed; None where there is nothing more.
-    """
+    """The model does not reach what its gate asks; `result` is what was measured."""
 
     exit_status = 3
-    result: Any = None
 
 
 class ArtifactRejected(PipelineError):
@@ -116,7 +113,7 @@ class NotReproduced(PipelineError):
 
 
 class DriftFound(PipelineError):
-    """The rows are not distributed as the training rows were."""
+    """The rows are not distributed as the training rows were; `result` is the predictions, which are written."""
 
     exit_status = 7
 

@@ -11,7 +11,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from artifact_pipeline.errors import ConfigError
-from artifact_pipeline.prediction.predictions import predict
+from artifact_pipeline.prediction.run import PredictionRequest, predict
 from artifact_pipeline.storage.outputs import Place, refuse_overlap
 from rowfiles import train_words, words, write_rows
 
@@ -101,7 +101,7 @@ def test_a_refused_file_keeps_its_bytes(of_words: Verified, tree: Path, read: st
     assume("new" not in read and Path(written).exists() and Path(read).samefile(written))
     before = {path: path.read_bytes() for path in tree.rglob("*.*")}
     with pytest.raises(ConfigError) as caught:
-        predict(of_words, [read], to=written)
+        predict(PredictionRequest(of_words, (read,), written))
     assert caught.value.rules == {"output-is-input"}
     assert {path: path.read_bytes() for path in tree.rglob("*.*")} == before
 

@@ -15,8 +15,10 @@ from itertools import pairwise, takewhile
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from artifact_pipeline.artifact import ARTIFACT, EXPORT
 from artifact_pipeline.cli.output import Output
 from artifact_pipeline.errors import INTERRUPTED, ConfigError, PipelineError
+from artifact_pipeline.extras import not_installed
 from artifact_pipeline.runtime import pin_numerics, without_pandas
 
 if TYPE_CHECKING:
@@ -26,13 +28,6 @@ if TYPE_CHECKING:
     import click
 
 _COMPLETION = "_ARTIFACT_PIPELINE_COMPLETE"
-_EXTRAS = {
-    "scale": ("what clusters and object stores need", {"dask", "distributed", "obstore", "cryptography"}),
-    "sign": ("what signatures need", {"model_signing", "id", "sigstore", "requests", "OpenSSL"}),
-    "serve": ("what the server needs", {"granian", "uvloop", "prometheus_client"}),
-    "images": ("what pictures need", {"PIL"}),
-}
-"""The extras beside `train`: what each is for, and what it brings."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,8 +45,8 @@ def train_door(root: Path, argv: Sequence[str] | None = None) -> int:
     """`python src/train.py`: the verb `train`, with its files in the project's root; `argv` as in `main`."""
     files = {
         "config": root / "config" / "config.json",
-        "artifact": root / "artifact",
-        "export": root / "model_train.pkl",
+        "artifact": root / ARTIFACT,
+        "export": root / EXPORT,
     }
     return _run(_train, argv, program="python src/train.py", root=root, files=files)
 
@@ -59,8 +54,8 @@ def train_door(root: Path, argv: Sequence[str] | None = None) -> int:
 def inference_door(root: Path, argv: Sequence[str] | None = None) -> int:
     """`python src/inference.py`: the verb `predict`, with its files in the project's root; `argv` as in `main`."""
     files = {
-        "artifact": root / "artifact",
-        "export": root / "model_train.pkl",
+        "artifact": root / ARTIFACT,
+        "export": root / EXPORT,
         "destination": root / "predictions.csv",
     }
     return _run(_predict, argv, program="python src/inference.py", root=root, files=files)
@@ -110,11 +105,7 @@ def _run(
                 output.trace(error)
             status = output.error(error)
         except ModuleNotFoundError as error:
-            if (error.name or "").startswith("artifact_pipeline"):
-                raise
-            status = output.error(
-                PipelineError(f"the package {error.name} is not installed", hint=_hint(error.name or ""))
-            )
+            status = output.error(not_installed(error))
         except BrokenPipeError as error:  # click prints the help by itself; `| head -1` has seen enough of it
             status = output.lose(error)
         except KeyboardInterrupt:
@@ -147,14 +138,6 @@ def _interruptible(output: Output) -> Iterator[None]:
         if output.interrupted and not isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt from error
         raise
-
-
-def _hint(module: str) -> str:
-    """Which extra brings a module."""
-    name = module.partition(".")[0]
-    told = [(extra, words) for extra, (words, brought) in _EXTRAS.items() if name in brought]
-    extra, words = told[0] if told else ("train", "what training needs")
-    return f"pip install 'artifact-pipeline[{extra}]' brings {words} beside the base"
 
 
 def _own_process(output: Output) -> None:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli.options import report_options, report_places, verb
-from artifact_pipeline.errors import ConfigError, GateFailed, Problem
+from artifact_pipeline.errors import GateFailed
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from artifact_pipeline.artifact.figures import HeldOut
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.prediction.labels import Evaluation
@@ -53,33 +55,36 @@ def evaluate(
     as text; a label without a prediction, or a prediction without a label, is counted and left out of the figures.
     LABELS is held in memory, PREDICTIONS is not, whatever its size.
     """
-    from artifact_pipeline.prediction import labels as later
+    from artifact_pipeline.prediction import evaluation as e
 
-    names = tuple(name for each in keys for name in each.split(",") if name)
-    if not names or len(set(names)) < len(names):
-        raise ConfigError("--key: name at least one column, and each once")
-    if label in names:
-        raise ConfigError(f"--label: {label!r} is a key")
-    _check_summary(predictions, labels, asked)
-    with output.meter() as tell:
-        found = later.evaluate(predictions, labels, keys=names, label=label, progress=tell)
-    if asked["summary"] is not None:
+    request = e.EvaluationRequest(
+        predictions,
+        labels,
+        keys=tuple(name for each in keys for name in each.split(",") if name),
+        label=label,
+        minimums={"accuracy": asked["min_accuracy"], "f1_weighted": asked["min_f1"]},
+        outputs=tuple(report_places(asked)),
+    )
+    try:
+        with output.meter() as progress:
+            found = e.evaluate(request, progress)
+    except GateFailed as error:
+        _report(output, error.result, asked["summary"])
+        raise
+    _report(output, found, asked["summary"])
+    if found.rules:
+        rules = ", ".join(f"{rule.name} {rule.observed:.4f} >= {rule.minimum:.4f}" for rule in found.rules)
+        output.say(f"gate: passed ({rules})")
+    output.result(_result(found, request.keys))
+
+
+def _report(output: Output, found: Evaluation, summary: Path | None) -> None:
+    """Print the figures, and append them to the summary."""
+    if summary is not None:
         from artifact_pipeline.cli import github
 
-        github.append_summary(asked["summary"], _page(found))
+        github.append_summary(summary, _page(found))
     _say(output, found)
-    _check_gate(output, found.figures, {"accuracy": asked["min_accuracy"], "f1_weighted": asked["min_f1"]})
-    output.result(_result(found, names))
-
-
-def _check_summary(predictions: str, labels: str, asked: dict[str, Any]) -> None:
-    """Refuse a summary that is what is read, or cannot be written."""
-    from artifact_pipeline.rows.sources import find_sources, places_of
-    from artifact_pipeline.storage.outputs import check_outputs
-
-    if outputs := report_places(asked):
-        read = places_of([predictions], find_sources([predictions], "csv"), role="the predictions")
-        check_outputs([*read, *places_of([labels], [], role="the labels")], outputs)
 
 
 def _say(output: Output, found: Evaluation) -> None:
@@ -118,20 +123,6 @@ def _classes(figures: HeldOut) -> list[list[str]]:
         [str(each.label), f"{each.rows:,}", f"{each.precision:.4f}", f"{each.recall:.4f}", f"{each.f1:.4f}"]
         for each in figures.classes
     ]
-
-
-def _check_gate(output: Output, figures: HeldOut, least: dict[str, float | None]) -> None:
-    observed = {"accuracy": figures.accuracy.value, "f1_weighted": figures.f1_weighted.value}
-    asked = [(name, observed[name], minimum) for name, minimum in least.items() if minimum is not None]
-    below = [(name, value, minimum) for name, value, minimum in asked if not value >= minimum]
-    if below:
-        problems = [
-            Problem("gate", f"gate-{name}", f"{name} {value} is below {minimum}") for name, value, minimum in below
-        ]
-        raise GateFailed("the gate failed", problems=problems)
-    if asked:
-        rules = ", ".join(f"{name} {value:.4f} >= {minimum:.4f}" for name, value, minimum in asked)
-        output.say(f"gate: passed ({rules})")
 
 
 def _page(found: Evaluation) -> str:

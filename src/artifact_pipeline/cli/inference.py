@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,18 +25,21 @@ from artifact_pipeline.cli.options import (
     verb,
     with_artifact,
 )
-from artifact_pipeline.errors import ConfigError, DriftFound, Problem, listing, plural
+from artifact_pipeline.errors import ConfigError, DriftFound, listing, plural
 from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.cli.output import Output
-    from artifact_pipeline.prediction.destination import Destination
     from artifact_pipeline.prediction.outcome import Predictions
-    from artifact_pipeline.prediction.scoring import Options
-    from artifact_pipeline.rows.sources import Source
+    from artifact_pipeline.prediction.run import PredictionObserver, PredictionRequest
 
-_STDIO = "-"
+_STDOUT = "-"
+_AS_THEY_ARE = (
+    "expect", "accept_failed_gate", "on_error", "out_of_range", "drift", "fail_on_drift", "receipt", "resume",
+    "workers", "scheduler",
+)  # fmt: skip
+"""The options that a `PredictionRequest` takes by their own names."""
 
 
 @verb("Verify an artifact, then predict.", 4, 5, 7, 8)
@@ -75,100 +78,91 @@ def predict(
     The artifact is verified and its golden rows are replayed before the first row is answered; scikit-learn is not
     needed, and no pickle is loaded. A receipt, OUTPUT.receipt.json, tells what was read and written, by digests.
     """
-    from artifact_pipeline.verification import verify
+    from artifact_pipeline.prediction.run import predict as run
 
-    to = _destination(output, destination, asked)
-    sources = _sources(inputs, to, artifact, {**asked, "export": export if is_given("export") else None})
-    trust = asked_trust(asked)
-    verified = verify(artifact, expect=asked["expect"], accept_failed_gate=asked["accept_failed_gate"], trust=trust)
-    output.say(f"verified: {shown(artifact)}, {verified.digest}")
-    other = other_config(artifact, verified)
-    if other is not None:
-        say_other(output, other)
-    state = check_export(output, verified.manifest, artifact, export)
-    with output.meter() as tell:
-        predictions = _run(verified, sources, to, asked=asked, tell=tell)
-    if asked["summary"] is not None:
-        from artifact_pipeline.cli import github
-        from artifact_pipeline.reports import markdown
-
-        github.append_summary(asked["summary"], markdown.predictions_page(predictions))
-    _say(output, predictions, to)
-    if asked["fail_on_drift"] and predictions.drift is not None and predictions.drift.drifted:
-        raise _drifted(predictions)
-    output.next(with_artifact("artifact-pipeline inspect", artifact))
-    output.result(_result(predictions, to, export=state) | {"other_config": other.plain() if other else None})
-
-
-def _destination(output: Output, place: str, asked: dict[str, Any]) -> Destination:
-    """Where to write."""
-    from artifact_pipeline.files import check_writable
-    from artifact_pipeline.prediction.destination import destination
-    from artifact_pipeline.storage import places as storage
-
-    if place != _STDIO and not storage.is_url(place):
-        check_writable(Path(place), folder=place.endswith("/") or os.path.isdir(place))  # noqa: PTH112 - no error
-    receipt = asked["receipt"]
-    to = destination(place, to=asked["to"], receipt=str(receipt) if receipt else None)
-    if to.place == _STDIO:
+    if destination == _STDOUT:
         if output.as_json:
             raise ConfigError("--json and -o - both want standard output", hint="name a file: -o FILE")
         output.data = True
-    if asked["resume"] and not to.folder:
-        output.talk("note: a single file starts anew; a folder of parts can be resumed, such as -o predictions/")
-    if not to.folder and (asked["scheduler"] or asked["workers"]):
-        raise ConfigError("a cluster writes a folder of parts", hint="name one: -o predictions/")
-    return to
+    said = _Said(output, artifact, export, asked)
+    try:
+        predictions = run(_request(inputs, destination, artifact, export=export, asked=asked), said.observer())
+    except DriftFound as error:
+        said.written(error.result)
+        raise
+    said.written(predictions)
+    output.next(with_artifact("artifact-pipeline inspect", artifact))
+    output.result(said.result(predictions))
 
 
-def _sources(inputs: tuple[str, ...], to: Destination, artifact: Path, asked: dict[str, Any]) -> list[Source]:
-    """What to read; an output that would change it, or cannot be written, is refused before anything is read."""
-    from artifact_pipeline.artifact.pointer import resolve
-    from artifact_pipeline.rows.sources import find_sources, places_of
-    from artifact_pipeline.storage.outputs import check_outputs
+def _request(
+    inputs: tuple[str, ...], destination: str, artifact: Path, *, export: Path, asked: dict[str, Any]
+) -> PredictionRequest:
+    from artifact_pipeline.prediction.run import PredictionRequest
 
-    resolve(artifact)  # where there is none, that is said first
-    sources = find_sources(inputs, asked["form"]) if inputs else []
-    read = [*places_of(inputs, sources), *trust_places(artifact, asked)]
-    check_outputs(read, [*to.places(quarantine=asked["on_error"] == "quarantine"), *report_places(asked)])
-    return sources
-
-
-def _run(
-    verified: Verified, sources: list[Source], to: Destination, *, asked: dict[str, Any], tell: Any
-) -> Predictions:
-    from artifact_pipeline.prediction.predictions import own_source, predict_sources
-
-    sources = sources or [own_source(verified)]
-    options = _options(to, asked)
-    if not to.folder:
-        return predict_sources(verified, sources, to=to, options=options, progress=tell, stdout=sys.stdout.buffer)
-    from artifact_pipeline.prediction.folders import in_turn, predict_parts
-
-    run = in_turn(tell)
-    if asked["scheduler"] or asked["workers"]:
-        from artifact_pipeline.prediction.cluster import on_cluster
-
-        run = on_cluster(scheduler=asked["scheduler"], workers=asked["workers"], progress=tell)
-    return predict_parts(verified, sources, to=to, options=options, resume=asked["resume"], run=run)
-
-
-def _options(to: Destination, asked: dict[str, Any]) -> Options:
-    from artifact_pipeline.prediction.scoring import Options
-
-    return Options(
+    return PredictionRequest(
+        artifact,
+        inputs,
+        destination,
         keep=tuple(name for names in asked["keep"] for name in names.split(",") if name),
-        on_error=asked["on_error"],
-        out_of_range=asked["out_of_range"],
-        drift=asked["drift"],
-        form=to.form,
+        input_format=asked["form"],
+        output_format=asked["to"],
+        trust=asked_trust(asked),
+        read=tuple(trust_places(artifact, {**asked, "export": export if is_given("export") else None})),
+        outputs=tuple(report_places(asked)),
+        stdout=sys.stdout.buffer if destination == _STDOUT else None,
+        **{name: asked[name] for name in _AS_THEY_ARE},
     )
 
 
-def _say(output: Output, predictions: Predictions, to: Destination) -> None:
+@dataclass(slots=True)
+class _Said:
+    """What is printed and reported of a prediction."""
+
+    output: Output
+    artifact: Path
+    export: Path
+    asked: dict[str, Any]
+    export_state: str = ""
+    other: dict[str, Any] | None = None
+
+    def observer(self) -> PredictionObserver:
+        """What is printed while the prediction runs."""
+        from artifact_pipeline.prediction.run import PredictionObserver
+
+        return PredictionObserver(self.verified, self.output.meter)
+
+    def verified(self, artifact: Verified) -> None:
+        """Print which artifact answers, and what does not belong to it."""
+        self.output.say(f"verified: {shown(self.artifact)}, {artifact.digest}")
+        other = other_config(self.artifact, artifact)
+        if other is not None:
+            say_other(self.output, other)
+            self.other = other.plain()
+        self.export_state = check_export(self.output, artifact.manifest, self.artifact, self.export)
+
+    def written(self, predictions: Predictions) -> None:
+        """Print what was written, and report it."""
+        if self.asked["resume"] and not predictions.destination.folder:
+            self.output.talk(
+                "note: a single file starts again; a folder of parts can be resumed, such as -o predictions/"
+            )
+        if self.asked["summary"] is not None:
+            from artifact_pipeline.cli import github
+            from artifact_pipeline.reports import markdown
+
+            github.append_summary(self.asked["summary"], markdown.predictions_page(predictions))
+        _say(self.output, predictions)
+
+    def result(self, predictions: Predictions) -> dict[str, Any]:
+        """What `--json` prints."""
+        return _result(predictions) | {"export": self.export_state, "other_config": self.other}
+
+
+def _say(output: Output, predictions: Predictions) -> None:
     from artifact_pipeline.cli import views
 
-    rows = predictions.receipt.rows
+    to, rows = predictions.destination, predictions.receipt.rows
     if predictions.left_out:
         count = len(predictions.left_out)
         columns = f"{count:,} column{'s are' if count > 1 else ' is'}"
@@ -189,21 +183,21 @@ def _say(output: Output, predictions: Predictions, to: Destination) -> None:
     views.say_samples(output, predictions)
     views.say_drift(output, predictions)
     output.say(f"rows: {rows.read:,} read = {rows.written:,} written + {rows.rejected:,} rejected")
-    place = "standard output" if to.place == _STDIO else _shown_place(to.place)
-    output.say(f"written: {place}, {plural(rows.written, 'row')}{_parts(predictions, to)}")
+    place = "standard output" if to.place == _STDOUT else _shown_place(to.place)
+    output.say(f"written: {place}, {plural(rows.written, 'row')}{_parts(predictions)}")
     if predictions.receipt.rejected is not None:
         output.say(f"rejected: {_shown_place(to.rejected)}, {plural(rows.rejected, 'row')}")
     if to.receipt is not None:
         proof = (
             f" ({output.typed('artifact-pipeline verify')} {shlex.quote(place)} --receipt)"
-            if to.place != _STDIO
+            if to.place != _STDOUT
             else ""
         )
         output.say(f"receipt: {_shown_place(to.receipt)}{proof}")
 
 
-def _parts(predictions: Predictions, to: Destination) -> str:
-    if not to.folder:
+def _parts(predictions: Predictions) -> str:
+    if not predictions.destination.folder:
         return ""
     told = f" in {plural(len(predictions.receipt.outputs), 'part')}"
     return told + (f", {predictions.already:,} of them before" if predictions.already else "")
@@ -216,12 +210,11 @@ def _shown_place(place: str) -> str:
     return place if storage.is_url(place) else shown(Path(place))
 
 
-def _result(predictions: Predictions, to: Destination, *, export: str) -> dict[str, Any]:
-    receipt = predictions.receipt
+def _result(predictions: Predictions) -> dict[str, Any]:
+    to, receipt = predictions.destination, predictions.receipt
     return {
         "artifact": receipt.artifact,
         "model": receipt.model,
-        "export": export,
         "rows": receipt.rows.plain(),
         "scores": {
             name: {
@@ -237,13 +230,3 @@ def _result(predictions: Predictions, to: Destination, *, export: str) -> dict[s
         "rejected": _shown_place(to.rejected) if receipt.rejected is not None else None,
         "receipt": _shown_place(to.receipt) if to.receipt is not None else None,
     }
-
-
-def _drifted(predictions: Predictions) -> DriftFound:
-    assert predictions.drift is not None
-    problems = [Problem(each.name, f"drift-{each.rule}", each.change) for each in predictions.drift.drifted[:10]]
-    return DriftFound(
-        f"the rows have drifted in {len(predictions.drift.drifted)} of {plural(predictions.drift.tested, 'respect')}",
-        problems=problems,
-        hint="the predictions are written all the same; look at the rows, or train anew",
-    )

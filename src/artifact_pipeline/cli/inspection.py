@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from artifact_pipeline.artifact import ARTIFACT, EXPORT
 from artifact_pipeline.cli.options import (
-    ARTIFACT,
-    EXPORT,
     artifact_argument,
     asked_trust,
     export_option,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from artifact_pipeline.artifact import ARTIFACT, EXPORT
 from artifact_pipeline.cli.environment import naming_variables
 from artifact_pipeline.files import shown
 from artifact_pipeline.storage.outputs import Place
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 _Verb = TypeVar("_Verb", bound="Callable[..., Any]")
 
-ARTIFACT = "artifact"
-EXPORT = "model_train.pkl"
 HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 STATUSES = {

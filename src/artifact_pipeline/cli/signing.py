@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import EXPORT, artifact_argument, digest_options, verb
+from artifact_pipeline.cli.options import artifact_argument, digest_options, verb
 from artifact_pipeline.errors import plural
 from artifact_pipeline.files import shown
 
@@ -59,7 +59,6 @@ def sign(
     beside the artifact, never in it; `python -m model_signing verify` reads it, too. If its provenance stands there, it
     is signed as well, which gives the artifact a time that others can rely on. Needs the extra [sign].
     """
-    from artifact_pipeline.storage.outputs import Place
     from artifact_pipeline.training.signing import Signer, sign_artifact
 
     done = sign_artifact(
@@ -68,7 +67,6 @@ def sign(
         signature=signature,
         expect=expect,
         accept_failed_gate=accept_failed_gate,
-        kept=[Place("the export", str(artifact.parent / EXPORT))],
     )
     output.say(f"signed: {shown(artifact)}, {plural(done.files, 'file')}, by {done.signer}")
     output.say(f"artifact digest: {done.digest}")

@@ -22,9 +22,8 @@ from msgspec import convert
 from artifact_pipeline import __version__
 from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.errors import ConfigError, PipelineError, Problem
-from artifact_pipeline.prediction.outcome import quietly
 from artifact_pipeline.prediction.receipt import Output, gate_of
-from artifact_pipeline.prediction.sheets import PART, Part
+from artifact_pipeline.prediction.sheets import PART, Part, ignore_progress
 from artifact_pipeline.prediction.tally import MISTAKES, SAMPLES, Sample, Tally
 from artifact_pipeline.prediction.workers import Artifact, Done, Task, answer, environment_words, foreign, hold, version
 from artifact_pipeline.rows.formats.opening import BY_POSITION
@@ -56,7 +55,7 @@ _HINT_RESUME = "--resume goes on with what was begun"
 
 
 def on_cluster(
-    *, scheduler: str | None, workers: int | None, progress: Callable[[int, float], None] = quietly
+    *, scheduler: str | None, workers: int | None, progress: Callable[[int, float], None] = ignore_progress
 ) -> Callable[[Ledger], None]:
     """Do what is missing on a Dask cluster.
 

@@ -21,15 +21,12 @@ from artifact_pipeline.prediction.destination import PIECES
 from artifact_pipeline.prediction.outcome import (
     Predictions,
     measure,
-    options_for,
-    quietly,
     receipt_of,
     refuse_nothing,
     verdict,
 )
 from artifact_pipeline.prediction.receipt import MAX_BYTES, Output, Receipt, parse_receipt
-from artifact_pipeline.prediction.scoring import Scorer
-from artifact_pipeline.prediction.sheets import PART, Part, input_of, score_parts
+from artifact_pipeline.prediction.sheets import PART, Part, ignore_progress, input_of, score_parts
 from artifact_pipeline.prediction.tally import Tally
 from artifact_pipeline.prediction.writers import Hashed
 from artifact_pipeline.rows.formats.opening import open_rows
@@ -40,9 +37,8 @@ from artifact_pipeline.storage.opened import BLOCK
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.prediction.destination import Destination
-    from artifact_pipeline.prediction.scoring import Options
+    from artifact_pipeline.prediction.scoring import Scorer
     from artifact_pipeline.rows.sources import Source
 
     Key = tuple[int, int]
@@ -232,21 +228,14 @@ def _clear_pieces(to: Destination) -> None:
 
 
 def predict_parts(
-    artifact: Verified,
-    sources: Sequence[Source],
-    *,
-    to: Destination,
-    options: Options,
-    resume: bool,
-    run: Callable[[Ledger], None],
+    scorer: Scorer, sources: Sequence[Source], *, to: Destination, resume: bool, run: Callable[[Ledger], None]
 ) -> Predictions:
     """Answer rows into a folder of parts.
 
     Args:
-        artifact: the verified artifact.
+        scorer: what answers; the format of its options is that of `to`.
         sources: what to read.
         to: the folder.
-        options: what is asked; its format is that of `to`.
         resume: go on where an earlier run ended.
         run: does what is missing, and tells the ledger each part; `in_turn` or a cluster.
 
@@ -256,7 +245,6 @@ def predict_parts(
         DataRejected: the rows cannot be read, or one is bad and bad rows are not set aside.
         StorageError: a part cannot be written, or another run is writing into the folder.
     """
-    scorer = Scorer(artifact, options_for(options, to, sources))
     ledger = Ledger(scorer, to, sources)
     assert to.receipt is not None
     with _held(to):
@@ -313,12 +301,13 @@ def _already(ledger: Ledger, begun: Receipt) -> Predictions:
     if begun.artifact != ledger.scorer.artifact.digest:
         raise ConfigError("--resume: what stands there is of another artifact", hint="name another folder")
     _clear_pieces(ledger.to)
-    return Predictions(begun, ledger.tally, {}, None, None, (), already=len(begun.outputs))
+    return Predictions(ledger.to, begun, ledger.tally, {}, None, None, (), already=len(begun.outputs))
 
 
 def _outcome(ledger: Ledger, written: Receipt) -> Predictions:
     measured = measure(ledger.tally.confusion)
     return Predictions(
+        destination=ledger.to,
         receipt=written,
         tally=ledger.tally,
         scores={"all": measured} if measured is not None else {},
@@ -328,7 +317,7 @@ def _outcome(ledger: Ledger, written: Receipt) -> Predictions:
     )
 
 
-def in_turn(progress: Callable[[int, float], None] = quietly) -> Callable[[Ledger], None]:
+def in_turn(progress: Callable[[int, float], None] = ignore_progress) -> Callable[[Ledger], None]:
     """Do what is missing in this process, source by source."""
 
     def _run(ledger: Ledger) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.artifact.figures import HeldOut
+    from artifact_pipeline.artifact.manifest import GateRecord
     from artifact_pipeline.rows.batches import Batch
 
 ROW, FILE, PREDICTED, PROBABILITY = "row", "file", "predicted", "probability_"
@@ -35,12 +36,21 @@ HELD = 1 << 23
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What came of it: figures over the rows that have both, the label's column, and the rows read of each side."""
+    """How right predictions were.
+
+    Attributes:
+        figures: over the rows that have both a prediction and a label.
+        label: the label's column.
+        labels: how many labels were read.
+        predictions: how many predictions were read.
+        rules: the minimums that were asked for, each with what was observed.
+    """
 
     figures: HeldOut
     label: str
     labels: int
     predictions: int
+    rules: tuple[GateRecord.Rule, ...] = ()
 
 
 class _Labels(NamedTuple):
@@ -59,27 +69,10 @@ class _Answers(NamedTuple):
     probabilities: list[Any]
 
 
-def evaluate(
-    predictions: str,
-    labels: str,
-    *,
-    keys: tuple[str, ...] = (ROW,),
-    label: str | None = None,
-    progress: Callable[[int, float], None],
+def score(
+    predictions: str, labels: str, *, keys: tuple[str, ...], label: str | None, progress: Callable[[int, float], None]
 ) -> Evaluation:
-    """Score predictions by labels that came later.
-
-    Args:
-        predictions: what `predict` wrote: a file, a folder of parts, a pattern or a URL.
-        labels: a table of keys and labels.
-        keys: the columns, in both, that tell which prediction a label belongs to.
-        label: the label's column; None takes the only one that is no key.
-        progress: is told the rows of each batch, and the share of the predictions that has been read.
-
-    Raises:
-        DataRejected: a file cannot be read or is none of its kind, a key stands twice, a label is missing or
-            unknown, or nothing matches.
-    """
+    """Join predictions with labels, and compute the figures; arguments and errors as in `evaluation.evaluate`."""
     found = find_sources([predictions], _FORMATS[0])  # with a format, so that none is taken for a picture
     sources = [replace(each, format=_format(each.place)) for each in found]
     there = next(filter(None, map(_columns, sources)), ())  # a part of JSON Lines may be empty: its rows were bad

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from artifact_pipeline.errors import DataRejected, Problem
 from artifact_pipeline.prediction import receipt
 from artifact_pipeline.prediction.receipt import Measured, Receipt
-from artifact_pipeline.prediction.scoring import Options, Scorer, refuse_formulas
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.drift.judge import Drift
     from artifact_pipeline.prediction.destination import Destination
     from artifact_pipeline.prediction.receipt import Input, Learned, Output
+    from artifact_pipeline.prediction.scoring import Scorer
     from artifact_pipeline.prediction.tally import Tally
     from artifact_pipeline.rows.sources import Source
 
@@ -28,6 +28,7 @@ class Predictions:
     """What came of a prediction.
 
     Attributes:
+        destination: where the predictions went.
         receipt: what was read and written, by digests.
         tally: the counts behind it, with the first rows and the first mistakes.
         scores: figures by split, `all` the last; empty where no label came with the rows.
@@ -38,6 +39,7 @@ class Predictions:
         notes: what is suspicious about the input, a sentence each.
     """
 
+    destination: Destination
     receipt: Receipt
     tally: Tally
     scores: dict[str, Measured]
@@ -59,25 +61,6 @@ UNKNOWN: Literal["unknown"] = "unknown"
 
 
 OF_SPLIT: dict[str, Learned] = {"held-out": "none", "training": "all"}
-
-
-def quietly(_rows: int, _share: float) -> None:
-    """Tell nobody how far it is."""
-
-
-def options_for(options: Options, to: Destination, sources: Sequence[Source]) -> Options:
-    """The options with what the output and the sources settle.
-
-    Raises:
-        ConfigError: a spreadsheet would run the name of a file, which stands in each of its rows.
-    """
-    several = len(sources) > 1
-    names = [
-        name for source in sources for name in (*([source.name] if several else []), *dict(source.members).values())
-    ]
-    refuse_formulas(names, to.form)
-    untyped = any(source.format.startswith(("csv", "jsonl")) for source in sources)
-    return replace(options, form=to.form, named=several, texts=several and untyped)
 
 
 def refuse_nothing(tally: Tally, sources: Sequence[Source]) -> None:

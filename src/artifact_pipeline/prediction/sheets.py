@@ -30,6 +30,10 @@ PART = 16 * CHUNK
 """Rows of the input that make a part of a folder."""
 
 
+def ignore_progress(_rows: int, _share: float) -> None:
+    """Do nothing, where a caller does not want to know how far the work is."""
+
+
 class Sheet:
     """One file of predictions that is being written."""
 

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 from artifact_pipeline import __version__
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import ArtifactRejected, DataRejected, PipelineError, Problem, StorageError
-from artifact_pipeline.prediction.outcome import quietly
 from artifact_pipeline.prediction.receipt import environment
 from artifact_pipeline.prediction.scoring import Options, Scorer
-from artifact_pipeline.prediction.sheets import Part, score_parts
+from artifact_pipeline.prediction.sheets import Part, ignore_progress, score_parts
 from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.runtime import pin_numerics
 from artifact_pipeline.verification import verify
@@ -181,7 +180,7 @@ def _done(scorer: Scorer, task: Task) -> Done:
             (task.index, source),
             parts=slice(task.first, None if task.count is None else task.first + task.count),
             done=parts.append,
-            progress=quietly,
+            progress=ignore_progress,
         )
     except DataRejected as error:
         if "missing-file" in error.rules:

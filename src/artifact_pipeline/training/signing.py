@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.artifact import pointer, provenance
+from artifact_pipeline.artifact import EXPORT, pointer, provenance
 from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.artifact.pointer import artifact_places
 from artifact_pipeline.canonical import digest
@@ -18,7 +18,7 @@ from artifact_pipeline.trust.keys import Key
 from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     Seal = Callable[[str, Mapping[str, str]], bytes]
@@ -86,7 +86,6 @@ def sign_artifact(
     signature: Path | None = None,
     expect: str | None = None,
     accept_failed_gate: bool = False,
-    kept: Iterable[Place] = (),
 ) -> Signing:
     """Verify an artifact, and sign the digests of the bytes that were verified; its provenance too, if there is one.
 
@@ -96,7 +95,6 @@ def sign_artifact(
         signature: where the signature goes; None puts it beside the artifact's folder.
         expect: the artifact digest known from elsewhere; anything else is refused.
         accept_failed_gate: sign although the gate is missing or failed.
-        kept: what else a signature must not be written over.
 
     Raises:
         ConfigError: no signer is named, or two; the key cannot be used; or a signature would be written over what is
@@ -110,7 +108,8 @@ def sign_artifact(
     beside = Place("the provenance's signature", str(signing.beside(folder, provenance.SUFFIX + signing.SUFFIX)))
     given = {"the private key": signer.private_key, "the Sigstore config": signer.sigstore_config}
     read = [Place(role, str(path)) for role, path in given.items() if path is not None]
-    check_outputs([*read, *artifact_places(artifact), *kept], [beside, Place("--signature", str(place))])
+    read += [*artifact_places(artifact), Place("the export", str(artifact.parent / EXPORT))]
+    check_outputs(read, [beside, Place("--signature", str(place))])
     verified = verify(artifact, expect=expect, accept_failed_gate=accept_failed_gate)
     files = {NAME: verified.digest, **{record.name: record.sha256 for record in verified.manifest.files}}
     place = signature if signature is not None else signing.beside(verified.folder)

@@ -1,0 +1,342 @@
+"""A prediction from its inputs to its receipt: in which order, and what is refused before a row is read.
+
+The order: the name of the output is read; the inputs are found; an output that is an input is refused; the artifact is
+verified and its golden rows are replayed; the rows are answered; the receipt is written; the drift is judged.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypedDict
+
+from artifact_pipeline.artifact.pointer import artifact_places, resolve
+from artifact_pipeline.canonical import PREFIX
+from artifact_pipeline.errors import ConfigError, DriftFound, Problem, plural
+from artifact_pipeline.files import check_writable
+from artifact_pipeline.plugins import data_set
+from artifact_pipeline.prediction.destination import STDOUT, Destination, destination
+from artifact_pipeline.prediction.outcome import (
+    OF_SPLIT,
+    UNKNOWN,
+    Predictions,
+    measure,
+    receipt_of,
+    refuse_nothing,
+    verdict,
+)
+from artifact_pipeline.prediction.scoring import Options, Scorer, refuse_formulas
+from artifact_pipeline.prediction.sheets import Sheet, ignore_progress, input_of, sheet
+from artifact_pipeline.prediction.training_rows import TrainingRows, held_out_rows
+from artifact_pipeline.rows.formats.opening import open_rows
+from artifact_pipeline.rows.sources import built_in_source, find_sources, places_of, readable
+from artifact_pipeline.storage import places as storage
+from artifact_pipeline.storage.outputs import Place, check_outputs
+from artifact_pipeline.verification import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.artifact.manifest import Verified
+    from artifact_pipeline.prediction.receipt import Input, Output, Receipt
+    from artifact_pipeline.prediction.tally import Tally
+    from artifact_pipeline.rows.batches import Batch
+    from artifact_pipeline.rows.sources import Source
+    from artifact_pipeline.trust.policy import Trust
+
+    Progress = Callable[[int, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionRequest:
+    """What is asked of a prediction.
+
+    Attributes:
+        artifact: a pointer, an artifact's folder, or an artifact that has been verified.
+        inputs: files, folders, patterns, URLs, or `-` for standard input; none for the built-in data set that has the
+            model's columns.
+        output: a file, a folder of parts (with a slash at its end), a URL, or `-` for standard output.
+        keep: columns of the input that are carried through.
+        on_error: stop at the first bad row, or set bad rows aside and go on.
+        out_of_range: what becomes of rows with a value beyond the trained range and its margin.
+        drift: whether the rows are compared with the training data.
+        input_format: the format of all inputs; None tells it by each name.
+        output_format: `csv`, `parquet` or `jsonl`; None tells it by the output's name.
+        receipt: where the receipt goes; None puts it beside the output.
+        resume: go on with a folder of parts where an earlier run ended.
+        workers: how many processes answer the parts of a folder; None answers in this process.
+        scheduler: the address of a Dask cluster that answers them, such as `tcp://host:8786`.
+        stdout: what `-` as the output writes to.
+        fail_on_drift: whether drift is an error, once all is written.
+        expect: the artifact digest known from elsewhere; any other is refused.
+        accept_failed_gate: whether a model may be used whose gate is missing or failed.
+        trust: whom and what the caller trusts; None trusts any artifact that is whole.
+        read: what the caller reads beside the inputs; no output may be written over it.
+        outputs: what the caller writes beside the output.
+    """
+
+    artifact: Path | Verified
+    inputs: tuple[str, ...] = ()
+    output: str = "predictions.csv"
+    keep: tuple[str, ...] = ()
+    on_error: Literal["stop", "quarantine"] = "stop"
+    out_of_range: Literal["warn", "reject", "ignore"] = "warn"
+    drift: bool = True
+    input_format: str | None = None
+    output_format: str | None = None
+    receipt: str | None = None
+    resume: bool = False
+    workers: int | None = None
+    scheduler: str | None = None
+    stdout: BinaryIO | None = None
+    fail_on_drift: bool = False
+    expect: str | None = None
+    accept_failed_gate: bool = False
+    trust: Trust | None = None
+    read: tuple[Place, ...] = ()
+    outputs: tuple[Place, ...] = ()
+
+
+class PredictionOptions(TypedDict, total=False):
+    """What `artifact_pipeline.predict_files` takes by name, each as the verb's option of the same name.
+
+    Attributes:
+        on_error: at a bad row `stop`, or set bad rows aside beside the output: `quarantine`.
+        out_of_range: count rows with a value beyond the trained range and its margin and answer them (`warn`), take
+            them as bad rows (`reject`), or answer them as any other (`ignore`).
+        drift: whether the rows are compared with the training data.
+        fail_on_drift: whether drift is an error, once all is written.
+        resume: go on with a folder of parts where an earlier run ended.
+        workers: how many processes answer the parts of a folder; needs the extra `scale`.
+        scheduler: the address of a Dask cluster that answers them, `tcp://host:8786`; needs the extra `scale`.
+    """
+
+    on_error: Literal["stop", "quarantine"]
+    out_of_range: Literal["warn", "reject", "ignore"]
+    drift: bool
+    fail_on_drift: bool
+    resume: bool
+    workers: int | None
+    scheduler: str | None
+
+
+@contextmanager
+def _silence() -> Iterator[Progress]:
+    yield ignore_progress
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionObserver:
+    """What a caller wants to know while a prediction runs; by default nothing.
+
+    Attributes:
+        verified: is called with the artifact, before the first row is read.
+        progress: is entered for the work, and gives what is called with the rows of each batch and the share of the
+            input that has been read.
+    """
+
+    verified: Callable[[Verified], object] = lambda _: None
+    progress: Callable[[], AbstractContextManager[Progress]] = _silence
+
+
+SILENT = PredictionObserver()
+
+
+def predict(request: PredictionRequest, observer: PredictionObserver = SILENT) -> Predictions:
+    """Verify the artifact, replay its golden rows, and answer rows into a file, a folder of parts or standard output.
+
+    Args:
+        request: what is asked.
+        observer: what is called meanwhile.
+
+    Raises:
+        ArtifactRejected: the artifact is not what it claims to be or not trusted, or its golden answers differ here.
+        ConfigError: an option does not fit the model or the output, or an output is an input.
+        DataRejected: the rows cannot be read, or one is bad and bad rows are not set aside.
+        DriftFound: the rows have drifted, and that is an error; its `result` is the predictions, which are written.
+        StorageError: a file cannot be written; what stood there before still stands.
+    """
+    to = _destination(request)
+    if isinstance(request.artifact, Path):
+        resolve(request.artifact)  # where there is none, that is said first
+    sources = find_sources(request.inputs, request.input_format) if request.inputs else []
+    read = [*places_of(request.inputs, sources), *_artifact_places(request.artifact), *request.read]
+    check_outputs(read, [*to.places(quarantine=request.on_error == "quarantine"), *request.outputs])
+    artifact = _verified(request)
+    observer.verified(artifact)
+    sources = sources or [built_in_source([each.name for each in artifact.manifest.model.inputs])]
+    with observer.progress() as progress:
+        scorer = Scorer(artifact, _options(request, to, sources))
+        predictions = _answer(request, scorer, sources, to, progress=progress)
+    if request.fail_on_drift and predictions.drift is not None and predictions.drift.drifted:
+        raise _drifted(predictions)
+    return predictions
+
+
+def _destination(request: PredictionRequest) -> Destination:
+    place = request.output
+    if place != STDOUT and not storage.is_url(place):
+        check_writable(Path(place), folder=place.endswith("/") or os.path.isdir(place))  # noqa: PTH112 - no error
+    to = destination(place, to=request.output_format, receipt=request.receipt)
+    if not to.folder and (request.scheduler or request.workers):
+        raise ConfigError("a cluster writes a folder of parts", hint="name one: -o predictions/")
+    if to.place == STDOUT and request.on_error == "quarantine":
+        raise ConfigError("bad rows have no place beside standard output", hint="name a file: -o FILE")
+    return to
+
+
+def _options(request: PredictionRequest, to: Destination, sources: Sequence[Source]) -> Options:
+    """What is asked, with what the output and the sources settle.
+
+    Raises:
+        ConfigError: a spreadsheet would run the name of a file, which stands in each of its rows.
+    """
+    several = len(sources) > 1
+    names = [source.name for source in sources] if several else []
+    refuse_formulas([*names, *(name for source in sources for _, name in source.members)], to.form)
+    untyped = any(source.format.startswith(("csv", "jsonl")) for source in sources)
+    return Options(
+        request.keep,
+        request.on_error,
+        request.out_of_range,
+        request.drift,
+        form=to.form,
+        named=several,
+        texts=several and untyped,
+    )
+
+
+def _artifact_places(artifact: Path | Verified) -> Iterator[Place]:
+    if isinstance(artifact, Path):
+        return artifact_places(artifact)
+    return iter([Place("the artifact", str(artifact.folder), "folder")])
+
+
+def _verified(request: PredictionRequest) -> Verified:
+    if not isinstance(request.artifact, Path):
+        return request.artifact
+    return verify(
+        request.artifact, expect=request.expect, accept_failed_gate=request.accept_failed_gate, trust=request.trust
+    )
+
+
+def _answer(
+    request: PredictionRequest, scorer: Scorer, sources: Sequence[Source], to: Destination, *, progress: Progress
+) -> Predictions:
+    if not to.folder:
+        return _FileRun(scorer, progress, sources).write(to, request.stdout)
+    from artifact_pipeline.prediction.folders import in_turn, predict_parts
+
+    run = in_turn(progress)
+    if request.scheduler or request.workers:
+        from artifact_pipeline.prediction.cluster import on_cluster
+
+        run = on_cluster(scheduler=request.scheduler, workers=request.workers, progress=progress)
+    return predict_parts(scorer, sources, to=to, resume=request.resume, run=run)
+
+
+def _drifted(predictions: Predictions) -> DriftFound:
+    assert predictions.drift is not None
+    drifted, tested = predictions.drift.drifted, predictions.drift.tested
+    error = DriftFound(
+        f"the rows have drifted in {len(drifted)} of {plural(tested, 'respect')}",
+        problems=[Problem(each.name, f"drift-{each.rule}", each.change) for each in drifted[:10]],
+        hint="the predictions are written all the same; look at the rows, or train again",
+    )
+    error.result = predictions
+    return error
+
+
+class _FileRun:
+    """One run over sources into one file, or into standard output."""
+
+    def __init__(self, scorer: Scorer, progress: Progress, sources: Sequence[Source]) -> None:
+        self._scorer, self._progress, self._sources = scorer, progress, sources
+        self._inputs: list[Input] = []
+        self._left_out: dict[str, None] = {}
+        self._notes: list[str] = []
+        self._own = TrainingRows(scorer.artifact) if len(sources) == 1 else None
+        self._splits: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
+
+    def write(self, to: Destination, stdout: BinaryIO | None) -> Predictions:
+        """Answer all rows; what is written to standard output cannot be taken back."""
+        if to.place == STDOUT:
+            assert stdout is not None
+            with Sheet(self._scorer, stdout, None) as filled:
+                output, rejected = self._fill(filled, "standard output")
+        else:
+            with sheet(self._scorer, to.place, to.rejected) as filled:
+                output, rejected = self._fill(filled, to.name)
+        receipt = self._receipt(to, output, rejected, filled.tally)
+        if to.receipt is not None:
+            storage.write(to.receipt, receipt.canonical())
+        return self._predictions(to, receipt, filled.tally)
+
+    def _fill(self, into: Sheet, name: str) -> tuple[Output, Output | None]:
+        for index, source in enumerate(self._sources):
+            before = into.tally.read
+            with open_rows(source, self._scorer.wanted(source)) as rows:
+                self._left_out |= dict.fromkeys(rows.left_out)
+                for batch in rows.batches(0):
+                    scored = into.add(source, batch, self._extra(source, batch))
+                    if self._own is not None:
+                        self._own.add(scored)
+                    self._progress(batch.count, (index + rows.done()) / len(self._sources))
+                digest = PREFIX + rows.digest()
+                self._notes += rows.notes
+            self._inputs.append(input_of(source, digest, into.tally.read - before))
+        refuse_nothing(into.tally, self._sources)
+        self._splits = self._own.by_split() if self._own is not None else {}
+        return into.close(name)
+
+    def _extra(self, source: Source, batch: Batch) -> dict[str, Any]:
+        """For a built-in data set: which of its rows were held out, and their labels."""
+        import numpy as np
+
+        if not source.built_in:
+            return {}
+        artifact = self._scorer.artifact
+        own = [each.digest for each in artifact.manifest.data.sources] == [data_set(source.format).digest]
+        split = np.where(held_out_rows(artifact), "held-out", "training") if own else np.full(batch.count, UNKNOWN)
+        known = batch.actual is not None
+        actual = np.array(self._scorer.classes)[batch.actual] if known else np.full(batch.count, "")
+        return {"split": split, "actual": actual}
+
+    def _receipt(self, to: Destination, output: Output, rejected: Output | None, tally: Tally) -> Receipt:
+        from msgspec import structs
+
+        if rejected is not None:
+            rejected = structs.replace(rejected, name=readable(to.rejected.rsplit("/", 1)[-1]))
+        receipt = receipt_of(self._scorer, self._inputs, outputs=[output], rejected=rejected, tally=tally)
+        if receipt.metrics is None or not self._splits:
+            return receipt
+        # The rows of the training file were measured, and so rows that the model has learned.
+        return structs.replace(receipt, metrics=structs.replace(receipt.metrics, training_rows="some"))
+
+    def _predictions(self, to: Destination, receipt: Receipt, tally: Tally) -> Predictions:
+        from artifact_pipeline.metrics import classification as metrics
+
+        splits, classes = self._splits, len(self._scorer.classes)
+        scores = {
+            name: measured
+            for name, pair in splits.items()
+            if (measured := measure(metrics.confusion_matrix(*pair, classes), OF_SPLIT[name])) is not None
+        }
+        if receipt.metrics is not None:
+            scores["all"] = receipt.metrics
+        return Predictions(
+            destination=to,
+            receipt=receipt,
+            tally=tally,
+            scores=scores,
+            drift=None if splits else verdict(self._scorer, tally),
+            held_out=held_out_rows(self._scorer.artifact) if splits else None,
+            left_out=tuple(self._left_out),
+            notes=tuple(self._notes),
+        )
