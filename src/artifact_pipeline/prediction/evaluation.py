@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from artifact_pipeline.artifact.manifest import GateRecord
 from artifact_pipeline.errors import ConfigError, GateFailed, Problem
 from artifact_pipeline.prediction.labels import ROW, score
-from artifact_pipeline.prediction.sheets import ignore_progress
 from artifact_pipeline.rows.sources import find_sources, places_of
 from artifact_pipeline.storage.outputs import check_outputs
 
@@ -42,7 +41,9 @@ class EvaluationRequest:
     outputs: tuple[Place, ...] = ()
 
 
-def evaluate(request: EvaluationRequest, progress: Callable[[int, float], None] = ignore_progress) -> Evaluation:
+def evaluate(
+    request: EvaluationRequest, progress: Callable[[int, float], None] = lambda _rows, _share: None
+) -> Evaluation:
     """Score predictions by labels that came later.
 
     Args:
