@@ -559,7 +559,7 @@ def test_gate(here: Path) -> None:
     assert [each["rule"] for each in refused.json["error"]["problems"]] == ["gate-accuracy", "gate-f1_weighted"]
 
 
-VERB = "import sys\nfrom artifact_pipeline.cli import main\nassert main(sys.argv[1:]) == 0\nprint(*sys.modules)"
+VERB = "import sys\nfrom artifact_pipeline.cli import main\nassert main() == 0\nprint(*sys.modules)"
 
 
 def test_loads_no_model_and_nothing_of_training(here: Path, run: Run) -> None:
