@@ -21,11 +21,10 @@ from artifact_pipeline.cli import main
 from artifact_pipeline.config import from_mapping, recipe
 from artifact_pipeline.errors import ConfigError, DataRejected
 from artifact_pipeline.prediction.scoring import Options, Scorer
-from artifact_pipeline.rows.choice import row_number_of
 from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.rows.labels import Labels
 from artifact_pipeline.rows.sources import find_sources
-from artifact_pipeline.rows.table import read_table
+from artifact_pipeline.rows.table import read_table, row_number_of
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.dataset import load_rows
 from artifact_pipeline.training.publication import publish
@@ -277,7 +276,7 @@ def test_labels_that_differ_in_case_or_space_are_warned_of() -> None:
         "the labels 'no' and 'no '",
         "the labels 'yes' and 'yes '",
     ]
-    labels = Labels()
+    labels = Labels("y")
     labels.add(pa.array(["Yes", "yes", "no"]), "text")
     assert "'Yes' and 'yes'" in labels.alike()[0]
 
@@ -299,7 +298,7 @@ LABELS = [
 @pytest.mark.parametrize(("written", "read"), LABELS, ids=str)
 def test_labels_of_a_csv_are_text_unless_all_are_whole(written: list[str], read: list[int | str]) -> None:
     """A whole number has one spelling; any other spelling is text, and then all labels are."""
-    labels = Labels()
+    labels = Labels("y")
     labels.add(pa.array(written), "any")
     assert labels.finish().tolist() == read
 
@@ -477,3 +476,15 @@ def test_columns_in_the_names_of_folders_can_be_kept(of_kinds: Verified, tmp_pat
     assert told["city"].to_pylist() == ["a b"] * 3 + [""] * 3
     rows = read_table(str(tmp_path / "rows"), target="kind")
     assert {each.name for each in rows.left_out} == {"year", "city"}
+
+
+def test_labels_can_stand_in_the_names_of_folders(tmp_path: Path) -> None:
+    """A target that only the folders' names have, as Hive writes them, is learned from."""
+    for label, x in (("a", 1), ("b", 2)):
+        folder = tmp_path / f"kind={label}"
+        folder.mkdir()
+        (folder / "part.csv").write_text(f"x,y\n{x},2.5\n{x},3.5\n")
+    rows = read_table(str(tmp_path), target="kind")
+    assert (rows.names, rows.X.tolist()) == (("x", "y"), [[1, 2.5], [1, 3.5], [2, 2.5], [2, 3.5]])
+    assert rows.y is not None
+    assert rows.y.tolist() == ["a", "a", "b", "b"]

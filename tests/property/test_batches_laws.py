@@ -16,14 +16,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pyarrow import csv, ipc, parquet
 
-from artifact_pipeline.rows.batches import Piece, Rejected, Wanted, align, numbers_of
-from artifact_pipeline.rows.columns import to_batch
+from artifact_pipeline.rows.batches import Piece, Rejected, Wanted, align
+from artifact_pipeline.rows.columns import parse_texts, to_batch
 from artifact_pipeline.rows.formats.jsonlines import JsonLinesReader
-from artifact_pipeline.rows.formats.opening import OpenRows
-from artifact_pipeline.rows.formats.streams import Hashed
+from artifact_pipeline.rows.formats.streams import HashedStream
 from artifact_pipeline.rows.formats.text import CsvReader
 from artifact_pipeline.rows.sources import Source
-from artifact_pipeline.rows.texts import parse_texts
 from rowfiles import answer, rejected, train_words, write_rows
 
 if TYPE_CHECKING:
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.rows.batches import Batch
+    from artifact_pipeline.rows.formats.opening import Reader
 
 once = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 several = settings(once, max_examples=40)
@@ -69,7 +68,7 @@ def piece_of(start: int, end: int, broken: set[int]) -> Piece:
 
 
 def told(piece: Piece) -> tuple[int, int, list[int], list[float], list[int]]:
-    numbers = numbers_of(piece).tolist()
+    numbers = piece.row_numbers().tolist()
     return piece.start, piece.count, numbers, piece.table.column("a").to_pylist(), [each.row for each in piece.broken]
 
 
@@ -127,7 +126,7 @@ def outcomes(texts: Sequence[str]) -> list[Any]:
     """For each text its number in bits, or its rule."""
     piece = parse_texts(piece_of_texts(texts), wanted("a"), {"a": "number"})
     values = piece.table.column("a").to_numpy()
-    good = zip(numbers_of(piece).tolist(), values.view(np.int64).tolist(), strict=True)
+    good = zip(piece.row_numbers().tolist(), values.view(np.int64).tolist(), strict=True)
     return [each for _, each in sorted([*good, *((bad.row, bad.rule) for bad in piece.broken)])]
 
 
@@ -190,9 +189,10 @@ def csv_of(rows: list, end: str, *, last: bool) -> bytes:
     return (end.join(lines) + (end if last else "")).encode()
 
 
-def opened(kind: Any, data: bytes, block: int, asked: Wanted) -> OpenRows:
+def opened(kind: Any, data: bytes, block: int, asked: Wanted) -> Reader:
     name = "csv" if kind is CsvReader else "jsonl"
-    return OpenRows("rows", kind(Source("rows", "rows", name), asked, Hashed("rows", io.BytesIO(data)), block), asked)
+    reader: Reader = kind(Source("rows", "rows", name), asked, HashedStream("rows", io.BytesIO(data)), block)
+    return reader
 
 
 def all_rows(batches: Iterator[Batch]) -> tuple[list, list]:
@@ -363,7 +363,7 @@ def test_a_prediction_goes_on_at_any_batch(kind: str, values: list[float], chunk
 
     def batches(start: int) -> list[tuple[int, list[float]]]:
         source = Source("rows", "rows", kind)
-        pieces = reader(source, wanted("a"), Hashed("rows", io.BytesIO(data)), 16).pieces(start)
+        pieces = reader(source, wanted("a"), HashedStream("rows", io.BytesIO(data)), 16).pieces(start)
         return [
             (piece.start, to_batch(piece, wanted("a"), "rows").columns[0].tolist())
             for piece in align(pieces, start, chunk)

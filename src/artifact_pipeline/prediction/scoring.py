@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from artifact_pipeline.artifact.reference import parse_reference
 from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.model.predictor import BATCH, open_predictor
-from artifact_pipeline.rows.batches import FORMULA, Rejected, Wanted
+from artifact_pipeline.rows.batches import Rejected, Wanted
+from artifact_pipeline.rows.columns import FORMULA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -12,7 +12,6 @@ from artifact_pipeline.prediction.scoring import FILE, output_columns
 from artifact_pipeline.prediction.tally import Counting, Tally
 from artifact_pipeline.prediction.writers import Hashed, open_writer, rejected_line
 from artifact_pipeline.rows.batches import CHUNK
-from artifact_pipeline.rows.faults import bad_row
 from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.storage import places as storage
 
@@ -79,7 +78,7 @@ class Sheet:
 
     def _set_aside(self, source: Source, rejected: tuple[Rejected, ...]) -> None:
         if self._rejected is None:
-            raise bad_row(source.name, rejected[0], hint="mend it, or set bad rows aside: --on-error quarantine")
+            raise rejected[0].refusal(source.name, hint="mend it, or set bad rows aside: --on-error quarantine")
         for row in rejected:
             self._rejected.write(rejected_line(source.name, row))
 

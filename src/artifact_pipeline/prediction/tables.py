@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from artifact_pipeline.model.predictor import Answers
 from artifact_pipeline.prediction.scoring import Calls, Options, Scorer
 from artifact_pipeline.rows.batches import NO_COLUMN
-from artifact_pipeline.rows.faults import bad_row
 from artifact_pipeline.rows.memory import MEND, PLACE, batches_of
 from artifact_pipeline.rows.sources import Source
 
@@ -50,7 +49,7 @@ class TableScorer:
         for batch in batches_of(table, self._wanted):
             scored = calls.score(batch)
             if scored.rejected:
-                raise bad_row(PLACE, scored.rejected[0], hint=MEND)
+                raise scored.rejected[0].refusal(PLACE, hint=MEND)
             labels.append(scored.labels)
             probabilities.append(scored.probabilities.T)
         answers: NDArray[Any] = np.concatenate(labels)

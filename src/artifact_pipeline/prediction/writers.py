@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import DataRejected, Problem
-from artifact_pipeline.rows.faults import listed
+from artifact_pipeline.rows.faults import python_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -212,7 +212,7 @@ class _JsonLinesWriter:
 def _listed(values: Any, rows: int) -> list[Any]:
     if isinstance(values, str):
         return [values] * rows
-    found: list[Any] = listed(values) if hasattr(values, "to_pylist") else values.tolist()
+    found: list[Any] = python_values(values) if hasattr(values, "to_pylist") else values.tolist()
     return found
 
 

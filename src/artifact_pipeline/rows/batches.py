@@ -1,9 +1,11 @@
-"""Batches: pieces of a file, as its reader gives them, become arrays of numbers, and each bad row gets its reason."""
+"""Batches: what is read of a file, the pieces that its reader gives, and the batches that a model answers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from artifact_pipeline.errors import DataRejected, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -12,23 +14,21 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from artifact_pipeline.rows.matrix import Kind
+    from artifact_pipeline.rows.kinds import Kind
 
     Floats = NDArray[np.float32] | NDArray[np.float64]
 
 Written = Literal["text", "number", "any"]
-"""What a file says of the texts of its labels."""
+"""What the texts of a file's labels are: text, numbers, or either, where the format does not say, as a CSV."""
 CHUNK = 1 << 16
-"""Rows a batch, at most. Its borders are absolute, multiples of this in the file, so that no result depends on where a
-reader cuts, or on where an interrupted run began again."""
+"""Most rows of a batch. Batches end at multiples of this in the file, so that no result depends on where a reader cuts,
+or on where an interrupted run begins again."""
 _MIN_CHUNK = 1 << 12
-"""Rows a batch, at least: what the model answers in one call."""
+"""Least rows of a batch: what the model answers in one call."""
 _VALUES = 64 * CHUNK
-"""Values a batch: rows of more than 64 features come in smaller batches."""
-FORMULA = "=+-@\t\r"
-"""How a text begins that a spreadsheet runs (OWASP, CSV injection)."""
+"""Most values of a batch: rows of more than 64 features come in smaller batches."""
 UNLABELLED = -1
-"""The position of a label that is not there."""
+"""The position of a label that is missing."""
 NO_COLUMN = "\0"
 """The name of no column."""
 
@@ -38,11 +38,11 @@ class Rejected(NamedTuple):
 
     Attributes:
         row: its number in the file, from 0.
-        column: the column that is at fault, or empty where it is the whole row.
+        column: the column that is bad; empty where it is the whole row.
         value: what stands there, at most 80 characters of it.
         rule: the rule's name, such as `not-a-number`.
         message: the rule in words, the end of "row 3, column 'a': …".
-        record: the row as it was read, so that it can be mended and given again; or what makes it when it is wanted.
+        record: the row as it was read, to be corrected and read again; or a function that returns it.
     """
 
     row: int
@@ -54,8 +54,13 @@ class Rejected(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where in its file it stands."""
+        """Where it stands in its file."""
         return f"row {self.row}, column {self.column!r}" if self.column else f"row {self.row}"
+
+    def refusal(self, place: str, *, hint: str) -> DataRejected:
+        """The error for this row of the file `place`, where bad rows are not set aside."""
+        problem = Problem(f"{place}, {self.place}", self.rule, self.message)
+        return DataRejected("a row cannot be answered", problems=[problem], hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +70,16 @@ class Wanted:
     Attributes:
         features: the model's columns, in its order.
         dtype: the model's type.
-        target: the label's column, read where it is there.
+        target: the label's column, which is read if the file has it.
         classes: the model's labels, in its order.
-        keep: columns that are carried through.
-        low: float64 of shape (features,), the least value that is not out of the trained range.
+        keep: columns that are copied to the output.
+        low: float64 of shape (features,), the least value within the trained range.
         high: likewise the greatest.
-        out_of_range: what becomes of rows beyond them.
-        formulas: whether text that a spreadsheet would run may be carried through.
-        kinds: the kind of each feature; empty where all are numbers, or where the rows are to be learned.
-        learning: whether the rows are to be learned. Then the kind of a feature is what the file's first rows hold,
-            labels keep their type, and of each column the first bad value is told, not each bad row.
+        out_of_range: what is done with rows beyond that range.
+        formulas: whether a copied text may be one that a spreadsheet would run.
+        kinds: the kind of each feature; empty where all are numbers, or where the rows are learned from.
+        learning: whether the rows are learned from. Then the file's first rows tell the kind of each feature, labels
+            keep their type, and the first bad value of each column is noted, not each bad row.
     """
 
     features: tuple[str, ...]
@@ -91,7 +96,7 @@ class Wanted:
 
     @property
     def known_kinds(self) -> dict[str, Kind]:
-        """The kinds that are known before a file is read, by the feature's name."""
+        """The kinds that are known before the file is read, by the feature's name."""
         if self.learning and not self.kinds:
             return {}
         numbers: dict[str, Kind] = dict.fromkeys(self.features, "number")
@@ -99,7 +104,7 @@ class Wanted:
 
     @classmethod
     def columns_alone(cls, keep: tuple[str, ...], features: tuple[str, ...] = ()) -> Wanted:
-        """What is read of a table without a model: columns as they are, and columns of numbers."""
+        """What is read without a model: some columns as they are, and some columns of numbers."""
         import numpy as np
 
         bounds = np.zeros(len(features))
@@ -107,14 +112,14 @@ class Wanted:
 
     @property
     def chunk(self) -> int:
-        """Rows a batch: `CHUNK`, or a part of it that divides it where the rows are wide."""
+        """Rows of a batch: `CHUNK`, or less where the rows are wide; `CHUNK` is a multiple of it."""
         chunk = CHUNK
         while chunk > _MIN_CHUNK and chunk * len(self.features) > _VALUES:
             chunk //= 2
         return chunk
 
     def columns(self, there: Sequence[str]) -> list[str]:
-        """The columns to read of those that are there, each once."""
+        """The columns to read of a file that has the columns `there`, each once."""
         wanted = [*self.features, *self.keep, *([self.target] if self.target in there else [])]
         return list(dict.fromkeys(wanted))
 
@@ -125,12 +130,12 @@ class Piece:
 
     Attributes:
         start: the number of the first row, from 0.
-        count: how many rows were read, the broken ones included.
-        table: the rows that have the right form, with at least the wanted columns.
-        numbers: their numbers, int64; None where they are `start`, `start + 1`, ….
-        broken: the rows that have not.
-        written: what a label that is text is: `text`, a `number`, or `any` where the file does not say, as a CSV.
-        firsts: where the rows are to be learned, the first bad value of each column.
+        count: how many rows were read, with the broken ones.
+        table: the rows of the right form, with at least the wanted columns.
+        numbers: the number of each of them, int64; None where they are `start`, `start + 1`, ….
+        broken: the other rows.
+        written: what a label that is text is.
+        firsts: the first bad value of each column, where the rows are learned from.
     """
 
     start: int
@@ -145,6 +150,12 @@ class Piece:
     def end(self) -> int:
         """The number of the row after the last one."""
         return self.start + self.count
+
+    def row_numbers(self) -> NDArray[np.int64]:
+        """The number of each row of the table."""
+        import numpy as np
+
+        return np.arange(self.start, self.start + self.table.num_rows) if self.numbers is None else self.numbers
 
     def within(self, start: int, end: int) -> Piece:
         """The rows of this piece from `start` to before `end`."""
@@ -167,17 +178,16 @@ class Batch:
     """Rows that can be answered, and those that cannot.
 
     Attributes:
-        start: the number of the first row in its file, a multiple of the rows a batch.
-        count: rows read.
+        start: the number of the first row in its file, a multiple of `Wanted.chunk`.
+        count: how many rows were read.
         numbers: int64, the number of each row that can be answered.
         columns: for each feature a contiguous array of the model's dtype, every value finite.
-        actual: int64 positions of the labels in the model's classes, `UNLABELLED` where there is none; None where
+        actual: int64 positions of the labels in the model's classes, `UNLABELLED` where one is missing; None where
             the file has no such column.
-        kept: the columns that are carried through.
-        rejected: the others, by their numbers.
-        outside: rows among the answered ones with a value out of the trained range.
-        firsts: where the rows are to be learned, the first bad value of each column.
-        written: as in `Piece`.
+        kept: the columns that are copied to the output.
+        rejected: the rows that cannot be answered, in the order of their numbers.
+        outside: how many rows that can be answered have a value out of the trained range.
+        firsts, written: as in `Piece`.
     """
 
     start: int
@@ -193,7 +203,7 @@ class Batch:
 
 
 def align(pieces: Iterator[Piece], start: int, chunk: int = CHUNK) -> Iterator[Piece]:
-    """Cut pieces anew at multiples of `chunk`, from the row `start` on, itself one."""
+    """The same rows, from row `start` on, in pieces that end at multiples of `chunk`; `start` is one."""
     held: list[Piece] = []
     border = start + chunk
     for piece in pieces:
@@ -214,7 +224,7 @@ def _joined(pieces: list[Piece]) -> Piece:
         return pieces[0]
     numbers = None
     if any(piece.numbers is not None for piece in pieces):
-        numbers = np.concatenate([numbers_of(piece) for piece in pieces])
+        numbers = np.concatenate([piece.row_numbers() for piece in pieces])
     return Piece(
         pieces[0].start,
         sum(piece.count for piece in pieces),
@@ -224,12 +234,3 @@ def _joined(pieces: list[Piece]) -> Piece:
         pieces[0].written,
         tuple(each for piece in pieces for each in piece.firsts),
     )
-
-
-def numbers_of(piece: Piece) -> NDArray[np.int64]:
-    """The number of each row of the piece's table."""
-    import numpy as np
-
-    if piece.numbers is not None:
-        return piece.numbers
-    return np.arange(piece.start, piece.start + piece.table.num_rows)

@@ -1,15 +1,15 @@
-"""Columns of any type become columns of finite numbers of the model's dtype; what cannot is a bad row, by its rule."""
+"""A piece's columns become those of a batch: finite numbers of the model's dtype; what cannot is a bad row."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from artifact_pipeline.rows.batches import FORMULA, UNLABELLED, Batch, Piece, Wanted, numbers_of
-from artifact_pipeline.rows.faults import Faults, limit_of, unfit
-from artifact_pipeline.rows.labels import find_classes, is_label, label_texts
-from artifact_pipeline.rows.limits import MAX_WHOLE
-from artifact_pipeline.rows.texts import SIGNED_NUMBER
+from artifact_pipeline.rows.batches import Batch, Piece, Wanted
+from artifact_pipeline.rows.faults import Faults, unfit
+from artifact_pipeline.rows.kinds import SIGNED_NUMBER, holds_numbers, values_of, values_of_texts
+from artifact_pipeline.rows.labels import is_label, positions_of
+from artifact_pipeline.rows.limits import MAX_VALUE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,20 +17,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.rows.batches import Floats
+    from artifact_pipeline.rows.kinds import Kind
 
-_SAFE_DIGITS = 15
-"""Each decimal of so many digits has a float64 of its own."""
+FORMULA = "=+-@\t\r"
+"""How a text begins that a spreadsheet runs (OWASP, CSV injection)."""
 
 
 def check_types(place: str, schema: pa.Schema, wanted: Wanted) -> None:
-    """See that the columns of a file hold numbers or booleans, and labels.
+    """Check that a file's columns hold numbers or booleans, and labels.
 
-    Where they are to be learned, a feature of another type is told later, with its row and its value.
-
-    Args:
-        place: the file.
-        schema: its columns, features among them.
-        wanted: what they must be.
+    Where they are learned from, a feature of another type is refused later, with its row and its value.
 
     Raises:
         DataRejected: a column's type is another.
@@ -38,31 +34,63 @@ def check_types(place: str, schema: pa.Schema, wanted: Wanted) -> None:
     problems = []
     for name in () if wanted.learning else wanted.features:
         kind = schema.field(name).type
-        if not _is_number(kind):
+        if not holds_numbers(kind):
             problems.append(("not-a-number", f"column {name!r} holds {kind}, not numbers"))
     if wanted.target in schema.names and not is_label(kind := schema.field(wanted.target).type):
         problems.append(("label-invalid", f"column {wanted.target!r} holds {kind}, not whole numbers or text"))
     if problems:
-        raise unfit(place, problems)
+        raise unfit(place, *problems)
 
 
-def _is_number(kind: Any) -> bool:
-    """Whether a column of this type can hold numbers or booleans."""
+def parse_texts(piece: Piece, wanted: Wanted, kinds: dict[str, Kind]) -> Piece:
+    """The same rows with the text of each feature read as numbers; a row where that fails is a broken one.
+
+    Args:
+        piece: rows whose features are texts, or numbers already.
+        wanted: what is read of them.
+        kinds: the kinds of the features as far as they are known; those that these rows show are added.
+    """
     import pyarrow as pa
 
-    types = pa.types
-    return any(each(kind) for each in (types.is_floating, types.is_integer, types.is_boolean, types.is_null)) or (
-        types.is_decimal(kind)
-    )
+    faults = Faults(piece, wanted)
+    names = piece.table.schema.names
+    columns = dict(zip(names, piece.table.columns, strict=True))
+    for name in wanted.features:
+        kind: Kind | None = "number" if len(piece.table) else None
+        if pa.types.is_string(columns[name].type):
+            values, kind = values_of_texts(columns[name], kinds.get(name), learning=wanted.learning)
+            columns[name] = pa.array(values.floats)
+            for rule, bad in values.bad:
+                faults.add(name, rule, bad)
+        if kind is not None:
+            kinds.setdefault(name, kind)
+    _refuse_lines(columns, faults)
+    table = pa.RecordBatch.from_arrays(list(columns.values()), names)
+    if wanted.learning:
+        return replace(piece, table=table, firsts=faults.firsts())
+    if not faults.found:
+        return replace(piece, table=table)
+    broken = sorted([*piece.broken, *faults.rejected()], key=lambda each: each.row)
+    good = faults.good()
+    return replace(piece, table=table.filter(pa.array(good)), numbers=piece.row_numbers()[good], broken=tuple(broken))
+
+
+def _refuse_lines(columns: dict[str, pa.Array], faults: Faults) -> None:
+    """Note labels of several lines that the model does not know: quotes have joined rows, most likely."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    wanted = faults.wanted
+    name = wanted.keep[0] if wanted.learning else wanted.target
+    if name in columns:
+        lines = compute.match_substring_regex(columns[name], r"[\r\n]")
+        if compute.any(lines).as_py():
+            known = compute.is_in(columns[name], value_set=pa.array([*map(str, wanted.classes)], pa.string()))
+            faults.add(name, "label-lines", compute.and_not(lines, known))
 
 
 def to_batch(piece: Piece, wanted: Wanted, place: str) -> Batch:
-    """Read a piece's columns as numbers.
-
-    Args:
-        piece: some rows.
-        wanted: what is read of them.
-        place: their file, for a refusal.
+    """The rows of a piece of the file `place` as a batch.
 
     Raises:
         DataRejected: a column's type is not that of numbers, or of labels.
@@ -80,7 +108,7 @@ def to_batch(piece: Piece, wanted: Wanted, place: str) -> Batch:
     batch = Batch(
         start=piece.start,
         count=piece.count,
-        numbers=numbers_of(piece),
+        numbers=piece.row_numbers(),
         columns=[values for values, _ in found],
         actual=actual,
         kept=kept,
@@ -93,7 +121,7 @@ def to_batch(piece: Piece, wanted: Wanted, place: str) -> Batch:
 
 
 def _only(batch: Batch, good: NDArray[np.bool_], outside: NDArray[np.bool_] | None) -> Batch:
-    """Some rows of a batch."""
+    """The marked rows of a batch."""
     import pyarrow as pa
 
     return replace(
@@ -111,79 +139,27 @@ def _feature(column: pa.Array, index: int, faults: Faults) -> tuple[Floats, tupl
     import numpy as np
 
     name, dtype = faults.wanted.features[index], np.dtype(faults.wanted.dtype)
-    values = _numbers(column, name, faults)
+    values, found = values_of(column)
+    for rule, rows in found:
+        faults.add(name, rule, rows)
     if values.dtype != dtype:
         with np.errstate(over="ignore"):  # what overflows is found in the next lines
             values = values.astype(dtype)
     if not len(values):
         return values, (0.0, 0.0)
-    limit, least, greatest = limit_of(faults.wanted.dtype), values.min(), values.max()
+    limit, least, greatest = MAX_VALUE[faults.wanted.dtype], values.min(), values.max()
     if -limit <= least and greatest <= limit:  # neither holds where there is a NaN
         return np.ascontiguousarray(values), (least, greatest)
     bad = ~(np.abs(values) <= limit)
     if column.null_count:
-        faults.add(column.is_null().to_numpy(zero_copy_only=False), name, "missing")
-    faults.add(bad, name, "not-finite")
+        faults.add(name, "missing", column.is_null())
+    faults.add(name, "not-finite", bad)
     values = np.where(bad, dtype.type(0), values)
     return values, (values.min(), values.max())
 
 
-def _numbers(column: pa.Array, name: str, faults: Faults) -> NDArray[Any]:
-    """A column as floats of any width, NaN where there is none."""
-    import numpy as np
-    import pyarrow as pa
-
-    types = pa.types
-    if types.is_floating(column.type):
-        values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
-        return values
-    if types.is_decimal(column.type):
-        return _decimals(column, name, faults)
-    if types.is_boolean(column.type):
-        column = column.cast(pa.uint8())
-    if types.is_integer(column.type):
-        if column.type.bit_width == 64:
-            from pyarrow import compute
-
-            ends = compute.min_max(column).as_py()
-            if any(end is not None and abs(end) > MAX_WHOLE for end in ends.values()):
-                whole = column.fill_null(0).to_numpy(zero_copy_only=False)
-                faults.add((whole > MAX_WHOLE) | (whole < -MAX_WHOLE), name, "not-exact")
-        exact: NDArray[Any] = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-        return exact
-    if not types.is_null(column.type):
-        faults.add(column.is_valid().to_numpy(zero_copy_only=False), name, "not-a-number")
-    return np.full(len(column), np.nan)
-
-
-def _decimals(column: pa.Array, name: str, faults: Faults) -> NDArray[np.float64]:
-    """Decimals as the nearest floats, as if they were read as text; one with too many digits would be another."""
-    import numpy as np
-    import pyarrow as pa
-    from pyarrow import compute
-
-    # By text: Arrow's own conversion is off by a bit for some.
-    values: NDArray[np.float64] = column.cast(pa.string()).cast(pa.float64()).to_numpy(zero_copy_only=False)
-    if column.type.precision > _SAFE_DIGITS:
-        # A float64 tells as many digits apart as it takes 17 to write; 15 survive always.
-        digits = compute.replace_substring_regex(column.cast(pa.string()), r"[-.]|[eE].*", "")
-        digits = compute.utf8_length(compute.utf8_trim(digits, "0"))
-        many = compute.greater(digits, _SAFE_DIGITS).fill_null(False)  # noqa: FBT003 - Arrow's
-        if compute.any(many).as_py():
-            same = np.array([value is None or _is_same(value) for value in column.to_pylist()])
-            faults.add(~same, name, "too-many-digits")
-    return values
-
-
-def _is_same(value: Any) -> bool:
-    """Whether a decimal is what its nearest float is written as."""
-    from decimal import Decimal
-
-    return bool(Decimal(repr(float(value))) == value)
-
-
 def _outside(columns: list[tuple[Floats, tuple[float, float]]], faults: Faults) -> NDArray[np.bool_] | None:
-    """Which rows have a value out of the trained range; None where there is none, or where nobody asks."""
+    """Which rows have a value out of the trained range; None where no row has, or where that is ignored."""
     wanted, outside = faults.wanted, None
     if wanted.out_of_range == "ignore" or not len(columns[0][0]):
         return None
@@ -194,7 +170,7 @@ def _outside(columns: list[tuple[Floats, tuple[float, float]]], faults: Faults) 
         beyond = (values < low) | (values > high)
         outside = beyond if outside is None else outside | beyond
         if wanted.out_of_range == "reject":
-            faults.add(beyond, wanted.features[index], "out-of-range")
+            faults.add(wanted.features[index], "out-of-range", beyond)
     return outside
 
 
@@ -209,21 +185,12 @@ def _refuse_formulas(kept: dict[str, pa.Array], faults: Faults) -> None:
             suspect = compute.is_in(compute.utf8_slice_codeunits(text, 0, 1), value_set=pa.array(list(FORMULA)))
             bad = compute.and_not(suspect, compute.match_substring_regex(text, SIGNED_NUMBER))
             if compute.any(bad).as_py():
-                faults.add(bad.to_numpy(zero_copy_only=False), name, "csv-formula")
+                faults.add(name, "csv-formula", bad)
 
 
 def _positions(column: pa.Array, faults: Faults) -> NDArray[np.int64]:
-    """Labels as positions in the model's classes; a label that the model does not know is a bad row's.
-
-    Compared as text: whole numbers of any width are then equal or not, without a cast that might lose some.
-    """
-    import numpy as np
-    from pyarrow import compute
-
-    text, written = label_texts(column, faults.piece.written)
-    found = find_classes(text, written, faults.wanted.classes)
-    unknown = compute.and_(text.is_valid(), compute.is_null(found))
-    if compute.any(unknown).as_py():
-        faults.add(unknown.to_numpy(zero_copy_only=False), faults.wanted.target, "label-unknown")
-    positions: NDArray[Any] = found.fill_null(UNLABELLED).to_numpy(zero_copy_only=False)
-    return positions.astype(np.int64)
+    """Labels as positions in the model's classes; a label that the model does not know is a bad row's."""
+    positions, unknown = positions_of(column, faults.piece.written, faults.wanted.classes)
+    if unknown is not None:
+        faults.add(faults.wanted.target, "label-unknown", unknown)
+    return positions

@@ -1,13 +1,15 @@
-"""Why rows and files are refused: the rules in words, and the first fault of each bad row."""
+"""Why rows and files are refused: each rule in words, what to do about it, and the first fault of each bad row."""
 
 from __future__ import annotations
 
+import json
+import shlex
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import DataRejected, Problem, listing
-from artifact_pipeline.rows.batches import Piece, Rejected, Wanted, numbers_of
-from artifact_pipeline.rows.limits import MAX_LISTED, MAX_NUMBER, MAX_SHOWN, MAX_SINGLE
+from artifact_pipeline.rows.batches import Piece, Rejected, Wanted
+from artifact_pipeline.rows.limits import MAX_LISTED, MAX_SHOWN, MAX_VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,44 +32,64 @@ RULES = {
     "label-unknown": "the label {value!r} is none of the model's",
     "csv-formula": "{value!r} begins like a formula, which a spreadsheet would run; write Parquet or JSON Lines",
 }
-"""Why a value is bad; the first of them that holds is told."""
-_HINTS = {
+"""Why a value is bad."""
+_UNFIT_HINTS = {
     "not-a-number": "turn these columns into numbers; the model was trained on numbers",
     "label-invalid": "write the labels as text or whole numbers",
     "not-carried": "leave these columns out of --keep",
 }
-"""What to do about a column of another type, by the rule."""
+"""What to do about a column of another type."""
+_LEARNING_HINTS = {
+    "row-width": "give each row as many values as the header has columns; a value with a comma stands in quotes",
+    "json-invalid": "write one object in JSON a line, in UTF-8",
+    "duplicate-key": "write each key once",
+    "column-late": "give all rows the same keys",
+    "label-missing": "leave out the rows that have no label",
+    "label-lines": "mend the quotes around it: one opens in its first line and closes in its last",
+    "label-invalid": "a label is text or a whole number; to tell measured numbers apart, sort them into classes first",
+    "not-exact": "write whole numbers beyond 2^53 as labels or leave their column out",
+    "not-finite": "replace infinite and huge values, or leave out their rows",
+    "too-many-digits": "round the decimals to 15 digits, or write the column as float64",
+}
+"""What to do about bad values in a table to learn from."""
+_GAPS = frozenset({"", "na", "n/a", "nan", "null", "none", "nil", "-", "--", "?", ".", "#n/a", "<na>"})
+"""What stands in tables where a value is missing, in lower case."""
+_OF_COLUMN = frozenset({"not-a-number", "not-a-boolean"})
+"""Rules that, broken once, are broken by most values of a column."""
 _AT_ONCE = 1024
-"""Bad rows that are held as Python's objects."""
+"""How many bad rows are held as Python's objects."""
 
 
 class Faults:
-    """The first fault of each bad row; or, where the rows are to be learned, the first of each column."""
+    """The first fault of each bad row of a piece; where the rows are learned from, the first of each column."""
 
     def __init__(self, piece: Piece, wanted: Wanted) -> None:
         self.piece, self.wanted = piece, wanted
         self.found: dict[int, tuple[str, str]] = {}  # position in the table → column, rule
         self._firsts: dict[str, tuple[int, str]] = {}  # column → position in the table, rule
 
-    def add(self, bad: NDArray[np.bool_], column: str, rule: str) -> None:
+    def add(self, column: str, rule: str, bad: NDArray[np.bool_] | pa.BooleanArray) -> None:
         """Note the rows that are marked; a row, or a column, that has a fault already keeps it."""
-        positions = bad.nonzero()[0].tolist()
+        import numpy as np
+
+        marks = bad if isinstance(bad, np.ndarray) else bad.to_numpy(zero_copy_only=False)
+        positions = marks.nonzero()[0].tolist()
         if self.wanted.learning:
-            if positions and positions[0] < self._firsts.get(column, (len(bad), ""))[0]:
+            if positions and positions[0] < self._firsts.get(column, (len(marks), ""))[0]:
                 self._firsts[column] = positions[0], rule
             return
         for position in positions:
             self.found.setdefault(position, (column, rule))
 
     def firsts(self) -> tuple[Rejected, ...]:
-        """The first bad value of each column, in the order of the columns; none where the rows are to be answered."""
+        """The first bad value of each column, in the order of the columns; empty where the rows are answered."""
         return tuple(
             self._rejected([position], {position: (column, rule)})[0]
             for column, (position, rule) in self._firsts.items()
         )
 
     def good(self) -> NDArray[np.bool_]:
-        """Which rows have none."""
+        """Which rows have no fault, of shape (rows,)."""
         import numpy as np
 
         good = np.ones(self.piece.table.num_rows, dtype=np.bool_)
@@ -75,23 +97,23 @@ class Faults:
         return good
 
     def rejected(self) -> list[Rejected]:
-        """The bad rows, by their numbers."""
+        """The bad rows, in the order of their numbers."""
         return self._rejected(sorted(self.found), self.found)
 
     def _rejected(self, positions: list[int], found: dict[int, tuple[str, str]]) -> list[Rejected]:
         import pyarrow as pa
 
         table = self.piece.table.take(pa.array(positions, pa.int64()))
-        values = {name: _plains(table.column(name)) for name in {column for column, _ in found.values()}}
-        numbers, records = numbers_of(self.piece)[positions].tolist(), _Records(table)
-        told = []
+        values = {name: _json_values(table.column(name)) for name in {column for column, _ in found.values()}}
+        numbers, records = self.piece.row_numbers()[positions].tolist(), _Records(table)
+        rejected = []
         for index, (position, row) in enumerate(zip(positions, numbers, strict=True)):
             column, rule = found[position]
             value = values[column][index]
             shown = f"{'' if value is None else value!s:.{MAX_SHOWN}}"
             message = reason(rule, column, shown if isinstance(value, str) else value, self.wanted)
-            told.append(Rejected(row, column, shown, rule, message, partial(records.at, index)))
-        return told
+            rejected.append(Rejected(row, column, shown, rule, message, partial(records.at, index)))
+        return rejected
 
 
 class _Records:
@@ -102,21 +124,17 @@ class _Records:
         self._made: list[dict[str, Any]] = []
 
     def at(self, index: int) -> dict[str, Any]:
-        """One row; what JSON has not is text."""
+        """One row; a value that JSON does not have is text."""
         if not self._start <= index < self._start + len(self._made):
             self._start = index - index % _AT_ONCE
-            columns = [_plains(column) for column in self._table.slice(self._start, _AT_ONCE).columns]
+            columns = [_json_values(column) for column in self._table.slice(self._start, _AT_ONCE).columns]
             names = self._table.schema.names
             self._made = [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
         return self._made[index - self._start]
 
 
-def _plains(column: pa.Array) -> list[Any]:
-    return [_plain(value) for value in listed(column)]
-
-
-def listed(column: pa.Array) -> list[Any]:
-    """A column as Python's objects; times as Arrow writes them: Python knows no nanoseconds, and no year 10,000."""
+def python_values(column: pa.Array) -> list[Any]:
+    """A column as Python's objects; times as Arrow writes them: Python has no nanoseconds, and no year 10,000."""
     import pyarrow as pa
 
     if pa.types.is_temporal(column.type):
@@ -125,7 +143,11 @@ def listed(column: pa.Array) -> list[Any]:
     return values
 
 
-def _plain(value: Any) -> Any:
+def _json_values(column: pa.Array) -> list[Any]:
+    return [_json_value(value) for value in python_values(column)]
+
+
+def _json_value(value: Any) -> Any:
     if isinstance(value, float) and not abs(value) < float("inf"):
         return str(value)
     return value if value is None or isinstance(value, str | int | float) else str(value)
@@ -137,13 +159,16 @@ def reason(rule: str, column: str, value: object, wanted: Wanted) -> str:
     if column in wanted.features:
         index = wanted.features.index(column)
         low, high = float(wanted.low[index]), float(wanted.high[index])
-    return RULES[rule].format(value=value, low=low, high=high, limit=limit_of(wanted.dtype))
+    return RULES[rule].format(value=value, low=low, high=high, limit=MAX_VALUE[wanted.dtype])
 
 
-def bad_row(place: str, row: Rejected, *, hint: str) -> DataRejected:
-    """The refusal of one bad row, where bad rows are not set aside."""
-    problem = Problem(f"{place}, {row.place}", row.rule, row.message)
-    return DataRejected("a row cannot be answered", problems=[problem], hint=hint)
+def unfit(place: str, *problems: tuple[str, str], hint: str | None = None) -> DataRejected:
+    """The error for a file whose columns are not the model's; each problem is a rule and a message."""
+    found = [Problem(place, rule, message) for rule, message in problems[:MAX_LISTED]]
+    if len(problems) > MAX_LISTED:
+        found.append(Problem(place, problems[MAX_LISTED][0], f"and {len(problems) - MAX_LISTED:,} more"))
+    hint = hint or next((_UNFIT_HINTS[rule] for rule, _ in problems if rule in _UNFIT_HINTS), None)
+    return DataRejected("the rows do not fit the model", problems=found, hint=hint)
 
 
 def listed_names(names: Sequence[str]) -> str:
@@ -152,7 +177,7 @@ def listed_names(names: Sequence[str]) -> str:
 
 
 def meant_names(missing: Sequence[str], there: Sequence[str]) -> str:
-    """What may have been meant by names that are not there, and what is: a hint."""
+    """A hint: which of the names that are there may have been meant, and all of them."""
     import difflib
 
     lower = {each.lower().strip(): each for each in there if len(each) <= 64}
@@ -162,15 +187,27 @@ def meant_names(missing: Sequence[str], there: Sequence[str]) -> str:
     return f"{meant}it has: {listed_names(there)}" if there else "it has no columns"
 
 
-def limit_of(dtype: str) -> float:
-    """The greatest absolute value that a feature may have."""
-    return MAX_NUMBER if dtype == "float64" else MAX_SINGLE
+def drop_hint(names: Sequence[str]) -> str:
+    """The option of the command line that leaves columns out."""
+    return f"-S {shlex.quote(f'dataset.drop={json.dumps([*names], ensure_ascii=False)}')}"
 
 
-def unfit(place: str, problems: Sequence[tuple[str, str]], *, hint: str | None = None) -> DataRejected:
-    """The refusal of a file whose columns are not the model's; each problem is a rule and a message."""
-    told = [Problem(place, rule, message) for rule, message in problems[:MAX_LISTED]]
-    if len(problems) > MAX_LISTED:
-        told.append(Problem(place, problems[MAX_LISTED][0], f"and {len(problems) - MAX_LISTED:,} more"))
-    hint = hint or next((_HINTS[rule] for rule, _ in problems if rule in _HINTS), None)
-    return DataRejected("the rows do not fit the model", problems=told, hint=hint)
+def learning_hint(bad: Sequence[Rejected]) -> str:
+    """What to do about bad values in a table to learn from."""
+    gaps = [each.column for each in bad if each.column and _is_gap(each)]
+    texts = [each.column for each in bad if each.rule in _OF_COLUMN and not _is_gap(each)]
+    hints = []
+    if texts:
+        hints.append(f"only numbers and booleans are learned; leave the other columns out: {drop_hint(texts)}")
+    if gaps:
+        words = "fill in the values that are missing, or leave out their rows; or the columns"
+        hints.append(f"{words} {listed_names(gaps)}: {drop_hint([*texts, *gaps])}")
+    others = dict.fromkeys(each.rule for each in bad if each.column not in {*gaps, *texts})
+    hints += [_LEARNING_HINTS[rule] for rule in others if rule in _LEARNING_HINTS]
+    return "; ".join(hints)
+
+
+def _is_gap(bad: Rejected) -> bool:
+    """Whether a value stands for one that is missing."""
+    value = bad.rule in {*_OF_COLUMN, "not-finite"} and bad.value.strip().lower() in _GAPS
+    return bad.rule == "missing" or value

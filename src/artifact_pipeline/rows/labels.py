@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from artifact_pipeline.rows.batches import UNLABELLED, Rejected
+from artifact_pipeline.rows.faults import RULES
 from artifact_pipeline.rows.limits import MAX_INT64, MAX_SHOWN, MAX_TEXT, MAX_WHOLE
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.rows.batches import Written
 
-WHOLE = re.compile(r"(0|-?[1-9][0-9]*)(\.0)?")
+_WHOLE = re.compile(r"(0|-?[1-9][0-9]*)(\.0)?")
 """A whole number as it is written: 007, 0x10 and +1 are texts."""
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _MAX_PAIRS = 5
@@ -35,13 +37,13 @@ def is_label(kind: Any) -> bool:
 
 
 def label_texts(column: pa.Array, written: Written) -> tuple[pa.Array, Written]:
-    """Labels as text, null where there is none, and what the file says of them.
+    """Labels as text, null where one is missing, and what they are in their file.
 
     A whole number is written without a point, a boolean as `False` or `True`, a date as ISO 8601 has it.
 
     Args:
         column: labels of a type that `is_label` accepts.
-        written: what the file says of texts.
+        written: what a label is in the file if it is text.
     """
     import pyarrow as pa
     from pyarrow import compute
@@ -68,7 +70,7 @@ def label_texts(column: pa.Array, written: Written) -> tuple[pa.Array, Written]:
 
 
 def _floats(column: pa.Array) -> pa.Array:
-    """Numbers as text: whole ones as such, null where there is none."""
+    """Numbers as text, whole ones without a point; null where one is missing."""
     import numpy as np
     import pyarrow as pa
     from pyarrow import compute
@@ -81,53 +83,57 @@ def _floats(column: pa.Array) -> pa.Array:
     return compute.if_else(pa.array(there), text, pa.scalar(None, pa.string()))
 
 
-def find_classes(text: pa.Array, written: Written, classes: tuple[int | str, ...]) -> pa.Array:
-    """The position of each label in a model's classes, int32; null where it is none of them.
+def positions_of(
+    column: pa.Array, written: Written, classes: tuple[int | str, ...]
+) -> tuple[NDArray[np.int64], pa.BooleanArray | None]:
+    """The position of each label in a model's classes, `UNLABELLED` where it is missing or none of them.
 
-    In a file that has types, text is no number and a number no text: none of it is then looked up.
+    They are compared as text: whole numbers of any width are equal or not, without a cast that might lose digits. In a
+    file that has types, a text is never the class of a number, nor a number that of a text.
+
+    Returns:
+        The positions, and which labels are none of the classes; None where all are.
     """
+    import numpy as np
     import pyarrow as pa
     from pyarrow import compute
 
+    text, written = label_texts(column, written)
     words = bool(classes) and isinstance(classes[0], str)
     comparable = written == "any" or (written == "text") == words
     if written == "any" and not words:
         text = compute.replace_substring_regex(text, r"^(0|-?[1-9][0-9]*)\.0$", r"\1")
     known = [str(each) for each in classes] if comparable else []
-    return compute.index_in(text, value_set=pa.array(known, pa.string()), skip_nulls=True)
-
-
-class BadLabel(NamedTuple):
-    """A label that cannot be learned: its row, itself, the rule and its words."""
-
-    row: int
-    value: str
-    rule: str
-    message: str
+    found = compute.index_in(text, value_set=pa.array(known, pa.string()), skip_nulls=True)
+    unknown = compute.and_(text.is_valid(), compute.is_null(found))
+    positions: NDArray[Any] = found.fill_null(UNLABELLED).to_numpy(zero_copy_only=False)
+    return positions.astype(np.int64), unknown if compute.any(unknown).as_py() else None
 
 
 class Labels:
-    """The labels of a training, held as positions among the different ones."""
+    """The labels of a table to learn from, held as positions among the different ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, target: str) -> None:
+        """Begin with no labels of the column `target`."""
+        self._target = target
         self._known: dict[str, int] = {}
         self._positions: list[NDArray[np.int32]] = []
         self._written: Written | None = None
         self._rows = 0
-        self._bad: BadLabel | None = None
+        self._bad: Rejected | None = None
 
     def add(self, column: pa.Array, written: Written) -> None:
-        """Take the labels of the next rows; the first bad one is kept for `fault`."""
+        """Add the labels of the next rows."""
         import numpy as np
 
         text, written = label_texts(column, written)
         if text.null_count and self._bad is None:
             row = self._rows + int(np.flatnonzero(text.is_null().to_numpy(zero_copy_only=False))[0])
-            self._bad = BadLabel(row, "", "label-missing", "the label is missing")
+            self._bad = self._rejected(row, "", "label-missing", RULES["label-missing"])
         if self._written not in {None, written} and self._bad is None:
             kinds = {"text": "text", "number": "a number", "any": "text or a number"}
             message = f"labels are {kinds[written]} here, and not so before"
-            self._bad = BadLabel(self._rows, "", "label-invalid", message)
+            self._bad = self._rejected(self._rows, "", "label-invalid", message)
         self._written = self._written or written
         encoded = text.dictionary_encode()
         names = encoded.dictionary.to_pylist()
@@ -136,19 +142,22 @@ class Labels:
         self._positions.append(places[codes] if len(places) else np.zeros(len(codes), np.int32))
         self._rows += len(text)
 
-    def finish(self) -> NDArray[np.int64] | NDArray[np.str_] | BadLabel:
-        """The labels, int64 if all are whole numbers, or else text; or the first that can be none."""
+    def _rejected(self, row: int, value: str, rule: str, message: str) -> Rejected:
+        return Rejected(row, self._target, value, rule, message, {})
+
+    def finish(self) -> NDArray[np.int64] | NDArray[np.str_] | Rejected:
+        """All labels, int64 if they are whole numbers, or else text; or the first row whose label cannot be learned."""
         import numpy as np
 
         if self._bad is not None:
             return self._bad
         names, positions = list(self._known), np.concatenate(self._positions)
-        numbers = self._written != "text" and all(map(WHOLE.fullmatch, names))
+        numbers = self._written != "text" and all(map(_WHOLE.fullmatch, names))
         measured = not numbers and (self._written == "number" or self._are_measured())
         for index, name in enumerate(names):
             if wrong := _wrong(name, numbers=numbers, measured=measured):
                 row = int(np.flatnonzero(positions == index)[0])
-                return BadLabel(row, name[:MAX_SHOWN], "label-invalid", wrong)
+                return self._rejected(row, name[:MAX_SHOWN], "label-invalid", wrong)
         if numbers:
             return np.array([int(name.removesuffix(".0")) for name in names], dtype=np.int64)[positions]
         return np.array(names, dtype=np.str_)[positions]
@@ -157,17 +166,17 @@ class Labels:
         """Whether all labels of a CSV are numbers, some of them with decimals."""
         if self._written != "any" or not all(map(_NUMBER.fullmatch, self._known)):
             return False
-        return any("." in name and not WHOLE.fullmatch(name) for name in self._known)
+        return any("." in name and not _WHOLE.fullmatch(name) for name in self._known)
 
     def alike(self) -> list[str]:
-        """Warnings of labels that differ in letter case or in blanks around them alone."""
+        """A warning for each group of labels that differ only in letter case or in blanks around them."""
         groups: dict[str, list[str]] = defaultdict(list)
         for name in sorted(self._known):
             groups[name.strip().casefold()].append(name)
         pairs = [names for names in groups.values() if len(names) > 1]
-        told = [f"the labels {' and '.join(map(repr, names))} differ in case or in spaces alone" for names in pairs]
+        words = [f"the labels {' and '.join(map(repr, names))} differ in case or in spaces alone" for names in pairs]
         more = [f"and so do {len(pairs) - _MAX_PAIRS:,} more groups of labels"] if len(pairs) > _MAX_PAIRS else []
-        return [f"{each}; each is a class of its own" for each in told[:_MAX_PAIRS]] + more
+        return [f"{each}; each is a class of its own" for each in words[:_MAX_PAIRS]] + more
 
 
 def _wrong(name: str, *, numbers: bool, measured: bool) -> str | None:
@@ -182,7 +191,7 @@ def _wrong(name: str, *, numbers: bool, measured: bool) -> str | None:
         inside = len(name) < MAX_SHOWN and -MAX_INT64 - 1 <= int(name.removesuffix(".0")) <= MAX_INT64
         return None if inside else f"a label must be between -2^63 and {MAX_INT64}, got {name:.{MAX_SHOWN}}"
     if measured:
-        return None if WHOLE.fullmatch(name) else f"{name:.{MAX_SHOWN}} is a measured number, no class"
+        return None if _WHOLE.fullmatch(name) else f"{name:.{MAX_SHOWN}} is a measured number, no class"
     if len(name) > MAX_TEXT or "\0" in name:  # NumPy would drop a null at the end
         return f"a label must have at most {MAX_TEXT} characters and no null, got {name!r:.{MAX_SHOWN}}"
     return None

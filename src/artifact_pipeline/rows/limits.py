@@ -6,10 +6,8 @@ MAX_TEXT = 256
 """Characters in a column's name or in a label: the manifest's bound."""
 MAX_WHOLE = 2**53 - 1
 """Beyond it float64 does not hold every whole number: two different ones would become one."""
-MAX_NUMBER = 1e300
-"""Beyond it a sum over the rows may be no finite number any more."""
-MAX_SINGLE = 3.4028234663852886e38
-"""The greatest number of float32."""
+MAX_VALUE = {"float64": 1e300, "float32": 3.4028234663852886e38}
+"""The greatest absolute value of a feature by the model's dtype: a sum of float64 must stay finite; all of float32."""
 MAX_INT64 = 2**63 - 1
 MAX_SHOWN = 80
 """Characters of a bad value that a reason quotes."""
@@ -28,6 +26,10 @@ MAX_STREAM_RATIO = 200
 """A table of numbers shrinks to a fifth, one of constants to a hundredth; gzip at its best to a thousandth."""
 MAX_FILE_RATIO = 1000
 """Constant columns shrink to a thousandth in Parquet and in NPZ, and nothing is wrong with them."""
+MAX_PAGE_HEADER = 16 << 20
+"""Bytes of the header of a page of Parquet."""
+MAX_NESTING = 64
+"""Columns of Parquet within columns."""
 MAX_HEADER = 10_000
 """Bytes of the header of an array."""
 MAX_MEMBERS = 1024

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.canonical import PREFIX, canonical_json
 
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Kind = Literal["number", "boolean"]
-"""What a column holds; a boolean is 1 where it is true, and 0 where it is false."""
+    from artifact_pipeline.rows.kinds import Kind
 
 DIGEST_ALGORITHM = "rows-1"
 """The name of what `Rows.digest` does; another way of hashing rows gets another name."""

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from artifact_pipeline.errors import DataRejected, Problem
 from artifact_pipeline.rows.batches import Piece, Rejected, align
-from artifact_pipeline.rows.columns import check_types, to_batch
-from artifact_pipeline.rows.faults import bad_row, reason, unfit
+from artifact_pipeline.rows.columns import to_batch
+from artifact_pipeline.rows.faults import reason, unfit
 from artifact_pipeline.rows.formats.arrays import check_matrix, matrix_table
 from artifact_pipeline.rows.formats.opening import choose_columns
-from artifact_pipeline.rows.formats.plain import plain, plain_schema
+from artifact_pipeline.rows.formats.plain import choose_typed_columns, plain
 from artifact_pipeline.rows.limits import MAX_SHOWN, MAX_WHOLE
 
 if TYPE_CHECKING:
@@ -128,8 +128,7 @@ def _matrix(matrix: NDArray[Any], wanted: Wanted) -> Iterator[Piece]:
 
 
 def _batches(schema: pa.Schema, batches: Iterable[pa.RecordBatch], wanted: Wanted) -> Iterator[Piece]:
-    columns, _ = choose_columns(PLACE, schema.names, wanted)
-    check_types(PLACE, plain_schema(schema, columns), wanted)
+    columns, _ = choose_typed_columns(PLACE, schema, wanted)
     first, rest = 0, iter(batches)
     while (batch := _next(rest)) is not None:
         with _refusing():
@@ -160,7 +159,7 @@ def _from_columns(table: Any, wanted: Wanted) -> pa.RecordBatch:
         if len(array) != length
     ]
     if uneven:
-        raise unfit(PLACE, uneven)
+        raise unfit(PLACE, *uneven)
     return pa.RecordBatch.from_arrays(list(arrays.values()), columns)
 
 
@@ -181,7 +180,7 @@ def _column(values: Any, name: str, wanted: Wanted) -> pa.Array:
         return pa.array(values)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         _refuse_values(values, name, wanted)
-        raise unfit(PLACE, [("not-a-number", f"column {name!r}: {_first_words(error)}")]) from error
+        raise unfit(PLACE, ("not-a-number", f"column {name!r}: {_first_words(error)}")) from error
 
 
 def _refuse_values(values: Any, name: str, wanted: Wanted) -> None:
@@ -200,4 +199,4 @@ def _refuse_values(values: Any, name: str, wanted: Wanted) -> None:
         rule = "not-exact" if number else "not-a-number"
         shown = f"{value!s:.{MAX_SHOWN}}"
         message = reason(rule, name, value if number else shown, wanted)
-        raise bad_row(PLACE, Rejected(row, name, shown, rule, message, {}), hint=MEND)
+        raise Rejected(row, name, shown, rule, message, {}).refusal(PLACE, hint=MEND)

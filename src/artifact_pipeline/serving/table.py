@@ -55,8 +55,7 @@ def _batches(served: Served, body: bytes) -> Iterator[Batch]:
     """
     import numpy as np
 
-    from artifact_pipeline.rows.formats.opening import OpenRows
-    from artifact_pipeline.rows.formats.streams import Hashed
+    from artifact_pipeline.rows.formats.streams import HashedStream
     from artifact_pipeline.rows.formats.text import CsvReader
 
     manifest = served.verified.manifest
@@ -72,11 +71,11 @@ def _batches(served: Served, body: bytes) -> Iterator[Batch]:
         out_of_range="ignore",
         kinds=tuple(feature.kind for feature in manifest.model.inputs),
     )
-    reader: Any = CsvReader(Source(_PLACE, _PLACE, "csv"), wanted, Hashed(_PLACE, io.BytesIO(body)))
+    reader = CsvReader(Source(_PLACE, _PLACE, "csv"), wanted, HashedStream(_PLACE, io.BytesIO(body)))
     if not reader.names:
         raise Refusal(400, "there is no header; write the columns' names into the first line")
     read = 0
-    for batch in OpenRows(_PLACE, reader, wanted).batches(0):
+    for batch in reader.batches(0):
         read += batch.count
         if read > served.max_rows:
             counted = plural(served.max_rows, "row")

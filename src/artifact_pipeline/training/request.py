@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Manifest
     from artifact_pipeline.artifact.provenance import Comparison, Statement
     from artifact_pipeline.config import Config
-    from artifact_pipeline.rows.matrix import Kind, LeftOut, Rows
+    from artifact_pipeline.rows.kinds import Kind
+    from artifact_pipeline.rows.matrix import LeftOut, Rows
     from artifact_pipeline.storage.outputs import Place
     from artifact_pipeline.training.candidate import Candidate
     from artifact_pipeline.training.unchanged import Look

@@ -11,13 +11,13 @@ import struct
 import tempfile
 import zipfile
 import zlib
+from abc import abstractmethod
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from artifact_pipeline.errors import DataRejected, Problem
 from artifact_pipeline.rows.batches import Piece
-from artifact_pipeline.rows.faults import listed_names
+from artifact_pipeline.rows.faults import listed_names, unfit
 from artifact_pipeline.rows.formats.columnar import PositionReader, refusing
 from artifact_pipeline.rows.limits import FREE, MAX_FILE_RATIO, MAX_HEADER, MAX_MEMBERS
 from artifact_pipeline.storage.opened import unreadable
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import numpy as np
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from artifact_pipeline.rows.batches import Wanted
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 _MAGIC = b"\x93NUMPY"
 _LENGTHS = {1: 2, 2: 4, 3: 4}
 """Bytes of the header's length, by the version of the format."""
-DTYPE = re.compile(r"[<>=|](f[248]|[iu][1248]|b1|U[1-9][0-9]{0,2})")
+_DTYPE = re.compile(r"[<>=|](f[248]|[iu][1248]|b1|U[1-9][0-9]{0,2})")
 """Numbers of at most eight bytes, booleans, and short texts, which labels may be."""
 _BLOCK = 1 << 20
 _SAVE = "write both into one file: np.savez('rows.npz', X=X, y=y)"
@@ -50,17 +51,66 @@ _SPOILED = (
 """What Python raises over a broken archive, or one that is encrypted."""
 
 
-class _Header(NamedTuple):
-    """What an array says of itself: its shape, whether its columns lie together, its type, where its data begin."""
+@contextmanager
+def _refusing_archive(place: str) -> Iterator[None]:
+    """Turn what Python raises over a broken archive into a refusal."""
+    try:
+        yield
+    except _SPOILED as error:
+        raise unreadable(place, f"no NPZ file: {error!s:.100}") from error
 
+
+class _Array(NamedTuple):
+    """An array of a file, as its header describes it.
+
+    Attributes:
+        place: the file, for a refusal.
+        file: reads and seeks in the array, header and data.
+        shape: as in NumPy.
+        fortran: whether a column's values lie together, not a row's.
+        dtype: as in NumPy.
+        offset: where the data begin.
+    """
+
+    place: str
+    file: IO[bytes]
     shape: tuple[int, ...]
     fortran: bool
     dtype: np.dtype[Any]
     offset: int
 
+    @property
+    def size(self) -> int:
+        """Bytes of the header and the data."""
+        return self.offset + self.dtype.itemsize * math.prod(self.shape)
 
-def _read_header(place: str, file: IO[bytes]) -> _Header:
-    """Read the header of an array; the file then stands at its data.
+    @property
+    def width(self) -> int:
+        """Values of a row; 1 in an array of one axis."""
+        return math.prod(self.shape[1:])
+
+    def rows(self, first: int, count: int) -> NDArray[Any]:
+        """Some rows, of shape (count, width)."""
+        import numpy as np
+
+        if not self.fortran or len(self.shape) < 2:
+            return self._values(first * self.width, count * self.width).reshape(count, self.width)
+        columns = np.empty((self.width, count), dtype=self.dtype)
+        # Where the features have several axes, these lie in Fortran's order too.
+        order = np.arange(self.width).reshape(self.shape[1:], order="F").ravel().tolist()
+        for index, column in enumerate(order):
+            columns[index] = self._values(column * self.shape[0] + first, count)
+        return columns.T
+
+    def _values(self, first: int, count: int) -> NDArray[Any]:
+        import numpy as np
+
+        self.file.seek(self.offset + first * self.dtype.itemsize)
+        return np.frombuffer(_exactly(self.place, self.file, count * self.dtype.itemsize), dtype=self.dtype)
+
+
+def _read_array(place: str, file: IO[bytes]) -> _Array:
+    """Read the header of an array.
 
     Raises:
         DataRejected: it is none, or one of anything but numbers and texts; objects, which only a pickle could bring
@@ -79,221 +129,25 @@ def _read_header(place: str, file: IO[bytes]) -> _Header:
     if descr.endswith("O"):
         raise unreadable(place, "holds Python objects, which are never loaded", rule="object-array")
     _check_dtype(place, descr)
-    return _Header(shape, fortran, np.dtype(descr), 8 + width + length)
+    return _Array(place, file, shape, fortran, np.dtype(descr), 8 + width + length)
 
 
 def _check_dtype(place: str, descr: str) -> None:
-    if not DTYPE.fullmatch(descr):
-        problem = Problem(place, "not-a-number", f"holds {descr!r:.40}, neither plain numbers nor text")
-        raise DataRejected("the rows do not fit the model", problems=[problem])
+    if not _DTYPE.fullmatch(descr):
+        raise unfit(place, ("not-a-number", f"holds {descr!r:.40}, neither plain numbers nor text"))
 
 
 def _described(place: str, header: bytes) -> tuple[tuple[int, ...], bool, str]:
-    """What a header says: shape, order, and type."""
+    """The shape, the order and the type that a header gives."""
     try:
-        told = ast.literal_eval(header.decode().strip())
-        shape, fortran, descr = told["shape"], told["fortran_order"], told["descr"]
+        about = ast.literal_eval(header.decode().strip())
+        shape, fortran, descr = about["shape"], about["fortran_order"], about["descr"]
     except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError) as error:
         raise unreadable(place, f"no array of NumPy: {type(error).__name__} in its header") from error
     whole = isinstance(shape, tuple) and all(type(each) is int and each >= 0 for each in shape)
-    if len(told) != 3 or not whole or type(fortran) is not bool:
+    if len(about) != 3 or not whole or type(fortran) is not bool:
         raise unreadable(place, "no array of NumPy: its header has no shape and no order")
     return shape, fortran, descr if isinstance(descr, str) else f"{descr}"
-
-
-def count_rows(place: str, file: IO[bytes]) -> int | None:
-    """The rows of an open NPY or NPZ file as its header tells them; None where it does not tell which array they are.
-
-    Raises:
-        DataRejected: it is neither, or holds what is never loaded.
-    """
-    with refusing(place):
-        archive = file.read(2) == b"PK"
-        file.seek(0)
-    if not archive:
-        return next(iter(_read_header(place, file).shape), None)
-    try:
-        with zipfile.ZipFile(file) as opened:
-            infos = {info.filename.removesuffix(".npy"): info for info in opened.infolist()[:MAX_MEMBERS]}
-            chosen = infos.get("X") or (next(iter(infos.values())) if len(infos) == 1 else None)
-            if chosen is None:
-                return None
-            with opened.open(chosen) as member:
-                return next(iter(_read_header(place, member).shape), None)
-    except _SPOILED as error:
-        raise unreadable(place, f"no NPZ file: {error!s:.100}") from error
-
-
-class _ArrayReader(PositionReader):
-    """What the two readers share: a matrix has no names, so its columns are numbered where they are to be learned."""
-
-    def _named(self, wanted: Wanted, header: _Header, labels: tuple[str, ...]) -> Wanted:
-        """What is wanted, with the names of all columns where they are to be learned."""
-        if wanted.learning:
-            if not labels:
-                message = f"holds no labels: there is no array {wanted.target!r}, nor 'y'"
-                problem = Problem(self.place, "column-missing", message)
-                raise DataRejected("the rows do not fit the model", problems=[problem], hint=_SAVE)
-            width = math.prod(header.shape[1:]) if len(header.shape) > 1 else 0
-            wanted = replace(wanted, features=tuple(f"x{number}" for number in range(width)))
-            self.names = (*wanted.features, *labels)
-        self.kinds = dict.fromkeys(wanted.features, "boolean" if header.dtype.kind == "b" else "number")
-        return wanted
-
-
-class NpyReader(_ArrayReader):
-    """An open NPY file: one matrix."""
-
-    @contextmanager
-    def columns_of(self, wanted: Wanted) -> Iterator[None]:
-        """Read the header."""
-        self._header = _read_header(self.place, self.file.file)
-        self._wanted = wanted = self._named(wanted, self._header, ())
-        self.total = _rows(self.place, self._header, wanted)
-        size = self._header.offset + self._header.dtype.itemsize * math.prod(self._header.shape)
-        if self.file.size != size:
-            raise unreadable(self.place, f"has {self.file.size:,} bytes, its header says {size:,}", rule="truncated")
-        _refuse_names(self.place, wanted)
-        yield
-
-    def pieces(self, start: int) -> Iterator[Piece]:
-        """The rows from `start` on."""
-        assert self.total is not None
-        for first in range(start, self.total, self._wanted.chunk):
-            count = min(self._wanted.chunk, self.total - first)
-            if self._header.fortran:
-                matrix = _columns_together(self.place, self.file.file, self._header, slice(first, first + count))
-            else:
-                matrix = self._rows_together(first, count)
-            self.read = first + count
-            yield Piece(first, count, matrix_table(matrix, self._wanted))
-
-    def _rows_together(self, first: int, count: int) -> NDArray[Any]:
-        import numpy as np
-
-        width = len(self._wanted.features)
-        data = _at(self.place, self.file.file, self._header, first=first * width, values=count * width)
-        return np.frombuffer(data, dtype=self._header.dtype).reshape(count, width)
-
-
-class NpzReader(_ArrayReader):
-    """An open NPZ file: the matrix `X` (or the only array), and labels under the target's name or `y`."""
-
-    _matrix: IO[bytes] | None = None
-
-    @contextmanager
-    def columns_of(self, wanted: Wanted) -> Iterator[None]:
-        """Read the directory, and the headers of the arrays."""
-        self._labels = None
-        with ExitStack() as stack:
-            try:
-                archive = stack.enter_context(zipfile.ZipFile(self.file.file))
-                matrix, labels = self._members(archive, wanted.target)
-                self._rows_file = stack.enter_context(archive.open(matrix))
-                self._header = _read_header(self.place, self._rows_file)
-                if labels is not None:
-                    self._labels_file = stack.enter_context(archive.open(labels))
-                    self._labels = _read_header(self.place, self._labels_file)
-                if self._header.fortran and len(self._header.shape) > 1:
-                    self._unpack(stack, archive.open(matrix))
-            except _SPOILED as error:
-                raise unreadable(self.place, f"no NPZ file: {error!s:.100}") from error
-            self._wanted = self._named(wanted, self._header, (wanted.target,) if self._labels else ())
-            _refuse_names(self.place, self._wanted)
-            self.total = _rows(self.place, self._header, self._wanted)
-            self._check_form()
-            yield
-
-    def _unpack(self, stack: ExitStack, packed: IO[bytes]) -> None:
-        """Unpack a matrix that lies column by column into a temporary file, to be read by position."""
-        self._matrix = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
-        shutil.copyfileobj(packed, self._matrix, _BLOCK)
-        size = self._header.offset + self._header.dtype.itemsize * math.prod(self._header.shape)
-        if self._matrix.tell() != size:
-            raise unreadable(
-                self.place, f"X has {self._matrix.tell():,} bytes, its header says {size:,}", rule="truncated"
-            )
-
-    def _members(self, archive: zipfile.ZipFile, target: str) -> tuple[zipfile.ZipInfo, zipfile.ZipInfo | None]:
-        found = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-        if len(archive.infolist()) > MAX_MEMBERS or len(found) < len(archive.infolist()):
-            raise unreadable(self.place, f"holds more than {MAX_MEMBERS:,} arrays, or two of one name")
-        labels = next((found[name] for name in (target, "y") if name in found), None)
-        others = [info for info in found.values() if info is not labels]
-        matrix = found.get("X") or (others[0] if len(others) == 1 else None)
-        if matrix is None:
-            problem = Problem(self.place, "column-missing", f"no array 'X'; it has: {listed_names(list(found))}")
-            raise DataRejected("the rows do not fit the model", problems=[problem], hint=_SAVE)
-        for info in (matrix, *([labels] if labels is not None else [])):
-            if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-                raise unreadable(self.place, f"{info.filename} is packed in a way that NumPy does not use")
-            if info.file_size > FREE + MAX_FILE_RATIO * info.compress_size:
-                message = f"{info.filename} unpacks to more than {MAX_FILE_RATIO} times its size"
-                raise unreadable(self.place, message, rule="decompression-bomb")
-        self.left_out = tuple(name for name, info in found.items() if info not in (matrix, labels))
-        return matrix, labels
-
-    def _check_form(self) -> None:
-        if self._labels is not None and self._labels.shape != (self.total,):
-            message = f"labels of shape {self._labels.shape} for {self.total:,} rows"
-            raise unreadable(self.place, message, rule="rows-shape")
-
-    def pieces(self, start: int) -> Iterator[Piece]:
-        """All rows, from the beginning: what is packed is unpacked from there."""
-        assert self.total is not None
-        width = len(self._wanted.features)
-        for first in range(0, self.total, self._wanted.chunk):
-            count = min(self._wanted.chunk, self.total - first)
-            if self._matrix is not None:
-                matrix = _columns_together(self.place, self._matrix, self._header, slice(first, first + count))
-            else:
-                matrix = self._take(self._rows_file, self._header, count * width).reshape(count, width)
-            labels = self._take(self._labels_file, self._labels, count) if self._labels else None
-            self.read = first + count
-            if first + count > start:
-                with refusing(self.place):  # labels may be no text after all
-                    table = matrix_table(matrix, self._wanted, labels)
-                yield Piece(first, count, table)
-        rows = [self._rows_file] if self._matrix is None else []
-        for file in (*rows, *([self._labels_file] if self._labels else [])):
-            if self._read(file, 1):  # to the very end, where the checksum is compared
-                raise unreadable(self.place, "an array is longer than its header says", rule="truncated")
-
-    def _take(self, file: Any, header: _Header, values: int) -> NDArray[Any]:
-        import numpy as np
-
-        data = self._read(file, values * header.dtype.itemsize)
-        if len(data) < values * header.dtype.itemsize:
-            raise unreadable(self.place, "an array ends before its rows do", rule="truncated")
-        return np.frombuffer(data, dtype=header.dtype)
-
-    def _read(self, file: Any, size: int) -> bytes:
-        try:
-            data: bytes = file.read(size)
-        except _SPOILED as error:
-            raise unreadable(self.place, f"no NPZ file: {error!s:.100}") from error
-        return data
-
-
-def _columns_together(place: str, file: IO[bytes], header: _Header, rows: slice) -> NDArray[Any]:
-    """Some rows of a matrix that lies column by column."""
-    import numpy as np
-
-    width, count = math.prod(header.shape[1:]), rows.stop - rows.start
-    columns = np.empty((width, count), dtype=header.dtype)
-    # Where the features have several axes, these lie in Fortran's order too.
-    order = np.arange(width).reshape(header.shape[1:], order="F").ravel().tolist()
-    for index, column in enumerate(order):
-        data = _at(place, file, header, first=column * header.shape[0] + rows.start, values=count)
-        columns[index] = np.frombuffer(data, dtype=header.dtype)
-    return columns.T
-
-
-def _at(place: str, file: IO[bytes], header: _Header, *, first: int, values: int) -> bytes:
-    """The bytes of some values, from the one of this number on."""
-    with refusing(place):
-        file.seek(header.offset + first * header.dtype.itemsize)
-        return _exactly(place, file, values * header.dtype.itemsize)
 
 
 def _exactly(place: str, file: IO[bytes], size: int) -> bytes:
@@ -305,39 +159,167 @@ def _exactly(place: str, file: IO[bytes], size: int) -> bytes:
     return parts.getvalue()
 
 
-def _rows(place: str, header: _Header, wanted: Wanted) -> int:
+def count_rows(place: str, file: IO[bytes]) -> int | None:
+    """The rows of an open NPY or NPZ file as its header says; None where it does not say which array they are.
+
+    Raises:
+        DataRejected: it is neither, or holds what is never loaded.
+    """
+    with refusing(place):
+        archive = file.read(2) == b"PK"
+        file.seek(0)
+    if not archive:
+        return next(iter(_read_array(place, file).shape), None)
+    with _refusing_archive(place), zipfile.ZipFile(file) as opened:
+        infos = {info.filename.removesuffix(".npy"): info for info in opened.infolist()[:MAX_MEMBERS]}
+        chosen = infos.get("X") or (next(iter(infos.values())) if len(infos) == 1 else None)
+        if chosen is None:
+            return None
+        with opened.open(chosen) as member:
+            return next(iter(_read_array(place, member).shape), None)
+
+
+class _ArrayReader(PositionReader):
+    """What the two readers share."""
+
+    _matrix: _Array
+    _labels: _Array | None = None
+
+    @contextmanager
+    def columns_of(self, wanted: Wanted) -> Iterator[None]:
+        """Read the headers; where the rows are learned from, the columns are numbered, since they have no names."""
+        with ExitStack() as stack:
+            self._open(stack, wanted.target)
+            if wanted.learning:
+                if self._labels is None:
+                    message = f"holds no labels: there is no array {wanted.target!r}, nor 'y'"
+                    raise unfit(self.place, ("column-missing", message), hint=_SAVE)
+                width = self._matrix.width if len(self._matrix.shape) > 1 else 0
+                wanted = replace(wanted, features=tuple(f"x{number}" for number in range(width)))
+                self.names = (*wanted.features, wanted.target)
+            elif wanted.keep:
+                message = f"no column {wanted.keep[0]!r}: an array has no names"
+                raise unfit(self.place, ("column-missing", message))
+            self.kinds = dict.fromkeys(wanted.features, "boolean" if self._matrix.dtype.kind == "b" else "number")
+            self.total = _count_fitting(self._matrix, wanted)
+            if self._labels is not None and self._labels.shape != (self.total,):
+                message = f"labels of shape {self._labels.shape} for {self.total:,} rows"
+                raise unreadable(self.place, message, rule="rows-shape")
+            self._own = wanted
+            yield
+
+    @abstractmethod
+    def _open(self, stack: ExitStack, target: str) -> None:
+        """Find the matrix, and the labels where there are any."""
+
+    def pieces(self, start: int) -> Iterator[Piece]:
+        """The rows from `start` on."""
+        assert self.total is not None
+        for first in range(start, self.total, self._own.chunk):
+            count = min(self._own.chunk, self.total - first)
+            with refusing(self.place):  # labels may be no text after all
+                matrix = self._matrix.rows(first, count)
+                labels = self._labels.rows(first, count)[:, 0] if self._labels else None
+                table = matrix_table(matrix, self._own, labels)
+            self.read = first + count
+            yield Piece(first, count, table)
+
+
+class NpyReader(_ArrayReader):
+    """An open NPY file: one matrix."""
+
+    def _open(self, stack: ExitStack, target: str) -> None:  # noqa: ARG002 - nothing else is opened
+        self._matrix = _read_array(self.place, self.file.file)
+        if self.file.size != self._matrix.size:
+            message = f"has {self.file.size:,} bytes, its header says {self._matrix.size:,}"
+            raise unreadable(self.place, message, rule="truncated")
+
+
+class NpzReader(_ArrayReader):
+    """An open NPZ file: the matrix `X` (or the only array), and labels under the target's name or `y`."""
+
+    def _open(self, stack: ExitStack, target: str) -> None:
+        with _refusing_archive(self.place):
+            archive = stack.enter_context(zipfile.ZipFile(self.file.file))
+            matrix, labels = self._chosen(archive, target)
+            self._matrix = _read_array(self.place, stack.enter_context(archive.open(matrix)))
+            if labels is not None:
+                self._labels = _read_array(self.place, stack.enter_context(archive.open(labels)))
+            self._members = [array.file for array in (self._matrix, self._labels) if array]
+            if self._matrix.fortran and len(self._matrix.shape) > 1:
+                self._unpack(stack, self._members.pop(0))
+
+    def _unpack(self, stack: ExitStack, packed: IO[bytes]) -> None:
+        """Unpack a matrix that lies column by column into a temporary file, to be read by position."""
+        file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
+        packed.seek(0)
+        shutil.copyfileobj(packed, file, _BLOCK)
+        if file.tell() != self._matrix.size:
+            message = f"X has {file.tell():,} bytes, its header says {self._matrix.size:,}"
+            raise unreadable(self.place, message, rule="truncated")
+        self._matrix = self._matrix._replace(file=file)
+
+    def _chosen(self, archive: zipfile.ZipFile, target: str) -> tuple[zipfile.ZipInfo, zipfile.ZipInfo | None]:
+        found = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        if len(archive.infolist()) > MAX_MEMBERS or len(found) < len(archive.infolist()):
+            raise unreadable(self.place, f"holds more than {MAX_MEMBERS:,} arrays, or two of one name")
+        labels = next((found[name] for name in (target, "y") if name in found), None)
+        others = [info for info in found.values() if info is not labels]
+        matrix = found.get("X") or (others[0] if len(others) == 1 else None)
+        if matrix is None:
+            message = f"no array 'X'; it has: {listed_names(list(found))}"
+            raise unfit(self.place, ("column-missing", message), hint=_SAVE)
+        for info in (matrix, *([labels] if labels is not None else [])):
+            if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+                raise unreadable(self.place, f"{info.filename} is packed in a way that NumPy does not use")
+            if info.file_size > FREE + MAX_FILE_RATIO * info.compress_size:
+                message = f"{info.filename} unpacks to more than {MAX_FILE_RATIO} times its size"
+                raise unreadable(self.place, message, rule="decompression-bomb")
+        self.left_out = tuple(name for name, info in found.items() if info not in (matrix, labels))
+        return matrix, labels
+
+    def pieces(self, start: int) -> Iterator[Piece]:
+        """All rows from `start` on, unpacked from the first one to the very end, where the checksum is compared."""
+        pieces = super().pieces(0)
+        while True:
+            with _refusing_archive(self.place):
+                piece = next(pieces, None)
+            if piece is None:
+                break
+            if piece.end > start:
+                yield piece
+        for member in self._members:
+            with _refusing_archive(self.place):
+                more = member.read(1)
+            if more:
+                raise unreadable(self.place, "an array is longer than its header says", rule="truncated")
+
+
+def _count_fitting(array: _Array, wanted: Wanted) -> int:
     """How many rows an array holds: (rows, features), or with the features in several axes, such as (rows, 8, 8).
 
     Raises:
         DataRejected: another shape, or no numbers.
     """
-    width = len(wanted.features)
-    if len(header.shape) < 2 or math.prod(header.shape[1:]) != width:
-        message = f"has the shape {header.shape}; the model takes {width} features a row"
-        raise DataRejected("the rows do not fit the model", problems=[Problem(place, "rows-shape", message)])
-    if header.dtype.kind == "U":
-        message = f"holds {header.dtype}, not numbers"
-        raise DataRejected("the rows do not fit the model", problems=[Problem(place, "not-a-number", message)])
-    return header.shape[0]
-
-
-def _refuse_names(place: str, wanted: Wanted) -> None:
-    if wanted.keep and not wanted.learning:
-        problem = Problem(place, "column-missing", f"no column {wanted.keep[0]!r}: an array has no names")
-        raise DataRejected("the rows do not fit the model", problems=[problem])
+    if len(array.shape) < 2 or array.width != len(wanted.features):
+        message = f"has the shape {array.shape}; the model takes {len(wanted.features)} features a row"
+        raise unfit(array.place, ("rows-shape", message))
+    if array.dtype.kind == "U":
+        raise unfit(array.place, ("not-a-number", f"holds {array.dtype}, not numbers"))
+    return array.shape[0]
 
 
 def check_matrix(place: str, matrix: NDArray[Any], wanted: Wanted) -> None:
-    """See that an array in memory is what an NPY file may hold.
+    """Check that an array in memory is what an NPY file may hold.
 
     Raises:
         DataRejected: another shape, or no numbers.
     """
     _check_dtype(place, matrix.dtype.str)
-    _rows(place, _Header(matrix.shape, fortran=False, dtype=matrix.dtype, offset=0), wanted)
+    _count_fitting(_Array(place, io.BytesIO(), matrix.shape, fortran=False, dtype=matrix.dtype, offset=0), wanted)
 
 
-def matrix_table(matrix: NDArray[Any], wanted: Wanted, labels: NDArray[Any] | None = None) -> Any:
+def matrix_table(matrix: NDArray[Any], wanted: Wanted, labels: NDArray[Any] | None = None) -> pa.RecordBatch:
     """Rows of shape (rows, features), and their labels, as an Arrow table."""
     import numpy as np
     import pyarrow as pa

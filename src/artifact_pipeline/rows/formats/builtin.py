@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.errors import DataRejected, Problem
+from artifact_pipeline.plugins import data_set
 from artifact_pipeline.rows.batches import Batch
+from artifact_pipeline.rows.faults import unfit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,21 +18,27 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.plugins import DataSet
     from artifact_pipeline.rows.batches import Wanted
+    from artifact_pipeline.rows.sources import Source
 
 
 class BuiltInRows:
-    """A data set as an open source; attributes as in `OpenRows`."""
+    """A data set as an open source, used as a `Reader` is."""
 
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     stamp = ""
 
-    def __init__(self, data_set: DataSet, wanted: Wanted) -> None:
+    def __init__(self, known: DataSet, wanted: Wanted) -> None:
         if wanted.keep:
-            problem = Problem(data_set.name, "column-missing", f"no column {wanted.keep[0]!r}")
-            raise DataRejected("the rows do not fit the model", problems=[problem])
-        self._file, self._rows, self._wanted = data_set.file, data_set.load(), wanted
+            raise unfit(known.name, ("column-missing", f"no column {wanted.keep[0]!r}"))
+        self._file, self._rows, self._wanted = known.file, known.load(), wanted
         self.total: int | None = len(self._rows.X)
+
+    @classmethod
+    @contextmanager
+    def open(cls, source: Source, wanted: Wanted, *, digest: bool) -> Iterator[BuiltInRows]:  # noqa: ARG003 - always
+        """Load the data set that the source names."""
+        yield cls(data_set(source.format), wanted)
 
     def done(self) -> float:
         """Return 1: all rows are one batch."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.rows.batches import Piece
-from artifact_pipeline.rows.columns import check_types
-from artifact_pipeline.rows.formats.messages import Messages, check_size
-from artifact_pipeline.rows.formats.opening import choose_columns
+from artifact_pipeline.rows.formats.messages import Messages
+from artifact_pipeline.rows.formats.opening import Reader
 from artifact_pipeline.rows.formats.pages import Pages
-from artifact_pipeline.rows.formats.plain import check_carried, plain, plain_schema
+from artifact_pipeline.rows.formats.plain import choose_typed_columns, plain
 from artifact_pipeline.rows.formats.streams import spooled
 from artifact_pipeline.rows.limits import LARGEST, MAX_FILE_RATIO
 from artifact_pipeline.storage import places as storage
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.errors import DataRejected
     from artifact_pipeline.rows.batches import Wanted
-    from artifact_pipeline.rows.matrix import Kind
     from artifact_pipeline.rows.sources import Source
     from artifact_pipeline.storage.opened import Opened
 
@@ -38,17 +36,12 @@ _AHEAD = 64
 """Batches whose row groups are looked at together where none of them ends where a batch does."""
 
 
-class PositionReader(ABC):
-    """What the readers by position share; attributes as in `Reader`."""
+class PositionReader(Reader):
+    """What the readers of files that are read by position share."""
 
-    def __init__(self, source: Source, file: Opened) -> None:
-        self.place, self.file, self.stamp = source.place, file, file.stamp
-        self.total: int | None = None
-        self.names: tuple[str, ...] = ()
-        self.left_out: tuple[str, ...] = ()
-        self.index: tuple[str, ...] = ()
-        self.kinds: dict[str, Kind] = {}
-        self.notes: tuple[str, ...] = ()
+    def __init__(self, source: Source, wanted: Wanted, file: Opened) -> None:
+        super().__init__(source.place, wanted)
+        self.file, self.stamp = file, file.stamp
         self.read = 0
         self.digesting: storage.Digesting | None = None
 
@@ -58,7 +51,7 @@ class PositionReader(ABC):
         """Open the file, and begin to hash it where that is asked for."""
         with ExitStack() as stack:
             file = stack.enter_context(storage.opened(stack.enter_context(spooled(source))))
-            reader = cls(source, file)
+            reader = cls(source, wanted, file)
             with refusing(source.place):
                 stack.enter_context(reader.columns_of(wanted))
             reader.digesting = stack.enter_context(storage.Digesting(file)) if digest else None
@@ -69,15 +62,13 @@ class PositionReader(ABC):
         """Open what the format needs, find the columns, and count the rows."""
 
     def choose(self, schema: pa.Schema, wanted: Wanted) -> None:
-        """Choose the columns, and see that they hold what they must."""
+        """Choose the columns, and check that they hold what they must."""
         import pyarrow as pa
 
-        self._columns, self.left_out = choose_columns(self.place, schema.names, wanted)
+        self._columns, self.left_out = choose_typed_columns(self.place, schema, wanted)
         self.names, self.index = tuple(schema.names), _pandas_index(schema)
         booleans = {name for name in wanted.features if pa.types.is_boolean(schema.field(name).type)}
         self.kinds = {name: "boolean" if name in booleans else "number" for name in wanted.features}
-        check_types(self.place, plain_schema(schema, self._columns), wanted)
-        check_carried(self.place, schema, wanted.keep)
 
     def native(self) -> Any:
         """The file as Arrow reads it: by itself, or through Python where it is no local one."""
@@ -102,12 +93,12 @@ def _refuse_feather_1(place: str) -> DataRejected:
 
 
 def _pandas_index(schema: pa.Schema) -> tuple[str, ...]:
-    """The columns that pandas has written for the index of its table, by what it says in the file itself."""
+    """The columns that pandas has written for the index of its table, as the file's metadata say."""
     try:
-        told = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))["index_columns"]
+        names = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))["index_columns"]
     except (ValueError, RecursionError, KeyError, TypeError):
         return ()
-    there = told if isinstance(told, list) else []
+    there = names if isinstance(names, list) else []
     return tuple(name for name in there if isinstance(name, str) and name in schema.names)
 
 
@@ -162,8 +153,8 @@ class ParquetReader(PositionReader):
     def _runs(self, groups: Sequence[int], first: int) -> Iterator[tuple[list[int], int]]:
         """Neighbouring row groups that end where a batch does, and how many of their rows can be read at once.
 
-        None is looked at before it is its turn: whoever reads a part of the file stops before the others. They end with
-        a batch, since Arrow begins anew with each run, and its batches would have to be cut and joined from then on.
+        None is looked at before its turn: where a part of the file is read, the others are not. They end with a batch,
+        since Arrow's first batch begins with a run, and others would have to be cut and joined from then on.
 
         Raises:
             DataRejected: one of them unpacks to too much.
@@ -197,7 +188,7 @@ class ArrowReader(PositionReader):
 
         if self.file.read_at(0, len(_FEATHER_1)) == _FEATHER_1:
             raise _refuse_feather_1(self.place)
-        messages = Messages(self.file, len(wanted.features) + len(wanted.keep))
+        self._messages = messages = Messages(self.file, len(wanted.features) + len(wanted.keep))
         messages.check()
         kind = ipc.open_file if messages.is_file else ipc.open_stream
         with kind(self.native()) as opened:
@@ -218,7 +209,7 @@ class ArrowReader(PositionReader):
         with refusing(self.place):
             for batch in self._each():
                 batch.validate(full=True)  # nothing in the format itself keeps an offset within its buffer
-                check_size(self.place, batch.nbytes, len(self._columns))
+                self._messages.check_size(batch.nbytes)
                 if first + batch.num_rows > start:
                     yield Piece(first, batch.num_rows, plain(self.place, batch, self._columns))
                 first += batch.num_rows

@@ -1,6 +1,6 @@
-"""What the messages of Arrow IPC say of their buffers, read before any of them is unpacked.
+"""The sizes that the messages of an Arrow IPC file declare, read before any of their buffers is unpacked (ADR 9).
 
-A message is read whole, and packed buffers are unpacked whole: each tells in its first eight bytes to how much. The
+Arrow reads a message whole, and unpacks its buffers whole: the first eight bytes of each are its unpacked size. The
 tables are FlatBuffers, read here by the numbers of the fields in the format's definition (apache/arrow, `Message.fbs`
 and `File.fbs`).
 """
@@ -8,7 +8,7 @@ and `File.fbs`).
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from artifact_pipeline.rows.limits import LARGEST, at_once
 from artifact_pipeline.storage.opened import unreadable
@@ -22,7 +22,7 @@ _MAGIC = b"ARROW1"
 _CONTINUES = b"\xff\xff\xff\xff"
 """Stands before each message, but in files from before 2019."""
 _END_OF_STREAM = _CONTINUES + b"\0\0\0\0"
-"""Without it nobody knows whether a stream is whole."""
+"""Without it a stream may have been cut off."""
 _OLD_COMPRESSION = b"ARROW:experimental_compression"
 """Stands in the metadata of a message that Arrow 0.17 has packed; later ones have a field for it."""
 
@@ -53,16 +53,16 @@ class Messages:
     """
 
     def __init__(self, file: Opened, columns: int) -> None:
-        """Look what it is; `columns` is how many are wanted."""
+        """Read which format it is; `columns` is how many columns are wanted."""
         self._file, self._columns = file, columns
         self._left = file.size  # bytes of messages' heads: they do not share them
         self.is_file = file.read_at(0, len(_MAGIC)) == _MAGIC
 
     def check(self) -> None:
-        """See that no batch, nor the dictionaries that are held together, unpack to more than memory is meant to hold.
+        """Check that no batch, and not all dictionaries together, unpack to more than is allowed.
 
         Raises:
-            DataRejected: one does, or is none, or a stream has no end.
+            DataRejected: one does, or is no message, or a stream has no end.
         """
         if not self.is_file and self._file.read_at(max(0, self._file.size - 8), 8) != _END_OF_STREAM:
             raise unreadable(self._file.place, "ends before its end-of-stream mark", rule="truncated")
@@ -73,13 +73,24 @@ class Messages:
                 place = message.place
                 kind, size = self._size(message)
                 if kind == _DICTIONARY:  # it adds to the one before it, or takes its place
-                    told = message.table.inner(2)
-                    key, adds = told.number(0, "<q"), told.number(2, "<B")
+                    dictionary = message.table.inner(2)
+                    key, adds = dictionary.number(0, "<q"), dictionary.number(2, "<B")
                     dictionaries[key] = size + (dictionaries.get(key, 0) if adds else 0)
                     size = sum(dictionaries.values())
-                check_size(self._file.place, size, self._columns)
+                self.check_size(size)
         except (struct.error, ValueError) as error:
             raise unreadable(self._file.place, f"no Arrow IPC: its byte {place:,} begins no message") from error
+
+    def check_size(self, size: int) -> None:
+        """Refuse a batch of `size` bytes, if that is too large for the wanted columns.
+
+        Raises:
+            DataRejected: it is.
+        """
+        if size > (allowed := at_once(self._columns)):
+            message = f"holds a batch of {size:,} bytes; allowed are {allowed:,}"
+            hint = "write it with batches of some ten thousand rows"
+            raise unreadable(self._file.place, message, rule="batch-too-large", hint=hint)
 
     def _by_footer(self) -> Iterator[_Message]:
         """The messages that the end of a file names."""
@@ -125,7 +136,7 @@ class Messages:
         return kind, body
 
     def _unpacked(self, body: int, length: int, batch: _Table) -> Iterator[int]:
-        """What each of a batch's packed buffers says that it unpacks to."""
+        """The unpacked size that each of a batch's packed buffers declares."""
         # From a store all is asked at once, since each request takes its time.
         data = self._file.read_at(body, length) if self._file.path is None else None
         for buffer in batch.vector(2, _BUFFER):
@@ -133,8 +144,8 @@ class Messages:
             if min(offset, size, length - offset - size) < 0:
                 raise ValueError(offset)
             if size:  # an empty buffer stays one
-                told = self._file.read_at(body + offset, 8) if data is None else data[offset : offset + 8]
-                (unpacked,) = struct.unpack("<q", told)
+                size_of = self._file.read_at(body + offset, 8) if data is None else data[offset : offset + 8]
+                (unpacked,) = struct.unpack("<q", size_of)
                 if unpacked < _UNPACKED:
                     raise ValueError(unpacked)
                 yield size - 8 if unpacked == _UNPACKED else unpacked
@@ -143,18 +154,6 @@ class Messages:
 def _before(message: bytes) -> int:
     """The bytes before a message's table: its length, and behind a mark where there is one."""
     return 8 if message.startswith(_CONTINUES) else 4
-
-
-def check_size(place: str, size: int, columns: int) -> None:
-    """Refuse a batch that is too large for so many columns.
-
-    Raises:
-        DataRejected: it is.
-    """
-    if size > at_once(columns):
-        message = f"holds a batch of {size:,} bytes; allowed are {at_once(columns):,}"
-        hint = "write it with batches of some ten thousand rows"
-        raise unreadable(place, message, rule="batch-too-large", hint=hint)
 
 
 class _Table(NamedTuple):
@@ -180,10 +179,9 @@ class _Table(NamedTuple):
         return self.at + offset if offset else 0
 
     def number(self, field: int, form: str) -> int:
-        """A number, 0 where it is not told."""
+        """A number, 0 where it is left out."""
         slot = self.slot(field)
-        told: Any = struct.unpack_from(form, self.data, slot)[0] if slot else 0
-        return int(told)
+        return int(struct.unpack_from(form, self.data, slot)[0]) if slot else 0
 
     def _behind(self, field: int) -> int:
         if not (slot := self.slot(field)):
@@ -195,7 +193,7 @@ class _Table(NamedTuple):
         return _Table(self.data, self._behind(field))
 
     def vector(self, field: int, size: int) -> range:
-        """Where the members of a vector stand, each of `size` bytes; of none, where it is not told."""
+        """Where the members of a vector stand, each of `size` bytes; of none, where it is left out."""
         if not self.slot(field):
             return range(0)
         start = self._behind(field)

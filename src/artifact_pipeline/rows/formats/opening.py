@@ -1,14 +1,14 @@
-"""Readers: each format of file becomes pieces of rows, in bounded memory, its bytes hashed on the way."""
+"""Readers: each format of file becomes batches of rows, in bounded memory, its bytes hashed on the way."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from artifact_pipeline.plugins import data_set
 from artifact_pipeline.rows.batches import align
 from artifact_pipeline.rows.columns import to_batch
 from artifact_pipeline.rows.faults import meant_names, unfit
@@ -18,13 +18,11 @@ from artifact_pipeline.storage.opened import unreadable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    import pyarrow as pa
-
     from artifact_pipeline.rows.batches import Batch, Piece, Wanted
-    from artifact_pipeline.rows.matrix import Kind
     from artifact_pipeline.rows.sources import Source
 
-_HOMES = {
+_BUILT_IN = "built-in"
+_READERS = {
     "csv": "artifact_pipeline.rows.formats.text.CsvReader",
     "jsonl": "artifact_pipeline.rows.formats.jsonlines.JsonLinesReader",
     "parquet": "artifact_pipeline.rows.formats.columnar.ParquetReader",
@@ -32,78 +30,75 @@ _HOMES = {
     "npy": "artifact_pipeline.rows.formats.arrays.NpyReader",
     "npz": "artifact_pipeline.rows.formats.arrays.NpzReader",
     "image": "artifact_pipeline.rows.formats.pictures.PictureReader",
+    _BUILT_IN: "artifact_pipeline.rows.formats.builtin.BuiltInRows",
 }
 """By the first part of a format: `csv.gz` is a CSV too."""
 BY_POSITION = frozenset({"parquet", "npy"})
 """Formats that are read from any row on without what stands before it."""
 
 
-class _Reader(Protocol):
+class Reader(ABC):
     """An open file of rows.
 
     Attributes:
-        total: how many rows it holds, or None where only reading tells.
-        names: its columns; none where it is empty.
-        left_out: its columns that nobody wants.
+        total: how many rows it has; None where only reading tells.
+        names: its columns; empty where the file is.
+        left_out: its columns that are not read.
         index: its columns that pandas has written for its index.
-        kinds: the kinds of its features, as far as they are known; complete once it has been read.
+        kinds: the kinds of its features, as far as they are known; complete once all is read.
         notes: what is suspicious about what has been read so far, a sentence each.
         stamp: changes when the file does.
+        wanted: what is read of it and of the names of its folders.
+        partitions: the columns that the folders' names tell, each with its value.
     """
 
-    total: int | None
-    names: tuple[str, ...]
-    left_out: tuple[str, ...]
-    index: tuple[str, ...]
-    kinds: Mapping[str, Kind]
-    notes: Sequence[str]
-    stamp: str
+    total: int | None = None
+    names: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    index: tuple[str, ...] = ()
+    notes: Sequence[str] = ()
+    stamp = ""
 
+    def __init__(self, place: str, wanted: Wanted) -> None:
+        """Begin with the file at `place`, of which no column is known yet."""
+        self.place, self.wanted = place, wanted
+        self.kinds = wanted.known_kinds
+        self.partitions: Mapping[str, str] = {}
+
+    @abstractmethod
     def pieces(self, start: int) -> Iterator[Piece]:
         """The rows from `start` on; a piece may begin earlier.
 
         Raises:
             DataRejected: the file cannot be read on.
         """
-        ...
 
+    @abstractmethod
     def done(self) -> float:
         """The share of the file that has been read, 0 to 1, as far as it can tell."""
-        ...
 
+    @abstractmethod
     def digest(self) -> str:
-        """The SHA-256 of all its bytes, once they have been read."""
-        ...
-
-
-class OpenRows:
-    """An open source whose rows come as batches; attributes as in `_Reader`."""
-
-    def __init__(
-        self, place: str, reader: _Reader, wanted: Wanted, partitions: Mapping[str, str] | None = None
-    ) -> None:
-        self._place, self._reader, self._wanted, self._partitions = place, reader, wanted, partitions or {}
-        self.total, self.left_out, self.stamp = reader.total, reader.left_out, reader.stamp
-        self.names, self.index, self.kinds, self.notes = reader.names, reader.index, reader.kinds, reader.notes
-        self.done, self.digest = reader.done, reader.digest
+        """The SHA-256 of the file's bytes, once all are read."""
 
     def batches(self, start: int) -> Iterator[Batch]:
-        """The rows from `start` on, a multiple of `wanted.chunk`, cut at multiples of it.
+        """The rows from `start` on, a multiple of `wanted.chunk`, in batches that end at multiples of it.
 
         Raises:
             DataRejected: the file cannot be read on, or a column does not hold what it must.
         """
-        pieces = align(self._bounded(start), start, self._wanted.chunk)
-        return (to_batch(piece, self._wanted, self._place) for piece in pieces)
+        wanted = self.wanted
+        return (to_batch(piece, wanted, self.place) for piece in align(self._bounded(start), start, wanted.chunk))
 
     def _bounded(self, start: int) -> Iterator[Piece]:
-        """The reader's pieces, as long as what is kept of a batch can be held: texts may be of any length."""
-        chunk, size = self._wanted.chunk, 0
-        for piece in map(self._with_partitions, self._reader.pieces(start)):
-            size += sum(column.nbytes for column in self._texts(piece.table))
+        """The pieces, as long as the texts of a batch can be held in memory: they may be of any length."""
+        chunk, size = self.wanted.chunk, 0
+        texts = {*self.wanted.keep, self.wanted.target}
+        for piece in map(self._with_partitions, self.pieces(start)):
+            size += sum(piece.table.column(name).nbytes for name in piece.table.schema.names if name in texts)
             if size > LARGEST:
                 message = f"rows {start:,} to {piece.end - 1:,} keep {size:,} bytes; a batch may have {LARGEST:,}"
-                raise unreadable(self._place, message, rule="batch-too-large", hint="keep fewer columns")
+                raise unreadable(self.place, message, rule="batch-too-large", hint="keep fewer columns")
             yield piece
             if piece.end >= start + chunk:
                 start, size = piece.end - piece.end % chunk, 0
@@ -113,26 +108,14 @@ class OpenRows:
         import pyarrow as pa
 
         table = piece.table
-        for name, value in self._partitions.items():
+        for name, value in self.partitions.items():
             table = table.append_column(name, pa.repeat(pa.scalar(value, pa.string()), len(table)))
-        return replace(piece, table=table) if self._partitions else piece
-
-    def _texts(self, table: pa.RecordBatch) -> Iterator[pa.Array]:
-        """What may be of any length: all but the features."""
-        for name in dict.fromkeys((*self._wanted.keep, self._wanted.target)):
-            if name in table.schema.names:
-                yield table.column(name)
-
-
-def _load(place: str) -> Any:
-    """The class that stands at a dotted place; only a format that is read loads its library."""
-    module, _, name = place.rpartition(".")
-    return getattr(import_module(module), name)
+        return replace(piece, table=table) if self.partitions else piece
 
 
 @contextmanager
-def open_rows(source: Source, wanted: Wanted, *, digest: bool = True) -> Iterator[OpenRows]:
-    """Open a source.
+def open_rows(source: Source, wanted: Wanted, *, digest: bool = True) -> Iterator[Reader]:
+    """Open a source; only a format that is read loads its library.
 
     Args:
         source: what to open.
@@ -142,26 +125,25 @@ def open_rows(source: Source, wanted: Wanted, *, digest: bool = True) -> Iterato
     Raises:
         DataRejected: it cannot be read, or lacks a wanted column.
     """
-    if source.built_in:
-        yield _load("artifact_pipeline.rows.formats.builtin.BuiltInRows")(data_set(source.format), wanted)
-        return
-    kind = _load(_HOMES[source.format.partition(".")[0]])
+    kind = _BUILT_IN if source.built_in else source.format.partition(".")[0]
+    module, _, reader_class = _READERS[kind].rpartition(".")
     partitions = {name: value for name, value in source.partitions if name in wanted.keep}
     own = replace(wanted, keep=tuple(name for name in wanted.keep if name not in partitions))
-    with kind.open(source, own, digest=digest) as reader:
-        yield OpenRows(source.place, reader, wanted, partitions)
+    with getattr(import_module(module), reader_class).open(source, own, digest=digest) as reader:
+        reader.wanted, reader.partitions = wanted, partitions
+        yield reader
 
 
 def choose_columns(
     place: str, there: Sequence[str], wanted: Wanted, *, hint: str | None = None
 ) -> tuple[list[str], tuple[str, ...]]:
-    """The columns to read of those that are there, by their names, and those that nobody wants.
+    """The columns to read of those that are there, by their names, and the others.
 
     Args:
         place: the file.
         there: its columns.
         wanted: what is read of it.
-        hint: what to say where one is missing; None tells what is there.
+        hint: what to do where one is missing; None says what is there.
 
     Raises:
         DataRejected: a wanted column is missing, or one stands twice.
@@ -172,7 +154,7 @@ def choose_columns(
     missing = [name for name in dict.fromkeys([*wanted.features, *wanted.keep]) if name not in known]
     problems += [("column-missing", f"no column {name!r}") for name in missing]
     if problems:
-        raise unfit(place, problems, hint=hint or meant_names(missing, there))
+        raise unfit(place, *problems, hint=hint or meant_names(missing, there))
     chosen = wanted.columns(there)
     taken = frozenset(chosen)
     return chosen, tuple(name for name in there if name not in taken)

@@ -1,8 +1,8 @@
-"""What a Parquet file says of its pages, read before those of a row group are unpacked.
+"""The sizes of a Parquet file's pages, read from their headers before a row group is unpacked (ADR 9).
 
-A page is unpacked whole, and a text that a dictionary holds once may stand in every row: neither a file's size nor what
-its footer says of a row group tells how much memory reading takes. The headers of the pages do. They are read here, by
-the numbers of the fields in the format's definition (apache/parquet-format, `parquet.thrift`).
+A page is unpacked whole, and a text that a dictionary holds once may stand in every row, so neither the file's size nor
+its footer says how much memory reading takes. The headers of the pages do; their fields have the numbers of the
+format's definition (apache/parquet-format, `parquet.thrift`).
 """
 
 from __future__ import annotations
@@ -12,24 +12,22 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from artifact_pipeline.rows.formats.thrift import I32, I64, TEXT, read_fields
-from artifact_pipeline.rows.limits import LARGEST, at_once
+from artifact_pipeline.rows.limits import LARGEST, MAX_NESTING, MAX_PAGE_HEADER, at_once
 from artifact_pipeline.storage.opened import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from artifact_pipeline.rows.formats.thrift import Fields, Wanted
+    from artifact_pipeline.rows.formats.thrift import Fields, FieldTypes
     from artifact_pipeline.storage.opened import Opened
 
 _PIECE = LARGEST // 4
 """Bytes of the rows that are unpacked at once."""
 _SHORT = 1024
 """Bytes of a dictionary up to which its longest text is not looked for."""
-HEAD = 512
-"""Bytes that are read of a page's header at first; with long texts in its statistics it is larger."""
-MIN_HEAD, MAX_HEAD = 16, 16 << 20
-_MAX_DEPTH = 64
-"""Of columns within columns."""
+_HEADER_READ = 512
+"""Bytes that are read for a page's header at first; with long texts in its statistics it is larger."""
+_MIN_HEADER = 16
 
 _TEXT = 6  # Type.BYTE_ARRAY
 _HELD = 8  # bytes of any other value, or of where a text stands
@@ -40,13 +38,13 @@ _REPEATED = 2  # FieldRepetitionType
 _MILD = {0, 1, 5, 7}  # none, Snappy, LZ4: they pack to no less than a 255th
 _CODECS = {1: "snappy", 2: "gzip", 4: "brotli", 6: "zstd", 7: "lz4_raw"}  # CompressionCodec, without 0 for none
 
-_TOLD = {_DATA: 5, _DICTIONARY: 7, _DATA_2: 8}  # where a page's header says more of it
+_ABOUT = {_DATA: 5, _DICTIONARY: 7, _DATA_2: 8}  # the field of a page's header that is about pages of its type
 
-_FOOTER: Wanted = {
+_FOOTER: FieldTypes = {
     2: [{1: I32, 2: I32, 3: I32, 4: TEXT, 5: I32}],
     4: [{1: [{3: {4: I32, 5: I64, 9: I64, 11: I64}}]}],
 }
-_HEADER: Wanted = {1: I32, 2: I32, 3: I32, 5: {1: I32, 2: I32}, 7: {1: I32}, 8: {1: I32, 4: I32}}
+_HEADER: FieldTypes = {1: I32, 2: I32, 3: I32, 5: {1: I32, 2: I32}, 7: {1: I32}, 8: {1: I32, 4: I32}}
 
 _SMALLER = "write it with smaller pages, or with row groups of some ten thousand rows"
 
@@ -81,7 +79,7 @@ class _Page(NamedTuple):
         packed: its bytes there.
         unpacked: its bytes unpacked.
         values: its values.
-        encoding: how they are told.
+        encoding: how they are written.
     """
 
     kind: int
@@ -101,8 +99,8 @@ class Pages:
 
     def __init__(self, file: Opened) -> None:
         self._file = file
-        # Pages do not share their headers: whoever meets more is led to the same ones again and again.
-        self._left = file.size // MIN_HEAD
+        # Pages do not share their headers: if there are more, the file leads to the same ones again and again.
+        self._left = file.size // _MIN_HEADER
         with self._understood("its footer cannot be read"):
             (length,) = struct.unpack("<I4x", file.read_at(file.size - 8, 8))
             footer, _ = read_fields(file.read_at(file.size - 8 - length, length), 0, _FOOTER)
@@ -166,14 +164,14 @@ class Pages:
         while left > 0:
             header, size = self._header(place)
             kind, unpacked, packed = header[1], header[2], header[3]
-            told = header[_TOLD[kind]] if kind in _TOLD else {}
-            page = _Page(kind, place + size, packed, unpacked, told.get(1, 0), told.get(4 if kind == _DATA_2 else 2, 0))
+            own = header[_ABOUT[kind]] if kind in _ABOUT else {}
+            page = _Page(kind, place + size, packed, unpacked, own.get(1, 0), own.get(4 if kind == _DATA_2 else 2, 0))
             if min(packed, unpacked, page.values) < 0 or page.place + packed > self._file.size:
                 raise ValueError(page)
             if kind != _DICTIONARY:
                 left -= page.values
             place = page.place + packed
-            if kind in _TOLD:
+            if kind in _ABOUT:
                 yield page
 
     def _header(self, place: int) -> tuple[Fields, int]:
@@ -181,13 +179,13 @@ class Pages:
         self._left -= 1
         if self._left < 0:
             raise ValueError(place)
-        size = HEAD
+        size = _HEADER_READ
         while True:
             data = self._file.read_at(place, size)
             try:
                 return read_fields(data, 0, _HEADER)
             except IndexError:
-                if len(data) < size or size >= MAX_HEAD:
+                if len(data) < size or size >= MAX_PAGE_HEADER:
                     raise
                 size *= 32
 
@@ -223,7 +221,7 @@ def _text(page: _Page, longest: int) -> float:
 
 
 def _leaves(schema: list[Fields]) -> Iterator[_Leaf]:
-    """The columns as they are stored, in their order; the schema tells them depth first, each behind its parent."""
+    """The columns as they are stored, in the order of the schema: depth first, each behind its parent."""
     parents: list[tuple[str, frozenset[str], bool]] = []  # of each child that is yet to come
     for at, element in enumerate(schema):
         path, names, repeated = parents.pop() if at else ("", frozenset[str](), False)
@@ -231,7 +229,7 @@ def _leaves(schema: list[Fields]) -> Iterator[_Leaf]:
             path = f"{path}.{element[4].decode()}" if path else element[4].decode()
             names, repeated = names | {path}, repeated or element.get(3) == _REPEATED
         children = element.get(5, 0)
-        if len(parents) + children > len(schema) or len(names) > _MAX_DEPTH:
+        if len(parents) + children > len(schema) or len(names) > MAX_NESTING:
             raise ValueError(children)
         parents += [(path, names, repeated)] * children
         if at and not children:

@@ -6,10 +6,12 @@ import hashlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.errors import DataRejected, Problem
+from artifact_pipeline.errors import DataRejected
 from artifact_pipeline.plugins import data_set_with
 from artifact_pipeline.rows import sources
 from artifact_pipeline.rows.batches import Piece, Rejected
+from artifact_pipeline.rows.faults import unfit
+from artifact_pipeline.rows.formats.opening import Reader
 from artifact_pipeline.rows.formats.streams import spooled
 from artifact_pipeline.rows.limits import MAX_PICTURE
 from artifact_pipeline.storage import places as storage
@@ -22,35 +24,29 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.rows.batches import Wanted
 
-ROWS = 256
+_ROWS = 256
 """Pictures a piece."""
-NAME = "image"
+_NAME = "image"
 """The column that tells which picture a row is."""
 
 
-class PictureReader:
-    """Some pictures; attributes as in `Reader`."""
+class PictureReader(Reader):
+    """Some pictures."""
 
-    left_out: tuple[str, ...] = ()
-    names: tuple[str, ...] = (NAME,)
-    index: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    stamp = ""
+    names: tuple[str, ...] = (_NAME,)
 
     def __init__(self, source: sources.Source, wanted: Wanted) -> None:
-        self._members, self._wanted, self._read = source.members, wanted, 0
-        self.total: int | None = len(source.members)
+        super().__init__(source.place, wanted)
+        self._members, self._read = source.members, 0
+        self.total = len(source.members)
         self._listed = hashlib.sha256()
-        self.kinds = wanted.known_kinds
         known = data_set_with(wanted.features)
         if known is None or known.row_of_picture is None:
-            problem = Problem(source.place, "not-digits", "a picture becomes a row of the digits, not of this model")
-            raise DataRejected("the rows do not fit the model", problems=[problem])
+            raise unfit(source.place, ("not-digits", "a picture becomes a row of the digits, not of this model"))
         self._recipe = known.row_of_picture
-        unknown = [name for name in wanted.keep if name != NAME]
+        unknown = [name for name in wanted.keep if name != _NAME]
         if unknown:
-            problem = Problem(source.place, "column-missing", f"no column {unknown[0]!r}: a picture has {NAME!r} alone")
-            raise DataRejected("the rows do not fit the model", problems=[problem])
+            raise unfit(source.place, ("column-missing", f"no column {unknown[0]!r}: a picture has {_NAME!r} alone"))
 
     @classmethod
     @contextmanager
@@ -68,8 +64,8 @@ class PictureReader:
 
     def pieces(self, start: int) -> Iterator[Piece]:
         """Every picture, so that the digest has all of them."""
-        for first in range(0, len(self._members), ROWS):
-            piece = self._piece(first, self._members[first : first + ROWS])
+        for first in range(0, len(self._members), _ROWS):
+            piece = self._piece(first, self._members[first : first + _ROWS])
             if piece.end > start:
                 yield piece
 
@@ -86,10 +82,10 @@ class PictureReader:
             else:
                 rows.append(found)
                 names.append(name)
-        matrix = np.array(rows).reshape(len(rows), len(self._wanted.features))
+        matrix = np.array(rows).reshape(len(rows), len(self.wanted.features))
         numbers = np.setdiff1d(np.arange(first, first + len(members)), [each.row for each in broken])
         columns = [pa.array(column) for column in np.ascontiguousarray(matrix.T)]
-        table = pa.RecordBatch.from_arrays([*columns, pa.array(names, pa.string())], [*self._wanted.features, NAME])
+        table = pa.RecordBatch.from_arrays([*columns, pa.array(names, pa.string())], [*self.wanted.features, _NAME])
         return Piece(first, len(members), table, numbers, tuple(broken))
 
     def _row(self, number: int, place: str, name: str) -> NDArray[np.float64] | Rejected:

@@ -1,10 +1,12 @@
-"""Columns in plain types: what a file tells once and means in many rows is told in each, as long as that is little."""
+"""Columns that have types, in plain ones: a value that is stored once for many rows is copied, within a limit."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from artifact_pipeline.rows.columns import check_types
 from artifact_pipeline.rows.faults import unfit
+from artifact_pipeline.rows.formats.opening import choose_columns
 from artifact_pipeline.rows.limits import LARGEST
 from artifact_pipeline.storage.opened import unreadable
 
@@ -13,21 +15,30 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from artifact_pipeline.rows.batches import Wanted
 
-def check_carried(place: str, schema: pa.Schema, names: Sequence[str]) -> None:
-    """See that columns can be carried through whatever the output's format, and that their size in memory is known.
+
+def choose_typed_columns(place: str, schema: pa.Schema, wanted: Wanted) -> tuple[list[str], tuple[str, ...]]:
+    """The columns to read, as of `choose_columns`; their types are checked.
+
+    A column that is kept must fit any format of output, and its size in memory must be known.
 
     Raises:
-        DataRejected: a column is of another type.
+        DataRejected: a column is missing, or its type is another than it must be.
     """
-    kinds = {name: schema.field(name).type for name in names}
+    import pyarrow as pa
+
+    columns, left_out = choose_columns(place, schema.names, wanted)
+    check_types(place, pa.schema([(name, _plain_type(schema.field(name).type)) for name in columns]), wanted)
+    kinds = {name: schema.field(name).type for name in wanted.keep}
     problems = [
         ("not-carried", f"column {name!r} holds {kind}, which is not carried through")
         for name, kind in kinds.items()
         if not _is_carried(kind)
     ]
     if problems:
-        raise unfit(place, problems)
+        raise unfit(place, *problems)
+    return columns, left_out
 
 
 def _is_carried(kind: Any, *, within: bool = False) -> bool:
@@ -45,13 +56,6 @@ def _is_carried(kind: Any, *, within: bool = False) -> bool:
     if types.is_large_list(kind) or types.is_fixed_size_list(kind):
         return _is_carried(kind.value_type, within=True)
     return not (types.is_nested(kind) or types.is_run_end_encoded(kind) or types.is_interval(kind))
-
-
-def plain_schema(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
-    """The plain types of some columns."""
-    import pyarrow as pa
-
-    return pa.schema([(name, _plain_type(schema.field(name).type)) for name in names])
 
 
 def _plain_type(kind: Any) -> Any:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+import json
+import shlex
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import plural
 from artifact_pipeline.rows.batches import Piece, Rejected
-from artifact_pipeline.rows.formats.beginnings import refuse_other_formats, separator_hint, utf8_hint
+from artifact_pipeline.rows.columns import parse_texts
 from artifact_pipeline.rows.formats.opening import choose_columns
-from artifact_pipeline.rows.formats.streams import LineEnds, StreamReader, cut_after_rows, unpacked
+from artifact_pipeline.rows.formats.streams import TextReader, not_utf_8
 from artifact_pipeline.rows.limits import MAX_SHOWN, MAX_WHOLE
-from artifact_pipeline.rows.texts import parse_texts
 from artifact_pipeline.storage.opened import unreadable
 
 if TYPE_CHECKING:
@@ -21,52 +23,51 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.errors import DataRejected
-    from artifact_pipeline.rows.batches import Wanted
-    from artifact_pipeline.rows.formats.streams import Hashed
-    from artifact_pipeline.rows.sources import Source
 
-_BLOCK = 1 << 20
-"""Bytes that are parsed at once: more of them leave the cache."""
-BOM = b"\xef\xbb\xbf"
-QUOTE, COMMA, LINE_FEED, RETURN = b'",\n\r'
+_QUOTE, _COMMA, _LINE_FEED, _RETURN = b'",\n\r'
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 
-class CsvReader(StreamReader):
-    """An open CSV file; attributes as in `Reader`."""
+class CsvReader(TextReader):
+    """An open CSV file."""
 
-    total = None
+    mends_line_ends = True
 
-    def __init__(self, source: Source, wanted: Wanted, stream: Hashed, block: int = _BLOCK) -> None:
-        self._place, self._stream, self.stamp, self._wanted = source.place, stream, stream.stamp, wanted
-        blocks = cut_after_rows(source.place, LineEnds(unpacked(stream, source)), block, _end_of_rows)
-        self._first, names, self._blocks = *_header(source.place, next(blocks, b"")), blocks
-        hint = separator_hint(source.place, names)
-        self._columns, self.left_out = choose_columns(source.place, names, wanted, hint=hint) if names else ([], ())
-        self.names, self.kinds, self.notes = tuple(names), wanted.known_kinds, list[str]()
+    def begin(self, block: bytes) -> None:
+        """Read the header."""
+        self._first, names = _header(self.place, block)
+        hint = _separator_hint(self.place, names)
+        self._columns, self.left_out = choose_columns(self.place, names, self.wanted, hint=hint) if names else ([], ())
+        self.names = tuple(names)
         self._direct = True
-        # For Arrow the columns are numbered: whatever their names are, both mean the same.
+        # For Arrow the columns are numbered, so that no name of theirs means anything to it.
         self._numbered = ",".join(map(str, range(len(names)))).encode() + b"\n"
         numbers = {name: str(number) for number, name in enumerate(names)}
         self._chosen = [numbers[name] for name in self._columns]
 
+    def end_of_rows(self, block: bytes) -> int:
+        """Where the last line ends whose end stands in no quotes, or 0; the block begins with a row."""
+        end = block.rfind(b"\n") + 1
+        if not end or _QUOTE not in block:
+            return end
+        quotes = _positions(block, _QUOTE)
+        if quotes.searchsorted(end) % 2 == 0:
+            return end
+        ends = _positions(block, _LINE_FEED)
+        outside = ends[quotes.searchsorted(ends) % 2 == 0]
+        return int(outside[-1]) + 1 if len(outside) else 0
+
     def pieces(self, start: int) -> Iterator[Piece]:  # noqa: ARG002 - a CSV is read from its beginning
-        """All rows: where the 1,000th begins, only those before it tell."""
+        """All rows."""
         first, line = 0, 2
-        for block in self._all():
-            self._note_joined(*_check_text(self._place, block, line))
+        for block in chain([self._first] if self._first else [], self.blocks):
+            joined = _check_text(self.place, block, line)
+            if joined and not self.notes:
+                words = f"{self.place}, line {joined}: a value in quotes goes on in the next line; "
+                self.notes = [f"{words}if that is not meant, a quote is missing there, or one too many"]
             piece = self._piece(first, block)
             yield piece
             first, line = piece.end, line + block.count(b"\n")
-
-    def _all(self) -> Iterator[bytes]:
-        if self._first:
-            yield self._first
-        yield from self._blocks
-
-    def _note_joined(self, count: int, line: int) -> None:
-        if count and not self.notes:
-            words = f"{self._place}, line {line}: a value in quotes goes on in the next line; "
-            self.notes.append(f"{words}if that is not meant, a quote is missing there, or one too many")
 
     def _piece(self, first: int, block: bytes) -> Piece:
         import numpy as np
@@ -87,21 +88,21 @@ class CsvReader(StreamReader):
                 broken.clear()
                 table = self._parsed(block, _note, {})
         except pa.ArrowException as error:
-            raise unreadable(self._place, f"after row {first}: {str(error).splitlines()[0][:200]}") from error
+            raise unreadable(self.place, f"after row {first}: {str(error).splitlines()[0][:200]}") from error
         count, numbers = table.num_rows + len(broken), None
         if broken:
             numbers = np.setdiff1d(np.arange(first, first + count), [each.row for each in broken], assume_unique=True)
         known = len(self.kinds)
-        piece = parse_texts(Piece(first, count, table, numbers, tuple(broken), written="any"), self._wanted, self.kinds)
+        piece = parse_texts(Piece(first, count, table, numbers, tuple(broken), written="any"), self.wanted, self.kinds)
         # Where a block could not be read as numbers, the next ones cannot be either, unless kinds were not known yet.
         self._direct = self._direct and (not texts or known < len(self.kinds))
         return piece
 
     def _numbers(self, block: bytes, note: Any) -> Any | None:
-        """The rows of a block whose features are all numbers that need no second look, or else None: that is faster."""
+        """The rows of a block if all features are finite numbers that float64 holds, or else None: that is faster."""
         import pyarrow as pa
 
-        features = {name for name in self._wanted.features if self.kinds.get(name) != "boolean"}
+        features = {name for name in self.wanted.features if self.kinds.get(name) != "boolean"}
         chosen = zip(self._columns, self._chosen, strict=True)
         kinds = {number: pa.float64() for name, number in chosen if name in features}
         try:
@@ -115,7 +116,7 @@ class CsvReader(StreamReader):
         return table
 
     def _parsed(self, block: bytes, note: Any, kinds: dict[str, Any]) -> Any:
-        """The rows of a block, the columns of the named kinds so, all others as text."""
+        """The rows of a block; a column of `kinds` has the type that it says, any other one is text."""
         import pyarrow as pa
         from pyarrow import csv as arrow
 
@@ -135,27 +136,14 @@ class CsvReader(StreamReader):
         return pa.RecordBatch.from_arrays([column.chunk(0) for column in table.columns], self._columns)
 
 
-def _end_of_rows(block: bytes) -> int:
-    """Where the last line ends whose end stands in no quotes, or 0; the block begins with a row."""
-    end = block.rfind(b"\n") + 1
-    if not end or QUOTE not in block:
-        return end
-    quotes = _positions(block, QUOTE)
-    if quotes.searchsorted(end) % 2 == 0:
-        return end
-    ends = _positions(block, LINE_FEED)
-    outside = ends[quotes.searchsorted(ends) % 2 == 0]
-    return int(outside[-1]) + 1 if len(outside) else 0
-
-
 def _positions(block: bytes, byte: int) -> NDArray[np.int64]:
     import numpy as np
 
     return np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == byte)
 
 
-def _check_text(place: str, block: bytes, line: int) -> tuple[int, int]:
-    """Refuse what Arrow would read in a way that nobody meant: bytes that are no text, and quotes that join rows.
+def _check_text(place: str, block: bytes, line: int) -> int | None:
+    """Refuse what Arrow would read in another way than it is meant: bytes that are no text, and quotes that join rows.
 
     Args:
         place: the file.
@@ -163,7 +151,7 @@ def _check_text(place: str, block: bytes, line: int) -> tuple[int, int]:
         line: the number of its first line, from 1.
 
     Returns:
-        How many line ends stand in quotes, and the number of the line that the first of them ends.
+        The number of the first line whose end stands in quotes, or None.
 
     Raises:
         DataRejected: it is no UTF-8, or a quote stands in the middle of a value or is not closed.
@@ -172,33 +160,31 @@ def _check_text(place: str, block: bytes, line: int) -> tuple[int, int]:
         try:
             block.decode()
         except UnicodeDecodeError as error:
-            raise _no_utf8(place, error, line + block.count(LINE_FEED, 0, error.start)) from error
-    if QUOTE not in block:
-        return 0, 0
+            raise _no_utf8(place, error, line + block.count(_LINE_FEED, 0, error.start)) from error
+    if _QUOTE not in block:
+        return None
     wrong = _misplaced_quote(block)
     if wrong is not None:
-        where = f"line {line + block.count(LINE_FEED, 0, wrong)}"
+        where = f"line {line + block.count(_LINE_FEED, 0, wrong)}"
         message = f"{where}: a quote must enclose the whole value, be doubled inside it, and be closed"
         hint = "write a quote inside a value twice, or take it away"
         raise unreadable(place, message, rule="quote-misplaced", hint=hint)
-    ends = _positions(block, LINE_FEED)
-    inside = ends[_positions(block, QUOTE).searchsorted(ends) % 2 == 1]
-    return len(inside), line + block.count(LINE_FEED, 0, int(inside[0])) if len(inside) else 0
+    ends = _positions(block, _LINE_FEED)
+    inside = ends[_positions(block, _QUOTE).searchsorted(ends) % 2 == 1]
+    return line + block.count(_LINE_FEED, 0, int(inside[0])) if len(inside) else None
 
 
 def _no_utf8(place: str, error: UnicodeDecodeError, line: int) -> DataRejected:
-    """The refusal of a text of another encoding."""
-    message = f"line {line} is no UTF-8: its byte 0x{error.object[error.start]:02x} cannot be decoded"
-    return unreadable(place, message, rule="not-utf-8", hint=utf8_hint(place))
+    return not_utf_8(place, f"line {line} is no UTF-8: its byte 0x{error.object[error.start]:02x} cannot be decoded")
 
 
 def _misplaced_quote(block: bytes) -> int | None:
     """The first quote that neither begins nor ends a value, nor is one of two inside it (RFC 4180)."""
     import numpy as np
 
-    quotes = _positions(block, QUOTE)
+    quotes = _positions(block, _QUOTE)
     around = np.frombuffer(b"\n" + block + b"\n", dtype=np.uint8)  # whole rows: lines end before and behind them
-    borders = [QUOTE, COMMA, LINE_FEED, RETURN]
+    borders = [_QUOTE, _COMMA, _LINE_FEED, _RETURN]
     opening, closing = quotes[::2], quotes[1::2]
     wrong = [*opening[~np.isin(around[opening], borders)][:1], *closing[~np.isin(around[closing + 2], borders)][:1]]
     if len(quotes) % 2:
@@ -210,12 +196,11 @@ def _header(place: str, block: bytes) -> tuple[bytes, list[str]]:
     """The first rows without the header, and the names in it; none where the file is empty.
 
     Raises:
-        DataRejected: it is another format, has no header, is no UTF-8, or a quote in the header is not closed.
+        DataRejected: it has no header, is no UTF-8, or a quote in the header is not closed.
     """
-    refuse_other_formats(place, block)
-    if not block.removeprefix(BOM).strip():
+    if not block.strip():
         return b"", []
-    line, _, rest = block.removeprefix(BOM).partition(b"\n")
+    line, _, rest = block.partition(b"\n")
     try:
         names = next(csv.reader([line.decode().rstrip("\r")], strict=True), [])
     except UnicodeDecodeError as error:
@@ -225,3 +210,14 @@ def _header(place: str, block: bytes) -> tuple[bytes, list[str]]:
     if not names:
         raise unreadable(place, "there is no header", hint="write the columns' names into the first line")
     return rest, names
+
+
+def _separator_hint(place: str, names: list[str]) -> str | None:
+    """What to do about a header that other signs than commas separate; None where it has several names, or no sign."""
+    found = next((sign for sign in _SEPARATORS if sign in names[0]), None) if len(names) == 1 else None
+    if found is None:
+        return None
+    read = f'csv.reader(open({json.dumps(place)}, newline=""), delimiter={json.dumps(found)})'
+    call = f"import csv, sys; csv.writer(sys.stdout).writerows({read})"
+    looks = f"it looks like values that are separated by {_SEPARATORS[found]}, and they must be separated by commas"
+    return f"{looks}: python -c {shlex.quote(call)} > commas.csv"

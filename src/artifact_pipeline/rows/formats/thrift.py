@@ -1,8 +1,8 @@
-"""Thrift's compact protocol, in which Parquet's headers are told: what is wanted is read, the rest is passed over.
+"""Thrift's compact protocol, in which Parquet's headers are written: wanted fields are read, the others are skipped.
 
-Whatever another reader might take otherwise is refused: a wanted field of another type, one that stands twice, a number
-that is too large for its type. Nothing is allocated for what is not wanted, and every loop ends with the data, since
-whatever is told takes a byte.
+Whatever another reader might read otherwise is refused: a wanted field of another type, one that stands twice, a number
+that is too large for its type. Nothing is allocated for what is skipped, and every loop ends with the data, since each
+of its steps reads a byte.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 I32, I64, TEXT = 5, 6, 8
 """Types of fields, by their numbers in the protocol."""
 _MAX_DEPTH = 64
-"""Of structures and lists in one another that nobody wants."""
+"""Of skipped structures and lists in one another."""
 _LONG = 15
-"""Stands in the place of a list's length that is this or more, and told behind it."""
+"""Stands in the place of a list's length that is this or more; the length follows it."""
 _MAX_SHIFT = 63
 _MAX_NUMBER = 32_767
-"""Of a field; other readers let a larger one wrap around, and so become another's."""
+"""Of a field; in other readers a larger one wraps around, and becomes the number of another field."""
 
 _BOOLEANS = {1, 2}
 _WHOLE = {4, I32, I64}
@@ -25,11 +25,11 @@ _LIST, _SET, _STRUCT = 9, 10, 12
 _SIZES = {1: 1, 2: 1, 3: 1, 7: 8, 13: 16}
 
 Fields = dict[int, Any]
-Wanted = dict[int, Any]
-"""By the number of a field its type, its fields in turn, or those of a list's members: `{1: I32, 2: {…}, 3: [{…}]}`."""
+FieldTypes = dict[int, Any]
+"""By the number of a field its type, its own fields, or those of a list's members: `{1: I32, 2: {…}, 3: [{…}]}`."""
 
 
-def read_fields(data: bytes, at: int, wanted: Wanted) -> tuple[Fields, int]:
+def read_fields(data: bytes, at: int, wanted: FieldTypes) -> tuple[Fields, int]:
     """A structure: its wanted fields by their numbers, and where it ends.
 
     Args:
@@ -39,7 +39,7 @@ def read_fields(data: bytes, at: int, wanted: Wanted) -> tuple[Fields, int]:
 
     Raises:
         IndexError: it does not end within the data.
-        KeyError, ValueError: it is none, or not as it is wanted.
+        KeyError, ValueError: it is no structure, or not of the wanted types.
     """
     found: Fields = {}
     number = 0
@@ -78,7 +78,7 @@ def _value(kind: int, data: bytes, at: int, wanted: Any) -> tuple[Any, int]:
     return value, at
 
 
-def _list(kind: int, data: bytes, at: int, wanted: Wanted) -> tuple[list[Fields], int]:
+def _list(kind: int, data: bytes, at: int, wanted: FieldTypes) -> tuple[list[Fields], int]:
     count, member, at = _head(data, at)
     if kind != _LIST or (member != _STRUCT and count):
         raise ValueError(member)
@@ -90,7 +90,7 @@ def _list(kind: int, data: bytes, at: int, wanted: Wanted) -> tuple[list[Fields]
 
 
 def _behind(kind: int, data: bytes, at: int, depth: int = 0) -> int:
-    """Where a value ends that nobody wants."""
+    """Where a value ends that is skipped."""
     if depth > _MAX_DEPTH:
         raise ValueError(depth)
     if kind in _WHOLE:

@@ -1,0 +1,167 @@
+"""The kinds of feature columns, and how the values of each kind become floats: from Arrow's types and from texts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from artifact_pipeline.rows.limits import MAX_WHOLE
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+Kind = Literal["number", "boolean"]
+"""What a column holds; a boolean is 1 where it is true, and 0 where it is false."""
+SIGNED_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_NUMBER = rf"(?i){SIGNED_NUMBER}|^[+-]?(nan(\([a-z0-9_]*\))?|inf|infinity)$"
+"""What Arrow reads as a number; some of it is not finite."""
+_WHOLE = r"^[ \t]*[+-]?[0-9]+[ \t]*$"
+_TRUE, _FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
+"""How a CSV writes booleans."""
+_SAFE_DIGITS = 15
+"""Two different decimals of at most this many digits are two different float64."""
+
+
+class Values(NamedTuple):
+    """The values of a column.
+
+    Attributes:
+        floats: of shape (rows,) and any width; NaN where a value is missing or cannot be read.
+        bad: rules of `faults.RULES`, each with the rows that break it, bool of shape (rows,).
+    """
+
+    floats: NDArray[Any]
+    bad: list[tuple[str, Any]]
+
+
+def holds_numbers(kind: pa.DataType) -> bool:
+    """Whether a column of this type can hold numbers or booleans."""
+    import pyarrow as pa
+
+    types = pa.types
+    fit = (types.is_floating, types.is_integer, types.is_boolean, types.is_null, types.is_decimal)
+    return any(each(kind) for each in fit)
+
+
+def values_of(column: pa.Array) -> Values:
+    """The values of a column that has a type; where the type is none of numbers, every value is bad."""
+    import numpy as np
+    import pyarrow as pa
+
+    types = pa.types
+    if types.is_floating(column.type):
+        return Values(column.to_numpy(zero_copy_only=False), [])
+    if types.is_decimal(column.type):
+        return _decimals(column)
+    if types.is_boolean(column.type):
+        column = column.cast(pa.uint8())
+    if types.is_integer(column.type):
+        exact = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        return Values(exact, _not_exact(column) if column.type.bit_width == 64 else [])
+    bad = [] if types.is_null(column.type) else [("not-a-number", column.is_valid())]
+    return Values(np.full(len(column), np.nan), bad)
+
+
+def _not_exact(column: pa.Array) -> list[tuple[str, Any]]:
+    from pyarrow import compute
+
+    ends = compute.min_max(column).as_py()
+    if not any(end is not None and abs(end) > MAX_WHOLE for end in ends.values()):
+        return []
+    whole = column.fill_null(0).to_numpy(zero_copy_only=False)
+    return [("not-exact", (whole > MAX_WHOLE) | (whole < -MAX_WHOLE))]
+
+
+def _decimals(column: pa.Array) -> Values:
+    """Decimals as the nearest floats, as if they were read as text; one with too many digits would be another."""
+    import numpy as np
+    import pyarrow as pa
+    from pyarrow import compute
+
+    text = column.cast(pa.string())
+    floats = text.cast(pa.float64()).to_numpy(zero_copy_only=False)  # Arrow's own conversion is off by a bit for some
+    if column.type.precision > _SAFE_DIGITS:
+        digits = compute.utf8_trim(compute.replace_substring_regex(text, r"[-.]|[eE].*", ""), "0")
+        many = compute.greater(compute.utf8_length(digits), _SAFE_DIGITS).fill_null(False)  # noqa: FBT003 - Arrow's
+        if compute.any(many).as_py():
+            same = np.array([value is None or _is_same(value) for value in column.to_pylist()])
+            return Values(floats, [("too-many-digits", ~same)])
+    return Values(floats, [])
+
+
+def _is_same(value: Any) -> bool:
+    """Whether a decimal is what its nearest float is written as."""
+    from decimal import Decimal
+
+    return bool(Decimal(repr(float(value))) == value)
+
+
+def values_of_texts(column: pa.Array, kind: Kind | None, *, learning: bool) -> tuple[Values, Kind | None]:
+    """The values of texts, blanks around them allowed, and the kind; None where no text has shown it yet.
+
+    Arrow reads them, all at once if it can. What it takes is `_NUMBER`, so that a text is read alike whatever stands
+    beside it; a test compares the two.
+
+    Args:
+        column: the texts.
+        kind: the column's kind where it is known.
+        learning: whether the rows are learned from: then a boolean is never written as 1 or 0.
+    """
+    import numpy as np
+    import pyarrow as pa
+    from pyarrow import compute
+
+    bad: list[tuple[str, Any]] = []
+    floats = _cast(column) if kind != "boolean" else None
+    if floats is None:
+        text = compute.utf8_trim(column.fill_null(""), " \t")
+        empty = compute.equal(text, "")
+        kind = kind or _kind_of(text.filter(compute.invert(empty)))
+        if kind == "boolean":
+            return _booleans(text, empty, learning=learning), kind
+        good = compute.match_substring_regex(text, _NUMBER)
+        bad = [("missing", empty), ("not-a-number", compute.invert(compute.or_(good, empty)))]
+        column = compute.if_else(good, text, pa.scalar(None, pa.string()))
+        floats = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    elif len(floats):
+        kind = "number"
+    beyond = ~(np.abs(floats) <= MAX_WHOLE)
+    if beyond.any():
+        bad.append(("not-finite", ~np.isfinite(floats) & column.is_valid().to_numpy(zero_copy_only=False)))
+        whole = compute.match_substring_regex(column.fill_null(""), _WHOLE).to_numpy(zero_copy_only=False)
+        bad.append(("not-exact", whole & beyond))
+    return Values(floats, bad), kind
+
+
+def _kind_of(texts: pa.Array) -> Kind | None:
+    """The kind that texts show, none of which is empty; None where there are none."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if not len(texts):
+        return None
+    return "boolean" if compute.all(compute.is_in(texts, pa.array([*_TRUE, *_FALSE]))).as_py() else "number"
+
+
+def _booleans(text: pa.Array, empty: pa.Array, *, learning: bool) -> Values:
+    import numpy as np
+    import pyarrow as pa
+    from pyarrow import compute
+
+    ones, zeros = (_TRUE, _FALSE) if learning else ((*_TRUE, "1", "1.0"), (*_FALSE, "0", "0.0"))
+    true, false = (compute.is_in(text, pa.array(each)).to_numpy(zero_copy_only=False) for each in (ones, zeros))
+    neither = ~(true | false)
+    other = neither & ~empty.to_numpy(zero_copy_only=False)
+    return Values(np.where(neither, np.nan, true.astype(np.float64)), [("missing", empty), ("not-a-boolean", other)])
+
+
+def _cast(column: pa.Array) -> NDArray[np.float64] | None:
+    """Texts as numbers; None where some of them are not numbers."""
+    import pyarrow as pa
+
+    try:
+        floats: NDArray[np.float64] = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        return None
+    return floats
