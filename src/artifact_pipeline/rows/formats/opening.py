@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.batches import Batch, Piece, Wanted
     from artifact_pipeline.rows.sources import Source
 
-_BUILT_IN = "built-in"
+_BUILT_IN = "built in"
 _READERS = {
     "csv": "artifact_pipeline.rows.formats.text.CsvReader",
     "jsonl": "artifact_pipeline.rows.formats.jsonlines.JsonLinesReader",
