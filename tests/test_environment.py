@@ -19,6 +19,9 @@ ZERO = "sha256:" + "0" * 64
 REFUSED = {
     "PORT": ("70000", 2),
     "HOST": ("nowhere.invalid", 2),
+    "UDS": ("/dev/null", 2),
+    "TLS_CERTIFICATE": ("nowhere.pem", 2),
+    "TLS_KEY": ("nowhere.pem", 2),
     "WORKERS": ("none", 2),
     "MAX_BODY": ("8XB", 2),
     "TIMEOUT": ("0", 2),

@@ -72,6 +72,9 @@ def _server_options(function: Callable[..., None]) -> Callable[..., None]:
         _option("--drain", "SECONDS", "Unready after SIGTERM, before listening ends.", default=0.0, kind=seconds),
         _option("--grace", "SECONDS", "For requests to finish after that.", default=10.0, kind=click.FloatRange(1)),
         _option("--window", "ROWS", "Rows that drift is judged over; 0: none.", default=1000, kind=click.IntRange(0)),
+        _file("--uds", "PATH", "Listen on a Unix socket in place of host and port."),
+        _file("--tls-certificate", "FILE", "Speak HTTPS, and HTTP/2, by this certificate (PEM)."),
+        _file("--tls-key", "FILE", "The certificate's private key (PEM, without a password)."),
         click.option("--follow", is_flag=True, help="Look at the artifact anew when its path leads elsewhere."),
         click.option(
             "--feedback",
@@ -91,6 +94,10 @@ def _server_options(function: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def _file(name: str, metavar: str, words: str) -> Option:
+    return click.option(name, metavar=metavar, type=click.Path(path_type=Path), help=words)
 
 
 def _option(name: str, metavar: str, words: str, *, default: Any, kind: Any = None) -> Option:
@@ -137,7 +144,7 @@ def serve(output: Output, /, artifact: Path, **asked: Any) -> None:
         return verified
 
     def ready(url: str) -> None:
-        output.say(f"serving: {url}/ (Ctrl-C ends it)")
+        output.say(f"serving: {url}{'' if settings.uds else '/'} (Ctrl-C ends it)")
         output.result({"artifact": digest, "pid": os.getpid(), "url": url, "workers": settings.workers})
         output.flush()
 
@@ -149,14 +156,18 @@ def serve(output: Output, /, artifact: Path, **asked: Any) -> None:
 def _settings(artifact: Path, asked: dict[str, Any]) -> Settings:
     from artifact_pipeline.serving.origins import host_name, public_url
     from artifact_pipeline.serving.settings import Settings
+    from artifact_pipeline.serving.tls import check_tls
     from artifact_pipeline.storage.outputs import Place, check_outputs
 
     if asked["follow"] and asked["expect"] is not None:
         raise ConfigError("--follow and --expect contradict each other: what the pointer leads to next is another")
+    if asked["uds"] is not None and asked["tls_certificate"] is not None:
+        raise ConfigError("--uds and --tls-certificate contradict each other: TLS needs a port", hint="--port PORT")
     if asked["feedback"] is not None:
         check_outputs(trust_places(artifact, asked), [Place("--feedback", str(asked["feedback"]), "append")])
     told = {each.name: asked[each.name] for each in fields(Settings) if each.name in asked}
     told |= {
+        "tls": check_tls(asked["tls_certificate"], asked["tls_key"]),
         "allowed_hosts": tuple(map(host_name, asked["allow_host"])),
         "public_url": public_url(asked["public_url"]) if asked["public_url"] is not None else None,
         "follow": artifact if asked["follow"] else None,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from artifact_pipeline.serving.app import App
+    from artifact_pipeline.serving.connections import Connections
     from artifact_pipeline.serving.http import Response
     from artifact_pipeline.serving.line import Line
 
@@ -36,8 +37,22 @@ class Asgi:
         gone: set once the end is waited for and no request is under way.
     """
 
-    def __init__(self, app: App, line: Line, log: Callable[[dict[str, Any]], None] | None = None) -> None:
-        self._app, self._line, self._log = app, line, log
+    def __init__(
+        self,
+        app: App,
+        line: Line,
+        connections: Connections | None = None,
+        log: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
+        """Begin.
+
+        Args:
+            app: what answers.
+            line: where requests wait for it.
+            connections: told when a client's request begins and ends; None where the library bounds idle ones itself.
+            log: takes a line of the access log; None where none is wanted.
+        """
+        self._app, self._line, self._connections, self._log = app, line, connections, log
         self._now = asyncio.get_running_loop().time
         self._under_way = self._held = 0  # requests, and bytes of their bodies
         self._tasks: set[asyncio.Task[Any] | None] = set()  # of requests that have no response yet
@@ -47,6 +62,8 @@ class Asgi:
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Take a request in, and answer it."""
         self._level(1)
+        if self._connections is not None:
+            self._connections.begin(scope["client"][1])
         try:
             exchange = self._begin(scope)
             response = await self._response(exchange, receive)
@@ -55,6 +72,8 @@ class Asgi:
             await self._respond(exchange, response, receive, send)
         finally:
             self._level(-1)
+            if self._connections is not None:
+                self._connections.end(scope["client"][1])
 
     async def _response(self, exchange: Exchange, receive: Receive) -> Response:
         task = asyncio.current_task()

@@ -1,26 +1,46 @@
-"""The port: taken before the artifact is verified, listened on after that."""
+"""Where the server listens: taken before the artifact is verified, listened on after that."""
 
 from __future__ import annotations
 
 import errno
 import socket
+import stat
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.serving.limits import STALLED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from artifact_pipeline.serving.settings import Settings
 
 BACKLOG = 1024
 
 
-def bind(settings: Settings) -> socket.socket:
-    """Take the port, without listening on it yet.
+@contextmanager
+def bind(settings: Settings) -> Iterator[socket.socket]:
+    """Take the port or the path of `--uds` for the block, without listening on it yet.
 
     Raises:
         ConfigError: it is taken, or the address is not this machine's, or there is none.
     """
+    if settings.uds is None:
+        with _bind_port(settings) as bound:
+            yield bound
+        return
+    with _bind_path(settings.uds) as bound:
+        taken = _identity(settings.uds)
+        try:
+            yield bound
+        finally:
+            if _identity(settings.uds) == taken:  # or another server has it by now
+                settings.uds.unlink()
+
+
+def _bind_port(settings: Settings) -> socket.socket:
     if not settings.host:
         raise ConfigError("--host is empty", hint="--host 127.0.0.1 is this machine alone; 0.0.0.0 is all addresses")
     try:
@@ -53,21 +73,68 @@ def _unbound(settings: Settings, error: Exception) -> ConfigError:
     )
 
 
-def url_of(bound: socket.socket) -> str:
-    """Where a browser on this machine finds it."""
+def _bind_path(path: Path) -> socket.socket:
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_dead(path)
+        bound.bind(str(path))
+    except OSError as error:
+        bound.close()
+        words = (error.strerror or str(error)).lower()
+        raise ConfigError(
+            f"--uds: cannot listen on {path}: {words}", hint="--uds PATH, in a folder of yours"
+        ) from error
+    except ConfigError:
+        bound.close()
+        raise
+    return bound
+
+
+def _remove_dead(path: Path) -> None:
+    """Remove the socket that a server before this one has left, and nothing else."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise ConfigError(f"--uds: {path} is there, and is no socket", hint="--uds names a path where nothing is")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+        else:
+            raise ConfigError(f"--uds: another server listens on {path}", hint="stop it first, or use another path")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    with suppress(OSError):
+        found = path.lstat()
+        return found.st_dev, found.st_ino
+    return None
+
+
+def url_of(bound: socket.socket, settings: Settings) -> str:
+    """Where a client on this machine finds it."""
+    if settings.uds is not None:
+        return f"unix:{settings.uds}"
+    scheme = "http" if settings.tls is None else "https"
     host, port = bound.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - what is listened on was asked for
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def listen(bound: socket.socket, settings: Settings) -> None:
-    """Listen on a port that has been taken.
+    """Listen on what has been taken.
 
     Raises:
         ConfigError: another process has begun to listen on it.
     """
-    # Each connection has it from here: the system ends one whose client takes nothing of what is written.
-    bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * STALLED * settings.timeout))
+    if settings.uds is None and hasattr(socket, "TCP_USER_TIMEOUT"):
+        # Each connection has it from here: the system ends one whose client takes nothing of what is written.
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * STALLED * settings.timeout))
+    if settings.uds is not None and not settings.uds.exists():
+        raise ConfigError(f"--uds: {settings.uds} has been removed while the artifact was verified", hint="start again")
     try:
         bound.listen(BACKLOG)
     except OSError as error:  # whoever listened first has the port, and not who took it first

@@ -8,8 +8,8 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from granian._granian import SocketHolder
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
+from granian.http import HTTP1Settings, HTTP2Settings
 from granian.server.embed import Server
 
 from artifact_pipeline.serving.binding import BACKLOG
@@ -28,15 +28,21 @@ class HttpServer(Server):
         # It tells of an experiment, and of each exception, which the application has told of already.
         logging.getLogger("_granian").setLevel(logging.CRITICAL + 1)
         self._bound = bound
+        tls = settings.tls
         super().__init__(
             application,
             interface=Interfaces.ASGINL,
-            http=HTTPModes.http1,
+            # Where HTTP/2 is possible without TLS, the library waits for the first bytes without end.
+            http=HTTPModes.http1 if tls is None else HTTPModes.auto,
             websockets=False,
             backpressure=settings.connections + SPARE,
             http1_settings=HTTP1Settings(
                 header_read_timeout=round(1000 * settings.keep_alive), max_buffer_size=MAX_HEAD
             ),
+            http2_settings=HTTP2Settings(max_headers_size=MAX_HEAD, max_send_buffer_size=MAX_HEAD * 2),
+            ssl_cert=tls.certificate if tls else None,
+            ssl_key=tls.key if tls else None,
+            ssl_protocol_min=SSLProtocols.tls12,
             log_enabled=False,
         )
 

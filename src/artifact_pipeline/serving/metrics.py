@@ -17,7 +17,7 @@ from artifact_pipeline.serving.http import Response
 from artifact_pipeline.serving.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from prometheus_client.metrics_core import Metric
 
@@ -82,6 +82,7 @@ class Metrics:
         window: its own part of them.
         waiting: requests that wait for their answer.
         in_progress: requests that come in, wait, or are answered.
+        connections: tells how many connections are open.
     """
 
     def __init__(self, windows: Windows, worker: int, served: Served) -> None:
@@ -90,6 +91,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.window = Window(windows, worker, served)
         self.waiting = self.in_progress = 0
+        self.connections: Callable[[], int] = lambda: 0
         self.windows = windows
         self._registry = registry = CollectorRegistry()
 
@@ -109,6 +111,7 @@ class Metrics:
         self._rows = counter("rows", "Rows answered.")
         self._queue = level("queue", "Requests that wait for their answer.")
         self._in_progress = level("requests_in_progress", "Requests that come in, wait, or are answered.")
+        self._connections = level("connections", "Open connections.")
         self._reloads = counter("reloads", "Artifacts that were loaded again.", "outcome")
         self._refused = level(
             "reload_refused", "Workers that have refused the latest artifact and serve the one before."
@@ -137,6 +140,10 @@ class Metrics:
         self._queue.set(self.waiting)
         self._in_progress.set(self.in_progress)
 
+    def settle_connections(self) -> None:
+        """Count the open connections."""
+        self._connections.set(self.connections())
+
     def response(self, served: Served, accept: str, *, ready: bool) -> Response:
         """The figures of all workers, in the format that `accept` asks for."""
         from prometheus_client import CollectorRegistry, ProcessCollector
@@ -145,6 +152,7 @@ class Metrics:
         from prometheus_client.registry import Collector
 
         self.settle()
+        self.settle_connections()
         folder = os.environ.get(_FOLDER)
         several: Any = MultiProcessCollector
         counted = self._registry if folder is None else several(None, folder)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.serving.binding import listen, url_of
+from artifact_pipeline.serving.connections import Connections
 from artifact_pipeline.serving.metrics import Metrics
 from artifact_pipeline.serving.model import open_model
 from artifact_pipeline.serving.reloading import Reloader, Voice
@@ -106,15 +107,21 @@ class _Life:
         from artifact_pipeline.serving.line import Line
 
         loop, settings, line = asyncio.get_running_loop(), self._app.settings, Line(self._app)
-        application = Asgi(self._app, line, self._voice.log)
+        connections = Connections(bound, settings.keep_alive)
+        application = Asgi(self._app, line, connections if settings.tls else None, self._voice.log)
+        self._app.metrics.connections = connections.count
         self._heed(loop, parent)
         server = HttpServer(application, bound, settings)
         served = loop.create_task(server.serve())
-        self._voice.ready(url_of(bound))
+        self._voice.ready(url_of(bound, settings))
         ticks = 0
         while (self._stop_at is None or loop.time() < self._stop_at) and not served.done():
             self._reloader.tick(second=ticks % _TICKS == 0)
             self._app.metrics.settle()
+            if ticks % _TICKS == 0:
+                self._app.metrics.settle_connections()
+                if settings.tls is not None:
+                    connections.close_idle()
             ticks += 1
             await asyncio.sleep(1 / _TICKS)
         bound.close()

@@ -9,6 +9,8 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from artifact_pipeline.serving.tls import Tls
+
 
 @dataclass(frozen=True, slots=True)
 class PublicUrl:
@@ -37,6 +39,8 @@ class Settings:
     Attributes:
         host: the address to listen on, a name or a number.
         port: the port; 0 takes any that is free.
+        uds: the path of a Unix socket to listen on in place of host and port, or None.
+        tls: the certificate and its key, or None where the server speaks plain HTTP.
         workers: processes that answer.
         max_body: bytes of a request's body at most, as it comes and decompressed.
         timeout: seconds within which a body must have come whole.
@@ -54,6 +58,8 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 8080
+    uds: Path | None = None
+    tls: Tls | None = None
     workers: int = 1
     max_body: int = 8 << 20
     timeout: float = 10.0

@@ -136,7 +136,7 @@ class _Family:
                 told = [child.refused for child, _ in ended if child.refused is not None]
                 raise told[0] if told else PipelineError("a worker did not start", hint="its own error stands above")
             if all(child.serves for child in self._children):
-                self._voice.ready(url_of(self._bound))
+                self._voice.ready(url_of(self._bound, self._settings))
                 return
 
     def _tend(self) -> None:
