@@ -99,7 +99,7 @@ def test_a_worse_model_fails(worse: Candidate, champion: Verified, published: Pa
     assert caught.value.exit_status == 3
     assert caught.value.rules == {"champion-failed"}
     assert ((published / "artifact").readlink(), (published / "model_train.pkl").read_bytes()) == before
-    told = provenance.read(published / "artifacts" / hexadecimal(worse))
+    told = provenance.Statement.read(published / "artifacts" / hexadecimal(worse))
     assert told is not None
     assert told.internal.comparison == comparison
 
@@ -244,7 +244,7 @@ def test_train_with_a_champion(run: Run, trained: Path) -> None:
     assert "### Comparison with the champion: passed" in page
     assert "| accuracy | +0.0000 | -0.0106 to +0.0106 | -0.0200 |" in page
     assert verify(trained / "artifact").digest != before
-    told = provenance.read(resolve(trained / "artifact"))
+    told = provenance.Statement.read(resolve(trained / "artifact"))
     assert told is not None
     assert told.internal.looks == 2
     assert run("src/train.py", "--champion", "artifact", "-S", "C=0.5", cwd=trained).stdout.startswith("unchanged")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 from scipy.stats import binomtest, chi2, chi2_contingency
 
-from artifact_pipeline.artifact.reference import FeatureReference, Reference, parse_reference
+from artifact_pipeline.artifact.reference import FeatureReference, Reference
 from artifact_pipeline.canonical import canonical_json
 from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.drift import judge as drift
@@ -35,7 +35,7 @@ ROWS = 10_000_000
 @pytest.fixture(scope="module")
 def reference(candidate: Candidate) -> Reference:
     """The reference of the published artifact."""
-    return parse_reference(candidate.members["reference.json"])
+    return Reference.read(candidate.members["reference.json"])
 
 
 @pytest.fixture(scope="module")

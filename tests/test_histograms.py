@@ -8,14 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from artifact_pipeline.artifact.reference import (
-    FeatureReference,
-    Histogram,
-    OutputReference,
-    Reference,
-    _counts,
-    parse_reference,
-)
+from artifact_pipeline.artifact.reference import FeatureReference, Histogram, OutputReference, Reference, _counts
 from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.drift.histograms import BLOCK, Counts, Histograms, usual_bin
 from forging import REMOVED, changed
@@ -33,7 +26,7 @@ SINGLE = np.finfo(np.float32)
 @pytest.fixture
 def reference(candidate: Candidate) -> Reference:
     """The reference of the published artifact."""
-    return parse_reference(candidate.members["reference.json"])
+    return Reference.read(candidate.members["reference.json"])
 
 
 def feature_of(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from artifact_pipeline.artifact.selftest import SelfTest, parse_selftest
+from artifact_pipeline.artifact.selftest import SelfTest
 from artifact_pipeline.documented import load_model
 from artifact_pipeline.errors import ArtifactRejected, DataRejected
 from artifact_pipeline.model.linear import linear_classifier
@@ -30,7 +30,7 @@ def predictor(candidate: Candidate) -> Predictor:
 
 @pytest.fixture(scope="module")
 def golden(candidate: Candidate) -> SelfTest:
-    return parse_selftest(candidate.members["selftest.json"])
+    return SelfTest.read(candidate.members["selftest.json"])
 
 
 def test_answers_are_those_of_the_estimator(predictor: Predictor, published: Path) -> None:

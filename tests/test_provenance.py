@@ -50,7 +50,7 @@ def put(root: Path, candidate: Candidate, *, origin: Origin = NOWHERE, looks: in
     statement = state(candidate, origin, key=KEY, looks=looks)
     artifact, export = root / "artifact", root / "model_train.pkl"
     folder = publish(candidate, artifact=artifact, export=export, statement=statement)
-    told = provenance.read(folder)
+    told = provenance.Statement.read(folder)
     assert told == statement
     return statement
 
@@ -237,7 +237,7 @@ def test_damaged_provenance_breaks_nothing(
     """Provenance that is missing, damaged or about another artifact is none; the artifact verifies and is listed."""
     put(tmp_path, candidate)
     damage(tmp_path / "artifacts" / f"{hexadecimal(candidate)}.provenance.json")
-    assert provenance.read(tmp_path / "artifacts" / hexadecimal(candidate)) is None
+    assert provenance.Statement.read(tmp_path / "artifacts" / hexadecimal(candidate)) is None
     assert verify(tmp_path / "artifact").digest == candidate.digest
     (run,) = Store(tmp_path / "artifact").runs()
     assert (run.passed, run.statement) == (True, None)
@@ -265,7 +265,7 @@ def test_a_failed_gate_has_its_provenance(tmp_path: Path) -> None:
     failing = train(config, progress=lambda _: None)
     with pytest.raises(GateFailed):
         put(tmp_path, failing)
-    told = provenance.read(tmp_path / "artifacts" / hexadecimal(failing))
+    told = provenance.Statement.read(tmp_path / "artifacts" / hexadecimal(failing))
     assert told is not None
     assert told.about == failing.digest
 
@@ -318,7 +318,7 @@ def test_training_writes_its_provenance(run: Run, checkout: Path) -> None:
     note = "note: the commit is unknown, as the provenance says, too: its .git is a link, which is not followed"
     assert note in done.stderr.splitlines()
     folder = resolve(checkout / "artifact")
-    told = provenance.read(folder)
+    told = provenance.Statement.read(folder)
     assert told is not None
     assert {"champion", "data", "kernel", "packages.numpy", "recipe.C", "source"} <= told.internal.key.keys()
     value = json.loads(provenance.place(folder).read_bytes())

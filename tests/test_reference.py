@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from artifact_pipeline.artifact.reference import MAX_DISTINCT, FeatureReference, OutputReference, parse_reference
+from artifact_pipeline.artifact.reference import MAX_DISTINCT, FeatureReference, OutputReference, Reference
 from artifact_pipeline.canonical import canonical_json
 from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.errors import ArtifactRejected
 from forging import REMOVED, changed
 
 if TYPE_CHECKING:
-    from artifact_pipeline.artifact.reference import Histogram, Reference
+    from artifact_pipeline.artifact.reference import Histogram
     from artifact_pipeline.training.candidate import Candidate
 
 columns = hnp.arrays(
@@ -31,7 +31,7 @@ columns = hnp.arrays(
 @pytest.fixture
 def reference(candidate: Candidate) -> Reference:
     """The reference of the published artifact."""
-    return parse_reference(candidate.members["reference.json"])
+    return Reference.read(candidate.members["reference.json"])
 
 
 def counted(histogram: Histogram, values: np.ndarray) -> list[int]:
@@ -113,7 +113,7 @@ def test_a_reference_of_other_rows_is_refused_by_name(
     candidate: Candidate, reference: Reference, rules: set[str], changes: dict[str, object]
 ) -> None:
     """A reference must describe the manifest's inputs, classes and rows, and its counts must add up."""
-    other = parse_reference(canonical_json(changed(json.loads(reference.canonical()), changes)))
+    other = Reference.read(canonical_json(changed(json.loads(reference.canonical()), changes)))
     assert {problem.rule for problem in other.problems(candidate.manifest)} == rules
 
 
@@ -135,6 +135,6 @@ def test_a_reference_of_other_rows_is_refused_by_name(
 def test_a_reference_that_breaks_its_types_is_refused(reference: Reference, changes: dict[str, object]) -> None:
     """Types, bounds and unknown fields are held against the format, under one rule."""
     with pytest.raises(ArtifactRejected) as caught:
-        parse_reference(canonical_json(changed(json.loads(reference.canonical()), changes)))
+        Reference.read(canonical_json(changed(json.loads(reference.canonical()), changes)))
     assert caught.value.rules == {"reference-invalid"}
     assert caught.value.problems[0].place == "reference.json"

@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from artifact_pipeline.artifact.reference import FeatureReference, parse_reference
-from artifact_pipeline.artifact.selftest import ROWS, TOLERANCE, SelfTest, draw_rows, parse_selftest
+from artifact_pipeline.artifact.reference import FeatureReference, Reference
+from artifact_pipeline.artifact.selftest import ROWS, TOLERANCE, SelfTest, draw_rows
 from artifact_pipeline.canonical import canonical_json
 from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.errors import ArtifactRejected
@@ -32,12 +32,12 @@ CONTINUOUS = FeatureReference(
 @pytest.fixture
 def golden(candidate: Candidate) -> SelfTest:
     """The golden rows of the published artifact."""
-    return parse_selftest(candidate.members["selftest.json"])
+    return SelfTest.read(candidate.members["selftest.json"])
 
 
 def test_golden_rows_are_drawn_from_the_sealed_reference(candidate: Candidate, golden: SelfTest) -> None:
     """Whoever has the artifact's reference can draw its golden rows again; the clear ones among them are sealed."""
-    reference = parse_reference(candidate.members["reference.json"])
+    reference = Reference.read(candidate.members["reference.json"])
     drawn = {tuple(row) for row in draw_rows(reference.features, candidate.manifest.model.dtype).tolist()}
     assert set(golden.rows) <= drawn
     assert len(drawn) == ROWS
@@ -84,14 +84,14 @@ def test_a_model_that_knows_nothing_keeps_all_its_rows() -> None:
     """Where no row is clear, all are sealed: they are still the model's answers."""
     sealed = SelfTest.of(np.array([[1.0], [2.0]]), np.array(["a", "b"]), np.full((2, 2), 0.5))
     assert sealed.labels == ("a", "b")
-    assert parse_selftest(sealed.canonical()) == sealed
+    assert SelfTest.read(sealed.canonical()) == sealed
 
 
 def test_a_single_clear_row_is_a_self_test() -> None:
     """A self-test of one row can be read again: an artifact that was published must not be refused for it."""
     sealed = SelfTest.of(np.array([[1.0], [2.0]]), np.array([7, 7]), np.array([[0.9, 0.1], [0.5, 0.5]]))
     assert len(sealed.rows) == 1
-    assert parse_selftest(sealed.canonical()) == sealed
+    assert SelfTest.read(sealed.canonical()) == sealed
 
 
 def test_a_published_self_test_fits_its_manifest(candidate: Candidate, golden: SelfTest) -> None:
@@ -127,7 +127,7 @@ def test_golden_rows_that_do_not_fit_are_refused_by_name(
 def test_an_artifact_cannot_bring_its_own_tolerance(golden: SelfTest, field: str) -> None:
     """The tolerance stands in the code; a file that names one is refused."""
     with pytest.raises(ArtifactRejected) as caught:
-        parse_selftest(canonical_json({**json.loads(golden.canonical()), field: 1.0}))
+        SelfTest.read(canonical_json({**json.loads(golden.canonical()), field: 1.0}))
     assert caught.value.rules == {"selftest-invalid"}
 
 
@@ -166,6 +166,6 @@ def test_labels_in_words_are_replayed_too() -> None:
     rows = np.array(list(itertools.product([-2.0, 2.0], repeat=2)))
     answers = predictor.predict(rows)
     golden = SelfTest.of(rows, answers.labels, answers.probabilities)
-    predictor.replay(parse_selftest(golden.canonical()))
+    predictor.replay(SelfTest.read(golden.canonical()))
     with pytest.raises(ArtifactRejected):
         predictor.replay(msgspec.structs.replace(golden, labels=golden.labels[::-1]))

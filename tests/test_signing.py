@@ -17,7 +17,7 @@ from artifact_pipeline.cli import main
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, PipelineError, StorageError
 from artifact_pipeline.trust import signing
 from artifact_pipeline.trust.keys import Key
-from artifact_pipeline.trust.policy import load_trust
+from artifact_pipeline.trust.policy import Trust
 from artifact_pipeline.trust.signing import Signers, sign
 from artifact_pipeline.verification import verify
 from attacks_resealed import FAILED
@@ -60,7 +60,7 @@ def stored(published: Path, candidate: Candidate) -> Path:
 
 def signed_by(folder: Path, key: Path, signature: Path | None = None) -> Verified:
     """The artifact, if this key has signed it."""
-    return verify(folder, trust=load_trust(public_key=key, signature=signature))
+    return verify(folder, trust=Trust.load(public_key=key, signature=signature))
 
 
 def upstream(run: Run, *arguments: str | Path) -> int:
@@ -238,7 +238,7 @@ def test_we_verify_upstreams_signature(stored: Path, keys: Path, run: Run, tmp_p
     policy = tmp_path / "trust.json"
     told = {"format": 1, "keys": [str(keys / "SECP256R1.pub")], "not_before": "2026-06-01T12:00:00Z"}
     policy.write_text(json.dumps(told))
-    trust = load_trust(policy=policy)
+    trust = Trust.load(policy=policy)
     assert verify(stored, trust=trust).trust.signer == digest((keys / "SECP256R1.pub").read_bytes())
 
 
@@ -395,7 +395,7 @@ def trusted(folder: Path, identity: str = IDENTITY, issuer: str = ISSUER) -> Ver
     identities = [{"issuer": issuer, "identity": identity}]
     told = {"format": 1, "identities": identities, "sigstore": "own.json", "not_before": "2026-06-01T00:00:00Z"}
     policy.write_text(json.dumps(told))
-    return verify(folder, trust=load_trust(policy=policy))
+    return verify(folder, trust=Trust.load(policy=policy))
 
 
 def test_an_identity_certified_by_sigstore_is_trusted(by_sigstore: tuple[Path, OwnSigstore], run: Run) -> None:
@@ -520,7 +520,7 @@ def test_an_identity_of_the_policy_reaches_upstream(
     identity = {"issuer": "https://issuer.example", "identity": "release@example.org"}
     told = {"format": 1, "keys": [str(keys / "SECP256R1.pub")], "identities": [identity], "sigstore": "own.json"}
     policy.write_text(json.dumps(told))
-    trust, recorder = load_trust(policy=policy), Recorder()
+    trust, recorder = Trust.load(policy=policy), Recorder()
     monkeypatch.setattr(signing, "_upstream", lambda _: recorder)
     assert verify(folder, trust=trust).trust.signer == "release@example.org (https://issuer.example)"
     assert recorder.asked == {

@@ -16,7 +16,7 @@ import pytest
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.cli import main
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, PipelineError
-from artifact_pipeline.trust.policy import Policy, load_trust, parse_policy
+from artifact_pipeline.trust.policy import Policy, Trust
 from artifact_pipeline.verification import verify
 from forging import flip, other_model, reseal, unpack
 from signatures import (
@@ -657,7 +657,7 @@ def test_a_failed_gate_may_be_left_to_the_flag(stage: Stage) -> None:
     reseal(stage.folder, FAILED)
     stage.sign()
     stage.ask(require_gate=False)
-    trust = load_trust(policy=stage.policy)
+    trust = Trust.load(policy=stage.policy)
     assert verify(stage.folder, trust=trust, accept_failed_gate=True).trust.policy is not None
     with pytest.raises(ArtifactRejected) as caught:
         verify(stage.folder, trust=trust)
@@ -668,11 +668,11 @@ def test_a_policy_without_signers_goes_with_a_digest_or_a_key(stage: Stage) -> N
     """Who is trusted may be said on the command line; the policy then says the rest."""
     stage.policy.write_text('{"format": 1, "minimum": {"accuracy": 0.9}}')
     artifact = stage.artifact
-    trust = load_trust(policy=stage.policy, expected=True)
+    trust = Trust.load(policy=stage.policy, expected=True)
     told = verify(stage.folder, expect=artifact, trust=trust).trust
     assert (told.expected, told.signer, told.policy) == (True, None, digest(stage.policy.read_bytes()))
     key = stage.keys / "release.pub"
-    trust = load_trust(policy=stage.policy, public_key=key)
+    trust = Trust.load(policy=stage.policy, public_key=key)
     told = verify(stage.folder, trust=trust).trust
     assert (told.expected, told.signer, told.policy) == (
         False, digest(key.read_bytes()), digest(stage.policy.read_bytes())
@@ -683,7 +683,7 @@ def test_an_expected_digest_gives_no_time(stage: Stage) -> None:
     """A policy with an earliest creation needs a signer even where the digest is known: nobody else tells the time."""
     stage.ask(keys=[])
     with pytest.raises(ConfigError) as caught:
-        load_trust(policy=stage.policy, expected=True)
+        Trust.load(policy=stage.policy, expected=True)
     assert caught.value.rules == {"policy-no-signer"}
 
 
@@ -739,7 +739,7 @@ def test_sigstore_out_of_reach_is_a_refusal(stage: Stage, monkeypatch: pytest.Mo
     monkeypatch.setattr(ClientTrustConfig, "production", unreachable)
     stage.ask(keys=[], identities=[{"issuer": ISSUER, "identity": "release@example.org"}])
     stage.signature.write_bytes(certified(stage.signature.read_bytes()))
-    trust = load_trust(policy=stage.policy)
+    trust = Trust.load(policy=stage.policy)
     with pytest.raises(ArtifactRejected) as caught:
         verify(stage.folder, trust=trust)
     assert caught.value.rules == {"sigstore-unreachable"}
@@ -758,14 +758,14 @@ def test_sigstore_out_of_reach_is_a_refusal(stage: Stage, monkeypatch: pytest.Mo
 def test_a_policy_is_understood_whole_or_not_at_all(text: str) -> None:
     """Whatever breaks a type is an error of the consumer's, status 2, and never a policy that allows more."""
     with pytest.raises(ConfigError) as caught:
-        parse_policy(text.encode(), "trust.json")
+        Policy.read(text.encode(), "trust.json")
     assert caught.value.exit_status == 2
     assert caught.value.rules <= {"policy-syntax", "policy-value"}
 
 
 def test_the_least_policy() -> None:
     """Without another word the gate is asked for, and nothing is allowed that nobody has signed."""
-    policy = parse_policy(b'{"format": 1}', "trust.json")
+    policy = Policy.read(b'{"format": 1}', "trust.json")
     assert policy == Policy(format=1)
     assert policy.require_gate is True
 
@@ -773,12 +773,12 @@ def test_the_least_policy() -> None:
 EXCHANGE = """
 import json, os, sys
 from pathlib import Path
-from artifact_pipeline.trust.policy import load_trust
+from artifact_pipeline.trust.policy import Trust
 from artifact_pipeline.verification import verify
 from artifact_pipeline.errors import ArtifactRejected
 
 folder, other, key = map(Path, sys.argv[1:4])
-trust = load_trust(public_key=key)
+trust = Trust.load(public_key=key)
 done = []
 
 def exchange(event, arguments):
@@ -829,7 +829,7 @@ def test_the_page_describes_each_key_of_a_policy() -> None:
     rows = re.findall(r"^\| `(\w+)`(?:, `\w+`)* \|", PAGE.split("## The policy")[1].split("\n## ")[0], re.MULTILINE)
     assert set(rows) == set(Policy.__struct_fields__)
     (example,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
-    assert isinstance(parse_policy(example.encode(), "trust.json"), Policy)
+    assert isinstance(Policy.read(example.encode(), "trust.json"), Policy)
 
 
 def test_the_page_explains_each_rule() -> None:
@@ -844,6 +844,6 @@ def test_the_page_explains_each_rule() -> None:
 def test_errors_of_trust_are_ours() -> None:
     """Whatever a policy or a key breaks is one of our errors, with its place."""
     with pytest.raises(PipelineError) as caught:
-        load_trust(policy=Path("/dev/full"))
+        Trust.load(policy=Path("/dev/full"))
     assert caught.value.problems[0].place == "/dev/full"
     assert sys.modules["artifact_pipeline.errors"].ConfigError is type(caught.value)

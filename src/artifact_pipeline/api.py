@@ -322,9 +322,9 @@ def rollback(artifact: Place = ARTIFACT, *, to: str | None = None, trust: Trust 
 def _trust(trust: Trust | Place | None, *, expected: bool = False) -> Trust | None:
     if not isinstance(trust, str | PathLike):
         return trust
-    from artifact_pipeline.trust.policy import load_trust
+    from artifact_pipeline.trust.policy import Trust
 
-    return load_trust(policy=Path(trust), expected=expected)
+    return Trust.load(policy=Path(trust), expected=expected)
 
 
 def _path(place: Place | None) -> Path | None:

@@ -18,8 +18,8 @@ from artifact_pipeline.artifact.manifest import Verified, parse_manifest
 from artifact_pipeline.artifact.parameters import parameter_problems
 from artifact_pipeline.artifact.parts import MAX_BYTES, MAX_FILE_BYTES, NAME
 from artifact_pipeline.artifact.pointer import HINT_TRAIN, follow
-from artifact_pipeline.artifact.reference import parse_reference
-from artifact_pipeline.artifact.selftest import parse_selftest
+from artifact_pipeline.artifact.reference import Reference
+from artifact_pipeline.artifact.selftest import SelfTest
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem, plural
 from artifact_pipeline.files import read_bounded, read_descriptor, reason_of
@@ -171,8 +171,8 @@ def _content_problems(manifest: Manifest, members: Mapping[str, bytes]) -> Itera
     checks = {
         "model": _model_problems,
         "parameters": parameter_problems,
-        "selftest": lambda manifest, data: parse_selftest(data).problems(manifest),
-        "reference": lambda manifest, data: parse_reference(data).problems(manifest),
+        "selftest": lambda manifest, data: SelfTest.read(data).problems(manifest),
+        "reference": lambda manifest, data: Reference.read(data).problems(manifest),
         "split": _split_problems,
     }
     for role, check in checks.items():

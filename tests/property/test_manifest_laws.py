@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from artifact_pipeline.artifact.figures import recomputed
 from artifact_pipeline.artifact.manifest import parse_manifest
-from artifact_pipeline.artifact.reference import parse_reference
-from artifact_pipeline.artifact.selftest import parse_selftest
+from artifact_pipeline.artifact.reference import Reference
+from artifact_pipeline.artifact.selftest import SelfTest
 from artifact_pipeline.canonical import canonical_json
 from artifact_pipeline.errors import ArtifactRejected
 from artifact_pipeline.metrics import classification as metrics
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.training.candidate import Candidate
 
-PARSERS = (parse_manifest, parse_selftest, parse_reference)
+PARSERS = (parse_manifest, SelfTest.read, Reference.read)
 scalars = (
     st.none()
     | st.booleans()

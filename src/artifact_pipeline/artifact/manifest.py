@@ -19,7 +19,6 @@ from artifact_pipeline.artifact.parts import (
     ModelName,
     Share,
     Text,
-    rejected,
 )
 from artifact_pipeline.canonical import nested_too_deeply, parse_canonical
 from artifact_pipeline.errors import ArtifactRejected, Problem
@@ -198,12 +197,14 @@ def parse_manifest(data: bytes, *, place: str = NAME) -> Manifest:
     try:
         value = parse_canonical(data)
     except ValueError as error:
-        raise rejected(Problem(place, "manifest-not-canonical", str(error))) from None
-    version = value.get("format") if isinstance(value, dict) else None
-    if type(version) is not int or version != FORMAT:
+        problem = Problem(place, "manifest-not-canonical", str(error))
+    else:
+        version = value.get("format") if isinstance(value, dict) else None
+        if type(version) is int and version == FORMAT:
+            return Manifest.parse(data, place=place, rule="manifest-field")
         message = f"format {version!r:.40} is not known; this version reads format {FORMAT}"
-        raise rejected(Problem(place, "manifest-format", message))
-    return Manifest.parse(data, place=place, rule="manifest-field")
+        problem = Problem(place, "manifest-format", message)
+    raise ArtifactRejected(f"{place} is not valid", problems=[problem])
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,9 +63,4 @@ class Frozen(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
                 message = "not in canonical form (a whole number where a fraction belongs is 1.0, not 1)"
             except ValueError as error:  # msgspec's ValidationError is one
                 message = str(error)[:200]
-        raise rejected(Problem(place, rule, message))
-
-
-def rejected(problem: Problem) -> ArtifactRejected:
-    """The error of a file that has one problem."""
-    return ArtifactRejected(f"{problem.place} is not valid", problems=[problem])
+        raise ArtifactRejected(f"{place} is not valid", problems=[Problem(place, rule, message)])

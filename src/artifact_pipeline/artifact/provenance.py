@@ -175,54 +175,55 @@ class Statement(Struct, frozen=True, kw_only=True, rename="camel"):
         """
         return json.decode(data, type=cls)
 
+    @classmethod
+    def make(
+        cls,
+        artifact_digest: str,
+        internal: Internal,
+        *,
+        recipe: dict[str, Any],
+        dependencies: tuple[Resource, ...],
+        builder: str,
+        run: BuildRun,
+    ) -> Self:
+        """Make the statement about an artifact.
 
-def make_statement(
-    artifact_digest: str,
-    internal: Internal,
-    *,
-    recipe: dict[str, Any],
-    dependencies: tuple[Resource, ...],
-    builder: str,
-    run: BuildRun,
-) -> Statement:
-    """The statement about an artifact.
+        Args:
+            artifact_digest: the artifact.
+            internal: what this package reads again.
+            recipe: the manifest's recipe.
+            dependencies: what it was made from.
+            builder: the URI of who made it.
+            run: which run made it.
+        """
+        definition = _Definition(
+            build_type=BUILD,
+            external_parameters={"recipe": recipe},
+            internal_parameters=internal,
+            resolved_dependencies=dependencies,
+        )
+        details = _Details(builder=_Builder(id=builder, version={"artifact-pipeline": __version__}), metadata=run)
+        return cls(
+            type=_IN_TOTO,
+            subject=(Resource(name=NAME, digest={"sha256": artifact_digest.removeprefix(PREFIX)}),),
+            predicate_type=_SLSA,
+            predicate=_Predicate(build_definition=definition, run_details=details),
+        )
 
-    Args:
-        artifact_digest: the artifact.
-        internal: what this package reads again.
-        recipe: the manifest's recipe.
-        dependencies: what it was made from.
-        builder: the URI of who made it.
-        run: which run made it.
-    """
-    definition = _Definition(
-        build_type=BUILD,
-        external_parameters={"recipe": recipe},
-        internal_parameters=internal,
-        resolved_dependencies=dependencies,
-    )
-    details = _Details(builder=_Builder(id=builder, version={"artifact-pipeline": __version__}), metadata=run)
-    return Statement(
-        type=_IN_TOTO,
-        subject=(Resource(name=NAME, digest={"sha256": artifact_digest.removeprefix(PREFIX)}),),
-        predicate_type=_SLSA,
-        predicate=_Predicate(build_definition=definition, run_details=details),
-    )
+    @classmethod
+    def read(cls, folder: Path) -> Self | None:
+        """What is said about the artifact in this folder; None where that is nothing, damaged, or about another one.
+
+        Args:
+            folder: an artifact's folder in its store, named by its digest.
+        """
+        try:
+            statement = cls.parse(read_bounded(place(folder), MAX_BYTES))
+        except (OSError, ValueError, RecursionError):
+            return None
+        return statement if statement.about == PREFIX + folder.name else None
 
 
 def place(folder: Path) -> Path:
     """Where the provenance of an artifact's folder stands: beside it."""
     return folder.with_name(folder.name + SUFFIX)
-
-
-def read(folder: Path) -> Statement | None:
-    """What is said about the artifact in this folder; None where that is nothing, damaged, or about another one.
-
-    Args:
-        folder: an artifact's folder in its store, named by its digest.
-    """
-    try:
-        statement = Statement.parse(read_bounded(place(folder), MAX_BYTES))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return statement if statement.about == PREFIX + folder.name else None

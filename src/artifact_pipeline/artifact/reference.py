@@ -103,6 +103,16 @@ class Reference(Frozen, frozen=True):
     labels: tuple[Count, ...]
     outputs: OutputReference
 
+    @classmethod
+    @lru_cache(maxsize=2)
+    def read(cls, data: bytes) -> Reference:
+        """Parse the bytes of `reference.json`.
+
+        Raises:
+            ArtifactRejected: they are not canonical JSON, or break a type.
+        """
+        return cls.parse(data, place=_PLACE, rule="reference-invalid")
+
     def problems(self, manifest: Manifest) -> Iterator[Problem]:
         """Yield where the reference does not describe this manifest's model."""
         if [feature.name for feature in self.features] != [each.name for each in manifest.model.inputs]:
@@ -125,13 +135,3 @@ def _counts(values: NDArray[np.float64], edges: NDArray[np.float64]) -> tuple[in
 
     bins = np.searchsorted(edges, values, side="right") - 1
     return tuple(np.bincount(np.maximum(bins, 0), minlength=len(edges)).tolist())
-
-
-@lru_cache(maxsize=2)
-def parse_reference(data: bytes) -> Reference:
-    """Parse the bytes of `reference.json`.
-
-    Raises:
-        ArtifactRejected: they are not canonical JSON, or break a type.
-    """
-    return Reference.parse(data, place=_PLACE, rule="reference-invalid")

@@ -65,6 +65,16 @@ class SelfTest(Frozen, frozen=True):
             probabilities=tuple(map(tuple, np.round(probabilities[clear], DECIMALS).tolist())),
         )
 
+    @classmethod
+    @lru_cache(maxsize=2)
+    def read(cls, data: bytes) -> SelfTest:
+        """Parse the bytes of `selftest.json`.
+
+        Raises:
+            ArtifactRejected: they are not canonical JSON, or break a type.
+        """
+        return cls.parse(data, place=PLACE, rule="selftest-invalid")
+
     def problems(self, manifest: Manifest) -> Iterator[Problem]:
         """Yield where the golden rows do not fit this manifest's model."""
         features, classes = len(manifest.model.inputs), len(manifest.model.classes)
@@ -102,13 +112,3 @@ def _draw(feature: FeatureReference, generator: random.Random) -> float:
         return low
     high = feature.edges[index + 1] if index + 1 < len(feature.edges) else feature.high
     return low + (high - low) * generator.random()
-
-
-@lru_cache(maxsize=2)
-def parse_selftest(data: bytes) -> SelfTest:
-    """Parse the bytes of `selftest.json`.
-
-    Raises:
-        ArtifactRejected: they are not canonical JSON, or break a type.
-    """
-    return SelfTest.parse(data, place=PLACE, rule="selftest-invalid")

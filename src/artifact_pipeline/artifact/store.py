@@ -132,7 +132,7 @@ class Store:
                 manifest = parse_manifest(read_bounded(folder / NAME, MAX_BYTES))
             except (OSError, ValueError, ArtifactRejected):
                 manifest = None
-            statement = provenance.read(folder)
+            statement = provenance.Statement.read(folder)
             found.append(Run(PREFIX + folder.name, manifest, current=folder.name == current, statement=statement))
         return found
 

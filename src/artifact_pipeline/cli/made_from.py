@@ -54,7 +54,7 @@ def other_config(artifact: Path, verified: Verified) -> _Other | None:
         values = json.loads(data)
     except (OSError, ValueError, RecursionError):
         return None
-    statement = provenance.read(verified.folder)
+    statement = provenance.Statement.read(verified.folder)
     made_from = statement.dependencies if statement else ()
     if not isinstance(values, dict) or digest(data).removeprefix(PREFIX) in {
         each.digest.get("sha256") for each in made_from if each.name == "config"

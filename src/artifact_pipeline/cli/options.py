@@ -145,9 +145,9 @@ def asked_trust(asked: Mapping[str, Any]) -> Trust | None:
     told = {name: asked.get(name) for name in ("policy", "public_key", "signature")}
     if not any(told.values()):
         return None
-    from artifact_pipeline.trust.policy import load_trust
+    from artifact_pipeline.trust.policy import Trust
 
-    return load_trust(**told, expected=asked.get("expect") is not None)
+    return Trust.load(**told, expected=asked.get("expect") is not None)
 
 
 def batch_options(function: _Verb) -> _Verb:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.artifact.selftest import PLACE, TOLERANCE, parse_selftest
+from artifact_pipeline.artifact.selftest import PLACE, TOLERANCE, SelfTest
 from artifact_pipeline.errors import ArtifactRejected, DataRejected, Problem
 from artifact_pipeline.model.linear import walk
 from artifact_pipeline.runtime import load_onnxruntime
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.artifact.manifest import Verified
-    from artifact_pipeline.artifact.selftest import SelfTest
 
 BATCH = 4096
 """Rows a call, in training and in inference alike: the last bits of an answer depend on it, and the memory beside the
@@ -176,5 +175,5 @@ def open_predictor(artifact: Verified) -> Predictor:
         ArtifactRejected: the runtime refuses the model, or the golden answers differ.
     """
     predictor = Predictor(artifact.role("model"), artifact.manifest.model.classes)
-    predictor.replay(parse_selftest(artifact.role("selftest")))
+    predictor.replay(SelfTest.read(artifact.role("selftest")))
     return predictor

@@ -335,6 +335,6 @@ class _Join:
 
     def figures(self) -> HeldOut:
         """The figures over what was counted, which is not nothing, each rounded to six decimals."""
-        from artifact_pipeline.artifact.figures import figures_of
+        from artifact_pipeline.artifact.figures import HeldOut
 
-        return figures_of(self.confusion, sum(self._losses) / int(self.confusion.sum()), self._classes)
+        return HeldOut.of(self.confusion, sum(self._losses) / int(self.confusion.sum()), self._classes)

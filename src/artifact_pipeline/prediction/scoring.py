@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from artifact_pipeline.artifact.reference import parse_reference
+from artifact_pipeline.artifact.reference import Reference
 from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.model.predictor import BATCH, open_predictor
 from artifact_pipeline.rows.batches import Rejected, Wanted
@@ -128,7 +128,7 @@ class Scorer:
         """
         self.artifact, self.options = artifact, options
         self.predictor = open_predictor(artifact)
-        self.reference = parse_reference(artifact.role("reference"))
+        self.reference = Reference.read(artifact.role("reference"))
         self._low, self._high = self._bounds()
         self._calls = Calls(self.predictor)
         self._check_names()

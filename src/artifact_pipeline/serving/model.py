@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline import __version__
-from artifact_pipeline.artifact.reference import parse_reference
+from artifact_pipeline.artifact.reference import Reference
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.model.predictor import open_predictor
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Verified
-    from artifact_pipeline.artifact.reference import Reference
     from artifact_pipeline.model.predictor import Predictor
 
 INPUT = "X"
@@ -83,7 +82,7 @@ def open_model(verified: Verified) -> Served:
     return Served(
         verified=verified,
         predictor=predictor,
-        reference=parse_reference(verified.role("reference")),
+        reference=Reference.read(verified.role("reference")),
         name=verified.manifest.name,
         version=verified.digest.removeprefix(PREFIX),
         features=len(model.inputs),

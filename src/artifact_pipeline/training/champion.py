@@ -143,12 +143,12 @@ def challenge(candidate: Candidate | Verified, champion: Verified, rows: Rows, a
 
 
 def _answers(model: Candidate | Verified, X: NDArray[np.float64]) -> NDArray[np.int64]:
-    from artifact_pipeline.artifact.selftest import parse_selftest
+    from artifact_pipeline.artifact.selftest import SelfTest
     from artifact_pipeline.model.predictor import Predictor
 
     manifest = model.manifest
     predictor = Predictor(model.members[manifest.file("model").name], manifest.model.classes)
-    predictor.replay(parse_selftest(model.members[manifest.file("selftest").name]))
+    predictor.replay(SelfTest.read(model.members[manifest.file("selftest").name]))
     return predictor.predict(X).positions
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from artifact_pipeline.artifact.figures import HeldOut, Metrics, figures_of
+from artifact_pipeline.artifact.figures import HeldOut, Metrics
 from artifact_pipeline.artifact.gate import demands
 from artifact_pipeline.artifact.manifest import GateRecord, ModelRecord
 from artifact_pipeline.artifact.parts import DECIMALS
@@ -42,7 +42,7 @@ def held_out_metrics(
         labels: the label at each position.
     """
     confusion = m.confusion_matrix(actual, predicted, len(labels))
-    return figures_of(confusion, m.log_loss(actual, probabilities), labels)
+    return HeldOut.of(confusion, m.log_loss(actual, probabilities), labels)
 
 
 def plain_metrics(

@@ -176,7 +176,7 @@ def reproduce(
     candidate, carried = _with_own_recipe(train(config, dataset, progress=progress), manifest)
     progress("comparing")
     differences = _differences(verified, candidate, dataset)
-    statement = provenance.read(verified.folder)
+    statement = provenance.Statement.read(verified.folder)
     recorded = statement.internal.comparison if statement is not None else None
     if recorded is not None and rival is None:
         carried = (*carried, f"the comparison with {recorded.champion}: --champion makes it again")

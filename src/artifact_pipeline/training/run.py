@@ -159,9 +159,9 @@ def _champion(request: TrainingRequest, config: Config) -> Verified | None:
         return None
     trust = None
     if policy is not None:
-        from artifact_pipeline.trust.policy import load_trust
+        from artifact_pipeline.trust.policy import Trust
 
-        trust = load_trust(policy=policy, expected=expect is not None)
+        trust = Trust.load(policy=policy, expected=expect is not None)
     return verify(place, expect=expect, trust=trust)
 
 

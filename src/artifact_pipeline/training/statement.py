@@ -66,7 +66,7 @@ def state(
     internal = provenance.Internal(
         key=dict(key), held_out=manifest.data.split.digest, looks=looks, comparison=comparison
     )
-    return provenance.make_statement(
+    return provenance.Statement.make(
         candidate.digest,
         internal,
         recipe=manifest.recipe,
@@ -89,7 +89,7 @@ def looks_at(split: str, artifact: Path, champion: Verified | None = None) -> in
     statements = [run.statement for run in Store(artifact).runs() if run.statement]
     looks = [each.internal.looks for each in statements if each.internal.held_out == split]
     if champion is not None:
-        told = provenance.read(champion.folder)
+        told = provenance.Statement.read(champion.folder)
         looks.append(told.internal.looks if told else 1)
     return 1 + max(looks, default=0)
 

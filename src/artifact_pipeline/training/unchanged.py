@@ -106,7 +106,7 @@ def look(artifact: Path, export: Path | None, key: Mapping[str, str]) -> Look:
         folder = resolve(artifact)
     except ArtifactRejected:
         return Look(reason="nothing is in charge yet")
-    statement = provenance.read(folder)
+    statement = provenance.Statement.read(folder)
     if statement is None:
         return Look(reason="the artifact in charge has no provenance that tells what it was made from")
     changes = _changes(statement.internal.key, key, standing=statement.about)

@@ -72,6 +72,36 @@ class Policy(Frozen, frozen=True):
     revoked: tuple[Digest, ...] = ()
     names: Annotated[tuple[ModelName, ...], Meta(min_length=1)] | None = None
 
+    @classmethod
+    def read(cls, data: bytes, place: str) -> Policy:
+        """Parse a policy's bytes; what is not understood is refused, since it may have been meant to forbid something.
+
+        Raises:
+            ConfigError: no JSON, a key that is unknown or stands twice, or a value that breaks its type.
+        """
+
+        def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+            found = dict(pairs)
+            if len(found) != len(pairs):
+                twice = next(key for key, _ in pairs if [name for name, _ in pairs].count(key) > 1)
+                raise _refused(place, "policy-duplicate-key", f"the key {twice!r:.80} stands twice")
+            return found
+
+        def number(word: str) -> float:
+            raise _refused(place, "policy-syntax", f"{word} is no number of JSON")
+
+        try:
+            value = json.loads(data.decode("utf-8", "strict"), object_pairs_hook=unique, parse_constant=number)
+        except (ValueError, RecursionError) as error:
+            message = str(error) if isinstance(error, json.JSONDecodeError) else "not JSON in UTF-8"
+            raise _refused(place, "policy-syntax", message) from None
+        try:
+            return msgspec.convert(value, cls)
+        except ValueError as error:
+            message = str(error)[:200]
+            rule = "policy-unknown-key" if "unknown field" in message else "policy-value"
+            raise _refused(place, rule, message) from None
+
 
 @dataclass(frozen=True, slots=True)
 class Trust:
@@ -88,6 +118,47 @@ class Trust:
     policy: Policy
     policy_digest: str | None = None
     signature: Path | None = None
+
+    @classmethod
+    def load(
+        cls,
+        *,
+        policy: Path | None = None,
+        public_key: Path | None = None,
+        signature: Path | None = None,
+        expected: bool = False,
+    ) -> Trust | None:
+        """What is asked of an artifact; None where neither a policy nor a key is named.
+
+        Args:
+            policy: a policy's file.
+            public_key: the file of the one key whose signature counts.
+            signature: where the signature is, if not beside the artifact.
+            expected: whether the artifact digest is known from elsewhere, too.
+
+        Raises:
+            ConfigError: the policy or a key cannot be used, or the options contradict each other.
+        """
+        if policy is None and public_key is None:
+            if signature is not None:
+                raise ConfigError("--signature: whose is it to be? name a --public-key or a --policy")
+            return None
+        keys = (Key.parse(read_key_file(public_key), str(public_key)),) if public_key is not None else ()
+        if policy is None:
+            return cls(Signers(keys), Policy(format=1, require_gate=False), signature=signature)
+        try:
+            data = read_bounded(policy, _MAX_POLICY_BYTES)
+        except (OSError, ValueError) as error:
+            raise _refused(str(policy), "policy-unreadable", reason_of(error)) from None
+        parsed = Policy.read(data, str(policy))
+        if keys and (parsed.keys or parsed.identities):
+            raise _refused(str(policy), "policy-signers", "names signers itself; leave --public-key away")
+        signers = Signers(keys) if keys else _signers(parsed, policy)
+        empty = not signers.keys and not signers.identities
+        if empty and (not expected or parsed.not_before is not None or signature is not None):
+            message = "names no signer; it needs keys or identities, or beside it --public-key"
+            raise _refused(str(policy), "policy-no-signer", message + (" or --expect" if not expected else ""))
+        return cls(signers, parsed, digest(data), signature)
 
     def admit(self, folder: Path, artifact: str) -> Signed | None:
         """Ask who vouches for an artifact digest, before a byte of the artifact is parsed.
@@ -169,76 +240,6 @@ def _too_low(name: str, figure: HeldOut.Estimate, value: float, low: float) -> I
     # The lower end is what the publisher says; it never counts for more than the figure itself.
     if min(figure.low, figure.value) < low:
         yield Problem(NAME, "figures-too-low", f"{name} may be as low as {figure.low}, the policy asks for {low}")
-
-
-def load_trust(
-    *,
-    policy: Path | None = None,
-    public_key: Path | None = None,
-    signature: Path | None = None,
-    expected: bool = False,
-) -> Trust | None:
-    """What is asked of an artifact; None where neither a policy nor a key is named.
-
-    Args:
-        policy: a policy's file.
-        public_key: the file of the one key whose signature counts.
-        signature: where the signature is, if not beside the artifact.
-        expected: whether the artifact digest is known from elsewhere, too.
-
-    Raises:
-        ConfigError: the policy or a key cannot be used, or the options contradict each other.
-    """
-    if policy is None and public_key is None:
-        if signature is not None:
-            raise ConfigError("--signature: whose is it to be? name a --public-key or a --policy")
-        return None
-    keys = (Key.parse(read_key_file(public_key), str(public_key)),) if public_key is not None else ()
-    if policy is None:
-        return Trust(Signers(keys), Policy(format=1, require_gate=False), signature=signature)
-    try:
-        data = read_bounded(policy, _MAX_POLICY_BYTES)
-    except (OSError, ValueError) as error:
-        raise _refused(str(policy), "policy-unreadable", reason_of(error)) from None
-    parsed = parse_policy(data, str(policy))
-    if keys and (parsed.keys or parsed.identities):
-        raise _refused(str(policy), "policy-signers", "names signers itself; leave --public-key away")
-    signers = Signers(keys) if keys else _signers(parsed, policy)
-    empty = not signers.keys and not signers.identities
-    if empty and (not expected or parsed.not_before is not None or signature is not None):
-        message = "names no signer; it needs keys or identities, or beside it --public-key"
-        raise _refused(str(policy), "policy-no-signer", message + (" or --expect" if not expected else ""))
-    return Trust(signers, parsed, digest(data), signature)
-
-
-def parse_policy(data: bytes, place: str) -> Policy:
-    """Parse a policy's bytes; what is not understood is refused, since it may have been meant to forbid something.
-
-    Raises:
-        ConfigError: no JSON, a key that is unknown or stands twice, or a value that breaks its type.
-    """
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            twice = next(key for key, _ in pairs if [name for name, _ in pairs].count(key) > 1)
-            raise _refused(place, "policy-duplicate-key", f"the key {twice!r:.80} stands twice")
-        return found
-
-    def number(word: str) -> float:
-        raise _refused(place, "policy-syntax", f"{word} is no number of JSON")
-
-    try:
-        value = json.loads(data.decode("utf-8", "strict"), object_pairs_hook=unique, parse_constant=number)
-    except (ValueError, RecursionError) as error:
-        message = str(error) if isinstance(error, json.JSONDecodeError) else "not JSON in UTF-8"
-        raise _refused(place, "policy-syntax", message) from None
-    try:
-        return msgspec.convert(value, Policy)
-    except ValueError as error:
-        message = str(error)[:200]
-        rule = "policy-unknown-key" if "unknown field" in message else "policy-value"
-        raise _refused(place, rule, message) from None
 
 
 def _signers(policy: Policy, path: Path) -> Signers:
