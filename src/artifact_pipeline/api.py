@@ -271,10 +271,10 @@ def sign(
         >>> sign("artifact", private_key="key.pem").files
         6
     """
-    from artifact_pipeline.training.signing import Signer, sign_artifact
+    from artifact_pipeline.training import signing
 
-    by = Signer(private_key=Path(private_key), password=password)
-    return sign_artifact(Path(artifact), by, signature=_path(signature), expect=expect)
+    signer = signing.Signer(private_key=Path(private_key), password=password)
+    return signing.sign(Path(artifact), signer, signature=_path(signature), expect=expect)
 
 
 def runs(artifact: Place = ARTIFACT) -> list[Run]:

@@ -1,4 +1,4 @@
-"""`artifact-pipeline sign`: say, so that others can check it, who vouches for an artifact."""
+"""`artifact-pipeline sign`: a signature beside an artifact."""
 
 from __future__ import annotations
 
@@ -59,15 +59,10 @@ def sign(
     beside the artifact, never in it; `python -m model_signing verify` reads it, too. If its provenance stands there, it
     is signed as well, which gives the artifact a time that others can rely on. Needs the extra [sign].
     """
-    from artifact_pipeline.training.signing import Signer, sign_artifact
+    from artifact_pipeline.training import signing
 
-    done = sign_artifact(
-        artifact,
-        Signer(**by, password=os.environb.get(_PASSWORD.encode()) or None, environment=os.environ),
-        signature=signature,
-        expect=expect,
-        accept_failed_gate=accept_failed_gate,
-    )
+    signer = signing.Signer(**by, password=os.environb.get(_PASSWORD.encode()) or None, environment=os.environ)
+    done = signing.sign(artifact, signer, signature=signature, expect=expect, accept_failed_gate=accept_failed_gate)
     output.say(f"signed: {shown(artifact)}, {plural(done.files, 'file')}, by {done.signer}")
     output.say(f"artifact digest: {done.digest}")
     names = [shown(each) for each in done.signatures]

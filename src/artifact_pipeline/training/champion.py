@@ -38,10 +38,9 @@ def check_fit(champion: Verified, *, data: str, split: bytes) -> None:
     Raises:
         ArtifactRejected: other data, so that what it was trained on is not known here; or another split.
     """
-    told = champion.manifest.data
     mine, its = int.from_bytes(split, "little"), int.from_bytes(champion.role("split"), "little")
     seen = (mine & ~its).bit_count()
-    if [source.digest for source in told.sources] != [data]:
+    if [source.digest for source in champion.manifest.data.sources] != [data]:
         rule, message = "champion-data", "it was trained on other rows, and may have seen those that are held out here"
     elif seen:
         rule = "champion-saw-held-out"
@@ -78,7 +77,7 @@ def compare(candidate: Path, champion: Path, *, data: Path | None, margin: float
 
 
 def _rows_of(manifest: Manifest, data: Path | None) -> Rows:
-    """The rows that an artifact was trained from; whether they are, their digest tells."""
+    """The rows that an artifact was trained from; `challenge` compares their digest."""
     if data is not None:
         from artifact_pipeline.rows.table import read_table
 
@@ -96,9 +95,9 @@ def challenge(candidate: Candidate | Verified, champion: Verified, rows: Rows, a
 
     Args:
         candidate: a trained model, or an artifact.
-        champion: the verified artifact that it would take the place of.
-        rows: all the rows, of which the candidate's `split.bin` tells those that were held out.
-        asked: the margin, and what becomes of an inconclusive comparison.
+        champion: the verified artifact that it would replace.
+        rows: all rows; the candidate's `split.bin` says which were held out.
+        asked: the margin, and what to make of an inconclusive comparison.
 
     Raises:
         ArtifactRejected: the two are not about the same data, split, features and classes.
@@ -153,7 +152,7 @@ def _answers(model: Candidate | Verified, X: NDArray[np.float64]) -> NDArray[np.
 
 
 def _outcome(result: paired.Paired, margin: float) -> Outcome:
-    """Both figures must be within the margin; one that is surely not is enough to fail."""
+    """Both figures must be within the margin; one that is certainly not is enough to fail."""
     from artifact_pipeline.metrics.paired import decide
 
     outcomes = {decide(result.accuracy, margin), decide(result.f1_weighted, margin)}

@@ -1,8 +1,8 @@
-"""The commit around a folder, and whether its files differ from it, without running what the folder brings along.
+"""The commit around a folder, and whether its files differ from it, without running anything of the folder.
 
 In a folder that came from elsewhere `git status` runs what the folder's own `.git/config` names: a filter, a monitor,
-an ssh command. So the commit is read here, from small files of text. Whether files differ git alone can say; it is
-given a repository folder of ours, with a config of ours, and of theirs the index and the objects alone.
+an ssh command. So the commit is read here, from small text files. Only git can say whether files differ; it gets a
+repository folder of ours, with our config, and of theirs only the index and the objects.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from pathlib import Path
 from artifact_pipeline.files import read_bounded
 
 MAX_BYTES = 1 << 16
-"""Of a file that holds one line."""
+"""Bytes of a file that holds one line."""
 _MAX_SETTINGS = 1 << 20
 _MAX_SETTING = 1000
-"""Of one line of settings; a longer one is none of those that count here."""
+"""Characters of a line of settings; no setting that counts here has a longer one."""
 _MAX_REFS = 64 << 20
 _MAX_INDEX = 1 << 30
 PATIENCE = 10.0
-"""Seconds that git may take for one answer."""
+"""Seconds that git may take for one command."""
 _MAX_ALLOCATION = "1g"
-"""What git may allocate at once: an object says itself how large it is once unpacked."""
+"""What git may allocate at once: an object itself states how large it is once unpacked."""
 _MAX_LINKS = 5
 """How many refs may lead to a ref, one after the other."""
 
@@ -38,10 +38,10 @@ _REF = re.compile(rf"ref: (refs(?:/{_PART})+)")
 _SECTION = re.compile(r'\s*\[\s*([A-Za-z0-9.-]+)\s*("[^"]*")?\s*\](.*)')
 _SETTING = re.compile(r'\s*([A-Za-z][A-Za-z0-9-]*)\s*(?:=\s*"?([^"#;]*?)"?\s*)?(?:[#;].*)?')
 _PLAIN = {"filemode", "symlinks", "autocrlf", "eol", "trustctime", "checkstat", "ignorecase", "precomposeunicode"}
-"""Settings that say how files are compared, and that name no program and no file."""
+"""Settings that say how files are compared, and that do not name a program or a file."""
 _STATUS = ("--porcelain=v2", "--untracked-files=no", "--ignore-submodules=all", "--no-renames")
 _SUBMODULE = b"160000 "
-"""How `ls-files --stage` begins the line of one."""
+"""How `ls-files --stage` begins the line of a submodule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,9 @@ class _Repository:
 
 
 def checkout_around(folder: Path) -> Checkout | None:
-    """Find the commit that is checked out around a folder; None where there is no repository, or no commit yet.
+    """Return the commit that is checked out around a folder; None where there is no repository, or no commit yet.
 
-    Files are read, and nothing of the repository is run. Who owns it plays no part.
+    Files are read, and nothing of the repository is run, whoever owns it.
     """
     commit = None
     try:
@@ -117,7 +117,7 @@ def _find(folder: Path) -> _Repository | None:
 
 
 def _linked(work: Path, place: Path) -> _Repository:
-    """The repository of a `.git` file, if that leads where it belongs: to a folder that leads back, or to one around.
+    """The repository of a `.git` file, if it leads to a folder that leads back, or to one around this folder.
 
     Anybody can write such a file, and let it lead to a repository that has nothing to do with this folder.
     """
@@ -136,7 +136,7 @@ def _check_place(repository: _Repository, core: dict[str, str]) -> None:
     if (repository.common / "reftable").exists():
         raise ValueError("its refs are kept as a reftable, which is not read")
     if repository.own != repository.common:
-        return  # of a working folder beside others the config tells nothing
+        return  # the config says nothing about one of several working folders
     if core.get("bare", "false").lower() not in {"false", "no", "off", "0", ""}:
         raise ValueError("its repository is bare, so that nothing is checked out")
     elsewhere = core.get("worktree")
@@ -161,7 +161,7 @@ def _core(repository: _Repository) -> dict[str, str]:
 
 
 def _text(root: Path, name: str, *, missing: str | None = None, limit: int = MAX_BYTES) -> str:
-    """A file's text without the line break at its end; `missing` where it is not there.
+    """A file's text without the line break at its end; `missing` where there is no file.
 
     Raises:
         OSError: it cannot be read.
@@ -205,9 +205,7 @@ def _is_dirty(repository: _Repository, commit: str, core: dict[str, str]) -> boo
     """Whether a tracked file differs from the commit.
 
     Raises:
-        ValueError: that cannot be known.
-        OSError: likewise.
-        subprocess.TimeoutExpired: likewise.
+        ValueError, OSError, subprocess.TimeoutExpired: that cannot be known.
     """
     index = repository.own / "index"
     if index.exists() and not (stat.S_ISREG(index.stat().st_mode) and index.stat().st_size <= _MAX_INDEX):
@@ -217,7 +215,7 @@ def _is_dirty(repository: _Repository, commit: str, core: dict[str, str]) -> boo
         changed = []
         for entry in git.ask("status", *_STATUS):
             kind, state, *_, path = entry.split(b" ", 8)
-            if kind != b"1" or state != b".M":  # staged, gone, or in conflict: no filter would make it the same
+            if kind != b"1" or state != b".M":  # staged, deleted or in conflict: no filter would make it the same
                 return True
             changed.append(path)
         if changed:
@@ -233,10 +231,10 @@ def _is_dirty(repository: _Repository, commit: str, core: dict[str, str]) -> boo
 
 
 class _Git:
-    """The user's git, in a repository folder of ours: no config, hook or remote of theirs is there to be obeyed."""
+    """The user's git, in a repository folder of ours, which holds no config, hook or remote of theirs."""
 
     def __init__(self, repository: _Repository, folder: Path, commit: str, core: dict[str, str]) -> None:
-        # Never one from a relative place: that would be whatever the working folder has.
+        # Never from a relative path: that would be a program of the working folder.
         self._path = os.pathsep.join(each for each in os.get_exec_path() if Path(each).is_absolute())
         program = shutil.which("git", path=self._path)
         if program is None:
@@ -265,7 +263,7 @@ class _Git:
         }
 
     def ask(self, *arguments: str, given: bytes = b"") -> list[bytes]:
-        """What a command prints, parted at its zero bytes.
+        """Return what a command prints, split at its zero bytes.
 
         Raises:
             ValueError: it fails.

@@ -1,11 +1,11 @@
-"""A signature beside an artifact: who vouches for it."""
+"""Signing: an artifact is verified, and the digests of the verified bytes are signed beside it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.artifact import EXPORT, pointer, provenance
+from artifact_pipeline.artifact import pointer, provenance
 from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.artifact.pointer import artifact_places
 from artifact_pipeline.canonical import digest
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
     Seal = Callable[[str, Mapping[str, str]], bytes]
 
-_HINT_SIGNER = "--private-key KEY.pem, or --sigstore in a job that has an identity token"
+_EXPORT = "model_train.pkl"
 
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """By what is signed: a private key, or Sigstore.
+    """A private key, or Sigstore.
 
     Attributes:
         private_key: a key on P-256, P-384 or P-521 in PEM.
-        password: what unlocks it; None where nothing locks it.
+        password: what unlocks it; None where it is not locked.
         sigstore: sign without a key, by the identity token of the CI.
         sigstore_config: the client trust config of a Sigstore of your own.
-        environment: the variables in which the identity token is looked for.
+        environment: the variables that may hold the identity token.
     """
 
     private_key: Path | None = None
@@ -45,13 +45,14 @@ class Signer:
     environment: Mapping[str, str] | None = None
 
     def seal(self) -> tuple[Seal, str]:
-        """How to sign, and who that is; a key that cannot be used is refused before anything is read.
+        """Return the function that signs, and the signer's name; a key that cannot be used is refused first.
 
         Raises:
-            ConfigError: no signer is named, or two; or the key cannot be used.
+            ConfigError: neither a key nor Sigstore is named, or both; or the key cannot be used.
         """
         if (self.private_key is not None) == self.sigstore:
-            raise ConfigError("sign takes a private key or Sigstore, one of them", hint=_HINT_SIGNER)
+            hint = "--private-key KEY.pem, or --sigstore in a job that has an identity token"
+            raise ConfigError("sign takes a private key or Sigstore, one of them", hint=hint)
         if self.sigstore_config is not None and not self.sigstore:
             raise ConfigError("--sigstore-config goes with --sigstore")
         if self.private_key is None:
@@ -60,6 +61,11 @@ class Signer:
         key, password = self.private_key, self.password
         fingerprint = Key.of_private(key, password).fingerprint
         return lambda name, files: signing.sign(name, files, key, password=password), fingerprint
+
+    def places(self) -> list[Place]:
+        """Return the files that are read."""
+        read = {"the private key": self.private_key, "the Sigstore config": self.sigstore_config}
+        return [Place(role, str(path)) for role, path in read.items() if path is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,7 @@ class Signing:
     signatures: tuple[Path, ...]
 
 
-def sign_artifact(
+def sign(
     artifact: Path,
     signer: Signer,
     *,
@@ -91,33 +97,32 @@ def sign_artifact(
 
     Args:
         artifact: a pointer, or an artifact's folder.
-        signer: by what is signed.
+        signer: what signs.
         signature: where the signature goes; None puts it beside the artifact's folder.
         expect: the artifact digest known from elsewhere; anything else is refused.
         accept_failed_gate: sign although the gate is missing or failed.
 
     Raises:
-        ConfigError: no signer is named, or two; the key cannot be used; or a signature would be written over what is
-            read, or into the artifact.
+        ConfigError: the signer cannot sign; or a signature would be written over what is read, over the export, or into
+            the artifact.
         ArtifactRejected: there is no artifact, or it is not what it claims to be.
         StorageError: a signature cannot be written.
     """
     seal, who = signer.seal()
     folder = pointer.resolve(artifact)
-    place = signature if signature is not None else signing.beside(folder)
     beside = Place("the provenance's signature", str(signing.beside(folder, provenance.SUFFIX + signing.SUFFIX)))
-    given = {"the private key": signer.private_key, "the Sigstore config": signer.sigstore_config}
-    read = [Place(role, str(path)) for role, path in given.items() if path is not None]
-    read += [*artifact_places(artifact), Place("the export", str(artifact.parent / EXPORT))]
-    check_outputs(read, [beside, Place("--signature", str(place))])
+    place = Place("--signature", str(signature if signature is not None else signing.beside(folder)))
+    export = Place("the export", str(artifact.parent / _EXPORT))
+    check_outputs([*signer.places(), *artifact_places(artifact), export], [beside, place])
     verified = verify(artifact, expect=expect, accept_failed_gate=accept_failed_gate)
     files = {NAME: verified.digest, **{record.name: record.sha256 for record in verified.manifest.files}}
-    place = signature if signature is not None else signing.beside(verified.folder)
-    seals = {place: seal(verified.manifest.name, files)}
-    told = provenance_of(verified.folder, verified.digest)
-    if told is not None:
-        source, data = told
-        seals[source.with_name(source.name + signing.SUFFIX)] = seal(source.name, {signing.WHOLE: digest(data)})
-    for each, content in seals.items():  # only now, when all of them are made
+    signed = {signature or signing.beside(verified.folder): seal(verified.manifest.name, files)}
+    found = provenance_of(verified.folder, verified.digest)
+    if found is not None:
+        statement, data = found
+        signed[statement.with_name(statement.name + signing.SUFFIX)] = seal(
+            statement.name, {signing.WHOLE: digest(data)}
+        )
+    for each, content in signed.items():  # none is written before all of them are made
         write_atomic(each, content)
-    return Signing(verified.digest, who, len(files), tuple(seals))
+    return Signing(verified.digest, who, len(files), tuple(signed))

@@ -89,8 +89,8 @@ def looks_at(split: str, artifact: Path, champion: Verified | None = None) -> in
     statements = [run.statement for run in Store(artifact).runs() if run.statement]
     looks = [each.internal.looks for each in statements if each.internal.held_out == split]
     if champion is not None:
-        told = provenance.Statement.read(champion.folder)
-        looks.append(told.internal.looks if told else 1)
+        its = provenance.Statement.read(champion.folder)
+        looks.append(its.internal.looks if its else 1)
     return 1 + max(looks, default=0)
 
 
@@ -118,16 +118,16 @@ def _file_digest(path: Path) -> str | None:
 
 
 def _source(folder: Path) -> Resource | None:
-    """The commit that the files around this folder are of; None where there is no clone, and no CI says it either."""
-    # Here, since a training that finds nothing to do asks for no commit.
+    """The commit of the files around this folder; None where there is no clone, and no CI names a commit."""
+    # Imported here, because a training that finds nothing to do needs no commit.
     from artifact_pipeline.training.checkout import Checkout, checkout_around
 
-    found, told = checkout_around(folder), os.environ.get("GITHUB_SHA")
+    found, of_job = checkout_around(folder), os.environ.get("GITHUB_SHA")
     if found is None:
-        if not told:
+        if not of_job:
             return None
-        found = Checkout(told, reason="there is no clone to compare with")
-    commit = found.commit or told
+        found = Checkout(of_job, reason="there is no clone to compare with")
+    commit = found.commit or of_job
     annotations: dict[str, str | bool] = {"dirty": provenance.UNKNOWN if found.dirty is None else found.dirty}
     if found.reason is not None:
         annotations["reason"] = found.reason
@@ -142,7 +142,7 @@ def _source(folder: Path) -> Resource | None:
 
 
 def _repository() -> str:
-    """The repository that a CI runs for; a clone's own remote may hold a password, and is not asked."""
+    """The repository that a CI runs for; a clone's own remote may hold a password, and is not read."""
     return f"git+{_server()}/{os.environ['GITHUB_REPOSITORY']}" if os.environ.get("GITHUB_REPOSITORY") else ""
 
 
