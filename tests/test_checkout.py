@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from artifact_pipeline.training import checkout
-from artifact_pipeline.training.checkout import Checkout, checkout_around
+from artifact_pipeline.training.checkout import Checkout
 from tools import as_root, require_tool
 
 if TYPE_CHECKING:
@@ -157,11 +157,11 @@ def test_an_ordinary_clone_gives_its_commit(origin: Path, tmp_path: Path, make: 
     """Whatever kind of clone it is, the commit is the one of git, touched or not it is clean, else it is dirty."""
     clone = make(origin, tmp_path / "clone")
     config = clone / "config" / "config.json"
-    assert checkout_around(config.parent) == Checkout(head(clone), dirty=False)
+    assert Checkout.around(config.parent) == Checkout(head(clone), dirty=False)
     os.utime(config, ns=(1, 1))
-    assert checkout_around(clone) == Checkout(head(clone), dirty=False)
+    assert Checkout.around(clone) == Checkout(head(clone), dirty=False)
     config.write_text("[]\n")
-    assert checkout_around(clone) == Checkout(head(clone), dirty=True)
+    assert Checkout.around(clone) == Checkout(head(clone), dirty=True)
 
 
 CHANGES: dict[str, tuple[bool, Callable[[Path], object]]] = {
@@ -181,17 +181,17 @@ def test_dirty_is_what_git_says(origin: Path, *, dirty: bool, change: Callable[[
     """Each change of a tracked file makes the clone dirty, as `git status` sees it; others do not."""
     change(origin)
     assert bool(git(origin, "status", "--porcelain", "--untracked-files=no")) == dirty
-    assert checkout_around(origin) == Checkout(head(origin), dirty=dirty)
+    assert Checkout.around(origin) == Checkout(head(origin), dirty=dirty)
 
 
 def test_no_repository_and_no_commit_are_nothing(tmp_path: Path) -> None:
     """Where there is no repository, or one without a commit, nothing is said."""
-    assert checkout_around(tmp_path) is None
+    assert Checkout.around(tmp_path) is None
     git(tmp_path, "init", "-q")
-    assert checkout_around(tmp_path) is None
+    assert Checkout.around(tmp_path) is None
     shutil.rmtree(tmp_path / ".git")
     (tmp_path / ".git").mkdir()  # as some container tools leave one
-    assert checkout_around(tmp_path) is None
+    assert Checkout.around(tmp_path) is None
 
 
 def test_the_owner_plays_no_part(origin: Path) -> None:
@@ -203,7 +203,7 @@ def test_the_owner_plays_no_part(origin: Path) -> None:
     try:
         done = subprocess.run(["git", "status"], cwd=origin, capture_output=True, text=True, check=False)
         assert "dubious ownership" in done.stderr
-        assert checkout_around(origin) == Checkout(expected, dirty=True)
+        assert Checkout.around(origin) == Checkout(expected, dirty=True)
     finally:
         subprocess.run([*chown, f"{os.geteuid()}:{os.getegid()}", origin], check=True)
 
@@ -212,7 +212,7 @@ def test_without_git_the_commit_is_known(origin: Path, tmp_path: Path, monkeypat
     """Where git is not installed the commit is known, and whether files differ is not."""
     expected = head(origin)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert checkout_around(origin) == Checkout(expected, reason="git is not installed")
+    assert Checkout.around(origin) == Checkout(expected, reason="git is not installed")
 
 
 def test_an_endless_git_is_ended(origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +221,7 @@ def test_an_endless_git_is_ended(origin: Path, tmp_path: Path, monkeypatch: pyte
     executable(tmp_path / "git", "exec sleep 600")
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(checkout, "PATIENCE", 0.1)
-    assert checkout_around(origin) == Checkout(expected, reason="git took longer than 0 seconds")
+    assert Checkout.around(origin) == Checkout(expected, reason="git took longer than 0 seconds")
 
 
 # --- what the folder brings along
@@ -340,7 +340,7 @@ def test_nothing_of_the_repository_is_run(
     monkeypatch.chdir(clone)
     monkeypatch.setenv("PATH", f".{os.pathsep}{os.pathsep}{os.environ['PATH']}")
     expected = (clone / ".git" / "refs" / "heads" / "main").read_text().strip()
-    found = checkout_around(clone)
+    found = Checkout.around(clone)
     assert not mark.exists(), mark.read_text()
     assert found is not None
     assert found.commit == expected
@@ -367,12 +367,12 @@ def test_files_that_belong_to_a_filter_may_be_unknown(origin: Path) -> None:
     (origin / "a.big").write_text("text\n")
     os.utime(origin / "a.big", ns=(10**9, 10**9))  # long before the index is written
     commit = commit_all(origin)
-    assert checkout_around(origin) == Checkout(commit, dirty=False)
+    assert Checkout.around(origin) == Checkout(commit, dirty=False)
     os.utime(origin / "a.big", ns=(2 * 10**9, 10**9 * 2))
     reason = "changed files belong to a filter, which is not run"
-    assert checkout_around(origin) == Checkout(commit, reason=reason)
+    assert Checkout.around(origin) == Checkout(commit, reason=reason)
     (origin / "rows.txt").write_text("3\n")  # belongs to none
-    assert checkout_around(origin) == Checkout(commit, dirty=True)
+    assert Checkout.around(origin) == Checkout(commit, dirty=True)
 
 
 def test_a_clone_with_submodules_is_not_called_clean(origin: Path) -> None:
@@ -380,9 +380,9 @@ def test_a_clone_with_submodules_is_not_called_clean(origin: Path) -> None:
     clone = cloned()(origin, origin.with_name("clone"))
     git(clone, "submodule", "--quiet", "add", f"file://{origin}", "inner")
     commit = commit_all(clone)
-    assert checkout_around(clone) == Checkout(commit, reason="it has submodules, which are not looked into")
+    assert Checkout.around(clone) == Checkout(commit, reason="it has submodules, which are not looked into")
     (clone / "rows.txt").write_text("3\n")
-    assert checkout_around(clone) == Checkout(commit, dirty=True)
+    assert Checkout.around(clone) == Checkout(commit, dirty=True)
 
 
 # --- what leads elsewhere, and what is damaged
@@ -501,7 +501,7 @@ def test_what_leads_elsewhere_is_unknown(origin: Path, reason: str, make: Callab
     """A `.git` that leads out of the folder without leading back, or of no known form, gives no commit but a reason."""
     clone = cloned()(origin, origin.with_name("clone"))
     make(clone, origin)
-    assert checkout_around(clone / "config") == (None if reason == "never" else Checkout(reason=reason))
+    assert Checkout.around(clone / "config") == (None if reason == "never" else Checkout(reason=reason))
 
 
 DAMAGED: dict[str, Callable[[Path], object]] = {
@@ -517,7 +517,7 @@ def test_a_damaged_clone_is_neither_clean_nor_dirty(origin: Path, damage: Callab
     """Where git cannot compare, the commit that HEAD names is told, and whether files differ is unknown."""
     clone = cloned()(origin, origin.with_name("clone"))
     damage(clone)
-    found = checkout_around(clone)
+    found = Checkout.around(clone)
     assert found is not None
     assert found.commit == (clone / ".git" / "refs" / "heads" / "main").read_text().strip()
     assert found.dirty is None
@@ -531,9 +531,9 @@ ASK = """
 import sys
 from pathlib import Path
 
-from artifact_pipeline.training.checkout import checkout_around
+from artifact_pipeline.training.checkout import Checkout
 
-print(checkout_around(Path(sys.argv[1])))
+print(Checkout.around(Path(sys.argv[1])))
 """
 
 

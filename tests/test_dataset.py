@@ -13,7 +13,7 @@ from sklearn.model_selection import train_test_split
 from artifact_pipeline.config import from_mapping
 from artifact_pipeline.errors import DataRejected
 from artifact_pipeline.rows.matrix import Rows
-from artifact_pipeline.training.dataset import Dataset, load_dataset, split
+from artifact_pipeline.training.dataset import Dataset, split
 from tables import blobs, write_table
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def test_split_is_scikit_learns_row_for_row(test_size: float, random_state: int,
     """Training and held-out rows are those of `train_test_split`, in its order, stratified or not."""
     asked = {"test_size": test_size, "random_state": random_state}
     expected = train_test_split(DIGITS.data, DIGITS.target, **asked, stratify=DIGITS.target if stratify else None)
-    data = load_dataset(from_mapping({**REQUIRED, **asked, "stratify": stratify}))
+    data = Dataset.load(from_mapping({**REQUIRED, **asked, "stratify": stratify}))
     ours = data.X[data.train], data.X[data.held_out], data.y[data.train], data.y[data.held_out]
     assert all(np.array_equal(mine, theirs) for mine, theirs in zip(ours, expected, strict=True))
 
@@ -90,7 +90,7 @@ def test_split_bits_mark_the_held_out_rows(held: list[bool]) -> None:
 
 def test_split_bits_do_not_depend_on_the_order_of_the_rows() -> None:
     """The bits say which rows are held out, not in which order they are measured."""
-    data = load_dataset(from_mapping(REQUIRED))
+    data = Dataset.load(from_mapping(REQUIRED))
     assert replace(data, held_out=data.held_out[::-1]).split_bits() == data.split_bits()
 
 
@@ -98,7 +98,7 @@ def test_a_table_is_loaded_by_the_config(tmp_path: Path) -> None:
     """A config that names a table and its target gives that table's rows."""
     columns = blobs(["no", "yes"])
     path = write_table(tmp_path / "rows.parquet", columns)
-    data = load_dataset(from_mapping({**REQUIRED, "dataset": {"path": str(path), "target": "label"}}))
+    data = Dataset.load(from_mapping({**REQUIRED, "dataset": {"path": str(path), "target": "label"}}))
     assert data.rows.names == ("width", "height")
     assert np.array_equal(data.X[:, 0], columns["width"])
     assert data.y.tolist() == columns["label"].tolist()

@@ -14,7 +14,7 @@ from artifact_pipeline.config import from_mapping
 from artifact_pipeline.documented import load_model
 from artifact_pipeline.model.predictor import open_predictor
 from artifact_pipeline.training.candidate import train
-from artifact_pipeline.training.dataset import load_dataset
+from artifact_pipeline.training.dataset import Dataset
 from artifact_pipeline.training.publication import publish
 from artifact_pipeline.training.reproduction import reproduce
 from artifact_pipeline.verification import verify
@@ -52,7 +52,7 @@ def test_a_parameter_survives_the_whole_way(case: str, tmp_path: Path) -> None:
     publish(candidate, artifact=tmp_path / "artifact", export=tmp_path / "model_train.pkl")
     artifact = verify(tmp_path / "artifact")
 
-    data = load_dataset(config)
+    data = Dataset.load(config)
     own = LogisticRegression(**{"max_iter": 5000, "random_state": 42, **asked})
     own.set_params(class_weight=weights(asked.get("class_weight"), labels)).fit(data.X[data.train], data.y[data.train])
     told = artifact.manifest.model.parameters

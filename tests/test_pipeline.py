@@ -17,7 +17,7 @@ from artifact_pipeline.model.predictor import Predictor
 from artifact_pipeline.prediction.run import PredictionRequest, predict
 from artifact_pipeline.training import candidate as candidates
 from artifact_pipeline.training.candidate import input_dtype
-from artifact_pipeline.training.dataset import load_dataset
+from artifact_pipeline.training.dataset import Dataset
 from artifact_pipeline.training.fit import fit
 from artifact_pipeline.training.publication import check_places, publish
 from artifact_pipeline.verification import verify
@@ -69,7 +69,7 @@ def test_documented_figures(candidate: Candidate) -> None:
 def test_figures_are_those_of_the_estimator(candidate: Candidate, published: Path) -> None:
     """Each figure is, to its six decimals, what scikit-learn computes from the exported estimator."""
     estimator = load_model(published / "model_train.pkl")
-    data = load_dataset(config())
+    data = Dataset.load(config())
     metrics = candidate.manifest.metrics
     told = [metrics.held_out, metrics.training, metrics.all]
     for figures, rows in zip(told, [data.held_out, data.train, slice(None)], strict=True):
@@ -136,7 +136,7 @@ def test_large_columns_keep_their_labels(tmp_path: Path) -> None:
     columns = {"begin": begin, "end": begin + lasted, "label": (lasted > 300).astype(int)}
     asked = of_table(write_table(tmp_path / "rows.parquet", columns))
     candidate = train(asked)
-    data = load_dataset(asked)
+    data = Dataset.load(asked)
     estimator = fit(data.X[data.train], data.y[data.train], asked).estimator
     answers = Predictor(candidate.members["model.onnx"], [0, 1]).predict(data.X)
     assert candidate.manifest.model.dtype == "float64"

@@ -19,7 +19,7 @@ from artifact_pipeline.prediction.run import PredictionRequest, predict
 from artifact_pipeline.prediction.scoring import Options, Scorer
 from artifact_pipeline.rows.batches import Batch
 from artifact_pipeline.training.candidate import train
-from artifact_pipeline.training.dataset import load_dataset
+from artifact_pipeline.training.dataset import Dataset
 from artifact_pipeline.training.publication import publish
 from artifact_pipeline.verification import verify
 from tables import blobs, write_table
@@ -101,7 +101,7 @@ def test_splits_are_those_of_the_training(digits: Verified, answer: Any, tmp_pat
     predictions = answer(digits)
     splits = [row["split"] for row in rows_of(tmp_path / "out.csv")]
     assert (splits.count("held-out"), splits.count("training")) == (360, 1437)
-    data = load_dataset(from_mapping(MAPPING))
+    data = Dataset.load(from_mapping(MAPPING))
     assert sorted(data.held_out.tolist()) == [row for row, split in enumerate(splits) if split == "held-out"]
     assert [predictions.split_of(row) for row in range(1797)] == splits
 
@@ -449,7 +449,7 @@ def test_values_far_out_of_the_trained_range(digits: Verified, answer: Any, tmp_
 
 def test_drift_is_found_and_told(digits: Verified, answer: Any, tmp_path: Path) -> None:
     """Inverted pictures have drifted in nearly every respect, held-out rows in none; the receipt tells it."""
-    held_out = load_dataset(from_mapping(MAPPING)).held_out
+    held_out = Dataset.load(from_mapping(MAPPING)).held_out
     columns = {name: column[held_out] for name, column in columns_of_digits().items()}
     told = answer(digits, write_table(tmp_path / "rows.parquet", columns)).receipt.drift
     assert (told["rows"], told["drifted"]) == (360, [])

@@ -19,8 +19,8 @@ from artifact_pipeline.config import from_mapping
 from artifact_pipeline.config.schema import MANY_CLASS_SOLVERS
 from artifact_pipeline.errors import ConfigError, DataRejected
 from artifact_pipeline.runtime import KERNEL_VARIABLE
-from artifact_pipeline.training.dataset import load_dataset
-from artifact_pipeline.training.fit import Scales, fit, unscaled
+from artifact_pipeline.training.dataset import Dataset
+from artifact_pipeline.training.fit import Scales, fit
 from tables import write_table
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def test_columns_on_other_scales_are_told_to_a_fit_that_does_not_converge(
     train += ["-S", "gate.min_f1=0.5"]
     assert main(train) in {0, 3}
     (warning,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: the fit")]
-    rows = load_dataset(from_mapping(json.loads(text)))
+    rows = Dataset.load(from_mapping(json.loads(text)))
     wide, narrow = rows.X[rows.train][:, 1].std(), rows.X[rows.train][:, 2].std()
     assert f"did not converge in 2 iterations; the standard deviation of 'metres' ({wide:.3g})" in warning
     assert f" is {wide / narrow:,.0f} times that of 'share' ({narrow:.3g}): scale the columns" in warning
@@ -218,13 +218,13 @@ def test_columns_on_other_scales_are_told_to_a_fit_that_does_not_converge(
 
 def test_scales_that_are_alike_are_not_told() -> None:
     """Columns within a factor of a thousand, and columns that never change, are no reason."""
-    assert unscaled(X[FEW], [f"pixel {index}" for index in range(64)]) is None
-    assert unscaled(np.ones((5, 2)), ["a", "b"]) is None
+    assert Scales.furthest(X[FEW], [f"pixel {index}" for index in range(64)]) is None
+    assert Scales.furthest(np.ones((5, 2)), ["a", "b"]) is None
     still = np.column_stack([np.full(9, 0.1), np.arange(9.0)])
     assert still.std(axis=0)[0] > 0
-    assert unscaled(still, ["a", "b"]) is None
-    assert unscaled(np.array([[0.0, 0.0], [1.0, 999.0]]), ["a", "b"]) is None
-    found = unscaled(np.array([[0.0, 0.0], [1.0, 1000.0]]), ["a", "b"])
+    assert Scales.furthest(still, ["a", "b"]) is None
+    assert Scales.furthest(np.array([[0.0, 0.0], [1.0, 999.0]]), ["a", "b"]) is None
+    found = Scales.furthest(np.array([[0.0, 0.0], [1.0, 1000.0]]), ["a", "b"])
     assert found == Scales("b", "a", 500.0, 0.5)
     assert found.ratio == 1000
 

@@ -18,7 +18,7 @@ from artifact_pipeline.digits.dataset import DIGITS, load_digits
 from artifact_pipeline.training.dataset import load_rows
 from artifact_pipeline.training.publication import publish
 from artifact_pipeline.training.statement import Origin, state
-from artifact_pipeline.training.unchanged import Change, key_of, look
+from artifact_pipeline.training.unchanged import Look, key_of, look
 from artifact_pipeline.verification import verify
 from tables import blobs, write_table
 from tools import renamed
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.training.candidate import Candidate
-    from artifact_pipeline.training.unchanged import Look
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -89,7 +88,7 @@ def test_another_recipe_is_changed(standing: Path, override: str, part: str, old
     """A part of the recipe that differs is named with what it was and what it is."""
     found = seen(standing, key(override))
     assert not found.unchanged
-    assert found.changes == (Change(part, old, new),)
+    assert found.changes == (Look.Change(part, old, new),)
 
 
 @pytest.mark.parametrize("override", ["gate.margin=0.5", "gate.on_inconclusive=pass"])

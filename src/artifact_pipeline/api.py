@@ -271,10 +271,10 @@ def sign(
         >>> sign("artifact", private_key="key.pem").files
         6
     """
-    from artifact_pipeline.training import signing
+    from artifact_pipeline.training.signing import Signer
 
-    signer = signing.Signer(private_key=Path(private_key), password=password)
-    return signing.sign(Path(artifact), signer, signature=_path(signature), expect=expect)
+    signer = Signer(private_key=Path(private_key), password=password)
+    return signer.sign(Path(artifact), signature=_path(signature), expect=expect)
 
 
 def runs(artifact: Place = ARTIFACT) -> list[Run]:

@@ -33,6 +33,11 @@ class Environment(Frozen, frozen=True):
     packages: dict[Text, Text]
     blas: tuple[Blas, ...]
 
+    @property
+    def kernels(self) -> tuple[str, ...]:
+        """The BLAS kernels that ran, sorted."""
+        return tuple(sorted({each.kernel for each in self.blas}))
+
     @classmethod
     def here(cls) -> Environment:
         """Describe this process; call it after the fit, when the BLAS libraries are loaded."""

@@ -161,9 +161,9 @@ def _result(found: Reproduction) -> dict[str, Any]:
 
 
 def _print_environment(output: Output, manifest: Manifest) -> None:
-    from artifact_pipeline.training.causes import requirements_of
+    from artifact_pipeline.training.causes import Requirements
 
-    needed, environment = requirements_of(manifest), manifest.environment
+    needed, environment = Requirements.of(manifest), manifest.environment
     if output.as_json:
         output.result(
             {

@@ -59,10 +59,10 @@ def sign(
     beside the artifact, never in it; `python -m model_signing verify` reads it, too. If its provenance stands there, it
     is signed as well, which gives the artifact a time that others can rely on. Needs the extra [sign].
     """
-    from artifact_pipeline.training import signing
+    from artifact_pipeline.training.signing import Signer
 
-    signer = signing.Signer(**by, password=os.environb.get(_PASSWORD.encode()) or None, environment=os.environ)
-    done = signing.sign(artifact, signer, signature=signature, expect=expect, accept_failed_gate=accept_failed_gate)
+    signer = Signer(**by, password=os.environb.get(_PASSWORD.encode()) or None, environment=os.environ)
+    done = signer.sign(artifact, signature=signature, expect=expect, accept_failed_gate=accept_failed_gate)
     output.say(f"signed: {shown(artifact)}, {plural(done.files, 'file')}, by {done.signer}")
     output.say(f"artifact digest: {done.digest}")
     names = [shown(each) for each in done.signatures]

@@ -40,11 +40,11 @@ _BAND = 3  # pixels at the top and at the bottom in which a digit may begin
 
 
 def digit_from_image(data: bytes, *, place: str) -> NDArray[np.float64]:
-    """A picture of one digit, dark on light or light on dark, as a row: 64 whole numbers from 0 to 16.
+    """Return a picture of one digit, dark on light or light on dark, as a row: 64 whole numbers from 0 to 16.
 
     Args:
         data: the bytes of a PNG (its first frame counts) or JPEG file.
-        place: what to call the picture in a refusal.
+        place: the name of the picture in a refusal.
 
     Raises:
         DataRejected: the picture cannot be decoded whole, is too large, or shows no ink.
@@ -60,14 +60,6 @@ def digit_from_image(data: bytes, *, place: str) -> NDArray[np.float64]:
         reason = "it is cut off" if isinstance(error, struct.error) else re.split(" <|\n", str(error))[0][:200]
         raise refused(place, "image-unreadable", f"cannot be decoded: {reason}") from error
     return _row(_grey(image), place)
-
-
-def digit_from_canvas(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """A drawing, uint8 of shape (height, width), as a row by the same recipe; what is refused is called `canvas`."""
-    from PIL import Image
-
-    check_size(grey.shape[1], grey.shape[0], "canvas")
-    return _row(_grey(Image.fromarray(grey)), "canvas")
 
 
 def _grey(image: Image.Image) -> NDArray[np.float32]:

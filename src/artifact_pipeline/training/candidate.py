@@ -18,7 +18,7 @@ from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import recipe
 from artifact_pipeline.errors import DataRejected, Problem, plural
 from artifact_pipeline.rows.matrix import DIGEST_ALGORITHM
-from artifact_pipeline.training.dataset import load_dataset
+from artifact_pipeline.training.dataset import Dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.config import Config
     from artifact_pipeline.model.predictor import Answers
-    from artifact_pipeline.training.dataset import Dataset
     from artifact_pipeline.training.fit import Fitted, Scales
 
 ROLES = {
@@ -85,18 +84,22 @@ def train(config: Config, data: Dataset | None = None, *, progress: Callable[[st
     import numpy as np
 
     from artifact_pipeline.config.labels import by_label
-    from artifact_pipeline.training.fit import fit, unscaled
+    from artifact_pipeline.training.fit import Scales, fit
 
     if data is None:
         progress("loading rows")
-        data = load_dataset(config)
+        data = Dataset.load(config)
     if isinstance(config.gate.min_recall, dict):
         by_label("gate.min_recall", config.gate.min_recall, np.unique(data.y).tolist())
     progress(f"training on {plural(len(data.train), 'row')}")
     fitted = fit(data.X[data.train], data.y[data.train], config)
     progress("measuring the model that is published")
     candidate = _seal(config, data, fitted)
-    return candidate if fitted.converged else replace(candidate, scales=unscaled(data.X[data.train], data.rows.names))
+    return (
+        candidate
+        if fitted.converged
+        else replace(candidate, scales=Scales.furthest(data.X[data.train], data.rows.names))
+    )
 
 
 def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:

@@ -11,7 +11,7 @@ from artifact_pipeline.errors import ArtifactRejected, Problem, plural
 from artifact_pipeline.runtime import CACHE_KIB, CACHE_VARIABLE, KERNEL_VARIABLE, KERNELS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from artifact_pipeline.artifact.environment import Environment
     from artifact_pipeline.artifact.manifest import Manifest
@@ -56,7 +56,7 @@ def find_causes(recorded: Manifest, here: Manifest) -> Iterator[Cause]:
     yield from _differing("data", _rows(recorded), _rows(here))
     yield from _differing("recipe", recipe_of(recorded), recipe_of(here))
     yield from _contradictions(recorded)
-    yield from _differing("kernel", *({"BLAS kernel": ", ".join(kernels(each))} for each in (recorded, here)))
+    yield from _differing("kernel", *({"BLAS kernel": ", ".join(each.kernels)} for each in (old, new)))
     yield from _differing("packages", _packages(old), _packages(new))
     yield from _differing(
         "python", *({"Python": f"{each.python.implementation} {each.python.version}"} for each in (old, new))
@@ -96,11 +96,6 @@ def _packages(environment: Environment) -> dict[str, str]:
     return {**environment.packages, **libraries}
 
 
-def kernels(manifest: Manifest) -> tuple[str, ...]:
-    """Return the BLAS kernels that ran, sorted."""
-    return tuple(sorted({each.kernel for each in manifest.environment.blas}))
-
-
 def recipe_of(manifest: Manifest) -> dict[str, str]:
     """Return the keys of the recipe, such as `gate.min_f1`, with their values as JSON: 1 differs from 1.0 and true."""
     return {key: _json(value) for key, value in dotted(manifest.recipe).items()}
@@ -108,35 +103,6 @@ def recipe_of(manifest: Manifest) -> dict[str, str]:
 
 def _json(value: Any) -> str:
     return canonical_json(value).decode().strip()
-
-
-# --- in words
-
-
-def explain(causes: Sequence[Cause], grade: Grade) -> str:
-    """Return in one sentence what the causes of a grade come to."""
-    if not causes:
-        alone = "the artifact does not come from this recipe and these rows alone"
-        return f"nothing that the manifest records differs: {alone}"
-    kinds = list(dict.fromkeys(KINDS[each.kind] for each in causes))
-    if len(kinds) > 1:
-        return f"one or more of {', '.join(kinds)}; mend one at a time to tell which"
-    only = causes[0]
-    which = f" ({only.what}: {only.recorded} recorded, {only.here} here)" if len(causes) == 1 else ""
-    same = ", and the model is the same" if grade == "model" else ""
-    return f"{kinds[0]}{which}; nothing else that the manifest records differs{same}"
-
-
-def remedy(causes: Sequence[Cause], chosen_by: KernelChoice) -> str:
-    """Return what to do so that the bytes come back."""
-    kinds = {each.kind for each in causes}
-    if kinds == {"data"}:
-        return "name the rows that the artifact was trained from by --data"
-    if kinds == {"kernel"} and chosen_by == "user":
-        return f"unset {KERNEL_VARIABLE}, and the kernel that the manifest records is used where it can be"
-    if kinds <= {"recipe"}:
-        return "do not trust what the manifest says of how the model came about"
-    return "reproduce --print-environment prints the requirements with which the bytes come back"
 
 
 # --- the environment again
@@ -156,30 +122,30 @@ class Requirements:
     version: str | None
     variables: Mapping[str, str]
 
+    @classmethod
+    def of(cls, manifest: Manifest) -> Requirements:
+        """Return what a manifest records of its environment, as requirements.
 
-def requirements_of(manifest: Manifest) -> Requirements:
-    """Return what a manifest records of its environment, as requirements.
-
-    Raises:
-        ArtifactRejected: pip would read a name or a version as something else, such as an option or a second line; a
-            manifest may come from anybody.
-    """
-    environment = manifest.environment
-    bad = [
-        Problem("manifest.json", "requirement", f"{name!r:.80} is no package with a version")
-        for name, number in environment.packages.items()
-        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name)
-        or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+!_-]*", number)
-    ]
-    if bad:
-        raise ArtifactRejected("the environment cannot be written as requirements", problems=bad)
-    packages = {name: number for name, number in environment.packages.items() if name != "artifact-pipeline"}
-    found = {each.kernel for each in environment.blas if each.library == "openblas"}
-    # The variables that each verb sets by itself where the kernel is `Haswell`.
-    known = len(found) == 1 and found <= set(KERNELS)
-    variables = {KERNEL_VARIABLE: found.pop(), CACHE_VARIABLE: CACHE_KIB} if known else {}
-    return Requirements(
-        tuple(f"{name}=={number}" for name, number in packages.items()),
-        environment.packages.get("artifact-pipeline"),
-        variables,
-    )
+        Raises:
+            ArtifactRejected: pip would read a name or a version as something else, such as an option or a second line:
+                a manifest may come from anybody.
+        """
+        environment = manifest.environment
+        bad = [
+            Problem("manifest.json", "requirement", f"{name!r:.80} is no package with a version")
+            for name, number in environment.packages.items()
+            if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name)
+            or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+!_-]*", number)
+        ]
+        if bad:
+            raise ArtifactRejected("the environment cannot be written as requirements", problems=bad)
+        packages = {name: number for name, number in environment.packages.items() if name != "artifact-pipeline"}
+        found = {each.kernel for each in environment.blas if each.library == "openblas"}
+        # The variables that each verb sets by itself where the kernel is `Haswell`.
+        known = len(found) == 1 and found <= set(KERNELS)
+        variables = {KERNEL_VARIABLE: found.pop(), CACHE_VARIABLE: CACHE_KIB} if known else {}
+        return cls(
+            tuple(f"{name}=={number}" for name, number in packages.items()),
+            environment.packages.get("artifact-pipeline"),
+            variables,
+        )

@@ -58,6 +58,31 @@ class Checkout:
     dirty: bool | None = None
     reason: str | None = None
 
+    @classmethod
+    def around(cls, folder: Path) -> Checkout | None:
+        """Return the commit that is checked out around a folder; None where there is no repository, or no commit yet.
+
+        Files are read, and nothing of the repository is run, whoever owns it.
+        """
+        commit = None
+        try:
+            repository = _find(folder.resolve())
+            if repository is None:
+                return None
+            core = _core(repository)
+            _check_place(repository, core)
+            commit = _head(repository)
+            return None if commit is None else cls(commit, _is_dirty(repository, commit, core))
+        except ValueError as error:
+            return cls(commit, reason=str(error))
+        except RuntimeError:  # of `resolve`
+            return cls(commit, reason="its .git leads in a circle")
+        except subprocess.TimeoutExpired:
+            return cls(commit, reason=f"git took longer than {PATIENCE:.0f} seconds")
+        except OSError as error:
+            what = "its .git cannot be read" if commit is None else "its files cannot be compared"
+            return cls(commit, reason=f"{what}: {(error.strerror or type(error).__name__).lower()}")
+
 
 @dataclass(frozen=True, slots=True)
 class _Repository:
@@ -72,31 +97,6 @@ class _Repository:
     work: Path
     own: Path
     common: Path
-
-
-def checkout_around(folder: Path) -> Checkout | None:
-    """Return the commit that is checked out around a folder; None where there is no repository, or no commit yet.
-
-    Files are read, and nothing of the repository is run, whoever owns it.
-    """
-    commit = None
-    try:
-        repository = _find(folder.resolve())
-        if repository is None:
-            return None
-        core = _core(repository)
-        _check_place(repository, core)
-        commit = _head(repository)
-        return None if commit is None else Checkout(commit, _is_dirty(repository, commit, core))
-    except ValueError as error:
-        return Checkout(commit, reason=str(error))
-    except RuntimeError:  # of `resolve`
-        return Checkout(commit, reason="its .git leads in a circle")
-    except subprocess.TimeoutExpired:
-        return Checkout(commit, reason=f"git took longer than {PATIENCE:.0f} seconds")
-    except OSError as error:
-        what = "its .git cannot be read" if commit is None else "its files cannot be compared"
-        return Checkout(commit, reason=f"{what}: {(error.strerror or type(error).__name__).lower()}")
 
 
 # --- where it is

@@ -32,6 +32,24 @@ class Dataset:
     train: NDArray[np.int64]
     held_out: NDArray[np.int64]
 
+    @classmethod
+    def load(cls, config: Config, rows: Rows | None = None) -> Dataset:
+        """Return the rows that the config names, and their split.
+
+        Args:
+            config: says which rows, and how they are split.
+            rows: those rows, where they are loaded already.
+
+        Raises:
+            DataRejected: the rows cannot be read, or cannot be split as asked.
+        """
+        rows = load_rows(config) if rows is None else rows
+        assert rows.y is not None
+        train, held_out = split(
+            rows.y, test_size=config.test_size, random_state=config.random_state, stratify=config.stratify
+        )
+        return cls(rows=rows, train=train, held_out=held_out)
+
     @property
     def X(self) -> NDArray[np.float64]:  # noqa: N802 - the field's name for a feature matrix
         """All rows, float64 of shape (rows, features)."""
@@ -50,24 +68,6 @@ class Dataset:
         flags = np.zeros(len(self.y), dtype=np.uint8)
         flags[self.held_out] = 1
         return np.packbits(flags, bitorder="little").tobytes()
-
-
-def load_dataset(config: Config, rows: Rows | None = None) -> Dataset:
-    """Return the rows that the config names, and their split.
-
-    Args:
-        config: says which rows, and how they are split.
-        rows: those rows, where they are loaded already.
-
-    Raises:
-        DataRejected: the rows cannot be read, or cannot be split as asked.
-    """
-    rows = load_rows(config) if rows is None else rows
-    assert rows.y is not None
-    train, held_out = split(
-        rows.y, test_size=config.test_size, random_state=config.random_state, stratify=config.stratify
-    )
-    return Dataset(rows=rows, train=train, held_out=held_out)
 
 
 def load_rows(config: Config, *, features: Sequence[str] | None = None) -> Rows:

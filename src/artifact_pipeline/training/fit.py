@@ -131,23 +131,23 @@ class Scales:
         """How many times the one is the other."""
         return self.wide_deviation / self.narrow_deviation
 
+    @classmethod
+    def furthest(cls, X: NDArray[np.float64], names: Sequence[str]) -> Scales | None:
+        """Return the two columns whose scales are furthest apart; None where that is less than `_UNSCALED` times.
 
-def unscaled(X: NDArray[np.float64], names: Sequence[str]) -> Scales | None:
-    """Return the two columns whose scales are furthest apart; None where that is less than `_UNSCALED` times.
+        Args:
+            X: the training rows, float64 of shape (rows, features).
+            names: the names of the columns.
+        """
+        import numpy as np
 
-    Args:
-        X: the training rows, float64 of shape (rows, features).
-        names: the names of the columns.
-    """
-    import numpy as np
-
-    with np.errstate(over="ignore", invalid="ignore"):
-        deviations = np.std(X, axis=0)
-    # Rounding can give a column that never changes a deviation a little above 0.
-    varying = np.flatnonzero((X[:1] != X).any(axis=0) & (deviations > 0) & np.isfinite(deviations))
-    if not varying.size:
-        return None
-    wide, narrow = varying[deviations[varying].argmax()], varying[deviations[varying].argmin()]
-    if deviations[wide] < _UNSCALED * deviations[narrow]:
-        return None
-    return Scales(names[wide], names[narrow], float(deviations[wide]), float(deviations[narrow]))
+        with np.errstate(over="ignore", invalid="ignore"):
+            deviations = np.std(X, axis=0)
+        # Rounding can give a column that never changes a deviation a little above 0.
+        varying = np.flatnonzero((X[:1] != X).any(axis=0) & (deviations > 0) & np.isfinite(deviations))
+        if not varying.size:
+            return None
+        wide, narrow = varying[deviations[varying].argmax()], varying[deviations[varying].argmin()]
+        if deviations[wide] < _UNSCALED * deviations[narrow]:
+            return None
+        return cls(names[wide], names[narrow], float(deviations[wide]), float(deviations[narrow]))

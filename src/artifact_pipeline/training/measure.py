@@ -8,6 +8,7 @@ from artifact_pipeline.artifact.figures import HeldOut, Metrics
 from artifact_pipeline.artifact.gate import demands
 from artifact_pipeline.artifact.manifest import GateRecord, ModelRecord
 from artifact_pipeline.artifact.parts import DECIMALS
+from artifact_pipeline.artifact.selftest import TOLERANCE
 from artifact_pipeline.errors import ArtifactRejected, Problem
 from artifact_pipeline.metrics import classification as m
 
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
     from artifact_pipeline.config import Gate as Asked
 
     Answered = tuple[NDArray[np.int64], NDArray[np.float64]]
-
-_TIE = 1e-5
-"""Two classes whose probabilities differ by no more than this are a tie: either is the right answer."""
-_MAX_DIFFERENCE = 1e-5
-"""The published model's probabilities may differ from the estimator's by no more than this."""
 
 
 def held_out_metrics(
@@ -89,13 +85,13 @@ def check_parity(published: Answered, estimator: Answered) -> ModelRecord.Parity
     import numpy as np
 
     best = np.sort(estimator[1], axis=1)
-    tie = best[:, -1] - best[:, -2] <= _TIE
+    tie = best[:, -1] - best[:, -2] <= TOLERANCE  # two classes this close are a tie, and either is the right answer
     unequal = int(((published[0] != estimator[0]) & ~tie).sum())
     difference = float(np.abs(published[1] - estimator[1]).max())
-    if unequal or not difference <= _MAX_DIFFERENCE:
+    if unequal or not difference <= TOLERANCE:
         message = (
             f"{unequal} of {len(tie)} labels differ from the estimator's, and a probability by {difference:.1e} "
-            f"({_MAX_DIFFERENCE:.0e} at most)"
+            f"({TOLERANCE:.0e} at most)"
         )
         raise ArtifactRejected(
             "the model that would be published is not the model that was trained",

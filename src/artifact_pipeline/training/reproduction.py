@@ -25,11 +25,11 @@ from artifact_pipeline.canonical import dotted
 from artifact_pipeline.config import Gate, from_mapping
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, NotReproduced, Problem
 from artifact_pipeline.model.predictor import open_predictor
-from artifact_pipeline.runtime import choose_kernel
+from artifact_pipeline.runtime import KERNEL_VARIABLE, choose_kernel
 from artifact_pipeline.training.candidate import Candidate, train
-from artifact_pipeline.training.causes import GRADES, explain, find_causes, kernels, recipe_of, remedy
+from artifact_pipeline.training.causes import GRADES, KINDS, find_causes, recipe_of
 from artifact_pipeline.training.champion import challenge
-from artifact_pipeline.training.dataset import load_dataset, load_rows
+from artifact_pipeline.training.dataset import Dataset, load_rows
 from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.config import Config
     from artifact_pipeline.training.causes import Cause, Grade, KernelChoice, Kind
-    from artifact_pipeline.training.dataset import Dataset
 
 TOLERANCE = 1e-9
 """How far `parameters` may be apart, as a share of the greatest number of their array.
@@ -118,7 +117,26 @@ class Reproduction:
     @property
     def explanation(self) -> str:
         """What the causes come to, in a sentence."""
-        return explain(self.causes, self.grade)
+        if not self.causes:
+            alone = "the artifact does not come from this recipe and these rows alone"
+            return f"nothing that the manifest records differs: {alone}"
+        if self.sole is None:
+            kinds = dict.fromkeys(KINDS[each.kind] for each in self.causes)
+            return f"one or more of {', '.join(kinds)}; mend one at a time to tell which"
+        first = self.causes[0]
+        which = f" ({first.what}: {first.recorded} recorded, {first.here} here)" if len(self.causes) == 1 else ""
+        same = ", and the model is the same" if self.grade == "model" else ""
+        return f"{KINDS[self.sole]}{which}; nothing else that the manifest records differs{same}"
+
+    @property
+    def _remedy(self) -> str:
+        if self.sole == "data":
+            return "name the rows that the artifact was trained from by --data"
+        if self.sole == "kernel" and self.chosen_by == "user":
+            return f"unset {KERNEL_VARIABLE}, and the kernel that the manifest records is used where it can be"
+        if self.sole == "recipe" or not self.causes:
+            return "do not trust what the manifest says of how the model came about"
+        return "reproduce --print-environment prints the requirements with which the bytes come back"
 
     def reaches(self, level: Grade) -> bool:
         """Return whether the grade is `level` or better."""
@@ -135,7 +153,7 @@ class Reproduction:
         return NotReproduced(
             f"not reproduced: the grade is {self.grade}, asked for was {level}",
             problems=problems or [Problem("artifact", "differs-unrecorded", self.explanation)],
-            hint=remedy(self.causes, self.chosen_by),
+            hint=self._remedy,
         )
 
 
@@ -165,14 +183,14 @@ def reproduce(
     """
     verified = verify(artifact, expect=expect, accept_failed_gate=True)
     rival = verify(champion, accept_failed_gate=True) if champion is not None else None
-    manifest, recorded_kernels = verified.manifest, kernels(verified.manifest)
+    manifest, recorded_kernels = verified.manifest, verified.manifest.environment.kernels
     # Before NumPy is loaded, which the training does.
     chosen_by = choose_kernel(recorded_kernels[0] if len(recorded_kernels) == 1 else "")
     config = _recipe_config(manifest, data)
     progress("loading rows")
     # The manifest names the columns: a table's rules for leaving one out may have changed.
     rows = load_rows(config, features=[feature.name for feature in manifest.model.inputs])
-    dataset = load_dataset(config, rows)
+    dataset = Dataset.load(config, rows)
     candidate, carried = _with_own_recipe(train(config, dataset, progress=progress), manifest)
     progress("comparing")
     differences = _differences(verified, candidate, dataset)
@@ -185,7 +203,7 @@ def reproduce(
         of=verified,
         artifact=candidate.digest,
         model=candidate.manifest.model.digest,
-        kernels=kernels(candidate.manifest),
+        kernels=candidate.manifest.environment.kernels,
         chosen_by=chosen_by,
         differences=differences,
         causes=tuple(find_causes(manifest, candidate.manifest)),

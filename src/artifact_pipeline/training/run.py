@@ -195,11 +195,11 @@ def _train(task: _Task, progress: Callable[[str], None]) -> tuple[Candidate, Sta
     from artifact_pipeline.training import statement
     from artifact_pipeline.training.candidate import train
     from artifact_pipeline.training.champion import challenge, check_fit
-    from artifact_pipeline.training.dataset import load_dataset
+    from artifact_pipeline.training.dataset import Dataset
 
     if task.rows is None:
         progress("loading rows")
-    data = load_dataset(task.config, task.rows)
+    data = Dataset.load(task.config, task.rows)
     champion = task.champion
     if champion is not None:
         check_fit(champion, data=task.key["data"], split=data.split_bits())

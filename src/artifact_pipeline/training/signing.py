@@ -27,6 +27,23 @@ _EXPORT = "model_train.pkl"
 
 
 @dataclass(frozen=True, slots=True)
+class Signing:
+    """What was signed.
+
+    Attributes:
+        digest: the artifact digest.
+        signer: the fingerprint of the key, or `Sigstore`.
+        files: how many files of the artifact the signature names.
+        signatures: the files that were written: the artifact's signature, and its provenance's where there is one.
+    """
+
+    digest: str
+    signer: str
+    files: int
+    signatures: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Signer:
     """A private key, or Sigstore.
 
@@ -44,7 +61,48 @@ class Signer:
     sigstore_config: Path | None = None
     environment: Mapping[str, str] | None = None
 
-    def seal(self) -> tuple[Seal, str]:
+    def sign(
+        self,
+        artifact: Path,
+        *,
+        signature: Path | None = None,
+        expect: str | None = None,
+        accept_failed_gate: bool = False,
+    ) -> Signing:
+        """Verify an artifact, and sign the digests of the verified bytes; its provenance too, if there is one.
+
+        Args:
+            artifact: a pointer, or an artifact's folder.
+            signature: where the signature goes; None puts it beside the artifact's folder.
+            expect: the artifact digest known from elsewhere; anything else is refused.
+            accept_failed_gate: sign although the gate is missing or failed.
+
+        Raises:
+            ConfigError: this signer cannot sign; or a signature would be written over what is read, over the export, or
+                into the artifact.
+            ArtifactRejected: there is no artifact, or it is not what it claims to be.
+            StorageError: a signature cannot be written.
+        """
+        seal, who = self._seal()
+        folder = pointer.resolve(artifact)
+        beside = Place("the provenance's signature", str(signing.beside(folder, provenance.SUFFIX + signing.SUFFIX)))
+        place = Place("--signature", str(signature if signature is not None else signing.beside(folder)))
+        export = Place("the export", str(artifact.parent / _EXPORT))
+        check_outputs([*self._places(), *artifact_places(artifact), export], [beside, place])
+        verified = verify(artifact, expect=expect, accept_failed_gate=accept_failed_gate)
+        files = {NAME: verified.digest, **{record.name: record.sha256 for record in verified.manifest.files}}
+        signed = {signature or signing.beside(verified.folder): seal(verified.manifest.name, files)}
+        found = provenance_of(verified.folder, verified.digest)
+        if found is not None:
+            statement, data = found
+            signed[statement.with_name(statement.name + signing.SUFFIX)] = seal(
+                statement.name, {signing.WHOLE: digest(data)}
+            )
+        for each, content in signed.items():  # none is written before all of them are made
+            write_atomic(each, content)
+        return Signing(verified.digest, who, len(files), tuple(signed))
+
+    def _seal(self) -> tuple[Seal, str]:
         """Return the function that signs, and the signer's name; a key that cannot be used is refused first.
 
         Raises:
@@ -62,67 +120,7 @@ class Signer:
         fingerprint = Key.of_private(key, password).fingerprint
         return lambda name, files: signing.sign(name, files, key, password=password), fingerprint
 
-    def places(self) -> list[Place]:
+    def _places(self) -> list[Place]:
         """Return the files that are read."""
         read = {"the private key": self.private_key, "the Sigstore config": self.sigstore_config}
         return [Place(role, str(path)) for role, path in read.items() if path is not None]
-
-
-@dataclass(frozen=True, slots=True)
-class Signing:
-    """What was signed.
-
-    Attributes:
-        digest: the artifact digest.
-        signer: the fingerprint of the key, or `Sigstore`.
-        files: how many files of the artifact the signature names.
-        signatures: the files that were written: the artifact's signature, and its provenance's where there is one.
-    """
-
-    digest: str
-    signer: str
-    files: int
-    signatures: tuple[Path, ...]
-
-
-def sign(
-    artifact: Path,
-    signer: Signer,
-    *,
-    signature: Path | None = None,
-    expect: str | None = None,
-    accept_failed_gate: bool = False,
-) -> Signing:
-    """Verify an artifact, and sign the digests of the bytes that were verified; its provenance too, if there is one.
-
-    Args:
-        artifact: a pointer, or an artifact's folder.
-        signer: what signs.
-        signature: where the signature goes; None puts it beside the artifact's folder.
-        expect: the artifact digest known from elsewhere; anything else is refused.
-        accept_failed_gate: sign although the gate is missing or failed.
-
-    Raises:
-        ConfigError: the signer cannot sign; or a signature would be written over what is read, over the export, or into
-            the artifact.
-        ArtifactRejected: there is no artifact, or it is not what it claims to be.
-        StorageError: a signature cannot be written.
-    """
-    seal, who = signer.seal()
-    folder = pointer.resolve(artifact)
-    beside = Place("the provenance's signature", str(signing.beside(folder, provenance.SUFFIX + signing.SUFFIX)))
-    place = Place("--signature", str(signature if signature is not None else signing.beside(folder)))
-    export = Place("the export", str(artifact.parent / _EXPORT))
-    check_outputs([*signer.places(), *artifact_places(artifact), export], [beside, place])
-    verified = verify(artifact, expect=expect, accept_failed_gate=accept_failed_gate)
-    files = {NAME: verified.digest, **{record.name: record.sha256 for record in verified.manifest.files}}
-    signed = {signature or signing.beside(verified.folder): seal(verified.manifest.name, files)}
-    found = provenance_of(verified.folder, verified.digest)
-    if found is not None:
-        statement, data = found
-        signed[statement.with_name(statement.name + signing.SUFFIX)] = seal(
-            statement.name, {signing.WHOLE: digest(data)}
-        )
-    for each, content in signed.items():  # none is written before all of them are made
-        write_atomic(each, content)
-    return Signing(verified.digest, who, len(files), tuple(signed))

@@ -120,9 +120,9 @@ def _file_digest(path: Path) -> str | None:
 def _source(folder: Path) -> Resource | None:
     """The commit of the files around this folder; None where there is no clone, and no CI names a commit."""
     # Imported here, because a training that finds nothing to do needs no commit.
-    from artifact_pipeline.training.checkout import Checkout, checkout_around
+    from artifact_pipeline.training.checkout import Checkout
 
-    found, of_job = checkout_around(folder), os.environ.get("GITHUB_SHA")
+    found, of_job = Checkout.around(folder), os.environ.get("GITHUB_SHA")
     if found is None:
         if not of_job:
             return None

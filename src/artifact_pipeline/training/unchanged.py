@@ -41,15 +41,6 @@ _SOURCES = {".py", ".gz"}
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """A part of the key that has changed; None where it was, or is, missing."""
-
-    part: str
-    old: str | None
-    new: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Look:
     """What has changed since the artifact in charge was made.
 
@@ -58,6 +49,14 @@ class Look:
         changes: the parts of the key that have changed.
         reason: what else asks for a training, in words; None where nothing does.
     """
+
+    @dataclass(frozen=True, slots=True)
+    class Change:
+        """A part of the key that has changed; None where it was, or is, missing."""
+
+        part: str
+        old: str | None
+        new: str | None
 
     standing: Verified | None = None
     changes: tuple[Change, ...] = ()
@@ -125,11 +124,11 @@ def look(artifact: Path, export: Path | None, key: Mapping[str, str]) -> Look:
 _STATES = {"missing": "is missing", "differs": "is not the one of the artifact in charge"}
 
 
-def _changes(old: Mapping[str, str], new: Mapping[str, str], *, standing: str) -> tuple[Change, ...]:
+def _changes(old: Mapping[str, str], new: Mapping[str, str], *, standing: str) -> tuple[Look.Change, ...]:
     # A model that is compared with itself would be identical, whatever it was compared with when it was trained.
     left_out = _COMPARISON if new.get("champion") == standing else ()
     parts = sorted({*old, *new} - set(left_out))
-    return tuple(Change(part, old.get(part), new.get(part)) for part in parts if old.get(part) != new.get(part))
+    return tuple(Look.Change(part, old.get(part), new.get(part)) for part in parts if old.get(part) != new.get(part))
 
 
 def _data_digest(config: Config, rows: Rows | None) -> str:
