@@ -1,7 +1,7 @@
 """The data sets that come with the package, each a plug-in: the one module that knows in which package one stands.
 
 A plug-in is named here and imported only when its data set is asked for; nothing else imports it. To add one, write a
-`DataSet` and name its place in `_PLACES`.
+`BuiltIn` and name its place in `_PLACES`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class PictureRecipe(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class DataSet:
+class BuiltIn:
     """A data set that comes with the package.
 
     Attributes:
@@ -57,13 +57,13 @@ class DataSet:
     row_of_picture: PictureRecipe | None = None
 
 
-def data_set(name: str) -> DataSet:
+def data_set(name: str) -> BuiltIn:
     """Return the data set of a name, one of `NAMES`."""
     module, _, attribute = _PLACES[name].rpartition(".")
-    found: DataSet = getattr(import_module(module), attribute)
+    found: BuiltIn = getattr(import_module(module), attribute)
     return found
 
 
-def data_set_with(features: Sequence[str]) -> DataSet | None:
+def data_set_with(features: Sequence[str]) -> BuiltIn | None:
     """Return the data set that has just these columns; None where there is none."""
     return next((found for name in NAMES if (found := data_set(name)).features == tuple(features)), None)

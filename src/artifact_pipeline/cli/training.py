@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -31,23 +30,10 @@ from artifact_pipeline.cli.trained import (
 from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
-    from typing import Unpack
+    from collections.abc import Mapping
 
     from artifact_pipeline.cli.output import Output
-    from artifact_pipeline.training.request import Observer, Training, TrainingRequest
-
-
-class _Asked(TypedDict):
-    """The options of `train` beside its config and its places."""
-
-    champion: Path | None
-    champion_expect: str | None
-    champion_policy: Path | None
-    dry_run: bool
-    explain: bool
-    force: bool
-    summary: Path | None
-    outputs: Path | None
+    from artifact_pipeline.training.request import Training, TrainingRequest
 
 
 @verb("Train from a config, measure, judge and publish.", 3, 4, 5, 8)
@@ -96,7 +82,7 @@ def train(
     *,
     artifact: Path,
     export: Path,
-    **asked: Unpack[_Asked],
+    **asked: Any,  # as the options above name it
 ) -> None:
     """Train the model that a config describes, and publish it as an artifact that can be proven.
 
@@ -104,7 +90,7 @@ def train(
     nothing is trained. The model is measured as it will be served, from the published bytes; if its gate fails, the
     status is 3 and a model that stood before still stands.
     """
-    from artifact_pipeline.training.request import TrainingRequest
+    from artifact_pipeline.training.request import SILENT, Observer, TrainingRequest
     from artifact_pipeline.training.run import plan, run
 
     request = TrainingRequest(
@@ -118,69 +104,56 @@ def train(
         force=asked["force"],
         outputs=tuple(report_places(asked)),
     )
-    said = _Said(output, request, asked)
+    observer = Observer(
+        progress=output.progress,
+        loaded=partial(say_columns, output),
+        looked=partial(say_changes, output) if asked["explain"] else SILENT.looked,
+        measured=partial(_say_measured, output, asked),
+    )
     if asked["dry_run"]:
-        say_plan(output, request, plan(request, explain=asked["explain"], observer=said.observer()))
+        say_plan(output, request, plan(request, explain=asked["explain"], observer=observer))
+        return
+    training = run(request, observer)
+    if training.unchanged:
+        _say_unchanged(output, training, request)
+        _report(asked, training)
     else:
-        said.end(run(request, said.observer()))
+        _say_written(output, training, request)
+    if training.in_charge:
+        output.next(_next(output, request.artifact))
+    output.result(_result(training, request))
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """What is printed and reported of a training."""
-
-    output: Output
-    request: TrainingRequest
-    asked: _Asked
-
-    def observer(self) -> Observer:
-        """What is printed while the training runs."""
-        from artifact_pipeline.training.request import SILENT, Observer
-
-        return Observer(
-            progress=self.output.progress,
-            loaded=partial(say_columns, self.output),
-            looked=partial(say_changes, self.output) if self.asked["explain"] else SILENT.looked,
-            measured=self.measured,
-        )
-
-    def measured(self, training: Training) -> None:
-        """Print what was measured, and report it: also of a failed gate one wants to read why."""
-        assert training.candidate is not None
-        assert training.statement is not None
-        say_candidate(self.output, training.candidate)
-        say_unknown(self.output, training.statement)
-        if training.comparison is not None:
-            say_comparison(self.output, training.comparison, looks=training.looks)
-        _report(training, self.asked)
-
-    def end(self, training: Training) -> None:
-        """Print where the artifact stands, and what to do next."""
-        output, request = self.output, self.request
-        if training.unchanged:
-            self._unchanged(training)
-        elif training.outcome == "identical":
-            output.say(f"artifact: {shown(training.folder)} stays, nothing is published")
-        else:
-            folder = training.folder.relative_to(request.artifact.parent)
-            output.say(f"artifact: {shown(request.artifact)} -> {folder}")
-        if training.export is not None and not training.unchanged:
-            output.say(f"export: {shown(training.export)}")
-        if training.in_charge:
-            output.next(_next(output, request.artifact))
-        output.result(_summary(training, request))
-
-    def _unchanged(self, training: Training) -> None:
-        place = shown(self.request.artifact)
-        self.output.say(f"unchanged: {place} was made from just this; --force trains all the same")
-        views.say_digests(self.output, training.digest, training.manifest)
-        views.warn_of_unpredicted(self.output, training.manifest.metrics.held_out)
-        views.say_gate(self.output, training.manifest)
-        _report(training, self.asked)
+def _say_measured(output: Output, asked: Mapping[str, Any], training: Training) -> None:
+    """Say and report what was measured, before it is published: a failed gate is to be understood, too."""
+    assert training.candidate is not None
+    assert training.statement is not None
+    say_candidate(output, training.candidate)
+    say_unknown(output, training.statement)
+    if training.comparison is not None:
+        say_comparison(output, training.comparison, looks=training.looks)
+    _report(asked, training)
 
 
-def _report(training: Training, asked: _Asked) -> None:
-    """Append what a job needs to know to the files that are named for it."""
+def _say_unchanged(output: Output, training: Training, request: TrainingRequest) -> None:
+    output.say(f"unchanged: {shown(request.artifact)} was made from just this; --force trains all the same")
+    views.say_digests(output, training.digest, training.manifest)
+    views.warn_of_unpredicted(output, training.manifest.metrics.held_out)
+    views.say_gate(output, training.manifest)
+
+
+def _say_written(output: Output, training: Training, request: TrainingRequest) -> None:
+    if training.outcome == "identical":
+        output.say(f"artifact: {shown(training.folder)} stays, nothing is published")
+    else:
+        folder = training.folder.relative_to(request.artifact.parent)
+        output.say(f"artifact: {shown(request.artifact)} -> {folder}")
+    if training.export is not None:
+        output.say(f"export: {shown(training.export)}")
+
+
+def _report(asked: Mapping[str, Any], training: Training) -> None:
+    """Append the results to the files that a job names for them."""
     from artifact_pipeline.cli import github
     from artifact_pipeline.reports import markdown
 
@@ -207,7 +180,7 @@ def _next(output: Output, artifact: Path) -> str:
     return command if artifact == output.root / "artifact" else with_artifact(command, artifact, option="--artifact")
 
 
-def _summary(training: Training, request: TrainingRequest) -> dict[str, Any]:
+def _result(training: Training, request: TrainingRequest) -> dict[str, Any]:
     manifest, comparison = training.manifest, training.comparison
     assert request.export is not None
     return {

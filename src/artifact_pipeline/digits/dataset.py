@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from artifact_pipeline.digits.images import digit_from_image
-from artifact_pipeline.plugins import DataSet
+from artifact_pipeline.plugins import BuiltIn
 from artifact_pipeline.rows.matrix import Rows
 
 FILE = Path(__file__).with_name("digits.npy.gz")
@@ -34,7 +34,7 @@ def load_digits() -> Rows:
     return Rows(source="digits", names=NAMES, target="target", X=X, y=y)
 
 
-DIGITS = DataSet(
+DIGITS = BuiltIn(
     name="digits",
     features=NAMES,
     classes=10,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from artifact_pipeline.plugins import DataSet
+    from artifact_pipeline.plugins import BuiltIn
     from artifact_pipeline.rows.batches import Wanted
     from artifact_pipeline.rows.sources import Source
 
@@ -28,7 +28,7 @@ class BuiltInRows:
     notes: tuple[str, ...] = ()
     stamp = ""
 
-    def __init__(self, known: DataSet, wanted: Wanted) -> None:
+    def __init__(self, known: BuiltIn, wanted: Wanted) -> None:
         if wanted.keep:
             raise unfit(known.name, ("column-missing", f"no column {wanted.keep[0]!r}"))
         self._file, self._rows, self._wanted = known.file, known.load(), wanted
