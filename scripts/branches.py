@@ -71,14 +71,14 @@ def create(remote: str) -> int:
     lines: list[str] = []
     for before, name in zip((None, *CHAIN), CHAIN, strict=False):
         if name in here:
-            chain[name], told = here[name], "is there, left alone"
+            chain[name], done = here[name], "is there, left alone"
         elif name in known:
-            chain[name], told = known[name], f"created from {remote}/{name}"
+            chain[name], done = known[name], f"created from {remote}/{name}"
         elif before:
-            chain[name], told = chain[before], f"created from {before}"
+            chain[name], done = chain[before], f"created from {before}"
         else:
             raise Refused("there is no main here to start from", hint=f"git fetch {remote} main:main")
-        lines.append(f"{name}: {told}, at {chain[name][:9]}")
+        lines.append(f"{name}: {done}, at {chain[name][:9]}")
     refuse_detached(chain["main"])
     refuse_own_ways(chain)
     missing = [f"create refs/heads/{name} {commit}\n" for name, commit in chain.items() if name not in here]
@@ -103,13 +103,13 @@ def promote(remote: str, *, yes: bool, dry_run: bool) -> int:
     repository = github_repository(remote)
     green = [step for step in steps if is_green(step, repository, yes=yes)]
     if green and not dry_run:
-        # Without force the remote takes only fast-forwards, whoever has pushed meanwhile; atomic: all of them or none.
+        # Without force the remote takes only fast-forwards, whatever was pushed meanwhile; atomic: all of them or none.
         refspecs = [f"{step.commit}:refs/heads/{step.target}" for step in green]
         git("push", "--quiet", "--atomic", "--no-follow-tags", remote, *refspecs)
     for step in green:
-        told = "would be fast-forwarded" if dry_run else "fast-forwarded"
+        done = "would be fast-forwarded" if dry_run else "fast-forwarded"
         follow = "" if dry_run or step.target not in here else follow_here(step, here[step.target])
-        print(f"{step.target}: {told} to {step.commit[:9]}{follow}")
+        print(f"{step.target}: {done} to {step.commit[:9]}{follow}")
     return DONE if green == steps else WAITING
 
 
@@ -178,7 +178,7 @@ def refuse_unready(remote: str) -> None:
     if git("status", "--porcelain", "--untracked-files=normal"):
         raise Refused("the working tree is dirty", hint="commit, or `git stash --include-untracked`")
     if git("rev-parse", "--is-shallow-repository") == "true":
-        raise Refused("this clone is shallow, it cannot tell which commit contains which", hint="git fetch --unshallow")
+        raise Refused("this clone is shallow, it cannot show which commit contains which", hint="git fetch --unshallow")
     if remote not in git("remote").splitlines():
         raise Refused(f"there is no remote {remote}", hint="--remote NAME takes one that `git remote` lists")
 

@@ -27,7 +27,7 @@ CONFIG = """\
 # The keys of the config
 
 Written by `scripts/reference.py` from the JSON Schema, `config/config.schema.json`.
-[Configuration](../configuration.md) tells how the keys are used together.
+[Configuration](../configuration.md) says how the keys are used together.
 
 | key | type | default | what it is |
 | --- | --- | --- | --- |
@@ -47,49 +47,49 @@ def config_page() -> str:
 
 def _keys(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     """The key, type, default and description of each key; a key inside another key has that one's name before it."""
-    for name, told in schema["properties"].items():
-        inner = _definition(told, schema["$defs"])
-        if "$ref" not in told and not name.startswith("$"):
-            yield _row(name, told, schema)
+    for name, part in schema["properties"].items():
+        inner = _definition(part, schema["$defs"])
+        if "$ref" not in part and not name.startswith("$"):
+            yield _row(name, part, schema)
         if inner is not None:
             for key, each in inner["properties"].items():
                 yield _row(f"{name}.{key}", each, inner)
 
 
-def _definition(told: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _definition(part: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The object that a key's value is, or may be; None where it is no object with keys of its own."""
-    for each in (told, *told.get("oneOf", ())):
+    for each in (part, *part.get("oneOf", ())):
         if "$ref" in each:
             found: Mapping[str, Any] = definitions[each["$ref"].rpartition("/")[2]]
             return found
     return None
 
 
-def _row(key: str, told: Mapping[str, Any], parent: Mapping[str, Any]) -> tuple[str, str, str, str]:
+def _row(key: str, part: Mapping[str, Any], parent: Mapping[str, Any]) -> tuple[str, str, str, str]:
     needed = key.rpartition(".")[2] in parent.get("required", ())
-    default = "*needed*" if needed else _code(told["default"])
-    return f"`{key}`", _type(told), default, _cell(told["description"])
+    default = "*needed*" if needed else _code(part["default"])
+    return f"`{key}`", _type(part), default, _cell(part["description"])
 
 
-def _type(told: Mapping[str, Any]) -> str:
+def _type(part: Mapping[str, Any]) -> str:
     """What a value may be, in words."""
-    choices = told.get("anyOf", told.get("oneOf"))
+    choices = part.get("anyOf", part.get("oneOf"))
     if choices is not None:
         return " or ".join(map(_type, choices))
-    if "$ref" in told:
+    if "$ref" in part:
         return "an object with the keys below"
-    values = [told["const"]] if "const" in told else told.get("enum")
-    return _plain(told) if values is None else ", ".join(map(_code, values))
+    values = [part["const"]] if "const" in part else part.get("enum")
+    return _plain(part) if values is None else ", ".join(map(_code, values))
 
 
-def _plain(told: Mapping[str, Any]) -> str:
+def _plain(part: Mapping[str, Any]) -> str:
     """What a value of one type may be, with its bounds."""
-    if told["type"] == "array":
-        return f"array of {told['items']['type']}"
-    if told["type"] == "object":
-        return f"object by label of {_type(told['additionalProperties'])}"
-    bounds = [f"{word} {told[bound]:.10g}" for bound, word in BOUNDS.items() if bound in told]
-    return " ".join([told["type"], ", ".join(bounds)]).rstrip()
+    if part["type"] == "array":
+        return f"array of {part['items']['type']}"
+    if part["type"] == "object":
+        return f"object by label of {_type(part['additionalProperties'])}"
+    bounds = [f"{word} {part[bound]:.10g}" for bound, word in BOUNDS.items() if bound in part]
+    return " ".join([part["type"], ", ".join(bounds)]).rstrip()
 
 
 def cli_page() -> str:
@@ -124,7 +124,7 @@ def _code_text(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text in a cell of a table, none of which is taken for Markdown."""
+    """Text in a cell of a table, without Markdown."""
     return re.sub(r"([|<>*_\[\]])", r"\\\1", " ".join(text.split()))
 
 

@@ -1,4 +1,4 @@
-"""The door to training: `python src/train.py`, from any folder; `--help` tells its options."""
+"""The door to training: `python src/train.py`, from any folder; `--help` lists its options."""
 
 import os
 import sys

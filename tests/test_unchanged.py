@@ -148,7 +148,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "no pointer": (lambda root: (root / "artifact").unlink(), "nothing is in charge yet"),
     "no provenance": (
         lambda root: provenance.place(resolve(root / "artifact")).unlink(),
-        "the artifact in charge has no provenance that tells what it was made from",
+        "the artifact in charge has no provenance that says what it was made from",
     ),
     "damaged": (lambda root: (root / "artifact" / "split.bin").write_bytes(b""), "is not what it claims to be"),
     "no export": (lambda root: (root / "model_train.pkl").unlink(), "model_train.pkl is missing"),

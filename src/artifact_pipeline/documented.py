@@ -95,8 +95,8 @@ def evaluate_model(model: Any, X: NDArray[np.float64], y: Labels) -> tuple[float
 
     predicted = model.predict(X)
     labels = np.unique(np.concatenate([y, predicted]))
-    actual, told = (np.searchsorted(labels, each) for each in (y, predicted))
-    confusion = metrics.confusion_matrix(actual, told, len(labels))
+    actual, answers = (np.searchsorted(labels, each) for each in (y, predicted))
+    confusion = metrics.confusion_matrix(actual, answers, len(labels))
     return metrics.accuracy(confusion), float(metrics.weighted_f1(confusion))
 
 

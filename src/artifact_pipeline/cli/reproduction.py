@@ -43,7 +43,7 @@ _CHOSEN = {
     "--data",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The table (CSV, Parquet or JSON Lines) that it was trained from, which a manifest does not tell; not for the "
+    help="The table (CSV, Parquet or JSON Lines) that it was trained from, which a manifest does not name; not for the "
     "digits.",
 )
 @click.option(

@@ -122,7 +122,7 @@ class Reproduction:
             return f"nothing that the manifest records differs: {alone}"
         if self.sole is None:
             kinds = dict.fromkeys(KINDS[each.kind] for each in self.causes)
-            return f"one or more of {', '.join(kinds)}; mend one at a time to tell which"
+            return f"one or more of {', '.join(kinds)}; mend one at a time to find which"
         first = self.causes[0]
         which = f" ({first.what}: {first.recorded} recorded, {first.here} here)" if len(self.causes) == 1 else ""
         same = ", and the model is the same" if self.grade == "model" else ""

@@ -107,7 +107,7 @@ def look(artifact: Path, export: Path | None, key: Mapping[str, str]) -> Look:
         return Look(reason="nothing is in charge yet")
     statement = provenance.Statement.read(folder)
     if statement is None:
-        return Look(reason="the artifact in charge has no provenance that tells what it was made from")
+        return Look(reason="the artifact in charge has no provenance that says what it was made from")
     changes = _changes(statement.internal.key, key, standing=statement.about)
     if changes:
         return Look(changes=changes)
