@@ -10,17 +10,11 @@ import click
 from artifact_pipeline.cli.options import verb, with_artifact
 from artifact_pipeline.errors import plural
 from artifact_pipeline.files import shown
+from artifact_pipeline.reports.tables import COMPARISON_HEADER, OUTCOMES, comparison_counts, comparison_rows
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.cli.output import Output
-
-_WORDS = {
-    "identical": "the same model",
-    "passed": "no worse than the margin allows",
-    "failed": "worse than the margin allows",
-    "inconclusive": "these rows are too few to tell",
-}
 
 
 @verb("Compare two artifacts on the held-out rows that they share.", 4, 5)
@@ -74,35 +68,6 @@ def say_comparison(output: Output, comparison: Comparison, *, looks: int | None 
     counted = f", looked at {plural(looks, 'time')}" if looks is not None else ""
     output.say(f"champion: {comparison.champion}, on the same {plural(comparison.rows, 'held-out row')}{counted}")
     output.say()
-    output.table(["candidate - champion", "difference", "95 % interval", "must lie above"], _figures(comparison))
+    output.table(COMPARISON_HEADER, comparison_rows(comparison))
     output.say()
-    output.say(f"comparison: {comparison.outcome}, {_WORDS[comparison.outcome]} ({_counts(comparison)})")
-
-
-def comparison_page(comparison: Comparison, *, looks: int) -> str:
-    """Return the same as Markdown, for the page of a job."""
-    from artifact_pipeline.reports.markdown import table
-
-    figures = table(["candidate - champion", "difference", "95 % interval", "must lie above"], _figures(comparison))
-    counted = f"{plural(comparison.rows, 'held-out row')}, looked at {plural(looks, 'time')}"
-    return "\n\n".join(
-        [
-            f"### Comparison with the champion: {comparison.outcome}",
-            f"`{comparison.champion}`, on the same {counted}.",
-            f"{_WORDS[comparison.outcome].capitalize()}: {_counts(comparison)}.",
-            figures,
-            "",
-        ]
-    )
-
-
-def _figures(comparison: Comparison) -> list[list[str]]:
-    figures = {"accuracy": comparison.accuracy, "F1 weighted": comparison.f1_weighted}
-    return [
-        [name, f"{each.value:+.4f}", f"{each.low:+.4f} to {each.high:+.4f}", f"{-comparison.margin:+.4f}"]
-        for name, each in figures.items()
-    ]
-
-
-def _counts(comparison: Comparison) -> str:
-    return f"{plural(comparison.won, 'row')} won, {comparison.lost:,} lost, McNemar p {comparison.mcnemar:.4f}"
+    output.say(f"comparison: {comparison.outcome}, {OUTCOMES[comparison.outcome]} ({comparison_counts(comparison)})")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli import views
-from artifact_pipeline.cli.comparison import comparison_page, plain, say_comparison
+from artifact_pipeline.cli.comparison import plain, say_comparison
 from artifact_pipeline.cli.options import (
     artifact_option,
     export_option,
@@ -161,7 +161,7 @@ def _report(asked: Mapping[str, Any], training: Training) -> None:
     if asked["summary"] is not None:
         page = markdown.manifest_page(training.digest, manifest)
         if training.comparison is not None and training.looks is not None:
-            page += "\n" + comparison_page(training.comparison, looks=training.looks)
+            page += "\n" + markdown.comparison_page(training.comparison, looks=training.looks)
         github.append_summary(asked["summary"], page)
     if asked["outputs"] is not None:
         found = {

@@ -1,7 +1,7 @@
-"""The pages that a job shows: a manifest, or predictions, as Markdown.
+"""The pages that a job shows as Markdown: a manifest, a comparison, predictions.
 
-Everything that comes from a file and is more than plain words is shown as code, so that a name can neither break a
-table nor bring HTML, a link or a mention with it.
+What comes from a file and is more than plain words is shown as code, so that a name can neither break a table nor bring
+HTML, a link or a mention with it.
 """
 
 from __future__ import annotations
@@ -10,19 +10,32 @@ import re
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.errors import listing, plural
-from artifact_pipeline.reports.tables import ALL, SAMPLE_HEADER, clean, sample_rows, score_rows, shown_rules
+from artifact_pipeline.reports.tables import (
+    ALL,
+    COMPARISON_HEADER,
+    OUTCOMES,
+    SAMPLE_HEADER,
+    clean,
+    comparison_counts,
+    comparison_rows,
+    sample_rows,
+    score_rows,
+    shown_rules,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from artifact_pipeline.artifact.environment import Environment
     from artifact_pipeline.artifact.figures import HeldOut
     from artifact_pipeline.artifact.manifest import Manifest
+    from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.drift.judge import Drift
     from artifact_pipeline.prediction.outcome import Predictions
 
 _MAX_CLASSES = 40
-"""A confusion matrix of more classes is no longer read, and is left out."""
+"""A confusion matrix of more classes is left out: it would be too wide to read."""
+_VERDICTS = {True: "passed", False: "failed"}
 # GitHub links what may be a commit: seven letters and digits or more, all of them hexadecimal.
 _WORD = "(?:[A-Za-z]*[G-Zg-z][A-Za-z]*|[0-9A-Za-z]{1,6})"
 _PLAIN = re.compile(f"{_WORD}(?: {_WORD})*")
@@ -31,7 +44,7 @@ _ENDS = re.compile("([`|])")
 
 
 def escape(text: object) -> str:
-    """Any text as Markdown that shows just this text, what is not printable as an escape.
+    """Return Markdown that shows just this text, what is not printable as an escape.
 
     Code, and not character references: a renderer looks for links, and GitHub for mentions, issues, commits and emoji,
     in the text that such references have become.
@@ -48,7 +61,7 @@ def _code(text: str) -> str:
 
 
 def manifest_page(digest: str, manifest: Manifest) -> str:
-    """What an artifact says of itself: digests, metrics with intervals, gate, confusion matrix, environment."""
+    """Return what a manifest holds: digests, metrics with intervals, gate, confusion matrix, environment."""
     held_out = manifest.metrics.held_out
     verdict = manifest.gate.verdict if manifest.gate else "missing"
     parts = [
@@ -61,13 +74,8 @@ def manifest_page(digest: str, manifest: Manifest) -> str:
         table(
             ["rule", "minimum", "observed", "verdict"],
             [
-                [
-                    escape(rule.name),
-                    f"{rule.minimum:.4f}",
-                    f"{rule.observed:.4f}",
-                    "passed" if rule.passed else "failed",
-                ]
-                for rule in (shown_rules(manifest.gate, _MAX_CLASSES) if manifest.gate else ())
+                [escape(each.name), f"{each.minimum:.4f}", f"{each.observed:.4f}", _VERDICTS[each.passed]]
+                for each in (shown_rules(manifest.gate, _MAX_CLASSES) if manifest.gate else ())
             ],
         ),
         f"### Confusion matrix, {plural(held_out.rows, 'held-out row')}",
@@ -77,8 +85,25 @@ def manifest_page(digest: str, manifest: Manifest) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def comparison_page(comparison: Comparison, *, looks: int) -> str:
+    """Return how a candidate stands beside its champion.
+
+    Args:
+        comparison: what was found.
+        looks: how often the held-out rows have been looked at.
+    """
+    counted = f"{plural(comparison.rows, 'held-out row')}, looked at {plural(looks, 'time')}"
+    parts = [
+        f"### Comparison with the champion: {comparison.outcome}",
+        f"`{comparison.champion}`, on the same {counted}.",
+        f"{OUTCOMES[comparison.outcome].capitalize()}: {comparison_counts(comparison)}.",
+        table(COMPARISON_HEADER, comparison_rows(comparison)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
 def predictions_page(predictions: Predictions) -> str:
-    """What a verified model said: rows, figures by split, and the rows that it got wrong."""
+    """Return what a verified model answered: rows, figures by split, and the rows that it got wrong."""
     receipt, scores = predictions.receipt, predictions.scores
     rows = receipt.rows
     counts = f"{plural(rows.read, 'row')} read, {rows.written:,} written, {rows.rejected:,} rejected"
@@ -117,30 +142,19 @@ def _drift(drift: Drift) -> str:
 
 def _figures(manifest: Manifest) -> str:
     metrics, held_out = manifest.metrics, manifest.metrics.held_out
-    first = [
-        "held out",
-        f"{held_out.rows:,}",
-        f"**{held_out.accuracy.value:.4f}** ({held_out.accuracy.low:.4f} to {held_out.accuracy.high:.4f})",
-        f"**{held_out.f1_weighted.value:.4f}** ({held_out.f1_weighted.low:.4f} to {held_out.f1_weighted.high:.4f})",
-        f"{held_out.f1_macro:.4f}",
-        f"{held_out.log_loss:.4f}",
+    estimates = [
+        f"**{each.value:.4f}** ({each.low:.4f} to {each.high:.4f})"
+        for each in (held_out.accuracy, held_out.f1_weighted)
     ]
-    others = [
-        [
-            name,
-            f"{each.rows:,}",
-            f"{each.accuracy:.4f}",
-            f"{each.f1_weighted:.4f}",
-            f"{each.f1_macro:.4f}",
-            f"{each.log_loss:.4f}",
-        ]
-        for name, each in (("training", metrics.training), (ALL["some"], metrics.all))
-    ]
-    return table(["rows", "count", "accuracy (95 %)", "F1 weighted (95 %)", "F1 macro", "log loss"], [first, *others])
+    rows = [["held out", f"{held_out.rows:,}", *estimates, f"{held_out.f1_macro:.4f}", f"{held_out.log_loss:.4f}"]]
+    for name, each in (("training", metrics.training), (ALL["some"], metrics.all)):
+        figures = (each.accuracy, each.f1_weighted, each.f1_macro, each.log_loss)
+        rows.append([name, f"{each.rows:,}", *(f"{value:.4f}" for value in figures)])
+    return table(["rows", "count", "accuracy (95 %)", "F1 weighted (95 %)", "F1 macro", "log loss"], rows)
 
 
 def baseline(figures: HeldOut, *, rows: str = "held-out rows") -> str:
-    """What accuracy is worth, and the classes that are never predicted on the rows."""
+    """Return the accuracy of always answering the most frequent label, and the labels that are never predicted."""
     majority, missed = figures.majority, figures.never_predicted
     parts = [f"Majority share {figures.majority_share:.4f}: the accuracy of always answering {escape(majority.label)}."]
     if missed:
@@ -190,12 +204,6 @@ def _environment(environment: Environment) -> str:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells that are Markdown already: what comes from a file is escaped by the caller."""
-
-    def _lines() -> Iterator[str]:
-        yield f"| {' | '.join(columns)} |"
-        yield f"|{' --- |' * len(columns)}"
-        for row in rows:
-            yield f"| {' | '.join(row)} |"
-
-    return "\n".join(_lines())
+    """Return a table of cells that are Markdown already: the caller escapes what comes from a file."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

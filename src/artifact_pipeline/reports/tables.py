@@ -1,13 +1,16 @@
-"""What several pages and verbs show: rows of tables, and text that is safe to show."""
+"""The rows of tables that both pages and verbs show, and text that is safe to show."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from artifact_pipeline.errors import plural
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from artifact_pipeline.artifact.manifest import GateRecord
+    from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.prediction.outcome import Predictions
     from artifact_pipeline.prediction.receipt import Measured
     from artifact_pipeline.prediction.tally import Sample
@@ -57,3 +60,26 @@ def sample_rows(
         ]
         for each in samples
     ]
+
+
+COMPARISON_HEADER = ["candidate - champion", "difference", "95 % interval", "must lie above"]
+OUTCOMES = {
+    "identical": "the same model",
+    "passed": "no worse than the margin allows",
+    "failed": "worse than the margin allows",
+    "inconclusive": "these rows are too few to tell",
+}
+"""The outcomes of a comparison, in words."""
+
+
+def comparison_rows(comparison: Comparison) -> list[list[str]]:
+    """Return both differences with their intervals, a row each, as `COMPARISON_HEADER` names the cells."""
+    return [
+        [name, f"{each.value:+.4f}", f"{each.low:+.4f} to {each.high:+.4f}", f"{-comparison.margin:+.4f}"]
+        for name, each in (("accuracy", comparison.accuracy), ("F1 weighted", comparison.f1_weighted))
+    ]
+
+
+def comparison_counts(comparison: Comparison) -> str:
+    """Return the rows that one model alone gets right, and the p value."""
+    return f"{plural(comparison.won, 'row')} won, {comparison.lost:,} lost, McNemar p {comparison.mcnemar:.4f}"
