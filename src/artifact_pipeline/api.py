@@ -212,11 +212,10 @@ def reproduce(
     """
     from artifact_pipeline.runtime import pin_numerics
     from artifact_pipeline.training import reproduction
-    from artifact_pipeline.training.request import ignore
 
     pin_numerics()
     return reproduction.reproduce(
-        Path(artifact), data=_path(data), champion=_path(champion), expect=expect, progress=progress or ignore
+        Path(artifact), data=_path(data), champion=_path(champion), expect=expect, progress=progress
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli.inspection import check_export
-from artifact_pipeline.cli.made_from import other_config, say_other
+from artifact_pipeline.cli.made_from import say_other_config
 from artifact_pipeline.cli.options import (
     artifact_option,
     asked_trust,
@@ -135,10 +135,7 @@ class _Said:
     def verified(self, artifact: Verified) -> None:
         """Print which artifact answers, and what does not belong to it."""
         self.output.say(f"verified: {shown(self.artifact)}, {artifact.digest}")
-        other = other_config(self.artifact, artifact)
-        if other is not None:
-            say_other(self.output, other)
-            self.other = other.plain()
+        self.other = say_other_config(self.output, self.artifact, artifact)
         self.export_state = check_export(self.output, artifact.manifest, self.artifact, self.export)
 
     def written(self, predictions: Predictions) -> None:

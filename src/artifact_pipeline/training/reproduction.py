@@ -163,7 +163,7 @@ def reproduce(
     data: Path | None = None,
     champion: Path | None = None,
     expect: str | None = None,
-    progress: Callable[[str], None],
+    progress: Callable[[str], None] | None = None,
 ) -> Reproduction:
     """Verify an artifact, train it again from its manifest alone, and compare; nothing is written.
 
@@ -174,25 +174,26 @@ def reproduce(
         data: the table, where the recipe names one: a manifest holds no path.
         champion: the artifact to compare with again; its gate may have failed. No byte of the artifact depends on it.
         expect: the artifact digest known from elsewhere; anything else is refused unread.
-        progress: is called with each step, in a few words.
+        progress: is called with each step, in a few words; None for silence.
 
     Raises:
         ArtifactRejected: one of them is not what it claims to be, or this version cannot train the recipe.
         ConfigError: a table that is needed is not named, or one is named that is not.
         DataRejected: the rows cannot be read, split or learned.
     """
+    report = progress or (lambda _: None)
     verified = verify(artifact, expect=expect, accept_failed_gate=True)
     rival = verify(champion, accept_failed_gate=True) if champion is not None else None
     manifest, recorded_kernels = verified.manifest, verified.manifest.environment.kernels
     # Before NumPy is loaded, which the training does.
     chosen_by = choose_kernel(recorded_kernels[0] if len(recorded_kernels) == 1 else "")
     config = _recipe_config(manifest, data)
-    progress("loading rows")
+    report("loading rows")
     # The manifest names the columns: a table's rules for leaving one out may have changed.
     rows = load_rows(config, features=[feature.name for feature in manifest.model.inputs])
     dataset = Dataset.load(config, rows)
-    candidate, carried = _with_own_recipe(train(config, dataset, progress=progress), manifest)
-    progress("comparing")
+    candidate, carried = _with_own_recipe(train(config, dataset, progress=report), manifest)
+    report("comparing")
     differences = _differences(verified, candidate, dataset)
     statement = provenance.Statement.read(verified.folder)
     recorded = statement.internal.comparison if statement is not None else None

@@ -148,13 +148,13 @@ class Plan:
     look: Look | None = None
 
 
-def ignore(_: object) -> None:
+def _ignore(_: object) -> None:
     """Do nothing."""
 
 
 @contextmanager
 def _silence() -> Iterator[Callable[[str], None]]:
-    yield ignore
+    yield _ignore
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +169,9 @@ class Observer:
     """
 
     progress: Callable[[], AbstractContextManager[Callable[[str], None]]] = _silence
-    loaded: Callable[[Columns], None] = ignore
-    looked: Callable[[Look], None] = ignore
-    measured: Callable[[Training], None] = ignore
+    loaded: Callable[[Columns], None] = _ignore
+    looked: Callable[[Look], None] = _ignore
+    measured: Callable[[Training], None] = _ignore
 
 
 SILENT = Observer()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.artifact import pointer, provenance
+from artifact_pipeline.artifact import EXPORT, pointer, provenance
 from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.artifact.pointer import artifact_places
 from artifact_pipeline.canonical import digest
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Seal = Callable[[str, Mapping[str, str]], bytes]
-
-_EXPORT = "model_train.pkl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,7 @@ class Signer:
         folder = pointer.resolve(artifact)
         beside = Place("the provenance's signature", str(signing.beside(folder, provenance.SUFFIX + signing.SUFFIX)))
         place = Place("--signature", str(signature if signature is not None else signing.beside(folder)))
-        export = Place("the export", str(artifact.parent / _EXPORT))
+        export = Place("the export", str(artifact.parent / EXPORT))
         check_outputs([*self._places(), *artifact_places(artifact), export], [beside, place])
         verified = verify(artifact, expect=expect, accept_failed_gate=accept_failed_gate)
         files = {NAME: verified.digest, **{record.name: record.sha256 for record in verified.manifest.files}}
