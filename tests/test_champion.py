@@ -152,7 +152,7 @@ def test_figures_are_those_of_the_statistics(worse: Candidate, champion: Verifie
 )
 def test_both_figures_count(accuracy: tuple[float, float], f1: tuple[float, float], outcome: str) -> None:
     """Accuracy and F1 must both be within the margin; one that surely is not is enough to fail."""
-    both = [paired.Difference(sum(each) / 2, *each) for each in (accuracy, f1)]
+    both = [paired.PairedDifference(sum(each) / 2, *each) for each in (accuracy, f1)]
     found = paired.Paired(rows=100, won=1, lost=1, accuracy=both[0], f1_weighted=both[1], mcnemar=1.0)
     assert c._outcome(found, 0.02) == outcome
 

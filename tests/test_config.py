@@ -24,7 +24,7 @@ from artifact_pipeline.config import (
     recipe,
     schema_text,
 )
-from artifact_pipeline.config.labels import by_label
+from artifact_pipeline.config.problems import by_label
 from artifact_pipeline.config.schema import MANY_CLASS_SOLVERS, Solver
 from artifact_pipeline.errors import ConfigError
 

@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score
 
 from artifact_pipeline.metrics.classification import confusion_matrix, weighted_f1
-from artifact_pipeline.metrics.paired import Difference, compare, decide, mcnemar_exact, tango_interval
+from artifact_pipeline.metrics.paired import PairedDifference, compare, mcnemar_exact, tango_interval
 
 counts = st.integers(0, 60)
 
@@ -83,7 +83,7 @@ def test_coverage(won: float, lost: float) -> None:
 )
 def test_three_outcomes(interval: tuple[float, float], outcome: str) -> None:
     """Above minus the margin is passed, below is failed, across or at it is inconclusive."""
-    assert decide(Difference(0.0, *interval), 0.02) == outcome
+    assert PairedDifference(0.0, *interval).outcome(0.02) == outcome
 
 
 def answers(seed: int, classes: int = 4, rows: int = 300) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -124,4 +124,4 @@ def test_a_model_beside_itself() -> None:
     actual, candidate, _ = answers(5)
     paired = compare(actual, candidate, candidate, classes=4)
     assert (paired.won, paired.lost, paired.mcnemar, paired.accuracy.value) == (0, 0, 1.0, 0.0)
-    assert paired.f1_weighted == Difference(0.0, 0.0, 0.0)
+    assert paired.f1_weighted == PairedDifference(0.0, 0.0, 0.0)

@@ -204,7 +204,7 @@ def test_object_of_any_name(store: Store, name: str) -> None:
     assert store.names() == [f"folder/{name}"]
     assert store.get(f"folder/{name}") == DATA
     assert [each.name for each in storage.list_files("s3://bucket/folder/")] == [name]
-    assert storage.list_files(url) == [storage.Object(url, name.rpartition("/")[2], len(DATA))]
+    assert storage.list_files(url) == [storage.StoredFile(url, name.rpartition("/")[2], len(DATA))]
     assert read(url) == DATA
     storage.remove(url)
     assert store.names() == []

@@ -1,7 +1,7 @@
 """JSON text to a value that knows the place of each key and value.
 
-The standard library's parser tells no places and takes the last of two equal keys without a word. This one gives
-the same value, within a bound of depth and without lone surrogates.
+The standard library's parser knows no places, and takes the last of two equal keys silently. This one gives the same
+value, refuses what is nested too deeply, and refuses lone surrogates.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MAX_DEPTH = 32
 """Objects and arrays inside each other."""
 
 _SHOWN = 60
-"""Characters of somebody else's text that a message shows."""
+"""Characters of a text from outside that a message shows."""
 
 KeyPath = tuple[str | int, ...]
 """The keys and positions that lead from the root to a value; the root's is empty."""
@@ -100,17 +100,17 @@ def line_and_column(text: str, offset: int) -> tuple[int, int]:
 
 
 def has_lone_surrogate(text: str) -> bool:
-    """Whether half of a surrogate pair stands in `text`, which is no character and not to be written as UTF-8."""
+    """Whether `text` holds half of a surrogate pair, which is no character and cannot be written as UTF-8."""
     return _SURROGATE.search(text) is not None
 
 
 def printable(text: str) -> str:
-    """`text` on one line, with everything escaped that a terminal might obey."""
+    """`text` on one line, with every character escaped that a terminal might act on."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def shown(text: str) -> str:
-    """Somebody else's text as a message shows it: printable and short."""
+    """A text from outside as a message shows it: printable and short."""
     return printable(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…")
 
 
@@ -175,7 +175,7 @@ class _Parser:
         return items
 
     def _items(self, closer: str) -> Iterator[None]:
-        """Stop before each item of an object or array, from its opening bracket to past its closing one."""
+        """Yield before each item of an object or array, from its opening bracket to past its closing one."""
         self.at += 1
         self._skip_space()
         if self._take(closer):

@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from artifact_pipeline.config.jsontext import Document, JsonTextError, has_lone_surrogate, parse, printable, shown
-from artifact_pipeline.config.problems import duplicate_keys, got, refusal, refused
+from artifact_pipeline.config.problems import Origin, Spot, duplicate_keys, find, got, located, refusal
 from artifact_pipeline.config.schema import SCHEMA_KEY, Config
-from artifact_pipeline.config.sources import Source, Spot, find
 from artifact_pipeline.files import read_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from artifact_pipeline.config.sources import Located
+    from artifact_pipeline.config.problems import Located
 
-MAX_BYTES = 65_536
+_MAX_BYTES = 65_536
 """Size of a config file; a real one has a few hundred bytes."""
 
 
@@ -34,10 +33,10 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: with every problem; a text that is no JSON has one.
     """
-    sources = [_file(path)]
-    values, problems = _values(sources[0])
+    origins = [_file(path)]
+    values, problems = _values(origins[0])
     _start_paths_at(path.parent, values)
-    return _overridden(values, sources, problems, overrides)
+    return _overridden(values, origins, problems, overrides)
 
 
 def from_mapping(values: Mapping[str, object], overrides: Sequence[str] = ()) -> Config:
@@ -48,38 +47,38 @@ def from_mapping(values: Mapping[str, object], overrides: Sequence[str] = ()) ->
     Raises:
         ConfigError: with every problem; the place of each is `config`.
     """
-    source = Source("config")
+    origin = Origin("config")
     own = dict(values)
-    return _overridden(own, [source], _take_schema_key(own, source), overrides)
+    return _overridden(own, [origin], _take_schema_key(own, origin), overrides)
 
 
 def _overridden(
-    values: dict[str, Any], sources: list[Source], problems: list[Located], overrides: Sequence[str]
+    values: dict[str, Any], origins: list[Origin], problems: list[Located], overrides: Sequence[str]
 ) -> Config:
     """The config that `values` are once each override is written into them."""
     for number, option in enumerate(overrides, 1):
         name = f"-S {shown(option)}"
         try:
-            sources.append(_override(option, values, name=name, number=number))
+            origins.append(_override(option, values, name=name, number=number))
         except JsonTextError as error:
-            problems.append(Spot(Source(name, number)).problem(error.rule, str(error)))
-    return _checked(values, sources, problems)
+            problems.append(Spot(Origin(name, number)).problem(error.rule, str(error)))
+    return _checked(values, origins, problems)
 
 
-def _checked(values: dict[str, Any], sources: Sequence[Source], problems: Sequence[Located]) -> Config:
-    """The config that `values` are, or an error for all that is wrong with them and with their sources."""
-    found = [*problems, *(twice for source in sources for twice in duplicate_keys(source))]
+def _checked(values: dict[str, Any], origins: Sequence[Origin], problems: Sequence[Located]) -> Config:
+    """The config that `values` are, or an error for all that is wrong with them and with their origins."""
+    found = [*problems, *(twice for origin in origins for twice in duplicate_keys(origin))]
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        found += refused(error.errors(include_url=False), sources)
+        found += [located(each, origins) for each in error.errors(include_url=False)]
     else:
         if not found:
             return config
     raise refusal(found)
 
 
-def _values(file: Source) -> tuple[dict[str, Any], list[Located]]:
+def _values(file: Origin) -> tuple[dict[str, Any], list[Located]]:
     """A file's keys and values, and what is wrong with its `$schema`."""
     root = file.document.value if file.document else None
     if not isinstance(root, dict):
@@ -89,12 +88,12 @@ def _values(file: Source) -> tuple[dict[str, Any], list[Located]]:
     return values, _take_schema_key(values, file)
 
 
-def _take_schema_key(values: dict[str, Any], source: Source) -> list[Located]:
+def _take_schema_key(values: dict[str, Any], origin: Origin) -> list[Located]:
     """Remove `$schema`, which is for editors; anything but a string is refused, as the JSON Schema says."""
     schema = values.pop(SCHEMA_KEY, "")
     if isinstance(schema, str):
         return []
-    spot = find((SCHEMA_KEY,), [source])
+    spot = find((SCHEMA_KEY,), [origin])
     return [spot.problem("wrong-type", f"{SCHEMA_KEY}: must be a string, got {got(schema, spot.written)}")]
 
 
@@ -107,7 +106,7 @@ def _start_paths_at(folder: Path, values: dict[str, Any]) -> None:
             values[section] = {**table, key: str(folder / path)}
 
 
-def _override(option: str, values: dict[str, Any], *, name: str, number: int) -> Source:
+def _override(option: str, values: dict[str, Any], *, name: str, number: int) -> Origin:
     """Write one option, such as `gate.min_f1=0.9`, into `values`.
 
     Raises:
@@ -128,7 +127,7 @@ def _override(option: str, values: dict[str, Any], *, name: str, number: int) ->
         section[each] = dict(inner)
         section = section[each]
     section[keys[-1]] = document.value
-    return Source(name, number, document=document, base=keys, top=top)
+    return Origin(name, number, document=document, base=keys, top=top)
 
 
 def _json_or_string(text: str) -> Document:
@@ -141,17 +140,17 @@ def _json_or_string(text: str) -> Document:
         return parse(json.dumps(text, ensure_ascii=False))
 
 
-def _file(path: Path) -> Source:
+def _file(path: Path) -> Origin:
     """Read and parse a config file."""
     name = _relative(path)
-    text = _text(path, Source(name))
+    text = _text(path, Origin(name))
     try:
-        return Source(name, text=text, document=parse(text))
+        return Origin(name, text=text, document=parse(text))
     except JsonTextError as error:
-        raise refusal([Spot(Source(name, text=text), error.offset).problem(error.rule, str(error))]) from None
+        raise refusal([Spot(Origin(name, text=text), error.offset).problem(error.rule, str(error))]) from None
 
 
-def _text(path: Path, file: Source) -> str:
+def _text(path: Path, file: Origin) -> str:
     data = _bytes(path, file)
     if data.startswith(codecs.BOM_UTF8):
         raise refusal([Spot(file).problem("byte-order-mark", "starts with a byte order mark")])
@@ -162,16 +161,16 @@ def _text(path: Path, file: Source) -> str:
         text = data.decode()
     except UnicodeDecodeError as error:
         before = data[: error.start].decode()
-        spot = Spot(Source(file.name, text=before), len(before))
+        spot = Spot(Origin(file.name, text=before), len(before))
         raise refusal([spot.problem("not-utf-8", f"the byte 0x{data[error.start]:02x} is not UTF-8")]) from None
     if not text.strip():
         raise refusal([Spot(file).problem("empty-file", "is empty")])
     return text
 
 
-def _bytes(path: Path, file: Source) -> bytes:
+def _bytes(path: Path, file: Origin) -> bytes:
     try:
-        return read_bounded(path, MAX_BYTES)
+        return read_bounded(path, _MAX_BYTES)
     except FileNotFoundError:
         rule, reason = "missing-file", "does not exist"
     except OSError as error:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
-from artifact_pipeline.config.fields import Wanted
 from artifact_pipeline.config.jsontext import line_and_column, shown
 from artifact_pipeline.config.schema import BRANCHED, REMOVED, SECTIONS, Config
-from artifact_pipeline.config.sources import Spot, find
-from artifact_pipeline.errors import ConfigError, plural
+from artifact_pipeline.config.sections import MustBe
+from artifact_pipeline.errors import ConfigError, Problem, listing, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
-    from artifact_pipeline.config.jsontext import KeyPath
-    from artifact_pipeline.config.sources import Located, Source
+    from artifact_pipeline.config.jsontext import Document, KeyPath
+
+    Located = tuple[int, int, Problem]
 
 _RULES = {
     "missing": "missing-key",
@@ -42,46 +43,105 @@ _HINTS = {
     "byte-order-mark": "save the file as UTF-8 without a byte order mark",
     "not-utf-8": "save the file as UTF-8 without a byte order mark",
 }
+_MAX_LISTED = 20
+"""Labels that a message names."""
 _HINT = "`artifact-pipeline schema` prints every key, type and default"
 
 
-def refusal(located: Iterable[Located]) -> ConfigError:
-    """One error for everything that is wrong, in the order of the text; options follow the file."""
-    problems = [each.problem for each in sorted(located, key=lambda each: each.order)]
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A file, an option or a dict that the config, or a part of it, comes from.
+
+    Attributes:
+        name: the file, the option, or `config` for values given by hand.
+        number: its order: the file is 0, the options follow.
+        text: a file's text, which gives its places a line and a column; else None.
+        document: its content, if that is JSON text.
+        base: the key whose value the document is; the file's is the root.
+        top: the highest key that it added: `-S dataset.path=…` makes the whole of a missing `dataset`.
+    """
+
+    name: str
+    number: int = 0
+    text: str | None = None
+    document: Document | None = None
+    base: KeyPath = ()
+    top: KeyPath = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A character of an origin.
+
+    Attributes:
+        written: the value that starts there, as it is written; None where there is no text, or no such value.
+    """
+
+    origin: Origin
+    offset: int = 0
+    written: str | None = None
+
+    def problem(self, rule: str, message: str) -> Located:
+        """A problem at this place, behind the number and the offset by which problems are sorted."""
+        place = self.origin.name
+        if self.origin.text is not None:
+            line, column = line_and_column(self.origin.text, self.offset)
+            place = f"{place}:{line}:{column}"
+        return self.origin.number, self.offset, Problem(place, rule, message)
+
+
+def find(path: KeyPath, origins: Sequence[Origin], *, key: bool = False) -> Spot:
+    """Where the last of the origins that have it has the value at `path`, or its key; else the object around it.
+
+    The first origin has the root, so there is always one.
+    """
+    origin = next(each for each in reversed(origins) if path[: len(each.top)] == each.top)
+    if (document := origin.document) is None:
+        return Spot(origin)
+    inner = path[len(origin.base) :]
+    if key and inner in document.keys:
+        return Spot(origin, document.keys[inner])
+    if path == origin.base + inner and inner in document.spans:
+        start, end = document.spans[inner]
+        return Spot(origin, start, document.text[start:end])
+    while inner not in document.spans:
+        inner = inner[:-1]
+    return Spot(origin, document.spans[inner][0])
+
+
+def refusal(problems_at: Iterable[Located]) -> ConfigError:
+    """The error for everything that is wrong, in the order of the text; options follow the file."""
+    problems = [problem for *_, problem in sorted(problems_at, key=lambda each: each[:2])]
     count = plural(len(problems), "problem")
     hint = _HINTS.get(problems[0].rule, _HINT)
     return ConfigError(f"the config has {count}", problems=problems, hint=hint)
 
 
-def duplicate_keys(source: Source) -> list[Located]:
+def duplicate_keys(origin: Origin) -> list[Located]:
     """Keys that stand twice in one object."""
     found = []
-    for twice in source.document.duplicates if source.document else ():
-        first = f"in line {line_and_column(source.text, twice.first)[0]} already" if source.text else "twice"
-        message = f"{_dotted((*source.base, *twice.path))}: stands {first}"
-        found.append(Spot(source, twice.offset).problem("duplicate-key", message))
+    for twice in origin.document.duplicates if origin.document else ():
+        first = f"in line {line_and_column(origin.text, twice.first)[0]} already" if origin.text else "twice"
+        message = f"{_dotted((*origin.base, *twice.path))}: stands {first}"
+        found.append(Spot(origin, twice.offset).problem("duplicate-key", message))
     return found
 
 
-def refused(errors: Iterable[ErrorDetails], sources: Sequence[Source]) -> list[Located]:
-    """Pydantic's errors, each at its place and in our words."""
-    return [_refused(error, sources) for error in errors]
-
-
-def _refused(error: ErrorDetails, sources: Sequence[Source]) -> Located:
+def located(error: ErrorDetails, origins: Sequence[Origin]) -> Located:
+    """An error of pydantic at its place and in our words."""
     path, about_key = _own_path(error)
     rule = _rule(error)
     if rule == "unknown-key":
-        spot = find(path, sources, key=True)
+        spot = find(path, origins, key=True)
         words = f"unknown key{_instead(path)}"
     elif rule == "missing-key":
-        spot = find(path[:-1], sources)
+        spot = find(path[:-1], origins)
         words = f"is missing, must be {_wanted(path, error)}"
     elif about_key and rule != "lone-surrogate":
-        spot = find(path, sources, key=True)
+        spot = find(path, origins, key=True)
         words = "the key must be text of at most 256 characters"
     else:
-        spot = find(path, sources)
+        spot = find(path, origins)
         words = f"must be {_wanted(path, error)}, got {got(error['input'], spot.written)}{_remark(path, error)}"
     return spot.problem(rule, f"{_dotted(path) or 'a key'}: {words}")
 
@@ -135,10 +195,10 @@ def _wanted(path: KeyPath, error: ErrorDetails) -> str:
         return error["msg"]
     field, of_label = _field(path)
     if error["type"] == "names_of_columns":
-        return f"{next(each.words for each in field.metadata if isinstance(each, Wanted))} ({error['msg']})"
+        return f"{next(each.words for each in field.metadata if isinstance(each, MustBe))} ({error['msg']})"
     if error["type"] == "less_than_equal" and field.annotation is int:
         return f"a whole number of at most {error['ctx']['le']}"
-    wanted = next(each for each in field.metadata if isinstance(each, Wanted))
+    wanted = next(each for each in field.metadata if isinstance(each, MustBe))
     return wanted.each if of_label else wanted.words
 
 
@@ -161,7 +221,7 @@ def _remark(path: KeyPath, error: ErrorDetails) -> str:
     value = error["input"]
     if error["type"] == "literal_error" and isinstance(value, str):
         allowed = get_args(_field(path)[0].annotation)
-        return suggestion(value, [each for each in allowed if isinstance(each, str)])
+        return _suggestion(value, [each for each in allowed if isinstance(each, str)])
     if error["type"] == "int_type" and isinstance(value, float) and value.is_integer():
         return ", which has a point or an exponent"
     return ""
@@ -175,10 +235,10 @@ def _instead(path: KeyPath) -> str:
     # A section's key that stands in the root is a common slip.
     below = [f"{name}.{key}" for name, section in SECTIONS.items() for key in section.model_fields]
     near = allowed if len(path) > 1 else [*allowed, *below]
-    return suggestion(str(path[-1]), near) or f", allowed are {', '.join(allowed)}"
+    return _suggestion(str(path[-1]), near) or f", allowed are {', '.join(allowed)}"
 
 
-def suggestion(word: str, allowed: Sequence[str]) -> str:
+def _suggestion(word: str, allowed: Sequence[str]) -> str:
     """What may have been meant by a word, as the end of a message; empty where nothing is near."""
     import difflib
 
@@ -190,3 +250,38 @@ def suggestion(word: str, allowed: Sequence[str]) -> str:
 
 def _dotted(path: KeyPath) -> str:
     return ".".join(shown(str(key)) for key in path)
+
+
+def by_label(key: str, values: Mapping[str, float], labels: Sequence[int | str]) -> dict[int | str, float]:
+    """The numbers that a key of the config has by label, under the labels themselves and in their order.
+
+    Args:
+        key: the key, such as `gate.min_recall`.
+        values: a number for each label, which JSON writes as text.
+        labels: the labels that the rows have.
+
+    Raises:
+        ConfigError: a label that no row has; each is a problem.
+    """
+    there = {str(label): label for label in labels}
+    problems = [
+        Problem(
+            "config",
+            "unknown-label",
+            f"{key}.{shown(name)}: no row has this label{_label_meant(name, list(there))}",
+        )
+        for name in values
+        if name not in there
+    ]
+    if problems:
+        raise ConfigError(
+            "the config names labels that the rows have not",
+            problems=problems,
+            hint="write each label as the target column has it",
+        )
+    return {label: values[name] for name, label in there.items() if name in values}
+
+
+def _label_meant(name: str, there: Sequence[str]) -> str:
+    """What may have been meant by a label, or else which ones there are."""
+    return _suggestion(name, there) or f", the labels are {listing([shown(each) for each in there], _MAX_LISTED)}"

@@ -1,4 +1,4 @@
-"""The types of the config, and what is made from them: the recipe and the JSON Schema."""
+"""The config's type, and what is made from it: the recipe and the JSON Schema."""
 
 from __future__ import annotations
 
@@ -6,80 +6,27 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from artifact_pipeline.config.fields import STRICT, Label, Wanted, WhenAsked, kind_of_value, positive_zero, text_keys
-from artifact_pipeline.config.gate import Gate
+from artifact_pipeline.config.sections import (
+    BY_KIND,
+    POSITIVE_ZERO,
+    STRICT,
+    TEXT_KEYS,
+    Gate,
+    Label,
+    MustBe,
+    OptionalInRecipe,
+    Table,
+)
 from artifact_pipeline.plugins import DataSetName, data_set
 
 SCHEMA_KEY = "$schema"
-"""Allowed in the file for the sake of editors; no part of the config."""
+"""Allowed in the file, where editors look for it; no part of the config."""
 
 MANY_CLASS_SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga")
 Solver = Literal["lbfgs", "newton-cg", "newton-cholesky", "sag", "saga", "liblinear"]
-
-
-class Table(BaseModel):
-    """A table of rows to learn from."""
-
-    model_config = STRICT
-
-    path: Annotated[
-        str,
-        Field(
-            pattern=r"^[^\x00]+$",
-            title="File",
-            description="A CSV, Parquet, Arrow, JSON Lines or NPZ file, or a folder of parts; a relative path starts "
-            "at the folder of this config.",
-        ),
-        Wanted("a string, the path of a table"),
-    ]
-    target: Annotated[
-        str,
-        Field(min_length=1, title="Target column", description="The column that holds the class of each row."),
-        Wanted("a string, the name of the target column"),
-    ]
-    features: Annotated[
-        list[str] | None,
-        Field(
-            min_length=1,
-            title="Features",
-            description="The columns to learn from, in this order; without it all but the target, dropped columns and "
-            "an index.",
-        ),
-        Wanted("an array of at least one name of a column, none of them twice nor the target, or null"),
-    ] = None
-    drop: Annotated[
-        list[str] | None,
-        Field(title="Drop", description="Columns that are not learned from."),
-        Wanted("an array of names of columns, none of them twice nor the target nor in features, or null"),
-    ] = None
-
-    @field_validator("features", "drop")
-    @classmethod
-    def _names_fit(cls, names: list[str] | None, info: ValidationInfo) -> list[str] | None:
-        """Refuse a name that stands twice, or that has another part already."""
-        found = names or []
-        twice = next((name for name in found if found.count(name) > 1), None)
-        if twice is not None:
-            raise PydanticCustomError("names_of_columns", "{name} stands twice", {"name": repr(twice)})
-        taken = {info.data.get("target"): "the target"} | dict.fromkeys(info.data.get("features") or (), "a feature")
-        for name in found:
-            if name in taken:
-                words = {"name": repr(name), "part": taken[name]}
-                raise PydanticCustomError("names_of_columns", "{name} is {part}", words)
-        return names
 
 
 def _dataset_kind(value: object) -> str:
@@ -98,28 +45,28 @@ class Config(BaseModel):
             title="Name",
             description="The name of the model, written into the artifact.",
         ),
-        Wanted("a string of 1 to 64 characters a-z, 0-9, dot, underscore or dash, first a letter or digit"),
+        MustBe("a string of 1 to 64 characters a-z, 0-9, dot, underscore or dash, first a letter or digit"),
     ] = "digits"
     dataset: Annotated[
         Annotated[DataSetName, Tag("built-in")] | Annotated[Table, Tag("table")],
         Discriminator(_dataset_kind),
         Field(title="Dataset", description="The digits of scikit-learn, or a table with a target column."),
-        Wanted('"digits" or an object with path and target'),
+        MustBe('"digits" or an object with path and target'),
     ] = "digits"
     test_size: Annotated[
         float,
         Field(gt=0, lt=1, title="Test size", description="Share of the rows that is held out to measure the model."),
-        Wanted("a number between 0 and 1, both excluded"),
+        MustBe("a number between 0 and 1, both excluded"),
     ] = 0.2
     random_state: Annotated[
         int,
         Field(ge=0, le=2**32 - 1, title="Random state", description="Seed of the split and of the solver."),
-        Wanted("a whole number of at least 0"),
+        MustBe("a whole number of at least 0"),
     ] = 42
     stratify: Annotated[
         bool,
         Field(title="Stratify", description="Whether the split keeps the share of each class."),
-        Wanted("true or false"),
+        MustBe("true or false"),
     ] = False
     C: Annotated[
         float,
@@ -128,7 +75,7 @@ class Config(BaseModel):
             title="Inverse regularization strength",
             description="As in LogisticRegression: smaller values regularize more strongly.",
         ),
-        Wanted("a finite number greater than 0"),
+        MustBe("a finite number greater than 0"),
     ]
     solver: Annotated[
         Solver,
@@ -136,13 +83,13 @@ class Config(BaseModel):
             title="Solver",
             description="As in LogisticRegression; liblinear fits two classes only, so it is refused for the digits.",
         ),
-        Wanted(f"one of {', '.join(get_args(Solver))}"),
+        MustBe(f"one of {', '.join(get_args(Solver))}"),
     ]
     max_iter: Annotated[
         int,
         # sag, saga and liblinear count in a C int.
         Field(ge=1, le=2**31 - 1, title="Iterations", description="Most iterations that the solver may take."),
-        Wanted("a whole number of at least 1"),
+        MustBe("a whole number of at least 1"),
     ]
     tol: Annotated[
         float,
@@ -151,33 +98,31 @@ class Config(BaseModel):
             title="Tolerance",
             description="As in LogisticRegression: the solver stops where it is this near to the optimum.",
         ),
-        AfterValidator(positive_zero),
-        Wanted("a finite number of at least 0"),
-        WhenAsked(),
+        POSITIVE_ZERO,
+        MustBe("a finite number of at least 0"),
+        OptionalInRecipe(),
     ] = 1e-4
     class_weight: Annotated[
         Annotated[None, Tag("null")]
         | Annotated[Literal["balanced"], Tag("plain")]
-        | Annotated[
-            dict[Label, Annotated[float, Field(gt=0)]], Field(min_length=1), BeforeValidator(text_keys), Tag("labels")
-        ],
-        Discriminator(kind_of_value),
+        | Annotated[dict[Label, Annotated[float, Field(gt=0)]], Field(min_length=1), TEXT_KEYS, Tag("labels")],
+        BY_KIND,
         Field(
             title="Weights of the classes",
             description='As in LogisticRegression: "balanced" gives each class the same weight in all, an object gives '
             "the rows of some labels another weight than 1.",
         ),
-        Wanted(
+        MustBe(
             '"balanced", an object such as {"malignant": 10}, or null',
             each="a finite number greater than 0",
         ),
-        WhenAsked(),
+        OptionalInRecipe(),
     ] = None
     fit_intercept: Annotated[
         bool,
         Field(title="Fit intercept", description="As in LogisticRegression: whether each class has a constant term."),
-        Wanted("true or false"),
-        WhenAsked(),
+        MustBe("true or false"),
+        OptionalInRecipe(),
     ] = True
     l1_ratio: Annotated[
         float,
@@ -188,9 +133,9 @@ class Config(BaseModel):
             description="As in LogisticRegression: 0 is the L2 penalty, 1 the L1 penalty; more than 0 needs the solver "
             "saga, or, for 1, liblinear.",
         ),
-        AfterValidator(positive_zero),
-        Wanted("a number from 0 to 1, both included"),
-        WhenAsked(),
+        POSITIVE_ZERO,
+        MustBe("a number from 0 to 1, both included"),
+        OptionalInRecipe(),
     ] = 0.0
     penalty: Annotated[
         Literal["l2"],
@@ -199,7 +144,7 @@ class Config(BaseModel):
             title="Penalty",
             description='As in older versions of scikit-learn: "l2" is the same as l1_ratio 0.',
         ),
-        Wanted(
+        MustBe(
             '"l2" (l1 is "l1_ratio": 1 with the solver saga or liblinear, elasticnet an l1_ratio between 0 and 1 with '
             "saga, and no penalty a large C)"
         ),
@@ -212,12 +157,12 @@ class Config(BaseModel):
             title="Range margin",
             description="How far beyond the trained range a value may lie at inference, as a share of that range.",
         ),
-        AfterValidator(positive_zero),
-        Wanted("a number of at least 0"),
+        POSITIVE_ZERO,
+        MustBe("a number of at least 0"),
     ] = 0.5
     gate: Annotated[
         Gate,
-        Wanted("an object with min_accuracy and min_f1"),
+        MustBe("an object with min_accuracy and min_f1"),
     ] = Gate()
 
     # The message of each PydanticCustomError is the end of `must be …`.
@@ -267,7 +212,7 @@ REMOVED = {
 def recipe(config: Config) -> dict[str, Any]:
     """The resolved config without any path, ready for JSON: equal trainings have equal recipes.
 
-    How the candidate is compared with another model decides where it goes, not what it is: that is provenance.
+    How the candidate is compared with a champion is no part of it: that decides where the model goes, not what it is.
     """
     values = config.model_dump(exclude={"gate": {"champion", "margin", "on_inconclusive"}})
     _leave_out_defaults(values, Config)
@@ -280,9 +225,9 @@ def recipe(config: Config) -> dict[str, Any]:
 
 
 def _leave_out_defaults(values: dict[str, Any], kind: type[BaseModel]) -> None:
-    """Remove the keys that are marked `WhenAsked` and have their default."""
+    """Remove the keys that are marked `OptionalInRecipe` and have their default."""
     for name, field in kind.model_fields.items():
-        if WhenAsked() in field.metadata and values[name] == field.default:
+        if OptionalInRecipe() in field.metadata and values[name] == field.default:
             del values[name]
 
 

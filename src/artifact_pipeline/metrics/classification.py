@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 """Every interval is a 95 % interval."""
-Z = 1.959963984540054
+_Z = 1.959963984540054
 """The 97.5th percentile of the standard normal distribution, which a 95 % interval needs."""
 BOOTSTRAP_DRAWS = 2000
-_BOOTSTRAP_SEED = 20240229
+BOOTSTRAP_SEED = 20240229
 """Any fixed number would do; with it the same confusion matrix always gives the same interval."""
 
 
@@ -85,8 +85,8 @@ def log_loss(actual: NDArray[np.int64], probabilities: NDArray[np.float64]) -> f
 def wilson_interval(hits: int, rows: int) -> tuple[float, float]:
     """Wilson's score interval for a share (Wilson 1927, JASA 22, 209-212), 95 %."""
     share = hits / rows
-    centre = (share + Z * Z / (2 * rows)) / (1 + Z * Z / rows)
-    half = Z / (1 + Z * Z / rows) * math.sqrt(share * (1 - share) / rows + Z * Z / (4 * rows * rows))
+    centre = (share + _Z * _Z / (2 * rows)) / (1 + _Z * _Z / rows)
+    half = _Z / (1 + _Z * _Z / rows) * math.sqrt(share * (1 - share) / rows + _Z * _Z / (4 * rows * rows))
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
@@ -97,6 +97,6 @@ def bootstrap_f1_interval(confusion: NDArray[np.int64]) -> tuple[float, float]:
     milliseconds where drawing rows takes seconds.
     """
     rows = int(confusion.sum())
-    draws = np.random.default_rng(_BOOTSTRAP_SEED).multinomial(rows, confusion.ravel() / rows, size=BOOTSTRAP_DRAWS)
+    draws = np.random.default_rng(BOOTSTRAP_SEED).multinomial(rows, confusion.ravel() / rows, size=BOOTSTRAP_DRAWS)
     low, high = np.quantile(weighted_f1(draws.reshape(-1, *confusion.shape)), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)

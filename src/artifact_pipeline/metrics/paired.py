@@ -1,7 +1,4 @@
-"""Two models on the same held-out rows: how much better or worse is one, and is that more than chance? Arrays only.
-
-Rows that both get right, or both wrong, say nothing of a difference; the discordant ones do.
-"""
+"""Two models on the same held-out rows: how much better one is, and whether that is more than chance."""
 
 from __future__ import annotations
 
@@ -9,26 +6,27 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
+from artifact_pipeline.metrics.classification import BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, LEVEL, weighted_f1
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
-
-_Outcome = Literal["passed", "failed", "inconclusive"]
-
-LEVEL = 0.95
-"""Every interval is a 95 % interval."""
-_DRAWS = 2000
-_SEED = 20240229
-"""Any fixed number would do; with it the same answers always give the same interval."""
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class PairedDifference:
     """A figure of the candidate minus that of the champion, with its 95 % interval; each -1 to 1."""
 
     value: float
     low: float
     high: float
+
+    def outcome(self, margin: float) -> Literal["passed", "failed", "inconclusive"]:
+        """Whether the candidate is no worse than the champion by more than `margin`, if the interval shows it."""
+        if self.low > -margin:
+            return "passed"
+        return "failed" if self.high < -margin else "inconclusive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +45,8 @@ class Paired:
     rows: int
     won: int
     lost: int
-    accuracy: Difference
-    f1_weighted: Difference
+    accuracy: PairedDifference
+    f1_weighted: PairedDifference
     mcnemar: float
 
 
@@ -70,17 +68,10 @@ def compare(
         rows=rows,
         won=won,
         lost=lost,
-        accuracy=Difference((won - lost) / rows, low, high),
+        accuracy=PairedDifference((won - lost) / rows, low, high),
         f1_weighted=_f1_difference(actual, candidate, champion, classes),
         mcnemar=mcnemar_exact(won, lost),
     )
-
-
-def decide(difference: Difference, margin: float) -> _Outcome:
-    """Is the candidate no worse than the champion by more than `margin`? An interval across minus it does not say."""
-    if difference.low > -margin:
-        return "passed"
-    return "failed" if difference.high < -margin else "inconclusive"
 
 
 def tango_interval(won: int, lost: int, rows: int, level: float = LEVEL) -> tuple[float, float]:
@@ -130,24 +121,20 @@ def mcnemar_exact(won: int, lost: int) -> float:
 
 def _f1_difference(
     actual: NDArray[np.int64], candidate: NDArray[np.int64], champion: NDArray[np.int64], classes: int
-) -> Difference:
+) -> PairedDifference:
     """The percentile bootstrap of the difference: rows drawn with replacement, both models' answers together.
 
     Drawing rows is drawing the table of (actual, candidate, champion) from a multinomial, over its few filled cells.
     """
-    import numpy as np
-
-    from artifact_pipeline.metrics import classification as m
-
     cells, counts = np.unique((actual * classes + candidate) * classes + champion, return_counts=True)
-    draws = np.random.default_rng(_SEED).multinomial(len(actual), counts / len(actual), size=_DRAWS)
+    draws = np.random.default_rng(BOOTSTRAP_SEED).multinomial(len(actual), counts / len(actual), size=BOOTSTRAP_DRAWS)
     draws = np.concatenate([counts[None, :], draws])  # the first is what was observed
 
-    def weighted(told: NDArray[np.int64]) -> NDArray[np.float64]:
+    def weighted(answers: NDArray[np.int64]) -> NDArray[np.float64]:
         confusion = np.zeros((len(draws), classes * classes), dtype=np.int64)
-        np.add.at(confusion.T, cells // (classes * classes) * classes + told, draws.T)
-        return m.weighted_f1(confusion.reshape(-1, classes, classes))
+        np.add.at(confusion.T, cells // (classes * classes) * classes + answers, draws.T)
+        return weighted_f1(confusion.reshape(-1, classes, classes))
 
     differences = weighted(cells // classes % classes) - weighted(cells % classes)
     low, high = np.quantile(differences[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Difference(float(differences[0]), float(low), float(high))
+    return PairedDifference(float(differences[0]), float(low), float(high))

@@ -1,7 +1,7 @@
 """Objects in a store such as S3, by obstore (extra `scale`): read by ranges, written by one request, listed.
 
-The settings are those of the environment (AWS_REGION, AWS_ENDPOINT_URL, …). A store that does not answer is asked
-again for some seconds, and then there is one error.
+Its settings come from the environment (AWS_REGION, AWS_ENDPOINT_URL, …). A store that does not answer is asked again
+for some seconds.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import os
 import re
 import tempfile
 import threading
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from artifact_pipeline.errors import ConfigError, StorageError
-from artifact_pipeline.storage.opened import BLOCK, Object, Opened, unreadable
+from artifact_pipeline.storage.opened import BLOCK, Opened, StoredFile, unreadable
 from artifact_pipeline.storage.patterns import MAGIC, fits_or_parent, fixed_parts
 
 if TYPE_CHECKING:
@@ -34,41 +35,35 @@ _RETRIES: dict[str, Any] = {
     "retry_timeout": timedelta(seconds=20),
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2},
 }
-"""Some three seconds where nobody listens, and twenty where the network swallows what is sent."""
+"""Some three seconds where the connection is refused, and twenty where the network drops what is sent."""
 _SETTINGS = ("AWS_", "GOOGLE_", "AZURE_")
 _ILLEGAL = re.compile(r"//|(^|/)\.{1,2}(/|$)|[\x00-\x1f\x7f]")
 """What the libraries of the stores themselves would rewrite: empty names, `.` and `..`, control characters."""
-METADATA = re.compile(r"/latest/(api/token|meta-data)")
+_METADATA = re.compile(r"/latest/(api/token|meta-data)")
 """Where a machine of Amazon's finds keys, and where obstore asks for them when the environment has none."""
 _HINT_SETTINGS = "its settings come from the environment: AWS_REGION, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, …"
 _HINT_KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SKIP_SIGNATURE=true for public objects"
 
 
-class _Place(NamedTuple):
+def _split(url: str) -> tuple[str, str]:
     """A URL taken apart: `s3://bucket`, and the name of the object in it."""
-
-    root: str
-    path: str
-
-
-def _place(url: str) -> _Place:
     scheme, _, rest = url.partition("://")
     bucket, _, path = rest.partition("/")
     if not bucket or _ILLEGAL.search(path):
         raise ConfigError(f"{url} is no place in a store", hint=f"such as {scheme}://bucket/folder/name.parquet")
-    return _Place(f"{scheme}://{bucket}", path)
+    return f"{scheme}://{bucket}", path
 
 
 def _store(url: str) -> tuple[Any, str]:
     """The store of a URL, and the object's name in it."""
-    place = _place(url)
+    root, path = _split(url)
     settings = tuple(sorted((key, value) for key, value in os.environ.items() if key.startswith(_SETTINGS)))
-    return _connected(place.root, settings), place.path
+    return _connected(root, settings), path
 
 
 @lru_cache(maxsize=8)
 def _connected(root: str, _settings: tuple[tuple[str, str], ...]) -> Any:
-    """A store with its pool of connections, which are kept as long as the settings stay as they are."""
+    """A store with its pool of connections, which are kept as long as the settings stay the same."""
     from obstore.exceptions import BaseError
     from obstore.store import from_url
 
@@ -78,43 +73,32 @@ def _connected(root: str, _settings: tuple[tuple[str, str], ...]) -> Any:
         raise ConfigError(f"{root} cannot be opened: {_reason(error)}", hint=_HINT_SETTINGS) from error
 
 
-class _Outcome:
-    """What comes of a call in another thread: what is raised in the block is held for whoever waits."""
-
-    def __init__(self) -> None:
-        self._ended = threading.Event()
-        self._error: BaseException | None = None
-        self.value: Any = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
-        self._error = error
-        self._ended.set()
-        return True
-
-    def wait(self) -> Any:
-        """What the call returned, once it has; what it raised is raised here."""
-        self._ended.wait()
-        if self._error is not None:
-            raise self._error
-        return self.value
-
-
 def _awaited(call: Callable[..., Any], *arguments: Any) -> Any:
-    """Call what waits for a store; Ctrl-C ends the waiting, which the library itself would notice at its end."""
+    """What a call returns that waits for a store; Ctrl-C ends the waiting, which the library itself would not do."""
     if threading.current_thread() is not threading.main_thread():
         return call(*arguments)
-    outcome = _Outcome()
+    outcome = Future[Any]()
 
     def _run() -> None:
-        with outcome:
-            outcome.value = call(*arguments)
+        try:
+            outcome.set_result(call(*arguments))
+        except BaseException as error:  # noqa: BLE001 - raised again where the result is awaited
+            outcome.set_exception(error)
 
     # Not an executor's thread: the process would wait for it before it ends.
     threading.Thread(target=_run, daemon=True).start()
-    return outcome.wait()
+    return outcome.result()
+
+
+@contextmanager
+def _refusing(refusal: Callable[[str, Exception], Exception], url: str) -> Iterator[None]:
+    """Turn what a store answers, or that it does not, into a refusal."""
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        raise refusal(url, error) from error
 
 
 def opened(url: str) -> Opened:
@@ -124,15 +108,12 @@ def opened(url: str) -> Opened:
         DataRejected: it does not exist, or the store does not answer.
     """
     import obstore
-    from obstore.exceptions import BaseError
 
     store, path = _store(url)
-    try:
+    with _refusing(_unreadable, url):
         about = _awaited(obstore.head, store, path)
         reader = _awaited(partial(obstore.open_reader, buffer_size=_AHEAD), store, path)
         file = io.BufferedReader(_Raw(url, reader), _AHEAD)
-    except (BaseError, OSError) as error:
-        raise _unreadable(url, error) from error
     return Opened(url, cast("BinaryIO", file), about["size"], _stamp(about), None)
 
 
@@ -143,13 +124,10 @@ def stamp(url: str) -> str:
         DataRejected: it does not exist, or the store does not answer.
     """
     import obstore
-    from obstore.exceptions import BaseError
 
     store, path = _store(url)
-    try:
+    with _refusing(_unreadable, url):
         return _stamp(_awaited(obstore.head, store, path))
-    except (BaseError, OSError) as error:
-        raise _unreadable(url, error) from error
 
 
 def _stamp(about: Any) -> str:
@@ -169,12 +147,8 @@ class _Raw(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        from obstore.exceptions import BaseError
-
-        try:
+        with _refusing(_unreadable, self._url):
             data = _awaited(self._reader.read, len(buffer))
-        except (BaseError, OSError) as error:
-            raise _unreadable(self._url, error) from error
         buffer[: len(data)] = memoryview(data)
         return len(data)
 
@@ -193,16 +167,12 @@ def staged(url: str) -> Iterator[BinaryIO]:
         StorageError: it cannot be written.
     """
     import obstore
-    from obstore.exceptions import BaseError
 
     store, path = _store(url)
-    try:
-        with tempfile.SpooledTemporaryFile(_SPOOL) as file:
-            yield cast("BinaryIO", file)
-            file.seek(0)
-            _awaited(obstore.put, store, path, cast("BinaryIO", file))
-    except (BaseError, OSError) as error:
-        raise _unwritable(url, error) from error
+    with _refusing(_unwritable, url), tempfile.SpooledTemporaryFile(_SPOOL) as file:
+        yield cast("BinaryIO", file)
+        file.seek(0)
+        _awaited(obstore.put, store, path, cast("BinaryIO", file))
 
 
 def remove(url: str) -> None:
@@ -212,28 +182,23 @@ def remove(url: str) -> None:
         StorageError: it cannot be removed.
     """
     import obstore
-    from obstore.exceptions import BaseError
 
     store, path = _store(url)
-    try:
+    with _refusing(_unwritable, url), suppress(FileNotFoundError):
         _awaited(obstore.delete, store, path)
-    except FileNotFoundError:
-        return
-    except (BaseError, OSError) as error:
-        raise _unwritable(url, error) from error
 
 
-def listed(url: str) -> list[Object]:
+def listed(url: str) -> list[StoredFile]:
     """The objects below a URL, or those that its pattern fits, or the one that it names; sorted by name.
 
     Raises:
         DataRejected: the store does not answer.
     """
-    root, path = _place(url)
+    root, path = _split(url)
     pattern = path.rstrip("/").split("/") if MAGIC.search(path) else None
     folder = "/".join(fixed_parts(pattern)) if pattern else path.rstrip("/")
     found = [
-        Object(f"{root}/{name}", name[len(folder) + 1 if folder else 0 :], size)
+        StoredFile(f"{root}/{name}", name[len(folder) + 1 if folder else 0 :], size)
         for name, size in _below(url, root, folder)
         if pattern is None or fits_or_parent(name.split("/"), pattern)
     ]
@@ -245,14 +210,11 @@ def listed(url: str) -> list[Object]:
 def _below(url: str, root: str, folder: str) -> Iterator[tuple[str, int]]:
     """Names and sizes of the objects below a folder, without the markers that stand for folders themselves."""
     import obstore
-    from obstore.exceptions import BaseError
 
     store, _ = _store(root)
-    try:
+    with _refusing(_unreadable, url):
         blocks = _awaited(list, obstore.list(store, prefix=folder or None))
         found = [each for block in blocks for each in block]
-    except (BaseError, OSError) as error:
-        raise _unreadable(url, error) from error
     for each in found:
         name, size = each["path"], each["size"]
         marker = not size and "." not in name.rpartition("/")[2]
@@ -260,18 +222,14 @@ def _below(url: str, root: str, folder: str) -> Iterator[tuple[str, int]]:
             yield name, size
 
 
-def _named(url: str) -> list[Object]:
-    """The one object that has this very name, be it that of a pattern or without a suffix; or none."""
+def _named(url: str) -> list[StoredFile]:
+    """The one object that has this very name, even one like a pattern or without a suffix; or none."""
     import obstore
-    from obstore.exceptions import BaseError
 
     store, path = _store(url)
-    try:
-        return [Object(url, path.rpartition("/")[2], _awaited(obstore.head, store, path)["size"])]
-    except FileNotFoundError:
-        return []
-    except (BaseError, OSError) as error:
-        raise _unreadable(url, error) from error
+    with _refusing(_unreadable, url), suppress(FileNotFoundError):
+        return [StoredFile(url, path.rpartition("/")[2], _awaited(obstore.head, store, path)["size"])]
+    return []
 
 
 def _unreadable(url: str, error: Exception) -> DataRejected:
@@ -288,17 +246,17 @@ def _unwritable(url: str, error: Exception) -> StorageError:
 def _hint(error: Exception) -> str:
     from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
 
-    denied = isinstance(error, PermissionDeniedError | UnauthenticatedError) or METADATA.search(str(error))
+    denied = isinstance(error, PermissionDeniedError | UnauthenticatedError) or _METADATA.search(str(error))
     return _HINT_KEYS if denied else _HINT_SETTINGS
 
 
 def _reason(error: Exception) -> str:
     """What went wrong, without the request's address, its duration and the library's own dump of it."""
     text = str(error).partition("\n\nDebug source")[0]
-    if METADATA.search(text):
+    if _METADATA.search(text):
         return "there are no keys for it"
-    if told := re.search(r"<Message>([^<]+)</Message>", text):
-        return told[1].rstrip(".").lower()[:200]
+    if message := re.search(r"<Message>([^<]+)</Message>", text):
+        return message[1].rstrip(".").lower()[:200]
     if "HTTP error" in text:
         return "the store does not answer"
     line = (text.splitlines() or [type(error).__name__])[0]

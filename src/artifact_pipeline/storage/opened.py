@@ -11,7 +11,7 @@ BLOCK = 1 << 20
 """Bytes of one read; hashlib lets other threads run meanwhile."""
 
 
-class Object(NamedTuple):
+class StoredFile(NamedTuple):
     """One object in a store: its URL, its name below the URL that was listed, and its size."""
 
     url: str

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from artifact_pipeline import files
 from artifact_pipeline.errors import DataRejected
-from artifact_pipeline.storage.opened import BLOCK, Object, Opened, unreadable
+from artifact_pipeline.storage.opened import BLOCK, Opened, StoredFile, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ def opened(place: str) -> Iterator[Opened]:
     with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor has no path
         before = _stamp(descriptor)
         again = f"/proc/self/fd/{descriptor}"
-        path = again if os.path.exists(again) else place  # noqa: PTH110 - no path of anybody's, a question to the system
+        path = again if os.path.exists(again) else place  # noqa: PTH110 - a question to the system
         yield Opened(place, cast("BinaryIO", file), os.fstat(descriptor).st_size, before, path)
         if _stamp(descriptor) != before:
             raise unreadable(place, "was changed while it was read", rule="changed")
@@ -68,7 +68,7 @@ def _stamp(descriptor: int) -> str:
 
 
 class Digesting:
-    """The SHA-256 of an open file, computed beside whoever reads it by position; leaving the block gives it up."""
+    """The SHA-256 of an open file, computed in a thread while it is read by position; leaving the block ends it."""
 
     def __init__(self, file: Opened) -> None:
         self._file, self._stopped, self._hash = file, threading.Event(), hashlib.sha256()
@@ -186,7 +186,7 @@ def remove(place: str) -> None:
         raise files.storage_error(Path(place), error) from error
 
 
-def list_files(url: str) -> list[Object]:
+def list_files(url: str) -> list[StoredFile]:
     """The objects below a URL, or those that its pattern fits, or the one that it names; sorted by name.
 
     Raises:

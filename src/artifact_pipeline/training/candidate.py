@@ -83,7 +83,7 @@ def train(config: Config, data: Dataset | None = None, *, progress: Callable[[st
     """
     import numpy as np
 
-    from artifact_pipeline.config.labels import by_label
+    from artifact_pipeline.config.problems import by_label
     from artifact_pipeline.training.fit import Scales, fit
 
     if data is None:

@@ -153,15 +153,13 @@ def _answers(model: Candidate | Verified, X: NDArray[np.float64]) -> NDArray[np.
 
 def _outcome(result: paired.Paired, margin: float) -> Outcome:
     """Both figures must be within the margin; one that is certainly not is enough to fail."""
-    from artifact_pipeline.metrics.paired import decide
-
-    outcomes = {decide(result.accuracy, margin), decide(result.f1_weighted, margin)}
+    outcomes = {result.accuracy.outcome(margin), result.f1_weighted.outcome(margin)}
     if "failed" in outcomes:
         return "failed"
     return "passed" if outcomes == {"passed"} else "inconclusive"
 
 
-def _rounded(difference: paired.Difference) -> Comparison.Change:
+def _rounded(difference: paired.PairedDifference) -> Comparison.Change:
     value, low, high = (round(each, DECIMALS) for each in (difference.value, difference.low, difference.high))
     return Comparison.Change(value=value, low=low, high=high)
 

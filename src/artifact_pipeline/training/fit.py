@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.config.labels import by_label
+from artifact_pipeline.config.problems import by_label
 from artifact_pipeline.errors import ConfigError, DataRejected, Problem
 
 if TYPE_CHECKING:

@@ -1,0 +1,182 @@
+"""What the config's types are made of, and the types of its sections `dataset` and `gate`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
+
+STRICT = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MustBe:
+    """The words of the message for a value that a key does not take; they stand beside the bounds that they describe.
+
+    Attributes:
+        words: what the value must be, the end of `must be …`.
+        each: what each value of an object by label must be, where the key takes such an object.
+    """
+
+    words: str
+    each: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OptionalInRecipe:
+    """Marks a key that is left out of the recipe where its value is the default.
+
+    So a config that does not use the key has the recipe, and the artifact digest, that it had before the key existed.
+    """
+
+
+def _text_keys(value: object) -> object:
+    """A dict with its whole-number keys as text: Python code may name a label as it is."""
+    if not isinstance(value, Mapping):
+        return value
+    keys = [str(key) if isinstance(key, Integral) else key for key in value]
+    return dict(zip(keys, value.values(), strict=True)) if len(set(keys)) == len(keys) else value
+
+
+def _kind_of_value(value: object) -> str:
+    if value is None:
+        return "null"
+    return "labels" if isinstance(value, Mapping) else "plain"
+
+
+BY_KIND = Discriminator(_kind_of_value)
+"""Chooses the type of a value that is null, one plain value for all classes, or an object by label."""
+TEXT_KEYS = BeforeValidator(_text_keys)
+POSITIVE_ZERO = AfterValidator(lambda value: value + 0.0)
+"""Makes minus zero zero, so that both have one recipe."""
+Label = Annotated[str, Field(max_length=256)]
+Share = Annotated[float, Field(ge=0, le=1), POSITIVE_ZERO, MustBe("a number from 0 to 1, both included")]
+
+
+class Table(BaseModel):
+    """A table of rows to learn from."""
+
+    model_config = STRICT
+
+    path: Annotated[
+        str,
+        Field(
+            pattern=r"^[^\x00]+$",
+            title="File",
+            description="A CSV, Parquet, Arrow, JSON Lines or NPZ file, or a folder of parts; a relative path starts "
+            "at the folder of this config.",
+        ),
+        MustBe("a string, the path of a table"),
+    ]
+    target: Annotated[
+        str,
+        Field(min_length=1, title="Target column", description="The column that holds the class of each row."),
+        MustBe("a string, the name of the target column"),
+    ]
+    features: Annotated[
+        list[str] | None,
+        Field(
+            min_length=1,
+            title="Features",
+            description="The columns to learn from, in this order; without it all but the target, dropped columns and "
+            "an index.",
+        ),
+        MustBe("an array of at least one name of a column, none of them twice nor the target, or null"),
+    ] = None
+    drop: Annotated[
+        list[str] | None,
+        Field(title="Drop", description="Columns that are not learned from."),
+        MustBe("an array of names of columns, none of them twice nor the target nor in features, or null"),
+    ] = None
+
+    @field_validator("features", "drop")
+    @classmethod
+    def _names_fit(cls, names: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        """Refuse a name that stands twice, or that has another part already."""
+        found = names or []
+        twice = next((name for name in found if found.count(name) > 1), None)
+        if twice is not None:
+            raise PydanticCustomError("names_of_columns", "{name} stands twice", {"name": repr(twice)})
+        taken = {info.data.get("target"): "the target"} | dict.fromkeys(info.data.get("features") or (), "a feature")
+        for name in found:
+            if name in taken:
+                words = {"name": repr(name), "part": taken[name]}
+                raise PydanticCustomError("names_of_columns", "{name} is {part}", words)
+        return names
+
+
+class Gate(BaseModel):
+    """What the model must reach on the held-out rows to be published."""
+
+    model_config = STRICT
+
+    min_accuracy: Annotated[
+        Share, Field(title="Least accuracy", description="Least share of held-out rows that are labelled right.")
+    ] = 0.95
+    min_f1: Annotated[
+        Share, Field(title="Least F1", description="Least F1 on the held-out rows, weighted by class.")
+    ] = 0.95
+    min_f1_macro: Annotated[
+        Share | None,
+        Field(
+            title="Least macro F1",
+            description="Least F1 on the held-out rows, each class counting the same; null asks for none.",
+        ),
+        MustBe("a number from 0 to 1, both included, or null"),
+        OptionalInRecipe(),
+    ] = None
+    min_recall: Annotated[
+        Annotated[None, Tag("null")]
+        | Annotated[Share, Tag("plain")]
+        | Annotated[dict[Label, Share], Field(min_length=1), TEXT_KEYS, Tag("labels")],
+        BY_KIND,
+        Field(
+            title="Least recall",
+            description="Least share of the held-out rows of a class that are labelled right: a number for every "
+            "class, or an object with a number for some labels; null asks for none.",
+        ),
+        MustBe(
+            'a number from 0 to 1, an object such as {"malignant": 0.9}, or null',
+            each="a number from 0 to 1, both included",
+        ),
+        OptionalInRecipe(),
+    ] = None
+    champion: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[^\x00]+$",
+            title="Champion",
+            description="The artifact in charge, with which the candidate is compared on the same held-out rows; a "
+            "relative path starts at the folder of this config.",
+        ),
+        MustBe("a string, the path of an artifact, or null"),
+    ] = None
+    margin: Annotated[
+        Share,
+        Field(
+            title="Margin",
+            description="By how much the candidate's accuracy and F1 may be below the champion's, at 95 % confidence.",
+        ),
+    ] = 0.02
+    on_inconclusive: Annotated[
+        Literal["fail", "pass"],
+        Field(
+            title="On inconclusive",
+            description="What becomes of a candidate where the rows are too few to tell.",
+        ),
+        MustBe("one of fail, pass"),
+    ] = "fail"
