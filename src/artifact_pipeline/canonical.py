@@ -17,7 +17,7 @@ PREFIX = "sha256:"
 """Digests are written with their algorithm, `sha256:` and 64 lower-case hexadecimal digits."""
 
 MAX_DEPTH = 32
-"""How many arrays and objects may stand around a value; the stack of whoever reads must not decide it."""
+"""How many arrays and objects may stand around a value; a limit that does not depend on a reader's stack."""
 _TOO_DEEP = b"\n" + b"  " * (MAX_DEPTH + 1)
 _ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, indent=2, sort_keys=True)
 

@@ -73,7 +73,7 @@ def _create_locked(path: Path) -> tuple[Path, int]:
 
 
 def _sweep(path: Path) -> None:
-    """Remove the staged files of writers of `path` that are no longer alive: nobody holds their lock."""
+    """Remove the staged files of writers of `path` that are no longer alive: no process holds their lock."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.????????????????.tmp"):
         try:
             descriptor = os.open(left, os.O_RDONLY | os.O_NONBLOCK)
@@ -81,7 +81,7 @@ def _sweep(path: Path) -> None:
             continue
         try:
             if try_lock(descriptor):
-                with suppress(OSError):  # not ours to remove: what is in nobody's way must not stop a writer
+                with suppress(OSError):  # not ours to remove, and in no writer's way
                     left.unlink()
         finally:
             os.close(descriptor)

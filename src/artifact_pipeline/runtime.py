@@ -22,7 +22,7 @@ KERNEL_VARIABLE = "OPENBLAS_CORETYPE"
 KERNEL = "Haswell"
 CACHE_VARIABLE = "OPENBLAS_L2_SIZE"
 CACHE_KIB = "512"
-"""What OpenBLAS is told of the second-level cache: newer ones cut their work by it, and so round by it."""
+"""The size of the second-level cache, for OpenBLAS: newer ones cut their work by it, and so round by it."""
 
 TELEMETRY_VARIABLE = "ORT_DISABLE_TELEMETRY"
 """Without it onnxruntime, from 1.29 on, reports each use to its maker, and leaves an id of the device under HOME."""
@@ -85,7 +85,7 @@ def pin_numerics() -> None:
     One thread: two of them fight over a fit as small as the digits (0.07 s of CPU become 8 s on a busy machine),
     and change its last bits. One kernel: OpenBLAS picks another one on another processor, and `lbfgs` then stops
     elsewhere; with AVX2 and FMA present, `Haswell` gives the same bits on all of them. What the user has set of these
-    stays. The size of the processor's cache, by which OpenBLAS 0.3.34 cuts its work, is always told the same, since
+    stays. The size of the processor's cache, by which OpenBLAS 0.3.34 cuts its work, is always set to one number, since
     no artifact records it.
 
     Call it before anything imports NumPy; afterwards the threads and the kernel would change nothing, and are left.

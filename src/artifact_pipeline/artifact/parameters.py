@@ -156,8 +156,8 @@ def _start(data: bytes, place: int, name: bytes, *, check: int, size: int) -> in
     field = data[name_at + length : start]
     in_field = field == _ZIP64.pack(1, 16, size, size)
     sizes = (packed, own_size) == (size, size) or (in_field and packed == own_size == _IN_ZIP64)
-    told = (sign, flags, method, own_check, data[name_at : name_at + length])
-    if told != (b"PK\3\4", 0, 0, check, name) or not sizes or not (in_field or not extra):
+    header = (sign, flags, method, own_check, data[name_at : name_at + length])
+    if header != (b"PK\3\4", 0, 0, check, name) or not sizes or not (in_field or not extra):
         raise ValueError("an array's two headers differ")
     return start
 

@@ -36,6 +36,9 @@ class Key:
     pem: bytes
     fingerprint: str
 
+    def __str__(self) -> str:
+        return self.fingerprint
+
     @classmethod
     def parse(cls, data: bytes, place: str) -> Key:
         """Parse a public key.

@@ -86,6 +86,9 @@ class Signers:
         issuer: Text
         identity: Annotated[str, Meta(max_length=2048)]
 
+        def __str__(self) -> str:
+            return f"{self.identity} ({self.issuer})"
+
     keys: tuple[Key, ...] = ()
     identities: tuple[Identity, ...] = ()
     sigstore: bytes | None = None
@@ -102,14 +105,11 @@ class Signers:
                 Sigstore's trust root is out of reach (`sigstore-unreachable`).
         """
         bundle, files = _decoded(data, place)
-        if bundle.material.public_key is not None:
-            found = (key.fingerprint for key in self.keys if _holds(data, files, key))
-        else:
-            found = (_name(each) for each in self.identities if _holds(data, files, each, self.sigstore))
-        signer = next(found, None)
+        trusted = self.keys if bundle.material.public_key is not None else self.identities
+        signer = next((each for each in trusted if _holds(data, files, each, self.sigstore)), None)
         if signer is None:
             raise rejected(place, "signature-key", "is not a signature of any signer that is trusted")
-        return Signed(signer, files)
+        return Signed(str(signer), files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +159,7 @@ def rejected(place: str, rule: str, message: str) -> ArtifactRejected:
     return ArtifactRejected("the artifact is not trusted", problems=[problem], hint=hint)
 
 
-def _name(identity: Signers.Identity) -> str:
-    return f"{identity.identity} ({identity.issuer})"
-
-
-def _holds(
-    data: bytes, files: Mapping[str, str], signer: Key | Signers.Identity, sigstore: bytes | None = None
-) -> bool:
+def _holds(data: bytes, files: Mapping[str, str], signer: Key | Signers.Identity, sigstore: bytes | None) -> bool:
     """Whether upstream finds that `signer` has signed a statement about just these files.
 
     Upstream parses the signature by itself. It is given our reading of it in place of a folder, so that the two
@@ -181,14 +175,10 @@ def _holds(
             verifying = _verifying(folder, signer, sigstore)
             verifying.set_hashing_config(_known("", files)).verify(folder, signature)
         except TUFError as error:
-            raise rejected(_name_of(signer), "sigstore-unreachable", str(error)[:200].lower()) from error
+            raise rejected(str(signer), "sigstore-unreachable", str(error)[:200].lower()) from error
         except (InvalidSignature, Error, ValueError, TypeError, LookupError, AttributeError, RecursionError):
             return False
     return True
-
-
-def _name_of(signer: Key | Signers.Identity) -> str:
-    return signer.fingerprint if isinstance(signer, Key) else _name(signer)
 
 
 def _verifying(folder: Path, signer: Key | Signers.Identity, sigstore: bytes | None) -> Any:
