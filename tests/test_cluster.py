@@ -21,11 +21,11 @@ from artifact_pipeline.cli import main
 from artifact_pipeline.config import from_mapping
 from artifact_pipeline.errors import ArtifactRejected, DataRejected, PipelineError, Problem, StorageError
 from artifact_pipeline.prediction import cluster, folders, run
-from artifact_pipeline.prediction.destination import destination
+from artifact_pipeline.prediction.destination import Destination
 from artifact_pipeline.prediction.folders import Ledger
+from artifact_pipeline.prediction.parts import PART, ignore_progress
 from artifact_pipeline.prediction.run import PredictionRequest
 from artifact_pipeline.prediction.scoring import Options, Scorer
-from artifact_pipeline.prediction.sheets import PART, ignore_progress
 from artifact_pipeline.prediction.workers import answer
 from artifact_pipeline.rows.sources import find_sources
 from artifact_pipeline.storage import places as storage
@@ -154,7 +154,7 @@ def tasks_of(scene: Scene, to: Path) -> tuple[Any, list[Any]]:
     """The artifact and the tasks that a cluster would be sent."""
     scorer = Scorer(scene.artifact, LENIENT)
     (to / "_rejected").mkdir(parents=True)
-    ledger = Ledger(scorer, destination(f"{to}/"), find_sources([str(scene.rows)]))
+    ledger = Ledger(scorer, Destination.of(f"{to}/"), find_sources([str(scene.rows)]))
     return cluster._payload(scorer), list(cluster._tasks(ledger))
 
 
@@ -168,7 +168,7 @@ def test_cluster_that_is_there_gives_the_bytes_of_one_process(
     """Two workers of a cluster write the files, the bad rows and the receipt of one process, and show the same rows."""
     made = predict(scene, tmp_path / "out", scheduler=there.address)
     assert written(tmp_path / "out") == alone[1]
-    assert (made.tally.samples, made.tally.mistakes) == (alone[0].tally.samples, alone[0].tally.mistakes)
+    assert (made.counts.samples, made.counts.mistakes) == (alone[0].counts.samples, alone[0].counts.mistakes)
     assert made.scores == alone[0].scores
     assert made.receipt.rows.rejected == 1
 
@@ -286,10 +286,10 @@ def test_tasks_and_their_answers(scene: Scene, alone: tuple[Predictions, dict[st
 
     shutil.rmtree(to / "none", ignore_errors=True)
     ledger = Ledger(
-        Scorer(scene.artifact, replace(LENIENT, named=True)), destination(f"{to}/"), find_sources([str(scene.rows)])
+        Scorer(scene.artifact, replace(LENIENT, named=True)), Destination.of(f"{to}/"), find_sources([str(scene.rows)])
     )
     _known(ledger)
-    assert (ledger.tally.samples, ledger.tally.mistakes) == (alone[0].tally.samples, alone[0].tally.mistakes)
+    assert (ledger.counts.samples, ledger.counts.mistakes) == (alone[0].counts.samples, alone[0].counts.mistakes)
     assert sorted(ledger.digests) == list(range(6))
 
 
@@ -552,7 +552,9 @@ def test_saving_takes_a_tenth_of_the_time_at_most(
 
     monkeypatch.setattr(folders.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(storage, "write", _slowly)
-    ledger = Ledger(Scorer(scene.artifact, LENIENT), destination(f"{tmp_path}/out/"), find_sources([str(scene.rows)]))
+    ledger = Ledger(
+        Scorer(scene.artifact, LENIENT), Destination.of(f"{tmp_path}/out/"), find_sources([str(scene.rows)])
+    )
 
     def _results() -> Iterator[Any]:
         for number in range(500):

@@ -20,9 +20,9 @@ from artifact_pipeline.canonical import canonical_json
 from artifact_pipeline.config import from_mapping
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, StorageError
 from artifact_pipeline.files import held
+from artifact_pipeline.prediction.parts import PART
 from artifact_pipeline.prediction.proof import prove
 from artifact_pipeline.prediction.run import PredictionObserver, PredictionRequest, predict
-from artifact_pipeline.prediction.sheets import PART
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.publication import publish
 from artifact_pipeline.verification import verify

@@ -24,7 +24,7 @@ from sklearn import metrics as theirs
 from artifact_pipeline.cli import main
 from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.prediction import labels as module
-from artifact_pipeline.prediction.writers import Hashed, open_writer
+from artifact_pipeline.prediction.writers import HashedFile, open_writer
 from tables import write_table
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Answered:
     def write(self, path: Path, columns: Mapping[str, Any], rows: slice = slice(None)) -> Path:
         """Write predictions as `predict` does, behind these columns."""
         with path.open("wb") as file:
-            writer = open_writer(path.suffix[1:], Hashed(file), self.classes, artifact="sha256:" + 64 * "0")
+            writer = open_writer(path.suffix[1:], HashedFile(file), self.classes, artifact="sha256:" + 64 * "0")
             told = np.array(self.classes)[self.predicted]
             writer.write({**columns, "predicted": told[rows]}, self.probabilities[rows].T)
             writer.close()

@@ -14,7 +14,7 @@ from artifact_pipeline.config import from_mapping
 from artifact_pipeline.digits.dataset import FILE, load_digits
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected
 from artifact_pipeline.prediction.proof import prove
-from artifact_pipeline.prediction.receipt import parse_receipt
+from artifact_pipeline.prediction.receipt import Receipt
 from artifact_pipeline.prediction.run import PredictionRequest, predict
 from artifact_pipeline.prediction.scoring import Options, Scorer
 from artifact_pipeline.rows.batches import Batch
@@ -327,7 +327,7 @@ def test_the_receipt_tells_what_was_read_and_written(digits: Verified, answer: A
     table = write_table(tmp_path / "rows.parquet", columns_of_digits(rows=100))
     told = answer(digits, table).receipt
     data = (tmp_path / "out.csv.receipt.json").read_bytes()
-    assert parse_receipt(data, place="receipt") == told
+    assert Receipt.parse(data, place="receipt", rule="receipt-invalid") == told
     assert (told.complete, told.progress, told.artifact) == (True, None, digits.digest)
     assert [each.sha256 for each in told.inputs] == [digest(table.read_bytes())]
     assert [each.sha256 for each in told.outputs] == [digest((tmp_path / "out.csv").read_bytes())]

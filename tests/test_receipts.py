@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from artifact_pipeline.canonical import canonical_json, digest
 from artifact_pipeline.cli import main
 from artifact_pipeline.errors import ArtifactRejected
 from artifact_pipeline.prediction.proof import PROVES, prove
-from artifact_pipeline.prediction.recount import count_input
 from rowfiles import DIGITS, answer, digits, publish_digits, train_words, words, write_rows
 
 if TYPE_CHECKING:
@@ -203,8 +203,11 @@ def test_rows_of_an_input_are_counted_in_each_format(form: str, model: Verified,
     columns["pixel_3_3"] = np.where(np.arange(23) == 7, np.nan, columns["pixel_3_3"])
     table = write_rows(tmp_path / f"rows.{form}", columns)
     told = answer(model, table, to=tmp_path / "out.csv", on_error="quarantine").receipt
-    assert (told.inputs[0].rows, count_input(str(table), told.inputs[0].format)) == (23, 23)
+    assert told.inputs[0].rows == 23
     assert rules(str(tmp_path / "out.csv"), inputs=[str(table)]) == set()
+    wrong = structs.replace(told, inputs=(structs.replace(told.inputs[0], rows=24),))
+    (tmp_path / "out.csv.receipt.json").write_bytes(wrong.canonical())
+    assert "input-rows" in rules(str(tmp_path / "out.csv"), inputs=[str(table)])
 
 
 def test_labels_of_any_text_are_counted(of_words: Verified, tmp_path: Path) -> None:

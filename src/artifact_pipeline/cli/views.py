@@ -135,10 +135,10 @@ def say_scores(output: Output, predictions: Predictions) -> None:
 
 def say_samples(output: Output, predictions: Predictions) -> None:
     """The first rows."""
-    if not predictions.tally.samples:
+    if not predictions.counts.samples:
         return
     output.say("sample predictions")
-    output.table(SAMPLE_HEADER, sample_rows(predictions, predictions.tally.samples))
+    output.table(SAMPLE_HEADER, sample_rows(predictions, predictions.counts.samples))
     output.say()
 
 

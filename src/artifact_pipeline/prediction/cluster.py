@@ -22,10 +22,10 @@ from msgspec import convert
 from artifact_pipeline import __version__
 from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.errors import ConfigError, PipelineError, Problem
-from artifact_pipeline.prediction.receipt import Output, gate_of
-from artifact_pipeline.prediction.sheets import PART, Part, ignore_progress
-from artifact_pipeline.prediction.tally import MISTAKES, SAMPLES, Sample, Tally
-from artifact_pipeline.prediction.workers import Artifact, Done, Task, answer, environment_words, foreign, hold, version
+from artifact_pipeline.prediction.counts import MISTAKES, SAMPLES, PredictionCounts, Sample
+from artifact_pipeline.prediction.parts import PART, Part
+from artifact_pipeline.prediction.receipt import Receipt
+from artifact_pipeline.prediction.workers import ArtifactCopy, Task, TaskResult, answer, environment_words, foreign
 from artifact_pipeline.rows.formats.opening import BY_POSITION
 from artifact_pipeline.rows.sources import STDIN
 from artifact_pipeline.storage import places as storage
@@ -55,7 +55,7 @@ _HINT_RESUME = "--resume goes on with what was begun"
 
 
 def on_cluster(
-    *, scheduler: str | None, workers: int | None, progress: Callable[[int, float], None] = ignore_progress
+    *, scheduler: str | None, workers: int | None, progress: Callable[[int, float], None]
 ) -> Callable[[Ledger], None]:
     """Do what is missing on a Dask cluster.
 
@@ -86,11 +86,10 @@ def _refuse_stdin(ledger: Ledger) -> None:
         raise ConfigError("a cluster cannot read standard input", hint="name files that every worker can read")
 
 
-def _payload(scorer: Scorer) -> Artifact:
+def _payload(scorer: Scorer) -> ArtifactCopy:
     verified = scorer.artifact
-    return Artifact(
+    return ArtifactCopy(
         digest=verified.digest,
-        accept_failed_gate=gate_of(verified) != "passed",
         files=((NAME, verified.manifest.canonical()), *sorted(verified.members.items())),
         options=scorer.options,
         environment=environment_words(),
@@ -219,9 +218,19 @@ def _uninterrupted() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
+def _version() -> str:
+    """What a worker answers before anything is sent to it."""
+    return __version__
+
+
+def _hold(artifact: ArtifactCopy) -> ArtifactCopy:
+    """Give the artifact back, as a task that others wait for: Dask brings it to each worker once."""
+    return artifact
+
+
 def _check_workers(client: Any) -> None:
     problems = []
-    for address, found in sorted(client.run(version, on_error="return").items()):
+    for address, found in sorted(client.run(_version, on_error="return").items()):
         if found != __version__:
             told = f"cannot load it: {found}" if isinstance(found, Exception) else f"has {found}"
             message = f"{told}; the client has artifact-pipeline {__version__}"
@@ -230,7 +239,7 @@ def _check_workers(client: Any) -> None:
         raise foreign(problems)
 
 
-def _finished(client: Any, artifact: Artifact, tasks: list[Task]) -> Iterator[Done]:
+def _finished(client: Any, artifact: ArtifactCopy, tasks: list[Task]) -> Iterator[TaskResult]:
     """Send all tasks, and give what comes back, in whatever order.
 
     Raises:
@@ -238,7 +247,7 @@ def _finished(client: Any, artifact: Artifact, tasks: list[Task]) -> Iterator[Do
     """
     distributed: Any = import_module("distributed")
     # A task too, and not scattered: what is scattered is lost with the workers that hold it, a task is done again.
-    sent = client.submit(hold, artifact, retries=_RETRIES, pure=False)
+    sent = client.submit(_hold, artifact, retries=_RETRIES, pure=False)
     futures = [client.submit(answer, sent, task, retries=_RETRIES, pure=False) for task in tasks]
     completed = distributed.as_completed(futures, loop=client.loop)
     futures.clear()  # each is let go as soon as it was taken, and its worker forgets it
@@ -247,13 +256,13 @@ def _finished(client: Any, artifact: Artifact, tasks: list[Task]) -> Iterator[Do
         future.release()
 
 
-def _result(future: Any) -> Done:
+def _result(future: Any) -> TaskResult:
     from concurrent.futures import CancelledError
 
     from distributed.scheduler import KilledWorker
 
     try:
-        found: Done | PipelineError = future.result()
+        found: TaskResult | PipelineError = future.result()
     except KilledWorker as error:
         message = f"{error.allowed_failures + 1} workers in turn died of the same part"
         raise PipelineError(message, hint=f"see their logs, perhaps for a lack of memory; {_HINT_RESUME}") from error
@@ -264,20 +273,20 @@ def _result(future: Any) -> Done:
     return found
 
 
-def _collect(ledger: Ledger, results: Iterable[Done], count: int, progress: Callable[[int, float], None]) -> None:
+def _collect(ledger: Ledger, results: Iterable[TaskResult], count: int, progress: Callable[[int, float], None]) -> None:
     """Tell the ledger what was done; what is shown of the rows is in the order of the rows, not of the workers."""
     shown: list[Shown] = []
     for finished, done in enumerate(results, start=1):
         for number, output, rejected, counted, samples, mistakes in done.parts:
-            bad = convert(rejected, Output) if rejected is not None else None
-            tally = Tally.from_plain(counted, ledger.scorer.reference)
-            ledger.add(Part(done.index, number, convert(output, Output), bad, tally))
+            bad = convert(rejected, Receipt.Output) if rejected is not None else None
+            counts = PredictionCounts.from_plain(counted, ledger.scorer.reference)
+            ledger.add(Part(done.index, number, convert(output, Receipt.Output), bad, counts))
             shown = _first([*shown, ((done.index, number), samples, mistakes)])
         if done.digest is not None:  # after its parts: what has a digest counts as read to its end
             ledger.digests[done.index] = done.digest
         progress(sum(part[3]["read"] for part in done.parts), finished / count)
-    ledger.tally.samples = [Sample(*each) for _, samples, _ in shown for each in samples][:SAMPLES]
-    ledger.tally.mistakes = [Sample(*each) for _, _, mistakes in shown for each in mistakes][:MISTAKES]
+    ledger.counts.samples = [Sample(*each) for _, samples, _ in shown for each in samples][:SAMPLES]
+    ledger.counts.mistakes = [Sample(*each) for _, _, mistakes in shown for each in mistakes][:MISTAKES]
 
 
 def _first(shown: list[Shown]) -> list[Shown]:

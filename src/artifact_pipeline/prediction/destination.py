@@ -38,6 +38,34 @@ class Destination:
     folder: bool
     receipt: str | None
 
+    @classmethod
+    def of(cls, output: str, *, to: str | None = None, receipt: str | None = None) -> Destination:
+        """Read what the user said of the output.
+
+        Args:
+            output: a file, a folder (with a slash at its end, or there already), a URL, or `-`.
+            to: the format; None tells it by the name, or takes Parquet for a folder and CSV for standard output.
+            receipt: where the receipt goes; None puts it beside the output.
+
+        Raises:
+            ConfigError: the name tells no format.
+        """
+        if output == STDOUT:
+            return cls(output, cast("Form", to or "csv"), folder=False, receipt=receipt)
+        suffix = Path(output).suffix.lower()
+        url = storage.is_url(output)
+        folder = output.endswith("/") or (suffix not in _SUFFIXES and to is None) if url else _is_folder(output)
+        place = output.rstrip("/") if folder else output
+        if url and "/" not in place.partition("://")[2]:
+            raise ConfigError(
+                f"--output: {output!r} is a whole bucket", hint=f"name a folder in it: {place}/predictions/"
+            )
+        form = to or ("parquet" if folder else _SUFFIXES.get(suffix))
+        if form is None:
+            hint = "or say it with --to, or end the name with / for a folder of parts"
+            raise ConfigError(f"--output: {output!r} must end with one of {', '.join(_SUFFIXES)}", hint=hint)
+        return cls(place, cast("Form", form), folder=folder, receipt=receipt or f"{place}{SUFFIX}")
+
     @property
     def name(self) -> str:
         """The last part of the place, as text."""
@@ -70,32 +98,6 @@ class Destination:
     def piece(self, source: int, number: int) -> str:
         """The place of a part's bad rows, until all parts are there."""
         return f"{self.place}/{PIECES}/part-{source:05d}-{number:05d}.jsonl"
-
-
-def destination(output: str, *, to: str | None = None, receipt: str | None = None) -> Destination:
-    """Read what the user said of the output.
-
-    Args:
-        output: a file, a folder (with a slash at its end, or there already), a URL, or `-`.
-        to: the format; None tells it by the name, or takes Parquet for a folder and CSV for standard output.
-        receipt: where the receipt goes; None puts it beside the output.
-
-    Raises:
-        ConfigError: the name tells no format.
-    """
-    if output == STDOUT:
-        return Destination(output, cast("Form", to or "csv"), folder=False, receipt=receipt)
-    suffix = Path(output).suffix.lower()
-    url = storage.is_url(output)
-    folder = output.endswith("/") or (suffix not in _SUFFIXES and to is None) if url else _is_folder(output)
-    place = output.rstrip("/") if folder else output
-    if url and "/" not in place.partition("://")[2]:
-        raise ConfigError(f"--output: {output!r} is a whole bucket", hint=f"name a folder in it: {place}/predictions/")
-    form = to or ("parquet" if folder else _SUFFIXES.get(suffix))
-    if form is None:
-        hint = "or say it with --to, or end the name with / for a folder of parts"
-        raise ConfigError(f"--output: {output!r} must end with one of {', '.join(_SUFFIXES)}", hint=hint)
-    return Destination(place, cast("Form", form), folder=folder, receipt=receipt or f"{place}{SUFFIX}")
 
 
 def _is_folder(output: str) -> bool:

@@ -17,18 +17,12 @@ from msgspec import convert
 
 from artifact_pipeline.errors import ArtifactRejected, ConfigError
 from artifact_pipeline.files import held, storage_error
+from artifact_pipeline.prediction.counts import PredictionCounts
 from artifact_pipeline.prediction.destination import PIECES
-from artifact_pipeline.prediction.outcome import (
-    Predictions,
-    measure,
-    receipt_of,
-    refuse_nothing,
-    verdict,
-)
-from artifact_pipeline.prediction.receipt import MAX_BYTES, Output, Receipt, parse_receipt
-from artifact_pipeline.prediction.sheets import PART, Part, ignore_progress, input_of, score_parts
-from artifact_pipeline.prediction.tally import Tally
-from artifact_pipeline.prediction.writers import Hashed
+from artifact_pipeline.prediction.outcome import Predictions, receipt_of
+from artifact_pipeline.prediction.parts import PART, Part, score_parts
+from artifact_pipeline.prediction.receipt import MAX_BYTES, RULE, Receipt
+from artifact_pipeline.prediction.writers import HashedFile
 from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.rows.sources import STDIN, readable
 from artifact_pipeline.storage import places as storage
@@ -47,8 +41,8 @@ if TYPE_CHECKING:
 class _Finished(NamedTuple):
     """What the receipt knows of a part: its file, its bad rows, and how many rows of its input it read."""
 
-    output: Output
-    rejected: Output | None
+    output: Receipt.Output
+    rejected: Receipt.Output | None
     read: int
 
 
@@ -79,7 +73,7 @@ class Ledger:
         self.parts: dict[Key, _Finished] = {}
         self.digests: dict[int, str] = {}
         self.left_out: dict[str, None] = {}
-        self.tally = Tally.zero(scorer)
+        self.counts = PredictionCounts.zero(scorer)
         self._unsaved, self._due = False, 0.0
         _refuse_many(len(sources))
         self.opened = [self._open(source) for source in sources]
@@ -105,8 +99,8 @@ class Ledger:
         key = (part.source, part.number)
         if key in self.parts:
             return
-        self.parts[key] = _Finished(part.output, part.rejected, part.tally.read)
-        self.tally += part.tally
+        self.parts[key] = _Finished(part.output, part.rejected, part.counts.read)
+        self.counts += part.counts
         self._unsaved = True
         if time.monotonic() >= self._due:
             self.save()
@@ -135,20 +129,24 @@ class Ledger:
                 [*key, part.output.plain(), part.rejected.plain() if part.rejected else None, part.read]
                 for key, part in sorted(self.parts.items())
             ],
-            "tally": self.tally.plain(),
+            "tally": self.counts.plain(),
         }
 
-    def receipt(self, progress: dict[str, Any] | None, rejected: Output | None = None) -> Receipt:
+    def receipt(self, progress: dict[str, Any] | None, rejected: Receipt.Output | None = None) -> Receipt:
         """The receipt as it stands."""
         rows = Counter[int]()
         for (index, _), part in self.parts.items():
             rows[index] += part.read
         return receipt_of(
             self.scorer,
-            [input_of(self.sources[index], digest, rows[index]) for index, digest in sorted(self.digests.items())],
+            [
+                Receipt.Input(name=source.name, format=source.format, sha256=self.digests[index], rows=rows[index])
+                for index, source in enumerate(self.sources)
+                if index in self.digests
+            ],
             outputs=[part.output for _, part in sorted(self.parts.items())],
             rejected=rejected,
-            tally=self.tally,
+            counts=self.counts,
             progress=progress,
         )
 
@@ -168,9 +166,11 @@ class Ledger:
         names = {source.name: index for index, source in enumerate(self.sources)}
         try:
             for source, number, output, rejected, read in progress["parts"]:
-                bad = None if rejected is None else convert(rejected, Output)
-                self.parts[convert(source, int), convert(number, int)] = _Finished(convert(output, Output), bad, read)
-            self.tally = Tally.from_plain(progress["tally"], self.scorer.reference)
+                bad = None if rejected is None else convert(rejected, Receipt.Output)
+                self.parts[convert(source, int), convert(number, int)] = _Finished(
+                    convert(output, Receipt.Output), bad, read
+                )
+            self.counts = PredictionCounts.from_plain(progress["tally"], self.scorer.reference)
             self.digests = {names[each.name]: each.sha256 for each in found.inputs}
         except (KeyError, ValueError, TypeError) as error:
             raise ArtifactRejected(f"{self.to.receipt} does not tell how to go on: {error}") from error
@@ -182,7 +182,7 @@ class Ledger:
             if part.rejected is not None:
                 self._check(self.to.piece(source, number), part.rejected)
 
-    def _check(self, place: str, told: Output) -> None:
+    def _check(self, place: str, told: Receipt.Output) -> None:
         with storage.opened(place) as file:
             if file.size != told.size:
                 message = f"{place} has {file.size:,} bytes, the receipt says {told.size:,}"
@@ -197,7 +197,7 @@ class Ledger:
 
     def complete(self) -> Receipt:
         """Join the bad rows, and write the receipt of work that is complete; then their pieces may go."""
-        refuse_nothing(self.tally, self.sources)
+        self.counts.refuse_no_rows(self.sources[0].place)
         rejected = self._join() if self.scorer.options.on_error == "quarantine" else None
         written = self.receipt(None, rejected)
         assert self.to.receipt is not None
@@ -205,15 +205,15 @@ class Ledger:
         _clear_pieces(self.to)
         return written
 
-    def _join(self) -> Output:
+    def _join(self) -> Receipt.Output:
         with storage.staged(self.to.rejected) as file:
-            joined = Hashed(file)
+            joined = HashedFile(file)
             for key in sorted(self.parts):
                 with storage.opened(self.to.piece(*key)) as piece:
                     while block := piece.file.read(BLOCK):
                         joined.write(block)
         name = readable(self.to.rejected.rsplit("/", 1)[-1])
-        return Output(name=name, size=joined.size, sha256=joined.digest(), rows=self.tally.rejected)
+        return Receipt.Output(name=name, size=joined.size, sha256=joined.digest(), rows=self.counts.rejected)
 
 
 def _clear_pieces(to: Destination) -> None:
@@ -249,7 +249,7 @@ def predict_parts(
     assert to.receipt is not None
     with _held(to):
         found = storage.read(to.receipt, MAX_BYTES)
-        begun = parse_receipt(found, place=to.receipt) if found is not None else None
+        begun = Receipt.parse(found, place=to.receipt, rule=RULE) if found is not None else None
         _check_folder(to, begun, resume=resume)
         if begun is not None and resume and begun.complete:
             return _already(ledger, begun)
@@ -301,23 +301,23 @@ def _already(ledger: Ledger, begun: Receipt) -> Predictions:
     if begun.artifact != ledger.scorer.artifact.digest:
         raise ConfigError("--resume: what stands there is of another artifact", hint="name another folder")
     _clear_pieces(ledger.to)
-    return Predictions(ledger.to, begun, ledger.tally, {}, None, None, (), already=len(begun.outputs))
+    return Predictions(ledger.to, begun, ledger.counts, {}, None, None, (), already=len(begun.outputs))
 
 
 def _outcome(ledger: Ledger, written: Receipt) -> Predictions:
-    measured = measure(ledger.tally.confusion)
+    measured = Receipt.Measured.of(ledger.counts.confusion)
     return Predictions(
         destination=ledger.to,
         receipt=written,
-        tally=ledger.tally,
+        counts=ledger.counts,
         scores={"all": measured} if measured is not None else {},
-        drift=verdict(ledger.scorer, ledger.tally),
+        drift=ledger.counts.judged(ledger.scorer),
         held_out=None,
         left_out=tuple(ledger.left_out),
     )
 
 
-def in_turn(progress: Callable[[int, float], None] = ignore_progress) -> Callable[[Ledger], None]:
+def in_turn(progress: Callable[[int, float], None]) -> Callable[[Ledger], None]:
     """Do what is missing in this process, source by source."""
 
     def _run(ledger: Ledger) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from artifact_pipeline.errors import DataRejected, Problem
-from artifact_pipeline.prediction import receipt
-from artifact_pipeline.prediction.receipt import Measured, Receipt
+from artifact_pipeline.prediction.receipt import Receipt, environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,11 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.drift.judge import Drift
+    from artifact_pipeline.prediction.counts import PredictionCounts
     from artifact_pipeline.prediction.destination import Destination
-    from artifact_pipeline.prediction.receipt import Input, Learned, Output
+    from artifact_pipeline.prediction.receipt import Learned
     from artifact_pipeline.prediction.scoring import Scorer
-    from artifact_pipeline.prediction.tally import Tally
-    from artifact_pipeline.rows.sources import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +27,9 @@ class Predictions:
     Attributes:
         destination: where the predictions went.
         receipt: what was read and written, by digests.
-        tally: the counts behind it, with the first rows and the first mistakes.
+        counts: the counts behind it, with the first rows and the first mistakes.
         scores: figures by split, `all` the last; empty where no label came with the rows.
-        drift: the verdict on drift, or None where nobody asked, or where these are the model's own rows.
+        drift: the verdict on drift, or None where that was not asked, or where these are the training rows.
         held_out: bool of shape (rows,), or None where these are not just the rows of the training file.
         left_out: columns of the input that were not used.
         already: parts that an earlier run had finished.
@@ -41,8 +38,8 @@ class Predictions:
 
     destination: Destination
     receipt: Receipt
-    tally: Tally
-    scores: dict[str, Measured]
+    counts: PredictionCounts
+    scores: dict[str, Receipt.Measured]
     drift: Drift | None
     held_out: NDArray[np.bool_] | None
     left_out: tuple[str, ...]
@@ -63,66 +60,28 @@ UNKNOWN: Literal["unknown"] = "unknown"
 OF_SPLIT: dict[str, Learned] = {"held-out": "none", "training": "all"}
 
 
-def refuse_nothing(tally: Tally, sources: Sequence[Source]) -> None:
-    """Refuse an input without a row.
-
-    Raises:
-        DataRejected: nothing was read.
-    """
-    if not tally.read:
-        problem = Problem(sources[0].place, "no-rows", "holds no rows")
-        raise DataRejected("there are no rows to predict", problems=[problem])
-
-
-def verdict(scorer: Scorer, tally: Tally) -> Drift | None:
-    """Judge what was counted; None where nobody asked."""
-    from artifact_pipeline.drift import judge as drift
-
-    return None if tally.drift is None else drift.judge(scorer.reference, tally.drift, scorer.classes)
-
-
-def measure(confusion: NDArray[np.int64], training_rows: Learned = UNKNOWN) -> Measured | None:
-    """Figures from a confusion matrix, or None where no row had a label.
-
-    Args:
-        confusion: counts, a row for each actual class.
-        training_rows: which of these rows the model has learned.
-    """
-    from artifact_pipeline.metrics import classification as metrics
-
-    if not confusion.sum():
-        return None
-    return Measured(
-        rows=int(confusion.sum()),
-        accuracy=metrics.accuracy(confusion),
-        f1_weighted=float(metrics.weighted_f1(confusion)),
-        confusion=tuple(map(tuple, confusion.tolist())),
-        training_rows=training_rows,
-    )
-
-
 def receipt_of(
     scorer: Scorer,
-    inputs: Sequence[Input],
+    inputs: Sequence[Receipt.Input],
     *,
-    outputs: Sequence[Output],
-    rejected: Output | None,
-    tally: Tally,
+    outputs: Sequence[Receipt.Output],
+    rejected: Receipt.Output | None,
+    counts: PredictionCounts,
     progress: dict[str, Any] | None = None,
 ) -> Receipt:
-    """Write down what came of it.
+    """The receipt of a run.
 
     Args:
         scorer: what answered.
         inputs: what was read, as far as it has been read to its end.
         outputs: what was written.
         rejected: where the bad rows are.
-        tally: the counts.
+        counts: the counts.
         progress: how to go on, where there is something left to do.
     """
-    artifact, judged = scorer.artifact, verdict(scorer, tally)
-    gate = receipt.gate_of(artifact)
-    labels = zip(scorer.classes, tally.labels.tolist(), strict=True)
+    artifact, judged = scorer.artifact, counts.judged(scorer)
+    gate = artifact.manifest.gate.verdict if artifact.manifest.gate is not None else "missing"
+    labels = zip(scorer.classes, counts.labels.tolist(), strict=True)
     return Receipt(
         format=1,
         complete=progress is None,
@@ -134,16 +93,16 @@ def receipt_of(
         inputs=tuple(inputs),
         outputs=tuple(outputs),
         rejected=rejected,
-        rows=receipt.Rows(
-            read=tally.read,
-            written=tally.written,
-            rejected=tally.rejected,
-            rules=dict(sorted(tally.rules.items())),
-            out_of_range=tally.outside,
+        rows=Receipt.Rows(
+            read=counts.read,
+            written=counts.written,
+            rejected=counts.rejected,
+            rules=dict(sorted(counts.rules.items())),
+            out_of_range=counts.outside,
         ),
-        labels=tuple(receipt.LabelCount(label=label, rows=count) for label, count in labels),
-        metrics=measure(tally.confusion),
+        labels=tuple(Receipt.Label(label=label, rows=count) for label, count in labels),
+        metrics=Receipt.Measured.of(counts.confusion),
         drift=judged.plain() if judged is not None else None,
-        environment=receipt.environment(),
+        environment=environment(),
         progress=progress,
     )

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+import msgspec
 
 from artifact_pipeline.artifact.figures import TOLERANCE, recomputed
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import ArtifactRejected, DataRejected, Problem
-from artifact_pipeline.prediction.receipt import MAX_BYTES, SUFFIX, Receipt, parse_receipt
-from artifact_pipeline.prediction.recount import count_bad_rows, count_input, count_predictions
+from artifact_pipeline.prediction.labels import PREDICTED
+from artifact_pipeline.prediction.receipt import MAX_BYTES, RULE, SUFFIX, Receipt
+from artifact_pipeline.rows.batches import Wanted
+from artifact_pipeline.rows.formats.opening import open_rows
+from artifact_pipeline.rows.sources import Source
 from artifact_pipeline.storage import places as storage
+from artifact_pipeline.storage.opened import BLOCK, Opened, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from artifact_pipeline.prediction.receipt import Measured, Output
 
+_MAX_LINE = 256 << 20
+"""Bytes of a line that tells a bad row, which holds the row as it was read."""
+_ARRAYS = frozenset({"npy", "npz"})
 PROVES = (
     "a receipt proves that files and counts are as it says, not who wrote it or that the artifact gave these answers; "
     "for that, predict again and compare, or keep the receipt's own digest or signature elsewhere"
@@ -43,7 +52,7 @@ def prove(output: str, receipt: str | None = None, *, inputs: Sequence[str] = ()
     if data is None:
         problem = Problem(place, "receipt-missing", "does not exist")
         raise ArtifactRejected("there is no receipt", problems=[problem], hint="predict writes one beside its output")
-    told = parse_receipt(data, place=place)
+    told = Receipt.parse(data, place=place, rule=RULE)
     names = [*_names(told, place)]
     # A name that leads elsewhere is not followed, not even to see what is there.
     problems = [*_claims(told, place, expect), *(names or _outputs(told, output)), *_inputs(told, inputs)]
@@ -80,7 +89,7 @@ def _claims(told: Receipt, place: str, expect: str | None) -> Iterator[Problem]:
         yield Problem(place, "receipt-metrics", "the figures do not follow from their confusion matrix and the labels")
 
 
-def _follows(metrics: Measured, predicted: Sequence[int]) -> bool:
+def _follows(metrics: Receipt.Measured, predicted: Sequence[int]) -> bool:
     """Whether figures follow from their matrix, and no label was counted more often than it was predicted."""
     matrix = metrics.confusion
     if not metrics.rows or len(matrix) != len(predicted) or any(len(row) != len(matrix) for row in matrix):
@@ -98,7 +107,7 @@ def _outputs(told: Receipt, output: str) -> Iterator[Problem]:
     labels: Counter[str] = Counter()
 
     def _count(place: str) -> int:
-        found = count_predictions(place)
+        found = _count_predictions(place)
         labels.update(found)
         return found.total()
 
@@ -117,11 +126,11 @@ def _outputs(told: Receipt, output: str) -> Iterator[Problem]:
         yield from _bad_rows(f"{output}.rejected.jsonl", told, told.rejected)
 
 
-def _bad_rows(place: str, told: Receipt, rejected: Output) -> Iterator[Problem]:
+def _bad_rows(place: str, told: Receipt, rejected: Receipt.Output) -> Iterator[Problem]:
     rules: Counter[str] = Counter()
 
     def _count(place: str) -> int:
-        rules.update(count_bad_rows(place))
+        rules.update(_count_bad_rows(place))
         return rules.total()
 
     problems = [*_same(place, rejected, _count)]
@@ -145,7 +154,7 @@ def _strangers(output: str, names: set[str]) -> Iterator[Problem]:
             yield Problem(f"{output}/{name}", "output-unlisted", "is there, but not in the receipt")
 
 
-def _same(place: str, told: Output, count: Callable[[str], int]) -> Iterator[Problem]:
+def _same(place: str, told: Receipt.Output, count: Callable[[str], int]) -> Iterator[Problem]:
     """Yield where a file is not the one that is told of; its rows are counted where its bytes are."""
     found = _read(place)
     if found is None:
@@ -176,7 +185,7 @@ def _inputs(told: Receipt, inputs: Sequence[str]) -> Iterator[Problem]:
             continue
         each = digests[found[1]]
         try:
-            rows = count_input(place, each.format)
+            rows = _count_input(place, each.format)
         except DataRejected as error:
             yield Problem(place, "input-unreadable", error.problems[0].message if error.problems else error.message)
             continue
@@ -191,3 +200,86 @@ def _read(place: str) -> tuple[int, str] | None:
             return file.size, PREFIX + digesting.result()
     except DataRejected:
         return None
+
+
+class _BadRow(msgspec.Struct, frozen=True):
+    rule: str
+
+
+def _count_predictions(place: str) -> Counter[str]:
+    """Rows by predicted label, as text.
+
+    Raises:
+        DataRejected: these are no predictions, or they cannot be read.
+    """
+    from pyarrow import compute
+
+    form, counts = _form(place), Counter[str]()
+    if form is None:
+        return counts
+    with open_rows(Source(place, place, form), Wanted.columns_alone((PREDICTED,)), digest=False) as rows:
+        for batch in rows.batches(0):
+            if batch.rejected:
+                bad = batch.rejected[0]
+                raise unreadable(f"{place}, {bad.place}", bad.message, rule=bad.rule)
+            labels = batch.kept[PREDICTED].cast("large_string").fill_null("")
+            counts.update({each["values"]: each["counts"] for each in compute.value_counts(labels).to_pylist()})
+    return counts
+
+
+def _count_bad_rows(place: str) -> Counter[str]:
+    """Rows that were set aside, by the rule that each breaks.
+
+    Raises:
+        DataRejected: a line is none that tells a bad row, or the file cannot be read.
+    """
+    counts = Counter[str]()
+    with storage.opened(place) as file:
+        for number, line in enumerate(_lines(file)):
+            try:
+                counts[msgspec.json.decode(line, type=_BadRow).rule] += 1
+            except (ValueError, RecursionError) as error:
+                raise unreadable(place, f"line {number + 1:,} tells no bad row: {str(error)[:200]}") from error
+    return counts
+
+
+def _count_input(place: str, form: str) -> int | None:
+    """Rows of an input; None where that cannot be counted without the model, as of pictures.
+
+    Raises:
+        DataRejected: it cannot be read as what it is said to be.
+    """
+    kind = form.partition(".")[0]
+    if kind in _ARRAYS:
+        from artifact_pipeline.rows.formats.arrays import count_rows
+
+        with storage.opened(place) as file:
+            return count_rows(place, file.file)
+    if kind not in {"csv", "jsonl", "parquet", "arrow"}:
+        return None
+    source, keep = Source(place, place, form), tuple[str, ...]()
+    if kind == "csv":  # whose reader wants at least one column
+        with open_rows(source, Wanted.columns_alone(()), digest=False) as rows:
+            keep = rows.left_out[:1]
+    with open_rows(source, Wanted.columns_alone(keep), digest=False) as rows:
+        return sum(batch.count for batch in rows.batches(0))
+
+
+def _form(place: str) -> str | None:
+    """What `predict` wrote there, by its first byte whatever its name is by now; None where that is nothing at all."""
+    with storage.opened(place) as file:
+        start = bytes(file.read_at(0, 4))
+    if not start:
+        return None
+    return "parquet" if start == b"PAR1" else "jsonl" if start.startswith(b"{") else "csv"
+
+
+def _lines(file: Opened) -> Iterator[bytes]:
+    reader = io.BufferedReader(cast("io.RawIOBase", file.file), BLOCK)
+    try:
+        while line := reader.readline(_MAX_LINE + 1):
+            if len(line) > _MAX_LINE:
+                raise unreadable(file.place, f"has a line of more than {_MAX_LINE:,} bytes", rule="too-large")
+            yield line
+    finally:
+        reader.detach()  # or it would close the file

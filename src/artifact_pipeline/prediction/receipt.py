@@ -9,70 +9,81 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import UNSET, Meta, UnsetType, structs
 
 from artifact_pipeline import __version__
-from artifact_pipeline.artifact.manifest import Verified
+from artifact_pipeline.artifact.manifest import Verified  # noqa: TC001 - msgspec reads the types of fields
 from artifact_pipeline.artifact.parts import Count, Digest, Frozen, Share, Text
 
 if TYPE_CHECKING:
-    from artifact_pipeline.artifact.manifest import Verified
+    import numpy as np
+    from numpy.typing import NDArray
 
 SUFFIX = ".receipt.json"
 MAX_BYTES = 16 << 20
-
-
-class Input(Frozen, frozen=True):
-    """One file that was read: its name, never its folder, and the digest of its bytes."""
-
-    name: str
-    format: Text
-    sha256: Digest
-    rows: Count
-
-
-class Output(Frozen, frozen=True):
-    """One file that was written."""
-
-    name: str
-    size: Count
-    sha256: Digest
-    rows: Count
-
-
-class LabelCount(Frozen, frozen=True):
-    """Rows that were given a label."""
-
-    label: int | Text
-    rows: Count
-
-
-class Rows(Frozen, frozen=True):
-    """Rows read are rows written and rows rejected; `rules` says why, `out_of_range` counts among the written."""
-
-    read: Count
-    written: Count
-    rejected: Count
-    rules: dict[Text, Count]
-    out_of_range: Count
-
-
+RULE = "receipt-invalid"
+"""The rule that bytes break which are no receipt."""
 Learned = Literal["none", "all", "some", "unknown"]
 """Which of the rows that were measured are rows that the model has learned."""
 
 
-class Measured(Frozen, frozen=True):
-    """Figures over the rows whose label came with them; the confusion matrix has a row for each actual class.
-
-    `training_rows` is not in receipts of earlier releases, which say nothing of it.
-    """
-
-    rows: Count
-    accuracy: Share
-    f1_weighted: Share
-    confusion: tuple[tuple[Count, ...], ...]
-    training_rows: Learned | UnsetType = UNSET
-
-
 class Receipt(Frozen, frozen=True):
-    """A receipt, format 1; `progress` is there while the work is not complete, and tells how to go on."""
+    """A receipt, format 1; `progress` is there while the work is not complete, and says how to go on."""
+
+    class Input(Frozen, frozen=True):
+        """One file that was read: its name, never its folder, and the digest of its bytes."""
+
+        name: str
+        format: Text
+        sha256: Digest
+        rows: Count
+
+    class Output(Frozen, frozen=True):
+        """One file that was written."""
+
+        name: str
+        size: Count
+        sha256: Digest
+        rows: Count
+
+    class Label(Frozen, frozen=True):
+        """Rows that were given a label."""
+
+        label: int | Text
+        rows: Count
+
+    class Rows(Frozen, frozen=True):
+        """Rows read are rows written and rows rejected; `rules` says why, `out_of_range` counts among the written."""
+
+        read: Count
+        written: Count
+        rejected: Count
+        rules: dict[Text, Count]
+        out_of_range: Count
+
+    class Measured(Frozen, frozen=True):
+        """Figures over the rows whose label came with them; the confusion matrix has a row for each actual class.
+
+        `training_rows` is not in receipts of earlier releases, which say nothing of it.
+        """
+
+        rows: Count
+        accuracy: Share
+        f1_weighted: Share
+        confusion: tuple[tuple[Count, ...], ...]
+        training_rows: Learned | UnsetType = UNSET
+
+        @classmethod
+        def of(cls, confusion: NDArray[np.int64], training_rows: Learned = "unknown") -> Receipt.Measured | None:
+            """The figures of a confusion matrix, int64 of shape (classes, classes); None where it counts no row."""
+            from artifact_pipeline.metrics import classification as metrics
+
+            if not confusion.sum():
+                return None
+            return cls(
+                rows=int(confusion.sum()),
+                accuracy=metrics.accuracy(confusion),
+                f1_weighted=float(metrics.weighted_f1(confusion)),
+                confusion=tuple(map(tuple, confusion.tolist())),
+                training_rows=training_rows,
+            )
 
     format: Literal[1]
     complete: bool
@@ -85,7 +96,7 @@ class Receipt(Frozen, frozen=True):
     outputs: Annotated[tuple[Output, ...], Meta(max_length=1_000_000)]
     rejected: Output | None
     rows: Rows
-    labels: tuple[LabelCount, ...]
+    labels: tuple[Label, ...]
     metrics: Measured | None
     drift: dict[str, Any] | None
     environment: dict[str, Any]
@@ -94,21 +105,6 @@ class Receipt(Frozen, frozen=True):
     def without_progress(self) -> Receipt:
         """The same receipt of work that is complete."""
         return structs.replace(self, complete=True, progress=None)
-
-
-def parse_receipt(data: bytes, *, place: str) -> Receipt:
-    """Parse the bytes of a receipt.
-
-    Raises:
-        ArtifactRejected: they are not canonical JSON, or break a type.
-    """
-    return Receipt.parse(data, place=place, rule="receipt-invalid")
-
-
-def gate_of(artifact: Verified) -> Literal["passed", "failed", "missing"]:
-    """The artifact's verdict."""
-    gate = artifact.manifest.gate
-    return gate.verdict if gate is not None else "missing"
 
 
 def environment() -> dict[str, Any]:

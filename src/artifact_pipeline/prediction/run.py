@@ -17,19 +17,12 @@ from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import ConfigError, DriftFound, Problem, plural
 from artifact_pipeline.files import check_writable
 from artifact_pipeline.plugins import data_set
-from artifact_pipeline.prediction.destination import STDOUT, Destination, destination
-from artifact_pipeline.prediction.outcome import (
-    OF_SPLIT,
-    UNKNOWN,
-    Predictions,
-    measure,
-    receipt_of,
-    refuse_nothing,
-    verdict,
-)
+from artifact_pipeline.prediction.destination import STDOUT, Destination
+from artifact_pipeline.prediction.outcome import OF_SPLIT, UNKNOWN, Predictions, receipt_of
+from artifact_pipeline.prediction.parts import PredictionFile, ignore_progress
+from artifact_pipeline.prediction.receipt import Receipt
 from artifact_pipeline.prediction.scoring import Options, Scorer, refuse_formulas
-from artifact_pipeline.prediction.sheets import Sheet, ignore_progress, input_of, sheet
-from artifact_pipeline.prediction.training_rows import TrainingRows, held_out_rows
+from artifact_pipeline.prediction.training_rows import TrainingRows
 from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.rows.sources import built_in_source, find_sources, places_of, readable
 from artifact_pipeline.storage import places as storage
@@ -44,8 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.artifact.manifest import Verified
-    from artifact_pipeline.prediction.receipt import Input, Output, Receipt
-    from artifact_pipeline.prediction.tally import Tally
+    from artifact_pipeline.prediction.counts import PredictionCounts
     from artifact_pipeline.rows.batches import Batch
     from artifact_pipeline.rows.sources import Source
     from artifact_pipeline.trust.policy import Trust
@@ -183,7 +175,7 @@ def _destination(request: PredictionRequest) -> Destination:
     place = request.output
     if place != STDOUT and not storage.is_url(place):
         check_writable(Path(place), folder=place.endswith("/") or os.path.isdir(place))  # noqa: PTH112 - no error
-    to = destination(place, to=request.output_format, receipt=request.receipt)
+    to = Destination.of(place, to=request.output_format, receipt=request.receipt)
     if not to.folder and (request.scheduler or request.workers):
         raise ConfigError("a cluster writes a folder of parts", hint="name one: -o predictions/")
     if to.place == STDOUT and request.on_error == "quarantine":
@@ -258,7 +250,7 @@ class _FileRun:
 
     def __init__(self, scorer: Scorer, progress: Progress, sources: Sequence[Source]) -> None:
         self._scorer, self._progress, self._sources = scorer, progress, sources
-        self._inputs: list[Input] = []
+        self._inputs: list[Receipt.Input] = []
         self._left_out: dict[str, None] = {}
         self._notes: list[str] = []
         self._own = TrainingRows(scorer.artifact) if len(sources) == 1 else None
@@ -268,19 +260,19 @@ class _FileRun:
         """Answer all rows; what is written to standard output cannot be taken back."""
         if to.place == STDOUT:
             assert stdout is not None
-            with Sheet(self._scorer, stdout, None) as filled:
+            with PredictionFile(self._scorer, stdout, None) as filled:
                 output, rejected = self._fill(filled, "standard output")
         else:
-            with sheet(self._scorer, to.place, to.rejected) as filled:
+            with PredictionFile.staged(self._scorer, to.place, to.rejected) as filled:
                 output, rejected = self._fill(filled, to.name)
-        receipt = self._receipt(to, output, rejected, filled.tally)
+        receipt = self._receipt(to, output, rejected, filled.counts)
         if to.receipt is not None:
             storage.write(to.receipt, receipt.canonical())
-        return self._predictions(to, receipt, filled.tally)
+        return self._predictions(to, receipt, filled.counts)
 
-    def _fill(self, into: Sheet, name: str) -> tuple[Output, Output | None]:
+    def _fill(self, into: PredictionFile, name: str) -> tuple[Receipt.Output, Receipt.Output | None]:
         for index, source in enumerate(self._sources):
-            before = into.tally.read
+            before = into.counts.read
             with open_rows(source, self._scorer.wanted(source)) as rows:
                 self._left_out |= dict.fromkeys(rows.left_out)
                 for batch in rows.batches(0):
@@ -290,8 +282,9 @@ class _FileRun:
                     self._progress(batch.count, (index + rows.done()) / len(self._sources))
                 digest = PREFIX + rows.digest()
                 self._notes += rows.notes
-            self._inputs.append(input_of(source, digest, into.tally.read - before))
-        refuse_nothing(into.tally, self._sources)
+            rows_read = into.counts.read - before
+            self._inputs.append(Receipt.Input(name=source.name, format=source.format, sha256=digest, rows=rows_read))
+        into.counts.refuse_no_rows(self._sources[0].place)
         self._splits = self._own.by_split() if self._own is not None else {}
         return into.close(name)
 
@@ -299,44 +292,46 @@ class _FileRun:
         """For a built-in data set: which of its rows were held out, and their labels."""
         import numpy as np
 
-        if not source.built_in:
+        if not source.built_in or self._own is None:
             return {}
         artifact = self._scorer.artifact
         own = [each.digest for each in artifact.manifest.data.sources] == [data_set(source.format).digest]
-        split = np.where(held_out_rows(artifact), "held-out", "training") if own else np.full(batch.count, UNKNOWN)
+        split = np.where(self._own.held_out(), "held-out", "training") if own else np.full(batch.count, UNKNOWN)
         known = batch.actual is not None
         actual = np.array(self._scorer.classes)[batch.actual] if known else np.full(batch.count, "")
         return {"split": split, "actual": actual}
 
-    def _receipt(self, to: Destination, output: Output, rejected: Output | None, tally: Tally) -> Receipt:
+    def _receipt(
+        self, to: Destination, output: Receipt.Output, rejected: Receipt.Output | None, counts: PredictionCounts
+    ) -> Receipt:
         from msgspec import structs
 
         if rejected is not None:
             rejected = structs.replace(rejected, name=readable(to.rejected.rsplit("/", 1)[-1]))
-        receipt = receipt_of(self._scorer, self._inputs, outputs=[output], rejected=rejected, tally=tally)
+        receipt = receipt_of(self._scorer, self._inputs, outputs=[output], rejected=rejected, counts=counts)
         if receipt.metrics is None or not self._splits:
             return receipt
         # The rows of the training file were measured, and so rows that the model has learned.
         return structs.replace(receipt, metrics=structs.replace(receipt.metrics, training_rows="some"))
 
-    def _predictions(self, to: Destination, receipt: Receipt, tally: Tally) -> Predictions:
+    def _predictions(self, to: Destination, receipt: Receipt, counts: PredictionCounts) -> Predictions:
         from artifact_pipeline.metrics import classification as metrics
 
         splits, classes = self._splits, len(self._scorer.classes)
         scores = {
             name: measured
             for name, pair in splits.items()
-            if (measured := measure(metrics.confusion_matrix(*pair, classes), OF_SPLIT[name])) is not None
+            if (measured := Receipt.Measured.of(metrics.confusion_matrix(*pair, classes), OF_SPLIT[name])) is not None
         }
         if receipt.metrics is not None:
             scores["all"] = receipt.metrics
         return Predictions(
             destination=to,
             receipt=receipt,
-            tally=tally,
+            counts=counts,
             scores=scores,
-            drift=None if splits else verdict(self._scorer, tally),
-            held_out=held_out_rows(self._scorer.artifact) if splits else None,
+            drift=None if splits else counts.judged(self._scorer),
+            held_out=self._own.held_out() if splits and self._own is not None else None,
             left_out=tuple(self._left_out),
             notes=tuple(self._notes),
         )

@@ -12,7 +12,7 @@ from artifact_pipeline.rows.batches import Rejected, Wanted
 from artifact_pipeline.rows.columns import FORMULA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     import numpy as np
     from numpy.typing import NDArray
@@ -70,7 +70,7 @@ class Scored:
     rejected: tuple[Rejected, ...]
 
 
-class Calls:
+class BatchPredictor:
     """An open predictor that answers batches, each in the same calls whoever asks."""
 
     def __init__(self, predictor: Predictor) -> None:
@@ -91,7 +91,7 @@ class Calls:
             return self._scored(batch, labels, probabilities, batch.rejected)
         message = "the values are too large for the model to answer"
         large = [Rejected(int(row), "", "", "not-finite", message, "") for row in batch.numbers[~good]]
-        rest = take(batch, good)
+        rest = _take(batch, good)
         return self._scored(rest, labels[good], probabilities[:, good], tuple(sorted([*batch.rejected, *large])))
 
     def _answers(self, batch: Batch) -> tuple[NDArray[Any], NDArray[np.float64]]:
@@ -130,7 +130,7 @@ class Scorer:
         self.predictor = open_predictor(artifact)
         self.reference = Reference.read(artifact.role("reference"))
         self._low, self._high = self._bounds()
-        self._calls = Calls(self.predictor)
+        self._calls = BatchPredictor(self.predictor)
         self._check_names()
 
     def _bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -178,7 +178,7 @@ class Scorer:
         )
 
     def score(self, batch: Batch) -> Scored:
-        """Answer a batch, as `Calls.score` does."""
+        """Answer a batch, as `BatchPredictor.score` does."""
         return self._calls.score(batch)
 
 
@@ -194,7 +194,7 @@ def refuse_formulas(texts: Iterable[str], form: str) -> None:
         raise ConfigError(f"a CSV cannot be written: {words}", hint="write Parquet or JSON Lines: --to parquet")
 
 
-def take(batch: Batch, good: NDArray[np.bool_]) -> Batch:
+def _take(batch: Batch, good: NDArray[np.bool_]) -> Batch:
     """The rows of a batch that are marked; the others, which were far out of any range, are gone."""
     from dataclasses import replace
 
@@ -212,11 +212,3 @@ def _filtered(column: Any, good: NDArray[np.bool_]) -> Any:
     import pyarrow as pa
 
     return column.filter(pa.array(good))
-
-
-def output_columns(scored: Scored, names: list[str], constants: Mapping[str, Any], *, texts: bool) -> dict[str, Any]:
-    """The columns of a batch's answers but the probabilities, in their order: arrays, or one value for all rows."""
-    batch = scored.batch
-    kept = {name: column.cast("string") for name, column in batch.kept.items()} if texts else batch.kept
-    there: dict[str, Any] = {"row": batch.numbers, "predicted": scored.labels, **kept, **constants}
-    return {name: there[name] for name in names if name in there}

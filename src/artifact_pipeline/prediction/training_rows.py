@@ -56,13 +56,12 @@ class TrainingRows:
         sources = [source.digest for source in self._artifact.manifest.data.sources]
         if sources != [self._digest.finish(np.array(self._classes)[actual])]:
             return {}
-        held_out = held_out_rows(self._artifact)
+        held_out = self.held_out()
         return {"held-out": (actual[held_out], told[held_out]), "training": (actual[~held_out], told[~held_out])}
 
+    def held_out(self) -> NDArray[np.bool_]:
+        """Which rows of the training file were held out, bool of shape (rows,)."""
+        import numpy as np
 
-def held_out_rows(artifact: Verified) -> NDArray[np.bool_]:
-    """Which rows of the data set were held out, bool of shape (rows,)."""
-    import numpy as np
-
-    bits: NDArray[Any] = np.frombuffer(artifact.role("split"), dtype=np.uint8)
-    return np.unpackbits(bits, count=artifact.manifest.data.rows, bitorder="little").astype(np.bool_)
+        bits: NDArray[Any] = np.frombuffer(self._artifact.role("split"), dtype=np.uint8)
+        return np.unpackbits(bits, count=self._artifact.manifest.data.rows, bitorder="little").astype(np.bool_)

@@ -12,12 +12,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline import __version__
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import ArtifactRejected, DataRejected, PipelineError, Problem, StorageError
+from artifact_pipeline.prediction.parts import Part, ignore_progress, score_parts
 from artifact_pipeline.prediction.receipt import environment
 from artifact_pipeline.prediction.scoring import Options, Scorer
-from artifact_pipeline.prediction.sheets import Part, ignore_progress, score_parts
 from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.runtime import pin_numerics
 from artifact_pipeline.verification import verify
@@ -36,19 +35,17 @@ _HINT_SHARED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Artifact:
+class ArtifactCopy:
     """What a worker needs before it can answer a row; it crosses once, and is checked where it arrives.
 
     Attributes:
         digest: the artifact digest that the bytes must have.
-        accept_failed_gate: whether the user accepted a gate that failed.
         files: name and bytes of each file.
         options: what is asked.
         environment: interpreter, system and packages of the client; the receipt tells of one environment.
     """
 
     digest: str
-    accept_failed_gate: bool
     files: tuple[tuple[str, bytes], ...]
     options: Options
     environment: str
@@ -81,7 +78,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class TaskResult:
     """What came of a task: plain values, some kilobytes a part.
 
     Attributes:
@@ -95,12 +92,7 @@ class Done:
     parts: list[PlainPart]
 
 
-def hold(artifact: Artifact) -> Artifact:
-    """Take the artifact in, as a task that others wait for: Dask brings it to each worker once."""
-    return artifact
-
-
-def answer(artifact: Artifact, task: Task) -> Done | PipelineError:
+def answer(artifact: ArtifactCopy, task: Task) -> TaskResult | PipelineError:
     """Do a task; a refusal is a result, since doing it again would only refuse again.
 
     Raises:
@@ -116,7 +108,7 @@ def answer(artifact: Artifact, task: Task) -> Done | PipelineError:
 
 
 @lru_cache(maxsize=1)
-def _scorer(artifact: Artifact) -> Scorer:
+def _scorer(artifact: ArtifactCopy) -> Scorer:
     """Verify the artifact as any consumer does, in a folder of its own, and open it; once in a process."""
     pin_numerics()
     with tempfile.TemporaryDirectory(prefix="artifact-pipeline-") as folder:
@@ -125,13 +117,14 @@ def _scorer(artifact: Artifact) -> Scorer:
                 problem = Problem(f"{name!r:.80}", "file-unlisted", "is no plain name")
                 raise ArtifactRejected("the artifact that arrived is not what it claims to be", problems=[problem])
             Path(folder, name).write_bytes(data)
-        verified = verify(Path(folder), expect=artifact.digest, accept_failed_gate=artifact.accept_failed_gate)
+        # The client has looked at the gate, and this is the artifact that it looked at.
+        verified = verify(Path(folder), expect=artifact.digest, accept_failed_gate=True)
     scorer = Scorer(verified, artifact.options)
     _check_environment(artifact)
     return scorer
 
 
-def _check_environment(artifact: Artifact) -> None:
+def _check_environment(artifact: ArtifactCopy) -> None:
     here = environment_words()
     if here != artifact.environment:
         message = f"has {here}; the client has {artifact.environment}"
@@ -157,23 +150,18 @@ def _where() -> str:
         return "here"
 
 
-def version() -> str:
-    """What a worker is asked for before anything is sent to it."""
-    return __version__
-
-
 def foreign(problems: list[Problem]) -> PipelineError:
     """The refusal of workers with other packages."""
     return PipelineError("the workers are not as the client is", problems=problems, hint=_HINT_INSTALL)
 
 
-def _done(scorer: Scorer, task: Task) -> Done:
+def _done(scorer: Scorer, task: Task) -> TaskResult:
     source, parts = task.source, list[Part]()
     try:
         with open_rows(source, scorer.wanted(source), digest=task.first is None) as rows:
             _compare(task, rows.stamp)
             if task.first is None:
-                return Done(task.index, PREFIX + rows.digest(), [])
+                return TaskResult(task.index, PREFIX + rows.digest(), [])
         digest, stamp = score_parts(
             scorer,
             task.to,
@@ -187,7 +175,7 @@ def _done(scorer: Scorer, task: Task) -> Done:
             raise DataRejected(error.message, problems=error.problems, hint=_HINT_SHARED) from error
         raise
     _compare(task, stamp)
-    return Done(task.index, digest, [_plain(part) for part in parts])
+    return TaskResult(task.index, digest, [_plain(part) for part in parts])
 
 
 def _compare(task: Task, stamp: str) -> None:
@@ -204,5 +192,5 @@ def _compare(task: Task, stamp: str) -> None:
 
 def _plain(part: Part) -> PlainPart:
     rejected = part.rejected.plain() if part.rejected is not None else None
-    samples, mistakes = (list(map(tuple, each)) for each in (part.tally.samples, part.tally.mistakes))
-    return part.number, part.output.plain(), rejected, part.tally.plain(), samples, mistakes
+    samples, mistakes = (list(map(tuple, each)) for each in (part.counts.samples, part.counts.mistakes))
+    return part.number, part.output.plain(), rejected, part.counts.plain(), samples, mistakes

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from artifact_pipeline.rows.batches import Rejected
 
 _ROW_GROUP = 1 << 18
 """Rows of a Parquet row group: a few megabytes, and large enough to be read at full speed."""
@@ -26,7 +25,7 @@ METADATA = "artifact-pipeline.artifact"
 """The key under which a Parquet file names the artifact that made it."""
 
 
-class Hashed:
+class HashedFile:
     """A file that is being written, its bytes counted and hashed; C++ may write into it too."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -76,7 +75,7 @@ class _Writer(Protocol):
         ...
 
 
-def open_writer(form: str, file: Hashed, classes: Sequence[int | str], *, artifact: str) -> _Writer:
+def open_writer(form: str, file: HashedFile, classes: Sequence[int | str], *, artifact: str) -> _Writer:
     """The writer of a format.
 
     Args:
@@ -87,14 +86,14 @@ def open_writer(form: str, file: Hashed, classes: Sequence[int | str], *, artifa
     """
     names = [f"probability_{each}" for each in classes]
     if form == "parquet":
-        return ParquetWriter(file, names, artifact)
+        return _ParquetWriter(file, names, artifact)
     return _CsvWriter(file, names) if form == "csv" else _JsonLinesWriter(file, names)
 
 
-class ParquetWriter:
+class _ParquetWriter:
     """Parquet: probabilities in float32, plain; that is smaller than a dictionary of them, and twice as fast."""
 
-    def __init__(self, file: Hashed, names: list[str], artifact: str) -> None:
+    def __init__(self, file: HashedFile, names: list[str], artifact: str) -> None:
         self._file, self._names, self._artifact = file, names, artifact
         self._tables: list[Any] = []
         self._held = 0
@@ -168,7 +167,7 @@ def _is_number(kind: Any) -> bool:
 class _CsvWriter:
     """CSV: UTF-8, commas, a header; probabilities to six decimals, since what follows depends on the processor."""
 
-    def __init__(self, file: Hashed, names: list[str]) -> None:
+    def __init__(self, file: HashedFile, names: list[str]) -> None:
         self._file, self._names = file, names
         self._begun = False
 
@@ -192,7 +191,7 @@ class _CsvWriter:
 class _JsonLinesWriter:
     """JSON Lines: an object a line, with the same names and decimals as a CSV has."""
 
-    def __init__(self, file: Hashed, names: list[str]) -> None:
+    def __init__(self, file: HashedFile, names: list[str]) -> None:
         self._file, self._names = file, names
 
     def write(self, columns: Mapping[str, Any], probabilities: NDArray[np.float64]) -> None:
@@ -219,10 +218,3 @@ def _listed(values: Any, rows: int) -> list[Any]:
 def _json(value: Any) -> Any:
     """JSON has no number that is not finite."""
     return str(value) if isinstance(value, float) and not abs(value) < float("inf") else value
-
-
-def rejected_line(file: str, row: Rejected) -> bytes:
-    """A bad row as a line of JSON, with its reason and with what it was."""
-    told = {"file": file, "row": row.row, "column": row.column or None, "value": row.value, "rule": row.rule}
-    record = row.record() if callable(row.record) else row.record
-    return json.dumps({**told, "reason": row.message, "record": record}).encode() + b"\n"

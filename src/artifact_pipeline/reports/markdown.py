@@ -168,7 +168,7 @@ def _mistakes(predictions: Predictions) -> str:
     wrong = measured.rows - sum(row[index] for index, row in enumerate(measured.confusion))
     if not wrong:
         return "No row was misclassified."
-    rows = sample_rows(predictions, predictions.tally.mistakes, escape)
+    rows = sample_rows(predictions, predictions.counts.mistakes, escape)
     more = f"\n\n{wrong - len(rows):,} more stand in the predictions." if wrong > len(rows) else ""
     shown = table(SAMPLE_HEADER, rows)
     return f"### Misclassified: {wrong:,} of {plural(measured.rows, 'row')}\n\n{shown}{more}"

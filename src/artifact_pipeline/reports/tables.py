@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import GateRecord
     from artifact_pipeline.artifact.provenance import Comparison
+    from artifact_pipeline.prediction.counts import Sample
     from artifact_pipeline.prediction.outcome import Predictions
-    from artifact_pipeline.prediction.receipt import Measured
-    from artifact_pipeline.prediction.tally import Sample
+    from artifact_pipeline.prediction.receipt import Receipt
 
 
 def clean(text: str) -> str:
@@ -30,7 +30,7 @@ ALL = {"some": "all (training rows included)", "unknown": "all (may include trai
 """How all rows are called, by what is known of the training rows among them."""
 
 
-def score_rows(scores: Mapping[str, Measured]) -> list[list[str]]:
+def score_rows(scores: Mapping[str, Receipt.Measured]) -> list[list[str]]:
     """Figures by split, a row each; that of all rows says whether training rows can be among them."""
     return [
         [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from artifact_pipeline.errors import DataRejected, plural
-from artifact_pipeline.prediction.scoring import Calls
+from artifact_pipeline.prediction.scoring import BatchPredictor
 from artifact_pipeline.prediction.training_rows import TrainingRows
 from artifact_pipeline.rows.batches import UNLABELLED, Wanted
 from artifact_pipeline.rows.sources import Source
@@ -37,7 +37,7 @@ def read_table(served: Served, body: bytes) -> Response:
     Raises:
         Refusal: it cannot be read, lacks a column, or has too many rows.
     """
-    tally, calls = _Tally(served), Calls(served.predictor)
+    tally, calls = _Tally(served), BatchPredictor(served.predictor)
     try:
         for batch in _batches(served, body):
             tally.add(calls.score(batch))

@@ -6,15 +6,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from artifact_pipeline.drift.histograms import Counts, Histograms
-from artifact_pipeline.rows.batches import UNLABELLED
+from artifact_pipeline.drift.histograms import Counts
+from artifact_pipeline.errors import DataRejected, Problem
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from artifact_pipeline.artifact.reference import Reference
-    from artifact_pipeline.prediction.scoring import Scored, Scorer
+    from artifact_pipeline.drift.judge import Drift
+    from artifact_pipeline.prediction.scoring import Scorer
 
 SAMPLES = 5
 """First rows that are shown."""
@@ -32,7 +33,7 @@ class Sample(NamedTuple):
 
 
 @dataclass(slots=True)
-class Tally:
+class PredictionCounts:
     """Counts over some rows.
 
     Attributes:
@@ -58,8 +59,8 @@ class Tally:
     mistakes: list[Sample] = field(default_factory=list)
 
     @classmethod
-    def zero(cls, scorer: Scorer) -> Tally:
-        """The tally of no rows."""
+    def zero(cls, scorer: Scorer) -> PredictionCounts:
+        """The counts of no rows."""
         import numpy as np
 
         classes = len(scorer.classes)
@@ -71,7 +72,7 @@ class Tally:
         """Bad rows: every row that is read is either written or one of them."""
         return self.rules.total()
 
-    def __iadd__(self, other: Tally) -> Self:
+    def __iadd__(self, other: PredictionCounts) -> Self:
         self.read += other.read
         self.written += other.written
         self.outside += other.outside
@@ -83,6 +84,22 @@ class Tally:
         self.samples = [*self.samples, *other.samples][:SAMPLES]
         self.mistakes = [*self.mistakes, *other.mistakes][:MISTAKES]
         return self
+
+    def refuse_no_rows(self, place: str) -> None:
+        """Refuse an input without a row.
+
+        Raises:
+            DataRejected: nothing was read.
+        """
+        if not self.read:
+            problem = Problem(place, "no-rows", "holds no rows")
+            raise DataRejected("there are no rows to predict", problems=[problem])
+
+    def judged(self, scorer: Scorer) -> Drift | None:
+        """The verdict on drift; None where the rows are not compared with the training data."""
+        from artifact_pipeline.drift import judge
+
+        return None if self.drift is None else judge.judge(scorer.reference, self.drift, scorer.classes)
 
     def plain(self) -> dict[str, Any]:
         """The counts for JSON; samples and mistakes are for people, and are left out."""
@@ -97,7 +114,7 @@ class Tally:
         }
 
     @classmethod
-    def from_plain(cls, value: dict[str, Any], reference: Reference) -> Tally:
+    def from_plain(cls, value: dict[str, Any], reference: Reference) -> PredictionCounts:
         """Read back what `plain` gave.
 
         Raises:
@@ -113,51 +130,4 @@ class Tally:
             outside=value["outside"],
             rules=Counter(value["rules"]),
             drift=None if value["drift"] is None else Counts.from_plain(value["drift"], reference),
-        )
-
-
-class Counting:
-    """Fills a tally from scored batches."""
-
-    def __init__(self, scorer: Scorer) -> None:
-        self.tally = Tally.zero(scorer)
-        self._classes = scorer.classes
-        self._histograms = Histograms(scorer.reference, scorer.predictor.dtype.name) if scorer.options.drift else None
-
-    def add(self, scored: Scored) -> None:
-        """Count a batch."""
-        import numpy as np
-
-        tally, batch = self.tally, scored.batch
-        tally.read += batch.count
-        tally.written += len(scored.labels)
-        tally.outside += batch.outside
-        tally.rules.update(each.rule for each in scored.rejected)
-        tally.labels += np.bincount(scored.positions, minlength=len(tally.labels))
-        if batch.actual is not None:
-            self._compare(scored, batch.actual)
-        if self._histograms is not None and len(scored.labels):
-            self._histograms.add(batch.columns, scored.positions, scored.probabilities.max(axis=0))
-            tally.drift = self._histograms.counts()
-        wanted = SAMPLES - len(tally.samples)
-        tally.samples += [self._sample(scored, position) for position in range(min(wanted, len(scored.labels)))]
-
-    def _compare(self, scored: Scored, actual: NDArray[np.int64]) -> None:
-        from artifact_pipeline.metrics import classification as metrics
-
-        labelled = actual != UNLABELLED
-        told = scored.positions[labelled]
-        self.tally.confusion += metrics.confusion_matrix(actual[labelled], told, len(self.tally.labels))
-        wrong = (labelled & (actual != scored.positions)).nonzero()[0]
-        wanted = MISTAKES - len(self.tally.mistakes)
-        self.tally.mistakes += [self._sample(scored, position) for position in wrong[:wanted].tolist()]
-
-    def _sample(self, scored: Scored, position: int) -> Sample:
-        actual = scored.batch.actual
-        known = actual is not None and actual[position] != UNLABELLED
-        return Sample(
-            row=int(scored.batch.numbers[position]),
-            actual=self._classes[actual[position]] if actual is not None and known else "",
-            predicted=self._classes[scored.positions[position]],
-            probability=float(scored.probabilities[:, position].max()),
         )

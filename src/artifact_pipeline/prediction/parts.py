@@ -1,0 +1,228 @@
+"""A file of predictions while it is written, its bad rows beside it and everything counted; a part is such a file."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack, contextmanager
+from itertools import groupby, islice
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
+
+from artifact_pipeline.canonical import PREFIX
+from artifact_pipeline.drift.histograms import Histograms
+from artifact_pipeline.prediction.counts import MISTAKES, SAMPLES, PredictionCounts, Sample
+from artifact_pipeline.prediction.receipt import Receipt
+from artifact_pipeline.prediction.scoring import FILE
+from artifact_pipeline.prediction.writers import HashedFile, open_writer
+from artifact_pipeline.rows.batches import CHUNK, UNLABELLED
+from artifact_pipeline.rows.formats.opening import open_rows
+from artifact_pipeline.storage import places as storage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.prediction.destination import Destination
+    from artifact_pipeline.prediction.scoring import Scored, Scorer
+    from artifact_pipeline.rows.batches import Batch, Rejected
+    from artifact_pipeline.rows.sources import Source
+
+    Progress = Callable[[int, float], None]
+
+PART = 16 * CHUNK
+"""Rows of the input that make a part of a folder."""
+
+
+def ignore_progress(_rows: int, _share: float) -> None:
+    """Do nothing, where a caller does not want to know how far the work is."""
+
+
+class PredictionFile:
+    """A file of predictions that is being written, and the file of its bad rows."""
+
+    def __init__(self, scorer: Scorer, file: BinaryIO, rejected: BinaryIO | None) -> None:
+        self._scorer = scorer
+        self._file = HashedFile(file)
+        self._rejected = HashedFile(rejected) if rejected is not None else None
+        artifact = scorer.artifact.digest
+        self._writer = open_writer(scorer.options.form, self._file, scorer.classes, artifact=artifact)
+        self._counter = _Counter(scorer)
+
+    @classmethod
+    @contextmanager
+    def staged(cls, scorer: Scorer, place: str, rejected: str) -> Iterator[PredictionFile]:
+        """A file that takes its place if the block ends well, its bad rows first; or neither does.
+
+        Raises:
+            StorageError: one of them cannot be written.
+        """
+        with ExitStack() as stack:
+            file = stack.enter_context(storage.staged(place))
+            quarantine = scorer.options.on_error == "quarantine"
+            bad = stack.enter_context(storage.staged(rejected)) if quarantine else None
+            yield stack.enter_context(cls(scorer, file, bad))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._file.close()
+
+    @property
+    def counts(self) -> PredictionCounts:
+        """What was counted so far."""
+        return self._counter.counts
+
+    def add(self, source: Source, batch: Batch, extra: dict[str, Any]) -> Scored:
+        """Answer a batch and write what came of it.
+
+        Args:
+            source: where the batch is from.
+            batch: the rows.
+            extra: columns for all of its rows that are known without the model.
+
+        Raises:
+            DataRejected: a row is bad, and bad rows are not to be set aside.
+        """
+        scored = self._scorer.score(batch)
+        if scored.rejected:
+            self._set_aside(source, scored.rejected)
+        self._counter.add(scored)
+        names = self._scorer.columns(source)
+        columns = _columns(scored, names, {FILE: source.name, **extra}, texts=self._scorer.options.texts)
+        self._writer.write(columns, scored.probabilities)
+        return scored
+
+    def _set_aside(self, source: Source, rejected: tuple[Rejected, ...]) -> None:
+        if self._rejected is None:
+            raise rejected[0].refusal(source.name, hint="mend it, or set bad rows aside: --on-error quarantine")
+        for row in rejected:
+            self._rejected.write(_rejected_line(source.name, row))
+
+    def close(self, name: str) -> tuple[Receipt.Output, Receipt.Output | None]:
+        """Write the end, and return what the receipt says of the file and of the bad rows."""
+        self._writer.close()
+        counts, bad = self.counts, self._rejected
+        output = Receipt.Output(name=name, size=self._file.size, sha256=self._file.digest(), rows=counts.written)
+        if bad is None:
+            return output, None
+        return output, Receipt.Output(name=name, size=bad.size, sha256=bad.digest(), rows=counts.rejected)
+
+
+class _Counter:
+    """Counts scored batches."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self.counts = PredictionCounts.zero(scorer)
+        self._classes = scorer.classes
+        self._histograms = Histograms(scorer.reference, scorer.predictor.dtype.name) if scorer.options.drift else None
+
+    def add(self, scored: Scored) -> None:
+        """Count a batch."""
+        import numpy as np
+
+        counts, batch = self.counts, scored.batch
+        counts.read += batch.count
+        counts.written += len(scored.labels)
+        counts.outside += batch.outside
+        counts.rules.update(each.rule for each in scored.rejected)
+        counts.labels += np.bincount(scored.positions, minlength=len(counts.labels))
+        if batch.actual is not None:
+            self._compare(scored, batch.actual)
+        if self._histograms is not None and len(scored.labels):
+            self._histograms.add(batch.columns, scored.positions, scored.probabilities.max(axis=0))
+            counts.drift = self._histograms.counts()
+        wanted = SAMPLES - len(counts.samples)
+        counts.samples += [self._sample(scored, position) for position in range(min(wanted, len(scored.labels)))]
+
+    def _compare(self, scored: Scored, actual: NDArray[np.int64]) -> None:
+        from artifact_pipeline.metrics import classification as metrics
+
+        labelled = actual != UNLABELLED
+        told = scored.positions[labelled]
+        self.counts.confusion += metrics.confusion_matrix(actual[labelled], told, len(self.counts.labels))
+        wrong = (labelled & (actual != scored.positions)).nonzero()[0]
+        wanted = MISTAKES - len(self.counts.mistakes)
+        self.counts.mistakes += [self._sample(scored, position) for position in wrong[:wanted].tolist()]
+
+    def _sample(self, scored: Scored, position: int) -> Sample:
+        actual = scored.batch.actual
+        known = actual is not None and actual[position] != UNLABELLED
+        return Sample(
+            row=int(scored.batch.numbers[position]),
+            actual=self._classes[actual[position]] if actual is not None and known else "",
+            predicted=self._classes[scored.positions[position]],
+            probability=float(scored.probabilities[:, position].max()),
+        )
+
+
+class Part(NamedTuple):
+    """A finished part of a folder: its source, its number in it, the files that were written, and what was counted."""
+
+    source: int
+    number: int
+    output: Receipt.Output
+    rejected: Receipt.Output | None
+    counts: PredictionCounts
+
+
+def score_parts(
+    scorer: Scorer,
+    to: Destination,
+    source: tuple[int, Source],
+    *,
+    parts: slice,
+    done: Callable[[Part], None],
+    progress: Progress,
+) -> tuple[str | None, str]:
+    """Answer parts of a source, one after the other.
+
+    Args:
+        scorer: what answers.
+        to: the folder.
+        source: its position among the sources, and itself.
+        parts: the first part and the one after the last; None stands for the end of the source.
+        done: is told each part that has its place.
+        progress: is told the rows that were read and the share of the source.
+
+    Returns:
+        The source's digest, where its end was reached and its beginning asked for, and its stamp.
+
+    Raises:
+        DataRejected: the rows cannot be read.
+        StorageError: a part cannot be written.
+    """
+    index, named = source
+    first, whole = parts.start or 0, parts.stop is None
+    digest = whole or first == 0
+    with open_rows(named, scorer.wanted(named), digest=digest) as rows:
+        # Batches, not one of which too many is read.
+        chunks = None if whole else (parts.stop - first) * (PART // scorer.wanted(named).chunk)
+        for number, batches in groupby(
+            islice(rows.batches(first * PART), chunks), key=lambda batch: batch.start // PART
+        ):
+            name = to.part(index, number)
+            with PredictionFile.staged(scorer, to.inside(name), to.piece(index, number)) as file:
+                for batch in batches:
+                    file.add(named, batch, {})
+                    progress(batch.count, rows.done())
+                output, rejected = file.close(name)
+            done(Part(index, number, output, rejected, file.counts))
+        return (PREFIX + rows.digest() if digest else None), rows.stamp
+
+
+def _rejected_line(file: str, row: Rejected) -> bytes:
+    """A bad row as a line of JSON, with its reason and with what it was."""
+    told = {"file": file, "row": row.row, "column": row.column or None, "value": row.value, "rule": row.rule}
+    record = row.record() if callable(row.record) else row.record
+    return json.dumps({**told, "reason": row.message, "record": record}).encode() + b"\n"
+
+
+def _columns(scored: Scored, names: list[str], constants: Mapping[str, Any], *, texts: bool) -> dict[str, Any]:
+    """The columns of a batch's answers but the probabilities, in their order: arrays, or one value for all rows."""
+    batch = scored.batch
+    kept = {name: column.cast("string") for name, column in batch.kept.items()} if texts else batch.kept
+    there: dict[str, Any] = {"row": batch.numbers, "predicted": scored.labels, **kept, **constants}
+    return {name: there[name] for name in names if name in there}
