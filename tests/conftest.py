@@ -50,6 +50,7 @@ NEEDS = {
     "test_outputs.py": "model_signing",
     "test_proxy.py": "cryptography",
     "test_signing.py": "model_signing",
+    "test_storage.py": "moto",
     "test_trust.py": "model_signing",
     "test_workflow_files.py": "ruamel",
 }

@@ -109,6 +109,7 @@ def test_hostile_models_are_refused_by_name(kind: str) -> None:
     assert not problem.message.endswith(".")
 
 
+@pytest.mark.needs("skl2onnx")
 def test_a_model_of_another_tool_is_refused() -> None:
     """What skl2onnx writes for the same estimator is no model of ours: already its header says more."""
     from skl2onnx import to_onnx

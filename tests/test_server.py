@@ -236,6 +236,7 @@ def refused(stage: Stage) -> dict[str, subprocess.CompletedProcess[str]]:
         return dict(zip(stage, pool.map(run, [arguments for arguments, _, _ in stage.values()]), strict=True))
 
 
+@pytest.mark.needs("cryptography")  # one of them asks for a signer
 @pytest.mark.parametrize("case", refusals(Path(), 0))
 def test_a_start_is_refused(case: str, stage: Stage, refused: dict[str, subprocess.CompletedProcess[str]]) -> None:
     """What cannot be served as asked ends with its exit status and one error, and nothing has listened."""
@@ -247,6 +248,7 @@ def test_a_start_is_refused(case: str, stage: Stage, refused: dict[str, subproce
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.needs("cryptography")
 def test_json_tells_why_a_start_is_refused(stage: Stage) -> None:
     """With --json standard output is one object with message, problems, hint and status, of a worker's error too."""
     for case in ("tampered", "other answers, by workers"):
@@ -258,6 +260,7 @@ def test_json_tells_why_a_start_is_refused(stage: Stage) -> None:
         assert error.keys() == {"message", "problems", "hint", "status"}
 
 
+@pytest.mark.needs("cryptography")
 def test_each_option_has_a_variable(stage: Stage) -> None:
     """A variable of the environment says what an option says, --help names it, and the option has the last word."""
     arguments, _, words = stage["port taken"]

@@ -64,7 +64,8 @@ class Store:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
-    moto = pytest.importorskip("moto.server")
+    from moto import server as moto
+
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     running = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     running.start()
