@@ -68,15 +68,15 @@ class Batch:
 
 
 def pandas(columns: dict[str, Any]) -> Any:
-    import pandas
+    import pandas as pd
 
-    return pandas.DataFrame(columns)
+    return pd.DataFrame(columns)
 
 
 def polars(columns: dict[str, Any]) -> Any:
-    import polars
+    import polars as pl
 
-    return polars.DataFrame(columns)
+    return pl.DataFrame(columns)
 
 
 KINDS = {
