@@ -49,6 +49,7 @@ $(CLIENTS): tests/clients/requirements.txt
 
 test-slow: $(DEV) $(CLIENTS) $(DOCS) ## faults at every system call, kill -9, 100,000 mutations, clients of others, the documentation
 	$(BIN)/python -m pytest tests/ -m slow -n auto
+	$(BIN)/python -m pytest tests/property -n auto --hypothesis-profile thorough
 
 fuzz: $(DEV) ## a million mutations of the pickle reader
 	$(BIN)/python -m pytest tests/ -m fuzz

@@ -38,8 +38,10 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PAT
 # Before NumPy is loaded, as every door does it: the published bytes depend on the kernel.
 pin_numerics()
 
-# The machine that runs the tests is shared and slow at times; a law is about values, not about speed.
-settings.register_profile("laws", deadline=None, derandomize=True)
+# The machine that runs the tests is shared and slow at times; a law is about values, not about speed. `make test-slow`
+# runs the laws again with `--hypothesis-profile=thorough`.
+settings.register_profile("laws", deadline=None, derandomize=True, max_examples=25)
+settings.register_profile("thorough", deadline=None, derandomize=True, max_examples=100)
 settings.load_profile("laws")
 
 # What a module needs that requirements.txt does not bring; `@pytest.mark.needs(…)` says it of a single test.

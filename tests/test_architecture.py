@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tokenize
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ def test_import_contract_is_the_documented_one() -> None:
 def test_no_module_imports_in_a_circle() -> None:
     """No chain of imports leads back to its module, inside functions and for types neither."""
     names = {name_of(module): module for module in modules() if module != PACKAGE / "__init__.py"}
-    imports = {name: set(imported(tree(module), names)) for name, module in names.items()}
+    imports = {name: set(imported(module, names)) for name, module in names.items()}
     # What imports nothing that is left is taken away, until nothing is left, or circles and what leads to them.
     while free := {name for name, found in imports.items() if not found & imports.keys()}:
         for name in free:
@@ -77,9 +78,9 @@ def name_of(module: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported(module: ast.Module, names: Collection[str]) -> Iterator[str]:
+def imported(module: Path, names: Collection[str]) -> Iterator[str]:
     """The modules of the package that a module imports, wherever in it."""
-    for node in ast.walk(module):
+    for node in nodes(module):
         if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
@@ -182,8 +183,15 @@ def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
+@cache
 def tree(module: Path) -> ast.Module:
     return ast.parse(module.read_text(), str(module))
+
+
+@cache
+def nodes(module: Path) -> list[ast.AST]:
+    """All nodes of a module: walking the package takes longer than parsing it."""
+    return list(ast.walk(tree(module)))
 
 
 def place(module: Path, node: ast.stmt | ast.expr | ast.excepthandler) -> str:
@@ -191,11 +199,11 @@ def place(module: Path, node: ast.stmt | ast.expr | ast.excepthandler) -> str:
 
 
 def functions(module: Path) -> Iterator[Function]:
-    yield from (node for node in ast.walk(tree(module)) if isinstance(node, Function))
+    yield from (node for node in nodes(module) if isinstance(node, Function))
 
 
 def calls(module: Path) -> Iterator[tuple[ast.Call, str]]:
-    for node in ast.walk(tree(module)):
+    for node in nodes(module):
         if isinstance(node, ast.Call):
             yield node, ast.unparse(node.func)
 
@@ -246,8 +254,8 @@ def test_only_the_command_line_prints() -> None:
     for module in modules():
         loud += [place(module, call) for call, name in calls(module) if name in {"print", "pprint"}]
         if PACKAGE / "cli" not in module.parents:
-            nodes = [node for node in ast.walk(tree(module)) if isinstance(node, ast.Attribute)]
-            loud += [place(module, node) for node in nodes if ast.unparse(node) in {"sys.stdout", "sys.stderr"}]
+            attributes = [node for node in nodes(module) if isinstance(node, ast.Attribute)]
+            loud += [place(module, node) for node in attributes if ast.unparse(node) in {"sys.stdout", "sys.stderr"}]
     assert loud == []
 
 
@@ -255,7 +263,7 @@ def test_no_error_is_caught_blindly() -> None:
     """No handler is bare or catches Exception; one that catches BaseException, to clean up, raises it again."""
     blind = []
     for module in modules():
-        for handler in ast.walk(tree(module)):
+        for handler in nodes(module):
             if not isinstance(handler, ast.ExceptHandler):
                 continue
             caught = set(re.findall(r"\w+", ast.unparse(handler.type))) if handler.type else {"Exception"}
@@ -269,7 +277,7 @@ def test_nothing_is_ever_unpickled() -> None:
     """Of the modules that can load a pickle only `pickle.dumps` is imported, and no array may hold objects."""
     found = []
     for module in modules():
-        for node in ast.walk(tree(module)):
+        for node in nodes(module):
             if isinstance(node, ast.Import) and any(name.name.partition(".")[0] in UNPICKLERS for name in node.names):
                 found.append(place(module, node))
             if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in UNPICKLERS:
@@ -285,7 +293,7 @@ def test_the_runtime_is_imported_in_one_place() -> None:
     """The package onnxruntime is imported by `runtime.load_onnxruntime` alone, which turns its telemetry off before."""
     found = []
     for module in modules():
-        for node in ast.walk(tree(module)):
+        for node in nodes(module):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [each.name for each in node.names]
                 found += [module.name for name in names if name.partition(".")[0] == "onnxruntime"]

@@ -34,6 +34,7 @@ def bare(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_bare_scripts_score_as_we_do(
     bare: Path, run: Callable[..., CompletedProcess[str]], candidate: Candidate
 ) -> None:
@@ -70,6 +71,7 @@ def test_help_says_what_can_be_chosen(run: Callable[..., CompletedProcess[str]],
     assert all(option in process.stdout for option in ("--runs", "--quick", "--json", "--bare-python"))
 
 
+@pytest.mark.slow
 def test_batches_answer_as_scikit_learn_does(run: Callable[..., CompletedProcess[str]], tmp_path: Path) -> None:
     """Over 20,000 rows `predict` gives scikit-learn's labels but for ties, and every side's figures are reported."""
     file = tmp_path / "batch.json"

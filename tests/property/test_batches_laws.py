@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.batches import Batch
     from artifact_pipeline.rows.formats.opening import Reader
 
+N = settings().max_examples
+"""How often a law is tried that is quick to try: the profile says it."""
 once = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-several = settings(once, max_examples=40)
+several = settings(once, max_examples=2 * N // 5)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +85,7 @@ def expected(rows: int, broken: set[int], chunk: int, start: int) -> list:
     return batches
 
 
-@settings(max_examples=400)
+@settings(max_examples=4 * N)
 @given(cut_rows(), st.integers(1, 12), st.integers(0, 5))
 @example(([piece_of(0, 4, set()), piece_of(4, 4, set()), piece_of(4, 8, set())], 8, set()), 4, 0)
 @example(([piece_of(0, 8, {3, 4})], 8, {3, 4}), 4, 1)
@@ -130,7 +132,7 @@ def outcomes(texts: Sequence[str]) -> list[Any]:
     return [each for _, each in sorted([*good, *((bad.row, bad.rule) for bad in piece.broken)])]
 
 
-@settings(max_examples=400)
+@settings(max_examples=4 * N)
 @given(st.lists(padded, min_size=1, max_size=6))
 @example(["1", " 2"])
 @example(["9007199254740993", "x"])
@@ -205,7 +207,7 @@ def all_rows(batches: Iterator[Batch]) -> tuple[list, list]:
     return good, bad
 
 
-@settings(max_examples=200)
+@settings(max_examples=2 * N)
 @given(rows_of_text, st.sampled_from(["\n", "\r\n"]), st.booleans(), st.integers(1, 40))
 @example([("1", "\n\n"), "ragged", ("x", "")], "\n", True, 1)  # noqa: FBT003 - Hypothesis takes what `given` gives
 @example(["ragged"] * 5, "\r\n", False, 3)  # noqa: FBT003
@@ -291,7 +293,7 @@ def test_all_formats_give_the_same_answers(of_words: Verified, tmp_path: Path, r
     assert len(seen) == 1
 
 
-@settings(once, max_examples=25)
+@settings(once, max_examples=N // 4)
 @given(st.data())
 def test_rows_read_are_rows_written_and_rows_rejected(of_words: Verified, tmp_path: Path, data: st.DataObject) -> None:
     """Wherever bad rows stand, each row is answered under its own number or set aside with its reason, never both."""

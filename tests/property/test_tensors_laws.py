@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from artifact_pipeline.serving.model import Served
     from artifact_pipeline.training.candidate import Candidate
 
+N = settings().max_examples
+"""How often a law is tried that is quick to try: the profile says it."""
 WHOLE = 2**53 - 1
 NUMBERS: dict[str, st.SearchStrategy[Any]] = {
     "BOOL": st.booleans(),
@@ -117,7 +119,7 @@ def rows_of(draw: st.DrawFn) -> tuple[str, NDArray[Any]]:
     return datatype, draw(arrays.arrays(FORMS[datatype], shape, elements=NUMBERS[datatype]))
 
 
-@settings(max_examples=150)
+@settings(max_examples=3 * N // 2)
 @given(rows_of(), st.text(st.characters(exclude_categories=["Cs"]), max_size=9) | st.none())
 @example(("FP32", np.full((1, 64), 3.4028234663852886e38, dtype="<f4")), None)
 @example(("FP64", np.full((1, 64), 1.7976931348623157e308)), "a:b")
@@ -143,7 +145,7 @@ def test_all_framings_give_the_same_answer(served: Served, rows: tuple[str, NDAr
         assert all(told["outputs"] == found[0]["outputs"] for told in found)
 
 
-@settings(max_examples=150)
+@settings(max_examples=3 * N // 2)
 @given(rows_of(), st.sampled_from(["gzip", "deflate", "X-GZIP", " gzip "]), st.integers(0, 9))
 def test_packing_changes_nothing(rows: tuple[str, NDArray[Any]], encoding: str, cut: int) -> None:
     """What is packed is unpacked to what it was, up to the very bound and no byte beyond it, and never from a part."""
@@ -193,7 +195,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * N)
 @given(st.sampled_from(list(FORMS)), st.sampled_from(FRAMINGS), st.data())
 def test_any_value_in_any_place_is_refused_or_answered(
     served: Served, datatype: str, framing: str, data: st.DataObject
@@ -259,7 +261,7 @@ GOOD = [
 """Of every form."""
 
 
-@settings(max_examples=500)
+@settings(max_examples=5 * N)
 @given(st.sampled_from(GOOD), st.lists(edits, min_size=1, max_size=3), st.just(0) | st.integers(-9, 9))
 def test_a_changed_request_is_refused_or_answered_as_it_stands(
     served: Served, asked: Asked, changes: list[Edit], shift: int
