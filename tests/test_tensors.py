@@ -440,15 +440,15 @@ def test_as_many_rows_as_are_allowed_are_read(served: Served) -> None:
 @pytest.mark.parametrize("data", [[], [[]], [[[]]], [1, 2], {}, None, "1"])
 def test_one_feature_alone_is_checked_as_many_are(served: Served, data: Any) -> None:
     """A model of a single feature takes its number, flat or nested, and nothing in its place."""
-    one = replace(served, features=1)
+    one = replace(served, features=1, shapes=((1,), (1, 1)))
     assert refusal(request(tensor(shape=[1, 1], data=data)), one).status == 400
     for shape, good in (([1, 1], [7]), ([1, 1], [[7]]), ([1, 1, 1], [[[7]]])):
         assert parse(request(tensor(shape=shape, data=good)), one).X.tolist() == [[7.0]]
 
 
-def test_features_that_are_no_square_have_one_shape(served: Served) -> None:
-    """A model whose features are no square takes them as rows alone."""
-    two = replace(served, features=2)
+def test_rows_that_are_no_pictures_have_one_shape(served: Served) -> None:
+    """A model whose rows are no pictures takes them by one shape."""
+    two = replace(served, features=2, shapes=((2,),))
     assert refusal(request(tensor(shape=[1, 1, 2], data=[1, 2])), two).message == (
         "the shape must be [n, 2], got [1, 1, 2]"
     )

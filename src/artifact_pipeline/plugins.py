@@ -45,6 +45,7 @@ class BuiltIn:
         digest: what `load().digest()` gives, for callers that need nothing else of NumPy.
         file: where its rows stand; a receipt holds the digest of this file.
         load: returns its `rows.matrix.Rows`, with labels.
+        shape: of a row that is a picture, such as (8, 8); empty where a row is not one.
         row_of_picture: makes a row of a picture; None where its rows are no pictures.
     """
 
@@ -54,6 +55,7 @@ class BuiltIn:
     digest: str
     file: Path
     load: Callable[[], Any]
+    shape: tuple[int, ...] = ()
     row_of_picture: PictureRecipe | None = None
 
 

@@ -41,5 +41,6 @@ DIGITS = BuiltIn(
     digest="sha256:191e9dd6d54afd3cd4874ed65467f2e1a4981ef24a1bd548a0fe33ff8d5e15fb",
     file=FILE,
     load=load_digits,
+    shape=(_SIDE, _SIDE),
     row_of_picture=digit_from_image,
 )

@@ -9,6 +9,7 @@ from artifact_pipeline import __version__
 from artifact_pipeline.artifact.reference import Reference
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.model.predictor import open_predictor
+from artifact_pipeline.plugins import data_set_with
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Verified
@@ -32,6 +33,7 @@ class Served:
         name: the model's name.
         version: the artifact digest's hexadecimal digits.
         features: how many numbers a row has.
+        shapes: the shapes that a row may have in a request: its numbers, and its picture where the rows are pictures.
         labels: the model's classes, in the order of the probabilities.
         texts: whether labels are texts.
         max_rows: rows a request at most.
@@ -45,6 +47,7 @@ class Served:
     name: str
     version: str
     features: int
+    shapes: tuple[tuple[int, ...], ...]
     labels: tuple[int | str, ...]
     texts: bool
     max_rows: int
@@ -79,6 +82,7 @@ def open_model(verified: Verified) -> Served:
     """
     predictor = open_predictor(verified)  # the replay has warmed it up: the first request costs what the next one does
     model = verified.manifest.model
+    known = data_set_with([each.name for each in model.inputs])
     return Served(
         verified=verified,
         predictor=predictor,
@@ -86,6 +90,7 @@ def open_model(verified: Verified) -> Served:
         name=verified.manifest.name,
         version=verified.digest.removeprefix(PREFIX),
         features=len(model.inputs),
+        shapes=((len(model.inputs),), *([known.shape] if known is not None and known.shape else [])),
         labels=model.classes,
         texts=isinstance(model.classes[0], str),
         max_rows=max(1, _MAX_VALUES // max(len(model.inputs), len(model.classes))),

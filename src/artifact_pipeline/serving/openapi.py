@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from math import isqrt
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline import __version__
@@ -187,11 +186,9 @@ def _number(served: Served, datatype: str) -> dict[str, Any]:
 
 def _tensors(served: Served, datatype: str) -> list[dict[str, Any]]:
     """The input by one datatype: flat, nested by rows, or nested by rows and columns; each whole, for generators."""
-    features, side, number = served.features, isqrt(served.features), _number(served, datatype)
-    flat = {"type": "array", "items": number, "minItems": features}
-    forms = [([features], flat), ([features], _nested(number, features))]
-    if side * side == features:
-        forms += [([side, side], flat), ([side, side], _nested(number, side, side))]
+    number = _number(served, datatype)
+    flat = {"type": "array", "items": number, "minItems": served.features}
+    forms = [(shape, data) for shape in served.shapes for data in (flat, _nested(number, *shape))]
     rows = {"type": "integer", "minimum": 1, "maximum": served.max_rows}
     parameters = {"type": ["object", "null"], "properties": {"binary_data_size": {"type": "null"}}}
     told = {"name": {"const": INPUT}, "datatype": {"const": datatype}, "parameters": parameters}

@@ -10,7 +10,6 @@ import json
 import struct
 from contextlib import suppress
 from dataclasses import dataclass
-from math import isqrt
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -186,10 +185,9 @@ def _rows(tensor: _Input, served: Served) -> int:
     """How many rows the shape tells, before anything of them is read."""
     if tensor.datatype not in FORMS:
         raise Refusal(400, f"the datatype must be {', '.join(FORMS)}, got {_told(tensor.datatype)}")
-    shape, features, side = tensor.shape, served.features, isqrt(served.features)
-    square = side * side == features
-    if not (shape[1:] == [features] or (square and shape[1:] == [side, side])):
-        allowed = f"[n, {features}]" + (f" or [n, {side}, {side}]" if square else "")
+    shape = tensor.shape
+    if tuple(shape[1:]) not in served.shapes:
+        allowed = " or ".join(f"[n, {', '.join(map(str, each))}]" for each in served.shapes)
         raise Refusal(400, f"the shape must be {allowed}, got {shape}")
     if not shape[0]:
         raise Refusal(400, "there are no rows")
