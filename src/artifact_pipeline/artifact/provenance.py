@@ -8,7 +8,7 @@ Without a signature it is a claim and no proof: nothing that makes an artifact a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, Self, TypeVar
 
 from msgspec import Meta, Struct, field, json, to_builtins
 
@@ -35,6 +35,7 @@ UNKNOWN_SOURCE = "urn:artifact-pipeline:source:unknown"
 SUFFIX = ".provenance.json"
 MAX_BYTES = 1 << 20
 
+_P = TypeVar("_P")
 _Signed = Annotated[float, Meta(ge=-1, le=1)]
 
 
@@ -134,18 +135,24 @@ class _Predicate(Struct, frozen=True, kw_only=True, rename="camel"):
     run_details: _Details
 
 
-class Statement(Struct, frozen=True, kw_only=True, rename="camel"):
-    """An in-toto statement, version 1, with SLSA's provenance, version 1, about one artifact."""
+class InToto(Struct, Generic[_P], frozen=True, kw_only=True, rename="camel"):
+    """An in-toto statement, version 1, with SLSA's provenance, version 1, by any builder."""
 
     type: Literal["https://in-toto.io/Statement/v1"] = field(name="_type")
-    subject: Annotated[tuple[Resource, ...], Meta(min_length=1, max_length=1)]
+    subject: tuple[Resource, ...]
     predicate_type: Literal["https://slsa.dev/provenance/v1"]
-    predicate: _Predicate
+    predicate: _P
 
     @property
     def about(self) -> str:
-        """The artifact digest that the statement is about."""
-        return PREFIX + self.subject[0].digest.get("sha256", "")
+        """The digest of the artifact that the statement is about; the bare prefix where there is none."""
+        return PREFIX + (self.subject[0].digest.get("sha256", "") if self.subject else "")
+
+
+class Statement(InToto[_Predicate], frozen=True, kw_only=True, rename="camel"):
+    """The statement that this package writes about one artifact."""
+
+    subject: Annotated[tuple[Resource, ...], Meta(min_length=1, max_length=1)]
 
     @property
     def dependencies(self) -> tuple[Resource, ...]:

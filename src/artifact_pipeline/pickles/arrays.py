@@ -20,7 +20,7 @@ MAX_BYTES = 64 * 2**20
 """The largest export that is read: a million features and eight classes in float64."""
 
 
-class Refusal(Exception):
+class ExportRefusal(Exception):
     """The bytes are not an export that this package reads: the broken rule, a message, and perhaps a hint."""
 
     def __init__(self, rule: str, message: str, *, hint: str | None = None) -> None:
@@ -118,10 +118,10 @@ class _Layout:
 
 
 def numbers(node: object) -> NDArray[Any]:
-    """The array of numbers or strings that a node describes, as a copy in native byte order; else a `Refusal`."""
+    """The array of numbers or strings that a node describes, in native byte order; anything else raises `ExportRefusal`."""
     layout = _layout(node)
     if layout.holds_objects:
-        raise Refusal(
+        raise ExportRefusal(
             "export-dtype",
             "is an array of Python objects, which is not read",
             hint="fit on labels that are integers or fixed-width strings, such as y.astype(str)",
@@ -130,18 +130,18 @@ def numbers(node: object) -> NDArray[Any]:
 
 
 def names(node: object) -> tuple[str, ...]:
-    """The strings of a one-dimensional array, as scikit-learn keeps column names; else a `Refusal`."""
+    """The strings of a one-dimensional array, as scikit-learn keeps column names; anything else raises `ExportRefusal`."""
     layout = _layout(node)
     values = layout.data
     if not layout.holds_objects or not isinstance(values, list):
-        raise Refusal("export-dtype", f"has the dtype {layout.code}; column names are Python strings")
+        raise ExportRefusal("export-dtype", f"has the dtype {layout.code}; column names are Python strings")
     if layout.shape != (len(values),):
-        raise Refusal("export-shape", f"has the shape {layout.shape} and {plural(len(values), 'value')}")
+        raise ExportRefusal("export-shape", f"has the shape {layout.shape} and {plural(len(values), 'value')}")
     return tuple(values)  # the machine lets nothing but strings into a list
 
 
 def plain(value: object) -> object:
-    """The Python number or string of a NumPy scalar, any other value as it is; a `Refusal` of a scalar that is none."""
+    """The Python number or string of a NumPy scalar, any other value as it is; anything else raises `ExportRefusal`."""
     if not isinstance(value, Node) or value.label is not Label.SCALAR:
         return value
     if len(value.args) != 2:
@@ -149,15 +149,15 @@ def plain(value: object) -> object:
     dtype, data = value.args
     layout = _Layout(*_dtype(dtype), (1,), fortran=False, data=data)
     if layout.holds_objects:
-        raise Refusal("export-dtype", "is a scalar that holds a Python object, which is not read")
+        raise ExportRefusal("export-dtype", "is a scalar that holds a Python object, which is not read")
     item: object = _to_numpy(layout).item()
     return item
 
 
 def joblib_layout(state: object) -> _Layout:
-    """What joblib says about an array before it writes the bytes; a `Refusal` of a description that is not joblib's."""
+    """What joblib says about an array before it writes the bytes; anything else raises `ExportRefusal`."""
     if not isinstance(state, dict):
-        raise Refusal("export-array", f"joblib describes an array by {show(state)}")
+        raise ExportRefusal("export-array", f"joblib describes an array by {show(state)}")
     known = {"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"}
     # joblib before 1.2 does not align, and does not mention it.
     alignment = state.get("numpy_array_alignment_bytes")
@@ -168,7 +168,7 @@ def joblib_layout(state: object) -> _Layout:
         or not isinstance(state["allow_mmap"], bool)
         or alignment not in (None, 16)
     ):
-        raise Refusal("export-array", "an array is described as joblib does not")
+        raise ExportRefusal("export-array", "an array is described as joblib does not")
     return _Layout(
         *_dtype(state["dtype"]),
         _shape(state["shape"]),
@@ -187,7 +187,7 @@ def _layout(node: object) -> _Layout:
         return _reconstructed(node)
     if isinstance(node, Node) and node.label is Label.FROMBUFFER:
         return _from_buffer(node)
-    raise Refusal("export-array", f"is {show(node)}, not an array")
+    raise ExportRefusal("export-array", f"is {show(node)}, not an array")
 
 
 def _reconstructed(node: Node) -> _Layout:
@@ -212,7 +212,7 @@ def _from_buffer(node: Node) -> _Layout:
 def _dtype(node: object) -> tuple[str, str, int]:
     """Code, byte order and item size of `dtype(code, False, True)`, then BUILD with the one state of that code."""
     if not isinstance(node, Node) or node.label is not Label.DTYPE or len(node.args) != 3:
-        raise Refusal("export-dtype", f"the dtype is {show(node)}")
+        raise ExportRefusal("export-dtype", f"the dtype is {show(node)}")
     code, *flags = node.args
     if not isinstance(code, str) or flags != [False, True]:
         raise _not_numpy(node)
@@ -233,14 +233,14 @@ def _dtype_facts(code: str) -> tuple[str, int, tuple[int, int, int]]:
         return "<>", size, (size, 4, 8)
     if code == _OBJECT:
         return "|", 8, (-1, -1, 63)
-    raise Refusal("export-dtype", f"the dtype {show(code)} is not read")
+    raise ExportRefusal("export-dtype", f"the dtype {show(code)} is not read")
 
 
 def _shape(value: object) -> tuple[int, ...]:
     if not isinstance(value, tuple) or len(value) not in (1, 2):
-        raise Refusal("export-shape", f"an array's shape is {show(value)}; one or two dimensions are read")
+        raise ExportRefusal("export-shape", f"an array's shape is {show(value)}; one or two dimensions are read")
     if not all(type(length) is int and length > 0 for length in value):
-        raise Refusal("export-shape", f"an array has the shape ({', '.join(map(show, value))})")
+        raise ExportRefusal("export-shape", f"an array has the shape ({', '.join(map(show, value))})")
     return value
 
 
@@ -250,21 +250,21 @@ def _to_numpy(layout: _Layout) -> NDArray[Any]:
 
     code, order, data = layout.code, layout.order, layout.data
     if not isinstance(data, bytes):
-        raise Refusal("export-array", f"the bytes of an array are {show(data)}")
+        raise ExportRefusal("export-array", f"the bytes of an array are {show(data)}")
     if len(data) != layout.size:
-        raise Refusal("export-shape", f"an array of {layout.shape} {code} has {len(data):,} bytes of data")
+        raise ExportRefusal("export-shape", f"an array of {layout.shape} {code} has {len(data):,} bytes of data")
     if code == "b1" and data.strip(b"\0\1"):
-        raise Refusal("export-value", "a boolean is neither 0 nor 1")
+        raise ExportRefusal("export-value", "a boolean is neither 0 nor 1")
     if code.startswith("U"):
         points = np.frombuffer(data, dtype=f"{order}u4")
         low, high = _SURROGATES
         if (points > _MAX_CODE_POINT).any() or ((points >= low) & (points <= high)).any():
-            raise Refusal("export-value", "a string holds a number that is no character")
+            raise ExportRefusal("export-value", "a string holds a number that is no character")
     flat = np.frombuffer(data, dtype=f"{order}{code}")
     shaped = flat.reshape(layout.shape, order="F" if layout.fortran else "C")
     # Without a byte order the code means this machine's; astype copies, so the array owns writable memory.
     return shaped.astype(code, order="K")
 
 
-def _not_numpy(node: Node) -> Refusal:
-    return Refusal("export-call", f"{node.label.value} is used as NumPy does not write it")
+def _not_numpy(node: Node) -> ExportRefusal:
+    return ExportRefusal("export-call", f"{node.label.value} is used as NumPy does not write it")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import ArtifactRejected, Problem
 from artifact_pipeline.files import read_bounded, reason_of
-from artifact_pipeline.pickles.arrays import MAX_BYTES, Label, Node, Refusal, names, numbers, plain, show
+from artifact_pipeline.pickles.arrays import MAX_BYTES, ExportRefusal, Label, Node, names, numbers, plain, show
 from artifact_pipeline.pickles.machine import ONNX_HINT, interpret
 
 if TYPE_CHECKING:
@@ -120,16 +120,16 @@ def read_export(data: bytes, *, name: str = "model_train.pkl") -> FittedLogistic
     """
     try:
         return _read(data)
-    except Refusal as refusal:
+    except ExportRefusal as refusal:
         raise _rejected(name, refusal.rule, refusal.message, refusal.hint or _HINT) from None
 
 
 def _read(data: bytes) -> FittedLogisticRegression:
     if len(data) > MAX_BYTES:
-        raise Refusal("export-too-large", f"larger than {MAX_BYTES:,} bytes")
+        raise ExportRefusal("export-too-large", f"larger than {MAX_BYTES:,} bytes")
     for kind, magic in _COMPRESSED.items():
         if data.startswith(magic):
-            raise Refusal(
+            raise ExportRefusal(
                 "export-compressed",
                 f"compressed ({kind}), and nothing is decompressed here",
                 hint="write it again without compression, by joblib.dump(model, path, compress=0)",
@@ -142,20 +142,20 @@ def _read(data: bytes) -> FittedLogisticRegression:
 def _attributes(root: object) -> dict[str, object]:
     """The attributes of the estimator in the file: all that it must have, and no other."""
     if not isinstance(root, Node) or root.label is not Label.LOGISTIC_REGRESSION:
-        raise Refusal("export-estimator", f"holds {show(root)}, not a LogisticRegression", hint=ONNX_HINT)
+        raise ExportRefusal("export-estimator", f"holds {show(root)}, not a LogisticRegression", hint=ONNX_HINT)
     state = root.state
     if root.args or not isinstance(state, dict):
-        raise Refusal("export-estimator", "holds a LogisticRegression without attributes")
+        raise ExportRefusal("export-estimator", "holds a LogisticRegression without attributes")
     needed = (*_PARAMETERS, *_FITTED)
     for name in state:
         if name not in needed and name not in _OPTIONAL:
-            raise Refusal(
+            raise ExportRefusal(
                 "export-attribute",
                 f"has the attribute {show(name)}, which no LogisticRegression of scikit-learn 1.8 or 1.9 has",
             )
     for name in needed:
         if name not in state:
-            raise Refusal("export-attribute", f"lacks {name}, which a fitted LogisticRegression has")
+            raise ExportRefusal("export-attribute", f"lacks {name}, which a fitted LogisticRegression has")
     return state
 
 
@@ -166,9 +166,9 @@ def _fitted(state: dict[str, object]) -> FittedLogisticRegression:
             parameters[name] = _parameter(name, state[name])
     n_features, version = state["n_features_in_"], state["_sklearn_version"]
     if type(n_features) is not int:
-        raise Refusal("export-value", f"n_features_in_: must be a whole number, got {show(n_features)}")
+        raise ExportRefusal("export-value", f"n_features_in_: must be a whole number, got {show(n_features)}")
     if not isinstance(version, str) or not _VERSION.fullmatch(version):
-        raise Refusal("export-value", f"_sklearn_version: must be a version, got {show(version)}")
+        raise ExportRefusal("export-value", f"_sklearn_version: must be a version, got {show(version)}")
     return FittedLogisticRegression(
         parameters=parameters,
         coef_=_array(state, "coef_", "f"),
@@ -188,9 +188,9 @@ def _array(state: dict[str, object], name: str, kinds: str) -> NDArray[Any]:
     with _about(name):
         array = numbers(state[name])
         if array.dtype.kind not in kinds:
-            raise Refusal("export-dtype", f"has the dtype {array.dtype}")
+            raise ExportRefusal("export-dtype", f"has the dtype {array.dtype}")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise Refusal("export-not-finite", "holds a number that is not finite")
+            raise ExportRefusal("export-not-finite", "holds a number that is not finite")
         return array
 
 
@@ -215,15 +215,15 @@ def _check_shapes(fitted: FittedLogisticRegression) -> None:
     """Compare the arrays with each other, and with what they mean."""
     classes, features = fitted.classes_, fitted.n_features_in_
     if classes.ndim != 1 or len(classes) < 2 or not (classes[1:] > classes[:-1]).all():
-        raise Refusal("export-classes", "classes_: must be at least two labels in strictly increasing order")
+        raise ExportRefusal("export-classes", "classes_: must be at least two labels in strictly increasing order")
     rows = 1 if len(classes) == 2 else len(classes)
     _check_shape("coef_", fitted.coef_, (rows, features))
     _check_shape("intercept_", fitted.intercept_, (rows,), ())
     _check_shape("n_iter_", fitted.n_iter_, (1,), (len(classes),))
     if (fitted.n_iter_ < 0).any():
-        raise Refusal("export-value", "n_iter_: must be at least 0")
+        raise ExportRefusal("export-value", "n_iter_: must be at least 0")
     if fitted.feature_names_in_ is not None and len(fitted.feature_names_in_) != features:
-        raise Refusal(
+        raise ExportRefusal(
             "export-shape",
             f"feature_names_in_: has {len(fitted.feature_names_in_):,} names for {features:,} features",
         )
@@ -231,7 +231,9 @@ def _check_shapes(fitted: FittedLogisticRegression) -> None:
 
 def _check_shape(name: str, array: NDArray[Any], *allowed: tuple[int, ...]) -> None:
     if array.shape not in allowed:
-        raise Refusal("export-shape", f"{name}: has the shape {array.shape}, and the other attributes say {allowed[0]}")
+        raise ExportRefusal(
+            "export-shape", f"{name}: has the shape {array.shape}, and the other attributes say {allowed[0]}"
+        )
 
 
 @contextmanager
@@ -239,15 +241,15 @@ def _about(name: str) -> Iterator[None]:
     """Name the attribute in the refusal of what is read inside."""
     try:
         yield
-    except Refusal as refusal:
-        raise Refusal(refusal.rule, f"{name}: {refusal.message}", hint=refusal.hint) from None
+    except ExportRefusal as refusal:
+        raise ExportRefusal(refusal.rule, f"{name}: {refusal.message}", hint=refusal.hint) from None
 
 
 def _parameter(name: str, value: object) -> _Parameter:
     """The value of one parameter as plain Python.
 
     Raises:
-        Refusal: it is none that scikit-learn accepts, or not finite.
+        ExportRefusal: it is none that scikit-learn accepts, or not finite.
     """
     value = plain(value)
     if name == "class_weight" and isinstance(value, dict):
@@ -258,9 +260,9 @@ def _parameter(name: str, value: object) -> _Parameter:
 def _number(value: object, allowed: _Allowed) -> bool | int | float | str | None:
     value = plain(value)
     if isinstance(value, float) and not math.isfinite(value):
-        raise Refusal("export-not-finite", f"is {value}")
+        raise ExportRefusal("export-not-finite", f"is {value}")
     if value not in allowed:
-        raise Refusal("export-parameter", f"must be {allowed.text}, got {show(value)}")
+        raise ExportRefusal("export-parameter", f"must be {allowed.text}, got {show(value)}")
     assert value is None or isinstance(value, bool | int | float | str)
     return value
 

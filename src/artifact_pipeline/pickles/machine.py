@@ -11,7 +11,7 @@ from dataclasses import replace
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.pickles.arrays import LABELS, Label, Node, Refusal, joblib_layout, show
+from artifact_pipeline.pickles.arrays import LABELS, ExportRefusal, Label, Node, joblib_layout, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,12 +39,12 @@ ONNX_HINT = "only a plain LogisticRegression is read from a pickle; use the arti
 
 
 def interpret(data: bytes) -> object:
-    """Read one whole pickle, or plain joblib file, into inert values; a `Refusal` of all else."""
+    """Read one whole pickle, or plain joblib file, into inert values; anything else raises `ExportRefusal`."""
     stream = _Stream(data)
     stream.begin(hint="write it again by pickle.dump(model, file, protocol=5)")
     value = _Machine(stream).run()
     if stream.left:
-        raise Refusal("export-trailing", f"{stream.left:,} bytes follow the end of the pickle")
+        raise ExportRefusal("export-trailing", f"{stream.left:,} bytes follow the end of the pickle")
     return value
 
 
@@ -70,9 +70,9 @@ class _Stream:
         """The next `count` bytes."""
         start, end = self.position, self.position + count
         if end > len(self._data):
-            raise Refusal("export-truncated", f"ends at byte {len(self._data):,}, in the middle of the pickle")
+            raise ExportRefusal("export-truncated", f"ends at byte {len(self._data):,}, in the middle of the pickle")
         if start < self._frame_end < end:
-            raise Refusal("export-frame", f"a value crosses the end of its frame at byte {self._frame_end:,}")
+            raise ExportRefusal("export-frame", f"a value crosses the end of its frame at byte {self._frame_end:,}")
         self.position = end
         return self._data[start:end]
 
@@ -84,17 +84,17 @@ class _Stream:
         """Read PROTO, with which every pickle of protocol 4 and 5 begins; `hint` says how to write another one."""
         opcode, protocol = self.take(2)
         if opcode != _PROTO:
-            raise Refusal("export-protocol", "not a pickle of protocol 4 or 5")
+            raise ExportRefusal("export-protocol", "not a pickle of protocol 4 or 5")
         if protocol not in {4, 5}:
-            raise Refusal("export-protocol", f"a pickle of protocol {protocol}; 4 and 5 are read", hint=hint)
+            raise ExportRefusal("export-protocol", f"a pickle of protocol {protocol}; 4 and 5 are read", hint=hint)
 
     def begin_frame(self) -> None:
         """FRAME: the extent that the next opcodes stay in."""
         length = self.take_length(8)
         if self.in_frame:
-            raise Refusal("export-frame", f"a frame begins inside another at byte {self.position - 9:,}")
+            raise ExportRefusal("export-frame", f"a frame begins inside another at byte {self.position - 9:,}")
         if length > self.left:
-            raise Refusal("export-truncated", f"a frame of {length:,} bytes, and {self.left:,} are left")
+            raise ExportRefusal("export-truncated", f"a frame of {length:,} bytes, and {self.left:,} are left")
         self._frame_end = self.position + length
 
 
@@ -116,17 +116,17 @@ class _Machine:
             handler = _HANDLERS.get(opcode)
             if handler is None:
                 place = stream.position - 1
-                raise Refusal("export-opcode", f"the opcode {_opcode_name(opcode)} at byte {place:,} is not read")
+                raise ExportRefusal("export-opcode", f"the opcode {_opcode_name(opcode)} at byte {place:,} is not read")
             handler(self)
             self.opcodes_left -= 1
             if self.opcodes_left < 0:
-                raise Refusal("export-opcode", f"more than {_MAX_OPCODES:,} opcodes")
+                raise ExportRefusal("export-opcode", f"more than {_MAX_OPCODES:,} opcodes")
             if len(stack) > _MAX_STACK:
-                raise Refusal("export-depth", f"more than {_MAX_STACK:,} values on the stack")
+                raise ExportRefusal("export-depth", f"more than {_MAX_STACK:,} values on the stack")
         if stream.in_frame:
-            raise Refusal("export-frame", f"a frame goes on after STOP at byte {stream.position - 1:,}")
+            raise ExportRefusal("export-frame", f"a frame goes on after STOP at byte {stream.position - 1:,}")
         if self._marks or len(stack) != 1:
-            raise Refusal("export-stack", f"{len(stack):,} values are left at STOP, not one")
+            raise ExportRefusal("export-stack", f"{len(stack):,} values are left at STOP, not one")
         return stack[0]
 
     def push(self, value: object) -> None:
@@ -163,110 +163,114 @@ class _Machine:
         if len(self._stack) - (self._marks[-1] if self._marks else 0) < count:
             raise self._stack_refusal()
 
-    def _stack_refusal(self) -> Refusal:
-        return Refusal("export-stack", f"the opcode before byte {self.stream.position:,} takes more than there is")
+    def _stack_refusal(self) -> ExportRefusal:
+        return ExportRefusal(
+            "export-stack", f"the opcode before byte {self.stream.position:,} takes more than there is"
+        )
 
     def mark(self) -> None:
         """MARK: what follows belongs together."""
         self._marks.append(len(self._stack))
         if len(self._marks) > _MAX_MARKS:
-            raise Refusal("export-depth", f"more than {_MAX_MARKS} containers inside each other")
+            raise ExportRefusal("export-depth", f"more than {_MAX_MARKS} containers inside each other")
 
     def memoize(self) -> None:
         """MEMOIZE: remember the value that was pushed last."""
         if len(self._memo) >= _MAX_MEMO:
-            raise Refusal("export-memo", f"more than {_MAX_MEMO:,} values are remembered")
+            raise ExportRefusal("export-memo", f"more than {_MAX_MEMO:,} values are remembered")
         self._memo.append(self.top())
 
     def recall(self, width: int) -> None:
         """BINGET and LONG_BINGET: push a remembered value."""
         index = self.stream.take_length(width)
         if index >= len(self._memo):
-            raise Refusal("export-memo", f"value {index:,} is recalled, {len(self._memo):,} are remembered")
+            raise ExportRefusal("export-memo", f"value {index:,} is recalled, {len(self._memo):,} are remembered")
         self.push(self._memo[index])
 
     def integer(self) -> None:
         """LONG1: a signed integer."""
         length = self.stream.take_length(1)
         if length > _MAX_INTEGER:
-            raise Refusal("export-integer", f"an integer of {length} bytes; at most {_MAX_INTEGER} are read")
+            raise ExportRefusal("export-integer", f"an integer of {length} bytes; at most {_MAX_INTEGER} are read")
         self.push(int.from_bytes(self.stream.take(length), "little", signed=True))
 
     def text(self, width: int) -> None:
         """SHORT_BINUNICODE and BINUNICODE: a string."""
         length = self.stream.take_length(width)
         if length > _MAX_TEXT:
-            raise Refusal("export-string", f"a string of {length:,} bytes; at most {_MAX_TEXT:,} are read")
+            raise ExportRefusal("export-string", f"a string of {length:,} bytes; at most {_MAX_TEXT:,} are read")
         try:
             self.push(self.stream.take(length).decode())
         except UnicodeDecodeError:
-            raise Refusal("export-string", f"the string before byte {self.stream.position:,} is not UTF-8") from None
+            raise ExportRefusal(
+                "export-string", f"the string before byte {self.stream.position:,} is not UTF-8"
+            ) from None
 
     def tuple_of(self, items: list[object]) -> None:
         """TUPLE and its short forms; a tuple may hold tuples, and these no further ones."""
         if len(items) > _MAX_TUPLE:
-            raise Refusal("export-depth", f"a tuple of {len(items):,} values; at most {_MAX_TUPLE} are read")
+            raise ExportRefusal("export-depth", f"a tuple of {len(items):,} values; at most {_MAX_TUPLE} are read")
         for item in items:
             if isinstance(item, tuple) and any(isinstance(inner, tuple) for inner in item):
-                raise Refusal("export-depth", f"tuples more than two deep at byte {self.stream.position - 1:,}")
+                raise ExportRefusal("export-depth", f"tuples more than two deep at byte {self.stream.position - 1:,}")
         self.push(tuple(items))
 
     def append(self, items: list[object]) -> None:
         """APPEND and APPENDS: only the list of feature names is ever written."""
         target = self.top()
         if not isinstance(target, list):
-            raise Refusal("export-value", f"{show(target)} is extended as if it were a list")
+            raise ExportRefusal("export-value", f"{show(target)} is extended as if it were a list")
         for item in items:
             if not isinstance(item, str):
-                raise Refusal("export-value", f"a list holds {show(item)}; only strings are read")
+                raise ExportRefusal("export-value", f"a list holds {show(item)}; only strings are read")
         target.extend(items)
 
     def set_items(self, items: list[object]) -> None:
         """SETITEM and SETITEMS: keys and values by turns."""
         target = self.top()
         if not isinstance(target, dict) or len(items) % 2:
-            raise Refusal("export-value", f"{show(target)} is filled as if it were a dict")
+            raise ExportRefusal("export-value", f"{show(target)} is filled as if it were a dict")
         for key, value in zip(items[::2], items[1::2], strict=True):
             if not isinstance(key, str | int | float):
-                raise Refusal("export-value", f"{show(key)} is the key of a dict")
+                raise ExportRefusal("export-value", f"{show(key)} is the key of a dict")
             if key in target:
-                raise Refusal("export-value", f"the key {show(key)} stands twice in a dict")
+                raise ExportRefusal("export-value", f"the key {show(key)} stands twice in a dict")
             target[key] = value
 
     def name(self) -> None:
         """STACK_GLOBAL: a label from the table; everything else is refused, whatever it may be."""
         module, name = self.pop_items(2)
         if not isinstance(module, str) or not isinstance(name, str):
-            raise Refusal("export-global", f"a global is named by {show(module)} and {show(name)}")
+            raise ExportRefusal("export-global", f"a global is named by {show(module)} and {show(name)}")
         label = LABELS.get((module, name))
         if label is None:
             full = show(f"{module}.{name}")
             if module.partition(".")[0] == "sklearn" and "." not in name:
-                raise Refusal("export-estimator", f"holds {full}, not a LogisticRegression", hint=ONNX_HINT)
-            raise Refusal("export-global", f"names {full}, which no logistic regression needs")
+                raise ExportRefusal("export-estimator", f"holds {full}, not a LogisticRegression", hint=ONNX_HINT)
+            raise ExportRefusal("export-global", f"names {full}, which no logistic regression needs")
         self.push(label)
 
     def call(self, allowed: frozenset[Label]) -> None:
         """REDUCE and NEWOBJ: describe what would have been called."""
         label, args = self.pop_items(2)
         if not isinstance(label, Label) or label not in allowed or not isinstance(args, tuple):
-            raise Refusal("export-call", f"calls {show(label)} with {show(args)}")
+            raise ExportRefusal("export-call", f"calls {show(label)} with {show(args)}")
         self.push(Node(label, args))
 
     def build(self) -> None:
         """BUILD: keep the state of a node; joblib writes an array's bytes right behind it."""
         state, node = self.pop(), self.top()
         if not isinstance(node, Node) or node.state is not None:
-            raise Refusal("export-call", f"gives a state to {show(node)}")
+            raise ExportRefusal("export-call", f"gives a state to {show(node)}")
         if not isinstance(state, _STATE.get(node.label, ())):
-            raise Refusal("export-call", f"gives {show(state)} to {show(node)} as its state")
+            raise ExportRefusal("export-call", f"gives {show(state)} to {show(node)} as its state")
         node.state = state if node.label is not Label.JOBLIB_ARRAY else self._joblib_array(state)
 
     def _joblib_array(self, state: object) -> object:
         """The array that joblib put into the stream: its bytes, or a pickle of its own if it holds objects."""
         layout, stream = joblib_layout(state), self.stream
         if self._nested or stream.in_frame:
-            raise Refusal("export-frame", f"a joblib array inside a frame at byte {stream.position:,}")
+            raise ExportRefusal("export-frame", f"a joblib array inside a frame at byte {stream.position:,}")
         if layout.holds_objects:
             stream.begin(hint="write it again with joblib 1.5 or newer")
             inner = _Machine(stream, opcodes=self.opcodes_left, nested=True)
@@ -276,7 +280,7 @@ class _Machine:
         if layout.padded:
             length = stream.take_length(1)
             if length > _MAX_PADDING or stream.take(length).strip(b"\xff"):
-                raise Refusal("export-array", f"the padding before byte {stream.position:,} is not joblib's")
+                raise ExportRefusal("export-array", f"the padding before byte {stream.position:,} is not joblib's")
         return replace(layout, data=stream.take(layout.size))
 
 

@@ -7,15 +7,15 @@ a name that is something else, a pickle for example, is found before a person or
 from __future__ import annotations
 
 import os
-from datetime import datetime  # noqa: TC003 - msgspec reads it
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
-from msgspec import Meta, Struct, convert, field, json
+from msgspec import Meta, convert, json
 
 from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.artifact.pointer import is_stored
 from artifact_pipeline.artifact.provenance import SUFFIX as PROVENANCE
-from artifact_pipeline.canonical import PREFIX
+from artifact_pipeline.artifact.provenance import InToto
 from artifact_pipeline.errors import ArtifactRejected, Problem
 from artifact_pipeline.files import read_bounded, reason_of
 from artifact_pipeline.trust.signing import MAX_BYTES, SUFFIX, beside, rejected, signed_files
@@ -26,29 +26,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Verified
 
 
-class _Subject(Struct, frozen=True):
-    digest: dict[str, str]
-
-
-class _Statement(Struct, frozen=True):
-    """As much of SLSA's provenance as that of any builder has."""
-
-    kind: Literal["https://in-toto.io/Statement/v1"] = field(name="_type")
-    predicate_type: Literal["https://slsa.dev/provenance/v1"] = field(name="predicateType")
-    predicate: dict[str, Any]
-    subject: tuple[_Subject, ...]
-
-
-class _Metadata(Struct, frozen=True):
-    finished: Annotated[datetime, Meta(tz=True)] = field(name="finishedOn")
-
-
-class _Details(Struct, frozen=True):
-    metadata: _Metadata
-
-
-class _Predicate(Struct, frozen=True):
-    details: _Details = field(name="runDetails")
+_Time = Annotated[datetime, Meta(tz=True)]
 
 
 def read_beside(place: Path, what: str) -> bytes:
@@ -85,10 +63,11 @@ def creation(data: bytes, artifact: str, place: str) -> datetime:
     Raises:
         ArtifactRejected: it is no provenance, or is about another artifact.
     """
+    predicate = _predicate(data, artifact, place)
     try:
-        return convert(_predicate(data, artifact, place), _Predicate).details.metadata.finished
-    except ValueError as error:
-        raise rejected(place, "provenance-invalid", str(error)[:200]) from None
+        return convert(predicate["runDetails"]["metadata"]["finishedOn"], _Time)
+    except (LookupError, TypeError, ValueError):
+        raise rejected(place, "provenance-invalid", "does not say when the artifact was made") from None
 
 
 def check_beside(artifact: Verified) -> None:
@@ -126,9 +105,9 @@ def _check(place: Path, suffix: str, artifact: str) -> None:
 def _predicate(data: bytes, artifact: str, place: str) -> dict[str, Any]:
     """The predicate of the provenance of an artifact, whichever builder wrote it."""
     try:
-        statement = json.decode(data, type=_Statement)
+        statement = json.decode(data, type=InToto[dict[str, Any]])
     except (ValueError, RecursionError) as error:
         raise rejected(place, "provenance-invalid", f"no provenance: {str(error)[:200]}") from None
-    if [PREFIX + each.digest.get("sha256", "") for each in statement.subject] != [artifact]:
+    if len(statement.subject) != 1 or statement.about != artifact:
         raise rejected(place, "provenance-artifact", f"is about another artifact than {artifact}")
     return statement.predicate

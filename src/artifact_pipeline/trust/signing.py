@@ -33,7 +33,7 @@ WHOLE = "."
 _TOKEN = "SIGSTORE_ID_TOKEN"  # noqa: S105 - the name of the variable
 
 
-class _Resource(Struct, frozen=True):
+class _SignedFile(Struct, frozen=True):
     name: str
     algorithm: Literal["sha256"]
     digest: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
@@ -43,15 +43,15 @@ class _Serialization(Struct, frozen=True):
     method: Literal["files"]
 
 
-class _Predicate(Struct, frozen=True):
-    resources: tuple[_Resource, ...]
+class _SignedFiles(Struct, frozen=True):
+    resources: tuple[_SignedFile, ...]
     serialization: _Serialization
 
 
-class _Statement(Struct, frozen=True):
+class _Payload(Struct, frozen=True):
     kind: Literal["https://in-toto.io/Statement/v1"] = field(name="_type")
     predicate_type: Literal["https://model_signing/signature/v1.0"] = field(name="predicateType")
-    predicate: _Predicate
+    predicate: _SignedFiles
 
 
 class _Envelope(Struct, frozen=True):
@@ -134,7 +134,7 @@ def beside(folder: Path, suffix: str = SUFFIX) -> Path:
 def _decoded(data: bytes, place: str) -> tuple[_Bundle, dict[str, str]]:
     try:
         bundle = json.decode(data, type=_Bundle)
-        resources = json.decode(bundle.envelope.payload, type=_Statement).predicate.resources
+        resources = json.decode(bundle.envelope.payload, type=_Payload).predicate.resources
     except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
         raise rejected(place, "signature-invalid", f"not a signature of a model: {str(error)[:200]}") from None
     files = {each.name: PREFIX + each.digest for each in resources}
