@@ -118,7 +118,7 @@ class _Layout:
 
 
 def numbers(node: object) -> NDArray[Any]:
-    """The array of numbers or strings that a node describes, in native byte order; anything else raises `ExportRefusal`."""
+    """The array of numbers or strings of a node, in native byte order; anything else raises `ExportRefusal`."""
     layout = _layout(node)
     if layout.holds_objects:
         raise ExportRefusal(
@@ -130,7 +130,7 @@ def numbers(node: object) -> NDArray[Any]:
 
 
 def names(node: object) -> tuple[str, ...]:
-    """The strings of a one-dimensional array, as scikit-learn keeps column names; anything else raises `ExportRefusal`."""
+    """The strings of an array of column names, as scikit-learn keeps it; anything else raises `ExportRefusal`."""
     layout = _layout(node)
     values = layout.data
     if not layout.holds_objects or not isinstance(values, list):
