@@ -13,7 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 
 from artifact_pipeline.drift.histograms import Histograms
 from artifact_pipeline.drift.judge import WORST, judge
-from artifact_pipeline.serving.metrics import BOUNDS, Metrics
+from artifact_pipeline.serving.metrics import BOUNDS, ServerMetrics
 from artifact_pipeline.serving.window import Ring, Window, Windows
 from asking import DIGITS, open_digits
 
@@ -150,7 +150,7 @@ def test_without_a_window_nothing_is_judged(served: Served) -> None:
     answer(window, DIGITS.X, served)
     window.settle()
     assert windows.drift(served) is None
-    assert "drift" not in Metrics(windows, 0, served).response(served, "", ready=True).body.decode()
+    assert "drift" not in ServerMetrics(windows, 0, served).response(served, "", ready=True).body.decode()
 
 
 def test_an_empty_window_is_judged_of_no_rows(served: Served) -> None:
@@ -192,7 +192,7 @@ def test_the_figures_are_a_plain_count(
     served: Served, requests: list[tuple[str, int, float, int]], reloads: list[Any]
 ) -> None:
     """Requests, latencies, rows, reloads and levels are what a plain count of them gives."""
-    metrics = Metrics(Windows(1, 0, served.features), 0, served)
+    metrics = ServerMetrics(Windows(1, 0, served.features), 0, served)
     for each in requests:
         metrics.request(*each)
     for outcome in reloads:
@@ -222,9 +222,9 @@ def test_the_figures_are_a_plain_count(
 
 
 @pytest.fixture(scope="module")
-def shifted(served: Served, held_out: NDArray[np.float64]) -> Metrics:
+def shifted(served: Served, held_out: NDArray[np.float64]) -> ServerMetrics:
     """Requests, reloads and drifted rows."""
-    metrics = Metrics(Windows(2, 1000, served.features), 0, served)
+    metrics = ServerMetrics(Windows(2, 1000, served.features), 0, served)
     answer(metrics.window, np.roll(held_out.reshape(-1, 8, 8), 1, axis=2).reshape(-1, 64), served)
     for seconds in (0.0001, 0.0003, 7.0):
         metrics.request("infer", 200, seconds, 120)
@@ -255,7 +255,9 @@ def samples(families: Any) -> dict[tuple[str, tuple[tuple[str, str], ...]], floa
         ),
     ],
 )
-def test_the_format_is_the_one_that_is_asked_for(served: Served, shifted: Metrics, accept: str, kind: str) -> None:
+def test_the_format_is_the_one_that_is_asked_for(
+    served: Served, shifted: ServerMetrics, accept: str, kind: str
+) -> None:
     """Prometheus' text or OpenMetrics, each as its own parser reads it, and with the same figures in it."""
     response = shifted.response(served, accept, ready=True)
     assert response.status == 200
@@ -266,7 +268,7 @@ def test_the_format_is_the_one_that_is_asked_for(served: Served, shifted: Metric
     assert found["artifact_pipeline_rows_total", ()] == 360
 
 
-def test_the_figures_are_those_of_the_board(served: Served, shifted: Metrics) -> None:
+def test_the_figures_are_those_of_the_board(served: Served, shifted: ServerMetrics) -> None:
     """Every figure stands under its name with its labels: what was counted, what is served, and the worst drift."""
     found = samples(open_metrics(shifted.response(served, OPEN, ready=False).body.decode()))
 
@@ -299,7 +301,7 @@ def test_the_figures_are_those_of_the_board(served: Served, shifted: Metrics) ->
     assert found["process_resident_memory_bytes", ()] > 1 << 20
 
 
-def test_the_figures_are_plain_text(served: Served, shifted: Metrics) -> None:
+def test_the_figures_are_plain_text(served: Served, shifted: ServerMetrics) -> None:
     """The names of features, which are anybody's, are escaped as the format has it."""
     hostile = 'a"b\\c\nd{e="f"} 1'
     features = [structs.replace(each, name=f"{hostile}{at}") for at, each in enumerate(served.reference.features)]

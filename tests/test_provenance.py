@@ -20,7 +20,7 @@ from artifact_pipeline.config import load_config
 from artifact_pipeline.errors import GateFailed
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.publication import publish
-from artifact_pipeline.training.statement import Origin, looks_at, state
+from artifact_pipeline.training.statement import TrainingOrigin, looks_at, state
 from artifact_pipeline.verification import verify
 from tools import hexadecimal, renamed, require_tool, scraps
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / "config" / "config.json"
-NOWHERE = Origin(CONFIG, Path("nowhere"), "2026-11-01T00:00:00Z")
+NOWHERE = TrainingOrigin(CONFIG, Path("nowhere"), "2026-11-01T00:00:00Z")
 KEY = {"recipe.C": "1.0"}
 
 
@@ -45,7 +45,7 @@ def no_ci(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-def put(root: Path, candidate: Candidate, *, origin: Origin = NOWHERE, looks: int = 1) -> Statement:
+def put(root: Path, candidate: Candidate, *, origin: TrainingOrigin = NOWHERE, looks: int = 1) -> Statement:
     """Publish with provenance, and read it back."""
     statement = state(candidate, origin, key=KEY, looks=looks)
     artifact, export = root / "artifact", root / "model_train.pkl"
@@ -93,7 +93,7 @@ def test_statement_is_in_totos_with_slsas_predicate(tmp_path: Path, candidate: C
 
 def test_times_are_utc_as_rfc_3339_writes_them(tmp_path: Path, candidate: Candidate) -> None:
     """Start and end are UTC to the second, the end not before the start."""
-    origin = Origin(CONFIG, Path("nowhere"))
+    origin = TrainingOrigin(CONFIG, Path("nowhere"))
     put(tmp_path, candidate, origin=origin)
     told = plain(tmp_path, candidate)["predicate"]["runDetails"]["metadata"]
     times = [datetime.strptime(told[name], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) for name in told]
@@ -106,7 +106,7 @@ def test_materials_are_named_by_their_digests(tmp_path: Path, candidate: Candida
     """Config, lock and data stand in it with their digests; a lock that is not there does not."""
     lock = tmp_path / "requirements.txt"
     lock.write_text("numpy==2.4.6\n")
-    put(tmp_path, candidate, origin=Origin(CONFIG, lock))
+    put(tmp_path, candidate, origin=TrainingOrigin(CONFIG, lock))
     found = materials(plain(tmp_path, candidate))
     assert "sha256:" + found["config"]["digest"]["sha256"] == digest(CONFIG.read_bytes())
     assert "sha256:" + found["requirements.txt"]["digest"]["sha256"] == digest(lock.read_bytes())
@@ -130,7 +130,7 @@ def test_commit_and_whether_it_is_dirty(tmp_path: Path, candidate: Candidate) ->
     config = tmp_path / "config.json"
     config.write_bytes(CONFIG.read_bytes())
     git(tmp_path, "init", "-q")
-    origin = Origin(config, Path("nowhere"))
+    origin = TrainingOrigin(config, Path("nowhere"))
     put(tmp_path, candidate, origin=origin)
     assert "source" not in materials(plain(tmp_path, candidate))  # no commit yet
     git(tmp_path, "add", "config.json")
@@ -157,7 +157,7 @@ def test_ci_names_builder_run_and_commit(tmp_path: Path, candidate: Candidate, m
         "GITHUB_SHA": "a" * 40,
     }.items():
         monkeypatch.setenv(name, value)
-    put(tmp_path, candidate, origin=Origin(tmp_path / "config.json", Path("nowhere")))
+    put(tmp_path, candidate, origin=TrainingOrigin(tmp_path / "config.json", Path("nowhere")))
     value = plain(tmp_path, candidate)
     details = value["predicate"]["runDetails"]
     assert details["builder"]["id"] == "https://github.example/owner/name/.github/workflows/train.yml@refs/heads/main"
@@ -175,7 +175,7 @@ def test_a_commit_that_cannot_be_known_is_called_unknown(
 ) -> None:
     """Where `.git` leads elsewhere, `source` has no digest but a reason, or the commit that the CI names."""
     (tmp_path / ".git").write_text(f"gitdir: {ROOT / '.git'}\n")
-    origin = Origin(tmp_path / "config.json", Path("nowhere"))
+    origin = TrainingOrigin(tmp_path / "config.json", Path("nowhere"))
     put(tmp_path, candidate, origin=origin)
     reason = "its .git file leads to a place that does not lead back, which is not followed"
     assert materials(plain(tmp_path, candidate))["source"] == {
@@ -254,7 +254,7 @@ def test_fields_that_are_not_known_are_allowed(tmp_path: Path, candidate: Candid
 def test_the_latest_training_replaces_what_was_said(tmp_path: Path, candidate: Candidate) -> None:
     """The same bytes trained again are one artifact, whose provenance is the latest training's."""
     put(tmp_path, candidate)
-    put(tmp_path, candidate, origin=Origin(CONFIG, Path("nowhere"), "2026-11-02T00:00:00Z"))
+    put(tmp_path, candidate, origin=TrainingOrigin(CONFIG, Path("nowhere"), "2026-11-02T00:00:00Z"))
     assert plain(tmp_path, candidate)["predicate"]["runDetails"]["metadata"]["startedOn"] == "2026-11-02T00:00:00Z"
     assert len(Store(tmp_path / "artifact").runs()) == 1
 

@@ -17,7 +17,7 @@ from artifact_pipeline.config import load_config
 from artifact_pipeline.digits.dataset import DIGITS, load_digits
 from artifact_pipeline.training.dataset import load_rows
 from artifact_pipeline.training.publication import publish
-from artifact_pipeline.training.statement import Origin, state
+from artifact_pipeline.training.statement import TrainingOrigin, state
 from artifact_pipeline.training.unchanged import Look, key_of, look
 from artifact_pipeline.verification import verify
 from tables import blobs, write_table
@@ -49,7 +49,7 @@ def key(*overrides: str, champion: Verified | None = None) -> dict[str, str]:
 
 def put(root: Path, candidate: Candidate, told: dict[str, str]) -> None:
     """Publish a candidate as one that was made from this key."""
-    statement = state(candidate, Origin(CONFIG, Path("nowhere")), key=told, looks=1)
+    statement = state(candidate, TrainingOrigin(CONFIG, Path("nowhere")), key=told, looks=1)
     publish(candidate, artifact=root / "artifact", export=root / "model_train.pkl", statement=statement)
 
 

@@ -126,7 +126,7 @@ def say_confusion(output: Output, labels: Sequence[int | str], confusion: Sequen
 
 
 def say_scores(output: Output, predictions: Predictions) -> None:
-    """Metrics.Figures by split, and the confusion matrix of all rows."""
+    """Figures by split, and the confusion matrix of all rows."""
     scores = predictions.scores
     output.table(["rows", "count", "accuracy", "F1 weighted"], score_rows(scores))
     output.say()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.serving.exchange import Exchange
-    from artifact_pipeline.serving.metrics import Metrics
+    from artifact_pipeline.serving.metrics import ServerMetrics
     from artifact_pipeline.serving.model import Served
     from artifact_pipeline.serving.settings import Settings
     from artifact_pipeline.serving.tensors import Inference
@@ -62,7 +62,7 @@ class App:
         ready: whether new requests are welcome.
     """
 
-    def __init__(self, served: Served, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, served: Served, settings: Settings, metrics: ServerMetrics) -> None:
         """Prepare the routes.
 
         Raises:

@@ -74,7 +74,7 @@ def forget_process(pid: int) -> None:
     mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
-class Metrics:
+class ServerMetrics:
     """What one worker counts.
 
     Attributes:

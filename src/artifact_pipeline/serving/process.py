@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from artifact_pipeline.serving.binding import listen, url_of
 from artifact_pipeline.serving.connections import Connections
-from artifact_pipeline.serving.metrics import Metrics
+from artifact_pipeline.serving.metrics import ServerMetrics
 from artifact_pipeline.serving.model import open_model
 from artifact_pipeline.serving.reloading import Reloader, Voice
 
@@ -33,7 +33,7 @@ _YOUNG = 5000
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WorkerPlace:
     """Where a process stands among those that serve together.
 
     Attributes:
@@ -56,7 +56,7 @@ def run_worker(
     *,
     voice: Voice,
     bound: socket.socket,
-    place: Place,
+    place: WorkerPlace,
 ) -> None:
     """Serve in this process.
 
@@ -71,7 +71,7 @@ def run_worker(
     from artifact_pipeline.serving.app import App
 
     served = open_model(verified)
-    app = App(served, settings, Metrics(place.windows, place.worker, served))
+    app = App(served, settings, ServerMetrics(place.windows, place.worker, served))
     listen(bound, settings)
     # What is there by now stays; what a request leaves in cycles goes soon, so that the memory stays flat.
     gc.collect()

@@ -12,7 +12,7 @@ from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.serving.binding import bind
 from artifact_pipeline.serving.limits import SPARE
 from artifact_pipeline.serving.metrics import metrics_folder, no_metrics_folder
-from artifact_pipeline.serving.process import Place, run_worker
+from artifact_pipeline.serving.process import WorkerPlace, run_worker
 from artifact_pipeline.serving.window import Windows
 from artifact_pipeline.serving.workers import serve_by_workers
 
@@ -56,7 +56,7 @@ def serve(load: Callable[[], Verified], settings: Settings, voice: Voice) -> Non
             return
         verified = load()
         windows = Windows(1, settings.window, len(verified.manifest.model.inputs))
-        run_worker(verified, load, settings, voice=voice, bound=bound, place=Place(windows))
+        run_worker(verified, load, settings, voice=voice, bound=bound, place=WorkerPlace(windows))
 
 
 def _make_room(settings: Settings) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from artifact_pipeline.errors import PipelineError, Problem
 from artifact_pipeline.serving.binding import url_of
 from artifact_pipeline.serving.metrics import forget_process, remove_metrics_folder
-from artifact_pipeline.serving.process import Place, run_worker
+from artifact_pipeline.serving.process import WorkerPlace, run_worker
 from artifact_pipeline.serving.reloading import one_line
 from artifact_pipeline.serving.window import Windows
 
@@ -240,7 +240,7 @@ class _Family:
             ready=lambda _url: serves(self._verified.digest),
             tell=lambda text: self._voice.tell(f"worker {worker}: {text}"),
         )
-        place = Place(self._windows, worker, self._alive, serves)
+        place = WorkerPlace(self._windows, worker, self._alive, serves)
         try:
             run_worker(self._verified, self._load, self._settings, voice=voice, bound=self._bound, place=place)
         except PipelineError as error:

@@ -20,7 +20,7 @@ from artifact_pipeline.storage.outputs import Place
 from artifact_pipeline.training import unchanged
 from artifact_pipeline.training.publication import check_places, publish, renew_export
 from artifact_pipeline.training.request import SILENT, Columns, Plan, Training
-from artifact_pipeline.training.statement import LOCK, Origin
+from artifact_pipeline.training.statement import LOCK, TrainingOrigin
 from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class _Task:
 
     request: TrainingRequest
     config: Config
-    origin: Origin
+    origin: TrainingOrigin
     rows: Rows | None
     champion: Verified | None
     key: dict[str, str]
@@ -122,10 +122,10 @@ def plan(request: TrainingRequest, *, explain: bool = False, observer: Observer 
     return Plan(config, store, Columns.of(task.rows), task.look)
 
 
-def _checked(request: TrainingRequest) -> tuple[Config, Origin]:
+def _checked(request: TrainingRequest) -> tuple[Config, TrainingOrigin]:
     """Read the config, and make sure that the results can be written, and over nothing that is read."""
     file = request.config if isinstance(request.config, Path) else None
-    origin = Origin(file, request.artifact.parent / LOCK)
+    origin = TrainingOrigin(file, request.artifact.parent / LOCK)
     if isinstance(request.config, Path):
         config = load_config(request.config, request.overrides)
     else:
@@ -134,7 +134,7 @@ def _checked(request: TrainingRequest) -> tuple[Config, Origin]:
     return config, origin
 
 
-def _inputs(request: TrainingRequest, config: Config, origin: Origin) -> Iterator[Place]:
+def _inputs(request: TrainingRequest, config: Config, origin: TrainingOrigin) -> Iterator[Place]:
     if origin.config is not None:
         yield Place("the config", str(origin.config))
     yield Place("the lock file", str(origin.lock))
@@ -165,7 +165,7 @@ def _champion(request: TrainingRequest, config: Config) -> Verified | None:
     return verify(place, expect=expect, trust=trust)
 
 
-def _begin(request: TrainingRequest, config: Config, origin: Origin, observer: Observer) -> _Task:
+def _begin(request: TrainingRequest, config: Config, origin: TrainingOrigin, observer: Observer) -> _Task:
     """Read the rows, and look whether there is anything to train."""
     champion = _champion(request, config)
     rows = _load(config, observer)

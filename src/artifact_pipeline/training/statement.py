@@ -31,7 +31,7 @@ def _now() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class TrainingOrigin:
     """Where a training began.
 
     Attributes:
@@ -47,7 +47,7 @@ class Origin:
 
 def state(
     candidate: Candidate,
-    origin: Origin,
+    origin: TrainingOrigin,
     *,
     key: Mapping[str, str],
     looks: int,
@@ -94,7 +94,7 @@ def looks_at(split: str, artifact: Path, champion: Verified | None = None) -> in
     return 1 + max(looks, default=0)
 
 
-def _materials(candidate: Candidate, origin: Origin) -> Iterator[Resource]:
+def _materials(candidate: Candidate, origin: TrainingOrigin) -> Iterator[Resource]:
     for name, path in (("config", origin.config), (LOCK, origin.lock)):
         found = _file_digest(path) if path is not None else None
         if found is not None:
