@@ -71,11 +71,12 @@ $(CLIENT): tests/workflows/package-lock.json
 workflows: $(DEV) $(CLIENT) ## the three workflow files, run on this machine by act
 	$(BIN)/python -m pytest tests/ -m workflows
 
-check: $(DEV) ## ruff, mypy strict, import contract, schema, workflow files, the package in an empty folder
+check: $(DEV) ## ruff, mypy strict, import contract, names of classes, schema, workflow files, the package in an empty folder
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/names.py
 	$(BIN)/artifact-pipeline schema | cmp - config/config.schema.json
 	$(BIN)/check-jsonschema --schemafile config/config.schema.json config/config.json
 	$(BIN)/zizmor --offline --strict-collection --persona auditor --quiet .

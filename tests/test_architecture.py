@@ -72,6 +72,17 @@ def test_no_module_imports_in_a_circle() -> None:
     assert imports == {}
 
 
+def test_each_public_class_has_its_own_name(tmp_path: Path) -> None:
+    """No two modules define a public class of one name, and the check names both where they do."""
+    names = [sys.executable, ROOT / "scripts" / "names.py"]
+    done = subprocess.run(names, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    for name in ("first.py", "second.py"):
+        (tmp_path / name).write_text("class Place:\n    class Inner: ...\n\n\nclass _Own: ...\n")
+    done = subprocess.run([*names, tmp_path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "the class Place stands in first.py:1 and second.py:1\n")
+
+
 def name_of(module: Path) -> str:
     """The dotted name by which a module is imported."""
     parts = module.relative_to(PACKAGE.parent).with_suffix("").parts
