@@ -451,7 +451,7 @@ def name_that_is_no_utf8() -> bytes:
 
 @_hostile("onnx-too-large")
 def larger_than_the_bound() -> bytes:
-    return bytes(onnx_walk.MAX_BYTES + 1)
+    return bytes(onnx_walk.MAX_MODEL_BYTES + 1)
 
 
 @_changed("onnx-too-large")

@@ -10,7 +10,7 @@ import pytest
 
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.cli import main
-from artifact_pipeline.trust.signing import MAX_BYTES
+from artifact_pipeline.trust.beside import MAX_BESIDE_BYTES
 from artifact_pipeline.verification import verify
 from pickles import MALICIOUS
 from signatures import MANIFEST, digests, provenance, seal, write_keys
@@ -65,7 +65,9 @@ def test_a_pickle_beside_the_artifact_is_refused(
     what = "provenance" if suffix == ".provenance.json" else "signature"
     for build in MALICIOUS.values():
         place(stored, suffix).write_bytes(build(tmp_path / "canary"))
-        wanted = {f"{what}-invalid" if place(stored, suffix).stat().st_size <= MAX_BYTES else f"{what}-unreadable"}
+        wanted = {
+            f"{what}-invalid" if place(stored, suffix).stat().st_size <= MAX_BESIDE_BYTES else f"{what}-unreadable"
+        }
         assert rules(stored, capsys) == rules(stored.parents[1] / "artifact", capsys) == wanted
     assert not (tmp_path / "canary").exists()
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from artifact_pipeline.artifact.manifest import ROLES, Data, Manifest, parse_manifest
-from artifact_pipeline.artifact.parts import MAX_BYTES, MAX_TOTAL_BYTES
+from artifact_pipeline.artifact.parts import MAX_MANIFEST_BYTES, MAX_TOTAL_BYTES
 from artifact_pipeline.canonical import MAX_DEPTH, canonical_json, digest
 from artifact_pipeline.errors import ArtifactRejected
 from artifact_pipeline.verification import verify
@@ -120,9 +120,9 @@ def test_a_recipe_is_read_up_to_the_bound_of_its_nesting(folder: Path) -> None:
 def test_a_manifest_may_have_a_megabyte(folder: Path) -> None:
     """A manifest of just the bound is read, one of a byte more is refused before it is parsed."""
     reseal(folder, {"recipe.padding": ""})
-    room = MAX_BYTES - (folder / MANIFEST).stat().st_size
+    room = MAX_MANIFEST_BYTES - (folder / MANIFEST).stat().st_size
     reseal(folder, {"recipe.padding": "x" * room})
-    assert (folder / MANIFEST).stat().st_size == MAX_BYTES
+    assert (folder / MANIFEST).stat().st_size == MAX_MANIFEST_BYTES
     assert verify(folder).manifest.recipe["padding"] == "x" * room
     reseal(folder, {"recipe.padding": "x" * (room + 1)})
     with pytest.raises(ArtifactRejected) as caught:

@@ -9,7 +9,7 @@ from pyarrow import parquet
 from sklearn import metrics as theirs
 from sklearn.linear_model import LogisticRegression
 
-from artifact_pipeline.artifact.parts import MAX_BYTES
+from artifact_pipeline.artifact.parts import MAX_MANIFEST_BYTES
 from artifact_pipeline.config import from_mapping, recipe
 from artifact_pipeline.documented import load_model
 from artifact_pipeline.errors import DataRejected, GateFailed, StorageError
@@ -191,7 +191,7 @@ def test_a_model_too_wide_to_be_described_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataRejected) as caught:
         train(of_table(path, gate={"min_accuracy": 0, "min_f1": 0}))
     assert caught.value.rules == {"manifest-too-large"}
-    assert f"{MAX_BYTES:,}" in str(caught.value)
+    assert f"{MAX_MANIFEST_BYTES:,}" in str(caught.value)
 
 
 # The gate

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from artifact_pipeline.artifact.gate import GATE_ALONE, gate_problems
 from artifact_pipeline.artifact.manifest import Verified, parse_manifest
 from artifact_pipeline.artifact.parameters import parameter_problems
-from artifact_pipeline.artifact.parts import MAX_BYTES, MAX_FILE_BYTES, NAME
+from artifact_pipeline.artifact.parts import MAX_FILE_BYTES, MAX_MANIFEST_BYTES, NAME
 from artifact_pipeline.artifact.pointer import HINT_TRAIN, follow
 from artifact_pipeline.artifact.reference import Reference
 from artifact_pipeline.artifact.selftest import SelfTest
@@ -108,7 +108,7 @@ def _read_manifest(names: Sequence[str], folder: int) -> tuple[bytes, list[Probl
     if NAME not in names:
         return b"", [Problem(NAME, "file-missing", "is not in the folder")]
     try:
-        return _read(NAME, folder, MAX_BYTES), []
+        return _read(NAME, folder, MAX_MANIFEST_BYTES), []
     except (OSError, ValueError) as error:
         return b"", [_unreadable(NAME, error, too_large="manifest-too-large")]
 

@@ -14,8 +14,7 @@ from artifact_pipeline.canonical import canonical_json, spells
 from artifact_pipeline.errors import ArtifactRejected, Problem
 
 NAME = "manifest.json"
-MAX_BYTES = 1 << 20
-"""Of the manifest."""
+MAX_MANIFEST_BYTES = 1 << 20
 MAX_FILE_BYTES = 64 << 20
 MAX_TOTAL_BYTES = 4 * MAX_FILE_BYTES
 """Of all files together, since a reader holds them in memory."""

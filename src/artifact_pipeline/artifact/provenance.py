@@ -33,7 +33,7 @@ UNKNOWN = "unknown"
 UNKNOWN_SOURCE = "urn:artifact-pipeline:source:unknown"
 """The address of a commit that is there and unknown: in-toto wants an address or a digest."""
 SUFFIX = ".provenance.json"
-MAX_BYTES = 1 << 20
+_MAX_BYTES = 1 << 20
 
 _P = TypeVar("_P")
 _Signed = Annotated[float, Meta(ge=-1, le=1)]
@@ -225,7 +225,7 @@ class Statement(InToto[_Predicate], frozen=True, kw_only=True, rename="camel"):
             folder: an artifact's folder in its store, named by its digest.
         """
         try:
-            statement = cls.parse(read_bounded(place(folder), MAX_BYTES))
+            statement = cls.parse(read_bounded(place(folder), _MAX_BYTES))
         except (OSError, ValueError, RecursionError):
             return None
         return statement if statement.about == PREFIX + folder.name else None

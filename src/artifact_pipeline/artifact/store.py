@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact import provenance
 from artifact_pipeline.artifact.manifest import parse_manifest
-from artifact_pipeline.artifact.parts import MAX_BYTES, NAME
+from artifact_pipeline.artifact.parts import MAX_MANIFEST_BYTES, NAME
 from artifact_pipeline.artifact.pointer import HEX, STORE, follow, target_of
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, StorageError
@@ -129,7 +129,7 @@ class Store:
         found = []
         for folder in folders:
             try:
-                manifest = parse_manifest(read_bounded(folder / NAME, MAX_BYTES))
+                manifest = parse_manifest(read_bounded(folder / NAME, MAX_MANIFEST_BYTES))
             except (OSError, ValueError, ArtifactRejected):
                 manifest = None
             statement = provenance.Statement.read(folder)

@@ -20,7 +20,7 @@ from artifact_pipeline.errors import ArtifactRejected, Problem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_BYTES = 64 << 20
+MAX_MODEL_BYTES = 64 << 20
 MAX_FEATURES = 65_536
 MAX_CLASSES = 10_000
 MAX_TEXT_BYTES = 1_024  # of a name, or of a label
@@ -127,7 +127,11 @@ def read_model(data: bytes, template: dict[str, Any], *, name: str) -> tuple[dic
     """
     chosen: dict[object, int] = {}
     try:
-        _require(len(data) <= MAX_BYTES, "onnx-too-large", f"it has {len(data):,} bytes, allowed are {MAX_BYTES:,}")
+        _require(
+            len(data) <= MAX_MODEL_BYTES,
+            "onnx-too-large",
+            f"it has {len(data):,} bytes, allowed are {MAX_MODEL_BYTES:,}",
+        )
         model = _read(memoryview(data), "ModelProto")
         _match(model, template, "model", "onnx-graph", chosen=chosen)
         for tensor in model["graph"]["initializer"]:

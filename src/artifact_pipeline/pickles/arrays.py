@@ -16,9 +16,6 @@ from artifact_pipeline.errors import plural
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MAX_BYTES = 64 * 2**20
-"""The largest export that is read: a million features and eight classes in float64."""
-
 
 class ExportRefusal(Exception):
     """The bytes are not an export that this package reads: the broken rule, a message, and perhaps a hint."""

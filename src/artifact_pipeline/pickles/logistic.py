@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import ArtifactRejected, Problem
 from artifact_pipeline.files import read_bounded, reason_of
-from artifact_pipeline.pickles.arrays import MAX_BYTES, ExportRefusal, Label, Node, names, numbers, plain, show
+from artifact_pipeline.pickles.arrays import ExportRefusal, Label, Node, names, numbers, plain, show
 from artifact_pipeline.pickles.machine import ONNX_HINT, interpret
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sklearn.linear_model import LogisticRegression
 
+_MAX_BYTES = 64 * 2**20
+"""The largest export that is read: a million features and eight classes in float64."""
 _COMPRESSED = {
     "zlib": b"\x78",
     "gzip": b"\x1f\x8b",
@@ -125,8 +127,8 @@ def read_export(data: bytes, *, name: str = "model_train.pkl") -> FittedLogistic
 
 
 def _read(data: bytes) -> FittedLogisticRegression:
-    if len(data) > MAX_BYTES:
-        raise ExportRefusal("export-too-large", f"larger than {MAX_BYTES:,} bytes")
+    if len(data) > _MAX_BYTES:
+        raise ExportRefusal("export-too-large", f"larger than {_MAX_BYTES:,} bytes")
     for kind, magic in _COMPRESSED.items():
         if data.startswith(magic):
             raise ExportRefusal(
@@ -307,7 +309,7 @@ def load_model(path: Path) -> LogisticRegression:
         ArtifactRejected: the file is missing, unreadable, too large, or is not a fitted `LogisticRegression`.
     """
     try:
-        data = read_bounded(path, MAX_BYTES)
+        data = read_bounded(path, _MAX_BYTES)
     except FileNotFoundError:
         raise _rejected(str(path), "export-missing", "no such file", "run artifact-pipeline train first") from None
     except (OSError, ValueError) as error:

@@ -13,7 +13,7 @@ from artifact_pipeline.artifact import manifest as m
 from artifact_pipeline.artifact import reference, selftest
 from artifact_pipeline.artifact.environment import Environment
 from artifact_pipeline.artifact.figures import Metrics
-from artifact_pipeline.artifact.parts import MAX_BYTES, NAME
+from artifact_pipeline.artifact.parts import MAX_MANIFEST_BYTES, NAME
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import recipe
 from artifact_pipeline.errors import DataRejected, Problem, plural
@@ -163,8 +163,8 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
 def _read_back(manifest: m.Manifest) -> m.Manifest:
     """The manifest, parsed from its bytes: what a reader would refuse must not be published."""
     data = manifest.canonical()
-    if len(data) > MAX_BYTES:
-        message = f"would have {len(data):,} bytes, allowed are {MAX_BYTES:,}: too many columns or labels"
+    if len(data) > MAX_MANIFEST_BYTES:
+        message = f"would have {len(data):,} bytes, allowed are {MAX_MANIFEST_BYTES:,}: too many columns or labels"
         raise DataRejected("the model cannot be described", problems=[Problem(NAME, "manifest-too-large", message)])
     return m.parse_manifest(data)
 

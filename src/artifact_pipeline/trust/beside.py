@@ -18,7 +18,7 @@ from artifact_pipeline.artifact.provenance import SUFFIX as PROVENANCE
 from artifact_pipeline.artifact.provenance import InToto
 from artifact_pipeline.errors import ArtifactRejected, Problem
 from artifact_pipeline.files import read_bounded, reason_of
-from artifact_pipeline.trust.signing import MAX_BYTES, SUFFIX, beside, rejected, signed_files
+from artifact_pipeline.trust.signing import SUFFIX, beside, rejected, signed_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Verified
 
 
+MAX_BESIDE_BYTES = 1 << 20
 _Time = Annotated[datetime, Meta(tz=True)]
 
 
@@ -36,7 +37,7 @@ def read_beside(place: Path, what: str) -> bytes:
         ArtifactRejected: it is missing, unreadable or too large.
     """
     try:
-        return read_bounded(place, MAX_BYTES)
+        return read_bounded(place, MAX_BESIDE_BYTES)
     except (OSError, ValueError) as error:
         if not os.path.lexists(place):
             raise rejected(place.name, f"{what}-missing", "is not there") from None

@@ -15,7 +15,7 @@ from artifact_pipeline.files import read_bounded, reason_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-MAX_BYTES = 64 << 10
+_MAX_BYTES = 64 << 10
 _CURVES = {"secp256r1", "secp384r1", "secp521r1"}
 _HINTS = {
     "key-type": "make one: openssl ecparam -name prime256v1 -genkey -noout -out key.pem",
@@ -84,7 +84,7 @@ def read_key_file(path: Path) -> bytes:
         ConfigError: it cannot be read.
     """
     try:
-        return read_bounded(path, MAX_BYTES)
+        return read_bounded(path, _MAX_BYTES)
     except (OSError, ValueError) as error:
         raise _bad_key(str(path), "key-unreadable", reason_of(error)) from None
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 SUFFIX = ".sig"
-MAX_BYTES = 1 << 20
 WHOLE = "."
 """How a statement about a single file names it."""
 _TOKEN = "SIGSTORE_ID_TOKEN"  # noqa: S105 - the name of the variable
