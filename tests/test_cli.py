@@ -860,7 +860,7 @@ def test_one_is_counted_in_the_singular(cli: Cli, published: Path) -> None:
     assert "written: out.csv, 1 row" in said.lines
     assert "drift: not judged, too few: 1 row" in said.lines
     said = cli("verify", "out.csv", "--receipt")
-    assert "verified: out.csv, 1 file, 1 row, as its receipt tells" in said.lines
+    assert "verified: out.csv, 1 file, 1 row, as its receipt records" in said.lines
 
 
 def test_the_command_line_counts_in_one_way() -> None:

@@ -187,7 +187,7 @@ def test_to_resume_follows_no_name_of_a_receipt(model: Verified, world: Path, tm
     told["progress"]["parts"][0][2] |= {"name": name, "size": 0}
     (tmp_path / "outside").touch()
     place.write_bytes(canonical_json(told))
-    with pytest.raises(ArtifactRejected, match="does not tell how to go on"):
+    with pytest.raises(ArtifactRejected, match="does not say how to go on"):
         score(model, world, tmp_path / "out", resume=True)
 
 

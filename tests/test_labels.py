@@ -376,7 +376,7 @@ def test_without_the_column_row_the_key_is_named(here: Path) -> None:
     assert (said.problem["place"], said.problem["rule"]) == ("later.csv", "column-missing")
     assert said.problem["message"] == "no column 'row' for the key; it has 'patient id', 'truth'"
     hint = said.json["error"]["hint"]
-    assert hint == "name the column that tells a row in both files: --key 'patient id'"
+    assert hint == "name the column that identifies a row in both files: --key 'patient id'"
     assert evaluate("kept.csv", "later.csv", *shlex.split(hint.partition(": ")[2])).status == 0
     said = evaluate("predictions.csv", "later.csv")
     assert "--keep COLUMN" in said.json["error"]["hint"]

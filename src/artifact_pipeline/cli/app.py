@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from artifact_pipeline import __version__
@@ -10,17 +12,32 @@ from artifact_pipeline.cli.evaluation import evaluate
 from artifact_pipeline.cli.history import rollback, runs
 from artifact_pipeline.cli.inference import predict
 from artifact_pipeline.cli.inspection import inspect, verify
-from artifact_pipeline.cli.options import HELP, STATUSES, statuses
+from artifact_pipeline.cli.options import HELP, STATUSES, statuses, verb
 from artifact_pipeline.cli.reproduction import reproduce
-from artifact_pipeline.cli.schema import schema
 from artifact_pipeline.cli.serving import serve
 from artifact_pipeline.cli.signing import sign
 from artifact_pipeline.cli.training import train
+
+if TYPE_CHECKING:
+    from artifact_pipeline.cli.output import Output
 
 _COMPLETION = """\b
 Shell completion, in your shell's start file (zsh_source and fish_source for the others):
   eval "$(_ARTIFACT_PIPELINE_COMPLETE=bash_source artifact-pipeline)"
 """
+
+
+@verb("Print the config's JSON Schema.")
+@click.pass_obj
+def schema(output: Output) -> None:
+    """Print the JSON Schema of the config: every key with its type, bounds and default.
+
+    Name the file in the config's `$schema`, and an editor completes and checks while you type.
+    """
+    from artifact_pipeline.config import schema_text
+
+    output.print(schema_text())
+    output.talk(f"next: {output.typed('artifact-pipeline train --dry-run')}")
 
 
 class _Verbs(click.Group):

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Args:
         argv: the arguments after the program's name. None takes the process's own, and the process with them: its
-            reaction to Ctrl-C and to an exception that nobody foresaw. So the console script calls it; a caller from
+            reaction to Ctrl-C and to an exception that is a bug of ours. So the console script calls it; a caller from
             Python gives a list.
     """
     return _run(_verbs, argv, program="artifact-pipeline")
@@ -144,7 +144,7 @@ def _own_process(output: Output) -> None:
     """Settle what belongs to the whole process."""
     sys.excepthook = output.bug
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by whoever started us; without this, the next file gets its number
+        if getattr(sys, name) is None:  # closed by the caller; without this, the next file gets its number
             setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 - open for as long as the process
         elif isinstance(stream := getattr(sys, name), io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a label may have letters that a terminal has not
@@ -156,7 +156,7 @@ def _own_process(output: Output) -> None:
 
 
 def _leave_process() -> None:
-    """What is done is done: a late Ctrl-C changes nothing, and nobody need look through every object for garbage."""
+    """Ignore a late Ctrl-C, which would change nothing, and look for no garbage, which the end of the process frees."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()
     gc.freeze()

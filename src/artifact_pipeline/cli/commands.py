@@ -57,8 +57,8 @@ def _program(root: Path | None) -> str:
 def _is_installed(home: Path, *, door: bool) -> bool:
     """Whether Python finds the package by itself: not by the place of a door, the working folder, or PYTHONPATH."""
     entries = sys.path[0 if sys.flags.safe_path and not door else 1 :]
-    told = {os.path.realpath(each) for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each}
-    return os.path.realpath(home) in {os.path.realpath(each) for each in entries if each} - told
+    listed = {os.path.realpath(each) for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each}
+    return os.path.realpath(home) in {os.path.realpath(each) for each in entries if each} - listed
 
 
 def _python() -> str:
@@ -73,7 +73,7 @@ def _python() -> str:
 def _is_found(name: str, file: Path, *, beside: bool = False) -> bool:
     """Whether a shell that is given this name starts this file; `beside`: from the same folder, too.
 
-    The Pythons of two environments may be links to one file: they are told apart by their folders.
+    The Pythons of two environments may be links to one file: their folders distinguish them.
     """
     from shutil import which
 

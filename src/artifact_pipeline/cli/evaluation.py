@@ -12,14 +12,11 @@ from artifact_pipeline.errors import GateFailed
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from artifact_pipeline.artifact.figures import HeldOut
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.prediction.labels import Evaluation
 
-_FIGURES = ("rows", "count", "accuracy", "95 % interval", "F1 weighted", "95 % interval", "F1 macro", "log loss")
 _MATCHED = "matched (may include training rows)"
-"""Predictions do not tell which rows the model has learned."""
-_CLASSES = ("class", "rows", "precision", "recall", "F1")
+"""Predictions do not say which rows the model has learned."""
 
 
 @verb("Score predictions by labels that came later.", 3, 5, 8)
@@ -32,7 +29,7 @@ _CLASSES = ("class", "rows", "precision", "recall", "F1")
     default=["row"],
     show_default=True,
     metavar="COLUMN,…",
-    help="The columns, in both, that tell which prediction a label belongs to, such as file,row; can be repeated.",
+    help="The columns, in both, that say which prediction a label belongs to, such as file,row; can be repeated.",
 )
 @click.option("--label", metavar="COLUMN", help="The column of the labels; by default the only one that is no key.")
 @click.option("--min-accuracy", type=click.FloatRange(0, 1), metavar="X", help="End with status 3 below this accuracy.")
@@ -94,12 +91,11 @@ def _say(output: Output, found: Evaluation) -> None:
     for line in _counts(found):
         output.say(line)
     output.say()
-    output.table(_FIGURES, [_figures(figures)])
+    output.table(views.FIGURES, [views.figure_cells(_MATCHED, figures)])
     views.say_majority(output, figures)
     output.say()
     views.warn_of_unpredicted(output, figures, rows="matched rows")
-    output.table(_CLASSES, _classes(figures))
-    output.say()
+    views.say_classes(output, figures)
     views.say_confusion(output, [each.label for each in figures.classes], figures.confusion)
 
 
@@ -111,31 +107,17 @@ def _counts(found: Evaluation) -> tuple[str, str]:
     )
 
 
-def _figures(figures: HeldOut) -> list[str]:
-    cells = [_MATCHED, f"{figures.rows:,}"]
-    for each in (figures.accuracy, figures.f1_weighted):
-        cells += [f"{each.value:.4f}", f"{each.low:.4f} to {each.high:.4f}"]
-    return [*cells, f"{figures.f1_macro:.4f}", f"{figures.log_loss:.4f}"]
-
-
-def _classes(figures: HeldOut) -> list[list[str]]:
-    return [
-        [str(each.label), f"{each.rows:,}", f"{each.precision:.4f}", f"{each.recall:.4f}", f"{each.f1:.4f}"]
-        for each in figures.classes
-    ]
-
-
 def _page(found: Evaluation) -> str:
-    """What came of it as Markdown."""
+    """The evaluation as a page of Markdown."""
+    from artifact_pipeline.cli import views
     from artifact_pipeline.reports.markdown import baseline, escape, table
 
-    classes = [[escape(label), *cells] for label, *cells in _classes(found.figures)]
+    classes = [[escape(label), *cells] for label, *cells in views.class_cells(found.figures)]
     counts = "\n".join(f"- {line}" for line in _counts(found))
-    figures = table(_FIGURES, [_figures(found.figures)])
+    figures = table(views.FIGURES, [views.figure_cells(_MATCHED, found.figures)])
     worth = baseline(found.figures, rows="matched rows")
-    return (
-        "\n\n".join(["## Predictions, scored by later labels", counts, figures, worth, table(_CLASSES, classes)]) + "\n"
-    )
+    parts = ["## Predictions, scored by later labels", counts, figures, worth, table(views.CLASSES, classes)]
+    return "\n\n".join(parts) + "\n"
 
 
 def _result(found: Evaluation, keys: tuple[str, ...]) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def predict(
     by their names. Memory is bounded, whatever the size.
 
     The artifact is verified and its golden rows are replayed before the first row is answered; scikit-learn is not
-    needed, and no pickle is loaded. A receipt, OUTPUT.receipt.json, tells what was read and written, by digests.
+    needed, and no pickle is loaded. A receipt, OUTPUT.receipt.json, records what was read and written, by digests.
     """
     from artifact_pipeline.prediction.run import predict as run
 
@@ -196,8 +196,8 @@ def _say(output: Output, predictions: Predictions) -> None:
 def _parts(predictions: Predictions) -> str:
     if not predictions.destination.folder:
         return ""
-    told = f" in {plural(len(predictions.receipt.outputs), 'part')}"
-    return told + (f", {predictions.already:,} of them before" if predictions.already else "")
+    parts = f" in {plural(len(predictions.receipt.outputs), 'part')}"
+    return parts + (f", {predictions.already:,} of them before" if predictions.already else "")
 
 
 def _shown_place(place: str) -> str:

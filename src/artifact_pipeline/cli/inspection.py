@@ -54,7 +54,7 @@ def verify(
     Every problem is named, and the status is 4. Without --expect, --public-key or --policy this proves integrity only:
     that nothing was changed since the manifest was written, not who wrote it.
 
-    With --receipt, check predictions (a file, or a folder of parts): that they are what the receipt tells of, every
+    With --receipt, check predictions (a file, or a folder of parts): that they are what the receipt records, every
     byte; with --input also what they were made from, and with --expect by which artifact.
     """
     from artifact_pipeline import verification as v
@@ -96,38 +96,38 @@ def _verify_receipt(output: Output, place: str, *, expect: str | None, receipt: 
 
     if not is_given("artifact"):
         raise ConfigError("--receipt: name the predictions", hint="artifact-pipeline verify predictions.csv --receipt")
-    told = prove(place, receipt or None, inputs=inputs, expect=expect)
-    rows = told.rows
-    counts = f"{plural(len(told.outputs), 'file')}, {plural(rows.written, 'row')}"
-    output.say(f"verified: {place}, {counts}, as its receipt tells")
-    output.say(f"artifact digest: {told.artifact}")
+    found = prove(place, receipt or None, inputs=inputs, expect=expect)
+    rows = found.rows
+    counts = f"{plural(len(found.outputs), 'file')}, {plural(rows.written, 'row')}"
+    output.say(f"verified: {place}, {counts}, as its receipt records")
+    output.say(f"artifact digest: {found.artifact}")
     output.say(f"rows: {rows.read:,} read = {rows.written:,} written + {rows.rejected:,} rejected")
-    for each in told.inputs[:10]:
+    for each in found.inputs[:10]:
         output.say(f"input: {each.name}, {plural(each.rows, 'row')}, {each.sha256}")
-    if len(told.inputs) > 10:
-        output.say(f"{plural(len(told.inputs) - 10, 'more input')} in the receipt")
+    if len(found.inputs) > 10:
+        output.say(f"{plural(len(found.inputs) - 10, 'more input')} in the receipt")
     output.say(f"note: {PROVES}")
-    output.result({"receipt": told.plain()})
+    output.result({"receipt": found.plain()})
 
 
 def _with_trust(command: str, asked: dict[str, Any]) -> str:
-    """The command with the same trust: who goes on without it has asked in vain."""
+    """The command with the same trust: without it the next command would not ask for it."""
     options = [
         ("--policy", asked["policy"]),
         ("--public-key", asked["public_key"]),
         ("--signature", asked["signature"]),
     ]
-    told = [f"{option} {shlex.quote(str(value))}" for option, value in options if value is not None]
-    return " ".join([command, *told])
+    given = [f"{option} {shlex.quote(str(value))}" for option, value in options if value is not None]
+    return " ".join([command, *given])
 
 
 def _trust(trust: Verified.Trusted) -> str:
-    told = [
+    words = [
         "as expected" if trust.expected else "",
         f"signed by {trust.signer}" if trust.signer is not None else "",
         f"as the policy {trust.policy} asks" if trust.policy is not None else "",
     ]
-    return ", ".join(filter(None, told)) or "integrity only (--expect takes a digest known from elsewhere)"
+    return ", ".join(filter(None, words)) or "integrity only (--expect takes a digest known from elsewhere)"
 
 
 def check_export(output: Output, manifest: Manifest, artifact: Path, export: Path, *, required: bool = False) -> str:
@@ -216,7 +216,7 @@ def _say_manifest(output: Output, verified: Verified) -> None:
     output.say(f"split: {plural(data.split.training, 'training row')}, {data.split.held_out:,} held out")
     views.say_figures(output, manifest)
     views.warn_of_unpredicted(output, manifest.metrics.held_out)
-    views.say_classes(output, manifest)
+    views.say_classes(output, manifest.metrics.held_out)
     views.say_confusion(output, model.classes, manifest.metrics.held_out.confusion)
     views.say_gate(output, manifest)
     views.say_environment(output, manifest)

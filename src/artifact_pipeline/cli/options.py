@@ -101,7 +101,7 @@ def export_option(words: str) -> Callable[[_Verb], _Verb]:
 
 
 def digest_options(function: _Verb) -> _Verb:
-    """`--expect` and `--accept-failed-gate`: what whoever reads an artifact may ask of it without any extra."""
+    """`--expect` and `--accept-failed-gate`: what a consumer may ask of an artifact without any extra."""
     accept = click.option(
         "--accept-failed-gate",
         is_flag=True,
@@ -142,12 +142,12 @@ def asked_trust(asked: Mapping[str, Any]) -> Trust | None:
     Raises:
         ConfigError: the policy or the key cannot be used, or the options contradict each other.
     """
-    told = {name: asked.get(name) for name in ("policy", "public_key", "signature")}
-    if not any(told.values()):
+    given = {name: asked.get(name) for name in ("policy", "public_key", "signature")}
+    if not any(given.values()):
         return None
     from artifact_pipeline.trust.policy import Trust
 
-    return Trust.load(**told, expected=asked.get("expect") is not None)
+    return Trust.load(**given, expected=asked.get("expect") is not None)
 
 
 def batch_options(function: _Verb) -> _Verb:
@@ -156,11 +156,11 @@ def batch_options(function: _Verb) -> _Verb:
         ["csv", "csv.gz", "csv.zst", "parquet", "arrow", "npz", "npy", "jsonl", "jsonl.gz", "jsonl.zst", "image"]
     )
     options = [
-        click.option("--from", "form", type=formats, help="The inputs' format; by default each name's end tells it."),
+        click.option("--from", "form", type=formats, help="The inputs' format; by default that of each name's end."),
         click.option(
             "--to",
             type=click.Choice(["parquet", "csv", "jsonl"]),
-            help="The output's format; by default its name's end tells it, a folder's is Parquet.",
+            help="The output's format; by default that of its name's end, and Parquet for a folder.",
         ),
         click.option(
             "--keep",

@@ -98,7 +98,7 @@ class Output:
         Args:
             columns: the heads.
             rows: the cells, as text.
-            diagonal: on a terminal, tell counts on the diagonal from those off it by their colour.
+            diagonal: on a terminal, show counts on the diagonal in another colour than the others.
         """
         if self.quiet or self.as_json:
             return
@@ -121,18 +121,18 @@ class Output:
 
     @contextmanager
     def meter(self) -> Iterator[Callable[[int, float], None]]:
-        """Tell how far long work is, in rows and as a share: a bar on a terminal, a line now and then in a log."""
+        """Show how far long work is, in rows and as a share: a bar on a terminal, a line now and then in a log."""
         if self.quiet or not sys.stderr.isatty():
             yield ProgressLog(self.talk).tell
             return
         from artifact_pipeline.cli.terminal import bar
 
-        with bar() as tell:
-            yield tell
+        with bar() as update:
+            yield update
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[str], None]]:
-        """Tell the steps of long work: a spinner on a terminal, a line each in a log."""
+        """Show the steps of long work: a spinner on a terminal, a line each in a log."""
         if self.quiet or not sys.stderr.isatty():
             yield self.talk
             return
@@ -191,9 +191,9 @@ class Output:
         self._write(sys.stderr, "".join(traceback.format_exception(error)))
 
     def bug(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        """Print an exception that nobody foresaw, as `sys.excepthook`; Python then ends with status 1."""
+        """Print an exception that is a bug of ours, as `sys.excepthook`; Python then ends with status 1."""
         if issubclass(kind, KeyboardInterrupt):
-            # So early or so late that nobody caught it; Python then ends by the signal, which a shell shows as 130.
+            # Too early or too late to be caught here; Python then ends by the signal, which a shell shows as 130.
             self._write(sys.stderr, "error: interrupted\n")
             return
         if self.debug:

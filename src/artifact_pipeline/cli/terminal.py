@@ -48,7 +48,7 @@ def spinner() -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def bar() -> Iterator[Callable[[int, float], None]]:
-    """Show a bar on standard error, and yield what is told the rows that were done and the share of all."""
+    """Show a bar on standard error, and yield what is called with the rows that were done and the share of all."""
     columns = (
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %  rows: {task.fields[rows]:,}  {task.fields[speed]:,.0f} rows/s"),

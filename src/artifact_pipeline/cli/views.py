@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.prediction.outcome import Predictions
 
+FIGURES = ("rows", "count", "accuracy", "95 % interval", "F1 weighted", "95 % interval", "F1 macro", "log loss")
+CLASSES = ("class", "rows", "precision", "recall", "F1")
 _SHOWN = 12
 """Rules, or classes, that are listed at most."""
 
@@ -30,8 +32,12 @@ def say_figures(output: Output, manifest: Manifest) -> None:
     metrics = manifest.metrics
     output.say()
     output.table(
-        ["rows", "count", "accuracy", "95 % interval", "F1 weighted", "95 % interval", "F1 macro", "log loss"],
-        [_estimated(metrics.held_out), _plain("training", metrics.training), _plain(ALL["some"], metrics.all)],
+        FIGURES,
+        [
+            figure_cells("held out", metrics.held_out),
+            _plain("training", metrics.training),
+            _plain(ALL["some"], metrics.all),
+        ],
     )
     say_majority(output, metrics.held_out)
     output.say()
@@ -62,8 +68,9 @@ def plain_baseline(figures: HeldOut) -> dict[str, Any]:
     }
 
 
-def _estimated(figures: HeldOut) -> list[str]:
-    cells = ["held out", f"{figures.rows:,}"]
+def figure_cells(name: str, figures: HeldOut) -> list[str]:
+    """A row of `FIGURES`, with 95 % intervals."""
+    cells = [name, f"{figures.rows:,}"]
     for each in (figures.accuracy, figures.f1_weighted):
         cells += [f"{each.value:.4f}", f"{each.low:.4f} to {each.high:.4f}"]
     return [*cells, f"{figures.f1_macro:.4f}", f"{figures.log_loss:.4f}"]
@@ -75,15 +82,17 @@ def _plain(name: str, figures: Metrics.Figures) -> list[str]:
     return [name, f"{figures.rows:,}", accuracy, "", f1_weighted, "", f1_macro, log_loss]
 
 
-def say_classes(output: Output, manifest: Manifest) -> None:
-    """Precision, recall and F1 of each class on the held-out rows."""
-    output.table(
-        ["class", "rows", "precision", "recall", "F1"],
-        [
-            [str(each.label), f"{each.rows:,}", f"{each.precision:.4f}", f"{each.recall:.4f}", f"{each.f1:.4f}"]
-            for each in manifest.metrics.held_out.classes
-        ],
-    )
+def class_cells(figures: HeldOut) -> list[list[str]]:
+    """The rows of `CLASSES`: precision, recall and F1 of each class."""
+    return [
+        [str(each.label), f"{each.rows:,}", f"{each.precision:.4f}", f"{each.recall:.4f}", f"{each.f1:.4f}"]
+        for each in figures.classes
+    ]
+
+
+def say_classes(output: Output, figures: HeldOut) -> None:
+    """Print precision, recall and F1 of each class."""
+    output.table(CLASSES, class_cells(figures))
     output.say()
 
 

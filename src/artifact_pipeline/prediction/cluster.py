@@ -62,7 +62,7 @@ def on_cluster(
     Args:
         scheduler: the address of one that is there, such as `tcp://host:8786`; None starts one on this machine.
         workers: how many processes the cluster on this machine has.
-        progress: is told the rows of each task that is done, and the share of all tasks.
+        progress: is called with the rows of each task that is done, and the share of all tasks.
 
     Raises:
         ConfigError: both are given, or standard input is to be read.
@@ -122,10 +122,10 @@ def _absolute(place: str) -> str:
 
 @contextmanager
 def _client(scheduler: str | None, workers: int | None) -> Iterator[Any]:
-    """A client of the cluster, which talks of nothing but by its errors.
+    """A client of the cluster, which prints nothing and raises what is wrong.
 
     Raises:
-        PipelineError: nobody answers, there is no worker, or one has not the same package.
+        PipelineError: the scheduler does not answer, it has no worker, or a worker has another version of the package.
     """
     distributed: Any = import_module("distributed")
     with ExitStack() as stack:
@@ -146,7 +146,7 @@ def _client(scheduler: str | None, workers: int | None) -> Iterator[Any]:
 
 @contextmanager
 def _local(workers: int) -> Iterator[Any]:
-    """A cluster on this machine that nobody else can reach: its own keys, made for this run."""
+    """A cluster on this machine that only this process can reach, by keys that are made for this run."""
     distributed: Any = import_module("distributed")
     import_module("cryptography")  # without it the keys below would fail with other words
     with ExitStack() as stack:
@@ -157,7 +157,7 @@ def _local(workers: int) -> Iterator[Any]:
                 threads_per_worker=1,
                 memory_limit=0,  # the readers bound it; a worker that is killed for it would only begin again
                 dashboard_address=None,
-                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # any free port, that of nobody's dashboard
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # any free port
                 security=distributed.Security.temporary(),
                 silence_logs=logging.CRITICAL,
             )
@@ -184,7 +184,7 @@ def _safe_path() -> Iterator[None]:
 
 @contextmanager
 def _silenced() -> Iterator[None]:
-    """Let Dask's logs be: what matters in them comes as an error."""
+    """Silence Dask's logs: what matters in them comes as an error."""
     before = {name: logging.getLogger(name).level for name in _LOGGERS}
     for name in before:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
@@ -205,7 +205,7 @@ def _uninterrupted() -> Iterator[None]:
     held: list[int] = []
     resource_tracker.ensure_running()  # first, since its own start lets the signal through again
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    # Another thread may take the signal all the same, and Python then tells this one.
+    # Another thread may still take the signal, and Python then calls the handler in this one.
     main = threading.current_thread() is threading.main_thread()
     handler = signal.signal(signal.SIGINT, lambda number, _: held.append(number)) if main else None
     try:
@@ -232,8 +232,8 @@ def _check_workers(client: Any) -> None:
     problems = []
     for address, found in sorted(client.run(_version, on_error="return").items()):
         if found != __version__:
-            told = f"cannot load it: {found}" if isinstance(found, Exception) else f"has {found}"
-            message = f"{told}; the client has artifact-pipeline {__version__}"
+            there = f"cannot load it: {found}" if isinstance(found, Exception) else f"has {found}"
+            message = f"{there}; the client has artifact-pipeline {__version__}"
             problems.append(Problem(f"worker {address}", "worker-version", message))
     if problems:
         raise foreign(problems)
@@ -264,7 +264,7 @@ def _result(future: Any) -> TaskResult:
     try:
         found: TaskResult | PipelineError = future.result()
     except KilledWorker as error:
-        message = f"{error.allowed_failures + 1} workers in turn died of the same part"
+        message = f"{error.allowed_failures + 1} workers died one after another at the same part"
         raise PipelineError(message, hint=f"see their logs, perhaps for a lack of memory; {_HINT_RESUME}") from error
     except CancelledError as error:
         raise PipelineError("the Dask scheduler is gone", hint=_HINT_RESUME) from error
@@ -274,7 +274,7 @@ def _result(future: Any) -> TaskResult:
 
 
 def _collect(ledger: Ledger, results: Iterable[TaskResult], count: int, progress: Callable[[int, float], None]) -> None:
-    """Tell the ledger what was done; what is shown of the rows is in the order of the rows, not of the workers."""
+    """Add to the ledger what was done; what is shown of the rows is in the order of the rows, not of the workers."""
     shown: list[Shown] = []
     for finished, done in enumerate(results, start=1):
         for number, output, rejected, counted, samples, mistakes in done.parts:

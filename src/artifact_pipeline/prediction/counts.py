@@ -43,7 +43,7 @@ class PredictionCounts:
         rules: bad rows by the rule that they break.
         labels: int64, answered rows by predicted class.
         confusion: int64 of shape (classes, classes), the rows whose actual label is known.
-        drift: what the drift is judged by; None where nobody asks.
+        drift: what the drift is judged by; None where that is not asked.
         samples: the first rows.
         mistakes: the first rows whose answer was wrong.
     """

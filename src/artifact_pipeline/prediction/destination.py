@@ -40,15 +40,15 @@ class Destination:
 
     @classmethod
     def of(cls, output: str, *, to: str | None = None, receipt: str | None = None) -> Destination:
-        """Read what the user said of the output.
+        """Read what the user named as the output.
 
         Args:
             output: a file, a folder (with a slash at its end, or there already), a URL, or `-`.
-            to: the format; None tells it by the name, or takes Parquet for a folder and CSV for standard output.
+            to: the format; None takes that of the name, or Parquet for a folder and CSV for standard output.
             receipt: where the receipt goes; None puts it beside the output.
 
         Raises:
-            ConfigError: the name tells no format.
+            ConfigError: no format has this name's end.
         """
         if output == STDOUT:
             return cls(output, cast("Form", to or "csv"), folder=False, receipt=receipt)

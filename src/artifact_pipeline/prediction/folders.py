@@ -1,7 +1,7 @@
 """A folder of parts: predictions that survive their process, and go on where they were.
 
 A part is a million rows of one input. Its file takes its place whole, then the receipt names it; so after a kill the
-receipt tells what is done, and what is done again gives the same bytes.
+receipt says which parts are done, and a part that is done again has the same bytes.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class _Finished(NamedTuple):
 
 
 class _Opened(NamedTuple):
-    """What opening a source told: its stamp, and its rows where the format tells them."""
+    """What is known of a source once it was opened: its stamp, and how many rows it has where its format says it."""
 
     stamp: str
     total: int | None
@@ -66,7 +66,7 @@ def _refuse_many(parts: int) -> None:
 
 
 class Ledger:
-    """What is done of a folder, as its receipt tells it; a part that it does not tell of yet is done again."""
+    """Which parts of a folder are done, as its receipt says; a part that it does not name is done again."""
 
     def __init__(self, scorer: Scorer, to: Destination, sources: Sequence[Source]) -> None:
         self.scorer, self.to, self.sources = scorer, to, sources
@@ -95,7 +95,7 @@ class Ledger:
         return {"artifact": self.scorer.artifact.digest, "options": options, "inputs": inputs, "rows a part": PART}
 
     def add(self, part: Part) -> None:
-        """Take note of a part that has its place; one that is known already (a worker did it again) changes nothing."""
+        """Add a part whose file has its place; one that was added before (a worker did it again) changes nothing."""
         key = (part.source, part.number)
         if key in self.parts:
             return
@@ -173,20 +173,20 @@ class Ledger:
             self.counts = PredictionCounts.from_plain(progress["tally"], self.scorer.reference)
             self.digests = {names[each.name]: each.sha256 for each in found.inputs}
         except (KeyError, ValueError, TypeError) as error:
-            raise ArtifactRejected(f"{self.to.receipt} does not tell how to go on: {error}") from error
+            raise ArtifactRejected(f"{self.to.receipt} does not say how to go on: {error}") from error
         for (source, number), part in self.parts.items():
             if part.output.name != self.to.part(source, number):  # a receipt leads to no file but its own
-                message = f"{self.to.receipt} does not tell how to go on: {part.output.name!r:.80} is no part's name"
-                raise ArtifactRejected(message, hint="remove the folder and its receipt, and begin anew")
+                message = f"{self.to.receipt} does not say how to go on: {part.output.name!r:.80} is no part's name"
+                raise ArtifactRejected(message, hint="remove the folder and its receipt, and begin again")
             self._check(self.to.inside(part.output.name), part.output)
             if part.rejected is not None:
                 self._check(self.to.piece(source, number), part.rejected)
 
-    def _check(self, place: str, told: Receipt.Output) -> None:
+    def _check(self, place: str, recorded: Receipt.Output) -> None:
         with storage.opened(place) as file:
-            if file.size != told.size:
-                message = f"{place} has {file.size:,} bytes, the receipt says {told.size:,}"
-                raise ArtifactRejected(message, hint="remove the folder and its receipt, and begin anew")
+            if file.size != recorded.size:
+                message = f"{place} has {file.size:,} bytes, the receipt says {recorded.size:,}"
+                raise ArtifactRejected(message, hint="remove the folder and its receipt, and begin again")
 
     def first_missing(self, index: int) -> int:
         """The first part of a source that is not done."""
@@ -237,7 +237,7 @@ def predict_parts(
         sources: what to read.
         to: the folder.
         resume: go on where an earlier run ended.
-        run: does what is missing, and tells the ledger each part; `in_turn` or a cluster.
+        run: answers the parts that are missing, and adds each to the ledger.
 
     Raises:
         ConfigError: there is something in the folder, or what was begun there was something else.

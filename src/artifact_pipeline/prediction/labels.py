@@ -1,7 +1,7 @@
 """Labels that came later: read, joined with predictions by key, and scored.
 
 The labels are held, their keys and positions alone; the predictions stream by. Keys and labels are compared as text,
-since a CSV says of nothing what type it has.
+since a CSV does not say which type a value has.
 """
 
 from __future__ import annotations
@@ -96,9 +96,9 @@ def _check_keys(keys: Sequence[str], label: str | None, *tables: tuple[str, Sequ
     """Refuse a table, predictions or labels, without a column of the key, and name one that can be the key."""
     (_, predictions), (_, labels) = tables
     common = [name for name in predictions if name in labels and name not in {label, PREDICTED}]
-    hint = "let predict carry the column that tells a row through, --keep COLUMN, and name it here, --key COLUMN"
+    hint = "let predict carry the column that identifies a row through, --keep COLUMN, and name it here, --key COLUMN"
     if common:
-        hint = f"name the column that tells a row in both files: --key {shlex.quote(common[0])}"
+        hint = f"name the column that identifies a row in both files: --key {shlex.quote(common[0])}"
     for place, there in tables:
         for name in keys:
             if name not in there:
@@ -250,11 +250,11 @@ def _refuse_repeated(place: str, keys: Any) -> None:
 def _classes(place: str, there: Sequence[str]) -> tuple[str, ...]:
     """The labels whose probabilities stand behind the prediction; what stands before it was carried through."""
     behind = there[there.index(PREDICTED) + 1 :] if PREDICTED in there else ()
-    told = tuple(name.removeprefix(PROBABILITY) for name in behind if name.startswith(PROBABILITY))
-    if not told:
+    classes = tuple(name.removeprefix(PROBABILITY) for name in behind if name.startswith(PROBABILITY))
+    if not classes:
         message = f"no column {PREDICTED!r} with columns {PROBABILITY}… behind it"
         raise _refused(place, "no-predictions", message, hint="PREDICTIONS is what the verb predict wrote")
-    return told
+    return classes
 
 
 def _answers(
@@ -276,7 +276,7 @@ def _answers(
 
 
 def _gathered(batches: Iterator[_Answers], rows: int) -> Iterator[list[_Answers]]:
-    """Batches together until they are so many rows: each look-up goes through all labels anew."""
+    """Batches together until they are so many rows: each look-up goes through all labels."""
     held: list[_Answers] = []
     for batch in batches:
         held.append(batch)
@@ -312,7 +312,7 @@ class _Join:
         self._times += np.bincount(found[found >= 0], minlength=len(self._times))
         if self._times.max() > 1:
             key = self._labels.keys[int(self._times.argmax())].as_py()
-            hint = f"a key must tell one prediction; where several files were predicted: --key {FILE},{ROW}"
+            hint = f"a key must belong to one prediction; where several files were predicted: --key {FILE},{ROW}"
             raise _refused(place, "key-repeated", f"the key {key} stands twice", hint=hint)
         for each in held:
             self._score(each, found[: len(each.predicted)])

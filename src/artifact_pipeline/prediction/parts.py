@@ -141,8 +141,8 @@ class _Counter:
         from artifact_pipeline.metrics import classification as metrics
 
         labelled = actual != UNLABELLED
-        told = scored.positions[labelled]
-        self.counts.confusion += metrics.confusion_matrix(actual[labelled], told, len(self.counts.labels))
+        predicted = scored.positions[labelled]
+        self.counts.confusion += metrics.confusion_matrix(actual[labelled], predicted, len(self.counts.labels))
         wrong = (labelled & (actual != scored.positions)).nonzero()[0]
         wanted = MISTAKES - len(self.counts.mistakes)
         self.counts.mistakes += [self._sample(scored, position) for position in wrong[:wanted].tolist()]
@@ -184,8 +184,8 @@ def score_parts(
         to: the folder.
         source: its position among the sources, and itself.
         parts: the first part and the one after the last; None stands for the end of the source.
-        done: is told each part that has its place.
-        progress: is told the rows that were read and the share of the source.
+        done: is called with each part whose file has its place.
+        progress: is called with the rows that were read and the share of the source.
 
     Returns:
         The source's digest, where its end was reached and its beginning asked for, and its stamp.
@@ -215,9 +215,9 @@ def score_parts(
 
 def _rejected_line(file: str, row: Rejected) -> bytes:
     """A bad row as a line of JSON, with its reason and with what it was."""
-    told = {"file": file, "row": row.row, "column": row.column or None, "value": row.value, "rule": row.rule}
+    line = {"file": file, "row": row.row, "column": row.column or None, "value": row.value, "rule": row.rule}
     record = row.record() if callable(row.record) else row.record
-    return json.dumps({**told, "reason": row.message, "record": record}).encode() + b"\n"
+    return json.dumps({**line, "reason": row.message, "record": record}).encode() + b"\n"
 
 
 def _columns(scored: Scored, names: list[str], constants: Mapping[str, Any], *, texts: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Proof afterwards: are these the predictions that the receipt tells of, and are those the inputs?"""
+"""Proof afterwards: are these the predictions that the receipt records, and are those the inputs?"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 
 from artifact_pipeline.artifact.figures import TOLERANCE, recomputed
 from artifact_pipeline.canonical import PREFIX
-from artifact_pipeline.errors import ArtifactRejected, DataRejected, Problem
+from artifact_pipeline.errors import ArtifactRejected, DataRejected, Problem, plural
 from artifact_pipeline.prediction.labels import PREDICTED
 from artifact_pipeline.prediction.receipt import MAX_BYTES, RULE, SUFFIX, Receipt
 from artifact_pipeline.rows.batches import Wanted
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 _MAX_LINE = 256 << 20
-"""Bytes of a line that tells a bad row, which holds the row as it was read."""
+"""Bytes of a line about a bad row, which holds the row as it was read."""
 _ARRAYS = frozenset({"npy", "npz"})
 PROVES = (
     "a receipt proves that files and counts are as it says, not who wrote it or that the artifact gave these answers; "
@@ -52,18 +52,18 @@ def prove(output: str, receipt: str | None = None, *, inputs: Sequence[str] = ()
     if data is None:
         problem = Problem(place, "receipt-missing", "does not exist")
         raise ArtifactRejected("there is no receipt", problems=[problem], hint="predict writes one beside its output")
-    told = Receipt.parse(data, place=place, rule=RULE)
-    names = [*_names(told, place)]
+    found = Receipt.parse(data, place=place, rule=RULE)
+    names = [*_names(found, place)]
     # A name that leads elsewhere is not followed, not even to see what is there.
-    problems = [*_claims(told, place, expect), *(names or _outputs(told, output)), *_inputs(told, inputs)]
+    problems = [*_claims(found, place, expect), *(names or _outputs(found, output)), *_inputs(found, inputs)]
     if problems:
-        raise ArtifactRejected(f"{output} is not what its receipt tells of", problems=problems)
-    return told
+        raise ArtifactRejected(f"{output} is not what its receipt records", problems=problems)
+    return found
 
 
-def _names(told: Receipt, place: str) -> Iterator[Problem]:
+def _names(receipt: Receipt, place: str) -> Iterator[Problem]:
     """Yield where a file that was written has no plain name, or the name of another one."""
-    names = [each.name for each in (*told.outputs, *([told.rejected] if told.rejected else []))]
+    names = [each.name for each in (*receipt.outputs, *([receipt.rejected] if receipt.rejected else []))]
     for name, times in Counter(names).items():
         if name in {"", ".", ".."} or "/" in name or "\0" in name:
             yield Problem(place, "receipt-name", f"{name!r:.80} is no name of a file beside the others")
@@ -71,21 +71,21 @@ def _names(told: Receipt, place: str) -> Iterator[Problem]:
             yield Problem(place, "receipt-name", f"{name!r:.80} stands twice")
 
 
-def _claims(told: Receipt, place: str, expect: str | None) -> Iterator[Problem]:
-    rows = told.rows
-    if not told.complete:
+def _claims(receipt: Receipt, place: str, expect: str | None) -> Iterator[Problem]:
+    rows = receipt.rows
+    if not receipt.complete:
         yield Problem(place, "receipt-incomplete", "the work was not finished; predict --resume goes on with it")
-    if expect is not None and told.artifact != expect:
-        yield Problem(place, "digest-unexpected", f"expected {expect}, found {told.artifact}")
-    read = sum(each.rows for each in told.inputs)
-    written = sum(each.rows for each in told.outputs)
-    labelled = sum(each.rows for each in told.labels)
-    bad = {sum(rows.rules.values()), told.rejected.rows if told.rejected else 0}
-    if told.complete and not (rows.read == read == rows.written + rows.rejected and bad == {rows.rejected}):
+    if expect is not None and receipt.artifact != expect:
+        yield Problem(place, "digest-unexpected", f"expected {expect}, found {receipt.artifact}")
+    read = sum(each.rows for each in receipt.inputs)
+    written = sum(each.rows for each in receipt.outputs)
+    labelled = sum(each.rows for each in receipt.labels)
+    bad = {sum(rows.rules.values()), receipt.rejected.rows if receipt.rejected else 0}
+    if receipt.complete and not (rows.read == read == rows.written + rows.rejected and bad == {rows.rejected}):
         yield Problem(place, "receipt-rows", f"{rows.read:,} rows read are not those written and those rejected")
     if not rows.written == written == labelled or rows.out_of_range > rows.read:
         yield Problem(place, "receipt-rows", f"{rows.written:,} rows written are not those of its files and labels")
-    if told.metrics is not None and not _follows(told.metrics, [each.rows for each in told.labels]):
+    if receipt.metrics is not None and not _follows(receipt.metrics, [each.rows for each in receipt.labels]):
         yield Problem(place, "receipt-metrics", "the figures do not follow from their confusion matrix and the labels")
 
 
@@ -102,7 +102,7 @@ def _follows(metrics: Receipt.Measured, predicted: Sequence[int]) -> bool:
     return all(abs(said - value) <= TOLERANCE for said, value in pairs)
 
 
-def _outputs(told: Receipt, output: str) -> Iterator[Problem]:
+def _outputs(receipt: Receipt, output: str) -> Iterator[Problem]:
     folder = not storage.is_url(output) and Path(output).is_dir()
     labels: Counter[str] = Counter()
 
@@ -111,22 +111,24 @@ def _outputs(told: Receipt, output: str) -> Iterator[Problem]:
         labels.update(found)
         return found.total()
 
-    if folder or (storage.is_url(output) and [each.name for each in told.outputs] != [output.rsplit("/", 1)[-1]]):
-        problems = [*_strangers(output, {each.name for each in told.outputs})]
-        for each in told.outputs:
+    if folder or (storage.is_url(output) and [each.name for each in receipt.outputs] != [output.rsplit("/", 1)[-1]]):
+        problems = [*_strangers(output, {each.name for each in receipt.outputs})]
+        for each in receipt.outputs:
             problems += _same(f"{output}/{each.name}", each, _count)
-    elif len(told.outputs) == 1:  # by its digest: a file may have another name by now
-        problems = [*_same(output, told.outputs[0], _count)]
+    elif len(receipt.outputs) == 1:  # by its digest: a file may have another name by now
+        problems = [*_same(output, receipt.outputs[0], _count)]
     else:
-        problems = [Problem(output, "output-missing", f"is no folder, the receipt tells of {len(told.outputs)} files")]
+        problems = [
+            Problem(output, "output-missing", f"is no folder, the receipt records {len(receipt.outputs)} files")
+        ]
     yield from problems
-    if not problems and labels != Counter({str(each.label): each.rows for each in told.labels}):
+    if not problems and labels != Counter({str(each.label): each.rows for each in receipt.labels}):
         yield Problem(output, "output-labels", "its labels are not as often there as the receipt says")
-    if told.rejected is not None:
-        yield from _bad_rows(f"{output}.rejected.jsonl", told, told.rejected)
+    if receipt.rejected is not None:
+        yield from _bad_rows(f"{output}.rejected.jsonl", receipt, receipt.rejected)
 
 
-def _bad_rows(place: str, told: Receipt, rejected: Receipt.Output) -> Iterator[Problem]:
+def _bad_rows(place: str, receipt: Receipt, rejected: Receipt.Output) -> Iterator[Problem]:
     rules: Counter[str] = Counter()
 
     def _count(place: str) -> int:
@@ -135,8 +137,8 @@ def _bad_rows(place: str, told: Receipt, rejected: Receipt.Output) -> Iterator[P
 
     problems = [*_same(place, rejected, _count)]
     yield from problems
-    if not problems and rules != Counter(told.rows.rules):
-        yield Problem(place, "output-rules", f"its rows break {dict(rules)}, the receipt says {told.rows.rules}")
+    if not problems and rules != Counter(receipt.rows.rules):
+        yield Problem(place, "output-rules", f"its rows break {dict(rules)}, the receipt says {receipt.rows.rules}")
 
 
 def _strangers(output: str, names: set[str]) -> Iterator[Problem]:
@@ -154,29 +156,31 @@ def _strangers(output: str, names: set[str]) -> Iterator[Problem]:
             yield Problem(f"{output}/{name}", "output-unlisted", "is there, but not in the receipt")
 
 
-def _same(place: str, told: Receipt.Output, count: Callable[[str], int]) -> Iterator[Problem]:
-    """Yield where a file is not the one that is told of; its rows are counted where its bytes are."""
+def _same(place: str, recorded: Receipt.Output, count: Callable[[str], int]) -> Iterator[Problem]:
+    """Yield where a file is not the one that is recorded; its rows are counted where its bytes are."""
     found = _read(place)
     if found is None:
         yield Problem(place, "output-missing", "is in the receipt but cannot be read")
         return
     size, digest = found
-    if digest != told.sha256:
-        yield Problem(place, "output-digest", f"found {digest}, the receipt says {told.sha256}")
+    if digest != recorded.sha256:
+        yield Problem(place, "output-digest", f"found {digest}, the receipt says {recorded.sha256}")
         return
-    if size != told.size:
-        yield Problem(place, "output-size", f"{size:,} bytes, the receipt says {told.size:,}")
+    if size != recorded.size:
+        yield Problem(place, "output-size", f"{size:,} bytes, the receipt says {recorded.size:,}")
     try:
         rows = count(place)
     except DataRejected as error:
         yield Problem(place, "output-unreadable", error.problems[0].message if error.problems else error.message)
         return
-    if rows != told.rows:
-        yield Problem(place, "output-rows", f"holds {rows:,} row{'s' * (rows != 1)}, the receipt says {told.rows:,}")
+    if rows != recorded.rows:
+        yield Problem(
+            place, "output-rows", f"holds {rows:,} row{'s' * (rows != 1)}, the receipt says {recorded.rows:,}"
+        )
 
 
-def _inputs(told: Receipt, inputs: Sequence[str]) -> Iterator[Problem]:
-    digests = {each.sha256: each for each in told.inputs}
+def _inputs(receipt: Receipt, inputs: Sequence[str]) -> Iterator[Problem]:
+    digests = {each.sha256: each for each in receipt.inputs}
     for place in inputs:
         found = _read(place)
         if found is None or found[1] not in digests:
@@ -190,7 +194,7 @@ def _inputs(told: Receipt, inputs: Sequence[str]) -> Iterator[Problem]:
             yield Problem(place, "input-unreadable", error.problems[0].message if error.problems else error.message)
             continue
         if rows is not None and rows != each.rows:
-            yield Problem(place, "input-rows", f"holds {rows:,} row{'s' * (rows != 1)}, the receipt says {each.rows:,}")
+            yield Problem(place, "input-rows", f"holds {plural(rows, 'row')}, the receipt says {each.rows:,}")
 
 
 def _read(place: str) -> tuple[int, str] | None:
@@ -231,7 +235,7 @@ def _count_bad_rows(place: str) -> Counter[str]:
     """Rows that were set aside, by the rule that each breaks.
 
     Raises:
-        DataRejected: a line is none that tells a bad row, or the file cannot be read.
+        DataRejected: a line is not about a bad row, or the file cannot be read.
     """
     counts = Counter[str]()
     with storage.opened(place) as file:
@@ -239,7 +243,7 @@ def _count_bad_rows(place: str) -> Counter[str]:
             try:
                 counts[msgspec.json.decode(line, type=_BadRow).rule] += 1
             except (ValueError, RecursionError) as error:
-                raise unreadable(place, f"line {number + 1:,} tells no bad row: {str(error)[:200]}") from error
+                raise unreadable(place, f"line {number + 1:,} is not about a bad row: {str(error)[:200]}") from error
     return counts
 
 

@@ -58,8 +58,8 @@ class PredictionRequest:
         on_error: stop at the first bad row, or set bad rows aside and go on.
         out_of_range: what becomes of rows with a value beyond the trained range and its margin.
         drift: whether the rows are compared with the training data.
-        input_format: the format of all inputs; None tells it by each name.
-        output_format: `csv`, `parquet` or `jsonl`; None tells it by the output's name.
+        input_format: the format of all inputs; None takes that of each name.
+        output_format: `csv`, `parquet` or `jsonl`; None takes that of the output's name.
         receipt: where the receipt goes; None puts it beside the output.
         resume: go on with a folder of parts where an earlier run ended.
         workers: how many processes answer the parts of a folder; None answers in this process.
@@ -96,17 +96,9 @@ class PredictionRequest:
 
 
 class PredictionOptions(TypedDict, total=False):
-    """What `artifact_pipeline.predict_files` takes by name, each as the verb's option of the same name.
+    """What `artifact_pipeline.predict_files` takes by name; `PredictionRequest` describes each.
 
-    Attributes:
-        on_error: at a bad row `stop`, or set bad rows aside beside the output: `quarantine`.
-        out_of_range: count rows with a value beyond the trained range and its margin and answer them (`warn`), take
-            them as bad rows (`reject`), or answer them as any other (`ignore`).
-        drift: whether the rows are compared with the training data.
-        fail_on_drift: whether drift is an error, once all is written.
-        resume: go on with a folder of parts where an earlier run ended.
-        workers: how many processes answer the parts of a folder; needs the extra `scale`.
-        scheduler: the address of a Dask cluster that answers them, `tcp://host:8786`; needs the extra `scale`.
+    `workers` and `scheduler` need the extra `scale`.
     """
 
     on_error: Literal["stop", "quarantine"]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _RANGE_MARGIN = 0.5
 """How far beyond the trained range a value may lie, as a share of that range, where the recipe does not say."""
 FILE, IMAGE = "file", "image"
-"""The columns that tell which file, and which picture, a row is from."""
+"""The columns that name the file, and the picture, that a row is from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Scored:
 
 
 class BatchPredictor:
-    """An open predictor that answers batches, each in the same calls whoever asks."""
+    """An open predictor that answers batches, in calls of the same size for every caller."""
 
     def __init__(self, predictor: Predictor) -> None:
         import numpy as np

@@ -1,6 +1,6 @@
-"""Are these just the rows of the training file, all of them and no other? Then figures are told by split.
+"""Are these exactly the rows of the training file? Then figures are computed for each side of the split.
 
-Of any other file the artifact cannot tell which rows the model has seen: it holds one digest of all rows together.
+Of any other file it is unknown which rows the model has seen: the artifact holds one digest of all rows together.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class TrainingRows:
         self._digest: RowsDigest | None = RowsDigest(names, data.target, data.rows)
         self._seen = 0
         self._actual: list[NDArray[np.int64]] = []
-        self._told: list[NDArray[np.int64]] = []
+        self._predicted: list[NDArray[np.int64]] = []
 
     def add(self, scored: Scored) -> None:
         """Take note of a batch."""
@@ -39,12 +39,12 @@ class TrainingRows:
         whole = not scored.rejected and self._seen <= rows
         if self._digest is None or not whole or batch.actual is None or UNLABELLED in batch.actual:
             self._digest = None
-            self._actual, self._told = [], []
+            self._actual, self._predicted = [], []
             return
         # Minus zero is zero, as where a table is read to be learned.
         self._digest.add(np.stack(batch.columns, axis=1).astype(np.float64) + 0.0)
         self._actual.append(batch.actual)
-        self._told.append(scored.positions)
+        self._predicted.append(scored.positions)
 
     def by_split(self) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Actual and predicted positions of the held-out and of the training rows; empty where these are others."""
@@ -52,12 +52,15 @@ class TrainingRows:
 
         if self._digest is None or self._seen != self._artifact.manifest.data.rows:
             return {}
-        actual, told = np.concatenate(self._actual), np.concatenate(self._told)
+        actual, predicted = np.concatenate(self._actual), np.concatenate(self._predicted)
         sources = [source.digest for source in self._artifact.manifest.data.sources]
         if sources != [self._digest.finish(np.array(self._classes)[actual])]:
             return {}
         held_out = self.held_out()
-        return {"held-out": (actual[held_out], told[held_out]), "training": (actual[~held_out], told[~held_out])}
+        return {
+            "held-out": (actual[held_out], predicted[held_out]),
+            "training": (actual[~held_out], predicted[~held_out]),
+        }
 
     def held_out(self) -> NDArray[np.bool_]:
         """Which rows of the training file were held out, bool of shape (rows,)."""

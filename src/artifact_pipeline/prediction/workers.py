@@ -1,4 +1,4 @@
-"""What runs on a worker of a cluster: verify the artifact that arrived, answer a part, tell what was counted.
+"""What runs on a worker of a cluster: verify the artifact that arrived, answer a part, return what was counted.
 
 The artifact crosses as the bytes of its files beside the digest that is expected of them, and every worker verifies it
 as any consumer does. What goes back is counts and digests; rows never pass through the client.
@@ -42,7 +42,7 @@ class ArtifactCopy:
         digest: the artifact digest that the bytes must have.
         files: name and bytes of each file.
         options: what is asked.
-        environment: interpreter, system and packages of the client; the receipt tells of one environment.
+        environment: interpreter, system and packages of the client; the receipt records one environment.
     """
 
     digest: str
@@ -73,7 +73,7 @@ class Task:
 
     @property
     def name(self) -> str:
-        """How Dask's own pages call it."""
+        """The name that Dask's own pages show."""
         return f"{self.source.name}-{'digest' if self.first is None else self.first}"
 
 
@@ -97,7 +97,7 @@ def answer(artifact: ArtifactCopy, task: Task) -> TaskResult | PipelineError:
 
     Raises:
         StorageError: a part cannot be written; another try may be luckier.
-        DataRejected: likewise the rows cannot be read.
+        DataRejected: the rows cannot be read; another try may be luckier too.
     """
     try:
         return _done(_scorer(artifact), task)
@@ -132,7 +132,7 @@ def _check_environment(artifact: ArtifactCopy) -> None:
 
 
 def environment_words() -> str:
-    """What answers here, in words: interpreter, system and packages, as a receipt tells them."""
+    """Interpreter, system and packages of this process, as a receipt records them, in one line."""
     import pyarrow as pa
 
     assert pa.__version__  # it is loaded, and so among them
