@@ -25,7 +25,7 @@ HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_widt
 
 STATUSES = {
     0: "done",
-    1: "another error, or a bug of ours",
+    1: "another error, or a bug in this program",
     2: "the config or an option breaks a rule",
     3: "the gate failed; a model that stood before still stands",
     4: "the artifact is missing or not what it claims to be",
