@@ -509,7 +509,10 @@ def test_end_of_a_cluster_is_said() -> None:
             raise self._error
 
     killed = KilledWorker(task="answer-1", last_worker=None, allowed_failures=3)
-    for error, words in ((killed, "4 workers died one after another"), (CancelledError(), "the Dask scheduler is gone")):
+    for error, words in (
+        (killed, "4 workers died one after another"),
+        (CancelledError(), "the Dask scheduler is gone"),
+    ):
         with pytest.raises(PipelineError, match=words) as refused:
             cluster._result(Future(error))
         assert "--resume" in (refused.value.hint or "")

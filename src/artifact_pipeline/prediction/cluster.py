@@ -54,31 +54,26 @@ _SETTINGS: dict[str, Any] = {
 _HINT_RESUME = "--resume goes on with what was begun"
 
 
-def on_cluster(
-    *, scheduler: str | None, workers: int | None, progress: Callable[[int, float], None]
-) -> Callable[[Ledger], None]:
-    """Do what is missing on a Dask cluster.
+def answer_parts_on_cluster(
+    ledger: Ledger, progress: Callable[[int, float], None], *, scheduler: str | None, workers: int | None
+) -> None:
+    """Answer what is missing on a Dask cluster.
 
     Args:
+        ledger: the folder.
+        progress: is called with the rows of each task that is done, and the share of all tasks.
         scheduler: the address of one that is there, such as `tcp://host:8786`; None starts one on this machine.
         workers: how many processes the cluster on this machine has.
-        progress: is called with the rows of each task that is done, and the share of all tasks.
 
     Raises:
-        ConfigError: both are given, or standard input is to be read.
+        ConfigError: standard input is to be read.
     """
-    if scheduler is not None and workers is not None:
-        raise ConfigError("--scheduler and --workers: a cluster that is there has its workers", hint="leave one out")
-
-    def _run(ledger: Ledger) -> None:
-        _refuse_stdin(ledger)
-        tasks = list(_tasks(ledger))
-        if not tasks:
-            return
-        with _client(scheduler, workers) as client:
-            _collect(ledger, _finished(client, _payload(ledger.scorer), tasks), len(tasks), progress)
-
-    return _run
+    _refuse_stdin(ledger)
+    tasks = list(_tasks(ledger))
+    if not tasks:
+        return
+    with _client(scheduler, workers) as client:
+        _collect(ledger, _finished(client, _payload(ledger.scorer), tasks), len(tasks), progress)
 
 
 def _refuse_stdin(ledger: Ledger) -> None:

@@ -317,21 +317,17 @@ def _outcome(ledger: Ledger, written: Receipt) -> Predictions:
     )
 
 
-def in_turn(progress: Callable[[int, float], None]) -> Callable[[Ledger], None]:
-    """Do what is missing in this process, source by source."""
+def answer_parts(ledger: Ledger, progress: Callable[[int, float], None]) -> None:
+    """Answer what is missing in this process, source by source."""
+    count = len(ledger.sources)
+    for index, source in enumerate(ledger.sources):
 
-    def _run(ledger: Ledger) -> None:
-        count = len(ledger.sources)
-        for index, source in enumerate(ledger.sources):
+        def _progress(rows: int, share: float, index: int = index) -> None:
+            progress(rows, (index + share) / count)
 
-            def _told(rows: int, share: float, index: int = index) -> None:
-                progress(rows, (index + share) / count)
-
-            missing = slice(ledger.first_missing(index), None)
-            digest, _ = score_parts(
-                ledger.scorer, ledger.to, (index, source), parts=missing, done=ledger.add, progress=_told
-            )
-            assert digest is not None
-            ledger.digests[index] = digest
-
-    return _run
+        missing = slice(ledger.first_missing(index), None)
+        digest, _ = score_parts(
+            ledger.scorer, ledger.to, (index, source), parts=missing, done=ledger.add, progress=_progress
+        )
+        assert digest is not None
+        ledger.digests[index] = digest

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypedDict
 
@@ -170,6 +171,8 @@ def _destination(request: PredictionRequest) -> Destination:
     to = Destination.of(place, to=request.output_format, receipt=request.receipt)
     if not to.folder and (request.scheduler or request.workers):
         raise ConfigError("a cluster writes a folder of parts", hint="name one: -o predictions/")
+    if request.scheduler is not None and request.workers is not None:
+        raise ConfigError("--scheduler and --workers: a cluster that is there has its workers", hint="leave one out")
     if to.place == STDOUT and request.on_error == "quarantine":
         raise ConfigError("bad rows have no place beside standard output", hint="name a file: -o FILE")
     return to
@@ -215,13 +218,13 @@ def _answer(
 ) -> Predictions:
     if not to.folder:
         return _FileRun(scorer, progress, sources).write(to, request.stdout)
-    from artifact_pipeline.prediction.folders import in_turn, predict_parts
+    from artifact_pipeline.prediction.folders import answer_parts, predict_parts
 
-    run = in_turn(progress)
+    run = partial(answer_parts, progress=progress)
     if request.scheduler or request.workers:
-        from artifact_pipeline.prediction.cluster import on_cluster
+        from artifact_pipeline.prediction.cluster import answer_parts_on_cluster
 
-        run = on_cluster(scheduler=request.scheduler, workers=request.workers, progress=progress)
+        run = partial(answer_parts_on_cluster, progress=progress, scheduler=request.scheduler, workers=request.workers)
     return predict_parts(scorer, sources, to=to, resume=request.resume, run=run)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from artifact_pipeline.artifact.reference import Reference
@@ -85,14 +85,15 @@ class BatchPredictor:
         import numpy as np
 
         labels, probabilities = self._answers(batch)
+        rejected = batch.rejected
         # Of a row's probabilities all are numbers or none is: each is divided by the sum of all.
         good: NDArray[np.bool_] = np.isfinite(probabilities[0])
-        if good.all():
-            return self._scored(batch, labels, probabilities, batch.rejected)
-        message = "the values are too large for the model to answer"
-        large = [Rejected(int(row), "", "", "not-finite", message, "") for row in batch.numbers[~good]]
-        rest = _take(batch, good)
-        return self._scored(rest, labels[good], probabilities[:, good], tuple(sorted([*batch.rejected, *large])))
+        if not good.all():
+            message = "the values are too large for the model to answer"
+            large = [Rejected(int(row), "", "", "not-finite", message, "") for row in batch.numbers[~good]]
+            batch, labels, probabilities = _take(batch, good), labels[good], probabilities[:, good]
+            rejected = tuple(sorted([*rejected, *large]))
+        return Scored(batch, labels, self._predictor.positions(labels), probabilities, rejected)
 
     def _answers(self, batch: Batch) -> tuple[NDArray[Any], NDArray[np.float64]]:
         import numpy as np
@@ -109,11 +110,6 @@ class BatchPredictor:
             labels[start:end], shares = predictor.answer(rows)
             probabilities[:, start:end] = shares.T
         return labels, probabilities
-
-    def _scored(
-        self, batch: Batch, labels: NDArray[Any], probabilities: NDArray[np.float64], rejected: tuple[Rejected, ...]
-    ) -> Scored:
-        return Scored(batch, labels, self._predictor.positions(labels), probabilities, rejected)
 
 
 class Scorer:
@@ -196,7 +192,7 @@ def refuse_formulas(texts: Iterable[str], form: str) -> None:
 
 def _take(batch: Batch, good: NDArray[np.bool_]) -> Batch:
     """The rows of a batch that are marked; the others, which were far out of any range, are gone."""
-    from dataclasses import replace
+    import pyarrow as pa
 
     return replace(
         batch,
@@ -204,11 +200,5 @@ def _take(batch: Batch, good: NDArray[np.bool_]) -> Batch:
         columns=[column[good] for column in batch.columns],
         actual=batch.actual[good] if batch.actual is not None else None,
         outside=max(0, batch.outside - int(len(good) - good.sum())),
-        kept={name: _filtered(column, good) for name, column in batch.kept.items()},
+        kept={name: column.filter(pa.array(good)) for name, column in batch.kept.items()},
     )
-
-
-def _filtered(column: Any, good: NDArray[np.bool_]) -> Any:
-    import pyarrow as pa
-
-    return column.filter(pa.array(good))

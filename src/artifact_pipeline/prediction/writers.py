@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import json
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import DataRejected, Problem
@@ -43,14 +43,14 @@ class HashedFile:
         return len(data)
 
     def writable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def flush(self) -> None:
-        """Whoever opened the file does."""
+        """Do nothing: the file's owner does it."""
 
     def close(self) -> None:
-        """Whoever opened the file closes it."""
+        """Take no more bytes; the file's owner closes it."""
         self.closed = True
 
     def digest(self) -> str:
@@ -58,8 +58,11 @@ class HashedFile:
         return PREFIX + self._hash.hexdigest()
 
 
-class _Writer(Protocol):
+class _Writer:
     """A table that is written piece by piece."""
+
+    def __init__(self, file: HashedFile, names: list[str]) -> None:
+        self._file, self._names = file, names
 
     def write(self, columns: Mapping[str, Any], probabilities: NDArray[np.float64]) -> None:
         """Write rows.
@@ -67,16 +70,18 @@ class _Writer(Protocol):
         Args:
             columns: arrays, or one text for all rows.
             probabilities: float64 of shape (classes, rows).
+
+        Raises:
+            DataRejected: a column that is carried through has another type than before.
         """
-        ...
+        raise NotImplementedError
 
     def close(self) -> None:
         """Write what is still to be written."""
-        ...
 
 
 def open_writer(form: str, file: HashedFile, classes: Sequence[int | str], *, artifact: str) -> _Writer:
-    """The writer of a format.
+    """Return the writer of a format.
 
     Args:
         form: `parquet`, `csv` or `jsonl`.
@@ -90,22 +95,19 @@ def open_writer(form: str, file: HashedFile, classes: Sequence[int | str], *, ar
     return _CsvWriter(file, names) if form == "csv" else _JsonLinesWriter(file, names)
 
 
-class _ParquetWriter:
+class _ParquetWriter(_Writer):
     """Parquet: probabilities in float32, plain; that is smaller than a dictionary of them, and twice as fast."""
 
     def __init__(self, file: HashedFile, names: list[str], artifact: str) -> None:
-        self._file, self._names, self._artifact = file, names, artifact
+        super().__init__(file, names)
+        self._artifact = artifact
         self._tables: list[Any] = []
         self._held = 0
         self._writer: Any = None
         self._schema: Any = None
 
     def write(self, columns: Mapping[str, Any], probabilities: NDArray[np.float64]) -> None:
-        """Hold rows back until they fill a row group.
-
-        Raises:
-            DataRejected: a column that is carried through has another type than before.
-        """
+        """Hold rows back until they fill a row group."""
         import numpy as np
         import pyarrow as pa
 
@@ -164,12 +166,10 @@ def _is_number(kind: Any) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
-class _CsvWriter:
+class _CsvWriter(_Writer):
     """CSV: UTF-8, commas, a header; probabilities to six decimals, since what follows depends on the processor."""
 
-    def __init__(self, file: HashedFile, names: list[str]) -> None:
-        self._file, self._names = file, names
-        self._begun = False
+    _begun = False
 
     def write(self, columns: Mapping[str, Any], probabilities: NDArray[np.float64]) -> None:
         """Write rows, after the header."""
@@ -184,15 +184,9 @@ class _CsvWriter:
         writer.writerows(zip(*lists, *shares, strict=True))
         self._file.write(text.getvalue().encode())
 
-    def close(self) -> None:
-        """Nothing is left to write."""
 
-
-class _JsonLinesWriter:
+class _JsonLinesWriter(_Writer):
     """JSON Lines: an object a line, with the same names and decimals as a CSV has."""
-
-    def __init__(self, file: HashedFile, names: list[str]) -> None:
-        self._file, self._names = file, names
 
     def write(self, columns: Mapping[str, Any], probabilities: NDArray[np.float64]) -> None:
         """Write rows."""
@@ -203,9 +197,6 @@ class _JsonLinesWriter:
             json.dumps(dict(zip(names, row, strict=True)), default=str) for row in zip(*lists, *shares, strict=True)
         ]
         self._file.write("".join(f"{line}\n" for line in lines).encode())
-
-    def close(self) -> None:
-        """Nothing is left to write."""
 
 
 def _listed(values: Any, rows: int) -> list[Any]:
