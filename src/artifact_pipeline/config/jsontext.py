@@ -94,11 +94,6 @@ def parse(text: str) -> Document:
     return _Parser(text).document()
 
 
-def line_and_column(text: str, offset: int) -> tuple[int, int]:
-    """The line and the column of a character, both from 1; columns in characters."""
-    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
-
-
 def has_lone_surrogate(text: str) -> bool:
     """Whether `text` holds half of a surrogate pair, which is no character and cannot be written as UTF-8."""
     return _SURROGATE.search(text) is not None

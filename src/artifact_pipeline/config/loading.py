@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from artifact_pipeline.config.jsontext import Document, JsonTextError, has_lone_surrogate, parse, printable, shown
-from artifact_pipeline.config.problems import Origin, Spot, duplicate_keys, find, got, located, refusal
+from artifact_pipeline.config.problems import Origin, Spot, find, got, located, refusal
 from artifact_pipeline.config.schema import SCHEMA_KEY, Config
 from artifact_pipeline.files import read_bounded
 
@@ -67,7 +67,7 @@ def _overridden(
 
 def _checked(values: dict[str, Any], origins: Sequence[Origin], problems: Sequence[Located]) -> Config:
     """The config that `values` are, or an error for all that is wrong with them and with their origins."""
-    found = [*problems, *(twice for origin in origins for twice in duplicate_keys(origin))]
+    found = [*problems, *(twice for origin in origins for twice in origin.duplicate_keys())]
     try:
         config = Config.model_validate(values)
     except ValidationError as error:

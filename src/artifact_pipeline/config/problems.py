@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
-from artifact_pipeline.config.jsontext import line_and_column, shown
+from artifact_pipeline.config.jsontext import shown
 from artifact_pipeline.config.schema import BRANCHED, REMOVED, SECTIONS, Config
 from artifact_pipeline.config.sections import MustBe
 from artifact_pipeline.errors import ConfigError, Problem, listing, plural
@@ -68,6 +68,15 @@ class Origin:
     base: KeyPath = ()
     top: KeyPath = ()
 
+    def duplicate_keys(self) -> list[Located]:
+        """Keys that stand twice in one object."""
+        found = []
+        for twice in self.document.duplicates if self.document else ():
+            first = f"in line {_line_and_column(self.text, twice.first)[0]} already" if self.text else "twice"
+            message = f"{_dotted((*self.base, *twice.path))}: stands {first}"
+            found.append(Spot(self, twice.offset).problem("duplicate-key", message))
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Spot:
@@ -85,9 +94,14 @@ class Spot:
         """A problem at this place, behind the number and the offset by which problems are sorted."""
         place = self.origin.name
         if self.origin.text is not None:
-            line, column = line_and_column(self.origin.text, self.offset)
+            line, column = _line_and_column(self.origin.text, self.offset)
             place = f"{place}:{line}:{column}"
         return self.origin.number, self.offset, Problem(place, rule, message)
+
+
+def _line_and_column(text: str, offset: int) -> tuple[int, int]:
+    """The line and the column of a character, both from 1; columns in characters."""
+    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
 def find(path: KeyPath, origins: Sequence[Origin], *, key: bool = False) -> Spot:
@@ -115,16 +129,6 @@ def refusal(problems_at: Iterable[Located]) -> ConfigError:
     count = plural(len(problems), "problem")
     hint = _HINTS.get(problems[0].rule, _HINT)
     return ConfigError(f"the config has {count}", problems=problems, hint=hint)
-
-
-def duplicate_keys(origin: Origin) -> list[Located]:
-    """Keys that stand twice in one object."""
-    found = []
-    for twice in origin.document.duplicates if origin.document else ():
-        first = f"in line {line_and_column(origin.text, twice.first)[0]} already" if origin.text else "twice"
-        message = f"{_dotted((*origin.base, *twice.path))}: stands {first}"
-        found.append(Spot(origin, twice.offset).problem("duplicate-key", message))
-    return found
 
 
 def located(error: ErrorDetails, origins: Sequence[Origin]) -> Located:

@@ -1,10 +1,10 @@
 """Drift: whether rows are distributed as the rows behind `reference.json`, feature by feature and in the outputs.
 
-Not by a threshold of the population stability index, whose noise alone is above the usual 0.25 in every window of 50
-rows. Two things must be true of what drifted: it is no chance, and it is large enough to matter. Of ten million rows
-any difference is no chance; of fifty rows any is large.
+A threshold of the population stability index does not decide it: its noise alone is above the usual 0.25 in every
+window of 50 rows. A difference is drift if it is significant and large enough to matter: of ten million rows any
+difference is significant, of fifty rows any is large.
 
-* No chance: the chi-square test for two binned samples of different size (Numerical Recipes, section 14.3), sparse
+* Significant: the chi-square test for two binned samples of different size (Numerical Recipes, section 14.3), sparse
   bins pooled until both samples expect ten rows in each (after Cochran 1954). A feature that was nearly constant in
   training has too few rows for that: its unusual rows are two Poisson counts, compared exactly given their sum
   (Przyborowski and Wilenski 1940). The p values of everything tested are corrected together (Holm 1979), so that all
@@ -57,8 +57,8 @@ class Shift:
         kind: of the model's outputs, or one of its features.
         rule: the test: of the whole histogram, or of the unusual rows of a feature that was nearly constant.
         effect: how large the difference is, 0 to 1; by rule, see above.
-        p: how probable one so large is by chance, corrected for everything else that was tested.
-        drifted: whether it is no chance and large enough.
+        p: the probability of one so large by chance, corrected for the number of tests.
+        drifted: whether it is significant and large enough.
         change: the largest change in words, such as `label 3: 10.0 % -> 31.2 %`.
     """
 
@@ -103,7 +103,7 @@ class Drift:
         return tuple(shift for shift in self.shifts if shift.drifted)
 
     def worst(self, count: int = WORST) -> tuple[Shift, ...]:
-        """The first `count`, what drifted before all else."""
+        """The first `count`; what drifted comes first."""
         return tuple(sorted(self.shifts, key=lambda shift: not shift.drifted))[:count]
 
     def plain(self) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def judge(reference: Reference, counts: Counts, classes: Sequence[int | str] = (
     Args:
         reference: the artifact's.
         counts: of the rows, with this reference's bins.
-        classes: the model's labels, for the words; without them a label is told by its position.
+        classes: the model's labels, as messages name them; without them a label is named by its position.
     """
     tested = list(_tests(reference, counts, classes)) if counts.rows >= LEAST_ROWS else []
     corrected = holm([shift.p for shift in tested])

@@ -1,9 +1,7 @@
-"""Why rows and files are refused: each rule in words, what to do about it, and the first fault of each bad row."""
+"""Why rows and files are refused: each rule in words, and the first fault of each bad row."""
 
 from __future__ import annotations
 
-import json
-import shlex
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -39,23 +37,6 @@ _UNFIT_HINTS = {
     "not-carried": "leave these columns out of --keep",
 }
 """What to do about a column of another type."""
-_LEARNING_HINTS = {
-    "row-width": "give each row as many values as the header has columns; a value with a comma stands in quotes",
-    "json-invalid": "write one object in JSON a line, in UTF-8",
-    "duplicate-key": "write each key once",
-    "column-late": "give all rows the same keys",
-    "label-missing": "leave out the rows that have no label",
-    "label-lines": "mend the quotes around it: one opens in its first line and closes in its last",
-    "label-invalid": "a label is text or a whole number; to tell measured numbers apart, sort them into classes first",
-    "not-exact": "write whole numbers beyond 2^53 as labels or leave their column out",
-    "not-finite": "replace infinite and huge values, or leave out their rows",
-    "too-many-digits": "round the decimals to 15 digits, or write the column as float64",
-}
-"""What to do about bad values in a table to learn from."""
-_GAPS = frozenset({"", "na", "n/a", "nan", "null", "none", "nil", "-", "--", "?", ".", "#n/a", "<na>"})
-"""What stands in tables where a value is missing, in lower case."""
-_OF_COLUMN = frozenset({"not-a-number", "not-a-boolean"})
-"""Rules that, broken once, are broken by most values of a column."""
 _AT_ONCE = 1024
 """How many bad rows are held as Python's objects."""
 
@@ -185,29 +166,3 @@ def meant_names(missing: Sequence[str], there: Sequence[str]) -> str:
     near = list(dict.fromkeys(lower[found[0]] for found in close if found))
     meant = f"did you mean {listed_names(near)}? " if near else ""
     return f"{meant}it has: {listed_names(there)}" if there else "it has no columns"
-
-
-def drop_hint(names: Sequence[str]) -> str:
-    """The option of the command line that leaves columns out."""
-    return f"-S {shlex.quote(f'dataset.drop={json.dumps([*names], ensure_ascii=False)}')}"
-
-
-def learning_hint(bad: Sequence[Rejected]) -> str:
-    """What to do about bad values in a table to learn from."""
-    gaps = [each.column for each in bad if each.column and _is_gap(each)]
-    texts = [each.column for each in bad if each.rule in _OF_COLUMN and not _is_gap(each)]
-    hints = []
-    if texts:
-        hints.append(f"only numbers and booleans are learned; leave the other columns out: {drop_hint(texts)}")
-    if gaps:
-        words = "fill in the values that are missing, or leave out their rows; or the columns"
-        hints.append(f"{words} {listed_names(gaps)}: {drop_hint([*texts, *gaps])}")
-    others = dict.fromkeys(each.rule for each in bad if each.column not in {*gaps, *texts})
-    hints += [_LEARNING_HINTS[rule] for rule in others if rule in _LEARNING_HINTS]
-    return "; ".join(hints)
-
-
-def _is_gap(bad: Rejected) -> bool:
-    """Whether a value stands for one that is missing."""
-    value = bad.rule in {*_OF_COLUMN, "not-finite"} and bad.value.strip().lower() in _GAPS
-    return bad.rule == "missing" or value

@@ -135,7 +135,7 @@ def values_of_texts(column: pa.Array, kind: Kind | None, *, learning: bool) -> t
 
 
 def _kind_of(texts: pa.Array) -> Kind | None:
-    """The kind that texts show, none of which is empty; None where there are none."""
+    """The kind that texts show; none of them is empty. None where there are none."""
     import pyarrow as pa
     from pyarrow import compute
 

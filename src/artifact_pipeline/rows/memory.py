@@ -11,9 +11,9 @@ from artifact_pipeline.errors import DataRejected, Problem
 from artifact_pipeline.rows.batches import Piece, Rejected, align
 from artifact_pipeline.rows.columns import to_batch
 from artifact_pipeline.rows.faults import reason, unfit
-from artifact_pipeline.rows.formats.arrays import check_matrix, matrix_table
+from artifact_pipeline.rows.formats.arrays import matrix_pieces
+from artifact_pipeline.rows.formats.columnar import choose_typed_columns, plain
 from artifact_pipeline.rows.formats.opening import choose_columns
-from artifact_pipeline.rows.formats.plain import choose_typed_columns, plain
 from artifact_pipeline.rows.limits import MAX_SHOWN, MAX_WHOLE
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _pieces(table: Any, wanted: Wanted) -> Iterator[Piece]:
     import pyarrow as pa
 
     if isinstance(table, np.ndarray):
-        yield from _matrix(table, wanted)
+        yield from matrix_pieces(PLACE, table, wanted)
     elif hasattr(table, "__arrow_c_stream__"):
         yield from _batches(*_stream(table, wanted), wanted)
     elif hasattr(table, "__arrow_c_array__"):
@@ -118,13 +118,6 @@ def _stream(table: Any, wanted: Wanted) -> tuple[pa.Schema, Iterable[pa.RecordBa
             batch = _from_columns(table, wanted)
             return batch.schema, [batch]
     return reader.schema, reader
-
-
-def _matrix(matrix: NDArray[Any], wanted: Wanted) -> Iterator[Piece]:
-    check_matrix(PLACE, matrix, wanted)
-    for first in range(0, len(matrix), wanted.chunk):
-        rows = matrix[first : first + wanted.chunk].reshape(-1, len(wanted.features))
-        yield Piece(first, len(rows), matrix_table(rows, wanted))
 
 
 def _batches(schema: pa.Schema, batches: Iterable[pa.RecordBatch], wanted: Wanted) -> Iterator[Piece]:

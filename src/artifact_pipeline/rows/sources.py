@@ -115,7 +115,7 @@ def find_sources(inputs: Sequence[str], form: str | None = None) -> list[Source]
     if len(set(names)) < len(names):  # two folders with equal names inside: then by what was named
         found = [(place, place.lstrip("/")) for place, _ in found]
     sources = [
-        Source(place, readable(name), form or _told(place), partitions=_partitions(readable(name)))
+        Source(place, readable(name), form or _format_or_refuse(place), partitions=_partitions(readable(name)))
         for place, name in found
     ]
     pictures = tuple((source.place, source.name) for source in sources if source.format == "image")
@@ -136,8 +136,8 @@ def places_of(inputs: Sequence[str], sources: Sequence[Source], *, role: str = _
         if each == STDIN:
             yield Place(role, "standard input", "stream")
         elif storage.is_url(each):
-            told: Kind = "file" if format_of(each) is not None else "folder"
-            yield Place(role, each, "pattern" if glob.has_magic(each) else told)
+            kind: Kind = "file" if format_of(each) is not None else "folder"
+            yield Place(role, each, "pattern" if glob.has_magic(each) else kind)
         elif os.path.isdir(each):  # noqa: PTH112 - as in `_expand`
             yield Place(role, each, "folder")
         else:
@@ -147,7 +147,7 @@ def places_of(inputs: Sequence[str], sources: Sequence[Source], *, role: str = _
             yield from (Place(role, place) for place, _ in source.members or ((source.place, ""),))
 
 
-def _told(place: str) -> str:
+def _format_or_refuse(place: str) -> str:
     if place == STDIN:
         raise ConfigError("--from is needed for standard input", hint=f"--from takes {', '.join(_FORMATS)}")
     form = format_of(place)

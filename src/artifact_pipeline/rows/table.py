@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 from artifact_pipeline.errors import DataRejected, Problem
 from artifact_pipeline.rows.batches import Rejected, Wanted
-from artifact_pipeline.rows.faults import drop_hint, learning_hint, meant_names
+from artifact_pipeline.rows.faults import listed_names, meant_names
 from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.rows.labels import Labels
 from artifact_pipeline.rows.limits import MAX_LISTED, MAX_TEXT
@@ -33,6 +35,23 @@ _WITHOUT_NAMES = frozenset({"npy", "npz"})
 _REFUSED = "the table cannot be learned"
 _REFUSED_BY_READERS = frozenset({"the rows do not fit the model", "there are no rows to predict"})
 """The readers' words, which are of rows to answer."""
+_HINTS = {
+    "row-width": "give each row as many values as the header has columns; a value with a comma stands in quotes",
+    "json-invalid": "write one object in JSON a line, in UTF-8",
+    "duplicate-key": "write each key once",
+    "column-late": "give all rows the same keys",
+    "label-missing": "leave out the rows that have no label",
+    "label-lines": "mend the quotes around it: one opens in its first line and closes in its last",
+    "label-invalid": "a label is text or a whole number; to tell measured numbers apart, sort them into classes first",
+    "not-exact": "write whole numbers beyond 2^53 as labels or leave their column out",
+    "not-finite": "replace infinite and huge values, or leave out their rows",
+    "too-many-digits": "round the decimals to 15 digits, or write the column as float64",
+}
+"""What to do about a bad value, by its rule."""
+_GAPS = frozenset({"", "na", "n/a", "nan", "null", "none", "nil", "-", "--", "?", ".", "#n/a", "<na>"})
+"""What stands in tables where a value is missing, in lower case."""
+_OF_COLUMN = frozenset({"not-a-number", "not-a-boolean"})
+"""Rules that, broken once, are broken by most values of a column."""
 
 
 def read_table(path: str, *, target: str, features: Sequence[str] | None = None, drop: Sequence[str] = ()) -> Rows:
@@ -182,7 +201,7 @@ class _Table:
         if isinstance(y, Rejected):
             start, place = next(each for each in reversed(self._starts) if each[0] <= y.row)
             where = f"{place}, row {y.row - start}, column {y.column!r}"
-            raise _refusal(where, y.rule, y.message, hint=learning_hint([y]))
+            raise _refusal(where, y.rule, y.message, hint=_hint([y]))
         kept = self._without_row_numbers()
         X = self._matrix(kept)
         names = tuple(self._features[index] for index in kept)
@@ -243,7 +262,7 @@ def _check_names(place: str, names: Sequence[str]) -> None:
 
 def _unnamed(place: str, name: str) -> DataRejected:
     message = f"the column {name!r} has no name of its own; it looks like an index that pandas has written"
-    hint = f"leave it out: {drop_hint([name])}; or write the table without it: to_csv(…, index=False)"
+    hint = f"leave it out: {_drop_hint([name])}; or write the table without it: to_csv(…, index=False)"
     return _refusal(place, "column-name", message, hint=hint)
 
 
@@ -257,7 +276,7 @@ def _refuse(source: Source, batch: Batch, order: tuple[str, ...]) -> NoReturn:
     problems = [Problem(f"{source.place}, {each.place}", each.rule, each.message) for each in bad[:MAX_LISTED]]
     if len(bad) > MAX_LISTED:
         problems.append(Problem(source.place, bad[MAX_LISTED].rule, f"{len(bad) - MAX_LISTED:,} columns more are bad"))
-    raise DataRejected(_REFUSED, problems=problems, hint=learning_hint(bad))
+    raise DataRejected(_REFUSED, problems=problems, hint=_hint(bad))
 
 
 def row_number_of(pieces: Sequence[NDArray[np.float64]], column: int) -> int | None:
@@ -283,3 +302,29 @@ def row_number_of(pieces: Sequence[NDArray[np.float64]], column: int) -> int | N
             return None
         seen[(values - first).astype(np.int64)] = True
     return int(first) if seen.all() else None
+
+
+def _drop_hint(names: Sequence[str]) -> str:
+    """The option of the command line that leaves columns out."""
+    return f"-S {shlex.quote(f'dataset.drop={json.dumps([*names], ensure_ascii=False)}')}"
+
+
+def _hint(bad: Sequence[Rejected]) -> str:
+    """What to do about bad values."""
+    gaps = [each.column for each in bad if each.column and _is_gap(each)]
+    texts = [each.column for each in bad if each.rule in _OF_COLUMN and not _is_gap(each)]
+    hints = []
+    if texts:
+        hints.append(f"only numbers and booleans are learned; leave the other columns out: {_drop_hint(texts)}")
+    if gaps:
+        words = "fill in the values that are missing, or leave out their rows; or the columns"
+        hints.append(f"{words} {listed_names(gaps)}: {_drop_hint([*texts, *gaps])}")
+    others = dict.fromkeys(each.rule for each in bad if each.column not in {*gaps, *texts})
+    hints += [_HINTS[rule] for rule in others if rule in _HINTS]
+    return "; ".join(hints)
+
+
+def _is_gap(bad: Rejected) -> bool:
+    """Whether a value stands for one that is missing."""
+    value = bad.rule in {*_OF_COLUMN, "not-finite"} and bad.value.strip().lower() in _GAPS
+    return bad.rule == "missing" or value

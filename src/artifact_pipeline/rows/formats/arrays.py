@@ -220,7 +220,7 @@ class _ArrayReader(PositionReader):
             with refusing(self.place):  # labels may be no text after all
                 matrix = self._matrix.rows(first, count)
                 labels = self._labels.rows(first, count)[:, 0] if self._labels else None
-                table = matrix_table(matrix, self._own, labels)
+                table = _table(matrix, self._own, labels)
             self.read = first + count
             yield Piece(first, count, table)
 
@@ -309,17 +309,20 @@ def _count_fitting(array: _Array, wanted: Wanted) -> int:
     return array.shape[0]
 
 
-def check_matrix(place: str, matrix: NDArray[Any], wanted: Wanted) -> None:
-    """Check that an array in memory is what an NPY file may hold.
+def matrix_pieces(place: str, matrix: NDArray[Any], wanted: Wanted) -> Iterator[Piece]:
+    """The rows of an array in memory, which must be what an NPY file may hold.
 
     Raises:
         DataRejected: another shape, or no numbers.
     """
     _check_dtype(place, matrix.dtype.str)
     _count_fitting(_Array(place, io.BytesIO(), matrix.shape, fortran=False, dtype=matrix.dtype, offset=0), wanted)
+    for first in range(0, len(matrix), wanted.chunk):
+        rows = matrix[first : first + wanted.chunk].reshape(-1, len(wanted.features))
+        yield Piece(first, len(rows), _table(rows, wanted))
 
 
-def matrix_table(matrix: NDArray[Any], wanted: Wanted, labels: NDArray[Any] | None = None) -> pa.RecordBatch:
+def _table(matrix: NDArray[Any], wanted: Wanted, labels: NDArray[Any] | None = None) -> pa.RecordBatch:
     """Rows of shape (rows, features), and their labels, as an Arrow table."""
     import numpy as np
     import pyarrow as pa

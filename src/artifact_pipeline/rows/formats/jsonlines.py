@@ -125,7 +125,7 @@ class _Lines:
         """A line of numbers and texts; None where something in it needs more care."""
         try:
             row = self._decode(line)
-            # As many colons as keys: then none stands twice, of which the decoder would keep the last.
+            # As many colons as keys: then no key stands twice; the decoder would keep the last one.
             if type(row) is not dict or line.count(b":") != len(row):
                 return None
             numbers: tuple[Any, ...] = self._features(row)
@@ -207,7 +207,7 @@ class _LearnedLines(_Lines):
         return known and self._fit(numbers) and super()._are_plain(numbers)
 
     def _careful(self, number: int, line: bytes) -> Row:
-        """A row, each bad value of which is missing and noted."""
+        """A row; each bad value is noted, and missing in the row."""
         row = _object_of(line, number=_raw)
         late = [name for name in row if name not in self._there]
         if late:
@@ -284,7 +284,7 @@ def _picker(names: Sequence[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]
 
 
 def _object_of(line: bytes, number: Callable[[str], Any] | None = None) -> dict[str, Any]:
-    """A line as an object, no key of which stands twice; `number` makes something of a number's text."""
+    """A line as an object that has each key once; `number` makes a value from a number's text."""
     try:
         text = line.decode()
         row = json.loads(

@@ -60,7 +60,7 @@ class Reader(ABC):
     stamp = ""
 
     def __init__(self, place: str, wanted: Wanted) -> None:
-        """Begin with the file at `place`, of which no column is known yet."""
+        """Begin with the file at `place`; none of its columns is known yet."""
         self.place, self.wanted = place, wanted
         self.kinds = wanted.known_kinds
         self.partitions: Mapping[str, str] = {}

@@ -113,7 +113,7 @@ def _behind(kind: int, data: bytes, at: int, depth: int = 0) -> int:
 
 
 def _head(data: bytes, at: int) -> tuple[int, int, int]:
-    """How many members a list has, of which type, and where they begin."""
+    """How many members a list has, their type, and where they begin."""
     head, at = data[at], at + 1
     count = head >> 4
     if count == _LONG:
