@@ -5,7 +5,7 @@ the same digits, as JSON each in its own form, or as bytes where the server take
 of all processes of the server for one request, latency what wrk sees. All of a server runs on one core and wrk on
 another, so requests per second are those of one core. Nobody logs requests.
 
-The bare server (`serving_peers/bare_server.py`) is the limit: it runs uvicorn on uvloop and httptools, reads what we
+The bare server (`serving_peers/bare_server.py`) is the limit: it runs Granian on uvloop, as `serve` does, reads what we
 get, answers as many bytes as we do, and knows no model. Before anything is measured, every server must give
 scikit-learn's labels for all digits. An answer other than 200 under load ends the run. `ready` is the time from the
 start of the process to its first answer; memory is what is resident after the load.
@@ -46,9 +46,10 @@ NAMES = ("bare", "ours", "fastapi", "litserve")
 CONNECTIONS = (1, 16)
 CHECKED = 64
 """Rows of a request, while labels are compared."""
-AGAINST_BARE = {("json", 1): 2.5, ("binary", 64): 4.0}
-AGAINST_LITSERVE = {("json", 1): 0.1}
-"""Of a request by its form and rows: the most of our CPU against theirs."""
+AGAINST_BARE = {("json", 1, 16): 2.0, ("binary", 64, 16): 3.0}
+AGAINST_FASTAPI = {("json", 1, 16): 0.15}
+AGAINST_LITSERVE = {("json", 1, 16): 0.08}
+"""Of a request by its form, rows and connections: the most of our CPU against theirs."""
 MAX_READY, MAX_RESIDENT = 1.0, 110
 
 
@@ -90,7 +91,8 @@ class Line:
         p50: microseconds.
         p99: microseconds.
         against_bare: the ratio to the limit's CPU.
-        against_litserve: the ratio to LitServe's CPU for as many rows as JSON, which is all that it takes.
+        against_fastapi: the ratio to FastAPI's CPU for as many rows as JSON, which is all that it takes.
+        against_litserve: the ratio to LitServe's, likewise.
     """
 
     rows: int
@@ -102,6 +104,7 @@ class Line:
     p50: float
     p99: float
     against_bare: float | None
+    against_fastapi: float | None
     against_litserve: float | None
 
 
@@ -227,6 +230,7 @@ def lines(taken: Taken) -> Iterator[Line]:
                 for each in ("cpu", "per_second", "p50", "p99")
             },
             against_bare=against(case, name, (case, "bare")),
+            against_fastapi=against(case, name, (Case(case.rows, "json", case.connections), "fastapi")),
             against_litserve=against(case, name, (Case(case.rows, "json", case.connections), "litserve")),
         )
 
@@ -248,13 +252,15 @@ def tables(measured: Sequence[Line], known: Sequence[State]) -> Iterator[str]:
     """A row for each server under each load, and one for each server."""
     yield (
         f"{'rows':>4}  {'form':<6}  {'connections':>11}  {'server':<8}  {'CPU us':>8}  {'req/s':>8}  "
-        f"{'p50 us':>8}  {'p99 us':>8}  {'CPU/bare':>8}  {'CPU/LitServe':>12}"
+        f"{'p50 us':>8}  {'p99 us':>8}  {'CPU/bare':>8}  {'CPU/FastAPI':>11}  {'CPU/LitServe':>12}"
     )
     for each in measured:
-        ratios = ["-" if ratio is None else f"{ratio:.3f}" for ratio in (each.against_bare, each.against_litserve)]
+        found = (each.against_bare, each.against_fastapi, each.against_litserve)
+        ratios = ["-" if ratio is None else f"{ratio:.3f}" for ratio in found]
         yield (
             f"{each.rows:>4}  {each.form:<6}  {each.connections:>11}  {each.server:<8}  {each.cpu:>8.1f}  "
-            f"{each.per_second:>8,.0f}  {each.p50:>8,.0f}  {each.p99:>8,.0f}  {ratios[0]:>8}  {ratios[1]:>12}"
+            f"{each.per_second:>8,.0f}  {each.p50:>8,.0f}  {each.p99:>8,.0f}  "
+            f"{ratios[0]:>8}  {ratios[1]:>11}  {ratios[2]:>12}"
         )
     yield ""
     yield f"{'server':<8}  {'ready s':>7}  {'RSS MiB':>7}  {'PSS MiB':>7}  {'processes':>9}"
@@ -272,9 +278,10 @@ def verdicts(measured: Sequence[Line], known: Sequence[State]) -> Iterator[tuple
         name = f"{each.rows} rows as {each.form}, {each.connections} connections: CPU against"
         for other, ratio, bounds in (
             ("bare", each.against_bare, AGAINST_BARE),
+            ("FastAPI", each.against_fastapi, AGAINST_FASTAPI),
             ("LitServe", each.against_litserve, AGAINST_LITSERVE),
         ):
-            bound = bounds.get((each.form, each.rows))
+            bound = bounds.get((each.form, each.rows, each.connections))
             if bound is not None and ratio is not None:
                 yield f"{name} {other}", f"{ratio:.3f} <= {bound}", ratio <= bound
     for one in known:

@@ -1,16 +1,21 @@
-"""The limit: uvicorn on uvloop and httptools, and an application that reads a request and answers a constant.
+"""The limit: Granian on uvloop, as `serve` runs it, and an application that reads a request and answers a constant.
 
 python bare_server.py PORT
 
 The folder `answers` holds what each path answers, one file each.
 """
 
+import asyncio
+import gc
+import logging
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import uvicorn
+import uvloop
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server
 
 ANSWERS = {f"/{file.name}": file.read_bytes() for file in Path("answers").iterdir()}
 STARTS = {
@@ -40,15 +45,21 @@ async def app(
     await send({"type": "http.response.body", "body": ANSWERS[scope["path"]]})
 
 
-uvicorn.run(
-    app,
-    host="127.0.0.1",
-    port=int(sys.argv[1]),
-    loop="uvloop",
-    http="httptools",
-    lifespan="off",
-    log_level="warning",
-    access_log=False,
-    server_header=False,
-    date_header=False,
-)
+async def main() -> None:
+    """Serve until the process is ended."""
+    logging.getLogger("_granian").setLevel(logging.CRITICAL)
+    server = Server(
+        app,
+        address="127.0.0.1",
+        port=int(sys.argv[1]),
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        websockets=False,
+        log_enabled=False,
+    )
+    await server.serve()
+
+
+gc.freeze()
+with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    runner.run(main())

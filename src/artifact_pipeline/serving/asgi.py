@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -55,39 +56,60 @@ class Asgi:
         self._app, self._line, self._connections, self._log = app, line, connections, log
         self._now = asyncio.get_running_loop().time
         self._under_way = self._held = 0  # requests, and bytes of their bodies
-        self._tasks: set[asyncio.Task[Any] | None] = set()  # of requests that have no response yet
+        self._deadlines: dict[asyncio.Task[Any], float] = {}  # of what is waited for
+        self._small = min(SMALL, app.settings.max_body)
         self._ending = False
         self.gone = asyncio.Event()
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Take a request in, and answer it."""
+        task: Any = asyncio.current_task()
         self._level(1)
         if self._connections is not None:
             self._connections.begin(scope["client"][1])
         try:
             exchange = self._begin(scope)
-            response = await self._response(exchange, receive)
+            response = await self._response(exchange, receive, task)
             self._count(scope, exchange, response)
             # In time; else the connection ends, and with it what the library holds of the answer.
+            self._deadlines[task] = self._now() + STALLED * self._app.settings.timeout
             await self._respond(exchange, response, receive, send)
         finally:
+            self._deadlines.pop(task, None)
             self._level(-1)
             if self._connections is not None:
                 self._connections.end(scope["client"][1])
 
-    async def _response(self, exchange: Exchange, receive: Receive) -> Response:
-        task = asyncio.current_task()
-        self._tasks.add(task)
+    async def _response(self, exchange: Exchange, receive: Receive, task: asyncio.Task[Any]) -> Response:
+        self._deadlines[task] = exchange.started + self._app.settings.timeout
         try:
             if exchange.refused is None and exchange.request.has_body:
-                await self._take_in(exchange, receive)
+                message = await receive()
+                if (
+                    message["type"] == "http.request"
+                    and not message["more_body"]
+                    and len(message["body"]) <= self._small
+                ):
+                    exchange.body = message["body"]  # it has come whole, as nearly all do
+                    exchange.end()
+                else:
+                    await self._take_in(exchange, message, receive)
+            self._deadlines[task] = math.inf
             return exchange.refused or await self._line.answer(exchange)
-        except asyncio.CancelledError:  # the process ends
+        except asyncio.CancelledError:
             exchange.last = True
-            return ENDING
+            if self._deadlines[task] > self._now():  # the process ends
+                return ENDING
+            return Refusal(408, f"the request did not come whole within {self._app.settings.timeout:g} s").response()
         finally:
-            self._tasks.discard(task)
             self._release(exchange)
+
+    def cut_off_late(self) -> None:
+        """Refuse the requests whose time to come is over, and drop those whose answer has not been taken in time."""
+        now = self._now()
+        for task, deadline in self._deadlines.items():
+            if deadline <= now:
+                task.cancel()
 
     def finish(self) -> None:
         """Set `gone` as soon as no request is under way."""
@@ -96,9 +118,9 @@ class Asgi:
 
     def cut_off(self) -> None:
         """Refuse the requests that have no response yet."""
-        for task in self._tasks:
-            if task is not None:
-                task.cancel()
+        for task in self._deadlines:
+            self._deadlines[task] = math.inf
+            task.cancel()
 
     def _level(self, more: int) -> None:
         self._under_way += more
@@ -126,25 +148,18 @@ class Asgi:
 
     # The body
 
-    async def _take_in(self, exchange: Exchange, receive: Receive) -> None:
+    async def _take_in(self, exchange: Exchange, message: dict[str, Any], receive: Receive) -> None:
         """Read the body within its bounds, or refuse it."""
-        seconds = self._app.settings.timeout
         try:
-            async with asyncio.timeout(seconds):
-                await self._read(exchange, receive)
-        except TimeoutError:
-            exchange.refused = Refusal(408, f"the request did not come whole within {seconds:g} s").response()
-            exchange.last = True
+            await self._read(exchange, message, receive)
         except Refusal as refusal:
             exchange.refused, exchange.body = refusal.response(), b""
             exchange.unread, exchange.last = refusal is not CUT_OFF, refusal is CUT_OFF
-        if exchange.refused is not None:
             self._release(exchange)
 
-    async def _read(self, exchange: Exchange, receive: Receive) -> None:
-        pieces, more = 0, True
-        while more:
-            message = await receive()
+    async def _read(self, exchange: Exchange, message: dict[str, Any], receive: Receive) -> None:
+        pieces = 0
+        while True:
             pieces += 1
             if message["type"] == "http.disconnect":
                 raise CUT_OFF
@@ -156,7 +171,10 @@ class Asgi:
                 raise CRUMBS
             if size > SMALL and not self._hold(exchange, size):
                 raise TOO_MUCH
-        exchange.end()
+            if not more:
+                exchange.end()
+                return
+            message = await receive()
 
     def _hold(self, exchange: Exchange, size: int) -> bool:
         """Make room for what has come of a body by now; whether there is any."""
@@ -186,14 +204,13 @@ class Asgi:
         if len(body) <= PIECE and not exchange.unread:
             await send({"type": "http.response.body", "body": body})
             return
-        async with asyncio.timeout(STALLED * self._app.settings.timeout):
-            if exchange.unread:  # once the last byte is there, the library closes
-                await send({"type": "http.response.body", "body": body[:-1], "more_body": True})
-                await self._hear_out(receive)
-                body = body[-1:]
-            for first in range(0, len(body), PIECE):
-                last = first + PIECE >= len(body)
-                await send({"type": "http.response.body", "body": body[first : first + PIECE], "more_body": not last})
+        if exchange.unread:  # once the last byte is there, the library closes
+            await send({"type": "http.response.body", "body": body[:-1], "more_body": True})
+            await self._hear_out(receive)
+            body = body[-1:]
+        for first in range(0, len(body), PIECE):
+            last = first + PIECE >= len(body)
+            await send({"type": "http.response.body", "body": body[first : first + PIECE], "more_body": not last})
 
     async def _hear_out(self, receive: Receive) -> None:
         """Read what is not wanted: to close while the client is still sending would take the response from it."""

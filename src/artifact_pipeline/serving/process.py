@@ -117,6 +117,7 @@ class _Life:
         ticks = 0
         while (self._stop_at is None or loop.time() < self._stop_at) and not served.done():
             self._reloader.tick(second=ticks % _TICKS == 0)
+            application.cut_off_late()
             self._app.metrics.settle()
             if ticks % _TICKS == 0:
                 self._app.metrics.settle_connections()
