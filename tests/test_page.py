@@ -16,14 +16,16 @@ import numpy as np
 import pytest
 
 from artifact_pipeline.config import from_mapping
+from artifact_pipeline.digits import feedback, page
 from artifact_pipeline.digits.dataset import NAMES, load_digits
 from artifact_pipeline.digits.images import digit_from_image
 from artifact_pipeline.errors import DataRejected, StorageError
 from artifact_pipeline.model.linear import linear_classifier
 from artifact_pipeline.model.predictor import Predictor
-from artifact_pipeline.serving import feedback, page, table
+from artifact_pipeline.serving import table
 from artifact_pipeline.serving.http import Refusal
 from artifact_pipeline.serving.model import Served, open_model
+from artifact_pipeline.serving.settings import Settings
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.publication import publish
 from artifact_pipeline.verification import verify
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.training.candidate import Candidate
 
 ROOT = Path(__file__).resolve().parents[1]
-STATIC = ROOT / "src" / "artifact_pipeline" / "serving" / "static"
+STATIC = ROOT / "src" / "artifact_pipeline" / "digits" / "static"
 DIGITS = load_digits()
 
 
@@ -361,7 +363,7 @@ APPENDER = """
 import sys
 from pathlib import Path
 from artifact_pipeline.verification import verify
-from artifact_pipeline.serving import feedback
+from artifact_pipeline.digits import feedback
 from artifact_pipeline.serving.model import open_model
 
 served = open_model(verify(Path(sys.argv[1])))
@@ -426,7 +428,8 @@ SCRIPTS = sorted(STATIC.glob("*.js"))
 
 def test_each_file_is_served() -> None:
     """The page and all that it names are there, with their types, and nothing else lies beside them."""
-    served = page.page_files()
+    made = page.routes(Settings()).items()
+    served: dict[str, Any] = {path: route.answer(None, None) for path, route in made if not path.startswith("/page/")}  # type: ignore[arg-type]
     assert {file.name for file in STATIC.iterdir()} == {path.strip("/") or "page.html" for path in served}
     for path, response in served.items():
         name = path.strip("/") or "page.html"

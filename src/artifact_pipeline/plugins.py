@@ -1,7 +1,8 @@
-"""The data sets that come with the package, each a plug-in: the one module that knows in which package one stands.
+"""The data sets and pages that come with the package, each a plug-in: the one module that knows where one stands.
 
-A plug-in is named here and imported only when its data set is asked for; nothing else imports it. To add one, write a
-`BuiltIn` and name its place in `_PLACES`.
+A plug-in is named here and imported only when it is asked for; nothing else imports it. To add a data set, write a
+`BuiltIn` and name its place in `_PLACES`; to add a page of the server, write what `page` returns, and name it in
+`_PAGES`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 DataSetName = Literal["digits"]
 NAMES: tuple[DataSetName, ...] = get_args(DataSetName)
 _PLACES: dict[str, str] = {"digits": "artifact_pipeline.digits.dataset.DIGITS"}
+_PAGES: dict[str, str] = {"digits": "artifact_pipeline.digits.page.routes"}
+PAGES = tuple(_PAGES)
 
 
 class PictureRecipe(Protocol):
@@ -61,9 +64,22 @@ class BuiltIn:
 
 def data_set(name: str) -> BuiltIn:
     """Return the data set of a name, one of `NAMES`."""
-    module, _, attribute = _PLACES[name].rpartition(".")
-    found: BuiltIn = getattr(import_module(module), attribute)
+    found: BuiltIn = _load(_PLACES[name])
     return found
+
+
+def page(name: str) -> Callable[..., Mapping[str, Any]]:
+    """Return what makes a page's routes by their paths, of the server's settings; `name` is one of `PAGES`.
+
+    A route is a `serving.exchange.Route`. It is given the model in charge, and refuses one that it has no page for.
+    """
+    found: Callable[..., Mapping[str, Any]] = _load(_PAGES[name])
+    return found
+
+
+def _load(place: str) -> Any:
+    module, _, attribute = place.rpartition(".")
+    return getattr(import_module(module), attribute)
 
 
 def data_set_with(features: Sequence[str]) -> BuiltIn | None:

@@ -8,15 +8,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from artifact_pipeline import plugins
 from artifact_pipeline.errors import DataRejected, StorageError
 from artifact_pipeline.model.predictor import BATCH
-from artifact_pipeline.serving import coding, origins, page
+from artifact_pipeline.serving import coding, origins
 from artifact_pipeline.serving.exchange import Route
-from artifact_pipeline.serving.feedback import Feedback
 from artifact_pipeline.serving.http import Refusal, Request, Response, json_response
 from artifact_pipeline.serving.model import server_metadata
 from artifact_pipeline.serving.openapi import document
-from artifact_pipeline.serving.table import read_table
 from artifact_pipeline.serving.tensors import LENGTH_HEADER, inference_response, parse_inference
 
 if TYPE_CHECKING:
@@ -39,19 +38,6 @@ _INLINE = 64 << 10
 _TOO_LARGE = 413
 _AGAIN = (b"retry-after", b"1")
 _MODELS = "/v2/models/"
-_PAGE_HEADERS = (
-    (
-        b"content-security-policy",
-        (
-            b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-            b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        ),
-    ),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-content-type-options", b"nosniff"),
-)
 
 
 class App:
@@ -66,26 +52,22 @@ class App:
         """Prepare the routes.
 
         Raises:
-            StorageError: the feedback's file cannot be appended to.
+            StorageError: a page cannot write what it is to write.
         """
         self.settings, self.metrics = settings, metrics
         self.ready = True
         self._origins = origins.Origins(settings)
         public = settings.public_url
         self._prefix = public.prefix if public is not None else "/"
-        feedback = Feedback(settings.feedback) if settings.feedback is not None else None
         self._routes: dict[str, Route] = {
             "/metrics": Route("metrics", self._metrics, large=True, always=True),
             "/openapi.json": Route("other", lambda served, _: json_response(document(served, settings))),
             "/v2": Route("model", lambda _served, _: json_response(server_metadata())),
             "/v2/health/live": Route("health", lambda _served, _: json_response({"live": True}), always=True),
             "/v2/health/ready": Route("health", lambda _served, _: self._readiness(), always=True),
-            **{path: _constant(file) for path, file in page.page_files().items()},
-            "/page/model": Route("page", lambda served, _: page.describe(served, feedback=feedback is not None)),
-            "/page/picture": _posted(page.read_picture),
-            "/page/table": _posted(read_table),
-            **({"/page/feedback": _posted(feedback.append)} if feedback is not None else {}),
         }
+        for name in plugins.PAGES:
+            self._routes |= plugins.page(name)(settings)
         if public is not None and public.prefix != "/":  # the page's own requests are relative to its folder
             there = Response(308, headers=((b"location", public.url.encode()),))
             self._routes.setdefault(public.prefix.rstrip("/"), Route("page", lambda _served, _: there))
@@ -223,14 +205,3 @@ def _refused_or(work: Callable[..., _Result], *arguments: Any) -> _Result | Resp
         return Refusal(400, error.problems[0].message if error.problems else error.message).response()
     except StorageError as error:
         return Refusal(503, error.message, _AGAIN).response()
-
-
-def _posted(answer: Callable[[Served, bytes], Response]) -> Route:
-    """What the page asks by its body."""
-    return Route("page", lambda served, request: answer(served, request.body), large=True, method="POST")
-
-
-def _constant(file: Response) -> Route:
-    """A file of the page."""
-    framed = replace(file, headers=(*file.headers, *_PAGE_HEADERS))
-    return Route("page", lambda _served, _request: framed)

@@ -11,18 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from artifact_pipeline.digits.feedback import Feedback, recipe_of
 from artifact_pipeline.model.linear import coefficients
-from artifact_pipeline.serving.feedback import recipe_of
+from artifact_pipeline.serving.exchange import Route
 from artifact_pipeline.serving.http import Refusal, Response, json_response
+from artifact_pipeline.serving.table import read_table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
     from artifact_pipeline.artifact.figures import HeldOut
     from artifact_pipeline.serving.model import Served
+    from artifact_pipeline.serving.settings import Settings
 
-FILES = {
+_FILES = {
     "/": ("page.html", b"text/html; charset=utf-8"),
     "/page.css": ("page.css", b"text/css; charset=utf-8"),
     "/page.js": ("page.js", b"text/javascript; charset=utf-8"),
@@ -31,13 +36,53 @@ FILES = {
 """By its path: a file in `static/`, and what it is."""
 
 
-def page_files() -> dict[str, Response]:
-    """The page's own files by path, read from the package."""
-    folder = files("artifact_pipeline.serving") / "static"
-    fresh = (b"cache-control", b"no-cache")
+_HEADERS = (
+    (
+        b"content-security-policy",
+        (
+            b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+            b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        ),
+    ),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
+
+
+def routes(settings: Settings) -> dict[str, Route]:
+    """The page's routes by their paths.
+
+    Raises:
+        StorageError: the feedback's file cannot be appended to.
+    """
+    feedback = Feedback(settings.feedback) if settings.feedback is not None else None
     return {
-        path: Response(200, (folder / name).read_bytes(), ((b"content-type", kind), fresh))
-        for path, (name, kind) in FILES.items()
+        **{path: _constant(file) for path, file in _page_files().items()},
+        "/page/model": Route("page", lambda served, _: describe(served, feedback=feedback is not None)),
+        "/page/picture": _posted(read_picture),
+        "/page/table": _posted(read_table),
+        **({"/page/feedback": _posted(feedback.append)} if feedback is not None else {}),
+    }
+
+
+def _posted(answer: Callable[[Served, bytes], Response]) -> Route:
+    """What the page asks by its body."""
+    return Route("page", lambda served, request: answer(served, request.body), large=True, method="POST")
+
+
+def _constant(file: Response) -> Route:
+    return Route("page", lambda _served, _request: file)
+
+
+def _page_files() -> dict[str, Response]:
+    """The page's own files by path, read from the package."""
+    folder = files("artifact_pipeline.digits") / "static"
+    headers = ((b"cache-control", b"no-cache"), *_HEADERS)
+    return {
+        path: Response(200, (folder / name).read_bytes(), ((b"content-type", kind), *headers))
+        for path, (name, kind) in _FILES.items()
     }
 
 
