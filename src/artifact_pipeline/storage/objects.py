@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 from artifact_pipeline.errors import ConfigError, StorageError
 from artifact_pipeline.storage.opened import BLOCK, Opened, StoredFile, unreadable
@@ -73,17 +73,27 @@ def _connected(root: str, _settings: tuple[tuple[str, str], ...]) -> Any:
         raise ConfigError(f"{root} cannot be opened: {_reason(error)}", hint=_HINT_SETTINGS) from error
 
 
+class _Outcome(Future[Any]):
+    """The result of a call in another thread; an error of its block is raised where the result is awaited."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> bool:
+        if error is not None:
+            self.set_exception(error)
+        return True
+
+
 def _awaited(call: Callable[..., Any], *arguments: Any) -> Any:
     """What a call returns that waits for a store; Ctrl-C ends the waiting, which the library itself would not do."""
     if threading.current_thread() is not threading.main_thread():
         return call(*arguments)
-    outcome = Future[Any]()
+    outcome = _Outcome()
 
     def _run() -> None:
-        try:
+        with outcome:
             outcome.set_result(call(*arguments))
-        except BaseException as error:  # noqa: BLE001 - raised again where the result is awaited
-            outcome.set_exception(error)
 
     # Not an executor's thread: the process would wait for it before it ends.
     threading.Thread(target=_run, daemon=True).start()
