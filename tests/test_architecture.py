@@ -83,6 +83,26 @@ def test_each_public_class_has_its_own_name(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "the class Place stands in first.py:1 and second.py:1\n")
 
 
+def test_few_names_cross_the_border_of_a_package() -> None:
+    """Fewer than 250 functions and classes are imported by a package that does not hold them."""
+    names = {name_of(module): module for module in modules()}
+    crossing = {
+        f"{node.module}.{alias.name}"
+        for name, module in names.items()
+        for node in nodes(module)
+        if isinstance(node, ast.ImportFrom) and node.module in names and package(node.module) != package(name)
+        for alias in node.names
+        if alias.name
+        in {found.name for found in tree(names[node.module]).body if isinstance(found, Function | ast.ClassDef)}
+    }
+    assert 100 < len(crossing) < 250
+
+
+def package(name: str) -> str:
+    """The package of a module, `artifact_pipeline.rows`; a module beside the packages is its own."""
+    return ".".join(name.split(".")[:2])
+
+
 def name_of(module: Path) -> str:
     """The dotted name by which a module is imported."""
     parts = module.relative_to(PACKAGE.parent).with_suffix("").parts
