@@ -71,7 +71,7 @@ def data_set(name: str) -> BuiltIn:
 def page(name: str) -> Callable[..., Mapping[str, Any]]:
     """Return what makes a page's routes by their paths, of the server's settings; `name` is one of `PAGES`.
 
-    A route is a `serving.exchange.Route`. It is given the model in charge, and refuses one that it has no page for.
+    A route is a `serving.http.Route`. It is given the model in charge, and refuses one that it has no page for.
     """
     found: Callable[..., Mapping[str, Any]] = _load(_PAGES[name])
     return found

@@ -13,8 +13,7 @@ import msgspec
 
 from artifact_pipeline.digits.feedback import Feedback, recipe_of
 from artifact_pipeline.model.linear import coefficients
-from artifact_pipeline.serving.exchange import Route
-from artifact_pipeline.serving.http import Refusal, Response, json_response
+from artifact_pipeline.serving.http import Refusal, Response, Route, json_response
 from artifact_pipeline.serving.table import read_table
 
 if TYPE_CHECKING:

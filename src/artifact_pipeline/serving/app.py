@@ -12,8 +12,7 @@ from artifact_pipeline import plugins
 from artifact_pipeline.errors import DataRejected, StorageError
 from artifact_pipeline.model.predictor import BATCH
 from artifact_pipeline.serving import coding, origins
-from artifact_pipeline.serving.exchange import Route
-from artifact_pipeline.serving.http import Refusal, Request, Response, json_response
+from artifact_pipeline.serving.http import Refusal, Request, Response, Route, json_response
 from artifact_pipeline.serving.model import server_metadata
 from artifact_pipeline.serving.openapi import document
 from artifact_pipeline.serving.tensors import LENGTH_HEADER, inference_response, parse_inference
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from artifact_pipeline.serving.exchange import Exchange
+    from artifact_pipeline.serving.http import Exchange
     from artifact_pipeline.serving.metrics import ServerMetrics
     from artifact_pipeline.serving.model import Served
     from artifact_pipeline.serving.settings import Settings

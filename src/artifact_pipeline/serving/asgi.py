@@ -6,15 +6,15 @@ import asyncio
 import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-from artifact_pipeline.serving import head
-from artifact_pipeline.serving.exchange import Exchange
-from artifact_pipeline.serving.http import Refusal, Request
-from artifact_pipeline.serving.limits import BODIES, MEAN, PIECE, PIECES, QUIET, SMALL, STALLED
+from artifact_pipeline.serving import coding
+from artifact_pipeline.serving.http import Exchange, Refusal, Request
+from artifact_pipeline.serving.limits import BODIES, MAX_HEAD, MEAN, PIECE, PIECES, QUIET, SMALL, STALLED
 from artifact_pipeline.serving.line import BUSY
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from artifact_pipeline.serving.app import App
     from artifact_pipeline.serving.connections import Connections
@@ -22,13 +22,19 @@ if TYPE_CHECKING:
     from artifact_pipeline.serving.line import Line
 
     Receive = Callable[[], Awaitable[dict[str, Any]]]
+    Headers = Sequence[tuple[bytes, bytes]]
     Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-CLOSE = (b"connection", b"close")
-CUT_OFF = Refusal(400, "the request ends before it is whole, or its chunks or trailers are wrong or too large")
-CRUMBS = Refusal(413, "the body comes in too many small pieces; send larger chunks")
-ENDING = Refusal(503, "the server ends before the request has come whole; try again", (b"retry-after", b"1")).response()
-TOO_MUCH = Refusal(503, "too much is being sent to this server at once; try again", (b"retry-after", b"1"))
+_CLOSE = (b"connection", b"close")
+_CUT_OFF = Refusal(400, "the request ends before it is whole, or its chunks or trailers are wrong or too large")
+_CRUMBS = Refusal(413, "the body comes in too many small pieces; send larger chunks")
+_AGAIN = (b"retry-after", b"1")
+_ENDING = Refusal(503, "the server ends before the request has come whole; try again", _AGAIN).response()
+_TOO_MUCH = Refusal(503, "too much is being sent to this server at once; try again", _AGAIN)
+
+
+_ONCE = frozenset({b"host", b"origin", b"sec-fetch-site", b"inference-header-content-length"})
+"""Headers that are no lists, and that something is decided by: two of them could be read in two ways."""
 
 
 class Asgi:
@@ -99,7 +105,7 @@ class Asgi:
         except asyncio.CancelledError:
             exchange.last = True
             if self._deadlines[task] > self._now():  # the process ends
-                return ENDING
+                return _ENDING
             return Refusal(408, f"the request did not come whole within {self._app.settings.timeout:g} s").response()
         finally:
             self._release(exchange)
@@ -130,10 +136,10 @@ class Asgi:
 
     def _begin(self, scope: dict[str, Any]) -> Exchange:
         """What can be said of a request by its head."""
-        request = Request(scope["method"], head.path_of(scope["raw_path"]), {})
+        request = Request(scope["method"], _path(scope["raw_path"]), {})
         exchange = Exchange(self._app.served, request, None, None, self._now())
         try:
-            request.headers = head.checked(scope["raw_path"], scope["headers"])
+            request.headers = _headers(scope["raw_path"], scope["headers"])
         except Refusal as refusal:  # what follows such a head could be read in two ways
             exchange.refused, exchange.last = refusal.response(), True
             return exchange
@@ -154,7 +160,7 @@ class Asgi:
             await self._read(exchange, message, receive)
         except Refusal as refusal:
             exchange.refused, exchange.body = refusal.response(), b""
-            exchange.unread, exchange.last = refusal is not CUT_OFF, refusal is CUT_OFF
+            exchange.unread, exchange.last = refusal is not _CUT_OFF, refusal is _CUT_OFF
             self._release(exchange)
 
     async def _read(self, exchange: Exchange, message: dict[str, Any], receive: Receive) -> None:
@@ -162,15 +168,15 @@ class Asgi:
         while True:
             pieces += 1
             if message["type"] == "http.disconnect":
-                raise CUT_OFF
+                raise _CUT_OFF
             more = message.get("more_body", False)
             size = exchange.take(message.get("body", b""))
             if size > self._app.settings.max_body:
                 raise self._app.too_large()
             if pieces > PIECES + size // MEAN:
-                raise CRUMBS
+                raise _CRUMBS
             if size > SMALL and not self._hold(exchange, size):
-                raise TOO_MUCH
+                raise _TOO_MUCH
             if not more:
                 exchange.end()
                 return
@@ -194,12 +200,12 @@ class Asgi:
     async def _respond(self, exchange: Exchange, response: Response, receive: Receive, send: Send) -> None:
         """Hand the response over, no more at a time than may lie about untaken."""
         exchange.last = exchange.last or not self._app.ready
-        headers, body = head.packed(response, exchange.request)
+        headers, body = _packed(response, exchange.request)
         # Nothing of the model for whom it is not meant.
         if response.status not in {403, 431}:
             headers.append(exchange.served.header)
         if exchange.last:
-            headers.append(CLOSE)
+            headers.append(_CLOSE)
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         if len(body) <= PIECE and not exchange.unread:
             await send({"type": "http.response.body", "body": body})
@@ -238,3 +244,51 @@ class Asgi:
                     "artifact": exchange.served.verified.digest,
                 }
             )
+
+
+def _headers(path: bytes, lines: Headers) -> dict[bytes, bytes]:
+    """The headers of a request by their names; what stands in several lines becomes one list, as HTTP has it.
+
+    Args:
+        path: of the request's target.
+        lines: each header, its name in lower case.
+
+    Raises:
+        Refusal: it is too large, a header could be read in two ways, or the body is framed as no server must know.
+    """
+    if len(path) + sum(len(name) + len(value) for name, value in lines) > MAX_HEAD:
+        raise Refusal(431, f"the request's line and headers are larger than {MAX_HEAD:,} bytes")
+    headers = dict(lines)
+    if len(headers) < len(lines):
+        headers = _combined(lines)
+    framing = headers.get(b"transfer-encoding")
+    if framing is not None and framing.strip().lower() != b"chunked":
+        raise Refusal(501, f"the transfer coding must be chunked, got {framing[:80].decode('ascii', 'replace')!a}")
+    return headers
+
+
+def _combined(lines: Headers) -> dict[bytes, bytes]:
+    headers: dict[bytes, bytes] = {}
+    for name, value in lines:
+        before = headers.get(name)
+        if before is not None and name in _ONCE:
+            raise Refusal(400, f"the header {name.decode().title()} stands twice")
+        headers[name] = value if before is None else before + b", " + value
+    return headers
+
+
+def _path(url: bytes) -> str:
+    """The path of a request's target, decoded and without the query."""
+    path = url.partition(b"?")[0]
+    text = path.decode("ascii", "replace")
+    return unquote(text) if "%" in text else text
+
+
+def _packed(response: Response, request: Request) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """The headers of a response and its body, packed if that is large and the client wants it."""
+    headers, body = [*response.headers], response.body
+    if len(body) >= coding.WORTHWHILE:
+        body, packing = coding.encode(body, request.headers.get(b"accept-encoding", b""))
+        headers += packing
+    headers.append((b"content-length", b"%d" % len(body)))
+    return headers, body

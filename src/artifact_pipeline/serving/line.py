@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from artifact_pipeline.serving.app import App
-    from artifact_pipeline.serving.exchange import Exchange
-    from artifact_pipeline.serving.http import Response
+    from artifact_pipeline.serving.http import Exchange, Response
 
     Waiting = tuple[Exchange, asyncio.Future[Response]]
 
