@@ -13,6 +13,7 @@ import socket
 import struct
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import cycle
 from threading import Event, Thread
@@ -268,7 +269,8 @@ def harm(server: Server, name: str, random: random.Random) -> str | None:
                 connection.sendall(data[:-9])
             else:
                 connection.sendall(data)
-                connection.shutdown(socket.SHUT_WR)
+                with suppress(OSError):  # the server has reset the connection already
+                    connection.shutdown(socket.SHUT_WR)
             while piece := connection.recv(1 << 16):
                 answer += piece
         except (TimeoutError, ConnectionError) as error:
