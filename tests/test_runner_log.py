@@ -253,7 +253,7 @@ def test_the_servers_log_is_no_command(hostile: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     with serving(hostile / "artifact") as server:
         assert server.ask("GET", "/v2/models/::error::x")[0] == 404
-        assert server.ask("GET", "/##[error]x")[0] == 404
+        assert server.ask("GET", "/%23%23[error]x")[0] == 404
         server.stop()
         printed = server.process.stdout.read() if server.process.stdout else ""
         talk = server.talk.read_text()
