@@ -309,6 +309,7 @@ def test_a_column_that_nobody_wants_may_hold_anything(model: Model) -> None:
 # --- a training
 
 
+@pytest.mark.slow
 def test_train_gives_what_the_verb_gives(run: Run, trained: Path, tmp_path: Path) -> None:
     """A training from a file, or from a mapping with the same keys, gives the digest of `python src/train.py`."""
     code = (

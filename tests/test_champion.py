@@ -250,6 +250,7 @@ def test_train_with_a_champion(run: Run, trained: Path) -> None:
     assert run("src/train.py", "--champion", "artifact", "-S", "C=0.5", cwd=trained).stdout.startswith("unchanged")
 
 
+@pytest.mark.slow
 def test_a_config_names_its_champion(run: Run, trained: Path) -> None:
     """`gate.champion` of the config starts at the config's folder, and a worse candidate ends with status 3."""
     path = trained / "config" / "config.json"
@@ -299,6 +300,7 @@ def test_a_champion_must_verify(run: Run, trained: Path) -> None:
     assert len(Store(trained / "artifact").runs()) == 1
 
 
+@pytest.mark.slow
 def test_a_champion_can_be_asked_who_vouches_for_it(run: Run, trained: Path) -> None:
     """`--champion-expect` and `--champion-policy` refuse a champion before a training; alone they are an error."""
     mine = verify(trained / "artifact").digest
@@ -317,6 +319,7 @@ def test_a_champion_can_be_asked_who_vouches_for_it(run: Run, trained: Path) -> 
     assert run("src/train.py", *asked, "--champion-expect", mine, cwd=trained).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_champion_of_another_split_is_refused_before_the_fit(run: Run, trained: Path) -> None:
     """A champion that has seen the held-out rows is refused with status 4, and nothing is trained."""
     done = run("src/train.py", "--champion", "artifact", "-S", "random_state=7", cwd=trained)

@@ -722,6 +722,7 @@ def test_terminal_gets_tables_colours_and_a_spinner(published: Path) -> None:
     assert sent.splitlines()[-1] == "next: artifact-pipeline inspect"
 
 
+@pytest.mark.slow
 def test_no_color_is_obeyed(published: Path) -> None:
     """With NO_COLOR no colour is sent, and with TERM=dumb no escape at all."""
     _, sent = in_terminal("-m", "artifact_pipeline", "predict", cwd=published, NO_COLOR="1")

@@ -44,6 +44,7 @@ INFERENCE = read("docs/inference.md")
 SERVING = read("docs/serving.md")
 
 
+@pytest.mark.slow
 def test_platform_of_the_readme_is_that_of_the_golden_artifact(run: Any) -> None:
     """What the README names to compare with is an artifact of the platform that it names, and its command works."""
     told = json.loads((GOLDEN / "manifest.json").read_text())["environment"]
@@ -55,6 +56,7 @@ def test_platform_of_the_readme_is_that_of_the_golden_artifact(run: Any) -> None
     assert done.stdout.startswith("reproduced: tests/golden/v1, grade ")
 
 
+@pytest.mark.slow
 def test_python_of_the_scripts_page_runs(run: Any) -> None:
     """The Python example works as it stands, from the project's root."""
     (example,) = blocks("docs/scripts.md", "python")
@@ -151,6 +153,7 @@ def server(candidate: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield found
 
 
+@pytest.mark.slow
 def test_python_page_prints_what_it_shows(run: Any, checkout: Path) -> None:
     """The examples of docs/python.md run in order in one process, and each `print` prints what stands beside it."""
     page = (ROOT / "docs" / "python.md").read_text()

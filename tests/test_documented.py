@@ -214,6 +214,7 @@ def test_a_model_is_saved_and_loaded(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["model.pkl"]
 
 
+@pytest.mark.slow
 def test_the_default_model_is_the_one_in_the_projects_root(checkout: Path, run: Callable[..., Any]) -> None:
     """`load_model()` reads the `model_train.pkl` that `python src/train.py` has written, from any folder."""
     code = "from train import load_data, load_model, main\nmain(['-q']); print(load_model().score(*load_data()))"

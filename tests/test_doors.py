@@ -61,6 +61,7 @@ def test_doors_write_into_the_projects_root_from_any_folder(run: Run, checkout: 
     assert "belongs to this artifact" in done.stdout
 
 
+@pytest.mark.slow
 def test_train_door_names_the_next_door(run: Run, trained: Path) -> None:
     """From the project's root the next door is named as the documentation names it; for another place with it."""
     done = run("src/train.py", "--artifact", "my artifact", cwd=trained)
@@ -94,6 +95,7 @@ def test_doors_end_with_the_statuses_of_the_verbs(run: Run, checkout: Path) -> N
     assert written(checkout) == {"artifacts"}
 
 
+@pytest.mark.slow
 def test_inference_says_that_the_config_is_another_one(run: Run, trained: Path) -> None:
     """After a failed gate the model before answers, and it is said that it was not made from the config on disk."""
     config = trained / "config" / "config.json"
@@ -119,12 +121,14 @@ def test_inference_says_that_the_config_is_another_one(run: Run, trained: Path) 
     assert (json.loads(done.stdout)["other_config"], done.stderr) == (None, "")
 
 
+@pytest.mark.slow
 def test_a_config_that_was_overridden_is_still_its_config(run: Run, trained: Path) -> None:
     """A model that was made from the config and options of the command line is made from this config."""
     assert run("src/train.py", "-S", "max_iter=900").returncode == 0
     assert run("src/inference.py").stderr == ""
 
 
+@pytest.mark.slow
 def test_a_first_failed_training_leaves_nothing_in_charge(run: Run, checkout: Path) -> None:
     """Where nothing stood before, it is not said that it still stands."""
     done = run("src/train.py", "-S", "gate.min_accuracy=1", cwd=checkout)
@@ -171,6 +175,7 @@ def test_door():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("door", "status"), [("train", 0), ("inference", 4)])
 def test_main_called_from_a_test_does_not_read_the_options_of_pytest(
     run: Run, checkout: Path, door: str, status: int
@@ -300,16 +305,17 @@ def scraps_beside(root: Path) -> list[str]:
     return [name for name in scraps(root) if name not in {"src", "config"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("door", "module"),
     [
         ("train", "click"),
         ("train", "artifact_pipeline"),
-        slow("train", "click.core"),
+        ("train", "click.core"),
         ("train", "sklearn.linear_model"),
-        slow("train", "onnx.helper"),
+        ("train", "onnx.helper"),
         ("inference", "numpy.linalg"),
-        slow("inference", "onnxruntime.capi"),
+        ("inference", "onnxruntime.capi"),
     ],
 )
 def test_interrupt_while_modules_are_loaded(request: pytest.FixtureRequest, run: Run, door: str, module: str) -> None:
@@ -320,13 +326,14 @@ def test_interrupt_while_modules_are_loaded(request: pytest.FixtureRequest, run:
     assert not (checkout / "predictions.csv").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("event", "place"),
     [
-        slow("open", "/.staging/model.onnx"),
-        slow("os.rename", "/.staging"),
+        ("open", "/.staging/model.onnx"),
+        ("os.rename", "/.staging"),
         ("os.rename", "/.artifact.pointer"),
-        slow("os.rename", "/.model_train.pkl."),
+        ("os.rename", "/.model_train.pkl."),
     ],
 )
 def test_interrupt_while_an_artifact_is_published(run: Run, checkout: Path, event: str, place: str) -> None:
@@ -336,9 +343,8 @@ def test_interrupt_while_an_artifact_is_published(run: Run, checkout: Path, even
     assert_interrupted_cleanly(done.returncode, done.stderr, checkout)
 
 
-@pytest.mark.parametrize(
-    "step", [slow("loading rows"), "training on 1,437 rows", slow("measuring the model that is published")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("step", ["loading rows", "training on 1,437 rows", "measuring the model that is published"])
 def test_interrupt_of_a_running_training(checkout: Path, step: str) -> None:
     """Ctrl-C sent to a training at work ends it with 130, without a traceback and without a scrap."""
     process = subprocess.Popen(

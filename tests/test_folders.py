@@ -28,7 +28,7 @@ from artifact_pipeline.training.publication import publish
 from artifact_pipeline.verification import verify
 from rowfiles import train_words, words, write_rows
 from tables import blobs, write_table
-from tools import require_tool, slow
+from tools import require_tool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,7 +155,8 @@ def test_python_writes_folders_by_their_names(
     assert tree(tmp_path) == whole
 
 
-@pytest.mark.parametrize("stop_after", [slow(1), slow(16), 17, slow(20), slow(33), slow(34), 35])
+@pytest.mark.slow
+@pytest.mark.parametrize("stop_after", [1, 16, 17, 20, 33, 34, 35])
 def test_an_interrupted_run_goes_on_to_the_same_bytes(
     whole: dict[str, bytes], model: Verified, world: Path, tmp_path: Path, stop_after: int
 ) -> None:

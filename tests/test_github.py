@@ -49,6 +49,7 @@ def test_a_bad_config_is_annotated_on_github_alone(run: Any, tmp_path: Path, act
     assert (line in done.stderr) == bool(actions)
 
 
+@pytest.mark.slow
 def test_train_passes_on_outputs_and_page(run: Any, checkout: Path) -> None:
     """A training tells digest, verdict, accuracy and place, and its page is what `inspect` prints as Markdown."""
     done = run("src/train.py", "--summary", "page.md", "--outputs", "outputs")
@@ -68,6 +69,7 @@ def test_train_passes_on_outputs_and_page(run: Any, checkout: Path) -> None:
     assert "### Misclassified: 9 of 1,797 rows" in (checkout / "page.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_failed_gate_passes_on_its_verdict(run: Any, checkout: Path) -> None:
     """Also of a failed gate the job's page and outputs say so, and the status is 3."""
     done = run("src/train.py", "-S", "gate.min_accuracy=1", "--summary", "page.md", "--outputs", "outputs")
@@ -113,6 +115,7 @@ def test_summary_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> No
         append_summary(tmp_path, "page")
 
 
+@pytest.mark.slow
 def test_the_job_of_tests_has_its_page(run: Any, tmp_path: Path) -> None:
     """A run of the tests in a job writes passed, failed and slowest to the job's page."""
     page = tmp_path / "page.md"
@@ -127,6 +130,7 @@ def test_the_job_of_tests_has_its_page(run: Any, tmp_path: Path) -> None:
     assert "`tests/test_train.py::test_config_loads`" in page.read_text()
 
 
+@pytest.mark.slow
 def test_the_runner_obeys_nothing_that_a_test_prints(run: Any, tmp_path: Path) -> None:
     """A run of the tests in a job tells the runner to obey nothing until a token comes that no test knows."""
     done = run(

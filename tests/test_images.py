@@ -145,6 +145,7 @@ def test_rows_are_deterministic() -> None:
     assert np.array_equal(row_of(drawn(), "JPEG"), row_of(drawn(), "JPEG"))
 
 
+@pytest.mark.slow
 @given(digit=st.integers(0, 9), x=st.integers(0, SIDE), y=st.integers(0, SIDE))
 @settings(max_examples=50)
 def test_rows_do_not_depend_on_the_place(digit: int, x: int, y: int) -> None:
@@ -155,6 +156,7 @@ def test_rows_do_not_depend_on_the_place(digit: int, x: int, y: int) -> None:
     assert np.array_equal(row_of(page), row_of(middle))
 
 
+@pytest.mark.slow
 @given(digit=st.integers(0, 9), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=50)
 def test_rows_do_not_depend_on_polarity(digit: int, seed: int) -> None:

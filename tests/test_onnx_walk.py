@@ -180,6 +180,7 @@ def survivors() -> tuple[bytes, ...]:
     return tuple(sorted(found))
 
 
+@pytest.mark.slow
 def test_mutants_are_refused_or_are_models() -> None:
     """Of mutants that pass the walk, onnxruntime loads each that is tried, and gives outputs as the walk says."""
     tried = random.Random(1).sample(survivors(), 200)

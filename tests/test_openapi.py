@@ -44,6 +44,7 @@ def test_every_schema_is_one(described: dict[str, Any]) -> None:
     assert {each.partition('"')[0] for each in named} == set(schemas)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framing", [each for each in FRAMINGS if "binary" not in each])
 @pytest.mark.parametrize("datatype", FORMS)
 def test_what_is_answered_is_described(served: Served, described: dict[str, Any], datatype: str, framing: str) -> None:
@@ -57,6 +58,7 @@ def test_what_is_answered_is_described(served: Served, described: dict[str, Any]
         validator(described, "Answer").validate(json.loads(response.body))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "asked"),
     [(name, asked) for name, asked, _ in CASES if asked.length is None],

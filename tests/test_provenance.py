@@ -309,6 +309,7 @@ def test_a_champion_without_provenance_has_looked_once(published: Path, tmp_path
 # --- by the command line
 
 
+@pytest.mark.slow
 def test_training_writes_its_provenance(run: Run, checkout: Path) -> None:
     """`python src/train.py` states config, lock, data and the key that it trained from, and says what is unknown."""
     (checkout / "requirements.txt").write_text("numpy\n")

@@ -86,6 +86,7 @@ def test_numpy_of_a_lesser_processor_gives_the_same_bytes(plain: Digests, tmp_pa
     assert train(tmp_path, env={"NPY_DISABLE_CPU_FEATURES": " ".join(vectors())}) == plain
 
 
+@pytest.mark.slow
 def test_the_door_of_another_clone_gives_the_same_bytes(plain: Digests, trained_once: Path) -> None:
     """`python src/train.py` of a copy of the checkout, by its own code and config, gives the same bytes."""
     assert digests(trained_once) == plain

@@ -165,6 +165,7 @@ VERBS: dict[str, tuple[int, list[list[str]]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VERBS)
 def test_nothing_that_a_verb_prints_is_a_command(run: Run, hostile: Path, name: str) -> None:
     """Labels, columns, files and messages that look like commands are printed by each verb, and none is obeyed."""

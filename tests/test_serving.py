@@ -809,6 +809,7 @@ def test_labels_that_are_texts_are_answered_as_bytes(tmp_path: Path) -> None:
 # What is logged
 
 
+@pytest.mark.slow
 def test_nothing_of_a_client_is_logged_unescaped(folder: Path) -> None:
     """The access log is a line of plain JSON for each request, and nothing that a client sends reaches a terminal."""
     command = [sys.executable, "-m", "artifact_pipeline", "serve", str(folder / "artifact"), "--port", "0"]

@@ -64,9 +64,6 @@ NOT_HERE = {
 UNTRAINED = {"README.md", "docs/tutorials/digits.md", "docs/installation.md", "docs/tutorials/your-table.md"}
 """Pages whose reader has trained nothing yet; the readers of all other pages have done what the README says first."""
 
-FIRST = {"README.md", "docs/configuration.md", "docs/tutorials/digits.md"}
-"""Pages that the default run tests; `make test-slow` tests all others, too."""
-
 SIGNED = {"docs/serving.md", "docs/trust.md", "docs/tutorials/trust.md"}
 """Pages that show signatures."""
 
@@ -189,9 +186,10 @@ def pages() -> Iterator[ParameterSet]:
     for page in PAGES:
         if any(excuse(each.command) is None for each in shown(page)):
             marks = [pytest.mark.needs("model_signing")] if page in SIGNED else []
-            yield pytest.param(page, marks=marks if page in FIRST else [*marks, pytest.mark.slow])
+            yield pytest.param(page, marks=marks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", list(pages()))
 def test_commands_of_a_page_run_and_print_what_it_shows(page: str, reader: Reader) -> None:
     """Each command that a page shows is run in order, and prints just what the page shows."""

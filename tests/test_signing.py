@@ -220,7 +220,8 @@ def test_a_signature_is_replaced_whole(stored: Path, keys: Path) -> None:
 # With upstream's tool
 
 
-@pytest.mark.parametrize("kind", ["SECP256R1", slow("SECP384R1")])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["SECP256R1", "SECP384R1"])
 def test_upstream_verifies_our_signature(kind: str, stored: Path, keys: Path, run: Run) -> None:
     """`python -m model_signing verify key` accepts our signature of the artifact and of its provenance."""
     assert main(["sign", str(stored), "--private-key", str(keys / f"{kind}.pem"), "-q"]) == 0
@@ -230,6 +231,7 @@ def test_upstream_verifies_our_signature(kind: str, stored: Path, keys: Path, ru
         assert upstream(run, *arguments, keys / "SECP521R1.pub") != 0
 
 
+@pytest.mark.slow
 def test_we_verify_upstreams_signature(stored: Path, keys: Path, run: Run, tmp_path: Path) -> None:
     """What `python -m model_signing sign key` writes with its default options is accepted, provenance included."""
     for path in (stored, signing.beside(stored, ".provenance.json")):

@@ -197,6 +197,7 @@ def test_local_file_that_cannot_be_removed_is_said(tmp_path: Path) -> None:
 # --- objects
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_object_of_any_name(store: Store, name: str) -> None:
     """An object is written, listed, read and removed under the very name that its URL says, whatever its letters."""

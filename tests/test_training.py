@@ -180,6 +180,7 @@ def test_rows_that_scikit_learn_refuses_are_refused(rows: tuple[np.ndarray, np.n
     assert caught.value.rules == {"unlearnable"}
 
 
+@pytest.mark.slow
 def test_the_door_says_that_the_fit_did_not_converge(checkout: Path, run: Callable[..., Any]) -> None:
     """`python src/train.py` says on standard error that the fit did not converge, and which option mends it."""
     low = ("-S", "gate.min_accuracy=0", "-S", "gate.min_f1=0")

@@ -222,6 +222,7 @@ def test_explain_names_what_changed(run: Run, trained: Path) -> None:
     assert run("src/train.py", "--explain", cwd=trained).stdout.startswith("changed: nothing\nunchanged: ")
 
 
+@pytest.mark.slow
 def test_changed_code_is_trained_again(run: Run, trained: Path) -> None:
     """A line of this package's own source that has changed asks for a training."""
     module = trained / "src" / "artifact_pipeline" / "training" / "run.py"
@@ -232,6 +233,7 @@ def test_changed_code_is_trained_again(run: Run, trained: Path) -> None:
     assert run("src/train.py", cwd=trained).stdout.startswith("unchanged")
 
 
+@pytest.mark.slow
 def test_a_missing_export_is_written_again(run: Run, trained: Path) -> None:
     """Without model_train.pkl the training is done again, and --explain says why."""
     before = (trained / "model_train.pkl").read_bytes()

@@ -428,6 +428,7 @@ def busy(server: Server, clients: int) -> Iterator[list[int]]:
             thread.join(60)
 
 
+@pytest.mark.slow
 def test_health_and_metrics_are_answered_where_the_queue_is_full(root: Path) -> None:
     """While inferences get 503 since too many wait, health and metrics are answered with 200, every time."""
     with serving(root / "artifact", "--queue", "1") as server, busy(server, 6) as statuses:

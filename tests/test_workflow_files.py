@@ -164,6 +164,7 @@ def test_every_python_starts_without_the_workspace_on_its_path() -> None:
 TAKEN = "import sys\nsys.exit('a file of the workspace was taken for a module')\n"
 
 
+@pytest.mark.slow
 def test_the_action_takes_no_module_from_the_workspace(tmp_path: Path) -> None:
     """The action's own commands train and verify, whatever files of the workspace are named as the modules they use."""
     workspace, temp = tmp_path / "workspace", tmp_path / "temp"
