@@ -57,9 +57,10 @@ print(json.dumps({**told, "opened": opened}))
 """
 MODULES = """
 import json, sys
+before = set(sys.modules)  # what measures coverage, for one
 from artifact_pipeline.cli import main
 status = main(["verify", sys.argv[1], "--quiet"])
-print(json.dumps({"status": status, "modules": sorted(sys.modules)}))
+print(json.dumps({"status": status, "modules": sorted(set(sys.modules) - before)}))
 """
 
 
