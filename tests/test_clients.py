@@ -185,7 +185,7 @@ def test_tritonclient_tells_why_it_was_refused(model: Model) -> None:
         "infinite": {"status": "400", "message": f"a row holds a value that is no finite {kind}"},
         "configuration": {
             "status": "404",
-            "message": "there is nothing at this path; /openapi.json tells what there is",
+            "message": "there is nothing at this path; /openapi.json lists what there is",
         },
     }
 

@@ -351,7 +351,7 @@ def binary(values: list[float], datatype: str = "FP32") -> Asked:
 REFUSED: list[tuple[str, Asked, int, str]] = [
     ("another shape", one(shape=[64]), 400, "the shape must be [n, 64] or [n, 8, 8], got [64]"),
     ("another datatype", one(datatype="BF16"), 400, f"the datatype must be {ACCEPTED}, got 'BF16'"),
-    ("another count", one(data=[1.0]), 400, "tells of 64 numbers, data has 1"),
+    ("another count", one(data=[1.0]), 400, "means 64 numbers, data has 1"),
     ("too many rows", one(shape=[99999, 64]), 413, "99,999 rows are too many for a request, allowed are 4,096"),
     ("no input", Asked(b'{"inputs": []}'), 400, 'the input "X" is missing'),
     ("no inputs", Asked(b"{}"), 400, "missing required field `inputs`"),

@@ -37,10 +37,10 @@ class _Size(click.ParamType[int]):
         """Read it."""
         if isinstance(value, int):
             return value
-        told = re.fullmatch(r"\s*(\d{1,15})\s*([A-Z]*)\s*", str(value).upper(), re.ASCII)
-        if told is None or told[2] not in _UNITS or not int(told[1]):
+        matched = re.fullmatch(r"\s*(\d{1,15})\s*([A-Z]*)\s*", str(value).upper(), re.ASCII)
+        if matched is None or matched[2] not in _UNITS or not int(matched[1]):
             self.fail(f"{value!r} is no size; a size is a number of bytes, such as 8MiB", param, ctx)
-        return int(told[1]) * _UNITS[told[2]]
+        return int(matched[1]) * _UNITS[matched[2]]
 
 
 def _server_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -75,7 +75,7 @@ def _server_options(function: Callable[..., None]) -> Callable[..., None]:
         _file("--uds", "PATH", "Listen on a Unix socket in place of host and port."),
         _file("--tls-certificate", "FILE", "Speak HTTPS, and HTTP/2, by this certificate (PEM)."),
         _file("--tls-key", "FILE", "The certificate's private key (PEM, without a password)."),
-        click.option("--follow", is_flag=True, help="Look at the artifact anew when its path leads elsewhere."),
+        click.option("--follow", is_flag=True, help="Look at the artifact again when its path leads elsewhere."),
         click.option(
             "--feedback",
             metavar="FILE",
@@ -112,13 +112,13 @@ def _option(name: str, metavar: str, words: str, *, default: Any, kind: Any = No
 def serve(output: Output, /, artifact: Path, **asked: Any) -> None:
     """Serve ARTIFACT by the Open Inference Protocol V2, with a page at / where one draws a digit.
 
-    The artifact is verified and its golden rows are replayed, then the server listens. SIGHUP looks at it anew: what
+    The artifact is verified and its golden rows are replayed, then the server listens. SIGHUP looks at it again: what
     verifies is swapped in between two requests, what does not leaves the old one serving. SIGTERM ends it: unready
     first, then no new connection, then no request.
 
     Each option can be said by an environment variable, too. Extra [serve].
     """
-    from artifact_pipeline.serving.reloading import Voice
+    from artifact_pipeline.serving.reloading import ServerObserver
     from artifact_pipeline.serving.server import serve as run
     from artifact_pipeline.verification import verify
 
@@ -131,7 +131,7 @@ def serve(output: Output, /, artifact: Path, **asked: Any) -> None:
 
     def load() -> Verified:
         nonlocal digest
-        # The policy is read anew each time: what it revokes since then is refused.
+        # The policy is read again each time: what it revokes since then is refused.
         verified = verify(
             artifact,
             expect=asked["expect"],
@@ -149,8 +149,8 @@ def serve(output: Output, /, artifact: Path, **asked: Any) -> None:
         output.flush()
 
     _log_to(output)
-    voice = Voice(ready, output.talk, _access_log(output) if asked["access_log"] else None)
-    run(load, settings, voice)
+    observer = ServerObserver(ready, output.talk, _access_log(output) if asked["access_log"] else None)
+    run(load, settings, observer)
 
 
 def _settings(artifact: Path, asked: dict[str, Any]) -> Settings:
@@ -165,14 +165,14 @@ def _settings(artifact: Path, asked: dict[str, Any]) -> Settings:
         raise ConfigError("--uds and --tls-certificate contradict each other: TLS needs a port", hint="--port PORT")
     if asked["feedback"] is not None:
         check_outputs(trust_places(artifact, asked), [Place("--feedback", str(asked["feedback"]), "append")])
-    told = {each.name: asked[each.name] for each in fields(Settings) if each.name in asked}
-    told |= {
+    values = {each.name: asked[each.name] for each in fields(Settings) if each.name in asked}
+    values |= {
         "tls": check_tls(asked["tls_certificate"], asked["tls_key"]),
         "allowed_hosts": tuple(map(host_name, asked["allow_host"])),
         "public_url": public_url(asked["public_url"]) if asked["public_url"] is not None else None,
         "follow": artifact if asked["follow"] else None,
     }
-    return Settings(**told)
+    return Settings(**values)
 
 
 def _access_log(output: Output) -> Callable[[dict[str, Any]], None]:

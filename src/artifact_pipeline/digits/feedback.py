@@ -107,7 +107,7 @@ class Feedback:
 
     @contextmanager
     def _opened(self) -> Iterator[int]:
-        """The file, opened anew and locked: a lock that workers inherit would be one for all of them."""
+        """The file, opened again and locked: a lock that workers inherit would be one for all of them."""
         descriptor = os.open(self._path, _OPEN, 0o666)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):

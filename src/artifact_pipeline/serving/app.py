@@ -86,12 +86,12 @@ class App:
         self.served = served
 
     def route(self, request: Request) -> Route:
-        """Where a request goes, as far as its head tells.
+        """Where a request goes, by its head.
 
         Raises:
-            Refusal: there is nothing there, or not by this method, or not for whoever asks, or the body is too large.
+            Refusal: there is nothing there, or not by this method, or not for this client, or the body is too large.
         """
-        self._origins.check(request)  # first: what is not for whoever asks says nothing of the model
+        self._origins.check(request)  # first: a client that may not ask learns nothing of the model
         path = request.path
         found = self._at(path)
         if found is None and path.startswith(self._prefix):  # a proxy may take the prefix off, or leave it
@@ -100,8 +100,8 @@ class App:
         if found is None:
             raise self._nothing_at(path)
         if request.method != found.method and (request.method, found.method) != ("HEAD", "GET"):
-            told = "GET, HEAD" if found.method == "GET" else found.method
-            raise Refusal(405, f"this path takes {told}", (b"allow", told.encode()))
+            methods = "GET, HEAD" if found.method == "GET" else found.method
+            raise Refusal(405, f"this path takes {methods}", (b"allow", methods.encode()))
         if found.method == "POST":
             declared = request.headers.get(b"content-length")
             if declared is not None and int(declared) > self.settings.max_body:  # the parser has seen that it is one
@@ -121,7 +121,7 @@ class App:
         if path.startswith(_MODELS) and rest[:1] == ["versions"] and rest[1:2] != [served.version]:
             version = rest[1] if len(rest) > 1 else ""
             return Refusal(404, f"there is no version {version[:80]!a}; there is {served.version}")
-        return Refusal(404, "there is nothing at this path; /openapi.json tells what there is")
+        return Refusal(404, "there is nothing at this path; /openapi.json lists what there is")
 
     def too_large(self) -> Refusal:
         """The refusal of a body that is too large."""
@@ -163,11 +163,11 @@ class App:
         While one step is done for all, what it takes stays in the processor's caches; a step costs half as much so.
         """
         asked = [_refused_or(self._ask, each) for each in exchanges]
-        told = [each if isinstance(each, Response) else _refused_or(_predict, *each) for each in asked]
-        return [each if isinstance(each, Response) else self._tell(*each) for each in told]
+        answered = [each if isinstance(each, Response) else _refused_or(_predict, *each) for each in asked]
+        return [each if isinstance(each, Response) else self._render(*each) for each in answered]
 
     def _infer(self, served: Served, request: Request) -> Response:
-        return self._tell(*_predict(served, parse_inference(request.body, request.header(LENGTH_HEADER), served)))
+        return self._render(*_predict(served, parse_inference(request.body, request.header(LENGTH_HEADER), served)))
 
     def _ask(self, exchange: Exchange) -> tuple[Served, Inference]:
         request, served = exchange.request, exchange.served
@@ -175,15 +175,15 @@ class App:
             self._unpack(request, self.settings.max_body)
         return served, parse_inference(request.body, request.header(LENGTH_HEADER), served)
 
-    def _tell(self, served: Served, asked: Inference, told: Answered) -> Response:
-        self.metrics.window.note(asked.X, *told, served)
-        return inference_response(asked, *told, served)
+    def _render(self, served: Served, asked: Inference, answered: Answered) -> Response:
+        self.metrics.window.note(asked.X, *answered, served)
+        return inference_response(asked, *answered, served)
 
     def _metrics(self, served: Served, request: Request) -> Response:
         return self.metrics.response(served, request.header(b"accept") or "", ready=self.ready)
 
-    def _readiness(self, **told: str) -> Response:
-        response = json_response({**told, "ready": self.ready})
+    def _readiness(self, **about: str) -> Response:
+        response = json_response({**about, "ready": self.ready})
         return response if self.ready else replace(response, status=503, headers=(*response.headers, _AGAIN))
 
 

@@ -56,7 +56,7 @@ class Asgi:
         Args:
             app: what answers.
             line: where requests wait for it.
-            connections: told when a client's request begins and ends; None where the library bounds idle ones itself.
+            connections: notes when a client's request begins and ends; None where the library bounds idle ones itself.
             log: takes a line of the access log; None where none is wanted.
         """
         self._app, self._line, self._connections, self._log = app, line, connections, log

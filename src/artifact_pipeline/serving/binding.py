@@ -137,5 +137,5 @@ def listen(bound: socket.socket, settings: Settings) -> None:
         raise ConfigError(f"--uds: {settings.uds} has been removed while the artifact was verified", hint="start again")
     try:
         bound.listen(BACKLOG)
-    except OSError as error:  # whoever listened first has the port, and not who took it first
+    except OSError as error:  # the process that listened first has the port
         raise _unbound(settings, error) from error

@@ -34,7 +34,7 @@ def _floating(datatype: str) -> Any:
 
 
 def _whole(least: int, greatest: int) -> Any:
-    # In JSON 1.0 and 1 are one number: whoever knows no integers writes the former.
+    # In JSON 1.0 and 1 are one number: a writer without integers writes the former.
     return Annotated[int, Meta(ge=least, le=greatest)] | Annotated[float, Meta(ge=least, le=greatest, multiple_of=1)]
 
 

@@ -37,7 +37,7 @@ class Request:
 
     @property
     def has_body(self) -> bool:
-        """Whether its head tells of a body."""
+        """Whether its head announces a body."""
         return b"content-length" in self.headers or b"transfer-encoding" in self.headers
 
     def header(self, name: bytes) -> str | None:

@@ -25,7 +25,7 @@ class HttpServer(Server):
     """The library's server, on a socket that has been bound and listened on before."""
 
     def __init__(self, application: Callable[..., Any], bound: socket.socket, settings: Settings) -> None:
-        # It tells of an experiment, and of each exception, which the application has told of already.
+        # It warns that this use is experimental, and logs each exception, which the application has logged already.
         logging.getLogger("_granian").setLevel(logging.CRITICAL + 1)
         self._bound = bound
         tls = settings.tls

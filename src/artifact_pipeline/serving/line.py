@@ -41,11 +41,11 @@ class Line:
             return BUG
         if len(self._queue) + self._behind >= self._app.settings.queue and not route.always:
             return BUSY
-        told: asyncio.Future[Response] = self._loop.create_future()
+        future: asyncio.Future[Response] = self._loop.create_future()
         # All that has come in one look at the sockets is here before the first of it is answered.
-        self._queue.append((exchange, told))
+        self._queue.append((exchange, future))
         self._call()
-        return await told
+        return await future
 
     def end(self) -> None:
         """Answer nothing more."""
@@ -74,13 +74,13 @@ class Line:
 
     def _work_on(self, waiting: list[Waiting]) -> None:
         together = []
-        for exchange, told in waiting:
+        for exchange, future in waiting:
             if self._app.is_large(exchange):
-                self._answer_apart(exchange, told)
+                self._answer_apart(exchange, future)
             elif exchange.route is not None and exchange.route.name == "infer":
-                together.append((exchange, told))
+                together.append((exchange, future))
             else:
-                self._respond([(exchange, told)], lambda one: [self._app.answer(one[0])])
+                self._respond([(exchange, future)], lambda one: [self._app.answer(one[0])])
         if together:
             self._respond(together, self._app.infer_together)
 
@@ -88,18 +88,18 @@ class Line:
         responses = [BUG] * len(waiting)
         try:
             responses = answer([exchange for exchange, _ in waiting])
-        finally:  # where it is a bug, the loop tells of the exception, and the clients of this
-            for (_, told), response in zip(waiting, responses, strict=True):
-                _tell(told, response)
+        finally:  # where it is a bug, the loop reports the exception, and the clients get this answer
+            for (_, future), response in zip(waiting, responses, strict=True):
+                _resolve(future, response)
 
-    def _answer_apart(self, exchange: Exchange, told: asyncio.Future[Response]) -> None:
+    def _answer_apart(self, exchange: Exchange, future: asyncio.Future[Response]) -> None:
         """Answer in a thread what would keep all others waiting."""
         counted = int(exchange.route is None or not exchange.route.always)
         self._take(counted)
         done = self._loop.run_in_executor(self._thread if counted else self._aside, self._app.answer, exchange)
-        done.add_done_callback(functools.partial(self._done, told, counted))
+        done.add_done_callback(functools.partial(self._done, future, counted))
 
-    def _done(self, told: asyncio.Future[Response], counted: int, done: asyncio.Future[Response]) -> None:
+    def _done(self, future: asyncio.Future[Response], counted: int, done: asyncio.Future[Response]) -> None:
         self._take(-counted)
         if done.cancelled():
             return
@@ -107,7 +107,7 @@ class Line:
         try:
             response = done.result()
         finally:
-            _tell(told, response)
+            _resolve(future, response)
 
     def _take(self, more: int) -> None:
         self._apart += more
@@ -117,6 +117,6 @@ class Line:
         self._app.metrics.waiting = len(self._queue) + self._behind
 
 
-def _tell(told: asyncio.Future[Response], response: Response) -> None:
-    if not told.done():  # the server has ended meanwhile
-        told.set_result(response)
+def _resolve(future: asyncio.Future[Response], response: Response) -> None:
+    if not future.done():  # the server has ended meanwhile
+        future.set_result(response)

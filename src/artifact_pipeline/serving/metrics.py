@@ -82,7 +82,7 @@ class ServerMetrics:
         window: its own part of them.
         waiting: requests that wait for their answer.
         in_progress: requests that come in, wait, or are answered.
-        connections: tells how many connections are open.
+        connections: returns how many connections are open.
     """
 
     def __init__(self, windows: Windows, worker: int, served: Served) -> None:

@@ -38,7 +38,7 @@ class Served:
         texts: whether labels are texts.
         max_rows: rows a request at most.
         narrow: whether the model takes float32.
-        header: the response header that tells the artifact digest.
+        header: the response header that holds the artifact digest.
     """
 
     verified: Verified

@@ -51,8 +51,8 @@ def document(served: Served, settings: Settings) -> dict[str, Any]:
 
 
 def _get(summary: str, schema: str, *, not_ready: bool = False) -> dict[str, Any]:
-    told = _content("application/json", {"$ref": f"#/components/schemas/{schema}"})
-    answers = {"200": told, **({"503": {**told, "description": "Not ready"}} if not_ready else {})}
+    content = _content("application/json", {"$ref": f"#/components/schemas/{schema}"})
+    answers = {"200": content, **({"503": {**content, "description": "Not ready"}} if not_ready else {})}
     return {"get": _operation(summary, answers)}
 
 
@@ -87,12 +87,12 @@ def _infer(served: Served, settings: Settings) -> dict[str, Any]:
     answers = {"200": good}
     answers |= {status: _content("application/json", _ERROR, description=words) for status, words in refusals.items()}
     tensor = {"name": INPUT, "shape": [1, served.features], "datatype": "FP64", "data": [0.0] * served.features}
-    told = {"schema": {"$ref": "#/components/schemas/Inference"}, "example": {"inputs": [tensor]}}
-    body = {"required": True, "content": {"application/json": told}}
+    content = {"schema": {"$ref": "#/components/schemas/Inference"}, "example": {"inputs": [tensor]}}
+    body = {"required": True, "content": {"application/json": content}}
     words = (
-        "In JSON, or by the binary tensor extension: then Inference-Header-Content-Length tells how many bytes of the "
+        "In JSON, or by the binary tensor extension: then Inference-Header-Content-Length says how many bytes of the "
         "body are JSON, and the tensors follow them. What JSON Schema cannot say: data has as many numbers as the "
-        "shape tells, a model of FP32 takes only whole numbers that FP32 has, and numbers near the largest can be too "
+        "shape says, a model of FP32 takes only whole numbers that FP32 has, and numbers near the largest can be too "
         "large for the model together."
     )
     return {**_operation("Labels and probabilities of rows", answers), "description": words, "requestBody": body}
@@ -191,11 +191,11 @@ def _tensors(served: Served, datatype: str) -> list[dict[str, Any]]:
     forms = [(shape, data) for shape in served.shapes for data in (flat, _nested(number, *shape))]
     rows = {"type": "integer", "minimum": 1, "maximum": served.max_rows}
     parameters = {"type": ["object", "null"], "properties": {"binary_data_size": {"type": "null"}}}
-    told = {"name": {"const": INPUT}, "datatype": {"const": datatype}, "parameters": parameters}
+    common = {"name": {"const": INPUT}, "datatype": {"const": datatype}, "parameters": parameters}
     return [
         {
             "type": "object",
-            "properties": {**told, "shape": _tuple([rows, *({"const": each} for each in rest)]), "data": data},
+            "properties": {**common, "shape": _tuple([rows, *({"const": each} for each in rest)]), "data": data},
             "required": ["name", "datatype", "shape", "data"],
         }
         for rest, data in forms
@@ -218,10 +218,10 @@ def _answer(served: Served) -> dict[str, Any]:
     shape = {"type": "array", "items": {"type": "integer"}}
 
     def output(name: str, datatype: str, item: dict[str, Any]) -> dict[str, Any]:
-        told = {"name": {"const": name}, "datatype": {"const": datatype}, "shape": shape}
-        return _object(**told, data={"type": "array", "items": item})
+        common = {"name": {"const": name}, "datatype": {"const": datatype}, "shape": shape}
+        return _object(**common, data={"type": "array", "items": item})
 
-    told = _object(
+    response = _object(
         model_name={"const": served.name},
         model_version={"const": served.version},
         outputs={
@@ -234,5 +234,5 @@ def _answer(served: Served) -> dict[str, Any]:
             },
         },
     )
-    told["properties"]["id"] = {"type": "string"}
-    return told
+    response["properties"]["id"] = {"type": "string"}
+    return response

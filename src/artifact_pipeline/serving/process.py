@@ -12,7 +12,7 @@ from artifact_pipeline.serving.binding import listen, url_of
 from artifact_pipeline.serving.connections import Connections
 from artifact_pipeline.serving.metrics import ServerMetrics
 from artifact_pipeline.serving.model import open_model
-from artifact_pipeline.serving.reloading import Reloader, Voice
+from artifact_pipeline.serving.reloading import Reloader, ServerObserver
 
 if TYPE_CHECKING:
     import socket
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _TICKS = 10
 """Looks a second at what is to be done."""
 _LAST_WORDS = 0.5
-"""Seconds in which those that are cut off at the end are told so."""
+"""Seconds in which requests that are cut off at the end get their answer."""
 _YOUNG = 5000
 """New objects after which garbage is looked for among them; a request's own are gone with it."""
 
@@ -40,7 +40,7 @@ class WorkerPlace:
         windows: the memory that they share.
         worker: which of them it is.
         parent: a pipe that ends when the process that has started it does, or wants its end; None where there is none.
-        served: told the digest of each artifact that it serves after its first one.
+        served: called with the digest of each artifact that it serves after its first one.
     """
 
     windows: Windows
@@ -54,7 +54,7 @@ def run_worker(
     load: Callable[[], Verified],
     settings: Settings,
     *,
-    voice: Voice,
+    observer: ServerObserver,
     bound: socket.socket,
     place: WorkerPlace,
 ) -> None:
@@ -78,7 +78,7 @@ def run_worker(
     gc.freeze()
     gc.set_threshold(_YOUNG, 10, 10)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_Life(app, Reloader(app, load, voice, place.served), voice).live(bound, place.parent))
+        runner.run(_Life(app, Reloader(app, load, observer, place.served), observer).live(bound, place.parent))
 
 
 async def _rest(application: Asgi, served: asyncio.Task[None]) -> None:
@@ -88,10 +88,10 @@ async def _rest(application: Asgi, served: asyncio.Task[None]) -> None:
 
 
 class _Life:
-    """A process's life as a server: it listens until it is told to end, and ends when its requests have."""
+    """A process's life as a server: it listens until a signal ends it, and ends when its requests have."""
 
-    def __init__(self, app: App, reloader: Reloader, voice: Voice) -> None:
-        self._app, self._reloader, self._voice = app, reloader, voice
+    def __init__(self, app: App, reloader: Reloader, observer: ServerObserver) -> None:
+        self._app, self._reloader, self._observer = app, reloader, observer
         self._stop_at: float | None = None
         self._hurried = self._forced = False  # Ctrl-C was pressed, or pressed twice
         self._rest: asyncio.Task[None] | None = None  # once only the end of requests is waited for
@@ -108,12 +108,12 @@ class _Life:
 
         loop, settings, line = asyncio.get_running_loop(), self._app.settings, Line(self._app)
         connections = Connections(bound, settings.keep_alive)
-        application = Asgi(self._app, line, connections if settings.tls else None, self._voice.log)
+        application = Asgi(self._app, line, connections if settings.tls else None, self._observer.log)
         self._app.metrics.connections = connections.count
         self._heed(loop, parent)
         server = HttpServer(application, bound, settings)
         served = loop.create_task(server.serve())
-        self._voice.ready(url_of(bound, settings))
+        self._observer.ready(url_of(bound, settings))
         ticks = 0
         while (self._stop_at is None or loop.time() < self._stop_at) and not served.done():
             self._reloader.tick(second=ticks % _TICKS == 0)

@@ -21,27 +21,31 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
-    """How a server speaks.
+class ServerObserver:
+    """What is called with what a server reports.
 
     Attributes:
-        ready: told once the server listens, with its URL.
-        tell: told what happens afterwards, a sentence each.
+        ready: called once the server listens, with its URL.
+        notice: called with what happens afterwards, a sentence each.
         log: takes a line of the access log; None where none is wanted.
     """
 
     ready: Callable[[str], None]
-    tell: Callable[[str], None]
+    notice: Callable[[str], None]
     log: Callable[[dict[str, Any]], None] | None = None
 
 
 class Reloader:
-    """Looks at the artifact anew: verified first, swapped between two requests, or left as it is."""
+    """Looks at the artifact again: verified first, swapped between two requests, or left as it is."""
 
     def __init__(
-        self, app: App, load: Callable[[], Verified], voice: Voice, served: Callable[[str], None] = lambda _digest: None
+        self,
+        app: App,
+        load: Callable[[], Verified],
+        observer: ServerObserver,
+        served: Callable[[str], None] = lambda _digest: None,
     ) -> None:
-        self._app, self._load, self._voice, self._served = app, load, voice, served
+        self._app, self._load, self._observer, self._served = app, load, observer, served
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reload")
         self._task: asyncio.Task[None] | None = None
         self._wanted = False
@@ -92,12 +96,12 @@ class Reloader:
         words = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
         self._tell("refused", f"refused, {self._app.served.verified.digest} goes on serving: {one_line(words)}")
         if not isinstance(error, PipelineError | ModuleNotFoundError):
-            told = {"message": "a reload has failed, which is a bug of artifact-pipeline", "exception": error}
-            task.get_loop().call_exception_handler(told)
+            context = {"message": "a reload has failed, which is a bug of artifact-pipeline", "exception": error}
+            task.get_loop().call_exception_handler(context)
 
     def _tell(self, outcome: Outcome, words: str) -> None:
         self._app.metrics.reload(outcome)
-        self._voice.tell(words)
+        self._observer.notice(words)
 
 
 def one_line(text: str) -> str:

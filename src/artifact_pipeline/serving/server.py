@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from artifact_pipeline.artifact.manifest import Verified
-    from artifact_pipeline.serving.reloading import Voice
+    from artifact_pipeline.serving.reloading import ServerObserver
     from artifact_pipeline.serving.settings import Settings
 
 _OWN_FILES = 128
-"""Open files beside the connections' at most: those of the process, and of an artifact that it loads anew."""
+"""Open files beside the connections' at most: those of the process, and of an artifact that it loads again."""
 
 
-def serve(load: Callable[[], Verified], settings: Settings, voice: Voice) -> None:
+def serve(load: Callable[[], Verified], settings: Settings, observer: ServerObserver) -> None:
     """Serve until SIGTERM or Ctrl-C.
 
     Args:
-        load: verifies the artifact; called at the start, and whenever it is to be looked at anew.
+        load: verifies the artifact; called at the start, and whenever it is to be looked at again.
         settings: what is asked of the server.
-        voice: how it speaks.
+        observer: what is called with what it reports.
 
     Raises:
         ArtifactRejected: the artifact is refused at the start.
@@ -52,11 +52,11 @@ def serve(load: Callable[[], Verified], settings: Settings, voice: Voice) -> Non
     with bind(settings) as bound, _hangups_later():
         if settings.workers > 1:
             with metrics_folder():
-                serve_by_workers(load, settings, voice, bound)
+                serve_by_workers(load, settings, observer, bound)
             return
         verified = load()
         windows = Windows(1, settings.window, len(verified.manifest.model.inputs))
-        run_worker(verified, load, settings, voice=voice, bound=bound, place=WorkerPlace(windows))
+        run_worker(verified, load, settings, observer=observer, bound=bound, place=WorkerPlace(windows))
 
 
 def _make_room(settings: Settings) -> None:

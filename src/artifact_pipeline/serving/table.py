@@ -37,13 +37,13 @@ def read_table(served: Served, body: bytes) -> Response:
     Raises:
         Refusal: it cannot be read, lacks a column, or has too many rows.
     """
-    tally, calls = _Tally(served), BatchPredictor(served.predictor)
+    counts, calls = _Counts(served), BatchPredictor(served.predictor)
     try:
         for batch in _batches(served, body):
-            tally.add(calls.score(batch))
+            counts.add(calls.score(batch))
     except DataRejected as error:
         raise Refusal(400, _in_one_sentence(error)) from error
-    return Response(200, msgspec.json.encode(tally.told()), rows=tally.rows)
+    return Response(200, msgspec.json.encode(counts.plain()), rows=counts.rows)
 
 
 def _batches(served: Served, body: bytes) -> Iterator[Batch]:
@@ -85,8 +85,8 @@ def _batches(served: Served, body: bytes) -> Iterator[Batch]:
 
 
 @dataclass(slots=True)
-class _Tally:
-    """What is told of a table.
+class _Counts:
+    """What is answered about a table.
 
     Attributes:
         served: the model.
@@ -136,12 +136,12 @@ class _Tally:
         for index in range(min(SHOWN - len(self.first), len(scored.positions))):
             confidence = float(scored.probabilities[:, index].max())
             label = labels[scored.positions[index]]
-            told = {"row": int(batch.numbers[index]), "label": label, "confidence": confidence}
+            row = {"row": int(batch.numbers[index]), "label": label, "confidence": confidence}
             if batch.actual is not None and batch.actual[index] != UNLABELLED:
-                told["actual"] = labels[batch.actual[index]]
-            self.first.append(told)
+                row["actual"] = labels[batch.actual[index]]
+            self.first.append(row)
 
-    def told(self) -> dict[str, Any]:
+    def plain(self) -> dict[str, Any]:
         """The answer."""
         mix = [{"label": label, "rows": count} for label, count in zip(self.served.labels, self.mix, strict=True)]
         return {
@@ -162,8 +162,8 @@ class _Tally:
             "rows": self.known,
             "training_rows": "some" if splits else "unknown",
             "splits": [
-                {"name": name, "value": float((actual == told).mean()), "rows": len(actual)}
-                for name, (actual, told) in splits.items()
+                {"name": name, "value": float((actual == predicted).mean()), "rows": len(actual)}
+                for name, (actual, predicted) in splits.items()
                 if len(actual)
             ],
         }

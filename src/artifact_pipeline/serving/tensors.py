@@ -110,20 +110,20 @@ def parse_inference(body: bytes, header_length: str | None, served: Served) -> I
     """
     head, tail = _split(body, header_length)
     try:
-        told = _decode(head)
+        request = _decode(head)
     except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
         if not isinstance(error, msgspec.ValidationError) and _has_nan(head):
             raise _not_finite(served) from None
         raise _malformed(error) from None
-    tensor = _only_input(told.inputs)
+    tensor = _only_input(request.inputs)
     # What is known stands in it once, if it has no colon more. A backslash may hide one.
-    if b"\\" in head or head.count(b":") != (_PLAIN if told.plain else _encode(told).count(b":")):
+    if b"\\" in head or head.count(b":") != (_PLAIN if request.plain else _encode(request).count(b":")):
         _look_closer(head, tensor.data)
     rows = _rows(tensor, served)
     X = _binary(tensor, tail, rows, served) if len(tensor.data) == 0 else _json(tensor, tail, rows, served)
     if tensor.datatype in WHOLE:
         see_that_all_survive(X, served)
-    return Inference(X, told.id, _outputs(told))
+    return Inference(X, request.id, _outputs(request))
 
 
 def _split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
@@ -182,7 +182,7 @@ def _only_input(inputs: list[_Input]) -> _Input:
 
 
 def _rows(tensor: _Input, served: Served) -> int:
-    """How many rows the shape tells, before anything of them is read."""
+    """How many rows the shape says, before anything of them is read."""
     if tensor.datatype not in FORMS:
         raise Refusal(400, f"the datatype must be {', '.join(FORMS)}, got {_told(tensor.datatype)}")
     shape = tensor.shape
@@ -209,7 +209,7 @@ def _json(tensor: _Input, tail: bytes, rows: int, served: Served) -> NDArray[Any
     # Whatever the nesting; numbers hold no comma, and a text is refused by the decoder.
     count = raw.count(b",") + 1 if inner != b"]" else 0
     if count != rows * served.features:
-        raise Refusal(400, f"the shape {tensor.shape} tells of {rows * served.features:,} numbers, data has {count:,}")
+        raise Refusal(400, f"the shape {tensor.shape} means {rows * served.features:,} numbers, data has {count:,}")
     decoders = FLAT if inner[:1] != b"[" else ROWS if len(tensor.shape) == 2 else SQUARES
     values, form = _values(raw, tensor.datatype, decoders, served)
     shape = (count,) if decoders is FLAT else tuple(tensor.shape)
@@ -254,12 +254,12 @@ def _binary(tensor: _Input, tail: bytes, rows: int, served: Served) -> NDArray[A
     return np.frombuffer(tail, dtype=form).reshape(rows, served.features)
 
 
-def _outputs(told: _Inference) -> tuple[tuple[str, bool], ...]:
-    binary = told.parameters is not None and told.parameters.binary_data_output
-    if not told.outputs:
+def _outputs(request: _Inference) -> tuple[tuple[str, bool], ...]:
+    binary = request.parameters is not None and request.parameters.binary_data_output
+    if not request.outputs:
         return ((LABEL, binary), (PROBABILITIES, binary))
     wanted: dict[str, bool] = {}
-    for output in told.outputs:
+    for output in request.outputs:
         if output.name not in {LABEL, PROBABILITIES}:
             words = f'the model has the outputs "{LABEL}" and "{PROBABILITIES}", and none called'
             raise Refusal(400, f"{words} {_told(output.name)}")
@@ -295,10 +295,10 @@ def inference_response(
         else:
             output["data"] = tensor.ravel().tolist()
         outputs.append(output)
-    told: dict[str, Any] = {"model_name": served.name, "model_version": served.version, "outputs": outputs}
+    answer: dict[str, Any] = {"model_name": served.name, "model_version": served.version, "outputs": outputs}
     if asked.id is not None:
-        told["id"] = asked.id
-    head, rows = _encode(told), len(asked.X)
+        answer["id"] = asked.id
+    head, rows = _encode(answer), len(asked.X)
     if not tensors:
         return Response(200, head, rows=rows)
     headers = ((b"content-type", b"application/octet-stream"), (LENGTH_HEADER, b"%d" % len(head)))

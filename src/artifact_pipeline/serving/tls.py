@@ -50,7 +50,7 @@ def check_tls(certificate: Path | None, key: Path | None) -> Tls | None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, _no_password)
     except _EncryptedError as error:
-        raise ConfigError(f"--tls-key: {key} is encrypted, and there is nobody to ask", hint=_HINT) from error
+        raise ConfigError(f"--tls-key: {key} is encrypted, and serve asks for no password", hint=_HINT) from error
     except (ssl.SSLError, ValueError) as error:
         if getattr(error, "reason", "") == "KEY_VALUES_MISMATCH":
             words = f"--tls-key: {key} is not the key of {certificate}"

@@ -1,6 +1,6 @@
-"""Several processes on one port: forked from one that holds nothing heavy, and started anew if they die.
+"""Several processes on one port: forked from one that holds nothing heavy, and started again if they die.
 
-Parent and workers are joined by two pipes. By one of its own each worker tells that it serves, what it serves later,
+Parent and workers are joined by two pipes. By one of its own each worker reports that it serves, what it serves later,
 or why it cannot. Nobody writes to the other one: it ends when the parent does, however that dies, and the workers then.
 """
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from artifact_pipeline.artifact.manifest import Verified
-    from artifact_pipeline.serving.reloading import Voice
+    from artifact_pipeline.serving.reloading import ServerObserver
     from artifact_pipeline.serving.settings import Settings
 
 PATIENCE = 30.0
@@ -43,15 +43,17 @@ _LATE = 0.5
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def serve_by_workers(load: Callable[[], Verified], settings: Settings, voice: Voice, bound: socket.socket) -> None:
+def serve_by_workers(
+    load: Callable[[], Verified], settings: Settings, observer: ServerObserver, bound: socket.socket
+) -> None:
     """Serve by `settings.workers` processes until SIGTERM or Ctrl-C.
 
     Raises:
         ArtifactRejected: the artifact is refused at the start.
-        PipelineError: a worker does not start; of the kind that it has told.
+        PipelineError: a worker does not start; of the kind that it has reported.
         KeyboardInterrupt: Ctrl-C was pressed twice.
     """
-    _Family(load, settings, voice, bound).serve()
+    _Family(load, settings, observer, bound).serve()
 
 
 @dataclass(slots=True)
@@ -61,12 +63,12 @@ class _Child:
     Attributes:
         worker: which worker it is.
         pid: its number.
-        pipe: where it tells something.
+        pipe: where it reports.
         born: when it was started.
-        serves: the artifact digest that it has told; None until it serves.
-        news: whether it has told that since somebody has asked.
+        serves: the artifact digest that it has reported; None until it serves.
+        news: whether it has reported that since it was last asked for.
         refused: why it cannot start, or None.
-        begun: of what it tells, a line that has no end yet.
+        begun: of what it reports, a line that has no end yet.
     """
 
     worker: int
@@ -79,28 +81,30 @@ class _Child:
     begun: bytes = b""
 
     def listen(self) -> bool:
-        """Take in what it tells; False where it is silent for ever."""
+        """Take in what it reports; False where nothing more can come."""
         data = os.read(self.pipe, 1 << 16)
         *lines, self.begun = (self.begun + data).split(b"\n")
-        for told in map(json.loads, lines):
-            if "serves" in told:
-                self.serves, self.news = told["serves"], True
+        for report in map(json.loads, lines):
+            if "serves" in report:
+                self.serves, self.news = report["serves"], True
             else:
-                self.refused = _error(told["refused"])
+                self.refused = _error(report["refused"])
         return bool(data)
 
 
 class _Family:
     """The workers, and what becomes of signals and of the dead."""
 
-    def __init__(self, load: Callable[[], Verified], settings: Settings, voice: Voice, bound: socket.socket) -> None:
-        self._load, self._settings, self._voice, self._bound = load, settings, voice, bound
+    def __init__(
+        self, load: Callable[[], Verified], settings: Settings, observer: ServerObserver, bound: socket.socket
+    ) -> None:
+        self._load, self._settings, self._observer, self._bound = load, settings, observer, bound
         self._verified = load()
         self._windows = Windows(settings.workers, settings.window, len(self._verified.manifest.model.inputs))
         self._children: list[_Child] = []
-        self._absent: dict[int, float] = {}  # workers, and when they are started anew
+        self._absent: dict[int, float] = {}  # workers, and when they are started again
         self._patience: float | None = None  # once the end has begun: until when it is waited for
-        self._close_at = 0.0  # and when nobody listens any more
+        self._close_at = 0.0  # when the parent stops listening
         self._hurried = self._forced = False
         self._alive, self._life = os.pipe()
         self._pid = os.getpid()
@@ -133,38 +137,42 @@ class _Family:
         while not self._ending():
             ended = self._look()
             if not self._ending() and (ended or time.monotonic() > deadline):
-                told = [child.refused for child, _ in ended if child.refused is not None]
-                raise told[0] if told else PipelineError("a worker did not start", hint="its own error stands above")
+                refused = [child.refused for child, _ in ended if child.refused is not None]
+                raise (
+                    refused[0]
+                    if refused
+                    else PipelineError("a worker did not start", hint="its own error stands above")
+                )
             if all(child.serves for child in self._children):
-                self._voice.ready(url_of(self._bound, self._settings))
+                self._observer.ready(url_of(self._bound, self._settings))
                 return
 
     def _tend(self) -> None:
-        """Start anew whoever has died, and end whoever does not end."""
+        """Start dead workers again, and kill those that do not end."""
         ended, now = self._look(), time.monotonic()
         if self._patience is not None:
             if now >= self._close_at:
-                self._bound.close()  # else what it listens on would take connections that nobody answers
+                self._bound.close()  # else what it listens on would take connections that no worker answers
             if now > self._patience:
                 self._pass_on(signal.SIGKILL)
             return
         self._keep_up()
         for child, status in ended:
-            told = f"refused: {one_line(str(child.refused))}" if child.refused else f"ended with {status}"
-            self._voice.tell(f"worker {child.worker} has {told}; it is started anew")
+            outcome = f"refused: {one_line(str(child.refused))}" if child.refused else f"ended with {status}"
+            self._observer.notice(f"worker {child.worker} has {outcome}; it is started again")
             self._absent[child.worker] = max(now, child.born + _PAUSE)
             forget_process(child.pid)
         for worker in [worker for worker, due in self._absent.items() if due <= now]:
             try:
                 self._fork(worker)
             except OSError as error:
-                self._voice.tell(f"worker {worker} cannot be started: {error.strerror}")
+                self._observer.notice(f"worker {worker} cannot be started: {error.strerror}")
                 self._absent[worker] = now + _PAUSE
             else:
                 del self._absent[worker]
 
     def _look(self) -> list[tuple[_Child, int]]:
-        """Take in what the workers tell, or wait for it a moment; those that have ended, and how."""
+        """Take in what the workers report, or wait for it a moment; those that have ended, and how."""
         pipes = {child.pipe: child for child in self._children}
         for pipe in select.select(pipes, [], [], _TICK)[0]:
             pipes[pipe].listen()
@@ -180,7 +188,7 @@ class _Family:
         return ended
 
     def _keep_up(self) -> None:
-        """Verify here too what a worker has begun to serve: one that is started anew begins with it."""
+        """Verify here too what a worker has begun to serve: one that is started again begins with it."""
         for child in self._children:
             if child.news and child.serves != self._verified.digest:
                 try:
@@ -228,23 +236,23 @@ class _Family:
             os._exit(status)  # what the parent would do at its end is the parent's
 
     def _work(self, worker: int, pipe: int) -> int:
-        def tell(**told: Any) -> None:
+        def report(**members: Any) -> None:
             with suppress(BrokenPipeError):  # the parent has died
-                os.write(pipe, json.dumps(told).encode() + b"\n")
+                os.write(pipe, json.dumps(members).encode() + b"\n")
 
         def serves(digest: str) -> None:
-            tell(serves=digest)
+            report(serves=digest)
 
-        voice = replace(
-            self._voice,
+        observer = replace(
+            self._observer,
             ready=lambda _url: serves(self._verified.digest),
-            tell=lambda text: self._voice.tell(f"worker {worker}: {text}"),
+            notice=lambda text: self._observer.notice(f"worker {worker}: {text}"),
         )
         place = WorkerPlace(self._windows, worker, self._alive, serves)
         try:
-            run_worker(self._verified, self._load, self._settings, voice=voice, bound=self._bound, place=place)
+            run_worker(self._verified, self._load, self._settings, observer=observer, bound=self._bound, place=place)
         except PipelineError as error:
-            tell(refused=_told(error))
+            report(refused=_plain(error))
             return error.exit_status
         return 0
 
@@ -271,13 +279,13 @@ class _Family:
                 os.kill(child.pid, number)
 
 
-def _told(error: PipelineError) -> dict[str, Any]:
+def _plain(error: PipelineError) -> dict[str, Any]:
     problems = [(each.place, each.rule, each.message) for each in error.problems]
     return {"status": error.exit_status, "message": error.message, "problems": problems, "hint": error.hint}
 
 
-def _error(told: dict[str, Any]) -> PipelineError:
+def _error(plain: dict[str, Any]) -> PipelineError:
     family: tuple[type[PipelineError], ...] = (PipelineError, *PipelineError.__subclasses__())
     kinds = {kind.exit_status: kind for kind in family}
-    problems = [Problem(*each) for each in told["problems"]]
-    return kinds[told["status"]](told["message"], problems=problems, hint=told["hint"])
+    problems = [Problem(*each) for each in plain["problems"]]
+    return kinds[plain["status"]](plain["message"], problems=problems, hint=plain["hint"])

@@ -62,7 +62,7 @@ class Checkout:
     def around(cls, folder: Path) -> Checkout | None:
         """Return the commit that is checked out around a folder; None where there is no repository, or no commit yet.
 
-        Files are read, and nothing of the repository is run, whoever owns it.
+        Files are read, and nothing of the repository is run, whichever user owns it.
         """
         commit = None
         try:
