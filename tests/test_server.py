@@ -26,7 +26,7 @@ from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import load_config
 from artifact_pipeline.errors import ArtifactRejected, ConfigError
 from artifact_pipeline.model.predictor import open_predictor
-from artifact_pipeline.serving.reloading import Voice
+from artifact_pipeline.serving.reloading import ServerObserver
 from artifact_pipeline.serving.server import serve
 from artifact_pipeline.serving.settings import Settings
 from artifact_pipeline.training.candidate import train
@@ -309,7 +309,7 @@ def test_nothing_listens_before_the_artifact_is_verified() -> None:
         raise ArtifactRejected("as expected")
 
     with pytest.raises(ArtifactRejected, match="as expected"):
-        serve(load, Settings(port=port), Voice(told.append, told.append))
+        serve(load, Settings(port=port), ServerObserver(told.append, told.append))
     assert told == []
 
 
@@ -325,7 +325,7 @@ def test_whoever_listens_first_has_the_port(root: Path) -> None:
             return verify(root / "artifact")
 
         with pytest.raises(ConfigError, match="already in use"):
-            serve(load, Settings(port=other.getsockname()[1]), Voice(told.append, told.append))
+            serve(load, Settings(port=other.getsockname()[1]), ServerObserver(told.append, told.append))
     assert told == []
 
 
