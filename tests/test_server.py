@@ -570,7 +570,7 @@ def test_what_is_refused_is_tried_once(candidate: Candidate, other: Candidate, r
 
 
 def test_workers_share_the_work_and_its_figures(candidate: Candidate, other: Candidate, root: Path) -> None:
-    """Two workers answer, whoever is asked tells the figures of both, and one that dies is started anew."""
+    """Two workers answer, whoever is asked tells the figures of both, and one that dies is started again."""
     with serving(root / "artifact", "--workers", "2") as server:
         first = children(server.process.pid)
         asked = 0
@@ -592,7 +592,7 @@ def test_workers_share_the_work_and_its_figures(candidate: Candidate, other: Can
         for _ in range(20):
             assert server.infer(DIGITS.X[:1])[1]["model_version"] == version(other)
         assert server.figure("rows_total") == 3 * asked + 20
-        told = [line for line in server.talk.read_text().splitlines() if "ended with -9; it is started anew" in line]
+        told = [line for line in server.talk.read_text().splitlines() if "ended with -9; it is started again" in line]
         assert len(told) == 2
         family = children(server.process.pid)
         assert server.stop() == 0
