@@ -72,7 +72,7 @@ def gate_problems(manifest: Manifest, *, accept_failed: bool) -> Iterator[Proble
         return
     yield from _rule_problems(manifest, gate)
     if gate.verdict == "failed" and not accept_failed:
-        failed = [f"{rule.name} {rule.observed} is below {rule.minimum}" for rule in gate.rules if not rule.passed]
+        failed = [rule.shortfall for rule in gate.rules if not rule.passed]
         yield Problem(NAME, "gate-failed", f"the gate failed: {', '.join(failed)}")
 
 

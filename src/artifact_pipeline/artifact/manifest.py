@@ -131,6 +131,11 @@ class GateRecord(Frozen, frozen=True):
             """The metric, and the class where it is about one."""
             return self.metric if self.label is UNSET else f"{self.metric} of {self.label!r}"
 
+        @property
+        def shortfall(self) -> str:
+            """Why the rule failed, in words."""
+            return f"{self.name} {self.observed} is below {self.minimum}"
+
     rules: tuple[Rule, ...]
     verdict: Literal["passed", "failed"]
     model: Digest

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from artifact_pipeline.config.jsontext import Document, JsonTextError, has_lone_surrogate, parse, printable, shown
 from artifact_pipeline.config.problems import Origin, Spot, find, got, located, refusal
 from artifact_pipeline.config.schema import SCHEMA_KEY, Config
-from artifact_pipeline.files import read_bounded
+from artifact_pipeline.files import read_bounded, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -174,7 +174,7 @@ def _bytes(path: Path, file: Origin) -> bytes:
     except FileNotFoundError:
         rule, reason = "missing-file", "does not exist"
     except OSError as error:
-        rule, reason = "unreadable", f"cannot be read: {(error.strerror or type(error).__name__).lower()}"
+        rule, reason = "unreadable", f"cannot be read: {reason_of(error)}"
     except ValueError as error:  # no regular file, too large, or a name with a NUL in it
         rule = "too-large" if "larger" in str(error) else "unreadable"
         reason = "has a NUL in its name" if "\0" in str(path) else f"is {error}"

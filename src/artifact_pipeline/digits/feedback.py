@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from artifact_pipeline.files import storage_error, sync_folder
+from artifact_pipeline.files import reason_of, storage_error, sync_folder
 from artifact_pipeline.plugins import data_set_with
 from artifact_pipeline.serving.http import Refusal, json_response
 
@@ -88,8 +88,7 @@ class Feedback:
         try:
             self._write(line)
         except OSError as error:
-            reason = (error.strerror or type(error).__name__).lower()
-            raise Refusal(503, f"the drawing could not be written down: {reason}", _AGAIN) from error
+            raise Refusal(503, f"the drawing could not be written down: {reason_of(error)}", _AGAIN) from error
         return json_response({"label": labelled.label})
 
     def _write(self, line: bytes) -> None:

@@ -61,10 +61,7 @@ def evaluate(
     found = replace(found, rules=tuple(_rules(found.figures, request.minimums)))
     failed = [rule for rule in found.rules if not rule.passed]
     if failed:
-        problems = [
-            Problem("gate", f"gate-{rule.name}", f"{rule.name} {rule.observed} is below {rule.minimum}")
-            for rule in failed
-        ]
+        problems = [Problem("gate", f"gate-{rule.name}", rule.shortfall) for rule in failed]
         error = GateFailed("the gate failed", problems=problems)
         error.result = found
         raise error

@@ -6,7 +6,7 @@ import platform
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, UnsetType, structs
+from msgspec import UNSET, Meta, UnsetType
 
 from artifact_pipeline import __version__
 from artifact_pipeline.artifact.manifest import Verified  # noqa: TC001 - msgspec reads the types of fields
@@ -101,10 +101,6 @@ class Receipt(Frozen, frozen=True):
     drift: dict[str, Any] | None
     environment: dict[str, Any]
     progress: dict[str, Any] | None
-
-    def without_progress(self) -> Receipt:
-        """The same receipt of work that is complete."""
-        return structs.replace(self, complete=True, progress=None)
 
 
 def environment() -> dict[str, Any]:

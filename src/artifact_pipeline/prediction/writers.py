@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from artifact_pipeline.canonical import PREFIX
@@ -58,12 +59,13 @@ class HashedFile:
         return PREFIX + self._hash.hexdigest()
 
 
-class _Writer:
+class _Writer(ABC):
     """A table that is written piece by piece."""
 
     def __init__(self, file: HashedFile, names: list[str]) -> None:
         self._file, self._names = file, names
 
+    @abstractmethod
     def write(self, columns: Mapping[str, Any], probabilities: NDArray[np.float64]) -> None:
         """Write rows.
 
@@ -74,9 +76,8 @@ class _Writer:
         Raises:
             DataRejected: a column that is carried through has another type than before.
         """
-        raise NotImplementedError
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most have nothing left
         """Write what is still to be written."""
 
 

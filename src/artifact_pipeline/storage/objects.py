@@ -151,21 +151,26 @@ class _Raw(io.RawIOBase):
         self._url, self._reader = url, reader
 
     def readable(self) -> bool:
+        """Whether it can be read."""
         return True
 
     def seekable(self) -> bool:
+        """Whether it can be read from any place on."""
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Fill the buffer as far as there are bytes, and return how many came."""
         with _refusing(_unreadable, self._url):
             data = _awaited(self._reader.read, len(buffer))
         buffer[: len(data)] = memoryview(data)
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go on at another place, and return it."""
         return int(self._reader.seek(offset, whence))
 
     def tell(self) -> int:
+        """Return the place of the next byte."""
         return int(self._reader.tell())
 
 

@@ -16,7 +16,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifact_pipeline.files import read_bounded
+from artifact_pipeline.files import read_bounded, reason_of
 
 MAX_BYTES = 1 << 16
 """Bytes of a file that holds one line."""
@@ -81,7 +81,7 @@ class Checkout:
             return cls(commit, reason=f"git took longer than {PATIENCE:.0f} seconds")
         except OSError as error:
             what = "its .git cannot be read" if commit is None else "its files cannot be compared"
-            return cls(commit, reason=f"{what}: {(error.strerror or type(error).__name__).lower()}")
+            return cls(commit, reason=f"{what}: {reason_of(error)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ def _gate_problems(manifest: Manifest) -> Iterator[Problem]:
     for rule in manifest.gate.rules:
         if not rule.passed:
             why = ", since no held-out row has this label" if rule.label in unseen else ""
-            yield Problem("gate", f"gate-{rule.metric}", f"{rule.name} {rule.observed} is below {rule.minimum}{why}")
+            yield Problem("gate", f"gate-{rule.metric}", rule.shortfall + why)
 
 
 def _comparison_problems(comparison: Comparison) -> Iterator[Problem]:
