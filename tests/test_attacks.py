@@ -124,6 +124,7 @@ def test_nothing_is_loaded_to_refuse(
     assert not {"numpy", "onnxruntime", "onnx", "sklearn", "pyarrow", "pickle"} & set(answer["modules"])
 
 
+@pytest.mark.slow
 def test_the_store_finds_every_change_of_a_manifest(candidate: Candidate, tmp_path: Path) -> None:
     """In a store a changed manifest contradicts its folder's name, so that resealing does not help."""
     for index, (name, attack) in enumerate(ATTACKS.items()):

@@ -701,6 +701,7 @@ def test_json_holds_the_very_path(cli: Cli, published: Path) -> None:
     assert said.out.isascii()
 
 
+@pytest.mark.slow
 def test_log_holds_plain_lines(run: Run, published: Path) -> None:
     """Without a terminal there are only plain lines, the steps of a training among them on standard error."""
     done = run("-m", "artifact_pipeline", "train", "--config", CONFIG)
@@ -709,6 +710,7 @@ def test_log_holds_plain_lines(run: Run, published: Path) -> None:
     assert all(character.isprintable() or character == "\n" for character in done.stdout + done.stderr)
 
 
+@pytest.mark.slow
 def test_terminal_gets_tables_colours_and_a_spinner(published: Path) -> None:
     """On a terminal a training shows a spinner and puts the cursor back, and tables have lines and colours."""
     status, sent = in_terminal("-m", "artifact_pipeline", "train", "--config", CONFIG, cwd=published)
@@ -777,6 +779,7 @@ def test_reader_who_has_seen_enough_is_no_error(published: Path, arguments: list
     assert got == (0, "")
 
 
+@pytest.mark.slow
 def test_training_that_nobody_reads_is_published(tmp_path: Path) -> None:
     """A training whose standard output is closed before its first line still publishes what it trained."""
     status, err = process("train", "--config", CONFIG, cwd=tmp_path, stdout=closed_pipe(), PYTHONUNBUFFERED="1")

@@ -45,6 +45,7 @@ def written(root: Path) -> set[str]:
 # --- from any folder
 
 
+@pytest.mark.slow
 def test_doors_write_into_the_projects_root_from_any_folder(run: Run, checkout: Path, elsewhere: Path) -> None:
     """Both doors find config and artifact, and write what they make, in the project's root, wherever they start."""
     done = run(checkout / "src" / "train.py", cwd=elsewhere)
@@ -81,6 +82,7 @@ def test_doors_take_the_options_of_their_verbs(run: Run, checkout: Path, elsewhe
     assert f"{checkout}/artifact]" in re.sub(r"\s+", "", shown)
 
 
+@pytest.mark.slow
 def test_doors_end_with_the_statuses_of_the_verbs(run: Run, checkout: Path) -> None:
     """A door refuses as its verb does, and its hints name the door."""
     done = run("src/inference.py", cwd=checkout)
@@ -220,6 +222,7 @@ def test_doors_parse_under_old_pythons(door: str) -> None:
             assert all(argument.annotation is None for argument in node.args.args)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("door", ["train", slow("inference"), slow("utils")])
 def test_old_python_gets_one_sentence(checkout: Path, old_pythons: list[str], door: str) -> None:
     """A door that an old Python runs or imports says which Python it needs, in one sentence without a traceback."""
@@ -414,6 +417,7 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_wheel_predicts_with_the_base_dependencies_alone(
     run: Run, wheel: Path, published: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

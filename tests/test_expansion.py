@@ -180,6 +180,7 @@ def test_long_texts_are_refused(of_words: Verified, tmp_path: Path, suffix: str)
     assert answered(of_words, path, to=tmp_path / "out.parquet").num_rows == 40_000
 
 
+@pytest.mark.slow
 def test_texts_that_mean_little_are_carried(of_words: Verified, tmp_path: Path) -> None:
     """Long texts in any of the encodings come through as they are, in as few rows at once as it takes."""
     texts = [f"{row % 7} " + "y" * 20_000 for row in range(3000)]
@@ -357,6 +358,7 @@ def test_lies_of_a_buffer_are_refused(of_words: Verified, tmp_path: Path, size: 
 GOOD = {"parquet": of_page(), "arrow": bytes(of_batch())}
 
 
+@pytest.mark.slow
 @settings(max_examples=800)
 @given(
     st.sampled_from(sorted(GOOD)),

@@ -141,6 +141,7 @@ def test_users_open_the_export_with_joblib(model: LogisticRegression, tmp_path: 
         np.testing.assert_array_equal(model.predict(X), loaded.predict(X))
 
 
+@pytest.mark.slow
 def test_the_export_depends_on_the_numbers_alone(digits: LogisticRegression) -> None:
     """Memory layout, sharing of objects and order of attributes do not change the bytes, nor does the process."""
     expected = export_bytes(digits)

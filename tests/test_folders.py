@@ -146,6 +146,7 @@ def test_a_folder_says_what_a_single_file_says(whole: dict[str, bytes], model: V
     assert (world / "single.parquet.rejected.jsonl").read_bytes() == whole["out.rejected.jsonl"]
 
 
+@pytest.mark.slow
 def test_python_writes_folders_by_their_names(
     whole: dict[str, bytes], model: Verified, world: Path, tmp_path: Path
 ) -> None:

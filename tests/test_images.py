@@ -535,6 +535,7 @@ def test_a_refusal_says_nothing_of_this_process() -> None:
     assert "0x" not in str(caught.value)
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(data=st.data(), kind=st.sampled_from(FORMATS))
 def test_mutants_are_read_or_refused(data: st.DataObject, kind: str) -> None:

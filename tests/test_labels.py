@@ -172,6 +172,7 @@ def test_figures_are_those_of_scikit_learn(here: Path, form: str, labels: str, c
     assert said.json["labels"] == said.json["predictions"] == {"read": ROWS, "matched": ROWS, "unmatched": 0}
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     picked=st.permutations(range(ROWS)).flatmap(lambda rows: st.integers(1, ROWS).map(lambda size: rows[:size])),
@@ -294,6 +295,7 @@ CUTS = st.tuples(st.sampled_from(['","', ",", '"', ":", "\\", " "]), st.lists(PA
 PAIRS = CUTS.map(lambda pairs: list(dict.fromkeys(pairs)))
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(pairs=PAIRS)
 def test_law_composite_keys_are_told_apart(pairs: list[tuple[str, str]]) -> None:

@@ -139,6 +139,7 @@ def test_the_oldest_tls_is_1_2(files: Path, secure: Server) -> None:
         context.wrap_socket(plain, server_hostname="localhost")
 
 
+@pytest.mark.slow
 def test_idle_connections_by_tls_are_closed(files: Path, secure: Server) -> None:
     """A connection without a whole handshake or without a request is closed in time, by HTTP/1.1 and HTTP/2."""
 

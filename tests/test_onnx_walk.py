@@ -212,6 +212,7 @@ def encoded(message: str, found: dict) -> bytes:
     return data
 
 
+@pytest.mark.slow
 def test_nothing_is_read_over() -> None:
     """What the reader found, encoded again, is the same bytes: there is no second spelling, and nothing unseen.
 

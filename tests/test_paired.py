@@ -32,6 +32,7 @@ def test_published_p_value() -> None:
     assert mcnemar_exact(6, 16) == pytest.approx(0.052479, abs=6e-7)
 
 
+@pytest.mark.slow
 def test_mcnemar_is_the_exact_binomial() -> None:
     """On a thousand random tables the p value is SciPy's exact binomial test of the discordant rows."""
     random = np.random.default_rng(7)

@@ -183,6 +183,7 @@ def test_a_table_is_one_artifact_in_either_format_and_any_place(tmp_path: Path) 
     assert len(digests) == 1
 
 
+@pytest.mark.slow
 def test_a_model_too_wide_to_be_described_is_refused(tmp_path: Path) -> None:
     """More columns than a manifest can hold are refused, before anything is written that nobody could verify."""
     random = np.random.default_rng(0)

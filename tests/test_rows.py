@@ -182,6 +182,7 @@ def test_a_decimal_after_many_whole_numbers_is_read(tmp_path: Path) -> None:
     assert read_table(path, target="kind", features=["a"]).X[-1, 0] == 0.5
 
 
+@pytest.mark.slow
 def test_json_lines_of_several_blocks_are_read(tmp_path: Path) -> None:
     """Where a reader of JSON Lines cuts does not show: not in the rows, the labels, or the row that a refusal names."""
     path = tmp_path / "rows.jsonl"
@@ -365,6 +366,7 @@ def test_an_endless_line_of_json_is_refused(tmp_path: Path) -> None:
     assert rule_of(path) == "row-too-long"
 
 
+@pytest.mark.slow
 def test_a_key_that_stands_twice_is_found_among_very_many(tmp_path: Path) -> None:
     """A line of a hundred thousand keys, the last of which stands twice, is refused."""
     path = tmp_path / "rows.jsonl"

@@ -332,6 +332,7 @@ def test_whoever_listens_first_has_the_port(root: Path) -> None:
 # The end
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [slow("1"), "2"])
 def test_it_ends_with_0_when_it_is_told_to(root: Path, workers: str) -> None:
     """SIGTERM and one Ctrl-C end it with 0, without a word, all its processes, and behind the request under way."""
@@ -369,6 +370,7 @@ def test_two_ctrl_c_do_not_wait(root: Path, workers: str) -> None:
         assert not any(map(runs, family))
 
 
+@pytest.mark.slow
 def test_it_is_unready_before_it_ends(root: Path) -> None:
     """From SIGTERM on it is not ready and closes each connection behind its answer, until the drain delay is over."""
     with serving(root / "artifact", "--drain", "1", "--grace", "5") as server:
@@ -394,6 +396,7 @@ def test_it_is_unready_before_it_ends(root: Path) -> None:
         assert server.process.wait(20) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [slow("1"), "2"])
 def test_it_ends_in_time_whatever_a_client_does(root: Path, workers: str) -> None:
     """Clients that hang are cut off after the grace, in half a request with 503: the end comes within a second more."""
@@ -521,6 +524,7 @@ def test_the_pointer_is_followed(candidate: Candidate, other: Candidate, root: P
         wait_until(lambda: serves(server, candidate), seconds=2)
 
 
+@pytest.mark.slow
 def test_any_link_is_followed(candidate: Candidate, other: Candidate, tmp_path: Path) -> None:
     """With --follow a symbolic link of one's own is followed, at the end of the path and above it."""
     for name, each in (("one", candidate), ("two", other)):
@@ -535,6 +539,7 @@ def test_any_link_is_followed(candidate: Candidate, other: Candidate, tmp_path: 
                 wait_until(lambda server=server, each=each: serves(server, each), seconds=5)  # type: ignore[misc]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", slow("2")])
 def test_a_mount_of_kubernetes_is_followed(
     candidate: Candidate, other: Candidate, tmp_path: Path, workers: str
@@ -822,6 +827,7 @@ def flood(connection: socket.socket, data: bytes) -> int:
     return sent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ahead", [1, 50])
 def test_who_does_not_read_is_cut_off(root: Path, ahead: int) -> None:
     """A client that asks on and on and reads nothing is not listened to, cut off in the end, and costs no memory."""
@@ -839,6 +845,7 @@ def test_who_does_not_read_is_cut_off(root: Path, ahead: int) -> None:
         assert server.talk.read_text() == ""
 
 
+@pytest.mark.slow
 def test_a_body_of_tiny_pieces_is_refused(root: Path) -> None:
     """A body that comes in far more pieces than its size needs has 413 soon, and fills no memory."""
     with serving(root / "artifact", "--timeout", "60") as server:

@@ -260,6 +260,7 @@ def test_what_upstream_ignores_is_refused_here(name: str, stored: Path, keys: Pa
     assert caught.value.rules == {"file-unlisted"}
 
 
+@pytest.mark.slow
 def test_a_signature_that_ignores_a_file_is_refused(stored: Path, keys: Path, run: Run) -> None:
     """Upstream signs a folder without the model if told so, and accepts it afterwards; here it covers too few files."""
     where = ["--signature", signing.beside(stored), "--private_key", keys / "SECP256R1.pem"]

@@ -332,6 +332,7 @@ def test_store_that_goes_while_it_is_read(store: Store, monkeypatch: pytest.Monk
                 use()
 
 
+@pytest.mark.slow
 def test_store_without_keys(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without keys there is one error that names them; public objects can be read without, if one says so."""
     url = store.put("object", DATA, acl="public-read")
@@ -461,6 +462,7 @@ def test_whole_bucket_is_no_folder_of_parts(store: Store, predict: Callable[...,
     assert store.names() == []
 
 
+@pytest.mark.slow
 def test_predictions_where_nobody_listens(
     nobody: None, predict: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -254,6 +254,7 @@ def test_what_comes_beside_a_body_is_bounded(root: Path, server: Server, case: s
     assert server.ask("GET", "/v2")[0] == 200
 
 
+@pytest.mark.slow
 def test_a_size_without_end_ends_with_its_time(root: Path) -> None:
     """A chunk's size of zeros without end fills no memory, and is refused once the request's time is over."""
     with serving(root / "artifact", "--timeout", "1") as server:
