@@ -1,0 +1,99 @@
+"""Features: the columns that a model takes, and rows of their values as two arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+ColumnKind = Literal["number", "boolean", "category"]
+"""What a column holds: numbers; 1 where it is true and 0 where it is false; or texts."""
+MISSING = ""
+"""A missing category: the text that is in the list of missing values, so that no file has it as a level."""
+MAX_LEVELS = 10_000
+"""Most levels of a category."""
+MAX_LEVEL_BYTES = 1024
+"""Most bytes of a level in UTF-8."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column that a model takes.
+
+    Attributes:
+        name: its name in a file.
+        kind: what it holds.
+        nullable: whether a value may be missing.
+        levels: of a category, the levels that the model knows, sorted by code point; `MISSING` is one of them where a
+            missing value is a level of its own.
+        other: what becomes of a level that is not in `levels`: the model answers it as *other*, or the row is refused.
+    """
+
+    name: str
+    kind: ColumnKind
+    nullable: bool = False
+    levels: tuple[str, ...] = ()
+    other: Literal["accept", "refuse"] = "accept"
+
+
+def number_columns(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """The numbers and the booleans among columns: those of `Features.X`, in its order."""
+    return tuple(column for column in columns if column.kind != "category")
+
+
+def category_columns(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """The categories among columns: those of `Features.S`, in its order."""
+    return tuple(column for column in columns if column.kind == "category")
+
+
+def are_plain_numbers(columns: Sequence[Column]) -> bool:
+    """Whether all columns are numbers or booleans without a missing value: what format 1 knows."""
+    return all(column.kind != "category" and not column.nullable for column in columns)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """Rows of the columns that a model takes.
+
+    Attributes:
+        X: float64 of shape (rows, numbers and booleans), C-contiguous; a boolean is 1 or 0, a missing value is NaN.
+        S: objects, each a str, of shape (rows, categories), C-contiguous; a missing value is `MISSING`.
+    """
+
+    X: NDArray[np.float64]
+    S: NDArray[Any]
+
+    @classmethod
+    def of_numbers(cls, X: NDArray[np.float64]) -> Features:
+        """Rows of numbers and booleans alone."""
+        import numpy as np
+
+        return cls(np.ascontiguousarray(X, dtype=np.float64), np.empty((len(X), 0), dtype=object))
+
+    @classmethod
+    def concatenate(cls, pieces: Sequence[Features]) -> Features:
+        """The rows of all pieces, one piece after the other; there is at least one piece."""
+        import numpy as np
+
+        return cls(np.concatenate([each.X for each in pieces]), np.concatenate([each.S for each in pieces]))
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return len(self.X)
+
+    def __getitem__(self, rows: slice) -> Features:
+        """Some rows, one after the other, as views of the same memory where the slice has no step."""
+        return self.take(range(*rows.indices(len(self)))) if rows.step else Features(self.X[rows], self.S[rows])
+
+    def take(self, positions: Sequence[int] | NDArray[np.integer[Any]] | NDArray[np.bool_]) -> Features:
+        """The rows at some positions, in their order; or the rows that are marked."""
+        import numpy as np
+
+        chosen = np.asarray(positions)
+        chosen = chosen if chosen.size else chosen.astype(np.int64)
+        return Features(self.X[chosen], self.S[chosen])
