@@ -31,6 +31,7 @@ from artifact_pipeline.errors import ConfigError
 ROOT = Path(__file__).parents[1]
 REQUIRED = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000}
 SOLVERS = "lbfgs, newton-cg, newton-cholesky, sag, saga, liblinear"
+DATASET = "one of digits, iris, wine, breast_cancer, or an object with path and target"
 TEN_CLASSES = "lbfgs, newton-cg, newton-cholesky, sag, saga (liblinear fits two classes, digits has 10)"
 NAME = "name: must be a string of 1 to 64 characters a-z, 0-9, dot, underscore or dash, first a letter or digit"
 TABLE = "a string, the path of a table"
@@ -299,8 +300,8 @@ WRONG_VALUES = [
     ("name", '"\u009b2J\u202e"', "not-allowed", f'{NAME[6:]}, got "\\x9b2J\\u202e"'),
     ("gate", "5", "wrong-type", "must be an object with min_accuracy and min_f1, got 5"),
     ("gate", "null", "wrong-type", "must be an object with min_accuracy and min_f1, got null"),
-    ("dataset", '"iris"', "not-allowed", 'must be "digits" or an object with path and target, got "iris"'),
-    ("dataset", "[]", "wrong-type", 'must be "digits" or an object with path and target, got an array'),
+    ("dataset", '"irsi"', "not-allowed", f'must be {DATASET}, got "irsi", did you mean iris?'),
+    ("dataset", "[]", "wrong-type", f"must be {DATASET}, got an array"),
     ("$schema", "5", "wrong-type", "must be a string, got 5"),
     ("tol", "-1e-4", "out-of-range", "must be a finite number of at least 0, got -1e-4"),
     ("tol", "1e999", "not-finite", "must be a finite number of at least 0, got 1e999"),
@@ -311,7 +312,7 @@ WRONG_VALUES = [
     ("l1_ratio", "0.5", "not-allowed", "must be 0 with the solver lbfgs (saga takes 0 to 1), got 0.5"),
     ("penalty", '"l1"', "not-allowed", f'must be {PENALTY}, got "l1"'),
     ("penalty", "null", "wrong-type", f"must be {PENALTY}, got null"),
-    ("class_weight", '"balance"', "not-allowed", f'must be {WEIGHTS}, got "balance"'),
+    ("class_weight", '"balance"', "not-allowed", f'must be {WEIGHTS}, got "balance", did you mean balanced?'),
     ("class_weight", "2", "wrong-type", f"must be {WEIGHTS}, got 2"),
     ("class_weight", "{}", "out-of-range", f"must be {WEIGHTS}, got an object"),
 ]

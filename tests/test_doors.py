@@ -395,6 +395,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / done.stdout.strip()
 
 
+DATA_LICENCES = ("digits/DIGITS-LICENSE.txt", "samples/SAMPLES-LICENSE.txt")
+
+
 def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     """The wheel ships every file of the package, its licences and its metadata; no door, no test, no config."""
     with zipfile.ZipFile(wheel) as archive:
@@ -408,7 +411,8 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert {name for name in names if not name.startswith(metadata)} == package
     assert {f"artifact_pipeline/digits/{name}" for name in ("digits.npy.gz", "DIGITS-LICENSE.txt")} < package
     assert "artifact_pipeline/py.typed" in package
-    licences = {"licenses/LICENSE", "licenses/src/artifact_pipeline/digits/DIGITS-LICENSE.txt"}
+    texts = ("LICENSE", *(f"src/artifact_pipeline/{name}" for name in DATA_LICENCES))
+    licences = {f"licenses/{text}" for text in texts}
     assert {name.removeprefix(metadata) for name in names - package} == licences | {
         "METADATA",
         "RECORD",

@@ -18,9 +18,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-DataSetName = Literal["digits"]
+DataSetName = Literal["digits", "iris", "wine", "breast_cancer"]
 NAMES: tuple[DataSetName, ...] = get_args(DataSetName)
-_PLACES: dict[str, str] = {"digits": "artifact_pipeline.digits.dataset.DIGITS"}
+_PLACES: dict[str, str] = {
+    "digits": "artifact_pipeline.digits.dataset.DIGITS",
+    "iris": "artifact_pipeline.samples.tables.IRIS",
+    "wine": "artifact_pipeline.samples.tables.WINE",
+    "breast_cancer": "artifact_pipeline.samples.tables.BREAST_CANCER",
+}
 _PAGES: dict[str, str] = {"digits": "artifact_pipeline.digits.page.routes"}
 PAGES = tuple(_PAGES)
 

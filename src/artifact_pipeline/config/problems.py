@@ -13,7 +13,7 @@ from artifact_pipeline.config.sections import MustBe
 from artifact_pipeline.errors import ConfigError, Problem, listing, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
@@ -224,11 +224,19 @@ def _remark(path: KeyPath, error: ErrorDetails) -> str:
     """What may have been meant."""
     value = error["input"]
     if error["type"] == "literal_error" and isinstance(value, str):
-        allowed = get_args(_field(path)[0].annotation)
-        return _suggestion(value, [each for each in allowed if isinstance(each, str)])
+        return _suggestion(value, list(_words_of(_field(path)[0].annotation)))
     if error["type"] == "int_type" and isinstance(value, float) and value.is_integer():
         return ", which has a point or an exponent"
     return ""
+
+
+def _words_of(annotation: object) -> Iterator[str]:
+    """Yield the strings that a type's literals allow."""
+    for each in get_args(annotation):
+        if isinstance(each, str):
+            yield each
+        else:
+            yield from _words_of(each)
 
 
 def _instead(path: KeyPath) -> str:

@@ -50,8 +50,8 @@ class Config(BaseModel):
     dataset: Annotated[
         Annotated[DataSetName, Tag("built-in")] | Annotated[Table, Tag("table")],
         Discriminator(_dataset_kind),
-        Field(title="Dataset", description="The digits of scikit-learn, or a table with a target column."),
-        MustBe('"digits" or an object with path and target'),
+        Field(title="Dataset", description="A data set that comes with the package, or a table with a target column."),
+        MustBe(f"one of {', '.join(get_args(DataSetName))}, or an object with path and target"),
     ] = "digits"
     test_size: Annotated[
         float,

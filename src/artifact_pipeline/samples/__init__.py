@@ -1,0 +1,1 @@
+"""Three small tables for a first training, shipped with the package."""
