@@ -1,0 +1,103 @@
+"""Check the bytes of a model, format 2, before any session is made: they are its plan, and its numbers keep the rules.
+
+Two looks at the bytes: one beside the plan names what differs and finds the numbers, then the plan with these numbers
+must give the same bytes again. So no other reader sees another model in bytes that pass.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from math import isfinite, prod
+from typing import TYPE_CHECKING
+
+from artifact_pipeline.errors import ArtifactRejected, Problem
+from artifact_pipeline.model import classifiers
+from artifact_pipeline.model.linear import ModelShape
+from artifact_pipeline.model.plan import CATEGORIES, CLASSIFIER, NUMBERS, plan
+from artifact_pipeline.model.reading import read
+from artifact_pipeline.model.wire import Numbers, RuleBroken, encode, require
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from artifact_pipeline.model.plan import ModelPlan
+    from artifact_pipeline.model.spec import Steps
+    from artifact_pipeline.rows.features import Column
+
+MAX_MODEL_BYTES = 64 << 20
+
+
+def check(
+    data: bytes,
+    columns: Sequence[Column],
+    steps: Steps,
+    classes: Sequence[int] | Sequence[str],
+    *,
+    name: str = "model.onnx",
+) -> ModelShape:
+    """Check a model; `name` is the place of a problem.
+
+    Args:
+        data: the whole file.
+        columns: the columns that the manifest names.
+        steps: the spec in the manifest.
+        classes: the labels in the manifest.
+        name: the file's name.
+
+    Returns:
+        What the model takes and answers.
+
+    Raises:
+        ArtifactRejected: the writer does not write such bytes for such a spec; its one problem is the first that was
+            met.
+    """
+    try:
+        size = f"it has {len(data):,} bytes, allowed are {MAX_MODEL_BYTES:,}"
+        require(len(data) <= MAX_MODEL_BYTES, "onnx-too-large", size)
+        planned = plan(columns, steps, classes)
+        arrays = read(data, planned.message)
+        require(encode(planned.message, arrays) == data, "onnx-wire", "the same model is written in another way")
+        check_numbers(planned, steps, arrays, len(classes))
+    except RuleBroken as refusal:
+        problem = Problem(name, *refusal.args)
+        raise ArtifactRejected("the model is not one that this program writes", problems=[problem]) from None
+    return _shape(planned, columns, classes)
+
+
+def check_numbers(planned: ModelPlan, steps: Steps, arrays: Mapping[str, bytes], classes: int) -> None:
+    """Refuse numbers that no fitted model has.
+
+    Raises:
+        RuleBroken: one is not finite, or not positive where it must be, or the classifier's family refuses them.
+    """
+    for numbers in planned.numbers:
+        if numbers.dtype == "float64":
+            _check_doubles(numbers, arrays[numbers.name])
+    begin = f"{CLASSIFIER}."
+    own = {name.removeprefix(begin): data for name, data in arrays.items() if name.startswith(begin)}
+    classifiers.check(steps.classifier, own, planned.width, classes)
+
+
+def _check_doubles(numbers: Numbers, data: bytes) -> None:
+    values = array("d", data)
+    if sys.byteorder == "big":
+        values.byteswap()
+    require(all(map(isfinite, values)), "onnx-not-finite", f"{numbers.name} holds a number that is not finite")
+    if numbers.positive:
+        require(min(values) > 0, "onnx-not-positive", f"{numbers.name} holds a number that is not greater than zero")
+
+
+def _shape(planned: ModelPlan, columns: Sequence[Column], classes: Sequence[int] | Sequence[str]) -> ModelShape:
+    categories = sum(column.kind == "category" for column in columns)
+    numbers = len(columns) - categories
+    inputs = [
+        ModelShape.Tensor(name, dtype, (None, width))
+        for name, dtype, width in ((NUMBERS, "float64", numbers), (CATEGORIES, "string", categories))
+        if width
+    ]
+    label = ModelShape.Tensor("label", "string" if isinstance(classes[0], str) else "int64", (None,))
+    answers = ModelShape.Tensor(planned.answers, "float64", (None, len(classes)))
+    parameters = sum(prod(each.dims) for each in planned.numbers if each.dtype == "float64")
+    labels: tuple[int, ...] | tuple[str, ...] = tuple(classes)  # type: ignore[assignment]
+    return ModelShape(tuple(inputs), (label, answers), planned.operators, labels, parameters)

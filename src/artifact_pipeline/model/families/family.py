@@ -1,0 +1,42 @@
+"""What a family of classifiers is: how one is described, and what it adds to a graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from artifact_pipeline.model.graph import Graph, Matrix, Scores
+
+Arrays = dict[str, Any]
+"""The numbers of a fitted step as NumPy arrays, by their names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One family of classifiers.
+
+    Attributes:
+        estimators: the names of their classes in scikit-learn.
+        specs: the types of their specs.
+        describe: returns the spec and the numbers of a fitted estimator.
+        plan: adds its steps to a graph, of a matrix and a number of classes, and returns the names of its answers.
+        check: refuses numbers that no estimator has, beyond those that are not finite or must be positive; they are
+            bytes, by their names. None where there is nothing to check.
+    """
+
+    estimators: frozenset[str]
+    specs: tuple[type, ...]
+    describe: Callable[[Any], tuple[Any, Arrays]]
+    plan: Callable[[Graph, Any, Matrix, int], Scores]
+    check: Callable[[Any, Mapping[str, bytes], int, int], None] | None = None
+
+
+def not_written(what: str, *, hint: str | None = None) -> ConfigError:
+    """The error where a fitted step has no place in a model; `what` is a sentence that says why."""
+    problem = Problem("model", "model-not-written", what)
+    return ConfigError("the model cannot be written", problems=[problem], hint=hint)

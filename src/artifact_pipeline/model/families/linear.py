@@ -1,0 +1,66 @@
+"""Classifiers whose scores are linear in the columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.model.families.family import Arrays, Family
+from artifact_pipeline.model.graph import Scores
+from artifact_pipeline.model.spec import Linear
+
+if TYPE_CHECKING:
+    from artifact_pipeline.model.graph import Graph, Matrix
+
+_SOFTMAX = ("LogisticRegression", "LogisticRegressionCV", "LinearDiscriminantAnalysis")
+_SCORES = ("LinearSVC", "PassiveAggressiveClassifier", "Perceptron", "RidgeClassifier", "RidgeClassifierCV")
+_BY_LOSS = {"log_loss": "sigmoid", "modified_huber": "modified_huber"}
+
+
+def _describe(estimator: Any) -> tuple[Linear, Arrays]:
+    import numpy as np
+
+    name = type(estimator).__name__
+    probabilities: Any = "softmax" if name in _SOFTMAX else None
+    if name == "SGDClassifier":
+        probabilities = _BY_LOSS.get(estimator.loss)
+    weights = np.atleast_2d(np.asarray(estimator.coef_, dtype=np.float64))
+    biases = np.broadcast_to(np.asarray(estimator.intercept_, dtype=np.float64), len(weights))
+    if len(weights) == 1:  # the scores of two classes are 0 and z
+        weights = np.concatenate([np.zeros_like(weights), weights])
+        biases = np.concatenate([np.zeros(1), biases])
+    arrays = {"coefficients": weights, "intercepts": biases}
+    return Linear(estimator=name, probabilities=probabilities), arrays
+
+
+def _plan(graph: Graph, spec: Linear, x: Matrix, classes: int) -> Scores:
+    weights = graph.parameter("coefficients", classes, x.width)
+    scores = graph.add("Gemm", x.name, weights, graph.parameter("intercepts", classes), transB=1)
+    if spec.probabilities is None:
+        return Scores(scores, None)
+    if spec.probabilities == "softmax":
+        return Scores(scores, graph.add("Softmax", scores, axis=1))
+    if spec.probabilities == "sigmoid":
+        each = graph.add("Sigmoid", scores)
+    else:
+        clipped = graph.add("Clip", scores, graph.scalar(-1.0), graph.scalar(1.0))
+        each = graph.add("Div", graph.add("Add", clipped, graph.double(1.0)), graph.double(2.0))
+    if classes == 2:
+        return Scores(scores, two_classes(graph, each))
+    return Scores(scores, _sum_made_one(graph, each))
+
+
+def two_classes(graph: Graph, each: str) -> str:
+    """The probabilities of two classes of a matrix whose last column is that of the second class."""
+    second = graph.add("Gather", each, graph.axis(1), axis=1)
+    return graph.add("Concat", graph.add("Sub", graph.double(1.0), second), second, axis=1)
+
+
+def _sum_made_one(graph: Graph, each: str) -> str:
+    """Divide by the sum of each row; where it is zero, all classes are equal."""
+    total = graph.add("ReduceSum", each, graph.axis(1), keepdims=1)
+    nothing = graph.add("Equal", total, graph.double(0.0))
+    each = graph.add("Where", nothing, graph.double(1.0), each)
+    return graph.add("Div", each, graph.add("ReduceSum", each, graph.axis(1), keepdims=1))
+
+
+FAMILY = Family(frozenset({*_SOFTMAX, *_SCORES, "SGDClassifier"}), (Linear,), _describe, _plan)

@@ -1,0 +1,191 @@
+"""The graph of a model, format 2, step by step: what stands in it but for the numbers.
+
+A family adds its steps and gets the names of their outputs. Numbers that the model chooses are declared with their
+names and sizes; everything else, constants too, is part of the graph.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.model.wire import DTYPES, Numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from artifact_pipeline.model.wire import DType, Message
+
+PRODUCER = "artifact-pipeline"
+IR_VERSION = 10
+OPSET = 18
+ML_OPSET = 5
+ML = "ai.onnx.ml"
+"""The domain of the operators on categories and trees."""
+ROWS = "rows"
+"""The name of the one dimension without a fixed size."""
+_INT, _TENSOR, _INTS = 2, 4, 7
+"""The types of attributes, as ONNX numbers them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Rows of float64 inside a graph: the name of the step's output, and how many columns it has."""
+
+    name: str
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a classifier answers, as names of outputs of rows x classes, both float64.
+
+    Attributes:
+        scores: the greatest one, and the first of those that are equal, decides the label.
+        probabilities: None where the estimator has none.
+    """
+
+    scores: str
+    probabilities: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A tensor that is the same in each model with this spec; strings, or bytes, little-endian."""
+
+    dtype: DType
+    dims: tuple[int, ...]
+    data: bytes | Sequence[str]
+
+    @classmethod
+    def of_doubles(cls, values: Sequence[float]) -> Constant:
+        """A vector of float64."""
+        return cls("float64", (len(values),), struct.pack(f"<{len(values)}d", *values))
+
+    @classmethod
+    def of_integers(cls, values: Sequence[int]) -> Constant:
+        """A vector of int64."""
+        return cls("int64", (len(values),), struct.pack(f"<{len(values)}q", *values))
+
+    @classmethod
+    def of_texts(cls, values: Sequence[str]) -> Constant:
+        """A vector of strings."""
+        return cls("string", (len(values),), values)
+
+
+Attribute = int | Constant | Numbers
+
+
+class Graph:
+    """A graph to which steps are added.
+
+    `within` gives the same graph for a part of the model, whose numbers have the part's name in theirs.
+    """
+
+    def __init__(self) -> None:
+        self._nodes: list[Message] = []
+        self._initializers: dict[str, Message] = {}
+        self._numbers: dict[str, Numbers] = {}
+        self._part = ""
+
+    def within(self, part: str) -> Graph:
+        """The same graph for a part of the model."""
+        inner = Graph()
+        inner._nodes, inner._initializers, inner._numbers = self._nodes, self._initializers, self._numbers
+        inner._part = f"{self._part}{part}."
+        return inner
+
+    @property
+    def numbers(self) -> tuple[Numbers, ...]:
+        """All numbers that the model chooses."""
+        return tuple(self._numbers.values())
+
+    @property
+    def operators(self) -> tuple[str, ...]:
+        """The operators of the steps, in order."""
+        return tuple(node["op_type"] for node in self._nodes)
+
+    def add(
+        self, operator: str, *inputs: str, domain: str = "", output: str | None = None, **attributes: Attribute
+    ) -> str:
+        """Add a step, and return the name of its output."""
+        output = output or f"{operator}_{len(self._nodes)}"
+        node: Message = {"op_type": operator} | ({"domain": domain} if domain else {})
+        node |= {"input": list(inputs), "output": [output]}
+        node["attribute"] = [_attribute(name, attributes[name]) for name in sorted(attributes)]
+        self._nodes.append(node)
+        return output
+
+    def declare(self, name: str, *dims: int, dtype: DType = "float64", positive: bool = False) -> Numbers:
+        """Numbers of an attribute that is a tensor."""
+        return self._declared(Numbers(self._part + name, dtype, dims, positive=positive))
+
+    def declare_list(self, name: str, count: int) -> Numbers:
+        """Numbers of an attribute that is a list of int64, none of them negative."""
+        return self._declared(Numbers(self._part + name, "int64", (count,), packed=True))
+
+    def _declared(self, numbers: Numbers) -> Numbers:
+        assert numbers.name not in self._numbers  # of two with one name, a model could hold one alone
+        self._numbers[numbers.name] = numbers
+        return numbers
+
+    def parameter(self, name: str, *dims: int, dtype: DType = "float64", positive: bool = False) -> str:
+        """A tensor of numbers that the model chooses; returns its name, for a step's input."""
+        numbers = self.declare(name, *dims, dtype=dtype, positive=positive)
+        self._initializers[numbers.name] = _tensor(dtype, dims, numbers, numbers.name)
+        return numbers.name
+
+    def constant(self, name: str, value: Constant) -> str:
+        """A tensor that does not depend on the model; the same name is the same tensor everywhere."""
+        found = self._initializers.setdefault(name, _tensor(value.dtype, value.dims, value.data, name))
+        assert found == _tensor(value.dtype, value.dims, value.data, name)
+        return name
+
+    def double(self, value: float) -> str:
+        """One number, as a vector of one item."""
+        return self.constant(f"double {value}", Constant.of_doubles([value]))
+
+    def scalar(self, value: float) -> str:
+        """One number, as a tensor without dimensions."""
+        return self.constant(f"scalar {value}", replace(Constant.of_doubles([value]), dims=()))
+
+    def axis(self, axis: int) -> str:
+        """One axis, as a step such as `ReduceSum` takes it."""
+        return self.constant(f"axis {axis}", Constant.of_integers([axis]))
+
+    def message(self, inputs: Sequence[Message], outputs: Sequence[Message]) -> Message:
+        """The whole model, as `wire.encode` takes it."""
+        return {
+            "ir_version": IR_VERSION,
+            "producer_name": PRODUCER,
+            "graph": {
+                "node": self._nodes,
+                "name": PRODUCER,
+                "initializer": list(self._initializers.values()),
+                "input": list(inputs),
+                "output": list(outputs),
+            },
+            "opset_import": [{"domain": "", "version": OPSET}, {"domain": ML, "version": ML_OPSET}],
+        }
+
+
+def port(name: str, dtype: DType, *columns: int) -> Message:
+    """An input or output of the model: rows, or rows x columns."""
+    dims = [{"dim_param": ROWS}, *({"dim_value": width} for width in columns)]
+    return {"name": name, "type": {"tensor_type": {"elem_type": DTYPES[dtype], "shape": {"dim": dims}}}}
+
+
+def _attribute(name: str, value: Attribute) -> Message:
+    if isinstance(value, int):
+        return {"name": name, "i": value, "type": _INT}
+    if isinstance(value, Numbers) and value.packed:
+        return {"name": name, "ints": value, "type": _INTS}
+    data: Any = value if isinstance(value, Numbers) else value.data
+    return {"name": name, "t": _tensor(value.dtype, value.dims, data), "type": _TENSOR}
+
+
+def _tensor(dtype: DType, dims: tuple[int, ...], data: Any, name: str = "") -> Message:
+    """A tensor; `data` is a list of strings, bytes, or numbers that the model chooses."""
+    held = {"string_data": list(data)} if dtype == "string" else {"raw_data": data}
+    return {"data_type": DTYPES[dtype], "dims": list(dims)} | ({"name": name} if name else {}) | held

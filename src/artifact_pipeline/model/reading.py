@@ -1,0 +1,203 @@
+"""Read the bytes of `model.onnx` beside the message that they must be.
+
+An allow-list in the strict sense: what is not in the message is refused, and named. Nothing is kept but the model's
+numbers, and nothing is allocated that the message and the file do not both hold. Nothing is imported but the standard
+library; lists of whole numbers, which trees have, need NumPy.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from artifact_pipeline.model.wire import FIELDS, Numbers, RuleBroken, require
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from artifact_pipeline.model.wire import Message
+
+_FORBIDDEN = {("TensorProto", 13): "onnx-external-data", ("TensorProto", 14): "onnx-external-data"}
+"""Fields that deserve a rule of their own; every other one that we never write breaks `onnx-field`."""
+
+_RULES = {
+    "ir_version": "onnx-opset",
+    "version": "onnx-opset",
+    "opset_import": "onnx-domain",
+    "domain": "onnx-domain",
+    "op_type": "onnx-operator",
+    "producer_name": "onnx-field",
+    "attribute": "onnx-attribute",
+    "data_type": "onnx-dtype",
+    "elem_type": "onnx-dtype",
+    "dims": "onnx-shape",
+    "shape": "onnx-shape",
+    "string_data": "onnx-constant",
+    "raw_data": "onnx-constant",
+}
+"""The rule that a difference in a field, or below it, breaks; elsewhere it is `onnx-graph`."""
+CLASSES = "classes"
+"""The tensor of labels, in which a difference breaks `onnx-classes`."""
+_HIGH = bytes(range(0x80, 0x100))
+
+
+class _At(NamedTuple):
+    """A place in the model, and the rule that a difference there breaks."""
+
+    place: str
+    rule: str
+
+    def inside(self, name: str) -> _At:
+        """In a field of the message that stands here."""
+        return _At(f"{self.place}.{name}", _RULES.get(name, self.rule))
+
+    def require(self, holds: bool, message: str, rule: str | None = None) -> None:  # noqa: FBT001 - as `require`
+        """Refuse what does not hold."""
+        if not holds:
+            raise RuleBroken(rule or self.rule, f"{self.place} {message}")
+
+
+def read(data: bytes, expected: Message) -> dict[str, bytes]:
+    """Read the bytes of a model.
+
+    Args:
+        data: the whole file.
+        expected: the message, with `Numbers` where the model chooses.
+
+    Returns:
+        The bytes of each `Numbers`, by its name.
+
+    Raises:
+        RuleBroken: the bytes are not such a message. Whoever reads compares with `encode` too: a second spelling of the
+            same message may pass here.
+    """
+    reader = _Reader()
+    reader.message(memoryview(data), "ModelProto", expected, at=_At("model", "onnx-graph"))
+    return reader.arrays
+
+
+class _Reader:
+    """Reads messages, and keeps the numbers that the model chooses."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, bytes] = {}
+
+    def message(self, data: memoryview, kind: str, expected: Message, *, at: _At) -> None:
+        """Read one message; its fields are compared in the order of `expected`, which begins with the operator."""
+        most = sum(len(value) if isinstance(value, list) else 1 for value in expected.values())
+        found: dict[str, list[Any]] = {}
+        last = 0
+        for number, value in islice(_fields(data, kind, at), most + 1):
+            name = FIELDS[kind][number].name
+            at.require(number >= last, f"holds {name} after field {last}", "onnx-wire")
+            found.setdefault(name, []).append(value)
+            last = number
+        labels = expected.get("name") == CLASSES
+        for name, value in expected.items():
+            inside = at.inside(name)
+            if labels and name in {"string_data", "raw_data"}:
+                inside = _At(inside.place, "onnx-classes")
+            self._field(found.pop(name, []), value, kind=kind, name=name, at=inside)
+        for name in found:
+            at.require(holds=False, message=f"holds {name}, which does not belong here", rule=at.inside(name).rule)
+
+    def _field(self, found: list[Any], expected: Any, *, kind: str, name: str, at: _At) -> None:
+        """Compare all values of one field."""
+        if not isinstance(expected, list):
+            at.require(bool(found), "is not there", "onnx-field")
+            at.require(len(found) == 1, "is there twice", "onnx-wire")
+            self._value(found[0], expected, kind=kind, name=name, at=at)
+            return
+        for index, (one, value) in enumerate(zip(found, expected, strict=False)):
+            self._value(one, value, kind=kind, name=name, at=_At(f"{at.place}[{index}]", at.rule))
+        at.require(len(found) <= len(expected), f"has more than {len(expected)} items")
+        at.require(len(found) == len(expected), f"has {len(found)} items, allowed are {len(expected)}")
+
+    def _value(self, found: Any, expected: Any, *, kind: str, name: str, at: _At) -> None:
+        """Compare one value."""
+        if isinstance(expected, dict):
+            inner = next(field.kind for field in FIELDS[kind].values() if field.name == name)
+            self.message(found, inner, expected, at=at)
+        elif isinstance(expected, Numbers):
+            self.arrays[expected.name] = _numbers(found, expected, at)
+        elif isinstance(expected, int):
+            at.require(found == expected, f"is {found:,}, allowed is {expected:,}")
+        elif isinstance(expected, str):
+            text = _text(found[: 4 * len(expected) + 64], at)
+            at.require(text == expected, f"is {reprlib.repr(text)}, allowed is {reprlib.repr(expected)}")
+        else:
+            at.require(found == expected, "holds other bytes than it must")
+
+
+def _numbers(found: memoryview, expected: Numbers, at: _At) -> bytes:
+    """The bytes of numbers that the model chooses."""
+    if expected.packed:
+        return _unpack(found, expected.dims[0], at)
+    message = f"has {len(found):,} bytes, allowed are {expected.size:,}"
+    at.require(len(found) == expected.size, message, "onnx-initializer-size")
+    return bytes(found)
+
+
+def _text(found: memoryview, at: _At) -> str:
+    try:
+        return str(found, "utf-8")
+    except UnicodeDecodeError as error:
+        raise RuleBroken("onnx-wire", f"{at.place} is not UTF-8: {error.reason}") from None
+
+
+def _fields(data: memoryview, kind: str, at: _At) -> Iterator[tuple[int, int | memoryview]]:
+    """The numbers and values of the fields of a message, as they come."""
+    place = 0
+    while place < len(data):
+        key, place = _varint(data, place)
+        number, wire_type = key >> 3, key & 7
+        at.require((kind, number) not in _FORBIDDEN, "has its data elsewhere", _FORBIDDEN.get((kind, number)))
+        at.require(number in FIELDS[kind], f"holds field {number}, which we never write", "onnx-field")
+        field = FIELDS[kind][number]
+        at.require(wire_type == (0 if field.kind == "int" else 2), f"holds {field.name} of another type", "onnx-wire")
+        value, place = _varint(data, place)
+        if field.kind == "int":
+            yield number, value
+            continue
+        end = place + value
+        message = f"says that {field.name} has {value:,} bytes, and {len(data) - place:,} are left"
+        at.require(end <= len(data), message, "onnx-wire")
+        yield number, data[place:end]
+        place = end
+
+
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    """Read a number in base 128, its low digits first; we write none that is negative."""
+    value = 0
+    for shift in range(0, 63, 7):
+        require(at < len(data), "onnx-wire", "a number is cut short")
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            require(byte > 0 or shift == 0, "onnx-wire", "a number has needless bytes")
+            return value, at
+    raise RuleBroken("onnx-wire", "a number has more than 63 bits")
+
+
+def _unpack(data: memoryview, count: int, at: _At) -> bytes:
+    """Read `count` whole numbers in base 128 as int64, one behind the other."""
+    found = len(bytes(data).translate(None, delete=_HIGH))
+    at.require(found == count, f"has {found:,} numbers, allowed are {count:,}", "onnx-initializer-size")
+    at.require(len(data) <= 9 * count, "has a number of more than 63 bits", "onnx-wire")
+    if not count:
+        return b""
+    import numpy as np
+
+    digits = np.frombuffer(data, dtype=np.uint8)
+    ends = np.flatnonzero(digits < 0x80)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    lengths = ends - starts + 1
+    at.require(bool(digits[-1] < 0x80), "has a number that is cut short", "onnx-wire")
+    at.require(bool(lengths.max() <= 9), "has a number of more than 63 bits", "onnx-wire")
+    values = np.zeros(count, dtype="<i8")
+    for digit in range(int(lengths.max())):
+        has = lengths > digit
+        values[has] |= (digits[starts[has] + digit] & 0x7F).astype(np.int64) << 7 * digit
+    return values.tobytes()

@@ -1,0 +1,92 @@
+"""The spec of a model, format 2: which steps it takes, and every size that its columns and classes do not say.
+
+The manifest holds it as JSON. With the columns and the classes it says everything about `model.onnx` but the numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from artifact_pipeline.artifact.parts import Frozen, Text
+
+MAX_WIDTH = 65_536
+"""Most columns of a matrix inside a model."""
+MAX_CLASSES = 10_000
+MAX_CLASS_STEPS = 1_000
+"""Most classes of an estimator whose graph has steps for each class."""
+MAX_DEPTH = 8
+"""How many estimators may stand in one another."""
+
+Width = Annotated[int, Meta(ge=1, le=MAX_WIDTH)]
+Position = Annotated[int, Meta(ge=0, lt=MAX_WIDTH)]
+
+
+class Impute(Frozen, frozen=True, tag="impute"):
+    """Each missing number becomes a number that its column has.
+
+    Attributes:
+        indicators: the columns of which another column, behind all others, says where a number is missing.
+    """
+
+    indicators: Annotated[tuple[Position, ...], Meta(max_length=MAX_WIDTH)] = ()
+
+
+class Scale(Frozen, frozen=True, tag="scale"):
+    """Something is subtracted from each column, then it is divided by something: either may be left out."""
+
+    center: bool
+    scale: bool
+
+
+class MinMaxScale(Frozen, frozen=True, tag="min_max_scale"):
+    """Each column is multiplied by something, then something is added."""
+
+
+class Pca(Frozen, frozen=True, tag="pca"):
+    """The columns become principal components; with `whiten`, each has the variance one."""
+
+    components: Width
+    whiten: bool
+
+
+NumberStep = Impute | Scale | MinMaxScale | Pca
+
+
+class Categories(Frozen, frozen=True):
+    """How categories become numbers.
+
+    Attributes:
+        encoding: a column for each level, or the level's position; a level that the model does not know is a row of
+            zeros, or -1.
+        missing: for each category the level that a missing value counts as, or "" where it counts as an unknown one;
+            () where a missing value is a level of its own, or there is none.
+    """
+
+    encoding: Literal["one_hot", "ordinal"]
+    missing: Annotated[tuple[Annotated[str, Meta(max_length=1024)], ...], Meta(max_length=MAX_WIDTH)] = ()
+
+
+class Linear(Frozen, frozen=True, tag="linear"):
+    """Scores are linear in the columns.
+
+    Attributes:
+        estimator: the class in scikit-learn.
+        probabilities: how they come of the scores: by softmax, by a sigmoid for each class of which the sum is made 1,
+            by the formula of the modified Huber loss; None where the estimator gives none.
+    """
+
+    estimator: Text
+    probabilities: Literal["softmax", "sigmoid", "modified_huber"] | None
+
+
+Classifier = Linear
+
+
+class Steps(Frozen, frozen=True):
+    """All steps of a model: those on numbers, that on categories, and the classifier."""
+
+    classifier: Classifier
+    number: Annotated[tuple[NumberStep, ...], Meta(max_length=8)] = ()
+    category: Categories | None = None

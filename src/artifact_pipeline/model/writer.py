@@ -1,0 +1,99 @@
+"""Write a model, format 2: a fitted pipeline becomes its spec and the bytes of `model.onnx`.
+
+The bytes depend on nothing but what was fitted. scikit-learn is not imported: a step is known by its class's name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.errors import ConfigError, Problem
+from artifact_pipeline.model import classifiers
+from artifact_pipeline.model.check import MAX_MODEL_BYTES, check_numbers
+from artifact_pipeline.model.families.family import Arrays, not_written
+from artifact_pipeline.model.families.preprocess import describe_categories, describe_numbers
+from artifact_pipeline.model.plan import CLASSIFIER, plan
+from artifact_pipeline.model.spec import Categories, NumberStep, Steps
+from artifact_pipeline.model.wire import Numbers, RuleBroken, encode, require
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from artifact_pipeline.rows.features import Column
+
+_TYPES = {"float64": "<f8", "int64": "<i8", "uint8": "u1"}
+
+
+def write(model: Any, columns: Sequence[Column]) -> tuple[bytes, Steps]:
+    """Write a fitted model.
+
+    Args:
+        model: a `Pipeline` of the steps `columns`, a `ColumnTransformer` of `number` and `category`, and `classifier`;
+            or a classifier alone. Its labels are whole numbers or texts.
+        columns: the columns that it was fitted on.
+
+    Returns:
+        The bytes, and the spec that the manifest must hold for `check` to accept them.
+
+    Raises:
+        ConfigError: a step has no place in a model, the model is too large, or fitting it gave a number that is not
+            finite.
+    """
+    steps, arrays = _described(model)
+    try:
+        planned = plan(columns, steps, model.classes_.tolist())
+        held = {numbers.name: _bytes(arrays.pop(numbers.name), numbers) for numbers in planned.numbers}
+        assert not arrays  # what is described is planned
+        check_numbers(planned, steps, held, len(model.classes_))
+        data = encode(planned.message, held)
+        size = f"it has {len(data):,} bytes, allowed are {MAX_MODEL_BYTES:,}"
+        require(len(data) <= MAX_MODEL_BYTES, "onnx-too-large", size)
+    except RuleBroken as refusal:
+        raise ConfigError("the model cannot be written", problems=[Problem("model", *refusal.args)]) from None
+    return data, steps
+
+
+def _bytes(values: Any, numbers: Numbers) -> bytes:
+    import numpy as np
+
+    array = np.asarray(values)
+    message = f"{numbers.name} has the shape {array.shape}, and the columns give {numbers.dims}"
+    require(array.shape == numbers.dims, "onnx-shape", message)
+    return np.ascontiguousarray(array, dtype=_TYPES[numbers.dtype]).tobytes()
+
+
+def _described(model: Any) -> tuple[Steps, Arrays]:
+    """The spec and the numbers of a whole model."""
+    if type(model).__name__ != "Pipeline":
+        spec, arrays = classifiers.describe(model)
+        return Steps(classifier=spec), _named(CLASSIFIER, arrays)
+    steps = model.named_steps
+    if set(steps) != {"columns", "classifier"}:
+        raise not_written(f"a pipeline of {', '.join(steps)} is none of `columns` and `classifier`")
+    spec, arrays = classifiers.describe(steps["classifier"])
+    arrays = _named(CLASSIFIER, arrays)
+    number: list[NumberStep] = []
+    category: Categories | None = None
+    for name, transformer, _ in steps["columns"].transformers_:
+        if name == "category":
+            category = describe_categories(_steps(transformer))
+        elif name == "number":
+            for position, step in enumerate(_steps(transformer)):
+                described, numbers = describe_numbers(step)
+                number.append(described)
+                arrays |= _named(f"number.{position}", numbers)
+    return Steps(number=tuple(number), category=category, classifier=spec), arrays
+
+
+def _named(part: str, arrays: Arrays) -> Arrays:
+    return {f"{part}.{name}": array for name, array in arrays.items()}
+
+
+def _steps(transformer: Any) -> list[Any]:
+    """The steps of a transformer, which may be a pipeline of them, or one that leaves the columns as they are."""
+    kind = type(transformer).__name__
+    if kind == "Pipeline":
+        return [step for _, step in transformer.steps if step != "passthrough"]
+    if transformer == "passthrough" or (kind == "FunctionTransformer" and transformer.func is None):
+        return []
+    return [transformer]
