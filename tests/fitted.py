@@ -9,8 +9,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
+from sklearn.ensemble import VotingClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import (
+    LogisticRegression,
+    LogisticRegressionCV,
+    PassiveAggressiveClassifier,
+    Perceptron,
+    RidgeClassifier,
+    RidgeClassifierCV,
+    SGDClassifier,
+)
+from sklearn.naive_bayes import BernoulliNB, ComplementNB, GaussianNB, MultinomialNB
+from sklearn.neighbors import NearestCentroid
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.svm import LinearSVC
 
 from artifact_pipeline.model.check import check
 from artifact_pipeline.model.writer import write
@@ -55,7 +71,7 @@ def together(rows: Features) -> np.ndarray:
     return np.concatenate([rows.X.astype(object), rows.S], axis=1) if rows.S.shape[1] else rows.X
 
 
-def mixed_table(rows: int = 2000, classes: int = 3, seed: int = 0) -> Table:
+def mixed_table(rows: int = 800, classes: int = 3, seed: int = 0) -> Table:
     """Two or three classes, of texts, over `COLUMNS`."""
     random = np.random.default_rng(seed)
     age = random.normal(40, 12, rows)
@@ -72,6 +88,57 @@ def mixed_table(rows: int = 2000, classes: int = 3, seed: int = 0) -> Table:
         S[random.random(rows) < share, column] = ""
     labels = np.where(z > 0.8, "hoch", np.where(z > -0.6, "mittel", "tief") if classes == 3 else "tief")
     return Table(COLUMNS, Features(np.ascontiguousarray(X), np.ascontiguousarray(S)), labels)
+
+
+def classifiers() -> dict[str, Any]:
+    """An unfitted classifier of each family of this module's, and of each kind of answer."""
+    few = {"max_iter": 20, "random_state": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it goes with scikit-learn 1.10
+        aggressive = PassiveAggressiveClassifier(**few)
+    parts = [("lr", LogisticRegression()), ("nb", GaussianNB())]
+    inner = VotingClassifier([("qda", QuadraticDiscriminantAnalysis(reg_param=0.1))], voting="soft")
+    return {
+        "logistic": LogisticRegression(),
+        "logistic without intercept": LogisticRegression(fit_intercept=False),
+        "logistic with cross-validation": LogisticRegressionCV(Cs=2, cv=2, max_iter=50),
+        "linear discriminant": LinearDiscriminantAnalysis(),
+        "quadratic discriminant": QuadraticDiscriminantAnalysis(reg_param=0.1),
+        "quadratic discriminant by eigenvalues": QuadraticDiscriminantAnalysis(solver="eigen", shrinkage=0.3),
+        "ridge": RidgeClassifier(),
+        "ridge with cross-validation": RidgeClassifierCV(),
+        "linear svc": LinearSVC(random_state=0),
+        "sgd hinge": SGDClassifier(**few),
+        "sgd log loss": SGDClassifier(loss="log_loss", **few),
+        "sgd modified huber": SGDClassifier(loss="modified_huber", **few),
+        "perceptron": Perceptron(**few),
+        "passive aggressive": aggressive,
+        "mlp relu": MLPClassifier((20, 10), **few),
+        "mlp tanh": MLPClassifier((20,), activation="tanh", **few),
+        "mlp logistic": MLPClassifier((20,), activation="logistic", **few),
+        "mlp identity": MLPClassifier((20,), activation="identity", **few),
+        "gaussian": GaussianNB(),
+        "multinomial": MultinomialNB(),
+        "complement": ComplementNB(),
+        "bernoulli": BernoulliNB(),
+        "bernoulli above two": BernoulliNB(binarize=2.0),
+        "centroid": NearestCentroid(),
+        "centroid with shares": NearestCentroid(priors="empirical"),
+        "centroid shrunken": NearestCentroid(shrink_threshold=0.1),
+        "centroid manhattan": NearestCentroid(metric="manhattan"),
+        "centroid manhattan with shares": NearestCentroid(metric="manhattan", priors="empirical"),
+        "vote": VotingClassifier(parts, voting="soft"),
+        "vote with weights": VotingClassifier([*parts, ("vote", inner)], voting="soft", weights=[1, 2.5, 0.3]),
+    }
+
+
+COUNTS = frozenset({"multinomial", "complement", "bernoulli", "bernoulli above two"})
+"""Those of `classifiers` that take no number below zero."""
+
+
+def number_steps(name: str) -> list[Any]:
+    """An imputer with indicators, and a scaler that fits one of `classifiers`."""
+    return [SimpleImputer(strategy="mean", add_indicator=True), MinMaxScaler() if name in COUNTS else StandardScaler()]
 
 
 def unseen(rows: Features) -> Features:
@@ -145,7 +212,7 @@ class Parity:
 
     Attributes:
         unequal: how many labels differ.
-        difference: the largest difference of a probability, or the largest relative one of a score.
+        difference: the largest difference of a probability, or the largest relative one of a score that is above one.
         answers: `probabilities` or `scores`.
     """
 
@@ -165,6 +232,8 @@ def parity(model: Any, columns: Sequence[Column], rows: Features) -> Parity:
         unequal = int((labels != model.predict(X)).sum())
         if session.answers == "probabilities":
             return Parity(unequal, float(np.abs(answers - model.predict_proba(X)).max()), session.answers)
+        if not hasattr(model, "decision_function"):  # the nearest centroid by Manhattan distances has labels alone
+            return Parity(unequal, 0.0, session.answers)
         scores = model.decision_function(X)
     if scores.ndim == 1:
         scores = np.column_stack([np.zeros(len(scores)), scores])

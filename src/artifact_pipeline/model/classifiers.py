@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.families import linear
+from artifact_pipeline.model.families import bayes, centroid, discriminant, linear, neural, vote
 from artifact_pipeline.model.families.family import Arrays, not_written
 
 if TYPE_CHECKING:
@@ -12,10 +12,6 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.model.graph import Graph, Matrix, Scores
     from artifact_pipeline.model.spec import Classifier
-
-FAMILIES = (linear.FAMILY,)
-_BY_ESTIMATOR = {name: family for family in FAMILIES for name in family.estimators}
-_BY_SPEC = {spec: family for family in FAMILIES for spec in family.specs}
 
 
 def describe(estimator: Any) -> tuple[Classifier, Arrays]:
@@ -52,3 +48,15 @@ def check(spec: Classifier, arrays: Mapping[str, bytes], width: int, classes: in
     """
     if rules := _BY_SPEC[type(spec)].check:
         rules(spec, arrays, width, classes)
+
+
+FAMILIES = (
+    linear.FAMILY,
+    bayes.FAMILY,
+    discriminant.FAMILY,
+    centroid.FAMILY,
+    neural.FAMILY,
+    vote.family(describe, plan, check),
+)
+_BY_ESTIMATOR = {name: family for family in FAMILIES for name in family.estimators}
+_BY_SPEC = {spec: family for family in FAMILIES for spec in family.specs}

@@ -151,8 +151,12 @@ class Graph:
         return self.constant(f"scalar {value}", replace(Constant.of_doubles([value]), dims=()))
 
     def axis(self, axis: int) -> str:
-        """One axis, as a step such as `ReduceSum` takes it."""
+        """One axis or position, as a vector of one item."""
         return self.constant(f"axis {axis}", Constant.of_integers([axis]))
+
+    def index(self, position: int) -> str:
+        """One position, as a tensor without dimensions."""
+        return self.constant(f"index {position}", replace(Constant.of_integers([position]), dims=()))
 
     def message(self, inputs: Sequence[Message], outputs: Sequence[Message]) -> Message:
         """The whole model, as `wire.encode` takes it."""

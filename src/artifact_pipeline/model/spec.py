@@ -81,7 +81,59 @@ class Linear(Frozen, frozen=True, tag="linear"):
     probabilities: Literal["softmax", "sigmoid", "modified_huber"] | None
 
 
-Classifier = Linear
+class GaussianBayes(Frozen, frozen=True, tag="gaussian_bayes"):
+    """Each class has a normal distribution of each column."""
+
+
+class BernoulliBayes(Frozen, frozen=True, tag="bernoulli_bayes"):
+    """Scores are linear in whether each column is greater than a threshold; without `binarize`, in the column."""
+
+    binarize: bool
+
+
+class Quadratic(Frozen, frozen=True, tag="quadratic"):
+    """Each class has a normal distribution of all columns together, in as many directions as `ranks` says for it."""
+
+    ranks: Annotated[tuple[Width, ...], Meta(min_length=2, max_length=MAX_CLASS_STEPS)]
+
+
+class Centroid(Frozen, frozen=True, tag="centroid"):
+    """Each class has a point.
+
+    Attributes:
+        metric: how far a row is from it; `euclidean` alone gives probabilities.
+        nearest: whether the label is that of the nearest point, and the classes' shares do not count.
+    """
+
+    metric: Literal["euclidean", "manhattan"]
+    nearest: bool
+
+
+class Neural(Frozen, frozen=True, tag="neural"):
+    """Layers of neurons: how many each has, but for the first and the last, and what each of them does."""
+
+    activation: Literal["identity", "logistic", "tanh", "relu"]
+    hidden: Annotated[tuple[Width, ...], Meta(max_length=64)]
+
+
+class Vote(Frozen, frozen=True, tag="vote"):
+    """The mean of the probabilities of several classifiers, of which each may have a weight."""
+
+    estimators: Annotated[tuple[Classifier, ...], Meta(min_length=1, max_length=64)]
+    weighted: bool
+
+    def __post_init__(self) -> None:
+        """Refuse what is nested too deeply."""
+        if self.depth > MAX_DEPTH:
+            raise ValueError(f"more than {MAX_DEPTH} classifiers stand in one another")
+
+    @property
+    def depth(self) -> int:
+        """How many classifiers stand in one another, this one too."""
+        return 1 + max(each.depth if isinstance(each, Vote) else 1 for each in self.estimators)
+
+
+Classifier = Linear | GaussianBayes | BernoulliBayes | Quadratic | Centroid | Neural | Vote
 
 
 class Steps(Frozen, frozen=True):

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import ConfigError, Problem
+from artifact_pipeline.model.spec import MAX_CLASS_STEPS
+from artifact_pipeline.model.wire import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,6 +36,31 @@ class Family:
     describe: Callable[[Any], tuple[Any, Arrays]]
     plan: Callable[[Graph, Any, Matrix, int], Scores]
     check: Callable[[Any, Mapping[str, bytes], int, int], None] | None = None
+
+
+def sigmoid(graph: Graph, name: str) -> str:
+    """1 / (1 + exp(-x)), by these steps, as scikit-learn has it from SciPy.
+
+    The operator of that name gives 0 for -40 already, and where scores are that low their shares count.
+    """
+    return graph.add(
+        "Div", graph.double(1.0), graph.add("Add", graph.double(1.0), graph.add("Exp", graph.add("Neg", name)))
+    )
+
+
+def two_classes(graph: Graph, second: str) -> str:
+    """The probabilities of two classes, from those of the second one, a matrix of one column."""
+    return graph.add("Concat", graph.add("Sub", graph.double(1.0), second), second, axis=1)
+
+
+def require_few_classes(classes: int) -> None:
+    """Refuse more classes than an estimator may have whose graph has steps for each.
+
+    Raises:
+        RuleBroken: there are more.
+    """
+    message = f"{classes:,} classes, allowed are {MAX_CLASS_STEPS:,} with this estimator"
+    require(classes <= MAX_CLASS_STEPS, "onnx-classes", message)
 
 
 def not_written(what: str, *, hint: str | None = None) -> ConfigError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.families.family import Arrays, Family
+from artifact_pipeline.model.families.family import Arrays, Family, sigmoid, two_classes
 from artifact_pipeline.model.graph import Scores
 from artifact_pipeline.model.spec import Linear
 
@@ -40,19 +40,13 @@ def _plan(graph: Graph, spec: Linear, x: Matrix, classes: int) -> Scores:
     if spec.probabilities == "softmax":
         return Scores(scores, graph.add("Softmax", scores, axis=1))
     if spec.probabilities == "sigmoid":
-        each = graph.add("Sigmoid", scores)
+        each = sigmoid(graph, scores)
     else:
         clipped = graph.add("Clip", scores, graph.scalar(-1.0), graph.scalar(1.0))
         each = graph.add("Div", graph.add("Add", clipped, graph.double(1.0)), graph.double(2.0))
     if classes == 2:
-        return Scores(scores, two_classes(graph, each))
+        return Scores(scores, two_classes(graph, graph.add("Gather", each, graph.axis(1), axis=1)))
     return Scores(scores, _sum_made_one(graph, each))
-
-
-def two_classes(graph: Graph, each: str) -> str:
-    """The probabilities of two classes of a matrix whose last column is that of the second class."""
-    second = graph.add("Gather", each, graph.axis(1), axis=1)
-    return graph.add("Concat", graph.add("Sub", graph.double(1.0), second), second, axis=1)
 
 
 def _sum_made_one(graph: Graph, each: str) -> str:
