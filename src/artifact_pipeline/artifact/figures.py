@@ -43,7 +43,7 @@ class HeldOut(Frozen, frozen=True):
     accuracy: Estimate
     f1_weighted: Estimate
     f1_macro: Share
-    log_loss: Loss
+    log_loss: Loss | None
     classes: tuple[ClassFigures, ...]
     confusion: tuple[tuple[Count, ...], ...]
 
@@ -111,11 +111,16 @@ class Metrics(Frozen, frozen=True):
         accuracy: Share
         f1_weighted: Share
         f1_macro: Share
-        log_loss: Loss
+        log_loss: Loss | None
 
     held_out: HeldOut
     training: Figures
     all: Figures
+
+    def __post_init__(self) -> None:
+        """Refuse figures without a log loss: a model of format 1 gives probabilities."""
+        if None in {self.held_out.log_loss, self.training.log_loss, self.all.log_loss}:
+            raise ValueError("format 1 has a log loss of all rows")
 
 
 def _estimate(value: float, low: float, high: float) -> HeldOut.Estimate:

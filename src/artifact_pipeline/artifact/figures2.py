@@ -1,0 +1,165 @@
+"""The figures of a model in format 2: an open list by name, and the confusion matrix from which most of them follow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from msgspec import UNSET, Meta, UnsetType
+
+from artifact_pipeline.artifact.figures import TOLERANCE, HeldOut, Metrics, recomputed
+from artifact_pipeline.artifact.parts import Count, Frozen, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Rows = Literal["held_out", "training", "all"]
+"""Over which rows a figure was measured."""
+LABEL_FIGURES = ("precision", "recall", "f1")
+"""The figures that there are of each class."""
+
+
+class Figure(Frozen, frozen=True):
+    """One figure of a model.
+
+    Attributes:
+        name: as the registry of metrics has it, such as `accuracy`.
+        rows: over which rows it was measured.
+        value: rounded to six decimals.
+        better: whether a greater or a smaller value is better.
+        low: the lower end of its 95 % interval, where it has one.
+        high: the upper end.
+        label: the class that it is about; a figure about all classes has no such field.
+    """
+
+    name: Text
+    rows: Rows
+    value: float
+    better: Literal["higher", "lower"]
+    low: float | UnsetType = UNSET
+    high: float | UnsetType = UNSET
+    label: int | Text | UnsetType = UNSET
+
+
+class Measured(Frozen, frozen=True):
+    """Everything that was measured of a model, by the published bytes.
+
+    Attributes:
+        counts: over how many rows of each kind.
+        confusion: counts over the held-out rows; a row for each actual class, a column for each predicted one.
+        figures: each figure once.
+    """
+
+    class Counts(Frozen, frozen=True):
+        """How many rows there are of each kind."""
+
+        held_out: Count
+        training: Count
+        all: Count
+
+    counts: Counts
+    confusion: tuple[tuple[Count, ...], ...]
+    figures: Annotated[tuple[Figure, ...], Meta(max_length=50_000)]
+
+    def get(self, name: str, rows: Rows = "held_out", label: int | str | UnsetType = UNSET) -> Figure | None:
+        """The figure of this name; None where it was not measured."""
+        wanted = (name, rows, label)
+        return next((each for each in self.figures if (each.name, each.rows, each.label) == wanted), None)
+
+    @property
+    def held_out(self) -> HeldOut:
+        """The figures over the held-out rows that every model has; the log loss is None where there is none."""
+        value = self._value
+        labels = [each.label for each in self.figures if each.name == "recall" and each.rows == "held_out"]
+        return HeldOut(
+            rows=self.counts.held_out,
+            accuracy=self._estimate("accuracy"),
+            f1_weighted=self._estimate("f1_weighted"),
+            f1_macro=value("f1_macro"),
+            log_loss=self._log_loss("held_out"),
+            classes=tuple(
+                HeldOut.ClassFigures(
+                    label=label,
+                    precision=value("precision", label=label),
+                    recall=value("recall", label=label),
+                    f1=value("f1", label=label),
+                    rows=sum(row),
+                )
+                for label, row in zip(labels, self.confusion, strict=True)
+                if label is not UNSET
+            ),
+            confusion=self.confusion,
+        )
+
+    @property
+    def training(self) -> Metrics.Figures:
+        """The figures over the training rows."""
+        return self._plain("training", self.counts.training)
+
+    @property
+    def all(self) -> Metrics.Figures:
+        """The figures over all rows, training rows included."""
+        return self._plain("all", self.counts.all)
+
+    def _plain(self, rows: Rows, count: int) -> Metrics.Figures:
+        return Metrics.Figures(
+            rows=count,
+            accuracy=self._value("accuracy", rows),
+            f1_weighted=self._value("f1_weighted", rows),
+            f1_macro=self._value("f1_macro", rows),
+            log_loss=self._log_loss(rows),
+        )
+
+    def _value(self, name: str, rows: Rows = "held_out", label: int | str | UnsetType = UNSET) -> float:
+        figure = self.get(name, rows, label)
+        assert figure is not None  # `problems` has been asked
+        return figure.value
+
+    def _log_loss(self, rows: Rows) -> float | None:
+        figure = self.get("log_loss", rows)
+        return None if figure is None else figure.value
+
+    def _estimate(self, name: str) -> HeldOut.Estimate:
+        figure = self.get(name)
+        assert figure is not None
+        low, high = (figure.value if each is UNSET else each for each in (figure.low, figure.high))
+        return HeldOut.Estimate(value=figure.value, low=low, high=high)
+
+    def problems(self, labels: tuple[int | str, ...]) -> Iterator[tuple[str, str]]:
+        """Yield a rule and a message for what in the figures cannot be; nothing where all follows.
+
+        Args:
+            labels: the model's classes.
+        """
+        count = len(labels)
+        if len(self.confusion) != count or any(len(row) != count for row in self.confusion):
+            yield "metrics-confusion", f"the confusion matrix must be {count} by {count}"
+            return
+        counts = self.counts
+        if not sum(map(sum, self.confusion)) == counts.held_out > 0 or counts.all != counts.held_out + counts.training:
+            yield "metrics-rows", "the confusion matrix does not count the held-out rows"
+            return
+        keys = [(each.name, each.rows, each.label) for each in self.figures]
+        if len(set(keys)) < len(keys):
+            yield "metrics-figures", "a figure stands twice"
+        for (name, rows, label), value in _needed(self.confusion, labels).items():
+            figure = self.get(name, rows, label)
+            if figure is None:
+                yield "metrics-figures", f"{name} of the {rows} rows is missing"
+            elif value is not None and abs(figure.value - value) > TOLERANCE:
+                yield "metrics-figures", f"{name} does not follow from the confusion matrix"
+        for each in self.figures:
+            if each.low is not UNSET and each.high is not UNSET and not each.low <= each.high:
+                yield "metrics-figures", f"the interval of {each.name} ends before it begins"
+
+
+def _needed(
+    confusion: tuple[tuple[int, ...], ...], labels: tuple[int | str, ...]
+) -> dict[tuple[str, Rows, int | str | UnsetType], float | None]:
+    """Each figure that every model has, and its value where that follows from the confusion matrix."""
+    found = recomputed(confusion)
+    needed: dict[tuple[str, Rows, int | str | UnsetType], float | None] = {}
+    for name in ("accuracy", "f1_weighted", "f1_macro"):
+        needed |= {(name, "held_out", UNSET): found[name], (name, "training", UNSET): None, (name, "all", UNSET): None}
+    for position, label in enumerate(labels):
+        needed |= {(name, "held_out", label): found[f"classes[{position}].{name}"] for name in LABEL_FIGURES}
+    return needed

@@ -1,0 +1,127 @@
+"""The manifest, format 2: columns of any kind, any classifier that can be written, and an open list of figures."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, UnsetType
+
+from artifact_pipeline.artifact.environment import Environment  # noqa: TC001 - msgspec reads the types of fields
+from artifact_pipeline.artifact.figures2 import Measured  # noqa: TC001
+from artifact_pipeline.artifact.manifest import Data, GateRecord, Manifest, check_files
+from artifact_pipeline.artifact.parts import Count, Digest, Frozen, Loss, ModelName, Text
+
+MAX_LEVELS = 10_000
+MAX_LEVEL_BYTES = 1_024
+Level = Annotated[str, Meta(max_length=MAX_LEVEL_BYTES)]
+ROLES = ("model", "reference", "selftest", "split")
+"""The roles that format 2 must have, each once; a role beyond them is hashed and otherwise ignored."""
+
+
+class InputColumn(Frozen, frozen=True):
+    """One column that the model takes.
+
+    Attributes:
+        name: of the column.
+        kind: what its values are.
+        nullable: whether a value may be missing.
+        levels: of a category the levels that the model knows, ascending; the empty text where missing is one of them.
+        other: of a category what becomes of a level that is none of these.
+    """
+
+    name: Text
+    kind: Literal["number", "boolean", "category"]
+    nullable: bool
+    levels: Annotated[tuple[Level, ...], Meta(max_length=MAX_LEVELS)] | UnsetType = UNSET
+    other: Literal["accept", "refuse"] | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        """Refuse levels of what is no category, levels out of order, and levels that are too long."""
+        levels = self.levels
+        if (levels is UNSET) != (self.kind != "category") or (levels is UNSET) != (self.other is UNSET):
+            raise ValueError("a category has levels and other, and no other kind has them")
+        if levels is not UNSET:
+            if list(levels) != sorted(set(levels)):
+                raise ValueError("levels must be different texts, ascending")
+            if any(len(each.encode(errors="surrogatepass")) > MAX_LEVEL_BYTES for each in levels):
+                raise ValueError(f"a level has more than {MAX_LEVEL_BYTES:,} bytes")
+
+
+class WrittenModel(Frozen, frozen=True):
+    """What `model.onnx` is, and how its numbers came about.
+
+    Attributes:
+        digest: the model digest.
+        estimator: the class that was fitted, with its module.
+        parameters: its constructor's parameters.
+        fit: how the fit went; null where the estimator does not say.
+        inputs: the columns, in the order in which the model takes them.
+        steps: what is computed, from the columns to the scores; `model.spec` reads it.
+        answers: what the model gives beside the label: `probabilities`, or `scores`, which are none.
+        classes: the labels, in the order of its columns.
+        parity: the published model beside the estimator that it was written from.
+    """
+
+    class Fit(Frozen, frozen=True):
+        """How many iterations the solver took, the most of several, and whether it stopped by its own rule."""
+
+        iterations: Count
+        converged: bool
+
+    class Parity(Frozen, frozen=True):
+        """The rows that were compared, those among them that are ties, and the greatest difference of an answer."""
+
+        rows: Count
+        ties: Count
+        max_difference: Loss
+
+    digest: Digest
+    estimator: Text
+    parameters: dict[Text, Any]
+    fit: Fit | None
+    inputs: Annotated[tuple[InputColumn, ...], Meta(min_length=1, max_length=65_536)]
+    steps: dict[str, Any]
+    answers: Literal["probabilities", "scores"]
+    classes: Annotated[tuple[int | Text, ...], Meta(min_length=2)]
+    parity: Parity
+
+    def __post_init__(self) -> None:
+        """Refuse labels of two kinds or out of order, and a column that stands twice."""
+        if len({type(label) for label in self.classes}) != 1 or list(self.classes) != sorted(set(self.classes)):
+            raise ValueError("classes must be different whole numbers, or different texts, ascending")
+        if len({each.name for each in self.inputs}) != len(self.inputs):
+            raise ValueError("an input stands twice")
+
+    @property
+    def iterations(self) -> int | None:
+        """How many iterations the solver took; None where the estimator does not say."""
+        return None if self.fit is None else self.fit.iterations
+
+    @property
+    def converged(self) -> bool:
+        """Whether the solver stopped by its own rule; true where there is none."""
+        return self.fit is None or self.fit.converged
+
+
+class TableManifest(Frozen, frozen=True):
+    """The artifact's manifest, format 2."""
+
+    format: Literal[2]
+    name: ModelName
+    task: Literal["classification"]
+    recipe: dict[str, Any]
+    data: Data
+    model: WrittenModel
+    environment: Environment
+    metrics: Measured
+    gate: GateRecord | None
+    files: Annotated[tuple[Manifest.File, ...], Meta(max_length=64)]
+    exports: Annotated[tuple[Manifest.Export, ...], Meta(max_length=16)]
+
+    def __post_init__(self) -> None:
+        """Refuse repeated names, missing roles, and more bytes than a reader will hold."""
+        check_files(self.files, ROLES)
+
+    def file(self, role: str) -> Manifest.File:
+        """The record of the one file that has this role."""
+        return next(record for record in self.files if record.role == role)
