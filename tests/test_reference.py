@@ -89,7 +89,7 @@ def test_the_bound_of_discrete_features(distinct: int, *, discrete: bool) -> Non
 def test_outputs_are_counted_by_label_and_by_tenths_of_confidence() -> None:
     """The answers over the held-out rows: rows by predicted class, and the highest probability by tenths."""
     probabilities = np.array([[0.95, 0.05], [0.5, 0.5], [0.31, 0.69], [0.0, 1.0]])
-    outputs = OutputReference.of(np.array([0, 0, 1, 1]), probabilities)
+    outputs = OutputReference.of(np.array([0, 0, 1, 1]), 2, probabilities)
     assert (outputs.rows, outputs.labels) == (4, (2, 2))
     assert outputs.confidence.counts == (0, 0, 0, 0, 0, 1, 1, 0, 0, 2)
     assert outputs.confidence.edges == tuple(index / 10 for index in range(10))

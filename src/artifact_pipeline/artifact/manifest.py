@@ -22,9 +22,10 @@ from artifact_pipeline.artifact.parts import (
 )
 from artifact_pipeline.canonical import nested_too_deeply, parse_canonical
 from artifact_pipeline.errors import ArtifactRejected, Problem
+from artifact_pipeline.rows.features import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 FORMAT: Literal[1] = 1
@@ -110,6 +111,11 @@ class ModelRecord(Frozen, frozen=True):
         if any(each.missing for each in self.inputs):
             raise ValueError("format 1 knows no input that may be missing")
 
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns that the model takes."""
+        return tuple(Column(each.name, each.kind) for each in self.inputs)
+
 
 class GateRecord(Frozen, frozen=True):
     """The verdict, bound to the model and to the rows that it was measured on."""
@@ -174,18 +180,27 @@ class Manifest(Frozen, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuse repeated names, missing roles, and more bytes than a reader will hold."""
-        names = [record.name for record in self.files]
-        roles = [record.role for record in self.files if record.role in ROLES]
-        if len({*names, NAME}) != len(names) + 1:
-            raise ValueError(f"a file name stands twice, or is {NAME}")
-        if sorted(roles) != sorted(ROLES):
-            raise ValueError(f"the roles must be {', '.join(ROLES)}, each once")
-        if sum(record.size for record in self.files) > MAX_TOTAL_BYTES:
-            raise ValueError(f"the files are larger than {MAX_TOTAL_BYTES:,} bytes together")
+        check_files(self.files, ROLES)
 
     def file(self, role: str) -> File:
         """The record of the one file that has this role."""
         return next(record for record in self.files if record.role == role)
+
+
+def check_files(files: Sequence[Manifest.File], needed: Sequence[str]) -> None:
+    """See that the files of a manifest have different names and these roles, each once, and are not too large.
+
+    Raises:
+        ValueError: they are not so.
+    """
+    names = [record.name for record in files]
+    roles = [record.role for record in files if record.role in needed]
+    if len({*names, NAME}) != len(names) + 1:
+        raise ValueError(f"a file name stands twice, or is {NAME}")
+    if sorted(roles) != sorted(needed):
+        raise ValueError(f"the roles must be {', '.join(needed)}, each once")
+    if sum(record.size for record in files) > MAX_TOTAL_BYTES:
+        raise ValueError(f"the files are larger than {MAX_TOTAL_BYTES:,} bytes together")
 
 
 def parse_manifest(data: bytes, *, place: str = NAME) -> Manifest:

@@ -10,9 +10,8 @@ from artifact_pipeline.artifact.environment import Environment  # noqa: TC001 - 
 from artifact_pipeline.artifact.figures2 import Measured  # noqa: TC001
 from artifact_pipeline.artifact.manifest import Data, GateRecord, Manifest, check_files
 from artifact_pipeline.artifact.parts import Count, Digest, Frozen, Loss, ModelName, Text
+from artifact_pipeline.rows.features import MAX_LEVEL_BYTES, MAX_LEVELS, Column
 
-MAX_LEVELS = 10_000
-MAX_LEVEL_BYTES = 1_024
 Level = Annotated[str, Meta(max_length=MAX_LEVEL_BYTES)]
 ROLES = ("model", "reference", "selftest", "split")
 """The roles that format 2 must have, each once; a role beyond them is hashed and otherwise ignored."""
@@ -91,6 +90,20 @@ class WrittenModel(Frozen, frozen=True):
             raise ValueError("classes must be different whole numbers, or different texts, ascending")
         if len({each.name for each in self.inputs}) != len(self.inputs):
             raise ValueError("an input stands twice")
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns that the model takes."""
+        return tuple(
+            Column(
+                each.name,
+                each.kind,
+                each.nullable,
+                () if each.levels is UNSET else each.levels,
+                "accept" if each.other is UNSET else each.other,
+            )
+            for each in self.inputs
+        )
 
     @property
     def iterations(self) -> int | None:

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from artifact_pipeline.artifact.parts import DECIMALS, Count, Frozen, Text
 from artifact_pipeline.errors import Problem
+from artifact_pipeline.rows.coded import MISSING_CODE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.artifact.manifest import Manifest
+    from artifact_pipeline.artifact.manifest2 import TableManifest
 
 _PLACE = "reference.json"
 MAX_DISTINCT = 32
@@ -41,7 +43,11 @@ class Histogram(Frozen, frozen=True):
 
 
 class FeatureReference(Histogram, frozen=True):
-    """One feature over the training rows; where it is discrete, the edges are its very values."""
+    """One feature over the training rows; where it is discrete, the edges are its very values.
+
+    A feature that may be missing has a bin more, the first one, whose edge is `MISSING_CODE`. A category is described
+    by the positions of its levels; the last bin holds what is none of them.
+    """
 
     name: Text
     discrete: bool
@@ -50,54 +56,93 @@ class FeatureReference(Histogram, frozen=True):
     mean: float
 
     @classmethod
-    def of(cls, column: NDArray[np.float64], name: str) -> FeatureReference:
-        """Describe a column of the training rows, float64 of shape (rows,)."""
+    def of(cls, column: NDArray[np.float64], name: str, *, nullable: bool = False) -> FeatureReference:
+        """Describe a column of the training rows.
+
+        Args:
+            column: float64 of shape (rows,), `MISSING_CODE` where a value is missing.
+            name: the feature's name.
+            nullable: whether a value may be missing.
+        """
         import numpy as np
 
-        edges = np.unique(column)
+        present = column[column != MISSING_CODE] if nullable else column
+        edges = np.unique(present)
         discrete = len(edges) <= MAX_DISTINCT
         if not discrete:
-            edges = np.unique(np.quantile(column, np.arange(_DECILES) / _DECILES))
+            edges = np.unique(np.quantile(present, np.arange(_DECILES) / _DECILES))
+        if nullable:
+            edges = np.concatenate([[MISSING_CODE], edges])
+        low, high, mean = (present.min(), present.max(), present.mean()) if len(present) else (0.0, 0.0, 0.0)
         return cls(
             name=name,
             discrete=discrete,
             edges=tuple(edges.tolist()),
             counts=_counts(column, edges),
-            low=float(column.min()),
-            high=float(column.max()),
-            mean=round(float(column.mean()), DECIMALS),
+            low=float(low),
+            high=float(high),
+            mean=round(float(mean), DECIMALS),
+        )
+
+    @classmethod
+    def of_category(cls, codes: NDArray[np.float64], levels: int, name: str) -> FeatureReference:
+        """Describe a category of the training rows.
+
+        Args:
+            codes: the position of each row's level, `levels` where it is none of them; float64 of shape (rows,).
+            levels: how many levels the model knows.
+            name: the feature's name.
+        """
+        import numpy as np
+
+        counts = np.bincount(codes.astype(np.int64), minlength=levels + 1)
+        return cls(
+            name=name,
+            discrete=True,
+            edges=tuple(map(float, range(levels + 1))),
+            counts=tuple(counts.tolist()),
+            low=0.0,
+            high=float(levels),
+            mean=round(float(codes.mean()), DECIMALS),
         )
 
 
 class OutputReference(Frozen, frozen=True):
-    """The model's answers over the held-out rows: rows by predicted class, and the highest probability of a row."""
+    """The model's answers over the held-out rows: rows by predicted class, and the highest probability of a row.
+
+    Where the model gives no probabilities, the confidence is one bin of all rows.
+    """
 
     rows: Count
     labels: tuple[Count, ...]
     confidence: Histogram
 
     @classmethod
-    def of(cls, predicted: NDArray[np.int64], probabilities: NDArray[np.float64]) -> OutputReference:
+    def of(
+        cls, predicted: NDArray[np.int64], classes: int, probabilities: NDArray[np.float64] | None
+    ) -> OutputReference:
         """Describe the answers over the held-out rows.
 
         Args:
             predicted: class positions of shape (rows,).
-            probabilities: float64 of shape (rows, classes).
+            classes: how many classes there are.
+            probabilities: float64 of shape (rows, classes); None where the model gives none.
         """
         import numpy as np
 
-        edges = np.arange(10) / 10
-        return cls(
-            rows=len(predicted),
-            labels=tuple(np.bincount(predicted, minlength=probabilities.shape[1]).tolist()),
-            confidence=Histogram(edges=tuple(edges.tolist()), counts=_counts(probabilities.max(axis=1), edges)),
-        )
+        rows = len(predicted)
+        confidence = Histogram(edges=(0.0,), counts=(rows,))
+        if probabilities is not None:
+            edges = np.arange(10) / 10
+            confidence = Histogram(edges=tuple(edges.tolist()), counts=_counts(probabilities.max(axis=1), edges))
+        labels = np.bincount(predicted, minlength=classes)
+        return cls(rows=rows, labels=tuple(labels.tolist()), confidence=confidence)
 
 
 class Reference(Frozen, frozen=True):
-    """`reference.json`, format 1."""
+    """`reference.json`; both formats have the same fields."""
 
-    format: Literal[1]
+    format: Literal[1, 2]
     rows: Count
     features: Annotated[tuple[FeatureReference, ...], Meta(min_length=1)]
     labels: tuple[Count, ...]
@@ -113,8 +158,10 @@ class Reference(Frozen, frozen=True):
         """
         return cls.parse(data, place=_PLACE, rule="reference-invalid")
 
-    def problems(self, manifest: Manifest) -> Iterator[Problem]:
+    def problems(self, manifest: Manifest | TableManifest) -> Iterator[Problem]:
         """Yield where the reference does not describe this manifest's model."""
+        if self.format != manifest.format:
+            yield Problem(_PLACE, "reference-invalid", f"is of format {self.format}, the manifest of {manifest.format}")
         if [feature.name for feature in self.features] != [each.name for each in manifest.model.inputs]:
             yield Problem(_PLACE, "reference-features", "does not describe the model's inputs in their order")
         if not len(self.labels) == len(self.outputs.labels) == len(manifest.model.classes):
@@ -124,6 +171,9 @@ class Reference(Frozen, frozen=True):
             yield Problem(_PLACE, "reference-rows", "does not describe the training rows and the held-out rows")
         if not all(each.consistent for each in (*self.features, confidence)):
             yield Problem(_PLACE, "reference-bins", "a histogram must have ascending edges, and one count for each")
+        for each, column in zip(self.features, manifest.model.columns, strict=False):
+            if column.kind == "category" and each.edges != tuple(map(float, range(len(column.levels) + 1))):
+                yield Problem(_PLACE, "reference-bins", f"{column.name!r:.80} does not have a bin for each level")
         over_training = {sum(counts) for counts in (self.labels, *(each.counts for each in self.features))}
         over_held_out = {sum(counts) for counts in (self.outputs.labels, confidence.counts)}
         if over_training != {self.rows} or over_held_out != {self.outputs.rows}:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PLACE = "selftest.json"
 ROWS = 16
-_SEED = 20240229
+SEED = 20240229
 TOLERANCE = 1e-5
 """The greatest difference of a probability; in the code, so that no artifact can widen it."""
 
@@ -100,12 +100,13 @@ def draw_rows(features: Sequence[FeatureReference], dtype: str) -> NDArray[np.fl
 
     import numpy as np
 
-    generator = random.Random(_SEED)  # noqa: S311 - golden rows, not secrets
-    rows = [[_draw(feature, generator) for feature in features] for _ in range(ROWS)]
+    generator = random.Random(SEED)  # noqa: S311 - golden rows, not secrets
+    rows = [[draw(feature, generator) for feature in features] for _ in range(ROWS)]
     return np.array(rows, dtype=dtype).astype(np.float64)
 
 
-def _draw(feature: FeatureReference, generator: random.Random) -> float:
+def draw(feature: FeatureReference, generator: random.Random) -> float:
+    """Draw a value of a feature from its histogram."""
     index = generator.choices(range(len(feature.counts)), weights=feature.counts)[0]
     low = feature.edges[index]
     if feature.discrete:

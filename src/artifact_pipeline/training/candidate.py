@@ -133,7 +133,7 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
             rows=len(data.train),
             features=features,
             labels=tuple(np.bincount(actual[data.train], minlength=len(classes)).tolist()),
-            outputs=reference.OutputReference.of(held_out.positions, held_out.probabilities),
+            outputs=reference.OutputReference.of(held_out.positions, len(classes), held_out.probabilities),
         ).canonical(),
         "selftest": selftest.SelfTest.of(golden, golden_answers.labels, golden_answers.probabilities).canonical(),
         "split": split,
