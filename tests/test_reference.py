@@ -120,7 +120,7 @@ def test_a_reference_of_other_rows_is_refused_by_name(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"format": 2},
+        {"format": 3},
         {"features": []},
         {"features.0.edges": []},
         {"features.0.counts": []},

@@ -144,7 +144,7 @@ def read_picture(served: Served, body: bytes) -> Response:
     spoke = _coefficients(served.verified.role("model"))[position] * pixels
     answer = {
         "label": served.labels[position],
-        "probabilities": answers.probabilities[0].tolist(),
+        "probabilities": answers.values[0].tolist(),
         "pixels": pixels.tolist(),
         "spoke": [round(value, 6) for value in spoke.tolist()],
     }

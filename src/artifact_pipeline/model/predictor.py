@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from artifact_pipeline.artifact.selftest import PLACE, TOLERANCE, SelfTest
 from artifact_pipeline.errors import ArtifactRejected, DataRejected, Problem
 from artifact_pipeline.model.linear import walk
+from artifact_pipeline.rows.features import number_columns
 from artifact_pipeline.runtime import load_onnxruntime
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.artifact.manifest import Verified
+    from artifact_pipeline.rows.features import Column, Features
 
+AnswerKind = Literal["probabilities", "scores"]
 BATCH = 4096
 """Rows a call, in training and in inference alike: the last bits of an answer depend on it, and the memory beside the
 rows. A call of 512 costs a fifth more a row, one of 8,192 no less."""
@@ -30,23 +33,39 @@ class Answers:
     Attributes:
         labels: the predicted class of each row, int64 or Unicode of shape (rows,).
         positions: the same as positions in the model's classes, int64 of shape (rows,).
-        probabilities: float64 of shape (rows, classes), in the order of the model's classes.
+        values: the probabilities, or the scores of a model that gives none; float64 of shape (rows, classes), in the
+            order of the model's classes.
+        kind: which of the two they are.
     """
 
     labels: NDArray[np.int64] | NDArray[np.str_]
     positions: NDArray[np.int64]
-    probabilities: NDArray[np.float64]
+    values: NDArray[np.float64]
+    kind: AnswerKind = "probabilities"
+
+    @property
+    def probabilities(self) -> NDArray[np.float64] | None:
+        """The probabilities; None where the model gives none."""
+        return self.values if self.kind == "probabilities" else None
 
     def take(self, rows: NDArray[np.int64]) -> Answers:
         """The answers to some of the rows, by their positions."""
-        return Answers(self.labels[rows], self.positions[rows], self.probabilities[rows])
+        return Answers(self.labels[rows], self.positions[rows], self.values[rows], self.kind)
 
 
 class Predictor:
-    """A session over the bytes of one `model.onnx`, one thread, no file and no network touched."""
+    """A session over the bytes of one `model.onnx`, one thread, no file and no network touched.
+
+    Attributes:
+        columns: the columns that the model takes; of format 1 it knows their number alone.
+        features: how many numbers a row has, categories not counted.
+        dtype: the type in which the model takes them.
+        classes: the labels, ascending.
+        kind: what the model gives beside the label.
+    """
 
     def __init__(self, model: bytes, classes: Sequence[int | str]) -> None:
-        """Walk the bytes, and make the session from them.
+        """Walk the bytes of a model of format 1, and make the session from them.
 
         Args:
             model: the bytes of `model.onnx`.
@@ -55,20 +74,45 @@ class Predictor:
         Raises:
             ArtifactRejected: the bytes are not a model that this package writes.
         """
-        import numpy as np
-
-        ort = load_onnxruntime()
         (taken,) = walk(model).inputs
         features = taken.shape[-1]
         assert features is not None  # of a shape only the rows have no fixed number
+        self._open(model, classes, features, taken.dtype)
+
+    @classmethod
+    def of_columns(
+        cls, model: bytes, classes: Sequence[int | str], columns: Sequence[Column], *, kind: AnswerKind
+    ) -> Predictor:
+        """Make the session of a model of format 2, which `check` has found to be what its manifest says.
+
+        Args:
+            model: the bytes of `model.onnx`.
+            classes: the labels, ascending.
+            columns: what the model takes.
+            kind: what it gives beside the label.
+
+        Raises:
+            ArtifactRejected: the runtime refuses the model.
+        """
+        found = cls.__new__(cls)
+        found._open(model, classes, len(number_columns(columns)), "float64")
+        found.columns, found.kind = tuple(columns), kind
+        return found
+
+    def _open(self, model: bytes, classes: Sequence[int | str], features: int, dtype: str) -> None:
+        import numpy as np
+
+        ort = load_onnxruntime()
+        self.columns: tuple[Column, ...] = ()
+        self.kind: AnswerKind = "probabilities"
         self.features = features
-        self.dtype = np.dtype(taken.dtype)
+        self.dtype = np.dtype(dtype)
         self.classes = np.array(classes)
         gapless = self.classes.dtype.kind == "i" and int(classes[-1]) - int(classes[0]) == len(classes) - 1
         self._first = self.classes[0] if gapless else None
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        # Five nodes leave nothing to optimise: what was walked is what runs, and 0.4 MiB are saved.
+        # What was checked is what runs; and of five nodes there is nothing to optimise.
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.log_severity_level = 3  # errors alone: its warnings about hardware go to standard error
         try:
@@ -78,6 +122,48 @@ class Predictor:
             reason = str(error).splitlines()[0][:200]
             problem = Problem("model.onnx", "onnx-runtime", f"ONNX Runtime refuses the model: {reason}")
             raise ArtifactRejected("the model cannot be loaded", problems=[problem]) from error
+        taken = {each.name for each in self._session.get_inputs()}
+        self._takes_numbers, self._takes_texts = "X" in taken, "S" in taken
+        self._outputs = [each.name for each in self._session.get_outputs()]
+
+    def predict_features(self, features: Features) -> Answers:
+        """Answer rows of any columns.
+
+        Args:
+            features: the rows, of the model's columns.
+
+        Raises:
+            DataRejected: a value is missing where none may be, is infinite, or is so large that no answer comes of it.
+        """
+        import numpy as np
+
+        pieces = [features[start : start + BATCH] for start in range(0, len(features), BATCH)] or [features]
+        answered = [self._answer_features(piece) for piece in pieces]
+        labels, values = map(np.concatenate, zip(*answered, strict=True))
+        return Answers(labels, self.positions(labels), values, self.kind)
+
+    def _answer_features(self, features: Features) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        import numpy as np
+
+        labels, values = self.answer_features(features)
+        nullable = np.array([column.nullable for column in number_columns(self.columns)], dtype=bool)
+        if np.isinf(features.X).any() or np.isnan(features.X[:, ~nullable]).any() or not np.isfinite(values).all():
+            raise _not_finite("a row holds a value that is missing, infinite or too large for the model to answer")
+        return labels, values
+
+    def answer_features(self, features: Features) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Labels and answers of at most `BATCH` rows of any columns, unchecked."""
+        import numpy as np
+
+        if not len(features):
+            return np.empty(0, dtype=self.classes.dtype), np.empty((0, len(self.classes)))
+        feeds: dict[str, Any] = {}
+        if self._takes_numbers:
+            feeds["X"] = np.ascontiguousarray(features.X, dtype=self.dtype)
+        if self._takes_texts:
+            feeds["S"] = np.ascontiguousarray(features.S)
+        labels, values = self._session.run(self._outputs, feeds)
+        return np.asarray(labels, dtype=self.classes.dtype), values
 
     def predict(self, X: NDArray[np.float64]) -> Answers:
         """Answer rows.
@@ -128,7 +214,7 @@ class Predictor:
             message = "a row holds a value too large for the model to answer"
             if not np.isfinite(rows).all():
                 message = f"a row holds a value that is no finite {self.dtype}"
-            raise DataRejected("the rows do not fit the model", problems=[Problem("rows", "not-finite", message)])
+            raise _not_finite(message)
         return labels, probabilities
 
     def _nothing(self) -> tuple[NDArray[Any], NDArray[np.float64]]:
@@ -155,7 +241,7 @@ class Predictor:
 
         answers = self.predict(np.array(golden.rows, dtype=np.float64))
         wrong = int((answers.labels != np.array(golden.labels)).sum())
-        difference = float(np.abs(answers.probabilities - np.array(golden.probabilities)).max())
+        difference = float(np.abs(answers.values - np.array(golden.probabilities)).max())
         if wrong or not difference <= TOLERANCE:
             message = (
                 f"{wrong} of {len(golden.rows)} golden labels differ, and a probability by {difference:.1e} "
@@ -166,6 +252,10 @@ class Predictor:
                 problems=[Problem(PLACE, "selftest-answers", message)],
                 hint="compare the installed onnxruntime with the manifest's environment",
             )
+
+
+def _not_finite(message: str) -> DataRejected:
+    return DataRejected("the rows do not fit the model", problems=[Problem("rows", "not-finite", message)])
 
 
 def open_predictor(artifact: Verified) -> Predictor:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.errors import listing
+from artifact_pipeline.errors import ConfigError, listing
 from artifact_pipeline.model.predictor import Answers
 from artifact_pipeline.prediction.scoring import BatchPredictor, Options, Scorer
 from artifact_pipeline.rows.batches import NO_COLUMN
@@ -119,6 +119,7 @@ class Model:
             The probabilities, float64 of shape (rows, classes), in the order of `classes`.
 
         Raises:
+            ConfigError: the model gives no probabilities.
             DataRejected: as `predict`.
 
         Examples:
@@ -126,7 +127,12 @@ class Model:
             >>> open_artifact("artifact").predict_proba(np.zeros((2, 64))).shape
             (2, 10)
         """
-        return self._scorer.answer(table).probabilities
+        probabilities = self._scorer.answer(table).probabilities
+        if probabilities is None:
+            raise ConfigError(
+                f"{self.manifest.model.estimator} gives no probabilities", hint="ask for labels: model.predict(table)"
+            )
+        return probabilities
 
     def verify(self) -> None:
         """Check once more, where the artifact stands, that nothing of it has changed.
@@ -189,12 +195,12 @@ class _TableScorer:
             BatchPredictor(self._predictor),
             self._predictor.predict(np.empty((0, self._predictor.features))),
         )
-        labels, probabilities = [nothing.labels], [nothing.probabilities]
+        labels, values = [nothing.labels], [nothing.values]
         for batch in batches_of(table, self._wanted):
             scored = calls.score(batch)
             if scored.rejected:
                 raise scored.rejected[0].refusal(PLACE, hint=MEND)
             labels.append(scored.labels)
-            probabilities.append(scored.probabilities.T)
+            values.append(scored.probabilities.T)
         answers: NDArray[Any] = np.concatenate(labels)
-        return Answers(answers, self._predictor.positions(answers), np.concatenate(probabilities))
+        return Answers(answers, self._predictor.positions(answers), np.concatenate(values), nothing.kind)

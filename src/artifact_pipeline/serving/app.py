@@ -191,7 +191,7 @@ def _predict(served: Served, asked: Inference) -> tuple[Served, Inference, Answe
     if len(asked.X) <= BATCH:
         return served, asked, served.predictor.checked(asked.X)
     answers = served.predictor.predict(asked.X)
-    return served, asked, (answers.labels, answers.probabilities)
+    return served, asked, (answers.labels, answers.values)
 
 
 def _refused_or(work: Callable[..., _Result], *arguments: Any) -> _Result | Response:

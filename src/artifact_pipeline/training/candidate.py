@@ -118,7 +118,7 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
     predictor = Predictor(model, classes)
     answers = predictor.predict(data.X)
     estimated = np.searchsorted(estimator.classes_, estimator.predict(data.X)), estimator.predict_proba(data.X)
-    parity = measure.check_parity((answers.positions, answers.probabilities), estimated)
+    parity = measure.check_parity((answers.positions, answers.values), estimated)
     actual = np.searchsorted(estimator.classes_, data.y)
     split = data.split_bits()
     features = tuple(map(reference.FeatureReference.of, data.X[data.train].T, data.rows.names))
@@ -135,7 +135,7 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
             labels=tuple(np.bincount(actual[data.train], minlength=len(classes)).tolist()),
             outputs=reference.OutputReference.of(held_out.positions, len(classes), held_out.probabilities),
         ).canonical(),
-        "selftest": selftest.SelfTest.of(golden, golden_answers.labels, golden_answers.probabilities).canonical(),
+        "selftest": selftest.SelfTest.of(golden, golden_answers.labels, golden_answers.values).canonical(),
         "split": split,
     }
     metrics = _metrics(data, actual, answers, classes)
@@ -236,7 +236,7 @@ def _plain_parameters(estimator: LogisticRegression) -> dict[str, Any]:
 def _metrics(data: Dataset, actual: NDArray[np.int64], answers: Answers, classes: list[int] | list[str]) -> Metrics:
     def _of(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         chosen = answers.take(rows)
-        return actual[rows], chosen.positions, chosen.probabilities
+        return actual[rows], chosen.positions, chosen.values
 
     import numpy as np
 

@@ -312,7 +312,7 @@ def _compare_answers(
     except DataRejected:  # a value of other rows that the artifact's model cannot take
         return None, None
     labels = int((old.positions != new.positions).sum())
-    return labels, float(np.abs(old.probabilities - new.probabilities).max())
+    return labels, float(np.abs(old.values - new.values).max())
 
 
 def _compare_parameters(recorded: bytes, here: bytes) -> float | None:
