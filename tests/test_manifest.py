@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from artifact_pipeline.artifact.manifest import ROLES, Data, Manifest, parse_manifest
+from artifact_pipeline.artifact.manifest import Manifest, parse_manifest
+from artifact_pipeline.artifact.manifest1 import ROLES, Data
 from artifact_pipeline.artifact.parts import MAX_MANIFEST_BYTES, MAX_TOTAL_BYTES
 from artifact_pipeline.canonical import MAX_DEPTH, canonical_json, digest
 from artifact_pipeline.errors import ArtifactRejected

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from artifact_pipeline.artifact import manifest as m
+from artifact_pipeline.artifact import manifest1 as m
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.training import publication
 
@@ -87,7 +87,7 @@ def as_root() -> list[str]:
 def renamed(candidate: Candidate, name: str) -> Candidate:
     """The same model under another name, with an export of its own: another artifact, as whole as the first."""
     export = candidate.export + name.encode()
-    bound = m.Manifest.Export(format="pickle", size=len(export), sha256=digest(export))
+    bound = m.Manifest1.Export(format="pickle", size=len(export), sha256=digest(export))
     manifest = msgspec.structs.replace(candidate.manifest, name=name, exports=(bound,))
     return replace(candidate, manifest=manifest, export=export)
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Unpack
 
-    from artifact_pipeline.artifact.manifest import Metric, Verified
+    from artifact_pipeline.artifact.manifest import Verified
+    from artifact_pipeline.artifact.manifest1 import Metric
     from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.artifact.store import Run
     from artifact_pipeline.prediction.labels import Evaluation

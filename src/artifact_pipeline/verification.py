@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from artifact_pipeline.artifact.manifest import Manifest
+    from artifact_pipeline.artifact.manifest1 import Manifest1
     from artifact_pipeline.trust.policy import Trust
 
 MAX_ENTRIES = 256
@@ -138,7 +139,7 @@ def _read_members(manifest: Manifest, names: Sequence[str], folder: int) -> tupl
     return members, problems
 
 
-def _read_member(record: Manifest.File, folder: int, members: dict[str, bytes]) -> Problem | None:
+def _read_member(record: Manifest1.File, folder: int, members: dict[str, bytes]) -> Problem | None:
     try:
         data = _read(record.name, folder, record.size)
     except (OSError, ValueError) as error:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from msgspec import UnsetType
 
     from artifact_pipeline.artifact.figures import HeldOut
-    from artifact_pipeline.artifact.manifest import GateRecord, Manifest, Metric
+    from artifact_pipeline.artifact.manifest import Manifest
+    from artifact_pipeline.artifact.manifest1 import GateRecord, Metric
 
 METRICS: dict[Metric, str] = {"accuracy": "min_accuracy", "f1_weighted": "min_f1"}
 """Each metric that every gate of format 1 must have a rule for, and the recipe's key for its minimum."""

@@ -1,206 +1,23 @@
-"""The manifest, format 1: its types, and the one parser. docs/artifact-format.md describes every field."""
+"""The manifest of an artifact, of either format: its parser, and an artifact whose every byte was checked."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING
 
-from msgspec import UNSET, Meta, UnsetType
-
-from artifact_pipeline.artifact.environment import Environment  # noqa: TC001 - msgspec reads the types of fields
-from artifact_pipeline.artifact.figures import Metrics  # noqa: TC001
-from artifact_pipeline.artifact.parts import (
-    MAX_FILE_BYTES,
-    MAX_TOTAL_BYTES,
-    NAME,
-    Count,
-    Digest,
-    Frozen,
-    ModelName,
-    Share,
-    Text,
-)
+from artifact_pipeline.artifact.manifest1 import Manifest1
+from artifact_pipeline.artifact.manifest2 import Manifest2
+from artifact_pipeline.artifact.parts import NAME, Digest, Frozen
 from artifact_pipeline.canonical import nested_too_deeply, parse_canonical
 from artifact_pipeline.errors import ArtifactRejected, Problem
-from artifact_pipeline.rows.features import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
-FORMAT: Literal[1] = 1
-ROLES = ("model", "parameters", "reference", "selftest", "split")
-"""The roles that format 1 must have, each once; a role beyond them is hashed and otherwise ignored."""
-
-_FileName = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9_-]*(\.[a-z0-9_-]+)*\Z", max_length=64)]
-_Size = Annotated[int, Meta(ge=0, le=MAX_FILE_BYTES)]
-InputType = Literal["float32", "float64"]
-Metric = Literal["accuracy", "f1_weighted", "f1_macro", "recall"]
-
-
-class Data(Frozen, frozen=True):
-    """What the model learned from."""
-
-    class Source(Frozen, frozen=True):
-        """Where rows came from: what they are, and their digest; never a path."""
-
-        name: Text
-        digest: Digest
-        algorithm: Text
-        rows: Count
-
-    class Split(Frozen, frozen=True):
-        """Which rows were held out: the digest of `split.bin`, and the counts."""
-
-        digest: Digest
-        held_out: Count
-        training: Count
-
-    sources: Annotated[tuple[Source, ...], Meta(min_length=1)]
-    target: Text
-    split: Split
-
-    @property
-    def rows(self) -> int:
-        """How many rows there are in all sources."""
-        return sum(source.rows for source in self.sources)
-
-
-class ModelRecord(Frozen, frozen=True):
-    """What `model.onnx` is, and how its numbers came about."""
-
-    class Input(Frozen, frozen=True):
-        """One input column."""
-
-        name: Text
-        kind: Literal["number", "boolean"]
-        missing: bool
-
-    class Tensor(Frozen, frozen=True):
-        """One tensor that the model answers with; None in `shape` is the number of rows."""
-
-        name: Text
-        dtype: Literal["float64", "int64", "string"]
-        shape: tuple[Count | None, ...]
-
-    class Parity(Frozen, frozen=True):
-        """The published model beside the estimator that it was written from, over all rows."""
-
-        rows: Count
-        ties: Count
-        max_probability_difference: Share
-
-    digest: Digest
-    estimator: Text
-    parameters: dict[Text, bool | int | float | Text | dict[Text, float] | None]
-    iterations: Count
-    converged: bool
-    inputs: Annotated[tuple[Input, ...], Meta(min_length=1)]
-    dtype: InputType
-    shape: tuple[Count | None, ...]
-    outputs: tuple[Tensor, ...]
-    classes: Annotated[tuple[int | Text, ...], Meta(min_length=2)]
-    parity: Parity
-
-    def __post_init__(self) -> None:
-        """Refuse labels of two kinds or out of order, and an input that format 1 does not have."""
-        if len({type(label) for label in self.classes}) != 1 or list(self.classes) != sorted(set(self.classes)):
-            raise ValueError("classes must be different whole numbers, or different texts, ascending")
-        if len({each.name for each in self.inputs}) != len(self.inputs):
-            raise ValueError("an input stands twice")
-        if any(each.missing for each in self.inputs):
-            raise ValueError("format 1 knows no input that may be missing")
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """The columns that the model takes."""
-        return tuple(Column(each.name, each.kind) for each in self.inputs)
-
-
-class GateRecord(Frozen, frozen=True):
-    """The verdict, bound to the model and to the rows that it was measured on."""
-
-    class Rule(Frozen, frozen=True):
-        """One rule of the gate, what was observed, and whether that is enough.
-
-        `label` is there where the rule is about one class, as each rule about `recall` is.
-        """
-
-        metric: Metric
-        minimum: Share
-        observed: Share
-        passed: bool
-        label: int | Text | UnsetType = UNSET
-
-        @property
-        def name(self) -> str:
-            """The metric, and the class where it is about one."""
-            return self.metric if self.label is UNSET else f"{self.metric} of {self.label!r}"
-
-        @property
-        def shortfall(self) -> str:
-            """Why the rule failed, in words."""
-            return f"{self.name} {self.observed} is below {self.minimum}"
-
-    rules: tuple[Rule, ...]
-    verdict: Literal["passed", "failed"]
-    model: Digest
-    held_out: Digest
-
-
-class Manifest(Frozen, frozen=True):
-    """The artifact's manifest, format 1."""
-
-    class File(Frozen, frozen=True):
-        """One file beside the manifest."""
-
-        name: _FileName
-        role: Text
-        size: _Size
-        sha256: Digest
-
-    class Export(Frozen, frozen=True):
-        """A file outside the artifact that was made from the same numbers."""
-
-        format: Literal["pickle"]
-        size: Count
-        sha256: Digest
-
-    format: Literal[1]
-    name: ModelName
-    task: Literal["classification"]
-    recipe: dict[str, Any]
-    data: Data
-    model: ModelRecord
-    environment: Environment
-    metrics: Metrics
-    gate: GateRecord | None
-    files: Annotated[tuple[File, ...], Meta(max_length=64)]
-    exports: Annotated[tuple[Export, ...], Meta(max_length=16)]
-
-    def __post_init__(self) -> None:
-        """Refuse repeated names, missing roles, and more bytes than a reader will hold."""
-        check_files(self.files, ROLES)
-
-    def file(self, role: str) -> File:
-        """The record of the one file that has this role."""
-        return next(record for record in self.files if record.role == role)
-
-
-def check_files(files: Sequence[Manifest.File], needed: Sequence[str]) -> None:
-    """See that the files of a manifest have different names and these roles, each once, and are not too large.
-
-    Raises:
-        ValueError: they are not so.
-    """
-    names = [record.name for record in files]
-    roles = [record.role for record in files if record.role in needed]
-    if len({*names, NAME}) != len(names) + 1:
-        raise ValueError(f"a file name stands twice, or is {NAME}")
-    if sorted(roles) != sorted(needed):
-        raise ValueError(f"the roles must be {', '.join(needed)}, each once")
-    if sum(record.size for record in files) > MAX_TOTAL_BYTES:
-        raise ValueError(f"the files are larger than {MAX_TOTAL_BYTES:,} bytes together")
+Manifest = Manifest1 | Manifest2
+_FORMATS: dict[int, type[Manifest1 | Manifest2]] = {1: Manifest1, 2: Manifest2}
 
 
 def parse_manifest(data: bytes, *, place: str = NAME) -> Manifest:
@@ -210,19 +27,18 @@ def parse_manifest(data: bytes, *, place: str = NAME) -> Manifest:
         ArtifactRejected: not canonical JSON, an unknown format, or a field that breaks its type.
     """
     if not nested_too_deeply(data):
-        try:
-            return Manifest.parse(data, place=place, rule="manifest-field")
-        except ArtifactRejected:
-            pass  # the checks below may say more exactly what is wrong
+        for form in _FORMATS.values():
+            with suppress(ArtifactRejected):  # what follows may say more exactly what is wrong
+                return form.parse(data, place=place, rule="manifest-field")
     try:
         value = parse_canonical(data)
     except ValueError as error:
         problem = Problem(place, "manifest-not-canonical", str(error))
     else:
         version = value.get("format") if isinstance(value, dict) else None
-        if type(version) is int and version == FORMAT:
-            return Manifest.parse(data, place=place, rule="manifest-field")
-        message = f"format {version!r:.40} is not known; this version reads format {FORMAT}"
+        if type(version) is int and version in _FORMATS:
+            return _FORMATS[version].parse(data, place=place, rule="manifest-field")
+        message = f"format {version!r:.40} is not known; this version reads the formats 1 and 2"
         problem = Problem(place, "manifest-format", message)
     raise ArtifactRejected(f"{place} is not valid", problems=[problem])
 

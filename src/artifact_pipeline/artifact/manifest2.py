@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from artifact_pipeline.artifact.environment import Environment  # noqa: TC001 - msgspec reads the types of fields
 from artifact_pipeline.artifact.figures2 import Measured  # noqa: TC001
-from artifact_pipeline.artifact.manifest import Data, GateRecord, Manifest, check_files
+from artifact_pipeline.artifact.manifest1 import Data, GateRecord, Manifest1, ModelRecord, check_files
 from artifact_pipeline.artifact.parts import Count, Digest, Frozen, Loss, ModelName, Text
 from artifact_pipeline.rows.features import MAX_LEVEL_BYTES, MAX_LEVELS, Column
 
@@ -106,6 +106,20 @@ class WrittenModel(Frozen, frozen=True):
         )
 
     @property
+    def dtype(self) -> Literal["float64"]:
+        """The type in which the model takes numbers."""
+        return "float64"
+
+    @property
+    def outputs(self) -> tuple[ModelRecord.Tensor, ...]:
+        """The tensors that the model answers with."""
+        kind: Literal["string", "int64"] = "string" if isinstance(self.classes[0], str) else "int64"
+        return (
+            ModelRecord.Tensor(name="label", dtype=kind, shape=(None,)),
+            ModelRecord.Tensor(name=self.answers, dtype="float64", shape=(None, len(self.classes))),
+        )
+
+    @property
     def iterations(self) -> int | None:
         """How many iterations the solver took; None where the estimator does not say."""
         return None if self.fit is None else self.fit.iterations
@@ -116,7 +130,7 @@ class WrittenModel(Frozen, frozen=True):
         return self.fit is None or self.fit.converged
 
 
-class TableManifest(Frozen, frozen=True):
+class Manifest2(Frozen, frozen=True):
     """The artifact's manifest, format 2."""
 
     format: Literal[2]
@@ -128,13 +142,13 @@ class TableManifest(Frozen, frozen=True):
     environment: Environment
     metrics: Measured
     gate: GateRecord | None
-    files: Annotated[tuple[Manifest.File, ...], Meta(max_length=64)]
-    exports: Annotated[tuple[Manifest.Export, ...], Meta(max_length=16)]
+    files: Annotated[tuple[Manifest1.File, ...], Meta(max_length=64)]
+    exports: Annotated[tuple[Manifest1.Export, ...], Meta(max_length=16)]
 
     def __post_init__(self) -> None:
         """Refuse repeated names, missing roles, and more bytes than a reader will hold."""
         check_files(self.files, ROLES)
 
-    def file(self, role: str) -> Manifest.File:
+    def file(self, role: str) -> Manifest1.File:
         """The record of the one file that has this role."""
         return next(record for record in self.files if record.role == role)

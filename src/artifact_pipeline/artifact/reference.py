@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.artifact.manifest import Manifest
-    from artifact_pipeline.artifact.manifest2 import TableManifest
 
 _PLACE = "reference.json"
 MAX_DISTINCT = 32
@@ -158,7 +157,7 @@ class Reference(Frozen, frozen=True):
         """
         return cls.parse(data, place=_PLACE, rule="reference-invalid")
 
-    def problems(self, manifest: Manifest | TableManifest) -> Iterator[Problem]:
+    def problems(self, manifest: Manifest) -> Iterator[Problem]:
         """Yield where the reference does not describe this manifest's model."""
         if self.format != manifest.format:
             yield Problem(_PLACE, "reference-invalid", f"is of format {self.format}, the manifest of {manifest.format}")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from artifact_pipeline.artifact.manifest import Manifest
+    from artifact_pipeline.artifact.manifest1 import Manifest1
     from artifact_pipeline.artifact.reference import FeatureReference
 
 PLACE = "selftest.json"
@@ -75,7 +75,7 @@ class SelfTest(Frozen, frozen=True):
         """
         return cls.parse(data, place=PLACE, rule="selftest-invalid")
 
-    def problems(self, manifest: Manifest) -> Iterator[Problem]:
+    def problems(self, manifest: Manifest1) -> Iterator[Problem]:
         """Yield where the golden rows do not fit this manifest's model."""
         features, classes = len(manifest.model.inputs), len(manifest.model.classes)
         if any(len(row) != features for row in self.rows):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from artifact_pipeline.artifact.manifest2 import TableManifest
+    from artifact_pipeline.artifact.manifest2 import Manifest2
     from artifact_pipeline.artifact.reference import FeatureReference
     from artifact_pipeline.rows.features import Column
 
@@ -77,7 +77,7 @@ class GoldenRows(Frozen, frozen=True):
         """
         return cls.parse(data, place=PLACE, rule="selftest-invalid")
 
-    def problems(self, manifest: TableManifest) -> Iterator[Problem]:
+    def problems(self, manifest: Manifest2) -> Iterator[Problem]:
         """Yield where the golden rows do not fit this manifest's model."""
         columns, classes = manifest.model.columns, len(manifest.model.classes)
         if not len(self.rows) == len(self.labels) == len(self.answers):

@@ -64,47 +64,38 @@ class Predictor:
         kind: what the model gives beside the label.
     """
 
-    def __init__(self, model: bytes, classes: Sequence[int | str]) -> None:
-        """Walk the bytes of a model of format 1, and make the session from them.
+    def __init__(
+        self,
+        model: bytes,
+        classes: Sequence[int | str],
+        columns: Sequence[Column] | None = None,
+        *,
+        kind: AnswerKind = "probabilities",
+    ) -> None:
+        """Make the session from the bytes.
 
         Args:
             model: the bytes of `model.onnx`.
             classes: the labels, in the model's order, which is ascending.
+            columns: what a model of format 2 takes, which `check` has found to be what its manifest says; None for a
+                model of format 1, which is walked here.
+            kind: what the model gives beside the label.
 
         Raises:
-            ArtifactRejected: the bytes are not a model that this package writes.
+            ArtifactRejected: the bytes are not a model that this package writes, or the runtime refuses them.
         """
-        (taken,) = walk(model).inputs
-        features = taken.shape[-1]
-        assert features is not None  # of a shape only the rows have no fixed number
-        self._open(model, classes, features, taken.dtype)
-
-    @classmethod
-    def of_columns(
-        cls, model: bytes, classes: Sequence[int | str], columns: Sequence[Column], *, kind: AnswerKind
-    ) -> Predictor:
-        """Make the session of a model of format 2, which `check` has found to be what its manifest says.
-
-        Args:
-            model: the bytes of `model.onnx`.
-            classes: the labels, ascending.
-            columns: what the model takes.
-            kind: what it gives beside the label.
-
-        Raises:
-            ArtifactRejected: the runtime refuses the model.
-        """
-        found = cls.__new__(cls)
-        found._open(model, classes, len(number_columns(columns)), "float64")
-        found.columns, found.kind = tuple(columns), kind
-        return found
-
-    def _open(self, model: bytes, classes: Sequence[int | str], features: int, dtype: str) -> None:
         import numpy as np
 
+        dtype = "float64"
+        if columns is None:
+            (taken,) = walk(model).inputs
+            features = taken.shape[-1]
+            assert features is not None  # of a shape only the rows have no fixed number
+            dtype = taken.dtype
+        else:
+            features = len(number_columns(columns))
         ort = load_onnxruntime()
-        self.columns: tuple[Column, ...] = ()
-        self.kind: AnswerKind = "probabilities"
+        self.columns, self.kind = tuple(columns or ()), kind
         self.features = features
         self.dtype = np.dtype(dtype)
         self.classes = np.array(classes)
@@ -122,8 +113,8 @@ class Predictor:
             reason = str(error).splitlines()[0][:200]
             problem = Problem("model.onnx", "onnx-runtime", f"ONNX Runtime refuses the model: {reason}")
             raise ArtifactRejected("the model cannot be loaded", problems=[problem]) from error
-        taken = {each.name for each in self._session.get_inputs()}
-        self._takes_numbers, self._takes_texts = "X" in taken, "S" in taken
+        inputs = {each.name for each in self._session.get_inputs()}
+        self._takes_numbers, self._takes_texts = "X" in inputs, "S" in inputs
         self._outputs = [each.name for each in self._session.get_outputs()]
 
     def predict_features(self, features: Features) -> Answers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.artifact.manifest import GateRecord
+from artifact_pipeline.artifact.manifest1 import GateRecord
 from artifact_pipeline.errors import ConfigError, GateFailed, Problem
 from artifact_pipeline.prediction.labels import ROW, score
 from artifact_pipeline.rows.sources import find_sources, places_of
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from artifact_pipeline.artifact.figures import HeldOut
-    from artifact_pipeline.artifact.manifest import Metric
+    from artifact_pipeline.artifact.manifest1 import Metric
     from artifact_pipeline.prediction.labels import Evaluation
     from artifact_pipeline.storage.outputs import Place
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.artifact.figures import HeldOut
-    from artifact_pipeline.artifact.manifest import GateRecord
+    from artifact_pipeline.artifact.manifest1 import GateRecord
     from artifact_pipeline.rows.batches import Batch
 
 ROW, FILE, PREDICTED, PROBABILITY = "row", "file", "predicted", "probability_"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.artifact.figures import Metrics
+    from artifact_pipeline.artifact.figures2 import Measured
     from artifact_pipeline.artifact.manifest import Manifest, Verified
     from artifact_pipeline.rows.memory import Table
 
@@ -78,7 +79,7 @@ class Model:
         return self.artifact.manifest.model.classes
 
     @property
-    def metrics(self) -> Metrics:
+    def metrics(self) -> Metrics | Measured:
         """The figures of the published model: `held_out`, with 95 % intervals, `training` and `all`.
 
         Examples:

@@ -160,7 +160,7 @@ class Scorer:
             high=self._high,
             out_of_range=self.options.out_of_range,
             formulas=self.options.form != "csv",
-            kinds=tuple(feature.kind for feature in manifest.model.inputs),
+            kinds=tuple(each.kind for each in manifest.model.columns if each.kind != "category"),
         )
 
     def _check_names(self) -> None:

@@ -9,7 +9,7 @@ from artifact_pipeline.errors import plural
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from artifact_pipeline.artifact.manifest import GateRecord
+    from artifact_pipeline.artifact.manifest1 import GateRecord
     from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.prediction.counts import Sample
     from artifact_pipeline.prediction.outcome import Predictions

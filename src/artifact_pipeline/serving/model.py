@@ -58,7 +58,7 @@ class Served:
         """The protocol's model metadata."""
         model = self.verified.manifest.model
         shapes = [
-            (INPUT, model.dtype, model.shape),
+            (INPUT, model.dtype, (None, len(model.inputs))),
             *((each.name, each.dtype, each.shape) for each in model.outputs),
         ]
         tensors = [

@@ -69,7 +69,7 @@ def _batches(served: Served, body: bytes) -> Iterator[Batch]:
         low=-anything,
         high=anything,
         out_of_range="ignore",
-        kinds=tuple(feature.kind for feature in manifest.model.inputs),
+        kinds=tuple(each.kind for each in manifest.model.columns if each.kind != "category"),
     )
     reader = CsvReader(Source(_PLACE, _PLACE, "csv"), wanted, HashedStream(_PLACE, io.BytesIO(body)))
     if not reader.names:

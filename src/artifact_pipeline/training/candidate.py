@@ -9,10 +9,11 @@ import io
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from artifact_pipeline.artifact import manifest as m
+from artifact_pipeline.artifact import manifest1 as m
 from artifact_pipeline.artifact import reference, selftest
 from artifact_pipeline.artifact.environment import Environment
 from artifact_pipeline.artifact.figures import Metrics
+from artifact_pipeline.artifact.manifest import Manifest, parse_manifest
 from artifact_pipeline.artifact.parts import MAX_MANIFEST_BYTES, NAME
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import recipe
@@ -52,7 +53,7 @@ class Candidate:
             are alike.
     """
 
-    manifest: m.Manifest
+    manifest: Manifest
     members: dict[str, bytes]
     export: bytes
     scales: Scales | None = None
@@ -141,8 +142,8 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
     metrics = _metrics(data, actual, answers, classes)
     named = {ROLES[role]: content for role, content in members.items()}
     export = export_bytes(estimator)
-    manifest = m.Manifest(
-        format=m.FORMAT,
+    manifest = m.Manifest1(
+        format=1,
         name=config.name,
         task="classification",
         recipe=recipe(config),
@@ -152,21 +153,21 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
         metrics=metrics,
         gate=measure.judge(metrics.held_out, config.gate, model=digest(model), held_out=digest(split)),
         files=tuple(
-            m.Manifest.File(name=ROLES[role], role=role, size=len(content), sha256=digest(content))
+            m.Manifest1.File(name=ROLES[role], role=role, size=len(content), sha256=digest(content))
             for role, content in sorted(members.items())
         ),
-        exports=(m.Manifest.Export(format="pickle", size=len(export), sha256=digest(export)),),
+        exports=(m.Manifest1.Export(format="pickle", size=len(export), sha256=digest(export)),),
     )
     return Candidate(_read_back(manifest), named, export)
 
 
-def _read_back(manifest: m.Manifest) -> m.Manifest:
+def _read_back(manifest: Manifest) -> Manifest:
     """The manifest, parsed from its bytes: what a reader would refuse must not be published."""
     data = manifest.canonical()
     if len(data) > MAX_MANIFEST_BYTES:
         message = f"would have {len(data):,} bytes, allowed are {MAX_MANIFEST_BYTES:,}: too many columns or labels"
         raise DataRejected("the model cannot be described", problems=[Problem(NAME, "manifest-too-large", message)])
-    return m.parse_manifest(data)
+    return parse_manifest(data)
 
 
 def input_dtype(X: NDArray[np.float64]) -> m.InputType:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from artifact_pipeline.artifact.figures import HeldOut, Metrics
 from artifact_pipeline.artifact.gate import demands
-from artifact_pipeline.artifact.manifest import GateRecord, ModelRecord
+from artifact_pipeline.artifact.manifest1 import GateRecord, ModelRecord
 from artifact_pipeline.artifact.parts import DECIMALS
 from artifact_pipeline.artifact.selftest import TOLERANCE
 from artifact_pipeline.errors import ArtifactRejected, Problem

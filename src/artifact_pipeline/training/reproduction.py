@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from artifact_pipeline.artifact import manifest as m
+from artifact_pipeline.artifact import manifest1 as m
 from artifact_pipeline.artifact import provenance
 from artifact_pipeline.artifact.parameters import parse_parameters
 from artifact_pipeline.artifact.parts import NAME
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.artifact.figures import Metrics
-    from artifact_pipeline.artifact.manifest import Verified
+    from artifact_pipeline.artifact.figures2 import Measured
+    from artifact_pipeline.artifact.manifest import Manifest, Verified
     from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.config import Config
     from artifact_pipeline.training.causes import Cause, Grade, KernelChoice, Kind
@@ -223,7 +224,7 @@ def _challenge(candidate: Candidate, champion: Verified, dataset: Dataset, recor
     return challenge(candidate, champion, dataset.rows, asked)
 
 
-def _recipe_config(manifest: m.Manifest, data: Path | None) -> Config:
+def _recipe_config(manifest: Manifest, data: Path | None) -> Config:
     """The config that a manifest's recipe stands for; keys that it lacks take this version's defaults."""
     recipe = dict(manifest.recipe)
     table = recipe.get("dataset")
@@ -247,7 +248,7 @@ def _recipe_config(manifest: m.Manifest, data: Path | None) -> Config:
         ) from error
 
 
-def _with_own_recipe(candidate: Candidate, manifest: m.Manifest) -> tuple[Candidate, tuple[str, ...]]:
+def _with_own_recipe(candidate: Candidate, manifest: Manifest) -> tuple[Candidate, tuple[str, ...]]:
     """Write the recipe as the manifest does, where the only difference is what this version has added to recipes."""
     here, recorded = recipe_of(candidate.manifest), recipe_of(manifest)
     added = {key: value for key, value in here.items() if key not in recorded}
@@ -332,7 +333,7 @@ def _compare_parameters(recorded: bytes, here: bytes) -> float | None:
     return max(shares) if np.isfinite(shares).all() else None
 
 
-def _reported(metrics: Metrics) -> dict[str, str]:
+def _reported(metrics: Metrics | Measured) -> dict[str, str]:
     """The figures as they are reported; their intervals follow from them."""
     held_out = metrics.held_out
     found: dict[str, Any] = {
