@@ -101,7 +101,7 @@ _LARGEST = 64 << 20
 
 attack_fields(
     "manifest-format",
-    later_format={"format": 2},
+    later_format={"format": 3},
     format_zero={"format": 0},
     format_in_words={"format": "1"},
     format_that_is_true={"format": True},

@@ -18,7 +18,7 @@ import pytest
 from msgspec import Struct, structs
 from scripts import reference
 
-from artifact_pipeline.artifact.manifest import Manifest
+from artifact_pipeline.artifact.manifest1 import Manifest1
 from artifact_pipeline.cli.app import app
 from artifact_pipeline.config import Config, Gate, Table
 from artifact_pipeline.digits.dataset import load_digits
@@ -328,7 +328,7 @@ def test_format_page_describes_every_field_with_a_golden_example() -> None:
     table = FORMAT.split("## manifest.json")[1].split("## model.onnx")[0]
     rows = dict(re.findall(r"^\| `([\w.\[\]]+)` \| [^|]+ \| [^|]+ \|(?: `(.*)`)? \|$", table, re.MULTILINE))
     golden = json.loads((GOLDEN / "manifest.json").read_text())
-    assert rows.keys() == set(manifest_paths(Manifest))
+    assert rows.keys() == set(manifest_paths(Manifest1))
     shown = {path: json.loads(example) for path, example in rows.items() if example}
     assert shown == {path: at(golden, path) for path in shown}
     assert rows.keys() - shown.keys() == {"gate.rules[].label"}  # which the golden artifact's recipe does not ask for

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from artifact_pipeline.artifact.manifest import Manifest, parse_manifest
-from artifact_pipeline.artifact.manifest1 import ROLES, Data
+from artifact_pipeline.artifact.manifest import parse_manifest
+from artifact_pipeline.artifact.manifest1 import ROLES, Data, Manifest1
 from artifact_pipeline.artifact.parts import MAX_MANIFEST_BYTES, MAX_TOTAL_BYTES
 from artifact_pipeline.canonical import MAX_DEPTH, canonical_json, digest
 from artifact_pipeline.errors import ArtifactRejected
@@ -95,13 +95,13 @@ def test_a_field_is_refused_with_its_place(candidate: Candidate, changes: dict[s
     assert told in message
 
 
-@pytest.mark.parametrize("version", [0, 2, -1, "1", True, 1.0, None, [], {}, 10**30, "\x1b[31m" * 100])
+@pytest.mark.parametrize("version", [0, 3, -1, "1", True, 1.0, None, [], {}, 10**30, "\x1b[31m" * 100])
 def test_another_format_is_refused_before_anything_else(candidate: Candidate, version: object) -> None:
     """A format that is not the whole number 1 is refused as such, whatever else the manifest holds."""
     place, rule, message = problem(canonical_json({"format": version, "files": "of another kind"}))
     assert (place, rule) == (MANIFEST, "manifest-format")
     assert message.isprintable()
-    assert message.endswith("is not known; this version reads format 1")
+    assert message.endswith("is not known; this version reads the formats 1 and 2")
     assert len(message) < 120
 
 
@@ -134,7 +134,7 @@ def test_a_manifest_may_have_a_megabyte(folder: Path) -> None:
 def test_the_files_have_a_bound_together(candidate: Candidate) -> None:
     """Files that are each within their bound are refused where a reader would have to hold too much."""
     listed = sum(record.size for record in candidate.manifest.files)
-    record = Manifest.File(name="a", role="more", size=0, sha256=digest(b""))
+    record = Manifest1.File(name="a", role="more", size=0, sha256=digest(b""))
     quarter = MAX_TOTAL_BYTES // 4
     sizes = {"a": quarter, "b": quarter, "c": quarter, "d": quarter - listed}
     more = tuple(msgspec.structs.replace(record, name=name, size=size) for name, size in sizes.items())

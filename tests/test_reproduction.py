@@ -364,7 +364,7 @@ def test_a_consistent_forgery_has_no_recorded_cause(
         {"recipe.frob": 1},
         {"recipe.C": "1"},
         {"recipe.C": -1.0},
-        {"recipe.dataset": "iris"},
+        {"recipe.dataset": "mnist"},
         {"recipe.dataset": 7},
         {"recipe.C": REMOVED},
     ],

@@ -249,7 +249,7 @@ def test_a_malformed_expectation_is_refused_before_anything_is_read(tmp_path: Pa
     assert caught.value.message.isprintable()
 
 
-@pytest.mark.parametrize("data", [b"", b"\xff", b"[" * 100_000, b'{\n  "format": 2\n}\n', b"null\n"])
+@pytest.mark.parametrize("data", [b"", b"\xff", b"[" * 100_000, b'{\n  "format": 3\n}\n', b"null\n"])
 def test_a_manifest_of_another_digest_is_not_parsed(folder: Path, candidate: Candidate, data: bytes) -> None:
     """Bytes that would break another rule when parsed break only the one that they are not expected."""
     (folder / MANIFEST).write_bytes(data)

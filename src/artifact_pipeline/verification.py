@@ -15,22 +15,24 @@ from typing import TYPE_CHECKING, Literal
 
 from artifact_pipeline.artifact.gate import GATE_ALONE, gate_problems
 from artifact_pipeline.artifact.manifest import Verified, parse_manifest
+from artifact_pipeline.artifact.manifest1 import Manifest1
 from artifact_pipeline.artifact.parameters import parameter_problems
 from artifact_pipeline.artifact.parts import MAX_FILE_BYTES, MAX_MANIFEST_BYTES, NAME
 from artifact_pipeline.artifact.pointer import HINT_TRAIN, follow
 from artifact_pipeline.artifact.reference import Reference
 from artifact_pipeline.artifact.selftest import SelfTest
+from artifact_pipeline.artifact.selftest2 import GoldenRows
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem, plural
 from artifact_pipeline.files import read_bounded, read_descriptor, reason_of
 from artifact_pipeline.model.linear import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from artifact_pipeline.artifact.manifest import Manifest
-    from artifact_pipeline.artifact.manifest1 import Manifest1
+    from artifact_pipeline.artifact.manifest2 import Manifest2
     from artifact_pipeline.trust.policy import Trust
 
 MAX_ENTRIES = 256
@@ -169,23 +171,40 @@ def _unreadable(name: str, error: OSError | ValueError, *, too_large: str) -> Pr
 
 def _content_problems(manifest: Manifest, members: Mapping[str, bytes]) -> Iterator[Problem]:
     """Look inside the files whose bytes are the listed ones."""
-    checks = {
-        "model": _model_problems,
-        "parameters": parameter_problems,
-        "selftest": lambda manifest, data: SelfTest.read(data).problems(manifest),
-        "reference": lambda manifest, data: Reference.read(data).problems(manifest),
-        "split": _split_problems,
+    own = _checks_of_format_1(manifest) if isinstance(manifest, Manifest1) else _checks_of_format_2(manifest)
+    checks: dict[str, Callable[[bytes], Iterable[Problem]]] = {
+        **own,
+        "reference": lambda data: Reference.read(data).problems(manifest),
+        "split": lambda data: _split_problems(manifest, data),
     }
     for role, check in checks.items():
         name = manifest.file(role).name
         if name in members:
             try:
-                yield from check(manifest, members[name])
+                yield from check(members[name])
             except ArtifactRejected as error:
                 yield from error.problems
 
 
-def _model_problems(manifest: Manifest, data: bytes) -> Iterator[Problem]:
+def _checks_of_format_1(manifest: Manifest1) -> dict[str, Callable[[bytes], Iterable[Problem]]]:
+    return {
+        "model": lambda data: _model_problems(manifest, data),
+        "parameters": lambda data: parameter_problems(manifest, data),
+        "selftest": lambda data: SelfTest.read(data).problems(manifest),
+    }
+
+
+def _checks_of_format_2(manifest: Manifest2) -> dict[str, Callable[[bytes], Iterable[Problem]]]:
+    def model(data: bytes) -> Iterator[Problem]:
+        from artifact_pipeline.model.check import check_written
+
+        check_written(data, manifest.model, name=manifest.file("model").name)
+        yield from ()
+
+    return {"model": model, "selftest": lambda data: GoldenRows.read(data).problems(manifest)}
+
+
+def _model_problems(manifest: Manifest1, data: bytes) -> Iterator[Problem]:
     place, said, found = manifest.file("model").name, manifest.model, walk(data)
     said_tensors = [("X", said.dtype, said.shape), *((each.name, each.dtype, each.shape) for each in said.outputs)]
     found_tensors = [tuple(each) for each in (*found.inputs, *found.outputs)]

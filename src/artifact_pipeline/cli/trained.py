@@ -107,7 +107,7 @@ def say_candidate(output: Output, candidate: Candidate) -> None:
 def _mend(candidate: Candidate) -> str:
     """What lets a fit converge."""
     model, scales = candidate.manifest.model, candidate.scales
-    more = f"-S max_iter={10 * model.iterations}"
+    more = f"-S max_iter={10 * (model.iterations or 1)}"
     if scales is None:
         return f"give it more with {more}, or another solver"
     # newton-cholesky does not depend on the scales; but it has no L1 penalty, and a matrix of all coefficients squared.

@@ -11,18 +11,21 @@ from array import array
 from math import isfinite, prod
 from typing import TYPE_CHECKING
 
+from msgspec import ValidationError, convert
+
 from artifact_pipeline.errors import ArtifactRejected, Problem
 from artifact_pipeline.model import classifiers
 from artifact_pipeline.model.linear import ModelShape
 from artifact_pipeline.model.plan import CATEGORIES, CLASSIFIER, NUMBERS, plan
 from artifact_pipeline.model.reading import read
+from artifact_pipeline.model.spec import Steps
 from artifact_pipeline.model.wire import Numbers, RuleBroken, encode, require
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from artifact_pipeline.artifact.manifest2 import WrittenModel
     from artifact_pipeline.model.plan import ModelPlan
-    from artifact_pipeline.model.spec import Steps
     from artifact_pipeline.rows.features import Column
 
 MAX_MODEL_BYTES = 64 << 20
@@ -32,7 +35,7 @@ def check(
     data: bytes,
     columns: Sequence[Column],
     steps: Steps,
-    classes: Sequence[int] | Sequence[str],
+    classes: Sequence[int | str],
     *,
     name: str = "model.onnx",
 ) -> ModelShape:
@@ -65,6 +68,29 @@ def check(
     return _shape(planned, columns, classes)
 
 
+def check_written(data: bytes, said: WrittenModel, *, name: str = "model.onnx") -> None:
+    """Check the bytes of a model by what its manifest says of it.
+
+    Args:
+        data: the whole file.
+        said: the manifest's words.
+        name: the file's name.
+
+    Raises:
+        ArtifactRejected: the manifest's steps are none, or the bytes are not what they give.
+    """
+    try:
+        steps = convert(said.steps, Steps)
+    except ValidationError as error:
+        problem = Problem("manifest.json", "manifest-field", f"model.steps: {error}"[:200])
+        raise ArtifactRejected("the model is not one that this program writes", problems=[problem]) from None
+    found = check(data, said.columns, steps, said.classes, name=name)
+    kind = found.outputs[1].name
+    if kind != said.answers:
+        problem = Problem(name, "model-shape", f"the manifest says that it gives {said.answers}, and it gives {kind}")
+        raise ArtifactRejected("the model is not one that this program writes", problems=[problem])
+
+
 def check_numbers(planned: ModelPlan, steps: Steps, arrays: Mapping[str, bytes], classes: int) -> None:
     """Refuse numbers that no fitted model has.
 
@@ -88,7 +114,7 @@ def _check_doubles(numbers: Numbers, data: bytes) -> None:
         require(min(values) > 0, "onnx-not-positive", f"{numbers.name} holds a number that is not greater than zero")
 
 
-def _shape(planned: ModelPlan, columns: Sequence[Column], classes: Sequence[int] | Sequence[str]) -> ModelShape:
+def _shape(planned: ModelPlan, columns: Sequence[Column], classes: Sequence[int | str]) -> ModelShape:
     categories = sum(column.kind == "category" for column in columns)
     numbers = len(columns) - categories
     inputs = [

@@ -44,7 +44,7 @@ class ModelPlan:
     answers: str
 
 
-def plan(columns: Sequence[Column], steps: Steps, classes: Sequence[int] | Sequence[str]) -> ModelPlan:
+def plan(columns: Sequence[Column], steps: Steps, classes: Sequence[int | str]) -> ModelPlan:
     """Say what a model is, but for its numbers.
 
     Args:

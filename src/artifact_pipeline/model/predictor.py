@@ -5,22 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from artifact_pipeline.artifact.manifest2 import WrittenModel
 from artifact_pipeline.artifact.selftest import PLACE, TOLERANCE, SelfTest
+from artifact_pipeline.artifact.selftest2 import GoldenRows
 from artifact_pipeline.errors import ArtifactRejected, DataRejected, Problem
+from artifact_pipeline.model.check import check_written
 from artifact_pipeline.model.linear import walk
+from artifact_pipeline.rows.coded import decoded
 from artifact_pipeline.rows.features import number_columns
 from artifact_pipeline.runtime import load_onnxruntime
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from artifact_pipeline.artifact.manifest import Verified
+    from artifact_pipeline.artifact.manifest import Manifest, Verified
     from artifact_pipeline.rows.features import Column, Features
 
 AnswerKind = Literal["probabilities", "scores"]
+_NAMES: dict[AnswerKind, str] = {"probabilities": "probability", "scores": "score"}
 BATCH = 4096
 """Rows a call, in training and in inference alike: the last bits of an answer depend on it, and the memory beside the
 rows. A call of 512 costs a fifth more a row, one of 8,192 no less."""
@@ -222,20 +227,24 @@ class Predictor:
         labels, probabilities = self._session.run(["label", "probabilities"], {"X": rows})
         return labels, probabilities
 
-    def replay(self, golden: SelfTest) -> None:
+    def replay(self, golden: SelfTest | GoldenRows) -> None:
         """Answer the golden rows again.
 
         Raises:
-            ArtifactRejected: a label differs, or a probability by more than 1e-5.
+            ArtifactRejected: a label differs, or an answer by more than 1e-5; a score by that share of it.
         """
         import numpy as np
 
-        answers = self.predict(np.array(golden.rows, dtype=np.float64))
+        if isinstance(golden, GoldenRows):
+            answers, expected = self.predict_features(decoded(golden.rows, self.columns)), np.array(golden.answers)
+        else:
+            rows = np.array(golden.rows, dtype=np.float64)
+            answers, expected = self.predict(rows), np.array(golden.probabilities)
         wrong = int((answers.labels != np.array(golden.labels)).sum())
-        difference = float(np.abs(answers.values - np.array(golden.probabilities)).max())
+        difference = float((np.abs(answers.values - expected) / np.maximum(1, np.abs(expected))).max())
         if wrong or not difference <= TOLERANCE:
             message = (
-                f"{wrong} of {len(golden.rows)} golden labels differ, and a probability by {difference:.1e} "
+                f"{wrong} of {len(golden.rows)} golden labels differ, and a {_NAMES[self.kind]} by {difference:.1e} "
                 f"({TOLERANCE:.0e} at most)"
             )
             raise ArtifactRejected(
@@ -249,12 +258,33 @@ def _not_finite(message: str) -> DataRejected:
     return DataRejected("the rows do not fit the model", problems=[Problem("rows", "not-finite", message)])
 
 
+def predictor_of(manifest: Manifest, members: Mapping[str, bytes]) -> Predictor:
+    """Make the predictor of a model whose bytes are at hand, its golden rows already replayed.
+
+    Args:
+        manifest: what is said of the model.
+        members: the bytes of each file, by name.
+
+    Raises:
+        ArtifactRejected: the bytes are not what the manifest says, the runtime refuses them, or the golden answers
+            differ.
+    """
+    data, golden = (members[manifest.file(role).name] for role in ("model", "selftest"))
+    said = manifest.model
+    if isinstance(said, WrittenModel):
+        check_written(data, said)
+        predictor = Predictor(data, said.classes, said.columns, kind=said.answers)
+        predictor.replay(GoldenRows.read(golden))
+    else:
+        predictor = Predictor(data, said.classes)
+        predictor.replay(SelfTest.read(golden))
+    return predictor
+
+
 def open_predictor(artifact: Verified) -> Predictor:
     """Make the predictor of a verified artifact, its golden rows already replayed.
 
     Raises:
         ArtifactRejected: the runtime refuses the model, or the golden answers differ.
     """
-    predictor = Predictor(artifact.role("model"), artifact.manifest.model.classes)
-    predictor.replay(SelfTest.read(artifact.role("selftest")))
-    return predictor
+    return predictor_of(artifact.manifest, artifact.members)

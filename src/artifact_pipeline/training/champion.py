@@ -142,13 +142,9 @@ def challenge(candidate: Candidate | Verified, champion: Verified, rows: Rows, a
 
 
 def _answers(model: Candidate | Verified, X: NDArray[np.float64]) -> NDArray[np.int64]:
-    from artifact_pipeline.artifact.selftest import SelfTest
-    from artifact_pipeline.model.predictor import Predictor
+    from artifact_pipeline.model.predictor import predictor_of
 
-    manifest = model.manifest
-    predictor = Predictor(model.members[manifest.file("model").name], manifest.model.classes)
-    predictor.replay(SelfTest.read(model.members[manifest.file("selftest").name]))
-    return predictor.predict(X).positions
+    return predictor_of(model.manifest, model.members).predict(X).positions
 
 
 def _outcome(result: paired.Paired, margin: float) -> Outcome:
