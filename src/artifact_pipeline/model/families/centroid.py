@@ -39,13 +39,13 @@ def _plan(graph: Graph, spec: Centroid, x: Matrix, classes: int) -> Scores:
     if _weighs(spec):
         scaled = graph.add("Div", x.name, graph.parameter("scale", 1, x.width, positive=True))
         centroids = graph.parameter("scaled_centroids", classes, 1, x.width)
-        squares = _distances(graph, spec, scaled, centroids, classes)
+        squares = _distances(graph, spec, scaled, centroids, classes=classes)
         if spec.metric == "manhattan":
             squares = graph.add("Mul", squares, squares)
         weighed = graph.add("Add", graph.add("Neg", squares), graph.parameter("log_priors", 1, classes))
     if spec.nearest:
         centroids = graph.parameter("centroids", classes, 1, x.width)
-        nearest = graph.add("Neg", _distances(graph, spec, x.name, centroids, classes))
+        nearest = graph.add("Neg", _distances(graph, spec, x.name, centroids, classes=classes))
     scores = nearest or weighed
     assert scores is not None  # there is one of the two
     if spec.metric == "manhattan" or weighed is None:
@@ -53,7 +53,7 @@ def _plan(graph: Graph, spec: Centroid, x: Matrix, classes: int) -> Scores:
     return Scores(scores, graph.add("Softmax", weighed, axis=1))
 
 
-def _distances(graph: Graph, spec: Centroid, x: str, centroids: str, classes: int) -> str:  # noqa: PLR0917
+def _distances(graph: Graph, spec: Centroid, x: str, centroids: str, *, classes: int) -> str:
     """How far each row is from each centroid, squared where the metric is Euclidean; class by class, as memory asks."""
     sums = []
     for position in range(classes):
