@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from artifact_pipeline.config import Gate
 from artifact_pipeline.errors import ArtifactRejected
-from artifact_pipeline.metrics.classification import bootstrap_f1_interval, wilson_interval
+from artifact_pipeline.metrics.classification import bootstrap_interval, weighted_f1, wilson_interval
 from artifact_pipeline.model.linear import linear_classifier
 from artifact_pipeline.model.predictor import Predictor
 from artifact_pipeline.training import measure as evaluation
@@ -50,7 +50,7 @@ def test_intervals_are_those_of_the_confusion_matrix(figures: HeldOut) -> None:
     """Accuracy has Wilson's interval and F1 the bootstrap's, each rounded and around its value."""
     low, high = wilson_interval(6, 8)
     assert (figures.accuracy.low, figures.accuracy.high) == (round(low, 6), round(high, 6))
-    low, high = bootstrap_f1_interval(np.array(figures.confusion))
+    low, high = bootstrap_interval(np.array(figures.confusion), weighted_f1)
     assert (figures.f1_weighted.low, figures.f1_weighted.high) == (round(low, 6), round(high, 6))
     for estimate in (figures.accuracy, figures.f1_weighted):
         assert estimate.low < estimate.value < estimate.high

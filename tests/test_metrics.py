@@ -39,7 +39,7 @@ def test_bootstrap_of_the_matrix_agrees_with_a_bootstrap_of_rows() -> None:
     expected = np.quantile(scores, [0.025, 0.975])
 
     confusion = metrics.confusion_matrix(actual, predicted, 5)
-    interval = metrics.bootstrap_f1_interval(confusion)
+    interval = metrics.bootstrap_interval(confusion, metrics.weighted_f1)
 
     # A 2.5 % quantile of B draws has the standard error sqrt(0.025 * 0.975 / B) / density, and the normal density
     # there is 0.0584 / sd; two of them are compared.
@@ -50,5 +50,5 @@ def test_bootstrap_of_the_matrix_agrees_with_a_bootstrap_of_rows() -> None:
 
 def test_bootstrap_interval_is_the_same_on_every_machine() -> None:
     """The fixed seed gives this very interval; where NumPy's stream changes, this test says so."""
-    interval = metrics.bootstrap_f1_interval(np.array([[50, 3], [4, 43]]))
+    interval = metrics.bootstrap_interval(np.array([[50, 3], [4, 43]]), metrics.weighted_f1)
     assert [round(bound, 6) for bound in interval] == [0.87942, 0.97012]

@@ -125,7 +125,7 @@ def test_wilson_interval_is_scipys(counts: tuple[int, int]) -> None:
 @example(all_wrong)
 def test_bootstrap_interval_holds_the_value_and_does_not_change(rows: Answered) -> None:
     """The bootstrap interval of F1 lies within 0 to 1, holds the F1, and is the same when it is asked again."""
-    low, high = metrics.bootstrap_f1_interval(rows.confusion)
+    low, high = metrics.bootstrap_interval(rows.confusion, metrics.weighted_f1)
     assert 0 <= low <= float(metrics.weighted_f1(rows.confusion)) + CLOSE
     assert float(metrics.weighted_f1(rows.confusion)) - CLOSE <= high <= 1 + CLOSE
-    assert metrics.bootstrap_f1_interval(rows.confusion) == (low, high)
+    assert metrics.bootstrap_interval(rows.confusion, metrics.weighted_f1) == (low, high)

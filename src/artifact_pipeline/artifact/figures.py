@@ -64,7 +64,7 @@ class HeldOut(Frozen, frozen=True):
         return cls(
             rows=rows,
             accuracy=_estimate(m.accuracy(confusion), *m.wilson_interval(int(confusion.trace()), rows)),
-            f1_weighted=_estimate(float(m.weighted_f1(confusion)), *m.bootstrap_f1_interval(confusion)),
+            f1_weighted=_estimate(float(m.weighted_f1(confusion)), *m.bootstrap_interval(confusion, m.weighted_f1)),
             f1_macro=round(m.macro_f1(confusion), DECIMALS),
             log_loss=round(log_loss, DECIMALS),
             classes=tuple(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 LEVEL = 0.95
@@ -90,13 +92,20 @@ def wilson_interval(hits: int, rows: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def bootstrap_f1_interval(confusion: NDArray[np.int64]) -> tuple[float, float]:
-    """The percentile bootstrap interval of the weighted F1 (Efron 1979), 95 %, with a fixed seed.
+def bootstrap_interval(
+    confusion: NDArray[np.int64], statistic: Callable[[NDArray[np.int64]], NDArray[np.float64]]
+) -> tuple[float, float]:
+    """The percentile bootstrap interval of a statistic (Efron 1979), 95 %, with a fixed seed.
 
     Drawing rows with replacement is the same as drawing the confusion matrix from a multinomial, which takes
     milliseconds where drawing rows takes seconds.
+
+    Args:
+        confusion: int64 of shape (classes, classes).
+        statistic: returns float64 of shape (...) for matrices of shape (..., classes, classes).
     """
     rows = int(confusion.sum())
     draws = np.random.default_rng(BOOTSTRAP_SEED).multinomial(rows, confusion.ravel() / rows, size=BOOTSTRAP_DRAWS)
-    low, high = np.quantile(weighted_f1(draws.reshape(-1, *confusion.shape)), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+    low, high = np.quantile(statistic(draws.reshape(-1, *confusion.shape)), ends)
     return float(low), float(high)
