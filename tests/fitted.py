@@ -27,6 +27,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import LinearSVC
+from threadpoolctl import threadpool_limits
 
 from artifact_pipeline.model.check import check
 from artifact_pipeline.model.writer import write
@@ -180,8 +181,8 @@ def pipeline(
 
 
 def fit(model: Any, table: Table) -> Any:
-    """Fit without warnings of convergence or deprecation: what is fitted is no matter here."""
-    with warnings.catch_warnings():
+    """Fit on one thread, as training does, without warnings: what is fitted is no matter here."""
+    with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return model.fit(table.together(), table.labels)
 

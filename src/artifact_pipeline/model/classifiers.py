@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.families import bayes, centroid, discriminant, linear, neural, vote
+from artifact_pipeline.model.families import bayes, boosting, centroid, discriminant, forest, linear, neural, vote
 from artifact_pipeline.model.families.family import Arrays, not_written
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def check(spec: Classifier, arrays: Mapping[str, bytes], width: int, classes: in
 
 FAMILIES = (
     linear.FAMILY,
+    forest.FAMILY,
+    boosting.FAMILY,
     bayes.FAMILY,
     discriminant.FAMILY,
     centroid.FAMILY,

@@ -16,6 +16,12 @@ MAX_WIDTH = 65_536
 MAX_CLASSES = 10_000
 MAX_CLASS_STEPS = 1_000
 """Most classes of an estimator whose graph has steps for each class."""
+MAX_NODES = 2_000_000
+"""Most nodes that split, of all trees of a model together."""
+MAX_TREES = 10_000
+"""Most trees of a forest."""
+MAX_TREE_DEPTH = 512
+"""Most nodes that split on the way to a leaf: ONNX Runtime follows a tree by recursion."""
 MAX_DEPTH = 8
 """How many estimators may stand in one another."""
 
@@ -116,6 +122,42 @@ class Neural(Frozen, frozen=True, tag="neural"):
     hidden: Annotated[tuple[Width, ...], Meta(max_length=64)]
 
 
+Nodes = Annotated[int, Meta(ge=1, le=MAX_NODES)]
+
+
+class Forest(Frozen, frozen=True, tag="forest"):
+    """The share of each class in the leaf that a row reaches, averaged over the trees.
+
+    Attributes:
+        estimator: the class in scikit-learn.
+        nodes: of each tree how many nodes it has that split.
+        leaves: how many different shares the leaves give.
+    """
+
+    estimator: Text
+    nodes: Annotated[tuple[Nodes, ...], Meta(min_length=1, max_length=MAX_TREES)]
+    leaves: Annotated[int, Meta(ge=1, le=MAX_NODES + MAX_TREES)]
+
+
+class Boosting(Frozen, frozen=True, tag="boosting"):
+    """Scores are sums of what the leaves give that a row reaches.
+
+    Attributes:
+        estimator: the class in scikit-learn.
+        nodes: for each score how many nodes its trees have that split; of two classes the second one alone has a score.
+        trees: how many trees each score has; the first one gives the same to each row.
+        histogram: whether columns are compared as float64, and not as float32, and of two classes the first one is the
+            answer where the score is zero.
+        exponential: whether the loss was the exponential one, which makes another probability of a score.
+    """
+
+    estimator: Text
+    nodes: Annotated[tuple[Nodes, ...], Meta(min_length=1, max_length=MAX_CLASS_STEPS)]
+    trees: Nodes
+    histogram: bool
+    exponential: bool
+
+
 class Vote(Frozen, frozen=True, tag="vote"):
     """The mean of the probabilities of several classifiers, of which each may have a weight."""
 
@@ -133,7 +175,7 @@ class Vote(Frozen, frozen=True, tag="vote"):
         return 1 + max(each.depth if isinstance(each, Vote) else 1 for each in self.estimators)
 
 
-Classifier = Linear | GaussianBayes | BernoulliBayes | Quadratic | Centroid | Neural | Vote
+Classifier = Linear | GaussianBayes | BernoulliBayes | Quadratic | Centroid | Neural | Forest | Boosting | Vote
 
 
 class Steps(Frozen, frozen=True):

@@ -1,0 +1,136 @@
+"""Single trees, and forests of them: the share of each class, averaged over the trees.
+
+Each tree gives the number of the row of a table, and the table has the shares that leaves give: so a leaf costs one
+number, not one for each class. scikit-learn adds tree by tree, in their order, and so does `CumSum`, by its definition,
+where `ReduceSum` leaves the order open.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.model.families.family import Arrays, Family
+from artifact_pipeline.model.families.tree_arrays import Tree, ensemble
+from artifact_pipeline.model.families.tree_check import RULE, check_ensembles
+from artifact_pipeline.model.families.trees import (
+    as_float32,
+    ensemble_of,
+    named,
+    plan_ensemble,
+    refuse_large_arrays,
+    refuse_large_fit,
+    require_few_nodes,
+)
+from artifact_pipeline.model.graph import Constant, Scores
+from artifact_pipeline.model.spec import Forest
+from artifact_pipeline.model.wire import DTYPES, require
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.model.graph import Graph, Matrix
+
+SHARES_AT_ONCE = 512
+"""Shares that are added in one step for a row: for 4,096 rows they take 16 MiB, however many trees there are."""
+TABLE = "leaves"
+_HINT = 'set "min_samples_leaf": 20 or more, or take "HistGradientBoostingClassifier"'
+
+
+def part(tree: int) -> str:
+    """The part of the classifier to which the numbers of a tree belong."""
+    return f"tree.{tree}"
+
+
+def _describe(estimator: Any) -> tuple[Forest, Arrays]:
+    trees = [each.tree_ for each in getattr(estimator, "estimators_", [estimator])]
+    nodes = sum(tree.node_count - tree.n_leaves for tree in trees)
+    refuse_large_fit(estimator, nodes, max(tree.max_depth for tree in trees), hint=_HINT)
+    table = _Table()
+    arrays: Arrays = {}
+    sizes = []
+    for number, tree in enumerate(trees):
+        attributes = ensemble([_with_rows_of(table, tree)])
+        arrays |= named(part(number), attributes)
+        sizes.append(len(attributes["nodes_splits"]))
+    arrays[TABLE] = table.rows()
+    refuse_large_arrays(estimator, arrays, hint=_HINT)
+    return Forest(estimator=type(estimator).__name__, nodes=tuple(sizes), leaves=len(arrays[TABLE])), arrays
+
+
+def _with_rows_of(table: _Table, tree: Any) -> Tree:
+    """A tree whose leaves give the numbers of their rows in the table."""
+    import numpy as np
+
+    leaves = tree.children_left < 0
+    value = np.zeros(tree.node_count)
+    value[leaves] = table.add(tree.value[leaves, 0])
+    return Tree.of_scikit_learn(tree, value)
+
+
+class _Table:
+    """The different rows of shares that leaves give, in the order in which they come.
+
+    They are few: a leaf of one class alone gives one of as many rows as there are classes.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[bytes, int] = {}
+
+    def add(self, rows: NDArray[np.float64]) -> list[int]:
+        """Take rows that are new, and return the numbers that all have."""
+        data, size, known = rows.tobytes(), rows.shape[1] * rows.itemsize, self._numbers
+        return [known.setdefault(data[at : at + size], len(known)) for at in range(0, len(data), size)]
+
+    def rows(self) -> NDArray[np.float64]:
+        """The table."""
+        import numpy as np
+
+        return np.frombuffer(b"".join(self._numbers)).reshape(len(self._numbers), -1)
+
+
+def _plan(graph: Graph, spec: Forest, x: Matrix, classes: int) -> Scores:
+    require_few_nodes(spec.nodes)
+    x = as_float32(graph, x)
+    table = graph.parameter(TABLE, spec.leaves, classes)
+    size = max(1, SHARES_AT_ONCE // classes)
+    total = None
+    for first in range(0, len(spec.nodes), size):
+        some = range(first, min(first + size, len(spec.nodes)))
+        reached = [plan_ensemble(graph.within(part(tree)), x, nodes=spec.nodes[tree], trees=1) for tree in some]
+        total = _add_shares(graph, table, reached, total)
+    assert total  # a forest has one tree at least
+    shares = graph.add("Div", graph.add("Squeeze", total, graph.axis(1)), graph.double(float(len(spec.nodes))))
+    return Scores(shares, shares)
+
+
+def _add_shares(graph: Graph, table: str, reached: list[str], total: str | None) -> str:
+    """Add the shares of some trees to a total of those before them, rows x 1 x classes."""
+    rows = graph.add("Cast", graph.add("Concat", *reached, axis=1), to=DTYPES["int64"])
+    shares = graph.add("Gather", table, rows, axis=0)  # rows x trees x classes
+    if total:
+        shares = graph.add("Concat", total, shares, axis=1)
+    sums = graph.add("CumSum", shares, graph.constant("trees", Constant("int64", (), struct.pack("<q", 1))))
+    return graph.add("Gather", sums, graph.axis(len(reached) - (not total)), axis=1)
+
+
+def _check(spec: Forest, arrays: Mapping[str, bytes], width: int, classes: int) -> None:  # noqa: ARG001
+    import numpy as np
+
+    trees = [ensemble_of(part(number), arrays) for number in range(len(spec.nodes))]
+    check_ensembles(trees, width)
+    rows = np.concatenate([tree["leaf_weights"] for tree in trees])
+    known = (rows >= 0) & (rows < spec.leaves) & (rows == np.floor(rows))
+    require(bool(known.all()), RULE, f"a leaf gives a number that is none of the table's {spec.leaves:,} rows")
+
+
+FAMILY = Family(
+    frozenset({"DecisionTreeClassifier", "ExtraTreeClassifier", "ExtraTreesClassifier", "RandomForestClassifier"}),
+    (Forest,),
+    _describe,
+    _plan,
+    _check,
+)

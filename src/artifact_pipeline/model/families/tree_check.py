@@ -1,0 +1,101 @@
+"""Check trees that came as bytes before a session is made of them.
+
+ONNX Runtime walks a tree by recursion, so a chain of 30,000 nodes ends the process; a threshold that is no number
+passes there, and a column that does not exist is met only when rows come. Nothing here follows a tree by recursion:
+whole arrays are compared, and the depth is counted level by level, up to its bound.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.model.spec import MAX_TREE_DEPTH
+from artifact_pipeline.model.wire import require
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.model.families.family import Arrays
+
+RULE = "onnx-tree"
+
+
+def check_ensembles(ensembles: Sequence[Arrays], width: int) -> None:
+    """Check that each ensemble is a set of trees over `width` columns: no cycle, no node shared, none left over.
+
+    What the trees' leaves give is the family's own to check. The sizes of the arrays are those of the plan.
+
+    Raises:
+        RuleBroken: they are not, with rule `onnx-tree`.
+    """
+    import numpy as np
+
+    nodes = np.array([len(each["nodes_splits"]) for each in ensembles])
+    leaves = np.array([len(each["leaf_weights"]) for each in ensembles])
+    arrays = {name: np.concatenate([each[name] for each in ensembles]) for name in ensembles[0]}
+    _check_values(arrays, width)
+    of_node = np.repeat(np.arange(len(ensembles)), nodes)  # the ensemble of each node
+    first_node, first_leaf = np.cumsum(nodes) - nodes, np.cumsum(leaves) - leaves
+    roots = _roots(ensembles) + np.repeat(first_node, [len(each["tree_roots"]) for each in ensembles])
+    parents = np.arange(len(of_node))
+    to_nodes, to_leaves = [], []
+    for side in ("true", "false"):
+        children, is_leaf = arrays[f"nodes_{side}nodeids"], arrays[f"nodes_{side}leafs"].astype(bool)
+        most = np.where(is_leaf, leaves[of_node], nodes[of_node])
+        _all((children >= 0) & (children < most), f"a {side} branch leads to a node or a leaf that does not exist")
+        children = children + np.where(is_leaf, first_leaf[of_node], first_node[of_node])
+        _all(is_leaf | (children > parents), f"a {side} branch leads back to its own node or to one before it")
+        to_nodes.append(np.where(is_leaf, -1, children))
+        to_leaves.append(children[is_leaf])
+    _reached_once(np.concatenate([roots, *(each[each >= 0] for each in to_nodes)]), int(nodes.sum()), "node")
+    _reached_once(np.concatenate(to_leaves), int(leaves.sum()), "leaf")
+    _check_depth(roots, np.stack(to_nodes, axis=1))
+
+
+def _all(holds: NDArray[Any], message: str) -> None:
+    """Refuse with the rule of trees unless it holds everywhere."""
+    require(bool(holds.all()), RULE, message)
+
+
+def _check_values(arrays: Arrays, width: int) -> None:
+    """Check each number that stands for itself; those that may be no whole number are finite, as all of a model."""
+    _all(arrays["nodes_modes"] == 0, "a node compares by something else than ≤")
+    _all(arrays["leaf_targetids"] == 0, "a leaf counts for another target than the first")
+    features = arrays["nodes_featureids"]
+    _all((features >= 0) & (features < width), f"a node looks at a column that does not exist, of {width:,}")
+    for name in ("nodes_trueleafs", "nodes_falseleafs", "nodes_missing_value_tracks_true"):
+        _all((arrays[name] == 0) | (arrays[name] == 1), f"{name} holds a number that is neither 0 nor 1")
+
+
+def _roots(ensembles: Sequence[Arrays]) -> NDArray[Any]:
+    """Where the roots stand in their own ensemble, after a check that each does."""
+    import numpy as np
+
+    for each in ensembles:
+        roots = each["tree_roots"]
+        _all(np.diff(roots) > 0, "the roots of the trees do not ascend")
+        require(roots[0] == 0, RULE, "the first tree does not begin at the first node")
+        require(roots[-1] < len(each["nodes_splits"]), RULE, "the root of a tree is a node that does not exist")
+    return np.concatenate([each["tree_roots"] for each in ensembles])
+
+
+def _reached_once(reached: NDArray[Any], count: int, noun: str) -> None:
+    """Check that each of `count` nodes or leaves is reached by one way, and by no second."""
+    import numpy as np
+
+    times = np.bincount(reached, minlength=count)
+    _all(times < 2, f"a {noun} is reached twice")
+    _all(times > 0, f"a {noun} is never reached")
+
+
+def _check_depth(roots: NDArray[Any], children: NDArray[Any]) -> None:
+    """Check that no tree is too deep; `children` holds for each node the nodes below it, -1 for a leaf."""
+    level = roots
+    for _ in range(MAX_TREE_DEPTH):
+        level = children[level].ravel()
+        level = level[level >= 0]
+        if not len(level):
+            return
+    require(False, RULE, f"a tree is deeper than {MAX_TREE_DEPTH} nodes")  # noqa: FBT003 - reads as an assertion

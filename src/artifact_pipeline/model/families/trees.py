@@ -1,0 +1,138 @@
+"""What all families made of trees have in common: the step in the graph, its numbers, and the bounds of its size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from artifact_pipeline.model.families.family import Arrays, not_written
+from artifact_pipeline.model.graph import ML, Graph, Matrix
+from artifact_pipeline.model.spec import MAX_NODES, MAX_TREE_DEPTH
+from artifact_pipeline.model.wire import DTYPES, require
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from artifact_pipeline.model.wire import DType
+
+FLOAT32 = 1
+"""The element type float32, with its number in ONNX; a step may have it, no number of a model has it."""
+MAX_BYTES = 60 << 20
+"""Of the numbers of a classifier made of trees; a model of 64 MiB has its steps and labels too."""
+
+
+class Attribute(NamedTuple):
+    """An attribute of a `TreeEnsemble` with numbers that the model chooses; `per` says for what it has one each."""
+
+    name: str
+    per: str
+    dtype: DType = "int64"
+
+    @property
+    def packed(self) -> bool:
+        """Whether it is a list, and no tensor."""
+        return self.dtype == "int64"
+
+
+ATTRIBUTES = (
+    Attribute("leaf_targetids", "leaf"),
+    Attribute("leaf_weights", "leaf", "float64"),
+    Attribute("nodes_falseleafs", "node"),
+    Attribute("nodes_falsenodeids", "node"),
+    Attribute("nodes_featureids", "node"),
+    Attribute("nodes_missing_value_tracks_true", "node"),
+    Attribute("nodes_modes", "node", "uint8"),
+    Attribute("nodes_splits", "node", "float64"),
+    Attribute("nodes_trueleafs", "node"),
+    Attribute("nodes_truenodeids", "node"),
+    Attribute("tree_roots", "tree"),
+)
+
+
+def plan_ensemble(graph: Graph, x: Matrix, *, nodes: int, trees: int) -> str:
+    """Add the step that gives for each row the sum of what its leaves give, one in each tree; rows x 1.
+
+    A `TreeEnsemble` with one output answers many rows in a third of the time of one with several.
+    """
+    counts = {"node": nodes, "leaf": nodes + trees, "tree": trees}
+    attributes: dict[str, Any] = {}
+    for name, per, dtype in ATTRIBUTES:
+        count = counts[per]
+        packed = dtype == "int64"
+        attributes[name] = graph.declare_list(name, count) if packed else graph.declare(name, count, dtype=dtype)
+    return graph.add(
+        "TreeEnsemble", x.name, domain=ML, n_targets=1, aggregate_function=1, post_transform=0, **attributes
+    )
+
+
+def as_float32(graph: Graph, x: Matrix) -> Matrix:
+    """The columns rounded to float32, as scikit-learn's trees take them, and float64 again, as they compare them."""
+    rounded = graph.add("Cast", x.name, to=FLOAT32)
+    return Matrix(graph.add("Cast", rounded, to=DTYPES["float64"]), x.width)
+
+
+def named(part: str, arrays: Arrays) -> Arrays:
+    """The numbers of an ensemble by the names that they have in the classifier."""
+    return {f"{part}.{name}": array for name, array in arrays.items()}
+
+
+def ensemble_of(part: str, arrays: Mapping[str, bytes]) -> Arrays:
+    """The numbers of an ensemble as arrays, by the names of its attributes."""
+    import numpy as np
+
+    types = {"int64": "<i8", "float64": "<f8", "uint8": "u1"}
+    return {each.name: np.frombuffer(arrays[f"{part}.{each.name}"], types[each.dtype]) for each in ATTRIBUTES}
+
+
+def require_few_nodes(nodes: Sequence[int]) -> None:
+    """Refuse more nodes that split than a model may have, before anything is made of them.
+
+    Raises:
+        RuleBroken: there are more.
+    """
+    total = sum(nodes)
+    require(total <= MAX_NODES, "onnx-too-large", f"its trees have {total:,} nodes, allowed are {MAX_NODES:,}")
+
+
+def refuse_large_fit(estimator: Any, nodes: int, depth: int, *, hint: str) -> None:
+    """Refuse fitted trees that have too many nodes that split, or are too deep.
+
+    Raises:
+        ConfigError: they are, with the hint.
+    """
+    name = type(estimator).__name__
+    if nodes > MAX_NODES:
+        raise not_written(f"the trees of {name} have {nodes:,} nodes, allowed are {MAX_NODES:,}", hint=hint)
+    if depth > MAX_TREE_DEPTH:
+        message = f"a tree of {name} is {depth:,} nodes deep, allowed are {MAX_TREE_DEPTH:,}"
+        raise not_written(message, hint=f'set "max_depth": {MAX_TREE_DEPTH} at most')
+
+
+def refuse_large_arrays(estimator: Any, arrays: Arrays, *, hint: str) -> None:
+    """Refuse numbers that take too many bytes in a model, before any is written.
+
+    Raises:
+        ConfigError: they do, with the hint.
+    """
+    size = estimated_bytes(arrays)
+    if size > MAX_BYTES:
+        message = f"{type(estimator).__name__} would take {size:,} bytes in the model, allowed are {MAX_BYTES:,}"
+        raise not_written(message, hint=hint)
+
+
+def estimated_bytes(arrays: Arrays) -> int:
+    """How many bytes numbers take in a model: a whole number in a list one for each seven of its bits."""
+    total = 0
+    for array in arrays.values():
+        if array.dtype.kind == "i":
+            total += sum(max(1, -(-int(bits) // 7)) * int(count) for bits, count in _bit_lengths(array))
+        else:
+            total += array.nbytes
+    return total
+
+
+def _bit_lengths(array: Any) -> Any:
+    """How many of the numbers, none of them negative, have how many bits."""
+    import numpy as np
+
+    _, bits = np.frexp(array)
+    return zip(*np.unique(bits, return_counts=True), strict=True)
