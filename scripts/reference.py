@@ -66,8 +66,9 @@ def _definition(part: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapp
 
 
 def _row(key: str, part: Mapping[str, Any], parent: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    needed = key.rpartition(".")[2] in parent.get("required", ())
-    default = "*needed*" if needed else _code(part["default"])
+    needed = [*parent.get("required", ()), *(key for way in parent.get("oneOf", ()) for key in way["required"])]
+    missing = "*needed*" if key.rpartition(".")[2] in needed else "*by dataset*"
+    default = _code(part["default"]) if "default" in part else missing
     return f"`{key}`", _type(part), default, _cell(part["description"])
 
 
@@ -77,7 +78,7 @@ def _type(part: Mapping[str, Any]) -> str:
     if choices is not None:
         return " or ".join(map(_type, choices))
     if "$ref" in part:
-        return "an object with the keys below"
+        return "an object" if part["$ref"].endswith(("/Step", "/Classifier")) else "an object with the keys below"
     values = [part["const"]] if "const" in part else part.get("enum")
     return _plain(part) if values is None else ", ".join(map(_code, values))
 
@@ -85,7 +86,7 @@ def _type(part: Mapping[str, Any]) -> str:
 def _plain(part: Mapping[str, Any]) -> str:
     """What a value of one type may be, with its bounds."""
     if part["type"] == "array":
-        return f"array of {part['items']['type']}"
+        return f"array of {_type(part['items'])}"
     if part["type"] == "object":
         return f"object by label of {_type(part['additionalProperties'])}"
     bounds = [f"{word} {part[bound]:.10g}" for bound, word in BOUNDS.items() if bound in part]

@@ -362,7 +362,7 @@ def test_overrides_win_over_a_mapping(words: Path, tmp_path: Path) -> None:
     """What is overridden is resolved over a mapping as over a file, and a plan of it writes nothing."""
     config = {**CONFIG, "dataset": {"path": str(words / "rows.parquet"), "target": "label"}}
     found = plan(TrainingRequest(config, tmp_path / "artifact", overrides=("C=0.5", "gate.min_f1=0.25")), explain=True)
-    assert (found.config.C, found.config.gate.min_f1) == (0.5, 0.25)
+    assert (found.config.model.C, found.config.gate.min_f1) == (0.5, 0.25)
     assert found.look is not None
     assert found.look.reason == "nothing is in charge yet"
     assert list(tmp_path.iterdir()) == []

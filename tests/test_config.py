@@ -21,11 +21,12 @@ from artifact_pipeline.config import (
     from_mapping,
     json_schema,
     load_config,
+    plain,
     recipe,
     schema_text,
 )
+from artifact_pipeline.config.models import MANY_CLASS_SOLVERS, Solver
 from artifact_pipeline.config.problems import by_label
-from artifact_pipeline.config.schema import MANY_CLASS_SOLVERS, Solver
 from artifact_pipeline.errors import ConfigError
 
 ROOT = Path(__file__).parents[1]
@@ -36,8 +37,8 @@ TEN_CLASSES = "lbfgs, newton-cg, newton-cholesky, sag, saga (liblinear fits two 
 NAME = "name: must be a string of 1 to 64 characters a-z, 0-9, dot, underscore or dash, first a letter or digit"
 TABLE = "a string, the path of a table"
 KEYS = (
-    "name, dataset, test_size, random_state, stratify, C, solver, max_iter, tol, class_weight, fit_intercept, "
-    "l1_ratio, penalty, range_margin, gate"
+    "name, dataset, split, test_size, stratify, random_state, preprocess, model, C, solver, max_iter, tol, "
+    "class_weight, fit_intercept, l1_ratio, penalty, range_margin, gate"
 )
 PENALTY = (
     '"l2" (l1 is "l1_ratio": 1 with the solver saga or liblinear, elasticnet an l1_ratio between 0 and 1 with saga, '
@@ -104,7 +105,7 @@ def test_config_is_frozen_and_strict():
     """A config cannot be changed, and the types refuse by themselves what the file may not hold."""
     config = from_mapping(REQUIRED)
     with pytest.raises(ValidationError):
-        config.C = 2.0
+        config.random_state = 2
     for wrong in ({"max_iter": "5"}, {"C": True}, {"c": 1.0}, {"solver": "liblinear"}):
         with pytest.raises(ValidationError):
             Config(**{**REQUIRED, **wrong})
@@ -166,7 +167,7 @@ def test_an_option_names_a_label(file):
     file.write_text(json.dumps({**REQUIRED, "gate": {"min_recall": {"benign": 0.5}}}))
     config = load_config(file, ["gate.min_recall.malignant=0.9", "class_weight.malignant=10"])
     assert config.gate.min_recall == {"benign": 0.5, "malignant": 0.9}
-    assert config.class_weight == {"malignant": 10.0}
+    assert config.model.class_weight == {"malignant": 10.0}
 
 
 L1_RATIOS = {"saga": (0, 0.5, 1), "liblinear": (0, 1)}
@@ -183,7 +184,7 @@ def test_l1_ratio_is_taken_where_scikit_learn_takes_it(solver, ratio):
     rows = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
     if ratio in L1_RATIOS.get(solver, (0,)):
         estimator.fit(*rows)
-        assert from_mapping(asked).l1_ratio == ratio
+        assert from_mapping(asked).model.l1_ratio == ratio
         return
     with pytest.raises(ValueError, match="penalt"):
         estimator.fit(*rows)
@@ -683,12 +684,13 @@ def test_committed_schema_is_the_generated_one():
 def test_schema_explains_every_key():
     """Editors find a title, a description and a default or a duty for every key."""
     schema = json_schema()
-    defaults = {**Config(**REQUIRED).model_dump(), "penalty": "l2"}
+    defaults = {**plain(Config(**REQUIRED)), "penalty": "l2"}
+    needed, by_dataset = [*schema["oneOf"][0]["required"], "model"], ["split", "preprocess"]
     for key, each in schema["properties"].items():
-        resolved = {**schema["$defs"]["Gate"], **each} if "$ref" in each else each
+        resolved = {**schema["$defs"][each["$ref"].rpartition("/")[2]], **each} if "$ref" in each else each
         assert {"title", "description"} <= resolved.keys(), key
         if key != "$schema":
-            assert (key in schema["required"]) != (each.get("default", ...) == defaults[key]), key
+            assert (key in needed + by_dataset) != (each.get("default", ...) == defaults.get(key)), key
     for section in schema["$defs"].values():
         assert all({"title", "description"} <= each.keys() for each in section["properties"].values())
 

@@ -20,7 +20,9 @@ from scripts import reference
 
 from artifact_pipeline.artifact.manifest1 import Manifest1
 from artifact_pipeline.cli.app import app
-from artifact_pipeline.config import Config, Gate, Table
+from artifact_pipeline.config import Gate, Table
+from artifact_pipeline.config.models import LogisticRegression
+from artifact_pipeline.config.preparing import Split, Steps
 from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.prediction.receipt import Receipt
 from artifact_pipeline.reports.markdown import manifest_page
@@ -33,8 +35,11 @@ from tables import write_table
 from tools import cannot_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
 
 PACKAGE = ROOT / "src" / "artifact_pipeline"
 GOLDEN = ROOT / "tests" / "golden" / "v1"
@@ -74,18 +79,25 @@ def test_config_of_a_page_is_the_config(page: str) -> None:
 def test_reference_names_every_key_of_the_config() -> None:
     """The table of keys has every key of the config with its default, and no other."""
     rows = dict(
-        re.findall(r"^\| `([\w.]+)` \| .*? \| (`.*?`|\*needed\*) \| ", read("docs/reference/config.md"), re.MULTILINE)
+        re.findall(r"^\| `([\w.]+)` \| .*? \| (`.*?`|\*[\w ]+\*) \| ", read("docs/reference/config.md"), re.MULTILINE)
     )
-    expected: dict[str, object] = {}
-    for name, field in Config.model_fields.items():
-        if field.annotation is Gate:
-            expected |= {f"{name}.{key}": each.default for key, each in Gate.model_fields.items()}
-        else:
-            expected[name] = field.default if not field.is_required() else None
-    table = Table.model_fields.items()
-    expected |= {f"dataset.{key}": each.default if not each.is_required() else None for key, each in table}
-    shown = {key: None if value == "*needed*" else json.loads(value.strip("`")) for key, value in rows.items()}
+    own = {"name": "digits", "dataset": "digits", "random_state": 42, "range_margin": 0.5, "preprocess": None}
+    expected: dict[str, object] = {**own, "model.estimator": None}
+    sections = {"gate": Gate, "dataset": Table, "split": Split, "preprocess": Steps}
+    expected |= {f"{name}.{key}": _default(each) for name, kind in sections.items() for key, each in _keys(kind)}
+    expected |= {key: _default(each) for kind in (LogisticRegression, Split) for key, each in _keys(kind)}
+    for inside in ("estimator", "by", "key", "column", "path"):
+        del expected[inside]
+    shown = {key: json.loads(value.strip("`")) if "`" in value else None for key, value in rows.items()}
     assert shown == expected
+
+
+def _keys(kind: type[BaseModel]) -> Iterable[tuple[str, FieldInfo]]:
+    return kind.model_fields.items()
+
+
+def _default(field: FieldInfo) -> object:
+    return None if field.is_required() else field.default
 
 
 @pytest.mark.parametrize("page", sorted(reference.PAGES))

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from artifact_pipeline.config.schema import MANY_CLASS_SOLVERS
+from artifact_pipeline.config.models import MANY_CLASS_SOLVERS
 from artifact_pipeline.runtime import KERNEL_VARIABLE
 from tables import blobs, write_table
 from tools import require_tool

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from artifact_pipeline.cli import main
 from artifact_pipeline.config import from_mapping
-from artifact_pipeline.config.schema import MANY_CLASS_SOLVERS
+from artifact_pipeline.config.models import MANY_CLASS_SOLVERS
 from artifact_pipeline.errors import ConfigError, DataRejected
 from artifact_pipeline.runtime import KERNEL_VARIABLE
 from artifact_pipeline.training.dataset import Dataset

@@ -31,7 +31,7 @@ def load_config(path: str | Path = "config/config.json") -> dict[str, Any]:
     path = Path(path)
     if not path.is_absolute() and not path.exists() and (ROOT / path).exists():
         path = ROOT / path
-    return config.load_config(path).model_dump()
+    return config.plain(config.load_config(path))
 
 
 def load_data() -> tuple[NDArray[np.float64], NDArray[np.int64]]:

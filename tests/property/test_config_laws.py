@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from artifact_pipeline.canonical import canonical_json
 from artifact_pipeline.config import Config, Table, from_mapping, json_schema, load_config, recipe
 from artifact_pipeline.config.jsontext import JsonTextError, has_lone_surrogate, parse, shown
-from artifact_pipeline.config.schema import MANY_CLASS_SOLVERS
+from artifact_pipeline.config.models import MANY_CLASS_SOLVERS
 from artifact_pipeline.errors import ConfigError
 
 REQUIRED = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000}

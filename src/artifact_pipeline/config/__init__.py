@@ -1,16 +1,32 @@
 """The config: JSON text to frozen types, with the place of everything that is wrong.
 
-* `sections`  what the types are made of, and those of the sections `dataset` and `gate`
-* `schema`    the config's type; the recipe and the JSON Schema made from it
-* `jsontext`  JSON text to a value that knows the place of each key and value
-* `problems`  what the types refuse, in our own words and at its place
-* `loading`   file and options to `Config`
+* `sections`    what the types are made of, and those of the sections `dataset` and `gate`
+* `models`      the section `model`; `estimators` the classifiers that it may name
+* `preparing`   the sections `split` and `preprocess`
+* `schema`      the config's type, and the short forms of its sections
+* `recipes`     what is made from a config: the recipe and the JSON Schema
+* `jsontext`    JSON text to a value that knows the place of each key and value
+* `problems`    what is wrong with a config, and its place
+* `refusals`    what the types refuse, in our own words
+* `loading`     file and options to `Config`
 """
 
 from __future__ import annotations
 
 from artifact_pipeline.config.loading import from_mapping, load_config
-from artifact_pipeline.config.schema import Config, json_schema, recipe, schema_text
+from artifact_pipeline.config.recipes import json_schema, of_recipe, plain, recipe, schema_text
+from artifact_pipeline.config.schema import Config
 from artifact_pipeline.config.sections import Gate, Table
 
-__all__ = ["Config", "Gate", "Table", "from_mapping", "json_schema", "load_config", "recipe", "schema_text"]
+__all__ = [
+    "Config",
+    "Gate",
+    "Table",
+    "from_mapping",
+    "json_schema",
+    "load_config",
+    "of_recipe",
+    "plain",
+    "recipe",
+    "schema_text",
+]

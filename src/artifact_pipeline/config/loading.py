@@ -6,29 +6,42 @@ import codecs
 import contextlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import ValidationError
 
 from artifact_pipeline.config.jsontext import Document, JsonTextError, has_lone_surrogate, parse, printable, shown
-from artifact_pipeline.config.problems import Origin, Spot, find, got, located, refusal
-from artifact_pipeline.config.schema import SCHEMA_KEY, Config
+from artifact_pipeline.config.problems import Origin, Spot, find, got, refusal
+from artifact_pipeline.config.refusals import located
+from artifact_pipeline.config.schema import SCHEMA_KEY, SHORT_FORMS, Config
 from artifact_pipeline.files import read_bounded, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from artifact_pipeline.config.problems import Located
+    from artifact_pipeline.config.problems import Fault, Located
 
 _MAX_BYTES = 65_536
 """Size of a config file; a real one has a few hundred bytes."""
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+class Check(Protocol):
+    """Another rule than the types' own, such as what scikit-learn takes."""
+
+    def __call__(self, values: Mapping[str, Any]) -> Iterable[Fault]:
+        """Return what is wrong with the config's values; what the types refuse may stand in them still."""
+        ...
+
+
+def _no_check(values: Mapping[str, Any]) -> Iterable[Fault]:  # noqa: ARG001 - it is a `Check`
+    return ()
+
+
+def load_config(path: Path, overrides: Sequence[str] = (), *, check: Check = _no_check) -> Config:
     """Read a config file; `overrides` such as `gate.min_f1=0.9` win over it, the later over the earlier.
 
-    The value of an override is JSON; what is no JSON is taken as a string. A relative `dataset.path` or
-    `gate.champion` of the file starts at the file's folder, one of an override at the working folder.
+    The value of an override is JSON; what is no JSON is taken as a string. A relative `dataset.path`,
+    `split.path` or `gate.champion` of the file starts at the file's folder, one of an override at the working folder.
 
     Raises:
         ConfigError: with every problem; a text that is no JSON has one.
@@ -36,10 +49,11 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     origins = [_file(path)]
     values, problems = _values(origins[0])
     _start_paths_at(path.parent, values)
-    return _overridden(values, origins, problems, overrides)
+    _override_all(values, origins, problems, overrides)
+    return _checked(values, origins, problems, check)
 
 
-def from_mapping(values: Mapping[str, object], overrides: Sequence[str] = ()) -> Config:
+def from_mapping(values: Mapping[str, object], overrides: Sequence[str] = (), *, check: Check = _no_check) -> Config:
     """Check a dict given by hand; `C`, `solver` and `max_iter` are enough.
 
     `overrides` win over it, as in `load_config`; a relative path starts at the working folder.
@@ -48,34 +62,37 @@ def from_mapping(values: Mapping[str, object], overrides: Sequence[str] = ()) ->
         ConfigError: with every problem; the place of each is `config`.
     """
     origin = Origin("config")
-    own = dict(values)
-    return _overridden(own, [origin], _take_schema_key(own, origin), overrides)
+    own, origins = dict(values), [origin]
+    problems = _take_schema_key(own, origin)
+    _override_all(own, origins, problems, overrides)
+    return _checked(own, origins, problems, check)
 
 
-def _overridden(
+def _override_all(
     values: dict[str, Any], origins: list[Origin], problems: list[Located], overrides: Sequence[str]
-) -> Config:
-    """The config that `values` are once each override is written into them."""
+) -> None:
+    """Write each override into `values`, and what is wrong with one into `problems`."""
     for number, option in enumerate(overrides, 1):
         name = f"-S {shown(option)}"
         try:
             origins.append(_override(option, values, name=name, number=number))
         except JsonTextError as error:
             problems.append(Spot(Origin(name, number)).problem(error.rule, str(error)))
-    return _checked(values, origins, problems)
 
 
-def _checked(values: dict[str, Any], origins: Sequence[Origin], problems: Sequence[Located]) -> Config:
+def _checked(values: dict[str, Any], origins: Sequence[Origin], problems: Sequence[Located], check: Check) -> Config:
     """The config that `values` are, or an error for all that is wrong with them and with their origins."""
     found = [*problems, *(twice for origin in origins for twice in origin.duplicate_keys())]
+    config = None
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        found += [located(each, origins) for each in error.errors(include_url=False)]
-    else:
-        if not found:
-            return config
-    raise refusal(found)
+        short = SHORT_FORMS.keys() - values.keys()
+        found += [located(each, origins, short=short) for each in error.errors(include_url=False)]
+    found += [fault.located(origins) for fault in check(values)]
+    if config is None or found:
+        raise refusal(found)
+    return config
 
 
 def _values(file: Origin) -> tuple[dict[str, Any], list[Located]]:
@@ -98,8 +115,8 @@ def _take_schema_key(values: dict[str, Any], origin: Origin) -> list[Located]:
 
 
 def _start_paths_at(folder: Path, values: dict[str, Any]) -> None:
-    """Let a relative `dataset.path` or `gate.champion` start at the config's folder."""
-    for section, key in (("dataset", "path"), ("gate", "champion")):
+    """Let a relative path of a section start at the config's folder."""
+    for section, key in (("dataset", "path"), ("split", "path"), ("gate", "champion")):
         table = values.get(section)
         # Anything else is left for the types to refuse.
         if isinstance(table, dict) and isinstance(path := table.get(key), str) and path:

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from artifact_pipeline.config.jsontext import shown
-from artifact_pipeline.config.schema import BRANCHED, REMOVED, SECTIONS, Config
-from artifact_pipeline.config.sections import MustBe
 from artifact_pipeline.errors import ConfigError, Problem, listing, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from pydantic.fields import FieldInfo
-    from pydantic_core import ErrorDetails
+    from collections.abc import Iterable, Sequence
 
     from artifact_pipeline.config.jsontext import Document, KeyPath
 
     Located = tuple[int, int, Problem]
-
-_RULES = {
-    "missing": "missing-key",
-    "extra_forbidden": "unknown-key",
-    "invalid_key": "unknown-key",
-    "finite_number": "not-finite",
-    "string_unicode": "lone-surrogate",
-    "string_pattern_mismatch": "not-allowed",
-    "solver_needs_two_classes": "not-allowed",
-    "solver_without_l1": "not-allowed",
-    "penalty_contradicts": "not-allowed",
-    "names_of_columns": "not-allowed",
-}
-"""Our rule for pydantic's error type; `_rule` decides the others."""
 
 _HINTS = {
     "missing-file": 'a config needs no more than {"C": 1.0, "solver": "lbfgs", "max_iter": 1000}',
@@ -73,7 +53,7 @@ class Origin:
         found = []
         for twice in self.document.duplicates if self.document else ():
             first = f"in line {_line_and_column(self.text, twice.first)[0]} already" if self.text else "twice"
-            message = f"{_dotted((*self.base, *twice.path))}: stands {first}"
+            message = f"{dotted((*self.base, *twice.path))}: stands {first}"
             found.append(Spot(self, twice.offset).problem("duplicate-key", message))
         return found
 
@@ -131,79 +111,30 @@ def refusal(problems_at: Iterable[Located]) -> ConfigError:
     return ConfigError(f"the config has {count}", problems=problems, hint=hint)
 
 
-def located(error: ErrorDetails, origins: Sequence[Origin]) -> Located:
-    """An error of pydantic at its place and in our words."""
-    path, about_key = _own_path(error)
-    rule = _rule(error)
-    if rule == "unknown-key":
-        spot = find(path, origins, key=True)
-        words = f"unknown key{_instead(path)}"
-    elif rule == "missing-key":
-        spot = find(path[:-1], origins)
-        words = f"is missing, must be {_wanted(path, error)}"
-    elif about_key and rule != "lone-surrogate":
-        spot = find(path, origins, key=True)
-        words = "the key must be text of at most 256 characters"
-    else:
-        spot = find(path, origins)
-        words = f"must be {_wanted(path, error)}, got {got(error['input'], spot.written)}{_remark(path, error)}"
-    return spot.problem(rule, f"{_dotted(path) or 'a key'}: {words}")
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a value of the config, found by another rule than its type.
 
+    Attributes:
+        path: the keys that lead to it.
+        rule: the rule that it breaks.
+        wanted: what it must be, or, for an unknown key, what is to be said of it.
+        meant: what may have been meant, as the end of the message.
+        value: the value.
+    """
 
-def _own_path(error: ErrorDetails) -> tuple[KeyPath, bool]:
-    """The path in the config, without what pydantic adds, and whether the error is about the last key itself."""
-    path: KeyPath = error["loc"]
-    if path[:1] == ("dataset",):
-        path = tuple(key for key in path if isinstance(key, str))  # of an array, not which of its names
-    for key in BRANCHED:  # behind it stands the kind of value
-        if path[: len(key)] == key:
-            path = (*key, *path[len(key) + 1 :])
-    # Behind a key that can be none stands "[key]"; a label of that name holds a number, whose error is another one.
-    about_key = path[-1:] == ("[key]",) and error["type"].startswith("string_")
-    return (path[:-1] if about_key else path), about_key
+    path: KeyPath
+    rule: str
+    wanted: str
+    meant: str = ""
+    value: object = None
 
-
-def _rule(error: ErrorDetails) -> str:
-    kind, value = error["type"], error["input"]
-    if kind in _RULES:
-        return _RULES[kind]
-    if kind == "literal_error":
-        return "not-allowed" if isinstance(value, str) else "wrong-type"
-    if not kind.endswith("_type"):
-        return "out-of-range"
-    # A whole number too large for a float has the wrong type to pydantic.
-    too_large = kind == "float_type" and type(value) is int
-    return "not-finite" if too_large or _not_finite(value) else "wrong-type"
-
-
-def _not_finite(value: object) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
-
-
-def _fields(path: KeyPath) -> Mapping[str, FieldInfo]:
-    """The fields of the object in which the last key of `path` stands; pydantic knows no objects but ours."""
-    return SECTIONS[str(path[0])].model_fields if len(path) > 1 else Config.model_fields
-
-
-def _field(path: KeyPath) -> tuple[FieldInfo, bool]:
-    """The field to which a path leads, and whether it leads to the value of a label in it."""
-    section = SECTIONS.get(str(path[0])) if len(path) > 1 else None
-    depth = 2 if section else 1
-    return _fields(path[:depth])[str(path[depth - 1])], len(path) > depth
-
-
-def _wanted(path: KeyPath, error: ErrorDetails) -> str:
-    if error["type"] == "string_unicode":
-        return "text that UTF-8 can write"
-    if "words" in error.get("ctx", {}):
-        return error["msg"]
-    field, of_label = _field(path)
-    if error["type"] == "names_of_columns":
-        return f"{next(each.words for each in field.metadata if isinstance(each, MustBe))} ({error['msg']})"
-    if error["type"] == "less_than_equal" and field.annotation is int:
-        return f"a whole number of at most {error['ctx']['le']}"
-    wanted = next(each for each in field.metadata if isinstance(each, MustBe))
-    return wanted.each if of_label else wanted.words
+    def located(self, origins: Sequence[Origin]) -> Located:
+        """Return it at its place and in our words."""
+        about_key = self.rule == "unknown-key"
+        spot = find(self.path, origins, key=about_key)
+        words = self.wanted if about_key else f"must be {self.wanted}, got {got(self.value, spot.written)}{self.meant}"
+        return spot.problem(self.rule, f"{dotted(self.path)}: {words}")
 
 
 def got(value: object, written: str | None) -> str:
@@ -220,37 +151,7 @@ def got(value: object, written: str | None) -> str:
         return "a number of thousands of digits"
 
 
-def _remark(path: KeyPath, error: ErrorDetails) -> str:
-    """What may have been meant."""
-    value = error["input"]
-    if error["type"] == "literal_error" and isinstance(value, str):
-        return _suggestion(value, list(_words_of(_field(path)[0].annotation)))
-    if error["type"] == "int_type" and isinstance(value, float) and value.is_integer():
-        return ", which has a point or an exponent"
-    return ""
-
-
-def _words_of(annotation: object) -> Iterator[str]:
-    """Yield the strings that a type's literals allow."""
-    for each in get_args(annotation):
-        if isinstance(each, str):
-            yield each
-        else:
-            yield from _words_of(each)
-
-
-def _instead(path: KeyPath) -> str:
-    """What may have been meant by an unknown key, or else what is allowed in its object."""
-    if path[-1] in REMOVED:
-        return f": {REMOVED[str(path[-1])]}"
-    allowed = list(_fields(path))
-    # A section's key that stands in the root is a common slip.
-    below = [f"{name}.{key}" for name, section in SECTIONS.items() for key in section.model_fields]
-    near = allowed if len(path) > 1 else [*allowed, *below]
-    return _suggestion(str(path[-1]), near) or f", allowed are {', '.join(allowed)}"
-
-
-def _suggestion(word: str, allowed: Sequence[str]) -> str:
+def suggestion(word: str, allowed: Sequence[str]) -> str:
     """What may have been meant by a word, as the end of a message; empty where nothing is near."""
     import difflib
 
@@ -260,7 +161,8 @@ def _suggestion(word: str, allowed: Sequence[str]) -> str:
     return f", did you mean {by_lower[close[0]]}?" if close else ""
 
 
-def _dotted(path: KeyPath) -> str:
+def dotted(path: KeyPath) -> str:
+    """Return the keys that lead to a value, as messages show them."""
     return ".".join(shown(str(key)) for key in path)
 
 
@@ -296,4 +198,4 @@ def by_label(key: str, values: Mapping[str, float], labels: Sequence[int | str])
 
 def _label_meant(name: str, there: Sequence[str]) -> str:
     """What may have been meant by a label, or else which ones there are."""
-    return _suggestion(name, there) or f", the labels are {listing([shown(each) for each in there], _MAX_LISTED)}"
+    return suggestion(name, there) or f", the labels are {listing([shown(each) for each in there], _MAX_LISTED)}"

@@ -1,36 +1,60 @@
-"""The config's type, and what is made from it: the recipe and the JSON Schema."""
+"""The config's type; the short forms of its sections are lifted into them before they are checked."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
-
-from artifact_pipeline.config.sections import (
-    BY_KIND,
-    POSITIVE_ZERO,
-    STRICT,
-    TEXT_KEYS,
-    Gate,
-    Label,
-    MustBe,
-    OptionalInRecipe,
-    Table,
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
 )
-from artifact_pipeline.plugins import DataSetName, data_set
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from artifact_pipeline.config.models import MANY_CLASS_SOLVERS, Classifier, LogisticRegression, ShortForm
+from artifact_pipeline.config.preparing import Preprocess, Split  # noqa: TC001 - pydantic reads them
+from artifact_pipeline.config.sections import POSITIVE_ZERO, STRICT, Gate, MustBe, Table
+from artifact_pipeline.plugins import NAMES, DataSetName, data_set
 
 SCHEMA_KEY = "$schema"
 """Allowed in the file, where editors look for it; no part of the config."""
+TABLES_SPLIT_BY = "random"
+"""How a table is split where its config does not say it; format 2 makes it `hash`."""
+TABLES_PREPROCESS = "none"
+"""How a table's columns are prepared where its config does not say it; format 2 makes it `auto`."""
 
-MANY_CLASS_SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga")
-Solver = Literal["lbfgs", "newton-cg", "newton-cholesky", "sag", "saga", "liblinear"]
+SHORT_FORMS = {
+    "model": tuple(name for name in LogisticRegression.model_fields if name != "estimator"),
+    "split": ("test_size", "stratify"),
+}
+"""The keys of a section that may stand at the top of the config instead, where the section itself is left away."""
 
 
 def _dataset_kind(value: object) -> str:
     return "table" if isinstance(value, Mapping | Table) else "built-in"
+
+
+def lifted(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the config's values with the keys of each short form inside their section, and with its defaults."""
+    own = dict(values)
+    table = _dataset_kind(own.get("dataset", "digits")) == "table"
+    if "model" not in own:
+        own["model"] = ShortForm((key, own.pop(key)) for key in SHORT_FORMS["model"] if key in own)
+    if "split" not in own:
+        short = {key: own.pop(key) for key in SHORT_FORMS["split"] if key in own}
+        by = TABLES_SPLIT_BY if table and "stratify" not in short else "random"
+        own["split"] = ShortForm({"by": by, **short})
+    defaults = {"preprocess": TABLES_PREPROCESS if table else "none"}
+    if not table and own.get("dataset") in NAMES:
+        defaults["name"] = own["dataset"]
+    return defaults | own
 
 
 class Config(BaseModel):
@@ -43,7 +67,8 @@ class Config(BaseModel):
         Field(
             pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$",
             title="Name",
-            description="The name of the model, written into the artifact.",
+            description="The name of the model, written into the artifact; without it, the name of a data set that "
+            "comes with the package, and digits for a table.",
         ),
         MustBe("a string of 1 to 64 characters a-z, 0-9, dot, underscore or dash, first a letter or digit"),
     ] = "digits"
@@ -53,102 +78,14 @@ class Config(BaseModel):
         Field(title="Dataset", description="A data set that comes with the package, or a table with a target column."),
         MustBe(f"one of {', '.join(get_args(DataSetName))}, or an object with path and target"),
     ] = "digits"
-    test_size: Annotated[
-        float,
-        Field(gt=0, lt=1, title="Test size", description="Share of the rows that is held out to measure the model."),
-        MustBe("a number between 0 and 1, both excluded"),
-    ] = 0.2
+    split: Annotated[Split, MustBe("an object with by")]
     random_state: Annotated[
         int,
         Field(ge=0, le=2**32 - 1, title="Random state", description="Seed of the split and of the solver."),
         MustBe("a whole number of at least 0"),
     ] = 42
-    stratify: Annotated[
-        bool,
-        Field(title="Stratify", description="Whether the split keeps the share of each class."),
-        MustBe("true or false"),
-    ] = False
-    C: Annotated[
-        float,
-        Field(
-            gt=0,
-            title="Inverse regularization strength",
-            description="As in LogisticRegression: smaller values regularize more strongly.",
-        ),
-        MustBe("a finite number greater than 0"),
-    ]
-    solver: Annotated[
-        Solver,
-        Field(
-            title="Solver",
-            description="As in LogisticRegression; liblinear fits two classes only, so it is refused for the digits.",
-        ),
-        MustBe(f"one of {', '.join(get_args(Solver))}"),
-    ]
-    max_iter: Annotated[
-        int,
-        # sag, saga and liblinear count in a C int.
-        Field(ge=1, le=2**31 - 1, title="Iterations", description="Most iterations that the solver may take."),
-        MustBe("a whole number of at least 1"),
-    ]
-    tol: Annotated[
-        float,
-        Field(
-            ge=0,
-            title="Tolerance",
-            description="As in LogisticRegression: the solver stops where it is this near to the optimum.",
-        ),
-        POSITIVE_ZERO,
-        MustBe("a finite number of at least 0"),
-        OptionalInRecipe(),
-    ] = 1e-4
-    class_weight: Annotated[
-        Annotated[None, Tag("null")]
-        | Annotated[Literal["balanced"], Tag("plain")]
-        | Annotated[dict[Label, Annotated[float, Field(gt=0)]], Field(min_length=1), TEXT_KEYS, Tag("labels")],
-        BY_KIND,
-        Field(
-            title="Weights of the classes",
-            description='As in LogisticRegression: "balanced" gives each class the same weight in all, an object gives '
-            "the rows of some labels another weight than 1.",
-        ),
-        MustBe(
-            '"balanced", an object such as {"malignant": 10}, or null',
-            each="a finite number greater than 0",
-        ),
-        OptionalInRecipe(),
-    ] = None
-    fit_intercept: Annotated[
-        bool,
-        Field(title="Fit intercept", description="As in LogisticRegression: whether each class has a constant term."),
-        MustBe("true or false"),
-        OptionalInRecipe(),
-    ] = True
-    l1_ratio: Annotated[
-        float,
-        Field(
-            ge=0,
-            le=1,
-            title="L1 ratio",
-            description="As in LogisticRegression: 0 is the L2 penalty, 1 the L1 penalty; more than 0 needs the solver "
-            "saga, or, for 1, liblinear.",
-        ),
-        POSITIVE_ZERO,
-        MustBe("a number from 0 to 1, both included"),
-        OptionalInRecipe(),
-    ] = 0.0
-    penalty: Annotated[
-        Literal["l2"],
-        Field(
-            exclude=True,
-            title="Penalty",
-            description='As in older versions of scikit-learn: "l2" is the same as l1_ratio 0.',
-        ),
-        MustBe(
-            '"l2" (l1 is "l1_ratio": 1 with the solver saga or liblinear, elasticnet an l1_ratio between 0 and 1 with '
-            "saga, and no penalty a large C)"
-        ),
-    ] = "l2"
+    preprocess: Preprocess
+    model: Annotated[Classifier, MustBe("an object with estimator")]
     range_margin: Annotated[
         float,
         Field(
@@ -165,80 +102,26 @@ class Config(BaseModel):
         MustBe("an object with min_accuracy and min_f1"),
     ] = Gate()
 
-    # The message of each PydanticCustomError is the end of `must be …`.
-
-    @field_validator("solver")
+    @model_validator(mode="before")
     @classmethod
-    def _solver_fits_classes(cls, solver: Solver, info: ValidationInfo) -> Solver:
+    def _lift_short_forms(cls, values: Any) -> Any:
+        return lifted(values) if isinstance(values, Mapping) else values
+
+    @field_validator("model")
+    @classmethod
+    def _solver_fits_classes(cls, model: Any, info: ValidationInfo) -> Any:
         """Refuse before the fit what scikit-learn refuses in it: liblinear with more than two classes."""
         name = info.data.get("dataset")
-        if solver == "liblinear" and isinstance(name, str) and (classes := data_set(name).classes) > 2:
-            words = f"one of {', '.join(MANY_CLASS_SOLVERS)} (liblinear fits two classes, {name} has {classes})"
-            raise PydanticCustomError("solver_needs_two_classes", "{words}", {"words": words})
-        return solver
-
-    @field_validator("l1_ratio")
-    @classmethod
-    def _solver_takes_l1(cls, ratio: float, info: ValidationInfo) -> float:
-        """Refuse before the fit what scikit-learn refuses in it: an L1 penalty that the solver does not know."""
-        solver = info.data.get("solver", "saga")
-        if ratio > 0 and solver != "saga" and (solver, ratio) != ("liblinear", 1.0):
-            words = f"{_L1_RATIOS.get(solver, '0')} with the solver {solver} (saga takes 0 to 1)"
-            raise PydanticCustomError("solver_without_l1", "{words}", {"words": words})
-        return ratio
-
-    @field_validator("penalty")  # which runs only where the key was given
-    @classmethod
-    def _penalty_is_l2(cls, penalty: Literal["l2"], info: ValidationInfo) -> Literal["l2"]:
-        if info.data.get("l1_ratio", 0.0) > 0:
-            words = "left away where l1_ratio is more than 0, which is another penalty"
-            raise PydanticCustomError("penalty_contradicts", "{words}", {"words": words})
-        return penalty
+        if getattr(model, "solver", "") == "liblinear" and isinstance(name, str) and (n := data_set(name).classes) > 2:
+            words = f"one of {', '.join(MANY_CLASS_SOLVERS)} (liblinear fits two classes, {name} has {n})"
+            kind = PydanticCustomError("solver_needs_two_classes", "{words}", {"words": words})
+            where = InitErrorDetails(type=kind, loc=("logistic", "solver"), input=model.solver)
+            raise ValidationError.from_exception_data("Config", [where])
+        return model
 
 
-_L1_RATIOS = {"liblinear": "0 or 1"}
-
-SECTIONS: dict[str, type[BaseModel]] = {"dataset": Table, "gate": Gate}
-"""The keys that hold, or may hold, an object."""
-BRANCHED = (("dataset",), ("class_weight",), ("gate", "min_recall"))
-"""The keys whose value has one of several kinds; pydantic names the kind behind the key."""
 REMOVED = {
     "multi_class": "scikit-learn has removed it; every solver but liblinear fits the multinomial model",
     "n_jobs": "it has no effect in scikit-learn any more, and one thread fits the model",
 }
 """What scikit-learn's LogisticRegression once took, and why it is no key."""
-
-
-def recipe(config: Config) -> dict[str, Any]:
-    """The resolved config without any path, ready for JSON: equal trainings have equal recipes.
-
-    How the candidate is compared with a champion is no part of it: that decides where the model goes, not what it is.
-    """
-    values = config.model_dump(exclude={"gate": {"champion", "margin", "on_inconclusive"}})
-    _leave_out_defaults(values, Config)
-    _leave_out_defaults(values["gate"], Gate)
-    if isinstance(config.dataset, Table):
-        table = config.dataset
-        given = {"features": table.features, "drop": table.drop}
-        values["dataset"] = {"target": table.target} | {key: names for key, names in given.items() if names is not None}
-    return values
-
-
-def _leave_out_defaults(values: dict[str, Any], kind: type[BaseModel]) -> None:
-    """Remove the keys that are marked `OptionalInRecipe` and have their default."""
-    for name, field in kind.model_fields.items():
-        if OptionalInRecipe() in field.metadata and values[name] == field.default:
-            del values[name]
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a config file, with a title, description and default for each key."""
-    schema = Config.model_json_schema()
-    pointer = {"type": "string", "title": "JSON Schema", "description": "Where editors find the schema of this file."}
-    schema["properties"] = {SCHEMA_KEY: pointer, **schema["properties"]}
-    return {SCHEMA_KEY: "https://json-schema.org/draft/2020-12/schema", **schema}
-
-
-def schema_text() -> str:
-    """The JSON Schema as it is committed and printed."""
-    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"

@@ -103,6 +103,31 @@ class Table(BaseModel):
         MustBe("an array of names of columns, none of them twice nor the target nor in features, or null"),
     ] = None
 
+    columns: Annotated[
+        dict[Annotated[str, Field(min_length=1)], Literal["number", "boolean", "category"]] | None,
+        Field(
+            min_length=1,
+            title="Columns",
+            description="The kind of some columns, where it is to be another than the one that their values show.",
+        ),
+        MustBe(
+            'an object such as {"zip": "category"} of columns that are learned from, or null',
+            each="one of number, boolean, category",
+        ),
+    ] = None
+
+    @field_validator("columns")
+    @classmethod
+    def _columns_are_learned_from(cls, kinds: dict[str, str] | None, info: ValidationInfo) -> dict[str, str] | None:
+        """Refuse the kind of the target, of a dropped column, and of one that is no feature."""
+        features, dropped = info.data.get("features"), info.data.get("drop") or ()
+        for name in kinds or ():
+            part = {info.data.get("target"): "the target"} | dict.fromkeys(dropped, "dropped")
+            if name in part or (features is not None and name not in features):
+                words = {"name": repr(name), "part": part.get(name, "not in features")}
+                raise PydanticCustomError("names_of_columns", "{name} is {part}", words)
+        return kinds
+
     @field_validator("features", "drop")
     @classmethod
     def _names_fit(cls, names: list[str] | None, info: ValidationInfo) -> list[str] | None:

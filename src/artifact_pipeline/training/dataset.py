@@ -46,7 +46,10 @@ class Dataset:
         rows = load_rows(config) if rows is None else rows
         assert rows.y is not None
         train, held_out = split(
-            rows.y, test_size=config.test_size, random_state=config.random_state, stratify=config.stratify
+            rows.y,
+            test_size=config.split.test_size,
+            random_state=config.random_state,
+            stratify=config.split.stratify,
         )
         return cls(rows=rows, train=train, held_out=held_out)
 

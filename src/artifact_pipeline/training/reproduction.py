@@ -22,7 +22,7 @@ from artifact_pipeline.artifact import provenance
 from artifact_pipeline.artifact.parameters import parse_parameters
 from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.canonical import dotted
-from artifact_pipeline.config import Gate, from_mapping
+from artifact_pipeline.config import Gate, of_recipe
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, NotReproduced, Problem
 from artifact_pipeline.model.predictor import open_predictor
 from artifact_pipeline.runtime import KERNEL_VARIABLE, choose_kernel
@@ -30,6 +30,7 @@ from artifact_pipeline.training.candidate import Candidate, train
 from artifact_pipeline.training.causes import GRADES, KINDS, find_causes, recipe_of
 from artifact_pipeline.training.champion import challenge
 from artifact_pipeline.training.dataset import Dataset, load_rows
+from artifact_pipeline.training.reading import read_config
 from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
@@ -238,7 +239,7 @@ def _recipe_config(manifest: Manifest, data: Path | None) -> Config:
     elif data is not None:
         raise ConfigError(f"--data: the artifact was trained from the built-in {table}, not from a table")
     try:
-        return from_mapping(recipe)
+        return read_config(of_recipe(recipe))
     except ConfigError as error:
         problems = [Problem(f"{NAME}: recipe", each.rule, each.message) for each in error.problems]
         raise ArtifactRejected(

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact.pointer import artifact_places, resolve
 from artifact_pipeline.artifact.store import Store
-from artifact_pipeline.config import Table, from_mapping, load_config
+from artifact_pipeline.config import Table
 from artifact_pipeline.errors import ConfigError, GateFailed
 from artifact_pipeline.storage.outputs import Place
 from artifact_pipeline.training import unchanged
 from artifact_pipeline.training.publication import check_places, publish, renew_export
+from artifact_pipeline.training.reading import read_config
 from artifact_pipeline.training.request import SILENT, Columns, Plan, Training
 from artifact_pipeline.training.statement import LOCK, TrainingOrigin
 from artifact_pipeline.verification import verify
@@ -126,10 +127,7 @@ def _checked(request: TrainingRequest) -> tuple[Config, TrainingOrigin]:
     """Read the config, and make sure that the results can be written, and over nothing that is read."""
     file = request.config if isinstance(request.config, Path) else None
     origin = TrainingOrigin(file, request.artifact.parent / LOCK)
-    if isinstance(request.config, Path):
-        config = load_config(request.config, request.overrides)
-    else:
-        config = from_mapping(request.config, request.overrides)
+    config = read_config(request.config, request.overrides)
     check_places(request.artifact, request.export, inputs=_inputs(request, config, origin), outputs=request.outputs)
     return config, origin
 

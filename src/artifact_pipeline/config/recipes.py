@@ -1,0 +1,124 @@
+"""What is made from a config: the recipe, and the JSON Schema of its file."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.config.models import Estimator, LogisticRegression
+from artifact_pipeline.config.preparing import Steps
+from artifact_pipeline.config.schema import SCHEMA_KEY, SHORT_FORMS, Config
+from artifact_pipeline.config.sections import Gate, OptionalInRecipe, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import BaseModel
+
+
+def plain(config: Config) -> dict[str, Any]:
+    """Return the config as a plain dict, ready for JSON, with every default.
+
+    A LogisticRegression and a random split stand in their short form, whichever form the file had.
+    """
+    values = config.model_dump()
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if name == "model":
+            found |= value if _is_short(config.model) else {name: value}
+        elif name == "split":
+            found |= {key: value[key] for key in SHORT_FORMS[name]} if config.split.by == "random" else {name: value}
+        else:
+            found[name] = value
+    found.pop("estimator", None)
+    return found
+
+
+def _is_short(model: BaseModel) -> bool:
+    return isinstance(model, LogisticRegression)
+
+
+def recipe(config: Config) -> dict[str, Any]:
+    """Return the resolved config without any path, ready for JSON: equal trainings have equal recipes.
+
+    How the candidate is compared with a champion is no part of it: that decides where the model goes, not what it is.
+    """
+    values = plain(config)
+    for key in ("champion", "margin", "on_inconclusive"):
+        del values["gate"][key]
+    _leave_out_defaults(values["gate"], Gate)
+    if _is_short(config.model):
+        _leave_out_defaults(values, LogisticRegression)
+    if config.preprocess == "none":
+        del values["preprocess"]
+    elif isinstance(config.preprocess, Steps):
+        values["preprocess"] = config.preprocess.short
+    if "split" in values:
+        values["split"] = config.split.model_dump(exclude={"path"}, exclude_defaults=True)
+        values["split"]["test_size"] = config.split.test_size
+    if isinstance(config.dataset, Table):
+        given = config.dataset.model_dump(exclude={"path"})
+        values["dataset"] = {key: names for key, names in given.items() if names is not None}
+    return values
+
+
+def _leave_out_defaults(values: dict[str, Any], kind: type[BaseModel]) -> None:
+    """Remove the keys that are marked `OptionalInRecipe` and have their default."""
+    for name, field in kind.model_fields.items():
+        if OptionalInRecipe() in field.metadata and values[name] == field.default:
+            del values[name]
+
+
+def of_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the config's values that a recipe stands for: what a recipe does not say is no default of today's."""
+    return {"preprocess": "none", **recipe} if isinstance(recipe.get("dataset"), dict) else dict(recipe)
+
+
+_SHORT_TYPES = {"model": "LogisticRegression", "split": "Split"}
+_CLASSIFIER = {"$ref": "#/$defs/Classifier"}
+
+
+def _without(section: str) -> dict[str, Any]:
+    """The section is there, and no key of its short form."""
+    short = [{"required": [key]} for key in SHORT_FORMS[section]]
+    return {"required": [section], "not": {"anyOf": short}}
+
+
+def _classifier_schema() -> dict[str, Any]:
+    """The names of the classifiers, but not the parameters of each, which scikit-learn decides."""
+    known = {"LogisticRegression": "LogisticRegression", "VotingClassifier": "Voting"}
+    return {
+        "type": "object",
+        "title": "Model",
+        "description": "A classifier of scikit-learn and its parameters, by their names.",
+        "properties": Estimator.model_json_schema()["properties"],
+        "required": ["estimator"],
+        "allOf": [
+            {"if": {"properties": {"estimator": {"const": name}}}, "then": {"$ref": f"#/$defs/{kind}"}}
+            for name, kind in known.items()
+        ],
+    }
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a config file, with a title, description and default for each key."""
+    schema = Config.model_json_schema()
+    pointer = {"type": "string", "title": "JSON Schema", "description": "Where editors find the schema of this file."}
+    definitions, properties = schema["$defs"], {SCHEMA_KEY: pointer}
+    needed = [name for name in definitions["LogisticRegression"].pop("required") if name != "estimator"]
+    definitions["Classifier"] = _classifier_schema()
+    definitions["Voting"]["properties"]["estimators"]["additionalProperties"] = _CLASSIFIER
+    for name, part in schema["properties"].items():
+        properties[name] = _CLASSIFIER if name == "model" else part
+        for key in SHORT_FORMS.get(name, ()):
+            properties[key] = definitions[_SHORT_TYPES[name]]["properties"][key]
+    schema["properties"] = properties
+    schema.pop("required")
+    schema["oneOf"] = [{"required": needed, "not": {"required": ["model"]}}, _without("model")]
+    schema["anyOf"] = [{"not": {"required": ["split"]}}, _without("split")]
+    return {SCHEMA_KEY: "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def schema_text() -> str:
+    """Return the JSON Schema as it is committed and printed."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"

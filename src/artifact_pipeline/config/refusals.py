@@ -1,0 +1,195 @@
+"""What the config's types refuse: the errors of pydantic, at their places and in our own words."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, get_args
+
+from artifact_pipeline.config.problems import dotted, find, got, suggestion
+from artifact_pipeline.config.schema import REMOVED, SHORT_FORMS, Config
+from artifact_pipeline.config.sections import MustBe
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+    from pydantic_core import ErrorDetails
+
+    from artifact_pipeline.config.jsontext import KeyPath
+    from artifact_pipeline.config.problems import Located, Origin
+
+_RULES = {
+    "missing": "missing-key",
+    "extra_forbidden": "unknown-key",
+    "invalid_key": "unknown-key",
+    "finite_number": "not-finite",
+    "string_unicode": "lone-surrogate",
+    "string_pattern_mismatch": "not-allowed",
+    "solver_needs_two_classes": "not-allowed",
+    "solver_without_l1": "not-allowed",
+    "penalty_contradicts": "not-allowed",
+    "names_of_columns": "not-allowed",
+    "not_written": "not-allowed",
+    "estimator_names": "not-allowed",
+    "split_by": "not-allowed",
+    "step_option": "not-allowed",
+    "step_order": "not-allowed",
+}
+"""Our rule for pydantic's error type; `_rule` decides the others."""
+
+
+def located(error: ErrorDetails, origins: Sequence[Origin], *, short: Collection[str] = ()) -> Located:
+    """An error of pydantic at its place and in our words.
+
+    Args:
+        error: the error.
+        origins: where the config comes from.
+        short: the sections whose keys stand at the top of the config.
+    """
+    path, about_key = _own_path(error)
+    rule = _rule(error)
+    written = path[1:] if path[:1] and path[0] in short else path
+    if rule == "unknown-key":
+        spot = find(written, origins, key=True)
+        words = f"unknown key{_instead(written)}"
+    elif rule == "missing-key":
+        spot = find(written[:-1], origins)
+        words = f"is missing, must be {_wanted(path, error)}"
+    elif about_key and rule != "lone-surrogate":
+        spot = find(written, origins, key=True)
+        words = "the key must be text of at most 256 characters"
+    else:
+        spot = find(written, origins)
+        words = f"must be {_wanted(path, error)}, got {got(error['input'], spot.written)}{_remark(path, error)}"
+    return spot.problem(rule, f"{dotted(written) or 'a key'}: {words}")
+
+
+def _own_path(error: ErrorDetails) -> tuple[KeyPath, bool]:
+    """The path in the config, without what pydantic adds, and whether the error is about the last key itself."""
+    path: KeyPath = error["loc"]
+    # Behind a key that can be none stands "[key]"; a label of that name holds a number, whose error is another one.
+    about_key = path[-1:] == ("[key]",) and error["type"].startswith("string_")
+    found: KeyPath = ()
+    keys = iter(path[:-1] if about_key else path)
+    for key in keys:
+        found += (key,)
+        if _has_kinds(found):
+            next(keys, None)  # behind it stands the kind of value
+    if found[:1] in {("dataset",), ("split",)}:
+        found = tuple(key for key in found if isinstance(key, str))  # of an array, not which of its names
+    return found, about_key
+
+
+def _has_kinds(path: KeyPath) -> bool:
+    """Whether the value at a path has one of several kinds; pydantic names the kind behind the key."""
+    match path:
+        case ("dataset" | "preprocess" | "model",) | (_, "class_weight") | ("gate", "min_recall"):
+            return True
+        case ("preprocess", "number", int()):
+            return True
+        case ("model", *_, "estimators", _):
+            return True
+    return False
+
+
+def _rule(error: ErrorDetails) -> str:
+    kind, value = error["type"], error["input"]
+    if kind in _RULES:
+        return _RULES[kind]
+    if kind == "literal_error":
+        return "not-allowed" if isinstance(value, str) else "wrong-type"
+    if not kind.endswith("_type"):
+        return "out-of-range"
+    # A whole number too large for a float has the wrong type to pydantic.
+    too_large = kind == "float_type" and type(value) is int
+    return "not-finite" if too_large or _not_finite(value) else "wrong-type"
+
+
+def _not_finite(value: object) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def _types(annotation: object) -> list[type[BaseModel]]:
+    """The types of objects that a value may have."""
+    from pydantic import BaseModel
+
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for each in get_args(annotation) for found in _types(each)]
+
+
+def _walk(path: KeyPath) -> tuple[list[type[BaseModel]], FieldInfo | None, bool]:
+    """What a path leads to: the types that its value may have, its field, and whether it leads into an open object."""
+    types: list[type[BaseModel]] = [Config]
+    field, inside = None, False
+    for key in path:
+        found = next((each.model_fields[str(key)] for each in types if key in each.model_fields), None)
+        inside = found is None  # the position in an array, or a key of an object whose keys are anybody's
+        if found is not None:
+            field, types = found, _types(found.annotation) or types
+    return types, field, inside
+
+
+def _field(path: KeyPath) -> tuple[FieldInfo, bool]:
+    """The field to which a path leads, and whether it leads to one of several values in it."""
+    _, field, inside = _walk(path)
+    assert field is not None
+    return field, inside
+
+
+def _fields(path: KeyPath) -> list[str]:
+    """The keys that the object in which the last key of `path` stands may have."""
+    if len(path) == 1:
+        return [key for name in Config.model_fields for key in (name, *SHORT_FORMS.get(name, ()))]
+    types = [each for each in _walk(path[:-1])[0] if each.model_config.get("extra") == "forbid"]
+    return list(dict.fromkeys(key for each in types for key in each.model_fields))
+
+
+def _wanted(path: KeyPath, error: ErrorDetails) -> str:
+    if error["type"] == "string_unicode":
+        return "text that UTF-8 can write"
+    if "words" in error.get("ctx", {}):
+        return error["msg"]
+    field, of_label = _field(path)
+    if error["type"] == "names_of_columns":
+        return f"{next(each.words for each in field.metadata if isinstance(each, MustBe))} ({error['msg']})"
+    if error["type"] == "less_than_equal" and field.annotation is int:
+        return f"a whole number of at most {error['ctx']['le']}"
+    wanted = next(each for each in field.metadata if isinstance(each, MustBe))
+    return wanted.each if of_label else wanted.words
+
+
+def _remark(path: KeyPath, error: ErrorDetails) -> str:
+    """What may have been meant."""
+    value = error["input"]
+    if error["type"] == "not_written":
+        return suggestion(str(value), error["ctx"]["allowed"])
+    if error["type"] == "literal_error" and isinstance(value, str):
+        return suggestion(value, list(_words_of(_field(path)[0].annotation)))
+    if error["type"] == "int_type" and isinstance(value, float) and value.is_integer():
+        return ", which has a point or an exponent"
+    return ""
+
+
+def _words_of(annotation: object) -> Iterator[str]:
+    """Yield the strings that a type's literals allow."""
+    for each in get_args(annotation):
+        if isinstance(each, str):
+            yield each
+        else:
+            yield from _words_of(each)
+
+
+def _instead(path: KeyPath) -> str:
+    """What may have been meant by an unknown key, or else what is allowed in its object."""
+    for section, keys in SHORT_FORMS.items():
+        if len(path) == 1 and path[0] in keys:
+            return f": beside {section} it must be written {section}.{path[0]}"
+    if path[-1] in REMOVED:
+        return f": {REMOVED[str(path[-1])]}"
+    allowed = _fields(path)
+    # A section's key that stands in the root is a common slip.
+    below = [f"{name}.{key}" for name in ("dataset", "gate", "split") for key in _fields((name, ""))]
+    near = allowed if len(path) > 1 else [*allowed, *below]
+    return suggestion(str(path[-1]), near) or f", allowed are {', '.join(allowed)}"

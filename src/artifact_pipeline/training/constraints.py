@@ -1,0 +1,204 @@
+"""What an estimator of scikit-learn takes for each parameter, read from the constraints that it holds itself.
+
+They are the data by which its own `fit` refuses a value. JSON writes fewer values than Python has, so what takes a
+callable or another object alone is left out, and an array must be one of numbers.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.errors import listing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MAX_LISTED = 12
+"""Options that a message names."""
+_LARGEST = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One kind of value that a parameter takes.
+
+    Attributes:
+        words: what such a value is, as messages say it.
+        has_type_of: whether a value is of this kind, if perhaps out of range.
+        takes: whether a value is taken.
+        number: whether it is a number that has a fraction.
+        options: the texts that are taken, of a parameter that takes some texts.
+    """
+
+    words: str
+    has_type_of: Callable[[object], bool]
+    takes: Callable[[object], bool]
+    number: bool = False
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Constraints:
+    """The parameters of an estimator.
+
+    Attributes:
+        names: of all of them.
+        defaults: the default of each.
+        raw: what scikit-learn says of each.
+    """
+
+    names: tuple[str, ...]
+    defaults: dict[str, Any]
+    raw: dict[str, Any]
+
+    @classmethod
+    def of(cls, estimator: Any) -> Constraints:
+        """Return the parameters of a class of scikit-learn."""
+        parameters = inspect.signature(estimator).parameters
+        raw = {name: estimator._parameter_constraints.get(name, []) for name in parameters}  # noqa: SLF001
+        return cls(tuple(parameters), {name: each.default for name, each in parameters.items()}, raw)
+
+    def alternatives(self, name: str) -> list[Alternative]:
+        """Return the kinds of value that a parameter takes and JSON can write; none where that is null alone."""
+        from sklearn.utils._param_validation import make_constraint
+
+        raw = self.raw[name]
+        made = [make_constraint(each) for each in (raw if isinstance(raw, list) else [raw])]
+        shown = [_alternative(each) for each in made if not each.hidden]
+        # Elsewhere a dict is by the names of columns, which the estimator behind the steps does not know.
+        found = [each for each in shown if each is not None and (each is not _BY_LABEL or name == "class_weight")]
+        return found if any(each is not _NULL for each in found) else []
+
+    def words(self, name: str) -> str:
+        """Return what a value must be."""
+        words = [each.words for each in self.alternatives(name)]
+        return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
+
+    def canonical(self, name: str, value: Any) -> Any:
+        """Return a value that is taken as its recipe writes it: whole only where a whole number is asked."""
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if whole and not any(each.takes(value) and not each.number for each in self.alternatives(name)):
+            value = float(value)
+        return value + 0.0 if isinstance(value, float) else value
+
+
+def tuples(value: Any) -> Any:
+    """Return a value with each array in it a tuple, which no estimator can change."""
+    return tuple(tuples(each) for each in value) if isinstance(value, list | tuple) else value
+
+
+def _alternative(constraint: Any) -> Alternative | None:
+    """Return a constraint of scikit-learn as messages say it; None where JSON writes no value of it."""
+    made = _ALTERNATIVES.get(type(constraint).__name__)
+    return made(constraint) if made is not None else None
+
+
+def _interval(constraint: Any) -> Alternative:
+    """A number within bounds; `RealNotInt` stands where a whole number means something else."""
+    kind = constraint.type
+    whole = kind is Integral
+    number = Integral if whole else Real if kind is Real else float
+
+    def has_type_of(value: object) -> bool:
+        return isinstance(value, number) and not isinstance(value, bool) and _is_bounded(value)
+
+    def takes(value: object) -> bool:
+        return has_type_of(value) and constraint.is_satisfied_by(value)
+
+    return Alternative(_in_words(constraint, whole=whole), has_type_of, takes, number=not whole)
+
+
+def _in_words(interval: Any, *, whole: bool) -> str:
+    """Return an interval in words, such as `a number above 0 and at most 1`."""
+    low_closed, high_closed = interval.closed in {"left", "both"}, interval.closed in {"right", "both"}
+    bounds = []
+    if interval.left is not None and math.isfinite(interval.left):
+        bounds.append(f"{'of at least' if low_closed else 'above'} {interval.left:g}")
+    if interval.right is not None and math.isfinite(interval.right):
+        bounds.append(f"{'at most' if high_closed else 'below'} {interval.right:g}")
+    return " ".join(["a whole number" if whole else "a finite number", " and ".join(bounds)]).rstrip()
+
+
+def _options(constraint: Any) -> Alternative | None:
+    """Some texts, without those that scikit-learn is about to remove."""
+    deprecated: set[str] = getattr(constraint, "deprecated", set())
+    options = tuple(sorted(each for each in constraint.options if isinstance(each, str) and each not in deprecated))
+    if not options:
+        return None
+    words = listing([f'"{each}"' for each in options], _MAX_LISTED)
+    words = f"one of {words}" if len(options) > 1 else words
+    return Alternative(words, lambda value: isinstance(value, str), lambda value: value in options, options=options)
+
+
+def _none(_: Any) -> Alternative:
+    return _NULL
+
+
+def _boolean(_: Any) -> Alternative:
+    return Alternative("true or false", lambda value: isinstance(value, bool), lambda value: isinstance(value, bool))
+
+
+def _array(_: Any) -> Alternative:
+    return Alternative("an array of numbers", lambda value: isinstance(value, list | tuple), _is_array)
+
+
+def _is_array(value: object) -> bool:
+    return (
+        isinstance(value, list | tuple) and bool(value) and all(_is_number(each) or _is_array(each) for each in value)
+    )
+
+
+def _is_bounded(value: Any) -> bool:
+    """Whether a number is finite, and a whole one no larger than scikit-learn can count."""
+    return -_LARGEST <= value <= _LARGEST if isinstance(value, int) else math.isfinite(value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and _is_bounded(value)
+
+
+def _folds(_: Any) -> Alternative:
+    """How a cross-validation folds the rows: how many folds; Python could give an object."""
+
+    def is_whole(value: object) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    def takes(value: object) -> bool:
+        return value is None or (isinstance(value, int) and is_whole(value) and value >= 2)
+
+    return Alternative("a whole number of at least 2, or null", is_whole, takes)
+
+
+def _instances(constraint: Any) -> Alternative | None:
+    """A dict is one by label; other types are no values of JSON, or arrays by another name."""
+    if constraint.type is dict:
+        return _BY_LABEL
+    if constraint.type is tuple:  # a list beside it means arrays; alone it means outputs, of which there is one
+        return _array(constraint)
+    return None
+
+
+def _is_by_label(value: object) -> bool:
+    return isinstance(value, Mapping) and bool(value) and all(_is_number(each) and each > 0 for each in value.values())
+
+
+_NULL = Alternative("null", lambda value: value is None, lambda value: value is None)
+_BY_LABEL = Alternative(
+    'an object by label such as {"malignant": 10}', lambda value: isinstance(value, Mapping), _is_by_label
+)
+_ALTERNATIVES: dict[str, Callable[[Any], Alternative | None]] = {
+    "Interval": _interval,
+    "Options": _options,
+    "StrOptions": _options,
+    "_NoneConstraint": _none,
+    "_Booleans": _boolean,
+    "_ArrayLikes": _array,
+    "_CVObjects": _folds,
+    "_InstancesOf": _instances,
+}
+"""How each kind of scikit-learn's constraints is said and asked; what is not here takes no value of JSON."""

@@ -1,0 +1,173 @@
+"""The classifiers of a config beside scikit-learn's: are the parameters what it takes, and how is one made?
+
+scikit-learn holds the constraints of each parameter as data, by which it refuses a wrong value in the fit. They are
+read here, so that a config is refused before any row is read, and so that each version's own constraints count.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.config.estimators import WRITTEN
+from artifact_pipeline.config.problems import Fault, by_label, suggestion
+from artifact_pipeline.training.constraints import Constraints, tuples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from artifact_pipeline.config import Config
+    from artifact_pipeline.config.jsontext import KeyPath
+
+_OURS = {
+    "random_state": "the random_state of the config reaches every estimator",
+    "n_jobs": "one thread fits the model, so that its bytes do not depend on the machine",
+    "verbose": "it prints, and changes nothing of the model",
+    "warm_start": "every fit starts from nothing, so that the same config gives the same bytes",
+}
+"""Parameters that no config sets, and why."""
+_NEVER = {
+    ("HistGradientBoostingClassifier", "categorical_features"): "the kinds of the columns decide it",
+    ("VotingClassifier", "voting"): "the probabilities are averaged (soft), which alone can be written",
+    ("VotingClassifier", "flatten_transform"): "it changes nothing of the model",
+    ("LogisticRegressionCV", "use_legacy_attributes"): "it changes nothing of the model",
+}
+"""Parameters of one estimator that no config sets, and why."""
+_SETTLED: dict[str, dict[str, Any]] = {
+    "LogisticRegressionCV": {"scoring": None, "l1_ratios": (0.0,), "use_legacy_attributes": False},
+    "VotingClassifier": {"voting": "soft"},
+}
+"""What we set where a config does not: scikit-learn warns that some defaults will change, and means these today."""
+_DEPRECATED = "deprecated"
+"""What scikit-learn writes as the default of a parameter that it is about to remove."""
+
+
+def faults(values: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yield what scikit-learn would refuse of a config's `model`; nothing where its type refuses it already.
+
+    Args:
+        values: the config's values, as they were written.
+    """
+    yield from _model_faults(values.get("model"), ("model",))
+
+
+def _model_faults(model: object, path: KeyPath) -> Iterator[Fault]:
+    name = model.get("estimator") if isinstance(model, Mapping) else None
+    # The type LogisticRegression checks its own keys, and refuses what has no name or an unknown one.
+    if not isinstance(model, Mapping) or not isinstance(name, str) or name not in WRITTEN:
+        return
+    if name == "LogisticRegression":
+        return
+    constraints = Constraints.of(estimator_class(name))
+    for key, value in model.items():
+        if key == "estimator":
+            continue
+        here = (*path, key)
+        if name == "VotingClassifier" and key == "estimators":
+            for inner, part in value.items() if isinstance(value, Mapping) else ():
+                yield from _model_faults(part, (*here, inner))
+        elif words := _refused_key(name, key, constraints):
+            yield Fault(here, "unknown-key", words)
+        else:
+            yield from _value_faults(constraints, key, value, here)
+
+
+def _refused_key(name: str, key: str, constraints: Constraints) -> str:
+    """Return why a config may not have this key, as a message has it; empty where it may."""
+    if key in _OURS:
+        return f"no key of a config: {_OURS[key]}"
+    if (name, key) in _NEVER:
+        return f"no key of a config: {_NEVER[name, key]}"
+    allowed = [each for each in constraints.names if each not in _OURS and (name, each) not in _NEVER]
+    if key not in constraints.names:
+        return f"{name} has no such parameter{suggestion(key, allowed) or ', it has ' + ', '.join(sorted(allowed))}"
+    if constraints.defaults[key] == _DEPRECATED:
+        return "scikit-learn has deprecated it"
+    if not constraints.alternatives(key):
+        return "no key of a config: it takes an object of Python, which JSON cannot write"
+    return ""
+
+
+def _value_faults(constraints: Constraints, key: str, value: object, path: KeyPath) -> Iterator[Fault]:
+    alternatives = constraints.alternatives(key)
+    if any(each.takes(value) for each in alternatives):
+        return
+    wanted = constraints.words(key)
+    rule, meant = "wrong-type", ""
+    if isinstance(value, float) and not math.isfinite(value):
+        rule = "not-finite"
+    elif isinstance(value, int) and not isinstance(value, bool) and any(each.has_type_of(1) for each in alternatives):
+        rule = "out-of-range"
+    elif any(each.has_type_of(value) for each in alternatives):
+        rule = "not-allowed" if isinstance(value, str) else "out-of-range"
+        if isinstance(value, str):
+            meant = suggestion(value, [option for each in alternatives for option in each.options])
+    elif isinstance(value, float) and value.is_integer() and any(each.has_type_of(int(value)) for each in alternatives):
+        meant = ", which has a point or an exponent"
+    yield Fault(path, rule, wanted, meant, value)
+
+
+def estimator_class(name: str) -> Any:
+    """Return the class of scikit-learn that a config names, one of `WRITTEN`."""
+    return getattr(import_module(f"sklearn.{WRITTEN[name].module}"), name)
+
+
+def resolved(config: Config) -> Config:
+    """Return the config without what is scikit-learn's default, and with each number as its parameter's type writes it.
+
+    So two configs of one training have one recipe. The config must have passed `faults`.
+    """
+    if config.model.estimator == "LogisticRegression":
+        return config
+    plain = _plain(config.model.model_dump())
+    return config.model_copy(update={"model": type(config.model).model_validate(plain)})
+
+
+def _plain(model: Mapping[str, Any]) -> dict[str, Any]:
+    name = model["estimator"]
+    if name == "LogisticRegression":
+        return dict(model)
+    constraints = Constraints.of(estimator_class(name))
+    settled = constraints.defaults | _SETTLED.get(name, {})
+    found: dict[str, Any] = {"estimator": name}
+    for key, value in model.items():
+        if key == "estimators" and name == "VotingClassifier":
+            found[key] = {inner: _plain(part) for inner, part in value.items()}
+        elif key != "estimator":
+            written = constraints.canonical(key, value)
+            usual = constraints.canonical(key, settled[key])
+            if (type(tuples(written)), tuples(written)) != (type(usual), usual):
+                found[key] = written
+    return found
+
+
+def build(config: Config, labels: Sequence[int | str]) -> Any:
+    """Return the unfitted estimator that the config names, with its random state in every part.
+
+    Args:
+        config: a config that has passed `faults`.
+        labels: the labels of the rows, by which `class_weight` counts.
+
+    Raises:
+        ConfigError: `class_weight` names a label that no row has.
+    """
+    place = "" if config.model.estimator == "LogisticRegression" else "model."
+    return _built(config.model.model_dump(), config.random_state, labels, place)
+
+
+def _built(model: Mapping[str, Any], random_state: int, labels: Sequence[int | str], place: str) -> Any:
+    name = model["estimator"]
+    parameters = _SETTLED.get(name, {}) | {key: tuples(value) for key, value in model.items() if key != "estimator"}
+    if name == "VotingClassifier":
+        parts = model["estimators"].items()
+        parameters["estimators"] = [
+            (key, _built(part, random_state, labels, f"{place}estimators.{key}.")) for key, part in parts
+        ]
+    if isinstance(weights := parameters.get("class_weight"), dict):
+        parameters["class_weight"] = by_label(f"{place}class_weight", weights, labels)
+    kind = estimator_class(name)
+    if "random_state" in kind._parameter_constraints:  # noqa: SLF001 - that is where scikit-learn says it
+        parameters["random_state"] = random_state
+    return kind(**parameters)
