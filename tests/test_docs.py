@@ -22,7 +22,7 @@ from artifact_pipeline.artifact.manifest1 import Manifest1
 from artifact_pipeline.cli.app import app
 from artifact_pipeline.config import Gate, Table
 from artifact_pipeline.config.models import LogisticRegression
-from artifact_pipeline.config.preparing import Split, Steps
+from artifact_pipeline.config.preparing import Preparation, Split
 from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.prediction.receipt import Receipt
 from artifact_pipeline.reports.markdown import manifest_page
@@ -83,7 +83,7 @@ def test_reference_names_every_key_of_the_config() -> None:
     )
     own = {"name": "digits", "dataset": "digits", "random_state": 42, "range_margin": 0.5, "preprocess": None}
     expected: dict[str, object] = {**own, "model.estimator": None}
-    sections = {"gate": Gate, "dataset": Table, "split": Split, "preprocess": Steps}
+    sections = {"gate": Gate, "dataset": Table, "split": Split, "preprocess": Preparation}
     expected |= {f"{name}.{key}": _default(each) for name, kind in sections.items() for key, each in _keys(kind)}
     expected |= {key: _default(each) for kind in (LogisticRegression, Split) for key, each in _keys(kind)}
     for inside in ("estimator", "by", "key", "column", "path"):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
-    """A classifier of scikit-learn that can be written.
+class Traits:
+    """What is known of a classifier of scikit-learn that can be written.
 
     Attributes:
         module: the module of scikit-learn that it comes from.
@@ -22,30 +22,30 @@ class Family:
 
 _STANDARD = "standard_scale"
 
-WRITTEN: dict[str, Family] = {
-    "LogisticRegression": Family("linear_model", _STANDARD),
-    "LogisticRegressionCV": Family("linear_model", _STANDARD),
-    "LinearDiscriminantAnalysis": Family("discriminant_analysis", _STANDARD),
-    "QuadraticDiscriminantAnalysis": Family("discriminant_analysis", _STANDARD),
-    "RidgeClassifier": Family("linear_model", _STANDARD),
-    "RidgeClassifierCV": Family("linear_model", _STANDARD),
-    "LinearSVC": Family("svm", _STANDARD),
-    "SGDClassifier": Family("linear_model", _STANDARD),
-    "Perceptron": Family("linear_model", _STANDARD),
-    "PassiveAggressiveClassifier": Family("linear_model", _STANDARD),
-    "MLPClassifier": Family("neural_network", _STANDARD),
-    "GaussianNB": Family("naive_bayes"),
-    "MultinomialNB": Family("naive_bayes", "min_max_scale"),  # they count, and take no negative number
-    "ComplementNB": Family("naive_bayes", "min_max_scale"),
-    "BernoulliNB": Family("naive_bayes", _STANDARD),  # a value counts as true above 0, so above the column's mean
-    "NearestCentroid": Family("neighbors", _STANDARD),
-    "DecisionTreeClassifier": Family("tree", missing=True),
-    "ExtraTreeClassifier": Family("tree", missing=True),
-    "RandomForestClassifier": Family("ensemble", missing=True),
-    "ExtraTreesClassifier": Family("ensemble", missing=True),
-    "GradientBoostingClassifier": Family("ensemble"),
-    "HistGradientBoostingClassifier": Family("ensemble", missing=True),
-    "VotingClassifier": Family("ensemble", _STANDARD),
+WRITTEN: dict[str, Traits] = {
+    "LogisticRegression": Traits("linear_model", _STANDARD),
+    "LogisticRegressionCV": Traits("linear_model", _STANDARD),
+    "LinearDiscriminantAnalysis": Traits("discriminant_analysis", _STANDARD),
+    "QuadraticDiscriminantAnalysis": Traits("discriminant_analysis", _STANDARD),
+    "RidgeClassifier": Traits("linear_model", _STANDARD),
+    "RidgeClassifierCV": Traits("linear_model", _STANDARD),
+    "LinearSVC": Traits("svm", _STANDARD),
+    "SGDClassifier": Traits("linear_model", _STANDARD),
+    "Perceptron": Traits("linear_model", _STANDARD),
+    "PassiveAggressiveClassifier": Traits("linear_model", _STANDARD),
+    "MLPClassifier": Traits("neural_network", _STANDARD),
+    "GaussianNB": Traits("naive_bayes"),
+    "MultinomialNB": Traits("naive_bayes", "min_max_scale"),  # they count, and take no negative number
+    "ComplementNB": Traits("naive_bayes", "min_max_scale"),
+    "BernoulliNB": Traits("naive_bayes", _STANDARD),  # a value counts as true above 0, so above the column's mean
+    "NearestCentroid": Traits("neighbors", _STANDARD),
+    "DecisionTreeClassifier": Traits("tree", missing=True),
+    "ExtraTreeClassifier": Traits("tree", missing=True),
+    "RandomForestClassifier": Traits("ensemble", missing=True),
+    "ExtraTreesClassifier": Traits("ensemble", missing=True),
+    "GradientBoostingClassifier": Traits("ensemble"),
+    "HistGradientBoostingClassifier": Traits("ensemble", missing=True),
+    "VotingClassifier": Traits("ensemble", _STANDARD),
 }
 """The classifiers that a config may name; `auto` prepares the columns by what stands here."""
 

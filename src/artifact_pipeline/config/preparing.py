@@ -160,7 +160,7 @@ NamedStep = Annotated[
 """A step by its name alone, or with parameters."""
 
 
-class Steps(BaseModel):
+class Preparation(BaseModel):
     """The steps for columns of each kind, in their order."""
 
     model_config = STRICT
@@ -207,7 +207,7 @@ class Steps(BaseModel):
 
 Named = Literal["none", "auto"]
 Preprocess = Annotated[
-    Annotated[Named, Tag("named")] | Annotated[Steps, Tag("steps")],
+    Annotated[Named, Tag("named")] | Annotated[Preparation, Tag("steps")],
     Discriminator(lambda value: "named" if isinstance(value, str) else "steps"),
     Field(
         title="Preprocess",

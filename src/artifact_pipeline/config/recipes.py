@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.config.models import Estimator, LogisticRegression
-from artifact_pipeline.config.preparing import Steps
+from artifact_pipeline.config.preparing import Preparation
 from artifact_pipeline.config.schema import SCHEMA_KEY, SHORT_FORMS, Config
 from artifact_pipeline.config.sections import Gate, OptionalInRecipe, Table
 
@@ -51,7 +51,7 @@ def recipe(config: Config) -> dict[str, Any]:
         _leave_out_defaults(values, LogisticRegression)
     if config.preprocess == "none":
         del values["preprocess"]
-    elif isinstance(config.preprocess, Steps):
+    elif isinstance(config.preprocess, Preparation):
         values["preprocess"] = config.preprocess.short
     if "split" in values:
         values["split"] = config.split.model_dump(exclude={"path"}, exclude_defaults=True)
