@@ -10,7 +10,7 @@ import struct
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.wire import DTYPES, Numbers
+from artifact_pipeline.model.wire import DTYPES, Numbers, require
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,8 @@ ML = "ai.onnx.ml"
 """The domain of the operators on categories and trees."""
 ROWS = "rows"
 """The name of the one dimension without a fixed size."""
+MAX_STEPS = 32_768
+"""Most steps of a graph: a spec of a few bytes may ask for some thousands."""
 _INT, _TENSOR, _INTS = 2, 4, 7
 """The types of attributes, as ONNX numbers them."""
 
@@ -109,7 +111,12 @@ class Graph:
     def add(
         self, operator: str, *inputs: str, domain: str = "", output: str | None = None, **attributes: Attribute
     ) -> str:
-        """Add a step, and return the name of its output."""
+        """Add a step, and return the name of its output.
+
+        Raises:
+            RuleBroken: the graph has `MAX_STEPS` already.
+        """
+        require(len(self._nodes) < MAX_STEPS, "onnx-too-large", f"more than {MAX_STEPS:,} steps in one model")
         output = output or f"{operator}_{len(self._nodes)}"
         node: Message = {"op_type": operator} | ({"domain": domain} if domain else {})
         node |= {"input": list(inputs), "output": [output]}

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import tracemalloc
+from copy import deepcopy
+from dataclasses import replace
+
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import ModelProto
+
+from artifact_pipeline.errors import ArtifactRejected
+from artifact_pipeline.model.check import check
+from artifact_pipeline.model.plan import plan
+from artifact_pipeline.model.wire import FIELDS
+from hostile_models import HOSTILE, Claim, gaussian, good
+
+GOOD = {"numbers": good, "words": lambda: good(words=True), "gaussian": gaussian}
+
+
+def accepted(claim: Claim) -> bool:
+    """Whether the check accepts a model, for what its manifest says."""
+    try:
+        check(claim.data, claim.columns, claim.steps, claim.classes)
+    except ArtifactRejected:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_model_is_what_its_manifest_says(name: str) -> None:
+    """What the writer wrote is accepted, and onnx's own reader and writer give the same bytes."""
+    claim = GOOD[name]()
+    assert accepted(claim)
+    assert onnx.load_from_string(claim.data).SerializeToString(deterministic=True) == claim.data
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_model_is_refused_by_rule(name: str) -> None:
+    """Each one breaks the rule that it is meant to break."""
+    build, rule = HOSTILE[name]
+    claim = build()
+    with pytest.raises(ArtifactRejected) as refusal:
+        check(claim.data, claim.columns, claim.steps, claim.classes)
+    assert [(each.place, each.rule) for each in refusal.value.problems] == [("model.onnx", rule)]
+
+
+@pytest.mark.parametrize("name", ["sixty_four_mib_of_empty_steps", "layers_of_32_gb", "huge_dims", "thousand_steps"])
+def test_a_refusal_takes_little_memory(name: str) -> None:
+    """Whatever a model says of its size, the check takes less than 1 MiB before it refuses it."""
+    claim = HOSTILE[name][0]()
+    tracemalloc.start()
+    try:
+        assert not accepted(claim)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+Tree = list[tuple[int, "int | bytes | Tree"]]
+"""The fields of a message, with their numbers; a message is a list of them again."""
+
+
+def parsed(data: bytes, kind: str) -> Tree:
+    """The bytes of a message as a tree."""
+    tree: Tree = []
+    at = 0
+
+    def varint() -> int:
+        nonlocal at
+        value = shift = 0
+        while data[at] > 0x7F:
+            value, shift, at = value | (data[at] & 0x7F) << shift, shift + 7, at + 1
+        value, at = value | data[at] << shift, at + 1
+        return value
+
+    while at < len(data):
+        number = varint() >> 3
+        value: int | bytes | Tree = varint()
+        inner = FIELDS[kind][number].kind
+        if inner != "int":
+            value, at = data[at : at + value], at + value
+        tree.append((number, parsed(value, inner) if inner in FIELDS else value))
+    return tree
+
+
+def spelled(tree: Tree) -> bytes:
+    """A tree as bytes."""
+
+    def varint(value: int) -> bytes:
+        return bytes([value & 0x7F | 0x80]) + varint(value >> 7) if value > 0x7F else bytes([value])
+
+    out = b""
+    for number, value in tree:
+        if isinstance(value, int):
+            out += varint(number << 3) + varint(value)
+        else:
+            inner = spelled(value) if isinstance(value, list) else value
+            out += varint(number << 3 | 2) + varint(len(inner)) + inner
+    return out
+
+
+def messages(tree: Tree) -> list[Tree]:
+    """A tree and all trees in it that are not empty."""
+    return [tree, *(each for _, value in tree if isinstance(value, list) and value for each in messages(value))]
+
+
+@st.composite
+def respelled(draw: st.DrawFn, data: bytes) -> bytes:
+    """The same fields otherwise: one twice, one less, two that change places, one of another message, one bit."""
+    tree = parsed(data, "ModelProto")
+    message = draw(st.sampled_from(messages(tree)))
+    place = draw(st.integers(0, len(message) - 1))
+    other = draw(st.integers(0, len(message) - 1))
+    match draw(st.sampled_from(["twice", "less", "change", "move", "foreign", "number"])):
+        case "twice":
+            message.insert(other, message[place])
+        case "less":
+            del message[place]
+        case "change":
+            message[place], message[other] = message[other], message[place]
+        case "move":
+            message.insert(other, message.pop(place))
+        case "foreign":
+            message.insert(place, deepcopy(draw(st.sampled_from(draw(st.sampled_from(messages(tree)))))))
+        case "number":
+            message[place] = (draw(st.integers(1, 30)), message[place][1])
+    return spelled(tree)
+
+
+@st.composite
+def damaged(draw: st.DrawFn, data: bytes) -> bytes:
+    """Bytes that were flipped, cut, inserted or copied."""
+    at = draw(st.integers(0, len(data) - 1))
+    other = draw(st.integers(at, min(len(data), at + 64)))
+    match draw(st.sampled_from(["flip", "cut", "end", "insert", "copy"])):
+        case "flip":
+            return data[:at] + bytes([data[at] ^ 1 << draw(st.integers(0, 7))]) + data[at + 1 :]
+        case "cut":
+            return data[:at] + data[other:]
+        case "end":
+            return data[:at]
+        case "insert":
+            return data[:at] + draw(st.binary(min_size=1, max_size=12)) + data[at:]
+        case _:
+            return data[:other] + data[at:]
+
+
+def without_numbers(data: bytes, claim: Claim) -> ModelProto:
+    """A model as onnx reads it, its own numbers taken out."""
+    model = onnx.load_from_string(data)
+    chosen = {each.name for each in plan(claim.columns, claim.steps, claim.classes).numbers}
+    for tensor in model.graph.initializer:
+        if tensor.name in chosen:
+            tensor.raw_data = bytes(len(tensor.raw_data))
+    return model
+
+
+@pytest.mark.parametrize("name", GOOD)
+@given(st.data())
+def test_no_other_bytes_are_another_model(name: str, data: st.DataObject) -> None:
+    """Changed bytes are refused, or onnx reads in them the same model with other numbers, and writes the same bytes."""
+    claim = GOOD[name]()
+    changed = replace(claim, data=data.draw(respelled(claim.data) | damaged(claim.data)))
+    if accepted(changed):
+        assert onnx.load_from_string(changed.data).SerializeToString(deterministic=True) == changed.data
+        assert without_numbers(changed.data, claim) == without_numbers(claim.data, claim)
