@@ -29,6 +29,7 @@ from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, OrdinalEncoder, S
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
+from artifact_pipeline.canonical import digest
 from artifact_pipeline.model.check import check
 from artifact_pipeline.model.writer import write
 from artifact_pipeline.rows.features import Column, Features
@@ -185,6 +186,16 @@ def fit(model: Any, table: Table) -> Any:
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return model.fit(table.together(), table.labels)
+
+
+def digests() -> dict[str, str]:
+    """The digest of the bytes of each classifier, fitted on the same rows."""
+    table = mixed_table(300)
+    found = {}
+    for name, classifier in classifiers().items():
+        model = fit(pipeline(table, classifier, number=number_steps(name)), table)
+        found[name] = digest(written(model, table.columns)[0])
+    return found
 
 
 class Session:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import functools
+import os
+import subprocess
+import sys
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,13 +13,36 @@ import onnx
 import pytest
 from msgspec import json
 from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.ensemble import VotingClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.naive_bayes import BernoulliNB, GaussianNB
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+from sklearn.svm import SVC
 
+from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.model.check import check
 from artifact_pipeline.model.graph import Graph, port
 from artifact_pipeline.model.reading import read
 from artifact_pipeline.model.spec import Steps
 from artifact_pipeline.model.wire import encode
-from fitted import classifiers, digits_table, fit, mixed_table, number_steps, parity, pipeline, unseen, written
+from artifact_pipeline.model.writer import write
+from artifact_pipeline.rows.features import Features
+from fitted import (
+    Table,
+    classifiers,
+    digests,
+    digits_table,
+    fit,
+    mixed_table,
+    number_steps,
+    parity,
+    pipeline,
+    unseen,
+    written,
+)
 
 DIGITS = digits_table()
 MIXED = {2: mixed_table(classes=2), 3: mixed_table(classes=3)}
@@ -38,10 +65,12 @@ def mixed_model(name: str, classes: int) -> Any:
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_a_written_classifier_answers_the_digits_as_scikit_learn_does(name: str) -> None:
-    """No label differs, and no probability by more than 1e-12."""
-    found = parity(fit(construct(name), DIGITS), DIGITS.columns, DIGITS.rows)
-    assert found.unequal == 0
-    assert found.difference <= 1e-12
+    """No label differs, and no probability by more than 1e-12, of all rows and of one alone."""
+    model = fit(construct(name), DIGITS)
+    for rows in (DIGITS.rows, DIGITS.rows[5:6]):
+        found = parity(model, DIGITS.columns, rows)
+        assert found.unequal == 0
+        assert found.difference <= 1e-12
 
 
 @pytest.mark.parametrize("classes", MIXED)
@@ -77,3 +106,141 @@ def test_long_lists_of_whole_numbers_come_back() -> None:
 
     assert read(data, message) == {"ids": values.tobytes()}
     assert list(onnx.load_from_string(data).graph.node[0].attribute[0].ints) == values.tolist()
+
+
+NUMBER_STEPS = {
+    "mean": [SimpleImputer()],
+    "median, robust": [SimpleImputer(strategy="median", add_indicator=True), RobustScaler()],
+    "robust without centering": [SimpleImputer(), RobustScaler(with_centering=False)],
+    "most frequent, standard": [SimpleImputer(strategy="most_frequent"), StandardScaler()],
+    "constant, standard without mean": [
+        SimpleImputer(strategy="constant", fill_value=-1),
+        StandardScaler(with_mean=False),
+    ],
+    "standard without deviation": [SimpleImputer(), StandardScaler(with_std=False)],
+    "scaled, then imputed": [StandardScaler(), SimpleImputer(), MinMaxScaler((-1, 2))],
+    "principal components": [SimpleImputer(), StandardScaler(), PCA(3, random_state=0)],
+    "whitened": [SimpleImputer(), StandardScaler(), PCA(5, whiten=True, random_state=0), MinMaxScaler()],
+}
+FREQUENT = SimpleImputer(missing_values="", strategy="most_frequent")
+CATEGORY_STEPS = {
+    "one-hot": "one_hot",
+    "ordinal": "ordinal",
+    "imputed, one-hot": [FREQUENT, "one_hot"],
+    "imputed, ordinal": [FREQUENT, "ordinal"],
+}
+
+
+def without_level_of_its_own(table: Table) -> Table:
+    """The table whose categories do not have a missing value as a level."""
+    columns = (replace(each, levels=tuple(filter(None, each.levels))) for each in table.columns)
+    return Table(tuple(columns), table.rows, table.labels)
+
+
+@pytest.mark.parametrize("category", CATEGORY_STEPS)
+@pytest.mark.parametrize("number", NUMBER_STEPS)
+def test_written_steps_answer_as_those_of_scikit_learn(number: str, category: str) -> None:
+    """Each step on numbers beside each step on categories gives the same labels and the same probabilities."""
+    table = without_level_of_its_own(MIXED[3]) if "imputed" in category else MIXED[3]
+    steps = clone(Pipeline([(str(at), step) for at, step in enumerate(NUMBER_STEPS[number])])).named_steps.values()
+    encoder = CATEGORY_STEPS[category]
+    model = fit(pipeline(table, GaussianNB(), number=list(steps), category=encoder), table)
+    found = parity(model, table.columns, unseen(table.rows))
+    assert found.unequal == 0
+    assert found.difference <= 1e-12
+
+
+def test_categories_alone_are_written() -> None:
+    """A model of categories has the input `S` and no `X`."""
+    table = MIXED[2]
+    columns = tuple(each for each in table.columns if each.kind == "category")
+    table = Table(columns, Features(table.rows.X[:, :0], table.rows.S), table.labels)
+    model = fit(pipeline(table, LogisticRegression()), table)
+    found = parity(model, columns, unseen(table.rows))
+    assert (found.unequal, found.difference <= 1e-12) == (0, True)
+    data, steps = written(model, columns)
+    shape = check(data, columns, steps, ["hoch", "tief"])
+    assert [(each.name, each.dtype, each.shape) for each in shape.inputs] == [("S", "string", (None, 2))]
+
+
+def test_numbers_that_are_left_as_they_are_need_no_step() -> None:
+    """A pipeline that passes its numbers through has the spec that its classifier alone has."""
+    models = (pipeline(DIGITS, GaussianNB()), GaussianNB())
+    passed, alone = (written(fit(each, DIGITS), DIGITS.columns)[1] for each in models)
+    assert passed == alone
+
+
+def test_two_processes_write_the_same_bytes() -> None:
+    """Each classifier fitted on the same rows becomes the same bytes in another process, by another hash seed."""
+    environment = os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(["src", "tests"])}
+    code = "import fitted; print(fitted.digests())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=environment)
+    assert done.stdout.decode().strip() == str(digests())
+
+
+MEMORY = """
+import resource, sys
+import numpy as np
+from fitted import Session, Table, classifiers, fit, written
+from artifact_pipeline.rows.features import Column, Features
+random = np.random.default_rng(0)
+labels = np.repeat(np.arange(100), 10)
+X = random.normal(size=(1000, 64)) + random.normal(size=(100, 64))[labels]
+columns = tuple(Column(f"x{number}", "number") for number in range(64))
+table = Table(columns, Features.of_numbers(X), labels)
+rows = Features.of_numbers(np.tile(X, (10, 1)))
+name, = sys.argv[1:]
+session = Session(written(fit(classifiers()[name], table), columns)[0])
+session(rows[:1])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert session(rows)[1].shape == (10_000, 100)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gaussian", "quadratic discriminant by eigenvalues", "centroid"])
+def test_ten_thousand_rows_take_bounded_memory(name: str) -> None:
+    """A model of 100 classes does not hold rows x classes x columns, half a gigabyte: less than a quarter of it."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(["src", "tests"])}
+    done = subprocess.run([sys.executable, "-c", MEMORY, name], capture_output=True, check=True, env=environment)
+    assert int(done.stdout) < 128 << 10
+
+
+NO_BINARY = Table(
+    DIGITS.columns[:2], Features.of_numbers(np.repeat([[1.0, 0.0], [1.0, 1.0]], 4, axis=0)), np.repeat([0, 1], 4)
+)
+NEVER_THERE = Table(
+    MIXED[2].columns[:1] + DIGITS.columns[:1],
+    Features.of_numbers(np.column_stack([np.full(9, np.nan), np.arange(9.0)])),
+    np.arange(9) % 2,
+)
+NOT_WRITTEN = {
+    "a classifier of no family": (SVC(), DIGITS, "model-not-written"),
+    "a vote of labels": (VotingClassifier([("nb", GaussianNB())]), DIGITS, "model-not-written"),
+    "a vote of scores": (VotingClassifier([("svc", RidgeClassifier())], voting="soft"), DIGITS, "onnx-graph"),
+    "a scaler that clips": (
+        pipeline(DIGITS, GaussianNB(), number=[MinMaxScaler(clip=True)]),
+        DIGITS,
+        "model-not-written",
+    ),
+    "a step of no kind": (pipeline(DIGITS, GaussianNB(), number=[MaxAbsScaler()]), DIGITS, "model-not-written"),
+    "other steps": (Pipeline([("scale", StandardScaler()), ("nb", GaussianNB())]), DIGITS, "model-not-written"),
+    "a column that is never there": (
+        pipeline(NEVER_THERE, GaussianNB(), number=[SimpleImputer()]),
+        NEVER_THERE,
+        "model-not-written",
+    ),
+    "a probability of zero": (BernoulliNB(alpha=0), NO_BINARY, "onnx-not-finite"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_WRITTEN)
+def test_what_has_no_place_in_a_model_is_not_written(name: str) -> None:
+    """A fitted model that the graph cannot hold as it is, or whose numbers are not finite, is refused by rule."""
+    model, table, rule = NOT_WRITTEN[name]
+    with np.errstate(all="ignore"):
+        fitted = fit(model, table)
+    with pytest.raises(ConfigError) as refusal, np.errstate(all="ignore"):
+        write(fitted, table.columns)
+    assert refusal.value.rules == {rule}
