@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from artifact_pipeline.errors import DataRejected, Problem
+from artifact_pipeline.rows.features import Features
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from artifact_pipeline.rows.features import Column, ColumnKind
     from artifact_pipeline.rows.kinds import Kind
 
     Floats = NDArray[np.float32] | NDArray[np.float64]
@@ -93,13 +95,16 @@ class Wanted:
     formulas: bool = True
     kinds: tuple[Kind, ...] = ()
     learning: bool = False
+    columns: tuple[Column, ...] | None = None
 
     @property
-    def known_kinds(self) -> dict[str, Kind]:
+    def known_kinds(self) -> dict[str, ColumnKind]:
         """The kinds that are known before the file is read, by the feature's name."""
+        if self.columns is not None:
+            return {column.name: column.kind for column in self.columns}
         if self.learning and not self.kinds:
             return {}
-        numbers: dict[str, Kind] = dict.fromkeys(self.features, "number")
+        numbers: dict[str, ColumnKind] = dict.fromkeys(self.features, "number")
         return numbers | dict(zip(self.features, self.kinds, strict=False))
 
     @classmethod
@@ -118,7 +123,7 @@ class Wanted:
             chunk //= 2
         return chunk
 
-    def columns(self, there: Sequence[str]) -> list[str]:
+    def to_read(self, there: Sequence[str]) -> list[str]:
         """The columns to read of a file that has the columns `there`, each once."""
         wanted = [*self.features, *self.keep, *([self.target] if self.target in there else [])]
         return list(dict.fromkeys(wanted))
@@ -136,6 +141,7 @@ class Piece:
         broken: the other rows.
         written: what a label that is text is.
         firsts: the first bad value of each column, where the rows are learned from.
+        loose: whether a feature that is text may be meant as something else, since the file has no types, as a CSV.
     """
 
     start: int
@@ -145,6 +151,7 @@ class Piece:
     broken: tuple[Rejected, ...] = ()
     written: Written = "text"
     firsts: tuple[Rejected, ...] = ()
+    loose: bool = False
 
     @property
     def end(self) -> int:
@@ -156,6 +163,13 @@ class Piece:
         import numpy as np
 
         return np.arange(self.start, self.start + self.table.num_rows) if self.numbers is None else self.numbers
+
+    def only(self, good: NDArray[np.bool_], broken: tuple[Rejected, ...]) -> Piece:
+        """The marked rows of the table; the others are among the broken ones."""
+        import pyarrow as pa
+
+        table = self.table.filter(pa.array(good))
+        return replace(self, table=table, numbers=self.row_numbers()[good], broken=broken)
 
     def within(self, start: int, end: int) -> Piece:
         """The rows of this piece from `start` to before `end`."""
@@ -170,7 +184,8 @@ class Piece:
         else:
             first, last = self.numbers.searchsorted([start, end]).tolist()
             numbers = self.numbers[first:last]
-        return Piece(start, end - start, self.table.slice(first, last - first), numbers, broken, self.written, firsts)
+        table = self.table.slice(first, last - first)
+        return replace(self, start=start, count=end - start, table=table, numbers=numbers, broken=broken, firsts=firsts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +196,17 @@ class Batch:
         start: the number of the first row in its file, a multiple of `Wanted.chunk`.
         count: how many rows were read.
         numbers: int64, the number of each row that can be answered.
-        columns: for each feature a contiguous array of the model's dtype, every value finite.
+        columns: for each feature that is a number or a boolean a contiguous array of the model's dtype, every value
+            finite, or NaN where it is missing and may be.
         actual: int64 positions of the labels in the model's classes, `UNLABELLED` where one is missing; None where
             the file has no such column.
         kept: the columns that are copied to the output.
         rejected: the rows that cannot be answered, in the order of their numbers.
         outside: how many rows that can be answered have a value out of the trained range.
         firsts, written: as in `Piece`.
+        texts: for each category an array of objects, each a str, `features.MISSING` where it is missing and may be.
+        missing: for each feature how many of its values are missing; empty where none may be.
+        unseen: for each feature how many of its values are levels that the model does not know; empty likewise.
     """
 
     start: int
@@ -200,6 +219,18 @@ class Batch:
     outside: int
     firsts: tuple[Rejected, ...] = ()
     written: Written = "text"
+    texts: tuple[NDArray[Any], ...] = ()
+    missing: tuple[int, ...] = ()
+    unseen: tuple[int, ...] = ()
+
+    @property
+    def features(self) -> Features:
+        """The rows that can be answered, as the model takes them; made at each call."""
+        import numpy as np
+
+        rows = len(self.numbers)
+        X = np.stack(self.columns, axis=1, dtype=np.float64) if self.columns else np.empty((rows, 0))
+        return Features(X, np.stack(self.texts, axis=1) if self.texts else np.empty((rows, 0), dtype=object))
 
 
 def align(pieces: Iterator[Piece], start: int, chunk: int = CHUNK) -> Iterator[Piece]:
@@ -233,4 +264,5 @@ def _joined(pieces: list[Piece]) -> Piece:
         tuple(each for piece in pieces for each in piece.broken),
         pieces[0].written,
         tuple(each for piece in pieces for each in piece.firsts),
+        pieces[0].loose,
     )

@@ -28,6 +28,9 @@ RULES = {
     "column-late": "no row before has this column",
     "label-lines": "{value!r} spans several lines of the file; is a quote missing, or one too many?",
     "label-unknown": "the label {value!r} is none of the model's",
+    "not-a-level": "{value!r} is neither text nor a whole number",
+    "level-unknown": "{value!r} is none of the model's levels",
+    "null-character": "{value!r} holds a null character",
     "csv-formula": "{value!r} begins like a formula, which a spreadsheet would run; write Parquet or JSON Lines",
 }
 """Why a value is bad."""

@@ -17,7 +17,7 @@ SIGNED_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _NUMBER = rf"(?i){SIGNED_NUMBER}|^[+-]?(nan(\([a-z0-9_]*\))?|inf|infinity)$"
 """What Arrow reads as a number; some of it is not finite."""
 _WHOLE = r"^[ \t]*[+-]?[0-9]+[ \t]*$"
-_TRUE, _FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
+TRUE, FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
 """How a CSV writes booleans."""
 _SAFE_DIGITS = 15
 """Two different decimals of at most this many digits are two different float64."""
@@ -141,7 +141,7 @@ def _kind_of(texts: pa.Array) -> Kind | None:
 
     if not len(texts):
         return None
-    return "boolean" if compute.all(compute.is_in(texts, pa.array([*_TRUE, *_FALSE]))).as_py() else "number"
+    return "boolean" if compute.all(compute.is_in(texts, pa.array([*TRUE, *FALSE]))).as_py() else "number"
 
 
 def _booleans(text: pa.Array, empty: pa.Array, *, learning: bool) -> Values:
@@ -149,7 +149,7 @@ def _booleans(text: pa.Array, empty: pa.Array, *, learning: bool) -> Values:
     import pyarrow as pa
     from pyarrow import compute
 
-    ones, zeros = (_TRUE, _FALSE) if learning else ((*_TRUE, "1", "1.0"), (*_FALSE, "0", "0.0"))
+    ones, zeros = (TRUE, FALSE) if learning else ((*TRUE, "1", "1.0"), (*FALSE, "0", "0.0"))
     true, false = (compute.is_in(text, pa.array(each)).to_numpy(zero_copy_only=False) for each in (ones, zeros))
     neither = ~(true | false)
     other = neither & ~empty.to_numpy(zero_copy_only=False)

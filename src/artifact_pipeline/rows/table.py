@@ -184,6 +184,7 @@ class _Table:
         """Check that the columns of all files are of the same kinds."""
         found = {name: rows.kinds[name] for name in self._features if name in rows.kinds}
         for name, kind in found.items():
+            assert kind != "category"  # which is a kind only where columns are given
             if self._kinds.setdefault(name, kind) != kind:
                 message = f"column {name!r} holds {kind}s, and {self._kinds[name]}s in {self._starts[0][1]}"
                 raise _refusal(source.place, "not-a-number", message, hint="write all files of a table alike")

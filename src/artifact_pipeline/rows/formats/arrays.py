@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.rows.batches import Piece
+from artifact_pipeline.rows.columns import parse_texts
 from artifact_pipeline.rows.faults import listed_names, unfit
 from artifact_pipeline.rows.formats.columnar import PositionReader, refusing
 from artifact_pipeline.rows.limits import FREE, MAX_FILE_RATIO, MAX_HEADER, MAX_MEMBERS
@@ -200,7 +201,8 @@ class _ArrayReader(PositionReader):
             elif wanted.keep:
                 message = f"no column {wanted.keep[0]!r}: an array has no names"
                 raise unfit(self.place, ("column-missing", message))
-            self.kinds = dict.fromkeys(wanted.features, "boolean" if self._matrix.dtype.kind == "b" else "number")
+            if wanted.columns is None:
+                self.kinds = dict.fromkeys(wanted.features, "boolean" if self._matrix.dtype.kind == "b" else "number")
             self.total = _count_fitting(self._matrix, wanted)
             if self._labels is not None and self._labels.shape != (self.total,):
                 message = f"labels of shape {self._labels.shape} for {self.total:,} rows"
@@ -222,7 +224,9 @@ class _ArrayReader(PositionReader):
                 labels = self._labels.rows(first, count)[:, 0] if self._labels else None
                 table = _table(matrix, self._own, labels)
             self.read = first + count
-            yield Piece(first, count, table)
+            piece = Piece(first, count, table)
+            texts = self._matrix.dtype.kind == "U"
+            yield parse_texts(replace(piece, loose=True), self._own, self.kinds) if texts else piece
 
 
 class NpyReader(_ArrayReader):
@@ -304,7 +308,7 @@ def _count_fitting(array: _Array, wanted: Wanted) -> int:
     if len(array.shape) < 2 or array.width != len(wanted.features):
         message = f"has the shape {array.shape}; the model takes {len(wanted.features)} features a row"
         raise unfit(array.place, ("rows-shape", message))
-    if array.dtype.kind == "U":
+    if array.dtype.kind == "U" and wanted.columns is None:
         raise unfit(array.place, ("not-a-number", f"holds {array.dtype}, not numbers"))
     return array.shape[0]
 

@@ -68,6 +68,8 @@ class PositionReader(Reader):
 
         self._columns, self.left_out = choose_typed_columns(self.place, schema, wanted)
         self.names, self.index = tuple(schema.names), _pandas_index(schema)
+        if wanted.columns is not None:
+            return
         booleans = {name for name in wanted.features if pa.types.is_boolean(schema.field(name).type)}
         self.kinds = {name: "boolean" if name in booleans else "number" for name in wanted.features}
 

@@ -47,7 +47,7 @@ class JsonLinesReader(TextReader):
         if wanted.learning and self._first and not there:
             _refuse_first(self.place, self._first[0])
         self.names = tuple(there)
-        self._columns = columns or wanted.columns([wanted.target])
+        self._columns = columns or wanted.to_read([wanted.target])
         kind = _LearnedLines if wanted.learning else _Lines
         self._lines = kind(wanted, self._columns[len(wanted.features) :], there)
         self.kinds = self._lines.kinds

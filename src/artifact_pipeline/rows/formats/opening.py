@@ -90,12 +90,22 @@ class Reader(ABC):
         wanted = self.wanted
         return (to_batch(piece, wanted, self.place) for piece in align(self._bounded(start), start, wanted.chunk))
 
+    def unaligned(self) -> Iterator[Piece]:
+        """All rows, cut wherever the reader cuts; a column may have another type in the next piece.
+
+        Raises:
+            DataRejected: the file cannot be read on.
+        """
+        return self._bounded(0)
+
     def _bounded(self, start: int) -> Iterator[Piece]:
         """The pieces, as long as the texts of a batch can be held in memory: they may be of any length."""
         chunk, size = self.wanted.chunk, 0
-        texts = {*self.wanted.keep, self.wanted.target}
+        others = {*self.wanted.keep, self.wanted.target}
         for piece in map(self._with_partitions, self.pieces(start)):
-            size += sum(piece.table.column(name).nbytes for name in piece.table.schema.names if name in texts)
+            columns = [(field, piece.table.column(at)) for at, field in enumerate(piece.table.schema)]
+            texts = (column for field, column in columns if field.name in others or field.type == "string")
+            size += sum(column.nbytes for column in texts)
             if size > LARGEST:
                 message = f"rows {start:,} to {piece.end - 1:,} keep {size:,} bytes; a batch may have {LARGEST:,}"
                 raise unreadable(self.place, message, rule="batch-too-large", hint="keep fewer columns")
@@ -155,6 +165,6 @@ def choose_columns(
     problems += [("column-missing", f"no column {name!r}") for name in missing]
     if problems:
         raise unfit(place, *problems, hint=hint or meant_names(missing, there))
-    chosen = wanted.columns(there)
+    chosen = wanted.to_read(there)
     taken = frozenset(chosen)
     return chosen, tuple(name for name in there if name not in taken)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import plural
 from artifact_pipeline.rows.batches import Piece, Rejected
+from artifact_pipeline.rows.cells import LEADING_ZERO, MISSING_TEXTS
 from artifact_pipeline.rows.columns import parse_texts
 from artifact_pipeline.rows.formats.opening import choose_columns
 from artifact_pipeline.rows.formats.streams import TextReader, not_utf_8
@@ -17,7 +18,7 @@ from artifact_pipeline.rows.limits import MAX_SHOWN, MAX_WHOLE
 from artifact_pipeline.storage.opened import unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -40,6 +41,7 @@ class CsvReader(TextReader):
         self._columns, self.left_out = choose_columns(self.place, names, self.wanted, hint=hint) if names else ([], ())
         self.names = tuple(names)
         self._direct = True
+        self._infers = self.wanted.learning and self.wanted.columns is not None
         # For Arrow the columns are numbered, so that no name of theirs means anything to it.
         self._numbered = ",".join(map(str, range(len(names)))).encode() + b"\n"
         numbers = {name: str(number) for number, name in enumerate(names)}
@@ -92,48 +94,90 @@ class CsvReader(TextReader):
         count, numbers = table.num_rows + len(broken), None
         if broken:
             numbers = np.setdiff1d(np.arange(first, first + count), [each.row for each in broken], assume_unique=True)
-        known = len(self.kinds)
-        piece = parse_texts(Piece(first, count, table, numbers, tuple(broken), written="any"), self.wanted, self.kinds)
+        known = {**self.kinds}
+        piece = Piece(first, count, table, numbers, tuple(broken), written="any", loose=True)
+        piece = parse_texts(piece, self.wanted, self.kinds)
         # Where a block could not be read as numbers, the next ones cannot be either, unless kinds were not known yet.
-        self._direct = self._direct and (not texts or known < len(self.kinds))
+        self._direct = self._direct and (not texts or known != self.kinds)
         return piece
 
     def _numbers(self, block: bytes, note: Any) -> Any | None:
         """The rows of a block if all features are finite numbers that float64 holds, or else None: that is faster."""
         import pyarrow as pa
 
-        features = {name for name in self.wanted.features if self.kinds.get(name) != "boolean"}
+        features = {name for name in self.wanted.features if self.kinds.get(name, "number") == "number"}
         chosen = zip(self._columns, self._chosen, strict=True)
         kinds = {number: pa.float64() for name, number in chosen if name in features}
         try:
             table = self._parsed(block, note, kinds)
         except pa.ArrowInvalid:
             return None
+        whole = []
         for name in features if len(table) else ():
-            values = table.column(name).to_numpy()
-            if not (values.min() >= -MAX_WHOLE and values.max() <= MAX_WHOLE):  # neither holds where there is a NaN
+            column = table.column(name)
+            values = column.to_numpy(zero_copy_only=False)
+            if column.null_count:
+                values = values[column.is_valid().to_numpy(zero_copy_only=False)]
+            # Neither holds where there is a NaN.
+            if len(values) and not (values.min() >= -MAX_WHOLE and values.max() <= MAX_WHOLE):
                 return None
-        return table
+            if self._infers and _are_whole(values):
+                whole.append(name)
+        return None if whole and _has_leading_zero(block) and self._are_levels(block, whole) else table
 
-    def _parsed(self, block: bytes, note: Any, kinds: dict[str, Any]) -> Any:
-        """The rows of a block; a column of `kinds` has the type that it says, any other one is text."""
+    def _are_levels(self, block: bytes, names: list[str]) -> bool:
+        """Whether one of these columns holds digits that begin with a zero."""
+        from pyarrow import compute
+
+        table = self._parsed(block, lambda _: "skip", {}, names)
+        found = (compute.match_substring_regex(column, LEADING_ZERO) for column in table.columns)
+        return any(compute.any(each).as_py() for each in found)
+
+    def _parsed(self, block: bytes, note: Any, kinds: dict[str, Any], names: Sequence[str] | None = None) -> Any:
+        """The rows of a block; a column of `kinds` has the type that it says, any other one is text.
+
+        Args:
+            block: whole rows.
+            note: what is called with each row of another width.
+            kinds: types by the number of the column.
+            names: the columns to read; None reads those that are wanted.
+        """
         import pyarrow as pa
         from pyarrow import csv as arrow
 
         data = self._numbered + block
+        columns, chosen = self._columns, self._chosen
+        if names is not None:
+            columns, chosen = list(names), [chosen[columns.index(name)] for name in names]
         table = arrow.read_csv(
             pa.BufferReader(data),
             read_options=arrow.ReadOptions(use_threads=False, block_size=len(data) + 1),
             parse_options=arrow.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
             convert_options=arrow.ConvertOptions(
-                include_columns=self._chosen,
-                column_types=dict.fromkeys(self._chosen, pa.string()) | kinds,
-                null_values=[],
+                include_columns=chosen,
+                column_types=dict.fromkeys(chosen, pa.string()) | kinds,
+                null_values=[] if self.wanted.columns is None else [*MISSING_TEXTS],  # of numbers alone
                 strings_can_be_null=False,
                 check_utf8=False,  # the block was checked whole, which is faster
             ),
         )
-        return pa.RecordBatch.from_arrays([column.chunk(0) for column in table.columns], self._columns)
+        return pa.RecordBatch.from_arrays([column.chunk(0) for column in table.columns], columns)
+
+
+def _are_whole(values: NDArray[np.float64]) -> bool:
+    """Whether there are numbers, and none of them has decimals."""
+    return bool(len(values)) and float(values[0]).is_integer() and bool((values % 1 == 0).all())
+
+
+def _has_leading_zero(block: bytes) -> bool:
+    """Whether a value may be digits that begin with a zero; no value that does is overlooked."""
+    import numpy as np
+
+    around = np.frombuffer(b"\n" + block + b"\n", dtype=np.uint8)
+    zeros = np.flatnonzero(around == ord("0"))
+    before, behind = around[zeros - 1], around[zeros + 1]
+    digit = (behind >= ord("0")) & (behind <= ord("9"))
+    return bool((digit & np.isin(before, [*b'", \t\n\r'])).any())
 
 
 def _positions(block: bytes, byte: int) -> NDArray[np.int64]:

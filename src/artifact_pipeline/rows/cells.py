@@ -1,0 +1,153 @@
+"""Cells: what stands in a column of any type becomes numbers or levels, by the column's kind; some are missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from artifact_pipeline.rows.features import MISSING, Column
+from artifact_pipeline.rows.kinds import FALSE, TRUE, Values, values_of, values_of_texts
+from artifact_pipeline.rows.labels import is_label, label_texts
+from artifact_pipeline.rows.limits import MAX_VALUE
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+MISSING_TEXTS = ("", "NA", "NaN", "null")
+"""The texts of a feature that stand for a missing value, blanks around them allowed."""
+_WHOLE = r"^-?[0-9]+$"
+LEADING_ZERO = r"^[ \t]*0[0-9]+[ \t]*$"
+"""A text that is a level, though it could be read as a number: a ZIP code, a number of a part."""
+
+
+class Cells(NamedTuple):
+    """The cells of a column that a model takes.
+
+    Attributes:
+        values: float64, NaN where one is missing; or objects, each a str, `MISSING` where one is missing.
+        bad: rules of `faults.RULES`, each with the rows that break it, bool of shape (rows,).
+        missing: how many are missing.
+        unseen: how many hold a level that the model does not know.
+    """
+
+    values: NDArray[Any]
+    bad: list[tuple[str, Any]]
+    missing: int = 0
+    unseen: int = 0
+
+
+def without_missing_texts(column: pa.Array) -> pa.Array:
+    """The same texts, null where one stands for a missing value."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    missing = compute.is_in(compute.utf8_trim(column, " \t"), value_set=pa.array(MISSING_TEXTS))
+    return compute.if_else(missing, pa.scalar(None, pa.string()), column) if compute.any(missing).as_py() else column
+
+
+def numbers_of_texts(column: pa.Array, kind: Any) -> Values:
+    """Texts as numbers or booleans; a missing one is NaN, and nothing is wrong with it."""
+    values, _ = values_of_texts(without_missing_texts(column), kind, learning=False)
+    return Values(values.floats, [(rule, bad) for rule, bad in values.bad if rule != "missing"])
+
+
+def number_cells(column: pa.Array, about: Column) -> Cells:
+    """The cells of a number or a boolean, of a column of any type."""
+    import numpy as np
+    import pyarrow as pa
+
+    texts = pa.types.is_string(column.type)
+    values = numbers_of_texts(column, about.kind) if texts else values_of(column)
+    floats, bad = values.floats.astype(np.float64, copy=False), [*values.bad]
+    unknown = np.isnan(floats)
+    missing = int(np.count_nonzero(unknown))
+    if about.kind == "boolean" and not pa.types.is_boolean(column.type):
+        bad.append(("not-a-boolean", ~(unknown | (floats == 0) | (floats == 1))))
+    if missing and not about.nullable:
+        bad.append(("missing", unknown))
+    if missing < len(floats) and not np.nanmax(np.abs(floats)) <= MAX_VALUE["float64"]:
+        bad.append(("not-finite", ~(unknown | (np.abs(floats) <= MAX_VALUE["float64"]))))
+    return Cells(floats, [each for each in bad if _any(each[1])], missing)
+
+
+def read_as_number(column: pa.Array) -> NDArray[np.float64] | None:
+    """Texts as numbers, NaN where one is missing; None where one is no number that float64 holds, or is a level."""
+    from pyarrow import compute
+
+    values = numbers_of_texts(column, "number")
+    if (
+        any(_any(bad) for _, bad in values.bad)
+        or compute.any(compute.match_substring_regex(column, LEADING_ZERO)).as_py()
+    ):
+        return None
+    return values.floats
+
+
+def _any(marks: Any) -> bool:
+    import numpy as np
+    from pyarrow import compute
+
+    return bool(marks.any() if isinstance(marks, np.ndarray) else compute.any(marks).as_py())
+
+
+def can_be_level(kind: Any) -> bool:
+    """Whether a column of this type can hold the levels of a category."""
+    return is_label(kind)
+
+
+def level_texts(column: pa.Array) -> tuple[pa.Array, list[tuple[str, Any]]]:
+    """A column of any type as the texts of levels, null where one is missing; and which cells are none.
+
+    A boolean is `true` or `false`, a whole number is written without a point, a date as ISO 8601 has it.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    kind = column.type
+    if not can_be_level(kind):
+        return pa.nulls(len(column), pa.string()), [("not-a-level", column.is_valid())]
+    if pa.types.is_string(kind):
+        return without_missing_texts(column), []
+    if pa.types.is_boolean(kind):
+        return compute.if_else(column, "true", "false"), []
+    texts, _ = label_texts(column, "text")
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        broken = compute.invert(compute.match_substring_regex(texts.fill_null("0"), _WHOLE))
+        return texts, [("not-a-level", broken)] if compute.any(broken).as_py() else []
+    return texts, []
+
+
+def category_cells(column: pa.Array, about: Column) -> Cells:
+    """The cells of a category, of a column of any type.
+
+    Where the model does not know a text, `1.0` is the level `1`, `1` the level `1.0`, and a spelling of true or false
+    the one that it knows: the next program may write a whole number, or a boolean, in another way.
+    """
+    import numpy as np
+
+    texts, bad = level_texts(column)
+    encoded = texts.dictionary_encode()
+    known = frozenset(about.levels)
+    names = [_level_of(name, known) for name in encoded.dictionary.to_pylist()]
+    unseen, null = (np.array([*map(each, names), False]) for each in (lambda x: x not in known, lambda x: "\0" in x))
+    codes = encoded.indices.fill_null(len(names)).to_numpy(zero_copy_only=False)
+    values = np.array([*names, MISSING], dtype=object)[codes]
+    missing = texts.null_count
+    if missing and not about.nullable:
+        bad.append(("missing", texts.is_null()))
+    if null.any():
+        bad.append(("null-character", null[codes]))
+    if about.other == "refuse" and unseen.any():
+        bad.append(("level-unknown", unseen[codes]))
+    return Cells(values, bad, missing, int(np.count_nonzero(unseen[codes])) if unseen.any() else 0)
+
+
+def _level_of(name: str, levels: frozenset[str]) -> str:
+    """The level that a text means; the text itself where the model has none that is like it."""
+    if name in levels:
+        return name
+    like: tuple[str, ...] = (name.removesuffix(".0"), f"{name}.0") if name.removesuffix(".0").isdigit() else ()
+    like += next((each for each in (TRUE, FALSE) if name in each), ())
+    found = [each for each in like if each in levels]
+    return found[0] if len(found) == 1 else name
