@@ -36,7 +36,7 @@ def check_types(place: str, schema: pa.Schema, wanted: Wanted) -> None:
     categories = {column.name for column in wanted.columns or () if column.kind == "category"}
     for name in () if wanted.learning else (name for name in wanted.features if name not in categories):
         kind = schema.field(name).type
-        if not holds_numbers(kind):
+        if not holds_numbers(kind) and not (wanted.columns is not None and kind == "string"):
             problems.append(("not-a-number", f"column {name!r} holds {kind}, not numbers"))
     if wanted.target in schema.names and not is_label(kind := schema.field(wanted.target).type):
         problems.append(("label-invalid", f"column {wanted.target!r} holds {kind}, not whole numbers or text"))

@@ -30,6 +30,9 @@ RULES = {
     "label-unknown": "the label {value!r} is none of the model's",
     "not-a-level": "{value!r} is neither text nor a whole number",
     "level-unknown": "{value!r} is none of the model's levels",
+    "mixed-kinds": "{value!r} is of another type than the values before it",
+    "nested": "{value} is a list or an object",
+    "date": "{value} is a date or a time",
     "null-character": "{value!r} holds a null character",
     "csv-formula": "{value!r} begins like a formula, which a spreadsheet would run; write Parquet or JSON Lines",
 }

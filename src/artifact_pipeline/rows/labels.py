@@ -11,6 +11,8 @@ from artifact_pipeline.rows.faults import RULES
 from artifact_pipeline.rows.limits import MAX_INT64, MAX_SHOWN, MAX_TEXT, MAX_WHOLE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -170,13 +172,18 @@ class Labels:
 
     def alike(self) -> list[str]:
         """A warning for each group of labels that differ only in letter case or in blanks around them."""
-        groups: dict[str, list[str]] = defaultdict(list)
-        for name in sorted(self._known):
-            groups[name.strip().casefold()].append(name)
-        pairs = [names for names in groups.values() if len(names) > 1]
-        words = [f"the labels {' and '.join(map(repr, names))} differ in case or in spaces alone" for names in pairs]
-        more = [f"and so do {len(pairs) - _MAX_PAIRS:,} more groups of labels"] if len(pairs) > _MAX_PAIRS else []
-        return [f"{each}; each is a class of its own" for each in words[:_MAX_PAIRS]] + more
+        return [f"{each}; each is a class of its own" for each in alike(self._known, "labels")]
+
+
+def alike(names: Iterable[str], what: str) -> list[str]:
+    """A sentence for each group of names that differ only in letter case or in blanks around them."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(names):
+        groups[name.strip().casefold()].append(name)
+    pairs = [group for group in groups.values() if len(group) > 1]
+    words = [f"the {what} {' and '.join(map(repr, group))} differ in case or in spaces alone" for group in pairs]
+    more = [f"and so do {len(pairs) - _MAX_PAIRS:,} more groups of {what}"] if len(pairs) > _MAX_PAIRS else []
+    return words[:_MAX_PAIRS] + more
 
 
 def _wrong(name: str, *, numbers: bool, measured: bool) -> str | None:

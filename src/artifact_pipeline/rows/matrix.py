@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.canonical import PREFIX, canonical_json
+from artifact_pipeline.rows.features import Column, Features, are_plain_numbers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.kinds import Kind
 
 DIGEST_ALGORITHM = "rows-1"
-"""The name of what `Rows.digest` does; another way of hashing rows gets another name."""
+"""The name of what `RowsDigest` does; another way of hashing rows gets another name."""
+TYPED_DIGEST_ALGORITHM = "rows-2"
+"""The name of what `TypedRowsDigest` does."""
 
 
 class LeftOut(NamedTuple):
@@ -33,12 +36,15 @@ class Rows:
         source: what the rows are, `digits` or `table`; never a path.
         names: one name a column, in order.
         target: the name of the label.
-        X: float64 of shape (rows, features), C-contiguous, every value finite.
+        X: float64 of shape (rows, numbers and booleans), C-contiguous, every value finite, or NaN where it is missing.
         y: int64 or fixed-width Unicode of shape (rows,), or None where the labels are not known.
-        kinds: the kind of each column; empty where all are numbers.
+        kinds: the kind of each column; empty where all are numbers, or where some are categories.
         left_out: the table's columns that are not learned from.
         files: how many files they were read from, and how many of those held no row.
         warnings: what is suspicious about them, a sentence each.
+        columns: the columns with their kinds, and with all levels that the rows hold; made of `names` and `kinds` where
+            none are given.
+        S: the categories, objects of shape (rows, categories), each a str; none where it is None.
     """
 
     source: str
@@ -50,6 +56,24 @@ class Rows:
     left_out: tuple[LeftOut, ...] = ()
     files: tuple[int, int] = (1, 0)
     warnings: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+    S: NDArray[Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Make the columns of names and kinds, where none are given."""
+        if not self.columns:
+            columns = tuple(Column(name, kind) for name, kind in zip(self.names, self.all_kinds, strict=True))
+            object.__setattr__(self, "columns", columns)
+
+    @property
+    def features(self) -> Features:
+        """The rows as a model takes them."""
+        return Features.of_numbers(self.X) if self.S is None else Features(self.X, self.S)
+
+    @property
+    def digest_algorithm(self) -> str:
+        """The name of what `digest` does."""
+        return DIGEST_ALGORITHM if are_plain_numbers(self.columns) else TYPED_DIGEST_ALGORITHM
 
     @property
     def all_kinds(self) -> tuple[Kind, ...]:
@@ -57,7 +81,14 @@ class Rows:
         return self.kinds or tuple("number" for _ in self.names)
 
     def digest(self) -> str:
-        """The digest of names, dtypes, shapes and values, whatever file they came from."""
+        """The digest of names, kinds, values and labels, whatever file they came from.
+
+        It is `rows-1` where all columns are numbers or booleans without a missing value, or else `rows-2`.
+        """
+        if not are_plain_numbers(self.columns):
+            typed = TypedRowsDigest(self.columns, self.target)
+            typed.add(self.features)
+            return typed.finish(self.y)
         hashed = RowsDigest(self.names, self.target, len(self.X))
         hashed.add(self.X)
         return hashed.finish(self.y)
@@ -88,6 +119,44 @@ class RowsDigest:
     def _begin(self, name: str, array: NDArray[Any], shape: tuple[int, ...], columns: tuple[str, ...]) -> None:
         header = {"name": name, "dtype": _canonical(array[:0]).dtype.str, "shape": [*shape], "columns": [*columns]}
         self._hash.update(canonical_json(header))
+
+
+class TypedRowsDigest:
+    """The digest of rows with categories or missing values, that come in pieces, wherever these are cut."""
+
+    def __init__(self, columns: tuple[Column, ...], target: str) -> None:
+        self._columns, self._target = columns, target
+        self._rows = 0
+        self._numbers = hashlib.sha256()
+        self._categories = [(hashlib.sha256(), hashlib.sha256()) for each in columns if each.kind == "category"]
+
+    def add(self, features: Features) -> None:
+        """Add rows."""
+        import numpy as np
+
+        X = features.X + 0.0  # minus zero is zero
+        X[np.isnan(X)] = np.nan  # there are many
+        self._rows += len(X)
+        self._numbers.update(_canonical(X).ravel().data)
+        for (lengths, texts), column in zip(self._categories, features.S.T, strict=True):
+            encoded = [each.encode() for each in column.tolist()]
+            lengths.update(np.array([*map(len, encoded)], dtype="<u4").data)
+            texts.update(b"".join(encoded))
+
+    def finish(self, y: NDArray[np.int64] | NDArray[np.str_] | None) -> str:
+        """Add the labels, where they are known, and give the digest."""
+        labels = None
+        if y is not None:
+            hashed = hashlib.sha256(_canonical(y).ravel().data).hexdigest()
+            labels = {"name": self._target, "dtype": _canonical(y[:0]).dtype.str, "values": hashed}
+        whole = {
+            "rows": self._rows,
+            "columns": [{"name": each.name, "kind": each.kind} for each in self._columns],
+            "numbers": self._numbers.hexdigest(),
+            "categories": [[lengths.hexdigest(), texts.hexdigest()] for lengths, texts in self._categories],
+            "labels": labels,
+        }
+        return PREFIX + hashlib.sha256(canonical_json(whole)).hexdigest()
 
 
 def _canonical(array: NDArray[Any]) -> NDArray[Any]:

@@ -2,56 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 from artifact_pipeline.errors import DataRejected, Problem
-from artifact_pipeline.rows.batches import Rejected, Wanted
-from artifact_pipeline.rows.faults import listed_names, meant_names
+from artifact_pipeline.rows.batches import Batch, Piece, Rejected, Wanted
+from artifact_pipeline.rows.faults import meant_names
 from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.rows.labels import Labels
 from artifact_pipeline.rows.limits import MAX_LISTED, MAX_TEXT
 from artifact_pipeline.rows.matrix import LeftOut, Rows
+from artifact_pipeline.rows.mends import drop_hint, hint_of_numbers
 from artifact_pipeline.rows.sources import find_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from artifact_pipeline.rows.batches import Batch
     from artifact_pipeline.rows.formats.opening import Reader
     from artifact_pipeline.rows.kinds import Kind
     from artifact_pipeline.rows.sources import Source
 
 _UNNAMED = re.compile(r"|Unnamed: [0-9]+|__index_level_[0-9]+__")
 """How pandas writes, and reads again, a column without a name."""
-_WITHOUT_NAMES = frozenset({"npy", "npz"})
+WITHOUT_NAMES = frozenset({"npy", "npz"})
 """Formats whose columns are read all or not at all."""
-_REFUSED = "the table cannot be learned"
+REFUSED = "the table cannot be learned"
 _REFUSED_BY_READERS = frozenset({"the rows do not fit the model", "there are no rows to predict"})
 """The readers' words, which are of rows to answer."""
-_HINTS = {
-    "row-width": "give each row as many values as the header has columns; a value with a comma stands in quotes",
-    "json-invalid": "write one object in JSON a line, in UTF-8",
-    "duplicate-key": "write each key once",
-    "column-late": "give all rows the same keys",
-    "label-missing": "leave out the rows that have no label",
-    "label-lines": "mend the quotes around it: one opens in its first line and closes in its last",
-    "label-invalid": "a label is text or a whole number; to tell measured numbers apart, sort them into classes first",
-    "not-exact": "write whole numbers beyond 2^53 as labels or leave their column out",
-    "not-finite": "replace infinite and huge values, or leave out their rows",
-    "too-many-digits": "round the decimals to 15 digits, or write the column as float64",
-}
-"""What to do about a bad value, by its rule."""
-_GAPS = frozenset({"", "na", "n/a", "nan", "null", "none", "nil", "-", "--", "?", ".", "#n/a", "<na>"})
-"""What stands in tables where a value is missing, in lower case."""
-_OF_COLUMN = frozenset({"not-a-number", "not-a-boolean"})
-"""Rules that, broken once, are broken by most values of a column."""
 
 
 def read_table(path: str, *, target: str, features: Sequence[str] | None = None, drop: Sequence[str] = ()) -> Rows:
@@ -67,29 +48,29 @@ def read_table(path: str, *, target: str, features: Sequence[str] | None = None,
         DataRejected: it cannot be read, a column is missing, a label is missing, or a value is neither a finite number
             nor a boolean. The first 65,536 rows with a bad value end the reading; each bad column of them is named.
     """
-    with _about_learning():
-        table = _Table(path, target, None if features is None else tuple(features), tuple(drop))
+    with about_learning():
+        table = Table(path, target, None if features is None else tuple(features), tuple(drop))
         for source in find_sources([path]):
             table.add(source)
         return table.rows()
 
 
 @contextmanager
-def _about_learning() -> Iterator[None]:
+def about_learning() -> Iterator[None]:
     """Let the readers' refusals say that the table is to be learned from."""
     try:
         yield
     except DataRejected as error:
         if error.message not in _REFUSED_BY_READERS:
             raise
-        raise DataRejected(_REFUSED, problems=error.problems, hint=error.hint) from error
+        raise DataRejected(REFUSED, problems=error.problems, hint=error.hint) from error
 
 
 def _refusal(place: str, rule: str, message: str, *, hint: str) -> DataRejected:
-    return DataRejected(_REFUSED, problems=[Problem(place, rule, message)], hint=hint)
+    return DataRejected(REFUSED, problems=[Problem(place, rule, message)], hint=hint)
 
 
-class _Table:
+class Table:
     """A table that is being read, file by file."""
 
     def __init__(self, path: str, target: str, features: tuple[str, ...] | None, drop: tuple[str, ...]) -> None:
@@ -115,12 +96,16 @@ class _Table:
         if names:
             chosen = self._choose(source, names, index)
             self._starts.append((self._count, source.place))
-            with open_rows(source, self._wanted(chosen), digest=False) as rows:
-                for batch in rows.batches(0):
-                    self._take(source, batch, chosen)
-                self._compare_kinds(source, rows)
-                self._warnings += rows.notes
+            self._read(source, chosen)
         self._empty += self._count == before
+
+    def _read(self, source: Source, chosen: tuple[str, ...]) -> None:
+        """Read these columns of a file."""
+        with open_rows(source, self._wanted(chosen), digest=False) as rows:
+            for batch in rows.batches(0):
+                self._take(source, batch, chosen)
+            self._compare_kinds(source, rows)
+            self._warnings += rows.notes
 
     def _wanted(self, features: tuple[str, ...]) -> Wanted:
         import numpy as np
@@ -139,7 +124,7 @@ class _Table:
         for name in names:
             if name not in known:
                 self._left_out[name] = LeftOut(name, f"{self._starts[0][1]} does not have it")
-        if source.format in _WITHOUT_NAMES:
+        if source.format in WITHOUT_NAMES:
             return tuple(name for name in names if name != self._target)
         return self._features
 
@@ -149,7 +134,7 @@ class _Table:
         missing = [name for name in (*(self._asked or ()), *self._drop) if name not in known]
         if missing:
             problems = [Problem(place, "column-missing", f"no column {name!r}") for name in missing]
-            raise DataRejected(_REFUSED, problems=problems, hint=meant_names(missing, names))
+            raise DataRejected(REFUSED, problems=problems, hint=meant_names(missing, names))
         reasons = dict.fromkeys(index, "the file says that it is the index of pandas")
         if self._asked is not None:
             reasons = dict.fromkeys(names, "dataset.features does not name it")
@@ -170,7 +155,7 @@ class _Table:
 
         self._count += batch.count
         if batch.rejected or batch.firsts:
-            _refuse(source, batch, (*read, self._target))
+            refuse(source, batch, (*read, self._target), hint_of_numbers)
         columns = batch.columns
         if read != self._features:
             places = {name: place for place, name in enumerate(read)}
@@ -195,14 +180,7 @@ class _Table:
         Raises:
             DataRejected: there is no row, a label cannot be learned, or no column is left.
         """
-        if not self._count:
-            hint = "name a table that has a header and rows below it"
-            raise _refusal(self._path, "no-rows", "holds no rows", hint=hint)
-        y = self._labels.finish()
-        if isinstance(y, Rejected):
-            start, place = next(each for each in reversed(self._starts) if each[0] <= y.row)
-            where = f"{place}, row {y.row - start}, column {y.column!r}"
-            raise _refusal(where, y.rule, y.message, hint=_hint([y]))
+        y = self._learned_labels()
         kept = self._without_row_numbers()
         X = self._matrix(kept)
         names = tuple(self._features[index] for index in kept)
@@ -219,6 +197,21 @@ class _Table:
             warnings=(*self._labels.alike(), *self._warnings),
         )
 
+    def _learned_labels(self) -> NDArray[np.int64] | NDArray[np.str_]:
+        if not self._count:
+            hint = "name a table that has a header and rows below it"
+            raise _refusal(self._path, "no-rows", "holds no rows", hint=hint)
+        y = self._labels.finish()
+        if isinstance(y, Rejected):
+            where = f"{self._place_of(y.row)}, column {y.column!r}"
+            raise _refusal(where, y.rule, y.message, hint=hint_of_numbers([y]))
+        return y
+
+    def _place_of(self, row: int) -> str:
+        """Where a row stands, by its number among all rows."""
+        start, place = next(each for each in reversed(self._starts) if each[0] <= row)
+        return f"{place}, row {row - start}"
+
     def _without_row_numbers(self) -> list[int]:
         """The columns that do not count the rows; those that do are left out, unless they are asked for by name."""
         if self._asked is not None:
@@ -226,18 +219,26 @@ class _Table:
         kept = []
         for column, name in enumerate(self._features):
             first = row_number_of(self._pieces, column) if self._kinds.get(name) != "boolean" else None
-            if first is None:
-                if _UNNAMED.fullmatch(name):
-                    raise _unnamed(self._path, name)
+            if self._is_kept(name, first):
                 kept.append(column)
-            else:
-                last = first + self._count - 1
-                reason = f"it counts the rows, {first} to {last:,}; dataset.features would take it"
-                self._left_out[name] = LeftOut(name, reason)
         if not kept:
-            message = "all of its columns but the target count the rows"
-            raise _refusal(self._path, "no-columns", message, hint="dataset.features takes them all the same")
+            raise self._no_column()
         return kept
+
+    def _no_column(self) -> DataRejected:
+        message = "all of its columns but the target count the rows"
+        return _refusal(self._path, "no-columns", message, hint="dataset.features takes them all the same")
+
+    def _is_kept(self, name: str, first: int | None) -> bool:
+        """Whether a column is learned from; it is not where it counts the rows from `first` on."""
+        if first is None:
+            if _UNNAMED.fullmatch(name):
+                raise _unnamed(self._path, name)
+            return True
+        last = first + self._count - 1
+        reason = f"it counts the rows, {first} to {last:,}; dataset.features would take it"
+        self._left_out[name] = LeftOut(name, reason)
+        return False
 
     def _matrix(self, kept: list[int]) -> NDArray[np.float64]:
         """All rows of some columns; each piece is let go as it is copied, so that there is one matrix in memory."""
@@ -263,21 +264,24 @@ def _check_names(place: str, names: Sequence[str]) -> None:
 
 def _unnamed(place: str, name: str) -> DataRejected:
     message = f"the column {name!r} has no name of its own; it looks like an index that pandas has written"
-    hint = f"leave it out: {_drop_hint([name])}; or write the table without it: to_csv(…, index=False)"
+    hint = f"leave it out: {drop_hint([name])}; or write the table without it: to_csv(…, index=False)"
     return _refusal(place, "column-name", message, hint=hint)
 
 
-def _refuse(source: Source, batch: Batch, order: tuple[str, ...]) -> NoReturn:
+def refuse(
+    source: Source, rows: Batch | Piece, order: tuple[str, ...], hint: Callable[[Sequence[Rejected]], str]
+) -> NoReturn:
     """Refuse a table for the first bad value of each column, or for the first broken row."""
     first: dict[str, Rejected] = {}
-    for each in batch.firsts:
+    for each in rows.firsts:
         if each.column not in first or each.row < first[each.column].row:
             first[each.column] = each
-    bad = [*batch.rejected[:1], *(first[name] for name in order if name in first)]
+    broken = rows.rejected if isinstance(rows, Batch) else rows.broken
+    bad = [*broken[:1], *(first[name] for name in order if name in first)]
     problems = [Problem(f"{source.place}, {each.place}", each.rule, each.message) for each in bad[:MAX_LISTED]]
     if len(bad) > MAX_LISTED:
         problems.append(Problem(source.place, bad[MAX_LISTED].rule, f"{len(bad) - MAX_LISTED:,} columns more are bad"))
-    raise DataRejected(_REFUSED, problems=problems, hint=_hint(bad))
+    raise DataRejected(REFUSED, problems=problems, hint=hint(bad))
 
 
 def row_number_of(pieces: Sequence[NDArray[np.float64]], column: int) -> int | None:
@@ -303,29 +307,3 @@ def row_number_of(pieces: Sequence[NDArray[np.float64]], column: int) -> int | N
             return None
         seen[(values - first).astype(np.int64)] = True
     return int(first) if seen.all() else None
-
-
-def _drop_hint(names: Sequence[str]) -> str:
-    """The option of the command line that leaves columns out."""
-    return f"-S {shlex.quote(f'dataset.drop={json.dumps([*names], ensure_ascii=False)}')}"
-
-
-def _hint(bad: Sequence[Rejected]) -> str:
-    """What to do about bad values."""
-    gaps = [each.column for each in bad if each.column and _is_gap(each)]
-    texts = [each.column for each in bad if each.rule in _OF_COLUMN and not _is_gap(each)]
-    hints = []
-    if texts:
-        hints.append(f"only numbers and booleans are learned; leave the other columns out: {_drop_hint(texts)}")
-    if gaps:
-        words = "fill in the values that are missing, or leave out their rows; or the columns"
-        hints.append(f"{words} {listed_names(gaps)}: {_drop_hint([*texts, *gaps])}")
-    others = dict.fromkeys(each.rule for each in bad if each.column not in {*gaps, *texts})
-    hints += [_HINTS[rule] for rule in others if rule in _HINTS]
-    return "; ".join(hints)
-
-
-def _is_gap(bad: Rejected) -> bool:
-    """Whether a value stands for one that is missing."""
-    value = bad.rule in {*_OF_COLUMN, "not-finite"} and bad.value.strip().lower() in _GAPS
-    return bad.rule == "missing" or value

@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from itertools import chain
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
 from artifact_pipeline.rows.batches import Piece, Rejected
-from artifact_pipeline.rows.faults import reason, unfit
+from artifact_pipeline.rows.faults import unfit
+from artifact_pipeline.rows.formats.jsontyped import LearnedTypedLines, TypedLines
+from artifact_pipeline.rows.formats.jsonvalues import HALF_A_CHARACTER, BadLineError, LearnedLines, Lines, object_of
 from artifact_pipeline.rows.formats.opening import choose_columns
 from artifact_pipeline.rows.formats.streams import TextReader
-from artifact_pipeline.rows.limits import MAX_SHOWN, MAX_WHOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    import pyarrow as pa
-
-    from artifact_pipeline.rows.batches import Wanted, Written
-
-    Row = tuple[Sequence[float], list[str | None]]
-
-_HALF = "holds half a character, or is nested too deeply"
-
-
-class _BadLineError(Exception):
-    """Why a line is no row: the rule and its words, the column, and the value; None where it is the whole line."""
-
-    def __init__(self, rule: str, message: str, column: str = "", value: str | None = None) -> None:
-        super().__init__(message)
-        self.rule, self.column, self.value = rule, column, value
+    from collections.abc import Iterator
 
 
 class JsonLinesReader(TextReader):
@@ -47,9 +29,10 @@ class JsonLinesReader(TextReader):
         if wanted.learning and self._first and not there:
             _refuse_first(self.place, self._first[0])
         self.names = tuple(there)
-        self._columns = columns or wanted.to_read([wanted.target])
-        kind = _LearnedLines if wanted.learning else _Lines
-        self._lines = kind(wanted, self._columns[len(wanted.features) :], there)
+        kind = LearnedLines if wanted.learning else Lines
+        if wanted.columns is not None:
+            kind = LearnedTypedLines if wanted.learning else TypedLines
+        self._lines = kind(wanted, (columns or wanted.to_read([wanted.target]))[len(wanted.features) :], there)
         self.kinds = self._lines.kinds
 
     def end_of_rows(self, block: bytes) -> int:
@@ -72,185 +55,9 @@ class JsonLinesReader(TextReader):
         numbers = np.arange(first, first + len(lines))
         if broken:
             numbers = np.setdiff1d(numbers, [each.row for each in broken], assume_unique=True)
+        table = self._lines.table(rows, numbers)
         firsts, self._lines.firsts = tuple(self._lines.firsts.values()), {}
-        return Piece(first, len(lines), self._table(rows), numbers, broken, written=self._lines.written, firsts=firsts)
-
-    def _table(self, rows: list[Row]) -> pa.RecordBatch:
-        """Rows as columns: features as numbers, the others as text, since the next line's type is not known."""
-        import numpy as np
-        import pyarrow as pa
-
-        width = len(self._columns) - len(self._lines.texts)
-        matrix = np.array([numbers for numbers, _ in rows], dtype=np.float64).reshape(len(rows), width)
-        texts = list(zip(*[texts for _, texts in rows], strict=True)) or [()] * len(self._lines.texts)
-        columns = [pa.array(column) for column in np.ascontiguousarray(matrix.T)]
-        columns += [pa.array(column, pa.string()) for column in texts]
-        return pa.RecordBatch.from_arrays(columns, self._columns)
-
-
-class _Lines:
-    """Reads lines that a model answers: features as numbers, all other columns as text.
-
-    Attributes:
-        texts: the other columns.
-        written: what the texts of the labels are.
-        kinds: the kinds of the features, as far as they are known.
-        firsts: the first bad value of each column, where the rows are learned from.
-    """
-
-    written: Written = "any"
-
-    def __init__(self, wanted: Wanted, texts: Sequence[str], there: Sequence[str]) -> None:
-        self.texts, self.kinds = texts, wanted.known_kinds
-        self.firsts: dict[str, Rejected] = {}
-        self._wanted, self._there = wanted, frozenset(there)
-        self._label: Any = type(wanted.classes[0]) if wanted.classes else str
-        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder().decode
-        self._features = _picker(wanted.features)
-        self._booleans: list[bool] = []
-
-    def read(self, number: int, line: bytes) -> Row | Rejected:
-        """The features as numbers and the others as text, or why the line is no row."""
-        try:
-            return self._plain(line) or self._careful(number, line)
-        except _BadLineError as bad:
-            return self._rejected(number, line, bad)
-
-    def _rejected(self, number: int, line: bytes, bad: _BadLineError) -> Rejected:
-        text = line.decode("utf-8", "backslashreplace").strip()
-        value = text if bad.value is None else bad.value
-        return Rejected(number, bad.column, value[:MAX_SHOWN], bad.rule, str(bad), text)
-
-    def _plain(self, line: bytes) -> Row | None:
-        """A line of numbers and texts; None where something in it needs more care."""
-        try:
-            row = self._decode(line)
-            # As many colons as keys: then no key stands twice; the decoder would keep the last one.
-            if type(row) is not dict or line.count(b":") != len(row):
-                return None
-            numbers: tuple[Any, ...] = self._features(row)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
-            return None
-        texts = self._plain_texts(row) if self._are_plain(numbers) else None
-        return None if texts is None else (numbers, texts)
-
-    def _plain_texts(self, row: dict[str, Any]) -> list[str | None] | None:
-        texts = [row.get(name) for name in self.texts]
-        if not {type(each) for each in texts} <= {str, int, type(None)}:
-            return None
-        if not isinstance(row.get(self._wanted.target), self._label | None):
-            return None
-        return [str(each) if isinstance(each, int) else each for each in texts]
-
-    def _are_plain(self, numbers: tuple[Any, ...]) -> bool:
-        """Whether all are numbers that float64 holds, or booleans where those belong."""
-        kinds = set(map(type, numbers))
-        if not kinds <= {int, float} and not (kinds <= {int, float, bool} and self._fit(numbers)):
-            return False
-        return int not in kinds or -MAX_WHOLE <= min(numbers) <= max(numbers) <= MAX_WHOLE
-
-    def _fit(self, numbers: tuple[Any, ...]) -> bool:
-        """Whether booleans stand just in the columns that hold them."""
-        if not self._booleans and len(self.kinds) == len(numbers):
-            self._booleans = [self.kinds[name] == "boolean" for name in self._wanted.features]
-        return [type(each) is bool for each in numbers] == self._booleans
-
-    def _careful(self, number: int, line: bytes) -> Row:  # noqa: ARG002 - `_LearnedLines` needs it
-        row = _object_of(line, number=_raw)
-        numbers = [self._number(name, row.get(name)) for name in self._wanted.features]
-        return numbers, [self._text(name, row.get(name)) for name in self.texts]
-
-    def _number(self, name: str, value: object) -> float:
-        if value is None:
-            raise self._bad("missing", name, "")
-        if isinstance(value, bool) and self.kinds.get(name) == "boolean":
-            return float(value)
-        if not isinstance(value, msgspec.Raw):
-            raise self._bad("not-a-number", name, _text_of(value))
-        text = _json(value)
-        number = float(text)
-        if not abs(number) <= MAX_WHOLE and text.lstrip("-").isdigit():
-            raise self._bad("not-exact", name, text)
-        if abs(number) == float("inf"):
-            raise self._bad("not-finite", name, text)
-        return number
-
-    def _text(self, name: str, value: object) -> str | None:
-        """A value as text: a number as it is written, what is nested as JSON."""
-        if value is None:
-            return None
-        is_label = name == self._wanted.target
-        text = str(value) if is_label and isinstance(value, bool) else _text_of(value)
-        _check_text(name, text)
-        if text and is_label and isinstance(value, msgspec.Raw) != (self._label is int):
-            raise self._bad("label-unknown", name, text)
-        return text
-
-    def _bad(self, rule: str, name: str, value: str) -> _BadLineError:
-        return _BadLineError(rule, reason(rule, name, value[:MAX_SHOWN], self._wanted), name, value)
-
-
-class _LearnedLines(_Lines):
-    """Reads lines that a model learns from: the first ones tell the kinds of the features and of the labels."""
-
-    def __init__(self, wanted: Wanted, texts: Sequence[str], there: Sequence[str]) -> None:
-        super().__init__(wanted, texts, there)
-        self._kind_of_labels: type | None = None
-
-    def _plain_texts(self, row: dict[str, Any]) -> list[str | None] | None:
-        values = [row.get(name) for name in self.texts]
-        plain = row.keys() <= self._there and all(type(each) is self._kind_of_labels for each in values)
-        return [str(each) for each in values] if plain else None
-
-    def _are_plain(self, numbers: tuple[Any, ...]) -> bool:
-        known = len(self.kinds) == len(numbers)
-        return known and self._fit(numbers) and super()._are_plain(numbers)
-
-    def _careful(self, number: int, line: bytes) -> Row:
-        """A row; each bad value is noted, and missing in the row."""
-        row = _object_of(line, number=_raw)
-        late = [name for name in row if name not in self._there]
-        if late:
-            raise self._bad("column-late", late[0], "")
-
-        def _checked(read: Callable[[str, object], Any], name: str, instead: Any) -> Any:
-            try:
-                return read(name, row.get(name))
-            except _BadLineError as bad:
-                self.firsts.setdefault(name, self._rejected(number, line, bad))
-                return instead
-
-        numbers = [_checked(self._number, name, float("nan")) for name in self._wanted.features]
-        return numbers, [_checked(self._label_of, name, None) for name in self.texts]
-
-    def _number(self, name: str, value: object) -> float:
-        kind = self.kinds.get(name)
-        if isinstance(value, bool) and kind is None:
-            self.kinds[name] = "boolean"
-        elif kind == "boolean" and value is not None and not isinstance(value, bool):
-            raise self._bad("not-a-boolean", name, _text_of(value))
-        number = super()._number(name, value)
-        self.kinds.setdefault(name, "number")
-        return number
-
-    def _label_of(self, name: str, value: object) -> str | None:
-        """A label as text; all are of one type."""
-        if value is None:
-            return None
-        text = _text_of(value)
-        kind = int if isinstance(value, msgspec.Raw) else type(value)
-        if kind not in {str, bool, int} or self._kind_of_labels not in {None, kind}:
-            as_before = {int: "a number, as those before it", str: "text, as those before it"}
-            must = as_before.get(self._kind_of_labels or object, "text, a whole number, true or false")
-            message = f"a label must be {must}, got {_json(value):.{MAX_SHOWN}}"
-            raise _BadLineError("label-invalid", message, name, text)
-        self._kind_of_labels = kind
-        self.written = "number" if kind is int else "text"
-        if isinstance(value, msgspec.Raw):
-            number = float(text)
-            return str(int(number)) if number.is_integer() and abs(number) <= MAX_WHOLE else text
-        _check_text(name, text)
-        return str(value) or None
+        return Piece(first, len(lines), table, numbers, broken, written=self._lines.written, firsts=firsts)
 
 
 def _lines_of(block: bytes) -> list[bytes]:
@@ -271,62 +78,8 @@ def _refuse_first(place: str, line: bytes) -> NoReturn:
     """Refuse a table whose first line tells no columns."""
     rule, message = "column-missing", "is an object without a key"
     try:
-        if _object_of(line):  # Python reads what no UTF-8 can write
-            rule, message = "json-invalid", _HALF
-    except _BadLineError as bad:
+        if object_of(line):  # Python reads what no UTF-8 can write
+            rule, message = "json-invalid", HALF_A_CHARACTER
+    except BadLineError as bad:
         rule, message = bad.rule, str(bad)
     raise unfit(f"{place}, row 0", (rule, message), hint="write one object in JSON a line, each column as a key")
-
-
-def _picker(names: Sequence[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
-    """What takes some values from a dict, as a tuple however many they are."""
-    return itemgetter(*names) if len(names) > 1 else lambda row: tuple(row[name] for name in names)
-
-
-def _object_of(line: bytes, number: Callable[[str], Any] | None = None) -> dict[str, Any]:
-    """A line as an object that has each key once; `number` makes a value from a number's text."""
-    try:
-        text = line.decode()
-        row = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=number, parse_int=number
-        )
-    except (ValueError, RecursionError) as error:  # a UnicodeDecodeError is a ValueError too
-        where = f"{error.msg}, at character {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
-        raise _BadLineError("json-invalid", f"is not an object in JSON: {where}") from error
-    if not isinstance(row, dict):
-        raise _BadLineError("json-invalid", "is not an object in JSON")
-    return row
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        name = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
-        raise _BadLineError("duplicate-key", f"the key {name!a} stands twice")
-    return value
-
-
-def _no_constant(text: str) -> None:
-    raise ValueError(f"{text} is no number of JSON")
-
-
-def _raw(text: str) -> msgspec.Raw:
-    return msgspec.Raw(text.encode())
-
-
-def _text_of(value: object) -> str:
-    return value if isinstance(value, str) else _json(value)
-
-
-def _json(value: object) -> str:
-    try:
-        return msgspec.json.encode(value).decode()
-    except (UnicodeEncodeError, RecursionError) as error:
-        raise _BadLineError("json-invalid", _HALF) from error
-
-
-def _check_text(name: str, text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise _BadLineError("json-invalid", _HALF, name, "") from error

@@ -1,0 +1,186 @@
+"""Values of JSON Lines where columns have kinds: numbers, booleans, categories, and null where one is missing."""
+
+from __future__ import annotations
+
+import re
+from operator import contains
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from artifact_pipeline.rows.batches import Rejected
+from artifact_pipeline.rows.cells import MISSING_TEXTS
+from artifact_pipeline.rows.faults import reason
+from artifact_pipeline.rows.features import category_columns, number_columns
+from artifact_pipeline.rows.formats.jsonvalues import (
+    BadLineError,
+    LearnedLines,
+    Lines,
+    check_text,
+    json_of,
+    picker,
+    raw,
+    text_of,
+)
+from artifact_pipeline.rows.kinds import FALSE, SIGNED_NUMBER, TRUE
+from artifact_pipeline.rows.limits import MAX_SHOWN, MAX_WHOLE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.rows.batches import Wanted
+    from artifact_pipeline.rows.formats.jsonvalues import Row
+
+_NUMBER = re.compile(SIGNED_NUMBER)
+_GROUPS = {int: "number", float: "number", bool: "boolean", str: "text"}
+"""Python's types of the values of JSON, by what a column of them holds."""
+_SAFE = 4000
+"""Digits of which Python makes a whole number."""
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or (isinstance(value, str) and value.strip(" \t") in MISSING_TEXTS)
+
+
+class TypedLines(Lines):
+    """Reads lines that a model answers whose columns have kinds."""
+
+    def __init__(self, wanted: Wanted, texts: Sequence[str], there: Sequence[str]) -> None:
+        columns = wanted.columns or ()
+        super().__init__(wanted, [*(each.name for each in category_columns(columns)), *texts], there)
+        self._about = {each.name: each for each in columns}
+        numbers = number_columns(columns)
+        self._numbers = tuple(each.name for each in numbers)
+        self._features = picker(self._numbers)
+        own: dict[str, set[type]] = {"number": {int, float}, "boolean": {bool}}
+        self._allowed = [own[each.kind] | ({type(None)} if each.nullable else set()) for each in numbers]
+
+    def _are_plain(self, numbers: tuple[Any, ...]) -> bool:
+        """Whether all are numbers that float64 holds, booleans where those belong, or missing where they may be."""
+        if not all(map(contains, self._allowed, map(type, numbers))):
+            return False
+        return all(-MAX_WHOLE <= each <= MAX_WHOLE for each in numbers if type(each) is int)
+
+    def _number(self, name: str, value: object) -> float:
+        about = self._about[name]
+        if _is_missing(value) and about.nullable:
+            return float("nan")
+        if isinstance(value, str):
+            text = value.strip(" \t")
+            if _is_missing(value):
+                raise self._bad("missing", name, "")
+            if about.kind == "boolean" and text in {*TRUE, *FALSE}:
+                return float(text in TRUE)
+            value = raw(text) if _NUMBER.match(text) else value
+        number = super()._number(name, value)
+        if about.kind == "boolean" and number not in {0.0, 1.0}:
+            raise self._bad("not-a-boolean", name, text_of(value))
+        return number
+
+    def _text(self, name: str, value: object) -> str | None:
+        if name not in self._about or value is None:
+            return super()._text(name, value)
+        if isinstance(value, list | dict):
+            raise self._bad("nested", name, json_of(value))
+        text = level_of(value)
+        if text is None:
+            raise self._bad("not-a-level", name, text_of(value))
+        check_text(name, text)
+        return text
+
+
+def level_of(value: object) -> str | None:
+    """A value of JSON as the text of a level; None where it is none."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value
+    text = json_of(value)
+    if text.lstrip("-").isdigit():
+        return str(int(text)) if len(text) < _SAFE else text
+    number = float(text)
+    return str(int(number)) if number.is_integer() and abs(number) <= MAX_WHOLE else None
+
+
+class LearnedTypedLines(LearnedLines):
+    """Reads lines that a model learns from whose columns are of any kind.
+
+    A row has its values as Python has them. The columns of a table are of the type that their values are of.
+    """
+
+    def _are_plain(self, numbers: tuple[Any, ...]) -> bool:
+        types = set(map(type, numbers))
+        if not types <= {int, float, str, bool, type(None)}:
+            return False
+        return int not in types or all(-MAX_WHOLE <= each <= MAX_WHOLE for each in numbers if type(each) is int)
+
+    def _careful(self, number: int, line: bytes) -> Row:
+        row = self._object(line)
+        values = []
+        for name in self._numbers:
+            try:
+                values.append(self._value(name, row.get(name)))
+            except BadLineError as bad:
+                values.append(None)
+                self.firsts.setdefault(name, self._rejected(number, line, bad))
+        try:
+            labels = [self._label_of(name, row.get(name)) for name in self.texts]
+        except BadLineError as bad:
+            labels = [None]
+            self.firsts.setdefault(self.texts[0], self._rejected(number, line, bad))
+        return values, labels
+
+    def _value(self, name: str, value: object) -> object:
+        """A value as Python has it; a number is one that float64 holds."""
+        if isinstance(value, list | dict):
+            raise self._bad("nested", name, json_of(value))
+        if isinstance(value, str):
+            check_text(name, value)
+        if not isinstance(value, msgspec.Raw):
+            return value
+        text = json_of(value)
+        if self.kinds.get(name) == "category":
+            return level_of(value) or float(text)
+        number = float(text)
+        if not abs(number) <= MAX_WHOLE and text.lstrip("-").isdigit():
+            raise self._bad("not-exact", name, text)
+        if abs(number) == float("inf"):
+            raise self._bad("not-finite", name, text)
+        return number
+
+    def table(self, rows: list[Row], numbers: NDArray[np.int64]) -> pa.RecordBatch:
+        """Rows as columns, each of the type that its values are of; all are null where those are of several types."""
+        import pyarrow as pa
+
+        values = list(zip(*[values for values, _ in rows], strict=True)) or [()] * len(self._numbers)
+        labels = list(zip(*[texts for _, texts in rows], strict=True)) or [()] * len(self.texts)
+        columns = [
+            self._array(name, [None if _is_missing(each) else each for each in column], numbers)
+            for name, column in zip(self._numbers, values, strict=True)
+        ]
+        columns += [pa.array(column, pa.string()) for column in labels]
+        return pa.RecordBatch.from_arrays(columns, [*self._numbers, *self.texts])
+
+    def _array(self, name: str, values: list[Any], numbers: NDArray[np.int64]) -> pa.Array:
+        import numpy as np
+        import pyarrow as pa
+
+        groups = [None if each is None else _GROUPS[type(each)] for each in values]
+        first = next((each for each in groups if each is not None), None)
+        if first is None:
+            return pa.nulls(len(values))
+        odd = next((at for at, each in enumerate(groups) if each not in {None, first}), None)
+        if odd is None and first == "number":
+            return pa.array(np.array(values, dtype=np.float64), from_pandas=True)
+        if odd is None:
+            return pa.array(values)
+        if name in self.kinds:  # the kind is given
+            return pa.array([None if each is None else level_of(each) or str(each) for each in values], pa.string())
+        shown = text_of(values[odd])[:MAX_SHOWN]
+        message = reason("mixed-kinds", name, shown, self._wanted)
+        self.firsts.setdefault(name, Rejected(int(numbers[odd]), name, shown, "mixed-kinds", message, {}))
+        return pa.nulls(len(values))

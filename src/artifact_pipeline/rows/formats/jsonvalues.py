@@ -1,0 +1,280 @@
+"""Values of JSON Lines: a line becomes the numbers and the texts of a row, or the reason why it is none."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from artifact_pipeline.rows.batches import Rejected
+from artifact_pipeline.rows.faults import reason
+from artifact_pipeline.rows.limits import MAX_SHOWN, MAX_WHOLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.rows.batches import Wanted, Written
+
+    Row = tuple[Sequence[Any], list[str | None]]
+
+
+HALF_A_CHARACTER = "holds half a character, or is nested too deeply"
+
+
+class BadLineError(Exception):
+    """Why a line is no row: the rule and its words, the column, and the value; None where it is the whole line."""
+
+    def __init__(self, rule: str, message: str, column: str = "", value: str | None = None) -> None:
+        super().__init__(message)
+        self.rule, self.column, self.value = rule, column, value
+
+
+class Lines:
+    """Reads lines that a model answers: features as numbers, all other columns as text.
+
+    Attributes:
+        texts: the other columns.
+        written: what the texts of the labels are.
+        kinds: the kinds of the features, as far as they are known.
+        firsts: the first bad value of each column, where the rows are learned from.
+    """
+
+    written: Written = "any"
+
+    def __init__(self, wanted: Wanted, texts: Sequence[str], there: Sequence[str]) -> None:
+        self.texts, self.kinds = texts, wanted.known_kinds
+        self.firsts: dict[str, Rejected] = {}
+        self._wanted, self._there = wanted, frozenset(there)
+        self._label: Any = type(wanted.classes[0]) if wanted.classes else str
+        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder().decode
+        self._numbers = wanted.features
+        self._features = picker(self._numbers)
+        self._booleans: list[bool] = []
+
+    def read(self, number: int, line: bytes) -> Row | Rejected:
+        """The features as numbers and the others as text, or why the line is no row."""
+        try:
+            return self._plain(line) or self._careful(number, line)
+        except BadLineError as bad:
+            return self._rejected(number, line, bad)
+
+    def table(self, rows: list[Row], numbers: NDArray[np.int64]) -> pa.RecordBatch:  # noqa: ARG002 - as `LearnedTypedLines`
+        """Rows as columns: features as numbers, the others as text, since the next line's type is not known.
+
+        Args:
+            rows: what `read` returned.
+            numbers: the number of each of them in the file.
+        """
+        import numpy as np
+        import pyarrow as pa
+
+        matrix = np.array([numbers for numbers, _ in rows], dtype=np.float64).reshape(len(rows), len(self._numbers))
+        texts = list(zip(*[texts for _, texts in rows], strict=True)) or [()] * len(self.texts)
+        columns = [pa.array(column) for column in np.ascontiguousarray(matrix.T)]
+        columns += [pa.array(column, pa.string()) for column in texts]
+        return pa.RecordBatch.from_arrays(columns, [*self._numbers, *self.texts])
+
+    def _rejected(self, number: int, line: bytes, bad: BadLineError) -> Rejected:
+        text = line.decode("utf-8", "backslashreplace").strip()
+        value = text if bad.value is None else bad.value
+        return Rejected(number, bad.column, value[:MAX_SHOWN], bad.rule, str(bad), text)
+
+    def _plain(self, line: bytes) -> Row | None:
+        """A line of numbers and texts; None where something in it needs more care."""
+        try:
+            row = self._decode(line)
+            # As many colons as keys: then no key stands twice; the decoder would keep the last one.
+            if type(row) is not dict or line.count(b":") != len(row):
+                return None
+            numbers: tuple[Any, ...] = self._features(row)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
+            return None
+        texts = self._plain_texts(row) if self._are_plain(numbers) else None
+        return None if texts is None else (numbers, texts)
+
+    def _plain_texts(self, row: dict[str, Any]) -> list[str | None] | None:
+        texts = [row.get(name) for name in self.texts]
+        if not {type(each) for each in texts} <= {str, int, type(None)}:
+            return None
+        if not isinstance(row.get(self._wanted.target), self._label | None):
+            return None
+        return [str(each) if isinstance(each, int) else each for each in texts]
+
+    def _are_plain(self, numbers: tuple[Any, ...]) -> bool:
+        """Whether all are numbers that float64 holds, or booleans where those belong."""
+        kinds = set(map(type, numbers))
+        if not kinds <= {int, float} and not (kinds <= {int, float, bool} and self._fit(numbers)):
+            return False
+        return int not in kinds or -MAX_WHOLE <= min(numbers) <= max(numbers) <= MAX_WHOLE
+
+    def _fit(self, numbers: tuple[Any, ...]) -> bool:
+        """Whether booleans stand just in the columns that hold them."""
+        if not self._booleans and len(self.kinds) == len(numbers):
+            self._booleans = [self.kinds[name] == "boolean" for name in self._wanted.features]
+        return [type(each) is bool for each in numbers] == self._booleans
+
+    def _careful(self, number: int, line: bytes) -> Row:  # noqa: ARG002 - `LearnedLines` needs it
+        row = object_of(line, number=raw)
+        numbers = [self._number(name, row.get(name)) for name in self._numbers]
+        return numbers, [self._text(name, row.get(name)) for name in self.texts]
+
+    def _number(self, name: str, value: object) -> float:
+        if value is None:
+            raise self._bad("missing", name, "")
+        if isinstance(value, bool) and self.kinds.get(name) == "boolean":
+            return float(value)
+        if not isinstance(value, msgspec.Raw):
+            raise self._bad("not-a-number", name, text_of(value))
+        text = json_of(value)
+        number = float(text)
+        if not abs(number) <= MAX_WHOLE and text.lstrip("-").isdigit():
+            raise self._bad("not-exact", name, text)
+        if abs(number) == float("inf"):
+            raise self._bad("not-finite", name, text)
+        return number
+
+    def _text(self, name: str, value: object) -> str | None:
+        """A value as text: a number as it is written, what is nested as JSON."""
+        if value is None:
+            return None
+        is_label = name == self._wanted.target
+        text = str(value) if is_label and isinstance(value, bool) else text_of(value)
+        check_text(name, text)
+        if text and is_label and isinstance(value, msgspec.Raw) != (self._label is int):
+            raise self._bad("label-unknown", name, text)
+        return text
+
+    def _bad(self, rule: str, name: str, value: str) -> BadLineError:
+        return BadLineError(rule, reason(rule, name, value[:MAX_SHOWN], self._wanted), name, value)
+
+
+class LearnedLines(Lines):
+    """Reads lines that a model learns from: the first ones tell the kinds of the features and of the labels."""
+
+    def __init__(self, wanted: Wanted, texts: Sequence[str], there: Sequence[str]) -> None:
+        super().__init__(wanted, texts, there)
+        self._kind_of_labels: type | None = None
+
+    def _plain_texts(self, row: dict[str, Any]) -> list[str | None] | None:
+        values = [row.get(name) for name in self.texts]
+        plain = row.keys() <= self._there and all(type(each) is self._kind_of_labels for each in values)
+        return [str(each) for each in values] if plain else None
+
+    def _are_plain(self, numbers: tuple[Any, ...]) -> bool:
+        known = len(self.kinds) == len(numbers)
+        return known and self._fit(numbers) and super()._are_plain(numbers)
+
+    def _careful(self, number: int, line: bytes) -> Row:
+        """A row; each bad value is noted, and missing in the row."""
+        row = self._object(line)
+
+        def _checked(read: Callable[[str, object], Any], name: str, instead: Any) -> Any:
+            try:
+                return read(name, row.get(name))
+            except BadLineError as bad:
+                self.firsts.setdefault(name, self._rejected(number, line, bad))
+                return instead
+
+        numbers = [_checked(self._number, name, float("nan")) for name in self._wanted.features]
+        return numbers, [_checked(self._label_of, name, None) for name in self.texts]
+
+    def _object(self, line: bytes) -> dict[str, Any]:
+        row = object_of(line, number=raw)
+        late = [name for name in row if name not in self._there]
+        if late:
+            raise self._bad("column-late", late[0], "")
+        return row
+
+    def _number(self, name: str, value: object) -> float:
+        kind = self.kinds.get(name)
+        if isinstance(value, bool) and kind is None:
+            self.kinds[name] = "boolean"
+        elif kind == "boolean" and value is not None and not isinstance(value, bool):
+            raise self._bad("not-a-boolean", name, text_of(value))
+        number = super()._number(name, value)
+        self.kinds.setdefault(name, "number")
+        return number
+
+    def _label_of(self, name: str, value: object) -> str | None:
+        """A label as text; all are of one type."""
+        if value is None:
+            return None
+        text = text_of(value)
+        kind = int if isinstance(value, msgspec.Raw) else type(value)
+        if kind not in {str, bool, int} or self._kind_of_labels not in {None, kind}:
+            as_before = {int: "a number, as those before it", str: "text, as those before it"}
+            must = as_before.get(self._kind_of_labels or object, "text, a whole number, true or false")
+            message = f"a label must be {must}, got {json_of(value):.{MAX_SHOWN}}"
+            raise BadLineError("label-invalid", message, name, text)
+        self._kind_of_labels = kind
+        self.written = "number" if kind is int else "text"
+        if isinstance(value, msgspec.Raw):
+            number = float(text)
+            return str(int(number)) if number.is_integer() and abs(number) <= MAX_WHOLE else text
+        check_text(name, text)
+        return str(value) or None
+
+
+def picker(names: Sequence[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    """What takes some values from a dict, as a tuple however many they are."""
+    return itemgetter(*names) if len(names) > 1 else lambda row: tuple(row[name] for name in names)
+
+
+def object_of(line: bytes, number: Callable[[str], Any] | None = None) -> dict[str, Any]:
+    """A line as an object that has each key once; `number` makes a value from a number's text."""
+    try:
+        text = line.decode()
+        row = json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=number, parse_int=number
+        )
+    except (ValueError, RecursionError) as error:  # a UnicodeDecodeError is a ValueError too
+        where = f"{error.msg}, at character {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
+        raise BadLineError("json-invalid", f"is not an object in JSON: {where}") from error
+    if not isinstance(row, dict):
+        raise BadLineError("json-invalid", "is not an object in JSON")
+    return row
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        name = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+        raise BadLineError("duplicate-key", f"the key {name!a} stands twice")
+    return value
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def raw(text: str) -> msgspec.Raw:
+    """A number of JSON as it is written."""
+    return msgspec.Raw(text.encode())
+
+
+def text_of(value: object) -> str:
+    """A value as text: one that is text as it is, any other as JSON."""
+    return value if isinstance(value, str) else json_of(value)
+
+
+def json_of(value: object) -> str:
+    """A value as JSON."""
+    try:
+        return msgspec.json.encode(value).decode()
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise BadLineError("json-invalid", HALF_A_CHARACTER) from error
+
+
+def check_text(name: str, text: str) -> None:
+    """Refuse the text of a column that UTF-8 cannot write."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise BadLineError("json-invalid", HALF_A_CHARACTER, name, "") from error
