@@ -89,6 +89,7 @@ class ColumnCells:
         name: the column.
         levels: each level in the order in which they came, with how many cells hold it.
         missing: how many cells are missing.
+        least: the least number; infinite where there is none.
     """
 
     def __init__(self, name: str, given: ColumnKind | None = None, *, as_texts: bool = False) -> None:
@@ -101,7 +102,7 @@ class ColumnCells:
         """
         self.name, self.given = name, given
         self.levels: dict[str, int] = {}
-        self.missing = 0
+        self.missing, self.least = 0, float("inf")
         self._places: dict[str, int] = {}
         self._texts = as_texts or given == "category"
         self._rows = self._numbers = 0
@@ -172,16 +173,20 @@ class ColumnCells:
 
         text = pa.types.is_string(column.type)
         values, bad = numbers_of_texts(column, self.given) if text else values_of(column)
-        floats = values.astype(np.float64, copy=False)
+        floats: NDArray[np.float64] = values.astype(np.float64, copy=False)
+        limit, zeros_and_ones = MAX_VALUE["float64"], self.given == "boolean"
+        if len(floats) and not bad and not zeros_and_ones and floats.max() <= limit:  # which no NaN is
+            least = float(floats.min())
+            if least >= -limit:
+                self.least = min(self.least, least)
+                return floats
         unknown = np.isnan(floats)
         self.missing += int(np.count_nonzero(unknown))
-        if self.given == "boolean":
+        self.least = min(self.least, float(np.fmin.reduce(floats, initial=np.inf)))
+        if zeros_and_ones:
             bad = [*bad, ("not-a-boolean", ~(unknown | (floats == 0) | (floats == 1)))]
-        for rule, rows in bad:
+        for rule, rows in [*bad, ("not-finite", ~(unknown | (np.abs(floats) <= limit)))]:
             faults.add(self.name, rule, rows)
-        limit = MAX_VALUE["float64"]
-        if not (len(floats) and -limit <= floats.min() and floats.max() <= limit):
-            faults.add(self.name, "not-finite", ~(unknown | (np.abs(floats) <= limit)))
         return floats
 
     def _add_texts(self, column: pa.Array, faults: Faults) -> NDArray[np.int32]:

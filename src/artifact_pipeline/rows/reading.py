@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from artifact_pipeline.errors import plural
 from artifact_pipeline.rows.faults import Faults
 from artifact_pipeline.rows.features import MISSING
 from artifact_pipeline.rows.inference import GAP_NUMBERS, ColumnCells
@@ -56,7 +57,8 @@ class Reading:
 
     def numbers_of(self, name: str) -> list[NDArray[np.float64]]:
         """A column that was held as numbers from the first row on, as pieces of shape (rows, 1)."""
-        return [part.matrix[:, [part.numbers.index(name)]] for part in self.parts]
+        places = [part.numbers.index(name) for part in self.parts]
+        return [part.matrix[:, at : at + 1] for part, at in zip(self.parts, places, strict=True)]
 
 
 class Learned(NamedTuple):
@@ -112,13 +114,10 @@ def column_warnings(learned: Mapping[str, Learned], X: NDArray[np.float64]) -> l
         if each.kind == "category":
             words = alike(each.cells.levels, f"levels of column {name!r}")
             found += [*each.cells.warnings(), *(f"{each}; each is a level of its own" for each in words)]
-    numbers = [name for name, each in learned.items() if each.kind == "number"]
     columns = [name for name, each in learned.items() if each.kind != "category"]
-    for gap in GAP_NUMBERS if len(X) else ():
-        counts = dict(zip(columns, np.count_nonzero(np.equal(X, gap), axis=0).tolist(), strict=True))
-        found += [
-            f"column {name!r} holds {gap:g} in {counts[name]:,} rows; if a value is missing there, leave the cell empty"
-            for name in numbers
-            if counts[name]
-        ]
+    for at, name in enumerate(columns):
+        for gap in GAP_NUMBERS if learned[name].cells.least in GAP_NUMBERS else ():
+            if count := np.count_nonzero(X[:, at] == gap):
+                sentence = f"column {name!r} holds {gap:g} in {plural(int(count), 'row')}"
+                found.append(f"{sentence}; if a value is missing there, leave the cell empty")
     return found

@@ -41,7 +41,8 @@ class CsvReader(TextReader):
         self._columns, self.left_out = choose_columns(self.place, names, self.wanted, hint=hint) if names else ([], ())
         self.names = tuple(names)
         self._direct = True
-        self._infers = self.wanted.learning and self.wanted.columns is not None
+        infers = self.wanted.learning and self.wanted.columns is not None
+        self._inferred = frozenset(self.wanted.features if infers else ()) - self.kinds.keys()
         # For Arrow the columns are numbered, so that no name of theirs means anything to it.
         self._numbered = ",".join(map(str, range(len(names)))).encode() + b"\n"
         numbers = {name: str(number) for number, name in enumerate(names)}
@@ -121,7 +122,7 @@ class CsvReader(TextReader):
             # Neither holds where there is a NaN.
             if len(values) and not (values.min() >= -MAX_WHOLE and values.max() <= MAX_WHOLE):
                 return None
-            if self._infers and _are_whole(values):
+            if name in self._inferred and len(values) and float(values[0]).is_integer():  # as of a column of digits
                 whole.append(name)
         return None if whole and _has_leading_zero(block) and self._are_levels(block, whole) else table
 
@@ -164,20 +165,17 @@ class CsvReader(TextReader):
         return pa.RecordBatch.from_arrays([column.chunk(0) for column in table.columns], columns)
 
 
-def _are_whole(values: NDArray[np.float64]) -> bool:
-    """Whether there are numbers, and none of them has decimals."""
-    return bool(len(values)) and float(values[0]).is_integer() and bool((values % 1 == 0).all())
-
-
 def _has_leading_zero(block: bytes) -> bool:
     """Whether a value may be digits that begin with a zero; no value that does is overlooked."""
     import numpy as np
 
     around = np.frombuffer(b"\n" + block + b"\n", dtype=np.uint8)
-    zeros = np.flatnonzero(around == ord("0"))
-    before, behind = around[zeros - 1], around[zeros + 1]
-    digit = (behind >= ord("0")) & (behind <= ord("9"))
-    return bool((digit & np.isin(before, [*b'", \t\n\r'])).any())
+    before, here, behind = around[:-2], around[1:-1], around[2:]
+    found = (here == ord("0")) & (behind - ord("0") < 10)  # what is less than "0" is very much, since unsigned
+    border = before == _COMMA
+    for sign in (_LINE_FEED, _QUOTE, *b" \t"):
+        border |= before == sign
+    return bool((found & border).any())
 
 
 def _positions(block: bytes, byte: int) -> NDArray[np.int64]:
