@@ -49,7 +49,7 @@ def read_table(path: str, *, target: str, features: Sequence[str] | None = None,
             nor a boolean. The first 65,536 rows with a bad value end the reading; each bad column of them is named.
     """
     with about_learning():
-        table = Table(path, target, None if features is None else tuple(features), tuple(drop))
+        table = LearnedTable(path, target, None if features is None else tuple(features), tuple(drop))
         for source in find_sources([path]):
             table.add(source)
         return table.rows()
@@ -70,7 +70,7 @@ def _refusal(place: str, rule: str, message: str, *, hint: str) -> DataRejected:
     return DataRejected(REFUSED, problems=[Problem(place, rule, message)], hint=hint)
 
 
-class Table:
+class LearnedTable:
     """A table that is being read, file by file."""
 
     def __init__(self, path: str, target: str, features: tuple[str, ...] | None, drop: tuple[str, ...]) -> None:

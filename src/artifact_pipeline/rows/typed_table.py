@@ -16,7 +16,7 @@ from artifact_pipeline.rows.matrix import LeftOut, Rows
 from artifact_pipeline.rows.mends import hint_of_columns, mends
 from artifact_pipeline.rows.reading import Learned, Reading, arrays_of, column_warnings
 from artifact_pipeline.rows.sources import find_sources
-from artifact_pipeline.rows.table import REFUSED, WITHOUT_NAMES, Table, about_learning, refuse, row_number_of
+from artifact_pipeline.rows.table import REFUSED, WITHOUT_NAMES, LearnedTable, about_learning, refuse, row_number_of
 from artifact_pipeline.storage.opened import unreadable
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def read_typed_table(
         return table.rows()
 
 
-class _TypedTable(Table):
+class _TypedTable(LearnedTable):
     """A table that is being read, file by file."""
 
     def __init__(
