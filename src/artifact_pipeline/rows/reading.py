@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.features import ColumnKind
 
 
-class Part(NamedTuple):
+class HeldRows(NamedTuple):
     """Some rows: a matrix of the columns that are held as numbers, by name, and the cells of the others."""
 
     rows: int
@@ -34,7 +34,7 @@ class Reading:
 
     def __init__(self, cells: Sequence[ColumnCells]) -> None:
         self.cells = {each.name: each for each in cells}
-        self.parts: list[Part] = []
+        self.parts: list[HeldRows] = []
         self.rows = 0
 
     def take(self, piece: Piece, wanted: Wanted) -> tuple[Rejected, ...]:
@@ -51,7 +51,7 @@ class Reading:
         if numbers:
             matrix = np.stack([found[name] for name in numbers], axis=1, dtype=np.float64)
             np.add(matrix, 0.0, out=matrix)  # minus zero is zero: a CSV that writes whole numbers has only one zero
-        self.parts.append(Part(rows, numbers, matrix, {name: found[name] for name in found if name not in numbers}))
+        self.parts.append(HeldRows(rows, numbers, matrix, {name: found[name] for name in found if name not in numbers}))
         self.rows += rows
         return faults.firsts()
 
@@ -95,7 +95,7 @@ def arrays_of(learned: Mapping[str, Learned], rows: int) -> tuple[NDArray[np.flo
 
 
 def _copy_numbers(
-    X: NDArray[np.float64], part: Part, places: Mapping[str, int], learned: Mapping[str, Learned]
+    X: NDArray[np.float64], part: HeldRows, places: Mapping[str, int], learned: Mapping[str, Learned]
 ) -> None:
     """Copy the columns of a part to their places in the matrix."""
     at = {name: column for column, name in enumerate(part.numbers)}
