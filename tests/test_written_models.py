@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,11 +26,12 @@ from sklearn.svm import SVC
 from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.model.check import check
 from artifact_pipeline.model.graph import Graph, port
+from artifact_pipeline.model.plan import plan
 from artifact_pipeline.model.reading import read
-from artifact_pipeline.model.spec import Steps
+from artifact_pipeline.model.spec import Categories, Linear, Neural, Quadratic, Steps
 from artifact_pipeline.model.wire import encode
 from artifact_pipeline.model.writer import write
-from artifact_pipeline.rows.features import Features
+from artifact_pipeline.rows.features import Column, Features
 from fitted import (
     Table,
     classifiers,
@@ -170,6 +172,30 @@ def test_numbers_that_are_left_as_they_are_need_no_step() -> None:
     assert passed == alone
 
 
+CHECK = """
+import sys
+from pathlib import Path
+sys.modules["numpy"] = sys.modules["onnx"] = sys.modules["sklearn"] = None  # an import of them fails
+from msgspec import json
+from artifact_pipeline.model.check import check
+from artifact_pipeline.model.spec import Steps
+from artifact_pipeline.rows.features import Column
+columns, steps = json.decode(Path("said.json").read_bytes(), type=tuple[tuple[Column, ...], Steps])
+print(check(Path("model.onnx").read_bytes(), columns, steps, ["hoch", "mittel", "tief"]).parameters)
+"""
+
+
+def test_a_model_is_checked_without_numpy(tmp_path: Path) -> None:
+    """Only trees need NumPy; everything else is checked by the standard library."""
+    table = MIXED[3]
+    data, steps = written(mixed_model("vote with weights", 3), table.columns)
+    (tmp_path / "model.onnx").write_bytes(data)
+    (tmp_path / "said.json").write_bytes(json.encode((table.columns, steps)))
+    environment = os.environ | {"PYTHONPATH": str(Path("src").resolve())}
+    done = subprocess.run([sys.executable, "-c", CHECK], capture_output=True, check=True, cwd=tmp_path, env=environment)
+    assert int(done.stdout) > 100
+
+
 def test_two_processes_write_the_same_bytes() -> None:
     """Each classifier fitted on the same rows becomes the same bytes in another process, by another hash seed."""
     environment = os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(["src", "tests"])}
@@ -205,6 +231,24 @@ def test_ten_thousand_rows_take_bounded_memory(name: str) -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(["src", "tests"])}
     done = subprocess.run([sys.executable, "-c", MEMORY, name], capture_output=True, check=True, env=environment)
     assert int(done.stdout) < 128 << 10
+
+
+@pytest.mark.parametrize(
+    ("classifier", "levels", "rows"),
+    [
+        (Linear(estimator="LinearSVC", probabilities=None), 4096, 4096),
+        (Linear(estimator="LinearSVC", probabilities=None), 65_536, 256),
+        (Neural(activation="relu", hidden=(10, 32_768, 10)), 2, 512),
+        (Quadratic(ranks=(2, 16_384)), 2, 1024),
+    ],
+    ids=["narrow", "many levels", "a wide layer", "many directions"],
+)
+def test_a_wide_model_takes_fewer_rows_a_call(classifier: Any, levels: int, rows: int) -> None:
+    """The widest matrix of a call takes 128 MiB at most, wherever in the model it stands."""
+    names = [str(number) for number in range(levels)]
+    columns = [Column(f"c{at}", "category", levels=tuple(names[at : at + 8192])) for at in range(0, levels, 8192)]
+    planned = plan(columns, Steps(classifier=classifier, category=Categories(encoding="one_hot")), [0, 1])
+    assert planned.rows == rows
 
 
 NO_BINARY = Table(

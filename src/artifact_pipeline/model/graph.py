@@ -89,14 +89,25 @@ class Graph:
         self._nodes: list[Message] = []
         self._initializers: dict[str, Message] = {}
         self._numbers: dict[str, Numbers] = {}
+        self._widest = [1]
         self._part = ""
 
     def within(self, part: str) -> Graph:
         """The same graph for a part of the model."""
         inner = Graph()
         inner._nodes, inner._initializers, inner._numbers = self._nodes, self._initializers, self._numbers
+        inner._widest = self._widest
         inner._part = f"{self._part}{part}."
         return inner
+
+    @property
+    def widest(self) -> int:
+        """Most numbers that a row has in any matrix that was held."""
+        return self._widest[0]
+
+    def hold(self, width: int) -> None:
+        """Say that a step gives a matrix of so many columns, by which it is decided how many rows go in one call."""
+        self._widest[0] = max(self._widest[0], width)
 
     @property
     def numbers(self) -> tuple[Numbers, ...]:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 CLASSIFIER = "classifier"
 """The part of a model to which the classifier's numbers belong."""
+MAX_ROWS = 4096
+"""Most rows in one call of a model."""
+MAX_MATRIX_BYTES = 128 << 20
+"""Most bytes of one matrix during a call: a few of them stand beside each other."""
 NUMBERS, CATEGORIES = "X", "S"
 """The inputs."""
 
@@ -34,6 +38,7 @@ class ModelPlan:
         numbers: all of those.
         operators: the operators of its steps, in order.
         width: how many columns the classifier gets.
+        widest: how many numbers a row has in the widest matrix.
         answers: the output beside `label`: `probabilities` or `scores`.
     """
 
@@ -41,7 +46,13 @@ class ModelPlan:
     numbers: tuple[Numbers, ...]
     operators: tuple[str, ...]
     width: int
+    widest: int
     answers: str
+
+    @property
+    def rows(self) -> int:
+        """How many rows may go in one call: as many as keep the widest matrix within `MAX_MATRIX_BYTES`."""
+        return max(1, min(MAX_ROWS, MAX_MATRIX_BYTES // (8 * self.widest)))
 
 
 def plan(columns: Sequence[Column], steps: Steps, classes: Sequence[int | str]) -> ModelPlan:
@@ -59,7 +70,8 @@ def plan(columns: Sequence[Column], steps: Steps, classes: Sequence[int | str]) 
     require(len(set(classes)) == len(classes), "onnx-classes", "a label stands twice")
     graph = Graph()
     x = _encoded(graph, columns, steps)
-    _require_width(x.width)
+    _hold(graph, x.width)
+    graph.hold(len(classes))
     found = classifiers.plan(graph.within(CLASSIFIER), steps.classifier, x, len(classes))
     labels = Constant.of_texts(classes) if isinstance(classes[0], str) else Constant.of_integers(classes)  # type: ignore[arg-type]
     index = graph.add("ArgMax", found.scores, axis=1, keepdims=0)
@@ -68,7 +80,7 @@ def plan(columns: Sequence[Column], steps: Steps, classes: Sequence[int | str]) 
     graph.add("Identity", found.probabilities or found.scores, output=answers)
     outputs = [port("label", labels.dtype), port(answers, "float64", len(classes))]
     message = graph.message(_inputs(columns), outputs)
-    return ModelPlan(message, graph.numbers, graph.operators, x.width, answers)
+    return ModelPlan(message, graph.numbers, graph.operators, x.width, graph.widest, answers)
 
 
 def _inputs(columns: Sequence[Column]) -> list[Message]:
@@ -80,14 +92,14 @@ def _inputs(columns: Sequence[Column]) -> list[Message]:
 
 def _encoded(graph: Graph, columns: Sequence[Column], steps: Steps) -> Matrix:
     """All columns as one matrix: the numbers first, as their steps leave them."""
-    _require_width(len(columns))
+    _hold(graph, len(columns))
     categories = [column.levels for column in columns if column.kind == "category"]
     parts = []
     if numbers := len(columns) - len(categories):
         x = Matrix(NUMBERS, numbers)
         for position, step in enumerate(steps.number):
             x = plan_numbers(graph.within(f"number.{position}"), step, x)
-            _require_width(x.width)
+            _hold(graph, x.width)
         parts.append(x)
     require(bool(numbers or not steps.number), "onnx-shape", "there are steps on numbers, and no column of numbers")
     fits = bool(categories) == (steps.category is not None)
@@ -99,6 +111,7 @@ def _encoded(graph: Graph, columns: Sequence[Column], steps: Steps) -> Matrix:
     return Matrix(graph.add("Concat", *(part.name for part in parts), axis=1), sum(part.width for part in parts))
 
 
-def _require_width(width: int) -> None:
+def _hold(graph: Graph, width: int) -> None:
     message = f"a matrix has {width:,} columns, allowed are 1 to {MAX_WIDTH:,}"
     require(1 <= width <= MAX_WIDTH, "onnx-shape", message)
+    graph.hold(width)

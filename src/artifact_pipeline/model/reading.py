@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import reprlib
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from artifact_pipeline.model.wire import FIELDS, Numbers, RuleBroken, require
+from artifact_pipeline.model.wire import FIELDS, Numbers, RuleBroken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +39,7 @@ _RULES = {
 """The rule that a difference in a field, or below it, breaks; elsewhere it is `onnx-graph`."""
 CLASSES = "classes"
 """The tensor of labels, in which a difference breaks `onnx-classes`."""
+_KINDS = {(kind, field.name): field.kind for kind, fields in FIELDS.items() for field in fields.values()}
 _HIGH = bytes(range(0x80, 0x100))
 
 
@@ -52,10 +53,14 @@ class _At(NamedTuple):
         """In a field of the message that stands here."""
         return _At(f"{self.place}.{name}", _RULES.get(name, self.rule))
 
-    def require(self, holds: bool, message: str, rule: str | None = None) -> None:  # noqa: FBT001 - as `require`
-        """Refuse what does not hold."""
-        if not holds:
-            raise RuleBroken(rule or self.rule, f"{self.place} {message}")
+    def refuse(self, message: str, rule: str | None = None) -> NoReturn:
+        """Refuse what stands here, by the rule of this place or by another one."""
+        raise RuleBroken(rule or self.rule, f"{self.place} {message}")
+
+    def refuse_field(self, kind: str, number: int) -> NoReturn:
+        """Refuse a field that we never write."""
+        rule = _FORBIDDEN.get((kind, number), "onnx-field")
+        self.refuse(f"holds field {number} of {kind}, which we never write", rule)
 
 
 def read(data: bytes, expected: Message) -> dict[str, bytes]:
@@ -90,7 +95,8 @@ class _Reader:
         last = 0
         for number, value in islice(_fields(data, kind, at), most + 1):
             name = FIELDS[kind][number].name
-            at.require(number >= last, f"holds {name} after field {last}", "onnx-wire")
+            if number < last:
+                at.refuse(f"holds {name} after field {last}", "onnx-wire")
             found.setdefault(name, []).append(value)
             last = number
         labels = expected.get("name") == CLASSES
@@ -100,63 +106,64 @@ class _Reader:
                 inside = _At(inside.place, "onnx-classes")
             self._field(found.pop(name, []), value, kind=kind, name=name, at=inside)
         for name in found:
-            at.require(holds=False, message=f"holds {name}, which does not belong here", rule=at.inside(name).rule)
+            at.refuse(f"holds {name}, which does not belong here", at.inside(name).rule)
 
     def _field(self, found: list[Any], expected: Any, *, kind: str, name: str, at: _At) -> None:
         """Compare all values of one field."""
         if not isinstance(expected, list):
-            rule = "onnx-initializer-size" if isinstance(expected, Numbers) else at.rule
-            at.require(bool(found), "is not there", rule)
-            at.require(len(found) == 1, "is there twice", "onnx-wire")
+            if not found:
+                at.refuse("is not there", "onnx-initializer-size" if isinstance(expected, Numbers) else None)
+            if len(found) > 1:
+                at.refuse("is there twice", "onnx-wire")
             self._value(found[0], expected, kind=kind, name=name, at=at)
             return
         for index, (one, value) in enumerate(zip(found, expected, strict=False)):
             self._value(one, value, kind=kind, name=name, at=_At(f"{at.place}[{index}]", at.rule))
-        at.require(len(found) <= len(expected), f"has more than {len(expected)} items")
-        at.require(len(found) == len(expected), f"has {len(found)} items, allowed are {len(expected)}")
+        if len(found) != len(expected):  # of more, those beyond the first one were not read
+            at.refuse(f"has {'more' if len(found) > len(expected) else 'fewer'} items than {len(expected)}")
 
     def _value(self, found: Any, expected: Any, *, kind: str, name: str, at: _At) -> None:
         """Compare one value."""
         if isinstance(expected, dict):
-            inner = next(field.kind for field in FIELDS[kind].values() if field.name == name)
-            self.message(found, inner, expected, at=at)
+            self.message(found, _KINDS[kind, name], expected, at=at)
         elif isinstance(expected, Numbers):
             self.arrays[expected.name] = _numbers(found, expected, at)
         elif isinstance(expected, int):
-            at.require(found == expected, f"is {found:,}, allowed is {expected:,}")
-        elif isinstance(expected, str):
+            if found != expected:
+                at.refuse(f"is {found:,}, allowed is {expected:,}")
+        elif found != (expected.encode() if isinstance(expected, str) else expected):
+            is_text = isinstance(expected, str)
             text = reprlib.repr(str(found[:64], "utf-8", "replace"))
-            at.require(found == expected.encode(), f"is {text}, allowed is {reprlib.repr(expected)}")
-        else:
-            at.require(found == expected, "holds other bytes than it must")
+            at.refuse(f"is {text}, allowed is {reprlib.repr(expected)}" if is_text else "holds other bytes")
 
 
 def _numbers(found: memoryview, expected: Numbers, at: _At) -> bytes:
     """The bytes of numbers that the model chooses."""
     if expected.packed:
         return _unpack(found, expected.dims[0], at)
-    message = f"has {len(found):,} bytes, allowed are {expected.size:,}"
-    at.require(len(found) == expected.size, message, "onnx-initializer-size")
+    if len(found) != expected.size:
+        at.refuse(f"has {len(found):,} bytes, allowed are {expected.size:,}", "onnx-initializer-size")
     return bytes(found)
 
 
 def _fields(data: memoryview, kind: str, at: _At) -> Iterator[tuple[int, int | memoryview]]:
     """The numbers and values of the fields of a message, as they come."""
-    place = 0
-    while place < len(data):
+    place, size, fields = 0, len(data), FIELDS[kind]
+    while place < size:
         key, place = _varint(data, place)
         number, wire_type = key >> 3, key & 7
-        at.require((kind, number) not in _FORBIDDEN, "has its data elsewhere", _FORBIDDEN.get((kind, number)))
-        at.require(number in FIELDS[kind], f"holds field {number}, which we never write", "onnx-field")
-        field = FIELDS[kind][number]
-        at.require(wire_type == (0 if field.kind == "int" else 2), f"holds {field.name} of another type", "onnx-wire")
+        if number not in fields:
+            at.refuse_field(kind, number)
+        name, inner = fields[number]
+        if wire_type != (0 if inner == "int" else 2):
+            at.refuse(f"holds {name} of another type", "onnx-wire")
         value, place = _varint(data, place)
-        if field.kind == "int":
+        if inner == "int":
             yield number, value
             continue
         end = place + value
-        message = f"says that {field.name} has {value:,} bytes, and {len(data) - place:,} are left"
-        at.require(end <= len(data), message, "onnx-wire")
+        if end > size:
+            at.refuse(f"says that {name} has {value:,} bytes, and {size - place:,} are left", "onnx-wire")
         yield number, data[place:end]
         place = end
 
@@ -165,21 +172,25 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
     """Read a number in base 128, its low digits first; we write none that is negative."""
     value = 0
     for shift in range(0, 63, 7):
-        require(at < len(data), "onnx-wire", "a number is cut short")
+        if at == len(data):
+            raise RuleBroken("onnx-wire", "a number is cut short")
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
-            require(byte > 0 or shift == 0, "onnx-wire", "a number has needless bytes")
+            if shift and not byte:
+                raise RuleBroken("onnx-wire", "a number has needless bytes")
             return value, at
     raise RuleBroken("onnx-wire", "a number has more than 63 bits")
 
 
 def _unpack(data: memoryview, count: int, at: _At) -> bytes:
     """Read `count` whole numbers in base 128 as int64, one behind the other."""
+    if len(data) > 9 * count:
+        at.refuse(f"has {len(data):,} bytes, allowed are {9 * count:,}", "onnx-initializer-size")
     found = len(bytes(data).translate(None, delete=_HIGH))
-    at.require(found == count, f"has {found:,} numbers, allowed are {count:,}", "onnx-initializer-size")
-    at.require(len(data) <= 9 * count, "has a number of more than 63 bits", "onnx-wire")
+    if found != count:
+        at.refuse(f"has {found:,} numbers, allowed are {count:,}", "onnx-initializer-size")
     if not count:
         return b""
     import numpy as np
@@ -188,8 +199,8 @@ def _unpack(data: memoryview, count: int, at: _At) -> bytes:
     ends = np.flatnonzero(digits < 0x80)
     starts = np.concatenate([[0], ends[:-1] + 1])
     lengths = ends - starts + 1
-    at.require(bool(digits[-1] < 0x80), "has a number that is cut short", "onnx-wire")
-    at.require(bool(lengths.max() <= 9), "has a number of more than 63 bits", "onnx-wire")
+    if digits[-1] > 0x7F or lengths.max() > 9:
+        at.refuse("has a number that is cut short, or has more than 63 bits", "onnx-wire")
     values = np.zeros(count, dtype="<i8")
     for digit in range(int(lengths.max())):
         has = lengths > digit

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.rows.features import Column
 
+_HINTS = dict.fromkeys(
+    ("onnx-not-finite", "onnx-not-positive"),
+    "the classifier did not fit these columns: scale them, drop constant ones, or set its regularization higher",
+)
 _TYPES = {"float64": "<f8", "int64": "<i8", "uint8": "u1"}
 
 
@@ -49,7 +53,11 @@ def write(model: Any, columns: Sequence[Column]) -> tuple[bytes, Steps]:
         size = f"it has {len(data):,} bytes, allowed are {MAX_MODEL_BYTES:,}"
         require(len(data) <= MAX_MODEL_BYTES, "onnx-too-large", size)
     except RuleBroken as refusal:
-        raise ConfigError("the model cannot be written", problems=[Problem("model", *refusal.args)]) from None
+        rule, message = refusal.args
+        hint = _HINTS.get(rule)
+        raise ConfigError(
+            "the model cannot be written", problems=[Problem("model", rule, message)], hint=hint
+        ) from None
     return data, steps
 
 

@@ -32,6 +32,7 @@ def _plan(graph: Graph, spec: Quadratic, x: Matrix, classes: int) -> Scores:
     means = graph.parameter("means", classes, 1, x.width)
     norms = []
     for position, rank in enumerate(spec.ranks):
+        graph.hold(rank)
         distance = graph.add("Sub", x.name, graph.add("Gather", means, graph.index(position), axis=0))
         turned = graph.add("MatMul", distance, graph.parameter(f"rotation.{position}", x.width, rank))
         norms.append(graph.add("ReduceSum", graph.add("Mul", turned, turned), graph.axis(1), keepdims=1))

@@ -32,6 +32,7 @@ def _plan(graph: Graph, spec: Neural, x: Matrix, classes: int) -> Scores:
             name = sigmoid(graph, name)
         elif layer and spec.activation in _OPERATORS:
             name = graph.add(_OPERATORS[spec.activation], name)
+        graph.hold(after)
         weights = graph.parameter(f"coefficients.{layer}", before, after)
         name = graph.add("Gemm", name, weights, graph.parameter(f"intercepts.{layer}", after))
     two = classes == 2
