@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artifact_pipeline.model.families.tree_arrays import Tree, ensemble
-from artifact_pipeline.model.families.tree_check import check_ensembles
+from artifact_pipeline.model.families.tree_check import check_ensemble
 from artifact_pipeline.model.wire import RuleBroken
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def answer_of(arrays: Arrays, row: np.ndarray) -> float:
 def test_an_ensemble_gives_what_its_trees_give(some: list[Tree], seed: int) -> None:
     """Of any trees the sum is the same, missing values among the rows, and the check accepts them."""
     arrays = ensemble(some)
-    check_ensembles([arrays], WIDTH)
+    check_ensemble(arrays, WIDTH)
     rows = np.random.default_rng(seed).choice([-2.0, -1.0, 0.0, 1.0, 2.0, 3.0, np.nan], (20, WIDTH))
     for row in rows:
         assert answer_of(arrays, row) == sum((answer(tree, row) for tree in some), start=0.0)
@@ -109,7 +109,7 @@ def test_branches_that_are_changed_are_accepted_only_if_they_are_trees(some: lis
         )
     )
     if are_trees(arrays) and ascend:
-        check_ensembles([arrays], WIDTH)
+        check_ensemble(arrays, WIDTH)
     else:
         with pytest.raises(RuleBroken):
-            check_ensembles([arrays], WIDTH)
+            check_ensemble(arrays, WIDTH)

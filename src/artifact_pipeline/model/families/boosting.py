@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.model.families.family import Arrays, Family, not_written
 from artifact_pipeline.model.families.tree_arrays import Tree, constant, ensemble
-from artifact_pipeline.model.families.tree_check import check_ensembles
+from artifact_pipeline.model.families.tree_check import check_ensemble
 from artifact_pipeline.model.families.trees import (
     as_float32,
     ensemble_of,
@@ -115,7 +115,8 @@ def _plan_two(graph: Graph, spec: Boosting, score: str) -> Scores:
 
 
 def _check(spec: Boosting, arrays: Mapping[str, bytes], width: int, classes: int) -> None:  # noqa: ARG001
-    check_ensembles([ensemble_of(part(number), arrays) for number in range(len(spec.nodes))], width)
+    for number in range(len(spec.nodes)):
+        check_ensemble(ensemble_of(part(number), arrays), width)
 
 
 FAMILY = Family(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.model.families.family import Arrays, Family
 from artifact_pipeline.model.families.tree_arrays import Tree, ensemble
-from artifact_pipeline.model.families.tree_check import RULE, check_ensembles
+from artifact_pipeline.model.families.tree_check import RULE, check_ensemble
 from artifact_pipeline.model.families.trees import (
     as_float32,
     ensemble_of,
@@ -120,11 +120,12 @@ def _add_shares(graph: Graph, table: str, reached: list[str], total: str | None)
 def _check(spec: Forest, arrays: Mapping[str, bytes], width: int, classes: int) -> None:  # noqa: ARG001
     import numpy as np
 
-    trees = [ensemble_of(part(number), arrays) for number in range(len(spec.nodes))]
-    check_ensembles(trees, width)
-    rows = np.concatenate([tree["leaf_weights"] for tree in trees])
-    known = (rows >= 0) & (rows < spec.leaves) & (rows == np.floor(rows))
-    require(bool(known.all()), RULE, f"a leaf gives a number that is none of the table's {spec.leaves:,} rows")
+    message = f"a leaf gives a number that is none of the table's {spec.leaves:,} rows"
+    for number in range(len(spec.nodes)):
+        tree = ensemble_of(part(number), arrays)
+        check_ensemble(tree, width)
+        row = tree["leaf_weights"]
+        require(bool(((row >= 0) & (row < spec.leaves) & (row == np.floor(row))).all()), RULE, message)
 
 
 FAMILY = Family(

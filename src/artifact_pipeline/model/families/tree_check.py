@@ -13,8 +13,6 @@ from artifact_pipeline.model.spec import MAX_TREE_DEPTH
 from artifact_pipeline.model.wire import require
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from artifact_pipeline.model.families.family import Arrays
@@ -22,35 +20,31 @@ if TYPE_CHECKING:
 RULE = "onnx-tree"
 
 
-def check_ensembles(ensembles: Sequence[Arrays], width: int) -> None:
-    """Check that each ensemble is a set of trees over `width` columns: no cycle, no node shared, none left over.
+def check_ensemble(arrays: Arrays, width: int) -> None:
+    """Check that an ensemble is a set of trees over `width` columns: no cycle, no node shared, none left over.
 
-    What the trees' leaves give is the family's own to check. The sizes of the arrays are those of the plan.
+    What the leaves give is the family's own to check. The sizes of the arrays are those of the plan.
 
     Raises:
-        RuleBroken: they are not, with rule `onnx-tree`.
+        RuleBroken: it is not, with rule `onnx-tree`.
     """
     import numpy as np
 
-    nodes = np.array([len(each["nodes_splits"]) for each in ensembles])
-    leaves = np.array([len(each["leaf_weights"]) for each in ensembles])
-    arrays = {name: np.concatenate([each[name] for each in ensembles]) for name in ensembles[0]}
     _check_values(arrays, width)
-    of_node = np.repeat(np.arange(len(ensembles)), nodes)  # the ensemble of each node
-    first_node, first_leaf = np.cumsum(nodes) - nodes, np.cumsum(leaves) - leaves
-    roots = _roots(ensembles) + np.repeat(first_node, [len(each["tree_roots"]) for each in ensembles])
-    parents = np.arange(len(of_node))
+    nodes, leaves = len(arrays["nodes_splits"]), len(arrays["leaf_weights"])
+    roots = arrays["tree_roots"]
+    _check_roots(roots, nodes)
     to_nodes, to_leaves = [], []
     for side in ("true", "false"):
-        children, is_leaf = arrays[f"nodes_{side}nodeids"], arrays[f"nodes_{side}leafs"].astype(bool)
-        most = np.where(is_leaf, leaves[of_node], nodes[of_node])
-        _all((children >= 0) & (children < most), f"a {side} branch leads to a node or a leaf that does not exist")
-        children = children + np.where(is_leaf, first_leaf[of_node], first_node[of_node])
-        _all(is_leaf | (children > parents), f"a {side} branch leads back to its own node or to one before it")
+        children, is_leaf = arrays[f"nodes_{side}nodeids"], arrays[f"nodes_{side}leafs"] == 1
+        exists = (children >= 0) & (children < np.where(is_leaf, leaves, nodes))
+        _all(exists, f"a {side} branch leads to a node or a leaf that does not exist")
+        # So there is no cycle, and a node that is reached once is reached from a root.
+        _all(is_leaf | (children > np.arange(nodes)), f"a {side} branch leads back to its own node or to one before it")
         to_nodes.append(np.where(is_leaf, -1, children))
         to_leaves.append(children[is_leaf])
-    _reached_once(np.concatenate([roots, *(each[each >= 0] for each in to_nodes)]), int(nodes.sum()), "node")
-    _reached_once(np.concatenate(to_leaves), int(leaves.sum()), "leaf")
+    _reached_once(np.concatenate([roots, *(each[each >= 0] for each in to_nodes)]), nodes, "node")
+    _reached_once(np.concatenate(to_leaves), leaves, "leaf")
     _check_depth(roots, np.stack(to_nodes, axis=1))
 
 
@@ -69,16 +63,11 @@ def _check_values(arrays: Arrays, width: int) -> None:
         _all((arrays[name] == 0) | (arrays[name] == 1), f"{name} holds a number that is neither 0 nor 1")
 
 
-def _roots(ensembles: Sequence[Arrays]) -> NDArray[Any]:
-    """Where the roots stand in their own ensemble, after a check that each does."""
-    import numpy as np
-
-    for each in ensembles:
-        roots = each["tree_roots"]
-        _all(np.diff(roots) > 0, "the roots of the trees do not ascend")
-        require(roots[0] == 0, RULE, "the first tree does not begin at the first node")
-        require(roots[-1] < len(each["nodes_splits"]), RULE, "the root of a tree is a node that does not exist")
-    return np.concatenate([each["tree_roots"] for each in ensembles])
+def _check_roots(roots: NDArray[Any], nodes: int) -> None:
+    """Check that each tree begins at a node of its own, the first one at the first."""
+    _all(roots[1:] > roots[:-1], "the roots of the trees do not ascend")
+    require(roots[0] == 0, RULE, "the first tree does not begin at the first node")
+    require(roots[-1] < nodes, RULE, "the root of a tree is a node that does not exist")
 
 
 def _reached_once(reached: NDArray[Any], count: int, noun: str) -> None:
