@@ -13,7 +13,8 @@ from sklearn.model_selection import train_test_split
 from artifact_pipeline.config import from_mapping
 from artifact_pipeline.errors import DataRejected
 from artifact_pipeline.rows.matrix import Rows
-from artifact_pipeline.training.dataset import Dataset, split
+from artifact_pipeline.training.dataset import Dataset
+from artifact_pipeline.training.splits import random_split
 from tables import blobs, write_table
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def test_a_split_parts_the_rows_or_is_refused(
     """Each row is on one side, neither side is empty and training knows every label; or the rows are refused."""
     y = np.array(labels)
     try:
-        train, held_out = split(y, test_size=test_size, random_state=random_state, stratify=stratify)
+        train, held_out = random_split(y, test_size=test_size, random_state=random_state, stratify=stratify)
     except DataRejected:
         return
     assert sorted([*train, *held_out]) == list(range(len(y)))
@@ -74,7 +75,7 @@ def test_a_split_parts_the_rows_or_is_refused(
 def test_rows_that_cannot_be_split_are_refused(labels: list, asked: dict, rule: str) -> None:
     """One class alone, a class that training would not see, and a class too small to stratify are refused by name."""
     with pytest.raises(DataRejected) as caught:
-        split(np.array(labels), **{"test_size": 0.2, "random_state": 42, "stratify": False, **asked})
+        random_split(np.array(labels), **{"test_size": 0.2, "random_state": 42, "stratify": False, **asked})
     assert caught.value.rules == {rule}
 
 

@@ -54,10 +54,10 @@ def load_digits_data(
     Raises:
         DataRejected: a side of the split would be empty.
     """
-    from artifact_pipeline.training.dataset import split
+    from artifact_pipeline.training.splits import random_split
 
     X, y = load_data()
-    train, held_out = split(y, test_size=test_size, random_state=random_state, stratify=False)
+    train, held_out = random_split(y, test_size=test_size, random_state=random_state, stratify=False)
     return X[train], X[held_out], y[train], y[held_out]
 
 

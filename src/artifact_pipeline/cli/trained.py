@@ -92,6 +92,12 @@ def say_candidate(output: Output, candidate: Candidate) -> None:
     manifest = candidate.manifest
     if not manifest.model.converged:
         output.talk(f"warning: the fit did not converge in {manifest.model.iterations} iterations; {_mend(candidate)}")
+    if candidate.repeated:
+        held_out = plural(manifest.data.split.held_out, "held-out row")
+        output.talk(
+            f"warning: {candidate.repeated:,} of {held_out} also stand among the training rows, in every feature, so "
+            "the figures may be too high; -S split.by=hash keeps equal rows together"
+        )
     if manifest.model.parity.ties:
         output.talk(f"note: {plural(manifest.model.parity.ties, 'tie')} between two classes")
     views.say_digests(output, candidate.digest, manifest)

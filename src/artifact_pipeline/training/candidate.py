@@ -51,12 +51,14 @@ class Candidate:
         export: the bytes of `model_train.pkl`.
         scales: the two columns that may have kept the solver from converging; None where it converged, or their scales
             are alike.
+        repeated: how many held-out rows have the very features of a training row.
     """
 
     manifest: Manifest
     members: dict[str, bytes]
     export: bytes
     scales: Scales | None = None
+    repeated: int = 0
 
     @property
     def digest(self) -> str:
@@ -158,7 +160,7 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
         ),
         exports=(m.Manifest1.Export(format="pickle", size=len(export), sha256=digest(export)),),
     )
-    return Candidate(_read_back(manifest), named, export)
+    return Candidate(_read_back(manifest), named, export, repeated=data.repeated)
 
 
 def _read_back(manifest: Manifest) -> Manifest:

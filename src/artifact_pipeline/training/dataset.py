@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from artifact_pipeline.errors import DataRejected, Problem
 from artifact_pipeline.plugins import data_set
 
 if TYPE_CHECKING:
@@ -26,11 +25,13 @@ class Dataset:
         rows: all rows, with labels.
         train: int64 positions of the training rows, in the order in which the estimator sees them.
         held_out: int64 positions of the rows that the estimator never sees.
+        repeated: how many held-out rows have the very features of a training row.
     """
 
     rows: Rows
     train: NDArray[np.int64]
     held_out: NDArray[np.int64]
+    repeated: int = 0
 
     @classmethod
     def load(cls, config: Config, rows: Rows | None = None) -> Dataset:
@@ -43,15 +44,16 @@ class Dataset:
         Raises:
             DataRejected: the rows cannot be read, or cannot be split as asked.
         """
+        from artifact_pipeline.rows.features import Column, Features
+        from artifact_pipeline.training.splits import LabelledRows, repeated, split
+
         rows = load_rows(config) if rows is None else rows
         assert rows.y is not None
-        train, held_out = split(
-            rows.y,
-            test_size=config.split.test_size,
-            random_state=config.random_state,
-            stratify=config.split.stratify,
-        )
-        return cls(rows=rows, train=train, held_out=held_out)
+        columns = [Column(name, kind) for name, kind in zip(rows.names, rows.all_kinds, strict=True)]
+        table = LabelledRows(columns, Features.of_numbers(rows.X), rows.y, others={})
+        sides = split(table, config.split, random_state=config.random_state)
+        again = repeated(columns, table.rows, sides)
+        return cls(rows=rows, train=sides.train, held_out=sides.held_out, repeated=again)
 
     @property
     def X(self) -> NDArray[np.float64]:  # noqa: N802 - the field's name for a feature matrix
@@ -91,40 +93,3 @@ def load_rows(config: Config, *, features: Sequence[str] | None = None) -> Rows:
 
     features = table.features if features is None else features
     return read_table(table.path, target=table.target, features=features, drop=table.drop or ())
-
-
-def split(
-    y: NDArray[np.int64] | NDArray[np.str_], *, test_size: float, random_state: int, stratify: bool
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the positions of training and held-out rows, as `sklearn.model_selection.train_test_split` splits them.
-
-    Raises:
-        DataRejected: a side would be empty, there is one class alone, or one is too small to be stratified or learned.
-    """
-    import numpy as np
-    from sklearn.model_selection import train_test_split
-
-    classes = np.unique(y)
-    if len(classes) == 1:
-        raise _refused("single-class", f"all rows have the label {classes[0]}; a classifier needs two")
-    try:
-        train, held_out = train_test_split(
-            np.arange(len(y)),
-            test_size=test_size,
-            random_state=random_state,
-            stratify=y if stratify else None,
-        )
-    except ValueError as error:
-        raise _refused("split", str(error).splitlines()[0].removesuffix(".")) from error
-    missing = np.setdiff1d(classes, y[train])
-    if missing.size:
-        raise _refused(
-            "class-not-in-training",
-            f"no training row has the label {missing[0]}",
-            hint="set stratify to true, or give more rows of that label",
-        )
-    return cast("tuple[NDArray[np.int64], NDArray[np.int64]]", (train, held_out))
-
-
-def _refused(rule: str, message: str, *, hint: str | None = None) -> DataRejected:
-    return DataRejected("the rows cannot be split", problems=[Problem("rows", rule, message)], hint=hint)

@@ -18,11 +18,8 @@ if TYPE_CHECKING:
 _LATER = {
     ("preprocess",): ("none", "columns cannot be prepared yet"),
     ("dataset", "columns"): (None, "the kinds of columns cannot be chosen yet"),
-    ("split", "key"): (None, "a hash split takes all features yet"),
 }
 """Keys that are read and that no training uses yet, the one value that they may have, and why."""
-_SPLITS = ("random",)
-"""The splits that a training makes yet."""
 
 
 def read_config(source: Path | Mapping[str, object], overrides: Sequence[str] = ()) -> Config:
@@ -51,9 +48,10 @@ def _not_yet(values: Mapping[str, Any]) -> Iterator[Fault]:
     name = model.get("estimator") if isinstance(model, dict) else None
     if name in WRITTEN and name != "LogisticRegression":
         yield Fault(("model", "estimator"), "not-yet", "LogisticRegression, which alone can be trained yet", value=name)
-    by = split.get("by") if isinstance(split, dict) else None
-    if by in {"hash", "group", "time", "held_out"}:
-        yield Fault(("split", "by"), "not-yet", f"{' or '.join(_SPLITS)}, which alone can be made yet", value=by)
+    if isinstance(split, dict) and split.get("by") == "held_out":
+        yield Fault(
+            ("split", "by"), "not-yet", "random, hash, group or time, which alone are made yet", value="held_out"
+        )
     for path, (only, why) in _LATER.items():
         found: Any = values
         for key in path:

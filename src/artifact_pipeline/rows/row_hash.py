@@ -1,0 +1,128 @@
+"""A hash of a row's own values, by which a split holds rows out.
+
+BLAKE2b (RFC 7693) of 64 bits, over bytes that are the same on every platform and for every file format: so a row has
+one hash wherever it stands, whatever stands around it, and equal rows have equal ones. It is in Python's standard
+library, anyone can compute it again, and its bits are even, which the share of held-out rows needs; a checksum's are
+not. Nothing secret depends on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from fractions import Fraction
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.rows.features import Column, Features
+
+_PERSON = b"row-split-1"
+"""Sets these hashes apart from others; another way of writing a row's bytes gets another one."""
+_BITS = 64
+
+
+def feature_hashes(columns: Sequence[Column], rows: Features, *, seed: int) -> NDArray[np.uint64]:
+    """Return the hash of each row's features, in whatever order the columns stand in the file.
+
+    Args:
+        columns: the columns of the rows, numbers and booleans in the order of `rows.X`, categories in that of `rows.S`.
+        rows: the rows.
+        seed: another one gives other hashes, 0 to 2^32 - 1.
+    """
+    import numpy as np
+
+    from artifact_pipeline.rows.features import category_columns, number_columns
+
+    def by_name(kind: Sequence[Column]) -> NDArray[np.int64]:
+        return np.array(sorted(range(len(kind)), key=lambda position: kind[position].name), dtype=np.int64)
+
+    numbers, texts = by_name(number_columns(columns)), by_name(category_columns(columns))
+    return _hashes(_number_bytes(rows.X[:, numbers]), _text_bytes(rows.S[:, texts]), len(rows), seed)
+
+
+def key_hashes(columns: Mapping[str, Sequence[Any] | NDArray[Any]], *, seed: int) -> NDArray[np.uint64]:
+    """Return the hash of each row's key: the values of some columns, such as the number of a patient.
+
+    A whole number, a text that writes it, and a float that is it are one key: a CSV and a Parquet file of the same rows
+    have the same hashes.
+
+    Args:
+        columns: the values of each column by its name, at least one; None and NaN are missing.
+        seed: as in `feature_hashes`.
+    """
+    import numpy as np
+
+    texts = np.array([list(map(_key_text, columns[name])) for name in sorted(columns)], dtype=object).T
+    return _hashes(None, _text_bytes(texts), len(texts), seed)
+
+
+def below(hashes: NDArray[np.uint64], share: float) -> NDArray[np.bool_]:
+    """Return whether each hash is among the lowest ones: of all hashes that there can be, this share is."""
+    import numpy as np
+
+    return hashes < np.uint64(int(Fraction(share) * 2**_BITS))
+
+
+def _number_bytes(X: NDArray[np.float64]) -> Sequence[bytes | memoryview] | None:
+    """Each row's numbers as little-endian float64; both zeros are one, and so are all NaN."""
+    import numpy as np
+
+    if not X.shape[1]:
+        return None
+    plain = np.where(np.isnan(X), np.nan, X + 0.0).astype("<f8", order="C")
+    data, width = memoryview(plain.tobytes()), plain.shape[1] * 8
+    return [data[start : start + width] for start in range(0, len(data), width)]
+
+
+def _text_bytes(texts: NDArray[Any]) -> Iterable[bytes] | None:
+    """Each row's texts as UTF-8, the length before each, so that no two rows have the same bytes."""
+    if not texts.shape[1]:
+        return None
+    return (b"".join(_sized(text.encode()) for text in row) for row in texts.tolist())
+
+
+def _sized(data: bytes) -> bytes:
+    return len(data).to_bytes(4, "little") + data
+
+
+def _hashes(
+    numbers: Iterable[bytes | memoryview] | None, texts: Iterable[bytes] | None, rows: int, seed: int
+) -> NDArray[np.uint64]:
+    import numpy as np
+
+    start = hashlib.blake2b(digest_size=_BITS // 8, person=_PERSON, salt=seed.to_bytes(8, "little"))
+
+    def hash_of(*parts: bytes | memoryview) -> bytes:
+        own = start.copy()
+        for part in parts:
+            own.update(part)
+        return own.digest()
+
+    given = [each for each in (numbers, texts) if each is not None]
+    found = b"".join(map(hash_of, *given)) if given else hash_of() * rows
+    return np.frombuffer(found, dtype="<u8").astype(np.uint64)
+
+
+def is_missing(value: object) -> bool:
+    """Whether a value of a key stands for none: None, NaN, NaT or an empty text."""
+    if isinstance(value, Real):
+        return math.isnan(value)
+    return value is None or str(value) in {"", "NaT"}
+
+
+def _key_text(value: Any) -> str:
+    """A key's value as text; a whole number is written as one, whatever type it has."""
+    if is_missing(value):
+        return ""
+    if type(value).__name__ in {"bool", "bool_"}:
+        return "true" if value else "false"
+    if isinstance(value, Real):
+        whole = isinstance(value, Integral) or float(value).is_integer()
+        return f"{int(value)}" if whole else repr(float(value))  # type: ignore[call-overload]
+    return str(value)

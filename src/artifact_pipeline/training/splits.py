@@ -1,0 +1,214 @@
+"""Which rows are held out to measure the model.
+
+`random` draws them, as scikit-learn does. The other splits do not leak as the data grows: where a row stands in the
+file decides nothing, and equal rows stay together.
+
+* `hash`: a row is held out where the hash of its features, or of its key columns, is among the lowest. So any later row
+  can be told held-out from training by itself, and no row is stored for it.
+* `group`: whole groups, in the order of the hash of their name, until the share of rows is reached.
+* `time`: the rows of the latest times; equal times stay together.
+* `held_out`: the rows of another file, behind those of the first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from artifact_pipeline.errors import DataRejected, Problem
+from artifact_pipeline.rows.row_hash import below, feature_hashes, is_missing, key_hashes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.config.preparing import Split
+    from artifact_pipeline.rows.features import Column, Features
+
+    Labels = NDArray[np.int64] | NDArray[np.str_]
+
+
+class Sides(NamedTuple):
+    """The two sides of a split.
+
+    Attributes:
+        train: int64 positions of the training rows, in the order in which the estimator sees them.
+        held_out: int64 positions of the rows that the estimator never sees.
+    """
+
+    train: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+
+
+class LabelledRows(NamedTuple):
+    """Rows to be split.
+
+    Attributes:
+        columns: the columns that are learned from.
+        rows: their values.
+        y: the labels.
+        others: the values of further columns by name, which a split may ask for; None and NaN are missing.
+    """
+
+    columns: Sequence[Column]
+    rows: Features
+    y: Labels
+    others: Mapping[str, Sequence[Any] | NDArray[Any]]
+
+    def values(self, name: str) -> Sequence[Any] | NDArray[Any]:
+        """Return the values of a column.
+
+        Raises:
+            DataRejected: there is no such column.
+        """
+        from artifact_pipeline.rows.features import category_columns, number_columns
+
+        if name in self.others:
+            return self.others[name]
+        for kind, found in ((number_columns, self.rows.X), (category_columns, self.rows.S)):
+            names = [column.name for column in kind(self.columns)]
+            if name in names:
+                values: NDArray[Any] = found[:, names.index(name)]
+                return values
+        raise _refused("split-column", f"no column {name!r}, by which the rows are to be split")
+
+
+def split(table: LabelledRows, asked: Split, *, random_state: int) -> Sides:
+    """Return the sides of a split: random, hash, group or time.
+
+    Args:
+        table: the rows.
+        asked: how they are split.
+        random_state: the seed; another one holds other rows out, but for `time`.
+
+    Raises:
+        DataRejected: a side would be empty, there is one class alone, training would lack a class, or a column is
+            missing or has missing values.
+    """
+    if asked.by == "random":
+        return random_split(table.y, test_size=asked.test_size, random_state=random_state, stratify=asked.stratify)
+    if asked.by == "hash":
+        out = _by_hash(table, asked, random_state)
+    elif asked.by == "group":
+        out = _by_group(table, asked, random_state)
+    else:
+        out = _by_time(table, asked)
+    return _checked(table.y, out)
+
+
+def random_split(y: Labels, *, test_size: float, random_state: int, stratify: bool) -> Sides:
+    """Return the sides as `sklearn.model_selection.train_test_split` splits the rows.
+
+    Raises:
+        DataRejected: a side would be empty, there is one class alone, or one is too small to be stratified or learned.
+    """
+    import numpy as np
+    from sklearn.model_selection import train_test_split
+
+    _check_classes(y)
+    try:
+        train, held_out = train_test_split(
+            np.arange(len(y)), test_size=test_size, random_state=random_state, stratify=y if stratify else None
+        )
+    except ValueError as error:
+        raise _refused("split", str(error).splitlines()[0].removesuffix(".")) from error
+    _check_training(y, train, hint="set stratify to true, or give more rows of that label")
+    return Sides(train, held_out)
+
+
+def of_two_files(y: Labels, training: int) -> Sides:
+    """Return the sides of rows whose first ones are from the file to learn from, and the others from the held-out file.
+
+    Args:
+        y: the labels of all.
+        training: how many rows are to be learned from.
+
+    Raises:
+        DataRejected: as `split`.
+    """
+    import numpy as np
+
+    return _checked(y, np.arange(len(y)) >= training)
+
+
+def repeated(columns: Sequence[Column], rows: Features, sides: Sides) -> int:
+    """Return how many held-out rows have the very features of a training row: on these the model is not tested."""
+    import numpy as np
+
+    hashes = feature_hashes(columns, rows, seed=0)
+    return int(np.isin(hashes[sides.held_out], hashes[sides.train]).sum())
+
+
+def _by_hash(table: LabelledRows, asked: Split, seed: int) -> NDArray[np.bool_]:
+    if asked.key is None:
+        hashes = feature_hashes(table.columns, table.rows, seed=seed)
+    else:
+        hashes = key_hashes({name: _complete(table, name) for name in asked.key}, seed=seed)
+    return below(hashes, asked.test_size)
+
+
+def _by_group(table: LabelledRows, asked: Split, seed: int) -> NDArray[np.bool_]:
+    """Hold out the first groups, by their hash, that have the share of rows together; at least one stays."""
+    import numpy as np
+
+    assert asked.column is not None
+    hashes = key_hashes({asked.column: _complete(table, asked.column)}, seed=seed)
+    groups, counts = np.unique(hashes, return_counts=True)
+    reached = int(np.searchsorted(np.cumsum(counts), asked.test_size * len(hashes)))
+    held_out: NDArray[np.bool_] = hashes <= groups[reached] if reached < len(groups) - 1 else hashes < groups[-1]
+    return held_out
+
+
+def _by_time(table: LabelledRows, asked: Split) -> NDArray[np.bool_]:
+    import numpy as np
+
+    assert asked.column is not None
+    times = np.asarray(_complete(table, asked.column))
+    ordered = np.sort(times)
+    first = ordered[len(ordered) - max(1, round(asked.test_size * len(ordered)))]
+    latest: NDArray[np.bool_] = times >= first if first != ordered[0] else times > first
+    return latest
+
+
+def _complete(table: LabelledRows, name: str) -> Sequence[Any] | NDArray[Any]:
+    """Return a column's values, all of which are there."""
+    values = table.values(name)
+    missing = next((row for row, value in enumerate(values) if is_missing(value)), None)
+    if missing is not None:
+        raise _refused("split-missing", f"row {missing + 1} has no value in the column {name!r}, which splits the rows")
+    return values
+
+
+def _checked(y: Labels, out: NDArray[np.bool_]) -> Sides:
+    """Return the sides, both in the order of the rows."""
+    import numpy as np
+
+    _check_classes(y)
+    train, held_out = np.flatnonzero(~out), np.flatnonzero(out)
+    if not len(train) or not len(held_out):
+        side = "held-out" if len(train) else "training"
+        hint = "give more rows, set another test_size or random_state, or split by random"
+        raise _refused("split", f"no row is on the {side} side", hint=hint)
+    _check_training(y, train, hint="set another random_state, or give more rows of that label")
+    return Sides(train, held_out)
+
+
+def _check_classes(y: Labels) -> None:
+    import numpy as np
+
+    classes = np.unique(y)
+    if len(classes) == 1:
+        raise _refused("single-class", f"all rows have the label {classes[0]}; a classifier needs two")
+
+
+def _check_training(y: Labels, train: NDArray[np.int64], *, hint: str) -> None:
+    import numpy as np
+
+    missing = np.setdiff1d(np.unique(y), y[train])
+    if missing.size:
+        raise _refused("class-not-in-training", f"no training row has the label {missing[0]}", hint=hint)
+
+
+def _refused(rule: str, message: str, *, hint: str | None = None) -> DataRejected:
+    return DataRejected("the rows cannot be split", problems=[Problem("rows", rule, message)], hint=hint)
