@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _PERSON = b"row-split-1"
 """Sets these hashes apart from others; another way of writing a row's bytes gets another one."""
 _BITS = 64
+_PIECE = 1 << 14
+"""Rows whose bytes stand in memory at once."""
 
 
 def feature_hashes(columns: Sequence[Column], rows: Features, *, seed: int) -> NDArray[np.uint64]:
@@ -43,7 +45,12 @@ def feature_hashes(columns: Sequence[Column], rows: Features, *, seed: int) -> N
         return np.array(sorted(range(len(kind)), key=lambda position: kind[position].name), dtype=np.int64)
 
     numbers, texts = by_name(number_columns(columns)), by_name(category_columns(columns))
-    return _hashes(_number_bytes(rows.X[:, numbers]), _text_bytes(rows.S[:, texts]), len(rows), seed)
+    pieces = [rows[start : start + _PIECE] for start in range(0, len(rows), _PIECE)]
+    hashes = [
+        _hashes(_number_bytes(piece.X[:, numbers]), _text_bytes(piece.S[:, texts]), len(piece), seed)
+        for piece in pieces
+    ]
+    return np.concatenate([np.empty(0, dtype=np.uint64), *hashes])
 
 
 def key_hashes(columns: Mapping[str, Sequence[Any] | NDArray[Any]], *, seed: int) -> NDArray[np.uint64]:

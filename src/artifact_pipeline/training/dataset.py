@@ -52,7 +52,7 @@ class Dataset:
         columns = [Column(name, kind) for name, kind in zip(rows.names, rows.all_kinds, strict=True)]
         table = LabelledRows(columns, Features.of_numbers(rows.X), rows.y, others={})
         sides = split(table, config.split, random_state=config.random_state)
-        again = repeated(columns, table.rows, sides)
+        again = repeated(table.rows, sides)
         return cls(rows=rows, train=sides.train, held_out=sides.held_out, repeated=again)
 
     @property
