@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -26,12 +26,15 @@ from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.model import classifiers
 from artifact_pipeline.model.check import check
-from artifact_pipeline.model.families import trees
+from artifact_pipeline.model.families import boosting, forest, trees
 from artifact_pipeline.model.families.trees import estimated_bytes
 from artifact_pipeline.model.spec import Steps
 from artifact_pipeline.model.writer import write
 from artifact_pipeline.rows.features import Column, Features
 from fitted import Session, Table, digits_table, fit, mixed_table, parity, pipeline, unseen, written
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 DIGITS = digits_table()
 MIXED = {2: mixed_table(classes=2), 3: mixed_table(classes=3)}
@@ -257,6 +260,24 @@ def test_a_forest_with_too_many_nodes_is_refused_before_it_is_written(monkeypatc
     assert refused.value.rules == {"model-not-written"}
     assert '"min_samples_leaf": 20' in str(refused.value.hint)
     assert "HistGradientBoostingClassifier" in str(refused.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "bound", "hint"),
+    [
+        ("RandomForest", forest, "MAX_TREES", 'set "n_estimators": 5 or fewer'),
+        ("HistGradientBoosting", boosting, "MAX_CLASS_STEPS", 'take "ExtraTreesClassifier"'),
+    ],
+)
+def test_too_many_steps_are_refused_with_a_hint(
+    name: str, family: ModuleType, bound: str, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each tree of a forest is a step, and each class of boosted trees; both have a bound."""
+    monkeypatch.setattr(family, bound, 5)
+    with pytest.raises(ConfigError) as refused:
+        write(digits_model(name), DIGITS.columns)
+    assert refused.value.rules == {"model-not-written"}
+    assert hint in str(refused.value.hint)
 
 
 @pytest.mark.parametrize("name", ["RandomForest", *BOOSTED])

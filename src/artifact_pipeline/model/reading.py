@@ -196,6 +196,8 @@ def _unpack(data: memoryview, count: int, at: _At) -> bytes:
     import numpy as np
 
     digits = np.frombuffer(data, dtype=np.uint8)
+    if len(digits) == count:  # each is one byte, since as many end
+        return digits.astype("<i8").tobytes()
     ends = np.flatnonzero(digits < 0x80)
     starts = np.concatenate([[0], ends[:-1] + 1])
     lengths = ends - starts + 1

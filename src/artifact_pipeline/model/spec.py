@@ -18,8 +18,8 @@ MAX_CLASS_STEPS = 1_000
 """Most classes of an estimator whose graph has steps for each class."""
 MAX_NODES = 2_000_000
 """Most nodes that split, of all trees of a model together."""
-MAX_TREES = 10_000
-"""Most trees of a forest."""
+MAX_TREES = 2_000
+"""Most trees of a forest: each is a step of its own, and the check of so many takes three seconds."""
 MAX_TREE_DEPTH = 512
 """Most nodes that split on the way to a leaf: ONNX Runtime follows a tree by recursion."""
 MAX_DEPTH = 8

@@ -113,6 +113,10 @@ FIELDS = {
 """Every field that we write. No message can hold itself."""
 
 
+_DIGITS = [bytes([value]) for value in range(0x80)]
+"""The numbers of one byte."""
+
+
 def encode(message: Message, arrays: Mapping[str, bytes], kind: str = "ModelProto") -> bytes:
     """Write a message; `arrays` are the bytes of its `Numbers`, by their names."""
     parts = []
@@ -141,6 +145,8 @@ def _payload(value: Any, arrays: Mapping[str, bytes], kind: str) -> bytes:
 
 def _varint(value: int) -> bytes:
     """Write a number in base 128, its low digits first; we write none that is negative."""
+    if value <= 0x7F:
+        return _DIGITS[value]
     digits = bytearray()
     while value > 0x7F:
         digits.append(value & 0x7F | 0x80)
@@ -154,6 +160,8 @@ def pack(data: bytes) -> bytes:
     import numpy as np
 
     values = np.frombuffer(data, dtype="<u8")
+    if values.max(initial=0) <= 0x7F:  # as in most lists of a tree, of which a forest has hundreds
+        return values.astype(np.uint8).tobytes()
     lengths = np.ones(len(values), dtype=np.int64)
     for digits in range(1, 9):
         lengths += values >= np.uint64(1 << 7 * digits)

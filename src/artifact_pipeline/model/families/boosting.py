@@ -21,7 +21,7 @@ from artifact_pipeline.model.families.trees import (
     require_few_nodes,
 )
 from artifact_pipeline.model.graph import Scores
-from artifact_pipeline.model.spec import Boosting
+from artifact_pipeline.model.spec import MAX_CLASS_STEPS, Boosting
 from artifact_pipeline.model.wire import require
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ def part(score: int) -> str:
 def _describe(estimator: Any) -> tuple[Boosting, Arrays]:
     histogram = type(estimator).__name__ == "HistGradientBoostingClassifier"
     begin, trees = _histogram_trees(estimator) if histogram else _gradient_trees(estimator)
+    if len(begin) > MAX_CLASS_STEPS:
+        message = f"{type(estimator).__name__} has {len(begin):,} classes, allowed are {MAX_CLASS_STEPS:,}"
+        raise not_written(message, hint='take "ExtraTreesClassifier", whose trees have all classes together')
     arrays: Arrays = {}
     for number, (first, others) in enumerate(zip(begin, zip(*trees, strict=True), strict=True)):
         arrays |= named(part(number), ensemble([constant(float(first)), *others]))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.families.family import Arrays, Family
+from artifact_pipeline.model.families.family import Arrays, Family, not_written
 from artifact_pipeline.model.families.tree_arrays import Tree, ensemble
 from artifact_pipeline.model.families.tree_check import RULE, check_ensemble
 from artifact_pipeline.model.families.trees import (
@@ -23,7 +23,7 @@ from artifact_pipeline.model.families.trees import (
     require_few_nodes,
 )
 from artifact_pipeline.model.graph import Constant, Scores
-from artifact_pipeline.model.spec import Forest
+from artifact_pipeline.model.spec import MAX_TREES, Forest
 from artifact_pipeline.model.wire import DTYPES, require
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ def part(tree: int) -> str:
 
 def _describe(estimator: Any) -> tuple[Forest, Arrays]:
     trees = [each.tree_ for each in getattr(estimator, "estimators_", [estimator])]
+    if len(trees) > MAX_TREES:
+        message = f"{type(estimator).__name__} has {len(trees):,} trees, allowed are {MAX_TREES:,}"
+        raise not_written(message, hint=f'set "n_estimators": {MAX_TREES} or fewer')
     nodes = sum(tree.node_count - tree.n_leaves for tree in trees)
     refuse_large_fit(estimator, nodes, max(tree.max_depth for tree in trees), hint=_HINT)
     table = _Table()
