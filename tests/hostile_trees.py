@@ -20,6 +20,7 @@ from artifact_pipeline.model.wire import encode
 from artifact_pipeline.model.writer import write
 from artifact_pipeline.rows.features import Column, Features
 from fitted import Table, fit
+from hostile_models import Claim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,6 +50,10 @@ class Model:
         held = {name: np.ascontiguousarray(array).tobytes() for name, array in self.arrays.items()}
         return encode(message or self.message(), held)
 
+    def claim(self, data: bytes) -> Claim:
+        """Bytes, and what the manifest says of them."""
+        return Claim(data, self.columns, self.steps, self.classes)
+
     def trees(self, part: str) -> Arrays:
         """The numbers of one step, by its attributes; as they are, not to be changed."""
         begin = f"classifier.{part}."
@@ -68,9 +73,9 @@ class Model:
 
 @dataclass(frozen=True)
 class Hostile:
-    """A builder of a model's bytes and what its manifest says, with the rule, and words of the reason."""
+    """A builder of a model that must be refused, with the rule, and words of the reason."""
 
-    build: Callable[[], tuple[bytes, Model]]
+    build: Callable[[], Claim]
     rule: str
     words: str
 
@@ -107,10 +112,10 @@ def changed(rule: str, words: str = "", *, of: str = "forest") -> Callable[[Any]
     """Register a change of a model's numbers, or of what its manifest says."""
 
     def register(change: Callable[[Model], object]) -> Callable[[Model], object]:
-        def build() -> tuple[bytes, Model]:
+        def build() -> Claim:
             _, model = good(of)
             change(model)
-            return model.data(), model
+            return model.claim(model.data())
 
         HOSTILE_TREES[change.__name__] = Hostile(build, rule, words)
         return change
@@ -122,10 +127,10 @@ def claimed(rule: str, words: str = "", *, of: str = "forest") -> Callable[[Any]
     """Register a change of what a manifest says, beside the bytes as they were."""
 
     def register(change: Callable[[Model], object]) -> Callable[[Model], object]:
-        def build() -> tuple[bytes, Model]:
+        def build() -> Claim:
             data, model = good(of)
             change(model)
-            return data, model
+            return model.claim(data)
 
         HOSTILE_TREES[change.__name__] = Hostile(build, rule, words)
         return change
@@ -137,11 +142,11 @@ def spelled(rule: str, words: str = "", *, of: str = "forest") -> Callable[[Any]
     """Register a change of the first `TreeEnsemble` as a message, or of another step; the numbers stay."""
 
     def register(change: Callable[[Message], object]) -> Callable[[Message], object]:
-        def build() -> tuple[bytes, Model]:
+        def build() -> Claim:
             _, model = good(of)
             message = model.message()
             change(message["graph"])
-            return model.data(message), model
+            return model.claim(model.data(message))
 
         HOSTILE_TREES[change.__name__] = Hostile(build, rule, words)
         return change

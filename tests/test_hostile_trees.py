@@ -15,19 +15,19 @@ from fitted import Session
 from hostile_trees import HOSTILE_TREES, chain, good
 
 if TYPE_CHECKING:
-    from hostile_trees import Model
+    from hostile_models import Claim
 
 
-def checked(data: bytes, model: Model) -> None:
-    """Check bytes beside what a manifest says."""
-    check(data, model.columns, model.steps, model.classes)
+def checked(claim: Claim) -> None:
+    """Check a model for what its manifest says."""
+    check(claim.data, claim.columns, claim.steps, claim.classes)
 
 
 @pytest.mark.parametrize("estimator", ["forest", "boosting", "histogram"])
 def test_trees_that_are_written_again_are_accepted(estimator: str) -> None:
     """The models of which the hostile ones are made pass the check, and have the bytes that their numbers give."""
     data, model = good(estimator)
-    checked(data, model)
+    checked(model.claim(data))
     assert model.data() == data
 
 
@@ -35,11 +35,11 @@ def test_trees_that_are_written_again_are_accepted(estimator: str) -> None:
 def test_hostile_trees_are_refused_by_rule(name: str) -> None:
     """Each one is refused for what is wrong with it, and takes less than 100 MiB beside its bytes."""
     hostile = HOSTILE_TREES[name]
-    data, model = hostile.build()
+    claim = hostile.build()
     tracemalloc.start()
     try:
         with pytest.raises(ArtifactRejected) as refused:
-            checked(data, model)
+            checked(claim)
         assert tracemalloc.get_traced_memory()[1] < 100 << 20
     finally:
         tracemalloc.stop()
@@ -51,6 +51,6 @@ def test_a_chain_of_512_nodes_is_accepted_and_runs() -> None:
     """The bound is where it says, and onnxruntime follows such a tree."""
     _, model = good("forest")
     chain(model, 512)
-    checked(model.data(), model)
+    checked(model.claim(model.data()))
     labels, _ = Session(model.data())(Features.of_numbers(np.array([[-1.0, 0.0], [600.0, 0.0]])))
     assert len(labels) == 2
