@@ -645,7 +645,7 @@ def _nested(classifier: spec.Classifier, times: int) -> spec.Classifier:
 
 @_hostile("onnx-graph")
 def vote_of_scores() -> Claim:
-    return _steps(classifier=_nested(spec.Linear(estimator="LinearSVC", probabilities=None), 1))
+    return _steps(classifier=_nested(spec.Linear(probabilities=None), 1))
 
 
 @_hostile("onnx-too-large")

@@ -8,11 +8,13 @@ import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import ValidationError, convert
 from onnx import ModelProto
 
 from artifact_pipeline.errors import ArtifactRejected
 from artifact_pipeline.model.check import check
 from artifact_pipeline.model.plan import plan
+from artifact_pipeline.model.spec import Steps
 from artifact_pipeline.model.wire import FIELDS
 from hostile_models import HOSTILE, Claim, gaussian, good
 
@@ -166,3 +168,48 @@ def test_no_other_bytes_are_another_model(name: str, data: st.DataObject) -> Non
     if accepted(changed):
         assert onnx.load_from_string(changed.data).SerializeToString(deterministic=True) == changed.data
         assert without_numbers(changed.data, claim) == without_numbers(claim.data, claim)
+
+
+GAUSSIAN = {"type": "gaussian_bayes"}
+SPECS = {
+    "a classifier that is none": {"classifier": {"type": "script"}},
+    "no type": {"classifier": {"probabilities": None}},
+    "no classifier": {"number": []},
+    "a field more": {"classifier": {"type": "gaussian_bayes", "code": "import os"}},
+    "a step more": {"classifier": GAUSSIAN, "after": []},
+    "a step that is none": {"classifier": GAUSSIAN, "number": [{"type": "one_hot"}]},
+    "another link": {"classifier": {"type": "linear", "probabilities": "tanh"}},
+    "no components": {
+        "classifier": GAUSSIAN,
+        "number": [{"type": "pca", "components": 0, "whiten": True}],
+    },
+    "components beyond the bound": {
+        "classifier": GAUSSIAN,
+        "number": [{"type": "pca", "components": 65_537, "whiten": False}],
+    },
+    "a layer beyond the bound": {"classifier": {"type": "neural", "activation": "relu", "hidden": [2**40]}},
+    "a negative position": {
+        "classifier": GAUSSIAN,
+        "number": [{"type": "impute", "indicators": [-1]}],
+    },
+    "nine steps on numbers": {"classifier": GAUSSIAN, "number": [{"type": "min_max_scale"}] * 9},
+    "a vote of nobody": {"classifier": {"type": "vote", "estimators": [], "weighted": False}},
+    "a number for a truth": {"classifier": {"type": "bernoulli_bayes", "binarize": 1}},
+}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_spec_that_no_writer_makes_is_refused(name: str) -> None:
+    """Each value of a spec has a type and bounds, and no field is unknown."""
+    with pytest.raises(ValidationError):
+        convert(SPECS[name], Steps)
+
+
+def test_no_more_than_eight_classifiers_stand_in_one_another() -> None:
+    """Seven votes around a classifier are read, and eight are refused."""
+    classifier: dict = GAUSSIAN
+    for _ in range(7):
+        classifier = {"type": "vote", "weighted": False, "estimators": [classifier]}
+    assert convert({"classifier": classifier}, Steps).classifier.depth == 8
+    with pytest.raises(ValidationError):
+        convert({"classifier": {"type": "vote", "weighted": False, "estimators": [classifier]}}, Steps)

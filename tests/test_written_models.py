@@ -236,8 +236,8 @@ def test_ten_thousand_rows_take_bounded_memory(name: str) -> None:
 @pytest.mark.parametrize(
     ("classifier", "levels", "rows"),
     [
-        (Linear(estimator="LinearSVC", probabilities=None), 4096, 4096),
-        (Linear(estimator="LinearSVC", probabilities=None), 65_536, 256),
+        (Linear(probabilities=None), 4096, 4096),
+        (Linear(probabilities=None), 65_536, 256),
         (Neural(activation="relu", hidden=(10, 32_768, 10)), 2, 512),
         (Quadratic(ranks=(2, 16_384)), 2, 1024),
     ],

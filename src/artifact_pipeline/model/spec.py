@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from artifact_pipeline.artifact.parts import Frozen, Text
+from artifact_pipeline.artifact.parts import Frozen
 
 MAX_WIDTH = 65_536
 """Most columns of a matrix inside a model."""
@@ -78,12 +78,10 @@ class Linear(Frozen, frozen=True, tag="linear"):
     """Scores are linear in the columns.
 
     Attributes:
-        estimator: the class in scikit-learn.
         probabilities: how they come of the scores: by softmax, by a sigmoid for each class of which the sum is made 1,
             by the formula of the modified Huber loss; None where the estimator gives none.
     """
 
-    estimator: Text
     probabilities: Literal["softmax", "sigmoid", "modified_huber"] | None
 
 
@@ -129,12 +127,10 @@ class Forest(Frozen, frozen=True, tag="forest"):
     """The share of each class in the leaf that a row reaches, averaged over the trees.
 
     Attributes:
-        estimator: the class in scikit-learn.
         nodes: of each tree how many nodes it has that split.
         leaves: how many different shares the leaves give.
     """
 
-    estimator: Text
     nodes: Annotated[tuple[Nodes, ...], Meta(min_length=1, max_length=MAX_TREES)]
     leaves: Annotated[int, Meta(ge=1, le=MAX_NODES + MAX_TREES)]
 
@@ -143,7 +139,6 @@ class Boosting(Frozen, frozen=True, tag="boosting"):
     """Scores are sums of what the leaves give that a row reaches.
 
     Attributes:
-        estimator: the class in scikit-learn.
         nodes: for each score how many nodes its trees have that split; of two classes the second one alone has a score.
         trees: how many trees each score has; the first one gives the same to each row.
         histogram: whether columns are compared as float64, and not as float32, and of two classes the first one is the
@@ -151,7 +146,6 @@ class Boosting(Frozen, frozen=True, tag="boosting"):
         exponential: whether the loss was the exponential one, which makes another probability of a score.
     """
 
-    estimator: Text
     nodes: Annotated[tuple[Nodes, ...], Meta(min_length=1, max_length=MAX_CLASS_STEPS)]
     trees: Nodes
     histogram: bool

@@ -30,7 +30,7 @@ def _describe(estimator: Any) -> tuple[Linear | BernoulliBayes | GaussianBayes, 
             return BernoulliBayes(binarize=False), arrays
         return BernoulliBayes(binarize=True), arrays | {"threshold": np.array([estimator.binarize])}
     biases = estimator.class_log_prior_ if name == "MultinomialNB" else np.zeros(len(weights))
-    return Linear(estimator=name, probabilities="softmax"), {"coefficients": weights, "intercepts": biases}
+    return Linear(probabilities="softmax"), {"coefficients": weights, "intercepts": biases}
 
 
 def _plan(graph: Graph, spec: BernoulliBayes | GaussianBayes, x: Matrix, classes: int) -> Scores:

@@ -50,7 +50,6 @@ def _describe(estimator: Any) -> tuple[Boosting, Arrays]:
         arrays |= named(part(number), ensemble([constant(float(first)), *others]))
     refuse_large_arrays(estimator, arrays, hint=_HINT)
     spec = Boosting(
-        estimator=type(estimator).__name__,
         nodes=tuple(len(arrays[f"{part(number)}.nodes_splits"]) for number in range(len(begin))),
         trees=len(trees) + 1,
         histogram=histogram,

@@ -61,7 +61,7 @@ def _describe(estimator: Any) -> tuple[Forest, Arrays]:
         sizes.append(len(attributes["nodes_splits"]))
     arrays[TABLE] = table.rows()
     refuse_large_arrays(estimator, arrays, hint=_HINT)
-    return Forest(estimator=type(estimator).__name__, nodes=tuple(sizes), leaves=len(arrays[TABLE])), arrays
+    return Forest(nodes=tuple(sizes), leaves=len(arrays[TABLE])), arrays
 
 
 def _with_rows_of(table: _Table, tree: Any) -> Tree:

@@ -29,7 +29,7 @@ def _describe(estimator: Any) -> tuple[Linear, Arrays]:
         weights = np.concatenate([np.zeros_like(weights), weights])
         biases = np.concatenate([np.zeros(1), biases])
     arrays = {"coefficients": weights, "intercepts": biases}
-    return Linear(estimator=name, probabilities=probabilities), arrays
+    return Linear(probabilities=probabilities), arrays
 
 
 def _plan(graph: Graph, spec: Linear, x: Matrix, classes: int) -> Scores:
