@@ -104,6 +104,7 @@ def _plan(graph: Graph, spec: Forest, x: Matrix, classes: int) -> Scores:
     for first in range(0, len(spec.nodes), size):
         some = range(first, min(first + size, len(spec.nodes)))
         reached = [plan_ensemble(graph.within(part(tree)), x, nodes=spec.nodes[tree], trees=1) for tree in some]
+        graph.hold((len(reached) + 1) * classes)
         total = _add_shares(graph, table, reached, total)
     assert total  # a forest has one tree at least
     shares = graph.add("Div", graph.add("Squeeze", total, graph.axis(1)), graph.double(float(len(spec.nodes))))
