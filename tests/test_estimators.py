@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import all_estimators
 from sklearn.utils._param_validation import InvalidParameterError
 
-from artifact_pipeline.config import from_mapping, load_config, recipe
+from artifact_pipeline.config import from_mapping, load_config, of_recipe, recipe, schema
 from artifact_pipeline.config.estimators import LATER, WRITTEN
 from artifact_pipeline.config.models import LogisticRegression
 from artifact_pipeline.errors import ConfigError
@@ -317,3 +317,21 @@ def test_the_types_of_logistic_regression_are_scikit_learns() -> None:
             except ConfigError:
                 continue
             assert any(each.takes(value) for each in constraints.alternatives(key)), (key, value)
+
+
+def test_the_defaults_of_tables_stand_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the defaults of tables change, a config gets them, the digits keep theirs, and so does each old recipe."""
+    table = {**SHORT, "dataset": {"path": "a.csv", "target": "b"}}
+    before = recipe(from_mapping(table))
+    monkeypatch.setattr(schema, "TABLES_PREPROCESS", "auto")
+    monkeypatch.setattr(schema, "TABLES_SPLIT_BY", "hash")
+    monkeypatch.setattr(schema, "TABLES_GATE", {"beats_baseline": True, "min_accuracy": 0.0, "min_f1": 0.0})
+    after = from_mapping(table)
+    assert (after.preprocess, after.split.by, after.gate.beats_baseline) == ("auto", "hash", True)
+    assert from_mapping({**table, "gate": {"min_f1": 0.5}}).gate.min_f1 == 0.5
+    assert from_mapping({**table, "stratify": True}).split.by == "random"
+    digits = from_mapping(SHORT)
+    assert (digits.preprocess, digits.split.by, digits.gate.beats_baseline) == ("none", "random", False)
+    for one in (before, recipe(after)):
+        read_again = of_recipe({**one, "dataset": {**one["dataset"], "path": "c.csv"}})
+        assert recipe(from_mapping(read_again)) == one

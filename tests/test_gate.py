@@ -99,6 +99,7 @@ def test_the_baseline_is_in_what_inspect_says_and_in_json(cli: Cli, tmp_path: Pa
         ("gate.min_recall.rare=0.5", "gate: recall of 'rare' 0.0 is below 0.5"),
         ("gate.min_recall=0.1", "gate: recall of 'rare' 0.0 is below 0.1"),
         ("gate.min_f1_macro=0.6", "gate: f1_macro 0.49975 is below 0.6"),
+        ("gate.beats_baseline=true", "gate: accuracy_low 0.997431 is below 0.999"),
     ],
 )
 def test_noise_fails_a_gate_that_asks_for_the_rare_class(cli: Cli, tmp_path: Path, asked: str, problem: str) -> None:

@@ -47,6 +47,8 @@ def demands(asked: Mapping[str, Any], held_out: HeldOut) -> Iterator[_Demand]:
     figures = {"accuracy": held_out.accuracy.value, "f1_weighted": held_out.f1_weighted.value}
     for metric, key in METRICS.items():
         yield _Demand(metric, UNSET, asked.get(key), figures[metric])
+    if asked.get("beats_baseline"):
+        yield _Demand("accuracy_low", UNSET, held_out.majority_share, held_out.accuracy.low)
     if asked.get("min_f1_macro") is not None:
         yield _Demand("f1_macro", UNSET, asked["min_f1_macro"], held_out.f1_macro)
     recall = asked.get("min_recall")

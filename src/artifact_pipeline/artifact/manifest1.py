@@ -30,7 +30,7 @@ ROLES = ("model", "parameters", "reference", "selftest", "split")
 _FileName = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9_-]*(\.[a-z0-9_-]+)*\Z", max_length=64)]
 _Size = Annotated[int, Meta(ge=0, le=MAX_FILE_BYTES)]
 InputType = Literal["float32", "float64"]
-Metric = Literal["accuracy", "f1_weighted", "f1_macro", "recall"]
+Metric = Literal["accuracy", "f1_weighted", "accuracy_low", "f1_macro", "recall"]
 
 
 class Data(Frozen, frozen=True):

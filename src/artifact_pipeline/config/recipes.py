@@ -71,7 +71,9 @@ def _leave_out_defaults(values: dict[str, Any], kind: type[BaseModel]) -> None:
 
 def of_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """Return the config's values that a recipe stands for: what a recipe does not say is no default of today's."""
-    return {"preprocess": "none", **recipe} if isinstance(recipe.get("dataset"), dict) else dict(recipe)
+    gate = recipe.get("gate")
+    gates = {"gate": {"beats_baseline": False, **gate}} if isinstance(gate, dict) else {}
+    return {"preprocess": "none", **recipe, **gates}
 
 
 _SHORT_TYPES = {"model": "LogisticRegression", "split": "Split"}

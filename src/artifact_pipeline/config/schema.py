@@ -30,6 +30,11 @@ TABLES_SPLIT_BY = "random"
 TABLES_PREPROCESS = "none"
 """How a table's columns are prepared where its config does not say it; format 2 makes it `auto`."""
 
+TABLES_GATE: dict[str, Any] = {}
+"""What a table's gate asks where its config does not say it. The minimum that suits the digits says nothing of another
+table, so format 2 makes it `{"beats_baseline": True, "min_accuracy": 0.0, "min_f1": 0.0}`.
+"""
+
 SHORT_FORMS = {
     "model": tuple(name for name in LogisticRegression.model_fields if name != "estimator"),
     "split": ("test_size", "stratify"),
@@ -51,9 +56,11 @@ def lifted(values: Mapping[str, Any]) -> dict[str, Any]:
         short = {key: own.pop(key) for key in SHORT_FORMS["split"] if key in own}
         by = TABLES_SPLIT_BY if table and "stratify" not in short else "random"
         own["split"] = ShortForm({"by": by, **short})
-    defaults = {"preprocess": TABLES_PREPROCESS if table else "none"}
+    defaults: dict[str, Any] = {"preprocess": TABLES_PREPROCESS if table else "none"}
     if not table and own.get("dataset") in NAMES:
         defaults["name"] = own["dataset"]
+    if table and isinstance(gate := own.get("gate", {}), Mapping):
+        own["gate"] = TABLES_GATE | dict(gate)
     return defaults | own
 
 

@@ -155,6 +155,16 @@ class Gate(BaseModel):
     min_f1: Annotated[
         Share, Field(title="Least F1", description="Least F1 on the held-out rows, weighted by class.")
     ] = 0.95
+    beats_baseline: Annotated[
+        bool,
+        Field(
+            title="Beats the baseline",
+            description="Whether the lower end of the accuracy's 95 % interval must reach the majority share, the "
+            "accuracy of a model that always answers with the most frequent class.",
+        ),
+        MustBe("true or false"),
+        OptionalInRecipe(),
+    ] = False
     min_f1_macro: Annotated[
         Share | None,
         Field(
