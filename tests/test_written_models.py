@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import warnings
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from artifact_pipeline.model.wire import encode
 from artifact_pipeline.model.writer import write
 from artifact_pipeline.rows.features import Column, Features
 from fitted import (
+    COLUMNS,
     Table,
     classifiers,
     digests,
@@ -150,6 +152,27 @@ def test_written_steps_answer_as_those_of_scikit_learn(number: str, category: st
     found = parity(model, table.columns, unseen(table.rows))
     assert found.unequal == 0
     assert found.difference <= 1e-12
+
+
+def test_a_missing_value_that_becomes_a_rare_level_is_an_unknown_one() -> None:
+    """Where the most frequent level is none that the model knows, a missing value is answered as any unknown level."""
+    plain = without_level_of_its_own(MIXED[3])
+    kept = [level for level in plain.columns[1].levels if level != Counter(plain.rows.S[:, 0]).most_common(1)[0][0]]
+    columns = tuple(replace(each, levels=tuple(kept)) if each.name == "city" else each for each in plain.columns)
+    table = Table(columns, plain.rows, plain.labels)
+    number = [SimpleImputer(), StandardScaler()]
+    model = fit(pipeline(table, LogisticRegression(), number=number, category=[FREQUENT, "one_hot"]), table)
+    found = parity(model, columns, unseen(table.rows))
+    assert (found.unequal, found.difference <= 1e-12) == (0, True)
+
+
+def test_a_model_is_not_written_for_columns_that_it_was_not_fitted_on() -> None:
+    """Columns with other levels, or in another order of kinds, are refused."""
+    model = mixed_model("logistic", 3)
+    other = tuple(replace(each, levels=each.levels[::-1]) for each in COLUMNS)
+    for columns in (other, COLUMNS[:-1], COLUMNS[:1] + COLUMNS):
+        with pytest.raises(ConfigError, match="model cannot be written"):
+            write(model, columns)
 
 
 def test_categories_alone_are_written() -> None:

@@ -15,6 +15,7 @@ from artifact_pipeline.model.families.preprocess import describe_categories, des
 from artifact_pipeline.model.plan import CLASSIFIER, plan
 from artifact_pipeline.model.spec import Categories, NumberStep, Steps
 from artifact_pipeline.model.wire import Numbers, RuleBroken, encode, require
+from artifact_pipeline.rows.features import category_columns, number_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,7 @@ def write(model: Any, columns: Sequence[Column]) -> tuple[bytes, Steps]:
         ConfigError: a step has no place in a model, the model is too large, or fitting it gave a number that is not
             finite.
     """
-    steps, arrays = _described(model)
+    steps, arrays = _described(model, columns)
     try:
         planned = plan(columns, steps, model.classes_.tolist())
         held = {numbers.name: _bytes(arrays.pop(numbers.name), numbers) for numbers in planned.numbers}
@@ -70,7 +71,7 @@ def _bytes(values: Any, numbers: Numbers) -> bytes:
     return np.ascontiguousarray(array, dtype=_TYPES[numbers.dtype]).tobytes()
 
 
-def _described(model: Any) -> tuple[Steps, Arrays]:
+def _described(model: Any, columns: Sequence[Column]) -> tuple[Steps, Arrays]:
     """The spec and the numbers of a whole model."""
     if type(model).__name__ != "Pipeline":
         spec, arrays = classifiers.describe(model)
@@ -82,15 +83,25 @@ def _described(model: Any) -> tuple[Steps, Arrays]:
     arrays = _named(CLASSIFIER, arrays)
     number: list[NumberStep] = []
     category: Categories | None = None
-    for name, transformer, _ in steps["columns"].transformers_:
-        if name == "category":
-            category = describe_categories(_steps(transformer))
-        elif name == "number":
-            for position, step in enumerate(_steps(transformer)):
-                described, numbers = describe_numbers(step)
-                number.append(described)
-                arrays |= _named(f"number.{position}", numbers)
+    transformers = _transformers(steps["columns"], columns)
+    if "category" in transformers:
+        levels = [column.levels for column in category_columns(columns)]
+        category = describe_categories(_steps(transformers["category"]), levels)
+    for position, step in enumerate(_steps(transformers.get("number"))):
+        described, numbers = describe_numbers(step)
+        number.append(described)
+        arrays |= _named(f"number.{position}", numbers)
     return Steps(number=tuple(number), category=category, classifier=spec), arrays
+
+
+def _transformers(found: Any, columns: Sequence[Column]) -> dict[str, Any]:
+    """The transformers of a `ColumnTransformer`, which take the numbers first and then the categories, each once."""
+    numbers, categories = len(number_columns(columns)), len(category_columns(columns))
+    expected = {"number": list(range(numbers)), "category": list(range(numbers, numbers + categories))}
+    taken = {name: list(positions) for name, _, positions in found.transformers_}
+    if list(taken.items()) != [(name, positions) for name, positions in expected.items() if positions]:
+        raise not_written("the pipeline does not take the numbers first, and then the categories")
+    return {name: transformer for name, transformer, _ in found.transformers_}
 
 
 def _named(part: str, arrays: Arrays) -> Arrays:
@@ -102,6 +113,10 @@ def _steps(transformer: Any) -> list[Any]:
     kind = type(transformer).__name__
     if kind == "Pipeline":
         return [step for _, step in transformer.steps if step != "passthrough"]
-    if transformer == "passthrough" or (kind == "FunctionTransformer" and transformer.func is None):
+    if (
+        transformer is None
+        or transformer == "passthrough"
+        or (kind == "FunctionTransformer" and transformer.func is None)
+    ):
         return []
     return [transformer]

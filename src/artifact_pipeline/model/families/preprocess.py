@@ -106,8 +106,12 @@ def _scaled(graph: Graph, spec: Scale, x: Matrix) -> Matrix:
     return Matrix(result, x.width)
 
 
-def describe_categories(steps: Sequence[Any]) -> Categories:
+def describe_categories(steps: Sequence[Any], levels: Sequence[Sequence[str]]) -> Categories:
     """The spec of the fitted steps on categories: an encoder, with an imputer before it or not.
+
+    Args:
+        steps: the steps.
+        levels: those of each category, which the encoder must have.
 
     Raises:
         ConfigError: the steps have no place in a model.
@@ -119,7 +123,8 @@ def describe_categories(steps: Sequence[Any]) -> Categories:
         missing = tuple(map(str, before[0].statistics_))
     elif before:
         raise not_written(f"{kinds[0]} with these parameters is no step on categories that a model can have")
-    levels = [set(map(str, found)) for found in encoder.categories_]
+    if [list(map(str, found)) for found in encoder.categories_] != list(map(list, levels)):
+        raise not_written("the encoder has other levels than the columns")
     missing = tuple(level if level in known else "" for level, known in zip(missing, levels, strict=False))
     if kinds[-1] == "OneHotEncoder" and encoder.handle_unknown == "ignore" and encoder.drop is None:
         return Categories(encoding="one_hot", missing=missing)
