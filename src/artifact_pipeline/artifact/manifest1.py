@@ -133,6 +133,11 @@ class GateRecord(Frozen, frozen=True):
             return self.metric if self.label is UNSET else f"{self.metric} of {self.label!r}"
 
         @property
+        def sign(self) -> str:
+            """How the observed value stands to the minimum."""
+            return ">=" if self.passed else "<"
+
+        @property
         def shortfall(self) -> str:
             """Why the rule failed, in words."""
             return f"{self.name} {self.observed} is below {self.minimum}"

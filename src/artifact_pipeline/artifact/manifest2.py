@@ -8,7 +8,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 from artifact_pipeline.artifact.environment import Environment  # noqa: TC001 - msgspec reads the types of fields
 from artifact_pipeline.artifact.figures2 import Measured  # noqa: TC001
-from artifact_pipeline.artifact.manifest1 import Data, GateRecord, Manifest1, ModelRecord, check_files
+from artifact_pipeline.artifact.gate2 import JudgedGate  # noqa: TC001
+from artifact_pipeline.artifact.manifest1 import Data, Manifest1, ModelRecord, check_files
 from artifact_pipeline.artifact.parts import Count, Digest, Frozen, Loss, ModelName, Text
 from artifact_pipeline.rows.features import MAX_LEVEL_BYTES, MAX_LEVELS, Column
 
@@ -141,7 +142,7 @@ class Manifest2(Frozen, frozen=True):
     model: WrittenModel
     environment: Environment
     metrics: Measured
-    gate: GateRecord | None
+    gate: JudgedGate | None
     files: Annotated[tuple[Manifest1.File, ...], Meta(max_length=64)]
     exports: Annotated[tuple[Manifest1.Export, ...], Meta(max_length=16)]
 

@@ -102,10 +102,7 @@ def say_gate(output: Output, manifest: Manifest) -> None:
     if gate is None:
         output.say("gate: none")
         return
-    rules = [
-        f"{rule.name} {rule.observed:.4f} {'>=' if rule.passed else '<'} {rule.minimum:.4f}"
-        for rule in shown_rules(gate, _SHOWN)
-    ]
+    rules = [f"{rule.name} {rule.observed:.4f} {rule.sign} {rule.minimum:.4f}" for rule in shown_rules(gate, _SHOWN)]
     if len(gate.rules) > _SHOWN:
         rules.append(f"… ({len(gate.rules):,} rules in all)")
     output.say(f"gate: {gate.verdict} ({', '.join(rules)})")

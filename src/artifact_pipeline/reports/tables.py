@@ -9,6 +9,7 @@ from artifact_pipeline.errors import plural
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from artifact_pipeline.artifact.gate2 import JudgedGate, JudgedRule
     from artifact_pipeline.artifact.manifest1 import GateRecord
     from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.prediction.counts import Sample
@@ -21,7 +22,7 @@ def clean(text: str) -> str:
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
-def shown_rules(gate: GateRecord, most: int) -> Sequence[GateRecord.Rule]:
+def shown_rules(gate: GateRecord | JudgedGate, most: int) -> Sequence[GateRecord.Rule | JudgedRule]:
     """The rules of a gate; where there are more than `most`, so many of them, those that failed first."""
     return gate.rules if len(gate.rules) <= most else sorted(gate.rules, key=lambda rule: rule.passed)[:most]
 

@@ -1,0 +1,196 @@
+"""The gate of format 2: any metric that was measured, and the baseline; and whether a verdict follows from the figures.
+
+The standard library and msgspec alone, so that `verify` can ask it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from msgspec import UNSET, UnsetType
+
+from artifact_pipeline.artifact.parts import NAME, Digest, Frozen, Text
+from artifact_pipeline.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from artifact_pipeline.artifact.figures2 import Measured
+    from artifact_pipeline.artifact.manifest2 import Manifest2
+
+BASELINE = "beats_baseline"
+"""The rule that the lower end of accuracy's interval is above the share of the most frequent label."""
+_ALIASES = {"f1": "f1_weighted"}
+_BOUNDS: dict[str, Literal["higher", "lower"]] = {"min": "higher", "max": "lower"}
+
+
+class JudgedRule(Frozen, frozen=True):
+    """One rule of a gate, what was observed, and whether that is enough.
+
+    Attributes:
+        metric: as the figures have it, or `beats_baseline`.
+        bound: what was asked.
+        better: `higher` where the observed value must be at least the bound, `lower` where it must be at most that.
+        observed: what was measured on the held-out rows.
+        passed: whether it is enough; the baseline must be exceeded.
+        label: the class that the rule is about; a rule about all classes has no such field.
+    """
+
+    metric: Text
+    bound: float
+    better: Literal["higher", "lower"]
+    observed: float
+    passed: bool
+    label: int | Text | UnsetType = UNSET
+
+    @property
+    def minimum(self) -> float:
+        """The bound."""
+        return self.bound
+
+    @property
+    def name(self) -> str:
+        """The metric, and the class where the rule is about one."""
+        return self.metric if self.label is UNSET else f"{self.metric} of {self.label!r}"
+
+    @property
+    def sign(self) -> str:
+        """How the observed value stands to the bound."""
+        if self.metric == BASELINE:
+            return ">" if self.passed else "<="
+        return {"higher": (">=", "<"), "lower": ("<=", ">")}[self.better][not self.passed]
+
+    @property
+    def shortfall(self) -> str:
+        """Why the rule failed, in words."""
+        if self.metric == BASELINE:
+            return f"accuracy may be as low as {self.observed}, and always giving one label reaches {self.bound}"
+        return f"{self.name} {self.observed} is {'below' if self.better == 'higher' else 'above'} {self.bound}"
+
+
+class JudgedGate(Frozen, frozen=True):
+    """The verdict, bound to the model and to the rows that it was measured on."""
+
+    rules: tuple[JudgedRule, ...]
+    verdict: Literal["passed", "failed"]
+    model: Digest
+    held_out: Digest
+
+
+class _Demand(NamedTuple):
+    """One thing that a recipe's gate asks, and the figure; `observed` is None where there is none."""
+
+    metric: str
+    label: int | str | UnsetType
+    bound: Any
+    better: Literal["higher", "lower"]
+    observed: float | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the figure is enough."""
+        if self.observed is None:
+            return False
+        if self.metric == BASELINE:
+            return bool(self.observed > self.bound)
+        return bool(self.observed >= self.bound if self.better == "higher" else self.observed <= self.bound)
+
+
+def demands(asked: Mapping[str, Any], measured: Measured) -> Iterator[_Demand]:
+    """Yield what a gate must judge, in the order of its rules: the keys sorted, `min_…` before the baseline of a metric.
+
+    Args:
+        asked: the recipe's `gate`; of a manifest that is forged it may hold anything.
+        measured: the figures.
+    """
+    for key in sorted(asked):
+        limit, _, name = key.partition("_")
+        if key == BASELINE and asked[key] is True:
+            yield _Demand(BASELINE, UNSET, measured.held_out.majority_share, "higher", measured.held_out.accuracy.low)
+        elif limit in _BOUNDS and asked[key] is not None:
+            yield from _of_metric(_ALIASES.get(name, name), asked[key], _BOUNDS[limit], measured)
+
+
+def _of_metric(name: str, bound: Any, better: Literal["higher", "lower"], measured: Measured) -> Iterator[_Demand]:
+    figures = {each.label: each.value for each in measured.figures if each.name == name and each.rows == "held_out"}
+    if isinstance(bound, dict):
+        labels = {str(label): label for label in figures}
+        for text, least in bound.items():
+            label = labels.get(text, text)
+            yield _Demand(name, label, least, better, figures.get(label))
+        return
+    if not figures:
+        yield _Demand(name, UNSET, bound, better, None)
+    for label, value in figures.items():
+        yield _Demand(name, label, bound, better, value)
+
+
+def judge(asked: Mapping[str, Any], measured: Measured, *, model: str, held_out: str) -> JudgedGate:
+    """Judge figures by what a recipe asks.
+
+    Args:
+        asked: the recipe's `gate`.
+        measured: the figures.
+        model: the model digest that the verdict is bound to.
+        held_out: the digest of the split that they were measured on.
+
+    Raises:
+        ValueError: a metric is asked for that was not measured; the message names it.
+    """
+    rules = []
+    for each in demands(asked, measured):
+        if each.observed is None:
+            raise ValueError(each.metric)
+        rules.append(
+            JudgedRule(
+                metric=each.metric,
+                bound=each.bound,
+                better=each.better,
+                observed=each.observed,
+                passed=each.passed,
+                label=each.label,
+            )
+        )
+    verdict: Literal["passed", "failed"] = "passed" if all(rule.passed for rule in rules) else "failed"
+    return JudgedGate(rules=tuple(rules), verdict=verdict, model=model, held_out=held_out)
+
+
+def judged_problems(manifest: Manifest2, *, accept_failed: bool) -> Iterator[Problem]:
+    """Yield why this manifest's model may not be used, as far as its figures and its gate go.
+
+    Args:
+        manifest: a parsed manifest.
+        accept_failed: let a missing or failed gate pass; one that contradicts itself is refused all the same.
+    """
+    found = [Problem(NAME, rule, message) for rule, message in manifest.metrics.problems(manifest.model.classes)]
+    split, counts = manifest.data.split, manifest.metrics.counts
+    if (counts.held_out, counts.training, counts.all) != (split.held_out, split.training, manifest.data.rows):
+        found.append(Problem(NAME, "metrics-rows", "the figures do not count the rows of the data"))
+    yield from found
+    gate = manifest.gate
+    if gate is None:
+        if not accept_failed:
+            yield Problem(NAME, "gate-missing", "the model was never judged by a gate")
+        return
+    if not found:
+        yield from _rule_problems(manifest, gate)
+    if gate.verdict == "failed" and not accept_failed:
+        failed = [rule.shortfall for rule in gate.rules if not rule.passed]
+        yield Problem(NAME, "gate-failed", f"the gate failed: {', '.join(failed)}")
+
+
+def _rule_problems(manifest: Manifest2, gate: JudgedGate) -> Iterator[Problem]:
+    asked = manifest.recipe.get("gate")
+    demanded = list(demands(asked if isinstance(asked, dict) else {}, manifest.metrics))
+    named = [(each.metric, each.label) for each in demanded]
+    if [(rule.metric, rule.label) for rule in gate.rules] != named:
+        listed = ", ".join(metric if label is UNSET else f"{metric} of {label!r}" for metric, label in named)
+        yield Problem(NAME, "gate-rules", f"the gate must judge {listed:.160}, each once")
+        return
+    for rule, demand in zip(gate.rules, demanded, strict=True):
+        if (rule.observed, rule.bound, rule.better) != (demand.observed, demand.bound, demand.better):
+            yield Problem(NAME, "gate-figures", f"the rule for {rule.name} is not about this manifest's figures")
+        elif rule.passed != demand.passed:
+            yield Problem(NAME, "gate-verdict", f"the verdict on {rule.name} does not follow from its figures")
+    if (gate.verdict == "passed") != all(rule.passed for rule in gate.rules):
+        yield Problem(NAME, "gate-verdict", "the verdict does not follow from the rules")
