@@ -381,3 +381,13 @@ def test_a_table_in_memory_of_categories_is_answered() -> None:
     found = joined([*batches_of(np.array([["007", "1.5"], ["x", ""]]), wanted(columns))], columns)
     assert found.listed() == [(1.5, "007"), (None, "x")]
     assert (found.missing, found.unseen) == ({"town": 0, "age": 1}, {"town": 1, "age": 0})
+
+
+def test_texts_in_memory_may_be_missing_as_pandas_has_it() -> None:
+    """A NaN among texts, as pandas marks a missing one, is a missing level; values of two types are refused."""
+    texts = np.array(["Rom", np.nan, None], dtype=object)
+    found = joined([*batches_of({"town": texts}, wanted((TOWN,)))], (TOWN,))
+    assert found.listed() == [("Rom",), ("",), ("",)]
+    with pytest.raises(DataRejected) as caught:
+        [*batches_of({"town": ["Rom", 1]}, wanted((TOWN,)))]
+    assert caught.value.problems[0].rule == "not-a-level"

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from functools import partialmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from artifact_pipeline.errors import DataRejected
 from artifact_pipeline.rows.features import MISSING, Column, Features
 from artifact_pipeline.rows.folding import MIN_ROWS, fold_rare_levels
+from artifact_pipeline.rows.formats.text import CsvReader
 from artifact_pipeline.rows.matrix import TypedRowsDigest
 from artifact_pipeline.rows.memory import batches_of
 from artifact_pipeline.rows.typed_table import read_typed_table
@@ -130,6 +135,62 @@ def test_every_text_for_a_missing_value_is_the_same(
     assert answerable(path, _columns(cells, kinds)).listed() == _expected(cells, kinds)
     rows = read_typed_table(str(path), target="label", features=tuple(kinds), columns=kinds)
     assert rows.columns == _columns(cells, kinds)
+
+
+_CSV = ["1", "2.5", "-3", " 4 ", "007", "00", "true", "False", "", "NA", "Rom", "Kiel", "2020-01-01", "1e400", "nan"]
+
+
+def _inferred(cells: list[str]) -> str:
+    """What the rules say of the cells of a column of a CSV, read as they are stated: a kind, or why it has none."""
+    there = [cell for cell in cells if cell not in {"", "NA"}]
+    bare = [cell.strip() for cell in there]
+    numbers = [re.fullmatch(r"-?[0-9.]+(e[0-9]+)?", each) is not None for each in bare]
+    padded = all(each.isdigit() for each in bare) and any(re.fullmatch(r"0[0-9]+", each) for each in bare)
+    mostly = "not-a-number" if sum(numbers) >= len(there) / 2 else "free-text"
+    rules = {
+        "no-values": not there,
+        "not-finite": all(numbers) and "1e400" in bare,
+        "number": all(numbers) and not padded,
+        "boolean": all(each.lower() in {"true", "false"} for each in bare),
+        "date": set(bare) == {"2020-01-01"},
+        "category": len(set(there)) <= len(cells) / 2,
+        mostly: True,
+    }
+    return next(name for name, holds in rules.items() if holds)
+
+
+@several
+@given(
+    cells=st.lists(st.sampled_from(_CSV), min_size=1, max_size=4, unique=True).flatmap(
+        lambda pool: st.lists(st.sampled_from(pool), min_size=1, max_size=24)
+    ),
+    block=st.integers(8, 64),
+)
+def test_a_kind_is_inferred_from_all_cells(tmp_path: Path, cells: list[str], block: int) -> None:
+    """What a column of a CSV is depends on its cells alone, by the stated rules, wherever a block of the file ends."""
+    path = tmp_path / "table.csv"
+    path.write_text(as_csv({"a": cells, "b": [0.5] * len(cells), "label": ["no"] * len(cells)}))
+    expected = _inferred(cells)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CsvReader, "__init__", partialmethod(CsvReader.__init__, block=block))
+        if expected not in {"number", "boolean", "category"}:
+            with pytest.raises(DataRejected) as caught:
+                read_typed_table(str(path), target="label", features=("a", "b"))
+            assert [each.rule for each in caught.value.problems] == [expected]
+            return
+        rows = read_typed_table(str(path), target="label", features=("a", "b"))
+    column = rows.columns[0]
+    assert rows.X[:, -1].tolist() == [0.5] * len(cells)
+    missing = [cell in {"", "NA"} for cell in cells]
+    if expected == "category":
+        texts = ["" if gap else cell for cell, gap in zip(cells, missing, strict=True)]
+        assert column == Column("a", "category", nullable=any(missing), levels=tuple(sorted(set(texts))))
+        assert rows.features.S[:, 0].tolist() == texts
+    else:
+        assert (column.kind, column.nullable, column.levels) == (expected, any(missing), ())
+        value = float if expected == "number" else (lambda cell: float(cell.lower() == "true"))
+        values = [None if gap else value(cell) for cell, gap in zip(cells, missing, strict=True)]
+        np.testing.assert_array_equal(rows.X[:, 0], np.array(values, dtype=np.float64))
 
 
 @given(table=tables(), data=st.data())

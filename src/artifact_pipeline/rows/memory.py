@@ -170,8 +170,10 @@ def _column(values: Any, name: str, wanted: Wanted) -> pa.Array:
     try:
         if hasattr(values, "__arrow_c_stream__"):
             return pa.chunked_array(values).combine_chunks()
-        return pa.array(values)
+        return pa.array(values, from_pandas=wanted.columns is not None)  # then NaN among texts is a missing one
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        if any(each.name == name and each.kind == "category" for each in wanted.columns or ()):
+            raise unfit(PLACE, ("not-a-level", f"column {name!r}: {_first_words(error)}")) from error
         _refuse_values(values, name, wanted)
         raise unfit(PLACE, ("not-a-number", f"column {name!r}: {_first_words(error)}")) from error
 
