@@ -146,7 +146,7 @@ def _inferred(cells: list[str]) -> str:
     bare = [cell.strip() for cell in there]
     numbers = [re.fullmatch(r"-?[0-9.]+(e[0-9]+)?", each) is not None for each in bare]
     padded = all(each.isdigit() for each in bare) and any(re.fullmatch(r"0[0-9]+", each) for each in bare)
-    mostly = "not-a-number" if sum(numbers) >= len(there) / 2 else "free-text"
+    mostly = "not-a-number" if not all(numbers) and sum(numbers) >= len(there) / 2 else "free-text"
     rules = {
         "no-values": not there,
         "not-finite": all(numbers) and "1e400" in bare,
