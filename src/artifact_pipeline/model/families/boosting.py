@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 BELOW_ZERO = -5e-324
 """The double before zero: a score that is greater is zero at least."""
-_HINT = 'set "max_leaf_nodes": 31 or fewer'
+_GRADIENT_HINT = 'set "max_depth": 3, or "n_estimators": 100 or fewer'
+_HISTOGRAM_HINT = 'set "max_leaf_nodes": 15, or "max_iter": 100 or fewer'
 
 
 def part(score: int) -> str:
@@ -48,7 +49,7 @@ def _describe(estimator: Any) -> tuple[Boosting, Arrays]:
     arrays: Arrays = {}
     for number, (first, others) in enumerate(zip(begin, zip(*trees, strict=True), strict=True)):
         arrays |= named(part(number), ensemble([constant(float(first)), *others]))
-    refuse_large_arrays(estimator, arrays, hint=_HINT)
+    refuse_large_arrays(estimator, arrays, hint=_HISTOGRAM_HINT if histogram else _GRADIENT_HINT)
     spec = Boosting(
         nodes=tuple(len(arrays[f"{part(number)}.nodes_splits"]) for number in range(len(begin))),
         trees=len(trees) + 1,
@@ -69,7 +70,7 @@ def _gradient_trees(estimator: Any) -> tuple[Sequence[float], list[list[Tree]]]:
     trees = [[regressor.tree_ for regressor in iteration] for iteration in estimator.estimators_]
     every = [tree for iteration in trees for tree in iteration]
     nodes = sum(tree.node_count - tree.n_leaves for tree in every)
-    refuse_large_fit(estimator, nodes, max(tree.max_depth for tree in every), hint=_HINT)
+    refuse_large_fit(estimator, nodes, max(tree.max_depth for tree in every), hint=_GRADIENT_HINT)
     rate = estimator.learning_rate
     begin = estimator._raw_predict_init(np.zeros((1, estimator.n_features_in_), dtype=np.float32))[0]  # noqa: SLF001
     return begin, [
@@ -85,7 +86,7 @@ def _histogram_trees(estimator: Any) -> tuple[Sequence[float], list[list[Tree]]]
         message = "HistGradientBoostingClassifier has categories of its own, and the model encodes them before it"
         raise not_written(message, hint='leave "categorical_features" out')
     nodes = sum(len(predictor.nodes) - predictor.get_n_leaf_nodes() for predictor in every)
-    refuse_large_fit(estimator, nodes, max(predictor.get_max_depth() for predictor in every), hint=_HINT)
+    refuse_large_fit(estimator, nodes, max(predictor.get_max_depth() for predictor in every), hint=_HISTOGRAM_HINT)
     begin = estimator._baseline_prediction[0]  # noqa: SLF001
     return begin, [[Tree.of_predictor(predictor.nodes) for predictor in iteration] for iteration in predictors]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from artifact_pipeline.model.families.family import Arrays, not_written
 from artifact_pipeline.model.graph import ML, Graph, Matrix
 from artifact_pipeline.model.spec import MAX_NODES, MAX_TREE_DEPTH
-from artifact_pipeline.model.wire import DTYPES, require
+from artifact_pipeline.model.wire import DTYPES, pack, require
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,16 +21,11 @@ MAX_BYTES = 60 << 20
 
 
 class Attribute(NamedTuple):
-    """An attribute of a `TreeEnsemble` with numbers that the model chooses; `per` says for what it has one each."""
+    """An attribute of a `TreeEnsemble` with one number for each `per`; of `int64` it is a list, and else a tensor."""
 
     name: str
     per: str
     dtype: DType = "int64"
-
-    @property
-    def packed(self) -> bool:
-        """Whether it is a list, and no tensor."""
-        return self.dtype == "int64"
 
 
 ATTRIBUTES = (
@@ -56,9 +51,8 @@ def plan_ensemble(graph: Graph, x: Matrix, *, nodes: int, trees: int) -> str:
     counts = {"node": nodes, "leaf": nodes + trees, "tree": trees}
     attributes: dict[str, Any] = {}
     for name, per, dtype in ATTRIBUTES:
-        count = counts[per]
-        packed = dtype == "int64"
-        attributes[name] = graph.declare_list(name, count) if packed else graph.declare(name, count, dtype=dtype)
+        is_list, count = dtype == "int64", counts[per]
+        attributes[name] = graph.declare_list(name, count) if is_list else graph.declare(name, count, dtype=dtype)
     return graph.add(
         "TreeEnsemble", x.name, domain=ML, n_targets=1, aggregate_function=1, post_transform=0, **attributes
     )
@@ -120,19 +114,5 @@ def refuse_large_arrays(estimator: Any, arrays: Arrays, *, hint: str) -> None:
 
 
 def estimated_bytes(arrays: Arrays) -> int:
-    """How many bytes numbers take in a model: a whole number in a list one for each seven of its bits."""
-    total = 0
-    for array in arrays.values():
-        if array.dtype.kind == "i":
-            total += sum(max(1, -(-int(bits) // 7)) * int(count) for bits, count in _bit_lengths(array))
-        else:
-            total += array.nbytes
-    return total
-
-
-def _bit_lengths(array: Any) -> Any:
-    """How many of the numbers, none of them negative, have how many bits."""
-    import numpy as np
-
-    _, bits = np.frexp(array)
-    return zip(*np.unique(bits, return_counts=True), strict=True)
+    """How many bytes numbers take in a model, but for their names and sizes."""
+    return sum(len(pack(array.tobytes())) if array.dtype.kind == "i" else array.nbytes for array in arrays.values())
