@@ -17,13 +17,16 @@ from artifact_pipeline.config import from_mapping, load_config, of_recipe, recip
 from artifact_pipeline.config.estimators import LATER, WRITTEN
 from artifact_pipeline.config.models import LogisticRegression
 from artifact_pipeline.errors import ConfigError
+from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.constraints import Constraints
 from artifact_pipeline.training.estimators import build, estimator_class, faults, resolved
+from artifact_pipeline.training.reading import read_config
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from artifact_pipeline.config import Config
+    from artifact_pipeline.training.candidate import Candidate
 
 SHORT = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000}
 DEPRECATED = "PassiveAggressiveClassifier"
@@ -293,6 +296,18 @@ def test_the_long_form_is_the_short_form() -> None:
     defaults = from_mapping({"model": {"estimator": "LogisticRegression"}}).model
     theirs = Constraints.of(estimator_class("LogisticRegression")).defaults
     assert defaults.parameters == {key: theirs[key] for key in defaults.parameters}
+
+
+def test_both_forms_give_one_artifact(candidate: Candidate) -> None:
+    """The digits trained by the long form, every default of the config said, have the digest of the short form."""
+    long = {
+        "name": "digits",
+        "dataset": "digits",
+        "split": {"by": "random", "stratify": False},
+        "preprocess": "none",
+        "model": {"estimator": "LogisticRegression", "max_iter": 1000, "l1_ratio": 0, "class_weight": None},
+    }
+    assert train(read_config(long), progress=lambda _: None).digest == candidate.digest
 
 
 def test_both_forms_at_once_are_refused() -> None:

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from artifact_pipeline.canonical import canonical_json
 from artifact_pipeline.config import Config, Table, from_mapping, json_schema, load_config, recipe
+from artifact_pipeline.config.estimators import LATER, WRITTEN
 from artifact_pipeline.config.jsontext import JsonTextError, has_lone_surrogate, parse, shown
 from artifact_pipeline.config.models import MANY_CLASS_SOLVERS
 from artifact_pipeline.errors import ConfigError
+from artifact_pipeline.training.estimators import faults, resolved
 
 REQUIRED = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000}
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())
@@ -65,6 +67,32 @@ configs = st.builds(
 )
 
 
+names = st.sampled_from([*WRITTEN, *LATER, "RandomForest"])
+parameters = st.dictionaries(
+    st.sampled_from(["C", "solver", "n_estimators", "max_depth", "alpha", "class_weight", "weights", "n_jobs"])
+    | any_text,
+    hostile_values,
+    max_size=3,
+)
+models = st.recursive(
+    st.builds(lambda name, rest: {"estimator": name, **rest}, names, parameters),
+    lambda inner: st.builds(
+        lambda parts, rest: {"estimator": "VotingClassifier", "estimators": parts, **rest},
+        st.dictionaries(st.text(max_size=5) | st.just("a__b"), inner, max_size=3),
+        parameters,
+    ),
+    max_leaves=4,
+)
+words = st.sampled_from(["random", "hash", "group", "time", "held_out", "impute_mean", "pca", "one_hot", "ordinal"])
+parts = st.dictionaries(
+    st.sampled_from(
+        ["by", "key", "column", "path", "test_size", "stratify", "number", "category", "step", "indicator"]
+    ),
+    words | st.lists(words | st.builds(dict, step=words, indicator=scalars), max_size=3) | hostile_values,
+    max_size=3,
+)
+
+
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     """One file for all examples of a law."""
@@ -103,6 +131,26 @@ def test_any_value_loads_or_is_refused(file, key, value):
     if isinstance(found, Config):
         VALIDATOR.validate({**REQUIRED, key: value})
         assert canonical_json(recipe(found))
+    else:
+        lines = [str(problem) for problem in found.problems]
+        assert lines
+        assert all(line.isprintable() and len(line) < 2000 for line in lines)
+        assert all(re.match(re.escape(str(file)) + r":\d+:\d+: ", line) for line in lines)
+
+
+@given(model=models | hostile_values, split=parts | hostile_values, preprocess=parts | words | hostile_values)
+@example(model={"estimator": "GaussianNB"}, split={"by": "hash"}, preprocess="auto")
+def test_any_sections_load_or_are_refused(file, model, split, preprocess):
+    """Any model, split and preprocess loads or is refused at a line and column; what loads is its own recipe again."""
+    values = {"model": model, "split": split, "preprocess": preprocess}
+    file.write_bytes(json.dumps(values).encode("utf-8", "surrogatepass"))
+    found = outcome(lambda: resolved(load_config(file, check=faults)))
+    if isinstance(found, Config):
+        VALIDATOR.validate(values)
+        again = json.loads(canonical_json(recipe(found)))
+        if found.split.by == "held_out":
+            again["split"]["path"] = found.split.path
+        assert resolved(from_mapping(again, check=faults)) == found
     else:
         lines = [str(problem) for problem in found.problems]
         assert lines

@@ -124,6 +124,8 @@ def _walk(path: KeyPath) -> tuple[list[type[BaseModel]], FieldInfo | None, bool]
     types: list[type[BaseModel]] = [Config]
     field, inside = None, False
     for key in path:
+        for each in types:
+            each.model_rebuild()  # a type that names itself has no fields before; it costs nothing where it has
         found = next((each.model_fields[str(key)] for each in types if key in each.model_fields), None)
         inside = found is None  # the position in an array, or a key of an object whose keys are anybody's
         if found is not None:
