@@ -147,7 +147,11 @@ def _level_of(name: str, levels: frozenset[str]) -> str:
     """The level that a text means; the text itself where the model has none that is like it."""
     if name in levels:
         return name
-    like: tuple[str, ...] = (name.removesuffix(".0"), f"{name}.0") if name.removesuffix(".0").isdigit() else ()
+    like: tuple[str, ...] = (name.removesuffix(".0"), f"{name}.0") if _is_whole(name) else ()
     like += next((each for each in (TRUE, FALSE) if name in each), ())
     found = [each for each in like if each in levels]
     return found[0] if len(found) == 1 else name
+
+
+def _is_whole(text: str) -> bool:
+    return text.removesuffix(".0").removeprefix("-").isdigit()

@@ -19,6 +19,8 @@ DIGEST_ALGORITHM = "rows-1"
 """The name of what `RowsDigest` does; another way of hashing rows gets another name."""
 TYPED_DIGEST_ALGORITHM = "rows-2"
 """The name of what `TypedRowsDigest` does."""
+_AT_ONCE = 1 << 16
+"""Rows that are copied to be hashed."""
 
 
 class LeftOut(NamedTuple):
@@ -132,6 +134,10 @@ class TypedRowsDigest:
 
     def add(self, features: Features) -> None:
         """Add rows."""
+        for start in range(0, len(features), _AT_ONCE):
+            self._add(features[start : start + _AT_ONCE])
+
+    def _add(self, features: Features) -> None:
         import numpy as np
 
         X = features.X + 0.0  # minus zero is zero
@@ -139,7 +145,7 @@ class TypedRowsDigest:
         self._rows += len(X)
         self._numbers.update(_canonical(X).ravel().data)
         for (lengths, texts), column in zip(self._categories, features.S.T, strict=True):
-            encoded = [each.encode() for each in column.tolist()]
+            encoded = [*map(str.encode, column.tolist())]
             lengths.update(np.array([*map(len, encoded)], dtype="<u4").data)
             texts.update(b"".join(encoded))
 
