@@ -144,6 +144,11 @@ class Table(BaseModel):
         return names
 
 
+_OR_NULL = MustBe("a number from 0 to 1, both included, or null")
+_LOSS_OR_NULL = MustBe("a finite number of at least 0, or null")
+_Loss = Annotated[float, Field(ge=0), POSITIVE_ZERO]
+
+
 class Gate(BaseModel):
     """What the model must reach on the held-out rows to be published."""
 
@@ -171,7 +176,37 @@ class Gate(BaseModel):
             title="Least macro F1",
             description="Least F1 on the held-out rows, each class counting the same; null asks for none.",
         ),
-        MustBe("a number from 0 to 1, both included, or null"),
+        _OR_NULL,
+        OptionalInRecipe(),
+    ] = None
+    min_balanced_accuracy: Annotated[
+        Share | None,
+        Field(title="Least balanced accuracy", description="Least mean recall of the classes; null asks for none."),
+        _OR_NULL,
+        OptionalInRecipe(),
+    ] = None
+    min_roc_auc: Annotated[
+        Share | None,
+        Field(
+            title="Least ROC AUC",
+            description="Least area under the ROC curve, each class against the rest; null asks for none.",
+        ),
+        _OR_NULL,
+        OptionalInRecipe(),
+    ] = None
+    max_log_loss: Annotated[
+        _Loss | None,
+        Field(title="Greatest log loss", description="Greatest mean of -ln p(actual class); null asks for none."),
+        _LOSS_OR_NULL,
+        OptionalInRecipe(),
+    ] = None
+    max_brier: Annotated[
+        _Loss | None,
+        Field(
+            title="Greatest Brier score",
+            description="Greatest mean squared distance of the probabilities from the truth; null asks for none.",
+        ),
+        _LOSS_OR_NULL,
         OptionalInRecipe(),
     ] = None
     min_recall: Annotated[

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.config import Config
 
-_LATER = {
+_METRICS = ("min_balanced_accuracy", "min_roc_auc", "max_log_loss", "max_brier")
+_LATER: dict[tuple[str, ...], tuple[str | None, str]] = {
     ("preprocess",): ("none", "columns cannot be prepared yet"),
     ("dataset", "columns"): (None, "the kinds of columns cannot be chosen yet"),
+    **{("gate", name): (None, "no gate judges it yet") for name in _METRICS},
 }
 """Keys that are read and that no training uses yet, the one value that they may have, and why."""
 
