@@ -100,25 +100,30 @@ def _plan(graph: Graph, spec: Forest, x: Matrix, classes: int) -> Scores:
     x = as_float32(graph, x)
     table = graph.parameter(TABLE, spec.leaves, classes)
     size = max(1, SHARES_AT_ONCE // classes)
-    total = None
+    total, waiting, trees = "", "", 0
     for first in range(0, len(spec.nodes), size):
-        some = range(first, min(first + size, len(spec.nodes)))
-        reached = [plan_ensemble(graph.within(part(tree)), x, nodes=spec.nodes[tree], trees=1) for tree in some]
-        graph.hold((len(reached) + 1) * classes)
-        total = _add_shares(graph, table, reached, total)
-    assert total  # a forest has one tree at least
+        some = spec.nodes[first : first + size]
+        graph.hold((len(some) + 1) * classes)
+        reached = [
+            plan_ensemble(graph.within(part(tree)), x, nodes=nodes, trees=1) for tree, nodes in enumerate(some, first)
+        ]
+        rows = graph.add("Cast", graph.add("Concat", *reached, axis=1), to=DTYPES["int64"])
+        shares = graph.add("Gather", table, rows, axis=0)  # rows x trees x classes
+        # Shares are added one step late. Of two steps that it needs, ONNX Runtime takes the one that stands last first:
+        # so it adds what is there before it makes more, and a forest of any size takes the memory of two steps.
+        total = _add_shares(graph, waiting, trees, total) if waiting else ""
+        waiting, trees = shares, len(some)
+    total = _add_shares(graph, waiting, trees, total)
     shares = graph.add("Div", graph.add("Squeeze", total, graph.axis(1)), graph.double(float(len(spec.nodes))))
     return Scores(shares, shares)
 
 
-def _add_shares(graph: Graph, table: str, reached: list[str], total: str | None) -> str:
-    """Add the shares of some trees to a total of those before them, rows x 1 x classes."""
-    rows = graph.add("Cast", graph.add("Concat", *reached, axis=1), to=DTYPES["int64"])
-    shares = graph.add("Gather", table, rows, axis=0)  # rows x trees x classes
+def _add_shares(graph: Graph, shares: str, trees: int, total: str) -> str:
+    """Add the shares of some trees to the total of those before them, rows x 1 x classes; "" where there are none."""
     if total:
         shares = graph.add("Concat", total, shares, axis=1)
     sums = graph.add("CumSum", shares, graph.constant("trees", Constant("int64", (), struct.pack("<q", 1))))
-    return graph.add("Gather", sums, graph.axis(len(reached) - (not total)), axis=1)
+    return graph.add("Gather", sums, graph.axis(trees - (not total)), axis=1)
 
 
 def _check(spec: Forest, arrays: Mapping[str, bytes], width: int, classes: int) -> None:  # noqa: ARG001
