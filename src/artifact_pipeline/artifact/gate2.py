@@ -97,7 +97,7 @@ class _Demand(NamedTuple):
 
 
 def demands(asked: Mapping[str, Any], measured: Measured) -> Iterator[_Demand]:
-    """Yield what a gate must judge, in the order of its rules: the keys sorted, `min_…` before the baseline of a metric.
+    """Yield what a gate must judge, in the order of its rules: that of its keys, sorted.
 
     Args:
         asked: the recipe's `gate`; of a manifest that is forged it may hold anything.
@@ -114,15 +114,15 @@ def demands(asked: Mapping[str, Any], measured: Measured) -> Iterator[_Demand]:
 def _of_metric(name: str, bound: Any, better: Literal["higher", "lower"], measured: Measured) -> Iterator[_Demand]:
     figures = {each.label: each.value for each in measured.figures if each.name == name and each.rows == "held_out"}
     if isinstance(bound, dict):
-        labels = {str(label): label for label in figures}
+        values = {str(label): (label, value) for label, value in figures.items()}
         for text, least in bound.items():
-            label = labels.get(text, text)
-            yield _Demand(name, label, least, better, figures.get(label))
+            label, value = values.get(text, (text, None))
+            yield _Demand(name, label, least, better, value)
         return
     if not figures:
         yield _Demand(name, UNSET, bound, better, None)
-    for label, value in figures.items():
-        yield _Demand(name, label, bound, better, value)
+    for label, observed in figures.items():
+        yield _Demand(name, label, bound, better, observed)
 
 
 def judge(asked: Mapping[str, Any], measured: Measured, *, model: str, held_out: str) -> JudgedGate:

@@ -24,7 +24,8 @@ def clean(text: str) -> str:
 
 def shown_rules(gate: GateRecord | JudgedGate, most: int) -> Sequence[GateRecord.Rule | JudgedRule]:
     """The rules of a gate; where there are more than `most`, so many of them, those that failed first."""
-    return gate.rules if len(gate.rules) <= most else sorted(gate.rules, key=lambda rule: rule.passed)[:most]
+    rules: Sequence[GateRecord.Rule | JudgedRule] = gate.rules
+    return rules if len(rules) <= most else sorted(rules, key=lambda rule: rule.passed)[:most]
 
 
 ALL = {"some": "all (training rows included)", "unknown": "all (may include training rows)"}

@@ -160,10 +160,10 @@ def _seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
         ),
         exports=(m.Manifest1.Export(format="pickle", size=len(export), sha256=digest(export)),),
     )
-    return Candidate(_read_back(manifest), named, export, repeated=data.repeated)
+    return Candidate(read_back(manifest), named, export, repeated=data.repeated)
 
 
-def _read_back(manifest: Manifest) -> Manifest:
+def read_back(manifest: Manifest) -> Manifest:
     """The manifest, parsed from its bytes: what a reader would refuse must not be published."""
     data = manifest.canonical()
     if len(data) > MAX_MANIFEST_BYTES:

@@ -1,0 +1,229 @@
+"""A fitted model of any family becomes an artifact of format 2, in memory: written, measured, judged, described."""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET, to_builtins
+
+from artifact_pipeline.artifact import selftest2
+from artifact_pipeline.artifact.environment import Environment
+from artifact_pipeline.artifact.figures2 import Figure, Measured, Rows
+from artifact_pipeline.artifact.gate2 import judge
+from artifact_pipeline.artifact.manifest1 import Data, Manifest1
+from artifact_pipeline.artifact.manifest2 import InputColumn, Manifest2, WrittenModel
+from artifact_pipeline.artifact.parts import DECIMALS
+from artifact_pipeline.artifact.reference import FeatureReference, OutputReference, Reference
+from artifact_pipeline.canonical import digest
+from artifact_pipeline.config import recipe
+from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem
+from artifact_pipeline.rows.coded import coded, decoded
+from artifact_pipeline.training.candidate import ROLES, Candidate, read_back
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.config import Config
+    from artifact_pipeline.model.predictor import Answers
+    from artifact_pipeline.rows.features import Column, Features
+    from artifact_pipeline.training.dataset import Dataset
+    from artifact_pipeline.training.fitting import FittedModel
+
+_PARITY = 1e-9
+"""The greatest difference between the published model and the estimator, as a share of scores above 1."""
+
+
+def seal(config: Config, data: Dataset, fitted: FittedModel) -> Candidate:
+    """Write a model, and measure and describe the bytes that are written.
+
+    Args:
+        config: what was asked.
+        data: the rows and their split.
+        fitted: the model, fitted on the training rows.
+
+    Raises:
+        ArtifactRejected: the model that would be published is not the one that was trained.
+        ConfigError: the model cannot be written, or the gate asks for a metric that it does not have.
+        DataRejected: the model cannot be described.
+    """
+    import numpy as np
+
+    from artifact_pipeline.model.check import check
+    from artifact_pipeline.model.predictor import Predictor
+    from artifact_pipeline.model.writer import write
+
+    classifier, columns, features = fitted.classifier, fitted.columns, data.rows.features
+    classes = tuple(classifier.classes_.tolist())
+    model, steps = write(fitted.model, columns)
+    kind = check(model, columns, steps, classes).outputs[1].name
+    answers_kind: Any = kind
+    predictor = Predictor(model, classes, columns, kind=answers_kind)
+    answers = predictor.predict_features(features)
+    parity = _parity(fitted, features, answers)
+    actual = np.searchsorted(classifier.classes_, data.y)
+    split = data.split_bits()
+    described = _described(features.take(data.train), columns)
+    golden = selftest2.draw_golden_rows(described, columns)
+    golden_answers = predictor.predict_features(decoded(golden, columns))
+    held_out = answers.take(data.held_out)
+    members = {
+        "model": model,
+        "reference": Reference(
+            format=2,
+            rows=len(data.train),
+            features=described,
+            labels=tuple(np.bincount(actual[data.train], minlength=len(classes)).tolist()),
+            outputs=OutputReference.of(held_out.positions, len(classes), held_out.probabilities),
+        ).canonical(),
+        "selftest": selftest2.GoldenRows.of(golden, golden_answers.labels, golden_answers.values).canonical(),
+        "split": split,
+    }
+    measured = _measured(data, actual, answers, classes)
+    export = pickle.dumps(fitted.model, protocol=5)
+    said = WrittenModel(
+        digest=digest(model),
+        estimator=f"{type(classifier).__module__.rpartition('._')[0]}.{type(classifier).__name__}",
+        parameters=plain_parameters(classifier),
+        fit=fitted.fit,
+        inputs=tuple(map(_input, columns)),
+        steps=to_builtins(steps),
+        answers=answers_kind,
+        classes=classes,
+        parity=parity,
+    )
+    asked = recipe(config)
+    try:
+        gate = judge(asked["gate"], measured, model=digest(model), held_out=digest(split))
+    except ValueError as error:
+        problem = Problem("gate", "not-allowed", f"{said.estimator} has no figure {error}")
+        raise ConfigError("the gate cannot judge this model", problems=[problem]) from None
+    manifest = Manifest2(
+        format=2,
+        name=config.name,
+        task="classification",
+        recipe=asked,
+        data=_data(data, split),
+        model=said,
+        environment=Environment.here(),
+        metrics=measured,
+        gate=gate,
+        files=tuple(
+            Manifest1.File(name=ROLES[role], role=role, size=len(content), sha256=digest(content))
+            for role, content in sorted(members.items())
+        ),
+        exports=(Manifest1.Export(format="pickle", size=len(export), sha256=digest(export)),),
+    )
+    return Candidate(read_back(manifest), {ROLES[role]: content for role, content in members.items()}, export)
+
+
+def _input(column: Column) -> InputColumn:
+    category = column.kind == "category"
+    return InputColumn(
+        name=column.name,
+        kind=column.kind,
+        nullable=column.nullable,
+        levels=column.levels if category else UNSET,
+        other=column.other if category else UNSET,
+    )
+
+
+def _described(features: Features, columns: Sequence[Column]) -> tuple[FeatureReference, ...]:
+    return tuple(
+        FeatureReference.of_category(values, len(column.levels), column.name)
+        if column.kind == "category"
+        else FeatureReference.of(values, column.name, nullable=column.nullable)
+        for values, column in zip(coded(features, columns), columns, strict=True)
+    )
+
+
+def _parity(fitted: FittedModel, features: Features, answers: Answers) -> WrittenModel.Parity:
+    """Compare the published model's answers with the estimator's, row by row."""
+    import numpy as np
+
+    taken = fitted.taken(features)
+    if answers.kind == "probabilities":
+        values = fitted.model.predict_proba(taken)
+    else:
+        values = fitted.model.decision_function(taken)
+        if values.ndim == 1:
+            values = np.column_stack([np.zeros(len(values)), values])
+    labels = fitted.model.predict(taken)
+    scale = np.maximum(1.0, np.abs(values).max(axis=1))
+    best = np.sort(values, axis=1)
+    tie = best[:, -1] - best[:, -2] <= _PARITY * scale
+    unequal = int(((answers.labels != labels) & ~tie).sum())
+    difference = float((np.abs(answers.values - values).max(axis=1) / scale).max())
+    if unequal or not difference <= _PARITY:
+        message = (
+            f"{unequal} of {len(labels)} labels differ from the estimator's, and an answer by {difference:.1e} "
+            f"({_PARITY:.0e} at most)"
+        )
+        raise ArtifactRejected(
+            "the model that would be published is not the model that was trained",
+            problems=[Problem("model.onnx", "parity", message)],
+        )
+    return WrittenModel.Parity(rows=len(labels), ties=int(tie.sum()), max_difference=round(difference, DECIMALS))
+
+
+def _measured(data: Dataset, actual: NDArray[np.int64], answers: Answers, classes: Sequence[int | str]) -> Measured:
+    import numpy as np
+
+    from artifact_pipeline.metrics.registry import Answered, measure
+
+    figures: list[Figure] = []
+    chosen: dict[Rows, NDArray[np.int64]] = {
+        "held_out": data.held_out,
+        "training": data.train,
+        "all": np.arange(len(actual)),
+    }
+    confusion: tuple[tuple[int, ...], ...] = ()
+    for name, rows in chosen.items():
+        some = answers.take(rows)
+        answered = Answered.of(actual[rows], some.positions, some.probabilities, len(classes))
+        if name == "held_out":
+            confusion = tuple(map(tuple, answered.confusion.tolist()))
+        for each in measure(answered, intervals=name == "held_out"):
+            low, high = (UNSET, UNSET) if each.interval is None else (round(end, DECIMALS) for end in each.interval)
+            figures.append(
+                Figure(
+                    name=each.name,
+                    rows=name,
+                    value=round(each.value, DECIMALS),
+                    better=each.better,
+                    low=low,
+                    high=high,
+                    label=UNSET if each.position is None else classes[each.position],
+                )
+            )
+    counts = Measured.Counts(held_out=len(data.held_out), training=len(data.train), all=len(actual))
+    return Measured(counts=counts, confusion=confusion, figures=tuple(figures))
+
+
+def _data(data: Dataset, split: bytes) -> Data:
+    rows, count = data.rows, len(data.y)
+    source = Data.Source(name=rows.source, digest=rows.digest(), algorithm=rows.digest_algorithm, rows=count)
+    held_out = Data.Split(digest=digest(split), held_out=len(data.held_out), training=len(data.train))
+    return Data(sources=(source,), target=rows.target, split=held_out)
+
+
+def plain_parameters(estimator: Any) -> dict[str, Any]:
+    """The parameters of an estimator as JSON has them: nested estimators by name, tuples as lists, labels as text."""
+    found = {}
+    for key, value in sorted(estimator.get_params(deep=False).items()):
+        if not (isinstance(value, str) and value == "deprecated"):
+            found[key] = _plain(value)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "get_params"):
+        return {"estimator": type(value).__name__, **plain_parameters(value)}
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)) or type(value).__name__ == "ndarray":
+        return [_plain(each) for each in value]
+    return value.item() if hasattr(value, "item") else value
