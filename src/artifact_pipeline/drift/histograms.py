@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 BLOCK = 65_536
 """Values a comparison: with 8,192 the calls themselves cost as much again, and what 262,144 need leaves the cache."""
+_MOST_COMPARED = 64
+"""Bins up to which comparing with each edge is the faster way; a feature of numbers has fewer."""
 _NEARLY_ALL = 99
 """Percent of the training rows in one bin from which on a feature counts as nearly constant."""
 
@@ -166,6 +168,8 @@ class _Feature:
         import numpy as np
 
         self._edges = _at_least(np.array(feature.edges[1:], dtype=np.float64), dtype)
+        # So many bins a category alone has; its values are their very positions.
+        self._levels = len(feature.edges) if feature.discrete and len(feature.edges) > _MOST_COMPARED else 0
         self._usual = usual_bin(feature)
         self._value: Any = None
         if self._usual is not None and feature.discrete:
@@ -174,12 +178,17 @@ class _Feature:
 
     def count(self, column: NDArray[Any], buffer: NDArray[np.bool_]) -> tuple[tuple[int, ...], int]:
         """Rows by bin, and the unusual ones."""
-        bins = _bins(column, self._edges, buffer)
+        bins = self._counted(column) if self._levels else _bins(column, self._edges, buffer)
         if self._usual is None:
             return bins, 0
         if self._value is None:
             return bins, len(column) - bins[self._usual]
         return bins, _unequal(column, self._value, buffer)
+
+    def _counted(self, codes: NDArray[Any]) -> tuple[int, ...]:
+        import numpy as np
+
+        return tuple(np.bincount(codes.astype(np.int64), minlength=self._levels).tolist())
 
 
 def _at_least(edges: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:

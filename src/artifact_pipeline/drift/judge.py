@@ -23,12 +23,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from artifact_pipeline.drift.histograms import usual_bin
+from artifact_pipeline.rows.coded import MISSING_CODE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from artifact_pipeline.artifact.reference import FeatureReference, Reference
     from artifact_pipeline.drift.histograms import Counts
+    from artifact_pipeline.rows.features import Column
 
     Pair = tuple[int, int]
     Rule = Literal["chi-square", "rare"]
@@ -116,15 +118,18 @@ class Drift:
         }
 
 
-def judge(reference: Reference, counts: Counts, classes: Sequence[int | str] = ()) -> Drift:
+def judge(
+    reference: Reference, counts: Counts, classes: Sequence[int | str] = (), columns: Sequence[Column] = ()
+) -> Drift:
     """Compare what was counted with the reference.
 
     Args:
         reference: the artifact's.
         counts: of the rows, with this reference's bins.
         classes: the model's labels, as messages name them; without them a label is named by its position.
+        columns: the model's columns, whose levels messages name.
     """
-    tested = list(_tests(reference, counts, classes)) if counts.rows >= LEAST_ROWS else []
+    tested = list(_tests(reference, counts, classes, columns)) if counts.rows >= LEAST_ROWS else []
     corrected = holm([shift.p for shift in tested])
     shifts = [
         replace(shift, p=p, drifted=p < _ALPHA and shift.effect >= FLOORS[shift.rule])
@@ -134,7 +139,9 @@ def judge(reference: Reference, counts: Counts, classes: Sequence[int | str] = (
     return Drift(rows=counts.rows, tested=len(shifts), shifts=tuple(shifts))
 
 
-def _tests(reference: Reference, counts: Counts, classes: Sequence[int | str]) -> Iterator[Shift]:
+def _tests(
+    reference: Reference, counts: Counts, classes: Sequence[int | str], columns: Sequence[Column]
+) -> Iterator[Shift]:
     """Yield what can be tested, its p not corrected yet."""
     outputs = reference.outputs
     labels = [f"label {label}" for label in classes or range(len(outputs.labels))]
@@ -142,12 +149,13 @@ def _tests(reference: Reference, counts: Counts, classes: Sequence[int | str]) -
     yield from _chi_square(LABEL, "output", pairs, labels)
     pairs = _paired(outputs.confidence.counts, counts.confidence)
     yield from _chi_square(CONFIDENCE, "output", pairs, _ranges(outputs.confidence.edges))
+    levels = {column.name: column.levels for column in columns if column.kind == "category"}
     for feature, seen, unusual in zip(reference.features, counts.features, counts.unusual, strict=True):
-        usual = usual_bin(feature)
+        usual, words = usual_bin(feature), _bins(feature, levels.get(feature.name))
         if usual is None:
-            yield from _chi_square(feature.name, "feature", _paired(feature.counts, seen), _bins(feature))
+            yield from _chi_square(feature.name, "feature", _paired(feature.counts, seen), words)
         else:
-            yield from _rare(feature, usual, unusual, counts.rows)
+            yield from _rare(feature, usual, unusual, counts.rows, words)
 
 
 def _chi_square(
@@ -159,7 +167,7 @@ def _chi_square(
         yield Shift(name, kind, "chi-square", effect=effect, p=p, drifted=False, change=_largest(pairs, words))
 
 
-def _rare(feature: FeatureReference, usual: int, unusual: int, rows: int) -> Iterator[Shift]:
+def _rare(feature: FeatureReference, usual: int, unusual: int, rows: int, words: Sequence[str]) -> Iterator[Shift]:
     trained = sum(feature.counts)
     before = trained - feature.counts[usual]
     if before + unusual:
@@ -170,7 +178,7 @@ def _rare(feature: FeatureReference, usual: int, unusual: int, rows: int) -> Ite
             effect=max(0.0, unusual / rows - before / trained),
             p=more_often(unusual, before, rows, trained),
             drifted=False,
-            change=f"not {_bins(feature)[usual]}: {_percent(before, trained)} -> {_percent(unusual, rows)}",
+            change=f"not {words[usual]}: {_percent(before, trained)} -> {_percent(unusual, rows)}",
         )
 
 
@@ -275,8 +283,13 @@ def _totals(pairs: Sequence[Pair]) -> Pair:
     return sum(r for r, _ in pairs), sum(s for _, s in pairs)
 
 
-def _bins(feature: FeatureReference) -> list[str]:
-    return [f"value {edge:g}" for edge in feature.edges] if feature.discrete else _ranges(feature.edges)
+def _bins(feature: FeatureReference, levels: Sequence[str] | None) -> list[str]:
+    """What each bin of a feature holds, in words."""
+    if levels is not None:
+        return [*(f"level {level}" if level else "missing" for level in levels), "another level"]
+    missing = ["missing"] if feature.edges[0] == MISSING_CODE else []
+    edges = feature.edges[len(missing) :]
+    return missing + ([f"value {edge:g}" for edge in edges] if feature.discrete or not edges else _ranges(edges))
 
 
 def _ranges(edges: Sequence[float]) -> list[str]:

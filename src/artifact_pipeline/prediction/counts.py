@@ -99,7 +99,8 @@ class PredictionCounts:
         """The verdict on drift; None where the rows are not compared with the training data."""
         from artifact_pipeline.drift import judge
 
-        return None if self.drift is None else judge.judge(scorer.reference, self.drift, scorer.classes)
+        columns = scorer.artifact.manifest.model.columns
+        return None if self.drift is None else judge.judge(scorer.reference, self.drift, scorer.classes, columns)
 
     def plain(self) -> dict[str, Any]:
         """The counts for JSON; samples and mistakes are for people, and are left out."""

@@ -67,7 +67,7 @@ class Windows:
         if parts:
             X, positions, confidence = (np.concatenate(each) for each in zip(*parts, strict=True))
             histograms.add(list(np.ascontiguousarray(X.T)), positions, confidence)
-        return judge(served.reference, histograms.counts(), served.labels)
+        return judge(served.reference, histograms.counts(), served.labels, served.verified.manifest.model.columns)
 
 
 class Ring:
