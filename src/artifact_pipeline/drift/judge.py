@@ -155,7 +155,7 @@ def _tests(
         if usual is None:
             yield from _chi_square(feature.name, "feature", _paired(feature.counts, seen), words)
         else:
-            yield from _rare(feature, usual, unusual, counts.rows, words)
+            yield from _rare(feature, usual, unusual, counts.rows, word=words[usual])
 
 
 def _chi_square(
@@ -167,7 +167,7 @@ def _chi_square(
         yield Shift(name, kind, "chi-square", effect=effect, p=p, drifted=False, change=_largest(pairs, words))
 
 
-def _rare(feature: FeatureReference, usual: int, unusual: int, rows: int, words: Sequence[str]) -> Iterator[Shift]:
+def _rare(feature: FeatureReference, usual: int, unusual: int, rows: int, *, word: str) -> Iterator[Shift]:
     trained = sum(feature.counts)
     before = trained - feature.counts[usual]
     if before + unusual:
@@ -178,7 +178,7 @@ def _rare(feature: FeatureReference, usual: int, unusual: int, rows: int, words:
             effect=max(0.0, unusual / rows - before / trained),
             p=more_often(unusual, before, rows, trained),
             drifted=False,
-            change=f"not {words[usual]}: {_percent(before, trained)} -> {_percent(unusual, rows)}",
+            change=f"not {word}: {_percent(before, trained)} -> {_percent(unusual, rows)}",
         )
 
 
