@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.serving.model import Served
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 DIGITS = load_digits()
 INFER = "/v2/models/digits/infer"

@@ -24,7 +24,7 @@ from artifact_pipeline.runtime import TELEMETRY_VARIABLE, pin_numerics
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden" / "v1"

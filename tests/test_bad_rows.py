@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.rows.batches import Batch
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 ALL = ["csv", "csv.gz", "csv.zst", "parquet", "arrow", "arrows", "jsonl", "jsonl.gz", "jsonl.zst", "npy", "npz"]
 WHOLE = ["csv.gz", "csv.zst", "parquet", "arrow", "arrows", "jsonl.gz", "jsonl.zst", "npy", "npz"]

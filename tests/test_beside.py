@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 WHEN = "2026-06-01T12:00:00Z"
 SUFFIXES = (".provenance.json", ".sig", ".provenance.json.sig")

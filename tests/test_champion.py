@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.artifact.provenance import Comparison
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -30,7 +30,7 @@ from terminal import in_terminal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
     Cli = Callable[..., "Said"]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from artifact_pipeline.artifact.manifest import Verified
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 ROOT = Path(__file__).resolve().parents[1]
 WANTED = Wanted(NAMES, "float64", "label", (0, 1), (), low=np.full(2, -1e9), high=np.full(2, 1e9))

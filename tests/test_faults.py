@@ -29,7 +29,7 @@ from tools import hexadecimal, mount, mounted, publish, renamed, require_tool, s
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.drift.judge import Drift
     from artifact_pipeline.serving.model import Served
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 OUTCOMES = ("served", "unchanged", "refused")
 ROUTES = ("infer", "model", "health", "metrics", "page", "other")

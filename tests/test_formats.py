@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from artifact_pipeline.artifact.manifest import Verified
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 NAMED = ["csv", "csv.gz", "csv.zst", "parquet", "pq", "arrow", "feather", "ipc", "arrows", "jsonl", "ndjson"]
 NAMED += ["jsonl.gz", "jsonl.zst"]

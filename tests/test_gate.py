@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from artifact_pipeline.artifact.figures import HeldOut
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
     Cli = Callable[..., tuple[int, str, str]]
 

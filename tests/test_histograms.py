@@ -16,7 +16,7 @@ from forging import REMOVED, changed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 CLASSES = 3
 TENTHS = tuple(index / 10 for index in range(10))

@@ -22,7 +22,7 @@ from artifact_pipeline.model.predictor import Predictor
 from drawing import SIDE, draw_digit, draw_digits, encode
 
 if TYPE_CHECKING:
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 SEED = 2026  # no choice in digits/images.py was made by its drawings
 REQUIRED = 0.92

@@ -19,7 +19,7 @@ from forging import MANIFEST, REMOVED, changed, manifest_of, reseal, unpack
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 SOURCE = {"name": "digits", "digest": digest(b""), "algorithm": "rows-1", "rows": 3}
 

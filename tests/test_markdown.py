@@ -23,7 +23,7 @@ from tools import require_tool
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 LINKS = [
     "www.evil.example",

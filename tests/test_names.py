@@ -17,7 +17,7 @@ from tools import publish, slow
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 LOCALES = {
     "C": {"LC_ALL": "C"},

@@ -15,7 +15,7 @@ from test_tensors import CASES
 
 if TYPE_CHECKING:
     from artifact_pipeline.serving.model import Served
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 UNSAID = {"a row too few", "a number too many"}
 """What is refused, and the schema does not say: how many numbers a shape tells of, and which ones FP32 has."""

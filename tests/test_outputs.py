@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from artifact_pipeline.artifact.manifest import Verified
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 CONFIG = """{"C": 1.0, "solver": "lbfgs", "max_iter": 1000,
  "dataset": {"path": "rows.parquet", "target": "label"}, "gate": {"min_f1": 0.5}}"""

@@ -34,7 +34,7 @@ from tables import blobs, write_table
 
 if TYPE_CHECKING:
     from artifact_pipeline.serving.http import Response
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 ROOT = Path(__file__).resolve().parents[1]
 STATIC = ROOT / "src" / "artifact_pipeline" / "digits" / "static"

@@ -18,7 +18,7 @@ from forging import reseal, unpack
 from parameter_files import GOOD, HOSTILE, pickles, savez, zipped
 
 if TYPE_CHECKING:
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 GOLDEN = (Path(__file__).parent / "golden" / "v1" / "parameters.npz").read_bytes()
 

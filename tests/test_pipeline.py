@@ -16,10 +16,10 @@ from artifact_pipeline.errors import DataRejected, GateFailed, StorageError
 from artifact_pipeline.model.predictor import Predictor
 from artifact_pipeline.prediction.run import PredictionRequest, predict
 from artifact_pipeline.training import candidate as candidates
-from artifact_pipeline.training.candidate import input_dtype
 from artifact_pipeline.training.dataset import Dataset
 from artifact_pipeline.training.fit import fit
 from artifact_pipeline.training.publication import check_places, publish
+from artifact_pipeline.training.sealing1 import input_dtype
 from artifact_pipeline.verification import verify
 from tables import blobs, write_table
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from artifact_pipeline.config import Config
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 
 def config(**changed: Any) -> Config:

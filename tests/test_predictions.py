@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.prediction.outcome import Predictions
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 DIGITS = load_digits()
 WORDS = ["no", 'say "yes", or no']

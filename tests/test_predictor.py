@@ -18,7 +18,7 @@ from artifact_pipeline.verification import verify
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 X, y = load_digits(return_X_y=True)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from artifact_pipeline.artifact.manifest import Verified
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
     Change = Callable[[dict[str, Any]], object]
 

@@ -19,7 +19,7 @@ from forging import REMOVED, changed
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.reference import Histogram
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 columns = hnp.arrays(
     np.float64,

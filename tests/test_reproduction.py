@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from artifact_pipeline.artifact.environment import Environment
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
     Columns = dict[str, np.ndarray]

@@ -19,7 +19,7 @@ from artifact_pipeline.model.predictor import Predictor
 from onnx_models import WORDS, good
 
 if TYPE_CHECKING:
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 DISCRETE = FeatureReference(
     name="d", discrete=True, edges=(-1.0, 0.1, 5.0), counts=(1, 2, 1), low=-1.0, high=5.0, mean=1.0

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
 
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
     Stage = dict[str, tuple[list[str | Path], int, str]]
 

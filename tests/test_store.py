@@ -23,7 +23,7 @@ from tools import hexadecimal, publish, renamed, scraps
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 CONFIG = Path(__file__).resolve().parents[1] / "config" / "config.json"
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.serving.http import Response
     from artifact_pipeline.serving.model import Served
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 ROW = DIGITS.X[:1]
 TENSOR: dict[str, Any] = {"name": "X", "shape": [1, 64], "datatype": "FP64", "data": ROW[0].tolist()}

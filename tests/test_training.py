@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 X, y = load_digits(return_X_y=True)
 FEW = slice(300)

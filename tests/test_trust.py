@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
     Tampering = Callable[["Stage"], object]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from artifact_pipeline.artifact.manifest import Verified
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
 

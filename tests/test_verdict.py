@@ -15,7 +15,7 @@ from forging import changed
 
 if TYPE_CHECKING:
     from artifact_pipeline.errors import Problem
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
     Changes = dict[str, object]
 

@@ -25,7 +25,7 @@ from tools import publish, require_tool
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 CASES = Path(__file__).resolve().parent / "cases"
 MIB = 1 << 20

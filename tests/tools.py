@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from _pytest.mark import ParameterSet
 
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 
 def slow(*values: object) -> ParameterSet:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.serving.model import Served
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 N = settings().max_examples
 """How often a law is tried that is quick to try: the profile says it."""

@@ -13,8 +13,8 @@ from artifact_pipeline.files import shown
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.provenance import Statement
     from artifact_pipeline.cli.output import Output
-    from artifact_pipeline.training.candidate import Candidate
     from artifact_pipeline.training.request import Columns, Plan, TrainingRequest
+    from artifact_pipeline.training.sealed import Candidate
     from artifact_pipeline.training.unchanged import Look
 
 _SHOWN = 10

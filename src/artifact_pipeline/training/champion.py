@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.config import Gate
     from artifact_pipeline.metrics import paired
     from artifact_pipeline.rows.matrix import Rows
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
     Outcome = Literal["identical", "passed", "failed", "inconclusive"]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Manifest, Verified
     from artifact_pipeline.artifact.provenance import Comparison, Statement
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
     from artifact_pipeline.trust.policy import Trust
 
 

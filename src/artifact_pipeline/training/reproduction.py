@@ -26,7 +26,7 @@ from artifact_pipeline.config import Gate, of_recipe
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, NotReproduced, Problem
 from artifact_pipeline.model.predictor import open_predictor
 from artifact_pipeline.runtime import KERNEL_VARIABLE, choose_kernel
-from artifact_pipeline.training.candidate import Candidate, train
+from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.causes import GRADES, KINDS, find_causes, recipe_of
 from artifact_pipeline.training.champion import challenge
 from artifact_pipeline.training.dataset import Dataset, load_rows
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.config import Config
     from artifact_pipeline.training.causes import Cause, Grade, KernelChoice, Kind
+    from artifact_pipeline.training.sealed import Candidate
 
 TOLERANCE = 1e-9
 """How far `parameters` may be apart, as a share of the greatest number of their array.

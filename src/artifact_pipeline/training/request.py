@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.kinds import Kind
     from artifact_pipeline.rows.matrix import LeftOut, Rows
     from artifact_pipeline.storage.outputs import Place
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
     from artifact_pipeline.training.unchanged import Look
 
 Outcome = Literal["unchanged", "identical", "passed", "failed"]

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.provenance import Statement
     from artifact_pipeline.config import Config
     from artifact_pipeline.rows.matrix import Rows
-    from artifact_pipeline.training.candidate import Candidate
     from artifact_pipeline.training.request import Observer, Outcome, TrainingRequest
+    from artifact_pipeline.training.sealed import Candidate
     from artifact_pipeline.training.unchanged import Look
 
 

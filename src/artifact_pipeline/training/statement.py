@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.artifact.provenance import Comparison, Resource, Statement
-    from artifact_pipeline.training.candidate import Candidate
+    from artifact_pipeline.training.sealed import Candidate
 
 LOCK = "requirements.txt"
 _MAX_BYTES = 16 << 20

@@ -19,7 +19,7 @@ from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import recipe
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem
 from artifact_pipeline.rows.coded import coded, decoded
-from artifact_pipeline.training.candidate import ROLES, Candidate, read_back
+from artifact_pipeline.training.sealed import ROLES, Candidate, read_back
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,61 @@
+"""What a training has made, in memory: a manifest, the files that it lists, and the export."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from artifact_pipeline.artifact.manifest import Manifest, parse_manifest
+from artifact_pipeline.artifact.parts import MAX_MANIFEST_BYTES, NAME
+from artifact_pipeline.canonical import digest
+from artifact_pipeline.errors import DataRejected, Problem
+
+if TYPE_CHECKING:
+    from artifact_pipeline.training.fit import Scales
+
+ROLES = {
+    "model": "model.onnx",
+    "parameters": "parameters.npz",
+    "reference": "reference.json",
+    "selftest": "selftest.json",
+    "split": "split.bin",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A trained, measured and judged model, not yet written anywhere.
+
+    Attributes:
+        manifest: the artifact's manifest.
+        members: the bytes of each listed file, by name.
+        export: the bytes of `model_train.pkl`.
+        scales: the two columns that may have kept the solver from converging; None where it converged, or their scales
+            are alike.
+        repeated: how many held-out rows have the very features of a training row.
+    """
+
+    manifest: Manifest
+    members: dict[str, bytes]
+    export: bytes
+    scales: Scales | None = None
+    repeated: int = 0
+
+    @property
+    def digest(self) -> str:
+        """The artifact digest."""
+        return digest(self.manifest.canonical())
+
+    @property
+    def passed(self) -> bool:
+        """Whether the gate passed."""
+        return self.manifest.gate is not None and self.manifest.gate.verdict == "passed"
+
+
+def read_back(manifest: Manifest) -> Manifest:
+    """The manifest, parsed from its bytes: what a reader would refuse must not be published."""
+    data = manifest.canonical()
+    if len(data) > MAX_MANIFEST_BYTES:
+        message = f"would have {len(data):,} bytes, allowed are {MAX_MANIFEST_BYTES:,}: too many columns or labels"
+        raise DataRejected("the model cannot be described", problems=[Problem(NAME, "manifest-too-large", message)])
+    return parse_manifest(data)
