@@ -8,11 +8,12 @@ from msgspec import UNSET, Meta, UnsetType
 
 from artifact_pipeline.artifact.environment import Environment  # noqa: TC001 - msgspec reads the types of fields
 from artifact_pipeline.artifact.figures2 import Measured  # noqa: TC001
-from artifact_pipeline.artifact.gate2 import JudgedGate  # noqa: TC001
 from artifact_pipeline.artifact.manifest1 import Data, Manifest1, ModelRecord, check_files
 from artifact_pipeline.artifact.parts import Count, Digest, Frozen, Loss, ModelName, Text
 from artifact_pipeline.rows.features import MAX_LEVEL_BYTES, MAX_LEVELS, Column
 
+BASELINE = "beats_baseline"
+"""The rule that the lower end of accuracy's interval is above the share of the most frequent label."""
 Level = Annotated[str, Meta(max_length=MAX_LEVEL_BYTES)]
 ROLES = ("model", "reference", "selftest", "split")
 """The roles that format 2 must have, each once; a role beyond them is hashed and otherwise ignored."""
@@ -129,6 +130,59 @@ class WrittenModel(Frozen, frozen=True):
     def converged(self) -> bool:
         """Whether the solver stopped by its own rule; true where there is none."""
         return self.fit is None or self.fit.converged
+
+
+class JudgedRule(Frozen, frozen=True):
+    """One rule of a gate, what was observed, and whether that is enough.
+
+    Attributes:
+        metric: as the figures have it, or `beats_baseline`.
+        bound: what was asked.
+        better: `higher` where the observed value must be at least the bound, `lower` where it must be at most that.
+        observed: what was measured on the held-out rows.
+        passed: whether it is enough; the baseline must be exceeded.
+        label: the class that the rule is about; a rule about all classes has no such field.
+    """
+
+    metric: Text
+    bound: float
+    better: Literal["higher", "lower"]
+    observed: float
+    passed: bool
+    label: int | Text | UnsetType = UNSET
+
+    @property
+    def minimum(self) -> float:
+        """The bound."""
+        return self.bound
+
+    @property
+    def name(self) -> str:
+        """The metric, and the class where the rule is about one."""
+        return self.metric if self.label is UNSET else f"{self.metric} of {self.label!r}"
+
+    @property
+    def sign(self) -> str:
+        """How the observed value stands to the bound."""
+        if self.metric == BASELINE:
+            return ">" if self.passed else "<="
+        return {"higher": (">=", "<"), "lower": ("<=", ">")}[self.better][not self.passed]
+
+    @property
+    def shortfall(self) -> str:
+        """Why the rule failed, in words."""
+        if self.metric == BASELINE:
+            return f"accuracy may be as low as {self.observed}, and always giving one label reaches {self.bound}"
+        return f"{self.name} {self.observed} is {'below' if self.better == 'higher' else 'above'} {self.bound}"
+
+
+class JudgedGate(Frozen, frozen=True):
+    """The verdict, bound to the model and to the rows that it was measured on."""
+
+    rules: tuple[JudgedRule, ...]
+    verdict: Literal["passed", "failed"]
+    model: Digest
+    held_out: Digest
 
 
 class Manifest2(Frozen, frozen=True):

@@ -9,8 +9,8 @@ from artifact_pipeline.errors import plural
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from artifact_pipeline.artifact.gate2 import JudgedGate, JudgedRule
     from artifact_pipeline.artifact.manifest1 import GateRecord
+    from artifact_pipeline.artifact.manifest2 import JudgedGate, JudgedRule
     from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.prediction.counts import Sample
     from artifact_pipeline.prediction.outcome import Predictions

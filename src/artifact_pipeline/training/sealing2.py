@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import UNSET, to_builtins
 
@@ -22,13 +23,15 @@ from artifact_pipeline.rows.coded import coded, decoded
 from artifact_pipeline.training.sealed import ROLES, Candidate, read_back
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from artifact_pipeline.artifact.manifest2 import JudgedGate
     from artifact_pipeline.config import Config
-    from artifact_pipeline.model.predictor import Answers
+    from artifact_pipeline.model.predictor import Answers, Predictor
+    from artifact_pipeline.model.spec import Steps
     from artifact_pipeline.rows.features import Column, Features
     from artifact_pipeline.training.dataset import Dataset
     from artifact_pipeline.training.fitting import FittedModel
@@ -50,67 +53,22 @@ def seal(config: Config, data: Dataset, fitted: FittedModel) -> Candidate:
         ConfigError: the model cannot be written, or the gate asks for a metric that it does not have.
         DataRejected: the model cannot be described.
     """
-    import numpy as np
-
-    from artifact_pipeline.model.check import check
-    from artifact_pipeline.model.predictor import Predictor
-    from artifact_pipeline.model.writer import write
-
-    classifier, columns, features = fitted.classifier, fitted.columns, data.rows.features
-    classes = tuple(classifier.classes_.tolist())
-    model, steps = write(fitted.model, columns)
-    kind = check(model, columns, steps, classes).outputs[1].name
-    answers_kind: Any = kind
-    predictor = Predictor(model, classes, columns, kind=answers_kind)
-    answers = predictor.predict_features(features)
-    parity = _parity(fitted, features, answers)
-    actual = np.searchsorted(classifier.classes_, data.y)
-    split = data.split_bits()
-    described = _described(features.take(data.train), columns)
-    golden = selftest2.draw_golden_rows(described, columns)
-    golden_answers = predictor.predict_features(decoded(golden, columns))
-    held_out = answers.take(data.held_out)
-    members = {
-        "model": model,
-        "reference": Reference(
-            format=2,
-            rows=len(data.train),
-            features=described,
-            labels=tuple(np.bincount(actual[data.train], minlength=len(classes)).tolist()),
-            outputs=OutputReference.of(held_out.positions, len(classes), held_out.probabilities),
-        ).canonical(),
-        "selftest": selftest2.GoldenRows.of(golden, golden_answers.labels, golden_answers.values).canonical(),
-        "split": split,
-    }
-    measured = _measured(data, actual, answers, classes)
+    written = _Written.of(fitted)
+    answers = written.predictor.predict_features(data.rows.features)
+    parity = _parity(fitted, data.rows.features, answers)
+    members = _members(data, written, answers)
+    measured = _measured(data, answers, written.classes)
     export = pickle.dumps(fitted.model, protocol=5)
-    said = WrittenModel(
-        digest=digest(model),
-        estimator=f"{type(classifier).__module__.rpartition('._')[0]}.{type(classifier).__name__}",
-        parameters=plain_parameters(classifier),
-        fit=fitted.fit,
-        inputs=tuple(map(_input, columns)),
-        steps=to_builtins(steps),
-        answers=answers_kind,
-        classes=classes,
-        parity=parity,
-    )
-    asked = recipe(config)
-    try:
-        gate = judge(asked["gate"], measured, model=digest(model), held_out=digest(split))
-    except ValueError as error:
-        problem = Problem("gate", "not-allowed", f"{said.estimator} has no figure {error}")
-        raise ConfigError("the gate cannot judge this model", problems=[problem]) from None
     manifest = Manifest2(
         format=2,
         name=config.name,
         task="classification",
-        recipe=asked,
-        data=_data(data, split),
-        model=said,
+        recipe=recipe(config),
+        data=_data(data, members["split"]),
+        model=_said(fitted, written, parity),
         environment=Environment.here(),
         metrics=measured,
-        gate=gate,
+        gate=_judged(config, measured, members),
         files=tuple(
             Manifest1.File(name=ROLES[role], role=role, size=len(content), sha256=digest(content))
             for role, content in sorted(members.items())
@@ -118,6 +76,83 @@ def seal(config: Config, data: Dataset, fitted: FittedModel) -> Candidate:
         exports=(Manifest1.Export(format="pickle", size=len(export), sha256=digest(export)),),
     )
     return Candidate(read_back(manifest), {ROLES[role]: content for role, content in members.items()}, export)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A model as it will be published, and the predictor of its bytes."""
+
+    data: bytes
+    steps: Steps
+    classes: tuple[int | str, ...]
+    columns: tuple[Column, ...]
+    kind: Literal["probabilities", "scores"]
+    predictor: Predictor
+
+    @classmethod
+    def of(cls, fitted: FittedModel) -> _Written:
+        """Write a fitted model, check the bytes as a reader will, and open them."""
+        from artifact_pipeline.model.check import check
+        from artifact_pipeline.model.predictor import Predictor
+        from artifact_pipeline.model.writer import write
+
+        classes, columns = tuple(fitted.classifier.classes_.tolist()), fitted.columns
+        data, steps = write(fitted.model, columns)
+        shape = check(data, columns, steps, classes)
+        kind: Literal["probabilities", "scores"] = "scores"
+        if shape.outputs[1].name == "probabilities":
+            kind = "probabilities"
+        return cls(data, steps, classes, columns, kind, Predictor(data, classes, columns, kind=kind))
+
+
+def _members(data: Dataset, written: _Written, answers: Answers) -> dict[str, bytes]:
+    """The bytes of each file, by role."""
+    import numpy as np
+
+    count, columns = len(written.classes), written.columns
+    trained, held_out = np.searchsorted(np.array(written.classes), data.y[data.train]), answers.take(data.held_out)
+    described = _described(data.rows.features.take(data.train), columns)
+    golden = selftest2.draw_golden_rows(described, columns)
+    golden_answers = written.predictor.predict_features(decoded(golden, columns))
+    reference = Reference(
+        format=2,
+        rows=len(data.train),
+        features=described,
+        labels=tuple(np.bincount(trained, minlength=count).tolist()),
+        outputs=OutputReference.of(held_out.positions, count, held_out.probabilities),
+    )
+    return {
+        "model": written.data,
+        "reference": reference.canonical(),
+        "selftest": selftest2.GoldenRows.of(golden, golden_answers.labels, golden_answers.values).canonical(),
+        "split": data.split_bits(),
+    }
+
+
+def _said(fitted: FittedModel, written: _Written, parity: WrittenModel.Parity) -> WrittenModel:
+    """What the manifest says of the model."""
+    kind = type(fitted.classifier)
+    return WrittenModel(
+        digest=digest(written.data),
+        estimator=f"{kind.__module__.partition('._')[0]}.{kind.__name__}",
+        parameters=plain_parameters(fitted.classifier),
+        fit=fitted.fit,
+        inputs=tuple(map(_input, written.columns)),
+        steps=to_builtins(written.steps),
+        answers=written.kind,
+        classes=written.classes,
+        parity=parity,
+    )
+
+
+def _judged(config: Config, measured: Measured, members: Mapping[str, bytes]) -> JudgedGate:
+    try:
+        return judge(
+            recipe(config)["gate"], measured, model=digest(members["model"]), held_out=digest(members["split"])
+        )
+    except ValueError as error:
+        problem = Problem("gate", "not-allowed", f"this model has no figure {error}")
+        raise ConfigError("the gate cannot judge this model", problems=[problem]) from None
 
 
 def _input(column: Column) -> InputColumn:
@@ -169,11 +204,12 @@ def _parity(fitted: FittedModel, features: Features, answers: Answers) -> Writte
     return WrittenModel.Parity(rows=len(labels), ties=int(tie.sum()), max_difference=round(difference, DECIMALS))
 
 
-def _measured(data: Dataset, actual: NDArray[np.int64], answers: Answers, classes: Sequence[int | str]) -> Measured:
+def _measured(data: Dataset, answers: Answers, classes: Sequence[int | str]) -> Measured:
     import numpy as np
 
     from artifact_pipeline.metrics.registry import Answered, measure
 
+    actual = np.searchsorted(np.array(classes), data.y)
     figures: list[Figure] = []
     chosen: dict[Rows, NDArray[np.int64]] = {
         "held_out": data.held_out,
