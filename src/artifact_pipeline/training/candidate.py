@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from artifact_pipeline.config import Table
+from artifact_pipeline.config.models import LogisticRegression
 from artifact_pipeline.errors import plural
 from artifact_pipeline.training import sealing1
 from artifact_pipeline.training.dataset import Dataset
@@ -43,6 +45,8 @@ def train(config: Config, data: Dataset | None = None, *, progress: Callable[[st
     if isinstance(config.gate.min_recall, dict):
         by_label("gate.min_recall", config.gate.min_recall, np.unique(data.y).tolist())
     progress(f"training on {plural(len(data.train), 'row')}")
+    if not is_format_1(config):
+        return _of_any_family(config, data, progress)
     fitted = fit(data.X[data.train], data.y[data.train], config)
     progress("measuring the model that is published")
     candidate = sealing1.seal(config, data, fitted)
@@ -51,3 +55,27 @@ def train(config: Config, data: Dataset | None = None, *, progress: Callable[[st
         if fitted.converged
         else replace(candidate, scales=Scales.furthest(data.X[data.train], data.rows.names))
     )
+
+
+def is_format_1(config: Config) -> bool:
+    """Whether a config asks for nothing that format 1 cannot hold: a logistic regression over plain numbers."""
+    table = config.dataset if isinstance(config.dataset, Table) else None
+    plain = config.preprocess == "none" and config.split.by == "random" and not (table and table.columns)
+    return plain and isinstance(config.model, LogisticRegression)
+
+
+def _of_any_family(config: Config, data: Dataset, progress: Callable[[str], None]) -> Candidate:
+    """Train a model of format 2."""
+    import numpy as np
+
+    from artifact_pipeline.rows.folding import fold_rare_levels
+    from artifact_pipeline.training import sealing2
+    from artifact_pipeline.training.estimators import build
+    from artifact_pipeline.training.fitting import fit_model
+
+    features = data.rows.features.take(data.train)
+    columns = fold_rare_levels(data.rows.columns, data.rows.features, data.train).columns
+    y = data.y[data.train]
+    fitted = fit_model(build(config, np.unique(y).tolist()), columns, features, y)
+    progress("measuring the model that is published")
+    return sealing2.seal(config, data, fitted)
