@@ -8,11 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.config import Table
-from artifact_pipeline.config.models import LogisticRegression
 from artifact_pipeline.errors import plural
 from artifact_pipeline.training import sealing1
-from artifact_pipeline.training.dataset import Dataset
+from artifact_pipeline.training.dataset import Dataset, is_format_1
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,13 +53,6 @@ def train(config: Config, data: Dataset | None = None, *, progress: Callable[[st
         if fitted.converged
         else replace(candidate, scales=Scales.furthest(data.X[data.train], data.rows.names))
     )
-
-
-def is_format_1(config: Config) -> bool:
-    """Whether a config asks for nothing that format 1 cannot hold: a logistic regression over plain numbers."""
-    table = config.dataset if isinstance(config.dataset, Table) else None
-    plain = config.preprocess == "none" and config.split.by == "random" and not (table and table.columns)
-    return plain and isinstance(config.model, LogisticRegression)
 
 
 def _of_any_family(config: Config, data: Dataset, progress: Callable[[str], None]) -> Candidate:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from artifact_pipeline.config import Table
+from artifact_pipeline.config.models import LogisticRegression
 from artifact_pipeline.plugins import data_set
 
 if TYPE_CHECKING:
@@ -44,13 +46,11 @@ class Dataset:
         Raises:
             DataRejected: the rows cannot be read, or cannot be split as asked.
         """
-        from artifact_pipeline.rows.features import Column, Features
         from artifact_pipeline.training.splits import LabelledRows, repeated, split
 
         rows = load_rows(config) if rows is None else rows
         assert rows.y is not None
-        columns = [Column(name, kind) for name, kind in zip(rows.names, rows.all_kinds, strict=True)]
-        table = LabelledRows(columns, Features.of_numbers(rows.X), rows.y, others={})
+        table = LabelledRows(rows.columns, rows.features, rows.y, others={})
         sides = split(table, config.split, random_state=config.random_state)
         again = repeated(table.rows, sides)
         return cls(rows=rows, train=sides.train, held_out=sides.held_out, repeated=again)
@@ -75,6 +75,13 @@ class Dataset:
         return np.packbits(flags, bitorder="little").tobytes()
 
 
+def is_format_1(config: Config) -> bool:
+    """Whether a config asks for nothing that format 1 cannot hold: a logistic regression over plain numbers."""
+    table = config.dataset if isinstance(config.dataset, Table) else None
+    plain = config.preprocess == "none" and config.split.by == "random" and not (table and table.columns)
+    return plain and isinstance(config.model, LogisticRegression)
+
+
 def load_rows(config: Config, *, features: Sequence[str] | None = None) -> Rows:
     """Return the rows that the config names: a built-in data set, or a table.
 
@@ -92,4 +99,9 @@ def load_rows(config: Config, *, features: Sequence[str] | None = None) -> Rows:
     from artifact_pipeline.rows.table import read_table
 
     features = table.features if features is None else features
+    if not is_format_1(config):
+        from artifact_pipeline.rows.typed_table import read_typed_table
+
+        drop, kinds = table.drop or (), table.columns or {}
+        return read_typed_table(table.path, target=table.target, features=features, drop=drop, columns=kinds)
     return read_table(table.path, target=table.target, features=features, drop=table.drop or ())
