@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from artifact_pipeline.artifact.parts import DECIMALS, Frozen, Share, Text
 from artifact_pipeline.errors import Problem, plural
+from artifact_pipeline.rows.coded import MISSING_CODE
 
 if TYPE_CHECKING:
     import random
@@ -109,7 +110,7 @@ def draw(feature: FeatureReference, generator: random.Random) -> float:
     """Draw a value of a feature from its histogram."""
     index = generator.choices(range(len(feature.counts)), weights=feature.counts)[0]
     low = feature.edges[index]
-    if feature.discrete:
+    if feature.discrete or low == MISSING_CODE:
         return low
     high = feature.edges[index + 1] if index + 1 < len(feature.edges) else feature.high
     return low + (high - low) * generator.random()

@@ -116,7 +116,14 @@ def _steps(transformer: Any) -> list[Any]:
     if (
         transformer is None
         or transformer == "passthrough"
-        or (kind == "FunctionTransformer" and transformer.func is None)
+        or (kind == "FunctionTransformer" and _is_asarray(transformer))
     ):
         return []
     return [transformer]
+
+
+def _is_asarray(transformer: Any) -> bool:
+    """Whether a `FunctionTransformer` gives the numbers that it is given."""
+    import numpy as np
+
+    return transformer.func in {None, np.asarray}

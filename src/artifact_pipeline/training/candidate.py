@@ -61,12 +61,13 @@ def _of_any_family(config: Config, data: Dataset, progress: Callable[[str], None
 
     from artifact_pipeline.rows.folding import fold_rare_levels
     from artifact_pipeline.training import sealing2
-    from artifact_pipeline.training.estimators import build
     from artifact_pipeline.training.fitting import fit_model
+    from artifact_pipeline.training.pipeline import known_columns, unfitted
 
-    features = data.rows.features.take(data.train)
-    columns = fold_rare_levels(data.rows.columns, data.rows.features, data.train).columns
+    rows = data.rows
+    columns = known_columns(config, fold_rare_levels(rows.columns, rows.features, data.train).columns)
     y = data.y[data.train]
-    fitted = fit_model(build(config, np.unique(y).tolist()), columns, features, y)
+    model = unfitted(config, columns, np.unique(y).tolist())
+    fitted = fit_model(model, columns, rows.features.take(data.train), y)
     progress("measuring the model that is published")
     return sealing2.seal(config, data, fitted)

@@ -19,10 +19,8 @@ from artifact_pipeline.training.estimators import build
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from artifact_pipeline.config import Config
-    from artifact_pipeline.rows.features import Column, Features
+    from artifact_pipeline.rows.features import Column
 
 _IMPUTE = "impute_"
 _MIN_MAX = "min_max_scale"
@@ -40,8 +38,7 @@ def unfitted(config: Config, columns: Sequence[Column], labels: Sequence[int | s
 
     Args:
         config: a config that was compared with scikit-learn's constraints.
-        columns: the columns that the model knows; the steps find numbers and booleans first, then categories, as
-            `together` lays them.
+        columns: the columns that the model knows; the steps take them by their names.
         labels: the labels of the rows, by which `class_weight` counts.
 
     Raises:
@@ -54,26 +51,22 @@ def unfitted(config: Config, columns: Sequence[Column], labels: Sequence[int | s
     _check_steps(config, steps, columns)
     if not steps.number and not categories:
         return classifier
+    import numpy as np
     from sklearn.compose import ColumnTransformer
     from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import FunctionTransformer
 
-    transformers: list[tuple[str, Any, list[int]]] = []
+    transformers: list[tuple[str, Any, list[str]]] = []
     if numbers:
         made = [(_name(position, each.step), _number_step(each)) for position, each in enumerate(_steps(steps))]
-        transformers.append(("number", Pipeline(made) if made else "passthrough", list(range(len(numbers)))))
+        transformers.append(
+            ("number", Pipeline(made) if made else FunctionTransformer(np.asarray), [each.name for each in numbers])
+        )
     if categories:
         levels = [list(column.levels) for column in categories]
         made = [(_name(position, each), _category_step(each, levels)) for position, each in enumerate(steps.category)]
-        positions = range(len(numbers), len(numbers) + len(categories))
-        transformers.append(("category", Pipeline(made), list(positions)))
+        transformers.append(("category", Pipeline(made), [each.name for each in categories]))
     return Pipeline([("columns", ColumnTransformer(transformers)), ("classifier", classifier)])
-
-
-def together(rows: Features) -> NDArray[Any]:
-    """Return what a model is fitted on: the numbers, then the categories as objects; of numbers alone, as they are."""
-    import numpy as np
-
-    return np.concatenate([rows.X.astype(object), rows.S], axis=1) if rows.S.shape[1] else rows.X
 
 
 def preparation(config: Config, columns: Sequence[Column]) -> Preparation:

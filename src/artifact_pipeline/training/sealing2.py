@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest2 import JudgedGate
     from artifact_pipeline.config import Config
-    from artifact_pipeline.model.predictor import Answers, Predictor
+    from artifact_pipeline.model.predictor import AnswerKind, Answers, Predictor
     from artifact_pipeline.model.spec import Steps
     from artifact_pipeline.rows.features import Column, Features
     from artifact_pipeline.training.dataset import Dataset
@@ -179,14 +179,7 @@ def _parity(fitted: FittedModel, features: Features, answers: Answers) -> Writte
     """Compare the published model's answers with the estimator's, row by row."""
     import numpy as np
 
-    taken = fitted.taken(features)
-    if answers.kind == "probabilities":
-        values = fitted.model.predict_proba(taken)
-    else:
-        values = fitted.model.decision_function(taken)
-        if values.ndim == 1:
-            values = np.column_stack([np.zeros(len(values)), values])
-    labels = fitted.model.predict(taken)
+    labels, values = _estimated(fitted, features, answers.kind)
     scale = np.maximum(1.0, np.abs(values).max(axis=1))
     best = np.sort(values, axis=1)
     tie = best[:, -1] - best[:, -2] <= _PARITY * scale
@@ -202,6 +195,22 @@ def _parity(fitted: FittedModel, features: Features, answers: Answers) -> Writte
             problems=[Problem("model.onnx", "parity", message)],
         )
     return WrittenModel.Parity(rows=len(labels), ties=int(tie.sum()), max_difference=round(difference, DECIMALS))
+
+
+def _estimated(fitted: FittedModel, features: Features, kind: AnswerKind) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Labels and probabilities, or scores, of the estimator itself."""
+    import warnings
+
+    import numpy as np
+
+    taken = fitted.taken(features)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the fit has given them
+        labels = fitted.model.predict(taken)
+        values = fitted.model.predict_proba(taken) if kind == "probabilities" else fitted.model.decision_function(taken)
+    if values.ndim == 1:
+        values = np.column_stack([np.zeros(len(values)), values])
+    return labels, values
 
 
 def _measured(data: Dataset, answers: Answers, classes: Sequence[int | str]) -> Measured:
