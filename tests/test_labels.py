@@ -85,7 +85,12 @@ class Answered:
     def write(self, path: Path, columns: Mapping[str, Any], rows: slice = slice(None)) -> Path:
         """Write predictions as `predict` does, behind these columns."""
         with path.open("wb") as file:
-            writer = open_writer(path.suffix[1:], HashedFile(file), self.classes, artifact="sha256:" + 64 * "0")
+            writer = open_writer(
+                path.suffix[1:],
+                HashedFile(file),
+                [f"probability_{each}" for each in self.classes],
+                artifact="sha256:" + 64 * "0",
+            )
             told = np.array(self.classes)[self.predicted]
             writer.write({**columns, "predicted": told[rows]}, self.probabilities[rows].T)
             writer.close()

@@ -141,25 +141,11 @@ class Predictor:
     def _answer_features(self, features: Features) -> tuple[NDArray[Any], NDArray[np.float64]]:
         import numpy as np
 
-        labels, values = self.answer_features(features)
+        labels, values = self.answer(features.X.astype(self.dtype, order="C", copy=False), features.S)
         nullable = np.array([column.nullable for column in number_columns(self.columns)], dtype=bool)
         if np.isinf(features.X).any() or np.isnan(features.X[:, ~nullable]).any() or not np.isfinite(values).all():
             raise _not_finite("a row holds a value that is missing, infinite or too large for the model to answer")
         return labels, values
-
-    def answer_features(self, features: Features) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """Labels and answers of at most `BATCH` rows of any columns, unchecked."""
-        import numpy as np
-
-        if not len(features):
-            return np.empty(0, dtype=self.classes.dtype), np.empty((0, len(self.classes)))
-        feeds: dict[str, Any] = {}
-        if self._takes_numbers:
-            feeds["X"] = np.ascontiguousarray(features.X, dtype=self.dtype)
-        if self._takes_texts:
-            feeds["S"] = np.ascontiguousarray(features.S)
-        labels, values = self._session.run(self._outputs, feeds)
-        return np.asarray(labels, dtype=self.classes.dtype), values
 
     def predict(self, X: NDArray[np.float64]) -> Answers:
         """Answer rows.
@@ -218,14 +204,28 @@ class Predictor:
 
         return np.empty(0, dtype=self.classes.dtype), np.empty((0, len(self.classes)))
 
-    def answer(self, rows: NDArray[np.float32] | NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """Labels and probabilities of at most `BATCH` rows, unchecked.
+    def answer(
+        self, rows: NDArray[np.float32] | NDArray[np.float64], texts: NDArray[Any] | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Labels, and probabilities or scores, of at most `BATCH` rows, unchecked.
 
         Args:
-            rows: of the model's dtype and of shape (rows, features), C-contiguous, every value finite.
+            rows: of the model's dtype and of shape (rows, features), C-contiguous, every value finite, or NaN where it
+                is missing and may be.
+            texts: the categories, objects of shape (rows, categories); None where the model takes none.
         """
-        labels, probabilities = self._session.run(["label", "probabilities"], {"X": rows})
-        return labels, probabilities
+        import numpy as np
+
+        if not len(rows):
+            return np.empty(0, dtype=self.classes.dtype), np.empty((0, len(self.classes)))
+        feeds: dict[str, Any] = {}
+        if self._takes_numbers:
+            feeds["X"] = rows
+        if self._takes_texts:
+            assert texts is not None
+            feeds["S"] = np.ascontiguousarray(texts)
+        labels, values = self._session.run(self._outputs, feeds)
+        return labels, values
 
     def replay(self, golden: SelfTest | GoldenRows) -> None:
         """Answer the golden rows again.

@@ -24,7 +24,7 @@ MISTAKES = 50
 
 
 class Sample(NamedTuple):
-    """One answered row, for people: its number, its actual label (empty if unknown), the answer and its probability."""
+    """One answered row, for people: its number, its actual label, empty if unknown, the answer and its probability."""
 
     row: int
     actual: int | str

@@ -7,18 +7,20 @@ from contextlib import ExitStack, contextmanager
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
+from artifact_pipeline.artifact.manifest2 import Manifest2
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.drift.histograms import Histograms
 from artifact_pipeline.prediction.counts import MISTAKES, SAMPLES, PredictionCounts, Sample
 from artifact_pipeline.prediction.receipt import Receipt
-from artifact_pipeline.prediction.scoring import FILE
+from artifact_pipeline.prediction.scoring import FILE, answer_names
 from artifact_pipeline.prediction.writers import HashedFile, open_writer
 from artifact_pipeline.rows.batches import CHUNK, UNLABELLED
+from artifact_pipeline.rows.coded import coded
 from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.storage import places as storage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -46,7 +48,8 @@ class PredictionFile:
         self._file = HashedFile(file)
         self._rejected = HashedFile(rejected) if rejected is not None else None
         artifact = scorer.artifact.digest
-        self._writer = open_writer(scorer.options.form, self._file, scorer.classes, artifact=artifact)
+        names = answer_names(scorer.classes, scorer.predictor.kind)
+        self._writer = open_writer(scorer.options.form, self._file, names, artifact=artifact)
         self._counter = _Counter(scorer)
 
     @classmethod
@@ -117,6 +120,8 @@ class _Counter:
     def __init__(self, scorer: Scorer) -> None:
         self.counts = PredictionCounts.zero(scorer)
         self._classes = scorer.classes
+        manifest = scorer.artifact.manifest
+        self._known = manifest.model.columns if isinstance(manifest, Manifest2) else None
         self._histograms = Histograms(scorer.reference, scorer.predictor.dtype.name) if scorer.options.drift else None
 
     def add(self, scored: Scored) -> None:
@@ -132,10 +137,14 @@ class _Counter:
         if batch.actual is not None:
             self._compare(scored, batch.actual)
         if self._histograms is not None and len(scored.labels):
-            self._histograms.add(batch.columns, scored.positions, scored.probabilities.max(axis=0))
+            self._histograms.add(self._columns(batch), scored.positions, scored.confidence)
             counts.drift = self._histograms.counts()
         wanted = SAMPLES - len(counts.samples)
         counts.samples += [self._sample(scored, position) for position in range(min(wanted, len(scored.labels)))]
+
+    def _columns(self, batch: Batch) -> Sequence[NDArray[Any]]:
+        """Each feature as the histograms take it."""
+        return batch.columns if self._known is None else coded(batch.features, self._known)
 
     def _compare(self, scored: Scored, actual: NDArray[np.int64]) -> None:
         from artifact_pipeline.metrics import classification as metrics
@@ -154,7 +163,7 @@ class _Counter:
             row=int(scored.batch.numbers[position]),
             actual=self._classes[actual[position]] if actual is not None and known else "",
             predicted=self._classes[scored.positions[position]],
-            probability=float(scored.probabilities[:, position].max()),
+            probability=float(scored.confidence[position]),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from artifact_pipeline.artifact.manifest2 import Manifest2
 from artifact_pipeline.artifact.reference import Reference
 from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.model.predictor import BATCH, open_predictor
@@ -12,13 +13,13 @@ from artifact_pipeline.rows.batches import Rejected, Wanted
 from artifact_pipeline.rows.columns import FORMULA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from artifact_pipeline.artifact.manifest import Verified
-    from artifact_pipeline.model.predictor import Predictor
+    from artifact_pipeline.model.predictor import AnswerKind, Predictor
     from artifact_pipeline.rows.batches import Batch
     from artifact_pipeline.rows.sources import Source
 
@@ -59,7 +60,9 @@ class Scored:
         batch: the rows that were answered; no bad one is among them.
         labels: the predicted labels, of shape (rows,).
         positions: the same as positions in the model's classes, int64.
-        probabilities: float64 of shape (classes, rows): a column each, as they are written.
+        probabilities: float64 of shape (classes, rows): a column each, as they are written; of a model that gives none
+            its scores.
+        kind: which of the two they are.
         rejected: the rows of the batch that were not answered.
     """
 
@@ -68,6 +71,17 @@ class Scored:
     positions: NDArray[np.int64]
     probabilities: NDArray[np.float64]
     rejected: tuple[Rejected, ...]
+    kind: AnswerKind = "probabilities"
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """The highest probability of each row, of shape (rows,); 0 where the model gives none."""
+        import numpy as np
+
+        if self.kind == "probabilities":
+            highest: NDArray[np.float64] = self.probabilities.max(axis=0)
+            return highest
+        return np.zeros(len(self.labels))
 
 
 class BatchPredictor:
@@ -86,14 +100,16 @@ class BatchPredictor:
 
         labels, probabilities = self._answers(batch)
         rejected = batch.rejected
-        # Of a row's probabilities all are numbers or none is: each is divided by the sum of all.
-        good: NDArray[np.bool_] = np.isfinite(probabilities[0])
+        # Of a row's probabilities all are numbers or none is: each is divided by the sum of all. Of its scores not so.
+        told = probabilities[:1] if self._predictor.kind == "probabilities" else probabilities
+        good: NDArray[np.bool_] = np.asarray(np.isfinite(told).all(axis=0))
         if not good.all():
             message = "the values are too large for the model to answer"
             large = [Rejected(int(row), "", "", "not-finite", message, "") for row in batch.numbers[~good]]
             batch, labels, probabilities = _take(batch, good), labels[good], probabilities[:, good]
             rejected = tuple(sorted([*rejected, *large]))
-        return Scored(batch, labels, self._predictor.positions(labels), probabilities, rejected)
+        positions = self._predictor.positions(labels)
+        return Scored(batch, labels, positions, probabilities, rejected, self._predictor.kind)
 
     def _answers(self, batch: Batch) -> tuple[NDArray[Any], NDArray[np.float64]]:
         import numpy as np
@@ -107,9 +123,15 @@ class BatchPredictor:
             rows = block[: end - start]
             for index, column in enumerate(columns):  # a block at a time: what is written stays in the cache
                 rows[:, index] = column[start:end]
-            labels[start:end], shares = predictor.answer(rows)
+            labels[start:end], shares = predictor.answer(rows, self._texts(batch, start, end))
             probabilities[:, start:end] = shares.T
         return labels, probabilities
+
+    @staticmethod
+    def _texts(batch: Batch, start: int, end: int) -> NDArray[Any] | None:
+        import numpy as np
+
+        return np.stack([column[start:end] for column in batch.texts], axis=1) if batch.texts else None
 
 
 class Scorer:
@@ -134,7 +156,10 @@ class Scorer:
 
         margin = float(self.artifact.manifest.recipe.get("range_margin", _RANGE_MARGIN))
         low, high = (np.array([getattr(each, end) for each in self.reference.features]) for end in ("low", "high"))
-        return low - margin * (high - low), high + margin * (high - low)
+        margins = margin * (high - low)
+        for place, column in enumerate(self.artifact.manifest.model.columns):
+            margins[place] = np.inf if column.kind == "category" else margins[place]
+        return low - margins, high + margins
 
     @property
     def classes(self) -> tuple[int | str, ...]:
@@ -145,7 +170,7 @@ class Scorer:
         """The columns that are written for a source, in their order."""
         extra = ["split", "actual"] if source.built_in else [*self.wanted(source).keep]
         named = [FILE] if self.options.named else []
-        return ["row", *named, *extra, "predicted", *(f"probability_{each}" for each in self.classes)]
+        return ["row", *named, *extra, "predicted", *answer_names(self.classes, self.predictor.kind)]
 
     def wanted(self, source: Source) -> Wanted:
         """What is read of a source."""
@@ -161,10 +186,11 @@ class Scorer:
             out_of_range=self.options.out_of_range,
             formulas=self.options.form != "csv",
             kinds=tuple(each.kind for each in manifest.model.columns if each.kind != "category"),
+            columns=manifest.model.columns if isinstance(manifest, Manifest2) else None,
         )
 
     def _check_names(self) -> None:
-        written = {"row", FILE, "predicted", *(f"probability_{each}" for each in self.classes)}
+        written = {"row", FILE, "predicted", *answer_names(self.classes, self.predictor.kind)}
         taken = [name for name in self.options.keep if name in written]
         if taken or len(set(self.options.keep)) < len(self.options.keep):
             words = f"{taken[0]!r} is a column that is written anyway" if taken else "a column is named twice"
@@ -176,6 +202,12 @@ class Scorer:
     def score(self, batch: Batch) -> Scored:
         """Answer a batch, as `BatchPredictor.score` does."""
         return self._calls.score(batch)
+
+
+def answer_names(classes: Sequence[int | str], kind: AnswerKind) -> list[str]:
+    """The names of the columns that hold what the model gives beside the label, one for each class."""
+    prefix = {"probabilities": "probability", "scores": "score"}[kind]
+    return [f"{prefix}_{each}" for each in classes]
 
 
 def refuse_formulas(texts: Iterable[str], form: str) -> None:
@@ -198,6 +230,7 @@ def _take(batch: Batch, good: NDArray[np.bool_]) -> Batch:
         batch,
         numbers=batch.numbers[good],
         columns=[column[good] for column in batch.columns],
+        texts=tuple(column[good] for column in batch.texts),
         actual=batch.actual[good] if batch.actual is not None else None,
         outside=max(0, batch.outside - int(len(good) - good.sum())),
         kept={name: column.filter(pa.array(good)) for name, column in batch.kept.items()},

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.rows.batches import UNLABELLED
-from artifact_pipeline.rows.matrix import RowsDigest
+from artifact_pipeline.rows.matrix import TYPED_DIGEST_ALGORITHM, RowsDigest, TypedRowsDigest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,9 @@ class TrainingRows:
         data, model = artifact.manifest.data, artifact.manifest.model
         self._artifact, self._classes = artifact, model.classes
         names = tuple(feature.name for feature in model.inputs)
-        self._digest: RowsDigest | None = RowsDigest(names, data.target, data.rows)
+        self._digest: RowsDigest | TypedRowsDigest | None = RowsDigest(names, data.target, data.rows)
+        if data.sources[0].algorithm == TYPED_DIGEST_ALGORITHM:
+            self._digest = TypedRowsDigest(model.columns, data.target)
         self._seen = 0
         self._actual: list[NDArray[np.int64]] = []
         self._predicted: list[NDArray[np.int64]] = []
@@ -41,8 +43,10 @@ class TrainingRows:
             self._digest = None
             self._actual, self._predicted = [], []
             return
-        # Minus zero is zero, as where a table is read to be learned.
-        self._digest.add(np.stack(batch.columns, axis=1).astype(np.float64) + 0.0)
+        if isinstance(self._digest, TypedRowsDigest):
+            self._digest.add(batch.features)
+        else:  # minus zero is zero, as where a table is read to be learned
+            self._digest.add(np.stack(batch.columns, axis=1).astype(np.float64) + 0.0)
         self._actual.append(batch.actual)
         self._predicted.append(scored.positions)
 

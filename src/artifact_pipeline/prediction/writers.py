@@ -14,7 +14,7 @@ from artifact_pipeline.errors import DataRejected, Problem
 from artifact_pipeline.rows.faults import python_values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -81,16 +81,15 @@ class _Writer(ABC):
         """Write what is still to be written."""
 
 
-def open_writer(form: str, file: HashedFile, classes: Sequence[int | str], *, artifact: str) -> _Writer:
+def open_writer(form: str, file: HashedFile, names: list[str], *, artifact: str) -> _Writer:
     """Return the writer of a format.
 
     Args:
         form: `parquet`, `csv` or `jsonl`.
         file: where to write.
-        classes: the model's labels, in the order of the probabilities.
+        names: of the columns of probabilities, or of scores, in the order of the model's labels.
         artifact: the artifact digest, which a Parquet file carries.
     """
-    names = [f"probability_{each}" for each in classes]
     if form == "parquet":
         return _ParquetWriter(file, names, artifact)
     return _CsvWriter(file, names) if form == "csv" else _JsonLinesWriter(file, names)

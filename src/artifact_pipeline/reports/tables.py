@@ -58,7 +58,7 @@ def sample_rows(
             predictions.split_of(each.row),
             show(each.actual),
             show(each.predicted),
-            f"{each.probability:.4f}",
+            f"{each.probability:.4f}" if each.probability else "",
         ]
         for each in samples
     ]

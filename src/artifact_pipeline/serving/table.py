@@ -134,7 +134,7 @@ class _Counts:
     def _show(self, scored: Scored) -> None:
         batch, labels = scored.batch, self.served.labels
         for index in range(min(SHOWN - len(self.first), len(scored.positions))):
-            confidence = float(scored.probabilities[:, index].max())
+            confidence = float(scored.confidence[index])
             label = labels[scored.positions[index]]
             row = {"row": int(batch.numbers[index]), "label": label, "confidence": confidence}
             if batch.actual is not None and batch.actual[index] != UNLABELLED:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.config import from_mapping, load_config
-from artifact_pipeline.config.estimators import WRITTEN
 from artifact_pipeline.config.problems import Fault
 from artifact_pipeline.training import estimators
 
@@ -14,14 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from artifact_pipeline.config import Config
-
-_METRICS = ("min_balanced_accuracy", "min_roc_auc", "max_log_loss", "max_brier")
-_LATER: dict[tuple[str, ...], tuple[str | None, str]] = {
-    ("preprocess",): ("none", "columns cannot be prepared yet"),
-    ("dataset", "columns"): (None, "the kinds of columns cannot be chosen yet"),
-    **{("gate", name): (None, "no gate judges it yet") for name in _METRICS},
-}
-"""Keys that are read and that no training uses yet, the one value that they may have, and why."""
 
 
 def read_config(source: Path | Mapping[str, object], overrides: Sequence[str] = ()) -> Config:
@@ -45,18 +36,9 @@ def _faults(values: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _not_yet(values: Mapping[str, Any]) -> Iterator[Fault]:
-    """Yield what a config may say and format 1 cannot write."""
-    model, split = values.get("model"), values.get("split")
-    name = model.get("estimator") if isinstance(model, dict) else None
-    if name in WRITTEN and name != "LogisticRegression":
-        yield Fault(("model", "estimator"), "not-yet", "LogisticRegression, which alone can be trained yet", value=name)
+    """Yield what a config may say and no training makes yet."""
+    split = values.get("split")
     if isinstance(split, dict) and split.get("by") == "held_out":
         yield Fault(
             ("split", "by"), "not-yet", "random, hash, group or time, which alone are made yet", value="held_out"
         )
-    for path, (only, why) in _LATER.items():
-        found: Any = values
-        for key in path:
-            found = found.get(key) if isinstance(found, dict) else None
-        if found not in (None, only):
-            yield Fault(path, "not-yet", f"left away: {why}", value=found)
