@@ -68,6 +68,13 @@ def check(
     return _shape(planned, columns, classes)
 
 
+def numbers_of(data: bytes, said: WrittenModel) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
+    """Return the numbers of a model that was checked: for each array its type, its shape and its bytes, by name."""
+    planned = plan(said.columns, convert(said.steps, Steps), said.classes)
+    arrays = read(data, planned.message)
+    return {each.name: (each.dtype, tuple(each.dims), arrays[each.name]) for each in planned.numbers}
+
+
 def check_written(data: bytes, said: WrittenModel, *, name: str = "model.onnx") -> None:
     """Check the bytes of a model by what its manifest says of it.
 

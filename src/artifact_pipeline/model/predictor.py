@@ -12,7 +12,7 @@ from artifact_pipeline.errors import ArtifactRejected, DataRejected, Problem
 from artifact_pipeline.model.check import check_written
 from artifact_pipeline.model.linear import walk
 from artifact_pipeline.rows.coded import decoded
-from artifact_pipeline.rows.features import number_columns
+from artifact_pipeline.rows.features import Features, number_columns
 from artifact_pipeline.runtime import load_onnxruntime
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.artifact.manifest import Manifest, Verified
-    from artifact_pipeline.rows.features import Column, Features
+    from artifact_pipeline.rows.features import Column
 
 AnswerKind = Literal["probabilities", "scores"]
 _NAMES: dict[AnswerKind, str] = {"probabilities": "probability", "scores": "score"}
@@ -121,6 +121,16 @@ class Predictor:
         inputs = {each.name for each in self._session.get_inputs()}
         self._takes_numbers, self._takes_texts = "X" in inputs, "S" in inputs
         self._outputs = [each.name for each in self._session.get_outputs()]
+
+    def predict_rows(self, X: NDArray[np.float64], S: NDArray[Any] | None) -> Answers:
+        """Answer rows as they were read to be learned: of format 1 the numbers, of format 2 the categories too.
+
+        Raises:
+            DataRejected: as `predict` and `predict_features`.
+        """
+        if not self.columns:
+            return self.predict(X)
+        return self.predict_features(Features.of_numbers(X) if S is None else Features(X, S))
 
     def predict_features(self, features: Features) -> Answers:
         """Answer rows of any columns.

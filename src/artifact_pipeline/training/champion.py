@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from artifact_pipeline.artifact.manifest1 import Manifest1
 from artifact_pipeline.artifact.parts import DECIMALS
 from artifact_pipeline.artifact.provenance import Comparison
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, Problem, plural
@@ -80,9 +81,13 @@ def _rows_of(manifest: Manifest, data: Path | None) -> Rows:
     """The rows that an artifact was trained from; `challenge` compares their digest."""
     if data is not None:
         from artifact_pipeline.rows.table import read_table
+        from artifact_pipeline.rows.typed_table import read_typed_table
 
-        features = [feature.name for feature in manifest.model.inputs]
-        return read_table(str(data), target=manifest.data.target, features=features)
+        features, target = [each.name for each in manifest.model.columns], manifest.data.target
+        if isinstance(manifest, Manifest1):
+            return read_table(str(data), target=target, features=features)
+        kinds = {each.name: each.kind for each in manifest.model.columns}
+        return read_typed_table(str(data), target=target, features=features, columns=kinds)
     name = manifest.recipe.get("dataset")
     if name not in NAMES:
         raise ConfigError("--data is needed: the artifact was trained from a table", hint="--data rows.csv")
@@ -114,12 +119,12 @@ def challenge(candidate: Candidate | Verified, champion: Verified, rows: Rows, a
         problem = Problem("rows", "data-digest", f"found {found}, the manifest says {mine.data.sources[0].digest}")
         raise DataRejected("these are not the rows that the model was trained from", problems=[problem])
     check_fit(champion, data=found, split=split)
-    if (mine.model.classes, mine.model.inputs) != (its.model.classes, its.model.inputs):
+    if (mine.model.classes, _columns(mine)) != (its.model.classes, _columns(its)):
         raise _refused(champion, "champion-classes", "it has other classes or other features")
     held_out = np.unpackbits(np.frombuffer(split, np.uint8), count=len(rows.X), bitorder="little").nonzero()[0]
     assert rows.y is not None
     actual = np.searchsorted(np.array(mine.model.classes), rows.y[held_out])
-    answers = [_answers(model, rows.X[held_out]) for model in (candidate, champion)]
+    answers = [_answers(model, rows, held_out) for model in (candidate, champion)]
     result = paired.compare(actual, answers[0], answers[1], classes=len(mine.model.classes))
     outcome = _outcome(result, asked.margin)
     if mine.model.digest == its.model.digest:
@@ -141,10 +146,15 @@ def challenge(candidate: Candidate | Verified, champion: Verified, rows: Rows, a
     )
 
 
-def _answers(model: Candidate | Verified, X: NDArray[np.float64]) -> NDArray[np.int64]:
+def _columns(manifest: Manifest) -> list[tuple[str, str]]:
+    return [(each.name, each.kind) for each in manifest.model.columns]
+
+
+def _answers(model: Candidate | Verified, rows: Rows, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
     from artifact_pipeline.model.predictor import predictor_of
 
-    return predictor_of(model.manifest, model.members).predict(X).positions
+    S = None if rows.S is None else rows.S[chosen]
+    return predictor_of(model.manifest, model.members).predict_rows(rows.X[chosen], S).positions
 
 
 def _outcome(result: paired.Paired, margin: float) -> Outcome:

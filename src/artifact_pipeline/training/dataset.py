@@ -10,12 +10,13 @@ from artifact_pipeline.config.models import LogisticRegression
 from artifact_pipeline.plugins import data_set
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from artifact_pipeline.config import Config
+    from artifact_pipeline.rows.features import ColumnKind
     from artifact_pipeline.rows.matrix import Rows
 
 
@@ -82,12 +83,15 @@ def is_format_1(config: Config) -> bool:
     return plain and isinstance(config.model, LogisticRegression)
 
 
-def load_rows(config: Config, *, features: Sequence[str] | None = None) -> Rows:
+def load_rows(
+    config: Config, *, features: Sequence[str] | None = None, kinds: Mapping[str, ColumnKind] | None = None
+) -> Rows:
     """Return the rows that the config names: a built-in data set, or a table.
 
     Args:
         config: says which rows.
         features: the columns of a table to learn from; None leaves it to the config, and to the table.
+        kinds: what these columns hold; None leaves it to the config, and to the values.
 
     Raises:
         DataRejected: the table cannot be read.
@@ -102,6 +106,6 @@ def load_rows(config: Config, *, features: Sequence[str] | None = None) -> Rows:
     if not is_format_1(config):
         from artifact_pipeline.rows.typed_table import read_typed_table
 
-        drop, kinds = table.drop or (), table.columns or {}
-        return read_typed_table(table.path, target=table.target, features=features, drop=drop, columns=kinds)
+        drop, given = table.drop or (), table.columns or {}
+        return read_typed_table(table.path, target=table.target, features=features, drop=drop, columns=kinds or given)
     return read_table(table.path, target=table.target, features=features, drop=table.drop or ())
