@@ -126,7 +126,7 @@ def test_figures_are_those_of_the_statistics(worse: Candidate, champion: Verifie
     assert rows.y is not None
     bits = np.unpackbits(np.frombuffer(worse.members["split.bin"], np.uint8), bitorder="little")[: len(rows.X)]
     held_out = np.flatnonzero(bits)
-    answers = [c._answers(model, rows.X[held_out]) for model in (worse, champion)]
+    answers = [c._answers(model, rows, held_out) for model in (worse, champion)]
     expected = paired.compare(rows.y[held_out], answers[0], answers[1], classes=10)
     assert (comparison.won, comparison.lost, comparison.rows) == (expected.won, expected.lost, 360)
     assert comparison.mcnemar == round(expected.mcnemar, 6)

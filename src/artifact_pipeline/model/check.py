@@ -75,8 +75,8 @@ def numbers_of(data: bytes, said: WrittenModel) -> dict[str, tuple[str, tuple[in
     return {each.name: (each.dtype, tuple(each.dims), arrays[each.name]) for each in planned.numbers}
 
 
-def check_written(data: bytes, said: WrittenModel, *, name: str = "model.onnx") -> None:
-    """Check the bytes of a model by what its manifest says of it.
+def check_written(data: bytes, said: WrittenModel, *, name: str = "model.onnx") -> int:
+    """Check the bytes of a model by what its manifest says of it, and return how many rows may go in one call.
 
     Args:
         data: the whole file.
@@ -96,6 +96,7 @@ def check_written(data: bytes, said: WrittenModel, *, name: str = "model.onnx") 
     if kind != said.answers:
         problem = Problem(name, "model-shape", f"the manifest says that it gives {said.answers}, and it gives {kind}")
         raise ArtifactRejected("the model is not one that this program writes", problems=[problem])
+    return plan(said.columns, steps, said.classes).rows
 
 
 def check_numbers(planned: ModelPlan, steps: Steps, arrays: Mapping[str, bytes], classes: int) -> None:

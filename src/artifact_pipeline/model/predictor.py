@@ -66,6 +66,7 @@ class Predictor:
         features: how many numbers a row has, categories not counted.
         dtype: the type in which the model takes them.
         classes: the labels, ascending.
+        rows: how many rows may go in one call.
         kind: what the model gives beside the label.
     """
 
@@ -76,6 +77,7 @@ class Predictor:
         columns: Sequence[Column] | None = None,
         *,
         kind: AnswerKind = "probabilities",
+        rows: int = BATCH,
     ) -> None:
         """Make the session from the bytes.
 
@@ -85,6 +87,7 @@ class Predictor:
             columns: what a model of format 2 takes, which `check` has found to be what its manifest says; None for a
                 model of format 1, which is walked here.
             kind: what the model gives beside the label.
+            rows: how many rows may go in one call.
 
         Raises:
             ArtifactRejected: the bytes are not a model that this package writes, or the runtime refuses them.
@@ -100,7 +103,7 @@ class Predictor:
         else:
             features = len(number_columns(columns))
         ort = load_onnxruntime()
-        self.columns, self.kind = tuple(columns or ()), kind
+        self.columns, self.kind, self.rows = tuple(columns or ()), kind, rows
         self.features = features
         self.dtype = np.dtype(dtype)
         self.classes = np.array(classes)
@@ -143,7 +146,7 @@ class Predictor:
         """
         import numpy as np
 
-        pieces = [features[start : start + BATCH] for start in range(0, len(features), BATCH)] or [features]
+        pieces = [features[start : start + self.rows] for start in range(0, len(features), self.rows)] or [features]
         answered = [self._answer_features(piece) for piece in pieces]
         labels, values = map(np.concatenate, zip(*answered, strict=True))
         return Answers(labels, self.positions(labels), values, self.kind)
@@ -282,8 +285,8 @@ def predictor_of(manifest: Manifest, members: Mapping[str, bytes]) -> Predictor:
     data, golden = (members[manifest.file(role).name] for role in ("model", "selftest"))
     said = manifest.model
     if isinstance(said, WrittenModel):
-        check_written(data, said)
-        predictor = Predictor(data, said.classes, said.columns, kind=said.answers)
+        rows = check_written(data, said)
+        predictor = Predictor(data, said.classes, said.columns, kind=said.answers, rows=rows)
         predictor.replay(GoldenRows.read(golden))
     else:
         predictor = Predictor(data, said.classes)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from artifact_pipeline.artifact.manifest2 import Manifest2
 from artifact_pipeline.artifact.reference import Reference
 from artifact_pipeline.errors import ConfigError
-from artifact_pipeline.model.predictor import BATCH, open_predictor
+from artifact_pipeline.model.predictor import open_predictor
 from artifact_pipeline.rows.batches import Rejected, Wanted
 from artifact_pipeline.rows.columns import FORMULA
 
@@ -92,7 +92,7 @@ class BatchPredictor:
 
         self._predictor = predictor
         # One piece of memory for the rows of all calls, since fresh memory is cleared by the system first.
-        self._block = np.empty((BATCH, predictor.features), dtype=predictor.dtype)
+        self._block = np.empty((predictor.rows, predictor.features), dtype=predictor.dtype)
 
     def score(self, batch: Batch) -> Scored:
         """Answer a batch; a row so large that no probability comes of it is set aside with the bad ones."""
@@ -118,8 +118,8 @@ class BatchPredictor:
         labels = np.empty(count, dtype=predictor.classes.dtype)
         probabilities = np.empty((len(predictor.classes), count))
         block = self._block
-        for start in range(0, count, BATCH):
-            end = min(start + BATCH, count)
+        for start in range(0, count, predictor.rows):
+            end = min(start + predictor.rows, count)
             rows = block[: end - start]
             for index, column in enumerate(columns):  # a block at a time: what is written stays in the cache
                 rows[:, index] = column[start:end]

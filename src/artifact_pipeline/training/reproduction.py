@@ -19,18 +19,16 @@ import msgspec
 
 from artifact_pipeline.artifact import manifest1 as m
 from artifact_pipeline.artifact import provenance
-from artifact_pipeline.artifact.manifest2 import Manifest2
-from artifact_pipeline.artifact.parameters import parse_parameters
 from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.canonical import dotted
 from artifact_pipeline.config import Gate, of_recipe
-from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, NotReproduced, Problem
-from artifact_pipeline.model.predictor import open_predictor
+from artifact_pipeline.errors import ArtifactRejected, ConfigError, NotReproduced, Problem
 from artifact_pipeline.runtime import KERNEL_VARIABLE, choose_kernel
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.causes import GRADES, KINDS, find_causes, recipe_of
 from artifact_pipeline.training.champion import challenge
 from artifact_pipeline.training.dataset import Dataset, load_rows
+from artifact_pipeline.training.differences import compare_answers, compare_parameters, parameters_of
 from artifact_pipeline.training.reading import read_config
 from artifact_pipeline.verification import verify
 
@@ -41,9 +39,6 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.figures import Metrics
     from artifact_pipeline.artifact.figures2 import Measured
     from artifact_pipeline.artifact.manifest import Manifest, Verified
-    from artifact_pipeline.rows.matrix import Rows
-
-    _Array = tuple[str, tuple[int, ...], bytes]
     from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.config import Config
     from artifact_pipeline.training.causes import Cause, Grade, KernelChoice, Kind
@@ -280,7 +275,7 @@ def _grade(artifact: Verified, candidate: Candidate, differences: _Differences) 
 
 def _differences(artifact: Verified, candidate: Candidate, dataset: Dataset) -> _Differences:
     old, new = artifact.manifest, candidate.manifest
-    labels, probabilities = _compare_answers(artifact, candidate, dataset.rows)
+    labels, probabilities = compare_answers(artifact, candidate, dataset.rows)
     recorded, here = _reported(old.metrics), _reported(new.metrics)
     fields, others = old.plain(), new.plain()
     return _Differences(
@@ -290,63 +285,12 @@ def _differences(artifact: Verified, candidate: Candidate, dataset: Dataset) -> 
             if record.role in m.ROLES and record.sha256 != new.file(record.role).sha256
         ),
         manifest=tuple(key for key in sorted(fields) if fields[key] != others[key]),
-        parameters=_compare_parameters(_parameters(old, artifact.members), _parameters(new, candidate.members)),
+        parameters=compare_parameters(parameters_of(old, artifact.members), parameters_of(new, candidate.members)),
         rows=len(dataset.y),
         labels=labels,
         probabilities=probabilities,
         metrics={key: (recorded[key], here[key]) for key in recorded if recorded[key] != here[key]},
     )
-
-
-def _compare_answers(artifact: Verified, candidate: Candidate, rows: Rows) -> tuple[int | None, float | None]:
-    """How many labels of the two models differ over all rows, and the greatest difference of a probability."""
-    import numpy as np
-
-    from artifact_pipeline.model.predictor import predictor_of
-
-    recorded, here = artifact.manifest.model, candidate.manifest.model
-    if recorded.digest == here.digest:
-        return 0, 0.0
-    if recorded.classes != here.classes or recorded.inputs != here.inputs:
-        return None, None
-    new = predictor_of(candidate.manifest, candidate.members).predict_rows(rows.X, rows.S)
-    try:
-        old = open_predictor(artifact).predict_rows(rows.X, rows.S)
-    except DataRejected:  # a value of other rows that the artifact's model cannot take
-        return None, None
-    labels = int((old.positions != new.positions).sum())
-    return labels, float(np.abs(old.values - new.values).max())
-
-
-def _parameters(manifest: Manifest, members: Mapping[str, bytes]) -> dict[str, _Array]:
-    """The fitted numbers of a model, by name."""
-    if isinstance(manifest, Manifest2):
-        from artifact_pipeline.model.check import numbers_of
-
-        return numbers_of(members[manifest.file("model").name], manifest.model)
-    found = parse_parameters(members[manifest.file("parameters").name])
-    return {name: (found[name].dtype, found[name].shape, bytes(found[name].data)) for name in ("coef", "intercept")}
-
-
-def _compare_parameters(recorded: dict[str, _Array], here: dict[str, _Array]) -> float | None:
-    """The greatest difference of a number, as a share of the greatest one of its array; None if not comparable."""
-    import numpy as np
-
-    if {name: each[:2] for name, each in recorded.items()} != {name: each[:2] for name, each in here.items()}:
-        return None
-    shares = []
-    with np.errstate(over="ignore", invalid="ignore"):
-        for name, (dtype, _, old_bytes) in recorded.items():
-            if dtype not in {"f8", "float64"}:  # positions: of another one all else is another, too
-                if old_bytes != here[name][2]:
-                    return None
-                continue
-            old, new = np.frombuffer(old_bytes, dtype="<f8"), np.frombuffer(here[name][2], dtype="<f8")
-            if not len(old):
-                continue
-            scale, difference = np.abs([new, old]).max(), np.abs(new - old).max()
-            shares.append(float(difference / scale) if scale else 0.0)
-    return max(shares, default=0.0) if np.isfinite(shares).all() else None
 
 
 def _reported(metrics: Metrics | Measured) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass
+from pickle import dumps
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import UNSET, to_builtins
@@ -58,7 +58,7 @@ def seal(config: Config, data: Dataset, fitted: FittedModel) -> Candidate:
     parity = _parity(fitted, data.rows.features, answers)
     members = _members(data, written, answers)
     measured = _measured(data, answers, written.classes)
-    export = pickle.dumps(fitted.model, protocol=5)
+    export = dumps(fitted.model, protocol=5)
     manifest = Manifest2(
         format=2,
         name=config.name,
@@ -93,16 +93,18 @@ class _Written:
     def of(cls, fitted: FittedModel) -> _Written:
         """Write a fitted model, check the bytes as a reader will, and open them."""
         from artifact_pipeline.model.check import check
+        from artifact_pipeline.model.plan import plan
         from artifact_pipeline.model.predictor import Predictor
         from artifact_pipeline.model.writer import write
 
         classes, columns = tuple(fitted.classifier.classes_.tolist()), fitted.columns
         data, steps = write(fitted.model, columns)
+        rows = plan(columns, steps, classes).rows
         shape = check(data, columns, steps, classes)
         kind: Literal["probabilities", "scores"] = "scores"
         if shape.outputs[1].name == "probabilities":
             kind = "probabilities"
-        return cls(data, steps, classes, columns, kind, Predictor(data, classes, columns, kind=kind))
+        return cls(data, steps, classes, columns, kind, Predictor(data, classes, columns, kind=kind, rows=rows))
 
 
 def _members(data: Dataset, written: _Written, answers: Answers) -> dict[str, bytes]:
