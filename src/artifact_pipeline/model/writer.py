@@ -95,13 +95,16 @@ def _described(model: Any, columns: Sequence[Column]) -> tuple[Steps, Arrays]:
 
 
 def _transformers(found: Any, columns: Sequence[Column]) -> dict[str, Any]:
-    """The transformers of a `ColumnTransformer`, which take the numbers first and then the categories, each once."""
-    numbers, categories = len(number_columns(columns)), len(category_columns(columns))
-    expected = {"number": list(range(numbers)), "category": list(range(numbers, numbers + categories))}
-    taken = {name: list(positions) for name, _, positions in found.transformers_}
-    if list(taken.items()) != [(name, positions) for name, positions in expected.items() if positions]:
-        raise not_written("the pipeline does not take the numbers first, and then the categories")
-    return {name: transformer for name, transformer, _ in found.transformers_}
+    """The transformers of a `ColumnTransformer`: the numbers first, then the categories, by positions or by names."""
+    named = {"number": [each.name for each in number_columns(columns)]}
+    named["category"] = [each.name for each in category_columns(columns)]
+    order = [*named["number"], *named["category"]]
+    positions = {part: list(map(order.index, names)) for part, names in named.items()}
+    taken = {part: list(chosen) for part, _, chosen in found.transformers_}
+    for expected in (named, positions):
+        if list(taken.items()) == [(part, chosen) for part, chosen in expected.items() if chosen]:
+            return {part: transformer for part, transformer, _ in found.transformers_}
+    raise not_written("the pipeline does not take the numbers first, and then the categories")
 
 
 def _named(part: str, arrays: Arrays) -> Arrays:

@@ -79,7 +79,7 @@ class Dataset:
 def is_format_1(config: Config) -> bool:
     """Whether a config asks for nothing that format 1 cannot hold: a logistic regression over plain numbers."""
     table = config.dataset if isinstance(config.dataset, Table) else None
-    plain = config.preprocess == "none" and config.split.by == "random" and not (table and table.columns)
+    plain = config.preprocess == "none" and not (table and table.columns)
     return plain and isinstance(config.model, LogisticRegression)
 
 
