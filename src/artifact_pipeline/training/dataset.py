@@ -76,11 +76,16 @@ class Dataset:
         return np.packbits(flags, bitorder="little").tobytes()
 
 
+_GATE_OF_FORMAT_2 = ("min_balanced_accuracy", "min_roc_auc", "max_log_loss", "max_brier")
+"""Rules about metrics that format 1 does not have."""
+
+
 def is_format_1(config: Config) -> bool:
     """Whether a config asks for nothing that format 1 cannot hold: a logistic regression over plain numbers."""
     table = config.dataset if isinstance(config.dataset, Table) else None
     plain = config.preprocess == "none" and not (table and table.columns)
-    return plain and isinstance(config.model, LogisticRegression)
+    asked = any(getattr(config.gate, name) is not None for name in _GATE_OF_FORMAT_2)
+    return plain and not asked and isinstance(config.model, LogisticRegression)
 
 
 def load_rows(
