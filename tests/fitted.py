@@ -34,6 +34,7 @@ from artifact_pipeline.model.check import check
 from artifact_pipeline.model.writer import write
 from artifact_pipeline.rows.features import Column, Features
 from artifact_pipeline.runtime import load_onnxruntime
+from artifact_pipeline.training.fitting import frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +67,13 @@ class Table:
     def together(self) -> np.ndarray:
         """What a pipeline is fitted on: the numbers, then the categories."""
         return together(self.rows)
+
+
+def taken(model: Any, columns: Sequence[Column], rows: Features) -> Any:
+    """Rows as a model takes them: by the names of its columns, or by their positions."""
+    if hasattr(model, "named_steps") and isinstance(model.named_steps["columns"].transformers[0][2][0], str):
+        return frame(rows, columns)
+    return together(rows)
 
 
 def together(rows: Features) -> np.ndarray:
@@ -238,7 +246,7 @@ def parity(model: Any, columns: Sequence[Column], rows: Features) -> Parity:
     data, _ = written(model, columns)
     session = Session(data)
     labels, answers = session(rows)
-    X = together(rows)
+    X = taken(model, columns, rows)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         unequal = int((labels != model.predict(X)).sum())

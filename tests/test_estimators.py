@@ -355,10 +355,7 @@ def test_the_defaults_of_tables_stand_in_one_place(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("asked", "problem"),
     [
-        ({"model": {"estimator": "GaussianNB"}}, "model.estimator: must be LogisticRegression, which alone"),
-        ({**SHORT, "preprocess": "auto"}, "preprocess: must be left away: columns cannot be prepared yet"),
         ({**SHORT, "split": {"by": "held_out", "path": "b.csv"}}, "split.by: must be random, hash, group or time"),
-        ({**SHORT, "gate": {"max_log_loss": 0.5}}, "gate.max_log_loss: must be left away: no gate judges it yet"),
     ],
 )
 def test_what_no_training_uses_yet_is_refused(asked: dict[str, Any], problem: str) -> None:

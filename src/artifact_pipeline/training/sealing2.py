@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest2 import JudgedGate
     from artifact_pipeline.config import Config
-    from artifact_pipeline.model.predictor import AnswerKind, Answers, Predictor
+    from artifact_pipeline.model.predictor import Answers, Predictor
     from artifact_pipeline.model.spec import Steps
     from artifact_pipeline.rows.features import Column, Features
     from artifact_pipeline.training.dataset import Dataset
@@ -75,7 +75,9 @@ def seal(config: Config, data: Dataset, fitted: FittedModel) -> Candidate:
         ),
         exports=(Manifest1.Export(format="pickle", size=len(export), sha256=digest(export)),),
     )
-    return Candidate(read_back(manifest), {ROLES[role]: content for role, content in members.items()}, export)
+    return Candidate(
+        read_back(manifest), {ROLES[role]: content for role, content in members.items()}, export, repeated=data.repeated
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,7 @@ def _parity(fitted: FittedModel, features: Features, answers: Answers) -> Writte
     """Compare the published model's answers with the estimator's, row by row."""
     import numpy as np
 
-    labels, values = _estimated(fitted, features, answers.kind)
+    labels, values = _estimated(fitted, features, answers)
     scale = np.maximum(1.0, np.abs(values).max(axis=1))
     best = np.sort(values, axis=1)
     tie = best[:, -1] - best[:, -2] <= _PARITY * scale
@@ -199,17 +201,20 @@ def _parity(fitted: FittedModel, features: Features, answers: Answers) -> Writte
     return WrittenModel.Parity(rows=len(labels), ties=int(tie.sum()), max_difference=round(difference, DECIMALS))
 
 
-def _estimated(fitted: FittedModel, features: Features, kind: AnswerKind) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Labels and probabilities, or scores, of the estimator itself."""
+def _estimated(fitted: FittedModel, features: Features, answers: Answers) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Labels and probabilities, or scores, of the estimator itself; the published ones where it has labels alone."""
     import warnings
 
     import numpy as np
 
-    taken = fitted.taken(features)
+    model, taken = fitted.model, fitted.taken(features)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the fit has given them
-        labels = fitted.model.predict(taken)
-        values = fitted.model.predict_proba(taken) if kind == "probabilities" else fitted.model.decision_function(taken)
+        labels, values = model.predict(taken), answers.values
+        if answers.kind == "probabilities":
+            values = model.predict_proba(taken)
+        elif hasattr(model, "decision_function"):
+            values = model.decision_function(taken)
     if values.ndim == 1:
         values = np.column_stack([np.zeros(len(values)), values])
     return labels, values
