@@ -193,7 +193,7 @@ SPECS = {
         "number": [{"type": "impute", "indicators": [-1]}],
     },
     "nine steps on numbers": {"classifier": GAUSSIAN, "number": [{"type": "min_max_scale"}] * 9},
-    "a vote of nobody": {"classifier": {"type": "vote", "estimators": [], "weighted": False}},
+    "a vote without classifiers": {"classifier": {"type": "vote", "estimators": [], "weighted": False}},
     "a number for a truth": {"classifier": {"type": "bernoulli_bayes", "binarize": 1}},
 }
 

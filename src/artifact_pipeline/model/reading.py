@@ -74,7 +74,7 @@ def read(data: bytes, expected: Message) -> dict[str, bytes]:
         The bytes of each `Numbers`, by its name.
 
     Raises:
-        RuleBroken: the bytes are not such a message. Whoever reads compares with `encode` too: a second spelling of the
+        RuleBroken: the bytes are not such a message. The caller compares with `encode` too: a second spelling of the
             same message may pass here.
     """
     reader = _Reader()
