@@ -24,6 +24,7 @@ from src.utils import (
     train_model,
 )
 
+from artifact_pipeline.config import Gate
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, StorageError
 
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ def test_config_is_a_plain_dict_with_every_default() -> None:
     config = load_config(ROOT / "config" / "config.json")
     assert type(config) is dict
     assert {key: config[key] for key in THREE} == THREE
-    others = {"min_f1_macro": None, "min_recall": None, "champion": None, "margin": 0.02, "on_inconclusive": "fail"}
-    assert config["gate"] == {"min_accuracy": 0.95, "min_f1": 0.95, **others}
+    others = dict.fromkeys(Gate.model_fields) | {"beats_baseline": False, "margin": 0.02, "on_inconclusive": "fail"}
+    assert config["gate"] == {**others, "min_accuracy": 0.95, "min_f1": 0.95}
     assert (config["dataset"], config["test_size"], config["random_state"]) == ("digits", 0.2, 42)
     assert "$schema" not in config
 
