@@ -267,6 +267,12 @@ def test_what_may_stand_for_a_missing_value_is_warned_of(tmp_path: Path) -> None
     assert read.warnings[2].startswith("column 'b' holds -999 in 10 rows")
 
 
+def test_a_slip_among_numbers_is_said_to_be_one(tmp_path: Path) -> None:
+    """A text among numbers that makes too many levels is quoted, with how many of the values are numbers."""
+    error = refusal(tmp_path, a=[*NUMBERS[:20], "n/a", *NUMBERS[21:39], ""])
+    assert error.problems[0].message == "'n/a' is not a number, and 38 of the column's 39 values are"
+
+
 # What stays
 
 

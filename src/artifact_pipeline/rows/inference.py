@@ -300,8 +300,8 @@ class ColumnCells:
         if not (self._many or len(self.levels) > min(MAX_INFERRED_LEVELS, self._rows / 2)):
             return None
         if self._odd and self._numbers >= _MOSTLY * (self._rows - self.missing):
-            share = self._numbers / (self._rows - self.missing)
-            message = f"{self._odd[1]!r:.{MAX_SHOWN}} is not a number, and {share:.0%} of the column's values are"
+            values = f"{self._numbers:,} of the column's {self._rows - self.missing:,} values"
+            message = f"{self._odd[1]!r:.{MAX_SHOWN}} is not a number, and {values} are"
             return Refused(self._odd[0], "not-a-number", message, ("empty", "drop"))
         found = f"more than {MAX_LEVELS:,}" if self._many else f"{len(self.levels):,}"
         most = f"at most {MAX_INFERRED_LEVELS:,} levels, and at most half as many as rows"
