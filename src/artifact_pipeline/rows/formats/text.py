@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from artifact_pipeline.errors import DataRejected
 
 _QUOTE, _COMMA, _LINE_FEED, _RETURN = b'",\n\r'
+_SLICE = 1 << 16
+"""Bytes that are looked at together: the processor's cache holds what is computed of them."""
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 
@@ -169,13 +171,16 @@ def _has_leading_zero(block: bytes) -> bool:
     """Whether a value may be digits that begin with a zero; no value that does is overlooked."""
     import numpy as np
 
-    around = np.frombuffer(b"\n" + block + b"\n", dtype=np.uint8)
-    before, here, behind = around[:-2], around[1:-1], around[2:]
-    found = (here == ord("0")) & (behind - ord("0") < 10)  # what is less than "0" is very much, since unsigned
-    border = before == _COMMA
-    for sign in (_LINE_FEED, _QUOTE, *b" \t"):
-        border |= before == sign
-    return bool((found & border).any())
+    whole = np.frombuffer(b"\n" + block + b"\n", dtype=np.uint8)
+    for start in range(0, len(block), _SLICE):
+        around = whole[start : start + _SLICE + 2]
+        before, behind = around[:-2], around[2:]
+        found = around[1:-1] == ord("0")
+        found &= (behind - ord("0")) < 10  # what is less than "0" is very much then, since it has no sign
+        found &= (before < ord("0")) & (before != ord("."))  # what may stand between values is less than a digit
+        if found.any():
+            return True
+    return False
 
 
 def _positions(block: bytes, byte: int) -> NDArray[np.int64]:
