@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline import __version__
+from artifact_pipeline.artifact.manifest2 import WrittenModel
 from artifact_pipeline.artifact.reference import Reference
 from artifact_pipeline.canonical import PREFIX
+from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.model.predictor import open_predictor
 from artifact_pipeline.plugins import data_set_with
 
@@ -78,8 +80,10 @@ def open_model(verified: Verified) -> Served:
     """Open the predictor, replay the golden rows, and warm up.
 
     Raises:
+        ConfigError: the model takes what no request can hold yet: categories or missing values; or it gives scores.
         ArtifactRejected: the runtime refuses the model, or the golden answers differ.
     """
+    _check_served(verified)
     predictor = open_predictor(verified)  # the replay has warmed it up: the first request costs what the next one does
     model = verified.manifest.model
     known = data_set_with([each.name for each in model.inputs])
@@ -97,6 +101,20 @@ def open_model(verified: Verified) -> Served:
         narrow=model.dtype == "float32",
         header=(b"artifact-digest", verified.digest.encode()),
     )
+
+
+def _check_served(verified: Verified) -> None:
+    model = verified.manifest.model
+    other = next((each for each in model.columns if each.kind == "category" or each.nullable), None)
+    words = ""
+    if other is not None:
+        words = f"the column {other.name!r} {'holds categories' if other.kind == 'category' else 'may be missing'}"
+    elif isinstance(model, WrittenModel) and model.answers == "scores":
+        words = f"{model.estimator} gives no probabilities"
+    if words:
+        raise ConfigError(
+            f"this model cannot be served yet: {words}", hint="artifact-pipeline predict answers files of such rows"
+        )
 
 
 def server_metadata() -> dict[str, Any]:

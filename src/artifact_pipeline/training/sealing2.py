@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.training.dataset import Dataset
     from artifact_pipeline.training.fitting import FittedModel
 
-_PARITY = 1e-9
+_PARITY = 1e-6
 """The greatest difference between the published model and the estimator, as a share of scores above 1."""
 
 

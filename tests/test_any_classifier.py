@@ -1,0 +1,172 @@
+"""Any classifier through the public door: trained on a mixed table, verified, asked, trained again, compared."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import artifact_pipeline
+from artifact_pipeline.artifact.manifest2 import Manifest2
+from artifact_pipeline.cli import main
+from artifact_pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from artifact_pipeline.training.request import Training
+
+FAMILIES: dict[str, dict[str, Any]] = {
+    "LogisticRegression": {"C": 1.0, "solver": "lbfgs", "max_iter": 1000},
+    "LogisticRegressionCV": {"max_iter": 1000},
+    "LinearDiscriminantAnalysis": {},
+    "QuadraticDiscriminantAnalysis": {"reg_param": 0.1},
+    "RidgeClassifier": {},
+    "RidgeClassifierCV": {},
+    "LinearSVC": {},
+    "SGDClassifier": {},
+    "Perceptron": {},
+    "MLPClassifier": {"hidden_layer_sizes": [8], "max_iter": 1000},
+    "GaussianNB": {},
+    "MultinomialNB": {},
+    "ComplementNB": {},
+    "BernoulliNB": {},
+    "NearestCentroid": {},
+    "DecisionTreeClassifier": {"min_samples_leaf": 5},
+    "ExtraTreeClassifier": {"min_samples_leaf": 5},
+    "RandomForestClassifier": {"n_estimators": 10, "min_samples_leaf": 5},
+    "ExtraTreesClassifier": {"n_estimators": 10, "min_samples_leaf": 5},
+    "GradientBoostingClassifier": {"n_estimators": 10},
+    "HistGradientBoostingClassifier": {"max_iter": 10},
+    "VotingClassifier": {
+        "estimators": {"a": {"estimator": "GaussianNB"}, "b": {"estimator": "DecisionTreeClassifier"}}
+    },
+}
+QUICK = ("RidgeClassifier", "RandomForestClassifier")
+"""Families that stand for the others in the fast run: one with scores and one with probabilities."""
+EACH = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in FAMILIES]
+COLUMNS = ("age", "income", "made", "city", "smoker", "constant", "rare")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CSV with numbers, one of them near 1.7e9 and one constant, a boolean, categories, and missing values."""
+    generator, rows = np.random.default_rng(3), 400
+    age, city = generator.integers(18, 90, rows), generator.choice(["Berlin", "Łódź", "Paris"], rows)
+    smoker, rare = generator.choice(["true", "false"], rows), generator.choice(["x", "y"], rows).astype("<U6")
+    rare[:3] = ["one", "two", "three"]
+    sick = age / 90 + (city == "Paris") * 0.5 + (smoker == "true") * 0.3 + generator.normal(0, 0.2, rows) > 0.8
+    path = tmp_path_factory.mktemp("table") / "patients.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([*COLUMNS, "diagnosis"])
+        for row in range(rows):
+            made = 1_700_000_000 + int(generator.integers(0, 1_000_000))
+            values = [age[row] if row % 20 else "", round(generator.lognormal(10, 1), 2), made]
+            values += [city[row] if row % 25 else "NA", smoker[row], 3, rare[row]]
+            writer.writerow([*values, "sick" if sick[row] else "well"])
+    return path
+
+
+def asked(table: Path, name: str) -> dict[str, Any]:
+    """A config that trains a classifier on the table, with a gate that any one passes."""
+    return {
+        "dataset": {"path": str(table), "target": "diagnosis"},
+        "preprocess": "auto",
+        "model": {"estimator": name, **FAMILIES[name]},
+        "gate": {"min_accuracy": 0.3, "min_f1": 0.3},
+    }
+
+
+def trained(table: Path, name: str, folder: Path) -> Training:
+    """The training of a classifier on the table, published into the folder."""
+    return artifact_pipeline.train(asked(table, name), artifact=folder / "artifact", export=folder / "model.pkl")
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_each_family_is_trained_verified_and_asked(name: str, table: Path, tmp_path: Path) -> None:
+    """A mixed table is learned; the artifact verifies and answers the training rows as the manifest's figures say."""
+    training = trained(table, name, tmp_path)
+    manifest = training.manifest
+    assert isinstance(manifest, Manifest2)
+    assert main(["verify", str(tmp_path / "artifact")]) == 0
+    output = tmp_path / "predictions.csv"
+    assert main(["predict", str(table), "--artifact", str(tmp_path / "artifact"), "-o", str(output)]) == 0
+    scores = json.loads((tmp_path / "predictions.csv.receipt.json").read_text())["metrics"]
+    assert (round(scores["accuracy"], 6), scores["rows"]) == (manifest.metrics.all.accuracy, 400)
+    header = output.read_text(encoding="utf-8").splitlines()[0]
+    kind = {"probabilities": "probability", "scores": "score"}[manifest.model.answers]
+    assert header == f"row,predicted,{kind}_sick,{kind}_well"
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_each_family_gives_the_same_bytes_again(name: str, table: Path, tmp_path: Path) -> None:
+    """A training from the manifest and the table alone gives the artifact's very bytes."""
+    trained(table, name, tmp_path)
+    assert main(["reproduce", str(tmp_path / "artifact"), "--data", str(table), "--grade", "bytes"]) == 0
+
+
+def test_columns_are_frozen_as_they_were_learned(table: Path, tmp_path: Path) -> None:
+    """The manifest holds each column's kind, what may be missing, and of a category the levels of enough rows."""
+    manifest = trained(table, "RidgeClassifier", tmp_path).manifest
+    found = {each.name: (each.kind, each.nullable, each.levels) for each in manifest.model.columns}
+    assert found == {
+        "age": ("number", True, ()),
+        "income": ("number", False, ()),
+        "made": ("number", False, ()),
+        "city": ("category", True, ("", "Berlin", "Paris", "Łódź")),
+        "smoker": ("boolean", False, ()),
+        "constant": ("number", False, ()),
+        "rare": ("category", False, ("x", "y")),
+    }
+
+
+def test_a_level_that_was_never_seen_is_answered_and_drifts(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows of a new level are answered as of another one, and the drift names them so."""
+    trained(table, "RandomForestClassifier", tmp_path)
+    other = tmp_path / "new.csv"
+    other.write_text(table.read_text(encoding="utf-8").replace("Paris", "Atlantis"), encoding="utf-8")
+    assert main(["predict", str(other), "--artifact", str(tmp_path / "artifact"), "-o", str(tmp_path / "p.csv")]) == 0
+    assert re.search("city +chi-square .* drifted .*level", capsys.readouterr().out)
+
+
+def test_python_answers_rows_with_missing_values(table: Path, tmp_path: Path) -> None:
+    """A table in memory is answered bit by bit as the file is, None where a value is missing."""
+    trained(table, "RandomForestClassifier", tmp_path)
+    model = artifact_pipeline.open_artifact(tmp_path / "artifact")
+    rows = list(csv.DictReader(table.open(encoding="utf-8")))[:30]
+    columns: dict[str, Any] = {
+        name: [None if row[name] in {"", "NA"} else float(row[name]) for row in rows]
+        for name in ("age", "income", "made", "constant")
+    }
+    columns |= {name: [None if row[name] == "NA" else row[name] for row in rows] for name in ("city", "rare")}
+    columns["smoker"] = [row["smoker"] == "true" for row in rows]
+    assert main(["predict", str(table), "--artifact", str(tmp_path / "artifact"), "-o", str(tmp_path / "p.csv")]) == 0
+    written = list(csv.DictReader((tmp_path / "p.csv").open(encoding="utf-8")))[:30]
+    assert model.predict(columns).tolist() == [row["predicted"] for row in written]
+    assert [f"{each:.6f}" for each in model.predict_proba(columns)[:, 0]] == [
+        row["probability_sick"] for row in written
+    ]
+
+
+def test_a_model_without_probabilities_says_so(table: Path, tmp_path: Path) -> None:
+    """Where a classifier has scores alone, asking it for probabilities is an error with a mend."""
+    trained(table, "RidgeClassifier", tmp_path)
+    model = artifact_pipeline.open_artifact(tmp_path / "artifact")
+    with pytest.raises(ConfigError, match="gives no probabilities"):
+        model.predict_proba({name: [] for name in COLUMNS})
+
+
+def test_a_server_refuses_a_model_with_categories(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What no request can hold yet is refused before anything listens, with what answers it."""
+    trained(table, "RidgeClassifier", tmp_path)
+    assert main(["serve", str(tmp_path / "artifact"), "--port", "0"]) == 2
+    assert "cannot be served yet" in capsys.readouterr().err
