@@ -98,6 +98,8 @@ def say_candidate(output: Output, candidate: Candidate) -> None:
             f"warning: {candidate.repeated:,} of {held_out} also stand among the training rows, in every feature, so "
             "the figures may be too high; -S split.by=hash keeps equal rows together"
         )
+    for note in candidate.notes:
+        output.talk(f"note: {note}")
     if manifest.model.parity.ties:
         output.talk(f"note: {plural(manifest.model.parity.ties, 'tie')} between two classes")
     views.say_digests(output, candidate.digest, manifest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import plural
-from artifact_pipeline.reports.tables import ALL, SAMPLE_HEADER, sample_rows, score_rows, shown_rules
+from artifact_pipeline.reports.tables import ALL, SAMPLE_HEADER, figure, sample_rows, score_rows, shown_rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,12 +73,12 @@ def figure_cells(name: str, figures: HeldOut) -> list[str]:
     cells = [name, f"{figures.rows:,}"]
     for each in (figures.accuracy, figures.f1_weighted):
         cells += [f"{each.value:.4f}", f"{each.low:.4f} to {each.high:.4f}"]
-    return [*cells, f"{figures.f1_macro:.4f}", f"{figures.log_loss:.4f}"]
+    return [*cells, f"{figures.f1_macro:.4f}", figure(figures.log_loss)]
 
 
 def _plain(name: str, figures: Metrics.Figures) -> list[str]:
     accuracy, f1_weighted = f"{figures.accuracy:.4f}", f"{figures.f1_weighted:.4f}"
-    f1_macro, log_loss = f"{figures.f1_macro:.4f}", f"{figures.log_loss:.4f}"
+    f1_macro, log_loss = f"{figures.f1_macro:.4f}", figure(figures.log_loss)
     return [name, f"{figures.rows:,}", accuracy, "", f1_weighted, "", f1_macro, log_loss]
 
 

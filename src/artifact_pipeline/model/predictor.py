@@ -179,7 +179,7 @@ class Predictor:
         labels, probabilities = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
         # By the label and not by the probabilities: the model decides by its scores, and two scores that differ can
         # give two probabilities that are equal.
-        return Answers(labels, self.positions(labels), probabilities)
+        return Answers(labels, self.positions(labels), probabilities, self.kind)
 
     def positions(self, labels: NDArray[Any]) -> NDArray[np.int64]:
         """Labels that the model has given as positions in its classes, int64 of shape (rows,)."""

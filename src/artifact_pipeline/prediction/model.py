@@ -194,7 +194,7 @@ class _TableScorer:
 
         calls, nothing = (
             BatchPredictor(self._predictor),
-            self._predictor.predict(np.empty((0, self._predictor.features))),
+            self._predictor.predict_rows(np.empty((0, self._predictor.features)), None),
         )
         labels, values = [nothing.labels], [nothing.values]
         for batch in batches_of(table, self._wanted):

@@ -18,6 +18,7 @@ from artifact_pipeline.reports.tables import (
     clean,
     comparison_counts,
     comparison_rows,
+    figure,
     sample_rows,
     score_rows,
     shown_rules,
@@ -146,10 +147,10 @@ def _figures(manifest: Manifest) -> str:
         f"**{each.value:.4f}** ({each.low:.4f} to {each.high:.4f})"
         for each in (held_out.accuracy, held_out.f1_weighted)
     ]
-    rows = [["held out", f"{held_out.rows:,}", *estimates, f"{held_out.f1_macro:.4f}", f"{held_out.log_loss:.4f}"]]
+    rows = [["held out", f"{held_out.rows:,}", *estimates, f"{held_out.f1_macro:.4f}", figure(held_out.log_loss)]]
     for name, each in (("training", metrics.training), (ALL["some"], metrics.all)):
         figures = (each.accuracy, each.f1_weighted, each.f1_macro, each.log_loss)
-        rows.append([name, f"{each.rows:,}", *(f"{value:.4f}" for value in figures)])
+        rows.append([name, f"{each.rows:,}", *(figure(value) for value in figures)])
     return table(["rows", "count", "accuracy (95 %)", "F1 weighted (95 %)", "F1 macro", "log loss"], rows)
 
 

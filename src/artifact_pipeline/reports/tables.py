@@ -28,6 +28,11 @@ def shown_rules(gate: GateRecord | JudgedGate, most: int) -> Sequence[GateRecord
     return rules if len(rules) <= most else sorted(rules, key=lambda rule: rule.passed)[:most]
 
 
+def figure(value: float | None) -> str:
+    """A figure to four decimals; nothing where a model does not have it."""
+    return "" if value is None else f"{value:.4f}"
+
+
 ALL = {"some": "all (training rows included)", "unknown": "all (may include training rows)"}
 """How all rows are called, by what is known of the training rows among them."""
 

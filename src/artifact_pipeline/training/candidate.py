@@ -65,9 +65,10 @@ def _of_any_family(config: Config, data: Dataset, progress: Callable[[str], None
     from artifact_pipeline.training.pipeline import known_columns, unfitted
 
     rows = data.rows
-    columns = known_columns(config, fold_rare_levels(rows.columns, rows.features, data.train).columns)
+    folded = fold_rare_levels(rows.columns, rows.features, data.train)
+    columns = known_columns(config, folded.columns)
     y = data.y[data.train]
     model = unfitted(config, columns, np.unique(y).tolist())
     fitted = fit_model(model, columns, rows.features.take(data.train), y)
     progress("measuring the model that is published")
-    return sealing2.seal(config, data, fitted)
+    return replace(sealing2.seal(config, data, fitted), notes=(*folded.notes, *fitted.notes))

@@ -27,11 +27,13 @@ class FittedModel:
         model: the classifier, or the `Pipeline` that ends in it.
         columns: the columns that it was fitted on.
         fit: how many iterations it took, and whether it converged; None where the estimator does not say.
+        notes: what scikit-learn has warned of.
     """
 
     model: Any
     columns: tuple[Column, ...]
     fit: WrittenModel.Fit | None
+    notes: tuple[str, ...] = ()
 
     @property
     def classifier(self) -> Any:
@@ -83,14 +85,10 @@ def fit_model(
         except (ValueError, ArithmeticError) as error:
             problem = Problem("rows", "unlearnable", str(error).splitlines()[0].removesuffix("."))
             raise DataRejected("the rows cannot be learned", problems=[problem]) from error
-    stopped = False
-    for warning in caught:
-        if issubclass(warning.category, ConvergenceWarning):
-            stopped = True
-        else:
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    stopped = any(issubclass(each.category, ConvergenceWarning) for each in caught)
+    notes = dict.fromkeys(str(each.message) for each in caught if not issubclass(each.category, ConvergenceWarning))
     iterations = getattr(fitted.classifier, "n_iter_", None)
-    if iterations is None:
-        return fitted
-    fit = WrittenModel.Fit(iterations=int(np.max(iterations)), converged=not stopped)
-    return FittedModel(model, fitted.columns, fit)
+    fit = None
+    if iterations is not None:
+        fit = WrittenModel.Fit(iterations=int(np.max(iterations)), converged=not stopped)
+    return FittedModel(model, fitted.columns, fit, tuple(f"scikit-learn warns: {each}" for each in notes))

@@ -304,4 +304,8 @@ def _reported(metrics: Metrics | Measured) -> dict[str, str]:
         "held_out.log_loss": held_out.log_loss,
         **dotted({"training": metrics.training.plain(), "all": metrics.all.plain()}),
     }
-    return {name: f"{value:,}" if isinstance(value, int) else f"{value:.4f}" for name, value in found.items()}
+    return {
+        name: f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+        for name, value in found.items()
+        if value is not None
+    }

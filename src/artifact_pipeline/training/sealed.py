@@ -33,6 +33,7 @@ class Candidate:
         scales: the two columns that may have kept the solver from converging; None where it converged, or their scales
             are alike.
         repeated: how many held-out rows have the very features of a training row.
+        notes: what is worth knowing of the fit, a sentence each.
     """
 
     manifest: Manifest
@@ -40,6 +41,7 @@ class Candidate:
     export: bytes
     scales: Scales | None = None
     repeated: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
