@@ -46,6 +46,7 @@ settings.load_profile("laws")
 
 # What a module needs that requirements.txt does not bring; `@pytest.mark.needs(…)` says it of a single test.
 NEEDS = {
+    "property/test_tables_laws.py": "pandas",
     "test_benchmarks.py": "uvicorn",
     "test_browser.py": "playwright",
     "test_cluster.py": "distributed",
