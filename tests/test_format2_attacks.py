@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 
 from artifact_pipeline.artifact.manifest2 import Manifest2
 from artifact_pipeline.canonical import canonical_json
+from artifact_pipeline.cli import main
 from artifact_pipeline.config import from_mapping
 from artifact_pipeline.errors import ArtifactRejected
 from artifact_pipeline.training.candidate import train
+from artifact_pipeline.trust.policy import Trust
 from artifact_pipeline.verification import verify
 from forging import REMOVED, changed, manifest_of, reseal, reseal_fields, unpack
 
@@ -199,3 +202,20 @@ def test_the_gate_judges_what_the_recipe_asks(candidate: Candidate) -> None:
     ]
     assert gate.rules[0].observed == metrics.held_out.accuracy.low
     assert [each.sign for each in gate.rules] == [">", "<=", ">=", ">=", ">="]
+
+
+def test_a_policy_and_a_list_of_runs_meet_a_manifest_without_figures(
+    candidate: Candidate, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who reads the figures of a forged manifest is refused by rule, or told that it cannot be read; nothing fails."""
+    reseal(folder, {"metrics.figures.0": REMOVED})
+    policy = tmp_path / "policy.json"
+    policy.write_text('{"format": 1, "keys": [], "minimum": {"accuracy": 0.1}}', encoding="utf-8")
+    assert rules(folder, trust=Trust.load(policy=policy, expected=True)) == {"metrics-figures"}
+    store = tmp_path / "artifacts" / candidate.digest.removeprefix("sha256:")
+    store.parent.mkdir()
+    shutil.copytree(folder, store)
+    (tmp_path / "artifact").rename(tmp_path / "other")
+    (tmp_path / "artifact").symlink_to(store)
+    assert main(["runs", "--artifact", str(tmp_path / "artifact")]) == 0
+    assert "unreadable" in capsys.readouterr().out

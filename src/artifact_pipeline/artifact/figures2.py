@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Rows = Literal["held_out", "training", "all"]
 """Over which rows a figure was measured."""
+_Key = tuple[str, Rows, int | str | UnsetType]
 LABEL_FIGURES = ("precision", "recall", "f1")
 """The figures that there are of each class."""
 
@@ -43,6 +44,8 @@ class Figure(Frozen, frozen=True):
 class Measured(Frozen, frozen=True):
     """Everything that was measured of a model, by the published bytes.
 
+    The one parser of manifests asks for `problems`: what it gives has every figure that is read here.
+
     Attributes:
         counts: over how many rows of each kind.
         confusion: counts over the held-out rows; a row for each actual class, a column for each predicted one.
@@ -60,32 +63,30 @@ class Measured(Frozen, frozen=True):
     confusion: tuple[tuple[Count, ...], ...]
     figures: Annotated[tuple[Figure, ...], Meta(max_length=50_000)]
 
-    def get(self, name: str, rows: Rows = "held_out", label: int | str | UnsetType = UNSET) -> Figure | None:
-        """The figure of this name; None where it was not measured."""
-        wanted = (name, rows, label)
-        return next((each for each in self.figures if (each.name, each.rows, each.label) == wanted), None)
+    def by_key(self) -> dict[_Key, Figure]:
+        """The figures by name, rows and label."""
+        return {(each.name, each.rows, each.label): each for each in self.figures}
 
     @property
     def held_out(self) -> HeldOut:
         """The figures over the held-out rows that every model has; the log loss is None where there is none."""
-        value = self._value
-        labels = [each.label for each in self.figures if each.name == "recall" and each.rows == "held_out"]
+        found = self.by_key()
+        labels = [label for name, rows, label in found if (name, rows) == ("recall", "held_out") and label is not UNSET]
         return HeldOut(
             rows=self.counts.held_out,
-            accuracy=self._estimate("accuracy"),
-            f1_weighted=self._estimate("f1_weighted"),
-            f1_macro=value("f1_macro"),
-            log_loss=self._log_loss("held_out"),
+            accuracy=_estimate(found["accuracy", "held_out", UNSET]),
+            f1_weighted=_estimate(found["f1_weighted", "held_out", UNSET]),
+            f1_macro=found["f1_macro", "held_out", UNSET].value,
+            log_loss=_log_loss(found, "held_out"),
             classes=tuple(
                 HeldOut.ClassFigures(
                     label=label,
-                    precision=value("precision", label=label),
-                    recall=value("recall", label=label),
-                    f1=value("f1", label=label),
+                    precision=found["precision", "held_out", label].value,
+                    recall=found["recall", "held_out", label].value,
+                    f1=found["f1", "held_out", label].value,
                     rows=sum(row),
                 )
                 for label, row in zip(labels, self.confusion, strict=True)
-                if label is not UNSET
             ),
             confusion=self.confusion,
         )
@@ -101,28 +102,14 @@ class Measured(Frozen, frozen=True):
         return self._plain("all", self.counts.all)
 
     def _plain(self, rows: Rows, count: int) -> Metrics.Figures:
+        found = self.by_key()
         return Metrics.Figures(
             rows=count,
-            accuracy=self._value("accuracy", rows),
-            f1_weighted=self._value("f1_weighted", rows),
-            f1_macro=self._value("f1_macro", rows),
-            log_loss=self._log_loss(rows),
+            accuracy=found["accuracy", rows, UNSET].value,
+            f1_weighted=found["f1_weighted", rows, UNSET].value,
+            f1_macro=found["f1_macro", rows, UNSET].value,
+            log_loss=_log_loss(found, rows),
         )
-
-    def _value(self, name: str, rows: Rows = "held_out", label: int | str | UnsetType = UNSET) -> float:
-        figure = self.get(name, rows, label)
-        assert figure is not None  # `problems` has been asked
-        return figure.value
-
-    def _log_loss(self, rows: Rows) -> float | None:
-        figure = self.get("log_loss", rows)
-        return None if figure is None else figure.value
-
-    def _estimate(self, name: str) -> HeldOut.Estimate:
-        figure = self.get(name)
-        assert figure is not None
-        low, high = (figure.value if each is UNSET else each for each in (figure.low, figure.high))
-        return HeldOut.Estimate(value=figure.value, low=low, high=high)
 
     def problems(self, labels: tuple[int | str, ...]) -> Iterator[tuple[str, str]]:
         """Yield a rule and a message for what in the figures cannot be; nothing where all follows.
@@ -138,11 +125,12 @@ class Measured(Frozen, frozen=True):
         if not sum(map(sum, self.confusion)) == counts.held_out > 0 or counts.all != counts.held_out + counts.training:
             yield "metrics-rows", "the confusion matrix does not count the held-out rows"
             return
-        keys = [(each.name, each.rows, each.label) for each in self.figures]
-        if len(set(keys)) < len(keys):
+        found = self.by_key()
+        if len(found) < len(self.figures):
             yield "metrics-figures", "a figure stands twice"
-        for (name, rows, label), value in _needed(self.confusion, labels).items():
-            figure = self.get(name, rows, label)
+        for key, value in _needed(self.confusion, labels).items():
+            name, rows, _ = key
+            figure = found.get(key)
             if figure is None:
                 yield "metrics-figures", f"{name} of the {rows} rows is missing"
             elif value is not None and abs(figure.value - value) > TOLERANCE:
@@ -152,12 +140,20 @@ class Measured(Frozen, frozen=True):
                 yield "metrics-figures", f"the interval of {each.name} ends before it begins"
 
 
-def _needed(
-    confusion: tuple[tuple[int, ...], ...], labels: tuple[int | str, ...]
-) -> dict[tuple[str, Rows, int | str | UnsetType], float | None]:
+def _estimate(figure: Figure) -> HeldOut.Estimate:
+    low, high = (figure.value if each is UNSET else each for each in (figure.low, figure.high))
+    return HeldOut.Estimate(value=figure.value, low=low, high=high)
+
+
+def _log_loss(found: dict[_Key, Figure], rows: Rows) -> float | None:
+    figure = found.get(("log_loss", rows, UNSET))
+    return None if figure is None else figure.value
+
+
+def _needed(confusion: tuple[tuple[int, ...], ...], labels: tuple[int | str, ...]) -> dict[_Key, float | None]:
     """Each figure that every model has, and its value where that follows from the confusion matrix."""
     found = recomputed(confusion)
-    needed: dict[tuple[str, Rows, int | str | UnsetType], float | None] = {}
+    needed: dict[_Key, float | None] = {}
     for name in ("accuracy", "f1_weighted", "f1_macro"):
         needed |= {(name, "held_out", UNSET): found[name], (name, "training", UNSET): None, (name, "all", UNSET): None}
     for position, label in enumerate(labels):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from msgspec import UNSET
 
 from artifact_pipeline.artifact.figures import TOLERANCE, recomputed
-from artifact_pipeline.artifact.gate2 import judged_problems
-from artifact_pipeline.artifact.manifest2 import Manifest2
+from artifact_pipeline.artifact.gate2 import count_problems, rule_problems
+from artifact_pipeline.artifact.manifest1 import Manifest1
 from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.errors import Problem
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.figures import HeldOut
     from artifact_pipeline.artifact.manifest import Manifest
-    from artifact_pipeline.artifact.manifest1 import GateRecord, Manifest1, Metric
+    from artifact_pipeline.artifact.manifest1 import Metric
 
 METRICS: dict[Metric, str] = {"accuracy": "min_accuracy", "f1_weighted": "min_f1"}
 """Each metric that every gate of format 1 must have a rule for, and the recipe's key for its minimum."""
@@ -68,18 +68,14 @@ def gate_problems(manifest: Manifest, *, accept_failed: bool) -> Iterator[Proble
         manifest: a parsed manifest.
         accept_failed: let a missing or failed gate pass; one that contradicts itself is refused all the same.
     """
-    if isinstance(manifest, Manifest2):
-        yield from _binding_problems(manifest)
-        yield from judged_problems(manifest, accept_failed=accept_failed)
-        return
-    yield from _figure_problems(manifest)
+    yield from _figure_problems(manifest) if isinstance(manifest, Manifest1) else count_problems(manifest)
     yield from _binding_problems(manifest)
     gate = manifest.gate
     if gate is None:
         if not accept_failed:
             yield Problem(NAME, "gate-missing", "the model was never judged by a gate")
         return
-    yield from _rule_problems(manifest, gate)
+    yield from _rule_problems(manifest) if isinstance(manifest, Manifest1) else rule_problems(manifest)
     if gate.verdict == "failed" and not accept_failed:
         failed = [rule.shortfall for rule in gate.rules if not rule.passed]
         yield Problem(NAME, "gate-failed", f"the gate failed: {', '.join(failed)}")
@@ -93,7 +89,9 @@ def _binding_problems(manifest: Manifest) -> Iterator[Problem]:
         yield Problem(NAME, "gate-held-out", f"the gate or the manifest speaks of other rows than {split.name}")
 
 
-def _rule_problems(manifest: Manifest1, gate: GateRecord) -> Iterator[Problem]:
+def _rule_problems(manifest: Manifest1) -> Iterator[Problem]:
+    gate = manifest.gate
+    assert gate is not None
     asked, classes = manifest.recipe.get("gate"), manifest.metrics.held_out.classes
     minima = asked if isinstance(asked, dict) else {}
     demanded = {(each.metric, each.label): each for each in demands(minima, manifest.metrics.held_out)}

@@ -101,31 +101,17 @@ def judge(asked: Mapping[str, Any], measured: Measured, *, model: str, held_out:
     return JudgedGate(rules=tuple(rules), verdict=verdict, model=model, held_out=held_out)
 
 
-def judged_problems(manifest: Manifest2, *, accept_failed: bool) -> Iterator[Problem]:
-    """Yield why this manifest's model may not be used, as far as its figures and its gate go.
-
-    Args:
-        manifest: a parsed manifest.
-        accept_failed: let a missing or failed gate pass; one that contradicts itself is refused all the same.
-    """
-    found = [Problem(NAME, rule, message) for rule, message in manifest.metrics.problems(manifest.model.classes)]
+def count_problems(manifest: Manifest2) -> Iterator[Problem]:
+    """Yield where the figures do not count the rows of the data; they are consistent since the manifest was parsed."""
     split, counts = manifest.data.split, manifest.metrics.counts
     if (counts.held_out, counts.training, counts.all) != (split.held_out, split.training, manifest.data.rows):
-        found.append(Problem(NAME, "metrics-rows", "the figures do not count the rows of the data"))
-    yield from found
+        yield Problem(NAME, "metrics-rows", "the figures do not count the rows of the data")
+
+
+def rule_problems(manifest: Manifest2) -> Iterator[Problem]:
+    """Yield where the rules of the gate, which is there, are not the recipe's, or do not follow from the figures."""
     gate = manifest.gate
-    if gate is None:
-        if not accept_failed:
-            yield Problem(NAME, "gate-missing", "the model was never judged by a gate")
-        return
-    if not found:
-        yield from _rule_problems(manifest, gate)
-    if gate.verdict == "failed" and not accept_failed:
-        failed = [rule.shortfall for rule in gate.rules if not rule.passed]
-        yield Problem(NAME, "gate-failed", f"the gate failed: {', '.join(failed)}")
-
-
-def _rule_problems(manifest: Manifest2, gate: JudgedGate) -> Iterator[Problem]:
+    assert gate is not None
     asked = manifest.recipe.get("gate")
     demanded = list(demands(asked if isinstance(asked, dict) else {}, manifest.metrics))
     named = [(each.metric, each.label) for each in demanded]

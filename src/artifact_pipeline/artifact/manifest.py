@@ -24,8 +24,18 @@ def parse_manifest(data: bytes, *, place: str = NAME) -> Manifest:
     """Parse a manifest's bytes.
 
     Raises:
-        ArtifactRejected: not canonical JSON, an unknown format, or a field that breaks its type.
+        ArtifactRejected: not canonical JSON, an unknown format, a field that breaks its type, or figures that cannot
+            be.
     """
+    manifest = _parsed(data, place)
+    if isinstance(manifest, Manifest2):
+        found = [Problem(place, rule, message) for rule, message in manifest.metrics.problems(manifest.model.classes)]
+        if found:
+            raise ArtifactRejected(f"{place} is not valid", problems=found)
+    return manifest
+
+
+def _parsed(data: bytes, place: str) -> Manifest:
     if not nested_too_deeply(data):
         for form in _FORMATS.values():
             with suppress(ArtifactRejected):  # what follows may say more exactly what is wrong
