@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from artifact_pipeline.config.models import LogisticRegression as Logistic
 from artifact_pipeline.errors import ConfigError, DataRejected, Problem
 from artifact_pipeline.training.estimators import build
+from artifact_pipeline.training.fitting import fit_by_one_thread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,8 +60,6 @@ def fit(X: NDArray[np.float64], y: NDArray[np.int64] | NDArray[np.str_], config:
         DataRejected: scikit-learn refuses the rows (a single class, say).
     """
     import numpy as np
-    from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import threadpool_limits
 
     labels = np.unique(y).tolist()
     model = config.model
@@ -73,14 +72,7 @@ def fit(X: NDArray[np.float64], y: NDArray[np.int64] | NDArray[np.str_], config:
             hint="use lbfgs, newton-cg, newton-cholesky, sag or saga",
         )
     estimator = build(config, labels)
-    # Two threads on a fit this small fight over it: 0.07 s of CPU become 8 s, and the last bits change.
-    with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            estimator.fit(X, y)
-        except (ValueError, ArithmeticError) as error:  # sag divides by zero where C is tiny
-            problem = Problem("rows", "unlearnable", str(error).splitlines()[0].removesuffix("."))
-            raise DataRejected("the rows cannot be learned", problems=[problem]) from error
+    converged, others = fit_by_one_thread(estimator, X, y)
     if not (np.isfinite(estimator.coef_).all() and np.isfinite(estimator.intercept_).all()):
         message = f"the fit with C={model.C} and solver={model.solver} gave numbers that are not finite"
         raise DataRejected(
@@ -88,13 +80,9 @@ def fit(X: NDArray[np.float64], y: NDArray[np.int64] | NDArray[np.str_], config:
             problems=[Problem("rows", "fit-not-finite", message)],
             hint="use another solver, or a C nearer to 1",
         )
-    stopped = False
-    for warning in caught:
-        if issubclass(warning.category, ConvergenceWarning):
-            stopped = True
-        else:
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-    return Fitted(estimator=estimator, iterations=int(np.max(estimator.n_iter_)), converged=not stopped)
+    for warning in others:
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return Fitted(estimator=estimator, iterations=int(np.max(estimator.n_iter_)), converged=converged)
 
 
 @dataclass(frozen=True, slots=True)
