@@ -39,17 +39,26 @@ def check(
     *,
     name: str = "model.onnx",
 ) -> ModelShape:
-    """Check a model; `name` is the place of a problem.
+    """Check a model, and return what it takes and answers; arguments and errors as in `checked_plan`."""
+    return _shape(checked_plan(data, columns, steps, classes, name=name), columns, classes)
+
+
+def checked_plan(
+    data: bytes,
+    columns: Sequence[Column],
+    steps: Steps,
+    classes: Sequence[int | str],
+    *,
+    name: str = "model.onnx",
+) -> ModelPlan:
+    """Check a model, and return its plan.
 
     Args:
         data: the whole file.
         columns: the columns that the manifest names.
         steps: the spec in the manifest.
         classes: the labels in the manifest.
-        name: the file's name.
-
-    Returns:
-        What the model takes and answers.
+        name: the file's name, the place of a problem.
 
     Raises:
         ArtifactRejected: the writer does not write such bytes for such a spec; its one problem is the first that was
@@ -65,7 +74,7 @@ def check(
     except RuleBroken as refusal:
         problem = Problem(name, *refusal.args)
         raise ArtifactRejected("the model is not one that this program writes", problems=[problem]) from None
-    return _shape(planned, columns, classes)
+    return planned
 
 
 def numbers_of(data: bytes, said: WrittenModel) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
@@ -91,12 +100,12 @@ def check_written(data: bytes, said: WrittenModel, *, name: str = "model.onnx") 
     except ValidationError as error:
         problem = Problem("manifest.json", "manifest-field", f"model.steps: {error}"[:200])
         raise ArtifactRejected("the model is not one that this program writes", problems=[problem]) from None
-    found = check(data, said.columns, steps, said.classes, name=name)
-    kind = found.outputs[1].name
-    if kind != said.answers:
-        problem = Problem(name, "model-shape", f"the manifest says that it gives {said.answers}, and it gives {kind}")
+    planned = checked_plan(data, said.columns, steps, said.classes, name=name)
+    if planned.answers != said.answers:
+        words = f"the manifest says that it gives {said.answers}, and it gives {planned.answers}"
+        problem = Problem(name, "model-shape", words)
         raise ArtifactRejected("the model is not one that this program writes", problems=[problem])
-    return plan(said.columns, steps, said.classes).rows
+    return planned.rows
 
 
 def check_numbers(planned: ModelPlan, steps: Steps, arrays: Mapping[str, bytes], classes: int) -> None:

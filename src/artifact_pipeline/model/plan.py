@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from artifact_pipeline.model import classifiers
 from artifact_pipeline.model.families.preprocess import plan_categories, plan_numbers
@@ -47,7 +47,7 @@ class ModelPlan:
     operators: tuple[str, ...]
     width: int
     widest: int
-    answers: str
+    answers: Literal["probabilities", "scores"]
 
     @property
     def rows(self) -> int:
@@ -76,7 +76,7 @@ def plan(columns: Sequence[Column], steps: Steps, classes: Sequence[int | str]) 
     labels = Constant.of_texts(classes) if isinstance(classes[0], str) else Constant.of_integers(classes)  # type: ignore[arg-type]
     index = graph.add("ArgMax", found.scores, axis=1, keepdims=0)
     graph.add("Gather", graph.constant(CLASSES, labels), index, output="label", axis=0)
-    answers = "probabilities" if found.probabilities else "scores"
+    answers: Literal["probabilities", "scores"] = "probabilities" if found.probabilities else "scores"
     graph.add("Identity", found.probabilities or found.scores, output=answers)
     outputs = [port("label", labels.dtype), port(answers, "float64", len(classes))]
     message = graph.message(_inputs(columns), outputs)

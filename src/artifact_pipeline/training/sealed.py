@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact.manifest import Manifest, parse_manifest
+from artifact_pipeline.artifact.manifest1 import Data, Manifest1
 from artifact_pipeline.artifact.parts import MAX_MANIFEST_BYTES, NAME
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import DataRejected, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from artifact_pipeline.training.dataset import Dataset
     from artifact_pipeline.training.fit import Scales
 
 ROLES = {
@@ -52,6 +56,27 @@ class Candidate:
     def passed(self) -> bool:
         """Whether the gate passed."""
         return self.manifest.gate is not None and self.manifest.gate.verdict == "passed"
+
+
+def data_record(data: Dataset, split: bytes) -> Data:
+    """What a manifest says of the rows and their split, of which `split` has a bit for each row."""
+    rows = data.rows
+    source = Data.Source(name=rows.source, digest=rows.digest(), algorithm=rows.digest_algorithm, rows=len(data.y))
+    held_out = Data.Split(digest=digest(split), held_out=len(data.held_out), training=len(data.train))
+    return Data(sources=(source,), target=rows.target, split=held_out)
+
+
+def file_records(members: Mapping[str, bytes]) -> tuple[Manifest1.File, ...]:
+    """What a manifest says of its files, whose bytes are given by role."""
+    return tuple(
+        Manifest1.File(name=ROLES[role], role=role, size=len(content), sha256=digest(content))
+        for role, content in sorted(members.items())
+    )
+
+
+def export_records(export: bytes) -> tuple[Manifest1.Export, ...]:
+    """What a manifest says of `model_train.pkl`."""
+    return (Manifest1.Export(format="pickle", size=len(export), sha256=digest(export)),)
 
 
 def read_back(manifest: Manifest) -> Manifest:

@@ -11,8 +11,7 @@ from artifact_pipeline.artifact.environment import Environment
 from artifact_pipeline.artifact.figures import Metrics
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import recipe
-from artifact_pipeline.rows.matrix import DIGEST_ALGORITHM
-from artifact_pipeline.training.sealed import ROLES, Candidate, read_back
+from artifact_pipeline.training.sealed import ROLES, Candidate, data_record, export_records, file_records, read_back
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,16 +68,13 @@ def seal(config: Config, data: Dataset, fitted: Fitted) -> Candidate:
         name=config.name,
         task="classification",
         recipe=recipe(config),
-        data=_data(data, split),
+        data=data_record(data, split),
         model=_model(fitted, data, parity, dtype=dtype, model=model),
         environment=Environment.here(),
         metrics=metrics,
         gate=measure.judge(metrics.held_out, config.gate, model=digest(model), held_out=digest(split)),
-        files=tuple(
-            m.Manifest1.File(name=ROLES[role], role=role, size=len(content), sha256=digest(content))
-            for role, content in sorted(members.items())
-        ),
-        exports=(m.Manifest1.Export(format="pickle", size=len(export), sha256=digest(export)),),
+        files=file_records(members),
+        exports=export_records(export),
     )
     return Candidate(read_back(manifest), named, export, repeated=data.repeated)
 
@@ -104,13 +100,6 @@ def _parameters(fitted: Fitted) -> bytes:
         iterations=np.asarray(estimator.n_iter_, dtype=np.int64),
     )
     return file.getvalue()
-
-
-def _data(data: Dataset, split: bytes) -> m.Data:
-    rows, count = data.rows, len(data.y)
-    source = m.Data.Source(name=rows.source, digest=rows.digest(), algorithm=DIGEST_ALGORITHM, rows=count)
-    held_out = m.Data.Split(digest=digest(split), held_out=len(data.held_out), training=len(data.train))
-    return m.Data(sources=(source,), target=rows.target, split=held_out)
 
 
 def _model(

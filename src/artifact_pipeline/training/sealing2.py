@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pickle import dumps
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, to_builtins
 
@@ -12,7 +12,6 @@ from artifact_pipeline.artifact import selftest2
 from artifact_pipeline.artifact.environment import Environment
 from artifact_pipeline.artifact.figures2 import Figure, Measured, Rows
 from artifact_pipeline.artifact.gate2 import judge
-from artifact_pipeline.artifact.manifest1 import Data, Manifest1
 from artifact_pipeline.artifact.manifest2 import InputColumn, Manifest2, WrittenModel
 from artifact_pipeline.artifact.parts import DECIMALS
 from artifact_pipeline.artifact.reference import FeatureReference, OutputReference, Reference
@@ -20,7 +19,7 @@ from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import recipe
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem
 from artifact_pipeline.rows.coded import coded, decoded
-from artifact_pipeline.training.sealed import ROLES, Candidate, read_back
+from artifact_pipeline.training.sealed import ROLES, Candidate, data_record, export_records, file_records, read_back
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,16 +63,13 @@ def seal(config: Config, data: Dataset, fitted: FittedModel) -> Candidate:
         name=config.name,
         task="classification",
         recipe=recipe(config),
-        data=_data(data, members["split"]),
+        data=data_record(data, members["split"]),
         model=_said(fitted, written, parity),
         environment=Environment.here(),
         metrics=measured,
         gate=_judged(config, measured, members),
-        files=tuple(
-            Manifest1.File(name=ROLES[role], role=role, size=len(content), sha256=digest(content))
-            for role, content in sorted(members.items())
-        ),
-        exports=(Manifest1.Export(format="pickle", size=len(export), sha256=digest(export)),),
+        files=file_records(members),
+        exports=export_records(export),
     )
     return Candidate(
         read_back(manifest), {ROLES[role]: content for role, content in members.items()}, export, repeated=data.repeated
@@ -88,25 +84,20 @@ class _Written:
     steps: Steps
     classes: tuple[int | str, ...]
     columns: tuple[Column, ...]
-    kind: Literal["probabilities", "scores"]
     predictor: Predictor
 
     @classmethod
     def of(cls, fitted: FittedModel) -> _Written:
         """Write a fitted model, check the bytes as a reader will, and open them."""
-        from artifact_pipeline.model.check import check
-        from artifact_pipeline.model.plan import plan
+        from artifact_pipeline.model.check import checked_plan
         from artifact_pipeline.model.predictor import Predictor
         from artifact_pipeline.model.writer import write
 
         classes, columns = tuple(fitted.classifier.classes_.tolist()), fitted.columns
         data, steps = write(fitted.model, columns)
-        rows = plan(columns, steps, classes).rows
-        shape = check(data, columns, steps, classes)
-        kind: Literal["probabilities", "scores"] = "scores"
-        if shape.outputs[1].name == "probabilities":
-            kind = "probabilities"
-        return cls(data, steps, classes, columns, kind, Predictor(data, classes, columns, kind=kind, rows=rows))
+        planned = checked_plan(data, columns, steps, classes)
+        predictor = Predictor(data, classes, columns, kind=planned.answers, rows=planned.rows)
+        return cls(data, steps, classes, columns, predictor)
 
 
 def _members(data: Dataset, written: _Written, answers: Answers) -> dict[str, bytes]:
@@ -143,7 +134,7 @@ def _said(fitted: FittedModel, written: _Written, parity: WrittenModel.Parity) -
         fit=fitted.fit,
         inputs=tuple(map(_input, written.columns)),
         steps=to_builtins(written.steps),
-        answers=written.kind,
+        answers=written.predictor.kind,
         classes=written.classes,
         parity=parity,
     )
@@ -253,13 +244,6 @@ def _measured(data: Dataset, answers: Answers, classes: Sequence[int | str]) -> 
             )
     counts = Measured.Counts(held_out=len(data.held_out), training=len(data.train), all=len(actual))
     return Measured(counts=counts, confusion=confusion, figures=tuple(figures))
-
-
-def _data(data: Dataset, split: bytes) -> Data:
-    rows, count = data.rows, len(data.y)
-    source = Data.Source(name=rows.source, digest=rows.digest(), algorithm=rows.digest_algorithm, rows=count)
-    held_out = Data.Split(digest=digest(split), held_out=len(data.held_out), training=len(data.train))
-    return Data(sources=(source,), target=rows.target, split=held_out)
 
 
 def plain_parameters(estimator: Any) -> dict[str, Any]:
