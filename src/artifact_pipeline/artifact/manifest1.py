@@ -99,10 +99,7 @@ class ModelRecord(Frozen, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuse labels of two kinds or out of order, and an input that format 1 does not have."""
-        if len({type(label) for label in self.classes}) != 1 or list(self.classes) != sorted(set(self.classes)):
-            raise ValueError("classes must be different whole numbers, or different texts, ascending")
-        if len({each.name for each in self.inputs}) != len(self.inputs):
-            raise ValueError("an input stands twice")
+        check_model(self.classes, [each.name for each in self.inputs])
         if any(each.missing for each in self.inputs):
             raise ValueError("format 1 knows no input that may be missing")
 
@@ -185,6 +182,18 @@ class Manifest1(Frozen, frozen=True):
     def file(self, role: str) -> File:
         """The record of the one file that has this role."""
         return next(record for record in self.files if record.role == role)
+
+
+def check_model(classes: Sequence[int | str], inputs: Sequence[str]) -> None:
+    """See that a model's labels are of one kind and ascend, and that each input has a name of its own.
+
+    Raises:
+        ValueError: they are not so.
+    """
+    if len({type(label) for label in classes}) != 1 or list(classes) != sorted(set(classes)):
+        raise ValueError("classes must be different whole numbers, or different texts, ascending")
+    if len(set(inputs)) != len(inputs):
+        raise ValueError("an input stands twice")
 
 
 def check_files(files: Sequence[Manifest1.File], needed: Sequence[str]) -> None:

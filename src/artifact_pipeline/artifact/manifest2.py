@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from artifact_pipeline.artifact.environment import Environment  # noqa: TC001 - msgspec reads the types of fields
 from artifact_pipeline.artifact.figures2 import Measured  # noqa: TC001
-from artifact_pipeline.artifact.manifest1 import Data, Manifest1, ModelRecord, check_files
+from artifact_pipeline.artifact.manifest1 import Data, Manifest1, ModelRecord, check_files, check_model
 from artifact_pipeline.artifact.parts import Count, Digest, Frozen, Loss, ModelName, Text
 from artifact_pipeline.rows.features import MAX_LEVEL_BYTES, MAX_LEVELS, Column
 
@@ -88,10 +88,7 @@ class WrittenModel(Frozen, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuse labels of two kinds or out of order, and a column that stands twice."""
-        if len({type(label) for label in self.classes}) != 1 or list(self.classes) != sorted(set(self.classes)):
-            raise ValueError("classes must be different whole numbers, or different texts, ascending")
-        if len({each.name for each in self.inputs}) != len(self.inputs):
-            raise ValueError("an input stands twice")
+        check_model(self.classes, [each.name for each in self.inputs])
 
     @property
     def columns(self) -> tuple[Column, ...]:

@@ -101,8 +101,8 @@ class BatchPredictor:
         labels, probabilities = self._answers(batch)
         rejected = batch.rejected
         # Of a row's probabilities all are numbers or none is: each is divided by the sum of all. Of its scores not so.
-        told = probabilities[:1] if self._predictor.kind == "probabilities" else probabilities
-        good: NDArray[np.bool_] = np.asarray(np.isfinite(told).all(axis=0))
+        deciding = probabilities[:1] if self._predictor.kind == "probabilities" else probabilities
+        good: NDArray[np.bool_] = np.asarray(np.isfinite(deciding).all(axis=0))
         if not good.all():
             message = "the values are too large for the model to answer"
             large = [Rejected(int(row), "", "", "not-finite", message, "") for row in batch.numbers[~good]]

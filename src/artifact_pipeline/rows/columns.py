@@ -48,7 +48,7 @@ def parse_texts(piece: Piece, wanted: Wanted, kinds: dict[str, ColumnKind]) -> P
     """The same rows with the text of each feature read as numbers; a row where that fails is a broken one.
 
     A category stays text. So does a column that is learned from, where its kind is not given and its texts are no
-    numbers: then it is noted as a category, which whoever infers the kinds may call something else.
+    numbers: then it is noted as a category, which inference may call something else.
 
     Args:
         piece: rows whose features are texts, or numbers already.

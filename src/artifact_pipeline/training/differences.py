@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from artifact_pipeline.artifact.manifest2 import Manifest2
 from artifact_pipeline.artifact.parameters import parse_parameters
 from artifact_pipeline.errors import DataRejected
-from artifact_pipeline.model.predictor import open_predictor
+from artifact_pipeline.model.predictor import open_predictor, predictor_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 def compare_answers(artifact: Verified, candidate: Candidate, rows: Rows) -> tuple[int | None, float | None]:
     """How many labels of the two models differ over all rows, and the greatest difference of a probability."""
     import numpy as np
-
-    from artifact_pipeline.model.predictor import predictor_of
 
     recorded, here = artifact.manifest.model, candidate.manifest.model
     if recorded.digest == here.digest:
