@@ -72,13 +72,14 @@ class Split(BaseModel):
         Field(
             min_length=1,
             title="Key",
-            description="The columns by which a hash split tells rows apart; null takes all features.",
+            description="The columns by which a hash split tells rows apart, learned from or not; null takes all "
+            "features.",
         ),
         MustBe("an array of at least one name of a column, with by hash, or null"),
     ] = None
     column: Annotated[
         Annotated[str, Field(min_length=1)] | None,
-        Field(title="Column", description="The column of the group, or of the time, of each row."),
+        Field(title="Column", description="The column of the group, or of the time, of each row; learned from or not."),
         MustBe("the name of a column, with by group or time"),
     ] = None
     path: Annotated[
@@ -89,6 +90,13 @@ class Split(BaseModel):
         ),
         MustBe("a string, the path of a table, with by held_out"),
     ] = None
+
+    @property
+    def columns(self) -> dict[str, Literal["key", "time"]]:
+        """The columns by which the rows are split, and whether each is a key or a time."""
+        if self.column is not None:
+            return {self.column: "time" if self.by == "time" else "key"}
+        return dict.fromkeys(self.key or (), "key")
 
     @field_validator("stratify", "key", "column", "path")
     @classmethod

@@ -114,6 +114,19 @@ class Config(BaseModel):
     def _lift_short_forms(cls, values: Any) -> Any:
         return lifted(values) if isinstance(values, Mapping) else values
 
+    @field_validator("split")
+    @classmethod
+    def _split_fits_dataset(cls, split: Split, info: ValidationInfo) -> Split:
+        """Refuse a split by the label, and a held-out file beside rows that come with the package."""
+        table = info.data.get("dataset")
+        if isinstance(table, Table) and table.target in split.columns:
+            words = f"split by another column than the target {table.target!r}"
+            raise PydanticCustomError("split_by", "{words}", {"words": words})
+        if isinstance(table, str) and split.path is not None:
+            words = f"split in another way: a held-out file goes with a table, not with the built-in {table}"
+            raise PydanticCustomError("split_by", "{words}", {"words": words})
+        return split
+
     @field_validator("model")
     @classmethod
     def _solver_fits_classes(cls, model: Any, info: ValidationInfo) -> Any:

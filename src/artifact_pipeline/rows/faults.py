@@ -33,6 +33,10 @@ RULES = {
     "mixed-kinds": "{value!r} is of another type than the values before it",
     "nested": "{value} is a list or an object",
     "date": "{value} is a date or a time",
+    "split-missing": "the value is missing, and the rows are split by it",
+    "not-a-key": "{value} is no text, number, boolean or date, by which rows can be split",
+    "not-a-time": "{value!r} is neither a number nor a date or a time as ISO 8601 writes it",
+    "mixed-times": "{value!r} is not what the values before it are: numbers, times with a time zone, or times without",
     "null-character": "{value!r} holds a null character",
     "csv-formula": "{value!r} begins like a formula, which a spreadsheet would run; write Parquet or JSON Lines",
 }

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.canonical import PREFIX, canonical_json
 from artifact_pipeline.rows.features import Column, Features, are_plain_numbers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -47,6 +49,7 @@ class Rows:
         columns: the columns with their kinds, and with all levels that the rows hold; made of `names` and `kinds` where
             none are given.
         S: the categories, objects of shape (rows, categories), each a str; none where it is None.
+        split_by: the values of the columns by which the rows are split, by name: texts, or numbers in their order.
     """
 
     source: str
@@ -60,6 +63,7 @@ class Rows:
     warnings: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
     S: NDArray[Any] | None = None
+    split_by: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Make the columns of names and kinds, where none are given."""

@@ -23,6 +23,10 @@ HINTS = {
     "label-invalid": "a label is text or a whole number; to tell measured numbers apart, sort them into classes first",
     "not-exact": "write whole numbers beyond 2^53 as labels or leave their column out",
     "not-finite": "replace infinite and huge values, or leave out their rows",
+    "split-missing": "fill in the value, or leave out the row; or split the rows by another column",
+    "not-a-key": "split the rows by a column of texts or whole numbers",
+    "not-a-time": "write each time as 2024-05-31, as 2024-05-31T12:30:00, or as a number",
+    "mixed-times": "write all times of the column alike: all with a time zone, or none",
     "too-many-digits": "round the decimals to 15 digits, or write the column as float64",
 }
 """What to do about a bad value, by its rule."""

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from fractions import Fraction
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.rows.kinds import FALSE, TRUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 _PERSON = b"row-split-1"
 """Sets these hashes apart from others; another way of writing a row's bytes gets another one."""
 _BITS = 64
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+([eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)", re.ASCII)
+"""A number that is not written by digits alone."""
+_BOOLEANS = {**dict.fromkeys(TRUE, "true"), **dict.fromkeys(FALSE, "false")}
 _PIECE = 1 << 14
 """Rows whose bytes stand in memory at once."""
 
@@ -56,8 +62,8 @@ def feature_hashes(columns: Sequence[Column], rows: Features, *, seed: int) -> N
 def key_hashes(columns: Mapping[str, Sequence[Any] | NDArray[Any]], *, seed: int) -> NDArray[np.uint64]:
     """Return the hash of each row's key: the values of some columns, such as the number of a patient.
 
-    A whole number, a text that writes it, and a float that is it are one key: a CSV and a Parquet file of the same rows
-    have the same hashes.
+    A number and a text that writes it are one key, and so are a boolean and a spelling of it: a CSV and a Parquet file
+    of the same rows have the same hashes. `007` is not 7: a text that begins with a zero is no number.
 
     Args:
         columns: the values of each column by its name, at least one; None and NaN are missing.
@@ -125,6 +131,8 @@ def is_missing(value: object) -> bool:
 
 def _key_text(value: Any) -> str:
     """A key's value as text; a whole number is written as one, whatever type it has."""
+    if isinstance(value, str):
+        return _canonical(value.strip(" \t"))
     if is_missing(value):
         return ""
     if type(value).__name__ in {"bool", "bool_"}:
@@ -133,3 +141,12 @@ def _key_text(value: Any) -> str:
         whole = isinstance(value, Integral) or float(value).is_integer()
         return f"{int(value)}" if whole else repr(float(value))  # type: ignore[call-overload]
     return str(value)
+
+
+def _canonical(text: str) -> str:
+    """A text as the number or the boolean that it writes is written; whole digits, and any other text, as they are."""
+    if text[-1:].isdecimal() and _DECIMAL.fullmatch(text):
+        number = float(text)
+        if abs(number) < float("inf"):
+            return f"{int(number)}" if number.is_integer() else repr(number)
+    return _BOOLEANS.get(text, text)

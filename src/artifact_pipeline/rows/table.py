@@ -73,8 +73,17 @@ def _refusal(place: str, rule: str, message: str, *, hint: str) -> DataRejected:
 class LearnedTable:
     """A table that is being read, file by file."""
 
-    def __init__(self, path: str, target: str, features: tuple[str, ...] | None, drop: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        path: str,
+        target: str,
+        features: tuple[str, ...] | None,
+        drop: tuple[str, ...],
+        *,
+        split_by: tuple[str, ...] = (),
+    ) -> None:
         self._path, self._target, self._asked, self._drop = path, target, features, drop
+        self._split_by = split_by
         self._features: tuple[str, ...] = ()
         self._left_out: dict[str, LeftOut] = {}
         self._kinds: dict[str, Kind] = {}
@@ -117,6 +126,7 @@ class LearnedTable:
     def _choose(self, source: Source, names: tuple[str, ...], index: tuple[str, ...]) -> tuple[str, ...]:
         """The columns to read of a file; the first one decides which are learned from."""
         if not self._features:
+            self._check_split_by(source, names)
             self._choose_features(source.place, names, index)
         known = {*self._features, self._target, *self._left_out}
         for name, _ in source.partitions:
@@ -127,6 +137,15 @@ class LearnedTable:
         if source.format in WITHOUT_NAMES:
             return tuple(name for name in names if name != self._target)
         return self._features
+
+    def _check_split_by(self, source: Source, names: tuple[str, ...]) -> None:
+        """Check that the columns by which the rows are split are there, or stand in the names of folders."""
+        there = {*names, *(name for name, _ in source.partitions)}
+        missing = [name for name in self._split_by if name not in there]
+        if missing:
+            message = "no column {!r}, by which the rows are to be split"
+            problems = [Problem(source.place, "split-column", message.format(name)) for name in missing]
+            raise DataRejected(REFUSED, problems=problems, hint=meant_names(missing, names))
 
     def _choose_features(self, place: str, names: tuple[str, ...], index: tuple[str, ...]) -> None:
         """Choose the columns to learn from, of those of the first file; some of them are its `index`."""
@@ -147,6 +166,7 @@ class LearnedTable:
             raise _refusal(place, "no-columns", message, hint=f"it has: {', '.join(map(repr, names))}")
         taken = frozenset(chosen)
         self._features = chosen
+        reasons |= {name: f"{reasons[name]}; it splits the rows" for name in self._split_by if name in reasons}
         self._left_out = {name: LeftOut(name, reasons[name]) for name in there if name not in taken}
 
     def _take(self, source: Source, batch: Batch, read: tuple[str, ...]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from artifact_pipeline.errors import DataRejected, Problem
 from artifact_pipeline.rows.batches import Wanted
@@ -16,6 +16,7 @@ from artifact_pipeline.rows.matrix import LeftOut, Rows
 from artifact_pipeline.rows.mends import hint_of_columns, mends
 from artifact_pipeline.rows.reading import Learned, Reading, arrays_of, column_warnings
 from artifact_pipeline.rows.sources import find_sources
+from artifact_pipeline.rows.split_columns import SplitColumns
 from artifact_pipeline.rows.table import REFUSED, WITHOUT_NAMES, LearnedTable, about_learning, refuse, row_number_of
 from artifact_pipeline.storage.opened import unreadable
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.rows.features import ColumnKind
     from artifact_pipeline.rows.sources import Source
+    from artifact_pipeline.rows.split_columns import SplitRole
 
     _Names = tuple[str, ...]
 
@@ -35,6 +37,7 @@ def read_typed_table(
     features: Sequence[str] | None = None,
     drop: Sequence[str] = (),
     columns: Mapping[str, ColumnKind] | None = None,
+    split_by: Mapping[str, SplitRole] | None = None,
 ) -> Rows:
     """Read a table whole, with categories and missing values.
 
@@ -44,27 +47,37 @@ def read_typed_table(
         features: the columns to learn from, in this order; None takes all that are no index.
         drop: columns to leave out.
         columns: the kinds of columns whose kind is not to be inferred.
+        split_by: the columns that split the rows; they are read, and learned from only where they are features, too.
 
     Raises:
         DataRejected: it cannot be read, a column is missing or can be of no kind, or a label is missing.
     """
     with about_learning():
         asked = None if features is None else tuple(features)
-        table = _TypedTable(path, target, chosen=(asked, tuple(drop)), given=columns or {})
+        chosen = _Chosen(asked, tuple(drop), columns or {}, split_by or {})
+        table = _TypedTable(path, target, chosen)
         for source in find_sources([path]):
             table.add(source)
         return table.rows()
 
 
+class _Chosen(NamedTuple):
+    """What is asked of a table's columns, as `read_typed_table` takes it."""
+
+    features: _Names | None
+    drop: _Names
+    kinds: Mapping[str, ColumnKind]
+    split_by: Mapping[str, SplitRole]
+
+
 class _TypedTable(LearnedTable):
     """A table that is being read, file by file."""
 
-    def __init__(
-        self, path: str, target: str, *, chosen: tuple[_Names | None, _Names], given: Mapping[str, ColumnKind]
-    ) -> None:
-        """Begin without a row; `chosen` are the columns to learn from, or None, and those to leave out."""
-        super().__init__(path, target, *chosen)
-        self._given = given
+    def __init__(self, path: str, target: str, chosen: _Chosen) -> None:
+        """Begin without a row."""
+        super().__init__(path, target, chosen.features, chosen.drop, split_by=tuple(chosen.split_by))
+        self._given = chosen.kinds
+        self._splitting = SplitColumns(chosen.split_by)
         self._first = Reading([])
         self._sources: list[tuple[Source, tuple[str, ...]]] = []
 
@@ -72,12 +85,11 @@ class _TypedTable(LearnedTable):
         import numpy as np
 
         bounds, target = np.zeros(len(features)), self._target
+        keep = (target, *self._split_by) if reading is self._first else (target,)
         held = reading.cells.values() if reading is not None else ()
         known = [(each.name, each.given or "category") for each in held if each.given or each.holds_texts]
         columns = tuple(Column(name, kind, nullable=True) for name, kind in known)
-        return Wanted(
-            features, "float64", target, (), (target,), bounds, bounds, "ignore", learning=True, columns=columns
-        )
+        return Wanted(features, "float64", target, (), keep, bounds, bounds, "ignore", learning=True, columns=columns)
 
     def _read(self, source: Source, chosen: tuple[str, ...]) -> None:
         """Read these columns of a file for the first time."""
@@ -102,9 +114,11 @@ class _TypedTable(LearnedTable):
                 if reading is self._first:
                     self._count += piece.count
                 found = reading.take(piece, wanted) if not piece.broken else ()
+                if reading is self._first and not piece.broken:
+                    found += self._splitting.take(piece, wanted)
                 if piece.broken or piece.firsts or found:
                     bad = replace(piece, firsts=(*piece.firsts, *found))
-                    refuse(source, bad, (*read, self._target), hint_of_columns)
+                    refuse(source, bad, (*read, *self._split_by, self._target), hint_of_columns)
                 if reading is self._first:
                     self._labels.add(piece.table.column(self._target), piece.written)
             if reading is self._first:
@@ -193,6 +207,7 @@ class _TypedTable(LearnedTable):
             warnings=(*self._labels.alike(), *self._warnings, *column_warnings(learned, X)),
             columns=columns,
             S=S,
+            split_by=self._splitting.values(),
         )
 
     def _check_names_of_texts(self, learned: dict[str, Learned]) -> None:

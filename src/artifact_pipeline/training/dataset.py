@@ -51,7 +51,7 @@ class Dataset:
 
         rows = load_rows(config) if rows is None else rows
         assert rows.y is not None
-        table = LabelledRows(rows.columns, rows.features, rows.y, others={})
+        table = LabelledRows(rows.columns, rows.features, rows.y, others=rows.split_by)
         sides = split(table, config.split, random_state=config.random_state)
         again = repeated(table.rows, sides)
         return cls(rows=rows, train=sides.train, held_out=sides.held_out, repeated=again)
@@ -84,7 +84,7 @@ def is_format_1(config: Config) -> bool:
     """Whether a config asks for nothing that format 1 cannot hold: a logistic regression over plain numbers."""
     table = config.dataset if isinstance(config.dataset, Table) else None
     plain = config.preprocess == "none" and not (table and table.columns)
-    asked = any(getattr(config.gate, name) is not None for name in _GATE_OF_FORMAT_2)
+    asked = any(getattr(config.gate, name) is not None for name in _GATE_OF_FORMAT_2) or bool(config.split.columns)
     return plain and not asked and isinstance(config.model, LogisticRegression)
 
 
@@ -112,5 +112,12 @@ def load_rows(
         from artifact_pipeline.rows.typed_table import read_typed_table
 
         drop, given = table.drop or (), table.columns or {}
-        return read_typed_table(table.path, target=table.target, features=features, drop=drop, columns=kinds or given)
+        return read_typed_table(
+            table.path,
+            target=table.target,
+            features=features,
+            drop=drop,
+            columns=kinds or given,
+            split_by=config.split.columns,
+        )
     return read_table(table.path, target=table.target, features=features, drop=table.drop or ())

@@ -52,7 +52,8 @@ class LabelledRows(NamedTuple):
         columns: the columns that are learned from.
         rows: their values.
         y: the labels.
-        others: the values of further columns by name, which a split may ask for; None and NaN are missing.
+        others: the values of the columns by which the rows are split, as they were read, whether they are learned from
+            or not; None and NaN are missing.
     """
 
     columns: Sequence[Column]

@@ -88,6 +88,8 @@ def key_of(config: Config, rows: Rows | None, champion: Verified | None = None) 
         "source": _source_digest(),
         "system": f"{platform.system()} {platform.machine()}",
     }
+    if rows is not None and rows.split_by:
+        key["split.columns"] = _split_digest(rows)
     if champion is not None:
         key |= {"gate.margin": json.dumps(config.gate.margin), "gate.on_inconclusive": config.gate.on_inconclusive}
     return key
@@ -136,6 +138,14 @@ def _data_digest(config: Config, rows: Rows | None) -> str:
         return rows.digest()
     assert isinstance(config.dataset, str)
     return data_set(config.dataset).digest
+
+
+def _split_digest(rows: Rows) -> str:
+    """The digest of the columns by which the rows are split: the data's digest does not hold what is not learned."""
+    hashed = hashlib.sha256()
+    for name, values in sorted(rows.split_by.items()):
+        hashed.update(json.dumps([name, values.tolist()]).encode())
+    return PREFIX + hashed.hexdigest()
 
 
 def _version(package: str) -> str:

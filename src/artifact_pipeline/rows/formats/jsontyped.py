@@ -127,12 +127,14 @@ class LearnedTypedLines(LearnedLines):
             except BadLineError as bad:
                 values.append(None)
                 self.firsts.setdefault(name, self._rejected(number, line, bad))
-        try:
-            labels = [self._label_of(name, row.get(name)) for name in self.texts]
-        except BadLineError as bad:
-            labels = [None]
-            self.firsts.setdefault(self.texts[0], self._rejected(number, line, bad))
-        return values, labels
+        texts: list[str | None] = []
+        for name in self.texts:
+            try:
+                texts.append((self._label_of if name == self.texts[0] else self._text)(name, row.get(name)))
+            except BadLineError as bad:
+                texts.append(None)
+                self.firsts.setdefault(name, self._rejected(number, line, bad))
+        return values, texts
 
     def _value(self, name: str, value: object) -> object:
         """A value as Python has it; a number is one that float64 holds."""
