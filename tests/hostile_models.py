@@ -367,12 +367,12 @@ def infinite_intercept(model: ModelProto) -> None:
 
 @_changed("onnx-not-finite")
 def nan_for_a_missing_value(model: ModelProto) -> None:
-    numbers(model, "number.0.values", lambda values: values.fill(np.nan))
+    numbers(model, "part.0.0.values", lambda values: values.fill(np.nan))
 
 
 @_changed("onnx-not-positive")
 def division_by_zero(model: ModelProto) -> None:
-    numbers(model, "number.1.scale", lambda values: values.__setitem__((0, 1), 0.0))
+    numbers(model, "part.0.1.scale", lambda values: values.__setitem__((0, 1), 0.0))
 
 
 @_changed("onnx-not-positive", gaussian)
@@ -637,6 +637,18 @@ def _steps(**changes: object) -> Claim:
     return replace(good(), steps=msgspec.structs.replace(good().steps, **changes))
 
 
+def _numbers(*steps: spec.NumberStep) -> Claim:
+    """Other steps on the numbers."""
+    numbers, categories = good().steps.parts
+    return _steps(parts=(msgspec.structs.replace(numbers, steps=steps), categories))
+
+
+def _categories(**changes: object) -> Claim:
+    """Another encoder."""
+    numbers, categories = good().steps.parts
+    return _steps(parts=(numbers, msgspec.structs.replace(categories, **changes)))
+
+
 def _nested(classifier: spec.Classifier, times: int) -> spec.Classifier:
     for _ in range(times):
         classifier = spec.Vote(estimators=(classifier,), weighted=False)
@@ -690,12 +702,12 @@ def label_twice_in_the_manifest() -> Claim:
 
 @_hostile("onnx-shape")
 def indicator_beyond_the_columns() -> Claim:
-    return _steps(number=(spec.Impute(indicators=(1, 2)),))
+    return _numbers(spec.Impute(indicators=(1, 2)))
 
 
 @_hostile("onnx-shape")
 def indicators_out_of_order() -> Claim:
-    return _steps(number=(spec.Impute(indicators=(1, 0)),))
+    return _numbers(spec.Impute(indicators=(1, 0)))
 
 
 @_hostile("onnx-shape")
@@ -703,12 +715,83 @@ def indicators_double_the_columns_each_time() -> Claim:
     """Each step may double the width: of 40,000 columns, the second one would go beyond the bound."""
     many = tuple(Column(f"x{number}", "number") for number in range(40_000))
     steps = (spec.Impute(indicators=tuple(range(40_000))),)
-    return replace(_steps(number=steps, category=None), columns=many)
+    return replace(_steps(parts=(spec.NumberPart(steps=steps),)), columns=many)
 
 
 @_hostile("onnx-shape")
 def category_without_an_encoder() -> Claim:
-    return _steps(category=None)
+    return _steps(parts=good().steps.parts[:1])
+
+
+@_hostile("onnx-shape")
+def part_of_a_number_that_is_not_there() -> Claim:
+    return _steps(parts=(spec.NumberPart(columns=(0, 2)), good().steps.parts[1]))
+
+
+@_hostile("onnx-shape")
+def part_of_a_category_that_is_not_there() -> Claim:
+    return _categories(columns=(1,))
+
+
+@_hostile("onnx-shape")
+def number_that_no_part_takes() -> Claim:
+    return _steps(parts=(spec.NumberPart(columns=(1,)), good().steps.parts[1]))
+
+
+@_hostile("onnx-shape")
+def codes_of_other_levels() -> Claim:
+    return _categories(codes=((0, 1),))
+
+
+@_hostile("onnx-shape")
+def codes_beyond_the_levels() -> Claim:
+    return _categories(codes=((0, 1, 3),))
+
+
+@_hostile("onnx-shape")
+def codes_that_are_all_none() -> Claim:
+    return _categories(codes=((-1, -1, -1),))
+
+
+@_hostile("onnx-shape")
+def ordinal_codes_of_fewer_levels() -> Claim:
+    return _categories(encoding="ordinal", codes=((7,),))
+
+
+@_hostile("onnx-shape")
+def codes_of_two_categories() -> Claim:
+    return _categories(codes=((0, 1, 2), (0,)))
+
+
+@_hostile("onnx-shape")
+def unknown_code_of_two_categories() -> Claim:
+    return _categories(unknown=(0, 0))
+
+
+@_hostile("onnx-constant")
+def codes_in_another_order() -> Claim:
+    return _categories(codes=((0, 2, 1),))
+
+
+@_hostile("onnx-attribute")
+def unknown_level_with_a_code() -> Claim:
+    return _categories(unknown=(0,))
+
+
+@_hostile("onnx-operator")
+def part_of_the_numbers_in_another_order() -> Claim:
+    numbers, categories = good().steps.parts
+    return _steps(parts=(msgspec.structs.replace(numbers, columns=(1, 0)), categories))
+
+
+@_hostile("onnx-operator")
+def parts_in_another_order() -> Claim:
+    return _steps(parts=good().steps.parts[::-1])
+
+
+@_hostile("onnx-operator")
+def step_on_all_columns_together() -> Claim:
+    return _steps(joined=(spec.Scale(center=False, scale=True),))
 
 
 @_hostile("onnx-shape")
@@ -723,7 +806,7 @@ def steps_on_no_numbers() -> Claim:
 
 @_hostile("onnx-shape")
 def no_columns() -> Claim:
-    return replace(_steps(number=(), category=None), columns=())
+    return replace(_steps(parts=(spec.NumberPart(),)), columns=())
 
 
 @_hostile("onnx-shape")
@@ -733,23 +816,23 @@ def category_without_levels() -> Claim:
 
 @_hostile("onnx-shape")
 def missing_value_of_two_categories() -> Claim:
-    return _steps(category=spec.Categories(encoding="one_hot", missing=("a", "a")))
+    return _categories(missing=("a", "a"))
 
 
 @_hostile("onnx-constant")
 def missing_value_that_is_no_level() -> Claim:
     columns = (*good().columns[:2], replace(good().columns[2], levels=("a", "ä")))
-    return replace(_steps(category=spec.Categories(encoding="one_hot", missing=("b",))), columns=columns)
+    return replace(_categories(missing=("b",)), columns=columns)
 
 
 @_hostile("onnx-constant")
 def missing_value_that_is_a_level_of_its_own() -> Claim:
-    return _steps(category=spec.Categories(encoding="one_hot", missing=("a",)))
+    return _categories(missing=("a",))
 
 
 @_hostile("onnx-operator")
 def another_encoding() -> Claim:
-    return _steps(category=spec.Categories(encoding="ordinal"))
+    return _categories(encoding="ordinal")
 
 
 @_hostile("onnx-shape")

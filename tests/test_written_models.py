@@ -29,7 +29,7 @@ from artifact_pipeline.model.check import check
 from artifact_pipeline.model.graph import Graph, port
 from artifact_pipeline.model.plan import plan
 from artifact_pipeline.model.reading import read
-from artifact_pipeline.model.spec import Categories, Linear, Neural, Quadratic, Steps
+from artifact_pipeline.model.spec import CategoryPart, Linear, Neural, Quadratic, Steps
 from artifact_pipeline.model.wire import encode
 from artifact_pipeline.model.writer import write
 from artifact_pipeline.rows.features import Column, Features
@@ -169,7 +169,7 @@ def test_a_missing_value_that_becomes_a_rare_level_is_an_unknown_one() -> None:
 def test_a_model_is_not_written_for_columns_that_it_was_not_fitted_on() -> None:
     """Columns with other levels, or in another order of kinds, are refused."""
     model = mixed_model("logistic", 3)
-    other = tuple(replace(each, levels=each.levels[::-1]) for each in COLUMNS)
+    other = tuple(replace(each, levels=each.levels[1:]) for each in COLUMNS)
     for columns in (other, COLUMNS[:-1], COLUMNS[:1] + COLUMNS):
         with pytest.raises(ConfigError, match="model cannot be written"):
             write(model, columns)
@@ -270,7 +270,7 @@ def test_a_wide_model_takes_fewer_rows_a_call(classifier: Any, levels: int, rows
     """The widest matrix of a call takes 128 MiB at most, wherever in the model it stands."""
     names = [str(number) for number in range(levels)]
     columns = [Column(f"c{at}", "category", levels=tuple(names[at : at + 8192])) for at in range(0, levels, 8192)]
-    planned = plan(columns, Steps(classifier=classifier, category=Categories(encoding="one_hot")), [0, 1])
+    planned = plan(columns, Steps(classifier=classifier, parts=(CategoryPart(encoding="one_hot"),)), [0, 1])
     assert planned.rows == rows
 
 
@@ -292,7 +292,6 @@ NOT_WRITTEN = {
         "model-not-written",
     ),
     "a step of no kind": (pipeline(DIGITS, GaussianNB(), number=[MaxAbsScaler()]), DIGITS, "model-not-written"),
-    "other steps": (Pipeline([("scale", StandardScaler()), ("nb", GaussianNB())]), DIGITS, "model-not-written"),
     "a column that is never there": (
         pipeline(NEVER_THERE, GaussianNB(), number=[SimpleImputer()]),
         NEVER_THERE,

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from artifact_pipeline.model import classifiers
-from artifact_pipeline.model.families.preprocess import plan_categories, plan_numbers
+from artifact_pipeline.model.families.encoders import plan_categories
+from artifact_pipeline.model.families.preprocess import plan_numbers
 from artifact_pipeline.model.graph import Constant, Graph, Matrix, port
 from artifact_pipeline.model.reading import CLASSES
-from artifact_pipeline.model.spec import MAX_CLASSES, MAX_WIDTH
+from artifact_pipeline.model.spec import MAX_CLASSES, MAX_WIDTH, CategoryPart, NumberPart
 from artifact_pipeline.model.wire import require
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from artifact_pipeline.model.spec import Steps
+    from artifact_pipeline.model.spec import NumberStep, Steps
     from artifact_pipeline.model.wire import Message, Numbers
     from artifact_pipeline.rows.features import Column
 
@@ -91,24 +92,47 @@ def _inputs(columns: Sequence[Column]) -> list[Message]:
 
 
 def _encoded(graph: Graph, columns: Sequence[Column], steps: Steps) -> Matrix:
-    """All columns as one matrix: the numbers first, as their steps leave them."""
+    """All columns as the one matrix that the classifier gets."""
     _hold(graph, len(columns))
     categories = [column.levels for column in columns if column.kind == "category"]
+    numbers = len(columns) - len(categories)
+    taken: dict[type, set[int]] = {NumberPart: set(), CategoryPart: set()}
     parts = []
-    if numbers := len(columns) - len(categories):
-        x = Matrix(NUMBERS, numbers)
-        for position, step in enumerate(steps.number):
-            x = plan_numbers(graph.within(f"number.{position}"), step, x)
-            _hold(graph, x.width)
-        parts.append(x)
-    require(bool(numbers or not steps.number), "onnx-shape", "there are steps on numbers, and no column of numbers")
-    fits = bool(categories) == (steps.category is not None)
-    require(fits, "onnx-shape", "there is a category without a step on categories, or such a step without a category")
-    if steps.category is not None:
-        parts.append(plan_categories(graph, steps.category, CATEGORIES, categories))
-    if len(parts) == 1:
-        return parts[0]
-    return Matrix(graph.add("Concat", *(part.name for part in parts), axis=1), sum(part.width for part in parts))
+    for position, part in enumerate(steps.parts):
+        name, count = f"part.{position}", numbers if isinstance(part, NumberPart) else len(categories)
+        chosen = part.columns or tuple(range(count))
+        message = f"{name} takes a column that is not there, or none at all"
+        require(bool(chosen) and max(chosen) < count, "onnx-shape", message)
+        taken[type(part)] |= {*chosen}
+        if isinstance(part, CategoryPart):
+            x = plan_categories(graph, part, CATEGORIES, {each: categories[each] for each in chosen})
+        else:
+            x = _chosen(graph, name, part.columns, numbers)
+        parts.append(_stepped(graph, name, part.steps, x))
+    for kind, count in ((NumberPart, numbers), (CategoryPart, len(categories))):
+        require(len(taken[kind]) == count, "onnx-shape", "there is a column that no part takes")
+    x = parts[0]
+    if len(parts) > 1:
+        x = Matrix(graph.add("Concat", *(part.name for part in parts), axis=1), sum(part.width for part in parts))
+        _hold(graph, x.width)
+    return _stepped(graph, "joined", steps.joined, x)
+
+
+def _chosen(graph: Graph, part: str, columns: Sequence[int], numbers: int) -> Matrix:
+    """Some of the numbers; all where none is named."""
+    if not columns:
+        return Matrix(NUMBERS, numbers)
+    positions = graph.constant(f"{part} columns", Constant.of_integers(columns))
+    return Matrix(graph.add("Gather", NUMBERS, positions, axis=1), len(columns))
+
+
+def _stepped(graph: Graph, part: str, steps: Sequence[NumberStep], x: Matrix) -> Matrix:
+    """A matrix behind some steps on numbers."""
+    _hold(graph, x.width)
+    for position, step in enumerate(steps):
+        x = plan_numbers(graph.within(f"{part}.{position}"), step, x)
+        _hold(graph, x.width)
+    return x
 
 
 def _hold(graph: Graph, width: int) -> None:

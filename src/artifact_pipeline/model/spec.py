@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from artifact_pipeline.artifact.parts import Frozen
+from artifact_pipeline.rows.features import MAX_LEVELS
 
 MAX_WIDTH = 65_536
 """Most columns of a matrix inside a model."""
@@ -60,18 +61,46 @@ class Pca(Frozen, frozen=True, tag="pca"):
 NumberStep = Impute | Scale | MinMaxScale | Pca
 
 
-class Categories(Frozen, frozen=True):
-    """How categories become numbers.
+Level = Annotated[str, Meta(max_length=1024)]
+Code = Annotated[int, Meta(ge=-(2**31), lt=2**31)]
+Chosen = Annotated[tuple[Position, ...], Meta(max_length=MAX_WIDTH)]
+NumberSteps = Annotated[tuple[NumberStep, ...], Meta(max_length=8)]
+
+
+class NumberPart(Frozen, frozen=True, tag="numbers"):
+    """Some numbers of a row, and the steps on them.
 
     Attributes:
-        encoding: a column for each level, or the level's position; a level that the model does not know is a row of
-            zeros, or -1.
+        columns: their positions among all numbers; () where all are taken, in their order.
+        steps: what is done with them.
+    """
+
+    columns: Chosen = ()
+    steps: NumberSteps = ()
+
+
+class CategoryPart(Frozen, frozen=True, tag="categories"):
+    """Some categories of a row, how they become numbers, and the steps on those.
+
+    Attributes:
+        encoding: a column for each code, or the code itself; with a column for each, a level without one is a row of
+            zeros, and its code is -1.
+        columns: their positions among all categories; () where all are taken, in their order.
         missing: for each category the level that a missing value counts as, or "" where it counts as an unknown one;
             () where a missing value is a level of its own, or there is none.
+        codes: for each category the code of each of its levels; () where that is the level's position.
+        unknown: for each category the code of a level that the model does not know; () where that is -1.
+        steps: what is done with the numbers.
     """
 
     encoding: Literal["one_hot", "ordinal"]
-    missing: Annotated[tuple[Annotated[str, Meta(max_length=1024)], ...], Meta(max_length=MAX_WIDTH)] = ()
+    columns: Chosen = ()
+    missing: Annotated[tuple[Level, ...], Meta(max_length=MAX_WIDTH)] = ()
+    codes: Annotated[
+        tuple[Annotated[tuple[Code, ...], Meta(max_length=MAX_LEVELS)], ...], Meta(max_length=MAX_WIDTH)
+    ] = ()
+    unknown: Annotated[tuple[Code, ...], Meta(max_length=MAX_WIDTH)] = ()
+    steps: NumberSteps = ()
 
 
 class Linear(Frozen, frozen=True, tag="linear"):
@@ -173,8 +202,14 @@ Classifier = Linear | GaussianBayes | BernoulliBayes | Quadratic | Centroid | Ne
 
 
 class Steps(Frozen, frozen=True):
-    """All steps of a model: those on numbers, that on categories, and the classifier."""
+    """All steps of a model.
+
+    Attributes:
+        classifier: the classifier.
+        parts: what becomes of the columns; the parts stand beside each other in this order.
+        joined: the steps on all of that together.
+    """
 
     classifier: Classifier
-    number: Annotated[tuple[NumberStep, ...], Meta(max_length=8)] = ()
-    category: Categories | None = None
+    parts: Annotated[tuple[NumberPart | CategoryPart, ...], Meta(min_length=1, max_length=256)] = (NumberPart(),)
+    joined: NumberSteps = ()

@@ -7,19 +7,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from artifact_pipeline.errors import ConfigError, Problem
 from artifact_pipeline.model import classifiers
 from artifact_pipeline.model.check import MAX_MODEL_BYTES, check_numbers
-from artifact_pipeline.model.families.family import Arrays, not_written
-from artifact_pipeline.model.families.preprocess import describe_categories, describe_numbers
+from artifact_pipeline.model.families.encoders import described_part
+from artifact_pipeline.model.families.family import not_written, of_step
+from artifact_pipeline.model.families.preprocess import describe_numbers
+from artifact_pipeline.model.layout import layout_of
 from artifact_pipeline.model.plan import CLASSIFIER, plan
-from artifact_pipeline.model.spec import Categories, NumberStep, Steps
+from artifact_pipeline.model.spec import NumberPart, Steps
 from artifact_pipeline.model.wire import Numbers, RuleBroken, encode, require
 from artifact_pipeline.rows.features import category_columns, number_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from artifact_pipeline.model.families.family import Arrays
+    from artifact_pipeline.model.layout import NamedStep
+    from artifact_pipeline.model.spec import CategoryPart, NumberStep
     from artifact_pipeline.rows.features import Column
 
 _HINTS = dict.fromkeys(
@@ -29,13 +36,21 @@ _HINTS = dict.fromkeys(
 _TYPES = {"float64": "<f8", "int64": "<i8", "uint8": "u1"}
 
 
-def write(model: Any, columns: Sequence[Column]) -> tuple[bytes, Steps]:
+def write(
+    model: Any,
+    columns: Sequence[Column],
+    *,
+    classes: Sequence[int | str] | None = None,
+    order: Sequence[str] | None = None,
+) -> tuple[bytes, Steps]:
     """Write a fitted model.
 
     Args:
-        model: a `Pipeline` of the steps `columns`, a `ColumnTransformer` of `number` and `category`, and `classifier`;
-            or a classifier alone. Its labels are whole numbers or texts.
-        columns: the columns that it was fitted on.
+        model: a classifier, or a `Pipeline` that ends in one. It may begin with a `ColumnTransformer`.
+        columns: the columns that the written model takes: all that a step of the model takes.
+        classes: the labels; None takes the model's own, which are then whole numbers or texts.
+        order: the names of all columns that the model was fitted on, in their order. None takes the names that it
+            knows, or, where it was fitted on a matrix, the numbers first and then the categories.
 
     Returns:
         The bytes, and the spec that the manifest must hold for `check` to accept them.
@@ -44,12 +59,13 @@ def write(model: Any, columns: Sequence[Column]) -> tuple[bytes, Steps]:
         ConfigError: a step has no place in a model, the model is too large, or fitting it gave a number that is not
             finite.
     """
-    steps, arrays = _described(model, columns)
+    labels = model.classes_.tolist() if classes is None else list(classes)
+    steps, arrays = _described(model, columns, _order(model, columns) if order is None else order)
     try:
-        planned = plan(columns, steps, model.classes_.tolist())
+        planned = plan(columns, steps, labels)
         held = {numbers.name: _bytes(arrays.pop(numbers.name), numbers) for numbers in planned.numbers}
         assert not arrays  # what is described is planned
-        check_numbers(planned, steps, held, len(model.classes_))
+        check_numbers(planned, steps, held, len(labels))
         data = encode(planned.message, held)
         size = f"it has {len(data):,} bytes, allowed are {MAX_MODEL_BYTES:,}"
         require(len(data) <= MAX_MODEL_BYTES, "onnx-too-large", size)
@@ -71,62 +87,60 @@ def _bytes(values: Any, numbers: Numbers) -> bytes:
     return np.ascontiguousarray(array, dtype=_TYPES[numbers.dtype]).tobytes()
 
 
-def _described(model: Any, columns: Sequence[Column]) -> tuple[Steps, Arrays]:
+def _order(model: Any, columns: Sequence[Column]) -> Sequence[str]:
+    names = getattr(model, "feature_names_in_", None)
+    if names is not None:
+        return list(map(str, names))
+    return [each.name for each in (*number_columns(columns), *category_columns(columns))]
+
+
+def _described(model: Any, columns: Sequence[Column], order: Sequence[str]) -> tuple[Steps, Arrays]:
     """The spec and the numbers of a whole model."""
-    if type(model).__name__ != "Pipeline":
-        spec, arrays = classifiers.describe(model)
-        return Steps(classifier=spec), _named(CLASSIFIER, arrays)
-    steps = model.named_steps
-    if set(steps) != {"columns", "classifier"}:
-        raise not_written(f"a pipeline of {', '.join(steps)} is none of `columns` and `classifier`")
-    spec, arrays = classifiers.describe(steps["classifier"])
-    arrays = _named(CLASSIFIER, arrays)
-    number: list[NumberStep] = []
-    category: Categories | None = None
-    transformers = _transformers(steps["columns"], columns)
-    if "category" in transformers:
-        levels = [column.levels for column in category_columns(columns)]
-        category = describe_categories(_steps(transformers["category"]), levels)
-    for position, step in enumerate(_steps(transformers.get("number"))):
-        described, numbers = describe_numbers(step)
-        number.append(described)
-        arrays |= _named(f"number.{position}", numbers)
-    return Steps(number=tuple(number), category=category, classifier=spec), arrays
+    layout = layout_of(model)
+    if len(order) != layout.width:
+        raise not_written(f"it was fitted on {layout.width:,} columns, and here are {len(order):,}")
+    with of_step(layout.classifier.name):
+        spec, numbers = classifiers.describe(layout.classifier.step)
+    arrays = _named(CLASSIFIER, numbers)
+    parts: list[NumberPart | CategoryPart] = []
+    for position, branch in enumerate(layout.branches):
+        steps, own = _steps(f"part.{position}", branch.steps)
+        arrays |= own
+        kind = number_columns(columns) if branch.encoder is None else category_columns(columns)
+        names = [each.name for each in kind]
+        places = _places([order[at] for at in branch.columns], names)
+        chosen = () if places == tuple(range(len(names))) else places
+        if branch.encoder is None:
+            parts.append(NumberPart(columns=chosen, steps=steps))
+            continue
+        imputer, levels = branch.imputer and branch.imputer.step, [kind[at].levels for at in places]
+        with of_step(branch.encoder.name):
+            encoded = described_part(imputer, branch.encoder.step, levels)
+        parts.append(replace(encoded, columns=chosen, steps=steps))
+    joined, own = _steps("joined", layout.joined)
+    return Steps(classifier=spec, parts=tuple(parts), joined=joined), arrays | own
 
 
-def _transformers(found: Any, columns: Sequence[Column]) -> dict[str, Any]:
-    """The transformers of a `ColumnTransformer`: the numbers first, then the categories, by positions or by names."""
-    named = {"number": [each.name for each in number_columns(columns)]}
-    named["category"] = [each.name for each in category_columns(columns)]
-    order = [*named["number"], *named["category"]]
-    positions = {part: list(map(order.index, names)) for part, names in named.items()}
-    taken = {part: list(chosen) for part, _, chosen in found.transformers_}
-    for expected in (named, positions):
-        if list(taken.items()) == [(part, chosen) for part, chosen in expected.items() if chosen]:
-            return {part: transformer for part, transformer, _ in found.transformers_}
-    raise not_written("the pipeline does not take the numbers first, and then the categories")
+def _places(taken: Sequence[str], names: Sequence[str]) -> tuple[int, ...]:
+    """Where the columns of a branch stand among those of its kind."""
+    places = {name: place for place, name in enumerate(names)}
+    for name in taken:
+        if name not in places:
+            raise not_written(f"it takes the column {name!r:.80}, and there is none of that kind")
+    return tuple(places[name] for name in taken)
+
+
+def _steps(part: str, steps: Sequence[NamedStep]) -> tuple[tuple[NumberStep, ...], Arrays]:
+    """The spec and the numbers of some steps on numbers."""
+    found: list[NumberStep] = []
+    arrays: Arrays = {}
+    for position, each in enumerate(steps):
+        with of_step(each.name):
+            spec, numbers = describe_numbers(each.step)
+        found.append(spec)
+        arrays |= _named(f"{part}.{position}", numbers)
+    return tuple(found), arrays
 
 
 def _named(part: str, arrays: Arrays) -> Arrays:
     return {f"{part}.{name}": array for name, array in arrays.items()}
-
-
-def _steps(transformer: Any) -> list[Any]:
-    """The steps of a transformer, which may be a pipeline of them, or one that leaves the columns as they are."""
-    kind = type(transformer).__name__
-    if kind == "Pipeline":
-        return [step for _, step in transformer.steps if step != "passthrough"]
-    if (
-        transformer is None
-        or transformer == "passthrough"
-        or (kind == "FunctionTransformer" and _is_asarray(transformer))
-    ):
-        return []
-    return [transformer]
-
-
-def _is_asarray(transformer: Any) -> bool:
-    """Whether a `FunctionTransformer` gives the numbers that it is given."""
-    import numpy as np
-
-    return transformer.func in {None, np.asarray}

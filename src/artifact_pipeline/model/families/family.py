@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import ConfigError, Problem
@@ -10,7 +12,7 @@ from artifact_pipeline.model.spec import MAX_CLASS_STEPS
 from artifact_pipeline.model.wire import require
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from artifact_pipeline.model.graph import Graph, Matrix, Scores
 
@@ -67,3 +69,22 @@ def not_written(what: str, *, hint: str | None = None) -> ConfigError:
     """The error where a fitted step has no place in a model; `what` is a sentence that says why."""
     problem = Problem("model", "model-not-written", what)
     return ConfigError("the model cannot be written", problems=[problem], hint=hint)
+
+
+def is_nan(value: Any) -> bool:
+    """Whether a parameter of a fitted step, or a level of it, is NaN."""
+    return isinstance(value, float) and isnan(value)
+
+
+@contextmanager
+def of_step(name: str) -> Iterator[None]:
+    """Name the step in an error about it.
+
+    Raises:
+        ConfigError: the same, whose problems have the step as their place.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        problems = [Problem(f"model, step {name!r}", each.rule, each.message) for each in error.problems]
+        raise ConfigError(error.message, problems=problems, hint=error.hint) from None

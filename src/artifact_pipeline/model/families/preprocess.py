@@ -1,20 +1,19 @@
-"""Steps on numbers and on categories, before the classifier."""
+"""Steps on numbers, before the classifier."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.families.family import Arrays, not_written
-from artifact_pipeline.model.graph import ML, Constant, Matrix
-from artifact_pipeline.model.spec import Categories, Impute, MinMaxScale, NumberStep, Pca, Scale
+from artifact_pipeline.model.families.family import Arrays, is_nan, not_written
+from artifact_pipeline.model.graph import Constant, Matrix
+from artifact_pipeline.model.spec import Impute, MinMaxScale, NumberStep, Pca, Scale
 from artifact_pipeline.model.wire import DTYPES, require
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from artifact_pipeline.model.graph import Graph
 
 _DOUBLE = DTYPES["float64"]
+_HINT = "take StandardScaler, MinMaxScaler, RobustScaler, SimpleImputer or PCA"
 
 
 def describe_numbers(step: Any) -> tuple[NumberStep, Arrays]:
@@ -31,16 +30,21 @@ def describe_numbers(step: Any) -> tuple[NumberStep, Arrays]:
     if kind == "RobustScaler":
         center = step.center_ if step.with_centering else None
         return _described_scaler(center, step.scale_ if step.with_scaling else None)
-    if kind == "MinMaxScaler" and not step.clip:
+    if kind == "MinMaxScaler":
+        if step.clip:
+            raise not_written("MinMaxScaler with clip=True", hint="fit it with clip=False")
         return MinMaxScale(), {"factors": step.scale_[None], "offsets": step.min_[None]}
     if kind == "PCA":
         return _described_pca(step)
-    raise not_written(f"{kind} with these parameters is no step on numbers that a model can have")
+    raise not_written(f"{kind} is no step on numbers that a model can have", hint=_HINT)
 
 
 def _described_imputer(step: Any) -> tuple[Impute, Arrays]:
     import numpy as np
 
+    if not is_nan(step.missing_values):
+        message = f"SimpleImputer with missing_values={step.missing_values!r:.40}"
+        raise not_written(message, hint="fit it with missing_values=numpy.nan, and with NaN where a number is missing")
     values = np.asarray(step.statistics_, dtype=np.float64)
     if np.isnan(values).any():
         column = int(np.flatnonzero(np.isnan(values))[0])
@@ -104,57 +108,3 @@ def _scaled(graph: Graph, spec: Scale, x: Matrix) -> Matrix:
     if spec.scale:
         result = graph.add("Div", result, graph.parameter("scale", 1, x.width, positive=True))
     return Matrix(result, x.width)
-
-
-def describe_categories(steps: Sequence[Any], levels: Sequence[Sequence[str]]) -> Categories:
-    """The spec of the fitted steps on categories: an encoder, with an imputer before it or not.
-
-    Args:
-        steps: the steps.
-        levels: those of each category, which the encoder must have.
-
-    Raises:
-        ConfigError: the steps have no place in a model.
-    """
-    *before, encoder = steps
-    kinds = [type(step).__name__ for step in steps]
-    missing: tuple[str, ...] = ()
-    if before and kinds[:-1] == ["SimpleImputer"] and before[0].missing_values == "":
-        missing = tuple(map(str, before[0].statistics_))
-    elif before:
-        raise not_written(f"{kinds[0]} with these parameters is no step on categories that a model can have")
-    if [list(map(str, found)) for found in encoder.categories_] != list(map(list, levels)):
-        raise not_written("the encoder has other levels than the columns")
-    missing = tuple(level if level in known else "" for level, known in zip(missing, levels, strict=False))
-    if kinds[-1] == "OneHotEncoder" and encoder.handle_unknown == "ignore" and encoder.drop is None:
-        return Categories(encoding="one_hot", missing=missing)
-    if kinds[-1] == "OrdinalEncoder" and encoder.unknown_value == -1:
-        return Categories(encoding="ordinal", missing=missing)
-    raise not_written(f"{kinds[-1]} with these parameters is no encoder that a model can have")
-
-
-def plan_categories(graph: Graph, spec: Categories, name: str, levels: Sequence[Sequence[str]]) -> Matrix:
-    """Add the encoder of all categories to a graph; `levels` are those of each category, in order."""
-    missing = spec.missing or ("",) * len(levels)
-    require(len(missing) == len(levels), "onnx-shape", "what stands for a missing value is not said for each category")
-    parts = []
-    for position, known in enumerate(levels):
-        column = graph.add("Gather", name, graph.axis(position), axis=1)
-        code = _code(graph, column, known, missing[position])
-        if spec.encoding == "one_hot":
-            numbers = graph.constant(f"numbers to {len(known)}", Constant.of_integers(range(len(known))))
-            code = graph.add("Equal", code, numbers)
-        parts.append(graph.add("Cast", code, to=_DOUBLE))
-    width = sum(map(len, levels)) if spec.encoding == "one_hot" else len(levels)
-    return Matrix(parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1), width)
-
-
-def _code(graph: Graph, column: str, levels: Sequence[str], missing: str) -> str:
-    """The position of each value in the levels, -1 where it is none of them."""
-    require(bool(levels), "onnx-shape", "a category has no level")
-    keys, values = list(levels), list(range(len(levels)))
-    if missing:
-        require(missing in keys and "" not in keys, "onnx-constant", "what stands for a missing value is no level")
-        keys, values = [*keys, ""], [*values, keys.index(missing)]
-    texts, codes = Constant.of_texts(keys), Constant.of_integers(values)
-    return graph.add("LabelEncoder", column, domain=ML, keys_tensor=texts, values_tensor=codes)

@@ -1,0 +1,209 @@
+"""Encoders: categories become numbers, before the steps on numbers and the classifier."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.model.families.family import is_nan, not_written
+from artifact_pipeline.model.graph import ML, Constant, Matrix
+from artifact_pipeline.model.spec import CategoryPart
+from artifact_pipeline.model.wire import DTYPES, require
+from artifact_pipeline.rows.features import MISSING
+from artifact_pipeline.rows.limits import MAX_WHOLE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from artifact_pipeline.model.graph import Graph
+
+ENCODERS = ("OneHotEncoder", "OrdinalEncoder")
+_NONE = -1
+"""The code of a level that no column of its own stands for."""
+
+
+def described_part(imputer: Any, encoder: Any, levels: Sequence[Sequence[str]]) -> CategoryPart:
+    """The spec of a fitted encoder, but for its columns and the steps behind it.
+
+    Args:
+        imputer: a fitted `SimpleImputer` before it; None where there is none.
+        encoder: a fitted `OneHotEncoder` or `OrdinalEncoder`.
+        levels: those of each category, as the model knows them.
+
+    Raises:
+        ConfigError: they have no place in a model.
+    """
+    one_hot = type(encoder).__name__ == "OneHotEncoder"
+    codes, unknown = [], []
+    for position, (known, own) in enumerate(zip(levels, levels_of(encoder), strict=True)):
+        found = _one_hot_codes(encoder, position) if one_hot else _ordinal_codes(encoder, position)
+        if sorted(own) != sorted(known):
+            raise not_written("the encoder has other levels than the columns")
+        places = {level: place for place, level in enumerate(own)}
+        codes.append(tuple(found[places[level]] for level in known))
+        unknown.append(_unknown_code(encoder, position, max(found)))
+    missing = () if imputer is None else _imputed(imputer, levels)
+    as_they_are = all(each == tuple(range(len(each))) for each in codes)
+    return CategoryPart(
+        encoding="one_hot" if one_hot else "ordinal",
+        missing=missing,
+        codes=() if as_they_are else tuple(codes),
+        unknown=() if set(unknown) == {_NONE} else tuple(unknown),
+    )
+
+
+def levels_of(encoder: Any) -> list[list[str]]:
+    """The levels of each column of a fitted encoder, in its own order, as texts; a missing value is the empty one.
+
+    Raises:
+        ConfigError: a level is none of a model's, or two are the same text.
+    """
+    found = []
+    for position, categories in enumerate(encoder.categories_):
+        texts = [level_text(each) for each in categories.tolist()]
+        twice = [text for text, count in Counter(texts).items() if count > 1]
+        if twice:
+            shown = "a missing value" if twice[0] == MISSING else f"the level {twice[0]!r:.40}"
+            message = f"{type(encoder).__name__} has {shown} in two ways, in column {position + 1} that it takes"
+            raise not_written(message, hint="write it in one way, and fit again")
+        found.append(texts)
+    return found
+
+
+def level_text(value: Any) -> str:
+    """A level of an encoder as a file writes it: whole numbers without a point, booleans in lower case.
+
+    Raises:
+        ConfigError: it is a number with decimals, or of another type.
+    """
+    if is_missing_level(value):
+        return MISSING
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float) and float(value).is_integer() and abs(value) <= MAX_WHOLE:
+        return str(int(value))
+    message = f"an encoder has the level {value!r:.40}, and levels are texts, whole numbers or booleans"
+    raise not_written(message, hint="write such a column as text, and fit again; or leave it as numbers")
+
+
+def is_missing_level(value: Any) -> bool:
+    """Whether a level of an encoder is a missing value, as files write it too."""
+    from artifact_pipeline.rows.cells import MISSING_TEXTS
+
+    if isinstance(value, str):
+        return value.strip(" \t") in MISSING_TEXTS
+    return value is None or type(value).__name__ == "NAType" or is_nan(value)
+
+
+def _one_hot_codes(encoder: Any, position: int) -> list[int]:
+    """The code of each level: its column among those of this category, or -1."""
+    codes = _grouped(encoder, position, len(encoder.categories_[position]))
+    dropped = None if encoder.drop_idx_ is None else encoder.drop_idx_[position]
+    if dropped is None:
+        return codes
+    gone = codes[dropped]
+    return [_NONE if code == gone else code - (code > gone) for code in codes]
+
+
+def _ordinal_codes(encoder: Any, position: int) -> list[int]:
+    """The code of each level; NaN, and no other missing value, has one that was asked for."""
+    categories = encoder.categories_[position].tolist()
+    codes = _grouped(encoder, position, len(categories))
+    for place, value in enumerate(categories):
+        if is_nan(value):
+            codes[place] = _whole(encoder.encoded_missing_value, "encoded_missing_value")
+    return codes
+
+
+def _whole(value: Any, name: str) -> int:
+    if isinstance(value, int | float) and float(value).is_integer() and abs(value) < 2**31:
+        return int(value)
+    raise not_written(f"OrdinalEncoder with {name}={value!r:.40}", hint=f"fit it with {name}=-1")
+
+
+def _grouped(encoder: Any, position: int, count: int) -> list[int]:
+    """The code of each level, where the infrequent ones have the last code together."""
+    infrequent = getattr(encoder, "infrequent_categories_", None) if _groups(encoder) else None
+    rare = None if infrequent is None else infrequent[position]
+    if rare is None:
+        return list(range(count))
+    names = {level_text(each) for each in rare.tolist()}
+    frequent, last = iter(range(count)), count - len(names)
+    texts = map(level_text, encoder.categories_[position].tolist())
+    return [last if text in names else next(frequent) for text in texts]
+
+
+def _groups(encoder: Any) -> bool:
+    return encoder.min_frequency is not None or encoder.max_categories is not None
+
+
+def accepts_unknown(encoder: Any) -> bool:
+    """Whether an encoder takes a level that it does not know."""
+    return bool(encoder.handle_unknown != "error")
+
+
+def _unknown_code(encoder: Any, position: int, last: int) -> int:
+    if not accepts_unknown(encoder) or encoder.handle_unknown == "ignore":
+        return _NONE
+    if encoder.handle_unknown == "use_encoded_value":
+        return _whole(encoder.unknown_value, "unknown_value")
+    rare = encoder.infrequent_categories_[position] if _groups(encoder) else None
+    if rare is None:
+        return _NONE
+    name, own = level_text(rare.tolist()[0]), levels_of(encoder)[position]
+    code = _one_hot_codes(encoder, position)[own.index(name)]
+    assert code in {_NONE, last}
+    return code
+
+
+def _imputed(imputer: Any, levels: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """For each category the level that a missing value counts as; "" where the model does not know it."""
+    if not is_missing_level(imputer.missing_values):
+        message = f"SimpleImputer with missing_values={imputer.missing_values!r:.40} before an encoder"
+        raise not_written(message, hint="fit it with missing_values=numpy.nan, and with NaN where a value is missing")
+    if imputer.add_indicator:
+        raise not_written("SimpleImputer with add_indicator=True before an encoder", hint="fit it without")
+    if any(MISSING in known for known in levels):
+        message = "a SimpleImputer leaves some missing values, such as None beside NaN, and the encoder learned them"
+        raise not_written(message, hint="write what is missing in one way, and fit again")
+    filled = [level_text(each) for each in imputer.statistics_.tolist()]
+    return tuple(level if level in known else MISSING for level, known in zip(filled, levels, strict=True))
+
+
+def plan_categories(graph: Graph, spec: CategoryPart, name: str, levels: Mapping[int, Sequence[str]]) -> Matrix:
+    """Add an encoder to a graph; `levels` are those of each category that it takes, by its position."""
+    count = len(levels)
+    codes = spec.codes or tuple(tuple(range(len(known))) for known in levels.values())
+    missing, unknown = spec.missing or (MISSING,) * count, spec.unknown or (_NONE,) * count
+    said = {len(missing), len(unknown), len(codes)} == {count}
+    require(said, "onnx-shape", "what stands for a missing, an unknown or a known level is not said for each category")
+    parts, width = [], 0
+    for known, own, filled, other, position in zip(levels.values(), codes, missing, unknown, levels, strict=True):
+        column = graph.add("Gather", name, graph.axis(position), axis=1)
+        code = _code(graph, column, dict(zip(known, own, strict=False)), missing=filled, unknown=other)
+        if spec.encoding == "one_hot":
+            columns = max(*own, other) + 1
+            fits = len(own) == len(known) and min(*own, other) >= _NONE and 1 <= columns <= len(known)
+            require(fits, "onnx-shape", "the codes of a category are not those of its levels")
+            numbers = graph.constant(f"numbers to {columns}", Constant.of_integers(range(columns)))
+            code = graph.add("Equal", code, numbers)
+            width += columns
+        else:
+            require(len(own) == len(known), "onnx-shape", "the codes of a category are not those of its levels")
+            width += 1
+        parts.append(graph.add("Cast", code, to=DTYPES["float64"]))
+    return Matrix(parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1), width)
+
+
+def _code(graph: Graph, column: str, codes: Mapping[str, int], *, missing: str, unknown: int) -> str:
+    """The code of each value."""
+    require(bool(codes), "onnx-shape", "a category has no level")
+    if missing:
+        known = missing in codes and MISSING not in codes
+        require(known, "onnx-constant", "what stands for a missing value is no level")
+        codes = {**codes, MISSING: codes[missing]}
+    texts, numbers = Constant.of_texts([*codes]), Constant.of_integers([*codes.values()])
+    more: dict[str, Any] = {} if unknown == _NONE else {"default_tensor": Constant.of_integers([unknown])}
+    return graph.add("LabelEncoder", column, domain=ML, keys_tensor=texts, values_tensor=numbers, **more)

@@ -1,0 +1,149 @@
+"""What a fitted model of scikit-learn consists of: a classifier alone, or behind the steps that prepare the columns.
+
+A `Pipeline` may stand in a `Pipeline`, and begin with a `ColumnTransformer`, whose columns were chosen by names, by
+positions or by a function. scikit-learn is not imported: a step is known by its class's name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from artifact_pipeline.model.families.encoders import ENCODERS
+from artifact_pipeline.model.families.family import not_written, of_step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_CHOICE = "ColumnTransformer"
+_NO_STEPS = {
+    "FunctionTransformer": "compute such columns before, in the data; or take one of scikit-learn's scalers",
+    "FeatureUnion": "take a ColumnTransformer",
+    _CHOICE: "let it be the first step, and no step of another one",
+}
+"""What can be no step of a model, and what to take in its place."""
+
+
+class NamedStep(NamedTuple):
+    """A fitted step, and its name with those of the pipelines around it."""
+
+    name: str
+    step: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Some columns, and the steps on them.
+
+    Attributes:
+        name: the transformer's.
+        columns: the positions of the columns among those that the model was fitted on.
+        imputer: the imputer before the encoder; None where there is none, or no encoder.
+        encoder: what makes numbers of categories; None where the columns are numbers.
+        steps: the steps on numbers.
+    """
+
+    name: str
+    columns: tuple[int, ...]
+    imputer: NamedStep | None
+    encoder: NamedStep | None
+    steps: tuple[NamedStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The steps of a fitted model.
+
+    Attributes:
+        branches: what becomes of the columns, one beside the other.
+        joined: the steps on all of that together.
+        classifier: the last step.
+        width: how many columns the model was fitted on.
+    """
+
+    branches: tuple[Branch, ...]
+    joined: tuple[NamedStep, ...]
+    classifier: NamedStep
+    width: int
+
+
+def layout_of(model: Any) -> Layout:
+    """Say what a fitted model consists of.
+
+    Raises:
+        ConfigError: it has a step that no model can have; the problem names the step.
+    """
+    *steps, classifier = _flat(model, "") if _is_pipeline(model) else [NamedStep("classifier", model)]
+    width = (steps[0] if steps else classifier).step.n_features_in_
+    if not steps or type(steps[0].step).__name__ != _CHOICE:
+        return Layout((_branch("columns", tuple(range(width)), steps),), (), classifier, width)
+    branches = tuple(_branches(steps[0]))
+    if not branches:
+        raise not_written("the ColumnTransformer takes no column")
+    return Layout(branches, tuple(_checked(steps[1:])), classifier, width)
+
+
+def _is_pipeline(model: Any) -> bool:
+    return type(model).__name__ == "Pipeline"
+
+
+def _flat(model: Any, begin: str) -> Iterator[NamedStep]:
+    """The steps of a pipeline, those of the pipelines in it in their places; without those that do nothing."""
+    for name, step in model.steps:
+        if _is_pipeline(step):
+            yield from _flat(step, f"{begin}{name}.")
+        elif not _does_nothing(step):
+            yield NamedStep(begin + name, step)
+
+
+def _does_nothing(step: Any) -> bool:
+    """Whether a step gives the columns as it gets them."""
+    import numpy as np
+
+    if type(step).__name__ == "FunctionTransformer":
+        return step.func in {None, np.asarray}
+    return step is None or (isinstance(step, str) and step == "passthrough")
+
+
+def _branches(chosen: NamedStep) -> Iterator[Branch]:
+    """The branches of a fitted `ColumnTransformer`, in the order in which their columns come out of it."""
+    transformer = chosen.step
+    if transformer.transformer_weights:
+        with of_step(chosen.name):
+            raise not_written("a ColumnTransformer with transformer_weights", hint="leave the weights out")
+    positions = transformer._transformer_to_input_indices  # noqa: SLF001 - the public names may be functions
+    for name, step, _ in transformer.transformers_:
+        columns = tuple(map(int, positions[name]))
+        if not columns or (isinstance(step, str) and step == "drop"):
+            continue
+        path = f"{chosen.name}.{name}"
+        if _is_pipeline(step):
+            steps = [*_flat(step, f"{path}.")]
+        else:
+            steps = [] if _does_nothing(step) else [NamedStep(path, step)]
+        yield _branch(path, columns, steps)
+
+
+def _branch(name: str, columns: tuple[int, ...], steps: Sequence[NamedStep]) -> Branch:
+    """Some columns, with the encoder among the steps that they have."""
+    kinds = [type(each.step).__name__ for each in steps]
+    at = next((place for place, kind in enumerate(kinds) if kind in ENCODERS), None)
+    if at is None:
+        return Branch(name, columns, None, None, tuple(_checked(steps)))
+    if kinds[:at] not in ([], ["SimpleImputer"]):
+        with of_step(steps[0].name):
+            raise not_written(
+                f"{kinds[0]} before {kinds[at]}", hint="let a SimpleImputer alone stand before an encoder"
+            )
+    return Branch(name, columns, steps[0] if at else None, steps[at], tuple(_checked(steps[at + 1 :])))
+
+
+def _checked(steps: Sequence[NamedStep]) -> Iterator[NamedStep]:
+    """The steps on numbers, of which the kinds that can never be one are refused here."""
+    for each in steps:
+        kind = type(each.step).__name__
+        if kind in _NO_STEPS or kind in ENCODERS:
+            with of_step(each.name):
+                message = f"{kind} has no place there in a model"
+                raise not_written(message, hint=_NO_STEPS.get(kind, "let it be the first step on its columns"))
+        yield each
