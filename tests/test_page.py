@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from artifact_pipeline import plugins
 from artifact_pipeline.config import from_mapping
-from artifact_pipeline.digits import feedback, page
+from artifact_pipeline.digits import feedback, panel
 from artifact_pipeline.digits.dataset import NAMES, load_digits
 from artifact_pipeline.digits.images import digit_from_image
 from artifact_pipeline.errors import DataRejected, StorageError
@@ -25,6 +26,8 @@ from artifact_pipeline.model.predictor import Predictor
 from artifact_pipeline.serving import table
 from artifact_pipeline.serving.http import Refusal
 from artifact_pipeline.serving.model import Served, open_model
+from artifact_pipeline.serving.page import form
+from artifact_pipeline.serving.page.routes import document, routes
 from artifact_pipeline.serving.settings import Settings
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.publication import publish
@@ -37,7 +40,8 @@ if TYPE_CHECKING:
     from artifact_pipeline.training.sealed import Candidate
 
 ROOT = Path(__file__).resolve().parents[1]
-STATIC = ROOT / "src" / "artifact_pipeline" / "digits" / "static"
+PACKAGE = ROOT / "src" / "artifact_pipeline"
+FOLDERS = (PACKAGE / "serving" / "page" / "static", PACKAGE / "digits" / "static")
 DIGITS = load_digits()
 
 
@@ -65,6 +69,11 @@ def told(response: Response) -> Any:
     return json.loads(response.body)
 
 
+def described(served: Served, settings: Settings | None = None) -> Any:
+    """What the page is told of a model."""
+    return told(routes(settings or Settings())["/page/model"].answer(served, None))  # type: ignore[arg-type]
+
+
 def csv_of(rows: int, *, target: bool = True) -> list[str]:
     """The lines of a CSV of the digits."""
     names = [*DIGITS.names, *(["target"] if target else [])]
@@ -82,10 +91,10 @@ def body_of(lines: list[str]) -> bytes:
 # --- what it says of the model
 
 
-def test_the_model_is_described(served: Served) -> None:
+def test_the_model_is_described(served: Served, tmp_path: Path) -> None:
     """The page is told the digests, the measured figures, the verdict, and that one can draw."""
     manifest = served.verified.manifest
-    value = told(page.describe(served, feedback=True))
+    value = described(served, Settings(feedback=tmp_path / "drawn.jsonl"))
     assert value["name"] == "digits"
     assert (value["digest"], value["model"]) == (served.verified.digest, manifest.model.digest)
     assert value["held_out"]["accuracy"] == manifest.metrics.held_out.accuracy.plain()
@@ -94,17 +103,17 @@ def test_the_model_is_described(served: Served) -> None:
     assert value["gate"] == "passed"
     assert [rule["metric"] for rule in value["rules"]] == ["accuracy", "f1_weighted"]
     assert value["labels"] == list(range(10))
-    assert value["features"] == list(DIGITS.names)
-    assert (value["draws"], value["feedback"]) == (True, True)
-    assert told(page.describe(served, feedback=False))["feedback"] is False
+    assert (value["panel"], value["feedback"]) == ("digits", True)
+    assert described(served)["feedback"] is False
 
 
 def test_a_model_of_something_else_takes_no_drawings(words: Served, tmp_path: Path) -> None:
     """Without the digits' 64 columns there is no canvas, no picture and no feedback, and tables are answered."""
-    value = told(page.describe(words, feedback=True))
-    assert (value["draws"], value["feedback"]) == (False, False)
+    value = described(words, Settings(feedback=tmp_path / "drawn.jsonl"))
+    assert value["panel"] == "form"
+    assert "feedback" not in value
     with pytest.raises(Refusal, match="takes no pictures"):
-        page.read_picture(words, encode(draw_digit(3, np.random.default_rng(0))))
+        panel.read_picture(words, encode(draw_digit(3, np.random.default_rng(0))))
     with pytest.raises(Refusal, match="takes no drawings"):
         feedback.Feedback(tmp_path / "rows.jsonl").append(words, labelled("no"))
     answer = told(table.read_table(words, b"height,width\n0.1,6\n0.2,-6\n"))
@@ -119,7 +128,7 @@ def test_a_model_of_something_else_takes_no_drawings(words: Served, tmp_path: Pa
 def test_a_picture_is_answered(served: Served, kind: str) -> None:
     """A picture gets the row of the data set's recipe, ten probabilities, and what each pixel spoke."""
     picture = encode(draw_digit(3, np.random.default_rng(1)), kind)
-    response = page.read_picture(served, picture)
+    response = panel.read_picture(served, picture)
     value = told(response)
     pixels = digit_from_image(picture, place="picture")
     assert response.rows == 1
@@ -134,7 +143,7 @@ def test_what_the_pixels_spoke_adds_up_to_the_score(served: Served) -> None:
     """The 64 numbers and the intercept are the winner's score, by which the probabilities stand."""
     from onnx import ModelProto, numpy_helper
 
-    value = told(page.read_picture(served, encode(draw_digit(5, np.random.default_rng(2)))))
+    value = told(panel.read_picture(served, encode(draw_digit(5, np.random.default_rng(2)))))
     weights, biases, _ = (
         numpy_helper.to_array(each) for each in ModelProto.FromString(served.verified.role("model")).graph.initializer
     )
@@ -146,19 +155,19 @@ def test_what_the_pixels_spoke_adds_up_to_the_score(served: Served) -> None:
 def test_an_empty_canvas_is_refused(served: Served) -> None:
     """A picture without ink, and bytes that are none, are refused by name."""
     with pytest.raises(DataRejected) as caught:
-        page.read_picture(served, encode(np.full((280, 280), 255, dtype=np.uint8)))
+        panel.read_picture(served, encode(np.full((280, 280), 255, dtype=np.uint8)))
     assert caught.value.rules == {"image-no-ink"}
     with pytest.raises(DataRejected, match="picture"):
-        page.read_picture(served, b"not a picture")
+        panel.read_picture(served, b"not a picture")
 
 
 def test_threads_get_the_answers_of_one(served: Served) -> None:
     """Pictures that are asked at once are answered as one after the other."""
     pictures = [encode(draw_digit(digit, np.random.default_rng(digit))) for digit in range(10)]
-    alone = [page.read_picture(served, each).body for each in pictures]
+    alone = [panel.read_picture(served, each).body for each in pictures]
     together: dict[int, bytes] = {}
     threads = [
-        threading.Thread(target=lambda at=at: together.update({at: page.read_picture(served, pictures[at]).body}))
+        threading.Thread(target=lambda at=at: together.update({at: panel.read_picture(served, pictures[at]).body}))
         for at in range(10)
     ]
     for thread in threads:
@@ -421,35 +430,71 @@ class Elements(HTMLParser):
             element["text"] += data
 
 
-ELEMENTS = Elements((STATIC / "page.html").read_text()).found
-IDS = [element["id"] for element in ELEMENTS if "id" in element]
-SCRIPTS = sorted(STATIC.glob("*.js"))
+PANELS = [*(plugins.panel(name)(Settings()) for name in plugins.PANELS), form.panel()]
+NAMES_OF_PANELS = [each.name for each in PANELS]
+FILES = [file for folder in FOLDERS for file in sorted(folder.iterdir())]
+SCRIPTS = [file for file in FILES if file.suffix == ".js"]
+
+
+PAGES = {each.name: Elements(document(FOLDERS[0], each).decode()).found for each in PANELS}
+on_each_page = pytest.mark.parametrize("name", NAMES_OF_PANELS)
+
+
+def ids_of(name: str) -> list[str]:
+    return [element["id"] for element in PAGES[name] if "id" in element]
+
+
+def scripts_of(name: str) -> list[Path]:
+    """The scripts that a page loads, one by the other."""
+    found: list[str] = []
+    wanted = [element["src"] for element in PAGES[name] if element["tag"] == "script"]
+    while wanted:
+        script = wanted.pop()
+        if script not in found:
+            found.append(script)
+            text = next(file for file in SCRIPTS if file.name == script).read_text()
+            wanted += re.findall(r"from '\./(.*?)'", text)
+    return [file for file in SCRIPTS if file.name in found]
 
 
 def test_each_file_is_served() -> None:
-    """The page and all that it names are there, with their types, and nothing else lies beside them."""
-    made = page.routes(Settings()).items()
-    served: dict[str, Any] = {path: route.answer(None, None) for path, route in made if not path.startswith("/page/")}  # type: ignore[arg-type]
-    assert {file.name for file in STATIC.iterdir()} == {path.strip("/") or "page.html" for path in served}
+    """Styles and scripts are there with their types, each is part of a page, and nothing else lies beside them."""
+    made = routes(Settings()).items()
+    served: dict[str, Any] = {
+        path: route.answer(None, None)  # type: ignore[arg-type]
+        for path, route in made
+        if path != "/" and not path.startswith("/page/")
+    }
+    assert {f"/{file.name}" for file in FILES if file.suffix != ".html"} == set(served)
     for path, response in served.items():
-        name = path.strip("/") or "page.html"
-        assert response.body == (STATIC / name).read_bytes()
-        kind = {"html": b"text/html", "css": b"text/css", "js": b"text/javascript"}[name.rpartition(".")[2]]
+        assert response.body == next(file for file in FILES if f"/{file.name}" == path).read_bytes()
+        kind = {"css": b"text/css", "js": b"text/javascript"}[path.rpartition(".")[2]]
         assert dict(response.headers)[b"content-type"] == kind + b"; charset=utf-8"
-    named = {element.get("src") or element.get("href") for element in ELEMENTS if element["tag"] in {"script", "link"}}
-    named |= {name for script in SCRIPTS for name in re.findall(r"from '\./(.*?)'", script.read_text())}
-    assert {f"/{name}" for name in named if not name.startswith("data:")} == set(served) - {"/"}
+    styles = {element["href"] for page in PAGES.values() for element in page if element.get("rel") == "stylesheet"}
+    scripts = {script.name for name in PAGES for script in scripts_of(name)}
+    assert {f"/{name}" for name in styles | scripts} == set(served)
 
 
-def test_the_page_needs_nothing_inline_and_nothing_from_elsewhere() -> None:
+def test_each_model_gets_its_page(served: Served, words: Served) -> None:
+    """The page of the digits has a sheet and the page of a table has none; both are HTML under one policy."""
+    page = routes(Settings())["/"]
+    for model, drawn in ((served, True), (words, False)):
+        response = page.answer(model, None)  # type: ignore[arg-type]
+        assert (b"<canvas" in response.body) == drawn
+        assert dict(response.headers)[b"content-type"] == b"text/html; charset=utf-8"
+        assert b"default-src 'none'; script-src 'self'" in dict(response.headers)[b"content-security-policy"]
+
+
+@on_each_page
+def test_the_page_needs_nothing_inline_and_nothing_from_elsewhere(name: str) -> None:
     """The content security policy can forbid inline code and styles, and other hosts: there is none of it."""
-    for element in ELEMENTS:
+    for element in PAGES[name]:
         assert element["tag"] not in {"style", "iframe", "form", "base"}
-        assert not [name for name in element if name == "style" or name.startswith("on")]
+        assert not [each for each in element if each == "style" or each.startswith("on")]
         assert element["tag"] != "script" or (element["src"] and not element["text"])
-    for file in STATIC.iterdir():
+    for file in FILES:
         assert not re.search(r"//[a-z0-9]|@import|url\(|https?:", re.sub(r"base64,\S+", "", file.read_text())), file
-    icon = next(element["href"] for element in ELEMENTS if element.get("rel") == "icon")
+    icon = next(element["href"] for element in PAGES[name] if element.get("rel") == "icon")
     assert b"<script" not in base64.b64decode(icon.partition(",")[2])
 
 
@@ -463,33 +508,36 @@ def test_scripts_never_read_text_as_code() -> None:
         assert script.read_text().startswith("'use strict';")
 
 
-def test_the_scripts_find_what_they_look_for() -> None:
-    """Every id that a script names is in the page, once."""
-    text = "".join(script.read_text() for script in SCRIPTS)
+@on_each_page
+def test_the_scripts_find_what_they_look_for(name: str) -> None:
+    """Every id that a script of a page names is in it, once."""
+    text = "".join(script.read_text() for script in scripts_of(name))
     wanted = set(re.findall(r"\$\('([\w-]+)'\)", text))
     wanted |= {
         name for several in re.findall(r"of \[('.*?')\]\) \$\(id\)", text) for name in re.findall(r"[\w-]+", several)
     }
-    assert len(wanted) > 30
-    assert wanted <= set(IDS)
-    assert len(set(IDS)) == len(IDS)
+    assert len(wanted) > 15
+    assert wanted <= set(ids_of(name))
+    assert len(set(ids_of(name))) == len(ids_of(name))
 
 
-def test_every_control_and_region_has_a_name() -> None:
+@on_each_page
+def test_every_control_and_region_has_a_name(name: str) -> None:
     """Buttons, the canvas, the file's field, pictures and regions have a text or a label, and labels exist."""
-    for element in ELEMENTS:
+    for element in PAGES[name]:
         for attribute in ("aria-labelledby", "aria-describedby"):
-            assert set(element.get(attribute, "").split()) <= set(IDS)
+            assert set(element.get(attribute, "").split()) <= set(ids_of(name))
         is_control = element["tag"] in {"button", "canvas", "input", "section"}
         if is_control or element.get("role") in {"img", "region", "group", "application"}:
             assert element.get("aria-label") or element.get("aria-labelledby") or element["text"].strip(), element
 
 
-def test_the_page_is_in_one_language_and_fits_a_phone() -> None:
+@on_each_page
+def test_the_page_is_in_one_language_and_fits_a_phone(name: str) -> None:
     """The page says its language, its width, and that it has a dark and a light face and little motion."""
-    assert next(element for element in ELEMENTS if element["tag"] == "html")["lang"] == "en"
-    metas = {element.get("name"): element.get("content") for element in ELEMENTS if element["tag"] == "meta"}
+    assert next(element for element in PAGES[name] if element["tag"] == "html")["lang"] == "en"
+    metas = {element.get("name"): element.get("content") for element in PAGES[name] if element["tag"] == "meta"}
     assert metas["viewport"] == "width=device-width, initial-scale=1"
-    style = (STATIC / "page.css").read_text()
+    style = (FOLDERS[0] / "page.css").read_text()
     assert "prefers-color-scheme: dark" in style
     assert "prefers-reduced-motion: reduce" in style

@@ -1,8 +1,8 @@
-"""The data sets and pages that come with the package, each a plug-in: the one module that knows where one stands.
+"""The data sets and panels that come with the package, each a plug-in: the one module that knows where one stands.
 
 A plug-in is named here and imported only when it is asked for; nothing else imports it. To add a data set, write a
-`BuiltIn` and name its place in `_PLACES`; to add a page of the server, write what `page` returns, and name it in
-`_PAGES`.
+`BuiltIn` and name its place in `_PLACES`; to add a panel of the server's page, write what `panel` returns, and name it
+in `_PANELS`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -26,8 +26,8 @@ _PLACES: dict[str, str] = {
     "wine": "artifact_pipeline.samples.tables.WINE",
     "breast_cancer": "artifact_pipeline.samples.tables.BREAST_CANCER",
 }
-_PAGES: dict[str, str] = {"digits": "artifact_pipeline.digits.page.routes"}
-PAGES = tuple(_PAGES)
+_PANELS: dict[str, str] = {"digits": "artifact_pipeline.digits.panel.panel"}
+PANELS = tuple(_PANELS)
 
 
 class PictureRecipe(Protocol):
@@ -73,12 +73,13 @@ def data_set(name: str) -> BuiltIn:
     return found
 
 
-def page(name: str) -> Callable[..., Mapping[str, Any]]:
-    """Return what makes a page's routes by their paths, of the server's settings; `name` is one of `PAGES`.
+def panel(name: str) -> Callable[..., Any]:
+    """Return what makes a panel of the server's page, a `serving.page.panel.Panel`, of the server's settings.
 
-    A route is a `serving.http.Route`. It is given the model in charge, and refuses one that it has no page for.
+    Args:
+        name: one of `PANELS`.
     """
-    found: Callable[..., Mapping[str, Any]] = _load(_PAGES[name])
+    found: Callable[..., Any] = _load(_PANELS[name])
     return found
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from artifact_pipeline import plugins
 from artifact_pipeline.errors import DataRejected, StorageError
 from artifact_pipeline.model.predictor import BATCH
 from artifact_pipeline.serving import coding, origins
 from artifact_pipeline.serving.http import Refusal, Request, Response, Route, json_response
 from artifact_pipeline.serving.model import server_metadata
 from artifact_pipeline.serving.openapi import document
+from artifact_pipeline.serving.page.routes import routes as page
 from artifact_pipeline.serving.tensors import LENGTH_HEADER, inference_response, parse_inference
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ class App:
             "/v2/health/live": Route("health", lambda _served, _: json_response({"live": True}), always=True),
             "/v2/health/ready": Route("health", lambda _served, _: self._readiness(), always=True),
         }
-        for name in plugins.PAGES:
-            self._routes |= plugins.page(name)(settings)
+        self._routes |= page(settings)
         if public is not None and public.prefix != "/":  # the page's own requests are relative to its folder
             there = Response(308, headers=((b"location", public.url.encode()),))
             self._routes.setdefault(public.prefix.rstrip("/"), Route("page", lambda _served, _: there))

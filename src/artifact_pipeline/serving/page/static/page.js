@@ -1,0 +1,82 @@
+'use strict';
+// The page of any model: who it is, what was measured of it, and files that are dropped. A panel asks it questions.
+
+import { showTable } from './table.js';
+import { $, notice } from './base.js';
+import { markColumn, showDigest, showMeasured } from './measured.js';
+import { ask, server } from './server.js';
+
+export { markColumn };
+
+let panel = null;
+
+// Files
+
+let tables = 0;
+
+async function take(file) {
+  if (!file || await panel.take(file)) return;
+  if (!/\.csv$/i.test(file.name) && !/csv|text\/plain/.test(file.type)) {
+    notice(`${file.name}: this page takes ${panel.takes}`);
+    return;
+  }
+  const mine = ++tables;
+  try {
+    const value = await ask('page/table', file, () => mine === tables);
+    if (value && mine === tables) showTable(file.name, value);
+  } catch (refused) {
+    notice(`${file.name}: ${refused.message}`);
+  }
+}
+
+/** Let one choose a file. */
+export function open() {
+  $('file').click();
+}
+
+$('file').addEventListener('change', () => {
+  void take($('file').files[0]);
+  $('file').value = '';
+});
+document.addEventListener('paste', (event) => void take(event.clipboardData?.files[0]));
+document.addEventListener('dragover', (event) => {
+  event.preventDefault();
+  document.body.classList.add('dropping');
+});
+document.addEventListener('dragleave', (event) => {
+  if (!event.relatedTarget) document.body.classList.remove('dropping');
+});
+document.addEventListener('drop', (event) => {
+  event.preventDefault();
+  document.body.classList.remove('dropping');
+  void take(event.dataTransfer.files[0]);
+});
+
+// The model
+
+async function introduce() {
+  const model = await ask('page/model');
+  if (server.digest && model.panel !== document.body.dataset.panel) {
+    location.reload(); // it is a model of something else: it has another page
+    return;
+  }
+  server.digest = model.digest;
+  $('name').textContent = model.name;
+  $('gate').textContent = { passed: 'gate passed', failed: 'gate failed' }[model.gate] ?? 'no gate';
+  $('gate').classList.toggle('failed', model.gate !== 'passed');
+  $('gate').hidden = false;
+  showDigest($('digest'), model.digest);
+  showDigest($('model-digest'), model.model);
+  showMeasured(model, model.held_out);
+  panel.introduce(model);
+}
+
+/**
+ * Begin, with the panel of this page: `introduce` is given each model, `take` says whether a file is one for the panel,
+ * and `takes` says which files the page takes.
+ */
+export function start(ours) {
+  panel = ours;
+  server.changed = introduce;
+  introduce().catch((error) => notice(error.message));
+}
