@@ -350,18 +350,3 @@ def test_the_defaults_of_tables_stand_in_one_place(monkeypatch: pytest.MonkeyPat
     for one in (before, recipe(after)):
         read_again = of_recipe({**one, "dataset": {**one["dataset"], "path": "c.csv"}})
         assert recipe(from_mapping(read_again)) == one
-
-
-@pytest.mark.parametrize(
-    ("asked", "problem"),
-    [
-        ({**SHORT, "split": {"by": "held_out", "path": "b.csv"}}, "split.by: must be random, hash, group or time"),
-    ],
-)
-def test_what_no_training_uses_yet_is_refused(asked: dict[str, Any], problem: str) -> None:
-    """A section that is read, and that no training uses yet, is refused at its place: nothing is left unused."""
-    from_mapping(asked, check=faults)
-    with pytest.raises(ConfigError) as caught:
-        read_config(asked)
-    (found,) = caught.value.problems
-    assert (found.rule, found.message.startswith(problem)) == ("not-yet", True), found

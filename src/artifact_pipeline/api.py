@@ -189,6 +189,7 @@ def reproduce(
     artifact: Place = ARTIFACT,
     *,
     data: Place | None = None,
+    held_out: Place | None = None,
     champion: Place | None = None,
     expect: str | None = None,
     progress: Callable[[str], None] | None = None,
@@ -198,13 +199,14 @@ def reproduce(
     Args:
         artifact: a pointer, or an artifact's folder; its gate may have failed.
         data: the table that it was trained from, which no manifest holds; None for a built-in data set.
+        held_out: the held-out file that it was measured on, where it was one.
         champion: the model to compare with once more.
         expect: the artifact digest known from elsewhere; anything else is refused unread.
         progress: is called with each step, in a few words.
 
     Raises:
         ArtifactRejected: it is not what it claims to be, or has a recipe that this version cannot train.
-        ConfigError: a table that is needed is not named, or one is named that is not.
+        ConfigError: a file that is needed is not named, or one is named that is not.
         DataRejected: the rows cannot be read, split or learned.
 
     Examples:
@@ -216,23 +218,36 @@ def reproduce(
 
     pin_numerics()
     return reproduction.reproduce(
-        Path(artifact), data=_path(data), champion=_path(champion), expect=expect, progress=progress
+        Path(artifact),
+        data=_path(data),
+        held_out=_path(held_out),
+        champion=_path(champion),
+        expect=expect,
+        progress=progress,
     )
 
 
 @naming_extras
-def compare(candidate: Place, champion: Place, *, data: Place | None = None, margin: float = 0.02) -> Comparison:
+def compare(
+    candidate: Place,
+    champion: Place,
+    *,
+    data: Place | None = None,
+    held_out: Place | None = None,
+    margin: float = 0.02,
+) -> Comparison:
     """Compare two artifacts on the rows that both held out; nothing is trained, and nothing is put in charge.
 
     Args:
         candidate: a pointer, or an artifact's folder; its gate may have failed.
         champion: likewise.
         data: the table that both were trained from; None for a built-in data set.
+        held_out: the held-out file of both, where they have one.
         margin: by how much the candidate may be worse, 0 to 1.
 
     Raises:
         ArtifactRejected: one is not what it claims to be, or they are not about the same rows and split.
-        ConfigError: the table is needed, and not named.
+        ConfigError: the table, or the held-out file, is needed and not named.
         DataRejected: the rows cannot be read, or are others.
 
     Examples:
@@ -241,7 +256,9 @@ def compare(candidate: Place, champion: Place, *, data: Place | None = None, mar
     """
     from artifact_pipeline.training import champion as comparing
 
-    return comparing.compare(Path(candidate), Path(champion), data=_path(data), margin=margin)[1]
+    return comparing.compare(
+        Path(candidate), Path(champion), data=_path(data), held_out=_path(held_out), margin=margin
+    )[1]
 
 
 @naming_extras

@@ -26,6 +26,7 @@ from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem, plural
 from artifact_pipeline.files import read_bounded, read_descriptor, reason_of
 from artifact_pipeline.model.linear import walk
+from artifact_pipeline.rows.matrix import HELD_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -223,6 +224,18 @@ def _split_problems(manifest: Manifest, data: bytes) -> Iterator[Problem]:
     elif int.from_bytes(data, "little").bit_count() != split.held_out:
         counted = plural(split.held_out, "held-out row")
         yield Problem(place, "split-count", f"does not mark the {counted} of the manifest")
+    elif (marks := _held_out_file(manifest)) is not None and marks != int.from_bytes(data, "little"):
+        yield Problem(place, "split-rows", "does not mark just the rows of the held-out file")
+
+
+def _held_out_file(manifest: Manifest) -> int | None:
+    """The bits of `split.bin` where the held-out rows are those of a file of their own, as one number."""
+    first, found = 0, None
+    for source in manifest.data.sources:
+        if source.name == HELD_OUT:
+            found = (found or 0) | ((1 << source.rows) - 1) << first
+        first += source.rows
+    return found
 
 
 def _rejected(path: Path, problems: Sequence[Problem], *, insisted: bool = False) -> ArtifactRejected:

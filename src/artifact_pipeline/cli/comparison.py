@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import verb, with_artifact
+from artifact_pipeline.cli.options import held_out_option, verb, with_artifact
 from artifact_pipeline.errors import plural
 from artifact_pipeline.files import shown
 from artifact_pipeline.reports.tables import COMPARISON_HEADER, OUTCOMES, comparison_counts, comparison_rows
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="The table that both were trained from (any that train reads); not needed for the built-in digits.",
 )
+@held_out_option
 @click.option(
     "--margin",
     type=click.FloatRange(0, 1),
@@ -35,14 +36,16 @@ if TYPE_CHECKING:
     help="By how much the candidate may be worse.",
 )
 @click.pass_obj
-def compare(output: Output, candidate: Path, champion: Path, *, data: Path | None, margin: float) -> None:
+def compare(
+    output: Output, candidate: Path, champion: Path, *, data: Path | None, held_out: Path | None, margin: float
+) -> None:
     """Compare CANDIDATE with CHAMPION (pointers, or artifacts' folders) on the rows that both held out.
 
     Both are verified first; their gates may have failed. Nothing is trained, and nothing is put in charge.
     """
     from artifact_pipeline.training import champion as comparing
 
-    ours, comparison = comparing.compare(candidate, champion, data=data, margin=margin)
+    ours, comparison = comparing.compare(candidate, champion, data=data, held_out=held_out, margin=margin)
     output.say(f"candidate: {shown(candidate)}, {ours}")
     say_comparison(output, comparison)
     output.next(with_artifact("artifact-pipeline inspect", candidate))

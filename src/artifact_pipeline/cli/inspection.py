@@ -212,7 +212,7 @@ def _say_manifest(output: Output, verified: Verified) -> None:
     fit = "converged" if model.converged else "did NOT converge"
     output.say(f"estimator: {model.estimator}, {fit} in {model.iterations} iterations")
     sources = (f"{each.name}, {plural(each.rows, 'row')}, {each.digest}" for each in data.sources)
-    output.say(f"data: {', '.join(sources)}")
+    output.say(f"data: {'; '.join(sources)}")
     output.say(f"split: {plural(data.split.training, 'training row')}, {data.split.held_out:,} held out")
     views.say_figures(output, manifest)
     views.warn_of_unpredicted(output, manifest.metrics.held_out)

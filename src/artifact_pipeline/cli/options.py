@@ -93,6 +93,16 @@ def artifact_argument(function: _Verb) -> _Verb:
     return click.argument("artifact", default=ARTIFACT, type=click.Path(path_type=Path))(function)
 
 
+def held_out_option(function: _Verb) -> _Verb:
+    """`--held-out FILE`, beside `--data`."""
+    return click.option(
+        "--held-out",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="The held-out file, where the rows were split by one.",
+    )(function)
+
+
 def export_option(words: str) -> Callable[[_Verb], _Verb]:
     """`--export FILE`, with what the verb does with it."""
     return click.option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli.comparison import plain, say_comparison
-from artifact_pipeline.cli.options import artifact_argument, verb, with_artifact
+from artifact_pipeline.cli.options import artifact_argument, held_out_option, verb, with_artifact
 from artifact_pipeline.files import shown
 from artifact_pipeline.reports.tables import clean
 from artifact_pipeline.runtime import KERNEL_VARIABLE
@@ -46,6 +46,7 @@ _CHOSEN = {
     help="The table (CSV, Parquet or JSON Lines) that it was trained from, which a manifest does not name; not for the "
     "digits.",
 )
+@held_out_option
 @click.option(
     "--champion",
     metavar="ARTIFACT",
@@ -71,7 +72,7 @@ def reproduce(
     at_least: Grade,
     data: Path | None,
     expect: str | None,
-    **asked: Any,  # `champion` and `print_environment`
+    **asked: Any,  # `held_out`, `champion` and `print_environment`
 ) -> None:
     """Train ARTIFACT again in this environment, from its manifest alone, and say how much of it comes back.
 
@@ -91,7 +92,12 @@ def reproduce(
 
     with output.progress() as progress:
         found = reproduction.reproduce(
-            artifact, data=data, champion=asked["champion"], expect=expect, progress=progress
+            artifact,
+            data=data,
+            held_out=asked["held_out"],
+            champion=asked["champion"],
+            expect=expect,
+            progress=progress,
         )
     output.say(f"reproduced: {shown(artifact)}, grade {found.grade}")
     _say(output, found)

@@ -27,9 +27,10 @@ def say_columns(output: Output, columns: Columns) -> None:
     """Say which columns of a table are learned from, which are left out, and what is suspicious."""
     parts = f" of {plural(columns.files, 'file')}" if columns.files > 1 else ""
     without = f", {columns.empty_files:,} of them without a row" if columns.empty_files else ""
+    beside = f", and {plural(columns.held_out, 'row')} of the held-out file" if columns.held_out else ""
     output.say(
         f"columns: {columns.target!r} is learned from {listing([repr(name) for name in columns.names], _SHOWN)}; "
-        f"{plural(columns.rows, 'row')}{parts}{without}"
+        f"{plural(columns.rows - columns.held_out, 'row')}{parts}{without}{beside}"
     )
     if columns.left_out:
         reasons = [f"{each.name!r} ({each.reason})" for each in columns.left_out]
@@ -48,6 +49,7 @@ def plain_columns(columns: Columns | None) -> dict[str, Any]:
             "learned": [{"name": name, "kind": kind} for name, kind in zip(columns.names, columns.kinds, strict=True)],
             "left_out": [each._asdict() for each in columns.left_out],
             "rows": columns.rows,
+            "held_out_file_rows": columns.held_out,
             "files": columns.files,
             "empty_files": columns.empty_files,
             "warnings": list(columns.warnings),
@@ -94,9 +96,11 @@ def say_candidate(output: Output, candidate: Candidate) -> None:
         output.talk(f"warning: the fit did not converge in {manifest.model.iterations} iterations; {_mend(candidate)}")
     if candidate.repeated:
         held_out = plural(manifest.data.split.held_out, "held-out row")
+        of_file = len(manifest.data.sources) > 1
+        mend = "leave them out of one of the two files" if of_file else "-S split.by=hash keeps equal rows together"
         output.talk(
             f"warning: {candidate.repeated:,} of {held_out} also stand among the training rows, in every feature, so "
-            "the figures may be too high; -S split.by=hash keeps equal rows together"
+            f"the figures may be too high; {mend}"
         )
     for note in candidate.notes:
         output.talk(f"note: {note}")

@@ -151,7 +151,7 @@ def say_samples(output: Output, predictions: Predictions) -> None:
 def say_drift(output: Output, predictions: Predictions) -> None:
     """What drifted, and how: the worst ten."""
     drift = predictions.drift
-    if predictions.held_out is not None:
+    if predictions.held_out is not None and not predictions.held_out.all():
         output.say("drift: not judged, these are the rows that the model was trained from")
     elif drift is not None and not drift.tested:
         output.say(f"drift: not judged, too few: {plural(drift.rows, 'row')}")

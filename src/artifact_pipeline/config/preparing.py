@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence  # noqa: TC003 - pydantic may read the types
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -39,8 +40,20 @@ _OPTIONS = {
 """The parameters of the steps for numbers, and the steps that have each."""
 _NEEDS = {"group": "column", "time": "column", "held_out": "path"}
 """What a split must say beside `by`."""
-_GOES_WITH = {"stratify": ("random",), "key": ("hash",), "column": ("group", "time"), "path": ("held_out",)}
+_GOES_WITH = {
+    "test_size": ("random", "hash", "group", "time"),
+    "stratify": ("random",),
+    "key": ("hash",),
+    "column": ("group", "time"),
+    "path": ("held_out",),
+}
 """The keys of a split that not every split has."""
+
+
+def _either(names: Sequence[str]) -> str:
+    """Names as one says them: `a, b or c`."""
+    *some, last = names
+    return f"{', '.join(some)} or {last}" if some else last
 
 
 class Split(BaseModel):
@@ -98,13 +111,13 @@ class Split(BaseModel):
             return {self.column: "time" if self.by == "time" else "key"}
         return dict.fromkeys(self.key or (), "key")
 
-    @field_validator("stratify", "key", "column", "path")
+    @field_validator("test_size", "stratify", "key", "column", "path")
     @classmethod
     def _goes_with_by(cls, value: Any, info: ValidationInfo) -> Any:
         """Refuse a key that this split does not have, and a missing one that it needs."""
         by, name = info.data.get("by"), info.field_name
         if value and by is not None and by not in _GOES_WITH[str(name)]:
-            words = f"left away with by {by}; it goes with {' or '.join(_GOES_WITH[str(name)])}"
+            words = f"left away with by {by}; it goes with {_either(_GOES_WITH[str(name)])}"
             raise PydanticCustomError("split_by", "{words}", {"words": words})
         return value
 

@@ -55,7 +55,8 @@ def recipe(config: Config) -> dict[str, Any]:
         values["preprocess"] = config.preprocess.short
     if "split" in values:
         values["split"] = config.split.model_dump(exclude={"path"}, exclude_defaults=True)
-        values["split"]["test_size"] = config.split.test_size
+        if config.split.by != "held_out":
+            values["split"]["test_size"] = config.split.test_size
     if isinstance(config.dataset, Table):
         given = config.dataset.model_dump(exclude={"path"})
         values["dataset"] = {key: names for key, names in given.items() if names is not None}

@@ -29,8 +29,8 @@ class Predictions:
         receipt: what was read and written, by digests.
         counts: the counts behind it, with the first rows and the first mistakes.
         scores: figures by split, `all` the last; empty where no label came with the rows.
-        drift: the verdict on drift, or None where that was not asked, or where these are the training rows.
-        held_out: bool of shape (rows,), or None where these are not just the rows of the training file.
+        drift: the verdict on drift, or None where that was not asked, or where training rows are among these.
+        held_out: bool of shape (rows,), or None where these are not just the rows of a file of the training.
         left_out: columns of the input that were not used.
         already: parts that an earlier run had finished.
         notes: what is suspicious about the input, a sentence each.

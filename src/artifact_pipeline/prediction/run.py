@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.prediction.counts import PredictionCounts
+    from artifact_pipeline.prediction.receipt import Learned
     from artifact_pipeline.rows.batches import Batch
     from artifact_pipeline.rows.sources import Source
     from artifact_pipeline.trust.policy import Trust
@@ -306,8 +307,10 @@ class _FileRun:
         receipt = receipt_of(self._scorer, self._inputs, outputs=[output], rejected=rejected, counts=counts)
         if receipt.metrics is None or not self._splits:
             return receipt
-        # The rows of the training file were measured, and so rows that the model has learned.
-        return structs.replace(receipt, metrics=structs.replace(receipt.metrics, training_rows="some"))
+        # The rows of a file of the training were measured: all that the model has learned, some or none.
+        held_out, training = (len(self._splits[name][0]) for name in OF_SPLIT)
+        learned: Learned = "some" if held_out and training else "all" if training else "none"
+        return structs.replace(receipt, metrics=structs.replace(receipt.metrics, training_rows=learned))
 
     def _predictions(self, to: Destination, receipt: Receipt, counts: PredictionCounts) -> Predictions:
         from artifact_pipeline.metrics import classification as metrics
@@ -325,7 +328,7 @@ class _FileRun:
             receipt=receipt,
             counts=counts,
             scores=scores,
-            drift=None if splits else counts.judged(self._scorer),
+            drift=None if splits and len(splits["training"][0]) else counts.judged(self._scorer),
             held_out=self._own.held_out() if splits and self._own is not None else None,
             left_out=tuple(self._left_out),
             notes=tuple(self._notes),

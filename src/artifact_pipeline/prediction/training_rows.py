@@ -1,11 +1,11 @@
 """Are these exactly the rows of the training file? Then figures are computed for each side of the split.
 
-Of any other file it is unknown which rows the model has seen: the artifact holds one digest of all rows together.
+So are those of a held-out file. The artifact holds one digest of all rows of each file together.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.rows.batches import UNLABELLED
 from artifact_pipeline.rows.matrix import TYPED_DIGEST_ALGORITHM, RowsDigest, TypedRowsDigest
@@ -19,34 +19,44 @@ if TYPE_CHECKING:
 
 
 class TrainingRows:
-    """Compares rows that stream by with the digest in the manifest, and gives up at the first that cannot be one."""
+    """Compares rows that stream by with the digests in the manifest, and gives up at the first that cannot be one."""
 
     def __init__(self, artifact: Verified) -> None:
         data, model = artifact.manifest.data, artifact.manifest.model
         self._artifact, self._classes = artifact, model.classes
         names = tuple(feature.name for feature in model.inputs)
-        self._digest: RowsDigest | TypedRowsDigest | None = RowsDigest(names, data.target, data.rows)
-        if data.sources[0].algorithm == TYPED_DIGEST_ALGORITHM:
-            self._digest = TypedRowsDigest(model.columns, data.target)
+        self._known: list[_KnownRows] = []
+        first = 0
+        for source in data.sources:
+            typed = source.algorithm == TYPED_DIGEST_ALGORITHM
+            digest = (
+                TypedRowsDigest(model.columns, data.target) if typed else RowsDigest(names, data.target, source.rows)
+            )
+            self._known.append(_KnownRows(digest, source.digest, slice(first, first + source.rows)))
+            first += source.rows
         self._seen = 0
         self._actual: list[NDArray[np.int64]] = []
         self._predicted: list[NDArray[np.int64]] = []
+        self._rows = slice(0, first)
 
     def add(self, scored: Scored) -> None:
         """Take note of a batch."""
         import numpy as np
 
-        batch, rows = scored.batch, self._artifact.manifest.data.rows
+        batch = scored.batch
         self._seen += len(scored.labels)
-        whole = not scored.rejected and self._seen <= rows
-        if self._digest is None or not whole or batch.actual is None or UNLABELLED in batch.actual:
-            self._digest = None
+        whole = not scored.rejected and batch.actual is not None and UNLABELLED not in batch.actual
+        self._known = [each for each in self._known if whole and self._seen <= each.total]
+        if not self._known or batch.actual is None:
             self._actual, self._predicted = [], []
             return
-        if isinstance(self._digest, TypedRowsDigest):
-            self._digest.add(batch.features)
-        else:  # minus zero is zero, as where a table is read to be learned
-            self._digest.add(np.stack(batch.columns, axis=1).astype(np.float64) + 0.0)
+        numbers = None
+        for each in self._known:
+            if isinstance(each.digest, TypedRowsDigest):
+                each.digest.add(batch.features)
+            else:  # minus zero is zero, as where a table is read to be learned
+                numbers = np.stack(batch.columns, axis=1).astype(np.float64) + 0.0 if numbers is None else numbers
+                each.digest.add(numbers)
         self._actual.append(batch.actual)
         self._predicted.append(scored.positions)
 
@@ -54,12 +64,15 @@ class TrainingRows:
         """Actual and predicted positions of the held-out and of the training rows; empty where these are others."""
         import numpy as np
 
-        if self._digest is None or self._seen != self._artifact.manifest.data.rows:
+        self._known = [each for each in self._known if each.total == self._seen]
+        if not self._known:
             return {}
         actual, predicted = np.concatenate(self._actual), np.concatenate(self._predicted)
-        sources = [source.digest for source in self._artifact.manifest.data.sources]
-        if sources != [self._digest.finish(np.array(self._classes)[actual])]:
+        labels = np.array(self._classes)[actual]
+        found = next((each for each in self._known if each.digest.finish(labels) == each.recorded), None)
+        if found is None:
             return {}
+        self._rows = found.rows
         held_out = self.held_out()
         return {
             "held-out": (actual[held_out], predicted[held_out]),
@@ -67,8 +80,22 @@ class TrainingRows:
         }
 
     def held_out(self) -> NDArray[np.bool_]:
-        """Which rows of the training file were held out, bool of shape (rows,)."""
+        """Which rows were held out, bool of shape (rows,): of the file that was recognised, or of all."""
         import numpy as np
 
         bits: NDArray[Any] = np.frombuffer(self._artifact.role("split"), dtype=np.uint8)
-        return np.unpackbits(bits, count=self._artifact.manifest.data.rows, bitorder="little").astype(np.bool_)
+        flags = np.unpackbits(bits, count=self._artifact.manifest.data.rows, bitorder="little").astype(np.bool_)
+        return flags[self._rows]
+
+
+class _KnownRows(NamedTuple):
+    """The rows of a source, to be recognised: their digest so far, that of the manifest, and which of all rows."""
+
+    digest: RowsDigest | TypedRowsDigest
+    recorded: str
+    rows: slice
+
+    @property
+    def total(self) -> int:
+        """How many rows there are."""
+        return int(self.rows.stop - self.rows.start)

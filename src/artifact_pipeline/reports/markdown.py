@@ -23,6 +23,7 @@ from artifact_pipeline.reports.tables import (
     score_rows,
     shown_rules,
 )
+from artifact_pipeline.rows.matrix import HELD_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,6 +71,7 @@ def manifest_page(digest: str, manifest: Manifest) -> str:
         table(["digest", "SHA-256"], [["artifact", f"`{digest}`"], ["model", f"`{manifest.model.digest}`"]]),
         "### Metrics",
         _figures(manifest),
+        *_held_out_file(manifest),
         baseline(held_out),
         "### Gate",
         table(
@@ -152,6 +154,15 @@ def _figures(manifest: Manifest) -> str:
         figures = (each.accuracy, each.f1_weighted, each.f1_macro, each.log_loss)
         rows.append([name, f"{each.rows:,}", *(figure(value) for value in figures)])
     return table(["rows", "count", "accuracy (95 %)", "F1 weighted (95 %)", "F1 macro", "log loss"], rows)
+
+
+def _held_out_file(manifest: Manifest) -> list[str]:
+    """A sentence where the held-out rows are those of another file."""
+    return [
+        f"Held out are the {plural(each.rows, 'row')} of another file: `{each.digest}`."
+        for each in manifest.data.sources
+        if each.name == HELD_OUT
+    ]
 
 
 def baseline(figures: HeldOut, *, rows: str = "held-out rows") -> str:

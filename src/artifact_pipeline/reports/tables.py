@@ -33,7 +33,12 @@ def figure(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-ALL = {"some": "all (training rows included)", "unknown": "all (may include training rows)"}
+ALL = {
+    "none": "all (no training row)",
+    "some": "all (training rows included)",
+    "all": "all (training rows alone)",
+    "unknown": "all (may include training rows)",
+}
 """How all rows are called, by what is known of the training rows among them."""
 
 

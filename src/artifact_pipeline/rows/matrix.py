@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.canonical import PREFIX, canonical_json
@@ -21,6 +21,8 @@ DIGEST_ALGORITHM = "rows-1"
 """The name of what `RowsDigest` does; another way of hashing rows gets another name."""
 TYPED_DIGEST_ALGORITHM = "rows-2"
 """The name of what `TypedRowsDigest` does."""
+HELD_OUT = "held_out"
+"""The name of a source whose rows are held out."""
 _AT_ONCE = 1 << 16
 """Rows that are copied to be hashed."""
 
@@ -37,7 +39,7 @@ class Rows:
     """Rows with named columns, and their labels where they are known.
 
     Attributes:
-        source: what the rows are, `digits` or `table`; never a path.
+        source: what the rows are, `digits`, `table` or `held_out`; never a path.
         names: one name a column, in order.
         target: the name of the label.
         X: float64 of shape (rows, numbers and booleans), C-contiguous, every value finite, or NaN where it is missing.
@@ -50,6 +52,7 @@ class Rows:
             none are given.
         S: the categories, objects of shape (rows, categories), each a str; none where it is None.
         split_by: the values of the columns by which the rows are split, by name: texts, or numbers in their order.
+        held_out: how many rows, the last ones, are those of a held-out file.
     """
 
     source: str
@@ -64,6 +67,7 @@ class Rows:
     columns: tuple[Column, ...] = ()
     S: NDArray[Any] | None = None
     split_by: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    held_out: int = 0
 
     def __post_init__(self) -> None:
         """Make the columns of names and kinds, where none are given."""
@@ -85,6 +89,29 @@ class Rows:
     def all_kinds(self) -> tuple[Kind, ...]:
         """The kind of each column."""
         return self.kinds or tuple("number" for _ in self.names)
+
+    @property
+    def sources(self) -> tuple[Rows, ...]:
+        """The rows of each table that was named: those to learn from, and those of a held-out file."""
+        if not self.held_out:
+            return (self,)
+        end = len(self.X) - self.held_out
+        pieces = ((self.source, slice(0, end)), (HELD_OUT, slice(end, None)))
+        return tuple(
+            replace(
+                self,
+                source=name,
+                X=self.X[rows],
+                y=None if self.y is None else self.y[rows],
+                S=None if self.S is None else self.S[rows],
+                held_out=0,
+            )
+            for name, rows in pieces
+        )
+
+    def digests(self) -> tuple[str, ...]:
+        """The digest of each of `sources`."""
+        return tuple(each.digest() for each in self.sources)
 
     def digest(self) -> str:
         """The digest of names, kinds, values and labels, whatever file they came from.

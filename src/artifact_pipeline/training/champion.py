@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from artifact_pipeline.artifact.manifest1 import Manifest1
 from artifact_pipeline.artifact.parts import DECIMALS
@@ -12,6 +12,7 @@ from artifact_pipeline.plugins import NAMES, data_set
 from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
 _HINT = "compare with a model of the same data and the same split, or train the champion again on them"
 
 
-def check_fit(champion: Verified, *, data: str, split: bytes) -> None:
+def check_fit(champion: Verified, *, data: Sequence[str], split: bytes) -> None:
     """Make sure that the champion has not seen the held-out rows, before an expensive training.
 
     Args:
         champion: the verified artifact.
-        data: the digest of the rows that the candidate learns from.
+        data: the digest of each source of the rows, as the champion's columns have them.
         split: one bit a row, as `split.bin` holds them.
 
     Raises:
@@ -41,7 +42,7 @@ def check_fit(champion: Verified, *, data: str, split: bytes) -> None:
     """
     mine, its = int.from_bytes(split, "little"), int.from_bytes(champion.role("split"), "little")
     seen = (mine & ~its).bit_count()
-    if [source.digest for source in champion.manifest.data.sources] != [data]:
+    if [source.digest for source in champion.manifest.data.sources] != [*data]:
         rule, message = "champion-data", "it was trained on other rows, and may have seen those that are held out here"
     elif seen:
         rule = "champion-saw-held-out"
@@ -54,13 +55,16 @@ def check_fit(champion: Verified, *, data: str, split: bytes) -> None:
     raise _refused(champion, rule, message)
 
 
-def compare(candidate: Path, champion: Path, *, data: Path | None, margin: float) -> tuple[str, Comparison]:
+def compare(
+    candidate: Path, champion: Path, *, data: Path | None, held_out: Path | None = None, margin: float
+) -> tuple[str, Comparison]:
     """Compare two artifacts on the rows that both held out; their gates may have failed.
 
     Args:
         candidate: a pointer, or an artifact's folder.
         champion: likewise.
         data: the table that both were trained from; None for a built-in data set.
+        held_out: the held-out file of both, where they have one.
         margin: by how much the candidate may be worse.
 
     Returns:
@@ -68,18 +72,38 @@ def compare(candidate: Path, champion: Path, *, data: Path | None, margin: float
 
     Raises:
         ArtifactRejected: one is not what it claims to be, or the two cannot be compared.
-        ConfigError: the table is needed, and not named.
+        ConfigError: the table, or the held-out file, is needed and not named.
         DataRejected: the rows cannot be read, or are others.
     """
     from artifact_pipeline.config import Gate
 
     ours, theirs = (verify(path, accept_failed_gate=True) for path in (candidate, champion))
-    return ours.digest, challenge(ours, theirs, _rows_of(ours.manifest, data), Gate(margin=margin))
+    rows = _rows_of(ours.manifest, data, held_out)
+    return ours.digest, challenge(ours, theirs, rows, Gate(margin=margin))
 
 
-def _rows_of(manifest: Manifest, data: Path | None) -> Rows:
+def split_with_path(manifest: Manifest, held_out: Path | None) -> dict[str, Any]:
+    """Return the split of a manifest's recipe with the held-out file, whose path no manifest holds.
+
+    Raises:
+        ConfigError: it is needed and not named, or named and not needed.
+    """
+    split = manifest.recipe.get("split")
+    if not (isinstance(split, dict) and split.get("by") == "held_out"):
+        if held_out is not None:
+            raise ConfigError("--held-out: the artifact's recipe has no held-out file", hint="leave it away")
+        return {}
+    if held_out is None:
+        message = "--held-out: the artifact was measured on the rows of a held-out file, and holds no path to it"
+        raise ConfigError(message, hint="name that file, too: --held-out FILE")
+    return {"split": {**split, "path": str(held_out)}}
+
+
+def _rows_of(manifest: Manifest, data: Path | None, held_out: Path | None) -> Rows:
     """The rows that an artifact was trained from; `challenge` compares their digest."""
+    beside = split_with_path(manifest, held_out)
     if data is not None:
+        from artifact_pipeline.rows.held_out import with_held_out
         from artifact_pipeline.rows.table import read_table
         from artifact_pipeline.rows.typed_table import read_typed_table
 
@@ -87,12 +111,13 @@ def _rows_of(manifest: Manifest, data: Path | None) -> Rows:
         if isinstance(manifest, Manifest1):
             return read_table(str(data), target=target, features=features)
         kinds = {each.name: each.kind for each in manifest.model.columns}
-        return read_typed_table(str(data), target=target, features=features, columns=kinds)
+        rows = read_typed_table(str(data), target=target, features=features, columns=kinds)
+        return with_held_out(rows, beside["split"]["path"], beside=str(data)) if beside else rows
     name = manifest.recipe.get("dataset")
     if name not in NAMES:
         raise ConfigError("--data is needed: the artifact was trained from a table", hint="--data rows.csv")
-    rows: Rows = data_set(name).load()
-    return rows
+    own: Rows = data_set(name).load()
+    return own
 
 
 def challenge(candidate: Candidate | Verified, champion: Verified, rows: Rows, asked: Gate) -> Comparison:
@@ -114,9 +139,10 @@ def challenge(candidate: Candidate | Verified, champion: Verified, rows: Rows, a
 
     mine, its = candidate.manifest, champion.manifest
     split = candidate.members[mine.file("split").name]
-    found = rows.digest()
-    if [source.digest for source in mine.data.sources] != [found]:
-        problem = Problem("rows", "data-digest", f"found {found}, the manifest says {mine.data.sources[0].digest}")
+    found, recorded = rows.digests(), [source.digest for source in mine.data.sources]
+    if recorded != [*found]:
+        message = f"found {', '.join(found)}, the manifest says {', '.join(recorded)}"
+        problem = Problem("rows", "data-digest", message)
         raise DataRejected("these are not the rows that the model was trained from", problems=[problem])
     check_fit(champion, data=found, split=split)
     if (mine.model.classes, _columns(mine)) != (its.model.classes, _columns(its)):

@@ -47,12 +47,15 @@ class Dataset:
         Raises:
             DataRejected: the rows cannot be read, or cannot be split as asked.
         """
-        from artifact_pipeline.training.splits import LabelledRows, repeated, split
+        from artifact_pipeline.training.splits import LabelledRows, of_two_files, repeated, split
 
         rows = load_rows(config) if rows is None else rows
         assert rows.y is not None
         table = LabelledRows(rows.columns, rows.features, rows.y, others=rows.split_by)
-        sides = split(table, config.split, random_state=config.random_state)
+        if rows.held_out:
+            sides = of_two_files(rows.y, len(rows.y) - rows.held_out)
+        else:
+            sides = split(table, config.split, random_state=config.random_state)
         again = repeated(table.rows, sides)
         return cls(rows=rows, train=sides.train, held_out=sides.held_out, repeated=again)
 
@@ -84,14 +87,18 @@ def is_format_1(config: Config) -> bool:
     """Whether a config asks for nothing that format 1 cannot hold: a logistic regression over plain numbers."""
     table = config.dataset if isinstance(config.dataset, Table) else None
     plain = config.preprocess == "none" and not (table and table.columns)
-    asked = any(getattr(config.gate, name) is not None for name in _GATE_OF_FORMAT_2) or bool(config.split.columns)
+    asked = (
+        any(getattr(config.gate, name) is not None for name in _GATE_OF_FORMAT_2)
+        or config.split.columns
+        or config.split.path
+    )
     return plain and not asked and isinstance(config.model, LogisticRegression)
 
 
 def load_rows(
     config: Config, *, features: Sequence[str] | None = None, kinds: Mapping[str, ColumnKind] | None = None
 ) -> Rows:
-    """Return the rows that the config names: a built-in data set, or a table.
+    """Return the rows that the config names: a built-in data set, or a table, and the held-out file behind it.
 
     Args:
         config: says which rows.
@@ -112,7 +119,7 @@ def load_rows(
         from artifact_pipeline.rows.typed_table import read_typed_table
 
         drop, given = table.drop or (), table.columns or {}
-        return read_typed_table(
+        rows = read_typed_table(
             table.path,
             target=table.target,
             features=features,
@@ -120,4 +127,9 @@ def load_rows(
             columns=kinds or given,
             split_by=config.split.columns,
         )
+        if config.split.path is None:
+            return rows
+        from artifact_pipeline.rows.held_out import with_held_out
+
+        return with_held_out(rows, config.split.path, beside=table.path)
     return read_table(table.path, target=table.target, features=features, drop=table.drop or ())

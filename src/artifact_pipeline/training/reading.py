@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from artifact_pipeline.config import from_mapping, load_config
-from artifact_pipeline.config.problems import Fault
 from artifact_pipeline.training import estimators
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from artifact_pipeline.config import Config
 
@@ -26,19 +25,5 @@ def read_config(source: Path | Mapping[str, object], overrides: Sequence[str] = 
         ConfigError: with every problem, those of scikit-learn's parameters too.
     """
     if isinstance(source, Path):
-        return estimators.resolved(load_config(source, overrides, check=_faults))
-    return estimators.resolved(from_mapping(source, overrides, check=_faults))
-
-
-def _faults(values: Mapping[str, Any]) -> Iterator[Fault]:
-    yield from estimators.faults(values)
-    yield from _not_yet(values)
-
-
-def _not_yet(values: Mapping[str, Any]) -> Iterator[Fault]:
-    """Yield what a config may say and no training makes yet."""
-    split = values.get("split")
-    if isinstance(split, dict) and split.get("by") == "held_out":
-        yield Fault(
-            ("split", "by"), "not-yet", "random, hash, group or time, which alone are made yet", value="held_out"
-        )
+        return estimators.resolved(load_config(source, overrides, check=estimators.faults))
+    return estimators.resolved(from_mapping(source, overrides, check=estimators.faults))

@@ -26,7 +26,7 @@ from artifact_pipeline.errors import ArtifactRejected, ConfigError, NotReproduce
 from artifact_pipeline.runtime import KERNEL_VARIABLE, choose_kernel
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.causes import GRADES, KINDS, find_causes, recipe_of
-from artifact_pipeline.training.champion import challenge
+from artifact_pipeline.training.champion import challenge, split_with_path
 from artifact_pipeline.training.dataset import Dataset, load_rows
 from artifact_pipeline.training.differences import compare_answers, compare_parameters, parameters_of
 from artifact_pipeline.training.reading import read_config
@@ -160,6 +160,7 @@ def reproduce(
     artifact: Path,
     *,
     data: Path | None = None,
+    held_out: Path | None = None,
     champion: Path | None = None,
     expect: str | None = None,
     progress: Callable[[str], None] | None = None,
@@ -171,13 +172,14 @@ def reproduce(
     Args:
         artifact: a pointer, or an artifact's folder; its gate may have failed.
         data: the table, where the recipe names one: a manifest holds no path.
+        held_out: the held-out file, where the recipe has one.
         champion: the artifact to compare with again; its gate may have failed. No byte of the artifact depends on it.
         expect: the artifact digest known from elsewhere; anything else is refused unread.
         progress: is called with each step, in a few words; None for silence.
 
     Raises:
         ArtifactRejected: one of them is not what it claims to be, or this version cannot train the recipe.
-        ConfigError: a table that is needed is not named, or one is named that is not.
+        ConfigError: a file that is needed is not named, or one is named that is not.
         DataRejected: the rows cannot be read, split or learned.
     """
     report = progress or (lambda _: None)
@@ -186,7 +188,7 @@ def reproduce(
     manifest, recorded_kernels = verified.manifest, verified.manifest.environment.kernels
     # Before NumPy is loaded, which the training does.
     chosen_by = choose_kernel(recorded_kernels[0] if len(recorded_kernels) == 1 else "")
-    config = _recipe_config(manifest, data)
+    config = _recipe_config(manifest, data, held_out)
     report("loading rows")
     # The manifest names the columns: a table's rules for leaving one out may have changed.
     columns = manifest.model.columns
@@ -223,7 +225,7 @@ def _challenge(candidate: Candidate, champion: Verified, dataset: Dataset, recor
     return challenge(candidate, champion, dataset.rows, asked)
 
 
-def _recipe_config(manifest: Manifest, data: Path | None) -> Config:
+def _recipe_config(manifest: Manifest, data: Path | None, held_out: Path | None) -> Config:
     """The config that a manifest's recipe stands for; keys that it lacks take this version's defaults."""
     recipe = dict(manifest.recipe)
     table = recipe.get("dataset")
@@ -236,6 +238,7 @@ def _recipe_config(manifest: Manifest, data: Path | None) -> Config:
         recipe["dataset"] = {**table, "path": str(data)}  # over any path that a forged recipe may name
     elif data is not None:
         raise ConfigError(f"--data: the artifact was trained from the built-in {table}, not from a table")
+    recipe |= split_with_path(manifest, held_out)
     try:
         return read_config(of_recipe(recipe))
     except ConfigError as error:

@@ -59,7 +59,8 @@ class Columns:
         names: the columns that are learned from, in their order.
         kinds: the kind of each of them.
         left_out: the columns that are not learned from, and why.
-        rows: how many rows there are.
+        rows: how many rows there are; those of a held-out file are among them.
+        held_out: how many are of a held-out file.
         files: how many files they were read from.
         empty_files: how many of those held no row.
         warnings: what is suspicious about them, a sentence each.
@@ -73,6 +74,7 @@ class Columns:
     files: int
     empty_files: int
     warnings: tuple[str, ...]
+    held_out: int = 0
 
     @classmethod
     def of(cls, rows: Rows | None) -> Columns | None:
@@ -81,7 +83,15 @@ class Columns:
             return None
         files, empty = rows.files
         return cls(
-            rows.target, rows.names, rows.all_kinds, rows.left_out, len(rows.X), files, empty, warnings=rows.warnings
+            rows.target,
+            rows.names,
+            rows.all_kinds,
+            rows.left_out,
+            len(rows.X),
+            files,
+            empty,
+            warnings=rows.warnings,
+            held_out=rows.held_out,
         )
 
 

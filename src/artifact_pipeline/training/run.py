@@ -138,6 +138,8 @@ def _inputs(request: TrainingRequest, config: Config, origin: TrainingOrigin) ->
     yield Place("the lock file", str(origin.lock))
     if isinstance(config.dataset, Table):
         yield Place("the dataset", config.dataset.path)
+    if config.split.path is not None:
+        yield Place("the held-out file", config.split.path)
     if request.champion_policy is not None:
         yield Place("the policy", str(request.champion_policy))
     if champion := _champion_place(request, config):
@@ -200,7 +202,7 @@ def _train(task: _Task, progress: Callable[[str], None]) -> tuple[Candidate, Sta
     data = Dataset.load(task.config, task.rows)
     champion = task.champion
     if champion is not None:
-        check_fit(champion, data=task.key["data"], split=data.split_bits())
+        check_fit(champion, data=data.rows.digests(), split=data.split_bits())
     candidate = train(task.config, data, progress=progress)
     comparison = challenge(candidate, champion, data.rows, task.config.gate) if champion else None
     looks = statement.looks_at(candidate.manifest.data.split.digest, task.request.artifact, champion)

@@ -61,9 +61,12 @@ class Candidate:
 def data_record(data: Dataset, split: bytes) -> Data:
     """What a manifest says of the rows and their split, of which `split` has a bit for each row."""
     rows = data.rows
-    source = Data.Source(name=rows.source, digest=rows.digest(), algorithm=rows.digest_algorithm, rows=len(data.y))
+    sources = tuple(
+        Data.Source(name=each.source, digest=each.digest(), algorithm=each.digest_algorithm, rows=len(each.X))
+        for each in rows.sources
+    )
     held_out = Data.Split(digest=digest(split), held_out=len(data.held_out), training=len(data.train))
-    return Data(sources=(source,), target=rows.target, split=held_out)
+    return Data(sources=sources, target=rows.target, split=held_out)
 
 
 def file_records(members: Mapping[str, bytes]) -> tuple[Manifest1.File, ...]:

@@ -135,7 +135,7 @@ def _changes(old: Mapping[str, str], new: Mapping[str, str], *, standing: str) -
 
 def _data_digest(config: Config, rows: Rows | None) -> str:
     if rows is not None:
-        return rows.digest()
+        return " ".join(rows.digests())
     assert isinstance(config.dataset, str)
     return data_set(config.dataset).digest
 
