@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.rows.features import MISSING, Column
-from artifact_pipeline.rows.kinds import FALSE, TRUE, Values, values_of, values_of_texts
+from artifact_pipeline.rows.kinds import Values, values_of, values_of_texts
 from artifact_pipeline.rows.labels import is_label, label_texts
-from artifact_pipeline.rows.limits import MAX_VALUE
+from artifact_pipeline.rows.values import MISSING_TEXTS, Levels, number_faults
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 
-MISSING_TEXTS = ("", "NA", "NaN", "null")
-"""The texts of a feature that stand for a missing value, blanks around them allowed."""
 _WHOLE = r"^-?[0-9]+$"
 LEADING_ZERO = r"^[ \t]*0[0-9]+[ \t]*$"
 """A text that is a level, though it could be read as a number: a ZIP code, a number of a part."""
@@ -59,16 +57,9 @@ def number_cells(column: pa.Array, about: Column) -> Cells:
 
     texts = pa.types.is_string(column.type)
     values = numbers_of_texts(column, about.kind) if texts else values_of(column)
-    floats, bad = values.floats.astype(np.float64, copy=False), [*values.bad]
-    unknown = np.isnan(floats)
-    missing = int(np.count_nonzero(unknown))
-    if about.kind == "boolean" and not pa.types.is_boolean(column.type):
-        bad.append(("not-a-boolean", ~(unknown | (floats == 0) | (floats == 1))))
-    if missing and not about.nullable:
-        bad.append(("missing", unknown))
-    if missing < len(floats) and not np.nanmax(np.abs(floats)) <= MAX_VALUE["float64"]:
-        bad.append(("not-finite", ~(unknown | (np.abs(floats) <= MAX_VALUE["float64"]))))
-    return Cells(floats, [each for each in bad if _any(each[1])], missing)
+    floats = values.floats.astype(np.float64, copy=False)
+    bad = [each for each in values.bad if _any(each[1])]
+    return Cells(floats, bad + number_faults(floats, about), int(np.count_nonzero(np.isnan(floats))))
 
 
 def read_as_number(column: pa.Array) -> NDArray[np.float64] | None:
@@ -119,39 +110,20 @@ def level_texts(column: pa.Array) -> tuple[pa.Array, list[tuple[str, Any]]]:
 
 
 def category_cells(column: pa.Array, about: Column) -> Cells:
-    """The cells of a category, of a column of any type.
-
-    Where the model does not know a text, `1.0` is the level `1`, `1` the level `1.0`, and a spelling of true or false
-    the one that it knows: the next program may write a whole number, or a boolean, in another way.
-    """
+    """The cells of a category, of a column of any type."""
     import numpy as np
 
     texts, bad = level_texts(column)
-    encoded = texts.dictionary_encode()
-    known = frozenset(about.levels)
-    names = [_level_of(name, known) for name in encoded.dictionary.to_pylist()]
-    unseen, null = (np.array([*map(each, names), False]) for each in (lambda x: x not in known, lambda x: "\0" in x))
-    codes = encoded.indices.fill_null(len(names)).to_numpy(zero_copy_only=False)
-    values = np.array([*names, MISSING], dtype=object)[codes]
+    encoded, levels = texts.dictionary_encode(), Levels(about)
+    found = [levels.of(name) for name in encoded.dictionary.to_pylist()]
+    codes = encoded.indices.fill_null(len(found)).to_numpy(zero_copy_only=False)
     missing = texts.null_count
     if missing and not about.nullable:
         bad.append(("missing", texts.is_null()))
-    if null.any():
-        bad.append(("null-character", null[codes]))
-    if about.other == "refuse" and unseen.any():
-        bad.append(("level-unknown", unseen[codes]))
+    for rule in ("null-character", "level-unknown"):
+        broken = np.array([*(level.rule == rule for level in found), False])
+        if broken.any():
+            bad.append((rule, broken[codes]))
+    values = np.array([*(level.text for level in found), MISSING], dtype=object)[codes]
+    unseen = np.array([*(level.unseen for level in found), False])
     return Cells(values, bad, missing, int(np.count_nonzero(unseen[codes])) if unseen.any() else 0)
-
-
-def _level_of(name: str, levels: frozenset[str]) -> str:
-    """The level that a text means; the text itself where the model has none that is like it."""
-    if name in levels:
-        return name
-    like: tuple[str, ...] = (name.removesuffix(".0"), f"{name}.0") if _is_whole(name) else ()
-    like += next((each for each in (TRUE, FALSE) if name in each), ())
-    found = [each for each in like if each in levels]
-    return found[0] if len(found) == 1 else name
-
-
-def _is_whole(text: str) -> bool:
-    return text.removesuffix(".0").removeprefix("-").isdigit()

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from artifact_pipeline.rows.cells import LEADING_ZERO, level_texts, numbers_of_texts
 from artifact_pipeline.rows.features import MAX_LEVEL_BYTES, MAX_LEVELS, MISSING
-from artifact_pipeline.rows.kinds import FALSE, SIGNED_NUMBER, TRUE, values_of
+from artifact_pipeline.rows.kinds import SIGNED_NUMBER, values_of
 from artifact_pipeline.rows.limits import MAX_SHOWN, MAX_VALUE
+from artifact_pipeline.rows.values import FALSE, TRUE
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from artifact_pipeline.rows.limits import MAX_WHOLE
+from artifact_pipeline.rows.values import FALSE, TRUE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,8 +18,6 @@ SIGNED_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _NUMBER = rf"(?i){SIGNED_NUMBER}|^[+-]?(nan(\([a-z0-9_]*\))?|inf|infinity)$"
 """What Arrow reads as a number; some of it is not finite."""
 _WHOLE = r"^[ \t]*[+-]?[0-9]+[ \t]*$"
-TRUE, FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
-"""How a CSV writes booleans."""
 _SAFE_DIGITS = 15
 """Two different decimals of at most this many digits are two different float64."""
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from artifact_pipeline.rows.batches import Rejected
-from artifact_pipeline.rows.cells import MISSING_TEXTS
 from artifact_pipeline.rows.faults import reason
 from artifact_pipeline.rows.features import category_columns, number_columns
 from artifact_pipeline.rows.formats.jsonvalues import (
@@ -22,8 +21,9 @@ from artifact_pipeline.rows.formats.jsonvalues import (
     raw,
     text_of,
 )
-from artifact_pipeline.rows.kinds import FALSE, SIGNED_NUMBER, TRUE
+from artifact_pipeline.rows.kinds import SIGNED_NUMBER
 from artifact_pipeline.rows.limits import MAX_SHOWN, MAX_WHOLE
+from artifact_pipeline.rows.values import FALSE, MISSING_TEXTS, TRUE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import plural
 from artifact_pipeline.rows.batches import Piece, Rejected
-from artifact_pipeline.rows.cells import LEADING_ZERO, MISSING_TEXTS
+from artifact_pipeline.rows.cells import LEADING_ZERO
 from artifact_pipeline.rows.columns import parse_texts
 from artifact_pipeline.rows.formats.opening import choose_columns
 from artifact_pipeline.rows.formats.streams import TextReader, not_utf_8
 from artifact_pipeline.rows.limits import MAX_SHOWN, MAX_WHOLE
+from artifact_pipeline.rows.values import MISSING_TEXTS
 from artifact_pipeline.storage.opened import unreadable
 
 if TYPE_CHECKING:
