@@ -13,6 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 
 from artifact_pipeline.drift.histograms import Histograms
 from artifact_pipeline.drift.judge import WORST, judge
+from artifact_pipeline.serving.inputs import SentRows
 from artifact_pipeline.serving.metrics import BOUNDS, ServerMetrics
 from artifact_pipeline.serving.window import Ring, Window, Windows
 from asking import DIGITS, open_digits
@@ -49,7 +50,7 @@ def windows_of(served: Served, *, workers: int = 1, rows: int = 1000) -> tuple[W
 def answer(window: Window, X: NDArray[Any], served: Served) -> None:
     """What the application does with a request's rows."""
     answers = served.predictor.predict(X)
-    window.note(X, answers.labels, answers.probabilities, served)
+    window.note(SentRows(X.astype(served.predictor.dtype), None), answers.labels, answers.values, served)
 
 
 def judged(served: Served, X: NDArray[Any]) -> Drift:

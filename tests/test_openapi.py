@@ -53,7 +53,7 @@ def test_what_is_answered_is_described(served: Served, described: dict[str, Any]
         asked = ask(DIGITS.X[:3], datatype, framing, **more)
         validator(described, "Inference").validate(json.loads(asked.body))
         inference = parse_inference(asked.body, None, served)
-        answers = served.predictor.predict(inference.X)
+        answers = served.predictor.predict(inference.rows.X)
         response = inference_response(inference, answers.labels, answers.probabilities, served)
         validator(described, "Answer").validate(json.loads(response.body))
 

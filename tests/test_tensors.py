@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from artifact_pipeline.model.predictor import Answers
 from artifact_pipeline.rows.limits import MAX_WHOLE
 from artifact_pipeline.serving.http import Refusal
+from artifact_pipeline.serving.inputs import SentRows
 from artifact_pipeline.serving.tensors import Inference, inference_response, parse_inference
 from asking import DIGITS, FORMS, FRAMINGS, Asked, answered, ask, framed, open_digits
 
@@ -69,7 +70,7 @@ def binary(size: Any, tail: bytes, **changed: Any) -> Asked:
 @pytest.mark.parametrize("datatype", FORMS)
 def test_rows_are_read_exactly(served: Served, datatype: str, framing: str) -> None:
     """In each datatype and framing the rows are those that were sent, in the datatype's own form or the model's."""
-    X = parse(ask(DIGITS.X[:7], datatype, framing), served).X
+    X = parse(ask(DIGITS.X[:7], datatype, framing), served).rows.X
     assert X.dtype in {np.dtype(FORMS[datatype]), served.predictor.dtype}
     assert np.array_equal(X, DIGITS.X[:7])
 
@@ -81,7 +82,7 @@ def test_numbers_are_aligned_wherever_they_begin(served: Served, datatype: str, 
     asked = ask(DIGITS.X[:3], datatype, "binary")
     assert asked.length is not None
     length = int(asked.length)
-    X = parse(Asked(asked.body[:length] + b" " * spaces + asked.body[length:], str(length + spaces)), served).X
+    X = parse(Asked(asked.body[:length] + b" " * spaces + asked.body[length:], str(length + spaces)), served).rows.X
     assert X.flags.aligned
     assert np.array_equal(X, DIGITS.X[:3])
 
@@ -93,14 +94,14 @@ def test_space_in_json_means_nothing(served: Served, framing: str, space: bytes)
     body = ask(DIGITS.X[:2], "FP64", framing).body
     for sign in (b"[", b"]", b"{", b"}", b",", b":"):
         body = body.replace(sign, space + sign + space)
-    assert np.array_equal(parse(Asked(body), served).X, DIGITS.X[:2])
+    assert np.array_equal(parse(Asked(body), served).rows.X, DIGITS.X[:2])
 
 
 @pytest.mark.parametrize("datatype", FORMS)
 def test_whole_numbers_may_be_written_with_a_point(served: Served, datatype: str) -> None:
     """In JSON 1.0 and 1 are one number: in the shape and in the data of whole numbers, either is read."""
     asked = request(tensor(datatype=datatype, shape=[1.0, 64.0], data=[1.0, 2] * 32))
-    assert parse(asked, served).X.tolist() == [[1, 2] * 32]
+    assert parse(asked, served).rows.X.tolist() == [[1, 2] * 32]
 
 
 def test_unknown_members_are_passed_over(served: Served) -> None:
@@ -111,7 +112,7 @@ def test_unknown_members_are_passed_over(served: Served) -> None:
     asked = replace(asked, body=asked.body.replace(b"Infinity", b"1e999"))
     found = parse(asked, served)
     assert found.outputs == (("label", False),)
-    assert np.array_equal(found.X, ROW)
+    assert np.array_equal(found.rows.X, ROW)
 
 
 @pytest.mark.parametrize("id_", ["", "42", "a:b:c", "\\:", '"', "é\U0001f600", "\x7f\x00\n", "x" * 100_000])
@@ -178,7 +179,7 @@ def test_whole_numbers_survive_or_are_refused(served: Served, datatype: str, dat
     for framing in ("rows", "binary"):
         asked = ask(np.array([row], dtype=form), datatype, framing)
         if kept:
-            X = parse(asked, served).X
+            X = parse(asked, served).rows.X
             assert X.astype(served.predictor.dtype)[0].tolist() == row
         else:
             assert refusal(asked, served).status == 400
@@ -238,7 +239,7 @@ CASES: list[tuple[str, Asked, str]] = [
     ("data that is an object", request(tensor(data={"a": MANY})), "data must be an array"),
     ("numbers as texts", request(tensor(data=["1"] * 64)), "Expected `float`, got `str`"),
     ("truth values", request(tensor(data=[True] * 64)), "Expected `float`, got `bool`"),
-    ("nothings", request(tensor(data=[None] * 64)), "Expected `float`, got `null`"),
+    ("nothings", request(tensor(data=[None] * 64)), "the value is missing; send a value"),
     ("objects", request(tensor(data=[{}] * 64)), "Expected `float`, got `object`"),
     ("fractions as whole numbers", request(tensor(datatype="INT64", data=[1.5] * 64)), "multiple of 1"),
     ("a whole number too large", request(tensor(datatype="INT64", data=[2**53] * 64)), f"<= {MAX_WHOLE}"),
@@ -417,7 +418,7 @@ def test_a_length_that_is_not_true_is_refused(served: Served) -> None:
     true = int(asked.length or "")
     for length in {*range(len(asked.body) + 20), 10**9, 10**15 - 1} - {true}:
         assert refusal(replace(asked, length=str(length)), served).status == 400
-    assert np.array_equal(parse(replace(asked, length=f"{true:015}"), served).X, ROW)
+    assert np.array_equal(parse(replace(asked, length=f"{true:015}"), served).rows.X, ROW)
 
 
 def test_too_many_rows_are_refused_before_they_are_read(served: Served) -> None:
@@ -434,7 +435,7 @@ def test_as_many_rows_as_are_allowed_are_read(served: Served) -> None:
     """The bound itself is allowed, in JSON and in bytes."""
     X = np.arange(4_096 * 64).reshape(4_096, 64) % 17
     for framing in ("flat", "squares", "binary"):
-        assert np.array_equal(parse(ask(X, "UINT8", framing), served).X, X)
+        assert np.array_equal(parse(ask(X, "UINT8", framing), served).rows.X, X)
 
 
 @pytest.mark.parametrize("data", [[], [[]], [[[]]], [1, 2], {}, None, "1"])
@@ -443,7 +444,7 @@ def test_one_feature_alone_is_checked_as_many_are(served: Served, data: Any) -> 
     one = replace(served, features=1, shapes=((1,), (1, 1)))
     assert refusal(request(tensor(shape=[1, 1], data=data)), one).status == 400
     for shape, good in (([1, 1], [7]), ([1, 1], [[7]]), ([1, 1, 1], [[[7]]])):
-        assert parse(request(tensor(shape=shape, data=good)), one).X.tolist() == [[7.0]]
+        assert parse(request(tensor(shape=shape, data=good)), one).rows.X.tolist() == [[7.0]]
 
 
 def test_rows_that_are_no_pictures_have_one_shape(served: Served) -> None:
@@ -452,7 +453,7 @@ def test_rows_that_are_no_pictures_have_one_shape(served: Served) -> None:
     assert refusal(request(tensor(shape=[1, 1, 2], data=[1, 2])), two).message == (
         "the shape must be [n, 2], got [1, 1, 2]"
     )
-    assert parse(request(tensor(shape=[2, 2], data=[1, 2, 3, 4])), two).X.tolist() == [[1, 2], [3, 4]]
+    assert parse(request(tensor(shape=[2, 2], data=[1, 2, 3, 4])), two).rows.X.tolist() == [[1, 2], [3, 4]]
 
 
 # What is answered
@@ -460,7 +461,7 @@ def test_rows_that_are_no_pictures_have_one_shape(served: Served) -> None:
 
 def respond(asked: Asked, served: Served) -> Response:
     inference = parse(asked, served)
-    return written(inference, served.predictor.predict(inference.X), served)
+    return written(inference, served.predictor.predict(inference.rows.X), served)
 
 
 def written(asked: Inference, answers: Answers, served: Served) -> Response:
@@ -510,7 +511,7 @@ def test_labels_that_are_texts_are_bytes(served: Served) -> None:
     texts = replace(served, texts=True)
     labels = np.array(["", "né", 'say "yes"'])
     answers = Answers(labels, np.array([0, 1, 2]), np.full((3, 3), 1 / 3))
-    asked = Inference(np.ones((3, 64)), None, (("label", False),))
+    asked = Inference(SentRows(np.ones((3, 64)), None), None, (("label", False),))
     told = json.loads(written(asked, answers, texts).body)
     assert told["outputs"] == [{"name": "label", "datatype": "BYTES", "shape": [3], "data": ["", "né", 'say "yes"']}]
     body, headers = whole(written(replace(asked, outputs=(("label", True),)), answers, texts))
@@ -522,6 +523,6 @@ def test_a_million_numbers_are_looked_at_once(served: Served, tmp_path: Path) ->
     """A member that is not known makes the names be looked at, and not the numbers, of which there may be a million."""
     X = DIGITS.X[:1000]
     asked = ask(X, "UINT8", "rows", more={"a:b": 1})
-    assert np.array_equal(parse(asked, served).X, X)
+    assert np.array_equal(parse(asked, served).rows.X, X)
     twice = asked.body.replace(b'"a:b": 1', b'"a:b": 1, "a:b": 1')
     assert "'a:b' stands twice" in refusal(Asked(twice), served).message

@@ -170,13 +170,10 @@ class Predictor:
             DataRejected: another number of features, or a value that is not finite in the model's dtype, or so large
                 that no probability comes of it.
         """
-        import numpy as np
-
         if X.ndim != 2 or X.shape[1] != self.features:
             message = f"the model takes {self.features} features a row, got an array of shape {X.shape}"
             raise DataRejected("the rows do not fit the model", problems=[Problem("rows", "rows-shape", message)])
-        parts = [self.checked(X[start : start + BATCH]) for start in range(0, len(X), BATCH)] or [self._nothing()]
-        labels, probabilities = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
+        labels, probabilities = self.checked(X)
         # By the label and not by the probabilities: the model decides by its scores, and two scores that differ can
         # give two probabilities that are equal.
         return Answers(labels, self.positions(labels), probabilities, self.kind)
@@ -189,12 +186,27 @@ class Predictor:
             return np.asarray(labels - self._first)  # classes without a gap: nothing needs to be looked up
         return self.classes.searchsorted(labels).astype(np.int64, copy=False)
 
-    def checked(self, X: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """Labels and probabilities of at most `BATCH` rows, X of shape (rows, features).
+    def checked(self, X: NDArray[Any], S: NDArray[Any] | None = None) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Labels, and probabilities or scores, of any number of rows.
+
+        Args:
+            X: of shape (rows, features), every value finite, or NaN where it is missing and may be.
+            S: the categories, objects of shape (rows, categories); None where the model takes none.
 
         Raises:
-            DataRejected: as `predict`.
+            DataRejected: a value is so large that no answer comes of it; of a model of format 1 also, one is not finite
+                in the model's dtype.
         """
+        import numpy as np
+
+        if len(X) <= self.rows:
+            return self._checked(X, S)
+        pieces = [slice(start, start + self.rows) for start in range(0, len(X), self.rows)]
+        answered = [self._checked(X[rows], None if S is None else S[rows]) for rows in pieces]
+        labels, values = map(np.concatenate, zip(*answered, strict=True))
+        return labels, values
+
+    def _checked(self, X: NDArray[Any], S: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[np.float64]]:
         import numpy as np
 
         if X.dtype == self.dtype:
@@ -202,20 +214,15 @@ class Predictor:
         else:
             with np.errstate(over="ignore"):  # what overflows is refused below
                 rows = np.ascontiguousarray(X, dtype=self.dtype)
-        labels, probabilities = self.answer(rows)
+        labels, values = self.answer(rows, S)
         # A value that is not finite makes each score of its row infinite or no number, and so do values that large
         # that a score is; softmax makes NaN of either. So the answers tell of the rows too.
-        if not np.isfinite(probabilities).all():
+        if not np.isfinite(values).all():
             message = "a row holds a value too large for the model to answer"
-            if not np.isfinite(rows).all():
+            if not self.columns and not np.isfinite(rows).all():
                 message = f"a row holds a value that is no finite {self.dtype}"
             raise _not_finite(message)
-        return labels, probabilities
-
-    def _nothing(self) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        import numpy as np
-
-        return np.empty(0, dtype=self.classes.dtype), np.empty((0, len(self.classes)))
+        return labels, values
 
     def answer(
         self, rows: NDArray[np.float32] | NDArray[np.float64], texts: NDArray[Any] | None = None

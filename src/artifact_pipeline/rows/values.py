@@ -8,6 +8,8 @@ from artifact_pipeline.rows.features import MISSING, Column
 from artifact_pipeline.rows.limits import MAX_VALUE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -32,12 +34,21 @@ class Level(NamedTuple):
 
 
 class Levels:
-    """The levels of a category that a model knows."""
+    """The levels of a category that a model knows.
+
+    Attributes:
+        other: a text that is none of them.
+    """
 
     def __init__(self, about: Column) -> None:
         self._about = about
         self._known = frozenset(about.levels)
-        self._plain = frozenset(level for level in about.levels if level != MISSING and "\0" not in level)
+        plain = (level for level in about.levels if level != MISSING and "\0" not in level)
+        self._plain = {level: Level(level) for level in plain}
+        self._missing = Level(MISSING, rule="" if about.nullable else "missing")
+        self.other = "other"
+        while self.other in self._known:
+            self.other += "_"
 
     def of(self, text: str) -> Level:
         """Return what a text is that is not missing.
@@ -46,7 +57,7 @@ class Levels:
         the one that it knows: the next program may write a whole number, or a boolean, in another way.
         """
         if text in self._plain:
-            return Level(text)
+            return self._plain[text]
         text = _level_of(text, self._known)
         unseen = text not in self._known
         if "\0" in text:
@@ -56,10 +67,8 @@ class Levels:
     def of_cell(self, text: str | None) -> Level:
         """Return what a text is, or one that is missing."""
         if text in self._plain:
-            return Level(text)
-        if text is None or text.strip(" \t") in MISSING_TEXTS:
-            return Level(MISSING, rule="" if self._about.nullable else "missing")
-        return self.of(text)
+            return self._plain[text]
+        return self._missing if text is None or text.strip(" \t") in MISSING_TEXTS else self.of(text)
 
 
 def number_faults(
@@ -83,6 +92,65 @@ def number_faults(
     if not np.fmax.reduce(sizes, initial=0) <= limit:
         found.append(("not-finite", ~(unknown | (sizes <= limit))))
     return [(rule, broken) for rule, broken in found if broken.any()]
+
+
+class NumberFault(NamedTuple):
+    """The first value of a matrix that breaks a rule: its row, its column, and the rule of `faults.RULES`."""
+
+    row: int
+    column: Column
+    rule: str
+
+
+class NumberRules:
+    """What the numbers and the booleans of some columns may be, looked at all at once."""
+
+    def __init__(self, columns: Sequence[Column], dtype: Literal["float32", "float64"]) -> None:
+        """Prepare.
+
+        Args:
+            columns: numbers and booleans.
+            dtype: the model's type.
+        """
+        import numpy as np
+
+        self._columns, self._dtype = tuple(columns), dtype
+        self._limit = MAX_VALUE[dtype]
+        self._required = np.array([not column.nullable for column in columns], dtype=bool)
+        self._booleans = np.array([column.kind == "boolean" for column in columns], dtype=bool)
+        self._some_missing, self._some_booleans = not self._required.all(), bool(self._booleans.any())
+
+    def fault(self, X: NDArray[np.floating], *, may_be_no_boolean: bool = True) -> NumberFault | None:
+        """Return the first fault, column by column; None where there is none.
+
+        Args:
+            X: of shape (rows, columns), NaN where a value is missing.
+            may_be_no_boolean: whether the values of booleans may be others than 1 and 0.
+        """
+        if self._are_right(X) and not (may_be_no_boolean and self._some_booleans and self._has_no_boolean(X)):
+            return None
+        for values, column in zip(X.T, self._columns, strict=True):
+            for rule, broken in number_faults(values, column, self._dtype):
+                return NumberFault(int(broken.argmax()), column, rule)
+        return None
+
+    def _are_right(self, X: NDArray[np.floating]) -> bool:
+        import numpy as np
+
+        if not X.size:
+            return True
+        sizes = np.abs(X)
+        if sizes.max() <= self._limit:  # it does not hold where there is a NaN
+            return True
+        if not self._some_missing or not np.fmax.reduce(sizes, axis=None, initial=0) <= self._limit:
+            return False
+        return not np.isnan(X)[:, self._required].any()
+
+    def _has_no_boolean(self, X: NDArray[np.floating]) -> bool:
+        import numpy as np
+
+        found = X[:, self._booleans]
+        return not ((found == 0) | (found == 1) | np.isnan(found)).all()
 
 
 def _level_of(name: str, levels: frozenset[str]) -> str:

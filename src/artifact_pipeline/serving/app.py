@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from artifact_pipeline.errors import DataRejected, StorageError
-from artifact_pipeline.model.predictor import BATCH
 from artifact_pipeline.serving import coding, origins
 from artifact_pipeline.serving.http import Refusal, Request, Response, Route, json_response
 from artifact_pipeline.serving.model import server_metadata
@@ -175,7 +174,7 @@ class App:
         return served, parse_inference(request.body, request.header(LENGTH_HEADER), served)
 
     def _render(self, served: Served, asked: Inference, answered: Answered) -> Response:
-        self.metrics.window.note(asked.X, *answered, served)
+        self.metrics.window.note(asked.rows, *answered, served)
         return inference_response(asked, *answered, served)
 
     def _metrics(self, served: Served, request: Request) -> Response:
@@ -187,10 +186,7 @@ class App:
 
 
 def _predict(served: Served, asked: Inference) -> tuple[Served, Inference, Answered]:
-    if len(asked.X) <= BATCH:
-        return served, asked, served.predictor.checked(asked.X)
-    answers = served.predictor.predict(asked.X)
-    return served, asked, (answers.labels, answers.values)
+    return served, asked, served.predictor.checked(*asked.rows)
 
 
 def _refused_or(work: Callable[..., _Result], *arguments: Any) -> _Result | Response:

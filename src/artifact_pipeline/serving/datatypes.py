@@ -57,15 +57,22 @@ FORMS = {
     **{f"UINT{bits}": f"<u{bits // 8}" for bits in (8, 16, 32, 64)},
 }
 INPUT_TYPES = tuple(FORMS)
-FLAT = {name: msgspec.json.Decoder(list[kind]).decode for name, kind in _NUMBERS.items()}  # type: ignore[valid-type]
+TEXTS = "BYTES"
+"""The datatype of a category."""
+OR_NULL = " or null"
+"""Behind the name of a datatype: with missing values among them, which are None."""
+_VALUES: dict[str, Any] = {**_NUMBERS, TEXTS: str}
+_VALUES |= {name + OR_NULL: kind | None for name, kind in _VALUES.items()}
+FLAT = {name: msgspec.json.Decoder(list[kind]).decode for name, kind in _VALUES.items()}  # type: ignore[valid-type]
 ROWS = {
     name: msgspec.json.Decoder(list[list[kind]]).decode  # type: ignore[valid-type]
-    for name, kind in _NUMBERS.items()
+    for name, kind in _VALUES.items()
 }
 SQUARES = {
     name: msgspec.json.Decoder(list[list[list[kind]]]).decode  # type: ignore[valid-type]
-    for name, kind in _NUMBERS.items()
+    for name, kind in _VALUES.items()
 }
+"""Decoders of JSON arrays by datatype, flat or nested."""
 
 
 def see_that_all_survive(X: NDArray[Any], served: Served) -> None:
@@ -74,7 +81,11 @@ def see_that_all_survive(X: NDArray[Any], served: Served) -> None:
     Raises:
         Refusal: it does not.
     """
-    least, greatest = int(X.min()), int(X.max())
+    import numpy as np
+
+    if X.dtype.kind == "f":  # some are missing
+        X = X[~np.isnan(X)]
+    least, greatest = int(X.min(initial=0)), int(X.max(initial=0))
     if least < -MAX_WHOLE or greatest > MAX_WHOLE:
         raise Refusal(400, f"a whole number must be from {-MAX_WHOLE:,} to {MAX_WHOLE:,}")
     if served.narrow and max(-least, greatest) > ALL_IN_SINGLE:

@@ -6,22 +6,41 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline import __version__
-from artifact_pipeline.artifact.manifest2 import WrittenModel
 from artifact_pipeline.artifact.reference import Reference
 from artifact_pipeline.canonical import PREFIX
-from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.model.predictor import open_predictor
 from artifact_pipeline.plugins import data_set_with
+from artifact_pipeline.rows.coded import coded
+from artifact_pipeline.rows.features import Features, are_plain_numbers, category_columns, number_columns
+from artifact_pipeline.rows.values import Levels, NumberRules
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.model.predictor import Predictor
+    from artifact_pipeline.rows.features import Column
 
-INPUT = "X"
+INPUT, LABEL = "X", "label"
 _MAX_VALUES = 1 << 18
-"""Numbers of a request, and probabilities of its answer, at most: what they become in memory is bounded by it."""
-_DATATYPES = {"float32": "FP32", "float64": "FP64", "int64": "INT64", "string": "BYTES"}
-"""The protocol's names."""
+"""Values of a request, and probabilities of its answer, at most: what they become in memory is bounded by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnInput:
+    """A column as a request may hold it.
+
+    Attributes:
+        column: the column.
+        place: its position among the numbers and booleans, or among the categories.
+        levels: of a category what its texts are; None for any other.
+    """
+
+    column: Column
+    place: int
+    levels: Levels | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -34,8 +53,11 @@ class Served:
         reference: the training data's distribution.
         name: the model's name.
         version: the artifact digest's hexadecimal digits.
-        features: how many numbers a row has.
-        shapes: the shapes that a row may have in a request: its numbers, and its picture where the rows are pictures.
+        inputs: the model's columns by name.
+        rules: what the numbers and booleans among them may be.
+        features: how many columns there are.
+        shapes: the shapes that a row may have in the matrix `X`: its numbers, and its picture where the rows are
+            pictures; empty where the model takes categories, and so no matrix.
         labels: the model's classes, in the order of the probabilities.
         texts: whether labels are texts.
         max_rows: rows a request at most.
@@ -48,6 +70,8 @@ class Served:
     reference: Reference
     name: str
     version: str
+    inputs: dict[str, ColumnInput]
+    rules: NumberRules
     features: int
     shapes: tuple[tuple[int, ...], ...]
     labels: tuple[int | str, ...]
@@ -56,65 +80,87 @@ class Served:
     narrow: bool
     header: tuple[bytes, bytes]
 
+    @property
+    def outputs(self) -> tuple[str, str]:
+        """The names of the outputs: the label, and the probabilities or the scores."""
+        return LABEL, self.predictor.kind
+
+    @property
+    def number_type(self) -> str:
+        """The protocol's name of the type in which the model takes numbers."""
+        return "FP32" if self.narrow else "FP64"
+
     def metadata(self) -> dict[str, Any]:
-        """The protocol's model metadata."""
-        model = self.verified.manifest.model
-        shapes = [
-            (INPUT, model.dtype, (None, len(model.inputs))),
-            *((each.name, each.dtype, each.shape) for each in model.outputs),
-        ]
-        tensors = [
-            {"name": name, "datatype": _DATATYPES[dtype], "shape": [-1 if each is None else each for each in shape]}
-            for name, dtype, shape in shapes
-        ]
+        """The protocol's model metadata: the matrix where the model takes one, else each column."""
+        taken = [(INPUT, self.number_type, [-1, self.features])]
+        if not self.shapes:
+            taken = [(name, self.datatype(each.column), [-1, 1]) for name, each in self.inputs.items()]
+        label, answers = self.outputs
+        given = [(label, "BYTES" if self.texts else "INT64", [-1]), (answers, "FP64", [-1, len(self.labels)])]
+        inputs, outputs = (
+            [{"name": name, "datatype": datatype, "shape": shape} for name, datatype, shape in tensors]
+            for tensors in (taken, given)
+        )
         return {
             "name": self.name,
             "versions": [self.version],
             "platform": "onnx_onnxv1",
-            "inputs": tensors[:1],
-            "outputs": tensors[1:],
+            "inputs": inputs,
+            "outputs": outputs,
         }
+
+    def coded(self, X: NDArray[Any], S: NDArray[Any] | None) -> NDArray[Any]:
+        """Rows as histograms count them: each column as numbers, of shape (rows, features) and the model's dtype."""
+        import numpy as np
+
+        columns = [each.column for each in self.inputs.values()]
+        if are_plain_numbers(columns):
+            return X
+        rows = Features(X, np.empty((len(X), 0), dtype=object) if S is None else S)
+        return np.stack(coded(rows, columns), axis=1)
+
+    def datatype(self, column: Column) -> str:
+        """The protocol's name of the type of a column's values."""
+        return {"number": self.number_type, "boolean": "BOOL", "category": "BYTES"}[column.kind]
 
 
 def open_model(verified: Verified) -> Served:
     """Open the predictor, replay the golden rows, and warm up.
 
     Raises:
-        ConfigError: the model takes what no request can hold yet: categories or missing values; or it gives scores.
         ArtifactRejected: the runtime refuses the model, or the golden answers differ.
     """
-    _check_served(verified)
     predictor = open_predictor(verified)  # the replay has warmed it up: the first request costs what the next one does
     model = verified.manifest.model
-    known = data_set_with([each.name for each in model.inputs])
+    columns = model.columns
+    known = data_set_with([each.name for each in columns])
+    shapes = ((len(columns),), *([known.shape] if known is not None and known.shape else []))
     return Served(
         verified=verified,
         predictor=predictor,
         reference=Reference.read(verified.role("reference")),
         name=verified.manifest.name,
         version=verified.digest.removeprefix(PREFIX),
-        features=len(model.inputs),
-        shapes=((len(model.inputs),), *([known.shape] if known is not None and known.shape else [])),
+        inputs=_inputs(columns),
+        rules=NumberRules(number_columns(columns), model.dtype),
+        features=len(columns),
+        shapes=() if category_columns(columns) else shapes,
         labels=model.classes,
         texts=isinstance(model.classes[0], str),
-        max_rows=max(1, _MAX_VALUES // max(len(model.inputs), len(model.classes))),
+        max_rows=max(1, _MAX_VALUES // max(len(columns), len(model.classes))),
         narrow=model.dtype == "float32",
         header=(b"artifact-digest", verified.digest.encode()),
     )
 
 
-def _check_served(verified: Verified) -> None:
-    model = verified.manifest.model
-    other = next((each for each in model.columns if each.kind == "category" or each.nullable), None)
-    words = ""
-    if other is not None:
-        words = f"the column {other.name!r} {'holds categories' if other.kind == 'category' else 'may be missing'}"
-    elif isinstance(model, WrittenModel) and model.answers == "scores":
-        words = f"{model.estimator} gives no probabilities"
-    if words:
-        raise ConfigError(
-            f"this model cannot be served yet: {words}", hint="artifact-pipeline predict answers files of such rows"
-        )
+def _inputs(columns: Sequence[Column]) -> dict[str, ColumnInput]:
+    """The columns by name, each with its position among those of its sort."""
+    found = {}
+    for chosen in (number_columns(columns), category_columns(columns)):
+        for place, each in enumerate(chosen):
+            levels = Levels(each) if each.kind == "category" else None
+            found[each.name] = ColumnInput(each, place, levels)
+    return {each.name: found[each.name] for each in columns}
 
 
 def server_metadata() -> dict[str, Any]:

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline import __version__
-from artifact_pipeline.serving.datatypes import ALL_IN_SINGLE, INPUT_TYPES, LARGEST, WHOLE
-from artifact_pipeline.serving.model import INPUT
-from artifact_pipeline.serving.tensors import LABEL, PROBABILITIES
+from artifact_pipeline.serving.schemas import example_of, inputs_of, tuple_of
 
 if TYPE_CHECKING:
     from artifact_pipeline.serving.model import Served
     from artifact_pipeline.serving.settings import Settings
 
 _ERROR = {"$ref": "#/components/schemas/Error"}
-_ROUNDED = (2 - 2**-24) * 2.0**127
-"""What is smaller than this becomes a finite float32."""
-_NUMBERS: dict[str, dict[str, Any]] = {
-    "BOOL": {"type": "boolean"},
-    **{name: {"type": "number", "minimum": -most, "maximum": most} for name, most in LARGEST.items()},
-    **{name: {"type": "integer", "minimum": least, "maximum": most} for name, (least, most) in WHOLE.items()},
-}
 
 
 def document(served: Served, settings: Settings) -> dict[str, Any]:
@@ -86,16 +76,20 @@ def _infer(served: Served, settings: Settings) -> dict[str, Any]:
     }
     answers = {"200": good}
     answers |= {status: _content("application/json", _ERROR, description=words) for status, words in refusals.items()}
-    tensor = {"name": INPUT, "shape": [1, served.features], "datatype": "FP64", "data": [0.0] * served.features}
-    content = {"schema": {"$ref": "#/components/schemas/Inference"}, "example": {"inputs": [tensor]}}
+    content = {"schema": {"$ref": "#/components/schemas/Inference"}, "example": {"inputs": example_of(served)}}
     body = {"required": True, "content": {"application/json": content}}
     words = (
         "In JSON, or by the binary tensor extension: then Inference-Header-Content-Length says how many bytes of the "
-        "body are JSON, and the tensors follow them. What JSON Schema cannot say: data has as many numbers as the "
-        "shape says, a model of FP32 takes only whole numbers that FP32 has, and numbers near the largest can be too "
-        "large for the model together."
+        "body are JSON, and the tensors follow them. What JSON Schema cannot say: data has as many values as the shape "
+        "says, all columns have as many rows; in the matrix a boolean is 0 or 1, and null stands only where a value "
+        "may be missing; a model of FP32 takes only whole numbers that FP32 has, and numbers near the largest can be "
+        "too large for the model together."
     )
-    return {**_operation("Labels and probabilities of rows", answers), "description": words, "requestBody": body}
+    return {
+        **_operation(f"Labels and {served.predictor.kind} of rows", answers),
+        "description": words,
+        "requestBody": body,
+    }
 
 
 def _schemas(served: Served) -> dict[str, Any]:
@@ -134,7 +128,7 @@ def _inference(served: Served) -> dict[str, Any]:
     wanted = {
         "type": "object",
         "properties": {
-            "name": {"enum": [LABEL, PROBABILITIES]},
+            "name": {"enum": [*served.outputs]},
             "parameters": {
                 "type": ["object", "null"],
                 "properties": {"binary_data": {"type": ["boolean", "null"]}, "classification": False},
@@ -142,12 +136,12 @@ def _inference(served: Served) -> dict[str, Any]:
         },
         "required": ["name"],
     }
-    both = [[_named(wanted, name) for name in names] for names in ((LABEL, PROBABILITIES), (PROBABILITIES, LABEL))]
+    both = [[_named(wanted, name) for name in names] for names in (served.outputs, served.outputs[::-1])]
     outputs = {
         "anyOf": [
             {"type": "null"},
             {"type": "array", "items": wanted, "maxItems": 1},
-            *map(_tuple, both),
+            *map(tuple_of, both),
         ]
     }
     parameters = {"type": ["object", "null"], "properties": {"binary_data_output": {"type": "boolean"}}}
@@ -156,12 +150,7 @@ def _inference(served: Served) -> dict[str, Any]:
         "properties": {
             "id": {"type": ["string", "null"]},
             "parameters": parameters,
-            "inputs": {
-                "type": "array",
-                "items": {"anyOf": [each for name in INPUT_TYPES for each in _tensors(served, name)]},
-                "minItems": 1,
-                "maxItems": 1,
-            },
+            "inputs": inputs_of(served),
             "outputs": outputs,
         },
         "required": ["inputs"],
@@ -172,50 +161,11 @@ def _named(output: dict[str, Any], name: str) -> dict[str, Any]:
     return {**output, "properties": {**output["properties"], "name": {"const": name}}}
 
 
-def _number(served: Served, datatype: str) -> dict[str, Any]:
-    if datatype != "FP64":
-        numbers = _NUMBERS[datatype]
-        if served.narrow and datatype in WHOLE:
-            least, most = (max(-ALL_IN_SINGLE, min(ALL_IN_SINGLE, bound)) for bound in WHOLE[datatype])
-            numbers = {**numbers, "minimum": least, "maximum": most}
-        return numbers
-    if served.predictor.dtype == "float32":
-        return {"type": "number", "exclusiveMinimum": -_ROUNDED, "exclusiveMaximum": _ROUNDED}
-    return {"type": "number", "minimum": -sys.float_info.max, "maximum": sys.float_info.max}
-
-
-def _tensors(served: Served, datatype: str) -> list[dict[str, Any]]:
-    """The input by one datatype: flat, nested by rows, or nested by rows and columns; each whole, for generators."""
-    number = _number(served, datatype)
-    flat = {"type": "array", "items": number, "minItems": served.features}
-    forms = [(shape, data) for shape in served.shapes for data in (flat, _nested(number, *shape))]
-    rows = {"type": "integer", "minimum": 1, "maximum": served.max_rows}
-    parameters = {"type": ["object", "null"], "properties": {"binary_data_size": {"type": "null"}}}
-    common = {"name": {"const": INPUT}, "datatype": {"const": datatype}, "parameters": parameters}
-    return [
-        {
-            "type": "object",
-            "properties": {**common, "shape": _tuple([rows, *({"const": each} for each in rest)]), "data": data},
-            "required": ["name", "datatype", "shape", "data"],
-        }
-        for rest, data in forms
-    ]
-
-
-def _nested(number: dict[str, Any], *sides: int) -> dict[str, Any]:
-    """One row or more, each an array of arrays of these lengths."""
-    for side in reversed(sides):
-        number = {"type": "array", "items": number, "minItems": side, "maxItems": side}
-    return {"type": "array", "items": number, "minItems": 1}
-
-
-def _tuple(items: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
-
-
 def _answer(served: Served) -> dict[str, Any]:
     label = {"type": "string" if served.texts else "integer"}
     shape = {"type": "array", "items": {"type": "integer"}}
+    probability = {"type": "number", "minimum": 0, "maximum": 1.000001}
+    answer = probability if served.predictor.kind == "probabilities" else {"type": "number"}
 
     def output(name: str, datatype: str, item: dict[str, Any]) -> dict[str, Any]:
         common = {"name": {"const": name}, "datatype": {"const": datatype}, "shape": shape}
@@ -228,8 +178,8 @@ def _answer(served: Served) -> dict[str, Any]:
             "type": "array",
             "items": {
                 "anyOf": [
-                    output(LABEL, "BYTES" if served.texts else "INT64", label),
-                    output(PROBABILITIES, "FP64", {"type": "number", "minimum": 0, "maximum": 1.000001}),
+                    output(served.outputs[0], "BYTES" if served.texts else "INT64", label),
+                    output(served.outputs[1], "FP64", answer),
                 ]
             },
         },

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from artifact_pipeline.artifact.manifest2 import Manifest2
 from artifact_pipeline.errors import DataRejected, plural
 from artifact_pipeline.prediction.scoring import BatchPredictor
 from artifact_pipeline.prediction.training_rows import TrainingRows
@@ -70,6 +71,7 @@ def _batches(served: Served, body: bytes) -> Iterator[Batch]:
         high=anything,
         out_of_range="ignore",
         kinds=tuple(each.kind for each in manifest.model.columns if each.kind != "category"),
+        columns=manifest.model.columns if isinstance(manifest, Manifest2) else None,
     )
     reader = CsvReader(Source(_PLACE, _PLACE, "csv"), wanted, HashedStream(_PLACE, io.BytesIO(body)))
     if not reader.names:
@@ -134,7 +136,7 @@ class _Counts:
     def _show(self, scored: Scored) -> None:
         batch, labels = scored.batch, self.served.labels
         for index in range(min(SHOWN - len(self.first), len(scored.positions))):
-            confidence = float(scored.confidence[index])
+            confidence = float(scored.confidence[index]) if scored.kind == "probabilities" else None
             label = labels[scored.positions[index]]
             row = {"row": int(batch.numbers[index]), "label": label, "confidence": confidence}
             if batch.actual is not None and batch.actual[index] != UNLABELLED:

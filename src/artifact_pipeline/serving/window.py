@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.drift.judge import Drift
+    from artifact_pipeline.serving.inputs import SentRows
     from artifact_pipeline.serving.model import Served
 
 _AT_ONCE = 64
@@ -122,18 +123,18 @@ class Window:
         """Begin with this model's rows."""
         with self._lock:
             self._ring, self._served = Ring(self._memory, served, self._rows), served
-            self._noted: list[tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]] = []
+            self._noted: list[tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any], NDArray[np.float64]]] = []
             self._waiting = 0  # rows of them
             self._numbers[_SEEN] = 0
             self._numbers[_MODEL] = _tag(served)
 
-    def note(self, X: NDArray[Any], labels: NDArray[Any], probabilities: NDArray[np.float64], served: Served) -> None:
-        """Note rows that were answered; called by any thread."""
+    def note(self, rows: SentRows, labels: NDArray[Any], values: NDArray[np.float64], served: Served) -> None:
+        """Note rows that were answered, and their answers; called by any thread."""
         if self._ring.capacity:
             with self._lock:
                 if served is self._served:  # or it was swapped meanwhile
-                    self._noted.append((X, labels, probabilities))
-                    self._waiting += len(X)
+                    self._noted.append((*rows, labels, values))
+                    self._waiting += len(labels)
                     if len(self._noted) >= _AT_ONCE or self._waiting >= _AT_ONCE * 8:
                         self._settle()
 
@@ -147,11 +148,15 @@ class Window:
 
         if not self._noted:
             return
-        X, labels, probabilities = (np.concatenate(each) for each in zip(*self._noted, strict=True))
+        numbers, texts, *answers = zip(*self._noted, strict=True)
+        labels, values = map(np.concatenate, answers)
+        X = self._served.coded(np.concatenate(numbers), None if texts[0] is None else np.concatenate(texts))
         self._noted.clear()
         self._waiting = 0
         seen = self._numbers[_SEEN]
-        self._ring.put(seen, X, self._served.predictor.positions(labels), probabilities.max(axis=1))
+        predictor = self._served.predictor
+        confidence = values.max(axis=1) if predictor.kind == "probabilities" else np.zeros(len(X))
+        self._ring.put(seen, X, predictor.positions(labels), confidence)
         self._numbers[_SEEN] = seen + len(X)
 
 

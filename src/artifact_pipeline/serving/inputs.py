@@ -1,0 +1,315 @@
+"""The tensors of a request become rows: one matrix of numbers, or a tensor for each column, by name and in any order.
+
+A tensor that says too much is refused before what it says is allocated: the shapes are checked first, and the values of
+a JSON array are counted before they are read. What a value may be says `rows.values`, as for the rows of a file.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from artifact_pipeline.rows.faults import RULES
+from artifact_pipeline.rows.features import MISSING
+from artifact_pipeline.rows.limits import MAX_ROW, MAX_VALUE
+from artifact_pipeline.serving.datatypes import (
+    FLAT,
+    FORMS,
+    INPUT_TYPES,
+    NARROWED,
+    OR_NULL,
+    ROWS,
+    SQUARES,
+    TEXTS,
+    WHOLE,
+    see_that_all_survive,
+)
+from artifact_pipeline.serving.http import Refusal
+from artifact_pipeline.serving.model import INPUT
+from artifact_pipeline.serving.tensordata import (
+    MAX_TOLD,
+    array_of,
+    decoded,
+    other_nesting,
+    see_all_used,
+    see_count,
+    see_size,
+    size_of,
+    told,
+    two_data,
+    unpacked_numbers,
+    unpacked_texts,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.rows.features import Column
+    from artifact_pipeline.serving.model import ColumnInput, Served
+    from artifact_pipeline.serving.tensordata import InputTensor
+
+_MENDS = {
+    "missing": "send a value, since none was missing in training",
+    "not-finite": "send a smaller number",
+    "not-a-boolean": "send true or false",
+    "null-character": "leave that character out",
+}
+"""What to do about a value, by the rule that it breaks."""
+
+
+class SentRows(NamedTuple):
+    """The rows of a request, as the model takes them.
+
+    Attributes:
+        X: numbers and booleans, of the model's dtype and of shape (rows, columns of these kinds); NaN where one is
+            missing.
+        S: categories, objects, each a str, of shape (rows, categories); None where the model takes none.
+    """
+
+    X: NDArray[Any]
+    S: NDArray[Any] | None
+
+
+def rows_of(tensors: Sequence[InputTensor], tail: bytes, served: Served) -> SentRows:
+    """Read the rows.
+
+    Args:
+        tensors: what the request holds.
+        tail: the binary data behind its JSON.
+        served: the model that is asked.
+
+    Raises:
+        Refusal: a tensor is missing, unknown or there twice, its shape, its datatype or its data are wrong, or a value
+            is one that the model does not take.
+    """
+    alone = served.features == 1 and INPUT in served.inputs
+    if served.shapes and len(tensors) == 1 and tensors[0].name == INPUT and not alone:
+        return SentRows(_matrix(tensors[0], tail, served), None)
+    _check_names(tensors, served)
+    return _columns(tensors, tail, served)
+
+
+# One matrix
+
+
+def _matrix(tensor: InputTensor, tail: bytes, served: Served) -> NDArray[Any]:
+    rows = _matrix_rows(tensor, served)
+    X = _binary(tensor, tail, rows, served) if len(tensor.data) == 0 else _json(tensor, tail, rows, served)
+    if tensor.datatype in WHOLE:
+        see_that_all_survive(X, served)
+    X = _of_the_model(X, served)
+    _see_numbers(X, served, may_be_no_boolean=tensor.datatype != "BOOL")
+    return X
+
+
+def _matrix_rows(tensor: InputTensor, served: Served) -> int:
+    """How many rows the shape says, before anything of them is read."""
+    if tensor.datatype not in FORMS:
+        raise Refusal(400, f"the datatype must be {', '.join(FORMS)}, got {told(tensor.datatype)}")
+    shape = tensor.shape
+    if tuple(shape[1:]) not in served.shapes:
+        allowed = " or ".join(f"[n, {', '.join(map(str, each))}]" for each in served.shapes)
+        raise Refusal(400, f"the shape must be {allowed}, got {shape}")
+    return _allowed(int(shape[0]), served)
+
+
+def _allowed(rows: int, served: Served) -> int:
+    if not rows:
+        raise Refusal(400, "there are no rows")
+    if rows > served.max_rows:
+        words = f"{rows:,} rows are too many for a request, allowed are {served.max_rows:,}"
+        raise Refusal(413, f"{words}; artifact-pipeline predict takes files of any size")
+    return rows
+
+
+def _json(tensor: InputTensor, tail: bytes, rows: int, served: Served) -> NDArray[Any]:
+    import numpy as np
+
+    if tail:
+        raise two_data()
+    raw, inner = array_of(tensor)
+    see_count(tensor, raw, inner, rows * served.features)
+    decoders = FLAT if inner[:1] != b"[" else ROWS if len(tensor.shape) == 2 else SQUARES
+    values, form = _values(raw, tensor.datatype, decoders, served)
+    shape = (rows * served.features,) if decoders is FLAT else tuple(tensor.shape)
+    try:
+        X = np.array(values, dtype=form)
+    except ValueError:  # as many numbers, but in rows that differ
+        X = np.empty(0)
+    if X.shape != shape:
+        raise other_nesting(tensor)
+    return X.reshape(rows, served.features)
+
+
+def _values(raw: bytes, datatype: str, decoders: Mapping[str, Any], served: Served) -> tuple[Any, str]:
+    """The numbers of a JSON array, and the dtype that holds them; what is missing is NaN."""
+    missing = b"null" in raw
+    if datatype == "FP64" and served.narrow:
+        try:
+            return decoders[NARROWED + OR_NULL if missing else NARROWED](raw), "<f4"
+        except ValueError:
+            pass  # one is beyond float32, which is refused below, or it is malformed
+    return decoded(raw, datatype, decoders, served), "<f8" if missing else FORMS[datatype]
+
+
+def _binary(tensor: InputTensor, tail: bytes, rows: int, served: Served) -> NDArray[Any]:
+    size = size_of(tensor)
+    see_size(tensor, size, rows * served.features)
+    see_all_used(size, tail)
+    return unpacked_numbers(tensor, tail).reshape(rows, served.features)
+
+
+# A tensor for each column
+
+
+def _check_names(tensors: Sequence[InputTensor], served: Served) -> None:
+    """See that each column is there, once, and nothing else."""
+    known, names = served.inputs, [tensor.name for tensor in tensors]
+    if len(names) == len(known) and known.keys() == set(names):
+        return
+    for name in names:
+        if name not in known and not (name == INPUT and served.shapes):
+            takes = f'"{INPUT}", or its columns by name' if served.shapes else "its columns by name"
+            raise Refusal(400, f"the model takes {takes}, and none called {told(name)}")
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise Refusal(400, f"the input {told(name)} stands twice")
+        seen.add(name)
+    if INPUT in seen and INPUT not in known:
+        raise Refusal(400, f'the input "{INPUT}" holds all columns, and columns stand beside it: send either')
+    if served.shapes and not seen:
+        raise Refusal(400, f'the input "{INPUT}" is missing')
+    missing = [name for name in known if name not in seen]
+    more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
+    raise Refusal(400, f"the column {told(missing[0])}{more} is missing: send a tensor of that name")
+
+
+def _columns(tensors: Sequence[InputTensor], tail: bytes, served: Served) -> SentRows:
+    import numpy as np
+
+    rows = _column_rows(tensors, served)
+    categories = sum(each.levels is not None for each in served.inputs.values())
+    X = np.empty((rows, served.features - categories), dtype=served.predictor.dtype)
+    S = np.empty((rows, categories), dtype=object)
+    used, booleans = 0, True
+    for tensor in tensors:
+        about = served.inputs[tensor.name]
+        size = 0 if len(tensor.data) else size_of(tensor)
+        data = tail[used : used + size]
+        used += size
+        if len(data) < size:
+            break
+        if about.levels is not None:
+            S[:, about.place] = _levels(_texts(tensor, data, rows), about)
+        else:
+            with np.errstate(over="ignore"):  # what overflows is refused below
+                X[:, about.place] = _column_numbers(tensor, data, rows, served)
+            booleans &= about.column.kind != "boolean" or tensor.datatype == "BOOL"
+    if not used and tail:
+        raise two_data()
+    see_all_used(used, tail)
+    _see_numbers(X, served, may_be_no_boolean=not booleans)
+    return SentRows(X, S if categories else None)
+
+
+def _column_rows(tensors: Sequence[InputTensor], served: Served) -> int:
+    """How many rows the shapes say, before anything of them is read."""
+    first = tensors[0]
+    for tensor in tensors:
+        shape, where = tensor.shape, f"column {told(tensor.name)}"
+        _check_datatype(tensor, served.inputs[tensor.name].column)
+        if not 1 <= len(shape) <= 2 or shape[1:] not in ([], [1]):
+            raise Refusal(400, f"{where}: the shape must be [n] or [n, 1], got {shape}")
+        if shape[0] != first.shape[0]:
+            words = f"{where} has {int(shape[0]):,} rows, and column {told(first.name)} has {int(first.shape[0]):,}"
+            raise Refusal(400, f"{words}: send as many of each")
+    return _allowed(int(first.shape[0]), served)
+
+
+def _check_datatype(tensor: InputTensor, column: Column) -> None:
+    if (tensor.datatype == TEXTS) == (column.kind == "category") and tensor.datatype in {*INPUT_TYPES, TEXTS}:
+        return
+    takes = {"category": TEXTS, "boolean": f"BOOL, or 0 and 1 as {', '.join(INPUT_TYPES[1:])}"}
+    allowed = takes.get(column.kind, ", ".join(INPUT_TYPES))
+    raise Refusal(400, f"column {told(tensor.name)}: the datatype must be {allowed}, got {told(tensor.datatype)}")
+
+
+def _column_numbers(tensor: InputTensor, data: bytes, rows: int, served: Served) -> Any:
+    import numpy as np
+
+    if len(tensor.data):
+        values = _listed(tensor, rows, served)
+        if tensor.datatype in WHOLE and served.narrow:
+            see_that_all_survive(np.array(values, dtype=np.float64), served)
+        return values
+    see_size(tensor, len(data), rows)
+    found = unpacked_numbers(tensor, data)
+    if tensor.datatype in WHOLE:
+        see_that_all_survive(found, served)
+    return found
+
+
+def _listed(tensor: InputTensor, rows: int, served: Served | None = None) -> list[Any]:
+    """The values of a column in JSON; None where one is missing."""
+    raw, inner = array_of(tensor)
+    see_count(tensor, raw, inner, rows)
+    if inner[:1] != b"[":
+        values: list[Any] = decoded(raw, tensor.datatype, FLAT, served)
+    else:
+        nested = decoded(raw, tensor.datatype, ROWS, served)
+        if len(tensor.shape) == 1 or any(len(row) != 1 for row in nested):
+            raise other_nesting(tensor)
+        values = [row[0] for row in nested]
+    if len(values) != rows:
+        raise Refusal(400, f"the shape {tensor.shape} means {rows:,} values, data has {len(values):,}")
+    return values
+
+
+def _texts(tensor: InputTensor, data: bytes, rows: int) -> list[str | None]:
+    """The texts of a column."""
+    if len(tensor.data):
+        found: list[str | None] = _listed(tensor, rows)
+    else:
+        found = [*unpacked_texts(tensor, data, rows)]
+    longest = max((len(text) for text in found if text is not None), default=0)
+    if longest > MAX_ROW:
+        raise Refusal(400, f"column {told(tensor.name)}: a text has {longest:,} characters, allowed are {MAX_ROW:,}")
+    return found
+
+
+def _levels(texts: list[str | None], about: ColumnInput) -> list[str]:
+    """What the texts of a column are to the model; one that it does not know is not kept, however long it is."""
+    assert about.levels is not None
+    other = about.levels.other
+    meant = {text: about.levels.of_cell(text) for text in set(texts)}
+    if any(level.rule for level in meant.values()):
+        row, text = next((row, text) for row, text in enumerate(texts) if meant[text].rule)
+        raise _refused(row, about.column, meant[text].rule, (text or "")[:MAX_TOLD])
+    return [other if meant[text].unseen else meant[text].text for text in texts]
+
+
+def _of_the_model(X: NDArray[Any], served: Served) -> NDArray[Any]:
+    import numpy as np
+
+    if X.dtype == served.predictor.dtype:
+        return np.ascontiguousarray(X)
+    with np.errstate(over="ignore"):  # what overflows is refused as not finite
+        return np.ascontiguousarray(X, dtype=served.predictor.dtype)
+
+
+def _see_numbers(X: NDArray[Any], served: Served, *, may_be_no_boolean: bool) -> None:
+    fault = served.rules.fault(X, may_be_no_boolean=may_be_no_boolean)
+    if fault is not None:
+        place = served.inputs[fault.column.name].place
+        raise _refused(fault.row, fault.column, fault.rule, float(X[fault.row, place]))
+
+
+def _refused(row: int, column: Column, rule: str, value: Any) -> Refusal:
+    """A value that the model does not take: where it stands, the rule, and the mend."""
+    limit = MAX_VALUE["float64"]
+    words = RULES[rule].format(value=value, limit=limit).encode("ascii", "backslashreplace").decode()[:200]
+    known = [told(level) for level in column.levels if level != MISSING]
+    mend = _MENDS.get(rule) or f"send one of them, such as {', '.join(known[:3])}"
+    return Refusal(400, f"row {row}, column {told(column.name)}: {words}; {mend}")

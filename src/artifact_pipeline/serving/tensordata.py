@@ -1,0 +1,173 @@
+"""The data of one tensor: an array of JSON, or bytes behind the JSON; counted before it is read."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta, Raw, Struct
+
+from artifact_pipeline.serving.datatypes import FORMS, OR_NULL, TEXTS
+from artifact_pipeline.serving.http import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.serving.model import Served
+
+_TEXT = re.compile(rb'"[^"]*"')
+MAX_TOLD = 80
+"""Characters of the client's that an error repeats."""
+
+_Count = Annotated[int, Meta(ge=0, lt=2**53)] | Annotated[float, Meta(ge=0, lt=2**53, multiple_of=1)]
+
+
+class _InputParameters(Struct, omit_defaults=True):
+    binary_data_size: Annotated[int, Meta(ge=0)] | None = None
+
+
+class InputTensor(Struct, omit_defaults=True):
+    """A tensor of a request, as it is written."""
+
+    name: str
+    shape: Annotated[list[_Count], Meta(max_length=8)]
+    datatype: str
+    data: Raw = Raw()
+    parameters: _InputParameters | None = None
+
+
+def array_of(tensor: InputTensor) -> tuple[bytes, bytes]:
+    """The data of a tensor in JSON, and what stands behind its first bracket."""
+    if tensor.parameters and tensor.parameters.binary_data_size is not None:
+        raise two_data()
+    raw = bytes(memoryview(tensor.data))
+    if raw[:1] != b"[":
+        raise Refusal(400, "data must be an array")
+    return raw, raw[1:].lstrip(b" \t\r\n")
+
+
+def see_count(tensor: InputTensor, raw: bytes, inner: bytes, wanted: int) -> None:
+    """Count the values before they are read, whatever the nesting.
+
+    Raises:
+        Refusal: there are more of them, or fewer, than the shape says.
+    """
+    count = raw.count(b",") + 1 if inner != b"]" else 0
+    if count == wanted:  # a comma in a text is found by the decoder
+        return
+    what = "numbers"
+    if tensor.datatype == TEXTS:
+        what, raw = "texts", raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+        count = raw.count(b'"') // 2
+        if inner != b"]" and count <= wanted:  # so few are taken out at once
+            count = _TEXT.sub(b"", raw).count(b",") + 1
+    if count != wanted:
+        raise Refusal(400, f"the shape {tensor.shape} means {wanted:,} {what}, data has {count:,}")
+
+
+def decoded(raw: bytes, datatype: str, decoders: Mapping[str, Any], served: Served | None) -> Any:
+    """Return the values of a JSON array by the decoder of their datatype.
+
+    Raises:
+        Refusal: one is none of the datatype, or the array is no JSON.
+    """
+    try:
+        return decoders[datatype + OR_NULL if b"null" in raw else datatype](raw)
+    except (ValueError, RecursionError) as error:
+        if str(error).startswith("Number out of range") and served is not None:
+            raise not_finite(served) from None
+        raise malformed(error, f"data of {datatype}") from None
+
+
+def size_of(tensor: InputTensor) -> int:
+    """Return how many bytes behind the JSON are said to be the tensor's.
+
+    Raises:
+        Refusal: nothing is said of it.
+    """
+    size = tensor.parameters.binary_data_size if tensor.parameters else None
+    if size is None:
+        raise Refusal(400, "the tensor has no data: neither in JSON nor, with binary_data_size, behind it")
+    return size
+
+
+def see_size(tensor: InputTensor, size: int, count: int) -> None:
+    """See that so many bytes are so many numbers.
+
+    Raises:
+        Refusal: they are not.
+    """
+    import numpy as np
+
+    needed = count * np.dtype(FORMS[tensor.datatype]).itemsize
+    if size != needed:
+        raise Refusal(400, f"the shape {tensor.shape} of {tensor.datatype} takes {needed:,} bytes, not {size:,}")
+
+
+def see_all_used(used: int, tail: bytes) -> None:
+    """See that the tensors have all bytes behind the JSON, and no more.
+
+    Raises:
+        Refusal: they have not.
+    """
+    if used != len(tail):
+        raise Refusal(400, f"binary_data_size is {used:,}, and {len(tail):,} bytes follow the JSON")
+
+
+def unpacked_numbers(tensor: InputTensor, data: bytes) -> NDArray[Any]:
+    """So many numbers in bytes."""
+    import numpy as np
+
+    form = np.dtype(FORMS[tensor.datatype])
+    if tensor.datatype == "BOOL" and data.translate(None, b"\0\1"):
+        raise Refusal(400, "a truth value must be a byte of 0 or 1")
+    return np.frombuffer(data, dtype=form)
+
+
+def unpacked_texts(tensor: InputTensor, data: bytes, rows: int) -> list[str]:
+    """Texts as the protocol lays them out: each behind its length in four bytes."""
+    texts, at = [], 0
+    for _ in range(rows):
+        start = at + 4
+        at = start + int.from_bytes(data[at:start], "little")
+        if at > len(data) or start > len(data):
+            break
+        try:
+            texts.append(data[start:at].decode())
+        except UnicodeDecodeError:
+            raise Refusal(400, f"column {told(tensor.name)}: a text is no UTF-8") from None
+    if at != len(data) or len(texts) < rows:
+        words = f"column {told(tensor.name)}: the binary data are not {rows:,} texts"
+        raise Refusal(400, f"{words}, each behind its length in four bytes")
+    return texts
+
+
+def two_data() -> Refusal:
+    """The refusal of a tensor that has its data twice."""
+    return Refusal(400, "the tensor has JSON data, and binary data beside it")
+
+
+def other_nesting(tensor: InputTensor) -> Refusal:
+    """The refusal of an array in another form than its shape."""
+    return Refusal(400, f"data is nested otherwise than the shape {tensor.shape}")
+
+
+def not_finite(served: Served) -> Refusal:
+    """The refusal of a number that is beyond all in JSON."""
+    return Refusal(400, f"a row holds a value that is no finite {served.predictor.dtype}")
+
+
+def malformed(error: Exception, what: str = "the body") -> Refusal:
+    """The refusal of what cannot be decoded."""
+    words = str(error).partition("\n")[0][:200]
+    if isinstance(error, RecursionError):
+        words = "it is nested too deeply"
+    return Refusal(400, f"{what} is not what the protocol asks for: {words}")
+
+
+def told(text: str) -> str:
+    """Words of the client's, short and in ASCII: no log and no terminal obeys them."""
+    shown = text[:MAX_TOLD]
+    return ascii(shown if shown.isascii() else shown[: MAX_TOLD // 4])
