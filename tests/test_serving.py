@@ -370,11 +370,11 @@ REFUSED: list[tuple[str, Asked, int, str]] = [
         400,
         "at most 16,777,216; send FP64",
     ),
-    ("NaN in bytes", binary([float("nan")]), 400, "a row holds a value that is no finite float32"),
-    ("NaN in 64 bits", binary([float("nan")], "FP64"), 400, "a row holds a value that is no finite float32"),
-    ("infinity in bytes", binary([float("inf")]), 400, "a row holds a value that is no finite float32"),
-    ("infinity below", binary([float("-inf")], "FP64"), 400, "a row holds a value that is no finite float32"),
-    ("beyond the model's numbers", one(data=[1e300] * 64), 400, "a row holds a value that is no finite float32"),
+    ("NaN in bytes", binary([float("nan")]), 400, "column 'pixel_0_0': the value is missing"),
+    ("NaN in 64 bits", binary([float("nan")], "FP64"), 400, "row 0, column 'pixel_0_0': the value is missing"),
+    ("infinity in bytes", binary([float("inf")]), 400, "row 0, column 'pixel_0_0': inf is not a finite number"),
+    ("infinity below", binary([float("-inf")], "FP64"), 400, "'pixel_0_0': -inf is not a finite number"),
+    ("beyond the model's numbers", one(data=[1e301] * 64), 400, "row 0, column 'pixel_0_0': "),
     (
         "a name twice",
         Asked(GOOD.body.replace(b"{", b'{"id": "", "id": "", ', 1)),
@@ -801,7 +801,7 @@ def test_labels_that_are_texts_are_answered_as_bytes(tmp_path: Path) -> None:
             assert np.array_equal(told["probabilities"], answers.probabilities)
         assert refused(infer(server, GOOD, path=f"{place}/infer")) == (400, "the shape must be [n, 2], got [1, 64]")
         huge = ask(np.full((1, 2), -1.7e308), "FP64", "binary")
-        words_told = "a row holds a value too large for the model to answer"
+        words_told = "row 0, column 'width': -1.7e+308 is not a finite number of at most 1e+300; send a smaller number"
         assert refused(infer(server, huge, path=f"{place}/infer")) == (400, words_told)
         assert server.talk.read_text() == ""
 

@@ -15,7 +15,7 @@ from fractions import Fraction
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.rows.kinds import FALSE, TRUE
+from artifact_pipeline.rows.values import FALSE, TRUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -286,7 +286,8 @@ def _levels(texts: list[str | None], about: ColumnInput) -> list[str]:
     meant = {text: about.levels.of_cell(text) for text in set(texts)}
     if any(level.rule for level in meant.values()):
         row, text = next((row, text) for row, text in enumerate(texts) if meant[text].rule)
-        raise _refused(row, about.column, meant[text].rule, (text or "")[:MAX_TOLD])
+        rule = meant[text].rule
+        raise _refused(row, about.column, rule, RULES[rule].format(value=(text or "")[:MAX_TOLD]))
     return [other if meant[text].unseen else meant[text].text for text in texts]
 
 
@@ -303,13 +304,13 @@ def _see_numbers(X: NDArray[Any], served: Served, *, may_be_no_boolean: bool) ->
     fault = served.rules.fault(X, may_be_no_boolean=may_be_no_boolean)
     if fault is not None:
         place = served.inputs[fault.column.name].place
-        raise _refused(fault.row, fault.column, fault.rule, float(X[fault.row, place]))
+        value, limit = float(X[fault.row, place]), MAX_VALUE["float32" if served.narrow else "float64"]
+        raise _refused(fault.row, fault.column, fault.rule, RULES[fault.rule].format(value=value, limit=limit))
 
 
-def _refused(row: int, column: Column, rule: str, value: Any) -> Refusal:
+def _refused(row: int, column: Column, rule: str, words: str) -> Refusal:
     """A value that the model does not take: where it stands, the rule, and the mend."""
-    limit = MAX_VALUE["float64"]
-    words = RULES[rule].format(value=value, limit=limit).encode("ascii", "backslashreplace").decode()[:200]
+    words = words.encode("ascii", "backslashreplace").decode()[:200]
     known = [told(level) for level in column.levels if level != MISSING]
     mend = _MENDS.get(rule) or f"send one of them, such as {', '.join(known[:3])}"
     return Refusal(400, f"row {row}, column {told(column.name)}: {words}; {mend}")

@@ -90,7 +90,7 @@ def level_text(value: Any) -> str:
 
 def is_missing_level(value: Any) -> bool:
     """Whether a level of an encoder is a missing value, as files write it too."""
-    from artifact_pipeline.rows.cells import MISSING_TEXTS
+    from artifact_pipeline.rows.values import MISSING_TEXTS
 
     if isinstance(value, str):
         return value.strip(" \t") in MISSING_TEXTS
