@@ -4,8 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.families import bayes, boosting, centroid, discriminant, forest, linear, neural, vote
+from artifact_pipeline.model.families import (
+    adaboost,
+    bagging,
+    bayes,
+    boosting,
+    calibration,
+    centroid,
+    discriminant,
+    forest,
+    linear,
+    neighbors,
+    neural,
+    one_vs_rest,
+    stacking,
+    svm,
+    vote,
+)
 from artifact_pipeline.model.families.family import Arrays, not_written
+from artifact_pipeline.model.families.nested import Families
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +54,8 @@ def plan(graph: Graph, spec: Classifier, x: Matrix, classes: int) -> Scores:
     Raises:
         RuleBroken: its sizes do not fit together, or are beyond a bound.
     """
-    return _BY_SPEC[type(spec)].plan(graph, spec, x, classes)
+    found: Scores = _BY_SPEC[type(spec)].plan(graph, spec, x, classes)
+    return found
 
 
 def check(spec: Classifier, arrays: Mapping[str, bytes], width: int, classes: int) -> None:
@@ -50,6 +68,7 @@ def check(spec: Classifier, arrays: Mapping[str, bytes], width: int, classes: in
         rules(spec, arrays, width, classes)
 
 
+_ALL = Families(describe, plan, check)
 FAMILIES = (
     linear.FAMILY,
     forest.FAMILY,
@@ -58,7 +77,9 @@ FAMILIES = (
     discriminant.FAMILY,
     centroid.FAMILY,
     neural.FAMILY,
-    vote.family(describe, plan, check),
+    svm.FAMILY,
+    neighbors.FAMILY,
+    *(each.family(_ALL) for each in (vote, calibration, stacking, bagging, adaboost, one_vs_rest)),
 )
 _BY_ESTIMATOR = {name: family for family in FAMILIES for name in family.estimators}
 _BY_SPEC = {spec: family for family in FAMILIES for spec in family.specs}

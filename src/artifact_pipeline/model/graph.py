@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from artifact_pipeline.model.wire import DTYPES, Numbers, require
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from artifact_pipeline.model.wire import DType, Message
 
@@ -46,10 +46,13 @@ class Scores:
     Attributes:
         scores: the greatest one, and the first of those that are equal, decides the label.
         probabilities: None where the estimator has none.
+        decision: adds what scikit-learn's `decision_function` gives, and returns its name; of two classes that is the
+            second column less the first. None where the estimator has none.
     """
 
     scores: str
     probabilities: str | None
+    decision: Callable[[], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,13 @@ class Graph:
         node["attribute"] = [_attribute(name, attributes[name]) for name in sorted(attributes)]
         self._nodes.append(node)
         return output
+
+    def add_two(self, operator: str, *inputs: str, **attributes: int) -> tuple[str, str]:
+        """Add a step with two outputs, and return their names; raises as `add`."""
+        first = self.add(operator, *inputs, domain="", output=None, **attributes)
+        second = f"{first}_second"
+        self._nodes[-1]["output"].append(second)
+        return first, second
 
     def declare(self, name: str, *dims: int, dtype: DType = "float64", positive: bool = False) -> Numbers:
         """Numbers of an attribute that is a tensor."""

@@ -78,7 +78,8 @@ def plan(columns: Sequence[Column], steps: Steps, classes: Sequence[int | str]) 
     index = graph.add("ArgMax", found.scores, axis=1, keepdims=0)
     graph.add("Gather", graph.constant(CLASSES, labels), index, output="label", axis=0)
     answers: Literal["probabilities", "scores"] = "probabilities" if found.probabilities else "scores"
-    graph.add("Identity", found.probabilities or found.scores, output=answers)
+    given = found.probabilities or (found.decision() if found.decision else found.scores)
+    graph.add("Identity", given, output=answers)
     outputs = [port("label", labels.dtype), port(answers, "float64", len(classes))]
     message = graph.message(_inputs(columns), outputs)
     return ModelPlan(message, graph.numbers, graph.operators, x.width, graph.widest, answers)

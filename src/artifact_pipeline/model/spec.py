@@ -25,6 +25,10 @@ MAX_TREE_DEPTH = 512
 """Most nodes that split on the way to a leaf: ONNX Runtime follows a tree by recursion."""
 MAX_DEPTH = 8
 """How many estimators may stand in one another."""
+MAX_INNER = 1_000
+"""Most estimators that stand beside each other in another one."""
+MAX_REFERENCES = 2_000_000
+"""Most rows that a model holds, to compare others with them."""
 
 Width = Annotated[int, Meta(ge=1, le=MAX_WIDTH)]
 Position = Annotated[int, Meta(ge=0, lt=MAX_WIDTH)]
@@ -181,11 +185,42 @@ class Boosting(Frozen, frozen=True, tag="boosting"):
     exponential: bool
 
 
-class Vote(Frozen, frozen=True, tag="vote"):
-    """The mean of the probabilities of several classifiers, of which each may have a weight."""
+class Svm(Frozen, frozen=True, tag="svm"):
+    """Each pair of classes has a score, a sum over the support vectors of both; each score is a vote for one class.
 
-    estimators: Annotated[tuple[Classifier, ...], Meta(min_length=1, max_length=64)]
-    weighted: bool
+    Attributes:
+        kernel: how a row is compared with a support vector.
+        degree: of the kernel `poly`; 1 elsewhere.
+        vectors: how many support vectors each class has.
+        break_ties: whether the sums of the scores decide between classes that have equally many votes.
+    """
+
+    kernel: Literal["linear", "poly", "rbf", "sigmoid"]
+    degree: Annotated[int, Meta(ge=1, le=1024)]
+    vectors: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=MAX_REFERENCES)], ...], Meta(min_length=2, max_length=MAX_CLASS_STEPS)
+    ]
+    break_ties: bool
+
+
+class Neighbors(Frozen, frozen=True, tag="neighbors"):
+    """The training rows that are nearest to a row vote for its class.
+
+    Attributes:
+        rows: how many training rows there are.
+        neighbors: how many of them vote.
+        metric: how far a row is from another one.
+        by_distance: whether a nearer row counts for more.
+    """
+
+    rows: Annotated[int, Meta(ge=1, le=MAX_REFERENCES)]
+    neighbors: Annotated[int, Meta(ge=1, le=MAX_REFERENCES)]
+    metric: Literal["euclidean", "manhattan", "chebyshev", "minkowski"]
+    by_distance: bool
+
+
+class Nested(Frozen, frozen=True):
+    """A classifier that has others in it."""
 
     def __post_init__(self) -> None:
         """Refuse what is nested too deeply."""
@@ -193,12 +228,134 @@ class Vote(Frozen, frozen=True, tag="vote"):
             raise ValueError(f"more than {MAX_DEPTH} classifiers stand in one another")
 
     @property
+    def inner(self) -> tuple[Classifier, ...]:
+        """The classifiers in it."""
+        raise NotImplementedError
+
+    @property
     def depth(self) -> int:
         """How many classifiers stand in one another, this one too."""
-        return 1 + max(each.depth if isinstance(each, Vote) else 1 for each in self.estimators)
+        return 1 + max(each.depth if isinstance(each, Nested) else 1 for each in self.inner)
 
 
-Classifier = Linear | GaussianBayes | BernoulliBayes | Quadratic | Centroid | Neural | Forest | Boosting | Vote
+class Vote(Nested, frozen=True, tag="vote"):
+    """The mean of the probabilities of several classifiers, of which each may have a weight.
+
+    Attributes:
+        hard: whether each gives one vote to its label, and no probabilities.
+    """
+
+    estimators: Annotated[tuple[Classifier, ...], Meta(min_length=1, max_length=64)]
+    weighted: bool
+    hard: bool = False
+
+    @property
+    def inner(self) -> tuple[Classifier, ...]:
+        """The classifiers that vote."""
+        return self.estimators
+
+
+class Calibration(Nested, frozen=True, tag="calibration"):
+    """The mean of the calibrated answers of several classifiers: a sigmoid of each class's score, the sum made 1."""
+
+    estimators: Annotated[tuple[Classifier, ...], Meta(min_length=1, max_length=MAX_INNER)]
+
+    @property
+    def inner(self) -> tuple[Classifier, ...]:
+        """The classifiers that are calibrated."""
+        return self.estimators
+
+
+class Stacked(Frozen, frozen=True):
+    """A classifier whose answer is a part of another one's rows, and which of its answers that is."""
+
+    classifier: Classifier
+    gives: Literal["probabilities", "decision", "label"]
+
+
+class Stacking(Nested, frozen=True, tag="stacking"):
+    """A classifier of what other classifiers answer.
+
+    Attributes:
+        estimators: the others.
+        final: the classifier.
+        passthrough: whether it gets the columns too, behind the answers.
+    """
+
+    estimators: Annotated[tuple[Stacked, ...], Meta(min_length=1, max_length=MAX_INNER)]
+    final: Classifier
+    passthrough: bool
+
+    @property
+    def inner(self) -> tuple[Classifier, ...]:
+        """All of them."""
+        return (*(each.classifier for each in self.estimators), self.final)
+
+
+class Bagged(Frozen, frozen=True):
+    """A classifier of some columns, which knows some of the classes.
+
+    Attributes:
+        features: the positions of its columns; () where it has all.
+        classes: the positions of its classes; () where it knows all.
+    """
+
+    classifier: Classifier
+    features: Annotated[tuple[Position, ...], Meta(max_length=MAX_WIDTH)] = ()
+    classes: Annotated[tuple[Annotated[int, Meta(ge=0, lt=MAX_CLASSES)], ...], Meta(max_length=MAX_CLASSES)] = ()
+
+
+class Bagging(Nested, frozen=True, tag="bagging"):
+    """The mean of the probabilities of several classifiers; one without probabilities gives one vote to its label."""
+
+    estimators: Annotated[tuple[Bagged, ...], Meta(min_length=1, max_length=MAX_INNER)]
+
+    @property
+    def inner(self) -> tuple[Classifier, ...]:
+        """The classifiers."""
+        return tuple(each.classifier for each in self.estimators)
+
+
+class AdaBoost(Nested, frozen=True, tag="adaboost"):
+    """The label of each classifier gives its weight to one class, and takes a share of it from each other one."""
+
+    estimators: Annotated[tuple[Classifier, ...], Meta(min_length=1, max_length=MAX_INNER)]
+
+    @property
+    def inner(self) -> tuple[Classifier, ...]:
+        """The classifiers."""
+        return self.estimators
+
+
+class OneVsRest(Nested, frozen=True, tag="one_vs_rest"):
+    """For each class a classifier that parts it from all others; of two classes one for the second."""
+
+    estimators: Annotated[tuple[Classifier, ...], Meta(min_length=1, max_length=MAX_CLASS_STEPS)]
+
+    @property
+    def inner(self) -> tuple[Classifier, ...]:
+        """The classifiers."""
+        return self.estimators
+
+
+Classifier = (
+    Linear
+    | GaussianBayes
+    | BernoulliBayes
+    | Quadratic
+    | Centroid
+    | Neural
+    | Forest
+    | Boosting
+    | Svm
+    | Neighbors
+    | Vote
+    | Calibration
+    | Stacking
+    | Bagging
+    | AdaBoost
+    | OneVsRest
+)
 
 
 class Steps(Frozen, frozen=True):

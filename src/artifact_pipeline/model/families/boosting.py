@@ -104,7 +104,7 @@ def _plan(graph: Graph, spec: Boosting, x: Matrix, classes: int) -> Scores:
     if classes == 2:
         return _plan_two(graph, spec, sums[0])
     joined = graph.add("Concat", *sums, axis=1)
-    return Scores(joined, graph.add("Softmax", joined, axis=1))
+    return Scores(joined, graph.add("Softmax", joined, axis=1), lambda: joined)
 
 
 def _plan_two(graph: Graph, spec: Boosting, score: str) -> Scores:
@@ -114,7 +114,8 @@ def _plan_two(graph: Graph, spec: Boosting, score: str) -> Scores:
     border = graph.add("Mul", score, graph.double(0.0))
     if not spec.histogram:
         border = graph.add("Add", border, graph.double(BELOW_ZERO))
-    return Scores(graph.add("Concat", border, score, axis=1), graph.add("Concat", first, second, axis=1))
+    scores = graph.add("Concat", border, score, axis=1)
+    return Scores(scores, graph.add("Concat", first, second, axis=1), lambda: scores)
 
 
 def _check(spec: Boosting, arrays: Mapping[str, bytes], width: int, classes: int) -> None:  # noqa: ARG001

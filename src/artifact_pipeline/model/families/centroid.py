@@ -50,7 +50,7 @@ def _plan(graph: Graph, spec: Centroid, x: Matrix, classes: int) -> Scores:
     assert scores is not None  # there is one of the two
     if spec.metric == "manhattan" or weighed is None:
         return Scores(scores, None)
-    return Scores(scores, graph.add("Softmax", weighed, axis=1))
+    return Scores(scores, graph.add("Softmax", weighed, axis=1), lambda: weighed)
 
 
 def _distances(graph: Graph, spec: Centroid, x: str, centroids: str, *, classes: int) -> str:

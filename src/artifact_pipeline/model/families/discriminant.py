@@ -39,7 +39,7 @@ def _plan(graph: Graph, spec: Quadratic, x: Matrix, classes: int) -> Scores:
     sums = graph.add("Add", graph.add("Concat", *norms, axis=1), graph.parameter("log_scales", 1, classes))
     half = graph.add("Mul", sums, graph.double(-0.5))
     scores = graph.add("Add", half, graph.parameter("log_priors", 1, classes))
-    return Scores(scores, graph.add("Softmax", scores, axis=1))
+    return Scores(scores, graph.add("Softmax", scores, axis=1), lambda: scores)
 
 
 FAMILY = Family(frozenset({"QuadraticDiscriminantAnalysis"}), (Quadratic,), _describe, _plan)

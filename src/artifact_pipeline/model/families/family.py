@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.model.graph import Graph, Matrix, Scores
 
+MAX_BYTES = 60 << 20
+"""Of the numbers of a classifier; a model of 64 MiB has its steps and labels too."""
+
 Arrays = dict[str, Any]
 """The numbers of a fitted step as NumPy arrays, by their names."""
 
@@ -55,6 +58,14 @@ def two_classes(graph: Graph, second: str) -> str:
     return graph.add("Concat", graph.add("Sub", graph.double(1.0), second), second, axis=1)
 
 
+def sum_made_one(graph: Graph, each: str) -> str:
+    """Divide by the sum of each row; where it is zero, all classes are equal."""
+    total = graph.add("ReduceSum", each, graph.axis(1), keepdims=1)
+    nothing = graph.add("Equal", total, graph.double(0.0))
+    each = graph.add("Where", nothing, graph.double(1.0), each)
+    return graph.add("Div", each, graph.add("ReduceSum", each, graph.axis(1), keepdims=1))
+
+
 def require_few_classes(classes: int) -> None:
     """Refuse more classes than an estimator may have whose graph has steps for each.
 
@@ -63,6 +74,17 @@ def require_few_classes(classes: int) -> None:
     """
     message = f"{classes:,} classes, allowed are {MAX_CLASS_STEPS:,} with this estimator"
     require(classes <= MAX_CLASS_STEPS, "onnx-classes", message)
+
+
+def refuse_many_numbers(name: str, arrays: Arrays, *, hint: str) -> None:
+    """Refuse numbers that take too many bytes in a model, before any is written.
+
+    Raises:
+        ConfigError: they do, with the hint.
+    """
+    size = sum(array.nbytes for array in arrays.values())
+    if size > MAX_BYTES:
+        raise not_written(f"{name} would take {size:,} bytes in the model, allowed are {MAX_BYTES:,}", hint=hint)
 
 
 def not_written(what: str, *, hint: str | None = None) -> ConfigError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.families.family import Arrays, Family, sigmoid, two_classes
+from artifact_pipeline.model.families.family import Arrays, Family, sigmoid, sum_made_one, two_classes
 from artifact_pipeline.model.graph import Scores
 from artifact_pipeline.model.spec import Linear
 
@@ -36,25 +36,17 @@ def _plan(graph: Graph, spec: Linear, x: Matrix, classes: int) -> Scores:
     weights = graph.parameter("coefficients", classes, x.width)
     scores = graph.add("Gemm", x.name, weights, graph.parameter("intercepts", classes), transB=1)
     if spec.probabilities is None:
-        return Scores(scores, None)
+        return Scores(scores, None, lambda: scores)
     if spec.probabilities == "softmax":
-        return Scores(scores, graph.add("Softmax", scores, axis=1))
+        return Scores(scores, graph.add("Softmax", scores, axis=1), lambda: scores)
     if spec.probabilities == "sigmoid":
         each = sigmoid(graph, scores)
     else:
         clipped = graph.add("Clip", scores, graph.scalar(-1.0), graph.scalar(1.0))
         each = graph.add("Div", graph.add("Add", clipped, graph.double(1.0)), graph.double(2.0))
     if classes == 2:
-        return Scores(scores, two_classes(graph, graph.add("Gather", each, graph.axis(1), axis=1)))
-    return Scores(scores, _sum_made_one(graph, each))
-
-
-def _sum_made_one(graph: Graph, each: str) -> str:
-    """Divide by the sum of each row; where it is zero, all classes are equal."""
-    total = graph.add("ReduceSum", each, graph.axis(1), keepdims=1)
-    nothing = graph.add("Equal", total, graph.double(0.0))
-    each = graph.add("Where", nothing, graph.double(1.0), each)
-    return graph.add("Div", each, graph.add("ReduceSum", each, graph.axis(1), keepdims=1))
+        return Scores(scores, two_classes(graph, graph.add("Gather", each, graph.axis(1), axis=1)), lambda: scores)
+    return Scores(scores, sum_made_one(graph, each), lambda: scores)
 
 
 FAMILY = Family(frozenset({*_SOFTMAX, *_SCORES, "SGDClassifier"}), (Linear,), _describe, _plan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from artifact_pipeline.model.families.family import Arrays, not_written
+from artifact_pipeline.model.families.family import MAX_BYTES, Arrays, not_written
 from artifact_pipeline.model.graph import ML, Graph, Matrix
 from artifact_pipeline.model.spec import MAX_NODES, MAX_TREE_DEPTH
 from artifact_pipeline.model.wire import DTYPES, pack, require
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 FLOAT32 = 1
 """The element type float32, with its number in ONNX; a step may have it, no number of a model has it."""
-MAX_BYTES = 60 << 20
-"""Of the numbers of a classifier made of trees; a model of 64 MiB has its steps and labels too."""
 
 
 class Attribute(NamedTuple):

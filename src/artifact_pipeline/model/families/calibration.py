@@ -1,0 +1,67 @@
+"""Calibrated classifiers: a sigmoid of each class's score, fitted by cross-validation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.model.families.family import Arrays, Family, not_written, sigmoid, sum_made_one, two_classes
+from artifact_pipeline.model.families.nested import (
+    Families,
+    check_each,
+    describe_each,
+    refuse_fewer_classes,
+    response_of,
+)
+from artifact_pipeline.model.graph import Scores
+from artifact_pipeline.model.spec import Calibration
+
+if TYPE_CHECKING:
+    from artifact_pipeline.model.graph import Graph, Matrix
+
+
+def family(families: Families) -> Family:
+    """The family, by functions that do the same for any classifier."""
+    return Family(
+        frozenset({"CalibratedClassifierCV"}),
+        (Calibration,),
+        lambda estimator: _describe(estimator, families),
+        lambda graph, spec, x, classes: _plan(graph, spec, x, classes, families=families),
+        lambda spec, arrays, width, classes: check_each(
+            families, spec.estimators, arrays, width=width, classes=classes
+        ),
+    )
+
+
+def _describe(estimator: Any, families: Families) -> tuple[Calibration, Arrays]:
+    import numpy as np
+
+    if estimator.method != "sigmoid":
+        message = f"CalibratedClassifierCV by {estimator.method} makes much of the last bits of a score"
+        raise not_written(message, hint='set "method": "sigmoid"')
+    calibrated = estimator.calibrated_classifiers_
+    inner = [each.estimator for each in calibrated]
+    refuse_fewer_classes(inner, len(estimator.classes_), hint='set "cv": 2, or give that class more rows')
+    specs, arrays = describe_each(families, inner)
+    for position, each in enumerate(calibrated):
+        arrays[f"{position}.slopes"] = np.array([[float(one.a_) for one in each.calibrators]])
+        arrays[f"{position}.offsets"] = np.array([[float(one.b_) for one in each.calibrators]])
+    return Calibration(estimators=tuple(specs)), arrays
+
+
+def _plan(graph: Graph, spec: Calibration, x: Matrix, classes: int, *, families: Families) -> Scores:
+    total = ""
+    for position, each in enumerate(spec.estimators):
+        part = graph.within(str(position))
+        answer = families.plan(part, each, x, classes)
+        found = _calibrated(part, response_of(part, answer, classes, "a classifier that is calibrated"), classes)
+        total = graph.add("Add", total, found) if total else found
+    probabilities = graph.add("Div", total, graph.double(float(len(spec.estimators))))
+    return Scores(probabilities, probabilities)
+
+
+def _calibrated(graph: Graph, response: str, classes: int) -> str:
+    """The probabilities of a response, rows x classes; where each is zero, all classes are equal."""
+    count = classes if classes > 2 else 1
+    product = graph.add("Mul", graph.parameter("slopes", 1, count), response)
+    each = sigmoid(graph, graph.add("Neg", graph.add("Add", product, graph.parameter("offsets", 1, count))))
+    return two_classes(graph, each) if classes == 2 else sum_made_one(graph, each)

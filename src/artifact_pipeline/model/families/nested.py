@@ -1,0 +1,139 @@
+"""What all families have in common that hold other classifiers: each is described, planned and checked by its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from artifact_pipeline.model.families.family import Arrays, not_written
+from artifact_pipeline.model.graph import Constant, Graph, Matrix, Scores
+from artifact_pipeline.model.spec import MAX_INNER
+from artifact_pipeline.model.wire import DTYPES, RuleBroken, require
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from artifact_pipeline.model.spec import Classifier
+
+
+class Families(NamedTuple):
+    """All families as functions that do the same for any classifier: those of `classifiers`."""
+
+    describe: Callable[[Any], tuple[Classifier, Arrays]]
+    plan: Callable[[Graph, Classifier, Matrix, int], Scores]
+    check: Callable[[Classifier, Mapping[str, bytes], int, int], None]
+
+
+def describe_each(families: Families, estimators: Sequence[Any]) -> tuple[list[Any], Arrays]:
+    """The specs of several classifiers, and their numbers, each with its position in its name.
+
+    Raises:
+        ConfigError: one cannot be written, or they are too many.
+    """
+    if len(estimators) > MAX_INNER:
+        message = f"{len(estimators):,} classifiers stand in one, allowed are {MAX_INNER:,}"
+        raise not_written(message, hint=f'set "n_estimators": {MAX_INNER} or fewer')
+    arrays: Arrays = {}
+    specs = []
+    for position, each in enumerate(estimators):
+        spec, numbers = families.describe(each)
+        specs.append(spec)
+        arrays |= named(str(position), numbers)
+    return specs, arrays
+
+
+def refuse_fewer_classes(estimators: Sequence[Any], classes: int, *, hint: str) -> None:
+    """Refuse classifiers that have not seen all classes.
+
+    Raises:
+        ConfigError: one has not, with the hint.
+    """
+    for each in estimators:
+        if len(each.classes_) != classes:
+            name = type(each).__name__
+            raise not_written(f"a {name} has seen {len(each.classes_):,} of the {classes:,} classes", hint=hint)
+
+
+def check_each(
+    families: Families, specs: Sequence[Classifier], arrays: Mapping[str, bytes], *, width: int, classes: int
+) -> None:
+    """Check the numbers of several classifiers of the same columns and classes.
+
+    Raises:
+        RuleBroken: they break a rule.
+    """
+    for position, spec in enumerate(specs):
+        families.check(spec, own(str(position), arrays), width, classes)
+
+
+def named(part: str, arrays: Arrays) -> Arrays:
+    """The numbers of a part by the names that they have in the whole."""
+    return {f"{part}.{name}": array for name, array in arrays.items()}
+
+
+def own(part: str, arrays: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The numbers of a part, by its own names."""
+    begin = f"{part}."
+    return {name.removeprefix(begin): data for name, data in arrays.items() if name.startswith(begin)}
+
+
+def probabilities_of(found: Scores, what: str) -> str:
+    """The probabilities of a classifier.
+
+    Raises:
+        RuleBroken: it gives none.
+    """
+    if found.probabilities is None:
+        raise RuleBroken("onnx-graph", f"{what} gives no probabilities")
+    return found.probabilities
+
+
+def decision_of(graph: Graph, found: Scores, classes: int) -> str | None:
+    """What `decision_function` gives: a column for each class, of two classes one alone; None where there is none."""
+    if found.decision is None:
+        return None
+    name = found.decision()
+    return name if classes > 2 else graph.add("Sub", column(graph, name, 1), column(graph, name, 0))
+
+
+def response_of(graph: Graph, found: Scores, classes: int, what: str) -> str:
+    """What scikit-learn takes for the answer: the decision if there is one, and else the probabilities.
+
+    A column for each class; of two classes one for the second.
+
+    Raises:
+        RuleBroken: the classifier gives neither.
+    """
+    if (decision := decision_of(graph, found, classes)) is not None:
+        return decision
+    probabilities = probabilities_of(found, what)
+    return probabilities if classes > 2 else column(graph, probabilities, 1)
+
+
+def column(graph: Graph, name: str, position: int) -> str:
+    """One column of a matrix, rows x 1."""
+    return graph.add("Gather", name, graph.axis(position), axis=1)
+
+
+def label_of(graph: Graph, found: Scores) -> str:
+    """The position of the label that a classifier gives, int64, rows x 1."""
+    return graph.add("ArgMax", found.scores, axis=1, keepdims=1)
+
+
+def is_label(graph: Graph, found: Scores, classes: int) -> str:
+    """Whether each class is the label that a classifier gives, rows x classes."""
+    every = graph.constant(f"numbers to {classes}", Constant.of_integers(range(classes)))
+    return graph.add("Equal", label_of(graph, found), every)
+
+
+def vote_of(graph: Graph, found: Scores, classes: int) -> str:
+    """1 for the label that a classifier gives, and 0 for each other one, rows x classes."""
+    return graph.add("Cast", is_label(graph, found, classes), to=DTYPES["float64"])
+
+
+def require_places(places: Sequence[int], count: int, what: str) -> None:
+    """Refuse positions of columns or classes that do not exist.
+
+    Raises:
+        RuleBroken: one does not.
+    """
+    require(max(places, default=0) < count, "onnx-shape", f"{what} that is not there, of {count:,}")

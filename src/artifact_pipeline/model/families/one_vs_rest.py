@@ -1,0 +1,72 @@
+"""One classifier for each class, which parts it from all others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.model.families.family import Arrays, Family, require_few_classes
+from artifact_pipeline.model.families.nested import (
+    Families,
+    check_each,
+    column,
+    describe_each,
+    refuse_fewer_classes,
+    response_of,
+)
+from artifact_pipeline.model.graph import Scores
+from artifact_pipeline.model.spec import OneVsRest
+from artifact_pipeline.model.wire import require
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from artifact_pipeline.model.graph import Graph, Matrix
+
+
+def family(families: Families) -> Family:
+    """The family, by functions that do the same for any classifier."""
+    return Family(
+        frozenset({"OneVsRestClassifier"}),
+        (OneVsRest,),
+        lambda estimator: _describe(estimator, families),
+        lambda graph, spec, x, classes: _plan(graph, spec, x, classes, families=families),
+        lambda spec, arrays, width, classes: check_each(families, spec.estimators, arrays, width=width, classes=2),  # noqa: ARG005
+    )
+
+
+def _describe(estimator: Any, families: Families) -> tuple[OneVsRest, Arrays]:
+    refuse_fewer_classes(estimator.estimators_, 2, hint="give each class more rows")
+    specs, arrays = describe_each(families, estimator.estimators_)
+    return OneVsRest(estimators=tuple(specs)), arrays
+
+
+def _plan(graph: Graph, spec: OneVsRest, x: Matrix, classes: int, *, families: Families) -> Scores:
+    """The first class with the greatest response; of two, the second one where its response is above the threshold."""
+    require_few_classes(classes)
+    count = 1 if classes == 2 else classes
+    message = f"it has {len(spec.estimators):,} classifiers for {classes:,} classes"
+    require(len(spec.estimators) == count, "onnx-shape", message)
+    parts = [graph.within(str(position)) for position in range(count)]
+    found = [families.plan(part, each, x, 2) for part, each in zip(parts, spec.estimators, strict=True)]
+    responses = [response_of(part, one, 2, "a classifier of one class") for part, one in zip(parts, found, strict=True)]
+    decides = all(one.decision is not None for one in found)
+    if classes > 2:
+        scores = graph.add("Concat", *responses, axis=1)
+        return Scores(scores, _probabilities(graph, found), (lambda: scores) if decides else None)
+    (response,) = responses
+    border = graph.add("Mul", response, graph.double(0.0))
+    if not decides:  # a probability must be above one half, and a score above zero
+        border = graph.add("Add", border, graph.double(0.5))
+    scores = graph.add("Concat", border, response, axis=1)
+    return Scores(scores, found[0].probabilities, (lambda: scores) if decides else None)
+
+
+def _probabilities(graph: Graph, found: Sequence[Scores]) -> str | None:
+    """The probabilities of each class, divided by their sum where it is not zero; None where there are none."""
+    each = [one.probabilities for one in found if one.probabilities is not None]
+    if len(each) < len(found):
+        return None
+    joined = graph.add("Concat", *(column(graph, name, 1) for name in each), axis=1)
+    total = graph.add("ReduceSum", joined, graph.axis(1), keepdims=1)
+    nothing = graph.add("Equal", total, graph.double(0.0))
+    return graph.add("Div", joined, graph.add("Where", nothing, graph.double(1.0), total))

@@ -1,0 +1,95 @@
+"""Stacking: a classifier of what other classifiers answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from artifact_pipeline.model.families.family import Arrays, Family
+from artifact_pipeline.model.families.nested import (
+    Families,
+    column,
+    decision_of,
+    describe_each,
+    label_of,
+    named,
+    own,
+    probabilities_of,
+    refuse_fewer_classes,
+)
+from artifact_pipeline.model.graph import Matrix, Scores
+from artifact_pipeline.model.spec import MAX_WIDTH, Stacked, Stacking
+from artifact_pipeline.model.wire import DTYPES, RuleBroken, require
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from artifact_pipeline.model.graph import Graph
+
+_GIVES: dict[str, Literal["probabilities", "decision", "label"]] = {
+    "predict_proba": "probabilities",
+    "decision_function": "decision",
+    "predict": "label",
+}
+
+
+def family(families: Families) -> Family:
+    """The family, by functions that do the same for any classifier."""
+    return Family(
+        frozenset({"StackingClassifier"}),
+        (Stacking,),
+        lambda estimator: _describe(estimator, families),
+        lambda graph, spec, x, classes: _plan(graph, spec, x, classes, families=families),
+        lambda spec, arrays, width, classes: _check(spec, arrays, width, classes, families=families),
+    )
+
+
+def _describe(estimator: Any, families: Families) -> tuple[Stacking, Arrays]:
+    inner = [*estimator.estimators_, estimator.final_estimator_]
+    refuse_fewer_classes(inner, len(estimator.classes_), hint="leave it out")
+    specs, arrays = describe_each(families, estimator.estimators_)
+    final, numbers = families.describe(estimator.final_estimator_)
+    stacked = [
+        Stacked(classifier=spec, gives=_GIVES[method])
+        for spec, method in zip(specs, estimator.stack_method_, strict=True)
+    ]
+    spec = Stacking(estimators=tuple(stacked), final=final, passthrough=bool(estimator.passthrough))
+    return spec, arrays | named("final", numbers)
+
+
+def _plan(graph: Graph, spec: Stacking, x: Matrix, classes: int, *, families: Families) -> Scores:
+    parts = []
+    for position, each in enumerate(spec.estimators):
+        part = graph.within(str(position))
+        parts.append(_answer(part, each, families.plan(part, each.classifier, x, classes), classes))
+    if spec.passthrough:
+        parts.append(x.name)
+    width = _width(spec, x.width, classes)
+    require(width <= MAX_WIDTH, "onnx-shape", f"a matrix has {width:,} columns, allowed are 1 to {MAX_WIDTH:,}")
+    graph.hold(width)
+    answers = graph.add("Concat", *parts, axis=1)
+    return families.plan(graph.within("final"), spec.final, Matrix(answers, width), classes)
+
+
+def _answer(graph: Graph, stacked: Stacked, found: Scores, classes: int) -> str:
+    """What the last classifier gets of another one; of two classes one column, since the other follows."""
+    if stacked.gives == "label":
+        return graph.add("Cast", label_of(graph, found), to=DTYPES["float64"])
+    if stacked.gives == "probabilities":
+        probabilities = probabilities_of(found, "a classifier of a stack")
+        return probabilities if classes > 2 else column(graph, probabilities, 1)
+    if (decision := decision_of(graph, found, classes)) is None:
+        raise RuleBroken("onnx-graph", "a classifier of a stack has no decision function")
+    return decision
+
+
+def _width(spec: Stacking, width: int, classes: int) -> int:
+    """How many columns the last classifier gets."""
+    each = classes if classes > 2 else 1
+    answers = sum(1 if stacked.gives == "label" else each for stacked in spec.estimators)
+    return answers + (width if spec.passthrough else 0)
+
+
+def _check(spec: Stacking, arrays: Mapping[str, bytes], width: int, classes: int, *, families: Families) -> None:
+    for position, each in enumerate(spec.estimators):
+        families.check(each.classifier, own(str(position), arrays), width, classes)
+    families.check(spec.final, own("final", arrays), _width(spec, width, classes), classes)
