@@ -215,7 +215,7 @@ class Neighbors(Frozen, frozen=True, tag="neighbors"):
 
     rows: Annotated[int, Meta(ge=1, le=MAX_REFERENCES)]
     neighbors: Annotated[int, Meta(ge=1, le=MAX_REFERENCES)]
-    metric: Literal["euclidean", "manhattan", "chebyshev", "minkowski"]
+    metric: Literal["euclidean", "manhattan", "minkowski"]
     by_distance: bool
 
 
@@ -256,9 +256,15 @@ class Vote(Nested, frozen=True, tag="vote"):
 
 
 class Calibration(Nested, frozen=True, tag="calibration"):
-    """The mean of the calibrated answers of several classifiers: a sigmoid of each class's score, the sum made 1."""
+    """The mean of the calibrated answers of several classifiers: a sigmoid for each class, and the sum made 1.
+
+    Attributes:
+        estimators: the classifiers.
+        gives: of which of their answers the sigmoid is.
+    """
 
     estimators: Annotated[tuple[Classifier, ...], Meta(min_length=1, max_length=MAX_INNER)]
+    gives: Literal["probabilities", "decision"]
 
     @property
     def inner(self) -> tuple[Classifier, ...]:
@@ -328,9 +334,15 @@ class AdaBoost(Nested, frozen=True, tag="adaboost"):
 
 
 class OneVsRest(Nested, frozen=True, tag="one_vs_rest"):
-    """For each class a classifier that parts it from all others; of two classes one for the second."""
+    """For each class a classifier that parts it from all others; of two classes one for the second.
+
+    Attributes:
+        estimators: the classifiers.
+        gives: which of their answers decides: a decision above 0, or a probability above one half.
+    """
 
     estimators: Annotated[tuple[Classifier, ...], Meta(min_length=1, max_length=MAX_CLASS_STEPS)]
+    gives: Literal["probabilities", "decision"]
 
     @property
     def inner(self) -> tuple[Classifier, ...]:

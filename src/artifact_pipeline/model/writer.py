@@ -33,6 +33,7 @@ _HINTS = dict.fromkeys(
     ("onnx-not-finite", "onnx-not-positive"),
     "the classifier did not fit these columns: scale them, drop constant ones, or set its regularization higher",
 )
+_HINTS["onnx-too-large"] = "take fewer estimators, smaller ones, or fewer training rows"
 _TYPES = {"float64": "<f8", "int64": "<i8", "uint8": "u1"}
 
 

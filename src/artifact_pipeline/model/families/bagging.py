@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from artifact_pipeline.model.families.family import Arrays, Family, not_written
 from artifact_pipeline.model.families.nested import (
     Families,
-    decision_of,
+    answer_of,
     describe_each,
     own,
     require_places,
@@ -106,7 +106,7 @@ def _mean(graph: Graph, parts: list[str]) -> str:
 
 def _decision(graph: Graph, found: list[Scores], classes: int) -> str:
     """The mean of the decisions; of two classes 0 and that of the second."""
-    mean = _mean(graph, [decision_of(graph, one, classes) or "" for one in found])
+    mean = _mean(graph, [answer_of(graph, one, classes, which="decision") for one in found])
     return mean if classes > 2 else graph.add("Concat", graph.add("Mul", mean, graph.double(0.0)), mean, axis=1)
 
 

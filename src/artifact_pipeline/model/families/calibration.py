@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from artifact_pipeline.model.families.family import Arrays, Family, not_written, sigmoid, sum_made_one, two_classes
 from artifact_pipeline.model.families.nested import (
     Families,
+    answer_of,
     check_each,
     describe_each,
+    gives,
     refuse_fewer_classes,
-    response_of,
 )
 from artifact_pipeline.model.graph import Scores
 from artifact_pipeline.model.spec import Calibration
@@ -45,7 +46,7 @@ def _describe(estimator: Any, families: Families) -> tuple[Calibration, Arrays]:
     for position, each in enumerate(calibrated):
         arrays[f"{position}.slopes"] = np.array([[float(one.a_) for one in each.calibrators]])
         arrays[f"{position}.offsets"] = np.array([[float(one.b_) for one in each.calibrators]])
-    return Calibration(estimators=tuple(specs)), arrays
+    return Calibration(estimators=tuple(specs), gives=gives(inner[0])), arrays
 
 
 def _plan(graph: Graph, spec: Calibration, x: Matrix, classes: int, *, families: Families) -> Scores:
@@ -53,7 +54,7 @@ def _plan(graph: Graph, spec: Calibration, x: Matrix, classes: int, *, families:
     for position, each in enumerate(spec.estimators):
         part = graph.within(str(position))
         answer = families.plan(part, each, x, classes)
-        found = _calibrated(part, response_of(part, answer, classes, "a classifier that is calibrated"), classes)
+        found = _calibrated(part, answer_of(part, answer, classes, which=spec.gives), classes)
         total = graph.add("Add", total, found) if total else found
     probabilities = graph.add("Div", total, graph.double(float(len(spec.estimators))))
     return Scores(probabilities, probabilities)

@@ -23,5 +23,4 @@ def distances(graph: Graph, metric: str, x: Matrix, references: str, *, count: i
     apart = graph.add("Mul", apart, apart) if metric == "euclidean" else graph.add("Abs", apart)
     if metric == "minkowski":
         apart = graph.add("Pow", apart, graph.parameter("power", 1, positive=True))
-    reduced = "ReduceMax" if metric == "chebyshev" else "ReduceSum"
-    return graph.add(reduced, apart, graph.axis(2), keepdims=0)
+    return graph.add("ReduceSum", apart, graph.axis(2), keepdims=0)

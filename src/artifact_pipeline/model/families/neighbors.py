@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from artifact_pipeline.model.graph import Graph, Matrix
 
 _HINT = 'take fewer training rows, or "RandomForestClassifier"'
-_METRICS: dict[str, Literal["euclidean", "manhattan", "chebyshev", "minkowski"]] = {
+_METRICS: dict[str, Literal["euclidean", "manhattan", "minkowski"]] = {
     "euclidean": "euclidean",
     "manhattan": "manhattan",
-    "chebyshev": "chebyshev",
     "minkowski": "minkowski",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from artifact_pipeline.model.families.family import Arrays, not_written
 from artifact_pipeline.model.graph import Constant, Graph, Matrix, Scores
@@ -76,37 +76,35 @@ def own(part: str, arrays: Mapping[str, bytes]) -> dict[str, bytes]:
     return {name.removeprefix(begin): data for name, data in arrays.items() if name.startswith(begin)}
 
 
-def probabilities_of(found: Scores, what: str) -> str:
+def gives(estimator: Any) -> Literal["probabilities", "decision"]:
+    """Which answer of a classifier scikit-learn takes: the decision if there is one."""
+    return "decision" if hasattr(estimator, "decision_function") else "probabilities"
+
+
+def probabilities_of(found: Scores) -> str:
     """The probabilities of a classifier.
 
     Raises:
         RuleBroken: it gives none.
     """
     if found.probabilities is None:
-        raise RuleBroken("onnx-graph", f"{what} gives no probabilities")
+        raise RuleBroken("onnx-graph", "a classifier in another one gives no probabilities")
     return found.probabilities
 
 
-def decision_of(graph: Graph, found: Scores, classes: int) -> str | None:
-    """What `decision_function` gives: a column for each class, of two classes one alone; None where there is none."""
-    if found.decision is None:
-        return None
-    name = found.decision()
-    return name if classes > 2 else graph.add("Sub", column(graph, name, 1), column(graph, name, 0))
-
-
-def response_of(graph: Graph, found: Scores, classes: int, what: str) -> str:
-    """What scikit-learn takes for the answer: the decision if there is one, and else the probabilities.
-
-    A column for each class; of two classes one for the second.
+def answer_of(graph: Graph, found: Scores, classes: int, *, which: Literal["probabilities", "decision"]) -> str:
+    """One of a classifier's answers: a column for each class, and of two classes one alone.
 
     Raises:
-        RuleBroken: the classifier gives neither.
+        RuleBroken: the classifier does not give it.
     """
-    if (decision := decision_of(graph, found, classes)) is not None:
-        return decision
-    probabilities = probabilities_of(found, what)
-    return probabilities if classes > 2 else column(graph, probabilities, 1)
+    if which == "probabilities":
+        name = probabilities_of(found)
+        return name if classes > 2 else column(graph, name, 1)
+    if found.decision is None:
+        raise RuleBroken("onnx-graph", "a classifier in another one has no decision function")
+    name = found.decision()
+    return name if classes > 2 else graph.add("Sub", column(graph, name, 1), column(graph, name, 0))
 
 
 def column(graph: Graph, name: str, position: int) -> str:

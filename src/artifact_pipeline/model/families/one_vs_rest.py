@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.families.family import Arrays, Family, require_few_classes
+from artifact_pipeline.model.families.family import Arrays, Family, not_written, require_few_classes
 from artifact_pipeline.model.families.nested import (
     Families,
+    answer_of,
     check_each,
     column,
     describe_each,
+    gives,
     refuse_fewer_classes,
-    response_of,
 )
 from artifact_pipeline.model.graph import Scores
-from artifact_pipeline.model.spec import OneVsRest
+from artifact_pipeline.model.spec import Bagging, Forest, Neighbors, OneVsRest
 from artifact_pipeline.model.wire import require
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from artifact_pipeline.model.graph import Graph, Matrix
+    from artifact_pipeline.model.spec import Classifier
 
 
 def family(families: Families) -> Family:
@@ -37,7 +39,19 @@ def family(families: Families) -> Family:
 def _describe(estimator: Any, families: Families) -> tuple[OneVsRest, Arrays]:
     refuse_fewer_classes(estimator.estimators_, 2, hint="give each class more rows")
     specs, arrays = describe_each(families, estimator.estimators_)
-    return OneVsRest(estimators=tuple(specs)), arrays
+    decides = gives(estimator.estimators_[0])
+    if decides == "probabilities" and not all(map(_is_exact, specs)):
+        name = type(estimator.estimators_[0]).__name__
+        message = f"of probabilities near 1, which {name} gives to several classes, the last bits would decide"
+        raise not_written(message, hint=f'take "{name}" itself, or "LogisticRegression" in OneVsRestClassifier')
+    return OneVsRest(estimators=tuple(specs), gives=decides), arrays
+
+
+def _is_exact(spec: Classifier) -> bool:
+    """Whether a classifier's probabilities are scikit-learn's to the last bit: it counts, and computes nothing."""
+    if isinstance(spec, Bagging):
+        return all(map(_is_exact, spec.inner))
+    return isinstance(spec, Forest) or (isinstance(spec, Neighbors) and not spec.by_distance)
 
 
 def _plan(graph: Graph, spec: OneVsRest, x: Matrix, classes: int, *, families: Families) -> Scores:
@@ -48,8 +62,8 @@ def _plan(graph: Graph, spec: OneVsRest, x: Matrix, classes: int, *, families: F
     require(len(spec.estimators) == count, "onnx-shape", message)
     parts = [graph.within(str(position)) for position in range(count)]
     found = [families.plan(part, each, x, 2) for part, each in zip(parts, spec.estimators, strict=True)]
-    responses = [response_of(part, one, 2, "a classifier of one class") for part, one in zip(parts, found, strict=True)]
-    decides = all(one.decision is not None for one in found)
+    responses = [answer_of(part, one, 2, which=spec.gives) for part, one in zip(parts, found, strict=True)]
+    decides = spec.gives == "decision"
     if classes > 2:
         scores = graph.add("Concat", *responses, axis=1)
         return Scores(scores, _probabilities(graph, found), (lambda: scores) if decides else None)

@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from artifact_pipeline.model.families.family import Arrays, Family
 from artifact_pipeline.model.families.nested import (
     Families,
-    column,
-    decision_of,
+    answer_of,
     describe_each,
     label_of,
     named,
     own,
-    probabilities_of,
     refuse_fewer_classes,
 )
 from artifact_pipeline.model.graph import Matrix, Scores
 from artifact_pipeline.model.spec import MAX_WIDTH, Stacked, Stacking
-from artifact_pipeline.model.wire import DTYPES, RuleBroken, require
+from artifact_pipeline.model.wire import DTYPES, require
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,12 +72,7 @@ def _answer(graph: Graph, stacked: Stacked, found: Scores, classes: int) -> str:
     """What the last classifier gets of another one; of two classes one column, since the other follows."""
     if stacked.gives == "label":
         return graph.add("Cast", label_of(graph, found), to=DTYPES["float64"])
-    if stacked.gives == "probabilities":
-        probabilities = probabilities_of(found, "a classifier of a stack")
-        return probabilities if classes > 2 else column(graph, probabilities, 1)
-    if (decision := decision_of(graph, found, classes)) is None:
-        raise RuleBroken("onnx-graph", "a classifier of a stack has no decision function")
-    return decision
+    return answer_of(graph, found, classes, which=stacked.gives)
 
 
 def _width(spec: Stacking, width: int, classes: int) -> int:

@@ -53,11 +53,7 @@ def _plan(graph: Graph, spec: Vote, x: Matrix, classes: int, *, families: Famili
     for position, each in enumerate(spec.estimators):
         part = graph.within(str(position))
         answer = families.plan(part, each, x, classes)
-        found = (
-            vote_of(graph, answer, classes)
-            if spec.hard
-            else probabilities_of(answer, f"classifier {position + 1} of a vote")
-        )
+        found = vote_of(graph, answer, classes) if spec.hard else probabilities_of(answer)
         if spec.weighted:
             found = graph.add("Mul", found, part.parameter("weight", 1))
         total = graph.add("Add", total, found) if total else found
