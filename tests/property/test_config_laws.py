@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from artifact_pipeline.canonical import canonical_json
 from artifact_pipeline.config import Config, Table, from_mapping, json_schema, load_config, recipe
-from artifact_pipeline.config.estimators import LATER, WRITTEN
+from artifact_pipeline.config.estimators import NEAREST, WRITTEN
 from artifact_pipeline.config.jsontext import JsonTextError, has_lone_surrogate, parse, shown
 from artifact_pipeline.config.models import MANY_CLASS_SOLVERS
 from artifact_pipeline.errors import ConfigError
@@ -67,7 +67,7 @@ configs = st.builds(
 )
 
 
-names = st.sampled_from([*WRITTEN, *LATER, "RandomForest"])
+names = st.sampled_from([*WRITTEN, *NEAREST, "RandomForest"])
 parameters = st.dictionaries(
     st.sampled_from(["C", "solver", "n_estimators", "max_depth", "alpha", "class_weight", "weights", "n_jobs"])
     | any_text,

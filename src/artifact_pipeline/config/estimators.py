@@ -45,27 +45,37 @@ WRITTEN: dict[str, Traits] = {
     "ExtraTreesClassifier": Traits("ensemble", missing=True),
     "GradientBoostingClassifier": Traits("ensemble"),
     "HistGradientBoostingClassifier": Traits("ensemble", missing=True),
-    "VotingClassifier": Traits("ensemble", _STANDARD),
+    "SVC": Traits("svm", _STANDARD),
+    "NuSVC": Traits("svm", _STANDARD),
+    "KNeighborsClassifier": Traits("neighbors", _STANDARD),
+    "VotingClassifier": Traits("ensemble"),
+    "StackingClassifier": Traits("ensemble"),
+    "CalibratedClassifierCV": Traits("calibration"),
+    "OneVsRestClassifier": Traits("multiclass"),
+    "BaggingClassifier": Traits("ensemble", missing=True),
+    "AdaBoostClassifier": Traits("ensemble"),
 }
-"""The classifiers that a config may name; `auto` prepares the columns by what stands here."""
+"""The classifiers that a config may name; `auto` prepares the columns by what stands here.
 
-LATER: dict[str, str] = {
-    "SVC": "LinearSVC",
-    "NuSVC": "LinearSVC",
-    "KNeighborsClassifier": "NearestCentroid",
-    "CalibratedClassifierCV": "LogisticRegression",
-    "StackingClassifier": "VotingClassifier",
-    "BaggingClassifier": "RandomForestClassifier",
-    "AdaBoostClassifier": "GradientBoostingClassifier",
-    "OneVsRestClassifier": "LogisticRegression",
+One that is made of others needs what any of them needs; what stands here holds where it is made of decision trees.
+"""
+
+NEAREST: dict[str, str] = {
+    "GaussianProcessClassifier": "SVC",
+    "RadiusNeighborsClassifier": "KNeighborsClassifier",
+    "LabelPropagation": "KNeighborsClassifier",
+    "LabelSpreading": "KNeighborsClassifier",
+    "CategoricalNB": "MultinomialNB",
+    "OneVsOneClassifier": "OneVsRestClassifier",
+    "OutputCodeClassifier": "OneVsRestClassifier",
 }
-"""Classifiers that cannot be written yet, and the one of `WRITTEN` that is nearest to each."""
+"""Classifiers that cannot be written, and the one of `WRITTEN` that is nearest to each."""
 
 
 def not_written(name: str) -> str:
     """Return why a config may not name this classifier, as the end of `must be …`; empty where it may."""
     if name in WRITTEN:
         return ""
-    if name in LATER:
-        return f"a classifier that can be written ({name} cannot yet; the nearest is {LATER[name]})"
+    if name in NEAREST:
+        return f"a classifier that can be written ({name} cannot; the nearest is {NEAREST[name]})"
     return "a classifier that can be written"

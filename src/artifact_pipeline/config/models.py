@@ -55,11 +55,15 @@ class Estimator(BaseModel):
 
 
 class Voting(Estimator):
-    """Several classifiers, whose probabilities are averaged."""
+    """Several classifiers, which answer together."""
 
     estimators: Annotated[
         dict[str, Classifier],
-        Field(min_length=1, title="Estimators", description="Of a VotingClassifier: its classifiers, by any names."),
+        Field(
+            min_length=1,
+            title="Estimators",
+            description="Of a VotingClassifier or a StackingClassifier: its classifiers, by any names.",
+        ),
         MustBe("an object with at least one classifier, by a name without two underscores in a row, each an object"),
     ]
 
@@ -67,14 +71,63 @@ class Voting(Estimator):
     @classmethod
     def _names_are_free(cls, found: dict[str, Any]) -> dict[str, Any]:
         """Refuse the names that scikit-learn refuses in the fit."""
-        taken = next((name for name in found if "__" in name or not name or name in _VOTING_OWN), None)
+        taken = next((name for name in found if "__" in name or not name or name in _TAKEN), None)
         if taken is not None:
             words = f"an object whose keys are names that scikit-learn takes, not {taken!r}"
             raise PydanticCustomError("estimator_names", "{words}", {"words": words})
         return found
 
+    @property
+    def inner(self) -> dict[str, Any]:
+        """The classifiers that stand in this one, by their names."""
+        return dict(self.estimators)
 
-_VOTING_OWN = {"estimators", "voting", "weights", "n_jobs", "flatten_transform", "verbose"}
+
+_TAKEN = {"estimators", "voting", "weights", "n_jobs", "flatten_transform", "verbose"}
+_TAKEN |= {"final_estimator", "cv", "stack_method", "passthrough"}
+
+
+class Stack(Voting):
+    """Several classifiers, and one that learns what they answer."""
+
+    final_estimator: Annotated[
+        Classifier | None,
+        Field(
+            title="Final estimator",
+            description="Of a StackingClassifier: the classifier that learns what the others answer; without it a "
+            "LogisticRegression.",
+        ),
+        MustBe("an object with estimator, or null"),
+    ] = None
+
+
+_BASE = Field(
+    title="Base estimator",
+    description="Of a BaggingClassifier, an AdaBoostClassifier, a CalibratedClassifierCV or a OneVsRestClassifier: the "
+    "classifier of which it is made, which scikit-learn calls estimator.",
+)
+
+
+class Wrapper(Estimator):
+    """A classifier that is made of another one."""
+
+    base_estimator: Annotated[Classifier, _BASE, MustBe("an object with estimator")]
+
+    @property
+    def inner(self) -> dict[str, Any]:
+        """The classifiers that stand in this one, by their names."""
+        return {"base_estimator": self.base_estimator}
+
+
+class TreesOrWrapper(Estimator):
+    """A classifier that is made of another one, and of decision trees where none is named."""
+
+    base_estimator: Annotated[Classifier | None, _BASE, MustBe("an object with estimator, or null")] = None
+
+    @property
+    def inner(self) -> dict[str, Any]:
+        """The classifiers that stand in this one, by their names."""
+        return {} if self.base_estimator is None else {"base_estimator": self.base_estimator}
 
 
 class LogisticRegression(BaseModel):
@@ -198,11 +251,25 @@ class ShortForm(dict[str, Any]):
     """The keys of a section that stand at the top of the config."""
 
 
+KINDS = {
+    "LogisticRegression": "logistic",
+    "VotingClassifier": "voting",
+    "StackingClassifier": "stack",
+    "CalibratedClassifierCV": "wrapper",
+    "OneVsRestClassifier": "wrapper",
+    "BaggingClassifier": "trees",
+    "AdaBoostClassifier": "trees",
+}
+"""The kind of each classifier whose keys have a type here; the parameters of all others are checked in training."""
+NESTED_KEYS = ("base_estimator", "final_estimator")
+"""The keys whose value is another classifier."""
+
+
 def _class_of(value: object) -> str:
     if isinstance(value, ShortForm):
         return "logistic"
     name = value.get("estimator") if isinstance(value, Mapping) else getattr(value, "estimator", None)
-    return {"LogisticRegression": "logistic", "VotingClassifier": "voting"}.get(str(name), "other")
+    return KINDS.get(str(name), "other")
 
 
 def _with_defaults(value: object) -> object:
@@ -216,8 +283,11 @@ def _with_defaults(value: object) -> object:
 Classifier = Annotated[
     Annotated[Estimator, Tag("other")]
     | Annotated[Voting, Tag("voting")]
+    | Annotated[Stack, Tag("stack")]
+    | Annotated[Wrapper, Tag("wrapper")]
+    | Annotated[TreesOrWrapper, Tag("trees")]
     | Annotated[LogisticRegression, Tag("logistic")],
     Discriminator(_class_of),
     BeforeValidator(_with_defaults),
 ]
-"""The value of `model`, and of each of the `estimators` of a VotingClassifier."""
+"""The value of `model`, and of each classifier that stands in another one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.config.models import Estimator, LogisticRegression
+from artifact_pipeline.config.models import KINDS, NESTED_KEYS, Estimator, LogisticRegression
 from artifact_pipeline.config.preparing import Preparation
 from artifact_pipeline.config.schema import SCHEMA_KEY, SHORT_FORMS, Config
 from artifact_pipeline.config.sections import Gate, OptionalInRecipe, Table
@@ -78,6 +78,14 @@ def of_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _SHORT_TYPES = {"model": "LogisticRegression", "split": "Split"}
+_TYPES = {
+    "logistic": "LogisticRegression",
+    "voting": "Voting",
+    "stack": "Stack",
+    "wrapper": "Wrapper",
+    "trees": "TreesOrWrapper",
+}
+"""The type in the schema of each kind of classifier."""
 _CLASSIFIER = {"$ref": "#/$defs/Classifier"}
 
 
@@ -89,7 +97,6 @@ def _without(section: str) -> dict[str, Any]:
 
 def _classifier_schema() -> dict[str, Any]:
     """The names of the classifiers, but not the parameters of each, which scikit-learn decides."""
-    known = {"LogisticRegression": "LogisticRegression", "VotingClassifier": "Voting"}
     return {
         "type": "object",
         "title": "Model",
@@ -97,8 +104,8 @@ def _classifier_schema() -> dict[str, Any]:
         "properties": Estimator.model_json_schema()["properties"],
         "required": ["estimator"],
         "allOf": [
-            {"if": {"properties": {"estimator": {"const": name}}}, "then": {"$ref": f"#/$defs/{kind}"}}
-            for name, kind in known.items()
+            {"if": {"properties": {"estimator": {"const": name}}}, "then": {"$ref": f"#/$defs/{_TYPES[kind]}"}}
+            for name, kind in KINDS.items()
         ],
     }
 
@@ -110,7 +117,8 @@ def json_schema() -> dict[str, Any]:
     definitions, properties = schema["$defs"], {SCHEMA_KEY: pointer}
     needed = [name for name in definitions["LogisticRegression"].pop("required") if name != "estimator"]
     definitions["Classifier"] = _classifier_schema()
-    definitions["Voting"]["properties"]["estimators"]["additionalProperties"] = _CLASSIFIER
+    for each in _TYPES.values():
+        _refer_to_classifier(definitions[each]["properties"])
     for name, part in schema["properties"].items():
         properties[name] = _CLASSIFIER if name == "model" else part
         for key in SHORT_FORMS.get(name, ()):
@@ -120,6 +128,19 @@ def json_schema() -> dict[str, Any]:
     schema["oneOf"] = [{"required": needed, "not": {"required": ["model"]}}, _without("model")]
     schema["anyOf"] = [{"not": {"required": ["split"]}}, _without("split")]
     return {SCHEMA_KEY: "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _refer_to_classifier(properties: dict[str, Any]) -> None:
+    """Let the classifiers in a classifier be any, once defined."""
+    if "estimators" in properties:
+        properties["estimators"]["additionalProperties"] = _CLASSIFIER
+    for key in NESTED_KEYS:
+        if key in properties:
+            choices = properties[key].pop("anyOf", None)
+            nullable = choices is not None and {"type": "null"} in choices
+            for kind in ("oneOf", "$ref"):
+                properties[key].pop(kind, None)
+            properties[key] |= {"anyOf": [_CLASSIFIER, {"type": "null"}]} if nullable else _CLASSIFIER
 
 
 def schema_text() -> str:

@@ -88,7 +88,7 @@ def _has_kinds(path: KeyPath) -> bool:
             return True
         case ("preprocess", "number", int()):
             return True
-        case ("model", *_, "estimators", _):
+        case ("model", *_, "estimators", _) | ("model", *_, "base_estimator" | "final_estimator" | "class_weight"):
             return True
     return False
 

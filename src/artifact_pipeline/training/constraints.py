@@ -21,6 +21,18 @@ if TYPE_CHECKING:
 _MAX_LISTED = 12
 """Options that a message names."""
 _LARGEST = 2**31 - 1
+_TEXTS = {
+    ("SVC", "kernel"): {"linear", "poly", "rbf", "sigmoid"},
+    ("NuSVC", "kernel"): {"linear", "poly", "rbf", "sigmoid"},
+    ("SVC", "decision_function_shape"): {"ovr"},
+    ("NuSVC", "decision_function_shape"): {"ovr"},
+    ("KNeighborsClassifier", "metric"): {"euclidean", "manhattan", "minkowski"},
+    ("CalibratedClassifierCV", "method"): {"sigmoid"},
+    ("StackingClassifier", "cv"): set(),
+}
+"""Texts of which a model can be written, where scikit-learn takes others too."""
+_NO_NULL = {("KNeighborsClassifier", "p")}
+"""Parameters for which scikit-learn takes null, and fails with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +59,13 @@ class Constraints:
     """The parameters of an estimator.
 
     Attributes:
+        estimator: the name of the estimator.
         names: of all of them.
         defaults: the default of each.
         raw: what scikit-learn says of each.
     """
 
+    estimator: str
     names: tuple[str, ...]
     defaults: dict[str, Any]
     raw: dict[str, Any]
@@ -61,7 +75,8 @@ class Constraints:
         """Return the parameters of a class of scikit-learn."""
         parameters = inspect.signature(estimator).parameters
         raw = {name: estimator._parameter_constraints.get(name, []) for name in parameters}  # noqa: SLF001
-        return cls(tuple(parameters), {name: each.default for name, each in parameters.items()}, raw)
+        defaults = {name: each.default for name, each in parameters.items()}
+        return cls(estimator.__name__, tuple(parameters), defaults, raw)
 
     def alternatives(self, name: str) -> list[Alternative]:
         """Return the kinds of value that a parameter takes and JSON can write; none where that is null alone."""
@@ -69,10 +84,19 @@ class Constraints:
 
         raw = self.raw[name]
         made = [make_constraint(each) for each in (raw if isinstance(raw, list) else [raw])]
-        shown = [_alternative(each) for each in made if not each.hidden]
+        shown = [self._narrowed(name, _alternative(each)) for each in made if not each.hidden]
         # Elsewhere a dict is by the names of columns, which the estimator behind the steps does not know.
         found = [each for each in shown if each is not None and (each is not _BY_LABEL or name == "class_weight")]
         return found if any(each is not _NULL for each in found) else []
+
+    def _narrowed(self, name: str, found: Alternative | None) -> Alternative | None:
+        """Return an alternative without the texts, or the null, of which no model can be written."""
+        place = (self.estimator, name)
+        if found is _NULL and place in _NO_NULL:
+            return None
+        if found is None or not found.options or place not in _TEXTS:
+            return found
+        return _texts(tuple(each for each in found.options if each in _TEXTS[place]))
 
     def words(self, name: str) -> str:
         """Return what a value must be."""
@@ -127,7 +151,12 @@ def _in_words(interval: Any, *, whole: bool) -> str:
 def _options(constraint: Any) -> Alternative | None:
     """Some texts, without those that scikit-learn is about to remove."""
     deprecated: set[str] = getattr(constraint, "deprecated", set())
-    options = tuple(sorted(each for each in constraint.options if isinstance(each, str) and each not in deprecated))
+    return _texts(
+        tuple(sorted(each for each in constraint.options if isinstance(each, str) and each not in deprecated))
+    )
+
+
+def _texts(options: tuple[str, ...]) -> Alternative | None:
     if not options:
         return None
     words = listing([f'"{each}"' for each in options], _MAX_LISTED)

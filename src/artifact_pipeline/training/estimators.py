@@ -7,11 +7,14 @@ read here, so that a config is refused before any row is read, and so that each 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from importlib import import_module
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.config.estimators import WRITTEN
+from artifact_pipeline.config.models import KINDS, NESTED_KEYS
 from artifact_pipeline.config.problems import Fault, by_label, suggestion
 from artifact_pipeline.training.constraints import Constraints, tuples
 
@@ -23,21 +26,28 @@ if TYPE_CHECKING:
 
 _OURS = {
     "random_state": "the random_state of the config reaches every estimator",
-    "n_jobs": "one thread fits the model, so that its bytes do not depend on the machine",
+    "n_jobs": "`train --jobs` says how many fit the parts of a model, whose bytes do not depend on it",
     "verbose": "it prints, and changes nothing of the model",
     "warm_start": "every fit starts from nothing, so that the same config gives the same bytes",
 }
 """Parameters that no config sets, and why."""
 _NEVER = {
     ("HistGradientBoostingClassifier", "categorical_features"): "the kinds of the columns decide it",
-    ("VotingClassifier", "voting"): "the probabilities are averaged (soft), which alone can be written",
     ("VotingClassifier", "flatten_transform"): "it changes nothing of the model",
     ("LogisticRegressionCV", "use_legacy_attributes"): "it changes nothing of the model",
+    ("KNeighborsClassifier", "algorithm"): "each row is compared with all training rows",
+    ("KNeighborsClassifier", "leaf_size"): "each row is compared with all training rows",
+    **dict.fromkeys(
+        (("SVC", "probability"), ("NuSVC", "probability")),
+        "scikit-learn has deprecated it, and CalibratedClassifierCV around the classifier gives probabilities",
+    ),
 }
 """Parameters of one estimator that no config sets, and why."""
 _SETTLED: dict[str, dict[str, Any]] = {
     "LogisticRegressionCV": {"scoring": None, "l1_ratios": (0.0,), "use_legacy_attributes": False},
     "VotingClassifier": {"voting": "soft"},
+    # One leaf of all rows: distances to the last bit, where the default loses some, and no order but that of the rows.
+    "KNeighborsClassifier": {"algorithm": "kd_tree", "leaf_size": 2**31 - 1},
 }
 """What we set where a config does not: scikit-learn warns that some defaults will change, and means these today."""
 _DEPRECATED = "deprecated"
@@ -65,13 +75,31 @@ def _model_faults(model: object, path: KeyPath) -> Iterator[Fault]:
         if key == "estimator":
             continue
         here = (*path, key)
-        if name == "VotingClassifier" and key == "estimators":
-            for inner, part in value.items() if isinstance(value, Mapping) else ():
-                yield from _model_faults(part, (*here, inner))
+        if name in KINDS and key in {"estimators", *NESTED_KEYS}:
+            yield from _inner_faults(name, key, value, here)
         elif words := _refused_key(name, key, constraints):
             yield Fault(here, "unknown-key", words)
         else:
             yield from _value_faults(constraints, key, value, here)
+
+
+def _inner_faults(name: str, key: str, value: object, path: KeyPath) -> Iterator[Fault]:
+    """Yield what scikit-learn would refuse of the classifiers in a classifier."""
+    if not isinstance(value, Mapping):
+        return  # its type refuses it
+    if key == "estimators":
+        for inner, part in value.items():
+            yield from _model_faults(part, (*path, inner))
+        return
+    yield from _model_faults(value, path)
+    base = value.get("estimator")
+    if name == "AdaBoostClassifier" and base in WRITTEN and not _takes_weights(base):
+        yield Fault((*path, "estimator"), "not-allowed", "a classifier whose rows may have weights", value=base)
+
+
+def _takes_weights(name: str) -> bool:
+    """Whether the fit of a classifier takes a weight for each row."""
+    return "sample_weight" in signature(estimator_class(name).fit).parameters
 
 
 def _refused_key(name: str, key: str, constraints: Constraints) -> str:
@@ -80,7 +108,11 @@ def _refused_key(name: str, key: str, constraints: Constraints) -> str:
         return f"no key of a config: {_OURS[key]}"
     if (name, key) in _NEVER:
         return f"no key of a config: {_NEVER[name, key]}"
-    allowed = [each for each in constraints.names if each not in _OURS and (name, each) not in _NEVER]
+    allowed = [
+        "base_estimator" if each == "estimator" else each
+        for each in constraints.names
+        if each not in _OURS and (name, each) not in _NEVER
+    ]
     if key not in constraints.names:
         return f"{name} has no such parameter{suggestion(key, allowed) or ', it has ' + ', '.join(sorted(allowed))}"
     if constraints.defaults[key] == _DEPRECATED:
@@ -133,8 +165,11 @@ def _plain(model: Mapping[str, Any]) -> dict[str, Any]:
     settled = constraints.defaults | _SETTLED.get(name, {})
     found: dict[str, Any] = {"estimator": name}
     for key, value in model.items():
-        if key == "estimators" and name == "VotingClassifier":
+        if key == "estimators":
             found[key] = {inner: _plain(part) for inner, part in value.items()}
+        elif key in NESTED_KEYS:
+            if value is not None:
+                found[key] = _plain(value)
         elif key != "estimator":
             written = constraints.canonical(key, value)
             usual = constraints.canonical(key, settled[key])
@@ -160,14 +195,20 @@ def build(config: Config, labels: Sequence[int | str]) -> Any:
 def _built(model: Mapping[str, Any], random_state: int, labels: Sequence[int | str], place: str) -> Any:
     name = model["estimator"]
     parameters = _SETTLED.get(name, {}) | {key: tuples(value) for key, value in model.items() if key != "estimator"}
-    if name == "VotingClassifier":
-        parts = model["estimators"].items()
+    if "estimators" in parameters:
         parameters["estimators"] = [
-            (key, _built(part, random_state, labels, f"{place}estimators.{key}.")) for key, part in parts
+            (key, _built(part, random_state, labels, f"{place}estimators.{key}."))
+            for key, part in model["estimators"].items()
         ]
+    for key in NESTED_KEYS:
+        if (part := parameters.pop(key, None)) is not None:
+            parameters[key.removeprefix("base_")] = _built(part, random_state, labels, f"{place}{key}.")
     if isinstance(weights := parameters.get("class_weight"), dict):
         parameters["class_weight"] = by_label(f"{place}class_weight", weights, labels)
     kind = estimator_class(name)
     if "random_state" in kind._parameter_constraints:  # noqa: SLF001 - that is where scikit-learn says it
         parameters["random_state"] = random_state
-    return kind(**parameters)
+    with warnings.catch_warnings():
+        # PassiveAggressiveClassifier: it is deprecated, and does what it did as long as scikit-learn has it.
+        warnings.filterwarnings("ignore", "Class .* is deprecated", FutureWarning)
+        return kind(**parameters)

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.config.estimators import WRITTEN
-from artifact_pipeline.config.models import Voting
 from artifact_pipeline.config.preparing import Preparation, Step
 from artifact_pipeline.errors import ConfigError, Problem
 from artifact_pipeline.rows.features import MISSING, category_columns, number_columns
@@ -110,13 +109,13 @@ def _steps(steps: Preparation) -> list[Step]:
 
 def _needs(model: Any) -> _Needs:
     """What a classifier needs; of one that holds others, what any of them needs."""
-    if not isinstance(model, Voting):
-        traits = WRITTEN[model.estimator]
+    inner = [_needs(each) for each in getattr(model, "inner", {}).values()]
+    traits = WRITTEN[model.estimator]
+    if not inner:
         return _Needs(traits.scale, imputed=not traits.missing)
-    inner = [_needs(each) for each in model.estimators.values()]
     scales = {each.scale for each in inner} - {""}
     scale = _MIN_MAX if _MIN_MAX in scales else next(iter(scales), "")
-    return _Needs(scale, imputed=any(each.imputed for each in inner))
+    return _Needs(scale, imputed=model.estimator == "AdaBoostClassifier" or any(each.imputed for each in inner))
 
 
 def _check_steps(config: Config, steps: Preparation, columns: Sequence[Column]) -> None:

@@ -247,11 +247,14 @@ def _measured(data: Dataset, answers: Answers, classes: Sequence[int | str]) -> 
 
 
 def plain_parameters(estimator: Any) -> dict[str, Any]:
-    """The parameters of an estimator as JSON has them: nested estimators by name, tuples as lists, labels as text."""
+    """The parameters of an estimator as JSON has them: nested estimators by name, tuples as lists, labels as text.
+
+    The parameter `estimator` is called `base_estimator`, as in a config: `estimator` is the name of a nested one.
+    """
     found = {}
     for key, value in sorted(estimator.get_params(deep=False).items()):
         if not (isinstance(value, str) and value == "deprecated"):
-            found[key] = _plain(value)
+            found["base_estimator" if key == "estimator" else key] = _plain(value)
     return found
 
 
