@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 NUMBERS = number_columns(COLUMNS)
 WHOLE = tuple(Column(each.name, each.kind) for each in NUMBERS)
+PARTS = {"line": {"estimator": "LogisticRegression"}, "bayes": {"estimator": "GaussianNB"}}
 FEW: dict[str, dict[str, Any]] = {
     "RandomForestClassifier": {"n_estimators": 5},
     "ExtraTreesClassifier": {"n_estimators": 5},
@@ -31,9 +32,12 @@ FEW: dict[str, dict[str, Any]] = {
     "HistGradientBoostingClassifier": {"max_iter": 5},
     "MLPClassifier": {"max_iter": 20},
     "QuadraticDiscriminantAnalysis": {"reg_param": 0.1},
-    "VotingClassifier": {
-        "estimators": {"line": {"estimator": "LogisticRegression"}, "bayes": {"estimator": "GaussianNB"}}
-    },
+    "NuSVC": {"nu": 0.2},
+    "VotingClassifier": {"estimators": PARTS},
+    "StackingClassifier": {"estimators": PARTS},
+    "CalibratedClassifierCV": {"base_estimator": {"estimator": "LinearSVC"}},
+    "OneVsRestClassifier": {"base_estimator": {"estimator": "LinearSVC"}},
+    "AdaBoostClassifier": {"n_estimators": 10},
 }
 
 
@@ -47,7 +51,6 @@ def steps(asked: Config, columns: tuple[Column, ...]) -> tuple[list[str], list[s
     return chosen.short["number"], chosen.short["category"]
 
 
-@pytest.mark.filterwarnings("ignore:Class PassiveAggressiveClassifier is deprecated")
 @pytest.mark.parametrize("name", WRITTEN)
 def test_what_auto_makes_of_a_mixed_table_is_written_exactly(name: str) -> None:
     """Each classifier learns missing numbers, categories and unseen ones by `auto`, and its written model agrees."""

@@ -83,8 +83,11 @@ class Voting(Estimator):
         return dict(self.estimators)
 
 
-_TAKEN = {"estimators", "voting", "weights", "n_jobs", "flatten_transform", "verbose"}
-_TAKEN |= {"final_estimator", "cv", "stack_method", "passthrough"}
+_TAKEN = {
+    *("estimators", "voting", "weights", "n_jobs", "flatten_transform", "verbose"),
+    *("final_estimator", "cv", "stack_method", "passthrough"),
+}
+"""The parameters of VotingClassifier and of StackingClassifier, whose names no classifier in them may have."""
 
 
 class Stack(Voting):

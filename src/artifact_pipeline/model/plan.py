@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from artifact_pipeline.model import classifiers
+from artifact_pipeline.model.bounds import MAX_CLASSES, MAX_WIDTH
 from artifact_pipeline.model.families.encoders import plan_categories
 from artifact_pipeline.model.families.preprocess import plan_numbers
 from artifact_pipeline.model.graph import Constant, Graph, Matrix, port
 from artifact_pipeline.model.reading import CLASSES
-from artifact_pipeline.model.spec import MAX_CLASSES, MAX_WIDTH, CategoryPart, NumberPart
+from artifact_pipeline.model.spec import CategoryPart, NumberPart
 from artifact_pipeline.model.wire import require
 
 if TYPE_CHECKING:

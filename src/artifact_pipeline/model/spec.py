@@ -10,28 +10,19 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from artifact_pipeline.artifact.parts import Frozen
+from artifact_pipeline.model.bounds import (
+    MAX_CLASS_STEPS,
+    MAX_CLASSES,
+    MAX_DEPTH,
+    MAX_INNER,
+    MAX_NODES,
+    MAX_REFERENCES,
+    MAX_TREES,
+    MAX_WIDTH,
+    Position,
+    Width,
+)
 from artifact_pipeline.rows.features import MAX_LEVELS
-
-MAX_WIDTH = 65_536
-"""Most columns of a matrix inside a model."""
-MAX_CLASSES = 10_000
-MAX_CLASS_STEPS = 1_000
-"""Most classes of an estimator whose graph has steps for each class."""
-MAX_NODES = 2_000_000
-"""Most nodes that split, of all trees of a model together."""
-MAX_TREES = 2_000
-"""Most trees of a forest: each is a step of its own, and the check of so many takes three seconds."""
-MAX_TREE_DEPTH = 512
-"""Most nodes that split on the way to a leaf: ONNX Runtime follows a tree by recursion."""
-MAX_DEPTH = 8
-"""How many estimators may stand in one another."""
-MAX_INNER = 1_000
-"""Most estimators that stand beside each other in another one."""
-MAX_REFERENCES = 2_000_000
-"""Most rows that a model holds, to compare others with them."""
-
-Width = Annotated[int, Meta(ge=1, le=MAX_WIDTH)]
-Position = Annotated[int, Meta(ge=0, lt=MAX_WIDTH)]
 
 
 class Impute(Frozen, frozen=True, tag="impute"):
@@ -230,7 +221,8 @@ class Nested(Frozen, frozen=True):
     @property
     def inner(self) -> tuple[Classifier, ...]:
         """The classifiers in it."""
-        raise NotImplementedError
+        found = [*getattr(self, "estimators", ()), *([self.final] if isinstance(self, Stacking) else [])]
+        return tuple(each.classifier if isinstance(each, Stacked | Bagged) else each for each in found)
 
     @property
     def depth(self) -> int:
@@ -249,11 +241,6 @@ class Vote(Nested, frozen=True, tag="vote"):
     weighted: bool
     hard: bool = False
 
-    @property
-    def inner(self) -> tuple[Classifier, ...]:
-        """The classifiers that vote."""
-        return self.estimators
-
 
 class Calibration(Nested, frozen=True, tag="calibration"):
     """The mean of the calibrated answers of several classifiers: a sigmoid for each class, and the sum made 1.
@@ -265,11 +252,6 @@ class Calibration(Nested, frozen=True, tag="calibration"):
 
     estimators: Annotated[tuple[Classifier, ...], Meta(min_length=1, max_length=MAX_INNER)]
     gives: Literal["probabilities", "decision"]
-
-    @property
-    def inner(self) -> tuple[Classifier, ...]:
-        """The classifiers that are calibrated."""
-        return self.estimators
 
 
 class Stacked(Frozen, frozen=True):
@@ -292,11 +274,6 @@ class Stacking(Nested, frozen=True, tag="stacking"):
     final: Classifier
     passthrough: bool
 
-    @property
-    def inner(self) -> tuple[Classifier, ...]:
-        """All of them."""
-        return (*(each.classifier for each in self.estimators), self.final)
-
 
 class Bagged(Frozen, frozen=True):
     """A classifier of some columns, which knows some of the classes.
@@ -316,21 +293,11 @@ class Bagging(Nested, frozen=True, tag="bagging"):
 
     estimators: Annotated[tuple[Bagged, ...], Meta(min_length=1, max_length=MAX_INNER)]
 
-    @property
-    def inner(self) -> tuple[Classifier, ...]:
-        """The classifiers."""
-        return tuple(each.classifier for each in self.estimators)
-
 
 class AdaBoost(Nested, frozen=True, tag="adaboost"):
     """The label of each classifier gives its weight to one class, and takes a share of it from each other one."""
 
     estimators: Annotated[tuple[Classifier, ...], Meta(min_length=1, max_length=MAX_INNER)]
-
-    @property
-    def inner(self) -> tuple[Classifier, ...]:
-        """The classifiers."""
-        return self.estimators
 
 
 class OneVsRest(Nested, frozen=True, tag="one_vs_rest"):
@@ -343,11 +310,6 @@ class OneVsRest(Nested, frozen=True, tag="one_vs_rest"):
 
     estimators: Annotated[tuple[Classifier, ...], Meta(min_length=1, max_length=MAX_CLASS_STEPS)]
     gives: Literal["probabilities", "decision"]
-
-    @property
-    def inner(self) -> tuple[Classifier, ...]:
-        """The classifiers."""
-        return self.estimators
 
 
 Classifier = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from artifact_pipeline.model.bounds import MAX_CLASS_STEPS
 from artifact_pipeline.model.families.family import Arrays, Family, not_written
 from artifact_pipeline.model.families.tree_arrays import Tree, constant, ensemble
 from artifact_pipeline.model.families.tree_check import check_ensemble
@@ -21,7 +22,7 @@ from artifact_pipeline.model.families.trees import (
     require_few_nodes,
 )
 from artifact_pipeline.model.graph import Scores
-from artifact_pipeline.model.spec import MAX_CLASS_STEPS, Boosting
+from artifact_pipeline.model.spec import Boosting
 from artifact_pipeline.model.wire import require
 
 if TYPE_CHECKING:

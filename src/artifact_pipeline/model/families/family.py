@@ -8,7 +8,7 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import ConfigError, Problem
-from artifact_pipeline.model.spec import MAX_CLASS_STEPS
+from artifact_pipeline.model.bounds import MAX_CLASS_STEPS
 from artifact_pipeline.model.wire import require
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
+from artifact_pipeline.model.bounds import MAX_TREES
 from artifact_pipeline.model.families.family import Arrays, Family, not_written
 from artifact_pipeline.model.families.tree_arrays import Tree, ensemble
 from artifact_pipeline.model.families.tree_check import RULE, check_ensemble
@@ -23,7 +24,7 @@ from artifact_pipeline.model.families.trees import (
     require_few_nodes,
 )
 from artifact_pipeline.model.graph import Constant, Scores
-from artifact_pipeline.model.spec import MAX_TREES, Forest
+from artifact_pipeline.model.spec import Forest
 from artifact_pipeline.model.wire import DTYPES, require
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from artifact_pipeline.model.bounds import MAX_INNER
 from artifact_pipeline.model.families.family import Arrays, not_written
 from artifact_pipeline.model.graph import Constant, Graph, Matrix, Scores
-from artifact_pipeline.model.spec import MAX_INNER
 from artifact_pipeline.model.wire import DTYPES, RuleBroken, require
 
 if TYPE_CHECKING:

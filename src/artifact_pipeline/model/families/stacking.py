@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from artifact_pipeline.model.bounds import MAX_WIDTH
 from artifact_pipeline.model.families.family import Arrays, Family
 from artifact_pipeline.model.families.nested import (
     Families,
@@ -15,7 +16,7 @@ from artifact_pipeline.model.families.nested import (
     refuse_fewer_classes,
 )
 from artifact_pipeline.model.graph import Matrix, Scores
-from artifact_pipeline.model.spec import MAX_WIDTH, Stacked, Stacking
+from artifact_pipeline.model.spec import Stacked, Stacking
 from artifact_pipeline.model.wire import DTYPES, require
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.spec import MAX_TREE_DEPTH
+from artifact_pipeline.model.bounds import MAX_TREE_DEPTH
 from artifact_pipeline.model.wire import require
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from artifact_pipeline.model.bounds import MAX_NODES, MAX_TREE_DEPTH
 from artifact_pipeline.model.families.family import MAX_BYTES, Arrays, not_written
 from artifact_pipeline.model.graph import ML, Graph, Matrix
-from artifact_pipeline.model.spec import MAX_NODES, MAX_TREE_DEPTH
 from artifact_pipeline.model.wire import DTYPES, pack, require
 
 if TYPE_CHECKING:
