@@ -236,7 +236,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (
         example("NuSVC", decision_function_shape="ovo"),
         "not-allowed",
-        "model.decision_function_shape: must be \"ovr\", got 'ovo'",
+        "model.decision_function_shape: must be \"ovr\", got 'ovo', did you mean ovr?",
     ),
     (
         example("KNeighborsClassifier", algorithm="brute"),

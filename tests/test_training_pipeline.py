@@ -51,6 +51,7 @@ def steps(asked: Config, columns: tuple[Column, ...]) -> tuple[list[str], list[s
     return chosen.short["number"], chosen.short["category"]
 
 
+@pytest.mark.filterwarnings("ignore:Class PassiveAggressiveClassifier is deprecated")
 @pytest.mark.parametrize("name", WRITTEN)
 def test_what_auto_makes_of_a_mixed_table_is_written_exactly(name: str) -> None:
     """Each classifier learns missing numbers, categories and unseen ones by `auto`, and its written model agrees."""
