@@ -49,6 +49,7 @@ NEEDS = {
     "property/test_tables_laws.py": "pandas",
     "test_benchmarks.py": "uvicorn",
     "test_browser.py": "playwright",
+    "test_browser_form.py": "playwright",
     "test_cluster.py": "distributed",
     "test_outputs.py": "model_signing",
     "test_proxy.py": "cryptography",

@@ -6,10 +6,9 @@ import json
 import os
 import re
 import socket
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -17,11 +16,11 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from artifact_pipeline.digits.dataset import load_digits
+from browsing import DESK, LOW_CONTRAST, PHONE, announced, dropped, launched, opened
 from drawing import STYLES, _smooth, draw_digit, encode, strokes_of
 from proxies import NAME, PUBLIC, documented_block, proxying
 from servers import serving
 from tables import blobs, write_table
-from tools import browser as browser_of_the_system
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,17 +35,6 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[1]
 SHOT = ROOT / "docs" / "images" / "draw.png"
 DIGITS = load_digits()
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-DESK = {"viewport": {"width": 1280, "height": 900}}
-PHONE = {"viewport": {"width": 360, "height": 780}, "device_scale_factor": 2, "has_touch": True, "is_mobile": True}
 
 
 @pytest.fixture(scope="module")
@@ -76,42 +64,6 @@ def browsers() -> Iterator[BrowserType]:
 def browser(browsers: BrowserType) -> Iterator[Browser]:
     with launched(browsers) as browser:
         yield browser
-
-
-@contextmanager
-def launched(browsers: BrowserType, **names: str) -> Iterator[Browser]:
-    """A browser; where names are given, they lead elsewhere, and it leaves it to servers to refuse other pages."""
-    rules = ",".join(f"MAP {name} {place}" for name, place in names.items())
-    # These take the place of Playwright's own list of features: only where they are needed.
-    more = [f"--host-resolver-rules={rules}", "--disable-features=LocalNetworkAccessChecks"] if names else []
-    browser = browsers.launch(executable_path=browser_of_the_system(), args=[*QUIET, *more])
-    yield browser
-    browser.close()
-
-
-@contextmanager
-def opened(browser: Browser, server: Server, expected: str = "", **how: Any) -> Iterator[Page]:
-    """The page in a window of its own; nothing may go wrong in its console, and nothing be asked of another host.
-
-    Args:
-        browser: who opens it.
-        server: whose page it is.
-        expected: what the console may say after all.
-        how: the window.
-    """
-    context = browser.new_context(**(how or DESK))
-    context.add_init_script("addEventListener('securitypolicyviolation', (e) => console.error(`CSP: ${e.blockedURI}`))")
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("console", lambda message: wrong.append(message.text) if message.type in {"error", "warning"} else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda asked: wrong.append(asked.url) if not asked.url.startswith(own) else None)
-    own = (server.url, "data:")
-    page.goto(server.url)
-    page.get_by_text("gate passed").wait_for()
-    yield page
-    context.close()
-    assert [each for each in wrong if not expected or expected not in each] == []
 
 
 @pytest.fixture
@@ -145,26 +97,6 @@ def draw_lines(page: Page, lines: list[list[tuple[float, float]]]) -> None:
         for point in line[1:]:
             page.mouse.move(*point)
         page.mouse.up()
-
-
-def announced(page: Page, words: str) -> None:
-    """Wait until the page says so to whoever listens."""
-    page.locator("#announcement").filter(has_text=re.compile(words)).wait_for(state="attached", timeout=10_000)
-
-
-def dropped(page: Page, name: str, kind: str, data: bytes, event: str = "drop") -> None:
-    """Drop a file on the page, or paste it."""
-    page.evaluate(
-        """([name, kind, numbers, event]) => {
-          const transfer = new DataTransfer();
-          transfer.items.add(new File([new Uint8Array(numbers)], name, {type: kind}));
-          const how = {bubbles: true, cancelable: true};
-          document.body.dispatchEvent(event === 'paste'
-            ? new ClipboardEvent('paste', {...how, clipboardData: transfer})
-            : new DragEvent('drop', {...how, dataTransfer: transfer}));
-        }""",
-        [name, kind, list(data), event],
-    )
 
 
 def table_of(rows: int) -> bytes:
@@ -297,7 +229,8 @@ def test_a_table_is_dropped(page: Page) -> None:
     rows = page.locator("#first tbody tr")
     assert rows.count() == 100
     assert rows.first.inner_text().split()[:3] == ["0", "0", "0"]
-    assert page.get_by_role("region", name="The first 100 rows").is_visible()
+    assert page.get_by_role("region", name="Rows", exact=True).is_visible()
+    assert page.get_by_text("1 to 100 of 299").is_visible()
 
 
 def test_a_file_is_opened_by_its_button(page: Page, tmp_path: Path) -> None:
@@ -460,7 +393,7 @@ def test_another_page_neither_reads_nor_posts(browsers: BrowserType, folder: Pat
 
 
 def test_a_model_of_tables_has_no_sheet(browser: Browser, tmp_path: Path) -> None:
-    """Where one cannot draw, the page says which columns a CSV needs, and answers it."""
+    """Where one cannot draw, the page has a form of the columns, and answers a CSV of them."""
     from artifact_pipeline.config import from_mapping
     from artifact_pipeline.training.candidate import train
     from artifact_pipeline.training.publication import publish
@@ -473,7 +406,7 @@ def test_a_model_of_tables_has_no_sheet(browser: Browser, tmp_path: Path) -> Non
         export=tmp_path / "model_train.pkl",
     )
     with serving(tmp_path / "artifact") as server, opened(browser, server) as page:
-        assert page.get_by_text("with the columns width, height").is_visible()
+        assert page.get_by_role("spinbutton").count() == page.get_by_role("slider").count() == 2
         assert page.get_by_role("application").count() == 0
         with page.expect_file_chooser() as chooser:
             page.get_by_role("button", name="Open a CSV").click()
@@ -507,30 +440,6 @@ def test_text_stands_out(browser: Browser, server: Server, scheme: str) -> None:
         draw(page, 2)
         announced(page, "a 2,")
         assert page.evaluate(LOW_CONTRAST) == []
-
-
-LOW_CONTRAST = """() => {
-  const context = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
-  const rgb = (colours) => {  // painted one upon the other, as the browser does
-    context.clearRect(0, 0, 1, 1);
-    for (const colour of colours) { context.fillStyle = colour; context.fillRect(0, 0, 1, 1); }
-    return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3).map((v) => v / 255);
-  };
-  const light = (colour) => colour.map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, v, at) => sum + v * [0.2126, 0.7152, 0.0722][at], 0);
-  const found = [];
-  for (const element of document.querySelectorAll('body *')) {
-    const text = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-    if (!text || !element.checkVisibility({opacityProperty: true}) || element.disabled) continue;
-    if (element.matches('.none, .unseen, .invitation')) continue;
-    const behind = [];
-    for (let at = element; at; at = at.parentElement) behind.unshift(getComputedStyle(at).backgroundColor);
-    const [a, b] = [light(rgb(behind)), light(rgb([...behind, getComputedStyle(element).color]))];
-    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (contrast < 4.5) found.push([element.tagName, element.className, element.textContent, contrast]);
-  }
-  return found;
-}"""
 
 
 def test_everything_is_reached_by_tab_with_a_visible_focus(page: Page) -> None:

@@ -23,10 +23,9 @@ from artifact_pipeline.digits.images import digit_from_image
 from artifact_pipeline.errors import DataRejected, StorageError
 from artifact_pipeline.model.linear import linear_classifier
 from artifact_pipeline.model.predictor import Predictor
-from artifact_pipeline.serving import table
 from artifact_pipeline.serving.http import Refusal
 from artifact_pipeline.serving.model import Served, open_model
-from artifact_pipeline.serving.page import form
+from artifact_pipeline.serving.page import form, table
 from artifact_pipeline.serving.page.routes import document, routes
 from artifact_pipeline.serving.settings import Settings
 from artifact_pipeline.training.candidate import train
@@ -117,7 +116,7 @@ def test_a_model_of_something_else_takes_no_drawings(words: Served, tmp_path: Pa
     with pytest.raises(Refusal, match="takes no drawings"):
         feedback.Feedback(tmp_path / "rows.jsonl").append(words, labelled("no"))
     answer = told(table.read_table(words, b"height,width\n0.1,6\n0.2,-6\n"))
-    assert [row["label"] for row in answer["first"]] == ["no", "yes"]
+    assert answer["answers"]["label"] == [0, 1]
     assert answer["accuracy"] is None
 
 
@@ -181,7 +180,7 @@ def test_threads_get_the_answers_of_one(served: Served) -> None:
 
 
 def test_a_table_is_answered(served: Served) -> None:
-    """A CSV with labels gets the mix of answers, its first hundred answers, and its accuracy."""
+    """A CSV with labels gets the mix of answers, the answer to each row, and its accuracy."""
     response = table.read_table(served, body_of(csv_of(500)))
     value = told(response)
     answers = served.predictor.predict(DIGITS.X[:500])
@@ -189,8 +188,14 @@ def test_a_table_is_answered(served: Served) -> None:
     assert [each["rows"] for each in value["labels"]] == np.bincount(answers.positions, minlength=10).tolist()
     right = float((answers.labels == DIGITS.y[:500]).mean())
     assert value["accuracy"] == {"value": right, "rows": 500, "training_rows": "unknown", "splits": []}
-    assert len(value["first"]) == 100
-    assert value["first"][7] == {"row": 7, "label": 7, "confidence": answers.probabilities[7].max(), "actual": 7}
+    assert [len(each) for each in value["answers"].values()] == [500] * 4
+    sure = round(float(answers.probabilities[7].max()), 6)
+    assert {name: each[7] for name, each in value["answers"].items()} == {
+        "row": 7,
+        "label": 7,
+        "actual": 7,
+        "sure": sure,
+    }
 
 
 def test_a_table_of_just_the_training_file_is_scored_by_split(served: Served) -> None:
@@ -211,9 +216,9 @@ def test_columns_of_a_table_are_taken_by_name(served: Served) -> None:
     """The order of the columns decides nothing, and without labels there is no accuracy."""
     lines = [",".join(reversed(line.split(","))) for line in csv_of(50, target=False)]
     value = told(table.read_table(served, body_of(lines)))
-    assert [each["label"] for each in value["first"]] == served.predictor.predict(DIGITS.X[:50]).labels.tolist()
+    assert value["answers"]["label"] == served.predictor.predict(DIGITS.X[:50]).labels.tolist()
     assert value["accuracy"] is None
-    assert "actual" not in value["first"][0]
+    assert set(value["answers"]["actual"]) == {-1}
 
 
 def test_bad_rows_of_a_table_are_set_aside(served: Served) -> None:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from artifact_pipeline.digits.feedback import Feedback, recipe_of
-from artifact_pipeline.model.linear import coefficients
+from artifact_pipeline.rows.features import Features
 from artifact_pipeline.serving.http import Refusal, Response, Route
 from artifact_pipeline.serving.page.panel import Panel
+from artifact_pipeline.serving.page.row import what_spoke
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from artifact_pipeline.serving.model import Served
     from artifact_pipeline.serving.settings import Settings
@@ -37,7 +34,7 @@ def panel(settings: Settings) -> Panel:
         subtitle="The model reads along while you draw, and shows what it goes by.",
         drop="Drop a picture of a digit, or a CSV",
         accept="image/png,image/jpeg,.csv,text/csv",
-        fits=lambda served: recipe_of(served) is not None,
+        fits=lambda served: recipe_of(served) is not None and served.predictor.kind == "probabilities",
         about=lambda _: {"feedback": feedback is not None},
         routes={
             "/page/picture": _posted(read_picture),
@@ -68,18 +65,12 @@ def read_picture(served: Served, body: bytes) -> Response:
     pixels = recipe(body, place="picture")
     answers = served.predictor.predict(pixels.reshape(1, -1))
     position = int(answers.positions[0])
-    spoke = _coefficients(served.verified.role("model"))[position] * pixels
+    by, spoke = what_spoke(served, Features.of_numbers(pixels.reshape(1, -1)), position)
     answer = {
         "label": served.labels[position],
         "probabilities": answers.values[0].tolist(),
         "pixels": pixels.tolist(),
+        "by": by,
         "spoke": [round(value, 6) for value in spoke.tolist()],
     }
     return Response(200, msgspec.json.encode(answer), rows=1)
-
-
-@lru_cache(maxsize=2)  # the model in charge, and the one before it while its last requests end
-def _coefficients(model: bytes) -> NDArray[np.float64]:
-    import numpy as np
-
-    return np.array(coefficients(model))

@@ -10,8 +10,14 @@ if TYPE_CHECKING:
     from artifact_pipeline.serving.page.panel import Panel
 
 
-def describe(served: Served, panel: Panel) -> dict[str, Any]:
-    """Return what the page is told: which model it is, what was measured of it, and what its panel must know."""
+def describe(served: Served, panel: Panel, *, max_body: int) -> dict[str, Any]:
+    """Return what the page is told: which model it is, what was measured of it, and what its panel must know.
+
+    Args:
+        served: the model.
+        panel: its panel.
+        max_body: bytes of a file at most.
+    """
     manifest = served.verified.manifest
     return {
         "name": served.name,
@@ -21,7 +27,8 @@ def describe(served: Served, panel: Panel) -> dict[str, Any]:
         "rules": manifest.gate.rules if manifest.gate else (),
         "labels": served.labels,
         "target": manifest.data.target,
-        "max_rows": served.max_rows,
+        "answers": served.predictor.kind,
+        "max_body": max_body,
         "held_out": _measured(manifest.metrics.held_out),
         "panel": panel.name,
         **panel.about(served),

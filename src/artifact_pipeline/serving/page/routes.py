@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from html import escape
 from string import Template
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline import plugins
 from artifact_pipeline.serving.http import Response, Route, json_response
 from artifact_pipeline.serving.page import form
 from artifact_pipeline.serving.page.describe import describe
-from artifact_pipeline.serving.table import read_table
+from artifact_pipeline.serving.page.table import answers_file, read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from importlib.resources.abc import Traversable
 
     from artifact_pipeline.serving.model import Served
@@ -51,13 +51,16 @@ def routes(settings: Settings) -> dict[str, Route]:
     own = panels[-1].folder
     pages = {each.name: _file(document(own, each), _HTML) for each in panels}
     found = {path: response for each in panels for path, response in _files(each.folder)}
+
+    def described(served: Served) -> dict[str, Any]:
+        return describe(served, panel_of(served, panels), max_body=settings.max_body)
+
     return {
         "/": Route("page", lambda served, _: pages[panel_of(served, panels).name]),
         **{path: _constant(response) for path, response in found.items()},
-        "/page/model": Route("page", lambda served, _: json_response(describe(served, panel_of(served, panels)))),
-        "/page/table": Route(
-            "page", lambda served, request: read_table(served, request.body), large=True, method="POST"
-        ),
+        "/page/model": Route("page", lambda served, _: json_response(described(served))),
+        "/page/table": _posted(read_table),
+        "/page/answers.csv": _posted(answers_file),
         **{path: route for each in panels for path, route in each.routes.items()},
     }
 
@@ -84,6 +87,11 @@ def document(own: Traversable, panel: Panel) -> bytes:
 
 def _file(data: bytes, kind: bytes) -> Response:
     return Response(200, data, ((b"content-type", kind), *_HEADERS))
+
+
+def _posted(answer: Callable[[Served, bytes], Response]) -> Route:
+    """What is asked by a file."""
+    return Route("page", lambda served, request: answer(served, request.body), large=True, method="POST")
 
 
 def _constant(response: Response) -> Route:

@@ -1,14 +1,15 @@
 'use strict';
 // The page of any model: who it is, what was measured of it, and files that are dropped. A panel asks it questions.
 
-import { showTable } from './table.js';
-import { $, notice } from './base.js';
+import { $, count, notice } from './base.js';
 import { markColumn, showDigest, showMeasured } from './measured.js';
 import { ask, server } from './server.js';
+import { hideTable, showTable } from './table.js';
 
 export { markColumn };
 
 let panel = null;
+let model = null;
 
 // Files
 
@@ -20,10 +21,16 @@ async function take(file) {
     notice(`${file.name}: this page takes ${panel.takes}`);
     return;
   }
+  if (file.size > model.max_body) {
+    const most = `${count(model.max_body)} bytes`;
+    notice(`${file.name} has more than ${most}; artifact-pipeline predict takes files of any size`);
+    return;
+  }
   const mine = ++tables;
   try {
-    const value = await ask('page/table', file, () => mine === tables);
-    if (value && mine === tables) showTable(file.name, value);
+    const held = new Blob([await file.arrayBuffer()]); // it is sent again for the download, and may change until then
+    const value = await ask('page/table', held, () => mine === tables);
+    if (value && mine === tables) showTable(file.name, held, value, model, panel.use);
   } catch (refused) {
     notice(`${file.name}: ${refused.message}`);
   }
@@ -55,12 +62,15 @@ document.addEventListener('drop', (event) => {
 // The model
 
 async function introduce() {
-  const model = await ask('page/model');
-  if (server.digest && model.panel !== document.body.dataset.panel) {
+  const described = await ask('page/model');
+  if (described.panel !== document.body.dataset.panel) {
     location.reload(); // it is a model of something else: it has another page
     return;
   }
+  model = described;
   server.digest = model.digest;
+  tables++;
+  hideTable();
   $('name').textContent = model.name;
   $('gate').textContent = { passed: 'gate passed', failed: 'gate failed' }[model.gate] ?? 'no gate';
   $('gate').classList.toggle('failed', model.gate !== 'passed');
@@ -73,7 +83,7 @@ async function introduce() {
 
 /**
  * Begin, with the panel of this page: `introduce` is given each model, `take` says whether a file is one for the panel,
- * and `takes` says which files the page takes.
+ * `takes` says which files the page takes, and `use`, where there is one, is given a row of a table.
  */
 export function start(ours) {
   panel = ours;

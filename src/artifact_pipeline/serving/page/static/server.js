@@ -14,12 +14,16 @@ export class Refused extends Error {
 /** Whether the server is gone, which artifact it had at last, and what is called once it has another one. */
 export const server = { away: false, digest: null, changed: async () => {} };
 
-/** Ask the server; while it is gone, or sends away, try again for as long as `wanted` says so; then it is null. */
-export async function ask(path, body, wanted = () => true) {
+/**
+ * Ask the server, and `read` its answer; while it is gone, or sends away, try again for as long as `wanted` says so.
+ * Then it is null.
+ */
+export async function ask(path, body, wanted = () => true, read = (response) => response.json()) {
   for (let wait = 500; ; wait = Math.min(2 * wait, 4000)) {
     try {
       const response = await fetch(path, body === undefined ? {} : { method: 'POST', body });
-      const value = await response.json().catch(() => ({})); // what stands between us and the server speaks HTML
+      const answer = response.ok ? read(response) : response.json();
+      const value = await answer.catch(() => ({})); // what stands between us and the server speaks HTML
       if (response.ok || (response.status < 500 && response.status !== 408)) {
         if (server.away) notice('');
         server.away = false;

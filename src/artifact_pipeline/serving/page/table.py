@@ -9,23 +9,28 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from artifact_pipeline.artifact.manifest2 import Manifest2
-from artifact_pipeline.errors import DataRejected, plural
-from artifact_pipeline.prediction.scoring import BatchPredictor
+from artifact_pipeline.errors import ConfigError, DataRejected, plural
+from artifact_pipeline.prediction.scoring import BatchPredictor, answer_names, refuse_formulas
 from artifact_pipeline.prediction.training_rows import TrainingRows
+from artifact_pipeline.prediction.writers import HashedFile, open_writer
 from artifact_pipeline.rows.batches import UNLABELLED, Wanted
 from artifact_pipeline.rows.sources import Source
 from artifact_pipeline.serving.http import Refusal, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from artifact_pipeline.prediction.scoring import Scored
     from artifact_pipeline.rows.batches import Batch
+    from artifact_pipeline.rows.features import Column
     from artifact_pipeline.serving.model import Served
 
-SHOWN, TOLD = 100, 10
-"""Rows whose answers are shown, and bad rows that are named."""
+TOLD = 10
+"""Bad rows that are named."""
+MAX_CELLS = 1 << 16
+"""Values at most that are shown beside the answers; of a table that has more, none is."""
 _PLACE = "table"
+_DOWNLOAD = ((b"content-type", b"text/csv; charset=utf-8"), (b"x-content-type-options", b"nosniff"))
 
 
 def read_table(served: Served, body: bytes) -> Response:
@@ -38,13 +43,48 @@ def read_table(served: Served, body: bytes) -> Response:
     Raises:
         Refusal: it cannot be read, lacks a column, or has too many rows.
     """
-    counts, calls = _Counts(served), BatchPredictor(served.predictor)
+    counts = _Counts(served)
+    for scored in _scored(served, body):
+        counts.add(scored)
+    return Response(200, msgspec.json.encode(counts.plain()), rows=counts.rows)
+
+
+def answers_file(served: Served, body: bytes) -> Response:
+    """Answer a CSV by the file that `predict` would write, with the same bytes; bad rows are left out.
+
+    Args:
+        served: the model.
+        body: the file.
+
+    Raises:
+        Refusal: as `read_table`; or a spreadsheet would run a label.
+    """
+    file, rows = io.BytesIO(), 0
+    names = answer_names(served.labels, served.predictor.kind)
+    writer = open_writer("csv", HashedFile(file), names, artifact=served.verified.digest)
+    try:
+        refuse_formulas((each for each in served.labels if isinstance(each, str)), "csv")
+    except ConfigError as error:
+        raise Refusal(400, error.message) from error
+    for scored in _scored(served, body):
+        rows += len(scored.positions)
+        writer.write({"row": scored.batch.numbers, "predicted": scored.labels}, scored.probabilities)
+    writer.close()
+    return Response(200, file.getvalue(), _DOWNLOAD, rows=rows)
+
+
+def _scored(served: Served, body: bytes) -> Iterator[Scored]:
+    """The rows of a CSV and their answers.
+
+    Raises:
+        Refusal: it cannot be read, lacks a column, or has too many rows.
+    """
+    calls = BatchPredictor(served.predictor)
     try:
         for batch in _batches(served, body):
-            counts.add(calls.score(batch))
+            yield calls.score(batch)
     except DataRejected as error:
         raise Refusal(400, _in_one_sentence(error)) from error
-    return Response(200, msgspec.json.encode(counts.plain()), rows=counts.rows)
 
 
 def _batches(served: Served, body: bytes) -> Iterator[Batch]:
@@ -96,7 +136,9 @@ class _Counts:
         known: rows among them whose label is in the table.
         right: rows among those whose answer is that label.
         mix: answers by position.
-        first: the first rows' answers.
+        answers: of each row its number, the positions of its answer and of its label, and how sure the model is: the
+            probability of the answer, or its score.
+        cells: the values of each row, unless the table is large.
         bad: rows set aside.
         named: the first of them.
         own: finds out whether these are just the rows of the training file.
@@ -107,7 +149,8 @@ class _Counts:
     known: int = 0
     right: int = 0
     mix: list[int] = field(default_factory=list)
-    first: list[dict[str, Any]] = field(default_factory=list)
+    answers: dict[str, list[Any]] = field(default_factory=lambda: {"row": [], "label": [], "actual": [], "sure": []})
+    cells: list[list[Any]] | None = field(default_factory=list)
     bad: int = 0
     named: list[dict[str, Any]] = field(default_factory=list)
     own: TrainingRows = field(init=False)
@@ -117,7 +160,7 @@ class _Counts:
         self.own = TrainingRows(self.served.verified)
 
     def add(self, scored: Scored) -> None:
-        """Count the answers to a batch, and show the first of them."""
+        """Count the answers to a batch, and keep them."""
         import numpy as np
 
         batch, positions = scored.batch, scored.positions
@@ -134,14 +177,16 @@ class _Counts:
             self.named.append({"row": each.row, "column": each.column, "message": each.message})
 
     def _show(self, scored: Scored) -> None:
-        batch, labels = scored.batch, self.served.labels
-        for index in range(min(SHOWN - len(self.first), len(scored.positions))):
-            confidence = float(scored.confidence[index]) if scored.kind == "probabilities" else None
-            label = labels[scored.positions[index]]
-            row = {"row": int(batch.numbers[index]), "label": label, "confidence": confidence}
-            if batch.actual is not None and batch.actual[index] != UNLABELLED:
-                row["actual"] = labels[batch.actual[index]]
-            self.first.append(row)
+        import numpy as np
+
+        batch, positions = scored.batch, scored.positions
+        actual = np.full(len(positions), UNLABELLED) if batch.actual is None else batch.actual
+        sure = np.take_along_axis(scored.probabilities, positions[None], axis=0)[0]
+        for name, values in (("row", batch.numbers), ("label", positions), ("actual", actual), ("sure", sure.round(6))):
+            self.answers[name] += values.tolist()
+        if self.cells is not None:
+            columns = self.served.verified.manifest.model.columns
+            self.cells = None if self.rows * len(columns) > MAX_CELLS else [*self.cells, *_cells(batch, columns)]
 
     def plain(self) -> dict[str, Any]:
         """The answer."""
@@ -150,7 +195,8 @@ class _Counts:
             "rows": self.rows,
             "rejected": {"rows": self.bad, "first": self.named},
             "labels": mix,
-            "first": self.first,
+            "answers": self.answers,
+            "cells": self.cells,
             "accuracy": self._accuracy(),
         }
 
@@ -169,6 +215,22 @@ class _Counts:
                 if len(actual)
             ],
         }
+
+
+def _cells(batch: Batch, columns: Sequence[Column]) -> list[list[Any]]:
+    """The values of rows as JSON has them: None where one is missing."""
+    import numpy as np
+
+    numbers, texts = iter(batch.columns), iter(batch.texts)
+    found: list[list[Any]] = []
+    for column in columns:
+        if column.kind == "category":
+            found.append([text or None for text in next(texts).tolist()])
+        else:
+            values = next(numbers).astype(np.float64).tolist()
+            kind: Any = bool if column.kind == "boolean" else float
+            found.append([None if value != value else kind(value) for value in values])  # noqa: PLR0124 - NaN
+    return [list(row) for row in zip(*found, strict=True)]
 
 
 def _in_one_sentence(error: DataRejected) -> str:

@@ -1,0 +1,41 @@
+'use strict';
+// What spoke for an answer: a bar to the right for each column that spoke for it, one to the left for those against it.
+
+import { $, make, percent } from './base.js';
+
+const SHOWN = 12;
+
+const signed = (value, words) => `${value < 0 ? '−' : '+'}${words(Math.abs(value))}`;
+
+const three = (value) => String(Number(value.toPrecision(3)));
+
+/** What is said of how the bars came about, and how their figures are written. */
+function manner({ by, best, second, scores }) {
+  if (by === 'contributions') {
+    const sums = 'Exact: the scores of this model are sums of coefficient × transformed value.';
+    const bar = `A bar is what its column adds to ${best} less what it adds to ${second}.`;
+    return { words: `${sums} ${bar}`, figure: three };
+  }
+  const lost = `how much ${scores ? 'of its score' : 'probability'} ${best} would lose if the column were typical`;
+  return { words: `An estimate, column by column: ${lost}.`, figure: scores ? three : percent };
+}
+
+/** Said where there is no bar. */
+const NOTHING = { contributions: ' No column makes a difference.', typical: ' As it is, no column makes a difference.' };
+
+/** Show what spoke; `columns` are the names, `values` what stands in the row, as text. */
+export function showSpoke(columns, values, spoke, about) {
+  const { words, figure } = manner(about);
+  const order = spoke.map((_, at) => at).filter((at) => spoke[at]);
+  order.sort((x, y) => Math.abs(spoke[y]) - Math.abs(spoke[x]));
+  const most = Math.abs(spoke[order[0]]) || 1;
+  $('spoke').replaceChildren(...order.slice(0, SHOWN).map((at) => {
+    const fill = make('span', 'fill');
+    fill.style.setProperty('--share', Math.abs(spoke[at]) / most);
+    const name = make('b', '', columns[at], ' ', make('span', 'soft', values[at]));
+    const track = make('span', `track both ${spoke[at] < 0 ? 'against' : 'for'}`, '', fill);
+    return make('li', '', '', name, track, make('span', 'value', signed(spoke[at], figure)));
+  }));
+  const more = order.length > SHOWN ? ` ${order.length - SHOWN} more columns spoke less.` : '';
+  $('spoke-told').textContent = words + more + (order.length ? '' : NOTHING[about.by]);
+}
