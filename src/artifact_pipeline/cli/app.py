@@ -11,6 +11,7 @@ from artifact_pipeline.cli.comparison import compare
 from artifact_pipeline.cli.evaluation import evaluate
 from artifact_pipeline.cli.history import rollback, runs
 from artifact_pipeline.cli.inference import predict
+from artifact_pipeline.cli.init import init
 from artifact_pipeline.cli.inspection import inspect, verify
 from artifact_pipeline.cli.options import HELP, STATUSES, statuses, verb
 from artifact_pipeline.cli.reproduction import reproduce
@@ -50,7 +51,7 @@ class _Verbs(click.Group):
 
 @click.group(
     cls=_Verbs,
-    commands=[train, verify, sign, predict, serve, evaluate, inspect, compare, reproduce, runs, rollback, schema],
+    commands=[init, train, verify, sign, predict, serve, evaluate, inspect, compare, reproduce, runs, rollback, schema],
     context_settings=HELP,
     epilog=f"{_COMPLETION}\n{statuses(*STATUSES)}",
 )

@@ -109,7 +109,7 @@ def _refuse_lines(columns: dict[str, pa.Array], faults: Faults) -> None:
     from pyarrow import compute
 
     wanted = faults.wanted
-    name = wanted.keep[0] if wanted.learning else wanted.target
+    name = wanted.target
     if name in columns and pa.types.is_string(columns[name].type):
         lines = compute.match_substring_regex(columns[name], r"[\r\n]")
         if compute.any(lines).as_py():

@@ -252,7 +252,7 @@ class LearnedTable:
     def _is_kept(self, name: str, first: int | None) -> bool:
         """Whether a column is learned from; it is not where it counts the rows from `first` on."""
         if first is None:
-            if _UNNAMED.fullmatch(name):
+            if is_unnamed(name):
                 raise _unnamed(self._path, name)
             return True
         last = first + self._count - 1
@@ -271,6 +271,11 @@ class LearnedTable:
             matrix[at : at + len(piece)] = piece if len(kept) == piece.shape[1] else piece[:, kept]
             at += len(piece)
         return matrix
+
+
+def is_unnamed(name: str) -> bool:
+    """Whether a column has no name of its own: pandas has written it for an index."""
+    return _UNNAMED.fullmatch(name) is not None
 
 
 def _check_names(place: str, names: Sequence[str]) -> None:

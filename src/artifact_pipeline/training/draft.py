@@ -1,0 +1,335 @@
+"""A config drafted from a table: what each column is, which one is the target, and a config that runs as it stands.
+
+Before the config is written it is read, the table is read by it, and its rows are split by it, all as a training does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from artifact_pipeline.errors import ConfigError, DataRejected, Problem, listing
+from artifact_pipeline.training import suspicions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from artifact_pipeline.config import Config
+    from artifact_pipeline.rows.features import ColumnKind
+    from artifact_pipeline.rows.survey import Survey, SurveyedColumn
+    from artifact_pipeline.training.targets import Target
+
+Use = Literal["target", "learned", "left out"]
+SCHEMA_FILE = "config.schema.json"
+"""The JSON Schema that stands beside the config, where editors find it."""
+MANY_ROWS = 1000
+"""Rows from which on trees are proposed: below, a linear model is as good and simpler."""
+_LINEAR: dict[str, Any] = {"estimator": "LogisticRegression", "max_iter": 1000}
+_TREES: dict[str, Any] = {"estimator": "HistGradientBoostingClassifier"}
+_FOREST: dict[str, Any] = {"estimator": "RandomForestClassifier", "min_samples_leaf": 5}
+_SEEDS = (42, *range(100))
+"""Random states that are tried until each class has a training row."""
+_MAX_BYTES = 65_536
+"""Most bytes of a config file that is read."""
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class DraftRequest:
+    """What a config is drafted from, and where it is written.
+
+    Attributes:
+        table: a file of any format that a training reads, a folder of parts, or a pattern; None for a data set.
+        dataset: the name of a built-in data set, where there is no table.
+        target: the column of the labels; None has it found.
+        output: the config file.
+        force: replace a file that stands there.
+    """
+
+    table: str | None
+    dataset: str | None
+    target: str | None
+    output: Path
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DraftedColumn:
+    """A column as the draft has it.
+
+    Attributes:
+        name: its name.
+        kind: what it holds; None where it cannot be learned from.
+        use: what it is in the config.
+        why: why it is of that kind, or why it is left out.
+        missing: how many cells are missing.
+        values: its levels, or its range, in words.
+    """
+
+    name: str
+    kind: ColumnKind | None
+    use: Use
+    why: str
+    missing: int
+    values: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A config, and what it was made from.
+
+    Attributes:
+        config: the config, as its file has it.
+        written: the files that were written, the config first.
+        rows: how many rows the table has.
+        files: how many files they were read from.
+        columns: each column of the table.
+        target: the column of the labels, with its classes.
+        model: why this model was chosen.
+        alternatives: other values of `model`.
+        warnings: what a person should look at, a sentence each.
+        suggestions: what else may be meant, a sentence each.
+    """
+
+    config: dict[str, Any]
+    written: tuple[Path, ...]
+    rows: int
+    files: int
+    columns: tuple[DraftedColumn, ...]
+    target: Target
+    model: str
+    alternatives: tuple[dict[str, Any], ...]
+    warnings: tuple[str, ...]
+    suggestions: tuple[str, ...]
+
+
+def draft(request: DraftRequest, progress: Callable[[str], None] = lambda _: None) -> Draft:
+    """Look at a table, and write a config for it.
+
+    Args:
+        request: what is asked.
+        progress: is called with each step, in a few words.
+
+    Raises:
+        ConfigError: the output stands already or is an input, or no column can be the target.
+        DataRejected: the table cannot be read, or holds nothing to learn from.
+        StorageError: the config cannot be written.
+    """
+    from artifact_pipeline.training.targets import choose_target
+
+    _check_output(request)
+    progress("looking at the columns")
+    survey = _survey(request)
+    target = choose_target(survey, request.target)
+    reasons = {
+        column.name: suspicions.reason_to_drop(column, survey, target)
+        for column in survey.columns
+        if column.name != target.name
+    }
+    learned = [column for column in survey.columns if column.name in reasons and reasons[column.name] is None]
+    if not learned:
+        raise _nothing_to_learn(request, reasons)
+    models = (_TREES, _FOREST, _LINEAR) if survey.rows >= MANY_ROWS else (_LINEAR, _TREES, _FOREST)
+    dropped = [name for name, reason in reasons.items() if reason is not None]
+    progress("reading and splitting the rows as a training does")
+    values, warnings = _checked(_values(request, target.name, dropped, models[0]))
+    text = _text(_shortest(values), request)
+    return Draft(
+        config=json.loads(text),
+        written=_write(request, text),
+        rows=survey.rows,
+        files=survey.files,
+        columns=tuple(_drafted(column, reasons.get(column.name), target) for column in survey.columns),
+        target=target,
+        model=_why(survey.rows),
+        alternatives=models[1:],
+        warnings=(
+            *suspicions.target_suspicions(target),
+            *suspicions.column_suspicions(learned, target),
+            *warnings,
+        ),
+        suggestions=tuple(suspicions.split_suggestions(survey, learned)),
+    )
+
+
+def _check_output(request: DraftRequest) -> None:
+    from artifact_pipeline.rows.sources import STDIN, places_of
+    from artifact_pipeline.storage.outputs import Place, check_outputs
+    from artifact_pipeline.storage.places import is_url
+
+    table = request.table
+    if table is not None and (table == STDIN or is_url(table)):
+        problem = Problem(table, "not-a-file", "a training reads its table again, so a config names a file")
+        raise ConfigError("no config can name this table", problems=[problem], hint="save it to a file, and name that")
+    output = Place("-o", str(request.output))
+    check_outputs(places_of([table], []) if table is not None else [], [output])
+    if os.path.lexists(request.output) and not request.force:
+        problem = Problem("-o", "output-exists", f"{request.output} is there already")
+        raise ConfigError("nothing is overwritten", problems=[problem], hint="--force replaces it, -o names another")
+
+
+def _survey(request: DraftRequest) -> Survey:
+    from artifact_pipeline.rows.survey import survey_rows, survey_table
+
+    if request.table is not None:
+        return survey_table(request.table, target=request.target)
+    from artifact_pipeline.plugins import data_set
+
+    assert request.dataset is not None
+    return survey_rows(data_set(request.dataset).load())
+
+
+def _nothing_to_learn(request: DraftRequest, reasons: dict[str, str | None]) -> DataRejected:
+    found = [f"{name!r}: {reason}" for name, reason in reasons.items()]
+    message = listing(found, _SHOWN, separator="; ") or "it has no column but the target"
+    problem = Problem(str(request.table), "no-columns", message)
+    hint = "a classifier learns from numbers, categories and booleans"
+    return DataRejected("no column is left to learn from", problems=[problem], hint=hint)
+
+
+def _values(request: DraftRequest, target: str, dropped: list[str], model: dict[str, Any]) -> dict[str, Any]:
+    """The config with all that it means, and with the path as the working folder has it."""
+    dataset: Any = request.dataset
+    name = {}
+    if request.table is not None:
+        dataset = {"path": request.table, "target": target, **({"drop": dropped} if dropped else {})}
+        name = {"name": _name_of(request.table)}
+    return {
+        **name,
+        "dataset": dataset,
+        "split": {"by": "hash", "test_size": 0.2},
+        "preprocess": "auto",
+        "model": model,
+        "gate": {"beats_baseline": True, "min_accuracy": 0.0, "min_f1": 0.0},
+    }
+
+
+def _name_of(path: str) -> str:
+    """A name for the model after that of the file."""
+    stem = Path(os.path.abspath(path)).name.partition(".")[0].lower()  # noqa: PTH100 - it follows no link
+    return re.sub(r"[^a-z0-9._-]+", "-", stem).strip("-._")[:64] or "table"
+
+
+def _checked(values: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The config with a random state by which the rows can be split, and what is suspicious about the rows.
+
+    Raises:
+        DataRejected: no random state gives each class a training row, or the rows cannot be read.
+    """
+    from artifact_pipeline.training.dataset import Dataset, load_rows
+    from artifact_pipeline.training.reading import read_config
+
+    config = read_config(values)
+    rows = load_rows(config)
+    first: DataRejected | None = None
+    for seed in _SEEDS:
+        try:
+            Dataset.load(config.model_copy(update={"random_state": seed}), rows)
+        except DataRejected as error:
+            if not error.rules <= {"class-not-in-training", "split"}:
+                raise
+            first = first or error
+        else:
+            return (values if seed == config.random_state else {**values, "random_state": seed}), rows.warnings
+    assert first is not None
+    raise first
+
+
+def _shortest(values: dict[str, Any]) -> dict[str, Any]:
+    """The config without the sections that say what is the default anyway."""
+    from artifact_pipeline.config import recipe
+
+    for section in ("split", "preprocess", "gate"):
+        shorter = {key: value for key, value in values.items() if key != section}
+        if recipe(_config(shorter)) == recipe(_config(values)):
+            values = shorter
+    return values
+
+
+def _config(values: dict[str, Any]) -> Config:
+    from artifact_pipeline.training.reading import read_config
+
+    return read_config(values)
+
+
+def _text(values: dict[str, Any], request: DraftRequest) -> str:
+    """The config's file: paths in it start at its folder."""
+    from artifact_pipeline.config.schema import SCHEMA_KEY
+
+    if request.table is not None:
+        path = _from_folder(request.table, request.output.parent)
+        values = {**values, "dataset": {**values["dataset"], "path": path}}
+    text = json.dumps({SCHEMA_KEY: f"./{SCHEMA_FILE}", **values}, indent=2, ensure_ascii=False) + "\n"
+    if len(text.encode("utf-8", "surrogateescape")) > _MAX_BYTES:
+        message = f"it would have more than {_MAX_BYTES:,} bytes, most of them names of columns that are left out"
+        problem = Problem(str(request.output), "too-large", message)
+        raise ConfigError(
+            "the config cannot be written", problems=[problem], hint="take those columns out of the table"
+        )
+    return text
+
+
+def _from_folder(path: str, folder: Path) -> str:
+    """A path as it starts at a folder; one that is absolute, and does not lie in it, stays as it is."""
+    above, name = os.path.split(os.path.abspath(path))  # noqa: PTH100 - a link at its end is not followed
+    real = os.path.join(os.path.realpath(above), name)  # noqa: PTH118
+    relative = os.path.relpath(real, os.path.realpath(folder))
+    return path if os.path.isabs(path) and relative.startswith("..") else relative  # noqa: PTH117
+
+
+def _write(request: DraftRequest, text: str) -> tuple[Path, ...]:
+    """Write the config, and the schema beside it where none stands there."""
+    from artifact_pipeline.config import schema_text
+    from artifact_pipeline.files import storage_error, write_atomic, write_new
+
+    if request.force:
+        write_atomic(request.output, text.encode())
+    else:
+        try:
+            write_new(request.output, text.encode())
+        except OSError as error:
+            raise storage_error(request.output, error) from error
+    schema = request.output.parent / SCHEMA_FILE
+    if os.path.lexists(schema):
+        return (request.output,)
+    write_atomic(schema, schema_text().encode())
+    return (request.output, schema)
+
+
+def _why(rows: int) -> str:
+    if rows >= MANY_ROWS:
+        return f"the table has at least {MANY_ROWS:,} rows, from which trees learn more than a linear model"
+    return f"the table has fewer than {MANY_ROWS:,} rows, for which a linear model is as good as trees, and smaller"
+
+
+def _drafted(column: SurveyedColumn, reason: str | None, target: Target) -> DraftedColumn:
+    if column.name == target.name:
+        found = DraftedColumn(column.name, column.kind, "target", target.why, column.missing, _values_of(column))
+        return replace(found, values=listing([*map(repr, target.labels)], _SHOWN))
+    use: Use = "learned" if reason is None else "left out"
+    return DraftedColumn(column.name, column.kind, use, reason or _why_kind(column), column.missing, _values_of(column))
+
+
+def _why_kind(column: SurveyedColumn) -> str:
+    """Why a column is of its kind, by the rules of `rows.inference`."""
+    if column.kind == "category":
+        digits = all(each.strip().isdigit() for each in column.levels)
+        return "digits, some of which begin with a zero" if digits else f"{len(column.levels):,} different texts"
+    return "each value is a number" if column.kind == "number" else "each value is true or false"
+
+
+def _values_of(column: SurveyedColumn) -> str:
+    """The levels of a category, the range of a number, or how many are true."""
+    import numpy as np
+
+    if column.kind is None:
+        return ""
+    if column.kind == "category":
+        return listing([*map(repr, sorted(column.levels))], _SHOWN)
+    if column.kind == "boolean":
+        return f"{int(np.nansum(column.values)):,} are true"
+    return f"{np.nanmin(column.values):g} to {np.nanmax(column.values):g}"

@@ -1,0 +1,202 @@
+"""What is suspicious about the columns of a table: which should not be learned from, and what a person should look at.
+
+The rules are stated with each function. A column is left out only where it cannot help a model on new rows: an index,
+an id, a constant, a copy of the target, or cells that cannot be learned. Anything else is said, and learned from.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.errors import listing, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.rows.survey import Survey, SurveyedColumn
+    from artifact_pipeline.training.targets import Target
+
+_IDS = frozenset({"id", "ids", "uuid", "guid", "key", "index", "idx", "no", "nr", "number", "seqno", "case", "row"})
+"""Words of the names of ids."""
+_GROUPS = frozenset({
+    "id", "patient", "subject", "person", "user", "customer", "client", "household", "family", "group", "session",
+    "participant", "respondent", "student", "firm", "litter",
+})  # fmt: skip
+"""Words of the names of columns that say which rows belong together."""
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
+_FEW_LEVELS = 20
+"""Most levels of a column that is compared with the target level by level."""
+_NEAR = 0.98
+"""The share of the majority's mistakes that a column must take away alone to be called near to the target."""
+_RARE = 0.05
+_DOMINANT = 0.9
+_FEW_ROWS = 10
+"""Rows of a class below which its figures say little."""
+_SHOWN = 5
+
+
+def reason_to_drop(column: SurveyedColumn, survey: Survey, target: Target) -> str | None:
+    """Return why a column should not be learned from; None where it should."""
+    import numpy as np
+
+    if column.fault is not None:
+        return _in_words(column)
+    if column.row_number is not None:
+        last = column.row_number + survey.rows - 1
+        return f"it counts the rows, {column.row_number} to {last:,}"
+    if column.is_index:
+        return "it looks like an index that pandas has written"
+    present = column.values >= 0 if column.kind == "category" else ~np.isnan(column.values)
+    distinct = len(np.unique(column.values[present]))
+    if distinct < 2 and not column.missing:
+        return "it has the same value in all rows"
+    if column.kind == "number" and distinct > survey.rows / 2 and _has_word(column.name, _IDS) and _is_whole(column):
+        return f"it has the name of an id, and {distinct:,} different whole numbers in {survey.rows:,} rows"
+    return "it is a copy of the target: each of its values has one class" if _is_copy(column, target) else None
+
+
+def _in_words(column: SurveyedColumn) -> str:
+    assert column.fault is not None
+    if column.fault.rule == "no-values":
+        return "it has no value"
+    return f"{_RULES.get(column.fault.rule, '')}{column.fault.message}"
+
+
+_RULES = {"free-text": "free text or an id: ", "date": "a date: "}
+
+
+def _has_word(name: str, words: frozenset[str]) -> bool:
+    return any(word.lower() in words for word in _WORDS.findall(name))
+
+
+def _is_whole(column: SurveyedColumn) -> bool:
+    import numpy as np
+
+    values = column.values[~np.isnan(column.values)]
+    return bool((np.trunc(values) == values).all())
+
+
+def _levels(column: SurveyedColumn) -> NDArray[np.int64] | None:
+    """Each row's position among the column's values; None where these are more than a few."""
+    import numpy as np
+
+    values, codes = np.unique(column.values, return_inverse=True)
+    return codes.astype(np.int64) if len(values) <= _FEW_LEVELS else None
+
+
+def _is_copy(column: SurveyedColumn, target: Target) -> bool:
+    """Whether a column and the target say the same in other words: one value for each class."""
+    import numpy as np
+
+    codes = _levels(column)
+    if codes is None or int(codes.max()) + 1 != len(target.labels):
+        return False
+    pairs = np.unique(codes * len(target.labels) + target.codes)
+    return len(pairs) == len(target.labels)
+
+
+def column_suspicions(columns: Sequence[SurveyedColumn], target: Target) -> list[str]:
+    """Return what is suspicious about the columns that are learned from, a sentence each."""
+    found = []
+    for column in columns:
+        if (share := _taken_away(column, target)) >= _NEAR:
+            drop = shlex.quote(f"dataset.drop={json.dumps([column.name], ensure_ascii=False)}")
+            found.append(
+                f"column {column.name!r} alone tells the class of {share:.1%} of the rows that the most frequent class "
+                f"misses; if it is known only when the label is, leave it out: -S {drop}"
+            )
+    return found
+
+
+def _taken_away(column: SurveyedColumn, target: Target) -> float:
+    """The share of the rows outside the most frequent class whose class the column alone tells.
+
+    Of a column with few values each value answers with its most frequent class. A number with many values answers by
+    one threshold, where there are two classes.
+    """
+    import numpy as np
+
+    rows, classes = len(target.codes), len(target.labels)
+    codes = _levels(column)
+    if codes is not None:
+        counts = np.bincount(codes * classes + target.codes, minlength=(int(codes.max()) + 1) * classes)
+        right = int(counts.reshape(-1, classes).max(axis=1).sum())
+    elif classes == 2 and column.kind == "number" and not column.missing:
+        right = _best_threshold(column.values, target.codes)
+    else:
+        return 0.0
+    base = target.counts[0]
+    return (right - base) / (rows - base)
+
+
+def _best_threshold(values: NDArray[Any], codes: NDArray[np.int64]) -> int:
+    """Most rows that one threshold sorts into their class, of two."""
+    import numpy as np
+
+    order = np.argsort(values, kind="stable")
+    ones = np.concatenate([[0], np.cumsum(codes[order])])
+    rows, total = np.arange(len(values) + 1), int(ones[-1])
+    ends = np.concatenate([[True], np.diff(values[order]) > 0, [True]])
+    right = (rows - ones) + (total - ones)  # zeros below the threshold, ones above it
+    return int(max(right[ends].max(), (len(values) - right[ends]).max()))
+
+
+def target_suspicions(target: Target) -> list[str]:
+    """Return what is suspicious about the classes, a sentence each: how rare some are, and how many there are."""
+    rows = len(target.codes)
+    found = []
+    largest = target.counts[0] / rows
+    if largest >= _DOMINANT or target.counts[-1] / rows < _RARE:
+        rare = [
+            f"{label!r} ({plural(count, 'row')})"
+            for label, count in zip(target.labels, target.counts, strict=True)
+            if count / rows < _RARE
+        ]
+        words = f"{target.labels[0]!r} is the label of {largest:.1%} of the rows"
+        if rare:
+            words += f"; rare: {listing(rare, _SHOWN)}"
+        mend = "-S gate.min_recall=0.5 asks that each is found, -S model.class_weight=balanced weighs them more"
+        found.append(f"the classes are imbalanced: {words}; {mend}")
+    few = [label for label, count in zip(target.labels, target.counts, strict=True) if count < _FEW_ROWS]
+    if few:
+        found.append(
+            f"{plural(len(few), 'class')} with fewer than {_FEW_ROWS} rows: {listing([*map(repr, few)], _SHOWN)}"
+        )
+    return found
+
+
+def split_suggestions(survey: Survey, columns: Sequence[SurveyedColumn]) -> list[str]:
+    """Return which other split may be meant, a sentence each: by a group of rows, or by time.
+
+    Args:
+        survey: the table.
+        columns: the columns that are learned from.
+    """
+    import numpy as np
+
+    found = []
+    for column in columns:
+        if column.missing or not _has_word(column.name, _GROUPS) or column.kind == "boolean":
+            continue
+        distinct = len(np.unique(column.values))
+        if _FEW_LEVELS < distinct <= survey.rows / 2 and (column.kind == "category" or _is_whole(column)):
+            words = f"each of the {distinct:,} values of {column.name!r} stands in {survey.rows / distinct:.1f} rows"
+            found.append(f"{words}; if it names a person or a thing, keep its rows together: {_by('group', column)}")
+    dates = [column for column in survey.columns if column.fault is not None and column.fault.rule == "date"]
+    found += [
+        f"{column.name!r} is a date; if the model is to answer later rows, hold the latest out: {_by('time', column)}"
+        for column in dates
+        if not column.missing
+    ]
+    return found
+
+
+def _by(kind: str, column: SurveyedColumn) -> str:
+    split = json.dumps({"by": kind, "column": column.name}, ensure_ascii=False)
+    return f"-S {shlex.quote(f'split={split}')}"
