@@ -39,6 +39,11 @@ def serving_python() -> str:
     return _python(ROOT / ".venv-serving", (ROOT / "benchmarks" / "serving.txt").read_text())
 
 
+def tables_python() -> str:
+    """The Python of an environment with pandas, scikit-learn and the packages that ship tables."""
+    return _python(ROOT / ".venv-bench-tables", (ROOT / "benchmarks" / "tables.txt").read_text())
+
+
 def dvc_python() -> str:
     """The Python of an environment with DVC."""
     return _python(ROOT / ".venv-bench-dvc", DVC)

@@ -65,7 +65,7 @@ def usage_table(measured: Mapping[str, Mapping[str, Sequence[Usage]]]) -> Iterat
                 else:
                     cells += Summary.of([getattr(usage, quantity) for usage in usages]).shown(digits)
             rows.append([name, side, *cells])
-    return _aligned(rows, left=2)
+    return aligned(rows, left=2)
 
 
 def figure_table(figures: Sequence[Figure]) -> Iterator[str]:
@@ -74,10 +74,11 @@ def figure_table(figures: Sequence[Figure]) -> Iterator[str]:
     for each in figures:
         ratios = [f"{each.ratio.of_medians:.3f}", f"{each.ratio.of_pairs:.3f}"] if each.ratio else ["", ""]
         rows.append([each.name, each.ours, each.bare, *ratios, each.target, "yes" if each.reached else "NO"])
-    return _aligned(rows, left=1)
+    return aligned(rows, left=1)
 
 
-def _aligned(rows: Sequence[Sequence[str]], *, left: int) -> Iterator[str]:
+def aligned(rows: Sequence[Sequence[str]], *, left: int) -> Iterator[str]:
+    """The rows as lines of equal columns, the first `left` to the left and the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [

@@ -100,8 +100,8 @@ def survey_rows(rows: Rows) -> Survey:
     import numpy as np
 
     assert rows.y is not None
-    texts, codes = np.unique(rows.y.astype(np.str_), return_inverse=True)
-    labels = SurveyedColumn(rows.target, "category", None, 0, codes.astype(np.int32), tuple(texts.tolist()))
+    texts, codes = np.unique(rows.y, return_inverse=True)
+    labels = SurveyedColumn(rows.target, "category", None, 0, codes.astype(np.int32), tuple(map(str, texts.tolist())))
     numbers = [SurveyedColumn(name, "number", None, 0, rows.X[:, at]) for at, name in enumerate(rows.names)]
     return Survey(len(rows.y), 1, (*numbers, labels), rows.target)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.config import Config
     from artifact_pipeline.rows.features import ColumnKind
+    from artifact_pipeline.rows.matrix import Rows
     from artifact_pipeline.rows.survey import Survey, SurveyedColumn
     from artifact_pipeline.training.targets import Target
 
@@ -136,7 +137,9 @@ def draft(request: DraftRequest, progress: Callable[[str], None] = lambda _: Non
     models = (_TREES, _FOREST, _LINEAR) if survey.rows >= MANY_ROWS else (_LINEAR, _TREES, _FOREST)
     dropped = [name for name, reason in reasons.items() if reason is not None]
     progress("reading and splitting the rows as a training does")
-    values, warnings = _checked(_values(request, target.name, dropped, models[0]))
+    rows = _rows(_values(request, target.name, dropped, models[0]))
+    split, reason = _split(rows, target)
+    values = _checked(_values(request, target.name, dropped, models[0]) | {"split": split}, rows)
     text = _text(_shortest(values), request)
     return Draft(
         config=json.loads(text),
@@ -150,9 +153,9 @@ def draft(request: DraftRequest, progress: Callable[[str], None] = lambda _: Non
         warnings=(
             *suspicions.target_suspicions(target),
             *suspicions.column_suspicions(learned, target),
-            *warnings,
+            *rows.warnings,
         ),
-        suggestions=tuple(suspicions.split_suggestions(survey, learned)),
+        suggestions=(*reason, *suspicions.split_suggestions(survey, learned)),
     )
 
 
@@ -214,17 +217,43 @@ def _name_of(path: str) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", stem).strip("-._")[:64] or "table"
 
 
-def _checked(values: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The config with a random state by which the rows can be split, and what is suspicious about the rows.
+def _rows(values: dict[str, Any]) -> Rows:
+    """The rows as a training reads them.
 
     Raises:
-        DataRejected: no random state gives each class a training row, or the rows cannot be read.
+        DataRejected: they cannot be read.
     """
-    from artifact_pipeline.training.dataset import Dataset, load_rows
-    from artifact_pipeline.training.reading import read_config
+    from artifact_pipeline.training.dataset import load_rows
 
-    config = read_config(values)
-    rows = load_rows(config)
+    return load_rows(_config(values))
+
+
+def _split(rows: Rows, target: Target) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """How the rows are split, and why where it is not by their hash.
+
+    A hash keeps equal rows together, as copies of one case. Where fewer than half of the rows are different, equal rows
+    are different cases, and whole groups of them would be held out by the hash: they are drawn at random.
+    """
+    import numpy as np
+
+    from artifact_pipeline.rows.row_hash import feature_hashes
+
+    different = len(np.unique(feature_hashes(rows.columns, rows.features, seed=0)))
+    if 2 * different >= len(rows.X):
+        return {"by": "hash", "test_size": 0.2}, ()
+    words = f"only {different:,} of {len(rows.X):,} rows are different, so equal rows are taken for different cases"
+    return {"by": "random", "test_size": 0.2, "stratify": target.counts[-1] > 1}, (f"{words}, and drawn at random",)
+
+
+def _checked(values: dict[str, Any], rows: Rows) -> dict[str, Any]:
+    """The config with a random state by which the rows can be split.
+
+    Raises:
+        DataRejected: no random state gives each class a training row.
+    """
+    from artifact_pipeline.training.dataset import Dataset
+
+    config = _config(values)
     first: DataRejected | None = None
     for seed in _SEEDS:
         try:
@@ -234,7 +263,7 @@ def _checked(values: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
                 raise
             first = first or error
         else:
-            return (values if seed == config.random_state else {**values, "random_state": seed}), rows.warnings
+            return values if seed == config.random_state else {**values, "random_state": seed}
     assert first is not None
     raise first
 
