@@ -103,11 +103,8 @@ def train(table: StrangerTable, folder: Path) -> Trained:
 
 
 def _accuracy(manifest: dict[str, Any]) -> float:
-    metrics = manifest["metrics"]
-    if isinstance(metrics, dict) and "held_out" in metrics:
-        return float(metrics["held_out"]["accuracy"]["value"])
-    listed = metrics["values"] if isinstance(metrics, dict) else metrics
-    return float(next(each["value"] for each in listed if (each["name"], each["set"]) == ("accuracy", "held_out")))
+    figures = manifest["metrics"]["figures"]
+    return float(next(each["value"] for each in figures if (each["name"], each["rows"]) == ("accuracy", "held_out")))
 
 
 def held_out(config: Path) -> list[int]:
