@@ -6,6 +6,7 @@ It reads a list of jobs from standard input, and writes the accuracy of each on 
 import json
 import sys
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 warnings.simplefilter("ignore")
 
 
-def accuracy(job):
+def accuracy(job: dict[str, Any]) -> float:
+    """Train without the rows that are held out, and return the accuracy on those."""
     read = pd.read_json if job["path"].endswith(".jsonl") else pd.read_csv
     table = read(job["path"], lines=True) if read is pd.read_json else read(job["path"])
     dropped = [name or "Unnamed: 0" for name in job["drop"]]
@@ -27,13 +29,13 @@ def accuracy(job):
     numbers = X.select_dtypes("number").columns
     numeric = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
     others = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore"))
-    X = X.astype({name: object for name in X.columns.difference(numbers)}).where(X.notna(), np.nan)
+    X = X.astype(dict.fromkeys(X.columns.difference(numbers), object)).where(X.notna(), np.nan)
     columns = ColumnTransformer([("number", numeric, numbers), ("other", others, X.columns.difference(numbers))])
     model = make_pipeline(columns, LogisticRegression(max_iter=1000))
     held_out = np.zeros(len(X), dtype=bool)
     held_out[job["held_out"]] = True
     model.fit(X[~held_out], y[~held_out])
-    return accuracy_score(y[held_out], model.predict(X[held_out]))
+    return float(accuracy_score(y[held_out], model.predict(X[held_out])))
 
 
 json.dump([accuracy(job) for job in json.load(sys.stdin)], sys.stdout)

@@ -163,9 +163,9 @@ def print_strangers(trained: Sequence[Trained]) -> None:
     print(*aligned(rows, left=4), sep="\n")
     both = [(each.ours, each.bare) for each in trained if each.ours is not None and each.bare is not None]
     ours, bare = (statistics.mean(side) for side in zip(*both, strict=True))
-    named = sum(each.named for each in trained)
+    times = sum(each.named for each in trained)
     verdict = "yes" if ours >= bare - BELOW else "NO"
-    print(f"\ntrained {len(both)} of {len(trained)}; the target was named for {named}")
+    print(f"\ntrained {len(both)} of {len(trained)}; the target was named for {times}")
     print(f"mean accuracy: ours {ours:.4f}, by hand {bare:.4f}; at most {BELOW} below: {verdict}")
 
 

@@ -18,6 +18,9 @@ from artifact_pipeline.training import suspicions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from artifact_pipeline.config import Config
     from artifact_pipeline.rows.features import ColumnKind
     from artifact_pipeline.rows.matrix import Rows
@@ -131,15 +134,10 @@ def draft(request: DraftRequest, progress: Callable[[str], None] = lambda _: Non
         for column in survey.columns
         if column.name != target.name
     }
-    learned = [column for column in survey.columns if column.name in reasons and reasons[column.name] is None]
-    if not learned:
-        raise _nothing_to_learn(request, reasons)
     models = (_TREES, _FOREST, _LINEAR) if survey.rows >= MANY_ROWS else (_LINEAR, _TREES, _FOREST)
-    dropped = [name for name, reason in reasons.items() if reason is not None]
     progress("reading and splitting the rows as a training does")
-    rows = _rows(_values(request, target.name, dropped, models[0]))
-    split, reason = _split(rows, target)
-    values = _checked(_values(request, target.name, dropped, models[0]) | {"split": split}, rows)
+    values, rows, split = _settled(request, target, reasons, models[0])
+    learned = [column for column in survey.columns if reasons.get(column.name, "") is None]
     text = _text(_shortest(values), request)
     return Draft(
         config=json.loads(text),
@@ -155,7 +153,7 @@ def draft(request: DraftRequest, progress: Callable[[str], None] = lambda _: Non
             *suspicions.column_suspicions(learned, target),
             *rows.warnings,
         ),
-        suggestions=(*reason, *suspicions.split_suggestions(survey, learned)),
+        suggestions=(*split, *suspicions.split_suggestions(survey, target)),
     )
 
 
@@ -217,15 +215,36 @@ def _name_of(path: str) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", stem).strip("-._")[:64] or "table"
 
 
-def _rows(values: dict[str, Any]) -> Rows:
-    """The rows as a training reads them.
+def _settled(
+    request: DraftRequest, target: Target, reasons: dict[str, str | None], model: dict[str, Any]
+) -> tuple[dict[str, Any], Rows, tuple[str, ...]]:
+    """The config with its split, the rows as a training by it reads them, and why they are not split by their hash.
+
+    Args:
+        request: what is asked.
+        target: the column of the labels.
+        reasons: why each other column is left out, None where it is not; those that turn out to be of rare levels alone
+            among the training rows are added.
+        model: the model.
 
     Raises:
-        DataRejected: they cannot be read.
+        DataRejected: the rows cannot be read or split, or no column is left.
     """
+    from artifact_pipeline.rows.folding import MIN_ROWS, fold_rare_levels
     from artifact_pipeline.training.dataset import load_rows
 
-    return load_rows(_config(values))
+    while True:
+        if None not in reasons.values():
+            raise _nothing_to_learn(request, reasons)
+        values = _values(request, target.name, [name for name, why in reasons.items() if why is not None], model)
+        rows = load_rows(_config(values))
+        split, why_split = _split(rows, target)
+        values, training = _seeded({**values, "split": split}, rows)
+        folded = fold_rare_levels(rows.columns, rows.features, training).columns
+        empty = [column.name for column in folded if column.kind == "category" and not column.levels]
+        if not empty:
+            return values, rows, why_split
+        reasons.update(dict.fromkeys(empty, f"none of its levels has {MIN_ROWS} training rows"))
 
 
 def _split(rows: Rows, target: Target) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -241,12 +260,13 @@ def _split(rows: Rows, target: Target) -> tuple[dict[str, Any], tuple[str, ...]]
     different = len(np.unique(feature_hashes(rows.columns, rows.features, seed=0)))
     if 2 * different >= len(rows.X):
         return {"by": "hash", "test_size": 0.2}, ()
+    stratify = target.counts[-1] > 1 and len(target.labels) <= len(rows.X) // 10
     words = f"only {different:,} of {len(rows.X):,} rows are different, so equal rows are taken for different cases"
-    return {"by": "random", "test_size": 0.2, "stratify": target.counts[-1] > 1}, (f"{words}, and drawn at random",)
+    return {"by": "random", "test_size": 0.2, "stratify": stratify}, (f"{words}, and drawn at random",)
 
 
-def _checked(values: dict[str, Any], rows: Rows) -> dict[str, Any]:
-    """The config with a random state by which the rows can be split.
+def _seeded(values: dict[str, Any], rows: Rows) -> tuple[dict[str, Any], NDArray[np.int64]]:
+    """The config with a random state by which the rows can be split, and the positions of the training rows.
 
     Raises:
         DataRejected: no random state gives each class a training row.
@@ -257,13 +277,13 @@ def _checked(values: dict[str, Any], rows: Rows) -> dict[str, Any]:
     first: DataRejected | None = None
     for seed in _SEEDS:
         try:
-            Dataset.load(config.model_copy(update={"random_state": seed}), rows)
+            data = Dataset.load(config.model_copy(update={"random_state": seed}), rows)
         except DataRejected as error:
             if not error.rules <= {"class-not-in-training", "split"}:
                 raise
             first = first or error
         else:
-            return values if seed == config.random_state else {**values, "random_state": seed}
+            return (values if seed == config.random_state else {**values, "random_state": seed}), data.train
     assert first is not None
     raise first
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.config.estimators import WRITTEN
 from artifact_pipeline.config.preparing import Preparation, Step
-from artifact_pipeline.errors import ConfigError, Problem
+from artifact_pipeline.errors import ConfigError, DataRejected, Problem
 from artifact_pipeline.rows.features import MISSING, category_columns, number_columns
+from artifact_pipeline.rows.folding import MIN_ROWS
+from artifact_pipeline.rows.mends import mends
 from artifact_pipeline.training.estimators import build
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ def unfitted(config: Config, columns: Sequence[Column], labels: Sequence[int | s
     Raises:
         ConfigError: the columns need a step that the config does not have, or `class_weight` names a label that no row
             has.
+        DataRejected: the model would know no level of a category.
     """
     classifier = build(config, labels)
     steps = preparation(config, columns)
@@ -122,6 +125,7 @@ def _check_steps(config: Config, steps: Preparation, columns: Sequence[Column]) 
     """Refuse columns that the classifier does not take as they are, with the step that is missing."""
     problems = []
     categories = category_columns(columns)
+    _check_levels(categories)
     if categories and not steps.category:
         message = f"preprocess.category: the column {categories[0].name!r} holds categories, which must be encoded"
         problems.append(Problem("config", "missing-step", message))
@@ -137,6 +141,19 @@ def _check_steps(config: Config, steps: Preparation, columns: Sequence[Column]) 
             problems=problems,
             hint='set preprocess to "auto", or give the steps: {"number": ["impute_median"], "category": ["one_hot"]}',
         )
+
+
+def _check_levels(categories: Sequence[Column]) -> None:
+    """Refuse categories of which a model would know no level.
+
+    Raises:
+        DataRejected: there is one.
+    """
+    empty = [column.name for column in categories if not column.levels]
+    if empty:
+        message = f"none of its levels has {MIN_ROWS} training rows, so it would be *other* in all of them"
+        problems = [Problem(f"column {name!r}", "rare-levels", message) for name in empty]
+        raise DataRejected("the table cannot be learned", problems=problems, hint=mends(drop=empty))
 
 
 def _name(position: int, step: str) -> str:

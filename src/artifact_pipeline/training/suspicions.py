@@ -171,30 +171,29 @@ def target_suspicions(target: Target) -> list[str]:
     return found
 
 
-def split_suggestions(survey: Survey, columns: Sequence[SurveyedColumn]) -> list[str]:
-    """Return which other split may be meant, a sentence each: by a group of rows, or by time.
+def split_suggestions(survey: Survey, target: Target) -> list[str]:
+    """Return which other split may be meant, a sentence each: by a group of rows, or by time."""
+    found = []
+    for column in survey.columns:
+        if column.name == target.name or column.missing:
+            continue
+        if column.fault is not None and column.fault.rule == "date":
+            words = f"{column.name!r} is a date; if the model is to answer later rows, hold the latest out"
+            found.append(f"{words}: {_by('time', column)}")
+        elif groups := _groups(column, survey):
+            words = f"each of the {groups:,} values of {column.name!r} stands in {survey.rows / groups:.1f} rows"
+            found.append(f"{words}; if it names a person or a thing, keep its rows together: {_by('group', column)}")
+    return found
 
-    Args:
-        survey: the table.
-        columns: the columns that are learned from.
-    """
+
+def _groups(column: SurveyedColumn, survey: Survey) -> int:
+    """How many groups of rows a column names; 0 where it does not look like one that does."""
     import numpy as np
 
-    found = []
-    for column in columns:
-        if column.missing or not _has_word(column.name, _GROUPS) or column.kind == "boolean":
-            continue
-        distinct = len(np.unique(column.values))
-        if _FEW_LEVELS < distinct <= survey.rows / 2 and (column.kind == "category" or _is_whole(column)):
-            words = f"each of the {distinct:,} values of {column.name!r} stands in {survey.rows / distinct:.1f} rows"
-            found.append(f"{words}; if it names a person or a thing, keep its rows together: {_by('group', column)}")
-    dates = [column for column in survey.columns if column.fault is not None and column.fault.rule == "date"]
-    found += [
-        f"{column.name!r} is a date; if the model is to answer later rows, hold the latest out: {_by('time', column)}"
-        for column in dates
-        if not column.missing
-    ]
-    return found
+    if column.kind in {None, "boolean"} or not _has_word(column.name, _GROUPS) or not _is_whole(column):
+        return 0
+    distinct = len(np.unique(column.values))
+    return distinct if _FEW_LEVELS < distinct <= survey.rows / 2 else 0
 
 
 def _by(kind: str, column: SurveyedColumn) -> str:

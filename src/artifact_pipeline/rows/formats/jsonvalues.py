@@ -158,7 +158,7 @@ class Lines:
 class LearnedLines(Lines):
     """Reads lines that a model learns from: the first ones tell the kinds of the features and of the labels.
 
-    The first of its `texts` are the labels.
+    The first of its `texts` are the labels, where there are any.
     """
 
     def __init__(self, wanted: Wanted, texts: Sequence[str], there: Sequence[str]) -> None:
@@ -166,11 +166,12 @@ class LearnedLines(Lines):
         self._kind_of_labels: type | None = None
 
     def _plain_texts(self, row: dict[str, Any]) -> list[str | None] | None:
-        label, *others = [row.get(name) for name in self.texts]
-        plain = row.keys() <= self._there and type(label) is self._kind_of_labels
+        values = [row.get(name) for name in self.texts]
+        labels, others = values[:1], values[1:]
+        plain = row.keys() <= self._there and all(type(each) is self._kind_of_labels for each in labels)
         if not plain or not {type(each) for each in others} <= {str, int, type(None)}:
             return None
-        return [str(label), *(str(each) if isinstance(each, int) else each for each in others)]
+        return [*map(str, labels), *(str(each) if isinstance(each, int) else each for each in others)]
 
     def _are_plain(self, numbers: tuple[Any, ...]) -> bool:
         known = len(self.kinds) == len(numbers)
@@ -188,8 +189,9 @@ class LearnedLines(Lines):
                 return instead
 
         numbers = [_checked(self._number, name, float("nan")) for name in self._wanted.features]
-        label, *others = self.texts
-        return numbers, [_checked(self._label_of, label, None), *(_checked(self._text, name, None) for name in others)]
+        labels, others = self.texts[:1], self.texts[1:]
+        texts = [_checked(self._label_of, name, None) for name in labels]
+        return numbers, [*texts, *(_checked(self._text, name, None) for name in others)]
 
     def _object(self, line: bytes) -> dict[str, Any]:
         row = object_of(line, number=raw)
