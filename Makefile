@@ -12,7 +12,7 @@ DOCS := .venv-docs/.installed
 # scikit-learn costs seconds at its first import.
 install = $(if $(shell command -v uv),uv pip install --quiet --compile-bytecode --python $(1)/bin/python,$(1)/bin/python -m pip install --quiet --disable-pip-version-check)
 
-.PHONY: help run serve test test-slow fuzz workflows check docs lock bench bench-batch bench-unchanged bench-serving branches promote clean
+.PHONY: help run serve test test-slow fuzz workflows check docs lock bench bench-batch bench-unchanged bench-serving bench-tables branches promote clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -103,6 +103,9 @@ lock: ## make every lock again from pyproject.toml; LOCK_ARGS=--upgrade for newe
 	$(compile) --group docs -c requirements-dev.txt -o requirements-docs.txt
 	$(compile) benchmarks/batch.in -c requirements-dev.txt -o benchmarks/batch.txt
 	$(compile) benchmarks/serving.in -c requirements-dev.txt -o benchmarks/serving.txt
+	$(compile) benchmarks/tables.in -c requirements-dev.txt -o benchmarks/tables.txt
+	$(compile) benchmarks/autogluon.in -o benchmarks/autogluon.txt
+	$(compile) benchmarks/mljar.in -o benchmarks/mljar.txt
 	$(compile) tests/clients/requirements.in -o tests/clients/requirements.txt
 
 bench: $(DEV) ## the figures of docs/benchmarks.md, measured again beside the bare scripts; ARGS=--help
@@ -116,6 +119,9 @@ bench-unchanged: $(DEV) ## a training with nothing to do, beside dvc repro; ARGS
 
 bench-serving: $(DEV) ## serve beside a bare server, FastAPI and LitServe, under load by wrk; ARGS=--help
 	$(BIN)/python -m benchmarks.serving $(ARGS)
+
+bench-tables: $(DEV) ## tables of strangers from init alone, beside scikit-learn by hand; one table beside AutoML; ARGS=--help
+	$(BIN)/python -m benchmarks.tables $(ARGS)
 
 branches: ## create the chain of branches in this clone, where they are missing
 	$(PYTHON) scripts/branches.py create $(ARGS)

@@ -44,6 +44,16 @@ def tables_python() -> str:
     return _python(ROOT / ".venv-bench-tables", (ROOT / "benchmarks" / "tables.txt").read_text())
 
 
+def autogluon_python() -> str:
+    """The Python of an environment with AutoGluon and LightGBM."""
+    return _python(ROOT / ".venv-bench-autogluon", (ROOT / "benchmarks" / "autogluon.txt").read_text())
+
+
+def mljar_python() -> str:
+    """The Python of an environment with MLJAR."""
+    return _python(ROOT / ".venv-bench-mljar", (ROOT / "benchmarks" / "mljar.txt").read_text())
+
+
 def dvc_python() -> str:
     """The Python of an environment with DVC."""
     return _python(ROOT / ".venv-bench-dvc", DVC)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.environments import ROOT, tables_python
 from benchmarks.measure import clean_environment
 from benchmarks.report import aligned
+from benchmarks.tables_automl import measure_automl
 from benchmarks.tables_sources import TABLES
 
 if TYPE_CHECKING:
@@ -173,12 +174,17 @@ def main() -> None:
     """Train, compare and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tables", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--only", nargs="*", default=[], metavar="TABLE", help="these tables of strangers alone")
+    parser.add_argument("--part", choices=["strangers", "automl"], help="one of the two parts alone")
+    parser.add_argument("--runs", type=int, default=4, metavar="N", help="runs beside AutoML; the first is not counted")
     parser.add_argument("--folder", type=Path, metavar="FOLDER", help="keep what is written there")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = options.folder or Path(name)
         folder.mkdir(exist_ok=True)
-        print_strangers(strangers(folder.resolve(), options.only))
+        if options.part != "automl":
+            print_strangers(strangers(folder.resolve(), options.only))
+        if options.part != "strangers":
+            measure_automl(folder.resolve(), options.runs)
 
 
 if __name__ == "__main__":

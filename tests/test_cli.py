@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / "config" / "config.json"
 VERBS = [
+    "init",
     "train",
     "verify",
     "sign",

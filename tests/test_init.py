@@ -19,7 +19,8 @@ from artifact_pipeline.cli import main
 from artifact_pipeline.config import recipe
 from artifact_pipeline.plugins import NAMES
 from artifact_pipeline.rows.survey import survey_table
-from artifact_pipeline.training.draft import Draft, DraftRequest, draft
+from artifact_pipeline.training.draft import draft
+from artifact_pipeline.training.drafted import Draft, DraftRequest
 from artifact_pipeline.training.reading import read_config
 from artifact_pipeline.training.targets import TARGET_NAMES
 from typedtables import FORMATS, write

@@ -127,6 +127,7 @@ def hostile(hostile_once: Path, tmp_path: Path) -> Path:
 
 
 VERBS: dict[str, tuple[int, list[list[str]]]] = {
+    "init": (0, [["init", f"./{FILE}", "-o", "##[error]config.json"]]),
     "train": (0, [["train", "--config", "config.json", "--artifact", "##[error]artifact"]]),
     "train, a failed gate": (
         3,

@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 
 from artifact_pipeline.config import from_mapping
 from artifact_pipeline.config.estimators import WRITTEN
-from artifact_pipeline.errors import ConfigError
+from artifact_pipeline.errors import ConfigError, DataRejected
 from artifact_pipeline.rows.features import Column, category_columns, number_columns
 from artifact_pipeline.training.estimators import faults, resolved
 from artifact_pipeline.training.pipeline import known_columns, preparation, unfitted
@@ -157,3 +157,13 @@ def test_a_wrong_preparation_is_refused(preprocess: object, message: str) -> Non
         config("LogisticRegression", preprocess)
     (problem,) = caught.value.problems
     assert problem.message.startswith(f"preprocess{message}")
+
+
+@pytest.mark.parametrize("encoder", ["one_hot", "ordinal"])
+def test_a_category_of_rare_levels_alone_is_refused(encoder: str) -> None:
+    """A category of which the model would know no level is refused by name, with the option that leaves it out."""
+    columns = (Column("size", "number"), Column("name", "category", nullable=True))
+    with pytest.raises(DataRejected) as caught:
+        unfitted(config("LogisticRegression", {"category": [encoder]}), columns, ["no", "yes"])
+    assert [(each.place, each.rule) for each in caught.value.problems] == [("column 'name'", "rare-levels")]
+    assert caught.value.hint == "leave the columns out: -S 'dataset.drop=[\"name\"]'"

@@ -16,7 +16,7 @@ from artifact_pipeline.plugins import NAMES
 
 if TYPE_CHECKING:
     from artifact_pipeline.cli.output import Output
-    from artifact_pipeline.training.draft import Draft
+    from artifact_pipeline.training.drafted import Draft
 
 _SHOWN = 10
 _WIDTH = 60
@@ -47,7 +47,8 @@ def init(
     names the table relative to its own folder; its gate asks that the model beats the most frequent class. Nothing is
     trained. A file that stands already is not replaced without --force.
     """
-    from artifact_pipeline.training.draft import DraftRequest, draft
+    from artifact_pipeline.training.draft import draft
+    from artifact_pipeline.training.drafted import DraftRequest
 
     if (table is None) == (dataset is None):
         raise ConfigError("name a table, or a data set that comes with the package", hint=_HINT)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import ConfigError, DataRejected, Problem, listing
 from artifact_pipeline.training import suspicions
+from artifact_pipeline.training.drafted import Draft, DraftRequest, drafted_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,12 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.config import Config
-    from artifact_pipeline.rows.features import ColumnKind
     from artifact_pipeline.rows.matrix import Rows
-    from artifact_pipeline.rows.survey import Survey, SurveyedColumn
+    from artifact_pipeline.rows.survey import Survey
     from artifact_pipeline.training.targets import Target
 
-Use = Literal["target", "learned", "left out"]
 SCHEMA_FILE = "config.schema.json"
 """The JSON Schema that stands beside the config, where editors find it."""
 MANY_ROWS = 1000
@@ -40,75 +38,6 @@ _SEEDS = (42, *range(100))
 _MAX_BYTES = 65_536
 """Most bytes of a config file that is read."""
 _SHOWN = 3
-
-
-@dataclass(frozen=True, slots=True)
-class DraftRequest:
-    """What a config is drafted from, and where it is written.
-
-    Attributes:
-        table: a file of any format that a training reads, a folder of parts, or a pattern; None for a data set.
-        dataset: the name of a built-in data set, where there is no table.
-        target: the column of the labels; None has it found.
-        output: the config file.
-        force: replace a file that stands there.
-    """
-
-    table: str | None
-    dataset: str | None
-    target: str | None
-    output: Path
-    force: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class DraftedColumn:
-    """A column as the draft has it.
-
-    Attributes:
-        name: its name.
-        kind: what it holds; None where it cannot be learned from.
-        use: what it is in the config.
-        why: why it is of that kind, or why it is left out.
-        missing: how many cells are missing.
-        values: its levels, or its range, in words.
-    """
-
-    name: str
-    kind: ColumnKind | None
-    use: Use
-    why: str
-    missing: int
-    values: str
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A config, and what it was made from.
-
-    Attributes:
-        config: the config, as its file has it.
-        written: the files that were written, the config first.
-        rows: how many rows the table has.
-        files: how many files they were read from.
-        columns: each column of the table.
-        target: the column of the labels, with its classes.
-        model: why this model was chosen.
-        alternatives: other values of `model`.
-        warnings: what a person should look at, a sentence each.
-        suggestions: what else may be meant, a sentence each.
-    """
-
-    config: dict[str, Any]
-    written: tuple[Path, ...]
-    rows: int
-    files: int
-    columns: tuple[DraftedColumn, ...]
-    target: Target
-    model: str
-    alternatives: tuple[dict[str, Any], ...]
-    warnings: tuple[str, ...]
-    suggestions: tuple[str, ...]
 
 
 def draft(request: DraftRequest, progress: Callable[[str], None] = lambda _: None) -> Draft:
@@ -144,7 +73,7 @@ def draft(request: DraftRequest, progress: Callable[[str], None] = lambda _: Non
         written=_write(request, text),
         rows=survey.rows,
         files=survey.files,
-        columns=tuple(_drafted(column, reasons.get(column.name), target) for column in survey.columns),
+        columns=tuple(drafted_column(column, reasons.get(column.name), target) for column in survey.columns),
         target=target,
         model=_why(survey.rows),
         alternatives=models[1:],
@@ -353,32 +282,3 @@ def _why(rows: int) -> str:
     if rows >= MANY_ROWS:
         return f"the table has at least {MANY_ROWS:,} rows, from which trees learn more than a linear model"
     return f"the table has fewer than {MANY_ROWS:,} rows, for which a linear model is as good as trees, and smaller"
-
-
-def _drafted(column: SurveyedColumn, reason: str | None, target: Target) -> DraftedColumn:
-    if column.name == target.name:
-        found = DraftedColumn(column.name, column.kind, "target", target.why, column.missing, _values_of(column))
-        return replace(found, values=listing([*map(repr, target.labels)], _SHOWN))
-    use: Use = "learned" if reason is None else "left out"
-    return DraftedColumn(column.name, column.kind, use, reason or _why_kind(column), column.missing, _values_of(column))
-
-
-def _why_kind(column: SurveyedColumn) -> str:
-    """Why a column is of its kind, by the rules of `rows.inference`."""
-    if column.kind == "category":
-        digits = all(each.strip().isdigit() for each in column.levels)
-        return "digits, some of which begin with a zero" if digits else f"{len(column.levels):,} different texts"
-    return "each value is a number" if column.kind == "number" else "each value is true or false"
-
-
-def _values_of(column: SurveyedColumn) -> str:
-    """The levels of a category, the range of a number, or how many are true."""
-    import numpy as np
-
-    if column.kind is None:
-        return ""
-    if column.kind == "category":
-        return listing([*map(repr, sorted(column.levels))], _SHOWN)
-    if column.kind == "boolean":
-        return f"{int(np.nansum(column.values)):,} are true"
-    return f"{np.nanmin(column.values):g} to {np.nanmax(column.values):g}"
