@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.prediction.labels import Evaluation
 
 _MATCHED = "matched (may include training rows)"
-"""Predictions do not say which rows the model has learned."""
+"""Predictions say of a row at most on which side of the split it is."""
 
 
 @verb("Score predictions by labels that came later.", 3, 5, 8)
@@ -91,7 +91,7 @@ def _say(output: Output, found: Evaluation) -> None:
     for line in _counts(found):
         output.say(line)
     output.say()
-    output.table(views.FIGURES, [views.figure_cells(_MATCHED, figures)])
+    output.table(views.FIGURES, _rows(found))
     views.say_majority(output, figures)
     output.say()
     views.warn_of_unpredicted(output, figures, rows="matched rows")
@@ -107,6 +107,16 @@ def _counts(found: Evaluation) -> tuple[str, str]:
     )
 
 
+def _rows(found: Evaluation) -> list[list[str]]:
+    """The figures by split, as far as the predictions say it, and those of all matched rows."""
+    from artifact_pipeline.cli import views
+
+    names = {"held-out": "held-out", "training": "training (may be learned)"}
+    apart = [views.figure_cells(names[side], figures) for side, figures in found.splits.items()]
+    alone = found.figures.rows == getattr(found.splits.get("held-out"), "rows", None)
+    return [*apart, views.figure_cells("matched (no training row)" if alone else _MATCHED, found.figures)]
+
+
 def _page(found: Evaluation) -> str:
     """The evaluation as a page of Markdown."""
     from artifact_pipeline.cli import views
@@ -114,7 +124,7 @@ def _page(found: Evaluation) -> str:
 
     classes = [[escape(label), *cells] for label, *cells in views.class_cells(found.figures)]
     counts = "\n".join(f"- {line}" for line in _counts(found))
-    figures = table(views.FIGURES, [views.figure_cells(_MATCHED, found.figures)])
+    figures = table(views.FIGURES, _rows(found))
     worth = baseline(found.figures, rows="matched rows")
     parts = ["## Predictions, scored by later labels", counts, figures, worth, table(views.CLASSES, classes)]
     return "\n\n".join(parts) + "\n"
@@ -130,5 +140,6 @@ def _result(found: Evaluation, keys: tuple[str, ...]) -> dict[str, Any]:
         "labels": {"read": found.labels, "matched": matched, "unmatched": found.labels - matched},
         "predictions": {"read": found.predictions, "matched": matched, "unmatched": found.predictions - matched},
         "metrics": {**found.figures.plain(), "training_rows": "unknown"},
+        "splits": {side: figures.plain() for side, figures in found.splits.items()},
         **plain_baseline(found.figures),
     }

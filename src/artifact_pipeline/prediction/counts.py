@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from artifact_pipeline.drift.histograms import Counts
 from artifact_pipeline.errors import DataRejected, Problem
+from artifact_pipeline.prediction.hash_split import UNKNOWN_SIDE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
+    from artifact_pipeline.artifact.figures import HeldOut
     from artifact_pipeline.artifact.reference import Reference
     from artifact_pipeline.drift.judge import Drift
     from artifact_pipeline.prediction.scoring import Scorer
@@ -23,13 +27,51 @@ MISTAKES = 50
 """Wrongly labelled rows that a page lists; the predictions have them all."""
 
 
+@dataclass(slots=True)
+class LabelledCounts:
+    """Counts over rows whose label is known: int64 of shape (classes, classes), and the losses of each batch."""
+
+    confusion: NDArray[np.int64]
+    losses: list[float] = field(default_factory=list)
+
+    @classmethod
+    def zero(cls, classes: int) -> LabelledCounts:
+        """The counts of no rows."""
+        import numpy as np
+
+        return cls(np.zeros((classes, classes), dtype=np.int64))
+
+    def add(self, actual: NDArray[np.int64], predicted: NDArray[np.int64], probabilities: NDArray[np.float64]) -> None:
+        """Count rows, by positions of shape (rows,) and probabilities of shape (rows, classes)."""
+        from artifact_pipeline.metrics import classification as metrics
+
+        if len(actual):
+            self.confusion += metrics.confusion_matrix(actual, predicted, len(self.confusion))
+            self.losses.append(metrics.log_loss(actual, probabilities) * len(actual))
+
+    def figures(self, classes: Sequence[str]) -> HeldOut:
+        """The figures over what was counted, which is not nothing, each rounded to six decimals."""
+        from artifact_pipeline.artifact.figures import HeldOut
+
+        return HeldOut.of(self.confusion, sum(self.losses) / int(self.confusion.sum()), classes)
+
+
 class Sample(NamedTuple):
-    """One answered row, for people: its number, its actual label, empty if unknown, the answer and its probability."""
+    """One answered row, for people.
+
+    Attributes:
+        row: its number.
+        actual: its label, empty if unknown.
+        predicted: the answer.
+        probability: that of the answer.
+        side: on which side of a hash split it is, as `hash_split` has them.
+    """
 
     row: int
     actual: int | str
     predicted: int | str
     probability: float
+    side: int = UNKNOWN_SIDE
 
 
 @dataclass(slots=True)
@@ -43,6 +85,8 @@ class PredictionCounts:
         rules: bad rows by the rule that they break.
         labels: int64, answered rows by predicted class.
         confusion: int64 of shape (classes, classes), the rows whose actual label is known.
+        sides: int64 of shape (2, classes, classes): those among them on the training and the held-out side of a hash
+            split.
         drift: what the drift is judged by; None where that is not asked.
         samples: the first rows.
         mistakes: the first rows whose answer was wrong.
@@ -50,6 +94,7 @@ class PredictionCounts:
 
     labels: NDArray[np.int64]
     confusion: NDArray[np.int64]
+    sides: NDArray[np.int64]
     read: int = 0
     written: int = 0
     outside: int = 0
@@ -65,7 +110,10 @@ class PredictionCounts:
 
         classes = len(scorer.classes)
         drift = Counts.zero(scorer.reference) if scorer.options.drift else None
-        return cls(np.zeros(classes, dtype=np.int64), np.zeros((classes, classes), dtype=np.int64), drift=drift)
+        labels, confusion, sides = (
+            np.zeros(shape, dtype=np.int64) for shape in (classes, (classes, classes), (2, classes, classes))
+        )
+        return cls(labels, confusion, sides, drift=drift)
 
     @property
     def rejected(self) -> int:
@@ -79,6 +127,7 @@ class PredictionCounts:
         self.rules += other.rules
         self.labels = self.labels + other.labels
         self.confusion = self.confusion + other.confusion
+        self.sides = self.sides + other.sides
         if self.drift is not None and other.drift is not None:
             self.drift += other.drift
         self.samples = [*self.samples, *other.samples][:SAMPLES]
@@ -111,6 +160,7 @@ class PredictionCounts:
             "rules": dict(sorted(self.rules.items())),
             "labels": self.labels.tolist(),
             "confusion": self.confusion.tolist(),
+            "sides": self.sides.tolist(),
             "drift": None if self.drift is None else self.drift.plain(),
         }
 
@@ -126,6 +176,7 @@ class PredictionCounts:
         return cls(
             labels=np.array(value["labels"], dtype=np.int64),
             confusion=np.array(value["confusion"], dtype=np.int64),
+            sides=np.array(value["sides"], dtype=np.int64),
             read=value["read"],
             written=value["written"],
             outside=value["outside"],

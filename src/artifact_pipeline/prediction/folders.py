@@ -19,7 +19,7 @@ from artifact_pipeline.errors import ArtifactRejected, ConfigError
 from artifact_pipeline.files import held, storage_error
 from artifact_pipeline.prediction.counts import PredictionCounts
 from artifact_pipeline.prediction.destination import PIECES
-from artifact_pipeline.prediction.outcome import Predictions, receipt_of
+from artifact_pipeline.prediction.outcome import Predictions, receipt_of, scores_of_sides
 from artifact_pipeline.prediction.parts import PART, Part, score_parts
 from artifact_pipeline.prediction.receipt import MAX_BYTES, RULE, Receipt
 from artifact_pipeline.prediction.writers import HashedFile
@@ -73,6 +73,7 @@ class Ledger:
         self.parts: dict[Key, _Finished] = {}
         self.digests: dict[int, str] = {}
         self.left_out: dict[str, None] = {}
+        self.notes: list[str] = []
         self.counts = PredictionCounts.zero(scorer)
         self._unsaved, self._due = False, 0.0
         _refuse_many(len(sources))
@@ -85,6 +86,7 @@ class Ledger:
             return _Opened("", None)
         with open_rows(source, self.scorer.wanted(source), digest=False) as rows:
             self.left_out |= dict.fromkeys(rows.left_out)
+            self.notes += self.scorer.untold(rows)
             return _Opened(rows.stamp, rows.total)
 
     def _described(self) -> dict[str, Any]:
@@ -305,15 +307,15 @@ def _already(ledger: Ledger, begun: Receipt) -> Predictions:
 
 
 def _outcome(ledger: Ledger, written: Receipt) -> Predictions:
-    measured = Receipt.Measured.of(ledger.counts.confusion)
     return Predictions(
         destination=ledger.to,
         receipt=written,
         counts=ledger.counts,
-        scores={"all": measured} if measured is not None else {},
+        scores={**scores_of_sides(ledger.counts), "all": written.metrics} if written.metrics is not None else {},
         drift=ledger.counts.judged(ledger.scorer),
         held_out=None,
         left_out=tuple(ledger.left_out),
+        notes=tuple(ledger.notes),
     )
 
 

@@ -7,17 +7,19 @@ since a CSV does not say which type a value has.
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.errors import DataRejected, Problem, plural
+from artifact_pipeline.prediction.counts import LabelledCounts
 from artifact_pipeline.rows.batches import Wanted
 from artifact_pipeline.rows.faults import listed_names, meant_names
 from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.rows.sources import Source, find_sources, format_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -26,10 +28,12 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest1 import GateRecord
     from artifact_pipeline.rows.batches import Batch
 
-ROW, FILE, PREDICTED, PROBABILITY = "row", "file", "predicted", "probability_"
+ROW, FILE, SPLIT, PREDICTED, PROBABILITY = "row", "file", "split", "predicted", "probability_"
 """How predictions name their columns."""
 _FORMATS = ("csv", "parquet", "arrow", "jsonl")
 """Formats of tables, by the first part of their names: `csv.gz` is a CSV too."""
+_SIDES = ("held-out", "training")
+"""What the column `split` says of a row; or that it is unknown."""
 HELD = 1 << 23
 """Probabilities that are held at most, 64 MiB, until one look-up among the labels is worth its while."""
 
@@ -40,6 +44,8 @@ class Evaluation:
 
     Attributes:
         figures: over the rows that have both a prediction and a label.
+        splits: the same over those of them that were held out, and that are on the training side, as the predictions'
+            column `split` has them; empty where they have no such column.
         label: the label's column.
         labels: how many labels were read.
         predictions: how many predictions were read.
@@ -51,6 +57,7 @@ class Evaluation:
     labels: int
     predictions: int
     rules: tuple[GateRecord.Rule, ...] = ()
+    splits: Mapping[str, HeldOut] = field(default_factory=dict)
 
 
 class _Labels(NamedTuple):
@@ -62,11 +69,12 @@ class _Labels(NamedTuple):
 
 
 class _Answers(NamedTuple):
-    """A batch of predictions: a key each, int32 positions, and for each class float64 probabilities."""
+    """A batch of predictions: a key each, int32 positions, for each class float64 probabilities, and perhaps sides."""
 
     keys: Any
     predicted: NDArray[np.int32]
     probabilities: list[Any]
+    sides: Any
 
 
 def score(
@@ -84,12 +92,13 @@ def score(
         join.add(predictions, held)
     if not join.predictions:
         raise _refused(predictions, "no-rows", "holds no rows")
-    if not join.confusion.sum():
+    if not join.all.confusion.sum():
         counts = f"{plural(len(known.keys), 'key')} here, {plural(join.predictions, 'prediction')} there"
         message = f"none of its keys is a prediction's: {counts}"
         seen = f"compare the keys: the first label's is {known.keys[0].as_py()}, the first prediction's {join.first}"
         raise _refused(labels, "no-match", message, hint=seen)
-    return Evaluation(join.figures(), known.column, len(known.keys), join.predictions)
+    splits = {side: each.figures(classes) for side, each in join.of_side.items() if each.confusion.sum()}
+    return Evaluation(join.all.figures(classes), known.column, len(known.keys), join.predictions, splits=splits)
 
 
 def _check_keys(keys: Sequence[str], label: str | None, *tables: tuple[str, Sequence[str]]) -> None:
@@ -263,7 +272,8 @@ def _answers(
     features = tuple(f"{PROBABILITY}{each}" for each in classes)
     for index, source in enumerate(sources):
         place = source.place
-        for batch, share in _batches(source, Wanted.columns_alone((*keys, PREDICTED), features)):
+        split = [SPLIT] if SPLIT in takewhile(PREDICTED.__ne__, _columns(source)) else []
+        for batch, share in _batches(source, Wanted.columns_alone((*keys, *split, PREDICTED), features)):
             texts = _text(place, batch, PREDICTED, "no-predictions")
             predicted, unknown = _positions(texts, classes)
             if unknown >= 0:
@@ -271,7 +281,8 @@ def _answers(
                 where = f"{place}, row {batch.numbers[unknown]}, column {PREDICTED!r}"
                 raise _refused(where, "no-predictions", message)
             joined = _joined([_text(place, batch, name, "key-invalid") for name in keys])
-            yield _Answers(joined, predicted, batch.columns)
+            sides = _text(place, batch, SPLIT, "no-predictions") if split else None
+            yield _Answers(joined, predicted, batch.columns, sides)
             progress(batch.count, (index + share) / len(sources))
 
 
@@ -295,8 +306,10 @@ class _Join:
 
         self._labels, self._classes = labels, classes
         self._times = np.zeros(len(labels.positions), dtype=np.int64)
-        self._losses: list[float] = []
-        self.confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
+        self.all, self.of_side = (
+            LabelledCounts.zero(len(classes)),
+            {side: LabelledCounts.zero(len(classes)) for side in _SIDES},
+        )
         self.predictions = 0
         self.first = ""
 
@@ -320,8 +333,7 @@ class _Join:
 
     def _score(self, answers: _Answers, found: NDArray[np.int32]) -> None:
         import numpy as np
-
-        from artifact_pipeline.metrics import classification as metrics
+        from pyarrow import compute
 
         self.predictions += len(found)
         there = found >= 0
@@ -330,11 +342,7 @@ class _Join:
         actual = self._labels.positions[found[there]].astype(np.int64)
         predicted = answers.predicted[there].astype(np.int64)
         probabilities = np.stack([column[there] for column in answers.probabilities], axis=1)
-        self.confusion += metrics.confusion_matrix(actual, predicted, len(self._classes))
-        self._losses.append(metrics.log_loss(actual, probabilities) * len(actual))
-
-    def figures(self) -> HeldOut:
-        """The figures over what was counted, which is not nothing, each rounded to six decimals."""
-        from artifact_pipeline.artifact.figures import HeldOut
-
-        return HeldOut.of(self.confusion, sum(self._losses) / int(self.confusion.sum()), self._classes)
+        self.all.add(actual, predicted, probabilities)
+        for side, counted in self.of_side.items() if answers.sides is not None else ():
+            own = compute.equal(answers.sides, side).to_numpy(zero_copy_only=False)[there]
+            counted.add(actual[own], predicted[own], probabilities[own])

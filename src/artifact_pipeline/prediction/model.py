@@ -179,7 +179,9 @@ class _TableScorer:
         """
         scorer = Scorer(artifact, Options(out_of_range="ignore", drift=False, form="parquet"))
         self._predictor = scorer.predictor
-        self._wanted = replace(scorer.wanted(_MEMORY), target=NO_COLUMN)  # labels may be there, and are not read
+        self._wanted = replace(
+            scorer.wanted(_MEMORY), target=NO_COLUMN, keys=()
+        )  # labels may be there, and are not read
 
     def answer(self, table: Table) -> Answers:
         """Answer every row.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from artifact_pipeline.prediction.hash_split import HELD_OUT_SIDE, SIDES, TRAINING_SIDE, UNKNOWN_SIDE
 from artifact_pipeline.prediction.receipt import Receipt, environment
 
 if TYPE_CHECKING:
@@ -46,18 +47,29 @@ class Predictions:
     already: int = 0
     notes: tuple[str, ...] = ()
 
-    def split_of(self, row: int) -> str:
-        """`held-out`, `training`, or `unknown`: the artifact holds one digest of all its rows, and none of each."""
+    def split_of(self, row: int, side: int = UNKNOWN_SIDE) -> str:
+        """`held-out`, `training`, or `unknown`, where neither the file nor the side of a hash split tells it."""
         if self.held_out is None:
-            return UNKNOWN
-        return "held-out" if self.held_out[row] else "training"
-
-
-UNKNOWN: Literal["unknown"] = "unknown"
-"""Whether a row is new, or one that the model has seen, where these are not just the rows of its training file."""
+            return SIDES[side]
+        return SIDES[HELD_OUT_SIDE if self.held_out[row] else TRAINING_SIDE]
 
 
 OF_SPLIT: dict[str, Learned] = {"held-out": "none", "training": "all"}
+"""What the model has learned of the rows of each side of its own files."""
+_OF_SIDE: dict[int, Learned] = {HELD_OUT_SIDE: "none", TRAINING_SIDE: "unknown"}
+"""What it has learned of the rows of any file: nothing of the held-out side; of the training side those it has seen."""
+
+
+def scores_of_sides(counts: PredictionCounts) -> dict[str, Receipt.Measured]:
+    """Return the figures of each side of a hash split that has rows with a label."""
+    measured = {SIDES[side]: Receipt.Measured.of(counts.sides[side], learned) for side, learned in _OF_SIDE.items()}
+    return {name: each for name, each in measured.items() if each is not None}
+
+
+def _measured(counts: PredictionCounts) -> Receipt.Measured | None:
+    """The figures over all labelled rows, of which the model has learned none if all are of the held-out side."""
+    held_out = counts.confusion.sum() == counts.sides[HELD_OUT_SIDE].sum()
+    return Receipt.Measured.of(counts.confusion, "none" if held_out else "unknown")
 
 
 def receipt_of(
@@ -101,7 +113,7 @@ def receipt_of(
             out_of_range=counts.outside,
         ),
         labels=tuple(Receipt.Label(label=label, rows=count) for label, count in labels),
-        metrics=Receipt.Measured.of(counts.confusion),
+        metrics=_measured(counts),
         drift=judged.plain() if judged is not None else None,
         environment=environment(),
         progress=progress,

@@ -11,8 +11,9 @@ from artifact_pipeline.artifact.manifest2 import Manifest2
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.drift.histograms import Histograms
 from artifact_pipeline.prediction.counts import MISTAKES, SAMPLES, PredictionCounts, Sample
+from artifact_pipeline.prediction.hash_split import HELD_OUT_SIDE, TRAINING_SIDE, UNKNOWN_SIDE, side_names
 from artifact_pipeline.prediction.receipt import Receipt
-from artifact_pipeline.prediction.scoring import FILE, answer_names
+from artifact_pipeline.prediction.scoring import FILE, SPLIT, answer_names
 from artifact_pipeline.prediction.writers import HashedFile, open_writer
 from artifact_pipeline.rows.batches import CHUNK, UNLABELLED
 from artifact_pipeline.rows.coded import coded
@@ -51,6 +52,7 @@ class PredictionFile:
         names = answer_names(scorer.classes, scorer.predictor.kind)
         self._writer = open_writer(scorer.options.form, self._file, names, artifact=artifact)
         self._counter = _Counter(scorer)
+        self._with_split: bool | None = None  # the first batch decides
 
     @classmethod
     @contextmanager
@@ -92,11 +94,23 @@ class PredictionFile:
         scored = self._scorer.score(batch)
         if scored.rejected:
             self._set_aside(source, scored.rejected)
-        self._counter.add(scored)
-        names = self._scorer.columns(source)
-        columns = _columns(scored, names, {FILE: source.name, **extra}, texts=self._scorer.options.texts)
+        sides = self._sides(scored.batch)
+        self._counter.add(scored, sides)
+        names = self._scorer.columns(source, split=bool(self._with_split))
+        constants = {FILE: source.name, **extra}
+        if self._with_split and SPLIT not in extra:
+            constants[SPLIT] = side_names(sides, len(scored.labels))
+        columns = _columns(scored, names, constants, texts=self._scorer.options.texts)
         self._writer.write(columns, scored.probabilities)
         return scored
+
+    def _sides(self, batch: Batch) -> NDArray[np.int8] | None:
+        """On which side of a hash split each row is; None where that cannot be known, or no label asks for it."""
+        split = self._scorer.split
+        known = split is not None and batch.actual is not None and split.lacks(batch.kept) is None
+        if self._with_split is None:
+            self._with_split = known
+        return split.sides(batch) if known and split is not None else None
 
     def _set_aside(self, source: Source, rejected: tuple[Rejected, ...]) -> None:
         if self._rejected is None:
@@ -124,8 +138,8 @@ class _Counter:
         self._known = manifest.model.columns if isinstance(manifest, Manifest2) else None
         self._histograms = Histograms(scorer.reference, scorer.predictor.dtype.name) if scorer.options.drift else None
 
-    def add(self, scored: Scored) -> None:
-        """Count a batch."""
+    def add(self, scored: Scored, sides: NDArray[np.int8] | None) -> None:
+        """Count a batch, of which the side of each row may be known."""
         import numpy as np
 
         counts, batch = self.counts, scored.batch
@@ -135,28 +149,33 @@ class _Counter:
         counts.rules.update(each.rule for each in scored.rejected)
         counts.labels += np.bincount(scored.positions, minlength=len(counts.labels))
         if batch.actual is not None:
-            self._compare(scored, batch.actual)
+            self._compare(scored, batch.actual, sides)
         if self._histograms is not None and len(scored.labels):
             self._histograms.add(self._columns(batch), scored.positions, scored.confidence)
             counts.drift = self._histograms.counts()
         wanted = SAMPLES - len(counts.samples)
-        counts.samples += [self._sample(scored, position) for position in range(min(wanted, len(scored.labels)))]
+        first = range(min(wanted, len(scored.labels)))
+        counts.samples += [self._sample(scored, position, sides) for position in first]
 
     def _columns(self, batch: Batch) -> Sequence[NDArray[Any]]:
         """Each feature as the histograms take it."""
         return batch.columns if self._known is None else coded(batch.features, self._known)
 
-    def _compare(self, scored: Scored, actual: NDArray[np.int64]) -> None:
+    def _compare(self, scored: Scored, actual: NDArray[np.int64], sides: NDArray[np.int8] | None) -> None:
         from artifact_pipeline.metrics import classification as metrics
 
         labelled = actual != UNLABELLED
         predicted = scored.positions[labelled]
         self.counts.confusion += metrics.confusion_matrix(actual[labelled], predicted, len(self.counts.labels))
+        for side in (TRAINING_SIDE, HELD_OUT_SIDE) if sides is not None else ():
+            own = labelled & (sides == side)
+            found = metrics.confusion_matrix(actual[own], scored.positions[own], len(self.counts.labels))
+            self.counts.sides[side] += found
         wrong = (labelled & (actual != scored.positions)).nonzero()[0]
         wanted = MISTAKES - len(self.counts.mistakes)
-        self.counts.mistakes += [self._sample(scored, position) for position in wrong[:wanted].tolist()]
+        self.counts.mistakes += [self._sample(scored, position, sides) for position in wrong[:wanted].tolist()]
 
-    def _sample(self, scored: Scored, position: int) -> Sample:
+    def _sample(self, scored: Scored, position: int, sides: NDArray[np.int8] | None) -> Sample:
         actual = scored.batch.actual
         known = actual is not None and actual[position] != UNLABELLED
         return Sample(
@@ -164,6 +183,7 @@ class _Counter:
             actual=self._classes[actual[position]] if actual is not None and known else "",
             predicted=self._classes[scored.positions[position]],
             probability=float(scored.confidence[position]),
+            side=UNKNOWN_SIDE if sides is None else int(sides[position]),
         )
 
 

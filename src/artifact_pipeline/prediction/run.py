@@ -19,7 +19,8 @@ from artifact_pipeline.errors import ConfigError, DriftFound, Problem, plural
 from artifact_pipeline.files import check_writable
 from artifact_pipeline.plugins import data_set
 from artifact_pipeline.prediction.destination import STDOUT, Destination
-from artifact_pipeline.prediction.outcome import OF_SPLIT, UNKNOWN, Predictions, receipt_of
+from artifact_pipeline.prediction.hash_split import side_names
+from artifact_pipeline.prediction.outcome import OF_SPLIT, Predictions, receipt_of, scores_of_sides
 from artifact_pipeline.prediction.parts import PredictionFile, ignore_progress
 from artifact_pipeline.prediction.receipt import Receipt
 from artifact_pipeline.prediction.scoring import Options, Scorer, refuse_formulas
@@ -271,6 +272,7 @@ class _FileRun:
             before = into.counts.read
             with open_rows(source, self._scorer.wanted(source)) as rows:
                 self._left_out |= dict.fromkeys(rows.left_out)
+                self._notes += self._scorer.untold(rows)
                 for batch in rows.batches(0):
                     scored = into.add(source, batch, self._extra(source, batch))
                     if self._own is not None:
@@ -292,7 +294,7 @@ class _FileRun:
             return {}
         artifact = self._scorer.artifact
         own = [each.digest for each in artifact.manifest.data.sources] == [data_set(source.format).digest]
-        split = np.where(self._own.held_out(), "held-out", "training") if own else np.full(batch.count, UNKNOWN)
+        split = side_names(self._own.held_out().astype(np.int8) if own else None, batch.count)
         known = batch.actual is not None
         actual = np.array(self._scorer.classes)[batch.actual] if known else np.full(batch.count, "")
         return {"split": split, "actual": actual}
@@ -321,6 +323,7 @@ class _FileRun:
             for name, pair in splits.items()
             if (measured := Receipt.Measured.of(metrics.confusion_matrix(*pair, classes), OF_SPLIT[name])) is not None
         }
+        scores = scores or scores_of_sides(counts)
         if receipt.metrics is not None:
             scores["all"] = receipt.metrics
         return Predictions(

@@ -9,6 +9,7 @@ from artifact_pipeline.artifact.manifest2 import Manifest2
 from artifact_pipeline.artifact.reference import Reference
 from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.model.predictor import open_predictor
+from artifact_pipeline.prediction.hash_split import HashSplit
 from artifact_pipeline.rows.batches import Rejected, Wanted
 from artifact_pipeline.rows.columns import FORMULA
 
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.model.predictor import AnswerKind, Predictor
     from artifact_pipeline.rows.batches import Batch
+    from artifact_pipeline.rows.formats.opening import Reader
     from artifact_pipeline.rows.sources import Source
 
 _RANGE_MARGIN = 0.5
 """How far beyond the trained range a value may lie, as a share of that range, where the recipe does not say."""
-FILE, IMAGE = "file", "image"
-"""The columns that name the file, and the picture, that a row is from."""
+FILE, IMAGE, SPLIT = "file", "image", "split"
+"""The columns that name the file, and the picture, that a row is from, and the side of the split that it is on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,7 @@ class Scorer:
         self.predictor = open_predictor(artifact)
         self.reference = Reference.read(artifact.role("reference"))
         self._low, self._high = self._bounds()
+        self.split = HashSplit.of(artifact.manifest)
         self._calls = BatchPredictor(self.predictor)
         self._check_names()
 
@@ -166,9 +169,14 @@ class Scorer:
         """The model's labels, in its order."""
         return self.artifact.manifest.model.classes
 
-    def columns(self, source: Source) -> list[str]:
-        """The columns that are written for a source, in their order."""
-        extra = ["split", "actual"] if source.built_in else [*self.wanted(source).keep]
+    def columns(self, source: Source, *, split: bool = False) -> list[str]:
+        """The columns that are written for a source, in their order.
+
+        Args:
+            source: where the rows are from.
+            split: whether one says on which side of the split each row is.
+        """
+        extra = [SPLIT, "actual"] if source.built_in else [*([SPLIT] if split else []), *self.wanted(source).keep]
         named = [FILE] if self.options.named else []
         return ["row", *named, *extra, "predicted", *answer_names(self.classes, self.predictor.kind)]
 
@@ -187,10 +195,21 @@ class Scorer:
             formulas=self.options.form != "csv",
             kinds=tuple(each.kind for each in manifest.model.columns if each.kind != "category"),
             columns=manifest.model.columns if isinstance(manifest, Manifest2) else None,
+            keys=() if self.split is None else self.split.key,
         )
 
+    def untold(self, rows: Reader) -> list[str]:
+        """A sentence where the sides of a file's labelled rows are unknown, for want of a column of the split's key."""
+        if self.split is None or not self.split.key or self.artifact.manifest.data.target not in rows.names:
+            return []
+        lacking = self.split.lacks({*rows.names, *rows.partitions})
+        if lacking is None:
+            return []
+        return [f"{rows.place} has no column {lacking!r}, by which training rows were told from held-out ones"]
+
     def _check_names(self) -> None:
-        written = {"row", FILE, "predicted", *answer_names(self.classes, self.predictor.kind)}
+        split = [] if self.split is None else [SPLIT]
+        written = {"row", FILE, *split, "predicted", *answer_names(self.classes, self.predictor.kind)}
         taken = [name for name in self.options.keep if name in written]
         if taken or len(set(self.options.keep)) < len(self.options.keep):
             words = f"{taken[0]!r} is a column that is written anyway" if taken else "a column is named twice"

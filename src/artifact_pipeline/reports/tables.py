@@ -42,11 +42,17 @@ ALL = {
 """How all rows are called, by what is known of the training rows among them."""
 
 
+_OF_SIDE = {("training", "unknown"): "training (may be learned)"}
+"""How the rows of a side are called, where the model may have learned some of them, and not others."""
+
+
 def score_rows(scores: Mapping[str, Receipt.Measured]) -> list[list[str]]:
     """Figures by split, a row each; that of all rows says whether training rows can be among them."""
     return [
         [
-            ALL.get(str(each.training_rows), ALL["unknown"]) if name == "all" else name,
+            _OF_SIDE.get((name, str(each.training_rows)), name)
+            if name != "all"
+            else ALL.get(str(each.training_rows), ALL["unknown"]),
             f"{each.rows:,}",
             f"{each.accuracy:.4f}",
             f"{each.f1_weighted:.4f}",
@@ -65,7 +71,7 @@ def sample_rows(
     return [
         [
             str(each.row),
-            predictions.split_of(each.row),
+            predictions.split_of(each.row, each.side),
             show(each.actual),
             show(each.predicted),
             f"{each.probability:.4f}" if each.probability else "",

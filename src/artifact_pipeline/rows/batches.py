@@ -80,6 +80,7 @@ class Wanted:
         out_of_range: what is done with rows beyond that range.
         formulas: whether a copied text may be one that a spreadsheet would run.
         kinds: the kind of each feature; empty where all are numbers, or where the rows are learned from.
+        keys: columns that split the rows, which are read if the file has them.
         learning: whether the rows are learned from. Then the file's first rows tell the kind of each feature, labels
             keep their type, and the first bad value of each column is noted, not each bad row.
     """
@@ -96,6 +97,7 @@ class Wanted:
     kinds: tuple[Kind, ...] = ()
     learning: bool = False
     columns: tuple[Column, ...] | None = None
+    keys: tuple[str, ...] = ()
 
     @property
     def known_kinds(self) -> dict[str, ColumnKind]:
@@ -125,7 +127,8 @@ class Wanted:
 
     def to_read(self, there: Sequence[str]) -> list[str]:
         """The columns to read of a file that has the columns `there`, each once."""
-        wanted = [*self.features, *self.keep, *([self.target] if self.target in there else [])]
+        optional = [name for name in (self.target, *self.keys) if name in there]
+        wanted = [*self.features, *self.keep, *optional]
         return list(dict.fromkeys(wanted))
 
 
@@ -200,7 +203,7 @@ class Batch:
             finite, or NaN where it is missing and may be.
         actual: int64 positions of the labels in the model's classes, `UNLABELLED` where one is missing; None where
             the file has no such column.
-        kept: the columns that are copied to the output.
+        kept: the columns that are copied to the output, and those that split the rows, as far as the file has them.
         rejected: the rows that cannot be answered, in the order of their numbers.
         outside: how many rows that can be answered have a value out of the trained range.
         firsts, written: as in `Piece`.

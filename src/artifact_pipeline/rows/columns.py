@@ -129,9 +129,10 @@ def to_batch(piece: Piece, wanted: Wanted, place: str) -> Batch:
     outside = _outside(found.numbers, faults)
     has_labels = wanted.target in piece.table.schema.names and not wanted.learning
     actual = _positions(piece.table.column(wanted.target), faults) if has_labels else None
-    kept = {name: piece.table.column(name) for name in wanted.keep}
     if not wanted.formulas:
-        _refuse_formulas(kept, faults)
+        _refuse_formulas({name: piece.table.column(name) for name in wanted.keep}, faults)
+    there = (name for name in wanted.keys if name in piece.table.schema.names)
+    kept = {name: piece.table.column(name) for name in (*wanted.keep, *there)}
     rejected = faults.rejected() if faults.found else []
     broken = tuple(sorted([*piece.broken, *rejected], key=lambda each: each.row))
     if rejected and wanted.columns is not None:

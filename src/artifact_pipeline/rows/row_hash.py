@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from artifact_pipeline.rows.values import FALSE, TRUE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -30,6 +30,7 @@ _PERSON = b"row-split-1"
 _BITS = 64
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+([eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)", re.ASCII)
 """A number that is not written by digits alone."""
+_WHOLE = re.compile(r"-?[0-9]+\.0")
 _BOOLEANS = {**dict.fromkeys(TRUE, "true"), **dict.fromkeys(FALSE, "false")}
 _PIECE = 1 << 14
 """Rows whose bytes stand in memory at once."""
@@ -37,6 +38,9 @@ _PIECE = 1 << 14
 
 def feature_hashes(columns: Sequence[Column], rows: Features, *, seed: int) -> NDArray[np.uint64]:
     """Return the hash of each row's features, in whatever order the columns stand in the file.
+
+    The level `1.0` is hashed as `1`, and a spelling of true or false as `true` or `false`: the next program may write
+    them so.
 
     Args:
         columns: the columns of the rows, numbers and booleans in the order of `rows.X`, categories in that of `rows.S`.
@@ -53,7 +57,9 @@ def feature_hashes(columns: Sequence[Column], rows: Features, *, seed: int) -> N
     numbers, texts = by_name(number_columns(columns)), by_name(category_columns(columns))
     pieces = [rows[start : start + _PIECE] for start in range(0, len(rows), _PIECE)]
     hashes = [
-        _hashes(_number_bytes(piece.X[:, numbers]), _text_bytes(piece.S[:, texts]), len(piece), seed)
+        _hashes(
+            _number_bytes(piece.X[:, numbers]), _text_bytes(piece.S[:, texts].T.tolist(), _level_text), len(piece), seed
+        )
         for piece in pieces
     ]
     return np.concatenate([np.empty(0, dtype=np.uint64), *hashes])
@@ -71,8 +77,14 @@ def key_hashes(columns: Mapping[str, Sequence[Any] | NDArray[Any]], *, seed: int
     """
     import numpy as np
 
-    texts = np.array([list(map(_key_text, columns[name])) for name in sorted(columns)], dtype=object).T
-    return _hashes(None, _text_bytes(texts), len(texts), seed)
+    names = sorted(columns)
+    rows = len(columns[names[0]])
+    found = [np.empty(0, dtype=np.uint64)]
+    for start in range(0, rows, _PIECE):
+        values = [columns[name][start : start + _PIECE] for name in names]
+        texts = [[*map(_key_text, each)] for each in values]
+        found.append(_hashes(None, _text_bytes(texts), len(texts[0]), seed))
+    return np.concatenate(found)
 
 
 def below(hashes: NDArray[np.uint64], share: float) -> NDArray[np.bool_]:
@@ -93,11 +105,15 @@ def _number_bytes(X: NDArray[np.float64]) -> Sequence[bytes | memoryview] | None
     return [data[start : start + width] for start in range(0, len(data), width)]
 
 
-def _text_bytes(texts: NDArray[Any]) -> Iterable[bytes] | None:
-    """Each row's texts as UTF-8, the length before each, so that no two rows have the same bytes."""
-    if not texts.shape[1]:
+def _text_bytes(columns: Sequence[Sequence[str]], text_of: Callable[[str], str] = str) -> Iterable[bytes] | None:
+    """Each row's texts, as `text_of` writes them, in UTF-8; the length before each tells all rows apart."""
+    if not columns:
         return None
-    return (b"".join(_sized(text.encode()) for text in row) for row in texts.tolist())
+    parts = []
+    for column in columns:
+        known: dict[str, bytes] = {}
+        parts.append([known.get(each) or known.setdefault(each, _sized(text_of(each).encode())) for each in column])
+    return parts[0] if len(parts) == 1 else map(b"".join, zip(*parts, strict=True))
 
 
 def _sized(data: bytes) -> bytes:
@@ -105,21 +121,27 @@ def _sized(data: bytes) -> bytes:
 
 
 def _hashes(
-    numbers: Iterable[bytes | memoryview] | None, texts: Iterable[bytes] | None, rows: int, seed: int
+    numbers: Sequence[bytes | memoryview] | None, texts: Iterable[bytes] | None, rows: int, seed: int
 ) -> NDArray[np.uint64]:
     import numpy as np
 
     start = hashlib.blake2b(digest_size=_BITS // 8, person=_PERSON, salt=seed.to_bytes(8, "little"))
-
-    def hash_of(*parts: bytes | memoryview) -> bytes:
-        own = start.copy()
-        for part in parts:
-            own.update(part)
-        return own.digest()
-
-    given = [each for each in (numbers, texts) if each is not None]
-    found = b"".join(map(hash_of, *given)) if given else hash_of() * rows
-    return np.frombuffer(found, dtype="<u8").astype(np.uint64)
+    if numbers is None and texts is None:
+        found = [start.digest()] * rows
+    elif numbers is None or texts is None:
+        found = []
+        for data in numbers or texts or ():
+            own = start.copy()
+            own.update(data)
+            found.append(own.digest())
+    else:
+        found = []
+        for data, text in zip(numbers, texts, strict=True):
+            own = start.copy()
+            own.update(data)
+            own.update(text)
+            found.append(own.digest())
+    return np.frombuffer(b"".join(found), dtype="<u8").astype(np.uint64)
 
 
 def is_missing(value: object) -> bool:
@@ -143,8 +165,17 @@ def _key_text(value: Any) -> str:
     return str(value)
 
 
+def _level_text(text: str) -> str:
+    """A level as the hash takes it."""
+    if text.endswith(".0") and _WHOLE.fullmatch(text):
+        return text.removesuffix(".0")
+    return _BOOLEANS.get(text, text)
+
+
 def _canonical(text: str) -> str:
     """A text as the number or the boolean that it writes is written; whole digits, and any other text, as they are."""
+    if text.isdecimal():  # as most keys are
+        return text
     if text[-1:].isdecimal() and _DECIMAL.fullmatch(text):
         number = float(text)
         if abs(number) < float("inf"):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 class BuiltInRows:
     """A data set as an open source, used as a `Reader` is."""
 
+    names: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     stamp = ""

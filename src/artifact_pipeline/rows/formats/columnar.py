@@ -191,7 +191,7 @@ class ArrowReader(PositionReader):
 
         if self.file.read_at(0, len(_FEATHER_1)) == _FEATHER_1:
             raise _refuse_feather_1(self.place)
-        self._messages = messages = Messages(self.file, len(wanted.features) + len(wanted.keep))
+        self._messages = messages = Messages(self.file, len(wanted.features) + len(wanted.keep) + len(wanted.keys))
         messages.check()
         kind = ipc.open_file if messages.is_file else ipc.open_stream
         with kind(self.native()) as opened:

@@ -101,7 +101,7 @@ class Reader(ABC):
     def _bounded(self, start: int) -> Iterator[Piece]:
         """The pieces, as long as the texts of a batch can be held in memory: they may be of any length."""
         chunk, size = self.wanted.chunk, 0
-        others = {*self.wanted.keep, self.wanted.target}
+        others = {*self.wanted.keep, *self.wanted.keys, self.wanted.target}
         for piece in map(self._with_partitions, self.pieces(start)):
             columns = [(field, piece.table.column(at)) for at, field in enumerate(piece.table.schema)]
             texts = (column for field, column in columns if field.name in others or field.type == "string")
@@ -137,7 +137,7 @@ def open_rows(source: Source, wanted: Wanted, *, digest: bool = True) -> Iterato
     """
     kind = _BUILT_IN if source.built_in else source.format.partition(".")[0]
     module, _, reader_class = _READERS[kind].rpartition(".")
-    partitions = {name: value for name, value in source.partitions if name in wanted.keep}
+    partitions = {name: value for name, value in source.partitions if name in {*wanted.keep, *wanted.keys}}
     own = replace(wanted, keep=tuple(name for name in wanted.keep if name not in partitions))
     with getattr(import_module(module), reader_class).open(source, own, digest=digest) as reader:
         reader.wanted, reader.partitions = wanted, partitions

@@ -1,0 +1,106 @@
+"""The hash split of a model: on which side of it each row of any file is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from artifact_pipeline.rows.row_hash import below, feature_hashes, is_missing, key_hashes
+from artifact_pipeline.rows.split_columns import key_values
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.artifact.manifest import Manifest
+    from artifact_pipeline.rows.batches import Batch
+    from artifact_pipeline.rows.features import Column
+
+UNKNOWN_SIDE, TRAINING_SIDE, HELD_OUT_SIDE = -1, 0, 1
+SIDES: dict[int, Literal["held-out", "training", "unknown"]] = {
+    HELD_OUT_SIDE: "held-out",
+    TRAINING_SIDE: "training",
+    UNKNOWN_SIDE: "unknown",
+}
+"""How predictions and pages call them."""
+
+
+def side_names(sides: NDArray[np.int8] | None, rows: int) -> NDArray[np.str_]:
+    """Return the name of the side of each row, of shape (rows,); None stands for unknown sides."""
+    import numpy as np
+
+    names = np.array([SIDES[each] for each in (TRAINING_SIDE, HELD_OUT_SIDE, UNKNOWN_SIDE)])
+    found: NDArray[np.str_] = names[np.full(rows, UNKNOWN_SIDE) if sides is None else sides]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class HashSplit:
+    """The hash split of a model: it gives the side of any row, and no row is stored for it.
+
+    The model has learned no row of the held-out side. Of the training side it has learned those that the training file
+    had.
+
+    Attributes:
+        columns: the model's columns.
+        key: the columns whose hash decides; none where that of all features does.
+        share: of all hashes, the share that is held out.
+        seed: the salt of the hashes.
+    """
+
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    share: float
+    seed: int
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> HashSplit | None:
+        """Return the split of a model; None where it is no hash split, or none that can be computed again."""
+        split, seed = manifest.recipe.get("split"), manifest.recipe.get("random_state")
+        if not isinstance(split, dict) or split.get("by") != "hash" or manifest.model.dtype != "float64":
+            return None
+        key, share = split.get("key") or [], split.get("test_size")
+        plain = isinstance(key, list) and all(isinstance(name, str) for name in key)
+        if not (plain and isinstance(share, float) and 0 < share < 1 and isinstance(seed, int) and 0 <= seed < 2**32):
+            return None
+        return cls(manifest.model.columns, tuple(key), share, seed)
+
+    def lacks(self, there: Collection[str]) -> str | None:
+        """Return the first column of the key that is not there; None where none is missing."""
+        return next((name for name in self.key if name not in there), None)
+
+    def sides(self, batch: Batch) -> NDArray[np.int8]:
+        """Return the side of each row that can be answered: `HELD_OUT_SIDE`, `TRAINING_SIDE` or `UNKNOWN_SIDE`.
+
+        It is unknown where a column of the key is not there (`Wanted.keys` asks for it), or has no value.
+        """
+        import numpy as np
+
+        unknown = np.zeros(len(batch.numbers), dtype=np.bool_)
+        if self.key:
+            columns = [self._key_values(name, batch.kept.get(name)) for name in self.key]
+            found = [column.to_pylist() for column in columns if column is not None]
+            if len(found) < len(columns):
+                return np.full(len(unknown), UNKNOWN_SIDE, dtype=np.int8)
+            keys = dict(zip(self.key, found, strict=True))
+            for values in found:
+                unknown |= np.fromiter(map(is_missing, values), dtype=np.bool_, count=len(unknown))
+            hashes = key_hashes(keys, seed=self.seed)
+        else:
+            hashes = feature_hashes(self.columns, batch.features, seed=self.seed)
+        return np.where(unknown, UNKNOWN_SIDE, below(hashes, self.share)).astype(np.int8)
+
+    def _key_values(self, name: str, column: pa.Array | None) -> pa.Array | None:
+        """A key's values as text, as a training reads them; None where there are none."""
+        import pyarrow as pa
+        from pyarrow import compute
+
+        if column is None:
+            return None
+        boolean = any(each.name == name and each.kind == "boolean" for each in self.columns)
+        if boolean and pa.types.is_floating(column.type):  # a text that has become a feature's value
+            column = compute.equal(column, 1.0)
+        return key_values(column)
