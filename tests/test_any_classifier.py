@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.training.request import Training
 
+PARTS = {"a": {"estimator": "GaussianNB"}, "b": {"estimator": "DecisionTreeClassifier"}}
 FAMILIES: dict[str, dict[str, Any]] = {
     "LogisticRegression": {"C": 1.0, "solver": "lbfgs", "max_iter": 1000},
     "LogisticRegressionCV": {"max_iter": 1000},
@@ -42,12 +43,18 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "ExtraTreesClassifier": {"n_estimators": 10, "min_samples_leaf": 5},
     "GradientBoostingClassifier": {"n_estimators": 10},
     "HistGradientBoostingClassifier": {"max_iter": 10},
-    "VotingClassifier": {
-        "estimators": {"a": {"estimator": "GaussianNB"}, "b": {"estimator": "DecisionTreeClassifier"}}
-    },
+    "SVC": {},
+    "NuSVC": {},
+    "KNeighborsClassifier": {},
+    "VotingClassifier": {"estimators": PARTS},
+    "StackingClassifier": {"estimators": PARTS, "final_estimator": {"estimator": "LinearSVC"}, "cv": 3},
+    "CalibratedClassifierCV": {"base_estimator": {"estimator": "LinearSVC"}, "cv": 3},
+    "OneVsRestClassifier": {"base_estimator": {"estimator": "LinearSVC"}},
+    "BaggingClassifier": {"base_estimator": {"estimator": "KNeighborsClassifier"}, "n_estimators": 3},
+    "AdaBoostClassifier": {"n_estimators": 5},
 }
-QUICK = ("RidgeClassifier", "RandomForestClassifier")
-"""Families that stand for the others in the fast run: one with scores and one with probabilities."""
+QUICK = ("RidgeClassifier", "RandomForestClassifier", "BaggingClassifier")
+"""Families that stand for the others in the fast run: one with scores, one with probabilities, one nested."""
 EACH = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in FAMILIES]
 COLUMNS = ("age", "income", "made", "city", "smoker", "constant", "rare")
 

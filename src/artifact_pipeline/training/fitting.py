@@ -109,7 +109,7 @@ def fit_by_one_thread(
         warnings.simplefilter("always")
         try:
             estimator.fit(X, y)
-        except (ValueError, ArithmeticError) as error:  # sag divides by zero where C is tiny
+        except (ValueError, ArithmeticError, AttributeError) as error:  # sag divides by zero where C is tiny
             problem = Problem("rows", "unlearnable", str(error).splitlines()[0].removesuffix("."))
             raise DataRejected("the rows cannot be learned", problems=[problem]) from error
     others = [each for each in caught if not issubclass(each.category, ConvergenceWarning)]

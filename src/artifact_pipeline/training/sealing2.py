@@ -171,15 +171,19 @@ def _described(features: Features, columns: Sequence[Column]) -> tuple[FeatureRe
 
 
 def _parity(fitted: FittedModel, features: Features, answers: Answers) -> WrittenModel.Parity:
-    """Compare the published model's answers with the estimator's, row by row."""
+    """Compare the published model's answers with the estimator's, row by row; those that it leaves open are ties."""
     import numpy as np
+
+    from artifact_pipeline.training.ties import open_rows
 
     labels, values = _estimated(fitted, features, answers)
     scale = np.maximum(1.0, np.abs(values).max(axis=1))
     best = np.sort(values, axis=1)
-    tie = best[:, -1] - best[:, -2] <= _PARITY * scale
+    left_open = open_rows(fitted.model, fitted.taken(features))
+    tie = (best[:, -1] - best[:, -2] <= _PARITY * scale) | left_open
     unequal = int(((answers.labels != labels) & ~tie).sum())
-    difference = float((np.abs(answers.values - values).max(axis=1) / scale).max())
+    differences = np.abs(answers.values - values).max(axis=1) / scale
+    difference = float(np.where(left_open, 0.0, differences).max())
     if unequal or not difference <= _PARITY:
         message = (
             f"{unequal} of {len(labels)} labels differ from the estimator's, and an answer by {difference:.1e} "
