@@ -31,10 +31,12 @@ from threadpoolctl import threadpool_limits
 
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.model.check import check
+from artifact_pipeline.model.plan import plan
 from artifact_pipeline.model.writer import write
 from artifact_pipeline.rows.features import Column, Features
 from artifact_pipeline.runtime import load_onnxruntime
 from artifact_pipeline.training.fitting import frame
+from artifact_pipeline.training.ties import open_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -207,23 +209,28 @@ def digests() -> dict[str, str]:
 
 
 class Session:
-    """A session over a model's bytes, one thread, with nothing optimised."""
+    """A session over a model's bytes, one thread, with nothing optimised, and so many rows a call."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, rows: int = 1 << 30) -> None:
         ort = load_onnxruntime()
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.log_severity_level = 3
         self._session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        self._rows = rows
         self._inputs = {each.name for each in self._session.get_inputs()}
         self.answers = self._session.get_outputs()[1].name
 
     def __call__(self, rows: Features) -> tuple[np.ndarray, np.ndarray]:
         """The labels, and the probabilities or scores."""
-        held = {"X": rows.X, "S": rows.S}
-        label, answers = self._session.run(None, {name: held[name] for name in self._inputs})
-        return label, answers
+        held = {name: {"X": rows.X, "S": rows.S}[name] for name in self._inputs}
+        calls = [
+            self._session.run(None, {name: values[at : at + self._rows] for name, values in held.items()})
+            for at in range(0, len(rows), self._rows)
+        ]
+        labels, answers = map(np.concatenate, zip(*calls, strict=True))
+        return labels, answers
 
 
 @dataclass(frozen=True)
@@ -234,30 +241,35 @@ class Parity:
         unequal: how many labels differ.
         difference: the largest difference of a probability, or the largest relative one of a score that is above one.
         answers: `probabilities` or `scores`.
+        left_open: how many rows scikit-learn leaves open, and are not compared.
     """
 
     unequal: int
     difference: float
     answers: str
+    left_open: int = 0
 
 
 def parity(model: Any, columns: Sequence[Column], rows: Features) -> Parity:
-    """Write a fitted model, check it, and compare what it answers."""
-    data, _ = written(model, columns)
-    session = Session(data)
+    """Write a fitted model, check it, and compare what it answers; not of rows that scikit-learn leaves open."""
+    data, steps = written(model, columns)
+    session = Session(data, plan(columns, steps, model.classes_.tolist()).rows)
     labels, answers = session(rows)
     X = taken(model, columns, rows)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        unequal = int((labels != model.predict(X)).sum())
+        settled = np.broadcast_to(~np.asarray(open_rows(model, X)), len(labels))
+        unequal = int(((labels != model.predict(X)) & settled).sum())
         if session.answers == "probabilities":
-            return Parity(unequal, float(np.abs(answers - model.predict_proba(X)).max()), session.answers)
-        if not hasattr(model, "decision_function"):  # the nearest centroid by Manhattan distances has labels alone
-            return Parity(unequal, 0.0, session.answers)
-        scores = model.decision_function(X)
-    if scores.ndim == 1:
-        scores = np.column_stack([np.zeros(len(scores)), scores])
-    return Parity(unequal, float((np.abs(answers - scores) / np.maximum(1, np.abs(scores))).max()), session.answers)
+            differences = np.abs(answers - model.predict_proba(X)).max(axis=1)
+        elif not hasattr(model, "decision_function"):  # a vote, the nearest centroid by Manhattan: labels alone
+            differences = np.zeros(len(labels))
+        else:
+            scores = model.decision_function(X)
+            if scores.ndim == 1:
+                scores = np.column_stack([np.zeros(len(scores)), scores])
+            differences = (np.abs(answers - scores) / np.maximum(1, np.abs(scores))).max(axis=1)
+    return Parity(unequal, float(differences[settled].max()), session.answers, int((~settled).sum()))
 
 
 def written(model: Any, columns: Sequence[Column]) -> tuple[bytes, Steps]:
