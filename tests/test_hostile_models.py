@@ -16,9 +16,11 @@ from artifact_pipeline.model.check import check
 from artifact_pipeline.model.plan import plan
 from artifact_pipeline.model.spec import Steps
 from artifact_pipeline.model.wire import FIELDS
+from hostile_composed import COMPOSED, MODELS, claim
 from hostile_models import HOSTILE, Claim, gaussian, good
 
 GOOD = {"numbers": good, "words": lambda: good(words=True), "gaussian": gaussian}
+ALL = HOSTILE | COMPOSED
 
 
 def accepted(claim: Claim) -> bool:
@@ -38,23 +40,35 @@ def test_a_model_is_what_its_manifest_says(name: str) -> None:
     assert onnx.load_from_string(claim.data).SerializeToString(deterministic=True) == claim.data
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", MODELS)
+def test_a_classifier_in_a_classifier_is_what_its_manifest_says(name: str) -> None:
+    """What the hostile models below were made of is accepted."""
+    assert accepted(claim(name))
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_a_hostile_model_is_refused_by_rule(name: str) -> None:
     """Each one breaks the rule that it is meant to break."""
-    build, rule = HOSTILE[name]
-    claim = build()
+    build, rule = ALL[name]
+    hostile = build()
     with pytest.raises(ArtifactRejected) as refusal:
-        check(claim.data, claim.columns, claim.steps, claim.classes)
+        check(hostile.data, hostile.columns, hostile.steps, hostile.classes)
     assert [(each.place, each.rule) for each in refusal.value.problems] == [("model.onnx", rule)]
 
 
-@pytest.mark.parametrize("name", ["sixty_four_mib_of_empty_steps", "layers_of_32_gb", "huge_dims", "thousand_steps"])
+HUGE = (
+    *("sixty_four_mib_of_empty_steps", "layers_of_32_gb", "huge_dims", "thousand_steps"),
+    *("pairs_of_a_thousand_classes", "vectors_of_144_mb", "rows_of_48_mb"),
+)
+
+
+@pytest.mark.parametrize("name", HUGE)
 def test_a_refusal_takes_little_memory(name: str) -> None:
     """Whatever a model says of its size, the check takes less than 1 MiB before it refuses it."""
-    claim = HOSTILE[name][0]()
+    hostile = ALL[name][0]()
     tracemalloc.start()
     try:
-        assert not accepted(claim)
+        assert not accepted(hostile)
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
@@ -194,6 +208,26 @@ SPECS = {
     },
     "nine steps on numbers": {"classifier": GAUSSIAN, "number": [{"type": "min_max_scale"}] * 9},
     "a vote without classifiers": {"classifier": {"type": "vote", "estimators": [], "weighted": False}},
+    "a power of nothing": {
+        "classifier": {"type": "svm", "kernel": "poly", "degree": 0, "vectors": [1, 1], "break_ties": False}
+    },
+    "a kernel that is none": {
+        "classifier": {"type": "svm", "kernel": "python", "degree": 1, "vectors": [1, 1], "break_ties": False}
+    },
+    "a class without vectors": {
+        "classifier": {"type": "svm", "kernel": "rbf", "degree": 1, "vectors": [0, 1], "break_ties": False}
+    },
+    "a metric that is none": {
+        "classifier": {"type": "neighbors", "rows": 9, "neighbors": 1, "metric": "mine", "by_distance": False}
+    },
+    "rows beyond the bound": {
+        "classifier": {"type": "neighbors", "rows": 2**40, "neighbors": 1, "metric": "euclidean", "by_distance": False}
+    },
+    "an answer that is none": {"classifier": {"type": "one_vs_rest", "estimators": [GAUSSIAN], "gives": "code"}},
+    "a bag of 1,001": {"classifier": {"type": "bagging", "estimators": [{"classifier": GAUSSIAN}] * 1001}},
+    "a stack without a last one": {
+        "classifier": {"type": "stacking", "estimators": [{"classifier": GAUSSIAN, "gives": "label"}]}
+    },
     "a number for a truth": {"classifier": {"type": "bernoulli_bayes", "binarize": 1}},
 }
 
@@ -206,10 +240,15 @@ def test_a_spec_that_no_writer_makes_is_refused(name: str) -> None:
 
 
 def test_no_more_than_eight_classifiers_stand_in_one_another() -> None:
-    """Seven votes around a classifier are read, and eight are refused."""
+    """Seven votes around a classifier are read, and one more classifier around them is refused, whichever it is."""
     classifier: dict = GAUSSIAN
     for _ in range(7):
         classifier = {"type": "vote", "weighted": False, "estimators": [classifier]}
     assert convert({"classifier": classifier}, Steps).classifier.depth == 8
-    with pytest.raises(ValidationError):
-        convert({"classifier": {"type": "vote", "weighted": False, "estimators": [classifier]}}, Steps)
+    for outer in (
+        {"type": "vote", "weighted": False, "estimators": [classifier]},
+        {"type": "bagging", "estimators": [{"classifier": classifier}]},
+        {"type": "stacking", "estimators": [{"classifier": GAUSSIAN, "gives": "label"}], "final": classifier},
+    ):
+        with pytest.raises(ValidationError, match="stand in one another"):
+            convert({"classifier": {"passthrough": False, **outer} if "final" in outer else outer}, Steps)
