@@ -14,12 +14,10 @@ from artifact_pipeline.rows.limits import MAX_ROW, MAX_VALUE
 from artifact_pipeline.serving.datatypes import (
     FLAT,
     FORMS,
-    INPUT_TYPES,
     NARROWED,
     OR_NULL,
     ROWS,
     SQUARES,
-    TEXTS,
     WHOLE,
     see_that_all_survive,
 )
@@ -187,53 +185,64 @@ def _check_names(tensors: Sequence[InputTensor], served: Served) -> None:
 
 
 def _columns(tensors: Sequence[InputTensor], tail: bytes, served: Served) -> SentRows:
-    import numpy as np
-
     rows = _column_rows(tensors, served)
-    categories = sum(each.levels is not None for each in served.inputs.values())
-    X = np.empty((rows, served.features - categories), dtype=served.predictor.dtype)
-    S = np.empty((rows, categories), dtype=object)
+    numbers: list[Any] = [None] * (served.features - served.categories)
+    texts: list[Any] = [None] * served.categories
     used, booleans = 0, True
     for tensor in tensors:
-        about = served.inputs[tensor.name]
-        size = 0 if len(tensor.data) else size_of(tensor)
-        data = tail[used : used + size]
-        used += size
-        if len(data) < size:
-            break
+        about, data = served.inputs[tensor.name], b""
+        if not len(tensor.data):
+            start, used = used, used + size_of(tensor)
+            data = tail[start:used]
+            if used > len(tail):
+                break
         if about.levels is not None:
-            S[:, about.place] = _levels(_texts(tensor, data, rows), about)
+            texts[about.place] = _levels(_texts(tensor, data, rows), about)
         else:
-            with np.errstate(over="ignore"):  # what overflows is refused below
-                X[:, about.place] = _column_numbers(tensor, data, rows, served)
+            numbers[about.place] = _column_numbers(tensor, data, rows, served)
             booleans &= about.column.kind != "boolean" or tensor.datatype == "BOOL"
-    if not used and tail:
+    if tail and not used:
         raise two_data()
     see_all_used(used, tail)
+    X = _together(numbers, rows, served.predictor.dtype)
     _see_numbers(X, served, may_be_no_boolean=not booleans)
-    return SentRows(X, S if categories else None)
+    return SentRows(X, _together(texts, rows, "O") if served.categories else None)
+
+
+def _together(columns: list[Any], rows: int, dtype: Any) -> NDArray[Any]:
+    """Columns beside each other; a number that is None becomes NaN."""
+    import numpy as np
+
+    if not columns:
+        return np.empty((rows, 0), dtype=dtype)
+    with np.errstate(over="ignore"):  # what overflows is refused as not finite
+        return np.ascontiguousarray(np.array(columns, dtype=dtype).T)
 
 
 def _column_rows(tensors: Sequence[InputTensor], served: Served) -> int:
     """How many rows the shapes say, before anything of them is read."""
-    first = tensors[0]
+    first = tensors[0].shape
+    shapes = (first[:1], [*first[:1], 1])
     for tensor in tensors:
-        shape, where = tensor.shape, f"column {told(tensor.name)}"
-        _check_datatype(tensor, served.inputs[tensor.name].column)
-        if not 1 <= len(shape) <= 2 or shape[1:] not in ([], [1]):
-            raise Refusal(400, f"{where}: the shape must be [n] or [n, 1], got {shape}")
-        if shape[0] != first.shape[0]:
-            words = f"{where} has {int(shape[0]):,} rows, and column {told(first.name)} has {int(first.shape[0]):,}"
-            raise Refusal(400, f"{words}: send as many of each")
-    return _allowed(int(first.shape[0]), served)
+        if (
+            not tensor.shape
+            or tensor.shape not in shapes
+            or tensor.datatype not in served.inputs[tensor.name].datatypes
+        ):
+            raise _unfit(tensor, tensors[0], about)
+    return _allowed(int(first[0]), served)
 
 
-def _check_datatype(tensor: InputTensor, column: Column) -> None:
-    if (tensor.datatype == TEXTS) == (column.kind == "category") and tensor.datatype in {*INPUT_TYPES, TEXTS}:
-        return
-    takes = {"category": TEXTS, "boolean": f"BOOL, or 0 and 1 as {', '.join(INPUT_TYPES[1:])}"}
-    allowed = takes.get(column.kind, ", ".join(INPUT_TYPES))
-    raise Refusal(400, f"column {told(tensor.name)}: the datatype must be {allowed}, got {told(tensor.datatype)}")
+def _unfit(tensor: InputTensor, first: InputTensor, about: ColumnInput) -> Refusal:
+    """The refusal of a tensor whose datatype or shape is not that of its column, or not that of the first one."""
+    shape, where = tensor.shape, f"column {told(tensor.name)}"
+    if tensor.datatype not in about.datatypes:
+        types = ", ".join(about.datatypes)
+        return Refusal(400, f"{where}: the datatype must be {types}, got {told(tensor.datatype)}")
+    if not 1 <= len(shape) <= 2 or shape[1:] not in ([], [1]):
+        return Refusal(400, f"{where}: the shape must be [n] or [n, 1], got {shape}")
+    words = f"{where} has {int(shape[0]):,} rows, and column {told(first.name)} has {int(first.shape[0]):,}"
+    return Refusal(400, f"{words}: send as many of each")
 
 
 def _column_numbers(tensor: InputTensor, data: bytes, rows: int, served: Served) -> Any:
@@ -273,9 +282,11 @@ def _texts(tensor: InputTensor, data: bytes, rows: int) -> list[str | None]:
         found: list[str | None] = _listed(tensor, rows)
     else:
         found = [*unpacked_texts(tensor, data, rows)]
-    longest = max((len(text) for text in found if text is not None), default=0)
-    if longest > MAX_ROW:
-        raise Refusal(400, f"column {told(tensor.name)}: a text has {longest:,} characters, allowed are {MAX_ROW:,}")
+    if len(tensor.data) + len(data) > MAX_ROW:
+        longest = max(len(text) for text in found if text is not None)
+        if longest > MAX_ROW:
+            words = f"column {told(tensor.name)}: a text has {longest:,} characters"
+            raise Refusal(400, f"{words}, allowed are {MAX_ROW:,}")
     return found
 
 
@@ -283,12 +294,15 @@ def _levels(texts: list[str | None], about: ColumnInput) -> list[str]:
     """What the texts of a column are to the model; one that it does not know is not kept, however long it is."""
     assert about.levels is not None
     other = about.levels.other
-    meant = {text: about.levels.of_cell(text) for text in set(texts)}
-    if any(level.rule for level in meant.values()):
-        row, text = next((row, text) for row, text in enumerate(texts) if meant[text].rule)
-        rule = meant[text].rule
-        raise _refused(row, about.column, rule, RULES[rule].format(value=(text or "")[:MAX_TOLD]))
-    return [other if meant[text].unseen else meant[text].text for text in texts]
+    meant = {text: about.levels.of_cell(text) for text in dict.fromkeys(texts)}
+    found = []
+    for row, text in enumerate(texts):
+        level = meant[text]
+        if level.rule:
+            words = RULES[level.rule].format(value=(text or "")[:MAX_TOLD])
+            raise _refused(row, about.column, level.rule, words)
+        found.append(other if level.unseen else level.text)
+    return found
 
 
 def _of_the_model(X: NDArray[Any], served: Served) -> NDArray[Any]:

@@ -13,6 +13,7 @@ from artifact_pipeline.plugins import data_set_with
 from artifact_pipeline.rows.coded import coded
 from artifact_pipeline.rows.features import Features, are_plain_numbers, category_columns, number_columns
 from artifact_pipeline.rows.values import Levels, NumberRules
+from artifact_pipeline.serving.datatypes import INPUT_TYPES, TEXTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,12 +36,21 @@ class ColumnInput:
     Attributes:
         column: the column.
         place: its position among the numbers and booleans, or among the categories.
+        datatypes: the protocol's names of the types by which it may come.
         levels: of a category what its texts are; None for any other.
     """
 
     column: Column
     place: int
+    datatypes: tuple[str, ...]
     levels: Levels | None = None
+
+    @classmethod
+    def of(cls, column: Column, place: int) -> ColumnInput:
+        """A column at its place."""
+        if column.kind == "category":
+            return cls(column, place, (TEXTS,), Levels(column))
+        return cls(column, place, INPUT_TYPES)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -55,6 +65,7 @@ class Served:
         version: the artifact digest's hexadecimal digits.
         inputs: the model's columns by name.
         rules: what the numbers and booleans among them may be.
+        categories: how many of them are categories.
         features: how many columns there are.
         shapes: the shapes that a row may have in the matrix `X`: its numbers, and its picture where the rows are
             pictures; empty where the model takes categories, and so no matrix.
@@ -72,6 +83,7 @@ class Served:
     version: str
     inputs: dict[str, ColumnInput]
     rules: NumberRules
+    categories: int
     features: int
     shapes: tuple[tuple[int, ...], ...]
     labels: tuple[int | str, ...]
@@ -143,6 +155,7 @@ def open_model(verified: Verified) -> Served:
         version=verified.digest.removeprefix(PREFIX),
         inputs=_inputs(columns),
         rules=NumberRules(number_columns(columns), model.dtype),
+        categories=len(category_columns(columns)),
         features=len(columns),
         shapes=() if category_columns(columns) else shapes,
         labels=model.classes,
@@ -158,8 +171,7 @@ def _inputs(columns: Sequence[Column]) -> dict[str, ColumnInput]:
     found = {}
     for chosen in (number_columns(columns), category_columns(columns)):
         for place, each in enumerate(chosen):
-            levels = Levels(each) if each.kind == "category" else None
-            found[each.name] = ColumnInput(each, place, levels)
+            found[each.name] = ColumnInput.of(each, place)
     return {each.name: found[each.name] for each in columns}
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.rows.limits import MAX_VALUE
-from artifact_pipeline.serving.datatypes import ALL_IN_SINGLE, INPUT_TYPES, LARGEST, TEXTS, WHOLE
-from artifact_pipeline.serving.model import INPUT
+from artifact_pipeline.serving.datatypes import ALL_IN_SINGLE, INPUT_TYPES, LARGEST, WHOLE
+from artifact_pipeline.serving.model import INPUT, ColumnInput
 
 if TYPE_CHECKING:
     from artifact_pipeline.rows.features import Column
@@ -19,6 +20,10 @@ _NUMBERS: dict[str, dict[str, Any]] = {
     **{name: {"type": "number", "minimum": -most, "maximum": most} for name, most in LARGEST.items()},
     **{name: {"type": "integer", "minimum": least, "maximum": most} for name, (least, most) in WHOLE.items()},
 }
+
+
+_NO_BYTES = {"type": ["object", "null"], "properties": {"binary_data_size": {"type": "null"}}}
+"""The parameters of a tensor in JSON."""
 
 
 def example_of(served: Served) -> list[dict[str, Any]]:
@@ -35,40 +40,32 @@ def _example(name: str, column: Column, served: Served) -> dict[str, Any]:
 
 
 def inputs_of(served: Served) -> dict[str, Any]:
-    """The schema of a request's inputs: the matrix where the model takes one, or each column once, in any order."""
-    columns = [_column(name, each.column, served) for name, each in served.inputs.items()]
-    by_name = {
+    """The schema of a request's inputs: the matrix where the model takes one, else each column once, in any order."""
+    if served.shapes:
+        forms = [each for name in INPUT_TYPES for each in _tensors(served, name)]
+        return {"type": "array", "items": {"anyOf": forms}, "minItems": 1, "maxItems": 1}
+    alike: dict[Column, list[str]] = {}
+    for name, each in served.inputs.items():
+        alike.setdefault(replace(each.column, name=""), []).append(name)
+    return {
         "type": "array",
-        "items": {"anyOf": [form for forms in columns for form in forms]},
-        "minItems": len(columns),
-        "maxItems": len(columns),
-        "allOf": [
-            {"contains": {"type": "object", "properties": {"name": {"const": name}}, "required": ["name"]}}
-            for name in served.inputs
-        ],
+        "items": {"anyOf": [form for about, names in alike.items() for form in _columns(about, names, served)]},
+        "minItems": served.features,
+        "maxItems": served.features,
+        "allOf": [{"contains": {"type": "object", "properties": {"name": {"const": name}}}} for name in served.inputs],
     }
-    if not served.shapes:
-        return by_name
-    matrix = {
-        "type": "array",
-        "items": {"anyOf": [each for name in INPUT_TYPES for each in _tensors(served, name)]},
-        "minItems": 1,
-        "maxItems": 1,
-    }
-    return {"anyOf": [matrix, by_name]}
 
 
-def _column(name: str, column: Column, served: Served) -> list[dict[str, Any]]:
-    """The forms of a column: by its datatypes, flat or in rows of one."""
+def _columns(about: Column, names: list[str], served: Served) -> list[dict[str, Any]]:
+    """The forms of columns that are alike: by their datatypes, flat or in rows of one."""
     forms = []
-    for datatype in [TEXTS] if column.kind == "category" else INPUT_TYPES:
-        value = _or_null(_value(column, datatype, served), nullable=column.nullable)
+    for datatype in ColumnInput.of(about, 0).datatypes:
+        value = _or_null(_value(about, datatype, served), nullable=about.nullable)
         flat = {"type": "array", "items": value, "minItems": 1}
         rows = {"type": "integer", "minimum": 1, "maximum": served.max_rows}
-        shapes = [tuple_of([rows]), tuple_of([rows, {"const": 1}])]
-        parameters = {"type": ["object", "null"], "properties": {"binary_data_size": {"type": "null"}}}
-        common = {"name": {"const": name}, "datatype": {"const": datatype}, "parameters": parameters}
-        for shape, data in ((shapes[0], flat), (shapes[1], flat), (shapes[1], _nested(value, 1))):
+        one, two = tuple_of([rows]), tuple_of([rows, {"const": 1}])
+        common = {"name": {"enum": names}, "datatype": {"const": datatype}, "parameters": _NO_BYTES}
+        for shape, data in ((one, flat), (two, flat), (two, _nested(value, 1))):
             forms.append(_tensor({**common, "shape": shape, "data": data}))
     return forms
 
@@ -109,8 +106,7 @@ def _tensors(served: Served, datatype: str) -> list[dict[str, Any]]:
     flat = {"type": "array", "items": number, "minItems": served.features}
     forms = [(shape, data) for shape in served.shapes for data in (flat, _nested(number, *shape))]
     rows = {"type": "integer", "minimum": 1, "maximum": served.max_rows}
-    parameters = {"type": ["object", "null"], "properties": {"binary_data_size": {"type": "null"}}}
-    common = {"name": {"const": INPUT}, "datatype": {"const": datatype}, "parameters": parameters}
+    common = {"name": {"const": INPUT}, "datatype": {"const": datatype}, "parameters": _NO_BYTES}
     return [
         _tensor({**common, "shape": tuple_of([rows, *({"const": each} for each in rest)]), "data": data})
         for rest, data in forms
