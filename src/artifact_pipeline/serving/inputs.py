@@ -204,19 +204,18 @@ def _columns(tensors: Sequence[InputTensor], tail: bytes, served: Served) -> Sen
     if tail and not used:
         raise two_data()
     see_all_used(used, tail)
-    X = _together(numbers, rows, served.predictor.dtype)
+    X = _of_the_model(_together(numbers, rows, "<f8"), served)
     _see_numbers(X, served, may_be_no_boolean=not booleans)
     return SentRows(X, _together(texts, rows, "O") if served.categories else None)
 
 
-def _together(columns: list[Any], rows: int, dtype: Any) -> NDArray[Any]:
+def _together(columns: list[Any], rows: int, dtype: str) -> NDArray[Any]:
     """Columns beside each other; a number that is None becomes NaN."""
     import numpy as np
 
     if not columns:
         return np.empty((rows, 0), dtype=dtype)
-    with np.errstate(over="ignore"):  # what overflows is refused as not finite
-        return np.ascontiguousarray(np.array(columns, dtype=dtype).T)
+    return np.ascontiguousarray(np.array(columns, dtype=dtype).T)
 
 
 def _column_rows(tensors: Sequence[InputTensor], served: Served) -> int:
@@ -224,11 +223,8 @@ def _column_rows(tensors: Sequence[InputTensor], served: Served) -> int:
     first = tensors[0].shape
     shapes = (first[:1], [*first[:1], 1])
     for tensor in tensors:
-        if (
-            not tensor.shape
-            or tensor.shape not in shapes
-            or tensor.datatype not in served.inputs[tensor.name].datatypes
-        ):
+        about = served.inputs[tensor.name]
+        if not first or tensor.shape not in shapes or tensor.datatype not in about.datatypes:
             raise _unfit(tensor, tensors[0], about)
     return _allowed(int(first[0]), served)
 

@@ -81,10 +81,11 @@ def _infer(served: Served, settings: Settings) -> dict[str, Any]:
     words = (
         "In JSON, or by the binary tensor extension: then Inference-Header-Content-Length says how many bytes of the "
         "body are JSON, and the tensors follow them. What JSON Schema cannot say: data has as many values as the shape "
-        "says, all columns have as many rows; in the matrix a boolean is 0 or 1, and null stands only where a value "
-        "may be missing; a model of FP32 takes only whole numbers that FP32 has, and numbers near the largest can be "
-        "too large for the model together."
+        "says, all columns have as many rows, null stands only where a value may be missing, a model of FP32 takes "
+        "only whole numbers that FP32 has, and numbers near the largest can be too large for the model together."
     )
+    if served.shapes:
+        words += " In place of the matrix a request may hold a tensor for each column, of its name and of shape [n]."
     return {
         **_operation(f"Labels and {served.predictor.kind} of rows", answers),
         "description": words,
