@@ -258,7 +258,7 @@ def test_several_that_can_be_meant_are_listed(capsys: pytest.CaptureFixture[str]
     [
         ([*SIZE], 2, "target-is-quantity"),
         ([*range(60)], 5, "class-not-in-training"),
-        ([*LABEL[:-1], None], 5, "label-missing"),
+        ([None] * ROWS, 5, "no-values"),
         (["x"] * ROWS, 2, "single-class"),
         ([f"2024-{each % 12 + 1}-01" for each in range(ROWS)], 5, "date"),
     ],
@@ -266,7 +266,7 @@ def test_several_that_can_be_meant_are_listed(capsys: pytest.CaptureFixture[str]
 def test_a_target_that_no_classifier_learns_is_refused(
     cells: list[Any], status: int, rule: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A quantity, a missing label, one class alone and dates are refused as a target, with what to do."""
+    """A quantity, no label at all, one class alone and dates are refused as a target, with what to do."""
     write(Path("rows.csv"), {"town": TOWN, "size": SIZE, "it": cells})
     error = failed(capsys, "init", "rows.csv", "--target", "it")
     assert (error["status"], error["problems"][0]["rule"]) == (status, rule)
@@ -280,6 +280,21 @@ def test_a_quantity_by_a_targets_name_is_refused_with_the_others(capsys: pytest.
     error = failed(capsys, "init", "rows.csv")
     assert error["problems"][0]["message"].startswith("column 'target' holds numbers with decimals: it is a quantity")
     assert error["hint"].endswith("name another target: --target town")
+
+
+@pytest.mark.parametrize("gap", [None, "NA", " NaN "])
+def test_rows_without_a_label_are_left_out_and_counted(gap: str | None) -> None:
+    """Where some rows have no label the config leaves them out, says how many they are, and trains as it stands."""
+    labels = [gap if at in {3, 40} else each for at, each in enumerate(LABEL)]
+    found = drafted({**MIXED, "label": labels})
+    assert found.config["dataset"]["unlabelled"] == "leave_out"
+    assert found.target.labels == tuple(sorted({"yes", "no"}, key=LABEL.count, reverse=True))
+    assert found.warnings[0] == "2 rows without a label are left out"
+    assert main(["train", "--config", "config.json", "-S", "gate.beats_baseline=false"]) == 0
+    assert main(["predict", "rows.csv", "-o", "answers.csv"]) == 0
+    assert len(Path("answers.csv").read_text().splitlines()) == ROWS + 1
+    assert main(["reproduce", "artifact", "--data", "rows.csv"]) == 0
+    assert main(["compare", "artifact", "artifact", "--data", "rows.csv"]) == 0
 
 
 # What is suspicious

@@ -14,6 +14,7 @@ from pyarrow import parquet
 
 from artifact_pipeline.errors import DataRejected
 from artifact_pipeline.rows.features import Column, Features
+from artifact_pipeline.rows.labels import LabelColumn
 from artifact_pipeline.rows.memory import batches_of
 from artifact_pipeline.rows.table import read_table
 from artifact_pipeline.rows.typed_table import read_typed_table
@@ -405,3 +406,34 @@ def test_texts_in_memory_may_be_missing_as_pandas_has_it() -> None:
     with pytest.raises(DataRejected) as caught:
         [*batches_of({"town": ["Rom", 1]}, wanted((TOWN,)))]
     assert caught.value.problems[0].rule == "not-a-level"
+
+
+# Rows without a label
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet", "npz"])
+def test_rows_without_a_label_are_left_out_where_that_is_asked(tmp_path: Path, suffix: str) -> None:
+    """A table whose unlabelled rows are left out is the same as the table that never had them."""
+    gaps = {0, 7, 39}
+    cells = {"a": [*NUMBERS], "town": ["Rom", "Kiel"] * 20, "label": LABELS}
+    labels = [("" if suffix == "npz" else None) if at in gaps else each for at, each in enumerate(LABELS)]
+    whole = write(tmp_path / f"whole.{suffix}", {**cells, "label": labels})
+    kept = {name: [each for at, each in enumerate(found) if at not in gaps] for name, found in cells.items()}
+    without = write(tmp_path / f"without.{suffix}", kept)
+    found = read_typed_table(str(whole), target=LabelColumn("label", leave_out=True))
+    expected = read_typed_table(str(without), target="label")
+    assert found.digest() == expected.digest()
+    assert found.warnings == ("3 rows without a label are left out", *expected.warnings)
+    with pytest.raises(DataRejected) as caught:
+        read_typed_table(str(whole), target="label")
+    assert caught.value.rules == {"label-missing"}
+    assert caught.value.hint == "leave out the rows that have no label: -S dataset.unlabelled=leave_out"
+
+
+def test_a_bad_row_has_its_own_number_behind_rows_that_are_left_out(tmp_path: Path) -> None:
+    """A column that can be of no kind is refused by the row of the file, whichever rows before are left out."""
+    dates = [None, None, *(f"2024-01-{1 + at % 28}" for at in range(38))]
+    path = write(tmp_path / "table.csv", {"day": dates, "label": [None, "no", *LABELS[2:]]})
+    with pytest.raises(DataRejected) as caught:
+        read_typed_table(str(path), target=LabelColumn("label", leave_out=True))
+    assert place(caught.value) == ("table.csv, row 2, column 'day'", "date")

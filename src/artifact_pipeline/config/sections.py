@@ -103,6 +103,15 @@ class Table(BaseModel):
         MustBe("an array of names of columns, none of them twice nor the target nor in features, or null"),
     ] = None
 
+    unlabelled: Annotated[
+        Literal["leave_out"] | None,
+        Field(
+            title="Rows without a label",
+            description="What becomes of a row that has no label, or NA, NaN or null in its place: leave_out, or null, "
+            "by which it is refused.",
+        ),
+        MustBe('"leave_out" or null'),
+    ] = None
     columns: Annotated[
         dict[Annotated[str, Field(min_length=1)], Literal["number", "boolean", "category"]] | None,
         Field(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.rows.batches import UNLABELLED, Rejected
 from artifact_pipeline.rows.faults import RULES
 from artifact_pipeline.rows.limits import MAX_INT64, MAX_SHOWN, MAX_TEXT, MAX_WHOLE
+from artifact_pipeline.rows.values import MISSING_TEXTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,6 +72,29 @@ def label_texts(column: pa.Array, written: Written) -> tuple[pa.Array, Written]:
     return text, written
 
 
+class LabelColumn(NamedTuple):
+    """The column of the labels, and what becomes of a row that has none.
+
+    Attributes:
+        name: the column.
+        leave_out: whether such a row is left out, and not refused; then a text that stands for a missing value in any
+            other column stands for one here, too.
+    """
+
+    name: str
+    leave_out: bool = False
+
+
+def labelled(column: pa.Array, written: Written) -> pa.BooleanArray:
+    """Whether each row has a label: neither nothing nor a text that stands for a missing value."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    text, _ = label_texts(column, written)
+    gaps = compute.is_in(compute.utf8_trim(text.fill_null(""), " \t"), value_set=pa.array(MISSING_TEXTS))
+    return compute.invert(gaps)
+
+
 def _floats(column: pa.Array) -> pa.Array:
     """Numbers as text, whole ones without a point; null where one is missing."""
     import numpy as np
@@ -90,6 +114,8 @@ def positions_of(
 ) -> tuple[NDArray[np.int64], pa.BooleanArray | None]:
     """The position of each label in a model's classes, `UNLABELLED` where it is missing or none of them.
 
+    A text that stands for a missing value in any other column is a label only where it is one of the classes.
+
     They are compared as text: whole numbers of any width are equal or not, without a cast that might lose digits. In a
     file that has types, a text is never the class of a number, nor a number that of a text.
 
@@ -107,7 +133,8 @@ def positions_of(
         text = compute.replace_substring_regex(text, r"^(0|-?[1-9][0-9]*)\.0$", r"\1")
     known = [str(each) for each in classes] if comparable else []
     found = compute.index_in(text, value_set=pa.array(known, pa.string()), skip_nulls=True)
-    unknown = compute.and_(text.is_valid(), compute.is_null(found))
+    gaps = compute.is_in(compute.utf8_trim(text, " \t"), value_set=pa.array(MISSING_TEXTS))
+    unknown = compute.and_(compute.and_not(text.is_valid(), gaps), compute.is_null(found))
     positions: NDArray[Any] = found.fill_null(UNLABELLED).to_numpy(zero_copy_only=False)
     return positions.astype(np.int64), unknown if compute.any(unknown).as_py() else None
 

@@ -18,7 +18,7 @@ HINTS = {
     "json-invalid": "write one object in JSON a line, in UTF-8",
     "duplicate-key": "write each key once",
     "column-late": "give all rows the same keys",
-    "label-missing": "leave out the rows that have no label",
+    "label-missing": "leave out the rows that have no label: -S dataset.unlabelled=leave_out",
     "label-lines": "mend the quotes around it: one opens in its first line and closes in its last",
     "label-invalid": "a label is text or a whole number; to tell measured numbers apart, sort them into classes first",
     "not-exact": "write whole numbers beyond 2^53 as labels or leave their column out",

@@ -229,8 +229,12 @@ class LearnedTable:
 
     def _place_of(self, row: int) -> str:
         """Where a row stands, by its number among all rows."""
-        start, place = next(each for each in reversed(self._starts) if each[0] <= row)
+        start, place = self._file_of(row)
         return f"{place}, row {row - start}"
+
+    def _file_of(self, row: int) -> tuple[int, str]:
+        """The number of the first row of its file among all rows, and the file."""
+        return next(each for each in reversed(self._starts) if each[0] <= row)
 
     def _without_row_numbers(self) -> list[int]:
         """The columns that do not count the rows; those that do are left out, unless they are asked for by name."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from artifact_pipeline.errors import DataRejected, Problem
+from artifact_pipeline.errors import DataRejected, Problem, plural
 from artifact_pipeline.rows.batches import Wanted
 from artifact_pipeline.rows.faults import meant_names
 from artifact_pipeline.rows.features import MISSING, Column
 from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.rows.inference import ColumnCells, Refused
+from artifact_pipeline.rows.labels import LabelColumn, labelled
 from artifact_pipeline.rows.limits import MAX_LISTED
 from artifact_pipeline.rows.matrix import LeftOut, Rows
 from artifact_pipeline.rows.mends import hint_of_columns, mends
@@ -23,6 +24,10 @@ from artifact_pipeline.storage.opened import unreadable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.rows.batches import Piece
     from artifact_pipeline.rows.features import ColumnKind
     from artifact_pipeline.rows.sources import Source
     from artifact_pipeline.rows.split_columns import SplitRole
@@ -33,7 +38,7 @@ if TYPE_CHECKING:
 def read_typed_table(
     path: str,
     *,
-    target: str,
+    target: str | LabelColumn,
     features: Sequence[str] | None = None,
     drop: Sequence[str] = (),
     columns: Mapping[str, ColumnKind] | None = None,
@@ -43,7 +48,7 @@ def read_typed_table(
 
     Args:
         path: a file of any format that `predict` reads but pictures, a folder of them, or a pattern.
-        target: the column of the labels.
+        target: the column of the labels; a `LabelColumn` says what becomes of rows that have none.
         features: the columns to learn from, in this order; None takes all that are no index.
         drop: columns to leave out.
         columns: the kinds of columns whose kind is not to be inferred.
@@ -55,7 +60,7 @@ def read_typed_table(
     with about_learning():
         asked = None if features is None else tuple(features)
         chosen = _Chosen(asked, tuple(drop), columns or {}, split_by or {})
-        table = _TypedTable(path, target, chosen)
+        table = _TypedTable(path, LabelColumn(target) if isinstance(target, str) else target, chosen)
         for source in find_sources([path]):
             table.add(source)
         return table.rows()
@@ -73,10 +78,13 @@ class _Chosen(NamedTuple):
 class _TypedTable(LearnedTable):
     """A table that is being read, file by file."""
 
-    def __init__(self, path: str, target: str, chosen: _Chosen) -> None:
+    def __init__(self, path: str, labels: LabelColumn, chosen: _Chosen) -> None:
         """Begin without a row."""
-        super().__init__(path, target, chosen.features, chosen.drop, split_by=tuple(chosen.split_by))
+        super().__init__(path, labels.name, chosen.features, chosen.drop, split_by=tuple(chosen.split_by))
         self._given = chosen.kinds
+        self._leaves_out_unlabelled = labels.leave_out
+        self._numbers: list[NDArray[np.int64]] = []  # of the rows in their files, where some are left out
+        self._unlabelled = 0
         self._splitting = SplitColumns(chosen.split_by)
         self._first = Reading([])
         self._sources: list[tuple[Source, tuple[str, ...]]] = []
@@ -110,9 +118,9 @@ class _TypedTable(LearnedTable):
     def _read_into(self, reading: Reading, source: Source, read: tuple[str, ...]) -> None:
         wanted = self._wanted(read, reading)
         with open_rows(source, wanted, digest=False) as rows:
-            for piece in rows.unaligned():
+            for piece in map(self._labelled, rows.unaligned()):
                 if reading is self._first:
-                    self._count += piece.count
+                    self._note(piece)
                 found = reading.take(piece, wanted) if not piece.broken else ()
                 if reading is self._first and not piece.broken:
                     found += self._splitting.take(piece, wanted)
@@ -123,6 +131,28 @@ class _TypedTable(LearnedTable):
                     self._labels.add(piece.table.column(self._target), piece.written)
             if reading is self._first:
                 self._warnings += rows.notes
+
+    def _labelled(self, piece: Piece) -> Piece:
+        """The rows that have a label, where the others are left out."""
+        if not self._leaves_out_unlabelled:
+            return piece
+        good = labelled(piece.table.column(self._target), piece.written).to_numpy(zero_copy_only=False)
+        return piece.only(good, piece.broken)
+
+    def _note(self, piece: Piece) -> None:
+        """Count the rows that are read for the first time."""
+        rows = piece.table.num_rows + len(piece.broken)
+        self._count += rows
+        if self._leaves_out_unlabelled:
+            self._unlabelled += piece.count - rows
+            self._numbers.append(piece.row_numbers())
+
+    def _place_of(self, row: int) -> str:
+        if not self._numbers:
+            return super()._place_of(row)
+        import numpy as np
+
+        return f"{self._file_of(row)[1]}, row {np.concatenate(self._numbers)[row]}"
 
     def _read_again(self, cells: list[ColumnCells]) -> Reading:
         """Read some columns again."""
@@ -204,11 +234,15 @@ class _TypedTable(LearnedTable):
             kinds=cast("Any", kinds) if plain else (),
             left_out=tuple(self._left_out.values()),
             files=(self._files, self._empty),
-            warnings=(*self._labels.alike(), *self._warnings, *column_warnings(learned, X)),
+            warnings=(*self._without_label(), *self._labels.alike(), *self._warnings, *column_warnings(learned, X)),
             columns=columns,
             S=S,
             split_by=self._splitting.values(),
         )
+
+    def _without_label(self) -> list[str]:
+        words = f"{plural(self._unlabelled, 'row')} without a label"
+        return [f"{words} {'is' if self._unlabelled == 1 else 'are'} left out"] if self._unlabelled else []
 
     def _check_names_of_texts(self, learned: dict[str, Learned]) -> None:
         """Leave out the columns that count the rows, and refuse those without a name, unless they are asked for."""

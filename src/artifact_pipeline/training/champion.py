@@ -104,6 +104,7 @@ def _rows_of(manifest: Manifest, data: Path | None, held_out: Path | None) -> Ro
     beside = split_with_path(manifest, held_out)
     if data is not None:
         from artifact_pipeline.rows.held_out import with_held_out
+        from artifact_pipeline.rows.labels import LabelColumn
         from artifact_pipeline.rows.table import read_table
         from artifact_pipeline.rows.typed_table import read_typed_table
 
@@ -111,7 +112,10 @@ def _rows_of(manifest: Manifest, data: Path | None, held_out: Path | None) -> Ro
         if isinstance(manifest, Manifest1):
             return read_table(str(data), target=target, features=features)
         kinds = {each.name: each.kind for each in manifest.model.columns}
-        rows = read_typed_table(str(data), target=target, features=features, columns=kinds)
+        table = manifest.recipe.get("dataset")
+        left_out = isinstance(table, dict) and table.get("unlabelled") is not None
+        labels = LabelColumn(target, leave_out=left_out)
+        rows = read_typed_table(str(data), target=labels, features=features, columns=kinds)
         return with_held_out(rows, beside["split"]["path"], beside=str(data)) if beside else rows
     name = manifest.recipe.get("dataset")
     if name not in NAMES:

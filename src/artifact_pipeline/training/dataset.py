@@ -86,7 +86,7 @@ _GATE_OF_FORMAT_2 = ("min_balanced_accuracy", "min_roc_auc", "max_log_loss", "ma
 def is_format_1(config: Config) -> bool:
     """Whether a config asks for nothing that format 1 cannot hold: a logistic regression over plain numbers."""
     table = config.dataset if isinstance(config.dataset, Table) else None
-    plain = config.preprocess == "none" and not (table and table.columns)
+    plain = config.preprocess == "none" and not (table and (table.columns or table.unlabelled))
     asked = (
         any(getattr(config.gate, name) is not None for name in _GATE_OF_FORMAT_2)
         or config.split.columns
@@ -116,12 +116,13 @@ def load_rows(
 
     features = table.features if features is None else features
     if not is_format_1(config):
+        from artifact_pipeline.rows.labels import LabelColumn
         from artifact_pipeline.rows.typed_table import read_typed_table
 
         drop, given = table.drop or (), table.columns or {}
         rows = read_typed_table(
             table.path,
-            target=table.target,
+            target=LabelColumn(table.target, leave_out=table.unlabelled is not None),
             features=features,
             drop=drop,
             columns=kinds or given,

@@ -121,12 +121,14 @@ def _nothing_to_learn(request: DraftRequest, reasons: dict[str, str | None]) -> 
     return DataRejected("no column is left to learn from", problems=[problem], hint=hint)
 
 
-def _values(request: DraftRequest, target: str, dropped: list[str], model: dict[str, Any]) -> dict[str, Any]:
+def _values(request: DraftRequest, target: Target, dropped: list[str], model: dict[str, Any]) -> dict[str, Any]:
     """The config with all that it means, and with the path as the working folder has it."""
     dataset: Any = request.dataset
     name = {}
     if request.table is not None:
-        dataset = {"path": request.table, "target": target, **({"drop": dropped} if dropped else {})}
+        dataset = {"path": request.table, "target": target.name}
+        dataset |= {"drop": dropped} if dropped else {}
+        dataset |= {} if target.labelled.all() else {"unlabelled": "leave_out"}
         name = {"name": _name_of(request.table)}
     return {
         **name,
@@ -165,7 +167,7 @@ def _settled(
     while True:
         if None not in reasons.values():
             raise _nothing_to_learn(request, reasons)
-        values = _values(request, target.name, [name for name, why in reasons.items() if why is not None], model)
+        values = _values(request, target, [name for name, why in reasons.items() if why is not None], model)
         rows = load_rows(_config(values))
         split, why_split = _split(rows, target)
         values, training = _seeded({**values, "split": split}, rows)

@@ -82,11 +82,11 @@ def _is_whole(column: SurveyedColumn) -> bool:
     return bool((np.trunc(values) == values).all())
 
 
-def _levels(column: SurveyedColumn) -> NDArray[np.int64] | None:
-    """Each row's position among the column's values; None where these are more than a few."""
+def _levels(column: SurveyedColumn, target: Target) -> NDArray[np.int64] | None:
+    """Each labelled row's position among the column's values; None where these are more than a few."""
     import numpy as np
 
-    values, codes = np.unique(column.values, return_inverse=True)
+    values, codes = np.unique(column.values[target.labelled], return_inverse=True)
     return codes.astype(np.int64) if len(values) <= _FEW_LEVELS else None
 
 
@@ -94,7 +94,7 @@ def _is_copy(column: SurveyedColumn, target: Target) -> bool:
     """Whether a column and the target say the same in other words: one value for each class."""
     import numpy as np
 
-    codes = _levels(column)
+    codes = _levels(column, target)
     if codes is None or int(codes.max()) + 1 != len(target.labels):
         return False
     pairs = np.unique(codes * len(target.labels) + target.codes)
@@ -123,12 +123,12 @@ def _taken_away(column: SurveyedColumn, target: Target) -> float:
     import numpy as np
 
     rows, classes = len(target.codes), len(target.labels)
-    codes = _levels(column)
+    codes = _levels(column, target)
     if codes is not None:
         counts = np.bincount(codes * classes + target.codes, minlength=(int(codes.max()) + 1) * classes)
         right = int(counts.reshape(-1, classes).max(axis=1).sum())
     elif classes == 2 and column.kind == "number" and not column.missing:
-        right = _best_threshold(column.values, target.codes)
+        right = _best_threshold(column.values[target.labelled], target.codes)
     else:
         return 0.0
     base = target.counts[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.errors import ConfigError, DataRejected, Problem, listing, plural
 from artifact_pipeline.rows.faults import meant_names
@@ -37,7 +37,8 @@ class Target(NamedTuple):
         why: why it was chosen, in words.
         labels: the label of each class, most frequent first.
         counts: how many rows have it.
-        codes: int64 of shape (rows,), each row's position among `labels`.
+        codes: int64 of shape (labelled rows,), each row's position among `labels`.
+        labelled: bool of shape (rows,), whether a row has a label.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Target(NamedTuple):
     labels: tuple[str, ...]
     counts: tuple[int, ...]
     codes: NDArray[np.int64]
+    labelled: NDArray[np.bool_]
 
 
 def choose_target(survey: Survey, named: str | None) -> Target:
@@ -56,7 +58,7 @@ def choose_target(survey: Survey, named: str | None) -> Target:
 
     Raises:
         ConfigError: there is no such column, several can be meant, or it is a quantity and holds no classes.
-        DataRejected: the column that is named has missing values, or cannot be read.
+        DataRejected: the column that is named cannot be learned.
     """
     columns = {column.name: column for column in survey.columns}
     name = named if named is not None else survey.labels
@@ -115,13 +117,21 @@ def _can_be_found(column: SurveyedColumn) -> bool:
 def _is_whole(column: SurveyedColumn) -> bool:
     import numpy as np
 
-    return column.kind != "number" or bool((np.trunc(column.values) == column.values).all())
+    values = _present(column)
+    return column.kind != "number" or bool((np.trunc(values) == values).all())
 
 
 def _distinct(column: SurveyedColumn) -> int:
     import numpy as np
 
-    return len(column.levels) if column.kind == "category" else len(np.unique(column.values))
+    return len(np.unique(_present(column)))
+
+
+def _present(column: SurveyedColumn) -> NDArray[Any]:
+    """The cells that are not missing."""
+    import numpy as np
+
+    return column.values[column.values >= 0 if column.kind == "category" else ~np.isnan(column.values)]
 
 
 def _check(column: SurveyedColumn, survey: Survey) -> None:
@@ -129,12 +139,6 @@ def _check(column: SurveyedColumn, survey: Survey) -> None:
     if column.fault is not None:
         problem = Problem(f"column {column.name!r}", column.fault.rule, column.fault.message)
         raise DataRejected("the target cannot be learned", problems=[problem], hint=_others(survey, column))
-    if column.missing:
-        message = f"{plural(column.missing, 'row')} of {survey.rows:,} have no label"
-        problem = Problem(f"column {column.name!r}", "label-missing", message)
-        raise DataRejected(
-            "the target cannot be learned", problems=[problem], hint="leave out the rows that have no label"
-        )
     distinct = _distinct(column)
     if column.kind == "number" and (not _is_whole(column) or distinct > MAX_CLASSES):
         what = "numbers with decimals" if not _is_whole(column) else f"{distinct:,} different numbers"
@@ -160,7 +164,7 @@ def _option(name: str) -> str:
 def _target(column: SurveyedColumn, why: str) -> Target:
     import numpy as np
 
-    values, codes = np.unique(column.values, return_inverse=True)
+    values, codes = np.unique(_present(column), return_inverse=True)
     if column.kind == "category":
         texts = [column.levels[int(each)] for each in values]
     elif column.kind == "boolean":
@@ -172,4 +176,5 @@ def _target(column: SurveyedColumn, why: str) -> Target:
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
     labels = tuple(texts[each] for each in order.tolist())
-    return Target(column.name, why, labels, tuple(counts[order].tolist()), place[codes].astype(np.int64))
+    there = column.values >= 0 if column.kind == "category" else ~np.isnan(column.values)
+    return Target(column.name, why, labels, tuple(counts[order].tolist()), place[codes].astype(np.int64), there)
