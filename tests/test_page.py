@@ -187,29 +187,25 @@ def test_a_table_is_answered(served: Served) -> None:
     assert (response.rows, value["rows"], value["rejected"]) == (500, 500, {"rows": 0, "first": []})
     assert [each["rows"] for each in value["labels"]] == np.bincount(answers.positions, minlength=10).tolist()
     right = float((answers.labels == DIGITS.y[:500]).mean())
-    assert value["accuracy"] == {"value": right, "rows": 500, "training_rows": "unknown", "splits": []}
-    assert [len(each) for each in value["answers"].values()] == [500] * 4
+    assert value["accuracy"] == {"value": right, "rows": 500, "own": False, "splits": []}
+    assert [len(each) for each in value["answers"].values()] == [500] * 5
     sure = round(float(answers.probabilities[7].max()), 6)
-    assert {name: each[7] for name, each in value["answers"].items()} == {
-        "row": 7,
-        "label": 7,
-        "actual": 7,
-        "sure": sure,
-    }
+    assert [*value["answers"]] == ["row", "label", "actual", "sure", "side"]
+    assert [each[7] for each in value["answers"].values()] == [7, 7, 7, sure, -1]
 
 
 def test_a_table_of_just_the_training_file_is_scored_by_split(served: Served) -> None:
     """The model's own rows, all of them, are split as the command splits them; one row less, and nothing is known."""
     lines = csv_of(1797)
     accuracy = told(table.read_table(served, body_of(lines)))["accuracy"]
-    assert (accuracy["training_rows"], accuracy["rows"]) == ("some", 1797)
+    assert (accuracy["own"], accuracy["rows"]) == (True, 1797)
     assert accuracy["splits"] == [
         {"name": "held-out", "value": 0.975, "rows": 360},
         {"name": "training", "value": 1.0, "rows": 1437},
     ]
     for others in (lines[:-1], [*lines, lines[1]], [lines[0], *lines[:0:-1]]):
         accuracy = told(table.read_table(served, body_of(others)))["accuracy"]
-        assert (accuracy["training_rows"], accuracy["splits"]) == ("unknown", [])
+        assert (accuracy["own"], accuracy["splits"]) == (False, [])
 
 
 def test_columns_of_a_table_are_taken_by_name(served: Served) -> None:

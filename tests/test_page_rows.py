@@ -341,6 +341,52 @@ def test_a_table_shows_each_row(models: dict[str, Served], tmp_path: Path) -> No
     assert found["cells"] == [each[:-1] for each in rows]
 
 
+@pytest.fixture(scope="module")
+def split_by_hash(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model whose rows were held out by the hash of a column that it does not take."""
+    folder = tmp_path_factory.mktemp("hashed")
+    data = write_mixed(folder / "patients.csv", mixed_rows())
+    config = {
+        "dataset": {"path": str(data), "target": "diagnosis", "drop": ["made"]},
+        "split": {"by": "hash", "key": ["made"], "test_size": 0.3},
+        "preprocess": "auto",
+        "model": MODELS["logistic"],
+        "gate": {"min_accuracy": 0.3, "min_f1": 0.3},
+    }
+    artifact_pipeline.train(config, artifact=folder / "artifact", export=folder / "model.pkl")
+    return folder
+
+
+def test_held_out_rows_of_any_labelled_table_are_told_apart(split_by_hash: Path, tmp_path: Path) -> None:
+    """By a hash split each row's side is said as `predict` says it, and the figures of the sides stand apart."""
+    served = open_model(verify(split_by_hash / "artifact"))
+    data = write_mixed(tmp_path / "some.csv", [*mixed_rows()[50:150], *mixed_rows(50, seed=9)])
+    output = tmp_path / "answers.csv"
+    assert main(["predict", str(data), "--artifact", str(split_by_hash / "artifact"), "-o", str(output)]) == 0
+    assert table.answers_file(served, data.read_bytes()).body == output.read_bytes()
+    expected = [each["split"] for each in csv.DictReader(io.StringIO(output.read_text()))]
+    found = json.loads(table.read_table(served, data.read_bytes()).body)
+    assert [{0: "training", 1: "held-out"}[side] for side in found["answers"]["side"]] == expected
+    accuracy, notes = found["accuracy"], found["notes"]
+    assert (accuracy["own"], accuracy["rows"], notes) == (False, 150, [])
+    assert {each["name"]: each["rows"] for each in accuracy["splits"]} == {
+        name: expected.count(name) for name in ("held-out", "training")
+    }
+    right = np.array(found["answers"]["label"]) == found["answers"]["actual"]
+    held_out = next(each for each in accuracy["splits"] if each["name"] == "held-out")
+    assert held_out["value"] == right[np.array(expected) == "held-out"].mean()
+
+
+def test_a_table_without_the_key_is_not_told_apart(split_by_hash: Path, tmp_path: Path) -> None:
+    """Where the column is missing whose hash decides, one sentence says so, and no side is claimed."""
+    served = open_model(verify(split_by_hash / "artifact"))
+    data = write_mixed(tmp_path / "some.csv", mixed_rows(50)).read_bytes().replace(b"made", b"done", 1)
+    found = json.loads(table.read_table(served, data).body)
+    assert found["notes"] == ["table has no column 'made', by which training rows were told from held-out ones"]
+    assert found["accuracy"]["splits"] == []
+    assert set(found["answers"]["side"]) == {-1}
+
+
 def test_the_values_of_a_large_table_are_left_out(
     models: dict[str, Served], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

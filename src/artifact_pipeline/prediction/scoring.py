@@ -139,15 +139,15 @@ class BatchPredictor:
 class Scorer:
     """The predictor of a verified artifact, its golden rows replayed, and what it wants of a file."""
 
-    def __init__(self, artifact: Verified, options: Options) -> None:
-        """Open the predictor.
+    def __init__(self, artifact: Verified, options: Options, predictor: Predictor | None = None) -> None:
+        """Open the predictor, unless it is open.
 
         Raises:
             ArtifactRejected: the runtime refuses the model, or the golden answers differ.
             ConfigError: a kept column has the name of one that is written anyway, or a spreadsheet would run a label.
         """
         self.artifact, self.options = artifact, options
-        self.predictor = open_predictor(artifact)
+        self.predictor = open_predictor(artifact) if predictor is None else predictor
         self.reference = Reference.read(artifact.role("reference"))
         self._low, self._high = self._bounds()
         self.split = HashSplit.of(artifact.manifest)

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import io
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from artifact_pipeline.artifact.manifest2 import Manifest2
 from artifact_pipeline.errors import ConfigError, DataRejected, plural
-from artifact_pipeline.prediction.scoring import BatchPredictor, answer_names, refuse_formulas
+from artifact_pipeline.prediction.hash_split import HELD_OUT_SIDE, SIDES, TRAINING_SIDE, UNKNOWN_SIDE
+from artifact_pipeline.prediction.parts import PredictionFile
+from artifact_pipeline.prediction.scoring import Options, Scorer
 from artifact_pipeline.prediction.training_rows import TrainingRows
-from artifact_pipeline.prediction.writers import HashedFile, open_writer
-from artifact_pipeline.rows.batches import UNLABELLED, Wanted
+from artifact_pipeline.rows.batches import UNLABELLED
 from artifact_pipeline.rows.sources import Source
 from artifact_pipeline.serving.http import Refusal, Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from artifact_pipeline.prediction.scoring import Scored
     from artifact_pipeline.rows.batches import Batch
     from artifact_pipeline.rows.features import Column
+    from artifact_pipeline.rows.formats.opening import Reader
     from artifact_pipeline.serving.model import Served
 
 TOLD = 10
@@ -30,6 +35,8 @@ TOLD = 10
 MAX_CELLS = 1 << 16
 """Values at most that are shown beside the answers; of a table that has more, none is."""
 _PLACE = "table"
+_ANSWER = ("row", "label", "actual", "sure", "side")
+_SOURCE = Source(_PLACE, _PLACE, "csv")
 _DOWNLOAD = ((b"content-type", b"text/csv; charset=utf-8"), (b"x-content-type-options", b"nosniff"))
 
 
@@ -43,9 +50,12 @@ def read_table(served: Served, body: bytes) -> Response:
     Raises:
         Refusal: it cannot be read, lacks a column, or has too many rows.
     """
-    counts = _Counts(served)
-    for scored in _scored(served, body):
-        counts.add(scored)
+    scorer = Scorer(served.verified, Options(out_of_range="ignore", drift=False, form="jsonl"), served.predictor)
+    counts = _Counts(served, scorer)
+    with _reading(scorer, body) as reader:
+        counts.notes = scorer.untold(reader)
+        for batch in _bounded(served, reader):
+            counts.add(scorer.score(batch))
     return Response(200, msgspec.json.encode(counts.plain()), rows=counts.rows)
 
 
@@ -59,63 +69,44 @@ def answers_file(served: Served, body: bytes) -> Response:
     Raises:
         Refusal: as `read_table`; or a spreadsheet would run a label.
     """
-    file, rows = io.BytesIO(), 0
-    names = answer_names(served.labels, served.predictor.kind)
-    writer = open_writer("csv", HashedFile(file), names, artifact=served.verified.digest)
+    options = Options(on_error="quarantine", out_of_range="ignore", drift=False)
     try:
-        refuse_formulas((each for each in served.labels if isinstance(each, str)), "csv")
+        scorer = Scorer(served.verified, options, served.predictor)
     except ConfigError as error:
         raise Refusal(400, error.message) from error
-    for scored in _scored(served, body):
-        rows += len(scored.positions)
-        writer.write({"row": scored.batch.numbers, "predicted": scored.labels}, scored.probabilities)
-    writer.close()
-    return Response(200, file.getvalue(), _DOWNLOAD, rows=rows)
+    file = io.BytesIO()
+    with _reading(scorer, body) as reader, PredictionFile(scorer, file, io.BytesIO()) as answers:
+        for batch in _bounded(served, reader):
+            answers.add(_SOURCE, batch, {})
+        output, _ = answers.close(_PLACE)
+    return Response(200, file.getvalue(), _DOWNLOAD, rows=output.rows)
 
 
-def _scored(served: Served, body: bytes) -> Iterator[Scored]:
-    """The rows of a CSV and their answers.
+@contextmanager
+def _reading(scorer: Scorer, body: bytes) -> Iterator[Reader]:
+    """A CSV, open for the block.
 
     Raises:
-        Refusal: it cannot be read, lacks a column, or has too many rows.
+        Refusal: it cannot be read, there or in the block, or lacks a column.
     """
-    calls = BatchPredictor(served.predictor)
+    from artifact_pipeline.rows.formats.streams import HashedStream
+    from artifact_pipeline.rows.formats.text import CsvReader
+
     try:
-        for batch in _batches(served, body):
-            yield calls.score(batch)
+        reader = CsvReader(_SOURCE, scorer.wanted(_SOURCE), HashedStream(_PLACE, io.BytesIO(body)))
+        if not reader.names:
+            raise Refusal(400, "there is no header; write the columns' names into the first line")
+        yield reader
     except DataRejected as error:
         raise Refusal(400, _in_one_sentence(error)) from error
 
 
-def _batches(served: Served, body: bytes) -> Iterator[Batch]:
+def _bounded(served: Served, reader: Reader) -> Iterator[Batch]:
     """The rows of a CSV.
 
     Raises:
-        DataRejected: it cannot be read, or lacks a column.
         Refusal: it has too many rows.
     """
-    import numpy as np
-
-    from artifact_pipeline.rows.formats.streams import HashedStream
-    from artifact_pipeline.rows.formats.text import CsvReader
-
-    manifest = served.verified.manifest
-    anything = np.full(served.features, np.inf)
-    wanted = Wanted(
-        features=tuple(feature.name for feature in manifest.model.inputs),
-        dtype=manifest.model.dtype,
-        target=manifest.data.target,
-        classes=manifest.model.classes,
-        keep=(),
-        low=-anything,
-        high=anything,
-        out_of_range="ignore",
-        kinds=tuple(each.kind for each in manifest.model.columns if each.kind != "category"),
-        columns=manifest.model.columns if isinstance(manifest, Manifest2) else None,
-    )
-    reader = CsvReader(Source(_PLACE, _PLACE, "csv"), wanted, HashedStream(_PLACE, io.BytesIO(body)))
-    if not reader.names:
-        raise Refusal(400, "there is no header; write the columns' names into the first line")
     read = 0
     for batch in reader.batches(0):
         read += batch.count
@@ -136,23 +127,26 @@ class _Counts:
         known: rows among them whose label is in the table.
         right: rows among those whose answer is that label.
         mix: answers by position.
-        answers: of each row its number, the positions of its answer and of its label, and how sure the model is: the
-            probability of the answer, or its score.
+        answers: of each row its number, the positions of its answer and of its label, how sure the model is, which is
+            the probability of the answer or its score, and the side of the split that it is on.
         cells: the values of each row, unless the table is large.
         bad: rows set aside.
         named: the first of them.
+        notes: what is to be said of the file, a sentence each.
         own: finds out whether these are just the rows of the training file.
     """
 
     served: Served
+    scorer: Scorer
     rows: int = 0
     known: int = 0
     right: int = 0
     mix: list[int] = field(default_factory=list)
-    answers: dict[str, list[Any]] = field(default_factory=lambda: {"row": [], "label": [], "actual": [], "sure": []})
+    answers: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in _ANSWER})
     cells: list[list[Any]] | None = field(default_factory=list)
     bad: int = 0
     named: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     own: TrainingRows = field(init=False)
 
     def __post_init__(self) -> None:
@@ -182,37 +176,59 @@ class _Counts:
         batch, positions = scored.batch, scored.positions
         actual = np.full(len(positions), UNLABELLED) if batch.actual is None else batch.actual
         sure = np.take_along_axis(scored.probabilities, positions[None], axis=0)[0]
-        for name, values in (("row", batch.numbers), ("label", positions), ("actual", actual), ("sure", sure.round(6))):
+        columns = (batch.numbers, positions, actual, sure.round(6), self._sides(batch))
+        for name, values in zip(_ANSWER, columns, strict=True):
             self.answers[name] += values.tolist()
         if self.cells is not None:
-            columns = self.served.verified.manifest.model.columns
-            self.cells = None if self.rows * len(columns) > MAX_CELLS else [*self.cells, *_cells(batch, columns)]
+            taken = self.served.verified.manifest.model.columns
+            self.cells = None if self.rows * len(taken) > MAX_CELLS else [*self.cells, *_cells(batch, taken)]
+
+    def _sides(self, batch: Batch) -> NDArray[np.int8]:
+        """On which side of a hash split each row is, which is asked of labelled rows."""
+        import numpy as np
+
+        split = self.scorer.split
+        if split is None or batch.actual is None:
+            return np.full(len(batch.numbers), UNKNOWN_SIDE, dtype=np.int8)
+        return split.sides(batch)
 
     def plain(self) -> dict[str, Any]:
         """The answer."""
+        accuracy = self._accuracy()  # which also says on which side each row is
         mix = [{"label": label, "rows": count} for label, count in zip(self.served.labels, self.mix, strict=True)]
         return {
             "rows": self.rows,
+            "accuracy": accuracy,
             "rejected": {"rows": self.bad, "first": self.named},
             "labels": mix,
             "answers": self.answers,
             "cells": self.cells,
-            "accuracy": self._accuracy(),
+            "notes": self.notes,
         }
 
     def _accuracy(self) -> dict[str, Any] | None:
-        """The share of right answers, what is known of training rows among them, and that by split if it is known."""
+        """The share of right answers, and that by split where it is known which rows were held out.
+
+        It is known of just the rows of a file that the model was trained from, and of any by a hash split. Then the
+        rows on the training side are rows that the model has learned if its training file had them.
+        """
+        import numpy as np
+
         if not self.known:
             return None
-        splits = self.own.by_split()
+        own = self.own.by_split()
+        if own:
+            self.answers["side"] = np.where(self.own.held_out(), HELD_OUT_SIDE, TRAINING_SIDE).tolist()
+        actual, label, side = (np.array(self.answers[name]) for name in ("actual", "label", "side"))
+        groups = {SIDES[each]: (actual >= 0) & (side == each) for each in (HELD_OUT_SIDE, TRAINING_SIDE)}
         return {
             "value": self.right / self.known,
             "rows": self.known,
-            "training_rows": "some" if splits else "unknown",
+            "own": bool(own),
             "splits": [
-                {"name": name, "value": float((actual == predicted).mean()), "rows": len(actual)}
-                for name, (actual, predicted) in splits.items()
-                if len(actual)
+                {"name": name, "value": float((actual == label)[rows].mean()), "rows": int(rows.sum())}
+                for name, rows in groups.items()
+                if rows.any()
             ],
         }
 

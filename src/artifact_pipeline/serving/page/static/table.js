@@ -8,22 +8,26 @@ import { ask } from './server.js';
 const PAGE = 100; // rows that are shown at once
 const WIDE = 12; // columns of the file that are shown beside the answers
 
+const SIDES = ['training', 'held out'];
+
 let shown = null; // the table: its file, what the server said, its columns, and which rows are shown in which order
 
 // What is said of it
 
-function correct({ value, rows, splits }) {
+function correct({ value, rows, own, splits }) {
   const share = (each) => `${percent(each.value)} of the ${count(each.rows)}`;
   if (!splits.length) {
     return `${share({ value, rows })} labelled ones are right; training rows may be among them.`;
   }
-  const each = splits.map((split) => `${share(split)} ${split.name} rows`).join(' and ');
-  return `These are the model's own rows. ${each} are right.`;
+  const each = `${splits.map((split) => `${share(split)} ${split.name} rows`).join(' and ')} are right.`;
+  if (own) return `These are the model's own rows. ${each}`;
+  const learned = splits.some(({ name }) => name === 'training');
+  return learned ? `${each} A training row was learned if the model's file had it.` : each;
 }
 
-function summary({ rows, rejected, accuracy }) {
-  const right = accuracy ? ` ${correct(accuracy)}` : '';
-  return `${count(rows)} rows answered, ${count(rejected.rows)} set aside.${right}`;
+function summary({ rows, rejected, accuracy, notes }) {
+  const right = accuracy ? [correct(accuracy)] : [];
+  return [`${count(rows)} rows answered, ${count(rejected.rows)} set aside.`, ...right, ...notes].join(' ');
 }
 
 function showBad({ rows, first }) {
@@ -60,7 +64,11 @@ function columnsOf({ answers, cells, accuracy }, model, use) {
     name: scores ? 'Score' : 'Sure',
     value: (at) => answers.sure[at],
     show: (at) => make('td', '', scores ? answers.sure[at] : percent(Math.min(answers.sure[at], 0.999))),
-  }].filter(({ name }) => accuracy || name !== 'It was');
+  }, {
+    name: 'Split',
+    value: (at) => answers.side[at],
+    show: (at) => make('td', '', SIDES[answers.side[at]] ?? ''),
+  }].filter(({ name }) => ({ 'It was': accuracy, Split: answers.side.some((side) => side >= 0) }[name] ?? true));
   const own = cells && model.columns ? model.columns.slice(0, WIDE) : [];
   return [...columns, ...own.map(({ name }, column) => ({
     name,
