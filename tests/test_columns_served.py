@@ -194,7 +194,7 @@ def with_value(place: int, value: Any, **datatypes: str) -> list[dict[str, Any]]
 N = len(WHOLE)
 MATRIX = {"name": "X", "shape": [1, 6], "datatype": "FP64", "data": [0.0] * 6}
 CASES: dict[str, tuple[list[dict[str, Any]], str]] = {
-    "no input": ([], "the column 'age' and 5 more is missing: send a tensor of that name"),
+    "no input": ([], "the column 'age' and 5 more are missing: send tensors of these names"),
     "a column that is missing": (without("city"), "the column 'city' is missing"),
     "a column that is unknown": ([*tensors(WHOLE), {**MATRIX, "name": "Y"}], "none called 'Y'"),
     "a column in place of another": ([*without("city"), {**MATRIX, "name": "City"}], "none called 'City'"),

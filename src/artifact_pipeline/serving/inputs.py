@@ -180,8 +180,10 @@ def _check_names(tensors: Sequence[InputTensor], served: Served) -> None:
     if served.shapes and not seen:
         raise Refusal(400, f'the input "{INPUT}" is missing')
     missing = [name for name in known if name not in seen]
-    more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
-    raise Refusal(400, f"the column {told(missing[0])}{more} is missing: send a tensor of that name")
+    words = "is missing: send a tensor of that name"
+    if len(missing) > 1:
+        words = f"and {len(missing) - 1:,} more are missing: send tensors of these names"
+    raise Refusal(400, f"the column {told(missing[0])} {words}")
 
 
 def _columns(tensors: Sequence[InputTensor], tail: bytes, served: Served) -> SentRows:
