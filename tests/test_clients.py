@@ -18,10 +18,12 @@ import joblib
 import numpy as np
 import pytest
 
+from artifact_pipeline import open_artifact
 from artifact_pipeline.config import from_mapping
 from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.publication import publish
+from mixedmodels import COLUMNS, MODELS, new_rows, train_mixed
 from servers import serving
 from tables import blobs, write_table
 from tools import cannot_run
@@ -210,6 +212,37 @@ def test_kserve_client_works_unmodified(model: Model) -> None:
     assert statuses == {"shape": 400, "shape in JSON": 400, "model": 404, "infinite": 400}
     assert "the shape must be [n, " in told["refused"]["shape"]["message"]
     assert "there is no model 'stranger'; there is digits" in told["refused"]["model"]["message"]
+
+
+@pytest.mark.parametrize("model", ["logistic", "forest", "ridge"])
+def test_tritonclient_asks_column_by_column(model: str, tmp_path: Path) -> None:
+    """A mixed table, a tensor a column, in JSON and in bytes, has the very answers of `predict`, whatever the model."""
+    artifact = train_mixed(tmp_path, MODELS[model])
+    rows = [[*row[:5], None if row[5] is None else float(row[5])] for row in new_rows()]
+    file = tmp_path / "rows.json"
+    file.write_text(json.dumps({name: [row[place] for row in rows] for place, name in enumerate(COLUMNS)}))
+    with serving(artifact) as server:
+        command = [program("python"), SCRIPTS / "ask_triton_columns.py", server.url, "digits", file]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert server.talk.read_text() == ""
+    told = json.loads(done.stdout)
+    scored = open_artifact(artifact)
+    table = {name: [row[place] for row in rows] for place, name in enumerate(COLUMNS)}
+    answers = scored._scorer.answer(table)
+    assert told["inputs"] == {
+        "age": "FP64", "income": "FP64", "made": "FP64", "city": "BYTES", "plan": "BYTES", "smoker": "BOOL"
+    }  # fmt: skip
+    assert told["outputs"] == ["label", "scores" if model == "ridge" else "probabilities"]
+    assert len(told["ways"]) == 9
+    whole = scored._scorer.answer({name: [values[row] for row in told["whole"]] for name, values in table.items()})
+    for way, answer in told["ways"].items():
+        expected = whole if " JSON " in way else answers
+        assert answer["label"] == expected.labels.tolist(), way
+        assert np.array_equal(answer["answers"], expected.values), way
+    assert {name: each["status"] for name, each in told["refused"].items()} == {
+        "a column too few": "400", "texts as truth values": "400"
+    }  # fmt: skip
 
 
 def test_schemathesis_finds_nothing(model: Model, tmp_path: Path) -> None:

@@ -129,8 +129,10 @@ def test_models_of_other_columns_follow_each_other(tmp_path: Path) -> None:
         assert answers(sent(apart).body)
         assert not answers(mixed)
         for model in MODELS.values():
-            train_mixed(tmp_path, model)
-            wait_until(lambda: answers(mixed), seconds=20)
+            digest = verify(train_mixed(tmp_path, model)).digest
+            place = f"/v2/models/digits/versions/{digest.removeprefix('sha256:')}"
+            wait_until(lambda place=place: server.ask("GET", place)[0] == 200)  # type: ignore[misc]
+            assert answers(mixed)
             assert not answers(two)
             assert server.figure("drift_rows") > 0
         artifact_pipeline.train(numbers, artifact=tmp_path / "artifact", export=tmp_path / "model.pkl")

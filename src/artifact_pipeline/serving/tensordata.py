@@ -156,7 +156,9 @@ def other_nesting(tensor: InputTensor) -> Refusal:
 
 def not_finite(served: Served) -> Refusal:
     """The refusal of a number that is beyond all in JSON."""
-    return Refusal(400, f"a row holds a value that is no finite {served.predictor.dtype}")
+    nullable = any(each.column.nullable for each in served.inputs.values())
+    mend = "; send null where a value is missing" if nullable else ""
+    return Refusal(400, f"a row holds a value that is no finite {served.predictor.dtype}{mend}")
 
 
 def malformed(error: Exception, what: str = "the body") -> Refusal:
