@@ -190,7 +190,7 @@ def test_another_split_is_refused(champion: Verified, override: str, rule: str) 
 def test_a_champion_of_other_data_is_refused(champion: Verified) -> None:
     """Where a champion's training rows are not these, nobody knows whether the held-out ones are among them."""
     with pytest.raises(ArtifactRejected) as caught:
-        c.check_fit(champion, data=f"sha256:{'0' * 64}", split=champion.role("split"))
+        c.check_fit(champion, replace(load_digits(), target="other"), champion.role("split"))
     assert caught.value.rules == {"champion-data"}
 
 

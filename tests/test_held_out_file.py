@@ -178,7 +178,7 @@ def _with(name: str, value: Any) -> Any:
         (_without("town"), "", "no column 'town'", "it has"),
         (_without("label"), "", "no column 'label', which has the labels", "it has"),
         (_with("label", "maybe"), ", row 0, column 'label'", "the label 'maybe' is none", "learn that label, too"),
-        (_with("label", None), ", row 0, column 'label'", "the label is missing", "leave out rows without"),
+        (_with("label", None), ", row 0, column 'label'", "the label is missing", "leave out the rows"),
         (_with("width", None), ", row 0, column 'width'", "the value is missing", "no training row lacks a value"),
         (_with("town", None), ", row 0, column 'town'", "the value is missing", "no training row lacks a value"),
         (lambda later: {**later, "width": ["x", *later["width"][1:]]}, ", row 0, column 'width'", "'x' is not", "mend"),
@@ -209,6 +209,18 @@ def test_gaps_and_levels_follow_the_training_file(tmp_path: Path) -> None:
     data = Dataset.load(read_config(asked(tmp_path, "later.parquet")))
     assert np.isnan(data.X[TRAINING:]).any()
     assert data.held_out.tolist() == [*range(TRAINING, ROWS)]
+
+
+def test_rows_without_a_label_are_left_out_of_both_files(tmp_path: Path) -> None:
+    """By `dataset.unlabelled` rows without a label are left out of the held-out file, too."""
+    columns: dict[str, Any] = cells()
+    labels = [None if at in {3, TRAINING + 5} else each for at, each in enumerate(columns["label"].tolist())]
+    write_table(tmp_path / "rows.csv", {**part(columns, slice(TRAINING)), "label": labels[:TRAINING]})
+    write_table(tmp_path / "later.csv", {**part(columns, slice(TRAINING, None)), "label": labels[TRAINING:]})
+    config = asked(tmp_path)
+    config["dataset"]["unlabelled"] = "leave_out"
+    data = Dataset.load(read_config(config))
+    assert (len(data.train), len(data.held_out)) == (TRAINING - 1, ROWS - TRAINING - 1)
 
 
 def test_a_held_out_file_goes_with_a_table(tmp_path: Path) -> None:

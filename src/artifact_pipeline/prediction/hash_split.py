@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from artifact_pipeline.rows.row_hash import below, feature_hashes, is_missing, key_hashes
 from artifact_pipeline.rows.split_columns import key_values
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping, Sequence
 
     import numpy as np
     import pyarrow as pa
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Manifest
     from artifact_pipeline.rows.batches import Batch
-    from artifact_pipeline.rows.features import Column
+    from artifact_pipeline.rows.features import Column, Features
 
 UNKNOWN_SIDE, TRAINING_SIDE, HELD_OUT_SIDE = -1, 0, 1
 SIDES: dict[int, Literal["held-out", "training", "unknown"]] = {
@@ -77,21 +77,30 @@ class HashSplit:
 
         It is unknown where a column of the key is not there (`Wanted.keys` asks for it), or has no value.
         """
+        columns = {name: self._key_values(name, batch.kept.get(name)) for name in self.key}
+        return self.sides_of(
+            batch.features, {name: column.to_pylist() for name, column in columns.items() if column is not None}
+        )
+
+    def sides_of(self, features: Features, keys: Mapping[str, Sequence[Any] | NDArray[Any]]) -> NDArray[np.int8]:
+        """Return the side of each row, as `sides` does.
+
+        Args:
+            features: the rows.
+            keys: the values of the columns of the key, by name.
+        """
         import numpy as np
 
-        unknown = np.zeros(len(batch.numbers), dtype=np.bool_)
-        if self.key:
-            columns = [self._key_values(name, batch.kept.get(name)) for name in self.key]
-            found = [column.to_pylist() for column in columns if column is not None]
-            if len(found) < len(columns):
-                return np.full(len(unknown), UNKNOWN_SIDE, dtype=np.int8)
-            keys = dict(zip(self.key, found, strict=True))
-            for values in found:
-                unknown |= np.fromiter(map(is_missing, values), dtype=np.bool_, count=len(unknown))
-            hashes = key_hashes(keys, seed=self.seed)
-        else:
-            hashes = feature_hashes(self.columns, batch.features, seed=self.seed)
-        return np.where(unknown, UNKNOWN_SIDE, below(hashes, self.share)).astype(np.int8)
+        rows = len(features)
+        if self.lacks(keys) is not None:
+            return np.full(rows, UNKNOWN_SIDE, dtype=np.int8)
+        if not self.key:
+            return below(feature_hashes(self.columns, features, seed=self.seed), self.share).astype(np.int8)
+        own = {name: keys[name] for name in self.key}
+        unknown = np.zeros(rows, dtype=np.bool_)
+        for values in own.values():
+            unknown |= np.fromiter(map(is_missing, values), dtype=np.bool_, count=rows)
+        return np.where(unknown, UNKNOWN_SIDE, below(key_hashes(own, seed=self.seed), self.share)).astype(np.int8)
 
     def _key_values(self, name: str, column: pa.Array | None) -> pa.Array | None:
         """A key's values as text, as a training reads them; None where there are none."""

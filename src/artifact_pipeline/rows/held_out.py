@@ -12,13 +12,16 @@ from artifact_pipeline.rows.batches import UNLABELLED, Wanted
 from artifact_pipeline.rows.features import Features
 from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.rows.limits import MAX_LISTED
+from artifact_pipeline.rows.mends import HINTS
 from artifact_pipeline.rows.sources import find_sources
 from artifact_pipeline.storage import places as storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from artifact_pipeline.rows.batches import Batch
+    import numpy as np
+    from numpy.typing import NDArray
+
     from artifact_pipeline.rows.matrix import Rows
     from artifact_pipeline.rows.sources import Source
 
@@ -30,13 +33,14 @@ _HINTS = {
 """What to do about a row, by the rule that it breaks."""
 
 
-def with_held_out(rows: Rows, path: str, *, beside: str) -> Rows:
+def with_held_out(rows: Rows, path: str, *, beside: str, leave_out: bool = False) -> Rows:
     """Return the rows to learn from, and behind them those of a held-out file.
 
     Args:
         rows: the rows to learn from; they say what each column holds, and which labels there are.
         path: the held-out file, or a folder of parts.
         beside: the training file, which the held-out file must not be.
+        leave_out: whether a row without a label is left out, and not refused.
 
     Raises:
         DataRejected: it cannot be read, does not have the columns, has a value or a label that the model cannot take,
@@ -50,12 +54,11 @@ def with_held_out(rows: Rows, path: str, *, beside: str) -> Rows:
         _refuse_same_file(path, sources, find_sources([beside]))
         classes = np.unique(rows.y)
         wanted = _wanted(rows, tuple(classes.tolist()))
-        batches = [batch for source in sources for batch in _batches(source, wanted)]
-    found = [np.empty(0, np.int64), *(batch.actual for batch in batches if batch.actual is not None)]
-    y = classes[np.concatenate(found)]
+        found = [each for source in sources for each in _labelled(source, wanted, leave_out=leave_out)]
+    y = classes[np.concatenate([np.empty(0, np.int64), *(actual for _, actual in found)])]
     if not len(y):
         raise _refused(path, "no-rows", "holds no rows")
-    features = Features.concatenate([rows.features, *(batch.features for batch in batches)])
+    features = Features.concatenate([rows.features, *(features for features, _ in found)])
     both = replace(
         rows,
         X=features.X,
@@ -115,11 +118,11 @@ def _wanted(rows: Rows, classes: tuple[int | str, ...]) -> Wanted:
     )
 
 
-def _batches(source: Source, wanted: Wanted) -> Iterator[Batch]:
-    """The rows of a file, each of which has a label.
+def _labelled(source: Source, wanted: Wanted, *, leave_out: bool) -> Iterator[tuple[Features, NDArray[np.int64]]]:
+    """The rows of a file that have a label, and its position in the classes.
 
     Raises:
-        DataRejected: one is bad, or has none.
+        DataRejected: a row is bad, or has no label and is not to be left out.
     """
     with open_rows(source, wanted, digest=False) as rows:
         for batch in rows.batches(0):
@@ -135,7 +138,8 @@ def _batches(source: Source, wanted: Wanted) -> Iterator[Batch]:
                 message = f"no column {wanted.target!r}, which has the labels"
                 raise _refused(source.place, "column-missing", message, hint=f"it has: {', '.join(rows.names)}")
             missing = (batch.actual == UNLABELLED).nonzero()[0]
-            if len(missing):
+            if len(missing) and not leave_out:
                 place = f"{source.place}, row {batch.numbers[missing[0]]}, column {wanted.target!r}"
-                raise _refused(place, "label-missing", "the label is missing", hint="leave out rows without a label")
-            yield batch
+                raise _refused(place, "label-missing", "the label is missing", hint=HINTS["label-missing"])
+            there = batch.actual != UNLABELLED
+            yield batch.features.take(there), batch.actual[there]

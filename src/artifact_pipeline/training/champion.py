@@ -2,57 +2,133 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from artifact_pipeline.artifact.manifest1 import Manifest1
 from artifact_pipeline.artifact.parts import DECIMALS
 from artifact_pipeline.artifact.provenance import Comparison
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, Problem, plural
 from artifact_pipeline.plugins import NAMES, data_set
+from artifact_pipeline.prediction.hash_split import HELD_OUT_SIDE, HashSplit
 from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from artifact_pipeline.artifact.manifest import Manifest, Verified
-    from artifact_pipeline.config import Gate
+    from artifact_pipeline.config import Config, Gate
     from artifact_pipeline.metrics import paired
+    from artifact_pipeline.rows.features import Column
     from artifact_pipeline.rows.matrix import Rows
     from artifact_pipeline.training.sealed import Candidate
 
     Outcome = Literal["identical", "passed", "failed", "inconclusive"]
 
 _HINT = "compare with a model of the same data and the same split, or train the champion again on them"
+_HINT_COLUMNS = "give the table the columns that the champion was trained on, or train it again from this table"
+_HINT_OF_HASH = (
+    "by the hash of all features, a model of other columns holds other rows out: split both models by one key, such as "
+    """-S 'split={"by": "hash", "key": ["id"]}', and train the champion again"""
+)
 
 
-def check_fit(champion: Verified, *, data: Sequence[str], split: bytes) -> None:
-    """Make sure that the champion has not seen the held-out rows, before an expensive training.
+def rows_for(champion: Verified, rows: Rows, config: Config) -> Rows:
+    """Return a candidate's rows by the columns that its champion takes, which may be others, or of other kinds.
 
     Args:
         champion: the verified artifact.
-        data: the digest of each source of the rows, as the champion's columns have them.
+        rows: the rows by the candidate's columns.
+        config: the candidate's config, which names the table.
+
+    Raises:
+        ArtifactRejected: the table does not have a column that the champion needs, or not as it needs it.
+    """
+    columns = champion.manifest.model.columns
+    if _kinds(columns) == _kinds(rows.columns) or isinstance(config.dataset, str):
+        return rows
+    from artifact_pipeline.training.dataset import rows_of_columns
+
+    with _naming_champion():
+        return rows_of_columns(config, columns)
+
+
+@contextmanager
+def _naming_champion() -> Iterator[None]:
+    """Let a refusal of the table say that it is the champion that needs its columns."""
+    try:
+        yield
+    except DataRejected as error:
+        problems = [
+            replace(each, message=f"{each.message}, which the champion needs")
+            if each.rule == "column-missing"
+            else each
+            for each in error.problems
+        ]
+        raise ArtifactRejected("the champion cannot be compared with", problems=problems, hint=_HINT_COLUMNS) from error
+
+
+def check_fit(champion: Verified, rows: Rows, split: bytes) -> None:
+    """Make sure that the champion has not seen the held-out rows, before an expensive training.
+
+    It is known which rows it has seen if these are the rows that it was trained from; of other rows, such as a table
+    that has grown, if it was split by the hash of what these rows hold, too.
+
+    Args:
+        champion: the verified artifact.
+        rows: the candidate's rows, as `rows_for` gives them.
         split: one bit a row, as `split.bin` holds them.
 
     Raises:
         ArtifactRejected: other data, so that what it was trained on is not known here; or another split.
     """
+    import numpy as np
+
     mine, its = int.from_bytes(split, "little"), int.from_bytes(champion.role("split"), "little")
-    seen = (mine & ~its).bit_count()
-    if [source.digest for source in champion.manifest.data.sources] != [*data]:
-        rule, message = "champion-data", "it was trained on other rows, and may have seen those that are held out here"
-    elif seen:
-        rule = "champion-saw-held-out"
-        message = f"it was trained on {seen:,} of the {mine.bit_count():,} rows that are held out here"
-    elif mine != its:
-        rule = "champion-split"
+    own = [source.digest for source in champion.manifest.data.sources] == [*rows.digests()]
+    if not own:
+        sides = _sides(champion, rows)
+        if sides is None:
+            message = "it was trained on other rows, and may have seen those that are held out here"
+            raise _refused(champion, "champion-data", message)
+        held_out = np.packbits(sides == HELD_OUT_SIDE, bitorder="little").tobytes()
+        its = mine & int.from_bytes(held_out, "little")
+    if seen := (mine & ~its).bit_count():
+        may = "was" if own else "may have been"
+        message = f"it {may} trained on {seen:,} of the {mine.bit_count():,} rows that are held out here"
+        raise _refused(champion, "champion-saw-held-out", message, hint=_hint_of_split(champion))
+    if mine != its:
         message = f"it was measured on {plural(its.bit_count(), 'row')}, here are {mine.bit_count():,}"
-    else:
-        return
-    raise _refused(champion, rule, message)
+        raise _refused(champion, "champion-split", message)
+
+
+def _sides(champion: Verified, rows: Rows) -> NDArray[np.int8] | None:
+    """On which side of the champion's split other rows than its own are; None where that cannot be known.
+
+    Raises:
+        ArtifactRejected: a column has gaps, and the champion takes none.
+    """
+    split, manifest = HashSplit.of(champion.manifest), champion.manifest
+    if split is None or split.lacks(rows.split_by) is not None or manifest.data.target != rows.target:
+        return None
+    if _kinds(manifest.model.columns) != _kinds(rows.columns):
+        return None
+    takes = {each.name for each in manifest.model.columns if each.nullable}
+    gaps = [each.name for each in rows.columns if each.nullable and each.name not in takes]
+    if gaps:
+        message = f"the column {gaps[0]!r} has gaps here, and it takes none"
+        raise _refused(champion, "champion-columns", message, hint=_HINT_COLUMNS)
+    return split.sides_of(rows.features, rows.split_by)
+
+
+def _hint_of_split(champion: Verified) -> str:
+    """What to do where other rows are held out than by the champion."""
+    split = HashSplit.of(champion.manifest)
+    return _HINT if split is None or split.key else _HINT_OF_HASH
 
 
 def compare(
@@ -78,8 +154,11 @@ def compare(
     from artifact_pipeline.config import Gate
 
     ours, theirs = (verify(path, accept_failed_gate=True) for path in (candidate, champion))
-    rows = _rows_of(ours.manifest, data, held_out)
-    return ours.digest, challenge(ours, theirs, rows, Gate(margin=margin))
+    rows = its_rows = _rows_of(ours.manifest, data, held_out)
+    if _kinds(ours.manifest.model.columns) != _kinds(theirs.manifest.model.columns) and data is not None:
+        with _naming_champion():
+            its_rows = _rows_of(theirs.manifest, data, held_out)
+    return ours.digest, challenge(ours, theirs, rows, Gate(margin=margin), its_rows=its_rows)
 
 
 def split_with_path(manifest: Manifest, held_out: Path | None) -> dict[str, Any]:
@@ -105,18 +184,21 @@ def _rows_of(manifest: Manifest, data: Path | None, held_out: Path | None) -> Ro
     if data is not None:
         from artifact_pipeline.rows.held_out import with_held_out
         from artifact_pipeline.rows.labels import LabelColumn
-        from artifact_pipeline.rows.table import read_table
         from artifact_pipeline.rows.typed_table import read_typed_table
 
-        features, target = [each.name for each in manifest.model.columns], manifest.data.target
-        if isinstance(manifest, Manifest1):
-            return read_table(str(data), target=target, features=features)
         kinds = {each.name: each.kind for each in manifest.model.columns}
-        table = manifest.recipe.get("dataset")
+        split, table = HashSplit.of(manifest), manifest.recipe.get("dataset")
         left_out = isinstance(table, dict) and table.get("unlabelled") is not None
-        labels = LabelColumn(target, leave_out=left_out)
-        rows = read_typed_table(str(data), target=labels, features=features, columns=kinds)
-        return with_held_out(rows, beside["split"]["path"], beside=str(data)) if beside else rows
+        rows = read_typed_table(
+            str(data),
+            target=LabelColumn(manifest.data.target, leave_out=left_out),
+            features=[*kinds],
+            columns=kinds,
+            split_by=dict.fromkeys(split.key if split else (), "key"),
+        )
+        if not beside:
+            return rows
+        return with_held_out(rows, beside["split"]["path"], beside=str(data), leave_out=left_out)
     name = manifest.recipe.get("dataset")
     if name not in NAMES:
         raise ConfigError("--data is needed: the artifact was trained from a table", hint="--data rows.csv")
@@ -124,7 +206,9 @@ def _rows_of(manifest: Manifest, data: Path | None, held_out: Path | None) -> Ro
     return own
 
 
-def challenge(candidate: Candidate | Verified, champion: Verified, rows: Rows, asked: Gate) -> Comparison:
+def challenge(
+    candidate: Candidate | Verified, champion: Verified, rows: Rows, asked: Gate, *, its_rows: Rows | None = None
+) -> Comparison:
     """Compare a candidate with its champion on the rows that both held out.
 
     Args:
@@ -132,9 +216,10 @@ def challenge(candidate: Candidate | Verified, champion: Verified, rows: Rows, a
         champion: the verified artifact that it would replace.
         rows: all rows; the candidate's `split.bin` says which were held out.
         asked: the margin, and what to make of an inconclusive comparison.
+        its_rows: the same rows by the champion's columns, as `rows_for` gives them; None where they are `rows`.
 
     Raises:
-        ArtifactRejected: the two are not about the same data, split, features and classes.
+        ArtifactRejected: the two are not about the same data, split and classes.
         DataRejected: `rows` are not the candidate's.
     """
     import numpy as np
@@ -148,13 +233,16 @@ def challenge(candidate: Candidate | Verified, champion: Verified, rows: Rows, a
         message = f"found {', '.join(found)}, the manifest says {', '.join(recorded)}"
         problem = Problem("rows", "data-digest", message)
         raise DataRejected("these are not the rows that the model was trained from", problems=[problem])
-    check_fit(champion, data=found, split=split)
-    if (mine.model.classes, _columns(mine)) != (its.model.classes, _columns(its)):
-        raise _refused(champion, "champion-classes", "it has other classes or other features")
+    its_rows = rows if its_rows is None else its_rows
+    check_fit(champion, its_rows, split)
+    if mine.model.classes != its.model.classes:
+        raise _refused(champion, "champion-classes", "it has other classes")
+    if _kinds(its.model.columns) != _kinds(its_rows.columns):
+        raise _refused(champion, "champion-columns", "it takes other columns", hint=_HINT_COLUMNS)
     held_out = np.unpackbits(np.frombuffer(split, np.uint8), count=len(rows.X), bitorder="little").nonzero()[0]
     assert rows.y is not None
     actual = np.searchsorted(np.array(mine.model.classes), rows.y[held_out])
-    answers = [_answers(model, rows, held_out) for model in (candidate, champion)]
+    answers = [_answers(candidate, rows, held_out), _answers(champion, its_rows, held_out)]
     result = paired.compare(actual, answers[0], answers[1], classes=len(mine.model.classes))
     outcome = _outcome(result, asked.margin)
     if mine.model.digest == its.model.digest:
@@ -176,8 +264,8 @@ def challenge(candidate: Candidate | Verified, champion: Verified, rows: Rows, a
     )
 
 
-def _columns(manifest: Manifest) -> list[tuple[str, str]]:
-    return [(each.name, each.kind) for each in manifest.model.columns]
+def _kinds(columns: Sequence[Column]) -> list[tuple[str, str]]:
+    return [(each.name, each.kind) for each in columns]
 
 
 def _answers(model: Candidate | Verified, rows: Rows, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -200,7 +288,7 @@ def _rounded(difference: paired.PairedDifference) -> Comparison.Change:
     return Comparison.Change(value=value, low=low, high=high)
 
 
-def _refused(champion: Verified, rule: str, message: str) -> ArtifactRejected:
+def _refused(champion: Verified, rule: str, message: str, *, hint: str = _HINT) -> ArtifactRejected:
     return ArtifactRejected(
-        "the champion cannot be compared with", problems=[Problem(str(champion.folder), rule, message)], hint=_HINT
+        "the champion cannot be compared with", problems=[Problem(str(champion.folder), rule, message)], hint=hint
     )

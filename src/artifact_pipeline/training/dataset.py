@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.config import Config
-    from artifact_pipeline.rows.features import ColumnKind
+    from artifact_pipeline.rows.features import Column, ColumnKind
     from artifact_pipeline.rows.matrix import Rows
 
 
@@ -112,25 +112,41 @@ def load_rows(
     if isinstance(table, str):
         rows: Rows = data_set(table).load()
         return rows
-    from artifact_pipeline.rows.table import read_table
+    if is_format_1(config):
+        from artifact_pipeline.rows.table import read_table
 
-    features = table.features if features is None else features
-    if not is_format_1(config):
-        from artifact_pipeline.rows.labels import LabelColumn
-        from artifact_pipeline.rows.typed_table import read_typed_table
+        names = table.features if features is None else features
+        return read_table(table.path, target=table.target, features=names, drop=table.drop or ())
+    return _typed_rows(config, table, features=table.features if features is None else features, kinds=kinds)
 
-        drop, given = table.drop or (), table.columns or {}
-        rows = read_typed_table(
-            table.path,
-            target=LabelColumn(table.target, leave_out=table.unlabelled is not None),
-            features=features,
-            drop=drop,
-            columns=kinds or given,
-            split_by=config.split.columns,
-        )
-        if config.split.path is None:
-            return rows
-        from artifact_pipeline.rows.held_out import with_held_out
 
-        return with_held_out(rows, config.split.path, beside=table.path)
-    return read_table(table.path, target=table.target, features=features, drop=table.drop or ())
+def rows_of_columns(config: Config, columns: Sequence[Column]) -> Rows:
+    """Return the rows of the table that the config names, by the columns of another model.
+
+    Raises:
+        DataRejected: the table cannot be read, or does not have these columns.
+    """
+    table = config.dataset
+    assert isinstance(table, Table)
+    kinds = {each.name: each.kind for each in columns}
+    return _typed_rows(config, table, features=[*kinds], kinds=kinds)
+
+
+def _typed_rows(
+    config: Config, table: Table, *, features: Sequence[str] | None, kinds: Mapping[str, ColumnKind] | None
+) -> Rows:
+    from artifact_pipeline.rows.held_out import with_held_out
+    from artifact_pipeline.rows.labels import LabelColumn
+    from artifact_pipeline.rows.typed_table import read_typed_table
+
+    rows = read_typed_table(
+        table.path,
+        target=LabelColumn(table.target, leave_out=table.unlabelled is not None),
+        features=features,
+        drop=table.drop or (),
+        columns=kinds or table.columns or {},
+        split_by=config.split.columns,
+    )
+    if config.split.path is None:
+        return rows
+    return with_held_out(rows, config.split.path, beside=table.path, leave_out=table.unlabelled is not None)

@@ -26,7 +26,7 @@ from artifact_pipeline.errors import ArtifactRejected, ConfigError, NotReproduce
 from artifact_pipeline.runtime import KERNEL_VARIABLE, choose_kernel
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.causes import GRADES, KINDS, find_causes, recipe_of
-from artifact_pipeline.training.champion import challenge, split_with_path
+from artifact_pipeline.training.champion import challenge, rows_for, split_with_path
 from artifact_pipeline.training.dataset import Dataset, load_rows
 from artifact_pipeline.training.differences import compare_answers, compare_parameters, parameters_of
 from artifact_pipeline.training.reading import read_config
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Manifest, Verified
     from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.config import Config
+    from artifact_pipeline.rows.matrix import Rows
     from artifact_pipeline.training.causes import Cause, Grade, KernelChoice, Kind
     from artifact_pipeline.training.sealed import Candidate
 
@@ -211,18 +212,20 @@ def reproduce(
         differences=differences,
         causes=tuple(find_causes(manifest, candidate.manifest)),
         carried=carried,
-        comparison=_challenge(candidate, rival, dataset, recorded) if rival is not None else None,
+        comparison=_challenge(candidate, rival, dataset.rows, config, recorded=recorded) if rival is not None else None,
         recorded=recorded,
     )
 
 
-def _challenge(candidate: Candidate, champion: Verified, dataset: Dataset, recorded: Comparison | None) -> Comparison:
+def _challenge(
+    candidate: Candidate, champion: Verified, rows: Rows, config: Config, *, recorded: Comparison | None
+) -> Comparison:
     """Compare again, by the margin that is recorded."""
     asked = Gate()
     if recorded is not None:
         lenient = recorded.outcome == "inconclusive" and recorded.accepted
         asked = Gate(margin=recorded.margin, on_inconclusive="pass" if lenient else "fail")
-    return challenge(candidate, champion, dataset.rows, asked)
+    return challenge(candidate, champion, rows, asked, its_rows=rows_for(champion, rows, config))
 
 
 def _recipe_config(manifest: Manifest, data: Path | None, held_out: Path | None) -> Config:

@@ -194,17 +194,20 @@ def _train(task: _Task, progress: Callable[[str], None]) -> tuple[Candidate, Sta
     """Train, and compare with the champion; the statement holds the comparison."""
     from artifact_pipeline.training import statement
     from artifact_pipeline.training.candidate import train
-    from artifact_pipeline.training.champion import challenge, check_fit
+    from artifact_pipeline.training.champion import challenge, check_fit, rows_for
     from artifact_pipeline.training.dataset import Dataset
 
     if task.rows is None:
         progress("loading rows")
     data = Dataset.load(task.config, task.rows)
     champion = task.champion
+    rows, its_rows, comparison = data.rows, data.rows, None
     if champion is not None:
-        check_fit(champion, data=data.rows.digests(), split=data.split_bits())
+        its_rows = rows_for(champion, rows, task.config)
+        check_fit(champion, its_rows, data.split_bits())
     candidate = train(task.config, data, progress=progress)
-    comparison = challenge(candidate, champion, data.rows, task.config.gate) if champion else None
+    if champion is not None:
+        comparison = challenge(candidate, champion, rows, task.config.gate, its_rows=its_rows)
     looks = statement.looks_at(candidate.manifest.data.split.digest, task.request.artifact, champion)
     return candidate, statement.state(candidate, task.origin, key=task.key, looks=looks, comparison=comparison)
 
