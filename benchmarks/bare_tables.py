@@ -25,7 +25,8 @@ def accuracy(job: dict[str, Any]) -> float:
     read = pd.read_json if job["path"].endswith(".jsonl") else pd.read_csv
     table = read(job["path"], lines=True) if read is pd.read_json else read(job["path"])
     dropped = [name or "Unnamed: 0" for name in job["drop"]]
-    X, y = table.drop(columns=[*dropped, job["target"]]), table[job["target"]]
+    there = table[job["target"]].notna()
+    X, y = table.drop(columns=[*dropped, job["target"]])[there], table[job["target"]][there]
     numbers = X.select_dtypes("number").columns
     numeric = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
     others = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore"))

@@ -117,8 +117,8 @@ def held_out(config: Path) -> list[int]:
     return positions
 
 
-def compare(trained: Sequence[Trained], folder: Path) -> None:
-    """Have the bare script train on the same rows."""
+def compare(trained: Sequence[Trained], folder: Path, python: str) -> None:
+    """Have the bare script train on the same rows, by a Python that has pandas and scikit-learn."""
     done = [each for each in trained if each.ours is not None and each.config is not None]
     jobs = []
     for each in done:
@@ -130,7 +130,7 @@ def compare(trained: Sequence[Trained], folder: Path) -> None:
             "held_out": held_out(folder / f"{each.table.name}.json"),
         })  # fmt: skip
     process = subprocess.run(
-        [tables_python(), "-W", "ignore", str(ROOT / "benchmarks" / "bare_tables.py")],
+        [python, "-W", "ignore", str(ROOT / "benchmarks" / "bare_tables.py")],
         input=json.dumps(jobs),
         env=clean_environment(),
         stdout=subprocess.PIPE,
@@ -149,7 +149,7 @@ def strangers(folder: Path, names: Sequence[str]) -> list[Trained]:
     for each in chosen:
         trained.append(train(each, folder))
         sys.stderr.write(f"{each.name}: {trained[-1].outcome}\n")
-    compare(trained, folder)
+    compare(trained, folder, tables_python())
     return trained
 
 
