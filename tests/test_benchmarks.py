@@ -13,6 +13,9 @@ import pytest
 from benchmarks.environments import PACKAGES, locked
 from benchmarks.serving_load import Target, memory, put_load
 from benchmarks.serving_servers import Answer, Server, plain_call, protocol_call, protocol_labels, started
+from benchmarks.tables import compare, train
+from benchmarks.tables_automl import write_mixed
+from benchmarks.tables_sources import StrangerTable
 
 from conftest import ROOT
 from tools import require_tool
@@ -195,3 +198,26 @@ def test_a_quick_run_shows_both_sides(run: Callable[..., CompletedProcess[str]],
         assert scenario in process.stdout
         assert set(sides) == ({"ours"} if scenario in {"verify", "--help"} else {"ours", "bare"})
         assert all(min(usage.values()) > 0 for side in sides.values() for usage in side)
+
+
+def test_help_of_tables_says_what_can_be_chosen(run: Callable[..., CompletedProcess[str]]) -> None:
+    """`--help` of the tables names every option, and trains nothing."""
+    process = run("-m", "benchmarks.tables", "--help", cwd=ROOT)
+    assert process.returncode == 0
+    assert all(option in process.stdout for option in ("--only", "--part", "--runs", "--folder"))
+
+
+@pytest.mark.slow
+@pytest.mark.needs("pandas")
+def test_a_table_is_trained_by_hand_on_the_same_rows(tmp_path: Path) -> None:
+    """A linear model that `init` and `train` give has the bare script's accuracy, over the rows that both hold out."""
+    write_mixed(tmp_path / "rows.csv", 900, seed=3, labels=True)
+    table = StrangerTable("rows.csv", "", "label")
+    trained = train(table, tmp_path)
+    compare([trained], tmp_path, sys.executable)
+    assert (trained.outcome, trained.model, trained.named) == ("passed", "LogisticRegression", False)
+    assert trained.ours is not None
+    assert trained.bare is not None
+    assert trained.rows[0] == 900
+    assert abs(trained.ours - trained.bare) <= 0.02  # a missing text is a level here, and the most frequent one there
+    assert trained.ours > 0.75

@@ -390,6 +390,16 @@ def test_an_output_is_no_input_and_has_a_folder(to: str, capsys: pytest.CaptureF
     assert Path("rows.csv").read_bytes() == Path("parts/part.csv").read_bytes() == before
 
 
+def test_another_file_in_a_folder_of_parts_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """A file of no format in a folder of parts is named, and the hint is one for tables to learn from."""
+    Path("parts").mkdir()
+    write(Path("parts/a.csv"), MIXED)
+    Path("parts/notes.txt").write_text("mine")
+    error = failed(capsys, "init", "parts")
+    assert (error["status"], error["problems"][0]["place"]) == (5, "parts/notes.txt")
+    assert error["hint"] == "give the table such a name; in a folder of parts no other file may stand"
+
+
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [

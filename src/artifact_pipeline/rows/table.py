@@ -61,6 +61,9 @@ def about_learning() -> Iterator[None]:
     try:
         yield
     except DataRejected as error:
+        if "unknown-suffix" in error.rules and error.message == "the rows cannot be read":
+            hint = "give the table such a name; in a folder of parts no other file may stand"
+            raise DataRejected(REFUSED, problems=error.problems, hint=hint) from error
         if error.message not in _REFUSED_BY_READERS:
             raise
         raise DataRejected(REFUSED, problems=error.problems, hint=error.hint) from error
