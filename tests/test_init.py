@@ -80,7 +80,8 @@ def test_what_init_writes_trains_as_it_stands(form: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_data_set_that_comes_with_the_package_has_a_config_too(name: str) -> None:
     """`--dataset` drafts a config for a built-in data set, by which its rows are read and split."""
-    assert main(["init", "--dataset", name]) == 0
+    found = draft(DraftRequest(None, name, None, Path("config.json")))
+    assert {each.use for each in found.columns[:-1]} == {"learned"}
     config = read_config(Path("config.json"))
     assert (config.dataset, config.split.by, config.preprocess, config.gate.beats_baseline) == (
         name,
@@ -405,6 +406,7 @@ def test_another_file_in_a_folder_of_parts_is_refused(capsys: pytest.CaptureFixt
     [
         ([], 2),
         (["rows.csv", "--dataset", "iris"], 2),
+        (["--dataset", "iris", "--target", "target"], 2),
         (["-"], 2),
         (["s3://bucket/rows.csv"], 2),
         (["nothing.csv"], 5),

@@ -58,8 +58,8 @@ def draft(request: DraftRequest, progress: Callable[[str], None] = lambda _: Non
     progress("looking at the columns")
     survey = _survey(request)
     target = choose_target(survey, request.target)
-    reasons = {
-        column.name: suspicions.reason_to_drop(column, survey, target)
+    reasons: dict[str, str | None] = {
+        column.name: suspicions.reason_to_drop(column, survey, target) if request.table is not None else None
         for column in survey.columns
         if column.name != target.name
     }
@@ -92,6 +92,8 @@ def _check_output(request: DraftRequest) -> None:
     from artifact_pipeline.storage.places import is_url
 
     table = request.table
+    if table is None and request.target is not None:
+        raise ConfigError("a data set that comes with the package has its own target", hint="leave --target away")
     if table is not None and (table == STDIN or is_url(table)):
         problem = Problem(table, "not-a-file", "a training reads its table again, so a config names a file")
         raise ConfigError("no config can name this table", problems=[problem], hint="save it to a file, and name that")
