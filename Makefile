@@ -12,7 +12,7 @@ DOCS := .venv-docs/.installed
 # scikit-learn costs seconds at its first import.
 install = $(if $(shell command -v uv),uv pip install --quiet --compile-bytecode --python $(1)/bin/python,$(1)/bin/python -m pip install --quiet --disable-pip-version-check)
 
-.PHONY: help run serve test test-slow fuzz workflows check docs lock bench bench-batch bench-unchanged bench-serving bench-tables branches promote clean
+.PHONY: help run serve test test-slow fuzz workflows check docs estimators lock bench bench-batch bench-unchanged bench-serving bench-tables branches promote clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -68,6 +68,9 @@ $(DOCS): requirements-docs.txt
 docs: $(RUN) $(DOCS) ## the documentation as a site, in site/; its reference is written again
 	$(BIN)/python scripts/reference.py
 	.venv-docs/bin/zensical build --clean --strict
+
+estimators: $(DEV) ## docs/estimators.md, measured again: each classifier that can be written, beside scikit-learn
+	$(BIN)/python scripts/estimators.py
 
 # Without npm nothing is installed here: the tests say what is missing, by a skip or, in CI, a failure.
 $(CLIENT): tests/workflows/package-lock.json

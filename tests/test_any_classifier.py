@@ -14,6 +14,7 @@ import artifact_pipeline
 from artifact_pipeline.artifact.manifest2 import Manifest2
 from artifact_pipeline.cli import main
 from artifact_pipeline.errors import ConfigError
+from conftest import run_python
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,6 +122,60 @@ def test_each_family_gives_the_same_bytes_again(name: str, table: Path, tmp_path
     """A training from the manifest and the table alone gives the artifact's very bytes."""
     trained(table, name, tmp_path)
     assert main(["reproduce", str(tmp_path / "artifact"), "--data", str(table), "--at-least", "bytes"]) == 0
+
+
+SPREAD: dict[str, dict[str, Any]] = {
+    "ExtraTreesClassifier": {"n_estimators": 8},
+    "KNeighborsClassifier": {"weights": "distance"},
+    "BaggingClassifier": {"n_estimators": 4, "max_features": 0.5},
+    "VotingClassifier": {"estimators": {**PARTS, "c": {"estimator": "RandomForestClassifier", "n_estimators": 3}}},
+    "StackingClassifier": {"estimators": PARTS, "cv": 2},
+    "OneVsRestClassifier": {"base_estimator": {"estimator": "HistGradientBoostingClassifier", "max_iter": 5}},
+}
+"""Classifiers of which scikit-learn fits several parts at a time, and one whose ties two threads would order."""
+FEW = ("KNeighborsClassifier", "BaggingClassifier")
+
+
+@pytest.mark.parametrize("name", [pytest.param(each, marks=() if each in FEW else pytest.mark.slow) for each in SPREAD])
+def test_jobs_change_no_bit(name: str, table: Path, tmp_path: Path) -> None:
+    """Two jobs give the artifact that one gives, its parameters and the pickle too; of neighbours, ties included."""
+    digests = []
+    for jobs in (1, 2):
+        config = asked(table, name) | {
+            "dataset": {"path": str(table), "target": "diagnosis", "drop": ["income", "made"]},
+            "model": {"estimator": name, **SPREAD[name]},
+        }
+        folder = tmp_path / str(jobs)
+        folder.mkdir()
+        training = artifact_pipeline.train(
+            config, artifact=folder / "artifact", export=folder / "model.pkl", jobs=jobs, force=True
+        )
+        assert training.manifest.model.parameters.get("n_jobs") is None
+        digests.append((training.digest, (folder / "model.pkl").read_bytes()))
+    assert digests[0] == digests[1]
+
+
+THREADS = """
+import sklearn.ensemble, joblib, threadpoolctl
+from artifact_pipeline.training import fitting
+
+def most(_):
+    return max(each["num_threads"] for each in threadpoolctl.threadpool_info() if each["user_api"] == "openmp")
+
+class Looks:
+    def fit(self, X, y):
+        self.found = joblib.Parallel()(joblib.delayed(most)(each) for each in range(4))
+
+looks = Looks()
+fitting.fit_by_one_thread(looks, None, None, jobs=2)
+print(sorted(set(looks.found)), joblib.Parallel()(joblib.delayed(most)(each) for each in range(1)))
+"""
+
+
+def test_each_job_has_one_openmp_thread(tmp_path: Path) -> None:
+    """Threads of joblib do not multiply those of OpenMP, of which a process may have several."""
+    done = run_python("-c", THREADS, cwd=tmp_path, env={"OMP_NUM_THREADS": "2"})
+    assert done.stdout.strip() == "[1] [2]", done.stderr
 
 
 def test_columns_are_frozen_as_they_were_learned(table: Path, tmp_path: Path) -> None:

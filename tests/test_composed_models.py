@@ -117,7 +117,7 @@ def test_it_answers_the_digits_as_scikit_learn_does(name: str) -> None:
     for rows in (DIGITS.rows, DIGITS.rows[5:6]):
         found = parity(model, DIGITS.columns, rows)
         assert (found.unequal, found.difference <= 1e-12) == (0, True), found
-        assert found.left_open < 50
+        assert found.left_open < 200  # of 1,797, by Manhattan distances of whole numbers
 
 
 @pytest.mark.parametrize("classes", MIXED)

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 import click
 import pytest
 from msgspec import Struct, structs
-from scripts import reference
+from scripts import estimators, reference
 
 from artifact_pipeline.artifact.manifest1 import Manifest1
 from artifact_pipeline.cli.app import app
 from artifact_pipeline.config import Gate, Table
+from artifact_pipeline.config.estimators import WRITTEN
 from artifact_pipeline.config.models import LogisticRegression
 from artifact_pipeline.config.preparing import Preparation, Split
 from artifact_pipeline.digits.dataset import load_digits
@@ -47,6 +48,33 @@ README = read("README.md")
 FORMAT = read("docs/artifact-format.md")
 INFERENCE = read("docs/inference.md")
 SERVING = read("docs/serving.md")
+
+
+def test_the_page_of_classifiers_has_each_one_that_a_config_may_name() -> None:
+    """Each classifier that can be written has its row, in one order, between what the script says of the table."""
+    page = estimators.PAGE.read_text(encoding="utf-8")
+    assert page.startswith(estimators.HEAD)
+    assert page.endswith(estimators.FOOT)
+    assert [line[0] for line in measured_rows(page)] == [f"`{name}`" for name in WRITTEN]
+
+
+def measured_rows(page: str) -> list[list[str]]:
+    """The cells of the table of classifiers."""
+    table = page.removeprefix(estimators.HEAD).removesuffix(estimators.FOOT)
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+
+
+@pytest.mark.slow
+def test_the_page_of_classifiers_says_what_is_measured() -> None:
+    """Trained, written and compared again, each has its row but for figures, no label differs, and none by 1e-12."""
+    figures = slice(5, 7)
+    said, found = measured_rows(estimators.PAGE.read_text(encoding="utf-8")), measured_rows("".join(estimators.rows()))
+    for one, other in zip(said, found, strict=True):
+        for cells in (one, other):
+            assert float(cells[5]) <= 1e-12, cells
+            del cells[figures]
+        assert one == other
+        assert one[4] == "0"
 
 
 @pytest.mark.slow

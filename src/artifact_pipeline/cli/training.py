@@ -72,6 +72,14 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Print the resolved config and what would be written, and write nothing.")
 @click.option("--explain", is_flag=True, help="Print what has changed since the artifact in charge was made.")
 @click.option("--force", is_flag=True, help="Train although nothing has changed.")
+@click.option(
+    "--jobs",
+    default=1,
+    show_default=True,
+    metavar="N",
+    type=click.IntRange(1, 1024),
+    help="Fit N trees, folds or classifiers in a classifier at a time; the bytes do not depend on it.",
+)
 @report_options(outputs=True)
 @click.pass_obj
 def train(
@@ -102,6 +110,7 @@ def train(
         champion_expect=asked["champion_expect"],
         champion_policy=asked["champion_policy"],
         force=asked["force"],
+        jobs=asked["jobs"],
         outputs=tuple(report_places(asked)),
     )
     observer = Observer(

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from artifact_pipeline.training.sealed import Candidate
 
 
-def train(config: Config, data: Dataset | None = None, *, progress: Callable[[str], None]) -> Candidate:
+def train(config: Config, data: Dataset | None = None, *, progress: Callable[[str], None], jobs: int = 1) -> Candidate:
     """Train, measure and judge.
 
     Args:
         config: the resolved config.
         data: the rows and their split; None loads those that the config names.
         progress: is called with each step, in a few words.
+        jobs: how many parts of the model are fitted at a time; no bit depends on it.
 
     Raises:
         ConfigError: the solver cannot learn so many classes, or the config names a label that the rows do not have.
@@ -44,7 +45,7 @@ def train(config: Config, data: Dataset | None = None, *, progress: Callable[[st
         by_label("gate.min_recall", config.gate.min_recall, np.unique(data.y).tolist())
     progress(f"training on {plural(len(data.train), 'row')}")
     if not is_format_1(config):
-        return _of_any_family(config, data, progress)
+        return _of_any_family(config, data, progress, jobs)
     fitted = fit(data.X[data.train], data.y[data.train], config)
     progress("measuring the model that is published")
     candidate = sealing1.seal(config, data, fitted)
@@ -55,7 +56,7 @@ def train(config: Config, data: Dataset | None = None, *, progress: Callable[[st
     )
 
 
-def _of_any_family(config: Config, data: Dataset, progress: Callable[[str], None]) -> Candidate:
+def _of_any_family(config: Config, data: Dataset, progress: Callable[[str], None], jobs: int) -> Candidate:
     """Train a model of format 2."""
     import numpy as np
 
@@ -69,6 +70,6 @@ def _of_any_family(config: Config, data: Dataset, progress: Callable[[str], None
     columns = known_columns(config, folded.columns)
     y = data.y[data.train]
     model = unfitted(config, columns, np.unique(y).tolist())
-    fitted = fit_model(model, columns, rows.features.take(data.train), y)
+    fitted = fit_model(model, columns, rows.features.take(data.train), y, jobs=jobs)
     progress("measuring the model that is published")
     return replace(sealing2.seal(config, data, fitted), notes=(*folded.notes, *fitted.notes))

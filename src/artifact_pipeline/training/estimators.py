@@ -102,6 +102,17 @@ def _takes_weights(name: str) -> bool:
     return "sample_weight" in signature(estimator_class(name).fit).parameters
 
 
+def not_allowed(name: str) -> list[str]:
+    """Return the parameters of a classifier that no config sets, but for those that none ever sets."""
+    constraints = Constraints.of(estimator_class(name))
+    inner = {"estimators", "estimator", "final_estimator"} if name in KINDS else set()
+    return [
+        key
+        for key in constraints.names
+        if key not in _OURS and key not in inner and _refused_key(name, key, constraints)
+    ]
+
+
 def _refused_key(name: str, key: str, constraints: Constraints) -> str:
     """Return why a config may not have this key, as a message has it; empty where it may."""
     if key in _OURS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from artifact_pipeline.artifact.manifest2 import WrittenModel
 from artifact_pipeline.errors import DataRejected, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     import pyarrow as pa
@@ -59,7 +60,12 @@ def frame(features: Features, columns: Sequence[Column]) -> pa.Table:
 
 
 def fit_model(
-    model: Any, columns: Sequence[Column], features: Features, y: NDArray[np.int64] | NDArray[np.str_]
+    model: Any,
+    columns: Sequence[Column],
+    features: Features,
+    y: NDArray[np.int64] | NDArray[np.str_],
+    *,
+    jobs: int = 1,
 ) -> FittedModel:
     """Fit a classifier, or a pipeline that ends in one, with one BLAS and one OpenMP thread.
 
@@ -68,6 +74,7 @@ def fit_model(
         columns: the columns of the rows.
         features: the training rows.
         y: their labels, of shape (rows,).
+        jobs: how many parts of the model are fitted at a time, where it has such parts; no bit depends on it.
 
     Raises:
         DataRejected: scikit-learn refuses the rows.
@@ -75,7 +82,7 @@ def fit_model(
     import numpy as np
 
     fitted = FittedModel(model, tuple(columns), None)
-    converged, others = fit_by_one_thread(model, fitted.taken(features), y)
+    converged, others = fit_by_one_thread(model, fitted.taken(features), y, jobs=jobs)
     notes = dict.fromkeys(str(each.message) for each in others)
     iterations = getattr(fitted.classifier, "n_iter_", None)
     fit = None
@@ -85,9 +92,9 @@ def fit_model(
 
 
 def fit_by_one_thread(
-    estimator: Any, X: Any, y: NDArray[np.int64] | NDArray[np.str_]
+    estimator: Any, X: Any, y: NDArray[np.int64] | NDArray[np.str_], *, jobs: int = 1
 ) -> tuple[bool, list[warnings.WarningMessage]]:
-    """Fit an estimator with one BLAS and one OpenMP thread.
+    """Fit an estimator with one BLAS and one OpenMP thread in each job.
 
     More threads change the last bits of a linear model; and they fight over a small fit: 0.07 s of CPU become 8 s.
 
@@ -95,6 +102,7 @@ def fit_by_one_thread(
         estimator: unfitted; it is fitted in place.
         X: the rows as it takes them.
         y: their labels, of shape (rows,).
+        jobs: how many trees, folds or classifiers in a classifier are fitted at a time.
 
     Returns:
         Whether it converged, and what else it warned of.
@@ -105,7 +113,7 @@ def fit_by_one_thread(
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
+    with threadpool_limits(1), _at_a_time(jobs), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             estimator.fit(X, y)
@@ -114,3 +122,33 @@ def fit_by_one_thread(
             raise DataRejected("the rows cannot be learned", problems=[problem]) from error
     others = [each for each in caught if not issubclass(each.category, ConvergenceWarning)]
     return len(others) == len(caught), others
+
+
+@contextmanager
+def _at_a_time(jobs: int) -> Iterator[None]:
+    """Let scikit-learn fit so many parts of an estimator at a time in this block, wherever it can, with the same bits.
+
+    By threads: what processes give back is a copy, and a pickle of copies has other bytes. Each thread has a number of
+    OpenMP threads of its own, so each is limited when it begins. No parameter of the estimator says how many they are.
+    """
+    if jobs == 1:
+        yield
+        return
+    from multiprocessing.pool import ThreadPool
+
+    from joblib import parallel_config
+    from joblib.parallel import ThreadingBackend
+    from threadpoolctl import threadpool_limits
+
+    class Limited(ThreadingBackend):  # type: ignore[misc] # joblib has no types
+        """Threads with one OpenMP thread each."""
+
+        _pool: ThreadPool | None
+
+        def _get_pool(self) -> ThreadPool:
+            if self._pool is None:
+                self._pool = ThreadPool(self._n_jobs, initializer=threadpool_limits, initargs=(1,))
+            return self._pool
+
+    with parallel_config(backend=Limited(), n_jobs=jobs):
+        yield

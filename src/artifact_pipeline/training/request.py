@@ -36,6 +36,7 @@ class TrainingRequest:
         champion_expect: the champion's artifact digest; any other is refused.
         champion_policy: whom and what to trust of a champion.
         force: train although nothing has changed.
+        jobs: how many parts of the model are fitted at a time; no bit of the artifact depends on it.
         outputs: what the caller writes beside; it must not be what the training reads or writes.
     """
 
@@ -47,6 +48,7 @@ class TrainingRequest:
     champion_expect: str | None = None
     champion_policy: Path | None = None
     force: bool = False
+    jobs: int = 1
     outputs: tuple[Place, ...] = ()
 
 

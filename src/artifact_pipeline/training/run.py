@@ -205,7 +205,7 @@ def _train(task: _Task, progress: Callable[[str], None]) -> tuple[Candidate, Sta
     if champion is not None:
         its_rows = rows_for(champion, rows, task.config)
         check_fit(champion, its_rows, data.split_bits())
-    candidate = train(task.config, data, progress=progress)
+    candidate = train(task.config, data, progress=progress, jobs=task.request.jobs)
     if champion is not None:
         comparison = challenge(candidate, champion, rows, task.config.gate, its_rows=its_rows)
     looks = statement.looks_at(candidate.manifest.data.split.digest, task.request.artifact, champion)
