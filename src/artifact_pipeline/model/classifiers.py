@@ -79,7 +79,7 @@ FAMILIES = (
     neural.FAMILY,
     svm.FAMILY,
     neighbors.FAMILY,
-    *(each.family(_ALL) for each in (vote, calibration, stacking, bagging, adaboost, one_vs_rest)),
+    *(each.FAMILY.among(_ALL) for each in (vote, calibration, stacking, bagging, adaboost, one_vs_rest)),
 )
 _BY_ESTIMATOR = {name: family for family in FAMILIES for name in family.estimators}
 _BY_SPEC = {spec: family for family in FAMILIES for spec in family.specs}

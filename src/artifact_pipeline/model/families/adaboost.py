@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.families.family import Arrays, Family
 from artifact_pipeline.model.families.nested import (
     Families,
-    check_each,
+    NestedFamily,
     column,
     describe_each,
     is_label,
@@ -17,23 +16,11 @@ from artifact_pipeline.model.graph import Scores
 from artifact_pipeline.model.spec import AdaBoost
 
 if TYPE_CHECKING:
+    from artifact_pipeline.model.families.family import Arrays
     from artifact_pipeline.model.graph import Graph, Matrix
 
 
-def family(families: Families) -> Family:
-    """The family, by functions that do the same for any classifier."""
-    return Family(
-        frozenset({"AdaBoostClassifier"}),
-        (AdaBoost,),
-        lambda estimator: _describe(estimator, families),
-        lambda graph, spec, x, classes: _plan(graph, spec, x, classes, families=families),
-        lambda spec, arrays, width, classes: check_each(
-            families, spec.estimators, arrays, width=width, classes=classes
-        ),
-    )
-
-
-def _describe(estimator: Any, families: Families) -> tuple[AdaBoost, Arrays]:
+def _describe(estimator: Any, *, families: Families) -> tuple[AdaBoost, Arrays]:
     import numpy as np
 
     classes = len(estimator.classes_)
@@ -64,3 +51,6 @@ def _plan(graph: Graph, spec: AdaBoost, x: Matrix, classes: int, *, families: Fa
     halves = graph.add("Div", both, graph.double(2.0))
     scores = graph.add("Concat", graph.add("Mul", second, graph.double(0.0)), second, axis=1)
     return Scores(scores, graph.add("Softmax", halves, axis=1), lambda: scores)
+
+
+FAMILY = NestedFamily("AdaBoostClassifier", AdaBoost, _describe, _plan)

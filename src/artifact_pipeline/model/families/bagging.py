@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.families.family import Arrays, Family, not_written
+from artifact_pipeline.model.families.family import Arrays, not_written
 from artifact_pipeline.model.families.nested import (
     Families,
+    NestedFamily,
     answer_of,
     describe_each,
     own,
@@ -23,18 +24,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.model.graph import Graph
 
 
-def family(families: Families) -> Family:
-    """The family, by functions that do the same for any classifier."""
-    return Family(
-        frozenset({"BaggingClassifier"}),
-        (Bagging,),
-        lambda estimator: _describe(estimator, families),
-        lambda graph, spec, x, classes: _plan(graph, spec, x, classes, families=families),
-        lambda spec, arrays, width, classes: _check(spec, arrays, width, classes, families=families),
-    )
-
-
-def _describe(estimator: Any, families: Families) -> tuple[Bagging, Arrays]:
+def _describe(estimator: Any, *, families: Families) -> tuple[Bagging, Arrays]:
     specs, arrays = describe_each(families, estimator.estimators_)
     classes, width = len(estimator.classes_), estimator.n_features_in_
     bagged = []
@@ -114,3 +104,6 @@ def _check(spec: Bagging, arrays: Mapping[str, bytes], width: int, classes: int,
     for position, each in enumerate(spec.estimators):
         numbers = own(str(position), arrays)
         families.check(each.classifier, numbers, len(each.features) or width, _known(each, classes))
+
+
+FAMILY = NestedFamily("BaggingClassifier", Bagging, _describe, _plan, _check)

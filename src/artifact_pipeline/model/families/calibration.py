@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.families.family import Arrays, Family, not_written, sigmoid, sum_made_one, two_classes
+from artifact_pipeline.model.families.family import Arrays, not_written, sigmoid, sum_made_one, two_classes
 from artifact_pipeline.model.families.nested import (
     Families,
+    NestedFamily,
     answer_of,
-    check_each,
     describe_each,
     gives,
     refuse_fewer_classes,
@@ -20,20 +20,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.model.graph import Graph, Matrix
 
 
-def family(families: Families) -> Family:
-    """The family, by functions that do the same for any classifier."""
-    return Family(
-        frozenset({"CalibratedClassifierCV"}),
-        (Calibration,),
-        lambda estimator: _describe(estimator, families),
-        lambda graph, spec, x, classes: _plan(graph, spec, x, classes, families=families),
-        lambda spec, arrays, width, classes: check_each(
-            families, spec.estimators, arrays, width=width, classes=classes
-        ),
-    )
-
-
-def _describe(estimator: Any, families: Families) -> tuple[Calibration, Arrays]:
+def _describe(estimator: Any, *, families: Families) -> tuple[Calibration, Arrays]:
     import numpy as np
 
     if estimator.method != "sigmoid":
@@ -66,3 +53,6 @@ def _calibrated(graph: Graph, response: str, classes: int) -> str:
     product = graph.add("Mul", graph.parameter("slopes", 1, count), response)
     each = sigmoid(graph, graph.add("Neg", graph.add("Add", product, graph.parameter("offsets", 1, count))))
     return two_classes(graph, each) if classes == 2 else sum_made_one(graph, each)
+
+
+FAMILY = NestedFamily("CalibratedClassifierCV", Calibration, _describe, _plan)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from artifact_pipeline.model.bounds import MAX_INNER
-from artifact_pipeline.model.families.family import Arrays, not_written
+from artifact_pipeline.model.families.family import Arrays, Family, not_written
 from artifact_pipeline.model.graph import Constant, Graph, Matrix, Scores
 from artifact_pipeline.model.wire import DTYPES, RuleBroken, require
 
@@ -21,6 +22,50 @@ class Families(NamedTuple):
     describe: Callable[[Any], tuple[Classifier, Arrays]]
     plan: Callable[[Graph, Classifier, Matrix, int], Scores]
     check: Callable[[Classifier, Mapping[str, bytes], int, int], None]
+
+
+def own(part: str, arrays: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The numbers of a part, by its own names."""
+    begin = f"{part}."
+    return {name.removeprefix(begin): data for name, data in arrays.items() if name.startswith(begin)}
+
+
+def check_each(spec: Any, arrays: Mapping[str, bytes], width: int, classes: int, *, families: Families) -> None:
+    """Check the numbers of several classifiers of the same columns and classes, the `estimators` of a spec.
+
+    Raises:
+        RuleBroken: they break a rule.
+    """
+    for position, each in enumerate(spec.estimators):
+        families.check(each, own(str(position), arrays), width, classes)
+
+
+class NestedFamily(NamedTuple):
+    """A family whose classifiers hold others: a `Family`, once all families are known.
+
+    Attributes:
+        estimator: the name of its class in scikit-learn.
+        spec: the type of its spec.
+        describe: as that of a `Family`, with all families behind.
+        plan: the same.
+        check: the same.
+    """
+
+    estimator: str
+    spec: type
+    describe: Callable[..., tuple[Any, Arrays]]
+    plan: Callable[..., Scores]
+    check: Callable[..., None] = check_each
+
+    def among(self, families: Families) -> Family:
+        """The family, by functions that do the same for any classifier."""
+        return Family(
+            frozenset({self.estimator}),
+            (self.spec,),
+            partial(self.describe, families=families),
+            partial(self.plan, families=families),
+            partial(self.check, families=families),
+        )
 
 
 def describe_each(families: Families, estimators: Sequence[Any]) -> tuple[list[Any], Arrays]:
@@ -53,27 +98,9 @@ def refuse_fewer_classes(estimators: Sequence[Any], classes: int, *, hint: str) 
             raise not_written(f"a {name} has seen {len(each.classes_):,} of the {classes:,} classes", hint=hint)
 
 
-def check_each(
-    families: Families, specs: Sequence[Classifier], arrays: Mapping[str, bytes], *, width: int, classes: int
-) -> None:
-    """Check the numbers of several classifiers of the same columns and classes.
-
-    Raises:
-        RuleBroken: they break a rule.
-    """
-    for position, spec in enumerate(specs):
-        families.check(spec, own(str(position), arrays), width, classes)
-
-
 def named(part: str, arrays: Arrays) -> Arrays:
     """The numbers of a part by the names that they have in the whole."""
     return {f"{part}.{name}": array for name, array in arrays.items()}
-
-
-def own(part: str, arrays: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The numbers of a part, by its own names."""
-    begin = f"{part}."
-    return {name.removeprefix(begin): data for name, data in arrays.items() if name.startswith(begin)}
 
 
 def gives(estimator: Any) -> Literal["probabilities", "decision"]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.families.family import Arrays, Family, not_written, require_few_classes
+from artifact_pipeline.model.families.family import Arrays, not_written, require_few_classes
 from artifact_pipeline.model.families.nested import (
     Families,
+    NestedFamily,
     answer_of,
     check_each,
     column,
@@ -19,24 +20,13 @@ from artifact_pipeline.model.spec import Bagging, Forest, Neighbors, OneVsRest
 from artifact_pipeline.model.wire import require
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from artifact_pipeline.model.graph import Graph, Matrix
     from artifact_pipeline.model.spec import Classifier
 
 
-def family(families: Families) -> Family:
-    """The family, by functions that do the same for any classifier."""
-    return Family(
-        frozenset({"OneVsRestClassifier"}),
-        (OneVsRest,),
-        lambda estimator: _describe(estimator, families),
-        lambda graph, spec, x, classes: _plan(graph, spec, x, classes, families=families),
-        lambda spec, arrays, width, classes: check_each(families, spec.estimators, arrays, width=width, classes=2),  # noqa: ARG005
-    )
-
-
-def _describe(estimator: Any, families: Families) -> tuple[OneVsRest, Arrays]:
+def _describe(estimator: Any, *, families: Families) -> tuple[OneVsRest, Arrays]:
     refuse_fewer_classes(estimator.estimators_, 2, hint="give each class more rows")
     specs, arrays = describe_each(families, estimator.estimators_)
     decides = gives(estimator.estimators_[0])
@@ -84,3 +74,10 @@ def _probabilities(graph: Graph, found: Sequence[Scores]) -> str | None:
     total = graph.add("ReduceSum", joined, graph.axis(1), keepdims=1)
     nothing = graph.add("Equal", total, graph.double(0.0))
     return graph.add("Div", joined, graph.add("Where", nothing, graph.double(1.0), total))
+
+
+def _check(spec: OneVsRest, arrays: Mapping[str, bytes], width: int, classes: int, *, families: Families) -> None:  # noqa: ARG001
+    check_each(spec, arrays, width, 2, families=families)
+
+
+FAMILY = NestedFamily("OneVsRestClassifier", OneVsRest, _describe, _plan, _check)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from artifact_pipeline.model.bounds import MAX_WIDTH
-from artifact_pipeline.model.families.family import Arrays, Family
 from artifact_pipeline.model.families.nested import (
     Families,
+    NestedFamily,
     answer_of,
     describe_each,
     label_of,
@@ -22,6 +22,7 @@ from artifact_pipeline.model.wire import DTYPES, require
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from artifact_pipeline.model.families.family import Arrays
     from artifact_pipeline.model.graph import Graph
 
 _GIVES: dict[str, Literal["probabilities", "decision", "label"]] = {
@@ -31,18 +32,7 @@ _GIVES: dict[str, Literal["probabilities", "decision", "label"]] = {
 }
 
 
-def family(families: Families) -> Family:
-    """The family, by functions that do the same for any classifier."""
-    return Family(
-        frozenset({"StackingClassifier"}),
-        (Stacking,),
-        lambda estimator: _describe(estimator, families),
-        lambda graph, spec, x, classes: _plan(graph, spec, x, classes, families=families),
-        lambda spec, arrays, width, classes: _check(spec, arrays, width, classes, families=families),
-    )
-
-
-def _describe(estimator: Any, families: Families) -> tuple[Stacking, Arrays]:
+def _describe(estimator: Any, *, families: Families) -> tuple[Stacking, Arrays]:
     inner = [*estimator.estimators_, estimator.final_estimator_]
     refuse_fewer_classes(inner, len(estimator.classes_), hint="leave it out")
     specs, arrays = describe_each(families, estimator.estimators_)
@@ -87,3 +77,6 @@ def _check(spec: Stacking, arrays: Mapping[str, bytes], width: int, classes: int
     for position, each in enumerate(spec.estimators):
         families.check(each.classifier, own(str(position), arrays), width, classes)
     families.check(spec.final, own("final", arrays), _width(spec, width, classes), classes)
+
+
+FAMILY = NestedFamily("StackingClassifier", Stacking, _describe, _plan, _check)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.families.family import Arrays, Family
 from artifact_pipeline.model.families.nested import (
     Families,
-    check_each,
+    NestedFamily,
     describe_each,
     probabilities_of,
     refuse_fewer_classes,
@@ -17,23 +16,11 @@ from artifact_pipeline.model.graph import Scores
 from artifact_pipeline.model.spec import Vote
 
 if TYPE_CHECKING:
+    from artifact_pipeline.model.families.family import Arrays
     from artifact_pipeline.model.graph import Graph, Matrix
 
 
-def family(families: Families) -> Family:
-    """The family, by functions that do the same for any classifier."""
-    return Family(
-        frozenset({"VotingClassifier"}),
-        (Vote,),
-        lambda estimator: _describe(estimator, families),
-        lambda graph, spec, x, classes: _plan(graph, spec, x, classes, families=families),
-        lambda spec, arrays, width, classes: check_each(
-            families, spec.estimators, arrays, width=width, classes=classes
-        ),
-    )
-
-
-def _describe(estimator: Any, families: Families) -> tuple[Vote, Arrays]:
+def _describe(estimator: Any, *, families: Families) -> tuple[Vote, Arrays]:
     import numpy as np
 
     refuse_fewer_classes(estimator.estimators_, len(estimator.classes_), hint="leave it out")
@@ -62,3 +49,6 @@ def _plan(graph: Graph, spec: Vote, x: Matrix, classes: int, *, families: Famili
     divisor = graph.parameter("total", 1, positive=True) if spec.weighted else graph.double(float(len(spec.estimators)))
     probabilities = graph.add("Div", total, divisor)
     return Scores(probabilities, probabilities)
+
+
+FAMILY = NestedFamily("VotingClassifier", Vote, _describe, _plan)
