@@ -110,7 +110,7 @@ def _option(name: str, metavar: str, words: str, *, default: Any, kind: Any = No
 @_server_options
 @click.pass_obj
 def serve(output: Output, /, artifact: Path, **asked: Any) -> None:
-    """Serve ARTIFACT by the Open Inference Protocol V2, with a page at / where one draws a digit.
+    """Serve ARTIFACT by the Open Inference Protocol V2, with a page at / where one asks the model.
 
     The artifact is verified and its golden rows are replayed, then the server listens. SIGHUP looks at it again: what
     verifies is swapped in between two requests, what does not leaves the old one serving. SIGTERM ends it: unready
