@@ -58,7 +58,8 @@ def train(folder: Path, file: str, split: dict[str, Any], drop: Sequence[str], *
         **more,
     }
     (folder / "config.json").write_text(json.dumps(config))
-    assert main(["train", "--config", str(folder / "config.json"), "--artifact", str(folder / "artifact"), "-q"]) == 0
+    places = ["--artifact", str(folder / "artifact"), "--export", str(folder / "model.pkl")]
+    assert main(["train", "--config", str(folder / "config.json"), *places, "-q"]) == 0
     return verify(folder / "artifact")
 
 
@@ -218,7 +219,8 @@ def test_another_key_is_a_change(tmp_path: Path, capsys: pytest.CaptureFixture[s
     write_table(tmp_path / "rows.csv", columns(patient=PATIENTS))
     split: dict[str, Any] = {"by": "hash", "key": ["patient"]}
     first = held_out(train(tmp_path, "rows.csv", split, ["patient"]))
-    again = ["train", "--config", str(tmp_path / "config.json"), "--artifact", str(tmp_path / "artifact"), "--explain"]
+    places = ["--artifact", str(tmp_path / "artifact"), "--export", str(tmp_path / "model.pkl")]
+    again = ["train", "--config", str(tmp_path / "config.json"), *places, "--explain"]
     capsys.readouterr()
     assert main(again) == 0
     assert "unchanged" in capsys.readouterr().out

@@ -217,6 +217,7 @@ def test_a_class_that_training_lacks_is_refused() -> None:
     with pytest.raises(DataRejected, match="rows cannot be split") as caught:
         split(late, Split(by="time", column="day"), random_state=42)
     assert caught.value.problems[0].rule == "class-not-in-training"
+    assert caught.value.hint == "give earlier rows of that label, or hold out fewer rows: a smaller split.test_size"
 
 
 @given(rows_of)

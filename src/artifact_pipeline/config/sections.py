@@ -173,7 +173,7 @@ class Gate(BaseModel):
         bool,
         Field(
             title="Beats the baseline",
-            description="Whether the lower end of the accuracy's 95 % interval must reach the majority share, the "
+            description="Whether the lower end of the accuracy's 95 % interval must be above the majority share, the "
             "accuracy of a model that always answers with the most frequent class.",
         ),
         MustBe("true or false"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from artifact_pipeline.artifact.gate import GATE_ALONE
 from artifact_pipeline.artifact.store import Store
 from artifact_pipeline.canonical import digest
-from artifact_pipeline.errors import ArtifactRejected, GateFailed, Problem
+from artifact_pipeline.errors import ArtifactRejected, GateFailed, Problem, plural
 from artifact_pipeline.files import write_atomic
 from artifact_pipeline.storage.outputs import Place, check_outputs, refuse_overlap
 from artifact_pipeline.verification import export_state, verify
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from artifact_pipeline.artifact.figures import HeldOut
     from artifact_pipeline.artifact.manifest import Manifest, Verified
     from artifact_pipeline.artifact.provenance import Comparison, Statement
     from artifact_pipeline.training.sealed import Candidate
@@ -87,11 +88,30 @@ def publish(candidate: Candidate, *, artifact: Path, export: Path | None, statem
 
 def _gate_problems(manifest: Manifest) -> Iterator[Problem]:
     assert manifest.gate is not None
-    unseen = {each.label for each in manifest.metrics.held_out.classes if not each.rows}
+    held_out = manifest.metrics.held_out
+    unseen = {each.label for each in held_out.classes if not each.rows}
     for rule in manifest.gate.rules:
         if not rule.passed:
             why = ", since no held-out row has this label" if rule.label in unseen else ""
+            if rule.metric in _OF_BASELINE:
+                why = _out_of_reach(held_out)
             yield Problem("gate", f"gate-{rule.metric}", rule.shortfall + why)
+
+
+_OF_BASELINE = ("beats_baseline", "accuracy_low")
+"""How the formats of the manifest call the rule that the baseline is beaten."""
+
+
+def _out_of_reach(held_out: HeldOut) -> str:
+    """Why no model at all could beat the baseline on these rows; empty where one could."""
+    from artifact_pipeline.metrics.classification import wilson_interval
+
+    least, _ = wilson_interval(held_out.rows, held_out.rows)
+    if held_out.majority_share == 1:
+        return f", since all held-out rows have the label {held_out.majority.label!r}; hold out rows of others, too"
+    if least > held_out.majority_share:
+        return ""
+    return f"; {plural(held_out.rows, 'held-out row')} are too few: of a model without a mistake it is {least:.6f}"
 
 
 def _comparison_problems(comparison: Comparison) -> Iterator[Problem]:

@@ -17,7 +17,7 @@ from artifact_pipeline.artifact.parts import DECIMALS
 from artifact_pipeline.artifact.reference import FeatureReference, OutputReference, Reference
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import recipe
-from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem
+from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem, listing
 from artifact_pipeline.rows.coded import coded, decoded
 from artifact_pipeline.training.sealed import ROLES, Candidate, data_record, export_records, file_records, read_back
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from artifact_pipeline.training.dataset import Dataset
     from artifact_pipeline.training.fitting import FittedModel
 
+_SHOWN = 5
+"""Labels that an error names."""
 _PARITY = 1e-6
 """The greatest difference between the published model and the estimator, as a share of scores above 1."""
 
@@ -146,8 +148,20 @@ def _judged(config: Config, measured: Measured, members: Mapping[str, bytes]) ->
             recipe(config)["gate"], measured, model=digest(members["model"]), held_out=digest(members["split"])
         )
     except ValueError as error:
-        problem = Problem("gate", "not-allowed", f"this model has no figure {error}")
-        raise ConfigError("the gate cannot judge this model", problems=[problem]) from None
+        raise _not_judged(str(error), measured) from None
+
+
+def _not_judged(metric: str, measured: Measured) -> ConfigError:
+    """The error for a metric that was not measured: for want of probabilities, or of held-out rows of each class."""
+    unseen = [repr(each.label) for each in measured.held_out.classes if not each.rows]
+    if measured.held_out.log_loss is None:
+        why = "it gives scores, and no probabilities"
+        hint = "ask for another figure, such as min_balanced_accuracy, or train a classifier that has probabilities"
+    else:
+        why = f"it needs held-out rows of each class, and none has the label {listing(unseen, _SHOWN)}"
+        hint = "hold out other or more rows, by split.test_size or random_state; or ask for min_balanced_accuracy"
+    problem = Problem("gate", "not-allowed", f"this model has no figure {metric}: {why}")
+    return ConfigError("the gate cannot judge this model", problems=[problem], hint=hint)
 
 
 def _input(column: Column) -> InputColumn:

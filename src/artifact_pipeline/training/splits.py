@@ -99,7 +99,16 @@ def split(table: LabelledRows, asked: Split, *, random_state: int) -> Sides:
         out = _by_group(table, asked, random_state)
     else:
         out = _by_time(table, asked)
-    return _checked(table.y, out)
+    return _checked(table.y, out, mend=_MENDS[asked.by])
+
+
+_MENDS = {
+    "hash": "set another random_state, or give more rows of that label",
+    "group": "set another random_state, or give groups with rows of that label",
+    "time": "give earlier rows of that label, or hold out fewer rows: a smaller split.test_size",
+    "held_out": "give the training file rows of that label",
+}
+"""What to do where no training row has a label that held-out rows have, by the split."""
 
 
 def random_split(y: Labels, *, test_size: float, random_state: int, stratify: bool) -> Sides:
@@ -134,7 +143,7 @@ def of_two_files(y: Labels, training: int) -> Sides:
     """
     import numpy as np
 
-    return _checked(y, np.arange(len(y)) >= training)
+    return _checked(y, np.arange(len(y)) >= training, mend=_MENDS["held_out"])
 
 
 def repeated(rows: Features, sides: Sides) -> int:
@@ -211,7 +220,7 @@ def _complete(table: LabelledRows, name: str) -> Sequence[Any] | NDArray[Any]:
     return values
 
 
-def _checked(y: Labels, out: NDArray[np.bool_]) -> Sides:
+def _checked(y: Labels, out: NDArray[np.bool_], *, mend: str) -> Sides:
     """Return the sides, both in the order of the rows."""
     import numpy as np
 
@@ -221,7 +230,7 @@ def _checked(y: Labels, out: NDArray[np.bool_]) -> Sides:
         side = "held-out" if len(train) else "training"
         hint = "give more rows, set another test_size or random_state, or split by random"
         raise _refused("split", f"no row is on the {side} side", hint=hint)
-    _check_training(y, train, hint="set another random_state, or give more rows of that label")
+    _check_training(y, train, hint=mend)
     return Sides(train, held_out)
 
 
