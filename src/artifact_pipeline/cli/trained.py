@@ -119,17 +119,13 @@ def say_candidate(output: Output, candidate: Candidate) -> None:
 def _mend(candidate: Candidate) -> str:
     """What lets a fit converge."""
     model, scales = candidate.manifest.model, candidate.scales
-    more = f"-S max_iter={10 * (model.iterations or 1)}"
-    if scales is None:
-        return f"give it more with {more}, or another solver"
-    # newton-cholesky does not depend on the scales; but it has no L1 penalty, and a matrix of all coefficients squared.
-    small = len(model.inputs) * len(model.classes) <= _MOST_NEWTON
-    newton = small and not model.parameters["l1_ratio"] and model.parameters["solver"] != "newton-cholesky"
-    return (
-        f"the standard deviation of {scales.wide!r} ({scales.wide_deviation:.3g}) is {scales.ratio:,.0f} times that of "
-        f"{scales.narrow!r} ({scales.narrow_deviation:.3g}): scale the columns of the table, or try "
-        f"{'-S solver=newton-cholesky' if newton else more}"
-    )
+    if scales is not None:
+        return (
+            f"the standard deviation of {scales.wide!r} ({scales.wide_deviation:.3g}) is {scales.ratio:,.0f} times "
+            f"that of {scales.narrow!r} ({scales.narrow_deviation:.3g}): -S preprocess=auto scales the columns"
+        )
+    place = "" if model.estimator.endswith(".LogisticRegression") else "model."
+    return f"give it more with -S {place}max_iter={10 * (model.iterations or 1)}, or another solver"
 
 
 def say_unknown(output: Output, statement: Statement) -> None:

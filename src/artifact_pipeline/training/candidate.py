@@ -9,8 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.errors import plural
-from artifact_pipeline.training import sealing1
-from artifact_pipeline.training.dataset import Dataset, is_format_1
+from artifact_pipeline.training.dataset import Dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,14 +28,19 @@ def train(config: Config, data: Dataset | None = None, *, progress: Callable[[st
         jobs: how many parts of the model are fitted at a time; no bit depends on it.
 
     Raises:
-        ConfigError: the solver cannot learn so many classes, or the config names a label that the rows do not have.
+        ConfigError: the solver cannot learn so many classes, the columns need a step that the config does not have, or
+            the config names a label that the rows do not have.
         DataRejected: the rows cannot be read, split or learned.
         ArtifactRejected: the model that would be published is not the one that was trained.
     """
     import numpy as np
 
     from artifact_pipeline.config.problems import by_label
-    from artifact_pipeline.training.fit import Scales, fit
+    from artifact_pipeline.rows.folding import fold_rare_levels
+    from artifact_pipeline.training import sealing
+    from artifact_pipeline.training.fitting import fit_model
+    from artifact_pipeline.training.pipeline import known_columns, unfitted
+    from artifact_pipeline.training.scales import Scales
 
     if data is None:
         progress("loading rows")
@@ -44,27 +48,6 @@ def train(config: Config, data: Dataset | None = None, *, progress: Callable[[st
     if isinstance(config.gate.min_recall, dict):
         by_label("gate.min_recall", config.gate.min_recall, np.unique(data.y).tolist())
     progress(f"training on {plural(len(data.train), 'row')}")
-    if not is_format_1(config):
-        return _of_any_family(config, data, progress, jobs)
-    fitted = fit(data.X[data.train], data.y[data.train], config)
-    progress("measuring the model that is published")
-    candidate = sealing1.seal(config, data, fitted)
-    return (
-        candidate
-        if fitted.converged
-        else replace(candidate, scales=Scales.furthest(data.X[data.train], data.rows.names))
-    )
-
-
-def _of_any_family(config: Config, data: Dataset, progress: Callable[[str], None], jobs: int) -> Candidate:
-    """Train a model of format 2."""
-    import numpy as np
-
-    from artifact_pipeline.rows.folding import fold_rare_levels
-    from artifact_pipeline.training import sealing2
-    from artifact_pipeline.training.fitting import fit_model
-    from artifact_pipeline.training.pipeline import known_columns, unfitted
-
     rows = data.rows
     folded = fold_rare_levels(rows.columns, rows.features, data.train)
     columns = known_columns(config, folded.columns)
@@ -72,4 +55,10 @@ def _of_any_family(config: Config, data: Dataset, progress: Callable[[str], None
     model = unfitted(config, columns, np.unique(y).tolist())
     fitted = fit_model(model, columns, rows.features.take(data.train), y, jobs=jobs)
     progress("measuring the model that is published")
-    return replace(sealing2.seal(config, data, fitted), notes=(*folded.notes, *fitted.notes))
+    candidate = sealing.seal(config, data, fitted)
+    scaled = fitted.converged or config.preprocess != "none"
+    return replace(
+        candidate,
+        notes=(*folded.notes, *fitted.notes),
+        scales=None if scaled else Scales.furthest(data.X[data.train], rows.names),
+    )

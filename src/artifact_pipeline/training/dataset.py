@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.config import Table
-from artifact_pipeline.config.models import LogisticRegression
 from artifact_pipeline.plugins import data_set
 
 if TYPE_CHECKING:
@@ -79,22 +77,6 @@ class Dataset:
         return np.packbits(flags, bitorder="little").tobytes()
 
 
-_GATE_OF_FORMAT_2 = ("min_balanced_accuracy", "min_roc_auc", "max_log_loss", "max_brier")
-"""Rules about metrics that format 1 does not have."""
-
-
-def is_format_1(config: Config) -> bool:
-    """Whether a config asks for nothing that format 1 cannot hold: a logistic regression over plain numbers."""
-    table = config.dataset if isinstance(config.dataset, Table) else None
-    plain = config.preprocess == "none" and not (table and (table.columns or table.unlabelled))
-    asked = (
-        any(getattr(config.gate, name) is not None for name in _GATE_OF_FORMAT_2)
-        or config.split.columns
-        or config.split.path
-    )
-    return plain and not asked and isinstance(config.model, LogisticRegression)
-
-
 def load_rows(
     config: Config, *, features: Sequence[str] | None = None, kinds: Mapping[str, ColumnKind] | None = None
 ) -> Rows:
@@ -112,11 +94,6 @@ def load_rows(
     if isinstance(table, str):
         rows: Rows = data_set(table).load()
         return rows
-    if is_format_1(config):
-        from artifact_pipeline.rows.table import read_table
-
-        names = table.features if features is None else features
-        return read_table(table.path, target=table.target, features=names, drop=table.drop or ())
     return _typed_rows(config, table, features=table.features if features is None else features, kinds=kinds)
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from artifact_pipeline.config.estimators import WRITTEN
 from artifact_pipeline.config.models import KINDS, NESTED_KEYS
 from artifact_pipeline.config.problems import Fault, by_label, suggestion
+from artifact_pipeline.errors import ConfigError, Problem
 from artifact_pipeline.training.constraints import Constraints, tuples
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ def build(config: Config, labels: Sequence[int | str]) -> Any:
         labels: the labels of the rows, by which `class_weight` counts.
 
     Raises:
-        ConfigError: `class_weight` names a label that no row has.
+        ConfigError: `class_weight` names a label that no row has, or the solver cannot learn so many classes.
     """
     place = "" if config.model.estimator == "LogisticRegression" else "model."
     return _built(config.model.model_dump(), config.random_state, labels, place)
@@ -216,6 +217,13 @@ def _built(model: Mapping[str, Any], random_state: int, labels: Sequence[int | s
             parameters[key.removeprefix("base_")] = _built(part, random_state, labels, f"{place}{key}.")
     if isinstance(weights := parameters.get("class_weight"), dict):
         parameters["class_weight"] = by_label(f"{place}class_weight", weights, labels)
+    if parameters.get("solver") == "liblinear" and len(labels) > 2:
+        message = f"{place}solver: liblinear fits two classes, these rows have {len(labels)}"
+        raise ConfigError(
+            "the solver cannot learn these rows",
+            problems=[Problem("config", "not-allowed", message)],
+            hint="use lbfgs, newton-cg, newton-cholesky, sag or saga",
+        )
     kind = estimator_class(name)
     if "random_state" in kind._parameter_constraints:  # noqa: SLF001 - that is where scikit-learn says it
         parameters["random_state"] = random_state

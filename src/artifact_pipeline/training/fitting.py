@@ -41,6 +41,11 @@ class FittedModel:
         """The classifier itself."""
         return self.model.named_steps["classifier"] if hasattr(self.model, "named_steps") else self.model
 
+    @property
+    def converged(self) -> bool:
+        """Whether the solver stopped by its own rule; true where there is none."""
+        return self.fit is None or self.fit.converged
+
     def taken(self, features: Features) -> Any:
         """Rows as the model takes them: a matrix, or a table with the columns' names."""
         return frame(features, self.columns) if hasattr(self.model, "named_steps") else features.X
@@ -120,6 +125,7 @@ def fit_by_one_thread(
         except (ValueError, ArithmeticError, AttributeError) as error:  # sag divides by zero where C is tiny
             problem = Problem("rows", "unlearnable", str(error).splitlines()[0].removesuffix("."))
             raise DataRejected("the rows cannot be learned", problems=[problem]) from error
+    _check_finite(estimator)
     others = [each for each in caught if not issubclass(each.category, ConvergenceWarning)]
     return len(others) == len(caught), others
 
@@ -152,3 +158,17 @@ def _at_a_time(jobs: int) -> Iterator[None]:
 
     with parallel_config(backend=Limited(), n_jobs=jobs):
         yield
+
+
+def _check_finite(estimator: Any) -> None:
+    """Check the numbers of a linear model: some solvers end in infinity without a word."""
+    import numpy as np
+
+    classifier = estimator.named_steps["classifier"] if hasattr(estimator, "named_steps") else estimator
+    for name in ("coef_", "intercept_"):
+        if not np.isfinite(np.asarray(getattr(classifier, name, 0.0), dtype=np.float64)).all():
+            message = f"the fit of {type(classifier).__name__} gave numbers that are not finite"
+            problem = Problem("rows", "fit-not-finite", message)
+            raise DataRejected(
+                "the rows cannot be learned", problems=[problem], hint="use another solver, or a C nearer to 1"
+            )

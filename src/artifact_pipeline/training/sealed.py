@@ -15,11 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from artifact_pipeline.training.dataset import Dataset
-    from artifact_pipeline.training.fit import Scales
+    from artifact_pipeline.training.scales import Scales
 
 ROLES = {
     "model": "model.onnx",
-    "parameters": "parameters.npz",
     "reference": "reference.json",
     "selftest": "selftest.json",
     "split": "split.bin",
@@ -34,8 +33,8 @@ class Candidate:
         manifest: the artifact's manifest.
         members: the bytes of each listed file, by name.
         export: the bytes of `model_train.pkl`.
-        scales: the two columns that may have kept the solver from converging; None where it converged, or their scales
-            are alike.
+        scales: the two columns that may have kept the solver from converging; None where it converged, where columns
+            are scaled, or their scales are alike.
         repeated: how many held-out rows have the very features of a training row.
         notes: what is worth knowing of the fit, a sentence each.
     """

@@ -18,6 +18,7 @@ from artifact_pipeline.artifact.reference import FeatureReference, OutputReferen
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import recipe
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem, listing
+from artifact_pipeline.pickles import export_bytes
 from artifact_pipeline.rows.coded import coded, decoded
 from artifact_pipeline.training.sealed import ROLES, Candidate, data_record, export_records, file_records, read_back
 
@@ -59,7 +60,7 @@ def seal(config: Config, data: Dataset, fitted: FittedModel) -> Candidate:
     parity = _parity(fitted, data.rows.features, answers)
     members = _members(data, written, answers)
     measured = _measured(data, answers, written.classes)
-    export = dumps(fitted.model, protocol=5)
+    export = _exported(fitted.model)
     manifest = Manifest2(
         format=2,
         name=config.name,
@@ -76,6 +77,13 @@ def seal(config: Config, data: Dataset, fitted: FittedModel) -> Candidate:
     return Candidate(
         read_back(manifest), {ROLES[role]: content for role, content in members.items()}, export, repeated=data.repeated
     )
+
+
+def _exported(model: Any) -> bytes:
+    """Return the pickle of a fitted model; a `LogisticRegression` alone is written so that our reader takes it."""
+    if type(model).__name__ == "LogisticRegression":
+        return export_bytes(model)
+    return dumps(model, protocol=5)
 
 
 @dataclass(frozen=True, slots=True)
