@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 _SHOWN = 10
 """Names that a line lists."""
-_MOST_NEWTON = 2000
-"""Coefficients up to which the solver newton-cholesky, with a matrix of their square (32 MB), is proposed."""
 
 
 def say_columns(output: Output, columns: Columns) -> None:

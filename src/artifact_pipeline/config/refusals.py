@@ -32,6 +32,7 @@ _RULES = {
     "names_of_columns": "not-allowed",
     "not_written": "not-allowed",
     "estimator_names": "not-allowed",
+    "empty_gate": "not-allowed",
     "split_by": "not-allowed",
     "step_option": "not-allowed",
     "step_order": "not-allowed",

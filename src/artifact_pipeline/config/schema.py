@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, get_args
 
@@ -25,15 +26,10 @@ from artifact_pipeline.plugins import NAMES, DataSetName, data_set
 
 SCHEMA_KEY = "$schema"
 """Allowed in the file, where editors look for it; no part of the config."""
-TABLES_SPLIT_BY = "random"
-"""How a table is split where its config does not say it; format 2 makes it `hash`."""
-TABLES_PREPROCESS = "none"
-"""How a table's columns are prepared where its config does not say it; format 2 makes it `auto`."""
-
-TABLES_GATE: dict[str, Any] = {}
-"""What a table's gate asks where its config does not say it. The minimum that suits the digits says nothing of another
-table, so format 2 makes it `{"beats_baseline": True, "min_accuracy": 0.0, "min_f1": 0.0}`.
-"""
+DIGITS = "digits"
+"""The data set of the first example; its defaults are those that are documented with it, and no table's."""
+_TABLES_GATE = {"beats_baseline": True, "min_accuracy": None, "min_f1": None}
+"""What the gate asks of a table where its config does not say it: 0.95 suits the digits, and says nothing of others."""
 
 SHORT_FORMS = {
     "model": tuple(name for name in LogisticRegression.model_fields if name != "estimator"),
@@ -49,19 +45,25 @@ def _dataset_kind(value: object) -> str:
 def lifted(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the config's values with the keys of each short form inside their section, and with its defaults."""
     own = dict(values)
-    table = _dataset_kind(own.get("dataset", "digits")) == "table"
+    dataset = own.get("dataset", DIGITS)
+    digits = dataset == DIGITS
     if "model" not in own:
         own["model"] = ShortForm((key, own.pop(key)) for key in SHORT_FORMS["model"] if key in own)
     if "split" not in own:
         short = {key: own.pop(key) for key in SHORT_FORMS["split"] if key in own}
-        by = TABLES_SPLIT_BY if table and "stratify" not in short else "random"
+        by = "random" if digits or "stratify" in short else "hash"
         own["split"] = ShortForm({"by": by, **short})
-    defaults: dict[str, Any] = {"preprocess": TABLES_PREPROCESS if table else "none"}
-    if not table and own.get("dataset") in NAMES:
-        defaults["name"] = own["dataset"]
-    if table and isinstance(gate := own.get("gate", {}), Mapping):
-        own["gate"] = TABLES_GATE | dict(gate)
-    return defaults | own
+    if not digits and isinstance(gate := own.get("gate", {}), Mapping):
+        own["gate"] = _TABLES_GATE | dict(gate)
+    return {"preprocess": "none" if digits else "auto", "name": _name_for(dataset)} | own
+
+
+def _name_for(dataset: object) -> str:
+    """Return the name of a model that has none: of a data set its name, of a table its target's, as a name allows."""
+    if isinstance(dataset, str):
+        return dataset if dataset in NAMES else DIGITS
+    target = dataset.get("target") if isinstance(dataset, Mapping) else getattr(dataset, "target", "")
+    return re.sub(r"[^a-z0-9._-]+", "-", str(target).lower()).strip("._-")[:64] or "model"
 
 
 class Config(BaseModel):
@@ -74,11 +76,11 @@ class Config(BaseModel):
         Field(
             pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$",
             title="Name",
-            description="The name of the model, written into the artifact; without it, the name of a data set that "
-            "comes with the package, and digits for a table.",
+            description="The name of the model, written into the artifact; without it, the name of the data set, or of "
+            "a table's target.",
         ),
         MustBe("a string of 1 to 64 characters a-z, 0-9, dot, underscore or dash, first a letter or digit"),
-    ] = "digits"
+    ]
     dataset: Annotated[
         Annotated[DataSetName, Tag("built-in")] | Annotated[Table, Tag("table")],
         Discriminator(_dataset_kind),

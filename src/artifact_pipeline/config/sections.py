@@ -17,6 +17,7 @@ from pydantic import (
     Tag,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -164,10 +165,21 @@ class Gate(BaseModel):
     model_config = STRICT
 
     min_accuracy: Annotated[
-        Share, Field(title="Least accuracy", description="Least share of held-out rows that are labelled right.")
+        Share | None,
+        Field(
+            title="Least accuracy",
+            description="Least share of held-out rows that are labelled right; null, the default for tables, asks for "
+            "none.",
+        ),
+        _OR_NULL,
     ] = 0.95
     min_f1: Annotated[
-        Share, Field(title="Least F1", description="Least F1 on the held-out rows, weighted by class.")
+        Share | None,
+        Field(
+            title="Least F1",
+            description="Least F1 on the held-out rows, weighted by class; null, the default for tables, asks for none.",
+        ),
+        _OR_NULL,
     ] = 0.95
     beats_baseline: Annotated[
         bool,
@@ -259,3 +271,11 @@ class Gate(BaseModel):
         ),
         MustBe("one of fail, pass"),
     ] = "fail"
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> Gate:
+        bounds = (value for name, value in self if name.startswith(("min_", "max_")))
+        if not self.beats_baseline and all(value is None for value in bounds):
+            words = "an object with beats_baseline or a bound: this gate would let every model pass"
+            raise PydanticCustomError("empty_gate", "{words}", {"words": words})
+        return self
