@@ -95,6 +95,24 @@ def published(candidate: Candidate, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def candidate_1() -> Candidate:
+    """The documented config, trained once for the session and described as format 1."""
+    import format1
+    from artifact_pipeline.config import load_config
+
+    return format1.train(load_config(ROOT / "config" / "config.json"))
+
+
+@pytest.fixture
+def published_1(candidate_1: Candidate, tmp_path: Path) -> Path:
+    """A folder in which the documented config has been published as format 1."""
+    from artifact_pipeline.training.publication import publish
+
+    publish(candidate_1, artifact=tmp_path / "artifact", export=tmp_path / "model_train.pkl")
+    return tmp_path
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of what a clone holds that the doors need: src/ and config/."""
