@@ -98,7 +98,9 @@ def train(config: Config) -> Candidate:
                 m.ModelRecord.Tensor(name="probabilities", dtype="float64", shape=(None, len(classes))),
             ),
             classes=tuple(classes),
-            parity=m.ModelRecord.Parity(rows=len(actual), ties=0, max_probability_difference=round(float(difference), 6)),
+            parity=m.ModelRecord.Parity(
+                rows=len(actual), ties=0, max_probability_difference=round(float(difference), 6)
+            ),
         ),
         environment=Environment.here(),
         metrics=metrics,

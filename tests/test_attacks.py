@@ -51,26 +51,26 @@ print(json.dumps({"refused": refused, "modules": sorted(set(sys.modules) - befor
 
 
 @pytest.fixture(scope="module")
-def laid(candidate: Candidate, tmp_path_factory: pytest.TempPathFactory) -> Laid:
+def laid(candidate_1: Candidate, tmp_path_factory: pytest.TempPathFactory) -> Laid:
     """Every attacked artifact, by the attack's name; only read afterwards."""
     root = tmp_path_factory.mktemp("attacks")
-    return {name: lay(attack, candidate, root / str(index)) for index, (name, attack) in enumerate(ATTACKS.items())}
+    return {name: lay(attack, candidate_1, root / str(index)) for index, (name, attack) in enumerate(ATTACKS.items())}
 
 
-def lay(attack: Attack, candidate: Candidate, place: Path) -> Path:
+def lay(attack: Attack, candidate_1: Candidate, place: Path) -> Path:
     """Write an artifact under `place` and attack it; what `verify` is then asked about."""
     if attack.on == "folder":
-        folder = unpack(candidate, place / "folder")
+        folder = unpack(candidate_1, place / "folder")
         attack.tamper(folder)
         return folder
-    pointer, stored = stored_artifact(candidate, place)
+    pointer, stored = stored_artifact(candidate_1, place)
     attack.tamper(stored.parent.parent)
     return pointer
 
 
-def stored_artifact(candidate: Candidate, place: Path) -> tuple[Path, Path]:
+def stored_artifact(candidate_1: Candidate, place: Path) -> tuple[Path, Path]:
     """Write an artifact into a store, as a publication leaves it: its pointer and its folder."""
-    folder = unpack(candidate, place / "artifacts" / candidate.digest.removeprefix("sha256:"))
+    folder = unpack(candidate_1, place / "artifacts" / candidate_1.digest.removeprefix("sha256:"))
     pointer = place / "artifact"
     pointer.symlink_to(f"artifacts/{folder.name}")
     return pointer, folder
@@ -125,28 +125,28 @@ def test_nothing_is_loaded_to_refuse(
 
 
 @pytest.mark.slow
-def test_the_store_finds_every_change_of_a_manifest(candidate: Candidate, tmp_path: Path) -> None:
+def test_the_store_finds_every_change_of_a_manifest(candidate_1: Candidate, tmp_path: Path) -> None:
     """In a store a changed manifest contradicts its folder's name, so that resealing does not help."""
     for index, (name, attack) in enumerate(ATTACKS.items()):
         if attack.on == "folder":
-            pointer, folder = stored_artifact(candidate, tmp_path / str(index))
+            pointer, folder = stored_artifact(candidate_1, tmp_path / str(index))
             attack.tamper(folder)
-            assert rules(pointer) == told_without_parsing(folder, candidate, attack, "store-name"), name
+            assert rules(pointer) == told_without_parsing(folder, candidate_1, attack, "store-name"), name
 
 
-def test_an_expected_digest_refuses_a_manifest_unread(laid: Laid, candidate: Candidate) -> None:
+def test_an_expected_digest_refuses_a_manifest_unread(laid: Laid, candidate_1: Candidate) -> None:
     """With the digest known from elsewhere a changed manifest breaks no other rule: it is not even parsed."""
     for name, attack in ATTACKS.items():
         if attack.on == "folder":
-            wanted = told_without_parsing(laid[name], candidate, attack, "digest-unexpected")
-            assert rules(laid[name], expect=candidate.digest) == wanted, name
+            wanted = told_without_parsing(laid[name], candidate_1, attack, "digest-unexpected")
+            assert rules(laid[name], expect=candidate_1.digest) == wanted, name
 
 
-def told_without_parsing(folder: Path, candidate: Candidate, attack: Attack, rule: str) -> frozenset[str]:
+def told_without_parsing(folder: Path, candidate_1: Candidate, attack: Attack, rule: str) -> frozenset[str]:
     """What is told of an artifact whose digest is known: `rule` for another manifest, else what the attack breaks."""
     manifest = folder / MANIFEST
     readable = manifest.is_file() and not manifest.is_symlink() and manifest.stat().st_size <= 1 << 20
-    if not readable or attack.rules == {"too-many-entries"} or digest(manifest.read_bytes()) == candidate.digest:
+    if not readable or attack.rules == {"too-many-entries"} or digest(manifest.read_bytes()) == candidate_1.digest:
         return attack.rules
     return frozenset({rule})
 

@@ -25,9 +25,9 @@ SOURCE = {"name": "digits", "digest": digest(b""), "algorithm": "rows-1", "rows"
 
 
 @pytest.fixture
-def folder(candidate: Candidate, tmp_path: Path) -> Path:
+def folder(candidate_1: Candidate, tmp_path: Path) -> Path:
     """An artifact outside of any store."""
-    return unpack(candidate, tmp_path / "folder")
+    return unpack(candidate_1, tmp_path / "folder")
 
 
 def problem(data: bytes) -> tuple[str, str, str]:
@@ -39,23 +39,23 @@ def problem(data: bytes) -> tuple[str, str, str]:
     return found.place, found.rule, found.message
 
 
-def test_a_manifest_is_what_its_bytes_say(candidate: Candidate) -> None:
+def test_a_manifest_is_what_its_bytes_say(candidate_1: Candidate) -> None:
     """The bytes of a published manifest are read into the manifest that wrote them, and written the same again."""
-    data = candidate.manifest.canonical()
-    assert parse_manifest(data) == candidate.manifest
+    data = candidate_1.manifest.canonical()
+    assert parse_manifest(data) == candidate_1.manifest
     assert parse_manifest(data).canonical() == data
 
 
-def test_nothing_of_a_manifest_can_be_changed(candidate: Candidate) -> None:
+def test_nothing_of_a_manifest_can_be_changed(candidate_1: Candidate) -> None:
     """A parsed manifest is frozen, and so is every part of it."""
-    for part in (candidate.manifest, candidate.manifest.model, candidate.manifest.files[0]):
+    for part in (candidate_1.manifest, candidate_1.manifest.model, candidate_1.manifest.files[0]):
         with pytest.raises(AttributeError):
             part.name = "other"
 
 
-def test_each_role_leads_to_its_one_file(candidate: Candidate) -> None:
+def test_each_role_leads_to_its_one_file(candidate_1: Candidate) -> None:
     """Every role of the format is filled by one file, and `file` finds it."""
-    assert [candidate.manifest.file(role).name for role in ROLES] == sorted(candidate.members)
+    assert [candidate_1.manifest.file(role).name for role in ROLES] == sorted(candidate_1.members)
 
 
 def test_a_role_that_is_not_known_is_hashed_and_otherwise_ignored(folder: Path) -> None:
@@ -87,16 +87,16 @@ def test_a_role_that_is_not_known_is_hashed_and_otherwise_ignored(folder: Path) 
         ({"gate.rules.0.minimum": 1}, "not in canonical form (a whole number where a fraction belongs is 1.0, not 1)"),
     ],
 )
-def test_a_field_is_refused_with_its_place(candidate: Candidate, changes: dict[str, object], told: str) -> None:
+def test_a_field_is_refused_with_its_place(candidate_1: Candidate, changes: dict[str, object], told: str) -> None:
     """A field that breaks its type is named, with what is allowed there."""
-    data = canonical_json(changed(json.loads(candidate.manifest.canonical()), changes))
+    data = canonical_json(changed(json.loads(candidate_1.manifest.canonical()), changes))
     place, rule, message = problem(data)
     assert (place, rule) == (MANIFEST, "manifest-field")
     assert told in message
 
 
 @pytest.mark.parametrize("version", [0, 3, -1, "1", True, 1.0, None, [], {}, 10**30, "\x1b[31m" * 100])
-def test_another_format_is_refused_before_anything_else(candidate: Candidate, version: object) -> None:
+def test_another_format_is_refused_before_anything_else(candidate_1: Candidate, version: object) -> None:
     """A format that is not the whole number 1 is refused as such, whatever else the manifest holds."""
     place, rule, message = problem(canonical_json({"format": version, "files": "of another kind"}))
     assert (place, rule) == (MANIFEST, "manifest-format")
@@ -131,14 +131,14 @@ def test_a_manifest_may_have_a_megabyte(folder: Path) -> None:
     assert caught.value.rules == {"manifest-too-large"}
 
 
-def test_the_files_have_a_bound_together(candidate: Candidate) -> None:
+def test_the_files_have_a_bound_together(candidate_1: Candidate) -> None:
     """Files that are each within their bound are refused where a reader would have to hold too much."""
-    listed = sum(record.size for record in candidate.manifest.files)
+    listed = sum(record.size for record in candidate_1.manifest.files)
     record = Manifest1.File(name="a", role="more", size=0, sha256=digest(b""))
     quarter = MAX_TOTAL_BYTES // 4
     sizes = {"a": quarter, "b": quarter, "c": quarter, "d": quarter - listed}
     more = tuple(msgspec.structs.replace(record, name=name, size=size) for name, size in sizes.items())
-    full = msgspec.structs.replace(candidate.manifest, files=(*candidate.manifest.files, *more))
+    full = msgspec.structs.replace(candidate_1.manifest, files=(*candidate_1.manifest.files, *more))
     assert parse_manifest(full.canonical()) == full
     one_more = json.loads(full.canonical())
     one_more["files"][-1]["size"] += 1
@@ -148,11 +148,11 @@ def test_the_files_have_a_bound_together(candidate: Candidate) -> None:
     )
 
 
-def test_labels_may_be_texts(candidate: Candidate) -> None:
+def test_labels_may_be_texts(candidate_1: Candidate) -> None:
     """The classes are whole numbers or texts, different and ascending."""
     labels = {f"metrics.held_out.classes.{index}.label": text for index, text in enumerate("abcdefghij")}
     data = canonical_json(
-        changed(json.loads(candidate.manifest.canonical()), {"model.classes": list("abcdefghij"), **labels})
+        changed(json.loads(candidate_1.manifest.canonical()), {"model.classes": list("abcdefghij"), **labels})
     )
     assert parse_manifest(data).model.classes == tuple("abcdefghij")
 
@@ -170,12 +170,12 @@ def test_a_part_is_refused_under_the_place_and_rule_of_its_file() -> None:
     assert found.message == "larger than 16,777,216 bytes"
 
 
-def test_the_published_manifest_has_no_path_no_clock_and_no_host(candidate: Candidate, tmp_path: Path) -> None:
+def test_the_published_manifest_has_no_path_no_clock_and_no_host(candidate_1: Candidate, tmp_path: Path) -> None:
     """Nothing in a manifest tells where or when it was made."""
-    text = candidate.manifest.canonical().decode()
+    text = candidate_1.manifest.canonical().decode()
     assert "/" not in text
     assert not {"time", "date", "host", "user", "path"} & set(_keys(json.loads(text)))
-    assert manifest_of(unpack(candidate, tmp_path / "folder")) == json.loads(text)
+    assert manifest_of(unpack(candidate_1, tmp_path / "folder")) == json.loads(text)
 
 
 def _keys(value: object) -> list[str]:

@@ -65,10 +65,10 @@ def test_what_numpy_does_not_write_so_is_refused(name: str) -> None:
     assert refused(HOSTILE[name]())
 
 
-def test_no_pickle_passes_for_parameters(candidate: Candidate, tmp_path: Path) -> None:
+def test_no_pickle_passes_for_parameters(candidate_1: Candidate, tmp_path: Path) -> None:
     """A pickle as the file, or as an array in it, is refused by `verify` and never run."""
     canary = tmp_path / "canary"
-    folder = unpack(candidate, tmp_path / "folder")
+    folder = unpack(candidate_1, tmp_path / "folder")
     for name, data in pickles(canary).items():
         reseal(folder, parameters=data)
         with pytest.raises(ArtifactRejected) as caught:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,14 +13,13 @@ from sklearn.linear_model import LogisticRegression
 from artifact_pipeline.artifact.parts import MAX_MANIFEST_BYTES
 from artifact_pipeline.config import from_mapping, recipe
 from artifact_pipeline.documented import load_model
-from artifact_pipeline.errors import DataRejected, GateFailed, StorageError
-from artifact_pipeline.model.predictor import Predictor
+from artifact_pipeline.errors import ArtifactRejected, DataRejected, GateFailed, StorageError
+from artifact_pipeline.model import writer
+from artifact_pipeline.model.predictor import predictor_of
 from artifact_pipeline.prediction.run import PredictionRequest, predict
 from artifact_pipeline.training import candidate as candidates
 from artifact_pipeline.training.dataset import Dataset
-from artifact_pipeline.training.fit import fit
 from artifact_pipeline.training.publication import check_places, publish
-from artifact_pipeline.training.sealing1 import input_dtype
 from artifact_pipeline.verification import verify
 from tables import blobs, write_table
 
@@ -36,7 +36,9 @@ def config(**changed: Any) -> Config:
 
 
 def of_table(path: Path, target: str = "label", **changed: Any) -> Config:
-    return config(name="table", dataset={"path": str(path), "target": target}, **changed)
+    """A random split and unscaled columns, so that the export is a `LogisticRegression` alone."""
+    usual = {"split": {"by": "random"}, "preprocess": "none"}
+    return config(name="table", dataset={"path": str(path), "target": target}, **{**usual, **changed})
 
 
 def train(config: Config) -> Candidate:
@@ -76,9 +78,9 @@ def test_figures_are_those_of_the_estimator(candidate: Candidate, published: Pat
         actual, predicted = data.y[rows], estimator.predict(data.X[rows])
         f1 = {average: theirs.f1_score(actual, predicted, average=average) for average in ("weighted", "macro")}
         accuracy, f1_weighted = figures.accuracy, figures.f1_weighted
-        if figures is metrics.held_out:
+        if rows is data.held_out:
             accuracy, f1_weighted = accuracy.value, f1_weighted.value
-            assert figures.confusion == tuple(map(tuple, theirs.confusion_matrix(actual, predicted).tolist()))
+            assert metrics.confusion == tuple(map(tuple, theirs.confusion_matrix(actual, predicted).tolist()))
         assert accuracy == round(theirs.accuracy_score(actual, predicted), 6)
         assert f1_weighted == round(f1["weighted"], 6)
         assert figures.f1_macro == round(f1["macro"], 6)
@@ -91,7 +93,7 @@ def test_manifest_says_what_was_trained(candidate: Candidate) -> None:
     assert manifest.recipe == recipe(config())
     assert (manifest.data.rows, manifest.data.split.held_out, manifest.data.split.training) == (1797, 360, 1437)
     assert manifest.model.converged
-    assert manifest.model.dtype == "float32"
+    assert manifest.model.dtype == "float64"
     assert manifest.model.parity.ties == 0
     assert manifest.model.classes == tuple(range(10))
     assert candidate.passed
@@ -118,17 +120,6 @@ def test_another_recipe_is_another_artifact(candidate: Candidate, changed: dict[
 # The model's input
 
 
-def test_float32_holds_small_whole_numbers() -> None:
-    """Where every training value survives float32, that is the model's input."""
-    assert input_dtype(np.array([[0.0, 16.0], [0.5, -3.0]])) == "float32"
-
-
-@pytest.mark.parametrize("value", [0.1, 2.0**24 + 1, 1e39, 1e-46])
-def test_float64_where_one_value_needs_it(value: float) -> None:
-    """One value that float32 changes is enough for float64."""
-    assert input_dtype(np.array([[1.0, 2.0], [3.0, value]])) == "float64"
-
-
 def test_large_columns_keep_their_labels(tmp_path: Path) -> None:
     """Times near 1.7e9 seconds, which float32 would blur, are answered as scikit-learn answers them, on every row."""
     random = np.random.default_rng(3)
@@ -137,8 +128,9 @@ def test_large_columns_keep_their_labels(tmp_path: Path) -> None:
     asked = of_table(write_table(tmp_path / "rows.parquet", columns))
     candidate = train(asked)
     data = Dataset.load(asked)
-    estimator = fit(data.X[data.train], data.y[data.train], asked).estimator
-    answers = Predictor(candidate.members["model.onnx"], [0, 1]).predict(data.X)
+    (tmp_path / "model_train.pkl").write_bytes(candidate.export)
+    estimator = load_model(tmp_path / "model_train.pkl")
+    answers = predictor_of(candidate.manifest, candidate.members).predict(data.X)
     assert candidate.manifest.model.dtype == "float64"
     assert candidate.manifest.metrics.held_out.accuracy.value > 0.99
     assert np.array_equal(answers.labels, estimator.predict(data.X))
@@ -193,6 +185,26 @@ def test_a_model_too_wide_to_be_described_is_refused(tmp_path: Path) -> None:
         train(of_table(path, gate={"min_accuracy": 0, "min_f1": 0}))
     assert caught.value.rules == {"manifest-too-large"}
     assert f"{MAX_MANIFEST_BYTES:,}" in str(caught.value)
+
+
+# Parity
+
+
+@pytest.mark.parametrize("weight", [1e-3, -1.0, 100.0])
+def test_another_model_than_the_trained_one_is_not_published(monkeypatch: pytest.MonkeyPatch, weight: float) -> None:
+    """Where the writer writes one other weight, the candidate is refused, though the labels may all be equal."""
+
+    def write_another(model: Any, columns: Any) -> Any:
+        other = copy.deepcopy(model)
+        other.coef_[3, 20] += weight
+        return write(other, columns)
+
+    write = writer.write
+    monkeypatch.setattr(writer, "write", write_another)
+    with pytest.raises(ArtifactRejected) as caught:
+        train(config())
+    assert caught.value.rules == {"parity"}
+    assert (" 0 of 1797 labels differ" in str(caught.value)) == (weight == 1e-3)
 
 
 # The gate

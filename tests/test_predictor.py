@@ -24,18 +24,18 @@ X, y = load_digits(return_X_y=True)
 
 
 @pytest.fixture(scope="module")
-def predictor(candidate: Candidate) -> Predictor:
-    return Predictor(candidate.members["model.onnx"], candidate.manifest.model.classes)
+def predictor(candidate_1: Candidate) -> Predictor:
+    return Predictor(candidate_1.members["model.onnx"], candidate_1.manifest.model.classes)
 
 
 @pytest.fixture(scope="module")
-def golden(candidate: Candidate) -> SelfTest:
-    return SelfTest.read(candidate.members["selftest.json"])
+def golden(candidate_1: Candidate) -> SelfTest:
+    return SelfTest.read(candidate_1.members["selftest.json"])
 
 
-def test_answers_are_those_of_the_estimator(predictor: Predictor, published: Path) -> None:
+def test_answers_are_those_of_the_estimator(predictor: Predictor, published_1: Path) -> None:
     """Labels equal those of the exported estimator on every row, and probabilities within 1e-12."""
-    estimator = load_model(published / "model_train.pkl")
+    estimator = load_model(published_1 / "model_train.pkl")
     answers = predictor.predict(X)
     assert np.array_equal(answers.labels, estimator.predict(X))
     assert np.array_equal(predictor.classes[answers.positions], answers.labels)
@@ -117,24 +117,24 @@ def test_other_golden_answers_are_refused(predictor: Predictor, golden: SelfTest
         assert "onnxruntime" in caught.value.hint
 
 
-def test_a_verified_artifact_is_opened(published: Path) -> None:
+def test_a_verified_artifact_is_opened(published_1: Path) -> None:
     """The predictor of an artifact is made from its verified bytes."""
-    opened = open_predictor(verify(published / "artifact"))
+    opened = open_predictor(verify(published_1 / "artifact"))
     assert np.array_equal(opened.classes, np.arange(10))
     assert (opened.predict(X).labels == y).mean() == pytest.approx(0.9950, abs=5e-5)
 
 
-def test_golden_rows_are_nobodys(golden: SelfTest, candidate: Candidate) -> None:
+def test_golden_rows_are_nobodys(golden: SelfTest, candidate_1: Candidate) -> None:
     """No golden row is a row of the data, and each value of one is exact in the model's input type."""
     rows = np.array(golden.rows)
     assert not {row.tobytes() for row in rows} & {row.tobytes() for row in X}
-    assert np.array_equal(rows, rows.astype(candidate.manifest.model.dtype))
+    assert np.array_equal(rows, rows.astype(candidate_1.manifest.model.dtype))
 
 
-def test_parameters_are_those_of_the_model(candidate: Candidate, published: Path) -> None:
+def test_parameters_are_those_of_the_model(candidate_1: Candidate, published_1: Path) -> None:
     """`parameters.npz` holds the estimator's numbers in float64, without any object array."""
-    estimator = load_model(published / "model_train.pkl")
-    stored = np.load(io.BytesIO(candidate.members["parameters.npz"]), allow_pickle=False)
+    estimator = load_model(published_1 / "model_train.pkl")
+    stored = np.load(io.BytesIO(candidate_1.members["parameters.npz"]), allow_pickle=False)
     assert np.array_equal(stored["coef"], estimator.coef_)
     assert np.array_equal(stored["intercept"], estimator.intercept_)
     assert np.array_equal(stored["classes"], estimator.classes_)

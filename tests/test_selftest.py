@@ -30,15 +30,15 @@ CONTINUOUS = FeatureReference(
 
 
 @pytest.fixture
-def golden(candidate: Candidate) -> SelfTest:
+def golden(candidate_1: Candidate) -> SelfTest:
     """The golden rows of the published artifact."""
-    return SelfTest.read(candidate.members["selftest.json"])
+    return SelfTest.read(candidate_1.members["selftest.json"])
 
 
-def test_golden_rows_are_drawn_from_the_sealed_reference(candidate: Candidate, golden: SelfTest) -> None:
+def test_golden_rows_are_drawn_from_the_sealed_reference(candidate_1: Candidate, golden: SelfTest) -> None:
     """Whoever has the artifact's reference can draw its golden rows again; the clear ones among them are sealed."""
-    reference = Reference.read(candidate.members["reference.json"])
-    drawn = {tuple(row) for row in draw_rows(reference.features, candidate.manifest.model.dtype).tolist()}
+    reference = Reference.read(candidate_1.members["reference.json"])
+    drawn = {tuple(row) for row in draw_rows(reference.features, candidate_1.manifest.model.dtype).tolist()}
     assert set(golden.rows) <= drawn
     assert len(drawn) == ROWS
 
@@ -94,9 +94,9 @@ def test_a_single_clear_row_is_a_self_test() -> None:
     assert SelfTest.read(sealed.canonical()) == sealed
 
 
-def test_a_published_self_test_fits_its_manifest(candidate: Candidate, golden: SelfTest) -> None:
+def test_a_published_self_test_fits_its_manifest(candidate_1: Candidate, golden: SelfTest) -> None:
     """The reader finds nothing wrong with the golden rows that the pipeline has sealed."""
-    assert list(golden.problems(candidate.manifest)) == []
+    assert list(golden.problems(candidate_1.manifest)) == []
 
 
 @pytest.mark.parametrize(
@@ -114,13 +114,13 @@ def test_a_published_self_test_fits_its_manifest(candidate: Candidate, golden: S
     ],
 )
 def test_golden_rows_that_do_not_fit_are_refused_by_name(
-    candidate: Candidate, rule: str, part: str, value: object
+    candidate_1: Candidate, rule: str, part: str, value: object
 ) -> None:
     """Shape, labels and values must be those of the manifest's model."""
     fitting = SelfTest(format=1, rows=((0.5,) * 64,), labels=(3,), probabilities=((0.1,) * 10,))
-    assert list(fitting.problems(candidate.manifest)) == []
+    assert list(fitting.problems(candidate_1.manifest)) == []
     changed = msgspec.structs.replace(fitting, **{part: value})
-    assert [problem.rule for problem in changed.problems(candidate.manifest)] == [rule]
+    assert [problem.rule for problem in changed.problems(candidate_1.manifest)] == [rule]
 
 
 @pytest.mark.parametrize("field", ["tolerance", "threshold"])
@@ -132,9 +132,9 @@ def test_an_artifact_cannot_bring_its_own_tolerance(golden: SelfTest, field: str
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
-def test_a_replay_tolerates_a_hundred_thousandth(candidate: Candidate, golden: SelfTest, sign: int) -> None:
+def test_a_replay_tolerates_a_hundred_thousandth(candidate_1: Candidate, golden: SelfTest, sign: int) -> None:
     """A probability may differ by less than 1e-5 from the golden one, and by no more."""
-    predictor = Predictor(candidate.members["model.onnx"], candidate.manifest.model.classes)
+    predictor = Predictor(candidate_1.members["model.onnx"], candidate_1.manifest.model.classes)
     predictor.replay(golden)
     predictor.replay(moved(golden, sign * (TOLERANCE - 1e-6)))
     with pytest.raises(ArtifactRejected) as caught:
@@ -151,9 +151,9 @@ def moved(golden: SelfTest, off: float) -> SelfTest:
     return msgspec.structs.replace(golden, probabilities=(changed, *others))
 
 
-def test_a_replay_counts_the_labels_that_differ(candidate: Candidate, golden: SelfTest) -> None:
+def test_a_replay_counts_the_labels_that_differ(candidate_1: Candidate, golden: SelfTest) -> None:
     """Another golden label is refused, however close the probabilities are."""
-    predictor = Predictor(candidate.members["model.onnx"], candidate.manifest.model.classes)
+    predictor = Predictor(candidate_1.members["model.onnx"], candidate_1.manifest.model.classes)
     wrong = msgspec.structs.replace(golden, labels=tuple((label + 1) % 10 for label in golden.labels))
     with pytest.raises(ArtifactRejected) as caught:
         predictor.replay(wrong)
