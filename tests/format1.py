@@ -44,7 +44,7 @@ def train(config: Config) -> Candidate:
     model = linear_classifier(estimator.coef_, estimator.intercept_, estimator.classes_, dtype=dtype, name=config.name)
     predictor = Predictor(model, classes)
     answers, actual = predictor.predict(data.X), np.searchsorted(estimator.classes_, data.y)
-    difference = np.abs(answers.values - estimator.predict_proba(data.X)).max()
+    difference = float(np.abs(answers.values - estimator.predict_proba(data.X)).max())
     held_out = answers.take(data.held_out)
     features = tuple(map(reference.FeatureReference.of, data.X[data.train].T, data.rows.names))
     golden = selftest.draw_rows(features, dtype)
@@ -98,9 +98,7 @@ def train(config: Config) -> Candidate:
                 m.ModelRecord.Tensor(name="probabilities", dtype="float64", shape=(None, len(classes))),
             ),
             classes=tuple(classes),
-            parity=m.ModelRecord.Parity(
-                rows=len(actual), ties=0, max_probability_difference=round(float(difference), 6)
-            ),
+            parity=m.ModelRecord.Parity(rows=len(actual), ties=0, max_probability_difference=round(difference, 6)),
         ),
         environment=Environment.here(),
         metrics=metrics,

@@ -177,7 +177,8 @@ class Gate(BaseModel):
         Share | None,
         Field(
             title="Least F1",
-            description="Least F1 on the held-out rows, weighted by class; null, the default for tables, asks for none.",
+            description="Least F1 on the held-out rows, weighted by class; null, the default for tables, asks for "
+            "none.",
         ),
         _OR_NULL,
     ] = 0.95
