@@ -10,7 +10,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 OLDEST = (3, 11)
 BASE = ("click", "msgspec", "numpy", "onnxruntime", "pyarrow", "pydantic", "rich")
-TRAIN = BASE + ("sklearn", "onnx", "joblib", "threadpoolctl")
+TRAIN = BASE + ("sklearn", "joblib", "threadpoolctl")
 
 
 def check(packages, name):

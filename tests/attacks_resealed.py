@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import parameter_files
 from artifact_pipeline.canonical import canonical_json, digest
-from artifact_pipeline.model.linear import linear_classifier
 from forging import (
     MANIFEST,
     REMOVED,
@@ -25,6 +24,7 @@ from forging import (
     reseal,
     reseal_fields,
 )
+from linear_writer import linear_classifier
 from onnx_models import HOSTILE, RULES
 
 if TYPE_CHECKING:

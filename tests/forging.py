@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from artifact_pipeline.canonical import canonical_json, digest
-from artifact_pipeline.model.linear import linear_classifier
+from linear_writer import linear_classifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -18,13 +18,13 @@ from artifact_pipeline.artifact.gate import demands
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import Gate, recipe
 from artifact_pipeline.metrics import classification
-from artifact_pipeline.model.linear import linear_classifier
 from artifact_pipeline.model.predictor import Predictor
 from artifact_pipeline.pickles import export_bytes
 from artifact_pipeline.training.dataset import Dataset
 from artifact_pipeline.training.estimators import build
 from artifact_pipeline.training.fitting import fit_by_one_thread
 from artifact_pipeline.training.sealed import ROLES, Candidate, data_record, export_records, read_back
+from linear_writer import linear_classifier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

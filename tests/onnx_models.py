@@ -12,7 +12,7 @@ import numpy as np
 from onnx import AttributeProto, ModelProto, TensorProto, helper
 
 from artifact_pipeline.model import onnx_walk
-from artifact_pipeline.model.linear import linear_classifier
+from linear_writer import linear_classifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable

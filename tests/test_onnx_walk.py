@@ -14,7 +14,8 @@ from onnx import ModelProto, TensorProto, numpy_helper
 
 from artifact_pipeline.errors import ArtifactRejected
 from artifact_pipeline.model import onnx_walk
-from artifact_pipeline.model.linear import ModelShape, coefficients, linear_classifier, walk
+from artifact_pipeline.model.linear import ModelShape, coefficients, walk
+from linear_writer import linear_classifier
 from onnx_models import HOSTILE, NUMBERS, RULES, WORDS, good
 
 DIGITS_SIZED = linear_classifier(

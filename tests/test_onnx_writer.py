@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits, make_classification
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from artifact_pipeline.model.linear import linear_classifier
+from linear_writer import linear_classifier
 from onnx_models import COEFFICIENTS, INTERCEPTS, NUMBERS, WORDS, good
 
 

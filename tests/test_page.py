@@ -21,7 +21,6 @@ from artifact_pipeline.digits import feedback, panel
 from artifact_pipeline.digits.dataset import NAMES, load_digits
 from artifact_pipeline.digits.images import digit_from_image
 from artifact_pipeline.errors import DataRejected, StorageError
-from artifact_pipeline.model.linear import linear_classifier
 from artifact_pipeline.model.predictor import Predictor
 from artifact_pipeline.serving.http import Refusal
 from artifact_pipeline.serving.model import Served, open_model
@@ -32,6 +31,7 @@ from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.publication import publish
 from artifact_pipeline.verification import verify
 from drawing import draw_digit, encode
+from linear_writer import linear_classifier
 from tables import blobs, write_table
 
 if TYPE_CHECKING:

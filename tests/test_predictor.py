@@ -11,9 +11,9 @@ from sklearn.datasets import load_digits
 from artifact_pipeline.artifact.selftest import SelfTest
 from artifact_pipeline.documented import load_model
 from artifact_pipeline.errors import ArtifactRejected, DataRejected
-from artifact_pipeline.model.linear import linear_classifier
 from artifact_pipeline.model.predictor import BATCH, Predictor, open_predictor
 from artifact_pipeline.verification import verify
+from linear_writer import linear_classifier
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[1]
-DIGEST = "84c34145b49f6e298abb7992170b4d13c907c539a7457ff64f1ff4757436762f"
+DIGEST = "ab02a44ec03702385b99aa361015cef1508cdbefe79486d2ec2f594148109ff5"
 ABOUT = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")
 """Where a library might leave something: each leads to an empty folder."""
 

@@ -6,7 +6,7 @@ import os
 
 from artifact_pipeline.artifact.parts import Frozen, Text
 
-PACKAGES = ("numpy", "onnx", "onnxruntime", "protobuf", "pyarrow", "scikit-learn", "scipy")
+PACKAGES = ("numpy", "onnxruntime", "pyarrow", "scikit-learn", "scipy")
 """A literal list of what computes, reads or writes the bytes; what else is installed does not change the artifact."""
 
 
