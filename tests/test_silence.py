@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[1]
-DIGEST = "ab02a44ec03702385b99aa361015cef1508cdbefe79486d2ec2f594148109ff5"
+DIGEST = "14026d933fe614d6ad06e24bf91e1d527e0228eff00edfb491fb3c696333a23f"
 ABOUT = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")
 """Where a library might leave something: each leads to an empty folder."""
 
