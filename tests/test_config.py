@@ -344,9 +344,9 @@ def test_wrong_values_inside_objects(file):
         ),
         (
             "out-of-range",
-            "config.json:5:28: gate.min_accuracy: must be a number from 0 to 1, both included, got 1.5",
+            "config.json:5:28: gate.min_accuracy: must be a number from 0 to 1, both included, or null, got 1.5",
         ),
-        ("wrong-type", "config.json:6:12: gate.min_f1: must be a number from 0 to 1, both included, got true"),
+        ("wrong-type", "config.json:6:12: gate.min_f1: must be a number from 0 to 1, both included, or null, got true"),
     ]
 
 
@@ -609,9 +609,13 @@ WRONG_OPTIONS = [
     ("solver=lbfg", "not-allowed", f'solver: must be one of {SOLVERS}, got "lbfg", did you mean lbfgs?'),
     ("gate.min_acc=1", "unknown-key", "gate.min_acc: unknown key, did you mean min_accuracy?"),
     ("gates.min_f1=1", "unknown-key", "gates: unknown key, did you mean gate?"),
-    ("gate.min_f1.x=1", "wrong-type", "gate.min_f1: must be a number from 0 to 1, both included, got an object"),
+    (
+        "gate.min_f1.x=1",
+        "wrong-type",
+        "gate.min_f1: must be a number from 0 to 1, both included, or null, got an object",
+    ),
     ("gate={min_f1: 1}", "wrong-type", 'gate: must be an object with min_accuracy and min_f1, got "{min_f1: 1}"'),
-    ('gate={"min_f1": 7}', "out-of-range", "gate.min_f1: must be a number from 0 to 1, both included, got 7"),
+    ('gate={"min_f1": 7}', "out-of-range", "gate.min_f1: must be a number from 0 to 1, both included, or null, got 7"),
     ('gate={"min_f1": 1, "min_f1": 1}', "duplicate-key", "gate.min_f1: stands twice"),
     (
         "dataset.path=a.csv",
@@ -651,7 +655,11 @@ WRONG_DICTS = [
     ({"name": "\ud800"}, "lone-surrogate", "name: must be text that UTF-8 can write, got '\\ud800'"),
     ({"\ud800": 1}, "lone-surrogate", "a key: must be text that UTF-8 can write, got '\\ud800'"),
     ({"max_itr": 5}, "unknown-key", "max_itr: unknown key, did you mean max_iter?"),
-    ({"gate": {"min_f1": 2}}, "out-of-range", "gate.min_f1: must be a number from 0 to 1, both included, got 2"),
+    (
+        {"gate": {"min_f1": 2}},
+        "out-of-range",
+        "gate.min_f1: must be a number from 0 to 1, both included, or null, got 2",
+    ),
     ({"$schema": None}, "wrong-type", "$schema: must be a string, got None"),
 ]
 
@@ -685,7 +693,7 @@ def test_schema_explains_every_key():
     """Editors find a title, a description and a default or a duty for every key."""
     schema = json_schema()
     defaults = {**plain(Config(**REQUIRED)), "penalty": "l2"}
-    needed, by_dataset = [*schema["oneOf"][0]["required"], "model"], ["split", "preprocess"]
+    needed, by_dataset = [*schema["oneOf"][0]["required"], "model"], ["name", "split", "preprocess"]
     for key, each in schema["properties"].items():
         resolved = {**schema["$defs"][each["$ref"].rpartition("/")[2]], **each} if "$ref" in each else each
         assert {"title", "description"} <= resolved.keys(), key

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import all_estimators
 from sklearn.utils._param_validation import InvalidParameterError
 
-from artifact_pipeline.config import from_mapping, load_config, of_recipe, recipe, schema
+from artifact_pipeline.config import from_mapping, load_config, of_recipe, recipe
 from artifact_pipeline.config.estimators import NEAREST, WRITTEN
 from artifact_pipeline.config.models import LogisticRegression
 from artifact_pipeline.errors import ConfigError
@@ -419,19 +419,31 @@ def test_the_types_of_logistic_regression_are_scikit_learns() -> None:
             assert any(each.takes(value) for each in constraints.alternatives(key)), (key, value)
 
 
-def test_the_defaults_of_tables_stand_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the defaults of tables change, a config gets them, the digits keep theirs, and so does each old recipe."""
-    table = {**SHORT, "dataset": {"path": "a.csv", "target": "b"}}
-    before = recipe(from_mapping(table))
-    monkeypatch.setattr(schema, "TABLES_PREPROCESS", "auto")
-    monkeypatch.setattr(schema, "TABLES_SPLIT_BY", "hash")
-    monkeypatch.setattr(schema, "TABLES_GATE", {"beats_baseline": True, "min_accuracy": 0.0, "min_f1": 0.0})
-    after = from_mapping(table)
-    assert (after.preprocess, after.split.by, after.gate.beats_baseline) == ("auto", "hash", True)
+def test_tables_have_defaults_of_their_own() -> None:
+    """A table is prepared, split by a hash and judged by its baseline; digits are as documented; recipes keep their own."""
+    table = {**SHORT, "dataset": {"path": "a.csv", "target": "Hair Colour"}}
+    asked = from_mapping(table)
+    assert (asked.name, asked.preprocess, asked.split.by, asked.gate.beats_baseline) == (
+        "hair-colour",
+        "auto",
+        "hash",
+        True,
+    )
+    assert (asked.gate.min_accuracy, asked.gate.min_f1) == (None, None)
+    assert from_mapping({**SHORT, "dataset": "iris"}).gate == asked.gate
     assert from_mapping({**table, "gate": {"min_f1": 0.5}}).gate.min_f1 == 0.5
     assert from_mapping({**table, "stratify": True}).split.by == "random"
     digits = from_mapping(SHORT)
-    assert (digits.preprocess, digits.split.by, digits.gate.beats_baseline) == ("none", "random", False)
-    for one in (before, recipe(after)):
+    assert (digits.name, digits.preprocess, digits.split.by) == ("digits", "none", "random")
+    assert (digits.gate.min_accuracy, digits.gate.beats_baseline) == (0.95, False)
+    before = {**recipe(asked), "name": "digits", "gate": {"min_accuracy": 0.9, "min_f1": 0.9}}
+    del before["preprocess"]
+    for one in (before, recipe(asked)):
         read_again = of_recipe({**one, "dataset": {**one["dataset"], "path": "c.csv"}})
         assert recipe(from_mapping(read_again)) == one
+
+
+def test_a_gate_that_asks_for_nothing_is_refused() -> None:
+    """A gate without a bound and without the baseline would let every model pass."""
+    with pytest.raises(ConfigError, match="would let every model pass"):
+        from_mapping({**SHORT, "dataset": {"path": "a.csv", "target": "b"}, "gate": {"beats_baseline": False}})

@@ -40,7 +40,9 @@ def test_a_sample_is_trained_predicted_and_reproduced(
 ) -> None:
     """A data set's name alone gives a model, its predictions of its own rows without an input, and a proof."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps({**SHORT, "dataset": name, "gate": {"min_accuracy": 0.9}}))
+    (tmp_path / "config.json").write_text(
+        json.dumps({**SHORT, "dataset": name, "gate": {"min_accuracy": 0.9}, "split": {"by": "random"}})
+    )
     assert main(["train", "--config", "config.json", "-S", "gate.min_f1=0.9"]) == 0
     assert main(["predict", "--output", "answers.csv"]) == 0
     assert main(["reproduce", "artifact"]) == 0

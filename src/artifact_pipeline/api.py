@@ -288,7 +288,7 @@ def sign(
 
     Examples:
         >>> sign("artifact", private_key="key.pem").files
-        6
+        5
     """
     from artifact_pipeline.training.signing import Signer
 

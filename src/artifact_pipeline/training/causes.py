@@ -21,8 +21,9 @@ GRADES: tuple[Grade, ...] = get_args(Grade)
 """The best first; docs/proof.md explains each."""
 KernelChoice = Literal["artifact", "user", "process", "default"]
 """Who chose the BLAS kernel, as `runtime.choose_kernel` returns it."""
-Kind = Literal["data", "recipe", "kernel", "packages", "python", "libc", "system"]
+Kind = Literal["format", "data", "recipe", "kernel", "packages", "python", "libc", "system"]
 KINDS: Mapping[Kind, str] = {
+    "format": "the format of the artifact",
     "data": "the data",
     "recipe": "the recipe",
     "kernel": "the BLAS kernel",
@@ -53,11 +54,15 @@ class Cause:
 def find_causes(recorded: Manifest, here: Manifest) -> Iterator[Cause]:
     """Yield all differences that can change the bytes; first those that change a model most."""
     old, new = recorded.environment, here.environment
+    asked = _packages(old)
+    if recorded.format != here.format:  # whose packages are others, too
+        yield Cause("format", "format", str(recorded.format), str(here.format))
+        asked = {name: number for name, number in asked.items() if name in _packages(new)}
     yield from _differing("data", _rows(recorded), _rows(here))
     yield from _differing("recipe", recipe_of(recorded), recipe_of(here))
     yield from _contradictions(recorded)
     yield from _differing("kernel", *({"BLAS kernel": ", ".join(each.kernels)} for each in (old, new)))
-    yield from _differing("packages", _packages(old), _packages(new))
+    yield from _differing("packages", asked, _packages(new))
     yield from _differing(
         "python", *({"Python": f"{each.python.implementation} {each.python.version}"} for each in (old, new))
     )

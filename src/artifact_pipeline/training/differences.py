@@ -26,7 +26,7 @@ def compare_answers(artifact: Verified, candidate: Candidate, rows: Rows) -> tup
     recorded, here = artifact.manifest.model, candidate.manifest.model
     if recorded.digest == here.digest:
         return 0, 0.0
-    if recorded.classes != here.classes or recorded.inputs != here.inputs:
+    if recorded.classes != here.classes or recorded.columns != here.columns:
         return None, None
     new = predictor_of(candidate.manifest, candidate.members).predict_rows(rows.X, rows.S)
     try:
@@ -44,7 +44,8 @@ def parameters_of(manifest: Manifest, members: Mapping[str, bytes]) -> dict[str,
 
         return numbers_of(members[manifest.file("model").name], manifest.model)
     found = parse_parameters(members[manifest.file("parameters").name])
-    return {name: (found[name].dtype, found[name].shape, bytes(found[name].data)) for name in ("coef", "intercept")}
+    names = {"coef": "classifier.coefficients", "intercept": "classifier.intercepts"}
+    return {names[name]: ("float64", found[name].shape, bytes(found[name].data)) for name in names}
 
 
 def compare_parameters(recorded: dict[str, _Array], here: dict[str, _Array]) -> float | None:
@@ -56,7 +57,7 @@ def compare_parameters(recorded: dict[str, _Array], here: dict[str, _Array]) -> 
     shares = []
     with np.errstate(over="ignore", invalid="ignore"):
         for name, (dtype, _, old_bytes) in recorded.items():
-            if dtype not in {"f8", "float64"}:  # positions: of another one all else is another, too
+            if dtype != "float64":  # positions: of another one all else is another, too
                 if old_bytes != here[name][2]:
                     return None
                 continue

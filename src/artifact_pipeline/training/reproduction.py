@@ -2,7 +2,7 @@
 
 The grades, the best first:
 
-* `bytes`        the same artifact digest
+* `bytes`        the same artifact digest, which an artifact of format 1 cannot reach: format 2 is written
 * `model`        the same model digest: the same answers to everything
 * `parameters`   the fitted numbers within `TOLERANCE`, and the same label for every row
 * `predictions`  the same label for every row
@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from artifact_pipeline.artifact import manifest1 as m
 from artifact_pipeline.artifact import provenance
 from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.canonical import dotted
@@ -281,16 +280,15 @@ def _grade(artifact: Verified, candidate: Candidate, differences: _Differences) 
 
 def _differences(artifact: Verified, candidate: Candidate, dataset: Dataset) -> _Differences:
     old, new = artifact.manifest, candidate.manifest
+    written = {record.role: record.sha256 for record in new.files}
     labels, probabilities = compare_answers(artifact, candidate, dataset.rows)
     recorded, here = _reported(old.metrics), _reported(new.metrics)
     fields, others = old.plain(), new.plain()
     return _Differences(
         files=tuple(
-            record.name
-            for record in old.files
-            if record.role in m.ROLES and record.sha256 != new.file(record.role).sha256
+            record.name for record in old.files if record.role in written and record.sha256 != written[record.role]
         ),
-        manifest=tuple(key for key in sorted(fields) if fields[key] != others[key]),
+        manifest=tuple(key for key in sorted(fields) if fields[key] != others.get(key)),
         parameters=compare_parameters(parameters_of(old, artifact.members), parameters_of(new, candidate.members)),
         rows=len(dataset.y),
         labels=labels,
