@@ -219,7 +219,8 @@ def table(rows: Columns, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("table")
     path = write_table(folder / "rows.csv", rows)
     dataset = {"path": str(path), "target": "label"}
-    config = from_mapping({"C": 1.0, "solver": "lbfgs", "max_iter": 1000, "name": "blobs", "dataset": dataset})
+    asked = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000, "name": "blobs", "dataset": dataset}
+    config = from_mapping({**asked, "split": {"by": "random"}})
     unpack(train(config, progress=lambda _: None), folder / "artifact")
     return folder
 

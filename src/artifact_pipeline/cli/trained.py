@@ -118,9 +118,13 @@ def _mend(candidate: Candidate) -> str:
     """What lets a fit converge."""
     model, scales = candidate.manifest.model, candidate.scales
     if scales is not None:
+        wide, narrow = (
+            f"{scales.wide!r} ({scales.wide_deviation:.3g})",
+            f"{scales.narrow!r} ({scales.narrow_deviation:.3g})",
+        )
         return (
-            f"the standard deviation of {scales.wide!r} ({scales.wide_deviation:.3g}) is {scales.ratio:,.0f} times that "
-            f"of {scales.narrow!r} ({scales.narrow_deviation:.3g}): -S preprocess=auto scales the columns"
+            f"the standard deviation of {wide} is {scales.ratio:,.0f} times that of {narrow}: "
+            "-S preprocess=auto scales the columns"
         )
     place = "" if model.estimator.endswith(".LogisticRegression") else "model."
     return f"give it more with -S {place}max_iter={10 * (model.iterations or 1)}, or another solver"
