@@ -420,7 +420,7 @@ def test_the_types_of_logistic_regression_are_scikit_learns() -> None:
 
 
 def test_tables_have_defaults_of_their_own() -> None:
-    """A table is prepared, split by a hash and judged by its baseline; digits are as documented; recipes keep their own."""
+    """A table is prepared, split by a hash and judged by its baseline; the digits are as documented."""
     table = {**SHORT, "dataset": {"path": "a.csv", "target": "Hair Colour"}}
     asked = from_mapping(table)
     assert (asked.name, asked.preprocess, asked.split.by, asked.gate.beats_baseline) == (
