@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from artifact_pipeline.config import Table
 from artifact_pipeline.plugins import data_set
 
 if TYPE_CHECKING:
