@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import pytest
+
     from artifact_pipeline.serving.model import Served
 
 LOGISTIC = {"estimator": "LogisticRegression", "max_iter": 1000}
@@ -76,6 +78,14 @@ def train_mixed(folder: Path, model: dict[str, Any], **dataset: Any) -> Path:
     }
     artifact_pipeline.train(config, artifact=folder / "artifact", export=folder / "model.pkl")
     return folder / "artifact"
+
+
+def train_each(factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Train each of `MODELS`, and return by its name in which folder."""
+    folders = {name: factory.mktemp(name) for name in MODELS}
+    for name, folder in folders.items():
+        train_mixed(folder, MODELS[name])
+    return folders
 
 
 def open_mixed(folder: Path, model: dict[str, Any], **dataset: Any) -> Served:

@@ -19,7 +19,7 @@ from playwright.sync_api import expect
 
 import artifact_pipeline
 from browsing import DESK, LOW_CONTRAST, PHONE, announced, dropped, launched, opened
-from mixedmodels import MODELS, mixed_rows, train_mixed
+from mixedmodels import MODELS, mixed_rows, train_each, train_mixed
 from servers import serving
 
 if TYPE_CHECKING:
@@ -48,10 +48,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Where each of three models of a mixed table was trained."""
-    folders = {name: tmp_path_factory.mktemp(name) for name in MODELS}
-    for name, folder in folders.items():
-        train_mixed(folder, MODELS[name])
-    return folders
+    return train_each(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

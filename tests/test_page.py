@@ -10,6 +10,7 @@ import threading
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -149,6 +150,29 @@ def test_what_the_pixels_spoke_adds_up_to_the_score(served: Served) -> None:
     scores = weights @ np.array(value["pixels"]) + biases
     assert np.allclose(sum(value["spoke"]) + biases[5], scores[5], atol=1e-4)
     assert np.allclose(np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum(), value["probabilities"])
+
+
+def test_a_forest_of_the_digits_is_drawn_for(tmp_path: Path) -> None:
+    """Any model of the digits that gives probabilities is drawn for; what spoke is an estimate where it must be."""
+    trees = {"estimator": "RandomForestClassifier", "n_estimators": 10, "min_samples_leaf": 5}
+    config = {"model": trees, "gate": {"min_accuracy": 0.3, "min_f1": 0.3}}
+    publish(
+        train(from_mapping(config), progress=lambda _: None),
+        artifact=tmp_path / "artifact",
+        export=tmp_path / "model_train.pkl",
+    )
+    forest = open_model(verify(tmp_path / "artifact"))
+    assert described(forest)["panel"] == "digits"
+    value = told(panel.read_picture(forest, encode(draw_digit(3, np.random.default_rng(1)))))
+    assert value["by"] == "typical"
+    assert len(value["spoke"]) == 64
+    assert any(value["spoke"])
+
+
+def test_scores_of_the_digits_get_a_form(served: Served) -> None:
+    """Drawing shows shares of ten digits; a model that gives scores gets the form of its 64 columns."""
+    scores = SimpleNamespace(kind="scores")
+    assert described(replace(served, predictor=scores))["panel"] == "form"
 
 
 def test_an_empty_canvas_is_refused(served: Served) -> None:

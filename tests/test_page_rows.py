@@ -26,7 +26,7 @@ from artifact_pipeline.serving.page import form, row, sample, table, typical
 from artifact_pipeline.serving.page.row import answer_row, what_spoke
 from artifact_pipeline.serving.page.typical import control, typical_row
 from artifact_pipeline.verification import verify
-from mixedmodels import COLUMNS, MODELS, mixed_rows, new_rows, train_mixed, write_mixed
+from mixedmodels import COLUMNS, MODELS, mixed_rows, new_rows, train_each, write_mixed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,10 +47,7 @@ STEPS = {
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Three models of a mixed table, by name: where each was trained."""
-    folders = {name: tmp_path_factory.mktemp(name) for name in MODELS}
-    for name, folder in folders.items():
-        train_mixed(folder, MODELS[name])
-    return folders
+    return train_each(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

@@ -516,10 +516,11 @@ def test_an_unknown_path_is_refused(server: Server, path: str, words: str) -> No
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
 def test_another_method_is_refused(server: Server, version: str, method: str) -> None:
     """What is there by another method is refused with 405 and the methods that it takes."""
-    gets = ["/", "/v2", "/v2/health/live", "/v2/health/ready", "/metrics", "/openapi.json", "/page/model"]
+    gets = ["/", "/v2", "/v2/health/live", "/v2/health/ready", "/metrics", "/openapi.json"]
+    gets += ["/page/model", "/page/sample.csv"]
     places = ["/v2/models/digits", f"/v2/models/digits/versions/{version}"]
     gets += [*places, *(f"{place}/ready" for place in places)]
-    posts = [*(f"{place}/infer" for place in places), "/page/picture", "/page/table"]
+    posts = [*(f"{place}/infer" for place in places), *POSTS[1:]]
     for path in posts if method in {"GET", "HEAD"} else gets if method == "POST" else gets + posts:
         response = server.ask(method, path)
         allowed = "POST" if path in posts else "GET, HEAD"
@@ -642,7 +643,7 @@ def test_a_head_may_come_behind_a_large_body(server: Server) -> None:
 # Whose page may ask
 
 
-POSTS = (INFER, "/page/picture", "/page/table")
+POSTS = (INFER, "/page/picture", "/page/table", "/page/answers.csv", "/page/row")
 
 
 @pytest.mark.parametrize(
@@ -718,6 +719,7 @@ READ = (
     "/",
     "/page.js",
     "/page/model",
+    "/page/sample.csv",
     "/metrics",
     "/openapi.json",
     "/v2",

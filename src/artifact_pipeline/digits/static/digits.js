@@ -10,6 +10,12 @@ import { Refused, ask, server } from './server.js';
 
 const PACE = 80; // milliseconds between two questions, at least
 
+/** How it was found which pixels spoke for an answer. */
+const WHY = {
+  contributions: 'Exact: coefficient × pixel.',
+  typical: 'An estimate: what it would lose if the pixel were typical.',
+};
+
 let model = null;
 
 // The question: one at a time, always about the latest drawing
@@ -61,6 +67,7 @@ function showAnswer(value) {
   setSaying('', value.label, words, `${sure(shares[best])} sure${next}`);
   setBars($('bars'), shares, shares.map((share) => percent(Math.min(share, 0.999))), best);
   showPixels(value);
+  $('why').textContent = WHY[value.by];
   $('winner').textContent = a(value.label);
   markColumn(best);
   announce(`${words}, ${sure(shares[best])} sure`);
@@ -74,6 +81,7 @@ function showNothing() {
   setBars($('bars'), model.labels.map(() => 0), model.labels.map(() => ''), -1);
   showPixels({ pixels: Array(64).fill(0), spoke: Array(64).fill(0) });
   $('winner').textContent = 'that';
+  $('why').textContent = '';
   markColumn(-1);
   allowTeaching();
 }

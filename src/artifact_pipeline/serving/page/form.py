@@ -28,7 +28,7 @@ def panel() -> Panel:
         fits=lambda _: True,
         about=_about,
         routes={
-            "/page/row": Route("page", answer_row, method="POST"),
+            "/page/row": Route("page", answer_row, large=True, method="POST"),
             "/page/sample.csv": Route("page", lambda served, _: sample(served)),
         },
     )
