@@ -16,7 +16,8 @@ from artifact_pipeline.serving.http import Refusal
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from artifact_pipeline.serving.model import Served
+    from artifact_pipeline.rows.features import ColumnKind
+
 
 LARGEST = {"FP16": 65504.0, "FP32": (2 - 2**-23) * 2.0**127}
 """Of the numbers of a datatype."""
@@ -59,10 +60,12 @@ FORMS = {
 INPUT_TYPES = tuple(FORMS)
 TEXTS = "BYTES"
 """The datatype of a category."""
+TYPES: dict[ColumnKind, tuple[str, ...]] = {"number": INPUT_TYPES, "boolean": INPUT_TYPES, "category": (TEXTS,)}
+"""The datatypes by which a column may come, by its kind."""
 OR_NULL = " or null"
 """Behind the name of a datatype: with missing values among them, which are None."""
-_VALUES: dict[str, Any] = {**_NUMBERS, TEXTS: str}
-_VALUES |= {name + OR_NULL: kind | None for name, kind in _VALUES.items()}
+_KINDS: dict[str, Any] = {**_NUMBERS, TEXTS: str}
+_VALUES: dict[str, Any] = {**_KINDS, **{name + OR_NULL: kind | None for name, kind in _KINDS.items()}}
 FLAT = {name: msgspec.json.Decoder(list[kind]).decode for name, kind in _VALUES.items()}  # type: ignore[valid-type]
 ROWS = {
     name: msgspec.json.Decoder(list[list[kind]]).decode  # type: ignore[valid-type]
@@ -75,7 +78,7 @@ SQUARES = {
 """Decoders of JSON arrays by datatype, flat or nested."""
 
 
-def see_that_all_survive(X: NDArray[Any], served: Served) -> None:
+def see_that_all_survive(X: NDArray[Any], *, narrow: bool) -> None:
     """See that the model's own type has every whole number up to the largest of these.
 
     Raises:
@@ -88,7 +91,7 @@ def see_that_all_survive(X: NDArray[Any], served: Served) -> None:
     least, greatest = int(X.min(initial=0)), int(X.max(initial=0))
     if least < -MAX_WHOLE or greatest > MAX_WHOLE:
         raise Refusal(400, f"a whole number must be from {-MAX_WHOLE:,} to {MAX_WHOLE:,}")
-    if served.narrow and max(-least, greatest) > ALL_IN_SINGLE:
+    if narrow and max(-least, greatest) > ALL_IN_SINGLE:
         raise Refusal(
             400, f"the model takes FP32: a whole number must be at most {ALL_IN_SINGLE:,}; send FP64, which is rounded"
         )

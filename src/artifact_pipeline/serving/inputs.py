@@ -18,6 +18,7 @@ from artifact_pipeline.serving.datatypes import (
     OR_NULL,
     ROWS,
     SQUARES,
+    TYPES,
     WHOLE,
     see_that_all_survive,
 )
@@ -95,7 +96,7 @@ def _matrix(tensor: InputTensor, tail: bytes, served: Served) -> NDArray[Any]:
     rows = _matrix_rows(tensor, served)
     X = _binary(tensor, tail, rows, served) if len(tensor.data) == 0 else _json(tensor, tail, rows, served)
     if tensor.datatype in WHOLE:
-        see_that_all_survive(X, served)
+        see_that_all_survive(X, narrow=served.narrow)
     X = _of_the_model(X, served)
     _see_numbers(X, served, may_be_no_boolean=tensor.datatype != "BOOL")
     return X
@@ -226,7 +227,7 @@ def _column_rows(tensors: Sequence[InputTensor], served: Served) -> int:
     shapes = (first[:1], [*first[:1], 1])
     for tensor in tensors:
         about = served.inputs[tensor.name]
-        if not first or tensor.shape not in shapes or tensor.datatype not in about.datatypes:
+        if not first or tensor.shape not in shapes or tensor.datatype not in TYPES[about.column.kind]:
             raise _unfit(tensor, tensors[0], about)
     return _allowed(int(first[0]), served)
 
@@ -234,8 +235,8 @@ def _column_rows(tensors: Sequence[InputTensor], served: Served) -> int:
 def _unfit(tensor: InputTensor, first: InputTensor, about: ColumnInput) -> Refusal:
     """The refusal of a tensor whose datatype or shape is not that of its column, or not that of the first one."""
     shape, where = tensor.shape, f"column {told(tensor.name)}"
-    if tensor.datatype not in about.datatypes:
-        types = ", ".join(about.datatypes)
+    types = ", ".join(TYPES[about.column.kind])
+    if tensor.datatype not in TYPES[about.column.kind]:
         return Refusal(400, f"{where}: the datatype must be {types}, got {told(tensor.datatype)}")
     if not 1 <= len(shape) <= 2 or shape[1:] not in ([], [1]):
         return Refusal(400, f"{where}: the shape must be [n] or [n, 1], got {shape}")
@@ -249,12 +250,12 @@ def _column_numbers(tensor: InputTensor, data: bytes, rows: int, served: Served)
     if len(tensor.data):
         values = _listed(tensor, rows, served)
         if tensor.datatype in WHOLE and served.narrow:
-            see_that_all_survive(np.array(values, dtype=np.float64), served)
+            see_that_all_survive(np.array(values, dtype=np.float64), narrow=served.narrow)
         return values
     see_size(tensor, len(data), rows)
     found = unpacked_numbers(tensor, data)
     if tensor.datatype in WHOLE:
-        see_that_all_survive(found, served)
+        see_that_all_survive(found, narrow=served.narrow)
     return found
 
 

@@ -13,7 +13,6 @@ from artifact_pipeline.plugins import data_set_with
 from artifact_pipeline.rows.coded import coded
 from artifact_pipeline.rows.features import Features, are_plain_numbers, category_columns, number_columns
 from artifact_pipeline.rows.values import Levels, NumberRules
-from artifact_pipeline.serving.datatypes import INPUT_TYPES, TEXTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,21 +35,17 @@ class ColumnInput:
     Attributes:
         column: the column.
         place: its position among the numbers and booleans, or among the categories.
-        datatypes: the protocol's names of the types by which it may come.
         levels: of a category what its texts are; None for any other.
     """
 
     column: Column
     place: int
-    datatypes: tuple[str, ...]
     levels: Levels | None = None
 
     @classmethod
     def of(cls, column: Column, place: int) -> ColumnInput:
         """A column at its place."""
-        if column.kind == "category":
-            return cls(column, place, (TEXTS,), Levels(column))
-        return cls(column, place, INPUT_TYPES)
+        return cls(column, place, Levels(column) if column.kind == "category" else None)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

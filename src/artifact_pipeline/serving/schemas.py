@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.rows.limits import MAX_VALUE
-from artifact_pipeline.serving.datatypes import ALL_IN_SINGLE, INPUT_TYPES, LARGEST, WHOLE
-from artifact_pipeline.serving.model import INPUT, ColumnInput
+from artifact_pipeline.serving.datatypes import ALL_IN_SINGLE, INPUT_TYPES, LARGEST, TYPES, WHOLE
+from artifact_pipeline.serving.model import INPUT
 
 if TYPE_CHECKING:
     from artifact_pipeline.rows.features import Column
@@ -59,7 +59,7 @@ def inputs_of(served: Served) -> dict[str, Any]:
 def _columns(about: Column, names: list[str], served: Served) -> list[dict[str, Any]]:
     """The forms of columns that are alike: by their datatypes, flat or in rows of one."""
     forms = []
-    for datatype in ColumnInput.of(about, 0).datatypes:
+    for datatype in TYPES[about.kind]:
         value = _or_null(_value(about, datatype, served), nullable=about.nullable)
         flat = {"type": "array", "items": value, "minItems": 1}
         rows = {"type": "integer", "minimum": 1, "maximum": served.max_rows}
