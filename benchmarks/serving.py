@@ -32,7 +32,7 @@ import numpy as np
 from benchmarks.environments import ROOT, serving_python
 from benchmarks.measure import Ratio, Summary, clean_environment
 from benchmarks.serving_load import Cores, Load, Memory, Target, memory, put_load, require_wrk
-from benchmarks.serving_servers import FORMATS, servers, started
+from benchmarks.serving_servers import FORMATS, mixed_row, servers, started
 
 from artifact_pipeline.digits.dataset import load_digits
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from benchmarks.serving_servers import Matrix, Running, Server
 
-NAMES = ("bare", "ours", "fastapi", "litserve")
+NAMES = ("bare", "ours", "mixed", "fastapi", "litserve")
 CONNECTIONS = (1, 16)
 CHECKED = 64
 """Rows of a request, while labels are compared."""
@@ -50,6 +50,8 @@ AGAINST_BARE = {("json", 1, 16): 2.0, ("binary", 64, 16): 3.0}
 AGAINST_FASTAPI = {("json", 1, 16): 0.15}
 AGAINST_LITSERVE = {("json", 1, 16): 0.08}
 """Of a request by its form, rows and connections: the most of our CPU against theirs."""
+AGAINST_DIGITS = {("json", 1, 16): 1.5}
+"""The most CPU of a mixed row, column by column, against one of the digits."""
 MAX_READY, MAX_RESIDENT = 1.0, 110
 
 
@@ -93,6 +95,7 @@ class Line:
         against_bare: the ratio to the limit's CPU.
         against_fastapi: the ratio to FastAPI's CPU for as many rows as JSON, which is all that it takes.
         against_litserve: the ratio to LitServe's, likewise.
+        against_digits: the ratio of mixed rows to as many digits of ours.
     """
 
     rows: int
@@ -106,6 +109,7 @@ class Line:
     against_bare: float | None
     against_fastapi: float | None
     against_litserve: float | None
+    against_digits: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,7 @@ class Bench:
         subprocess.run(train, cwd=folder, env=clean_environment(), check=True)
         for script in (ROOT / "benchmarks" / "serving_peers").glob("*.py"):
             shutil.copy(script, folder)
+        _train_mixed(folder / "mixed", program)
         (folder / "answers").mkdir()
         name = json.loads((folder / "artifact" / "manifest.json").read_text())["name"]
         X = load_digits().X
@@ -162,6 +167,23 @@ class Bench:
         file = self.folder / "body"
         file.write_bytes(call.body)
         return Target(running.url + call.path, running.session, file, call.headers)
+
+
+def _train_mixed(folder: Path, program: str) -> None:
+    """Train a logistic regression on a table of three numbers, two categories and a boolean."""
+    folder.mkdir()
+    rows = [{**mixed_row(index), "label": "yes" if index % 5 < 2 + index % 3 else "no"} for index in range(500)]
+    (folder / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    config = {
+        "name": "digits",
+        "dataset": {"path": "rows.jsonl", "target": "label"},
+        "preprocess": "auto",
+        "model": {"estimator": "LogisticRegression", "max_iter": 1000},
+        "gate": {"min_accuracy": 0.1, "min_f1": 0.1},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    command = [program, "train", "--config", "config.json", "--quiet"]
+    subprocess.run(command, cwd=folder, env=clean_environment(), check=True)
 
 
 def sizes(bench: Bench, rows: Sequence[int]) -> Iterator[str]:
@@ -183,6 +205,9 @@ def check(bench: Bench, name: str) -> None:
     """
     with bench.start(name) as running:
         server = running.server
+        if name == "mixed":
+            running.ask(server.call(bench.X, "json"))  # the tests compare its answers with those of predict
+            return
         if server.labels is None:
             for file in (bench.folder / "answers").iterdir():
                 form, _, rows = file.name.partition("-")
@@ -232,6 +257,7 @@ def lines(taken: Taken) -> Iterator[Line]:
             against_bare=against(case, name, (case, "bare")),
             against_fastapi=against(case, name, (Case(case.rows, "json", case.connections), "fastapi")),
             against_litserve=against(case, name, (Case(case.rows, "json", case.connections), "litserve")),
+            against_digits=against(case, name, (case, "ours")) if name == "mixed" else None,
         )
 
 
@@ -273,6 +299,10 @@ def tables(measured: Sequence[Line], known: Sequence[State]) -> Iterator[str]:
 def verdicts(measured: Sequence[Line], known: Sequence[State]) -> Iterator[tuple[str, str, bool]]:
     """Each figure of ours with its target, and whether it was reached."""
     for each in measured:
+        bound = AGAINST_DIGITS.get((each.form, each.rows, each.connections))
+        if bound is not None and (ratio := each.against_digits) is not None:
+            name = f"{each.rows} mixed row, {each.connections} connections: CPU against one of the digits"
+            yield name, f"{ratio:.3f} <= {bound}", ratio <= bound
         if each.server != "ours":
             continue
         name = f"{each.rows} rows as {each.form}, {each.connections} connections: CPU against"

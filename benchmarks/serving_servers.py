@@ -114,9 +114,14 @@ def servers(model: str, python: str) -> dict[str, Server]:
     def bare(X: Matrix, format_: str) -> Call:
         return protocol_call(f"/{format_}-{len(X)}", X, binary=format_ == "binary")
 
+    def mixed(X: Matrix, _: str) -> Call:
+        return mixed_call(f"/v2/models/{model}/infer", len(X))
+
+    serve_mixed = (program, "serve", "mixed/artifact", "--port", "0", "--json")
     known = [
         Server("bare", (python, "bare_server.py", "{port}"), FORMATS, bare, None),
         Server("ours", serve, FORMATS, ours, protocol_labels),
+        Server("mixed", serve_mixed, ("json",), mixed, None),
         Server("fastapi", (python, "fastapi_server.py", "{port}"), ("json",), plain_call, plain_labels),
         Server("litserve", (python, "litserve_server.py", "{port}"), ("json",), plain_call, plain_labels),
     ]
@@ -132,6 +137,29 @@ def protocol_call(path: str, X: Matrix, *, binary: bool) -> Call:
     given |= {"datatype": "FP32", "parameters": {"binary_data_size": len(raw)}}
     head = _json({"inputs": [given], "parameters": {"binary_data_output": True}})
     return Call(path, head + raw, {"Content-Type": "application/octet-stream", HEADER: str(len(head))})
+
+
+def mixed_row(index: int) -> dict[str, Any]:
+    """A row of three numbers, two categories and a boolean, a function of its index alone."""
+    return {
+        "age": 18.0 + index * 7 % 70,
+        "income": 20_000.0 + index * 977 % 50_000,
+        "made": 1_700_000_000.0 + index * 7919 % 1_000_000,
+        "city": ("Berlin", "Paris", "Rome")[index % 3],
+        "plan": ("a", "b", "c", "d")[index * 5 % 7 % 4],
+        "smoker": index % 2 == 0,
+    }
+
+
+def mixed_call(path: str, rows: int) -> Call:
+    """Rows of a mixed table by the Open Inference Protocol, a tensor a column, as JSON."""
+    found = [mixed_row(index) for index in range(rows)]
+    types = {"city": "BYTES", "plan": "BYTES", "smoker": "BOOL"}
+    inputs = [
+        {"name": name, "shape": [rows], "datatype": types.get(name, "FP64"), "data": [row[name] for row in found]}
+        for name in found[0]
+    ]
+    return _json_call(path, {"inputs": inputs})
 
 
 def protocol_labels(answer: Answer) -> list[int]:
