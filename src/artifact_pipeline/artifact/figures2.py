@@ -92,9 +92,9 @@ class Measured(Frozen, frozen=True):
         )
 
     @property
-    def training(self) -> Metrics.Figures:
-        """The figures over the training rows."""
-        return self._plain("training", self.counts.training)
+    def training(self) -> Metrics.Figures | None:
+        """The figures over the training rows; None where the model was trained elsewhere, and none is known."""
+        return self._plain("training", self.counts.training) if self.counts.training else None
 
     @property
     def all(self) -> Metrics.Figures:
@@ -130,6 +130,8 @@ class Measured(Frozen, frozen=True):
             yield "metrics-figures", "a figure stands twice"
         for key, value in _needed(self.confusion, labels).items():
             name, rows, _ = key
+            if rows == "training" and not counts.training:
+                continue
             figure = found.get(key)
             if figure is None:
                 yield "metrics-figures", f"{name} of the {rows} rows is missing"

@@ -166,7 +166,8 @@ class Reference(Frozen, frozen=True):
         if not len(self.labels) == len(self.outputs.labels) == len(manifest.model.classes):
             yield Problem(_PLACE, "reference-labels", "does not describe the model's classes")
         split, confidence = manifest.data.split, self.outputs.confidence
-        if (self.rows, self.outputs.rows) != (split.training, split.held_out):
+        # Of a model that was trained elsewhere no training row is known, and the held-out rows are described.
+        if (self.rows, self.outputs.rows) != (split.training or split.held_out, split.held_out):
             yield Problem(_PLACE, "reference-rows", "does not describe the training rows and the held-out rows")
         if not all(each.consistent for each in (*self.features, confidence)):
             yield Problem(_PLACE, "reference-bins", "a histogram must have ascending edges, and one count for each")

@@ -35,7 +35,7 @@ def say_figures(output: Output, manifest: Manifest) -> None:
         FIGURES,
         [
             figure_cells("held out", metrics.held_out),
-            _plain("training", metrics.training),
+            *([_plain("training", metrics.training)] if metrics.training else ()),
             _plain(ALL["some"], metrics.all),
         ],
     )

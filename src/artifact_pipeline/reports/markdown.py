@@ -151,6 +151,8 @@ def _figures(manifest: Manifest) -> str:
     ]
     rows = [["held out", f"{held_out.rows:,}", *estimates, f"{held_out.f1_macro:.4f}", figure(held_out.log_loss)]]
     for name, each in (("training", metrics.training), (ALL["some"], metrics.all)):
+        if each is None:
+            continue
         figures = (each.accuracy, each.f1_weighted, each.f1_macro, each.log_loss)
         rows.append([name, f"{each.rows:,}", *(figure(value) for value in figures)])
     return table(["rows", "count", "accuracy (95 %)", "F1 weighted (95 %)", "F1 macro", "log loss"], rows)

@@ -201,7 +201,7 @@ def _rows_of(manifest: Manifest, data: Path | None, held_out: Path | None) -> Ro
         return with_held_out(rows, beside["split"]["path"], beside=str(data), leave_out=left_out)
     name = manifest.recipe.get("dataset")
     if name not in NAMES:
-        raise ConfigError("--data is needed: the artifact was trained from a table", hint="--data rows.csv")
+        raise ConfigError("--data is needed: the artifact was made from a table", hint="--data rows.csv")
     own: Rows = data_set(name).load()
     return own
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.matrix import Rows
 
 
+PACKAGED = "packaged"
+"""What the rows are called that came with a model that was trained elsewhere, in its recipe too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """Labelled rows and their split.
@@ -68,6 +72,11 @@ class Dataset:
         """All labels, of shape (rows,)."""
         assert self.rows.y is not None
         return self.rows.y
+
+    @property
+    def described(self) -> NDArray[np.int64]:
+        """The rows with which later ones are compared: the training rows, or all where there are none."""
+        return self.train if len(self.train) else self.held_out
 
     def split_bits(self) -> bytes:
         """One bit a row, 1 where it is held out; the first row is the lowest bit of the first byte."""

@@ -39,7 +39,20 @@ class FittedModel:
     @property
     def classifier(self) -> Any:
         """The classifier itself."""
-        return self.model.named_steps["classifier"] if hasattr(self.model, "named_steps") else self.model
+        found = self.model
+        while hasattr(found, "named_steps"):
+            found = found.steps[-1][1]
+        return found
+
+    @property
+    def labels(self) -> tuple[int | str, ...]:
+        """The labels that it answers with, as the artifact has them."""
+        return tuple(self.classifier.classes_.tolist())
+
+    @property
+    def order(self) -> tuple[str, ...] | None:
+        """The names of all columns that it was fitted on, in their order; None where the model knows them."""
+        return None
 
     @property
     def converged(self) -> bool:

@@ -26,7 +26,7 @@ from artifact_pipeline.runtime import KERNEL_VARIABLE, choose_kernel
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.causes import GRADES, KINDS, find_causes, recipe_of
 from artifact_pipeline.training.champion import challenge, rows_for, split_with_path
-from artifact_pipeline.training.dataset import Dataset, load_rows
+from artifact_pipeline.training.dataset import PACKAGED, Dataset, load_rows
 from artifact_pipeline.training.differences import compare_answers, compare_parameters, parameters_of
 from artifact_pipeline.training.reading import read_config
 from artifact_pipeline.verification import verify
@@ -231,6 +231,15 @@ def _recipe_config(manifest: Manifest, data: Path | None, held_out: Path | None)
     """The config that a manifest's recipe stands for; keys that it lacks take this version's defaults."""
     recipe = dict(manifest.recipe)
     table = recipe.get("dataset")
+    if table == PACKAGED:
+        message = (
+            "the model was trained elsewhere and packaged: its recipe is not known, and it cannot be trained again"
+        )
+        raise ArtifactRejected(
+            "there is nothing to reproduce",
+            problems=[Problem(f"{NAME}: recipe", "packaged", message)],
+            hint="artifact-pipeline verify checks the bytes, and artifact-pipeline inspect shows what was measured",
+        )
     if isinstance(table, dict):
         if data is None:
             raise ConfigError(
@@ -306,7 +315,7 @@ def _reported(metrics: Metrics | Measured) -> dict[str, str]:
         "held_out.f1_weighted": held_out.f1_weighted.value,
         "held_out.f1_macro": held_out.f1_macro,
         "held_out.log_loss": held_out.log_loss,
-        **dotted({"training": metrics.training.plain(), "all": metrics.all.plain()}),
+        **dotted({"training": metrics.training.plain() if metrics.training else {}, "all": metrics.all.plain()}),
     }
     return {
         name: f"{value:,}" if isinstance(value, int) else f"{value:.4f}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pickle import dumps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import UNSET, to_builtins
 
@@ -43,7 +43,7 @@ _PARITY = 1e-6
 
 
 def seal(config: Config, data: Dataset, fitted: FittedModel) -> Candidate:
-    """Write a model, and measure and describe the bytes that are written.
+    """Write a model that was trained from a config, and measure and describe the bytes that are written.
 
     Args:
         config: what was asked.
@@ -51,32 +51,60 @@ def seal(config: Config, data: Dataset, fitted: FittedModel) -> Candidate:
         fitted: the model, fitted on the training rows.
 
     Raises:
+        ArtifactRejected: as `sealed`.
+        ConfigError: likewise.
+        DataRejected: likewise.
+    """
+    written = WrittenBytes.of(fitted)
+    answers = written.predictor.predict_features(data.rows.features)
+    parity = compared(fitted, [(fitted.taken(data.rows.features), answers)])
+    export = _exported(fitted.model)
+    made = Made(config.name, recipe(config), fitted, written, parity, export)
+    return sealed(made, data, answers)
+
+
+class Made(NamedTuple):
+    """A fitted model that was written and compared, and what is said of how it came about."""
+
+    name: str
+    recipe: dict[str, Any]
+    fitted: FittedModel
+    written: WrittenBytes
+    parity: WrittenModel.Parity
+    export: bytes | None
+
+
+def sealed(made: Made, data: Dataset, answers: Answers) -> Candidate:
+    """Measure and describe a model that was written.
+
+    Args:
+        made: the model.
+        data: the rows and their split.
+        answers: what it answers to all of them.
+
+    Raises:
         ArtifactRejected: the model that would be published is not the one that was trained.
         ConfigError: the model cannot be written, or the gate asks for a metric that it does not have.
         DataRejected: the model cannot be described.
     """
-    written = _Written.of(fitted)
-    answers = written.predictor.predict_features(data.rows.features)
-    parity = _parity(fitted, data.rows.features, answers)
+    written = made.written
     members = _members(data, written, answers)
     measured = _measured(data, answers, written.classes)
-    export = _exported(fitted.model)
     manifest = Manifest2(
         format=2,
-        name=config.name,
+        name=made.name,
         task="classification",
-        recipe=recipe(config),
+        recipe=made.recipe,
         data=data_record(data, members["split"]),
-        model=_said(fitted, written, parity),
+        model=_said(made.fitted, written, made.parity),
         environment=Environment.here(),
         metrics=measured,
-        gate=_judged(config, measured, members),
+        gate=_judged(made.recipe["gate"], measured, members),
         files=file_records(members),
-        exports=export_records(export),
+        exports=() if made.export is None else export_records(made.export),
     )
-    return Candidate(
-        read_back(manifest), {ROLES[role]: content for role, content in members.items()}, export, repeated=data.repeated
-    )
+    files = {ROLES[role]: content for role, content in members.items()}
+    return Candidate(read_back(manifest), files, made.export or b"", repeated=data.repeated)
 
 
 def _exported(model: Any) -> bytes:
@@ -87,7 +115,7 @@ def _exported(model: Any) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class _Written:
+class WrittenBytes:
     """A model as it will be published, and the predictor of its bytes."""
 
     data: bytes
@@ -97,31 +125,32 @@ class _Written:
     predictor: Predictor
 
     @classmethod
-    def of(cls, fitted: FittedModel) -> _Written:
+    def of(cls, fitted: FittedModel) -> WrittenBytes:
         """Write a fitted model, check the bytes as a reader will, and open them."""
         from artifact_pipeline.model.check import checked_plan
         from artifact_pipeline.model.predictor import Predictor
         from artifact_pipeline.model.writer import write
 
-        classes, columns = tuple(fitted.classifier.classes_.tolist()), fitted.columns
-        data, steps = write(fitted.model, columns)
+        classes, columns = fitted.labels, fitted.columns
+        data, steps = write(fitted.model, columns, classes=classes, order=fitted.order)
         planned = checked_plan(data, columns, steps, classes)
         predictor = Predictor(data, classes, columns, kind=planned.answers, rows=planned.rows)
         return cls(data, steps, classes, columns, predictor)
 
 
-def _members(data: Dataset, written: _Written, answers: Answers) -> dict[str, bytes]:
+def _members(data: Dataset, written: WrittenBytes, answers: Answers) -> dict[str, bytes]:
     """The bytes of each file, by role."""
     import numpy as np
 
     count, columns = len(written.classes), written.columns
-    trained, held_out = np.searchsorted(np.array(written.classes), data.y[data.train]), answers.take(data.held_out)
-    described = _described(data.rows.features.take(data.train), columns)
+    learned = data.described
+    trained, held_out = np.searchsorted(np.array(written.classes), data.y[learned]), answers.take(data.held_out)
+    described = _described(data.rows.features.take(learned), columns)
     golden = selftest2.draw_golden_rows(described, columns)
     golden_answers = written.predictor.predict_features(decoded(golden, columns))
     reference = Reference(
         format=2,
-        rows=len(data.train),
+        rows=len(learned),
         features=described,
         labels=tuple(np.bincount(trained, minlength=count).tolist()),
         outputs=OutputReference.of(held_out.positions, count, held_out.probabilities),
@@ -134,7 +163,7 @@ def _members(data: Dataset, written: _Written, answers: Answers) -> dict[str, by
     }
 
 
-def _said(fitted: FittedModel, written: _Written, parity: WrittenModel.Parity) -> WrittenModel:
+def _said(fitted: FittedModel, written: WrittenBytes, parity: WrittenModel.Parity) -> WrittenModel:
     """What the manifest says of the model."""
     kind = type(fitted.classifier)
     return WrittenModel(
@@ -150,11 +179,9 @@ def _said(fitted: FittedModel, written: _Written, parity: WrittenModel.Parity) -
     )
 
 
-def _judged(config: Config, measured: Measured, members: Mapping[str, bytes]) -> JudgedGate:
+def _judged(asked: Mapping[str, Any], measured: Measured, members: Mapping[str, bytes]) -> JudgedGate:
     try:
-        return judge(
-            recipe(config)["gate"], measured, model=digest(members["model"]), held_out=digest(members["split"])
-        )
+        return judge(asked, measured, model=digest(members["model"]), held_out=digest(members["split"]))
     except ValueError as error:
         raise _not_judged(str(error), measured) from None
 
@@ -192,39 +219,51 @@ def _described(features: Features, columns: Sequence[Column]) -> tuple[FeatureRe
     )
 
 
-def _parity(fitted: FittedModel, features: Features, answers: Answers) -> WrittenModel.Parity:
-    """Compare the published model's answers with the estimator's, row by row; those that it leaves open are ties."""
+def compared(fitted: FittedModel, answered: Sequence[tuple[Any, Answers]]) -> WrittenModel.Parity:
+    """Compare the published model's answers with the estimator's, row by row; those that it leaves open are ties.
+
+    Args:
+        fitted: the estimator.
+        answered: rows as it takes them, and what the published model answers to them.
+
+    Raises:
+        ArtifactRejected: a label differs where two answers are no tie, or an answer by more than 1e-6.
+    """
     import numpy as np
 
     from artifact_pipeline.training.ties import open_rows
 
-    labels, values = _estimated(fitted, features, answers)
-    scale = np.maximum(1.0, np.abs(values).max(axis=1))
-    best = np.sort(values, axis=1)
-    left_open = open_rows(fitted.model, fitted.taken(features))
-    tie = (best[:, -1] - best[:, -2] <= _PARITY * scale) | left_open
-    unequal = int(((answers.labels != labels) & ~tie).sum())
-    differences = np.abs(answers.values - values).max(axis=1) / scale
-    difference = float(np.where(left_open, 0.0, differences).max())
+    rows = ties = unequal = 0
+    difference = 0.0
+    for taken, answers in answered:
+        positions, values = _estimated(fitted, taken, answers)
+        scale = np.maximum(1.0, np.abs(values).max(axis=1))
+        best = np.sort(values, axis=1)
+        left_open = open_rows(fitted.model, taken)
+        tie = (best[:, -1] - best[:, -2] <= _PARITY * scale) | left_open
+        rows, ties = rows + len(positions), ties + int(tie.sum())
+        unequal += int(((answers.positions != positions) & ~tie).sum())
+        differences = np.where(left_open, 0.0, np.abs(answers.values - values).max(axis=1) / scale)
+        difference = float(np.max([difference, differences.max()]))
     if unequal or not difference <= _PARITY:
         message = (
-            f"{unequal} of {len(labels)} labels differ from the estimator's, and an answer by {difference:.1e} "
+            f"{unequal} of {rows} labels differ from the estimator's, and an answer by {difference:.1e} "
             f"({_PARITY:.0e} at most)"
         )
         raise ArtifactRejected(
             "the model that would be published is not the model that was trained",
             problems=[Problem("model.onnx", "parity", message)],
         )
-    return WrittenModel.Parity(rows=len(labels), ties=int(tie.sum()), max_difference=round(difference, DECIMALS))
+    return WrittenModel.Parity(rows=rows, ties=ties, max_difference=round(difference, DECIMALS))
 
 
-def _estimated(fitted: FittedModel, features: Features, answers: Answers) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Labels and probabilities, or scores, of the estimator itself; the published ones where it has labels alone."""
+def _estimated(fitted: FittedModel, taken: Any, answers: Answers) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Labels, as positions, and probabilities, or scores, of the estimator; the published ones where it has none."""
     import warnings
 
     import numpy as np
 
-    model, taken = fitted.model, fitted.taken(features)
+    model = fitted.model
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the fit has given them
         labels, values = model.predict(taken), answers.values
@@ -234,7 +273,7 @@ def _estimated(fitted: FittedModel, features: Features, answers: Answers) -> tup
             values = model.decision_function(taken)
     if values.ndim == 1:
         values = np.column_stack([np.zeros(len(values)), values])
-    return labels, values
+    return np.searchsorted(fitted.classifier.classes_, labels), values
 
 
 def _measured(data: Dataset, answers: Answers, classes: Sequence[int | str]) -> Measured:
@@ -251,6 +290,8 @@ def _measured(data: Dataset, answers: Answers, classes: Sequence[int | str]) -> 
     }
     confusion: tuple[tuple[int, ...], ...] = ()
     for name, rows in chosen.items():
+        if not len(rows):  # a model that was trained elsewhere has no training rows here
+            continue
         some = answers.take(rows)
         answered = Answered.of(actual[rows], some.positions, some.probabilities, len(classes))
         if name == "held_out":

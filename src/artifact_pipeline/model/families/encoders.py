@@ -99,7 +99,7 @@ def is_missing_level(value: Any) -> bool:
 
 def _one_hot_codes(encoder: Any, position: int) -> list[int]:
     """The code of each level: its column among those of this category, or -1."""
-    codes = _grouped(encoder, position, len(encoder.categories_[position]))
+    codes = _grouped(encoder, position, encoder.categories_[position].tolist())
     dropped = None if encoder.drop_idx_ is None else encoder.drop_idx_[position]
     if dropped is None:
         return codes
@@ -110,11 +110,10 @@ def _one_hot_codes(encoder: Any, position: int) -> list[int]:
 def _ordinal_codes(encoder: Any, position: int) -> list[int]:
     """The code of each level; NaN, and no other missing value, has one that was asked for."""
     categories = encoder.categories_[position].tolist()
-    codes = _grouped(encoder, position, len(categories))
-    for place, value in enumerate(categories):
-        if is_nan(value):
-            codes[place] = _whole(encoder.encoded_missing_value, "encoded_missing_value")
-    return codes
+    present = [value for value in categories if not is_nan(value)]
+    codes = iter(_grouped(encoder, position, present))
+    missing = encoder.encoded_missing_value
+    return [_whole(missing, "encoded_missing_value") if is_nan(value) else next(codes) for value in categories]
 
 
 def _whole(value: Any, name: str) -> int:
@@ -123,16 +122,15 @@ def _whole(value: Any, name: str) -> int:
     raise not_written(f"OrdinalEncoder with {name}={value!r:.40}", hint=f"fit it with {name}=-1")
 
 
-def _grouped(encoder: Any, position: int, count: int) -> list[int]:
+def _grouped(encoder: Any, position: int, categories: Sequence[Any]) -> list[int]:
     """The code of each level, where the infrequent ones have the last code together."""
     infrequent = getattr(encoder, "infrequent_categories_", None) if _groups(encoder) else None
     rare = None if infrequent is None else infrequent[position]
     if rare is None:
-        return list(range(count))
+        return list(range(len(categories)))
     names = {level_text(each) for each in rare.tolist()}
-    frequent, last = iter(range(count)), count - len(names)
-    texts = map(level_text, encoder.categories_[position].tolist())
-    return [last if text in names else next(frequent) for text in texts]
+    frequent, last = iter(range(len(categories))), len(categories) - len(names)
+    return [last if level_text(each) in names else next(frequent) for each in categories]
 
 
 def _groups(encoder: Any) -> bool:

@@ -1,0 +1,321 @@
+"""A model that was fitted elsewhere: which columns it takes, and rows as its owner gives them to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from artifact_pipeline.errors import ConfigError, DataRejected, Problem, plural
+from artifact_pipeline.model.families.encoders import accepts_unknown, is_missing_level, level_text, levels_of
+from artifact_pipeline.model.families.family import of_step
+from artifact_pipeline.rows.features import MAX_LEVEL_BYTES, MAX_LEVELS, MISSING, Column, Features
+from artifact_pipeline.training.fitting import FittedModel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.model.layout import Branch, Layout
+    from artifact_pipeline.rows.memory import Table
+
+_UNSEEN_NUMBER = 2.0**31
+"""What stands for an unknown level among levels that are numbers."""
+_FLOAT32 = frozenset({"float32", "float", "float16", "halffloat"})
+_BOOLEAN = frozenset({"bool", "boolean"})
+
+
+class GivenRows(NamedTuple):
+    """Rows in memory that a model was, or could have been, fitted on.
+
+    Attributes:
+        X: as its owner gives them.
+        names: a name for each column, in the order in which the model was fitted.
+        table: the same with the names, as `rows.memory` reads it.
+        matrix: whether the model was fitted on columns without names.
+    """
+
+    X: Any
+    names: tuple[str, ...]
+    table: Table
+    matrix: bool
+
+    def type_of(self, name: str) -> str:
+        """The name of a column's type in its own library, in lower case; empty where it has none."""
+        values: Any = self.table
+        column = values[name]
+        return str(getattr(column, "dtype", getattr(column, "type", ""))).lower()
+
+    def is_boolean(self, name: str) -> bool:
+        """Whether a column holds booleans."""
+        return self.type_of(name) in _BOOLEAN
+
+    @property
+    def hold_float32(self) -> bool:
+        """Whether a number is a float32, which the model would compute in float32."""
+        return any(self.type_of(name) in _FLOAT32 for name in self.there)
+
+    @property
+    def there(self) -> list[str]:
+        """The columns that the table has; one that the model drops may be missing."""
+        own = self.table.column_names if hasattr(self.table, "column_names") else self.table.keys()  # type: ignore[union-attr]
+        return [name for name in self.names if name in own]
+
+
+def given_rows(X: Any, model: Any, layout: Layout) -> GivenRows:
+    """Return the rows that were given with a model.
+
+    Args:
+        X: a data frame, a table, a dict of columns or a matrix.
+        model: the fitted model, which may know the names of its columns.
+        layout: its steps.
+
+    Raises:
+        DataRejected: X is none of these, or has another number of columns, or lacks one.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    width, taken = layout.width, {position for branch in layout.branches for position in branch.columns}
+    known = getattr(model, "feature_names_in_", None)
+    fitted_names = None if known is None else tuple(map(str, known))
+    X = np.asarray(X) if isinstance(X, list | tuple) else X
+    if hasattr(X, "tocsr"):
+        raise _unfit("a sparse matrix", "give X.toarray(), or the data frame")
+    if isinstance(X, np.ndarray):
+        if X.ndim != 2 or X.shape[1] != width:
+            raise _unfit(f"of shape {X.shape}, and the model was fitted on {plural(width, 'column')}", None)
+        names = fitted_names or tuple(f"x{position}" for position in range(width))
+        return GivenRows(X, names, {name: X[:, at] for at, name in enumerate(names)}, fitted_names is None)
+    if not hasattr(X, "keys") and not hasattr(X, "get_columns"):
+        if not (hasattr(X, "__arrow_c_stream__") or hasattr(X, "__arrow_c_array__")):
+            raise _unfit(f"{type(X).__name__}", "give a data frame, a dict of columns or a matrix")
+        X = pa.table(X)
+    own = tuple(X.column_names if isinstance(X, pa.Table) else X.keys() if hasattr(X, "keys") else X.columns)
+    if fitted_names is None and len(own) != width:
+        words = f"a table of {plural(len(own), 'column')}, and the model was fitted on {width:,}"
+        raise _unfit(words, "give the columns that it was fitted on, in their order")
+    missing = [name for position, name in enumerate(fitted_names or ()) if position in taken and name not in own]
+    if missing:
+        raise _unfit(f"a table without the column {missing[0]!r:.80}, which the model was fitted on", None)
+    table = X if isinstance(X, pa.Table) else {str(name): X[name] for name in own}
+    return GivenRows(X, fitted_names or tuple(map(str, own)), table, fitted_names is None)
+
+
+def _unfit(what: str, hint: str | None) -> DataRejected:
+    problem = Problem("X", "rows-shape", f"it is {what}")
+    return DataRejected("the rows do not fit the model", problems=[problem], hint=hint)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagedModel(FittedModel):
+    """A model that was fitted elsewhere.
+
+    Attributes:
+        given: the rows that came with it.
+        labels: its labels as the artifact has them.
+        layout: its steps.
+    """
+
+    given: GivenRows
+    labels: tuple[int | str, ...]
+    layout: Layout
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The columns that it was fitted on."""
+        return self.given.names
+
+    def taken(self, features: Features) -> Any:
+        """Rows of the columns as its owner would give them: a data frame like the one that was given, or a matrix."""
+        import numpy as np
+
+        numbers, texts, columns = iter(features.X.T), iter(features.S.T), {}
+        for column in self.columns:
+            columns[column.name] = next(numbers if column.kind != "category" else texts)
+        for branch in self.layout.branches:
+            if branch.encoder is not None:
+                for at, position in enumerate(branch.columns):
+                    name = self.given.names[position]
+                    columns[name] = _as_fitted(columns[name], branch, at)
+        every = {name: columns.get(name, np.zeros(len(features))) for name in self.given.names}
+        return np.column_stack([*every.values()]) if self.given.matrix else _frame_like(self.given.X, every)
+
+    def answered(self, features: Features) -> Any:
+        """The rows that were given, as the model is to answer them: in float64, as the artifact will."""
+        import numpy as np
+
+        X = self.given.X
+        if isinstance(X, np.ndarray) and self.given.matrix:
+            return X.astype(np.float64) if X.dtype.kind == "f" else X
+        if isinstance(X, dict | np.ndarray) or self.given.hold_float32:
+            return self.taken(features)
+        if hasattr(X, "select") and hasattr(X, "column_names"):  # a table of pyarrow
+            return X.select(self.given.there)
+        return X if self.given.matrix else X[self.given.there]
+
+
+def _as_fitted(texts: NDArray[Any], branch: Branch, at: int) -> NDArray[Any]:
+    """Levels as the encoder learned them: numbers where they were numbers, and its own spelling of what is missing."""
+    import numpy as np
+
+    assert branch.encoder is not None
+    encoder = branch.encoder.step
+    own = dict(zip(levels_of(encoder)[at], encoder.categories_[at].tolist(), strict=True))
+    kinds = {type(value) for value in own.values() if not is_missing_level(value)}
+    numbers = bool(kinds) and str not in kinds
+    if MISSING not in own:
+        own[MISSING] = np.nan if branch.imputer is None else branch.imputer.step.missing_values
+    values = [own.get(text, _UNSEEN_NUMBER if numbers else text) for text in texts.tolist()]
+    if numbers and encoder.categories_[at].dtype.kind in "iuf":
+        return np.array(values, dtype=np.float64)
+    found = np.empty(len(values), dtype=object)
+    found[:] = values
+    return found
+
+
+def _frame_like(X: Any, columns: Mapping[str, NDArray[Any]]) -> Any:
+    """A data frame of these columns, of Polars where X is one, or else of pandas where that is installed."""
+    if type(X).__module__.partition(".")[0] == "polars":
+        import polars as pl
+
+        gaps = {name: [None if each != each else each for each in values.tolist()] for name, values in columns.items()}  # noqa: PLR0124 - NaN alone
+        return pl.DataFrame({name: pl.Series(values, strict=False) for name, values in gaps.items()})
+    try:
+        import pandas as pd
+    except ModuleNotFoundError:
+        import pyarrow as pa
+
+        return pa.table({name: pa.array(values, from_pandas=True) for name, values in columns.items()})
+    return pd.DataFrame({name: pd.Series(values, dtype=values.dtype) for name, values in columns.items()})
+
+
+def columns_of(layout: Layout, given: GivenRows) -> tuple[Column, ...]:
+    """Return the columns that a model takes, in the order in which it was fitted; each as if it could be missing.
+
+    Raises:
+        ConfigError: a level is none that a model can have, or a column is a number and a category.
+    """
+    found: dict[int, Column] = {}
+    for branch in layout.branches:
+        known = _columns_of(branch, given)
+        for position, column in zip(branch.columns, known, strict=True):
+            before = found.setdefault(position, column)
+            if before != column:
+                message = f"the column {column.name!r:.80} is encoded in {branch.name!r}, and otherwise in another step"
+                problem = Problem(f"model, step {branch.name!r}", "model-not-written", message)
+                hint = "give the step a copy of the column, with a name of its own"
+                raise ConfigError("the model cannot be written", problems=[problem], hint=hint)
+    return tuple(found[position] for position in sorted(found))
+
+
+def _columns_of(branch: Branch, given: GivenRows) -> list[Column]:
+    names = [given.names[position] for position in branch.columns]
+    if branch.encoder is None:
+        return [Column(name, "boolean" if given.is_boolean(name) else "number", nullable=True) for name in names]
+    encoder, found = branch.encoder.step, []
+    with of_step(branch.encoder.name):
+        for name, levels in zip(names, levels_of(encoder), strict=True):
+            _check_levels(name, levels)
+            accepted = accepts_unknown(encoder) and not given.is_boolean(name)
+            other: Any = "accept" if accepted else "refuse"
+            found.append(Column(name, "category", nullable=True, levels=tuple(sorted(levels)), other=other))
+    return found
+
+
+def _check_levels(name: str, levels: Sequence[str]) -> None:
+    """Refuse levels that no model can have.
+
+    Raises:
+        ConfigError: they are too many or too long, or one holds a null character.
+    """
+    wrong = ""
+    if len(levels) > MAX_LEVELS:
+        wrong = f"has {len(levels):,} levels, allowed are {MAX_LEVELS:,}"
+    elif any(len(each.encode(errors="surrogatepass")) > MAX_LEVEL_BYTES for each in levels):
+        wrong = f"has a level of more than {MAX_LEVEL_BYTES:,} bytes"
+    elif any("\0" in each for each in levels):
+        wrong = "has a level with a null character"
+    if wrong:
+        problem = Problem("model", "model-not-written", f"the column {name!r:.80} {wrong}")
+        hint = "drop the column, or fit the encoder with max_categories"
+        raise ConfigError("the model cannot be written", problems=[problem], hint=hint)
+
+
+def nullable(layout: Layout, names: Sequence[str], columns: Sequence[Column], missing: Mapping[str, int]) -> list[bool]:
+    """Whether each column may be missing: where the model imputes it, knows it as a level, or was given such rows.
+
+    Args:
+        layout: the model's steps.
+        names: the columns that it was fitted on.
+        columns: the columns that it takes.
+        missing: how many of the given values are missing, by column.
+    """
+    safe = dict.fromkeys([each.name for each in columns], True)
+    for branch in layout.branches:
+        for at, position in enumerate(branch.columns):
+            safe[names[position]] &= _takes_missing(branch, at)
+    return [safe[each.name] or missing[each.name] > 0 for each in columns]
+
+
+def _takes_missing(branch: Branch, at: int) -> bool:
+    if branch.encoder is None:
+        return any(type(each.step).__name__ == "SimpleImputer" for each in branch.steps)
+    encoder = branch.encoder.step
+    levels = levels_of(encoder)[at]
+    imputed = branch.imputer is not None and level_text(branch.imputer.step.statistics_[at]) in levels
+    return MISSING in levels or imputed or accepts_unknown(encoder)
+
+
+def label_of(value: Any) -> int | str | None:
+    """A label as an artifact has it; None where it is a number with decimals, or of another type.
+
+    A boolean is the text `True` or `False`, a number without decimals a whole one.
+    """
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int):
+        return value
+    return int(value) if isinstance(value, float) and value.is_integer() else None
+
+
+def synthetic_rows(features: Features, columns: Sequence[Column], rows: int) -> Features:
+    """Draw rows from the ranges and the levels of columns, each column by itself; always the same ones.
+
+    Half of the numbers are values of the given rows, and the others lie within their range or a tenth of it beyond.
+    What may be missing is so in a twentieth of the rows, and as many levels are unknown where they may be.
+    """
+    import numpy as np
+
+    random = np.random.default_rng(20240229)
+    X, S = np.empty((rows, features.X.shape[1])), np.empty((rows, features.S.shape[1]), dtype=object)
+    numbers, texts = iter(range(X.shape[1])), iter(range(S.shape[1]))
+    for column in columns:
+        gaps = random.random(rows) < 0.05 * column.nullable
+        if column.kind == "category":
+            drawn = random.choice(np.array(column.levels, dtype=object), rows)
+            unknown = random.random(rows) < 0.05 * (column.other == "accept")
+            drawn[unknown] = "unseen"
+            drawn[gaps] = MISSING
+            S[:, next(texts)] = drawn
+            continue
+        at = next(numbers)
+        X[:, at] = _drawn(features.X[:, at], random, rows, boolean=column.kind == "boolean")
+        X[gaps, at] = np.nan
+    return Features(X, S)
+
+
+def _drawn(given: NDArray[np.float64], random: np.random.Generator, rows: int, *, boolean: bool) -> Any:
+    import numpy as np
+
+    there = given[~np.isnan(given)]
+    if boolean or not len(there):
+        return random.integers(0, 2, rows).astype(np.float64)
+    room = 0.1 * (there.max() - there.min())
+    drawn = random.uniform(there.min() - room, there.max() + room, rows)
+    drawn = np.rint(drawn) if (there == np.rint(there)).all() else drawn
+    return np.where(random.random(rows) < 0.5, random.choice(there, rows), drawn)

@@ -1,0 +1,299 @@
+"""A model that was trained elsewhere becomes an artifact: written, compared, measured, judged and published.
+
+How it was trained is not known here, and the manifest says so: its recipe names the data `packaged`, and no row is one
+of training. What is known is measured on the rows that are given, which its owner says the model has never seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.artifact.store import Store
+from artifact_pipeline.config import from_mapping, recipe
+from artifact_pipeline.errors import ConfigError, DataRejected, GateFailed, Problem, listing
+from artifact_pipeline.rows.batches import NO_COLUMN, Wanted
+from artifact_pipeline.rows.features import Features
+from artifact_pipeline.rows.matrix import Rows
+from artifact_pipeline.rows.memory import MEND, PLACE, batches_of
+from artifact_pipeline.training.dataset import PACKAGED, Dataset
+from artifact_pipeline.training.packaged import (
+    PackagedModel,
+    columns_of,
+    given_rows,
+    label_of,
+    nullable,
+    synthetic_rows,
+)
+from artifact_pipeline.training.publication import check_places, publish
+from artifact_pipeline.training.request import Training
+from artifact_pipeline.training.sealing import Made, WrittenBytes, compared, sealed
+from artifact_pipeline.training.statement import LOCK, TrainingOrigin, looks_at, state
+from artifact_pipeline.training.unchanged import Look
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from artifact_pipeline.model.predictor import Answers
+    from artifact_pipeline.rows.features import Column
+    from artifact_pipeline.training.packaged import GivenRows
+    from artifact_pipeline.training.sealed import Candidate
+
+SYNTHETIC_ROWS = 10_000
+"""Rows beside the given ones on which the artifact is compared with the model."""
+_BASELINE = {"beats_baseline": True}
+_UNWRITTEN = "the model cannot be written"
+
+
+@dataclass(frozen=True, slots=True)
+class PackageRequest:
+    """What is asked of a packaging.
+
+    Attributes:
+        model: a fitted classifier, or a `Pipeline` that ends in one.
+        X: rows that it has never seen: a data frame, a table, a dict of columns or a matrix.
+        y: their labels.
+        name: of the model, written into the artifact.
+        artifact: where the pointer to the artifact is written; the store is `artifacts/` beside it.
+        gate: what the model must reach on these rows, with the keys of a config's `gate`; nothing else is asked. None
+            asks that it beats the baseline.
+    """
+
+    model: Any
+    X: Any
+    y: Any
+    name: str
+    artifact: Path
+    gate: Mapping[str, object] | None = None
+
+
+def package(request: PackageRequest) -> Training:
+    """Write, compare, measure, judge and publish a model that was trained elsewhere.
+
+    Args:
+        request: what is asked.
+
+    Raises:
+        ConfigError: the model is not fitted, is no classifier, or has a step that cannot be written; the problem names
+            the step.
+        DataRejected: the rows or labels do not fit the model.
+        ArtifactRejected: the artifact would not answer as the model does.
+        GateFailed: the gate failed; `result` is the `Training`, and the candidate is kept in the store.
+        StorageError: the artifact cannot be written; what stood before still stands.
+    """
+    origin = TrainingOrigin(None, request.artifact.parent / LOCK)
+    gate = _gate(request)
+    check_places(request.artifact, None)
+    candidate = _candidate(request, gate)
+    store, split = Store(request.artifact), candidate.manifest.data.split.digest
+    key = {"packaged": candidate.manifest.model.digest}
+    statement = state(candidate, origin, key=key, looks=looks_at(split, request.artifact))
+    training = Training(
+        "passed" if candidate.passed else "failed",
+        candidate.digest,
+        candidate.manifest,
+        store.place(candidate.digest),
+        Look(reason="the model was trained elsewhere"),
+        candidate=candidate,
+        statement=statement,
+    )
+    try:
+        publish(candidate, artifact=request.artifact, export=None, statement=statement)
+    except GateFailed as error:
+        error.result = training
+        raise
+    return replace(training, in_charge=True)
+
+
+def _gate(request: PackageRequest) -> dict[str, Any]:
+    """The gate as a recipe has it.
+
+    Raises:
+        ConfigError: it breaks a rule, or the name does.
+    """
+    gate = request.gate if request.gate is not None else {}
+    if gate.get("champion") is not None:
+        problem = Problem("gate.champion", "not-allowed", "a packaged model is compared once it is an artifact")
+        raise ConfigError("the gate cannot be used", problems=[problem], hint="compare(candidate, champion)")
+    config = from_mapping(
+        {
+            "name": request.name,
+            "dataset": {"path": "packaged.csv", "target": "label"},
+            "model": {"estimator": "GaussianNB"},
+            "gate": dict(gate),
+        }
+    )
+    asked = {key: value for key, value in recipe(config)["gate"].items() if key in gate}
+    return asked or dict(_BASELINE)
+
+
+def _candidate(request: PackageRequest, gate: dict[str, Any]) -> Candidate:
+    import numpy as np
+
+    from artifact_pipeline.model.layout import layout_of
+
+    model = request.model
+    labels = _labels(model)
+    layout = layout_of(model)
+    given = given_rows(request.X, model, layout)
+    columns = columns_of(layout, given)
+    features, missing = _read(columns, given)
+    may_miss = nullable(layout, given.names, columns, missing)
+    fitted = PackagedModel(
+        model=model,
+        columns=tuple(replace(each, nullable=may) for each, may in zip(columns, may_miss, strict=True)),
+        fit=None,
+        given=given,
+        labels=labels,
+        layout=layout,
+    )
+    y = np.array(labels)[_positions(request.y, labels, len(features))]
+    as_read = tuple(replace(each, nullable=missing[each.name] > 0) for each in columns)
+    names = tuple(each.name for each in columns)
+    target = _target(request.y, names)
+    rows = Rows(PACKAGED, names, target, features.X, y, columns=as_read, S=features.S)
+    written = WrittenBytes.of(fitted)
+    answers = _answers(written, features, missing)
+    synthetic = synthetic_rows(features, fitted.columns, SYNTHETIC_ROWS)
+    drawn = written.predictor.predict_features(synthetic)
+    try:
+        parity = compared(fitted, [(fitted.answered(features), answers), (fitted.taken(synthetic), drawn)])
+    except (ValueError, TypeError) as error:
+        message = str(error).splitlines()[0][:200].removesuffix(".")
+        problem = Problem("model", "unanswered", f"it does not answer rows of its columns: {message}")
+        raise ConfigError("the model cannot be compared with its artifact", problems=[problem]) from error
+    data = Dataset(rows, np.empty(0, dtype=np.int64), np.arange(len(y)))
+    made = Made(request.name, {"dataset": PACKAGED, "gate": gate}, fitted, written, parity, None)
+    return replace(sealed(made, data, answers), notes=_notes(given))
+
+
+def _answers(written: WrittenBytes, features: Features, missing: Mapping[str, int]) -> Answers:
+    """What the artifact answers to the given rows.
+
+    Raises:
+        DataRejected: a value is missing that the model does not impute, or too large for it to answer.
+    """
+    try:
+        return written.predictor.predict_features(features)
+    except DataRejected as error:
+        gaps = [name for name, count in missing.items() if count]
+        if not gaps:
+            raise
+        message = f"misses {missing[gaps[0]]:,} values, which the model does not impute"
+        problem = Problem(f"X, column {gaps[0]!r:.80}", "missing", message)
+        hint = "let a SimpleImputer stand before the other steps, and fit again; or leave these rows out"
+        raise DataRejected("the rows do not fit the model", problems=[problem], hint=hint) from error
+
+
+def _notes(given: GivenRows) -> tuple[str, ...]:
+    if not given.hold_float32:
+        return ()
+    return (
+        "X holds float32, and the artifact computes in float64: it was compared with the model on the same numbers",
+    )
+
+
+def _labels(model: Any) -> tuple[int | str, ...]:
+    """The labels of a fitted classifier, as the artifact has them.
+
+    Raises:
+        ConfigError: it is not fitted, no classifier, or answers with several labels or others than an artifact has.
+    """
+    from sklearn.base import is_classifier
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    name = type(model).__name__
+    if isinstance(model, type) or not hasattr(model, "fit"):
+        raise _unwritten(f"{name} is no fitted estimator of scikit-learn", "give the fitted object")
+    if hasattr(model, "best_estimator_"):
+        raise _unwritten(f"{name} is a search, and no model", "give its best_estimator_")
+    if not is_classifier(model):
+        raise _unwritten(f"{name} is no classifier", "give a classifier, or a Pipeline that ends in one")
+    try:
+        check_is_fitted(model)
+        classes = model.classes_
+    except (NotFittedError, AttributeError):
+        raise _unwritten(f"{name} is not fitted", "fit it, and package it afterwards") from None
+    if isinstance(classes, list) or classes.ndim != 1:
+        raise _unwritten(f"{name} answers with several labels", "fit and package one model for each label")
+    labels = [label_of(each) for each in classes.tolist()]
+    found = [each for each in labels if each is not None]
+    if len(found) < len(labels) or len({type(each) for each in found}) != 1 or sorted(found) != found:
+        shown = listing([repr(each) for each in classes.tolist()], 5)
+        raise _unwritten(f"{name} has the labels {shown}", "fit it on whole numbers, booleans or texts")
+    return tuple(found)
+
+
+def _unwritten(message: str, hint: str) -> ConfigError:
+    return ConfigError(_UNWRITTEN, problems=[Problem("model", "model-not-written", message)], hint=hint)
+
+
+def _positions(y: Any, labels: Sequence[int | str], rows: int) -> list[int]:
+    """The position of each given label among those of the model.
+
+    Raises:
+        DataRejected: a label is missing, or none of the model's, or there are more or fewer than rows.
+    """
+    values = y.tolist() if hasattr(y, "tolist") else y.to_list() if hasattr(y, "to_list") else list(y)
+    if len(values) != rows or any(isinstance(each, list) for each in values):
+        message = f"has {len(values):,} labels, and X has {rows:,} rows"
+        if len(values) == rows:
+            message = "has several labels for a row"
+        problem = Problem("y", "rows-shape", message)
+        raise DataRejected("the labels do not fit the model", problems=[problem], hint="give one label for each row")
+    places = {label: place for place, label in enumerate(labels)}
+    found = [places.get(label_of(each), -1) for each in values]  # type: ignore[arg-type]
+    if -1 not in found:
+        return found
+    row = found.index(-1)
+    shown = listing([repr(each) for each in labels], 5)
+    message = f"row {row} has the label {values[row]!r:.40}, and the model answers with {shown}"
+    raise DataRejected(
+        "the labels do not fit the model",
+        problems=[Problem("y", "label-unknown", message)],
+        hint="give the labels as the model was fitted on them: of encoded ones LabelEncoder.transform(y), or fit it "
+        "again on the labels themselves, with which the artifact then answers",
+    )
+
+
+def _target(y: Any, names: Sequence[str]) -> str:
+    """What the label is called: as the column that was given, where it has a name of its own."""
+    name = getattr(y, "name", None)
+    target = name if isinstance(name, str) and 0 < len(name) <= 256 else "label"
+    while target in names:
+        target += "_"
+    return target
+
+
+def _read(columns: tuple[Column, ...], given: GivenRows) -> tuple[Features, dict[str, int]]:
+    """Read the given rows, by the rules of every table.
+
+    Returns:
+        The rows, and how many values of each column are missing.
+
+    Raises:
+        DataRejected: there is no row, a column is missing, or a value is none of its column's.
+    """
+    import numpy as np
+
+    names = tuple(each.name for each in columns)
+    bounds = np.zeros(len(names))
+    wanted = Wanted(names, "float64", NO_COLUMN, (), (), bounds, bounds, "ignore", columns=columns)
+    pieces, missing = [], dict.fromkeys(names, 0)
+    try:
+        for batch in batches_of(given.table, wanted):
+            if batch.rejected:
+                raise batch.rejected[0].refusal(PLACE, hint=MEND)
+            pieces.append(batch.features)
+            for name, count in zip(names, batch.missing, strict=True):
+                missing[name] += count
+    except DataRejected as error:
+        if "not-a-number" not in error.rules:
+            raise
+        hint = "encode such a column in a ColumnTransformer, by a OneHotEncoder or an OrdinalEncoder, and fit again"
+        raise DataRejected("the rows do not fit the model", problems=error.problems, hint=hint) from error
+    if not pieces or not sum(map(len, pieces)):
+        raise DataRejected("the rows do not fit the model", problems=[Problem("X", "no-rows", "it has no row")])
+    return Features.concatenate(pieces), missing
