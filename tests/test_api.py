@@ -28,6 +28,7 @@ from artifact_pipeline.errors import (
     StorageError,
 )
 from artifact_pipeline.prediction import model as models
+from artifact_pipeline.training import packaging
 from artifact_pipeline.training.request import Observer, TrainingRequest
 from artifact_pipeline.training.run import plan
 from artifact_pipeline.training.run import run as run_training
@@ -132,7 +133,7 @@ def test_each_name_is_exported_lazily(run: Run, tmp_path: Path) -> None:
 
 def examples() -> list[doctest.DocTest]:
     finder = doctest.DocTestFinder(exclude_empty=True)
-    found = [each for module in (api, models) for each in finder.find(module, extraglobs=vars(api))]
+    found = [each for module in (api, models, packaging) for each in finder.find(module, extraglobs=vars(api))]
     return [each for each in found if each.examples]
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
         compare,
         evaluate,
         open_artifact,
-        package,
         predict_files,
         reproduce,
         rollback,
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     )
     from artifact_pipeline.errors import PipelineError
     from artifact_pipeline.prediction.model import Model
+    from artifact_pipeline.training.packaging import package
     from artifact_pipeline.training.request import Training
 
 __all__ = [
@@ -51,7 +51,12 @@ __all__ = [
     "train",
 ]
 
-_ELSEWHERE = {"Model": "prediction.model", "PipelineError": "errors", "Training": "training.request"}
+_ELSEWHERE = {
+    "Model": "prediction.model",
+    "PipelineError": "errors",
+    "Training": "training.request",
+    "package": "training.packaging",
+}
 _HOMES = {name: _ELSEWHERE.get(name, "api") for name in __all__}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact import ARTIFACT
 from artifact_pipeline.extras import naming_extras
@@ -80,54 +80,6 @@ def train(  # noqa: PLR0913 - each is an option of the verb
     source = Path(config) if isinstance(config, str | PathLike) else config
     request = TrainingRequest(source, Path(artifact), _path(export), champion=_path(champion), force=force, jobs=jobs)
     return run(request, SILENT if progress is None else Observer(progress=lambda: nullcontext(progress)))
-
-
-@naming_extras
-def package(
-    fitted: Any,
-    X: Any,
-    y: Any,
-    *,
-    name: str,
-    artifact: Place = ARTIFACT,
-    gate: Mapping[str, object] | None = None,
-) -> Training:
-    """Give a classifier that was trained elsewhere the same proof: written, compared, measured, judged and published.
-
-    The artifact is compared with the model on the given rows, and on 10,000 drawn from their ranges and levels. How it
-    was trained is not known, the manifest says so, and `reproduce` refuses it.
-
-    Args:
-        fitted: a fitted classifier of scikit-learn, or a `Pipeline` that ends in one, of the steps that can be written:
-            a `ColumnTransformer` of imputers, scalers, encoders and PCA, or these straight.
-        X: rows that the model has never seen: a DataFrame of pandas or Polars, another object with Arrow's PyCapsule
-            protocol, a mapping from names to columns, or an array of shape (rows, columns).
-        y: their labels, of shape (rows,), as the model was fitted on them.
-        name: of the model, written into the artifact.
-        artifact: where the pointer is written; the store is `artifacts/` beside it.
-        gate: what the model must reach on these rows, with the keys of a config's `gate`; None asks that it beats the
-            baseline.
-
-    Raises:
-        ConfigError: the model is not fitted, is no classifier, or has a step that cannot be written, which is named.
-        DataRejected: the rows or the labels do not fit the model.
-        ArtifactRejected: the artifact would not answer as the model does.
-        GateFailed: the gate failed; `result` is the `Training`, and the candidate is kept in the store.
-        StorageError: the artifact cannot be written; what stood before still stands.
-
-    Examples:
-        >>> from sklearn.datasets import load_iris
-        >>> from sklearn.naive_bayes import GaussianNB
-        >>> X, y = load_iris(return_X_y=True)
-        >>> packaged = package(GaussianNB().fit(X[::2], y[::2]), X[1::2], y[1::2], name="iris", artifact="iris")
-        >>> packaged.outcome, packaged.manifest.model.parity.rows
-        ('passed', 10075)
-    """
-    from artifact_pipeline.runtime import pin_numerics
-    from artifact_pipeline.training import packaging
-
-    pin_numerics()
-    return packaging.package(packaging.PackageRequest(fitted, X, y, name=name, artifact=Path(artifact), gate=gate))
 
 
 @naming_extras

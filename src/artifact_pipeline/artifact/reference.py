@@ -66,18 +66,21 @@ class FeatureReference(Histogram, frozen=True):
         import numpy as np
 
         present = column[column != MISSING_CODE] if nullable else column
-        edges = np.unique(present)
+        ordered = np.sort(present)
+        edges = ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
         discrete = len(edges) <= MAX_DISTINCT
         if not discrete:
-            edges = np.unique(np.quantile(present, np.arange(_DECILES) / _DECILES))
+            edges = np.unique(np.quantile(ordered, np.arange(_DECILES) / _DECILES))
+        counts = np.diff(np.searchsorted(ordered, edges), append=len(ordered))
         if nullable:
-            edges = np.concatenate([[MISSING_CODE], edges])
+            edges = np.append(MISSING_CODE, edges)
+            counts = np.append(len(column) - len(present), counts)
         low, high, mean = (present.min(), present.max(), present.mean()) if len(present) else (0.0, 0.0, 0.0)
         return cls(
             name=name,
             discrete=discrete,
             edges=tuple(edges.tolist()),
-            counts=_counts(column, edges),
+            counts=tuple(counts.tolist()),
             low=float(low),
             high=float(high),
             mean=round(float(mean), DECIMALS),

@@ -91,6 +91,7 @@ class ColumnCells:
         levels: each level in the order in which they came, with how many cells hold it.
         missing: how many cells are missing.
         least: the least number; infinite where there is none.
+        greatest: the greatest number; minus infinity where there is none.
     """
 
     def __init__(self, name: str, given: ColumnKind | None = None, *, as_texts: bool = False) -> None:
@@ -103,7 +104,7 @@ class ColumnCells:
         """
         self.name, self.given = name, given
         self.levels: dict[str, int] = {}
-        self.missing, self.least = 0, float("inf")
+        self.missing, self.least, self.greatest = 0, float("inf"), -float("inf")
         self._places: dict[str, int] = {}
         self._texts = as_texts or given == "category"
         self._rows = self._numbers = 0
@@ -176,14 +177,15 @@ class ColumnCells:
         values, bad = numbers_of_texts(column, self.given) if text else values_of(column)
         floats: NDArray[np.float64] = values.astype(np.float64, copy=False)
         limit, zeros_and_ones = MAX_VALUE["float64"], self.given == "boolean"
-        if len(floats) and not bad and not zeros_and_ones and floats.max() <= limit:  # which no NaN is
-            least = float(floats.min())
-            if least >= -limit:
-                self.least = min(self.least, least)
+        if len(floats) and not bad and not zeros_and_ones:
+            least, greatest = float(floats.min()), float(floats.max())
+            if -limit <= least and greatest <= limit:  # which no NaN is
+                self.least, self.greatest = min(self.least, least), max(self.greatest, greatest)
                 return floats
         unknown = np.isnan(floats)
         self.missing += int(np.count_nonzero(unknown))
         self.least = min(self.least, float(np.fmin.reduce(floats, initial=np.inf)))
+        self.greatest = max(self.greatest, float(np.fmax.reduce(floats, initial=-np.inf)))
         if zeros_and_ones:
             bad = [*bad, ("not-a-boolean", ~(unknown | (floats == 0) | (floats == 1)))]
         for rule, rows in [*bad, ("not-finite", ~(unknown | (np.abs(floats) <= limit)))]:
@@ -261,6 +263,12 @@ class ColumnCells:
         if shapes.numbers and not (shapes.digits and shapes.leading_zero):
             return Decision("number", again=True)
         return Decision("boolean") if shapes.booleans else None
+
+    @property
+    def may_count_rows(self) -> bool:
+        """Whether the numbers reach from 0 or 1 as far as a column does that counts the rows."""
+        ends = (self.least, self.greatest)
+        return not self.missing and ends in {(0.0, self._rows - 1.0), (1.0, float(self._rows))}
 
     def floats(self, cells: NDArray[Any]) -> NDArray[np.float64]:
         """The cells that `add` returned as floats; of texts they are those of booleans."""

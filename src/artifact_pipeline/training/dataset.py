@@ -59,7 +59,9 @@ class Dataset:
             sides = of_two_files(rows.y, len(rows.y) - rows.held_out)
         else:
             sides = split(table, config.split, random_state=config.random_state)
-        again = repeated(table.rows, sides)
+        # A hash of the features has equal rows on one side.
+        by_features = not rows.held_out and config.split.by == "hash" and config.split.key is None
+        again = 0 if by_features else repeated(table.rows, sides)
         return cls(rows=rows, train=sides.train, held_out=sides.held_out, repeated=again)
 
     @property

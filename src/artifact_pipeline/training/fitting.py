@@ -100,7 +100,9 @@ def fit_model(
     import numpy as np
 
     fitted = FittedModel(model, tuple(columns), None)
-    converged, others = fit_by_one_thread(model, fitted.taken(features), y, jobs=jobs)
+    taken = fitted.taken(features)
+    del features  # where the caller lets go of them too, they are not held while the model is fitted
+    converged, others = fit_by_one_thread(model, taken, y, jobs=jobs)
     notes = dict.fromkeys(str(each.message) for each in others)
     iterations = getattr(fitted.classifier, "n_iter_", None)
     fit = None

@@ -6,16 +6,20 @@ of training. What is known is measured on the rows that are given, which its own
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from artifact_pipeline.artifact import ARTIFACT
 from artifact_pipeline.artifact.store import Store
 from artifact_pipeline.config import from_mapping, recipe
 from artifact_pipeline.errors import ConfigError, DataRejected, GateFailed, Problem, listing
+from artifact_pipeline.extras import naming_extras
 from artifact_pipeline.rows.batches import NO_COLUMN, Wanted
 from artifact_pipeline.rows.features import Features
 from artifact_pipeline.rows.matrix import Rows
 from artifact_pipeline.rows.memory import MEND, PLACE, batches_of
+from artifact_pipeline.runtime import pin_numerics
 from artifact_pipeline.training.dataset import PACKAGED, Dataset
 from artifact_pipeline.training.packaged import (
     PackagedModel,
@@ -33,8 +37,9 @@ from artifact_pipeline.training.unchanged import Look
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from os import PathLike
 
+    from artifact_pipeline.artifact.manifest2 import WrittenModel
     from artifact_pipeline.model.predictor import Answers
     from artifact_pipeline.rows.features import Column
     from artifact_pipeline.training.packaged import GivenRows
@@ -46,49 +51,56 @@ _BASELINE = {"beats_baseline": True}
 _UNWRITTEN = "the model cannot be written"
 
 
-@dataclass(frozen=True, slots=True)
-class PackageRequest:
-    """What is asked of a packaging.
+@naming_extras
+def package(
+    fitted: Any,
+    X: Any,
+    y: Any,
+    *,
+    name: str,
+    artifact: str | PathLike[str] = ARTIFACT,
+    gate: Mapping[str, object] | None = None,
+) -> Training:
+    """Give a classifier that was trained elsewhere the same proof: written, compared, measured, judged and published.
 
-    Attributes:
-        model: a fitted classifier, or a `Pipeline` that ends in one.
-        X: rows that it has never seen: a data frame, a table, a dict of columns or a matrix.
-        y: their labels.
-        name: of the model, written into the artifact.
-        artifact: where the pointer to the artifact is written; the store is `artifacts/` beside it.
-        gate: what the model must reach on these rows, with the keys of a config's `gate`; nothing else is asked. None
-            asks that it beats the baseline.
-    """
-
-    model: Any
-    X: Any
-    y: Any
-    name: str
-    artifact: Path
-    gate: Mapping[str, object] | None = None
-
-
-def package(request: PackageRequest) -> Training:
-    """Write, compare, measure, judge and publish a model that was trained elsewhere.
+    The artifact is compared with the model on the given rows, and on 10,000 drawn from their ranges and levels. How it
+    was trained is not known, the manifest says so, and `reproduce` refuses it.
 
     Args:
-        request: what is asked.
+        fitted: a fitted classifier of scikit-learn, or a `Pipeline` that ends in one, of the steps that can be written:
+            a `ColumnTransformer` of imputers, scalers, encoders and PCA, or these straight.
+        X: rows that the model has never seen: a DataFrame of pandas or Polars, another object with Arrow's PyCapsule
+            protocol, a mapping from names to columns, or an array of shape (rows, columns).
+        y: their labels, of shape (rows,), as the model was fitted on them.
+        name: of the model, written into the artifact.
+        artifact: where the pointer is written; the store is `artifacts/` beside it.
+        gate: what the model must reach on these rows, with the keys of a config's `gate`; None asks that it beats the
+            baseline.
 
     Raises:
-        ConfigError: the model is not fitted, is no classifier, or has a step that cannot be written; the problem names
-            the step.
-        DataRejected: the rows or labels do not fit the model.
+        ConfigError: the model is not fitted, is no classifier, or has a step that cannot be written, which is named.
+        DataRejected: the rows or the labels do not fit the model.
         ArtifactRejected: the artifact would not answer as the model does.
         GateFailed: the gate failed; `result` is the `Training`, and the candidate is kept in the store.
         StorageError: the artifact cannot be written; what stood before still stands.
+
+    Examples:
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.naive_bayes import GaussianNB
+        >>> X, y = load_iris(return_X_y=True)
+        >>> packaged = package(GaussianNB().fit(X[::2], y[::2]), X[1::2], y[1::2], name="iris", artifact="iris")
+        >>> packaged.outcome, packaged.manifest.model.parity.rows
+        ('passed', 10075)
     """
-    origin = TrainingOrigin(None, request.artifact.parent / LOCK)
-    gate = _gate(request)
-    check_places(request.artifact, None)
-    candidate = _candidate(request, gate)
-    store, split = Store(request.artifact), candidate.manifest.data.split.digest
+    pin_numerics()
+    place = Path(artifact)
+    origin = TrainingOrigin(None, place.parent / LOCK)
+    asked = _gate(name, gate)
+    check_places(place, None)
+    candidate = _candidate(fitted, X, y, name=name, gate=asked)
+    store, split = Store(place), candidate.manifest.data.split.digest
     key = {"packaged": candidate.manifest.model.digest}
-    statement = state(candidate, origin, key=key, looks=looks_at(split, request.artifact))
+    statement = state(candidate, origin, key=key, looks=looks_at(split, place))
     training = Training(
         "passed" if candidate.passed else "failed",
         candidate.digest,
@@ -99,26 +111,26 @@ def package(request: PackageRequest) -> Training:
         statement=statement,
     )
     try:
-        publish(candidate, artifact=request.artifact, export=None, statement=statement)
+        publish(candidate, artifact=place, export=None, statement=statement)
     except GateFailed as error:
         error.result = training
         raise
     return replace(training, in_charge=True)
 
 
-def _gate(request: PackageRequest) -> dict[str, Any]:
+def _gate(name: str, given: Mapping[str, object] | None) -> dict[str, Any]:
     """The gate as a recipe has it.
 
     Raises:
         ConfigError: it breaks a rule, or the name does.
     """
-    gate = request.gate if request.gate is not None else {}
+    gate = {} if given is None else given
     if gate.get("champion") is not None:
         problem = Problem("gate.champion", "not-allowed", "a packaged model is compared once it is an artifact")
         raise ConfigError("the gate cannot be used", problems=[problem], hint="compare(candidate, champion)")
     config = from_mapping(
         {
-            "name": request.name,
+            "name": name,
             "dataset": {"path": "packaged.csv", "target": "label"},
             "model": {"estimator": "GaussianNB"},
             "gate": dict(gate),
@@ -128,44 +140,51 @@ def _gate(request: PackageRequest) -> dict[str, Any]:
     return asked or dict(_BASELINE)
 
 
-def _candidate(request: PackageRequest, gate: dict[str, Any]) -> Candidate:
+def _candidate(fitted: Any, X: Any, y: Any, *, name: str, gate: dict[str, Any]) -> Candidate:
     import numpy as np
 
+    model, features, missing = _with_rows(fitted, X)
+    labels = np.array(model.labels)[_positions(y, model.labels, len(features))]
+    # As a file of these rows is read, so that it has their digest: the model may take more than they hold.
+    columns = tuple(replace(each, nullable=missing[each.name] > 0) for each in model.columns)
+    names = tuple(each.name for each in columns)
+    rows = Rows(PACKAGED, names, _target(y, names), features.X, labels, columns=columns, S=features.S)
+    written = WrittenBytes.of(model)
+    answers = _answers(written, features, missing)
+    parity = _parity(model, written, features, answers)
+    data = Dataset(rows, np.empty(0, dtype=np.int64), np.arange(len(labels)))
+    made = Made(name, {"dataset": PACKAGED, "gate": gate}, model, written, parity, None)
+    return replace(sealed(made, data, answers), notes=_notes(model.given))
+
+
+def _with_rows(fitted: Any, X: Any) -> tuple[PackagedModel, Features, dict[str, int]]:
+    """The model with its columns, the given rows, and how many values of each column are missing."""
     from artifact_pipeline.model.layout import layout_of
 
-    model = request.model
-    labels = _labels(model)
-    layout = layout_of(model)
-    given = given_rows(request.X, model, layout)
+    labels, layout = _labels(fitted), layout_of(fitted)
+    given = given_rows(X, fitted, layout)
     columns = columns_of(layout, given)
     features, missing = _read(columns, given)
     may_miss = nullable(layout, given.names, columns, missing)
-    fitted = PackagedModel(
-        model=model,
-        columns=tuple(replace(each, nullable=may) for each, may in zip(columns, may_miss, strict=True)),
-        fit=None,
-        given=given,
-        labels=labels,
-        layout=layout,
-    )
-    y = np.array(labels)[_positions(request.y, labels, len(features))]
-    as_read = tuple(replace(each, nullable=missing[each.name] > 0) for each in columns)
-    names = tuple(each.name for each in columns)
-    target = _target(request.y, names)
-    rows = Rows(PACKAGED, names, target, features.X, y, columns=as_read, S=features.S)
-    written = WrittenBytes.of(fitted)
-    answers = _answers(written, features, missing)
-    synthetic = synthetic_rows(features, fitted.columns, SYNTHETIC_ROWS)
+    known = tuple(replace(each, nullable=may) for each, may in zip(columns, may_miss, strict=True))
+    return PackagedModel(fitted, known, None, given=given, labels=labels, layout=layout), features, missing
+
+
+def _parity(model: PackagedModel, written: WrittenBytes, features: Features, answers: Answers) -> WrittenModel.Parity:
+    """Compare the artifact with the model on the given rows, and on synthetic ones.
+
+    Raises:
+        ArtifactRejected: they differ.
+        ConfigError: the model does not answer such rows.
+    """
+    synthetic = synthetic_rows(features, model.columns, SYNTHETIC_ROWS)
     drawn = written.predictor.predict_features(synthetic)
     try:
-        parity = compared(fitted, [(fitted.answered(features), answers), (fitted.taken(synthetic), drawn)])
+        return compared(model, [(model.answered(features), answers), (model.taken(synthetic), drawn)])
     except (ValueError, TypeError) as error:
         message = str(error).splitlines()[0][:200].removesuffix(".")
         problem = Problem("model", "unanswered", f"it does not answer rows of its columns: {message}")
         raise ConfigError("the model cannot be compared with its artifact", problems=[problem]) from error
-    data = Dataset(rows, np.empty(0, dtype=np.int64), np.arange(len(y)))
-    made = Made(request.name, {"dataset": PACKAGED, "gate": gate}, fitted, written, parity, None)
-    return replace(sealed(made, data, answers), notes=_notes(given))
 
 
 def _answers(written: WrittenBytes, features: Features, missing: Mapping[str, int]) -> Answers:

@@ -23,7 +23,7 @@ from artifact_pipeline.rows.coded import coded, decoded
 from artifact_pipeline.training.sealed import ROLES, Candidate, data_record, export_records, file_records, read_back
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 5
 """Labels that an error names."""
+_AT_ONCE = 1 << 16
+"""Rows that are compared at once."""
 _PARITY = 1e-6
 """The greatest difference between the published model and the estimator, as a share of scores above 1."""
 
@@ -57,10 +59,19 @@ def seal(config: Config, data: Dataset, fitted: FittedModel) -> Candidate:
     """
     written = WrittenBytes.of(fitted)
     answers = written.predictor.predict_features(data.rows.features)
-    parity = compared(fitted, [(fitted.taken(data.rows.features), answers)])
+    parity = compared(fitted, _in_pieces(fitted, data.rows.features, answers))
     export = _exported(fitted.model)
     made = Made(config.name, recipe(config), fitted, written, parity, export)
     return sealed(made, data, answers)
+
+
+def _in_pieces(fitted: FittedModel, features: Features, answers: Answers) -> Iterator[tuple[Any, Answers]]:
+    """Rows as the estimator takes them, and their answers, piece by piece: there is no second matrix of all rows."""
+    import numpy as np
+
+    for start in range(0, len(features), _AT_ONCE):
+        rows = slice(start, start + _AT_ONCE)
+        yield fitted.taken(features[rows]), answers.take(np.arange(len(features))[rows])
 
 
 class Made(NamedTuple):
@@ -219,7 +230,7 @@ def _described(features: Features, columns: Sequence[Column]) -> tuple[FeatureRe
     )
 
 
-def compared(fitted: FittedModel, answered: Sequence[tuple[Any, Answers]]) -> WrittenModel.Parity:
+def compared(fitted: FittedModel, answered: Iterable[tuple[Any, Answers]]) -> WrittenModel.Parity:
     """Compare the published model's answers with the estimator's, row by row; those that it leaves open are ties.
 
     Args:

@@ -25,11 +25,15 @@ def open_rows(model: Any, taken: Any) -> NDArray[np.bool_] | bool:
         model: a fitted classifier, or a pipeline that ends in one; nearest neighbours may stand anywhere in it.
         taken: the rows as it takes them.
     """
-    steps = getattr(model, "named_steps", {})
-    classifier = steps["classifier"] if steps else model
+    classifier, before = model, []
+    while hasattr(classifier, "named_steps"):
+        before.append(classifier[:-1])
+        classifier = classifier.steps[-1][1]
     if not _compares(classifier):
         return False
-    return _open_rows(classifier, model[:-1].transform(taken) if steps else taken)
+    for steps in before:
+        taken = steps.transform(taken) if len(steps) else taken
+    return _open_rows(classifier, taken)
 
 
 def _compares(estimator: Any) -> bool:
