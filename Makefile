@@ -12,7 +12,7 @@ DOCS := .venv-docs/.installed
 # scikit-learn costs seconds at its first import.
 install = $(if $(shell command -v uv),uv pip install --quiet --compile-bytecode --python $(1)/bin/python,$(1)/bin/python -m pip install --quiet --disable-pip-version-check)
 
-.PHONY: help run serve test test-slow fuzz workflows check docs estimators lock bench bench-batch bench-unchanged bench-serving bench-tables branches promote clean
+.PHONY: help run serve test test-slow fuzz workflows check docs estimators lock bench bench-batch bench-batch-mixed bench-train-table bench-unchanged bench-serving bench-tables branches promote clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -116,6 +116,12 @@ bench: $(DEV) ## the figures of docs/benchmarks.md, measured again beside the ba
 
 bench-batch: $(DEV) ## predict on files of 10^5 to 10^7 rows, beside pandas, scikit-learn and the limit; ARGS=--help
 	$(BIN)/python -m benchmarks.batch $(ARGS)
+
+bench-batch-mixed: $(DEV) ## predict on 10^6 rows with three categories, beside a bare script; ARGS=--help
+	$(BIN)/python -m benchmarks.batch_mixed $(ARGS)
+
+bench-train-table: $(DEV) ## train on a CSV of 10^6 rows, beside scikit-learn with pandas; ARGS=--help
+	$(BIN)/python -m benchmarks.train_table $(ARGS)
 
 bench-unchanged: $(DEV) ## a training with nothing to do, beside dvc repro; ARGS=--help
 	$(BIN)/python -m benchmarks.unchanged $(ARGS)

@@ -52,6 +52,7 @@ NEEDS = {
     "test_browser_form.py": "playwright",
     "test_cluster.py": "distributed",
     "test_outputs.py": "model_signing",
+    "test_package.py": "pandas",
     "test_proxy.py": "cryptography",
     "test_signing.py": "model_signing",
     "test_storage.py": "moto",

@@ -194,6 +194,7 @@ def server(candidate: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.mark.slow
+@pytest.mark.needs("pandas")
 def test_python_page_prints_what_it_shows(run: Any, checkout: Path) -> None:
     """The examples of docs/python.md run in order in one process, and each `print` prints what stands beside it."""
     page = (ROOT / "docs" / "python.md").read_text()

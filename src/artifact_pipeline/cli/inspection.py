@@ -155,9 +155,11 @@ def check_export(output: Output, manifest: Manifest, artifact: Path, export: Pat
         "differs": f"{shown(place)} does not belong to this artifact",
         "missing": f"{shown(place)} is not there",
     }[state]
+    if not manifest.exports:
+        words = "no pickle belongs to this artifact"
     if required and state != "matches":
         raise v.export_rejected(place, words)
-    if state == "differs":
+    if state == "differs" and manifest.exports:
         output.talk(f"warning: {words}; train again to mend it")
     else:
         output.say(f"export: {words}")
@@ -209,8 +211,8 @@ def _say_manifest(output: Output, verified: Verified) -> None:
     output.say(f"name: {manifest.name}")
     views.say_digests(output, verified.digest, manifest)
     output.say(f"recipe: {', '.join(f'{key}={value}' for key, value in dotted(manifest.recipe).items())}")
-    fit = "converged" if model.converged else "did NOT converge"
-    output.say(f"estimator: {model.estimator}, {fit} in {model.iterations} iterations")
+    fit = f", {'converged' if model.converged else 'did NOT converge'} in {model.iterations} iterations"
+    output.say(f"estimator: {model.estimator}{'' if model.iterations is None else fit}")
     sources = (f"{each.name}, {plural(each.rows, 'row')}, {each.digest}" for each in data.sources)
     output.say(f"data: {'; '.join(sources)}")
     output.say(f"split: {plural(data.split.training, 'training row')}, {data.split.held_out:,} held out")

@@ -36,7 +36,7 @@ def say_figures(output: Output, manifest: Manifest) -> None:
         [
             figure_cells("held out", metrics.held_out),
             *([_plain("training", metrics.training)] if metrics.training else ()),
-            _plain(ALL["some"], metrics.all),
+            _plain(ALL["some" if metrics.training else "none"], metrics.all),
         ],
     )
     say_majority(output, metrics.held_out)

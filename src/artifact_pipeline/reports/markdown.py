@@ -150,7 +150,7 @@ def _figures(manifest: Manifest) -> str:
         for each in (held_out.accuracy, held_out.f1_weighted)
     ]
     rows = [["held out", f"{held_out.rows:,}", *estimates, f"{held_out.f1_macro:.4f}", figure(held_out.log_loss)]]
-    for name, each in (("training", metrics.training), (ALL["some"], metrics.all)):
+    for name, each in (("training", metrics.training), (ALL["some" if metrics.training else "none"], metrics.all)):
         if each is None:
             continue
         figures = (each.accuracy, each.f1_weighted, each.f1_macro, each.log_loss)
