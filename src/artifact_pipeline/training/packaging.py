@@ -97,7 +97,11 @@ def package(
     origin = TrainingOrigin(None, place.parent / LOCK)
     asked = _gate(name, gate)
     check_places(place, None)
-    candidate = _candidate(fitted, X, y, name=name, gate=asked)
+    return _published(_candidate(fitted, X, y, name=name, gate=asked), place, origin)
+
+
+def _published(candidate: Candidate, place: Path, origin: TrainingOrigin) -> Training:
+    """Publish what was packaged, with its provenance."""
     store, split = Store(place), candidate.manifest.data.split.digest
     key = {"packaged": candidate.manifest.model.digest}
     statement = state(candidate, origin, key=key, looks=looks_at(split, place))
