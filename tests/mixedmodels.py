@@ -71,6 +71,7 @@ def train_mixed(folder: Path, model: dict[str, Any], **dataset: Any) -> Path:
     """Train a model on the table, and return where its artifact is."""
     table = write_mixed(folder / "patients.csv", mixed_rows())
     config = {
+        "name": "digits",
         "dataset": {"path": str(table), "target": "diagnosis", **dataset},
         "preprocess": "auto",
         "model": model,

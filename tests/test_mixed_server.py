@@ -115,7 +115,8 @@ def test_a_server_answers_as_predict_does(artifact: Path, served: Served) -> Non
 def test_models_of_other_columns_follow_each_other(tmp_path: Path) -> None:
     """With --follow a model of numbers, one of a mixed table and one of scores take over from each other."""
     table = write_table(tmp_path / "blobs.csv", blobs(["no", "yes"]))
-    numbers = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000, "dataset": {"path": str(table), "target": "label"}}
+    options = {"name": "digits", "C": 1.0, "solver": "lbfgs", "max_iter": 1000}
+    numbers = {**options, "dataset": {"path": str(table), "target": "label"}}
     artifact_pipeline.train(numbers, artifact=tmp_path / "artifact", export=tmp_path / "model.pkl")
     two = json.dumps({"inputs": [{"name": "X", "shape": [1, 2], "datatype": "FP64", "data": [1, 2]}]}).encode()
     apart = [{"name": name, "shape": [1], "datatype": "FP64", "data": [1.5]} for name in ("height", "width")]
