@@ -92,7 +92,8 @@ def answered(page: Page) -> None:
 
 def asked(server: Server, body: dict[str, Any]) -> dict[str, Any]:
     """What the server answers to a request of the protocol, by the outputs' names."""
-    status, _, answer = server.ask("POST", "/v2/models/digits/infer", json.dumps(body).encode())
+    name = json.loads(server.ask("GET", "/page/model")[2])["name"]
+    status, _, answer = server.ask("POST", f"/v2/models/{name}/infer", json.dumps(body).encode())
     assert status == 200, answer
     return {each["name"]: each["data"] for each in json.loads(answer)["outputs"]}
 
@@ -296,7 +297,7 @@ def test_the_sample_is_downloaded_and_answered(page: Page, tmp_path: Path) -> No
     """The sample is a file with the model's columns; opened again, each of its rows is answered."""
     with page.expect_download() as got:
         page.get_by_role("link", name="Sample CSV").click()
-    assert got.value.suggested_filename == "digits-sample.csv"
+    assert got.value.suggested_filename == f"{page.locator('#name').inner_text()}-sample.csv"
     got.value.save_as(tmp_path / "sample.csv")
     rows = (tmp_path / "sample.csv").read_text().splitlines()
     page.locator("#file").set_input_files(tmp_path / "sample.csv")

@@ -275,7 +275,7 @@ def test_the_sample_is_a_table_of_the_model(models: dict[str, Served], name: str
     """The sample has the model's columns, and read back it gets the golden labels."""
     served = models[name]
     response = sample.sample(served)
-    assert dict(response.headers)[b"content-disposition"] == b'attachment; filename="digits-sample.csv"'
+    assert dict(response.headers)[b"content-disposition"] == f'attachment; filename="{served.name}-sample.csv"'.encode()
     head, *rows = csv.reader(io.StringIO(response.body.decode()))
     assert tuple(head) == COLUMNS
     assert len(rows) > 10
