@@ -210,7 +210,7 @@ def test_nothing_speaks_for_the_typical_row_of_a_forest(models: dict[str, Served
 def test_of_many_columns_the_first_are_tried(models: dict[str, Served], monkeypatch: pytest.MonkeyPatch) -> None:
     """However many columns there are, the rows that are answered for one row have a bound."""
     served = models["forest"]
-    values = [80.0, 3e4, 1_700_000_500.0, "Paris", "never seen", None]
+    values = [80.0, 3e4, 1_700_000_500.0, "never seen", "never seen", None]
     whole = tried(served, values)["spoke"]
     monkeypatch.setattr(row, "MAX_TRIED", 4)
     assert tried(served, values)["spoke"] == [*whole[:4], 0.0, 0.0]
