@@ -40,6 +40,8 @@ MIXED: dict[str, Sequence[Any]] = {
     "weight": [2.5 * each + 1 for each in SIZE],
     "label": LABEL,
 }
+LENIENT = ("-S", 'gate={"beats_baseline": false, "min_accuracy": 0.01}')
+"""The few rows that a table of a test holds out beat no baseline for sure."""
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +77,7 @@ def test_what_init_writes_trains_as_it_stands(form: str) -> None:
     """A table of any format gives a config by which `train` trains, without a word more."""
     file = write(Path(f"rows.{form}"), MIXED)
     assert main(["init", str(file)]) == 0
-    assert main(["train", "--config", "config.json", "-S", "gate.beats_baseline=false"]) == 0
+    assert main(["train", "--config", "config.json", *LENIENT]) == 0
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -127,7 +129,7 @@ def test_a_config_says_what_differs_from_the_defaults_alone() -> None:
         assert recipe(read_config(shorter)) != recipe(read_config(values)), section
     config = read_config(values)
     assert (config.split.by, config.split.test_size, config.preprocess) == ("hash", 0.2, "auto")
-    assert (config.gate.beats_baseline, config.gate.min_accuracy, config.gate.min_f1) == (True, 0.0, 0.0)
+    assert (config.gate.beats_baseline, config.gate.min_accuracy, config.gate.min_f1) == (True, None, None)
     assert "columns" not in found["dataset"]
 
 
@@ -293,7 +295,7 @@ def test_rows_without_a_label_are_left_out_and_counted(gap: str | None) -> None:
     assert found.config["dataset"]["unlabelled"] == "leave_out"
     assert found.target.labels == tuple(sorted({"yes", "no"}, key=LABEL.count, reverse=True))
     assert found.warnings[0] == "2 rows without a label are left out"
-    assert main(["train", "--config", "config.json", "-S", "gate.beats_baseline=false"]) == 0
+    assert main(["train", "--config", "config.json", *LENIENT]) == 0
     assert main(["predict", "rows.csv", "-o", "answers.csv"]) == 0
     assert len(Path("answers.csv").read_text().splitlines()) == ROWS + 1
     assert main(["reproduce", "artifact", "--data", "rows.csv"]) == 0
@@ -342,7 +344,7 @@ def test_a_split_that_is_suggested_can_be_typed(name: str) -> None:
     cells = [f"p{at % 25}" if name == "patient" else f"2024-01-{at % 28 + 1:02}" for at in range(ROWS)]
     suggestion = next(each for each in sentences(mixed(**{name: cells})) if name in each)
     options = shlex.split(suggestion[suggestion.index("-S ") :])
-    assert main(["train", "--config", "config.json", "-S", "gate.beats_baseline=false", *options]) == 0
+    assert main(["train", "--config", "config.json", *LENIENT, *options]) == 0
 
 
 def test_equal_rows_of_different_cases_are_drawn_at_random() -> None:

@@ -138,7 +138,7 @@ def _values(request: DraftRequest, target: Target, dropped: list[str], model: di
         "split": {"by": "hash", "test_size": 0.2},
         "preprocess": "auto",
         "model": model,
-        "gate": {"beats_baseline": True, "min_accuracy": 0.0, "min_f1": 0.0},
+        "gate": {"beats_baseline": True, "min_accuracy": None, "min_f1": None},
     }
 
 
