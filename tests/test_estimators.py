@@ -287,6 +287,18 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "model.final_estimator.alpha: must be a finite number of at least 0 or an array of numbers, got -1",
     ),
     (
+        example(
+            "CalibratedClassifierCV", base_estimator={"estimator": "LogisticRegression", "class_weight": {"a": -1}}
+        ),
+        "out-of-range",
+        "model.base_estimator.class_weight.a: must be a finite number greater than 0, got -1",
+    ),
+    (
+        example("StackingClassifier", estimators={"cv": PARTS["line"]}),
+        "not-allowed",
+        "model.estimators: must be an object whose keys are names that scikit-learn takes, not 'cv', got an object",
+    ),
+    (
         {"estimator": "OneVsRestClassifier"},
         "missing-key",
         "model.base_estimator: is missing, must be an object with estimator",

@@ -69,9 +69,10 @@ class Voting(Estimator):
 
     @field_validator("estimators")
     @classmethod
-    def _names_are_free(cls, found: dict[str, Any]) -> dict[str, Any]:
+    def _names_are_free(cls, found: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         """Refuse the names that scikit-learn refuses in the fit."""
-        taken = next((name for name in found if "__" in name or not name or name in _TAKEN), None)
+        own = _TAKEN.get(info.data.get("estimator", ""), set())
+        taken = next((name for name in found if "__" in name or not name or name in own), None)
         if taken is not None:
             words = f"an object whose keys are names that scikit-learn takes, not {taken!r}"
             raise PydanticCustomError("estimator_names", "{words}", {"words": words})
@@ -84,10 +85,12 @@ class Voting(Estimator):
 
 
 _TAKEN = {
-    *("estimators", "voting", "weights", "n_jobs", "flatten_transform", "verbose"),
-    *("final_estimator", "cv", "stack_method", "passthrough"),
+    "VotingClassifier": {"estimators", "voting", "weights", "n_jobs", "flatten_transform", "verbose"},
+    "StackingClassifier": {
+        *("estimators", "final_estimator", "cv", "stack_method", "n_jobs", "passthrough", "verbose"),
+    },
 }
-"""The parameters of VotingClassifier and of StackingClassifier, whose names no classifier in them may have."""
+"""The parameters of a classifier of several ones, whose names no classifier in it may have."""
 
 
 class Stack(Voting):
