@@ -32,6 +32,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "LinearSVC": {},
     "SGDClassifier": {},
     "Perceptron": {},
+    "PassiveAggressiveClassifier": {},
     "MLPClassifier": {"hidden_layer_sizes": [8], "max_iter": 1000},
     "GaussianNB": {},
     "MultinomialNB": {},
