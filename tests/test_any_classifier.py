@@ -85,9 +85,10 @@ def asked(table: Path, name: str) -> dict[str, Any]:
     """A config that trains a classifier on the table, with a gate that any one passes."""
     return {
         "dataset": {"path": str(table), "target": "diagnosis"},
+        "split": {"by": "hash"},
         "preprocess": "auto",
         "model": {"estimator": name, **FAMILIES[name]},
-        "gate": {"min_accuracy": 0.3, "min_f1": 0.3},
+        "gate": {"min_accuracy": 0.3, "min_f1": 0.3, "beats_baseline": False},
     }
 
 
@@ -115,7 +116,7 @@ def test_each_family_is_trained_verified_and_asked(name: str, table: Path, tmp_p
     assert (round(scores["accuracy"], 6), scores["rows"]) == (manifest.metrics.all.accuracy, 400)
     header = output.read_text(encoding="utf-8").splitlines()[0]
     kind = {"probabilities": "probability", "scores": "score"}[manifest.model.answers]
-    assert header == f"row,predicted,{kind}_sick,{kind}_well"
+    assert header == f"row,split,predicted,{kind}_sick,{kind}_well"
 
 
 @pytest.mark.parametrize("name", EACH)
