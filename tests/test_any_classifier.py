@@ -231,12 +231,3 @@ def test_a_model_without_probabilities_says_so(table: Path, tmp_path: Path) -> N
     model = artifact_pipeline.open_artifact(tmp_path / "artifact")
     with pytest.raises(ConfigError, match="gives no probabilities"):
         model.predict_proba({name: [] for name in COLUMNS})
-
-
-def test_a_server_refuses_a_model_with_categories(
-    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """What no request can hold yet is refused before anything listens, with what answers it."""
-    trained(table, "RidgeClassifier", tmp_path)
-    assert main(["serve", str(tmp_path / "artifact"), "--port", "0"]) == 2
-    assert "cannot be served yet" in capsys.readouterr().err
