@@ -61,15 +61,13 @@ EACH = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for 
 COLUMNS = ("age", "income", "made", "city", "smoker", "constant", "rare")
 
 
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CSV with numbers, one of them near 1.7e9 and one constant, a boolean, categories, and missing values."""
+def write_patients(path: Path) -> Path:
+    """Write a CSV with numbers, one of them near 1.7e9 and one constant, a boolean, categories, and missing values."""
     generator, rows = np.random.default_rng(3), 400
     age, city = generator.integers(18, 90, rows), generator.choice(["Berlin", "Łódź", "Paris"], rows)
     smoker, rare = generator.choice(["true", "false"], rows), generator.choice(["x", "y"], rows).astype("<U6")
     rare[:3] = ["one", "two", "three"]
     sick = age / 90 + (city == "Paris") * 0.5 + (smoker == "true") * 0.3 + generator.normal(0, 0.2, rows) > 0.8
-    path = tmp_path_factory.mktemp("table") / "patients.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow([*COLUMNS, "diagnosis"])
@@ -79,6 +77,12 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
             values += [city[row] if row % 25 else "NA", smoker[row], 3, rare[row]]
             writer.writerow([*values, "sick" if sick[row] else "well"])
     return path
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The mixed table."""
+    return write_patients(tmp_path_factory.mktemp("table") / "patients.csv")
 
 
 def asked(table: Path, name: str) -> dict[str, Any]:
