@@ -19,7 +19,7 @@ ANSWERS: dict[str, list[str]] = json.loads((GOLDEN / "answers.json").read_text(e
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_a_golden_artifact_answers_as_it_did(name: str, tmp_path: Path) -> None:
-    """An artifact of each classifier verifies, replays its golden rows, can be served, and gives the labels that it gave."""
+    """An artifact of each classifier verifies, replays its golden rows, can be served, and gives the labels it gave."""
     assert open_model(verify(GOLDEN / name)).labels == ("sick", "well")
     artifact_pipeline.predict_files(GOLDEN / "rows.csv", artifact=GOLDEN / name, to=tmp_path / "out.csv")
     with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:

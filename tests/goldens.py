@@ -1,4 +1,4 @@
-"""Write the golden artifacts of format 2, one for each classifier: `python scripts/goldens.py`.
+"""Write the golden artifacts of format 2, one for each classifier: `python tests/goldens.py`.
 
 A golden artifact that stands is never written again: every later version must verify, open and answer it. The table is
 drawn, so that no golden artifact holds anybody's rows.
@@ -9,26 +9,22 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
 from artifact_pipeline.runtime import pin_numerics
 
-pin_numerics()
+pin_numerics()  # before NumPy is loaded
 
 import artifact_pipeline
+from test_any_classifier import FAMILIES, asked, write_patients
 
-TESTS = Path(__file__).resolve().parents[1] / "tests"
-FOLDER = TESTS / "golden" / "v2"
+FOLDER = Path(__file__).parent / "golden" / "v2"
 ROWS = 40
 
 
 def main() -> None:
     """Train what does not stand yet, and note what it answers to the first rows of the table."""
-    sys.path.insert(0, str(TESTS))
-    from test_any_classifier import FAMILIES, asked, write_patients
-
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place:
         patients = write_patients(Path(place) / "patients.csv")
@@ -40,7 +36,6 @@ def main() -> None:
             artifact = Path(place) / name
             artifact_pipeline.train(asked(patients, name), artifact=artifact, export=Path(place) / "model.pkl")
             shutil.copytree(artifact.resolve(), FOLDER / name)
-            print(name)
     answers = {name: labels(name, rows) for name in sorted(FAMILIES)}
     (FOLDER / "answers.json").write_text(json.dumps(answers, indent=1) + "\n")
 
