@@ -109,7 +109,7 @@ def test_reference_names_every_key_of_the_config() -> None:
     rows = dict(
         re.findall(r"^\| `([\w.]+)` \| .*? \| (`.*?`|\*[\w ]+\*) \| ", read("docs/reference/config.md"), re.MULTILINE)
     )
-    own = {"name": "digits", "dataset": "digits", "random_state": 42, "range_margin": 0.5, "preprocess": None}
+    own = {"name": None, "dataset": "digits", "random_state": 42, "range_margin": 0.5, "preprocess": None}
     expected: dict[str, object] = {**own, "model.estimator": None}
     sections = {"gate": Gate, "dataset": Table, "split": Split, "preprocess": Preparation}
     expected |= {f"{name}.{key}": _default(each) for name, kind in sections.items() for key, each in _keys(kind)}

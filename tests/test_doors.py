@@ -244,7 +244,7 @@ def test_python_without_the_packages_gets_one_sentence(run: Run, checkout: Path,
     """A door without its packages names them, the Python that has them not, and the mend, without a traceback."""
     needed = "click, msgspec, numpy, onnxruntime, pyarrow, pydantic, rich"
     if door != "inference":
-        needed += ", sklearn, onnx, joblib, threadpoolctl"
+        needed += ", sklearn, joblib, threadpoolctl"
     sentence = (
         f"{needed} are not installed for {sys.executable}: run pip install -r {checkout / 'requirements.txt'} "
         "in a virtual environment, or use make run"

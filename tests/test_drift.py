@@ -18,7 +18,7 @@ from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.drift import judge as drift
 from artifact_pipeline.drift.histograms import Counts, Histograms, usual_bin
 from artifact_pipeline.drift.judge import Drift, Shift, judge
-from artifact_pipeline.model.predictor import Predictor
+from artifact_pipeline.model.predictor import predictor_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,12 +41,12 @@ def reference(candidate: Candidate) -> Reference:
 @pytest.fixture(scope="module")
 def count(candidate: Candidate, reference: Reference) -> Count:
     """Answer rows of pixels with the published model, and count them."""
-    predictor = Predictor(candidate.members["model.onnx"], candidate.manifest.model.classes)
+    predictor = predictor_of(candidate.manifest, candidate.members)
 
     def answer_and_count(X: NDArray[np.float64]) -> Counts:
         answers = predictor.predict(X)
-        counter = Histograms(reference, "float32")
-        columns = np.ascontiguousarray(X.T, dtype=np.float32)
+        counter = Histograms(reference, "float64")
+        columns = np.ascontiguousarray(X.T)
         counter.add(columns, answers.positions, answers.probabilities.max(axis=1))
         return counter.counts()
 

@@ -194,10 +194,10 @@ def test_a_model_too_wide_to_be_described_is_refused(tmp_path: Path) -> None:
 def test_another_model_than_the_trained_one_is_not_published(monkeypatch: pytest.MonkeyPatch, weight: float) -> None:
     """Where the writer writes one other weight, the candidate is refused, though the labels may all be equal."""
 
-    def write_another(model: Any, columns: Any) -> Any:
+    def write_another(model: Any, *others: Any, **more: Any) -> Any:
         other = copy.deepcopy(model)
         other.coef_[3, 20] += weight
-        return write(other, columns)
+        return write(other, *others, **more)
 
     write = writer.write
     monkeypatch.setattr(writer, "write", write_another)
