@@ -251,7 +251,7 @@ def test_modules_and_functions_are_short() -> None:
 
 
 def test_functions_have_few_arguments() -> None:
-    """No function takes more than six arguments, or more than four by position; those of the API are a verb's options."""
+    """No function takes more than six arguments, or four by position; those of the API are the options of a verb."""
     many = []
     for module in (each for each in modules() if each.name != "api.py"):
         for function in functions(module):
@@ -305,7 +305,7 @@ def test_no_error_is_caught_blindly() -> None:
 
 
 def test_nothing_is_ever_unpickled() -> None:
-    """Of what can load a pickle only `pickle.dumps` and joblib's threads are imported, and no array may hold objects."""
+    """Of what can load a pickle, `pickle.dumps` and threads of joblib alone are imported; no array may hold objects."""
     found, harmless = [], {"dumps", "parallel_config", "ThreadingBackend"}
     for module in modules():
         for node in nodes(module):
