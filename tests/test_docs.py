@@ -83,10 +83,10 @@ def test_platform_of_the_readme_is_that_of_the_golden_artifact(run: Any) -> None
     told = json.loads((GOLDEN / "manifest.json").read_text())["environment"]
     python = told["python"]
     assert (*python.values(), told["system"], told["architecture"], told["libc"]) == PLATFORM
-    (command,) = re.findall(r"`artifact-pipeline (reproduce tests/golden/v1 .*?)`", README)
+    (command,) = re.findall(r"`artifact-pipeline (reproduce tests/golden/v2/digits .*?)`", README)
     done = run("-m", "artifact_pipeline", *command.split(), cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("reproduced: tests/golden/v1, grade ")
+    assert done.stdout.startswith("reproduced: tests/golden/v2/digits, grade ")
 
 
 @pytest.mark.slow
