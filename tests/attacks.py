@@ -15,9 +15,21 @@ from pathlib import Path
 
 import attacks_resealed
 from artifact_pipeline.canonical import digest
-from forging import ATTACKS, FILES, MANIFEST, Attack, attack, attack_each, flip, other_model, register, reseal, unpack
+from forging import (
+    ATTACKS,
+    FILES_1,
+    MANIFEST,
+    Attack,
+    attack,
+    attack_each,
+    flip,
+    other_model_1,
+    register,
+    reseal,
+    unpack,
+)
 
-__all__ = ["ATTACKS", "FILES", "MANIFEST", "Attack", "attacks_resealed", "reseal", "unpack"]
+__all__ = ["ATTACKS", "FILES_1", "MANIFEST", "Attack", "attacks_resealed", "reseal", "unpack"]
 
 # The files of the folder
 
@@ -175,7 +187,7 @@ def two_files_swapped(folder: Path) -> None:
 @attack("file-digest")
 def model_of_another_artifact(folder: Path) -> None:
     """The model is another one, of the same size."""
-    (folder / "model.onnx").write_bytes(other_model())
+    (folder / "model.onnx").write_bytes(other_model_1())
 
 
 @attack("file-digest")
@@ -183,7 +195,7 @@ def manifest_of_another_artifact(folder: Path) -> None:
     """The manifest is the valid one of another artifact, with files of the same names and sizes."""
     other = folder.parent / "other"
     shutil.copytree(folder, other)
-    reseal(other, model=other_model())
+    reseal(other, model=other_model_1())
     shutil.copy(other / MANIFEST, folder / MANIFEST)
 
 

@@ -19,7 +19,7 @@ from forging import (
     attack_fields,
     changed,
     manifest_of,
-    other_model,
+    other_model_1,
     register,
     reseal,
     reseal_fields,
@@ -237,7 +237,7 @@ attack_fields(
 def other_model_under_the_old_gate(folder: Path) -> None:
     """The model and its record are another artifact's, and the gate still speaks of the one that it judged."""
     judged = manifest_of(folder)["model"]["digest"]
-    reseal(folder, {"gate.model": judged, "model.digest": judged}, model=other_model())
+    reseal(folder, {"gate.model": judged, "model.digest": judged}, model=other_model_1())
 
 
 @attack("gate-held-out")
@@ -515,7 +515,7 @@ def reference_nested_without_end(folder: Path) -> None:
 @attack("selftest-answers", by="replay")
 def model_that_always_says_seven(folder: Path) -> None:
     """The model is another one under fitting digests, and the golden answers are still those of the first."""
-    reseal(folder, model=other_model(7))
+    reseal(folder, model=other_model_1(7))
 
 
 @attack("selftest-answers", by="replay")

@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from msgspec import convert
+
+from artifact_pipeline.artifact.manifest import parse_manifest
+from artifact_pipeline.artifact.manifest2 import WrittenModel
 from artifact_pipeline.canonical import canonical_json, digest
+from artifact_pipeline.model.plan import plan
+from artifact_pipeline.model.reading import read
+from artifact_pipeline.model.spec import Steps
+from artifact_pipeline.model.wire import encode
 from linear_writer import linear_classifier
 
 if TYPE_CHECKING:
@@ -23,8 +31,18 @@ if TYPE_CHECKING:
     Changes = Mapping[str, object]
 
 MANIFEST = "manifest.json"
-MEMBERS = ("model.onnx", "parameters.npz", "reference.json", "selftest.json", "split.bin")
+MEMBERS = ("model.onnx", "reference.json", "selftest.json", "split.bin")
 FILES = (*MEMBERS, MANIFEST)
+MEMBERS_1 = ("model.onnx", "parameters.npz", "reference.json", "selftest.json", "split.bin")
+FILES_1 = (*MEMBERS_1, MANIFEST)
+"""The files of format 1."""
+FAILED: dict[str, object] = {
+    "recipe.gate.min_accuracy": 0.99,
+    "gate.rules.0.bound": 0.99,
+    "gate.rules.0.passed": False,
+    "gate.verdict": "failed",
+}
+"""A gate that failed honestly, of the documented config."""
 REMOVED = object()
 """As the new value of a field: the field is taken away."""
 
@@ -69,10 +87,10 @@ def attack(*rules: str, **where: Any) -> Callable[[Tampering], Tampering]:
 def attack_each(
     rule: str, manifest_rule: str | None = None
 ) -> Callable[[Callable[..., object]], Callable[..., object]]:
-    """Register a function for each file; for the manifest only where a rule for it is named."""
+    """Register a function for each file of format 1; for the manifest only where a rule for it is named."""
 
     def decorate(tamper: Callable[..., object]) -> Callable[..., object]:
-        for name in MEMBERS:
+        for name in MEMBERS_1:
             register(f"{tamper.__name__} {name}", partial(tamper, name=name), rule)
         if manifest_rule:
             register(f"{tamper.__name__} {MANIFEST}", partial(tamper, name=MANIFEST), manifest_rule)
@@ -153,7 +171,16 @@ def flip(path: Path, at: int) -> None:
     path.write_bytes(data)
 
 
-def other_model(label: int = 0) -> bytes:
-    """A model of the same shape, the same classes and the same size, which answers `label` to everything."""
+def other_model(folder: Path) -> bytes:
+    """A model of format 2 as it stands in this folder, of the same size, whose numbers are all zero."""
+    said = parse_manifest((folder / MANIFEST).read_bytes()).model
+    assert isinstance(said, WrittenModel)
+    message = plan(said.columns, convert(said.steps, Steps), said.classes).message
+    arrays = read((folder / "model.onnx").read_bytes(), message)
+    return encode(message, {name: bytes(len(data)) for name, data in arrays.items()})
+
+
+def other_model_1(label: int = 0) -> bytes:
+    """A model of format 1 of the same shape, classes and size, which answers `label` to everything."""
     intercepts = [100.0 * (index == label) for index in range(10)]
     return linear_classifier([[0.0] * 64] * 10, intercepts, range(10), dtype="float32", name="digits")

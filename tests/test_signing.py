@@ -20,8 +20,7 @@ from artifact_pipeline.trust.keys import Key
 from artifact_pipeline.trust.policy import Trust
 from artifact_pipeline.trust.signing import Signers, sign
 from artifact_pipeline.verification import verify
-from attacks_resealed import FAILED
-from forging import FILES, flip, reseal, unpack
+from forging import FAILED, FILES, flip, reseal, unpack
 from own_sigstore import OwnSigstore
 from signatures import MANIFEST, bundle_of, certified, digests, provenance, write_keys
 from tools import slow
