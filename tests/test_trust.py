@@ -18,7 +18,7 @@ from artifact_pipeline.cli import main
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, PipelineError
 from artifact_pipeline.trust.policy import Policy, Trust
 from artifact_pipeline.verification import verify
-from forging import flip, other_model, reseal, unpack
+from forging import FAILED, flip, other_model, reseal, unpack
 from signatures import (
     MANIFEST,
     bundle_of,
@@ -50,11 +50,12 @@ from pathlib import Path
 
 from artifact_pipeline import verification as v
 from artifact_pipeline.cli import main
+from artifact_pipeline.model import check
 
-def never(data):
+def never(*arguments, **options):
     raise SystemExit("the model was parsed")
 
-v.walk = never
+check.check_written = v.walk = never
 asked = json.loads(Path(sys.argv[1]).read_text())
 statuses = {name: main(["verify", *arguments, "--quiet"]) for name, arguments in asked.items()}
 print(json.dumps({"statuses": statuses, "modules": sorted(sys.modules)}))
@@ -142,7 +143,7 @@ def other_artifact(stage: Stage) -> Path:
     """Another artifact of the publisher's, whole and valid."""
     other = stage.root / "other"
     shutil.copytree(stage.folder, other)
-    reseal(other, model=other_model())
+    reseal(other, model=other_model(other))
     return other
 
 
@@ -202,7 +203,7 @@ def signature_of_a_terabyte(stage: Stage) -> None:
 
 @refused("signature-key")
 def signed_statement_exchanged(stage: Stage) -> None:
-    reseal(stage.folder, model=other_model())
+    reseal(stage.folder, model=other_model(stage.folder))
     _, statement = bundle_of(stage.signature.read_bytes())
     for each in statement["predicate"]["resources"]:
         each["digest"] = digests(stage.folder)[each["name"]].removeprefix("sha256:")
@@ -266,7 +267,7 @@ def file_more_under_git_which_upstream_ignores(stage: Stage) -> None:
 
 @refused("file-digest")
 def file_swapped_after_signing(stage: Stage) -> None:
-    (stage.folder / "model.onnx").write_bytes(other_model())
+    (stage.folder / "model.onnx").write_bytes(other_model(stage.folder))
 
 
 @refused("file-digest")
@@ -276,7 +277,7 @@ def bit_flipped_after_signing(stage: Stage) -> None:
 
 @refused("signature-artifact")
 def file_swapped_and_sealed_again(stage: Stage) -> None:
-    reseal(stage.folder, model=other_model())
+    reseal(stage.folder, model=other_model(stage.folder))
 
 
 @refused("signature-artifact")
@@ -437,14 +438,6 @@ def provenance_without_a_time(stage: Stage) -> None:
     stage.sign_provenance()
 
 
-FAILED = {
-    "gate.verdict": "failed",
-    "gate.rules.0.passed": False,
-    "gate.rules.0.minimum": 0.99,
-    "recipe.gate.min_accuracy": 0.99,
-}
-
-
 @refused("gate-failed")
 def failed_gate_accepted_by_the_flag_alone(stage: Stage) -> None:
     reseal(stage.folder, FAILED)
@@ -461,7 +454,7 @@ def missing_gate_accepted_by_the_flag_alone(stage: Stage) -> None:
 
 @refused("figures-too-low")
 def gate_of_zero_and_figures_below_the_consumers_minimum(stage: Stage) -> None:
-    zero = {f"gate.rules.{index}.minimum": 0.0 for index in range(2)}
+    zero = {f"gate.rules.{index}.bound": 0.0 for index in range(2)}
     reseal(stage.folder, {**zero, "recipe.gate.min_accuracy": 0.0, "recipe.gate.min_f1": 0.0})
     stage.sign()
     stage.ask(minimum={"accuracy": 0.99})
@@ -499,7 +492,7 @@ def recall_asked_of_a_class_that_the_model_has_not(stage: Stage) -> None:
 
 @refused("figures-too-low")
 def lower_end_told_above_the_figure(stage: Stage) -> None:
-    reseal(stage.folder, {"metrics.held_out.accuracy.low": 1.0})
+    reseal(stage.folder, {"metrics.figures.0.low": 1.0, "metrics.figures.0.high": 1.0})
     stage.sign()
     stage.ask(minimum={"accuracy_low": 0.99})
 
@@ -581,7 +574,7 @@ def laid(candidate: Candidate, tmp_path_factory: pytest.TempPathFactory, keys: P
     return stages
 
 
-def never(data: bytes) -> None:
+def never(data: bytes, *_: object, **__: object) -> None:
     raise AssertionError(f"{len(data)} bytes of a model were parsed")
 
 
@@ -590,12 +583,19 @@ def test_each_attack_on_trust_is_refused_before_the_model_is_parsed(
     name: str, laid: dict[str, Stage], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The refusal names just the rule that is broken, and no byte of the model was looked into."""
-    monkeypatch.setattr("artifact_pipeline.verification.walk", never)
+    monkeypatch.setattr("artifact_pipeline.model.check.check_written", never)
     _, rule, status = ATTACKS[name]
     assert main(["verify", *laid[name].arguments, "--json"]) == status
     printed = capsys.readouterr()
     assert {problem["rule"] for problem in json.loads(printed.out)["error"]["problems"]} == {rule}
     assert all(each.isprintable() for each in (printed.out + printed.err).replace("\n", ""))
+
+
+def test_what_is_not_refused_is_parsed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is attacked the model is looked into: the test above would notice it."""
+    monkeypatch.setattr("artifact_pipeline.model.check.check_written", never)
+    with pytest.raises(AssertionError, match="bytes of a model were parsed"):
+        verify(stage.folder, trust=Trust.load(policy=stage.policy))
 
 
 def test_attacks_on_trust_load_neither_numpy_nor_a_runtime(laid: dict[str, Stage], tmp_path: Path, run: Run) -> None:
@@ -642,14 +642,14 @@ def test_what_the_policy_trusts_is_accepted(stage: Stage, capsys: pytest.Capture
     assert json.loads(capsys.readouterr().out)["trust"] == trust
     assert main(["verify", *stage.arguments]) == 0
     out = capsys.readouterr().out
-    assert f"6 files, signed by {trust['signer']}, as the policy {trust['policy']} asks\n" in out
+    assert f"5 files, signed by {trust['signer']}, as the policy {trust['policy']} asks\n" in out
     assert f"next: artifact-pipeline predict --policy {stage.policy} --artifact" in out
 
 
 def test_without_trust_the_output_says_integrity_only(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     """Who asks for nothing is told that nothing but integrity was proven."""
     assert main(["verify", str(stage.folder)]) == 0
-    assert "6 files, integrity only (" in capsys.readouterr().out
+    assert "5 files, integrity only (" in capsys.readouterr().out
 
 
 def test_a_failed_gate_may_be_left_to_the_flag(stage: Stage) -> None:
