@@ -660,7 +660,7 @@ def test_mutated_files_are_refused_or_sound(count: int) -> None:
 
 
 def test_the_source_cannot_unpickle() -> None:
-    """Nothing under src imports an unpickler: `dumps` of pickle is all that is taken from such modules."""
+    """Nothing under src imports an unpickler: `dumps` and joblib's threads are all that is taken from such modules."""
     banned = {"pickle", "_pickle", "cPickle", "joblib", "skops", "dill", "cloudpickle", "shelve", "marshal"}
     files = sorted((ROOT / "src").rglob("*.py"))
     assert len(files) > 5
@@ -678,4 +678,5 @@ def test_the_source_cannot_unpickle() -> None:
                 assert node.arg != "allow_pickle" or ast.unparse(node.value) == "False", place
             elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
                 assert not banned & {getattr(argument, "value", None) for argument in node.args}, place
-    assert taken == {("pickle", "dumps")}
+    threads = {("joblib", "parallel_config"), ("joblib.parallel", "ThreadingBackend")}
+    assert taken == {("pickle", "dumps"), *threads}

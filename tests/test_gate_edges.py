@@ -33,7 +33,7 @@ def train(folder: Path, rows: Sequence[int], gate: dict[str, Any], model: dict[s
         "preprocess": "auto",
         "model": model,
         "split": {"by": "held_out", "path": "later.csv"},
-        "gate": {"min_accuracy": 0.0, "min_f1": 0.0, **gate},
+        "gate": {"min_accuracy": 0.0, "min_f1": 0.0, "beats_baseline": False, **gate},
     }
     (folder / "config.json").write_text(json.dumps(config))
     places = ["--artifact", str(folder / "artifact"), "--export", str(folder / "model.pkl")]

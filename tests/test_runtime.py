@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from threadpoolctl import threadpool_info
 
+from artifact_pipeline import __version__
 from artifact_pipeline.runtime import KERNEL, KERNEL_VARIABLE, TELEMETRY_VARIABLE, THREAD_VARIABLES
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ SRC = Path(__file__).resolve().parents[1] / "src"
 LOOK = """
 import json, os, sys
 {first}
+from artifact_pipeline import __version__
 from artifact_pipeline.runtime import pin_numerics
 pin_numerics()
 {then}
@@ -98,8 +100,8 @@ def test_what_ran_is_recorded(candidate: Any) -> None:
     assert {(each.library, each.kernel) for each in environment.blas} == ran
     assert environment.python.version == platform.python_version()
     assert (environment.system, environment.architecture) == (platform.system(), platform.machine())
-    for name in ("numpy", "onnx", "onnxruntime", "scikit-learn", "scipy"):
-        assert environment.packages[name] == version(name)
+    packages = ("numpy", "onnxruntime", "pyarrow", "scikit-learn", "scipy")
+    assert environment.packages == {"artifact-pipeline": __version__, **{name: version(name) for name in packages}}
 
 
 def test_no_path_host_or_thread_count_is_recorded(candidate: Any) -> None:

@@ -249,7 +249,8 @@ def test_a_random_split_of_repeated_rows_is_warned_of(
     columns = {name: np.tile(each, 2) for name, each in blobs([0, 1], rows=150).items()}
     write_table(tmp_path / "rows.csv", columns)
     write_table(tmp_path / "shuffled.parquet", {name: each[::-1] for name, each in reversed(columns.items())})
-    config = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000, "dataset": {"path": "rows.csv", "target": "label"}}
+    dataset = {"path": "rows.csv", "target": "label"}
+    config = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000, "dataset": dataset, "split": {"by": "random"}}
     (tmp_path / "config.json").write_text(json.dumps(config))
     train = ["train", "--config", "config.json", "--artifact", "one"]
     assert main(train) == 0
