@@ -21,10 +21,11 @@ from artifact_pipeline.cli import main
 from artifact_pipeline.config import from_mapping, recipe
 from artifact_pipeline.errors import ConfigError, DataRejected
 from artifact_pipeline.prediction.scoring import Options, Scorer
+from artifact_pipeline.rows.choosing import row_number_of
 from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.rows.labels import Labels
 from artifact_pipeline.rows.sources import find_sources
-from artifact_pipeline.rows.table import read_table, row_number_of
+from artifact_pipeline.rows.table import read_table
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.dataset import load_rows
 from artifact_pipeline.training.publication import publish
@@ -163,8 +164,8 @@ def test_a_numpy_archive_is_read_in_any_order(tmp_path: Path) -> None:
 
 
 REFUSED = [
-    ("f_dash.csv", "kind", "not-a-number", "row 7, column 'mass'", "'-' is not a number", "fill in"),
-    ("na_tokens.csv", "y", "not-a-number", "row 7, column 'a'", "'NA' is not a number", "fill in"),
+    ("f_dash.csv", "kind", "not-a-number", "row 7, column 'mass'", "'-' is not a number", "leave a cell empty"),
+    ("na_tokens.csv", "y", "not-a-number", "row 11, column 'a'", "'?' is not a number", "leave a cell empty"),
     ("lab_latin1.csv", "kind", "not-utf-8", "", "line 9 is no UTF-8: its byte 0xf6", "iconv -f WINDOWS-1252 -t UTF-8"),
     ("latin1.csv", "y", "not-utf-8", "", "line 1 is no UTF-8: its byte 0xf6", "iconv -f WINDOWS-1252 -t UTF-8"),
     ("semicolon.csv", "y", "column-missing", "", "no column 'y'", "separated by semicolons"),
@@ -207,7 +208,7 @@ def test_prediction_refuses_by_the_same_words(of_kinds: Verified, tmp_path: Path
     told = json.loads(said.out)["error"]["problems"]
     assert problem.rule in {each["rule"] for each in told}
     if name != "semicolon.csv":
-        assert problem.message in {each["message"] for each in told}
+        assert any(problem.message.startswith(each["message"]) for each in told)
 
 
 def test_swallowed_lines_are_said_of_predicted_rows(tmp_path: Path) -> None:
@@ -244,14 +245,14 @@ def test_training_counts_empty_parts(tmp_path: Path) -> None:
 
 
 def test_each_bad_column_is_named_with_its_mend() -> None:
-    """Of a table with texts, dates and gaps each column is told with row and value, and the hint can be typed."""
+    """Of a table with ids, dates and gaps each bad column is named with row and value, and the hint can be typed."""
     with pytest.raises(DataRejected) as caught:
         read_table(str(CASES / "patients" / "patients.csv"), target="diagnosis")
     told = {each.place.partition("column ")[2]: each.message for each in caught.value.problems}
-    assert told["'patient_id'"] == "'P0000' is not a number"
-    assert told["'visited'"] == "'2024-06-15' is not a number"
-    assert told["'mean_symmetry'"] == "the value is missing"
-    assert """-S 'dataset.drop=["patient_id", "clinic", "visited"]'""" in str(caught.value.hint)
+    assert told["'patient_id'"].startswith("'P0000' is one of 199 different texts in 199 rows")
+    assert told["'visited'"] == "'2024-06-15' is a date or a time"
+    assert told.keys() == {"'patient_id'", "'visited'"}
+    assert """-S 'dataset.drop=["patient_id", "visited"]'""" in str(caught.value.hint)
 
 
 def test_training_says_what_it_learns_from(tmp_path: Path) -> None:
@@ -427,7 +428,7 @@ def test_a_boolean_column_takes_no_other_values(tmp_path: Path) -> None:
     (tmp_path / "more.csv").write_text("a,b\n1,maybe\n")
     said = cli("predict", tmp_path / "more.csv", "--artifact", artifact.folder, "-o", tmp_path / "out.csv", "--json")
     assert json.loads(said.out)["error"]["problems"][0]["rule"] == "not-a-boolean"
-    for more, rule in (("1,0,x\n", "not-a-number"), ("1,2,x\n1,true,x\n", "not-a-number")):
+    for more, rule in (("1,0,x\n", "not-a-number"), ("1,2,x\n1,true,x\n", "free-text")):
         (tmp_path / "mixed.csv").write_text(f"a,b,kind\n1,true,x\n{more}")
         with pytest.raises(DataRejected) as caught:
             read_table(str(tmp_path / "mixed.csv"), target="kind")

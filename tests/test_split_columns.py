@@ -13,7 +13,7 @@ import pytest
 from artifact_pipeline.cli import main
 from artifact_pipeline.errors import DataRejected
 from artifact_pipeline.rows.row_hash import key_hashes
-from artifact_pipeline.rows.typed_table import read_typed_table
+from artifact_pipeline.rows.table import read_table
 from artifact_pipeline.verification import verify
 from tables import blobs, write_table
 
@@ -96,7 +96,7 @@ def test_a_key_is_one_in_every_format(tmp_path: Path) -> None:
             cells = [str(each) for each in values.to_pylist()] if (suffix, name) == ("jsonl", "day") else values
             path = write_table(tmp_path / f"{name}.{suffix}", columns(key=cells))
             asked = {"key": "key"}
-            found.append(read_typed_table(str(path), target="label", drop=["key"], split_by=asked).split_by["key"])
+            found.append(read_table(str(path), target="label", drop=["key"], split_by=asked).split_by["key"])
         hashes = [key_hashes({"key": each}, seed=1).tolist() for each in found]
         assert hashes[0] == hashes[1] == hashes[2]
         assert len(set(hashes[0])) > 1
@@ -123,7 +123,7 @@ def test_the_latest_rows_are_held_out(tmp_path: Path, kind: str) -> None:
 def test_times_are_ordered_across_zones_and_spellings(tmp_path: Path, times: list[str]) -> None:
     """Noon in Tokyo is before noon in Rome; a month, a day and a time of day are in one order; so are numbers."""
     path = write_table(tmp_path / "rows.csv", {"t": times, "a": [0.5, 2, 3], "label": [0, 1, 1]})
-    found = read_typed_table(str(path), target="label", drop=["t"], split_by={"t": "time"}).split_by["t"]
+    found = read_table(str(path), target="label", drop=["t"], split_by={"t": "time"}).split_by["t"]
     assert found[0] < found[1] < found[2]
 
 
@@ -172,7 +172,7 @@ def test_a_value_by_which_no_row_can_be_split_is_refused(
     values[17] = bad
     path = write_table(tmp_path / f"rows.{suffix}", columns(when=values))
     with pytest.raises(DataRejected) as caught:
-        read_typed_table(str(path), target="label", drop=["when"], split_by={"when": role})
+        read_table(str(path), target="label", drop=["when"], split_by={"when": role})
     (problem,) = caught.value.problems
     assert problem.place == f"{path}, row 17, column 'when'"
     assert problem.message.startswith(message)
@@ -184,7 +184,7 @@ def test_a_column_of_no_key_is_refused(tmp_path: Path) -> None:
     path = write_table(tmp_path / "rows.parquet", columns(raw=pa.array([b"x"] * ROWS), flag=[True] * ROWS))
     for name, role, rule in (("raw", "key", "not-a-key"), ("flag", "time", "not-a-time")):
         with pytest.raises(DataRejected) as caught:
-            read_typed_table(str(path), target="label", drop=["raw", "flag"], split_by={name: role})
+            read_table(str(path), target="label", drop=["raw", "flag"], split_by={name: role})
         assert caught.value.rules == {rule}
 
 
@@ -192,7 +192,7 @@ def test_a_column_that_is_missing_is_refused(tmp_path: Path, capsys: pytest.Capt
     """A misspelt column is refused with the one that may be meant, before a row is read."""
     write_table(tmp_path / "rows.csv", columns(patient=PATIENTS))
     with pytest.raises(DataRejected) as caught:
-        read_typed_table(str(tmp_path / "rows.csv"), target="label", split_by={"pateint": "key"})
+        read_table(str(tmp_path / "rows.csv"), target="label", split_by={"pateint": "key"})
     assert caught.value.rules == {"split-column"}
     assert "did you mean 'patient'?" in str(caught.value.hint)
 

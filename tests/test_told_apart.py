@@ -19,7 +19,7 @@ from artifact_pipeline.prediction.hash_split import HELD_OUT_SIDE, TRAINING_SIDE
 from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.rows.row_hash import below, feature_hashes, key_hashes
 from artifact_pipeline.rows.sources import find_sources
-from artifact_pipeline.rows.typed_table import read_typed_table
+from artifact_pipeline.rows.table import read_table
 from artifact_pipeline.verification import verify
 from tables import blobs, write_table
 from typedtables import wanted, write
@@ -244,7 +244,7 @@ def test_law_growing_a_table_leaves_the_side_of_each_row(
     with TemporaryDirectory() as folder:
         first = write(Path(folder, f"first.{formats[0]}"), table_of(rows, ["n", "t", "k"]))
         kinds: Any = {"n": "number", "t": "category"}
-        read = read_typed_table(str(first), target="label", features=["n", "t"], columns=kinds, split_by={"k": "key"})
+        read = read_table(str(first), target="label", features=["n", "t"], columns=kinds, split_by={"k": "key"})
         sides = {
             (): below(feature_hashes(read.columns, read.features, seed=7), 0.5),
             ("k",): below(key_hashes(read.split_by, seed=7), 0.5),

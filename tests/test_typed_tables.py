@@ -17,7 +17,6 @@ from artifact_pipeline.rows.features import Column, Features
 from artifact_pipeline.rows.labels import LabelColumn
 from artifact_pipeline.rows.memory import batches_of
 from artifact_pipeline.rows.table import read_table
-from artifact_pipeline.rows.typed_table import read_typed_table
 from typedtables import answerable, joined, wanted, write
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ NUMBERS = [0.5 * each for each in range(40)]
 def learn(tmp_path: Path, suffix: str = "csv", *, columns: Any = None, **cells: list[Any]) -> Rows:
     """Write a table of forty rows with labels, and read it to learn from."""
     path = write(tmp_path / f"table.{suffix}", {**cells, "label": LABELS})
-    return read_typed_table(str(path), target="label", columns=columns)
+    return read_table(str(path), target="label", columns=columns)
 
 
 def refusal(tmp_path: Path, suffix: str = "csv", *, columns: Any = None, **cells: list[Any]) -> DataRejected:
@@ -84,10 +83,10 @@ def test_one_cell_decides_wherever_it_stands(tmp_path: Path, late: str, row: int
     path.write_text(f"b,a,label\n{lines}")
     if late == "1e999":
         with pytest.raises(DataRejected, match="cannot be learned") as caught:
-            read_typed_table(str(path), target="label")
+            read_table(str(path), target="label")
         assert place(caught.value) == (f"table.csv, row {row}, column 'a'", "not-finite")
         return
-    read = read_typed_table(str(path), target="label")
+    read = read_table(str(path), target="label")
     assert read.columns == (
         Column("b", "number"),
         Column("a", "category", levels=tuple(sorted([*"0123456", late]))),
@@ -104,7 +103,7 @@ def test_a_column_that_is_empty_at_first_is_what_comes_later(tmp_path: Path) -> 
     lines = ["," * 4 + str(each % 2) for each in range(rows)]
     lines[-3:] = ["2.5,true,Rom,,0", "3.5,false,Rom,,1", "4.5,true,Kiel,,1"]
     path.write_text("a,b,c,d,label\n" + "\n".join(lines))
-    read = read_typed_table(str(path), target="label")
+    read = read_table(str(path), target="label")
     assert [(each.kind, each.nullable) for each in read.columns] == [
         ("number", True),
         ("boolean", True),
@@ -121,7 +120,7 @@ def test_files_of_a_folder_are_one_table(tmp_path: Path) -> None:
     """A text in a later file makes the column of all files a category, digits of the first file among its levels."""
     for name, cells in [("1.csv", ["1", "2"]), ("2.csv", ["", ""]), ("3.csv", ["x", "2"]), ("4.csv", ["3", "3"])]:
         write(tmp_path / name, {"a": cells * 5, "b": NUMBERS[:10], "label": LABELS[:10]})
-    read = read_typed_table(str(tmp_path), target="label")
+    read = read_table(str(tmp_path), target="label")
     assert read.columns[0] == Column("a", "category", nullable=True, levels=("", "1", "2", "3", "x"))
     assert read.S is not None
     assert read.S[::10, 0].tolist() == ["1", "", "x", "3"]
@@ -164,11 +163,11 @@ def test_a_given_category_holds_texts_of_a_few_thousand_levels(tmp_path: Path) -
     for rows in (10_000, 10_001):
         path = write(tmp_path / f"{rows}.csv", {"a": names[:rows], "label": [each % 2 for each in range(rows)]})
         if rows == 10_000:
-            read = read_typed_table(str(path), target="label", columns={"a": "category"})
+            read = read_table(str(path), target="label", columns={"a": "category"})
             assert read.columns[0].levels == tuple(sorted(names[:-1]))
             continue
         with pytest.raises(DataRejected) as caught:
-            read_typed_table(str(path), target="label", columns={"a": "category"})
+            read_table(str(path), target="label", columns={"a": "category"})
         assert place(caught.value) == ("10001.csv, column 'a'", "too-many-levels")
 
 
@@ -278,18 +277,14 @@ def test_a_slip_among_numbers_is_said_to_be_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
-def test_a_table_of_numbers_alone_is_what_it_was(tmp_path: Path, suffix: str) -> None:
-    """A table of numbers and booleans without a gap has the values, the kinds and the digest that it had before."""
-    path = write(
-        tmp_path / f"table.{suffix}", {"a": NUMBERS, "b": [True, False] * 20, "n": [*range(40)], "label": LABELS}
-    )
-    plain, typed = read_table(str(path), target="label"), read_typed_table(str(path), target="label")
-    assert typed.digest() == plain.digest()
-    assert (typed.digest_algorithm, typed.kinds, typed.columns) == ("rows-1", plain.kinds, plain.columns)
-    assert (typed.names, typed.left_out, typed.warnings) == (plain.names, plain.left_out, plain.warnings)
-    np.testing.assert_array_equal(typed.X, plain.X)
-    assert len(plain.features) == 40
-    assert isinstance(plain.features, Features)
+def test_numbers_and_booleans_alone_have_the_digest_of_format_1(suffix: str, tmp_path: Path) -> None:
+    """Rows of numbers and booleans without gaps have the digest `rows-1`; a column that counts them is left out."""
+    columns = {"a": NUMBERS, "b": [True, False] * 20, "n": [*range(40)], "label": LABELS}
+    read = read_table(str(write(tmp_path / f"table.{suffix}", columns)), target="label")
+    assert (read.digest_algorithm, read.kinds, read.names) == ("rows-1", ("number", "boolean"), ("a", "b"))
+    assert read.X[:, 0].tolist() == NUMBERS
+    assert [each.name for each in read.left_out] == ["n"]
+    assert isinstance(read.features, Features)
 
 
 def test_the_digest_of_typed_rows_stays(tmp_path: Path) -> None:
@@ -420,12 +415,12 @@ def test_rows_without_a_label_are_left_out_where_that_is_asked(tmp_path: Path, s
     whole = write(tmp_path / f"whole.{suffix}", {**cells, "label": labels})
     kept = {name: [each for at, each in enumerate(found) if at not in gaps] for name, found in cells.items()}
     without = write(tmp_path / f"without.{suffix}", kept)
-    found = read_typed_table(str(whole), target=LabelColumn("label", leave_out=True))
-    expected = read_typed_table(str(without), target="label")
+    found = read_table(str(whole), target=LabelColumn("label", leave_out=True))
+    expected = read_table(str(without), target="label")
     assert found.digest() == expected.digest()
     assert found.warnings == ("3 rows without a label are left out", *expected.warnings)
     with pytest.raises(DataRejected) as caught:
-        read_typed_table(str(whole), target="label")
+        read_table(str(whole), target="label")
     assert caught.value.rules == {"label-missing"}
     assert caught.value.hint == "leave out the rows that have no label: -S dataset.unlabelled=leave_out"
 
@@ -435,5 +430,5 @@ def test_a_bad_row_has_its_own_number_behind_rows_that_are_left_out(tmp_path: Pa
     dates = [None, None, *(f"2024-01-{1 + at % 28}" for at in range(38))]
     path = write(tmp_path / "table.csv", {"day": dates, "label": [None, "no", *LABELS[2:]]})
     with pytest.raises(DataRejected) as caught:
-        read_typed_table(str(path), target=LabelColumn("label", leave_out=True))
+        read_table(str(path), target=LabelColumn("label", leave_out=True))
     assert place(caught.value) == ("table.csv, row 2, column 'day'", "date")

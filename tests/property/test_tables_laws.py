@@ -20,7 +20,7 @@ from artifact_pipeline.rows.folding import MIN_ROWS, fold_rare_levels
 from artifact_pipeline.rows.formats.text import CsvReader
 from artifact_pipeline.rows.matrix import TypedRowsDigest
 from artifact_pipeline.rows.memory import batches_of
-from artifact_pipeline.rows.typed_table import read_typed_table
+from artifact_pipeline.rows.table import read_table
 from typedtables import FORMATS, answerable, as_csv, joined, wanted, write
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def test_every_format_is_the_same_table_to_learn_from(
     digests = set()
     for form in FORMATS:
         path = write(tmp_path / f"table.{form}", cells)
-        rows = read_typed_table(str(path), target="label", features=tuple(kinds), columns=kinds)
+        rows = read_table(str(path), target="label", features=tuple(kinds), columns=kinds)
         X = [[None if np.isnan(each) else each for each in row] for row in rows.features.X.tolist()]
         assert [(*x, *s) for x, s in zip(X, rows.features.S.tolist(), strict=True)] == _expected(cells, kinds), form
         assert rows.y is not None
@@ -133,7 +133,7 @@ def test_every_text_for_a_missing_value_is_the_same(
     path = tmp_path / "table.csv"
     path.write_text(as_csv({key: [name if each is None else each for each in column] for key, column in cells.items()}))
     assert answerable(path, _columns(cells, kinds)).listed() == _expected(cells, kinds)
-    rows = read_typed_table(str(path), target="label", features=tuple(kinds), columns=kinds)
+    rows = read_table(str(path), target="label", features=tuple(kinds), columns=kinds)
     assert rows.columns == _columns(cells, kinds)
 
 
@@ -175,10 +175,10 @@ def test_a_kind_is_inferred_from_all_cells(tmp_path: Path, cells: list[str], blo
         patch.setattr(CsvReader, "__init__", partialmethod(CsvReader.__init__, block=block))
         if expected not in {"number", "boolean", "category"}:
             with pytest.raises(DataRejected) as caught:
-                read_typed_table(str(path), target="label", features=("a", "b"))
+                read_table(str(path), target="label", features=("a", "b"))
             assert [each.rule for each in caught.value.problems] == [expected]
             return
-        rows = read_typed_table(str(path), target="label", features=("a", "b"))
+        rows = read_table(str(path), target="label", features=("a", "b"))
     column = rows.columns[0]
     assert rows.X[:, -1].tolist() == [0.5] * len(cells)
     missing = [cell in {"", "NA"} for cell in cells]

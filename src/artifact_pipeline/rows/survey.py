@@ -11,13 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import DataRejected, Problem
 from artifact_pipeline.rows.batches import NO_COLUMN, Wanted
-from artifact_pipeline.rows.features import Column
-from artifact_pipeline.rows.formats.opening import open_rows
-from artifact_pipeline.rows.inference import ColumnCells, Refused
-from artifact_pipeline.rows.mends import hint_of_columns
-from artifact_pipeline.rows.reading import Reading
-from artifact_pipeline.rows.sources import find_sources
-from artifact_pipeline.rows.table import (
+from artifact_pipeline.rows.choosing import (
     REFUSED,
     WITHOUT_NAMES,
     about_learning,
@@ -25,6 +19,12 @@ from artifact_pipeline.rows.table import (
     refuse,
     row_number_of,
 )
+from artifact_pipeline.rows.features import Column
+from artifact_pipeline.rows.formats.opening import open_rows
+from artifact_pipeline.rows.inference import ColumnCells, Refused
+from artifact_pipeline.rows.mends import hint_of_columns
+from artifact_pipeline.rows.reading import Reading
+from artifact_pipeline.rows.sources import find_sources
 from artifact_pipeline.storage.opened import unreadable
 
 if TYPE_CHECKING:

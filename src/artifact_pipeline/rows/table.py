@@ -1,107 +1,108 @@
-"""Tables to learn from: the readers of prediction give a matrix of the columns to learn from, and the labels."""
+"""Tables of numbers, booleans, categories and missing values to learn from: each column's kind is inferred or given."""
 
 from __future__ import annotations
 
-import re
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from artifact_pipeline.errors import DataRejected, Problem
-from artifact_pipeline.rows.batches import Batch, Piece, Rejected, Wanted
+from artifact_pipeline.errors import DataRejected, Problem, plural
+from artifact_pipeline.rows.batches import Wanted
+from artifact_pipeline.rows.choosing import (
+    REFUSED,
+    WITHOUT_NAMES,
+    LearnedTable,
+    about_learning,
+    refusal,
+    refuse,
+    row_number_of,
+)
 from artifact_pipeline.rows.faults import meant_names
+from artifact_pipeline.rows.features import MISSING, Column
 from artifact_pipeline.rows.formats.opening import open_rows
-from artifact_pipeline.rows.labels import Labels
-from artifact_pipeline.rows.limits import MAX_LISTED, MAX_TEXT
+from artifact_pipeline.rows.inference import ColumnCells, Refused
+from artifact_pipeline.rows.labels import LabelColumn, labelled
+from artifact_pipeline.rows.limits import MAX_LISTED
 from artifact_pipeline.rows.matrix import LeftOut, Rows
-from artifact_pipeline.rows.mends import drop_hint, hint_of_numbers
+from artifact_pipeline.rows.mends import hint_of_columns, mends
+from artifact_pipeline.rows.reading import Learned, Reading, arrays_of, column_warnings
 from artifact_pipeline.rows.sources import find_sources
+from artifact_pipeline.rows.split_columns import SplitColumns
+from artifact_pipeline.storage.opened import unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from artifact_pipeline.rows.formats.opening import Reader
-    from artifact_pipeline.rows.kinds import Kind
+    from artifact_pipeline.rows.batches import Piece
+    from artifact_pipeline.rows.features import ColumnKind
     from artifact_pipeline.rows.sources import Source
+    from artifact_pipeline.rows.split_columns import SplitRole
 
-_UNNAMED = re.compile(r"|Unnamed: [0-9]+|__index_level_[0-9]+__")
-"""How pandas writes, and reads again, a column without a name."""
-WITHOUT_NAMES = frozenset({"npy", "npz"})
-"""Formats whose columns are read all or not at all."""
-REFUSED = "the table cannot be learned"
-_REFUSED_BY_READERS = frozenset({"the rows do not fit the model", "there are no rows to predict"})
-"""The readers' words, which are of rows to answer."""
+    _Names = tuple[str, ...]
 
 
-def read_table(path: str, *, target: str, features: Sequence[str] | None = None, drop: Sequence[str] = ()) -> Rows:
-    """Read a table whole.
+def read_table(
+    path: str,
+    *,
+    target: str | LabelColumn,
+    features: Sequence[str] | None = None,
+    drop: Sequence[str] = (),
+    columns: Mapping[str, ColumnKind] | None = None,
+    split_by: Mapping[str, SplitRole] | None = None,
+) -> Rows:
+    """Read a table whole, with categories and missing values.
 
     Args:
         path: a file of any format that `predict` reads but pictures, a folder of them, or a pattern.
-        target: the column of the labels.
+        target: the column of the labels; a `LabelColumn` says what becomes of rows that have none.
         features: the columns to learn from, in this order; None takes all that are no index.
         drop: columns to leave out.
+        columns: the kinds of columns whose kind is not to be inferred.
+        split_by: the columns that split the rows; they are read, and learned from only where they are features, too.
 
     Raises:
-        DataRejected: it cannot be read, a column is missing, a label is missing, or a value is neither a finite number
-            nor a boolean. The first 65,536 rows with a bad value end the reading; each bad column of them is named.
+        DataRejected: it cannot be read, a column is missing or can be of no kind, or a label is missing.
     """
     with about_learning():
-        table = LearnedTable(path, target, None if features is None else tuple(features), tuple(drop))
+        asked = None if features is None else tuple(features)
+        chosen = _Chosen(asked, tuple(drop), columns or {}, split_by or {})
+        table = _TypedTable(path, LabelColumn(target) if isinstance(target, str) else target, chosen)
         for source in find_sources([path]):
             table.add(source)
         return table.rows()
 
 
-@contextmanager
-def about_learning() -> Iterator[None]:
-    """Let the readers' refusals say that the table is to be learned from."""
-    try:
-        yield
-    except DataRejected as error:
-        if "unknown-suffix" in error.rules and error.message == "the rows cannot be read":
-            hint = "give the table such a name; in a folder of parts no other file may stand"
-            raise DataRejected(REFUSED, problems=error.problems, hint=hint) from error
-        if error.message not in _REFUSED_BY_READERS:
-            raise
-        raise DataRejected(REFUSED, problems=error.problems, hint=error.hint) from error
+class _Chosen(NamedTuple):
+    """What is asked of a table's columns, as `read_table` takes it."""
+
+    features: _Names | None
+    drop: _Names
+    kinds: Mapping[str, ColumnKind]
+    split_by: Mapping[str, SplitRole]
 
 
-def _refusal(place: str, rule: str, message: str, *, hint: str) -> DataRejected:
-    return DataRejected(REFUSED, problems=[Problem(place, rule, message)], hint=hint)
-
-
-class LearnedTable:
+class _TypedTable(LearnedTable):
     """A table that is being read, file by file."""
 
-    def __init__(
-        self,
-        path: str,
-        target: str,
-        features: tuple[str, ...] | None,
-        drop: tuple[str, ...],
-        *,
-        split_by: tuple[str, ...] = (),
-    ) -> None:
-        self._path, self._target, self._asked, self._drop = path, target, features, drop
-        self._split_by = split_by
-        self._features: tuple[str, ...] = ()
-        self._left_out: dict[str, LeftOut] = {}
-        self._kinds: dict[str, Kind] = {}
-        self._pieces: list[NDArray[np.float64]] = []
-        self._labels = Labels(target)
-        self._starts: list[tuple[int, str]] = []  # the number of a file's first row among all, and its place
-        self._count = self._files = self._empty = 0
-        self._warnings: list[str] = []
+    def __init__(self, path: str, labels: LabelColumn, chosen: _Chosen) -> None:
+        """Begin without a row."""
+        super().__init__(path, labels.name, chosen.features, chosen.drop, split_by=tuple(chosen.split_by))
+        self._given = chosen.kinds
+        self._leaves_out_unlabelled = labels.leave_out
+        self._numbers: list[NDArray[np.int64]] = []  # of the rows in their files, where some are left out
+        self._unlabelled = 0
+        self._splitting = SplitColumns(chosen.split_by)
+        self._first = Reading([])
+        self._sources: list[tuple[Source, tuple[str, ...]]] = []
 
     def add(self, source: Source) -> None:
         """Read a file; one without rows is only counted."""
         self._files += 1
         if source.format == "image":
             message = "is a picture, which has no label"
-            raise _refusal(source.place, "unknown-suffix", message, hint="name a table, such as rows.csv")
+            raise refusal(source.place, "unknown-suffix", message, hint="name a table, such as rows.csv")
         before = self._count
         with open_rows(source, self._wanted(()), digest=False) as about:
             names, index = about.names, about.index
@@ -111,231 +112,176 @@ class LearnedTable:
             self._read(source, chosen)
         self._empty += self._count == before
 
-    def _read(self, source: Source, chosen: tuple[str, ...]) -> None:
-        """Read these columns of a file."""
-        with open_rows(source, self._wanted(chosen), digest=False) as rows:
-            for batch in rows.batches(0):
-                self._take(source, batch, chosen)
-            self._compare_kinds(source, rows)
-            self._warnings += rows.notes
-
-    def _wanted(self, features: tuple[str, ...]) -> Wanted:
+    def _wanted(self, features: tuple[str, ...], reading: Reading | None = None) -> Wanted:
         import numpy as np
 
         bounds, target = np.zeros(len(features)), self._target
-        kinds = tuple(self._kinds[name] for name in features) if self._kinds else ()
-        return Wanted(features, "float64", target, (), (target,), bounds, bounds, "ignore", kinds=kinds, learning=True)
+        keep = (target, *self._split_by) if reading is self._first else (target,)
+        held = reading.cells.values() if reading is not None else ()
+        known = [(each.name, each.given or "category") for each in held if each.given or each.holds_texts]
+        columns = tuple(Column(name, kind, nullable=True) for name, kind in known)
+        return Wanted(features, "float64", target, (), keep, bounds, bounds, "ignore", learning=True, columns=columns)
 
-    def _choose(self, source: Source, names: tuple[str, ...], index: tuple[str, ...]) -> tuple[str, ...]:
-        """The columns to read of a file; the first one decides which are learned from."""
-        if not self._features:
-            self._check_split_by(source, names)
-            self._choose_features(source.place, names, index)
-        known = {*self._features, self._target, *self._left_out}
-        for name, _ in source.partitions:
-            self._left_out.setdefault(name, LeftOut(name, "it stands in the names of folders alone"))
-        for name in names:
-            if name not in known:
-                self._left_out[name] = LeftOut(name, f"{self._starts[0][1]} does not have it")
-        if source.format in WITHOUT_NAMES:
-            return tuple(name for name in names if name != self._target)
-        return self._features
+    def _read(self, source: Source, chosen: tuple[str, ...]) -> None:
+        """Read these columns of a file for the first time."""
+        if not self._sources:
+            self._check_given(source)
+            self._first = Reading([ColumnCells(name, self._given.get(name)) for name in self._features])
+        self._sources.append((source, chosen))
+        self._read_into(self._first, source, chosen)
 
-    def _check_split_by(self, source: Source, names: tuple[str, ...]) -> None:
-        """Check that the columns by which the rows are split are there, or stand in the names of folders."""
-        there = {*names, *(name for name, _ in source.partitions)}
-        missing = [name for name in self._split_by if name not in there]
-        if missing:
-            message = "no column {!r}, by which the rows are to be split"
-            problems = [Problem(source.place, "split-column", message.format(name)) for name in missing]
-            raise DataRejected(REFUSED, problems=problems, hint=meant_names(missing, names))
+    def _check_given(self, source: Source) -> None:
+        """Check that each column whose kind is given is learned from."""
+        wrong = [name for name in self._given if name not in self._features]
+        if wrong:
+            message = "dataset.columns names {!r}, which is no column to learn from"
+            problems = [Problem(source.place, "column-missing", message.format(name)) for name in wrong]
+            raise DataRejected(REFUSED, problems=problems, hint=meant_names(wrong, self._features))
 
-    def _choose_features(self, place: str, names: tuple[str, ...], index: tuple[str, ...]) -> None:
-        """Choose the columns to learn from, of those of the first file; some of them are its `index`."""
-        known = frozenset(names)
-        missing = [name for name in (*(self._asked or ()), *self._drop) if name not in known]
-        if missing:
-            problems = [Problem(place, "column-missing", f"no column {name!r}") for name in missing]
-            raise DataRejected(REFUSED, problems=problems, hint=meant_names(missing, names))
-        reasons = dict.fromkeys(index, "the file says that it is the index of pandas")
-        if self._asked is not None:
-            reasons = dict.fromkeys(names, "dataset.features does not name it")
-        reasons |= dict.fromkeys(self._drop, "dataset.drop names it")
-        there = [name for name in names if name != self._target]
-        chosen = self._asked or tuple(name for name in there if name not in reasons)
-        _check_names(place, chosen)
-        if not chosen:
-            message = f"has no column to learn from beside the target {self._target!r}"
-            raise _refusal(place, "no-columns", message, hint=f"it has: {', '.join(map(repr, names))}")
-        taken = frozenset(chosen)
-        self._features = chosen
-        reasons |= {name: f"{reasons[name]}; it splits the rows" for name in self._split_by if name in reasons}
-        self._left_out = {name: LeftOut(name, reasons[name]) for name in there if name not in taken}
+    def _read_into(self, reading: Reading, source: Source, read: tuple[str, ...]) -> None:
+        wanted = self._wanted(read, reading)
+        with open_rows(source, wanted, digest=False) as rows:
+            for piece in map(self._labelled, rows.unaligned()):
+                if reading is self._first:
+                    self._note(piece)
+                found = reading.take(piece, wanted) if not piece.broken else ()
+                if reading is self._first and not piece.broken:
+                    found += self._splitting.take(piece, wanted)
+                if piece.broken or piece.firsts or found:
+                    bad = replace(piece, firsts=(*piece.firsts, *found))
+                    refuse(source, bad, (*read, *self._split_by, self._target), hint_of_columns)
+                if reading is self._first:
+                    self._labels.add(piece.table.column(self._target), piece.written)
+            if reading is self._first:
+                self._warnings += rows.notes
 
-    def _take(self, source: Source, batch: Batch, read: tuple[str, ...]) -> None:
-        """Take some rows, unless one is bad."""
+    def _labelled(self, piece: Piece) -> Piece:
+        """The rows that have a label, where the others are left out."""
+        if not self._leaves_out_unlabelled:
+            return piece
+        good = labelled(piece.table.column(self._target), piece.written).to_numpy(zero_copy_only=False)
+        return piece.only(good, piece.broken)
+
+    def _note(self, piece: Piece) -> None:
+        """Count the rows that are read for the first time."""
+        rows = piece.table.num_rows + len(piece.broken)
+        self._count += rows
+        if self._leaves_out_unlabelled:
+            self._unlabelled += piece.count - rows
+            self._numbers.append(piece.row_numbers())
+
+    def _place_of(self, row: int) -> str:
+        if not self._numbers:
+            return super()._place_of(row)
         import numpy as np
 
-        self._count += batch.count
-        if batch.rejected or batch.firsts:
-            refuse(source, batch, (*read, self._target), hint_of_numbers)
-        columns = batch.columns
-        if read != self._features:
-            places = {name: place for place, name in enumerate(read)}
-            columns = [columns[places[name]] for name in self._features]
-        piece: NDArray[np.float64] = np.stack(columns, axis=1, dtype=np.float64)
-        np.add(piece, 0.0, out=piece)  # minus zero is zero: a CSV that writes whole numbers has only one zero
-        self._pieces.append(piece)
-        self._labels.add(batch.kept[self._target], batch.written)
+        return f"{self._file_of(row)[1]}, row {np.concatenate(self._numbers)[row]}"
 
-    def _compare_kinds(self, source: Source, rows: Reader) -> None:
-        """Check that the columns of all files are of the same kinds."""
-        found = {name: rows.kinds[name] for name in self._features if name in rows.kinds}
-        for name, kind in found.items():
-            assert kind != "category"  # which is a kind only where columns are given
-            if self._kinds.setdefault(name, kind) != kind:
-                message = f"column {name!r} holds {kind}s, and {self._kinds[name]}s in {self._starts[0][1]}"
-                raise _refusal(source.place, "not-a-number", message, hint="write all files of a table alike")
+    def _read_again(self, cells: list[ColumnCells]) -> Reading:
+        """Read some columns again."""
+        reading = Reading(cells)
+        for source, chosen in self._sources:
+            names = chosen if source.format in WITHOUT_NAMES else tuple(reading.cells)
+            self._read_into(reading, source, names)
+        if reading.rows != self._count:
+            raise unreadable(self._path, "has changed while it was read")
+        return reading
+
+    def _decided(self) -> dict[str, Learned]:
+        """What each column is; one whose first cells were read as another kind is read again."""
+        learned: dict[str, Learned] = {}
+        reading = self._first
+        while reading.cells:
+            again, refused = [], {}
+            for name, cells in reading.cells.items():
+                decision = cells.decide()
+                if isinstance(decision, Refused):
+                    refused[name] = decision
+                elif decision.kind is None:
+                    self._leave_out(name)
+                elif decision.again:
+                    given = decision.kind if decision.sure else None
+                    again.append(ColumnCells(name, given, as_texts=not decision.sure))
+                else:
+                    learned[name] = Learned(decision.kind, cells, reading)
+            if refused:
+                raise self._refusal(refused)
+            reading = self._read_again(again) if again else Reading([])
+        return learned
+
+    def _leave_out(self, name: str) -> None:
+        """Leave out a column without a value.
+
+        Raises:
+            DataRejected: it is asked for by name.
+        """
+        if self._asked is not None:
+            problem = Problem(f"{self._path}, column {name!r}", "no-values", "has no value at all")
+            raise DataRejected(REFUSED, problems=[problem], hint="leave it out of dataset.features")
+        self._left_out[name] = LeftOut(name, "it has no value")
+
+    def _refusal(self, refused: dict[str, Refused]) -> DataRejected:
+        """The error for columns that can be of no kind."""
+        problems = []
+        for name, each in [*refused.items()][:MAX_LISTED]:
+            place = self._path if each.row is None else self._place_of(each.row)
+            problems.append(Problem(f"{place}, column {name!r}", each.rule, each.message))
+        if len(refused) > MAX_LISTED:
+            rule = [*refused.values()][MAX_LISTED].rule
+            problems.append(Problem(self._path, rule, f"{len(refused) - MAX_LISTED:,} columns more are bad"))
+        named = {
+            mend: [name for name in refused if mend in refused[name].mend] for mend in ("empty", "drop", "category")
+        }
+        return DataRejected(REFUSED, problems=problems, hint=mends(**named))
 
     def rows(self) -> Rows:
         """All rows.
 
         Raises:
-            DataRejected: there is no row, a label cannot be learned, or no column is left.
+            DataRejected: there is no row, a label cannot be learned, or a column can be of no kind.
         """
         y = self._learned_labels()
-        kept = self._without_row_numbers()
-        X = self._matrix(kept)
-        names = tuple(self._features[index] for index in kept)
-        kinds = tuple(self._kinds.get(name, "number") for name in names)
+        learned = self._decided()
+        learned = {name: learned[name] for name in self._features if name in learned}
+        self._check_names_of_texts(learned)
+        columns = tuple(_column(name, each) for name, each in learned.items())
+        X, S = arrays_of(learned, self._count)
+        kinds = tuple(each.kind for each in learned.values())
+        plain = "category" not in kinds and "boolean" in kinds
         return Rows(
             source="table",
-            names=names,
+            names=tuple(learned),
             target=self._target,
             X=X,
             y=y,
-            kinds=kinds if "boolean" in kinds else (),
+            kinds=cast("Any", kinds) if plain else (),
             left_out=tuple(self._left_out.values()),
             files=(self._files, self._empty),
-            warnings=(*self._labels.alike(), *self._warnings),
+            warnings=(*self._without_label(), *self._labels.alike(), *self._warnings, *column_warnings(learned, X)),
+            columns=columns,
+            S=S,
+            split_by=self._splitting.values(),
         )
 
-    def _learned_labels(self) -> NDArray[np.int64] | NDArray[np.str_]:
-        if not self._count:
-            hint = "name a table that has a header and rows below it"
-            raise _refusal(self._path, "no-rows", "holds no rows", hint=hint)
-        y = self._labels.finish()
-        if isinstance(y, Rejected):
-            where = f"{self._place_of(y.row)}, column {y.column!r}"
-            raise _refusal(where, y.rule, y.message, hint=hint_of_numbers([y]))
-        return y
+    def _without_label(self) -> list[str]:
+        words = f"{plural(self._unlabelled, 'row')} without a label"
+        return [f"{words} {'is' if self._unlabelled == 1 else 'are'} left out"] if self._unlabelled else []
 
-    def _place_of(self, row: int) -> str:
-        """Where a row stands, by its number among all rows."""
-        start, place = self._file_of(row)
-        return f"{place}, row {row - start}"
-
-    def _file_of(self, row: int) -> tuple[int, str]:
-        """The number of the first row of its file among all rows, and the file."""
-        return next(each for each in reversed(self._starts) if each[0] <= row)
-
-    def _without_row_numbers(self) -> list[int]:
-        """The columns that do not count the rows; those that do are left out, unless they are asked for by name."""
+    def _check_names_of_texts(self, learned: dict[str, Learned]) -> None:
+        """Leave out the columns that count the rows, and refuse those without a name, unless they are asked for."""
         if self._asked is not None:
-            return [*range(len(self._features))]
-        kept = []
-        for column, name in enumerate(self._features):
-            first = row_number_of(self._pieces, column) if self._kinds.get(name) != "boolean" else None
-            if self._is_kept(name, first):
-                kept.append(column)
-        if not kept:
+            return
+        for name, each in [*learned.items()]:
+            numbers = each.kind == "number" and not each.cells.holds_texts and each.cells.given is None
+            first = row_number_of(each.reading.numbers_of(name), 0) if numbers and each.cells.may_count_rows else None
+            if not self._is_kept(name, first):
+                del learned[name]
+        if not learned:
             raise self._no_column()
-        return kept
-
-    def _no_column(self) -> DataRejected:
-        message = "all of its columns but the target count the rows"
-        return _refusal(self._path, "no-columns", message, hint="dataset.features takes them all the same")
-
-    def _is_kept(self, name: str, first: int | None) -> bool:
-        """Whether a column is learned from; it is not where it counts the rows from `first` on."""
-        if first is None:
-            if is_unnamed(name):
-                raise _unnamed(self._path, name)
-            return True
-        last = first + self._count - 1
-        reason = f"it counts the rows, {first} to {last:,}; dataset.features would take it"
-        self._left_out[name] = LeftOut(name, reason)
-        return False
-
-    def _matrix(self, kept: list[int]) -> NDArray[np.float64]:
-        """All rows of some columns; each piece is let go as it is copied, so that there is one matrix in memory."""
-        import numpy as np
-
-        matrix, at = np.empty((self._count, len(kept))), 0
-        self._pieces.reverse()
-        while self._pieces:
-            piece = self._pieces.pop()
-            matrix[at : at + len(piece)] = piece if len(kept) == piece.shape[1] else piece[:, kept]
-            at += len(piece)
-        return matrix
 
 
-def is_unnamed(name: str) -> bool:
-    """Whether a column has no name of its own: pandas has written it for an index."""
-    return _UNNAMED.fullmatch(name) is not None
-
-
-def _check_names(place: str, names: Sequence[str]) -> None:
-    if "" in names:
-        raise _unnamed(place, "")
-    for name in names:
-        if len(name) > MAX_TEXT:
-            message = f"a column's name must have 1 to {MAX_TEXT} characters, got {name!r:.80}"
-            raise _refusal(place, "column-name", message, hint="give it a shorter name")
-
-
-def _unnamed(place: str, name: str) -> DataRejected:
-    message = f"the column {name!r} has no name of its own; it looks like an index that pandas has written"
-    hint = f"leave it out: {drop_hint([name])}; or write the table without it: to_csv(…, index=False)"
-    return _refusal(place, "column-name", message, hint=hint)
-
-
-def refuse(
-    source: Source, rows: Batch | Piece, order: tuple[str, ...], hint: Callable[[Sequence[Rejected]], str]
-) -> NoReturn:
-    """Refuse a table for the first bad value of each column, or for the first broken row."""
-    first: dict[str, Rejected] = {}
-    for each in rows.firsts:
-        if each.column not in first or each.row < first[each.column].row:
-            first[each.column] = each
-    broken = rows.rejected if isinstance(rows, Batch) else rows.broken
-    bad = [*broken[:1], *(first[name] for name in order if name in first)]
-    problems = [Problem(f"{source.place}, {each.place}", each.rule, each.message) for each in bad[:MAX_LISTED]]
-    if len(bad) > MAX_LISTED:
-        problems.append(Problem(source.place, bad[MAX_LISTED].rule, f"{len(bad) - MAX_LISTED:,} columns more are bad"))
-    raise DataRejected(REFUSED, problems=problems, hint=hint(bad))
-
-
-def row_number_of(pieces: Sequence[NDArray[np.float64]], column: int) -> int | None:
-    """The first number of a column that counts the rows, each number once in any order; None where it does not.
-
-    Args:
-        pieces: the rows, float64 of shape (some rows, columns).
-        column: which column.
-    """
-    import numpy as np
-
-    if not float(pieces[0][0, column]).is_integer():  # which is enough for most columns
-        return None
-    rows = sum(map(len, pieces))
-    first = min(piece[:, column].min() for piece in pieces)
-    last = max(piece[:, column].max() for piece in pieces)
-    if (first, last) not in {(0.0, rows - 1.0), (1.0, float(rows))}:
-        return None
-    seen = np.zeros(rows, dtype=np.bool_)
-    for piece in pieces:
-        values = piece[:, column]
-        if (np.trunc(values) != values).any():
-            return None
-        seen[(values - first).astype(np.int64)] = True
-    return int(first) if seen.all() else None
+def _column(name: str, learned: Learned) -> Column:
+    cells = learned.cells
+    missing = [MISSING] if cells.missing else []
+    levels = tuple(sorted([*missing, *cells.levels])) if learned.kind == "category" else ()
+    return Column(name, learned.kind, nullable=bool(missing), levels=levels)

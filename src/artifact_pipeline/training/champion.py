@@ -184,12 +184,12 @@ def _rows_of(manifest: Manifest, data: Path | None, held_out: Path | None) -> Ro
     if data is not None:
         from artifact_pipeline.rows.held_out import with_held_out
         from artifact_pipeline.rows.labels import LabelColumn
-        from artifact_pipeline.rows.typed_table import read_typed_table
+        from artifact_pipeline.rows.table import read_table
 
         kinds = {each.name: each.kind for each in manifest.model.columns}
         split, table = HashSplit.of(manifest), manifest.recipe.get("dataset")
         left_out = isinstance(table, dict) and table.get("unlabelled") is not None
-        rows = read_typed_table(
+        rows = read_table(
             str(data),
             target=LabelColumn(manifest.data.target, leave_out=left_out),
             features=[*kinds],

@@ -126,9 +126,9 @@ def _typed_rows(
 ) -> Rows:
     from artifact_pipeline.rows.held_out import with_held_out
     from artifact_pipeline.rows.labels import LabelColumn
-    from artifact_pipeline.rows.typed_table import read_typed_table
+    from artifact_pipeline.rows.table import read_table
 
-    rows = read_typed_table(
+    rows = read_table(
         table.path,
         target=LabelColumn(table.target, leave_out=table.unlabelled is not None),
         features=features,
