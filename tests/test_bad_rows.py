@@ -25,7 +25,19 @@ from artifact_pipeline.errors import DataRejected, Problem
 from artifact_pipeline.rows.batches import Wanted
 from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.rows.sources import find_sources
-from rowfiles import NAMES, answer, answered, digits, publish_digits, refused, rejected, train_words, words, write_rows
+from rowfiles import (
+    NAMES,
+    answer,
+    answered,
+    digits,
+    publish_digits,
+    refused,
+    rejected,
+    train_words,
+    train_words_1,
+    words,
+    write_rows,
+)
 from tools import slow
 
 if TYPE_CHECKING:
@@ -51,12 +63,33 @@ def of_words(tmp_path_factory: pytest.TempPathFactory) -> Verified:
     return train_words(tmp_path_factory.mktemp("words"))
 
 
+@pytest.fixture(scope="module")
+def of_words_1(tmp_path_factory: pytest.TempPathFactory) -> Verified:
+    return train_words_1(tmp_path_factory.mktemp("words_1"))
+
+
+@pytest.fixture(scope="module", params=["of_words", "of_words_1"])
+def either(request: pytest.FixtureRequest) -> Verified:
+    """The model of words in each format: values reach them by ways of their own."""
+    found: Verified = request.getfixturevalue(request.param)
+    return found
+
+
 def rule_of(artifact: Verified, path: Path, **options: Any) -> str:
     (rule,) = refused(artifact, path, to=path.with_name("out.parquet"), **options).rules
     return rule
 
 
 # One bad value
+
+
+UNSAID = "missing", "not-finite"
+"""The rule of NaN in a file with types, or as a text: to format 2 a missing value, to format 1 no finite one."""
+
+
+def rule_in(artifact: Verified, told: str | tuple[str, str]) -> str:
+    """The rule of the artifact's format, or what it tells of a value, where they differ."""
+    return told if isinstance(told, str) else told[artifact.manifest.format == 1]
 
 
 CSV = [
@@ -72,31 +105,36 @@ CSV = [
     ("1.5.2", "not-a-number", "1.5.2"),
     ('"1,5"', "not-a-number", "1,5"),
     ("nan", "not-finite", "nan"),
-    ("NaN", "not-finite", "NaN"),
+    ("NaN", UNSAID, "NaN"),
     ("-inf", "not-finite", "-inf"),
     ("1e999", "not-finite", "1e999"),
-    ("1.7e308", "not-finite", "1.7e+308"),
+    ("1.7e308", "not-finite", "1.7e308"),
     ("9007199254740993", "not-exact", "9007199254740993"),
     ("-9007199254740993", "not-exact", "-9007199254740993"),
     ("9" * 400, "not-finite", "9" * 80),
 ]
 
+TOLD = {"1.7e308": ("1.7e308", "1.7e+308"), "NaN": ("", "NaN")}
+"""What each format tells of a value that it has read as a number, or as nothing."""
+
 
 @pytest.mark.parametrize(("text", "rule", "value"), CSV, ids=[each[0][:20].encode().hex() or "empty" for each in CSV])
 @pytest.mark.parametrize("row", [0, 1, 2])
-def test_a_bad_value_of_a_csv(of_words: Verified, tmp_path: Path, text: str, rule: str, value: str, row: int) -> None:
+def test_a_bad_value_of_a_csv(
+    either: Verified, tmp_path: Path, text: str, rule: str | tuple[str, str], value: str, row: int
+) -> None:
     """A value that is no finite number is refused, wherever it stands, with its row, its column and its text."""
     lines = ["1,2"] * 3
     lines[row] = f"1,{text}"
     path = tmp_path / "rows.csv"
     path.write_text("width,height\n" + "\n".join(lines) + "\n")
-    error = refused(of_words, path, to=tmp_path / "out.parquet")
+    error = refused(either, path, to=tmp_path / "out.parquet")
     assert [problem.place for problem in error.problems] == [f"rows.csv, row {row}, column 'height'"]
-    assert error.rules == {rule}
-    answer(of_words, path, to=tmp_path / "out.parquet", on_error="quarantine")
+    assert error.rules == {rule_in(either, rule)}
+    answer(either, path, to=tmp_path / "out.parquet", on_error="quarantine")
     (bad,) = rejected(tmp_path / "out.parquet")
-    assert (bad["file"], bad["row"], bad["column"], bad["rule"]) == ("rows.csv", row, "height", rule)
-    assert bad["value"] == value
+    assert (bad["file"], bad["row"], bad["column"], bad["rule"]) == ("rows.csv", row, "height", rule_in(either, rule))
+    assert bad["value"] == rule_in(either, TOLD.get(value, value))
     assert parquet.read_table(tmp_path / "out.parquet").column("row").to_pylist() == [
         each for each in range(3) if each != row
     ]
@@ -105,7 +143,7 @@ def test_a_bad_value_of_a_csv(of_words: Verified, tmp_path: Path, text: str, rul
 JSON = [
     ('{"width": 1}', "missing", "height"),
     ('{"width": 1, "height": null}', "missing", "height"),
-    ('{"width": 1, "height": "2"}', "not-a-number", "height"),
+    ('{"width": 1, "height": "two"}', "not-a-number", "height"),
     ('{"width": 1, "height": true}', "not-a-number", "height"),
     ('{"width": 1, "height": [2]}', "not-a-number", "height"),
     ('{"width": 1, "height": {"a": 2}}', "not-a-number", "height"),
@@ -138,28 +176,38 @@ JSON = [
 @pytest.mark.parametrize(("line", "rule", "column"), JSON, ids=[each[0][:50] for each in JSON])
 @pytest.mark.parametrize("row", [0, 1, 2])
 def test_a_bad_line_of_json(
-    of_words: Verified, tmp_path: Path, line: str, rule: str, column: str | None, row: int
+    either: Verified, tmp_path: Path, line: str, rule: str, column: str | None, row: int
 ) -> None:
     """A line that is no row is refused, wherever it stands: nothing is guessed, nothing runs out of stack."""
     lines = ['{"width": 1, "height": 2, "note": "a", "label": "no"}'] * 3
     lines[row] = line
     path = tmp_path / "rows.jsonl"
     path.write_text("\n".join(lines))
-    error = refused(of_words, path, to=tmp_path / "out.parquet", keep=("note",))
+    error = refused(either, path, to=tmp_path / "out.parquet", keep=("note",))
     assert error.rules == {rule}
     assert error.problems[0].place == f"rows.jsonl, row {row}" + (f", column '{column}'" if column else "")
-    answer(of_words, path, to=tmp_path / "out.parquet", keep=("note",), on_error="quarantine")
+    answer(either, path, to=tmp_path / "out.parquet", keep=("note",), on_error="quarantine")
     (bad,) = rejected(tmp_path / "out.parquet")
     assert (bad["row"], bad["column"], bad["rule"]) == (row, column, rule)
     assert parquet.read_table(tmp_path / "out.parquet").num_rows == 2
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", *TYPED])
+def test_a_number_as_a_text(of_words: Verified, of_words_1: Verified, tmp_path: Path, suffix: str) -> None:
+    """Where types are told, a number's text is that number to format 2, as in a CSV, and no number to format 1."""
+    path = write_rows(tmp_path / f"rows.{suffix}", {"width": [1, 2], "height": ["1", "2.5"]})
+    assert rule_of(of_words_1, path) == "not-a-number"
+    as_numbers = write_rows(tmp_path / "numbers.parquet", {"width": [1, 2], "height": [1, 2.5]})
+    told = answered(of_words, path, to=tmp_path / "out.parquet").to_pydict()
+    assert told == answered(of_words, as_numbers, to=tmp_path / "out2.parquet").to_pydict()
 
 
 TYPES = [
     (pa.array([1.0, None]), "missing"),
     (pa.array([1, None]), "missing"),
     (pa.array([1.0, None], pa.float16()), "missing"),
-    (pa.array([1.0, np.nan]), "not-finite"),
-    (pa.array([1.0, np.nan], pa.float16()), "not-finite"),
+    (pa.array([1.0, np.nan]), UNSAID),
+    (pa.array([1.0, np.nan], pa.float16()), UNSAID),
     (pa.array([1.0, -np.inf], pa.float32()), "not-finite"),
     (pa.array([1.0, 1.7e308]), "not-finite"),
     (pa.array([1, 2**53], pa.int64()), "not-exact"),
@@ -169,21 +217,19 @@ TYPES = [
 ]
 
 
-@pytest.mark.parametrize(("column", "rule"), TYPES, ids=[f"{each[0].type} {each[1]}" for each in TYPES])
+@pytest.mark.parametrize(("column", "rule"), TYPES, ids=[f"{each[0].type} {each[0][1]}" for each in TYPES])
 @pytest.mark.parametrize("suffix", TYPED)
 def test_a_bad_value_of_a_typed_file(
-    of_words: Verified, tmp_path: Path, suffix: str, column: pa.Array, rule: str
+    either: Verified, tmp_path: Path, suffix: str, column: pa.Array, rule: str | tuple[str, str]
 ) -> None:
     """The same holds where columns bring their types: the second row is bad."""
     path = write_rows(tmp_path / f"rows.{suffix}", {"width": [1, 2], "height": column})
-    error = refused(of_words, path, to=tmp_path / "out.parquet")
-    assert error.rules == {rule}
+    error = refused(either, path, to=tmp_path / "out.parquet")
+    assert error.rules == {rule_in(either, rule)}
     assert error.problems[0].place == f"rows.{suffix}, row 1, column 'height'"
 
 
 WRONG = [
-    pa.array(["1", "2"]),
-    pa.array(["1", "2"]).dictionary_encode(),
     pa.array([1, 2], pa.date32()),
     pa.array([1, 2], pa.timestamp("us")),
     pa.array([[1], [2]]),
@@ -194,13 +240,27 @@ WRONG = [
 
 @pytest.mark.parametrize("column", WRONG, ids=[str(each.type) for each in WRONG])
 @pytest.mark.parametrize("suffix", TYPED)
-def test_a_column_of_another_type(of_words: Verified, tmp_path: Path, suffix: str, column: pa.Array) -> None:
+def test_a_column_of_another_type(either: Verified, tmp_path: Path, suffix: str, column: pa.Array) -> None:
     """A feature that holds no numbers is refused for the whole file, which is named, even if bad rows are set aside."""
     path = write_rows(tmp_path / f"rows.{suffix}", {"width": [1, 2], "height": column})
-    error = refused(of_words, path, to=tmp_path / "out.parquet", on_error="quarantine")
+    error = refused(either, path, to=tmp_path / "out.parquet", on_error="quarantine")
     assert error.rules == {"not-a-number"}
     assert str(path) in error.problems[0].place
     assert "'height'" in error.problems[0].message
+
+
+@pytest.mark.parametrize("suffix", TYPED)
+def test_a_column_of_texts(of_words: Verified, of_words_1: Verified, tmp_path: Path, suffix: str) -> None:
+    """Texts where numbers belong: format 1 refuses the whole file, format 2 the rows whose text is no number."""
+    for column in (pa.array(["1", "two"]), pa.array(["1", "two"]).dictionary_encode()):
+        path = write_rows(tmp_path / f"rows.{suffix}", {"width": [1, 2], "height": column})
+        error = refused(of_words_1, path, to=tmp_path / "out.parquet", on_error="quarantine")
+        assert error.rules == {"not-a-number"}
+        assert str(path) in error.problems[0].place
+        assert "'height'" in error.problems[0].message
+        error = refused(of_words, path, to=tmp_path / "out.parquet")
+        assert error.rules == {"not-a-number"}
+        assert [problem.place for problem in error.problems] == [f"rows.{suffix}, row 1, column 'height'"]
 
 
 @pytest.mark.parametrize(
@@ -581,7 +641,7 @@ HEADERS = [
     (told("(1, 2)", "'|b2'"), "not-a-number"),
     (told("(1, 2)", "'<c16'"), "not-a-number"),
     (told("(1, 2)", "'<M8[s]'"), "not-a-number"),
-    (told("(1, 2)", "'<U2'"), "not-a-number"),
+    (told("(1, 2)", "'<U2'"), ("missing", "not-a-number")),  # its texts are empty
     (told("(1, 2)", "'|S8'"), "not-a-number"),
     (told("(1, 2)", "'|V8'"), "not-a-number"),
     (told("(1, 2)", "[('a', '<f8')]"), "not-a-number"),
@@ -605,14 +665,18 @@ HEADERS = [
 
 @pytest.mark.parametrize(("header", "rule"), HEADERS, ids=[str(each[0])[:60] for each in HEADERS])
 def test_an_array_whose_header_lies(
-    of_words: Verified, tmp_path: Path, header: str | bytes, rule: str, recwarn: pytest.WarningsRecorder
+    either: Verified,
+    tmp_path: Path,
+    header: str | bytes,
+    rule: str | tuple[str, str],
+    recwarn: pytest.WarningsRecorder,
 ) -> None:
     """Objects, which only a pickle brings back, other types, shapes that are none or larger than the file: refused."""
     (tmp_path / "rows.npy").write_bytes(npy(header, bytes(16)))
-    assert rule_of(of_words, tmp_path / "rows.npy") == rule
+    assert rule_of(either, tmp_path / "rows.npy") == rule_in(either, rule)
     with zipfile.ZipFile(tmp_path / "rows.npz", "w") as archive:
         archive.writestr("X.npy", npy(header, bytes(16)))
-    assert rule_of(of_words, tmp_path / "rows.npz") == rule
+    assert rule_of(either, tmp_path / "rows.npz") == rule_in(either, rule)
 
 
 def test_a_pickle_is_never_loaded(of_words: Verified, tmp_path: Path) -> None:

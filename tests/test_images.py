@@ -18,7 +18,7 @@ from artifact_pipeline.digits.containers import FORMATS, MAX_PIXELS, MAX_SCANS
 from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.digits.images import digit_from_image
 from artifact_pipeline.errors import DataRejected
-from artifact_pipeline.model.predictor import Predictor
+from artifact_pipeline.model.predictor import predictor_of
 from drawing import SIDE, draw_digit, draw_digits, encode
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def rows_drawn(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 def share_right(candidate: Candidate, count: int) -> float:
     rows, labels = rows_drawn(count)
-    answers = Predictor(candidate.members["model.onnx"], list(range(10))).predict(rows)
+    answers = predictor_of(candidate.manifest, candidate.members).predict(rows)
     return float((answers.labels == labels).mean())
 
 

@@ -136,10 +136,11 @@ def test_bytes_are_the_same_in_another_process(
     assert told == expected
 
 
-def test_probabilities_do_not_depend_on_the_processor(digits: Verified, answer: Any, tmp_path: Path) -> None:
+def test_probabilities_do_not_depend_on_the_processor(published_1: Path, answer: Any, tmp_path: Path) -> None:
     """A plain NumPy softmax, in other instructions and another order of adding, prints the same six decimals."""
     import io
 
+    digits = verify(published_1 / "artifact")
     answer(digits)
     numbers = np.load(io.BytesIO(digits.role("parameters")), allow_pickle=False)
     scores = (DIGITS.X[:, None, ::-1] * numbers["coef"][None, :, ::-1]).sum(axis=2) + numbers["intercept"]
@@ -405,7 +406,7 @@ def test_a_bad_row_stops_the_run_and_nothing_is_lost(digits: Verified, answer: A
     with pytest.raises(DataRejected) as caught:
         answer(digits, write_table(tmp_path / "rows.parquet", columns))
     (problem,) = caught.value.problems
-    assert (problem.place, problem.rule) == ("rows.parquet, row 4, column 'pixel_3_3'", "not-finite")
+    assert (problem.place, problem.rule) == ("rows.parquet, row 4, column 'pixel_3_3'", "missing")
     assert "--on-error quarantine" in caught.value.hint
     assert (tmp_path / "out.csv").read_text() == (tmp_path / "out.csv.receipt.json").read_text() == "before"
     assert {path.name for path in tmp_path.iterdir()} == {"out.csv", "out.csv.receipt.json", "rows.parquet"}
@@ -417,7 +418,7 @@ def test_a_bad_row_is_set_aside(digits: Verified, answer: Any, tmp_path: Path) -
     columns["pixel_3_3"] = np.where(np.arange(9) == 4, np.nan, columns["pixel_3_3"])
     table = write_table(tmp_path / "rows.parquet", columns)
     rows = answer(digits, table, on_error="quarantine").receipt.rows
-    assert (rows.read, rows.written, rows.rejected, rows.rules) == (9, 8, 1, {"not-finite": 1})
+    assert (rows.read, rows.written, rows.rejected, rows.rules) == (9, 8, 1, {"missing": 1})
     assert [row["row"] for row in rows_of(tmp_path / "out.csv")] == ["0", "1", "2", "3", "5", "6", "7", "8"]
     (line,) = (tmp_path / "out.csv.rejected.jsonl").read_text().splitlines()
     told = json.loads(line)

@@ -97,7 +97,7 @@ FORGED: dict[str, tuple[Change, set[str]]] = {
     "other labels": (_swap_labels, {"output-labels"}),
     "other size": (lambda told: told["outputs"][0].update(size=1), {"output-size"}),
     "other size of the bad rows": (lambda told: told["rejected"].update(size=1), {"output-size"}),
-    "other rule": (lambda told: told["rows"].update(rules={"missing": 1}), {"output-rules"}),
+    "other rule": (lambda told: told["rows"].update(rules={"not-finite": 1}), {"output-rules"}),
     "no bad rows": (lambda told: told.update(rejected=None), {"receipt-rows"}),
     "bad row that was written": (
         lambda told: (told["rows"].update(written=40, rejected=0, rules={}), told.update(rejected=None)),
