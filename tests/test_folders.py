@@ -129,7 +129,7 @@ def test_a_folder_holds_parts_and_a_receipt(whole: dict[str, bytes], world: Path
         "read": ROWS + 3,
         "written": ROWS + 1,
         "rejected": 2,
-        "rules": {"not-a-number": 1, "not-finite": 1},
+        "rules": {"missing": 1, "not-a-number": 1},
         "out_of_range": receipt["rows"]["out_of_range"],
     }
     assert [each["rows"] for each in receipt["outputs"]] == [PART, PART - 1, 70_000, 2]

@@ -157,7 +157,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Served:
         "dataset": {"path": str(table), "target": "y"},
         "preprocess": "auto",
         "model": FOREST,
-        "gate": {"min_accuracy": 0.3, "min_f1": 0.3},
+        "gate": {"min_accuracy": 0.3, "min_f1": 0.3, "beats_baseline": False},
     }
     artifact_pipeline.train(config, artifact=folder / "artifact", export=folder / "model.pkl")
     return open_model(verify(folder / "artifact"))

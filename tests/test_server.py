@@ -50,7 +50,9 @@ SERVE = ("-m", "artifact_pipeline", "serve")
 GOOD = ask(DIGITS.X[:2])
 READY = "/v2/health/ready"
 ALWAYS_SEVEN = ATTACKS["model that always says seven"].tamper
-"""It is another model under fitting digests: the golden rows alone tell."""
+"""It is another model of format 1 under fitting digests: the golden rows alone tell."""
+OTHER_ANSWERS = ATTACKS["golden label of another class"].tamper
+"""In either format the golden rows ask for what the model does not give."""
 BROKEN = ATTACKS["one bit of the middle of model.onnx"].tamper
 
 
@@ -186,8 +188,9 @@ def refusals(root: Path, taken: int) -> Stage:
     return {
         "no artifact": ([root / "nothing"], 4, "there is no artifact"),
         "tampered": ([root / "broken"], 4, "model.onnx"),
-        "other answers": ([root / "seven"], 4, "golden labels differ"),
-        "other answers, by workers": ([root / "seven", "--workers", "2"], 4, "golden labels differ"),
+        "another model of format 1": ([root / "seven"], 4, "golden labels differ"),
+        "other answers": ([root / "asked"], 4, "golden labels differ"),
+        "other answers, by workers": ([root / "asked", "--workers", "2"], 4, "golden labels differ"),
         "another digest": ([artifact, "--expect", "sha256:" + "0" * 64], 4, "sha256:0000"),
         "no digest": ([artifact, "--expect", "sha256:1"], 2, "64 hexadecimal digits"),
         "failed gate": ([root / "failed"], 4, "gate"),
@@ -221,11 +224,14 @@ def refusals(root: Path, taken: int) -> Stage:
 
 
 @pytest.fixture(scope="module")
-def stage(candidate: Candidate, failed: Candidate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(
+    candidate: Candidate, candidate_1: Candidate, failed: Candidate, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stage]:
     root = tmp_path_factory.mktemp("refused")
     publish(root, candidate)
-    for name, attack in (("broken", BROKEN), ("seven", ALWAYS_SEVEN)):
-        attack(unpack(candidate, root / name))
+    BROKEN(unpack(candidate, root / "broken"))
+    OTHER_ANSWERS(unpack(candidate, root / "asked"))
+    ALWAYS_SEVEN(unpack(candidate_1, root / "seven"))
     unpack(failed, root / "failed")
     (root / "policy").write_text("format: 1")
     write_keys(root, "release")
@@ -457,7 +463,7 @@ def test_what_fails_verification_leaves_the_old_one_serving(
 ) -> None:
     """An artifact that is refused is told of in a line and on /metrics, and a later one that is good is served."""
     with serving(root / "artifact", "--workers", str(workers)) as server:
-        for times, attack in enumerate((BROKEN, ALWAYS_SEVEN), start=1):
+        for times, attack in enumerate((BROKEN, OTHER_ANSWERS), start=1):
             put(root, other, attack)
             hang_up(server)
             wait_until(lambda: server.figure("reloads_total", outcome="refused") == times * workers)  # noqa: B023
