@@ -86,7 +86,8 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Model:
     folder = tmp_path_factory.mktemp("texts")
     columns = blobs(TEXTS)
     table = write_table(folder / "rows.parquet", columns)
-    mapping = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000, "dataset": {"path": str(table), "target": "label"}}
+    mapping = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000, "name": "digits", "preprocess": "none"}
+    mapping |= {"dataset": {"path": str(table), "target": "label"}}
     candidate = train(from_mapping(mapping), progress=lambda _: None)
     return published(candidate, folder, np.stack([columns["width"], columns["height"]], axis=1), "FP64")
 

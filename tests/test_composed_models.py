@@ -87,7 +87,7 @@ CLASSIFIERS: dict[str, Any] = {
     "calibrated adaboost": CalibratedClassifierCV(AdaBoostClassifier(n_estimators=5, random_state=0), cv=2),
     "one against the rest": OneVsRestClassifier(LINE),
     "one against the rest by scores": OneVsRestClassifier(FOLDS),
-    "one against the rest by boosting": OneVsRestClassifier(GradientBoostingClassifier(n_estimators=3)),
+    "one against the rest by boosting": OneVsRestClassifier(GradientBoostingClassifier(n_estimators=3, random_state=0)),
     "one against the rest by trees": OneVsRestClassifier(TREE),
     "vote of labels": VotingClassifier([("line", LINE), ("svc", FOLDS), ("tree", TREE)]),
     "weighted vote of labels": VotingClassifier(
