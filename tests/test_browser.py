@@ -399,7 +399,8 @@ def test_a_model_of_tables_has_no_sheet(browser: Browser, tmp_path: Path) -> Non
     from artifact_pipeline.training.publication import publish
 
     table = write_table(tmp_path / "rows.csv", blobs(["no", "yes"]))
-    mapping = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000, "dataset": {"path": str(table), "target": "label"}}
+    mapping = {"C": 1.0, "solver": "lbfgs", "max_iter": 1000, "split": {"by": "random"}}
+    mapping |= {"dataset": {"path": str(table), "target": "label"}}
     publish(
         train(from_mapping(mapping), progress=lambda _: None),
         artifact=tmp_path / "artifact",
