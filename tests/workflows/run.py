@@ -28,7 +28,7 @@ ROOT = HERE.parents[1]
 MODULES = HERE / "node_modules"
 PINNED = re.compile(r"uses: (actions/([\w-]+)@[0-9a-f]{40})")
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-TIMEOUT = 600.0
+TIMEOUT = 1200.0
 
 # What of this process's environment a job may see: where programs and packages come from, and no more.
 KEPT = re.compile(r"PATH|LANG|LC_\w+|TZ|PIP_\w+|SSL_CERT_\w+|\w*CA_BUNDLE|NODE_EXTRA_CA_CERTS|(?i:\w+_proxy)")
