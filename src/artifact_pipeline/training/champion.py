@@ -51,10 +51,10 @@ def rows_for(champion: Verified, rows: Rows, config: Config) -> Rows:
     columns = champion.manifest.model.columns
     if _kinds(columns) == _kinds(rows.columns) or isinstance(config.dataset, str):
         return rows
-    from artifact_pipeline.training.dataset import rows_of_columns
+    from artifact_pipeline.training.dataset import load_rows
 
     with _naming_champion():
-        return rows_of_columns(config, columns)
+        return load_rows(config, columns=columns)
 
 
 @contextmanager

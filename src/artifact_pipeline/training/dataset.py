@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.config import Table
 from artifact_pipeline.plugins import data_set
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from artifact_pipeline.config import Config
-    from artifact_pipeline.rows.features import Column, ColumnKind
+    from artifact_pipeline.rows.features import Column
     from artifact_pipeline.rows.matrix import Rows
 
 
@@ -89,53 +88,35 @@ class Dataset:
         return np.packbits(flags, bitorder="little").tobytes()
 
 
-def load_rows(
-    config: Config, *, features: Sequence[str] | None = None, kinds: Mapping[str, ColumnKind] | None = None
-) -> Rows:
+def load_rows(config: Config, *, columns: Sequence[Column] | None = None) -> Rows:
     """Return the rows that the config names: a built-in data set, or a table, and the held-out file behind it.
 
     Args:
         config: says which rows.
-        features: the columns of a table to learn from; None leaves it to the config, and to the table.
-        kinds: what these columns hold; None leaves it to the config, and to the values.
-
-    Raises:
-        DataRejected: the table cannot be read.
-    """
-    table = config.dataset
-    if isinstance(table, str):
-        rows: Rows = data_set(table).load()
-        return rows
-    return _typed_rows(config, table, features=table.features if features is None else features, kinds=kinds)
-
-
-def rows_of_columns(config: Config, columns: Sequence[Column]) -> Rows:
-    """Return the rows of the table that the config names, by the columns of another model.
+        columns: the columns of a table to learn from, with their kinds, such as those of another model; None leaves
+            them to the config, and to the table.
 
     Raises:
         DataRejected: the table cannot be read, or does not have these columns.
     """
-    table = config.dataset
-    assert isinstance(table, Table)
-    kinds = {each.name: each.kind for each in columns}
-    return _typed_rows(config, table, features=[*kinds], kinds=kinds)
-
-
-def _typed_rows(
-    config: Config, table: Table, *, features: Sequence[str] | None, kinds: Mapping[str, ColumnKind] | None
-) -> Rows:
     from artifact_pipeline.rows.held_out import with_held_out
     from artifact_pipeline.rows.labels import LabelColumn
     from artifact_pipeline.rows.table import read_table
 
+    table = config.dataset
+    if isinstance(table, str):
+        own: Rows = data_set(table).load()
+        return own
+    kinds = None if columns is None else {each.name: each.kind for each in columns}
+    leave_out = table.unlabelled is not None
     rows = read_table(
         table.path,
-        target=LabelColumn(table.target, leave_out=table.unlabelled is not None),
-        features=features,
+        target=LabelColumn(table.target, leave_out=leave_out),
+        features=table.features if kinds is None else [*kinds],
         drop=table.drop or (),
         columns=kinds or table.columns or {},
         split_by=config.split.columns,
     )
     if config.split.path is None:
         return rows
-    return with_held_out(rows, config.split.path, beside=table.path, leave_out=table.unlabelled is not None)
+    return with_held_out(rows, config.split.path, beside=table.path, leave_out=leave_out)

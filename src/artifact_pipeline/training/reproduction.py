@@ -191,9 +191,7 @@ def reproduce(
     config = _recipe_config(manifest, data, held_out)
     report("loading rows")
     # The manifest names the columns: a table's rules for leaving one out may have changed.
-    columns = manifest.model.columns
-    rows = load_rows(config, features=[each.name for each in columns], kinds={each.name: each.kind for each in columns})
-    dataset = Dataset.load(config, rows)
+    dataset = Dataset.load(config, load_rows(config, columns=manifest.model.columns))
     candidate, carried = _with_own_recipe(train(config, dataset, progress=report), manifest)
     report("comparing")
     differences = _differences(verified, candidate, dataset)
