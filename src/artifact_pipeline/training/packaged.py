@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from artifact_pipeline.errors import ConfigError, DataRejected, Problem, plural
+from artifact_pipeline.errors import DataRejected, Problem, plural
 from artifact_pipeline.model.families.encoders import accepts_unknown, is_missing_level, level_text, levels_of
-from artifact_pipeline.model.families.family import of_step
+from artifact_pipeline.model.families.family import not_written, of_step
 from artifact_pipeline.rows.features import MAX_LEVEL_BYTES, MAX_LEVELS, MISSING, Column, Features
 from artifact_pipeline.training.fitting import FittedModel
 
@@ -204,9 +204,8 @@ def columns_of(layout: Layout, given: GivenRows) -> tuple[Column, ...]:
             before = found.setdefault(position, column)
             if before != column:
                 message = f"the column {column.name!r:.80} is encoded in {branch.name!r}, and otherwise in another step"
-                problem = Problem(f"model, step {branch.name!r}", "model-not-written", message)
-                hint = "give the step a copy of the column, with a name of its own"
-                raise ConfigError("the model cannot be written", problems=[problem], hint=hint)
+                with of_step(branch.name):
+                    raise not_written(message, hint="give the step a copy of the column, with a name of its own")
     return tuple(found[position] for position in sorted(found))
 
 
@@ -238,9 +237,8 @@ def _check_levels(name: str, levels: Sequence[str]) -> None:
     elif any("\0" in each for each in levels):
         wrong = "has a level with a null character"
     if wrong:
-        problem = Problem("model", "model-not-written", f"the column {name!r:.80} {wrong}")
         hint = "drop the column, or fit the encoder with max_categories"
-        raise ConfigError("the model cannot be written", problems=[problem], hint=hint)
+        raise not_written(f"the column {name!r:.80} {wrong}", hint=hint)
 
 
 def nullable(layout: Layout, names: Sequence[str], columns: Sequence[Column], missing: Mapping[str, int]) -> list[bool]:

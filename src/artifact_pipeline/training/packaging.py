@@ -15,6 +15,7 @@ from artifact_pipeline.artifact.store import Store
 from artifact_pipeline.config import from_mapping, recipe
 from artifact_pipeline.errors import ConfigError, DataRejected, GateFailed, Problem, listing
 from artifact_pipeline.extras import naming_extras
+from artifact_pipeline.model.families.family import not_written
 from artifact_pipeline.rows.batches import NO_COLUMN, Wanted
 from artifact_pipeline.rows.features import Features
 from artifact_pipeline.rows.matrix import Rows
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
 SYNTHETIC_ROWS = 10_000
 """Rows beside the given ones on which the artifact is compared with the model."""
 _BASELINE = {"beats_baseline": True}
-_UNWRITTEN = "the model cannot be written"
 
 
 @naming_extras
@@ -229,28 +229,24 @@ def _labels(model: Any) -> tuple[int | str, ...]:
 
     name = type(model).__name__
     if isinstance(model, type) or not hasattr(model, "fit"):
-        raise _unwritten(f"{name} is no fitted estimator of scikit-learn", "give the fitted object")
+        raise not_written(f"{name} is no fitted estimator of scikit-learn", hint="give the fitted object")
     if hasattr(model, "best_estimator_"):
-        raise _unwritten(f"{name} is a search, and no model", "give its best_estimator_")
+        raise not_written(f"{name} is a search, and no model", hint="give its best_estimator_")
     if not is_classifier(model):
-        raise _unwritten(f"{name} is no classifier", "give a classifier, or a Pipeline that ends in one")
+        raise not_written(f"{name} is no classifier", hint="give a classifier, or a Pipeline that ends in one")
     try:
         check_is_fitted(model)
         classes = model.classes_
     except (NotFittedError, AttributeError):
-        raise _unwritten(f"{name} is not fitted", "fit it, and package it afterwards") from None
+        raise not_written(f"{name} is not fitted", hint="fit it, and package it afterwards") from None
     if isinstance(classes, list) or classes.ndim != 1:
-        raise _unwritten(f"{name} answers with several labels", "fit and package one model for each label")
+        raise not_written(f"{name} answers with several labels", hint="fit and package one model for each label")
     labels = [label_of(each) for each in classes.tolist()]
     found = [each for each in labels if each is not None]
     if len(found) < len(labels) or len({type(each) for each in found}) != 1 or sorted(found) != found:
         shown = listing([repr(each) for each in classes.tolist()], 5)
-        raise _unwritten(f"{name} has the labels {shown}", "fit it on whole numbers, booleans or texts")
+        raise not_written(f"{name} has the labels {shown}", hint="fit it on whole numbers, booleans or texts")
     return tuple(found)
-
-
-def _unwritten(message: str, hint: str) -> ConfigError:
-    return ConfigError(_UNWRITTEN, problems=[Problem("model", "model-not-written", message)], hint=hint)
 
 
 def _positions(y: Any, labels: Sequence[int | str], rows: int) -> list[int]:
