@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from artifact_pipeline.errors import ConfigError, DataRejected, Problem, listing
 from artifact_pipeline.training import suspicions
 from artifact_pipeline.training.drafted import Draft, DraftRequest, drafted_column
+from artifact_pipeline.training.targets import choose_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,8 +53,6 @@ def draft(request: DraftRequest, progress: Callable[[str], None] = lambda _: Non
         DataRejected: the table cannot be read, or holds nothing to learn from.
         StorageError: the config cannot be written.
     """
-    from artifact_pipeline.training.targets import choose_target
-
     _check_output(request)
     progress("looking at the columns")
     survey = _survey(request)

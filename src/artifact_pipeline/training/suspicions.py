@@ -12,6 +12,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import listing, plural
+from artifact_pipeline.training.targets import distinct, is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,8 +44,6 @@ _SHOWN = 5
 
 def reason_to_drop(column: SurveyedColumn, survey: Survey, target: Target) -> str | None:
     """Return why a column should not be learned from; None where it should."""
-    import numpy as np
-
     if column.fault is not None:
         return _in_words(column)
     if column.row_number is not None:
@@ -52,12 +51,11 @@ def reason_to_drop(column: SurveyedColumn, survey: Survey, target: Target) -> st
         return f"it counts the rows, {column.row_number} to {last:,}"
     if column.is_index:
         return "it looks like an index that pandas has written"
-    present = column.values >= 0 if column.kind == "category" else ~np.isnan(column.values)
-    distinct = len(np.unique(column.values[present]))
-    if distinct < 2 and not column.missing:
+    values = distinct(column)
+    if values < 2 and not column.missing:
         return "it has the same value in all rows"
-    if column.kind == "number" and distinct > survey.rows / 2 and _has_word(column.name, _IDS) and _is_whole(column):
-        return f"it has the name of an id, and {distinct:,} different whole numbers in {survey.rows:,} rows"
+    if column.kind == "number" and values > survey.rows / 2 and _has_word(column.name, _IDS) and is_whole(column):
+        return f"it has the name of an id, and {values:,} different whole numbers in {survey.rows:,} rows"
     return "it is a copy of the target: each of its values has one class" if _is_copy(column, target) else None
 
 
@@ -73,13 +71,6 @@ _RULES = {"free-text": "free text or an id: ", "date": "a date: "}
 
 def _has_word(name: str, words: frozenset[str]) -> bool:
     return any(word.lower() in words for word in _WORDS.findall(name))
-
-
-def _is_whole(column: SurveyedColumn) -> bool:
-    import numpy as np
-
-    values = column.values[~np.isnan(column.values)]
-    return bool((np.trunc(values) == values).all())
 
 
 def _levels(column: SurveyedColumn, target: Target) -> NDArray[np.int64] | None:
@@ -188,12 +179,10 @@ def split_suggestions(survey: Survey, target: Target) -> list[str]:
 
 def _groups(column: SurveyedColumn, survey: Survey) -> int:
     """How many groups of rows a column names; 0 where it does not look like one that does."""
-    import numpy as np
-
-    if column.kind in {None, "boolean"} or not _has_word(column.name, _GROUPS) or not _is_whole(column):
+    if column.kind in {None, "boolean"} or not _has_word(column.name, _GROUPS) or not is_whole(column):
         return 0
-    distinct = len(np.unique(column.values))
-    return distinct if _FEW_LEVELS < distinct <= survey.rows / 2 else 0
+    groups = distinct(column)
+    return groups if _FEW_LEVELS < groups <= survey.rows / 2 else 0
 
 
 def _by(kind: str, column: SurveyedColumn) -> str:

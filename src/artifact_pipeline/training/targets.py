@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from artifact_pipeline.errors import ConfigError, DataRejected, Problem, listing, plural
 from artifact_pipeline.rows.faults import meant_names
@@ -97,7 +97,7 @@ def _unknown(candidates: list[SurveyedColumn]) -> ConfigError:
         )
         hint = "a classifier learns classes; name the column that holds them with --target"
         return ConfigError("no column looks like a target", problems=[problem], hint=hint)
-    found = [f"{each.name!r} ({plural(_distinct(each), 'class')})" for each in candidates]
+    found = [f"{each.name!r} ({plural(distinct(each), 'class')})" for each in candidates]
     problem = Problem("--target", "target-unknown", f"it can be {listing(found, _SHOWN, separator=' or ')}")
     hint = f"name it: {_option(candidates[-1].name)}"
     return ConfigError("say which column is the target", problems=[problem], hint=hint)
@@ -111,27 +111,32 @@ def _can_be_found(column: SurveyedColumn) -> bool:
     """Whether a column may be a target that no one has named."""
     if column.kind is None or column.missing or column.is_index or column.row_number is not None:
         return False
-    return _is_whole(column) and 2 <= _distinct(column) <= MAX_GUESSED
+    return is_whole(column) and 2 <= distinct(column) <= MAX_GUESSED
 
 
-def _is_whole(column: SurveyedColumn) -> bool:
+def is_whole(column: SurveyedColumn) -> bool:
+    """Whether no value has decimals; those of other columns than numbers have none."""
     import numpy as np
 
-    values = _present(column)
-    return column.kind != "number" or bool((np.trunc(values) == values).all())
+    if column.kind != "number":
+        return True
+    values = column.values[_there(column)]
+    return bool((np.trunc(values) == values).all())
 
 
-def _distinct(column: SurveyedColumn) -> int:
+def distinct(column: SurveyedColumn) -> int:
+    """How many different values there are."""
     import numpy as np
 
-    return len(np.unique(_present(column)))
+    return len(np.unique(column.values[_there(column)]))
 
 
-def _present(column: SurveyedColumn) -> NDArray[Any]:
-    """The cells that are not missing."""
+def _there(column: SurveyedColumn) -> NDArray[np.bool_]:
+    """Which cells are not missing, bool of shape (rows,)."""
     import numpy as np
 
-    return column.values[column.values >= 0 if column.kind == "category" else ~np.isnan(column.values)]
+    present: NDArray[np.bool_] = column.values >= 0 if column.kind == "category" else ~np.isnan(column.values)
+    return present
 
 
 def _check(column: SurveyedColumn, survey: Survey) -> None:
@@ -139,13 +144,13 @@ def _check(column: SurveyedColumn, survey: Survey) -> None:
     if column.fault is not None:
         problem = Problem(f"column {column.name!r}", column.fault.rule, column.fault.message)
         raise DataRejected("the target cannot be learned", problems=[problem], hint=_others(survey, column))
-    distinct = _distinct(column)
-    if column.kind == "number" and (not _is_whole(column) or distinct > MAX_CLASSES):
-        what = "numbers with decimals" if not _is_whole(column) else f"{distinct:,} different numbers"
+    values = distinct(column)
+    if column.kind == "number" and (not is_whole(column) or values > MAX_CLASSES):
+        what = "numbers with decimals" if not is_whole(column) else f"{values:,} different numbers"
         message = f"column {column.name!r} holds {what}: it is a quantity, and a classifier learns classes"
         problem = Problem("--target", "target-is-quantity", message)
         raise ConfigError("the target is no class", problems=[problem], hint=_others(survey, column))
-    if distinct < 2:
+    if values < 2:
         problem = Problem("--target", "single-class", f"column {column.name!r} has one value alone")
         raise ConfigError("the target is no class", problems=[problem], hint=_others(survey, column))
 
@@ -164,7 +169,8 @@ def _option(name: str) -> str:
 def _target(column: SurveyedColumn, why: str) -> Target:
     import numpy as np
 
-    values, codes = np.unique(_present(column), return_inverse=True)
+    labelled = _there(column)
+    values, codes = np.unique(column.values[labelled], return_inverse=True)
     if column.kind == "category":
         texts = [column.levels[int(each)] for each in values]
     elif column.kind == "boolean":
@@ -176,5 +182,4 @@ def _target(column: SurveyedColumn, why: str) -> Target:
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
     labels = tuple(texts[each] for each in order.tolist())
-    there = column.values >= 0 if column.kind == "category" else ~np.isnan(column.values)
-    return Target(column.name, why, labels, tuple(counts[order].tolist()), place[codes].astype(np.int64), there)
+    return Target(column.name, why, labels, tuple(counts[order].tolist()), place[codes].astype(np.int64), labelled)
