@@ -63,7 +63,12 @@ def _name_for(dataset: object) -> str:
     if isinstance(dataset, str):
         return dataset if dataset in NAMES else DIGITS
     target = dataset.get("target") if isinstance(dataset, Mapping) else getattr(dataset, "target", "")
-    return re.sub(r"[^a-z0-9._-]+", "-", str(target).lower()).strip("._-")[:64] or "model"
+    return name_after(str(target)) or "model"
+
+
+def name_after(text: str) -> str:
+    """Return a text as a name allows it; empty where nothing of it is left."""
+    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("._-")[:64]
 
 
 class Config(BaseModel):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +33,7 @@ MANY_ROWS = 1000
 _LINEAR: dict[str, Any] = {"estimator": "LogisticRegression", "max_iter": 1000}
 _TREES: dict[str, Any] = {"estimator": "HistGradientBoostingClassifier"}
 _FOREST: dict[str, Any] = {"estimator": "RandomForestClassifier", "min_samples_leaf": 5}
+_BY_HASH: dict[str, Any] = {"by": "hash", "test_size": 0.2}
 _SEEDS = (42, *range(100))
 """Random states that are tried until each class has a training row."""
 _MAX_BYTES = 65_536
@@ -134,7 +134,7 @@ def _values(request: DraftRequest, target: Target, dropped: list[str], model: di
     return {
         **name,
         "dataset": dataset,
-        "split": {"by": "hash", "test_size": 0.2},
+        "split": _BY_HASH,
         "preprocess": "auto",
         "model": model,
         "gate": {"beats_baseline": True, "min_accuracy": None, "min_f1": None},
@@ -143,8 +143,10 @@ def _values(request: DraftRequest, target: Target, dropped: list[str], model: di
 
 def _name_of(path: str) -> str:
     """A name for the model after that of the file."""
-    stem = Path(os.path.abspath(path)).name.partition(".")[0].lower()  # noqa: PTH100 - it follows no link
-    return re.sub(r"[^a-z0-9._-]+", "-", stem).strip("-._")[:64] or "table"
+    from artifact_pipeline.config.schema import name_after
+
+    stem = Path(os.path.abspath(path)).name.partition(".")[0]  # noqa: PTH100 - it follows no link
+    return name_after(stem) or "table"
 
 
 def _settled(
@@ -191,7 +193,7 @@ def _split(rows: Rows, target: Target) -> tuple[dict[str, Any], tuple[str, ...]]
 
     different = len(np.unique(feature_hashes(rows.columns, rows.features, seed=0)))
     if 2 * different >= len(rows.X):
-        return {"by": "hash", "test_size": 0.2}, ()
+        return _BY_HASH, ()
     stratify = target.counts[-1] > 1 and len(target.labels) <= len(rows.X) // 10
     words = f"only {different:,} of {len(rows.X):,} rows are different, so equal rows are taken for different cases"
     return {"by": "random", "test_size": 0.2, "stratify": stratify}, (f"{words}, and drawn at random",)
