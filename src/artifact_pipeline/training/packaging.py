@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from artifact_pipeline.artifact import ARTIFACT
 from artifact_pipeline.artifact.store import Store
 from artifact_pipeline.config import from_mapping, recipe
-from artifact_pipeline.errors import ConfigError, DataRejected, GateFailed, Problem, listing
+from artifact_pipeline.errors import ConfigError, DataRejected, Problem, listing
 from artifact_pipeline.extras import naming_extras
 from artifact_pipeline.model.families.family import not_written
 from artifact_pipeline.rows.batches import NO_COLUMN, Wanted
@@ -30,7 +30,7 @@ from artifact_pipeline.training.packaged import (
     nullable,
     synthetic_rows,
 )
-from artifact_pipeline.training.publication import check_places, publish
+from artifact_pipeline.training.publication import check_places, put_in_charge
 from artifact_pipeline.training.request import Training
 from artifact_pipeline.training.sealing import Made, WrittenBytes, compared, sealed
 from artifact_pipeline.training.statement import LOCK, TrainingOrigin, looks_at, state
@@ -102,24 +102,12 @@ def package(
 
 def _published(candidate: Candidate, place: Path, origin: TrainingOrigin) -> Training:
     """Publish what was packaged, with its provenance."""
-    store, split = Store(place), candidate.manifest.data.split.digest
     key = {"packaged": candidate.manifest.model.digest}
-    statement = state(candidate, origin, key=key, looks=looks_at(split, place))
-    training = Training(
-        "passed" if candidate.passed else "failed",
-        candidate.digest,
-        candidate.manifest,
-        store.place(candidate.digest),
-        Look(reason="the model was trained elsewhere"),
-        candidate=candidate,
-        statement=statement,
-    )
-    try:
-        publish(candidate, artifact=place, export=None, statement=statement)
-    except GateFailed as error:
-        error.result = training
-        raise
-    return replace(training, in_charge=True)
+    looks = looks_at(candidate.manifest.data.split.digest, place)
+    statement = state(candidate, origin, key=key, looks=looks)
+    folder = Store(place).place(candidate.digest)
+    training = Training.of(candidate, statement, folder, Look(reason="the model was trained elsewhere"))
+    return put_in_charge(training, artifact=place, export=None)
 
 
 def _gate(name: str, given: Mapping[str, object] | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact.gate import GATE_ALONE
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.figures import HeldOut
     from artifact_pipeline.artifact.manifest import Manifest, Verified
     from artifact_pipeline.artifact.provenance import Comparison, Statement
+    from artifact_pipeline.training.request import Training
     from artifact_pipeline.training.sealed import Candidate
     from artifact_pipeline.trust.policy import Trust
 
@@ -84,6 +86,28 @@ def publish(candidate: Candidate, *, artifact: Path, export: Path | None, statem
             hint=f"the candidate is kept: artifact-pipeline inspect {folder}",
         )
     return folder
+
+
+def put_in_charge(training: Training, *, artifact: Path, export: Path | None) -> Training:
+    """Publish the candidate of a training, and return the training with where that stands.
+
+    Args:
+        training: with its candidate and its statement.
+        artifact: where the pointer stands.
+        export: as `publish` takes it.
+
+    Raises:
+        GateFailed: as `publish`; its `result` is the training.
+        ConfigError: as `publish`.
+        StorageError: likewise.
+    """
+    assert training.candidate is not None
+    try:
+        publish(training.candidate, artifact=artifact, export=export, statement=training.statement)
+    except GateFailed as error:
+        error.result = training
+        raise
+    return replace(training, in_charge=True, export=export)
 
 
 def _gate_problems(manifest: Manifest) -> Iterator[Problem]:

@@ -127,6 +127,32 @@ class Training:
     in_charge: bool = False
     export: Path | None = None
 
+    @classmethod
+    def of(
+        cls, candidate: Candidate, statement: Statement, folder: Path, look: Look, *, columns: Columns | None = None
+    ) -> Training:
+        """Return the training of a candidate that is not in charge yet.
+
+        Args:
+            candidate: the model.
+            statement: its provenance, with the comparison where there was a champion.
+            folder: where the artifact is to stand.
+            look: what has changed.
+            columns: what a table gave.
+        """
+        comparison = statement.internal.comparison
+        accepted = candidate.passed and (comparison is None or comparison.accepted)
+        return cls(
+            "passed" if accepted else "failed",
+            candidate.digest,
+            candidate.manifest,
+            folder,
+            look,
+            columns=columns,
+            candidate=candidate,
+            statement=statement,
+        )
+
     @property
     def unchanged(self) -> bool:
         """Whether nothing was trained."""

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from artifact_pipeline.artifact.pointer import artifact_places, resolve
 from artifact_pipeline.artifact.store import Store
 from artifact_pipeline.config import Table
-from artifact_pipeline.errors import ConfigError, GateFailed
+from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.storage.outputs import Place
 from artifact_pipeline.training import unchanged
-from artifact_pipeline.training.publication import check_places, publish, renew_export
+from artifact_pipeline.training.publication import check_places, put_in_charge, renew_export
 from artifact_pipeline.training.reading import read_config
 from artifact_pipeline.training.request import SILENT, Columns, Plan, Training
 from artifact_pipeline.training.statement import LOCK, TrainingOrigin
@@ -81,24 +81,10 @@ def run(request: TrainingRequest, observer: Observer = SILENT) -> Training:
         training = replace(task.kept(champion, "identical"), candidate=candidate, statement=statement)
         observer.measured(training)
         return _keep(request, training, champion, candidate)
-    accepted = candidate.passed and (comparison is None or comparison.accepted)
-    training = Training(
-        "passed" if accepted else "failed",
-        candidate.digest,
-        candidate.manifest,
-        Store(request.artifact).place(candidate.digest),
-        task.look,
-        columns=Columns.of(task.rows),
-        candidate=candidate,
-        statement=statement,
-    )
+    folder = Store(request.artifact).place(candidate.digest)
+    training = Training.of(candidate, statement, folder, task.look, columns=Columns.of(task.rows))
     observer.measured(training)
-    try:
-        publish(candidate, artifact=request.artifact, export=request.export, statement=statement)
-    except GateFailed as error:
-        error.result = training
-        raise
-    return replace(training, in_charge=True, export=request.export)
+    return put_in_charge(training, artifact=request.artifact, export=request.export)
 
 
 def plan(request: TrainingRequest, *, explain: bool = False, observer: Observer = SILENT) -> Plan:
