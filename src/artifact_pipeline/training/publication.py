@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact.gate import GATE_ALONE
+from artifact_pipeline.artifact.manifest2 import BASELINE
 from artifact_pipeline.artifact.store import Store
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import ArtifactRejected, GateFailed, Problem, plural
@@ -117,13 +118,9 @@ def _gate_problems(manifest: Manifest) -> Iterator[Problem]:
     for rule in manifest.gate.rules:
         if not rule.passed:
             why = ", since no held-out row has this label" if rule.label in unseen else ""
-            if rule.metric in _OF_BASELINE:
+            if rule.metric == BASELINE:
                 why = _out_of_reach(held_out)
             yield Problem("gate", f"gate-{rule.metric}", rule.shortfall + why)
-
-
-_OF_BASELINE = ("beats_baseline", "accuracy_low")
-"""How the formats of the manifest call the rule that the baseline is beaten."""
 
 
 def _out_of_reach(held_out: HeldOut) -> str:
