@@ -36,6 +36,12 @@ def listing(items: Sequence[str], most: int = 10, *, separator: str = ", ") -> s
     return separator.join(items[:most]) + more
 
 
+def either(items: Sequence[str]) -> str:
+    """Items of which one is meant: `a, b or c`."""
+    *some, last = items
+    return f"{', '.join(some)} or {last}" if some else last
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that is wrong: where, which rule, and in words.

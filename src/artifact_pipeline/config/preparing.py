@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence  # noqa: TC003 - pydantic may read the types
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -18,6 +17,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from artifact_pipeline.config.sections import POSITIVE_ZERO, STRICT, MustBe
+from artifact_pipeline.errors import either
 
 By = Literal["random", "hash", "group", "time", "held_out"]
 NumberStep = Literal[
@@ -48,12 +48,6 @@ _GOES_WITH = {
     "path": ("held_out",),
 }
 """The keys of a split that not every split has."""
-
-
-def _either(names: Sequence[str]) -> str:
-    """Names as one says them: `a, b or c`."""
-    *some, last = names
-    return f"{', '.join(some)} or {last}" if some else last
 
 
 class Split(BaseModel):
@@ -117,7 +111,7 @@ class Split(BaseModel):
         """Refuse a key that this split does not have, and a missing one that it needs."""
         by, name = info.data.get("by"), info.field_name
         if value and by is not None and by not in _GOES_WITH[str(name)]:
-            words = f"left away with by {by}; it goes with {_either(_GOES_WITH[str(name)])}"
+            words = f"left away with by {by}; it goes with {either(_GOES_WITH[str(name)])}"
             raise PydanticCustomError("split_by", "{words}", {"words": words})
         return value
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.errors import listing
+from artifact_pipeline.errors import either, listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,8 +100,7 @@ class Constraints:
 
     def words(self, name: str) -> str:
         """Return what a value must be."""
-        words = [each.words for each in self.alternatives(name)]
-        return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
+        return either([each.words for each in self.alternatives(name)])
 
     def canonical(self, name: str, value: Any) -> Any:
         """Return a value that is taken as its recipe writes it: whole only where a whole number is asked."""
