@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.artifact.manifest2 import WrittenModel
@@ -39,10 +39,7 @@ class FittedModel:
     @property
     def classifier(self) -> Any:
         """The classifier itself."""
-        found = self.model
-        while hasattr(found, "named_steps"):
-            found = found.steps[-1][1]
-        return found
+        return _classifier_of(self.model)
 
     @property
     def labels(self) -> tuple[int | str, ...]:
@@ -62,6 +59,13 @@ class FittedModel:
     def taken(self, features: Features) -> Any:
         """Rows as the model takes them: a matrix, or a table with the columns' names."""
         return frame(features, self.columns) if hasattr(self.model, "named_steps") else features.X
+
+
+def _classifier_of(model: Any) -> Any:
+    """The last step of a pipeline, or of one that ends it; a model alone is its own."""
+    while hasattr(model, "named_steps"):
+        model = model.steps[-1][1]
+    return model
 
 
 def frame(features: Features, columns: Sequence[Column]) -> pa.Table:
@@ -108,7 +112,7 @@ def fit_model(
     fit = None
     if iterations is not None:
         fit = WrittenModel.Fit(iterations=int(np.max(iterations)), converged=converged)
-    return FittedModel(model, fitted.columns, fit, tuple(f"scikit-learn warns: {each}" for each in notes))
+    return replace(fitted, fit=fit, notes=tuple(f"scikit-learn warns: {each}" for each in notes))
 
 
 def fit_by_one_thread(
@@ -179,7 +183,7 @@ def _check_finite(estimator: Any) -> None:
     """Check the numbers of a linear model: some solvers end in infinity without a word."""
     import numpy as np
 
-    classifier = estimator.named_steps["classifier"] if hasattr(estimator, "named_steps") else estimator
+    classifier = _classifier_of(estimator)
     for name in ("coef_", "intercept_"):
         if not np.isfinite(np.asarray(getattr(classifier, name, 0.0), dtype=np.float64)).all():
             message = f"the fit of {type(classifier).__name__} gave numbers that are not finite"
