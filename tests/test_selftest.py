@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from artifact_pipeline.artifact.reference import FeatureReference, Reference
-from artifact_pipeline.artifact.selftest import ROWS, TOLERANCE, SelfTest, draw_rows
+from artifact_pipeline.artifact.selftest import ROWS, TOLERANCE, SelfTest
 from artifact_pipeline.canonical import canonical_json
 from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.errors import ArtifactRejected
 from artifact_pipeline.model.predictor import Predictor
+from format1 import draw_rows, self_test
 from onnx_models import WORDS, good
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def test_answers_are_sealed_rounded_and_without_the_unclear() -> None:
     """Probabilities have six decimals, and a row whose two best classes are within a thousandth is left out."""
     rows = np.array([[1.0], [2.0], [3.0]])
     probabilities = np.array([[0.1234567, 0.8765433], [0.5004, 0.4996], [0.5006, 0.4994]])
-    sealed = SelfTest.of(rows, np.array([7, 7, 3]), probabilities)
+    sealed = self_test(rows, np.array([7, 7, 3]), probabilities)
     assert sealed == SelfTest(
         format=1, rows=((1.0,), (3.0,)), labels=(7, 3), probabilities=((0.123457, 0.876543), (0.5006, 0.4994))
     )
@@ -82,14 +83,14 @@ def test_answers_are_sealed_rounded_and_without_the_unclear() -> None:
 
 def test_a_model_that_knows_nothing_keeps_all_its_rows() -> None:
     """Where no row is clear, all are sealed: they are still the model's answers."""
-    sealed = SelfTest.of(np.array([[1.0], [2.0]]), np.array(["a", "b"]), np.full((2, 2), 0.5))
+    sealed = self_test(np.array([[1.0], [2.0]]), np.array(["a", "b"]), np.full((2, 2), 0.5))
     assert sealed.labels == ("a", "b")
     assert SelfTest.read(sealed.canonical()) == sealed
 
 
 def test_a_single_clear_row_is_a_self_test() -> None:
     """A self-test of one row can be read again: an artifact that was published must not be refused for it."""
-    sealed = SelfTest.of(np.array([[1.0], [2.0]]), np.array([7, 7]), np.array([[0.9, 0.1], [0.5, 0.5]]))
+    sealed = self_test(np.array([[1.0], [2.0]]), np.array([7, 7]), np.array([[0.9, 0.1], [0.5, 0.5]]))
     assert len(sealed.rows) == 1
     assert SelfTest.read(sealed.canonical()) == sealed
 
@@ -165,7 +166,7 @@ def test_labels_in_words_are_replayed_too() -> None:
     predictor = Predictor(good(sorted(WORDS)), sorted(WORDS))
     rows = np.array(list(itertools.product([-2.0, 2.0], repeat=2)))
     answers = predictor.predict(rows)
-    golden = SelfTest.of(rows, answers.labels, answers.probabilities)
+    golden = self_test(rows, answers.labels, answers.probabilities)
     predictor.replay(SelfTest.read(golden.canonical()))
     with pytest.raises(ArtifactRejected):
         predictor.replay(msgspec.structs.replace(golden, labels=golden.labels[::-1]))

@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
-from artifact_pipeline.artifact.parts import DECIMALS, Frozen, Share, Text
+from artifact_pipeline.artifact.parts import Frozen, Share, Text
 from artifact_pipeline.errors import Problem, plural
 from artifact_pipeline.rows.coded import MISSING_CODE
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Iterator, Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
+    from collections.abc import Iterator
 
     from artifact_pipeline.artifact.manifest1 import Manifest1
     from artifact_pipeline.artifact.reference import FeatureReference
@@ -40,31 +37,6 @@ class SelfTest(Frozen, frozen=True):
     rows: Annotated[tuple[tuple[float, ...], ...], Meta(min_length=1, max_length=1024)]
     labels: tuple[int | Text, ...]
     probabilities: tuple[tuple[Share, ...], ...]
-
-    @classmethod
-    def of(
-        cls,
-        rows: NDArray[np.float64],
-        labels: NDArray[np.int64] | NDArray[np.str_],
-        probabilities: NDArray[np.float64],
-    ) -> SelfTest:
-        """Record what the published model answers to the golden rows.
-
-        A row whose two best classes are within a thousandth is left out: there another processor may rightly answer
-        with the other one.
-        """
-        import numpy as np
-
-        best = np.sort(probabilities, axis=1)
-        clear = best[:, -1] - best[:, -2] > 1e-3
-        if not clear.any():  # a model that knows nothing: keep all, they are still its answers
-            clear[:] = True
-        return cls(
-            format=1,
-            rows=tuple(map(tuple, rows[clear].tolist())),
-            labels=tuple(labels[clear].tolist()),
-            probabilities=tuple(map(tuple, np.round(probabilities[clear], DECIMALS).tolist())),
-        )
 
     @classmethod
     @lru_cache(maxsize=2)
@@ -90,20 +62,6 @@ class SelfTest(Frozen, frozen=True):
         code = "f" if manifest.model.dtype == "float32" else "d"
         if any(array(code, row).tolist() != list(row) for row in self.rows):
             yield Problem(PLACE, "selftest-values", f"a value is not exact in {manifest.model.dtype}")
-
-
-def draw_rows(features: Sequence[FeatureReference], dtype: str) -> NDArray[np.float64]:
-    """Draw the golden rows: float64 of shape (16, features), each value exact in the model's `dtype`.
-
-    The generator is Python's, whose numbers are the same in every version (NumPy does not promise that).
-    """
-    import random
-
-    import numpy as np
-
-    generator = random.Random(SEED)  # noqa: S311 - golden rows, not secrets
-    rows = [[draw(feature, generator) for feature in features] for _ in range(ROWS)]
-    return np.array(rows, dtype=dtype).astype(np.float64)
 
 
 def draw(feature: FeatureReference, generator: random.Random) -> float:
