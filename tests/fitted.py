@@ -30,7 +30,7 @@ from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
 from artifact_pipeline.canonical import digest
-from artifact_pipeline.model.check import check
+from artifact_pipeline.model.check import checked_plan
 from artifact_pipeline.model.plan import plan
 from artifact_pipeline.model.writer import write
 from artifact_pipeline.rows.features import Column, Features
@@ -275,5 +275,5 @@ def parity(model: Any, columns: Sequence[Column], rows: Features) -> Parity:
 def written(model: Any, columns: Sequence[Column]) -> tuple[bytes, Steps]:
     """The bytes and the spec of a fitted model, which pass the check."""
     data, steps = write(model, columns)
-    check(data, columns, steps, model.classes_.tolist())
+    checked_plan(data, columns, steps, model.classes_.tolist())
     return data, steps

@@ -35,7 +35,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import ConfigError
-from artifact_pipeline.model.check import check
+from artifact_pipeline.model.check import checked_plan
 from artifact_pipeline.model.families import family, nested
 from artifact_pipeline.model.plan import plan
 from artifact_pipeline.model.spec import Neighbors, Steps, Svm
@@ -154,7 +154,7 @@ def test_onnx_accepts_what_is_written_and_the_spec_survives_json(name: str) -> N
     onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
     again = json.decode(json.encode(steps), type=Steps)
     assert again == steps
-    check(data, table.columns, again, sorted(set(table.labels)))
+    checked_plan(data, table.columns, again, sorted(set(table.labels)))
 
 
 def digests() -> dict[str, str]:

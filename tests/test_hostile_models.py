@@ -12,7 +12,7 @@ from msgspec import ValidationError, convert
 from onnx import ModelProto
 
 from artifact_pipeline.errors import ArtifactRejected
-from artifact_pipeline.model.check import check
+from artifact_pipeline.model.check import checked_plan
 from artifact_pipeline.model.plan import plan
 from artifact_pipeline.model.spec import Steps
 from artifact_pipeline.model.wire import FIELDS
@@ -26,7 +26,7 @@ ALL = HOSTILE | COMPOSED
 def accepted(claim: Claim) -> bool:
     """Whether the check accepts a model, for what its manifest says."""
     try:
-        check(claim.data, claim.columns, claim.steps, claim.classes)
+        checked_plan(claim.data, claim.columns, claim.steps, claim.classes)
     except ArtifactRejected:
         return False
     return True
@@ -52,7 +52,7 @@ def test_a_hostile_model_is_refused_by_rule(name: str) -> None:
     build, rule = ALL[name]
     hostile = build()
     with pytest.raises(ArtifactRejected) as refusal:
-        check(hostile.data, hostile.columns, hostile.steps, hostile.classes)
+        checked_plan(hostile.data, hostile.columns, hostile.steps, hostile.classes)
     assert [(each.place, each.rule) for each in refusal.value.problems] == [("model.onnx", rule)]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from artifact_pipeline.errors import ArtifactRejected
-from artifact_pipeline.model.check import check
+from artifact_pipeline.model.check import checked_plan
 from artifact_pipeline.rows.features import Features
 from fitted import Session
 from hostile_trees import HOSTILE_TREES, chain, good
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def checked(claim: Claim) -> None:
     """Check a model for what its manifest says."""
-    check(claim.data, claim.columns, claim.steps, claim.classes)
+    checked_plan(claim.data, claim.columns, claim.steps, claim.classes)
 
 
 @pytest.mark.parametrize("estimator", ["forest", "boosting", "histogram"])

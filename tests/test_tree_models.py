@@ -26,7 +26,7 @@ from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
 from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.model import classifiers
-from artifact_pipeline.model.check import check
+from artifact_pipeline.model.check import checked_plan
 from artifact_pipeline.model.families import boosting, forest, trees
 from artifact_pipeline.model.families.trees import estimated_bytes
 from artifact_pipeline.model.spec import Steps
@@ -136,7 +136,7 @@ def test_onnx_accepts_written_trees_and_their_spec_survives_json(name: str) -> N
     onnx.checker.check_model(onnx.load_from_string(data))
     again = json.decode(json.encode(steps), type=Steps)
     assert again == steps
-    check(data, table.columns, again, sorted(set(table.labels)))
+    checked_plan(data, table.columns, again, sorted(set(table.labels)))
 
 
 def around(values: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
 from artifact_pipeline.errors import ConfigError
-from artifact_pipeline.model.check import check
+from artifact_pipeline.model.check import checked_plan
 from artifact_pipeline.model.graph import Graph, port
 from artifact_pipeline.model.plan import plan
 from artifact_pipeline.model.reading import read
@@ -95,7 +95,7 @@ def test_onnx_accepts_what_is_written_and_the_spec_survives_json(name: str) -> N
     onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
     again = json.decode(json.encode(steps), type=Steps)
     assert again == steps
-    check(data, table.columns, again, sorted(set(table.labels)))
+    checked_plan(data, table.columns, again, sorted(set(table.labels)))
 
 
 def test_long_lists_of_whole_numbers_come_back() -> None:
@@ -184,8 +184,8 @@ def test_categories_alone_are_written() -> None:
     found = parity(model, columns, unseen(table.rows))
     assert (found.unequal, found.difference <= 1e-12) == (0, True)
     data, steps = written(model, columns)
-    shape = check(data, columns, steps, ["hoch", "tief"])
-    assert [(each.name, each.dtype, each.shape) for each in shape.inputs] == [("S", "string", (None, 2))]
+    planned = checked_plan(data, columns, steps, ["hoch", "tief"])
+    assert planned.message["graph"]["input"] == [port("S", "string", 2)]
 
 
 def test_numbers_that_are_left_as_they_are_need_no_step() -> None:
@@ -197,14 +197,16 @@ def test_numbers_that_are_left_as_they_are_need_no_step() -> None:
 
 CHECK = """
 import sys
+from math import prod
 from pathlib import Path
 sys.modules["numpy"] = sys.modules["onnx"] = sys.modules["sklearn"] = None  # an import of them fails
 from msgspec import json
-from artifact_pipeline.model.check import check
+from artifact_pipeline.model.check import checked_plan
 from artifact_pipeline.model.spec import Steps
 from artifact_pipeline.rows.features import Column
 columns, steps = json.decode(Path("said.json").read_bytes(), type=tuple[tuple[Column, ...], Steps])
-print(check(Path("model.onnx").read_bytes(), columns, steps, ["hoch", "mittel", "tief"]).parameters)
+planned = checked_plan(Path("model.onnx").read_bytes(), columns, steps, ["hoch", "mittel", "tief"])
+print(sum(prod(each.dims) for each in planned.numbers if each.dtype == "float64"))
 """
 
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import sys
 from array import array
-from math import isfinite, prod
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from msgspec import ValidationError, convert
 
 from artifact_pipeline.errors import ArtifactRejected, Problem
 from artifact_pipeline.model import classifiers
-from artifact_pipeline.model.linear import ModelShape
-from artifact_pipeline.model.plan import CATEGORIES, CLASSIFIER, NUMBERS, plan
+from artifact_pipeline.model.plan import CLASSIFIER, plan
 from artifact_pipeline.model.reading import read
 from artifact_pipeline.model.spec import Steps
 from artifact_pipeline.model.wire import Numbers, RuleBroken, encode, require
@@ -29,18 +28,6 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.features import Column
 
 MAX_MODEL_BYTES = 64 << 20
-
-
-def check(
-    data: bytes,
-    columns: Sequence[Column],
-    steps: Steps,
-    classes: Sequence[int | str],
-    *,
-    name: str = "model.onnx",
-) -> ModelShape:
-    """Check a model, and return what it takes and answers; arguments and errors as in `checked_plan`."""
-    return _shape(checked_plan(data, columns, steps, classes, name=name), columns, classes)
 
 
 def checked_plan(
@@ -129,18 +116,3 @@ def _check_doubles(numbers: Numbers, data: bytes) -> None:
     require(all(map(isfinite, values)), "onnx-not-finite", f"{numbers.name} holds a number that is not finite")
     if numbers.positive:
         require(min(values) > 0, "onnx-not-positive", f"{numbers.name} holds a number that is not greater than zero")
-
-
-def _shape(planned: ModelPlan, columns: Sequence[Column], classes: Sequence[int | str]) -> ModelShape:
-    categories = sum(column.kind == "category" for column in columns)
-    numbers = len(columns) - categories
-    inputs = [
-        ModelShape.Tensor(name, dtype, (None, width))
-        for name, dtype, width in ((NUMBERS, "float64", numbers), (CATEGORIES, "string", categories))
-        if width
-    ]
-    label = ModelShape.Tensor("label", "string" if isinstance(classes[0], str) else "int64", (None,))
-    answers = ModelShape.Tensor(planned.answers, "float64", (None, len(classes)))
-    parameters = sum(prod(each.dims) for each in planned.numbers if each.dtype == "float64")
-    labels: tuple[int, ...] | tuple[str, ...] = tuple(classes)  # type: ignore[assignment]
-    return ModelShape(tuple(inputs), (label, answers), planned.operators, labels, parameters)

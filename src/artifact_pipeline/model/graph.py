@@ -117,11 +117,6 @@ class Graph:
         """All numbers that the model chooses."""
         return tuple(self._numbers.values())
 
-    @property
-    def operators(self) -> tuple[str, ...]:
-        """The operators of the steps, in order."""
-        return tuple(node["op_type"] for node in self._nodes)
-
     def add(
         self, operator: str, *inputs: str, domain: str = "", output: str | None = None, **attributes: Attribute
     ) -> str:

@@ -38,7 +38,6 @@ class ModelPlan:
     Attributes:
         message: the model, with `Numbers` where it chooses.
         numbers: all of those.
-        operators: the operators of its steps, in order.
         width: how many columns the classifier gets.
         widest: how many numbers a row has in the widest matrix.
         answers: the output beside `label`: `probabilities` or `scores`.
@@ -46,7 +45,6 @@ class ModelPlan:
 
     message: Message
     numbers: tuple[Numbers, ...]
-    operators: tuple[str, ...]
     width: int
     widest: int
     answers: Literal["probabilities", "scores"]
@@ -83,7 +81,7 @@ def plan(columns: Sequence[Column], steps: Steps, classes: Sequence[int | str]) 
     graph.add("Identity", given, output=answers)
     outputs = [port("label", labels.dtype), port(answers, "float64", len(classes))]
     message = graph.message(_inputs(columns), outputs)
-    return ModelPlan(message, graph.numbers, graph.operators, x.width, graph.widest, answers)
+    return ModelPlan(message, graph.numbers, x.width, graph.widest, answers)
 
 
 def _inputs(columns: Sequence[Column]) -> list[Message]:
