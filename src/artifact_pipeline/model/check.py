@@ -15,6 +15,7 @@ from msgspec import ValidationError, convert
 
 from artifact_pipeline.errors import ArtifactRejected, Problem
 from artifact_pipeline.model import classifiers
+from artifact_pipeline.model.families.family import own
 from artifact_pipeline.model.plan import CLASSIFIER, plan
 from artifact_pipeline.model.reading import read
 from artifact_pipeline.model.spec import Steps
@@ -104,9 +105,7 @@ def check_numbers(planned: ModelPlan, steps: Steps, arrays: Mapping[str, bytes],
     for numbers in planned.numbers:
         if numbers.dtype == "float64":
             _check_doubles(numbers, arrays[numbers.name])
-    begin = f"{CLASSIFIER}."
-    own = {name.removeprefix(begin): data for name, data in arrays.items() if name.startswith(begin)}
-    classifiers.check(steps.classifier, own, planned.width, classes)
+    classifiers.check(steps.classifier, own(CLASSIFIER, arrays), planned.width, classes)
 
 
 def _check_doubles(numbers: Numbers, data: bytes) -> None:

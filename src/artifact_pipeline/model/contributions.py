@@ -14,6 +14,7 @@ from msgspec import convert
 from artifact_pipeline.artifact.manifest2 import WrittenModel
 from artifact_pipeline.model import linear
 from artifact_pipeline.model.check import numbers_of
+from artifact_pipeline.model.families.family import own
 from artifact_pipeline.model.plan import CLASSIFIER
 from artifact_pipeline.model.spec import Impute, Linear, MinMaxScale, NumberPart, Scale, Steps
 from artifact_pipeline.rows.features import MISSING
@@ -148,9 +149,7 @@ class LinearScores:
 
     def _stepped(self, blocks: list[_Own | _Mixed], part: str, steps: Sequence[NumberStep]) -> list[_Own | _Mixed]:
         for position, step in enumerate(steps):
-            begin = f"{part}.{position}."
-            own = {name.removeprefix(begin): array for name, array in self.arrays.items() if name.startswith(begin)}
-            blocks = self._behind(blocks, step, own)
+            blocks = self._behind(blocks, step, own(f"{part}.{position}", self.arrays))
         return blocks
 
     def _behind(

@@ -13,7 +13,7 @@ from artifact_pipeline.errors import ConfigError, Problem
 from artifact_pipeline.model import classifiers
 from artifact_pipeline.model.check import MAX_MODEL_BYTES, check_numbers
 from artifact_pipeline.model.families.encoders import described_part
-from artifact_pipeline.model.families.family import not_written, of_step
+from artifact_pipeline.model.families.family import named, not_written, of_step
 from artifact_pipeline.model.families.preprocess import describe_numbers
 from artifact_pipeline.model.layout import layout_of
 from artifact_pipeline.model.plan import CLASSIFIER, plan
@@ -102,7 +102,7 @@ def _described(model: Any, columns: Sequence[Column], order: Sequence[str]) -> t
         raise not_written(f"it was fitted on {layout.width:,} columns, and here are {len(order):,}")
     with of_step(layout.classifier.name):
         spec, numbers = classifiers.describe(layout.classifier.step)
-    arrays = _named(CLASSIFIER, numbers)
+    arrays = named(CLASSIFIER, numbers)
     parts: list[NumberPart | CategoryPart] = []
     for position, branch in enumerate(layout.branches):
         steps, own = _steps(f"part.{position}", branch.steps)
@@ -139,9 +139,5 @@ def _steps(part: str, steps: Sequence[NamedStep]) -> tuple[tuple[NumberStep, ...
         with of_step(each.name):
             spec, numbers = describe_numbers(each.step)
         found.append(spec)
-        arrays |= _named(f"{part}.{position}", numbers)
+        arrays |= named(f"{part}.{position}", numbers)
     return tuple(found), arrays
-
-
-def _named(part: str, arrays: Arrays) -> Arrays:
-    return {f"{part}.{name}": array for name, array in arrays.items()}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.families.family import Arrays, not_written
+from artifact_pipeline.model.families.family import Arrays, not_written, own
 from artifact_pipeline.model.families.nested import (
     Families,
     NestedFamily,
     answer_of,
     describe_each,
-    own,
     require_places,
     vote_of,
 )

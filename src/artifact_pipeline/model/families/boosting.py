@@ -9,13 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.model.bounds import MAX_CLASS_STEPS
-from artifact_pipeline.model.families.family import Arrays, Family, not_written
+from artifact_pipeline.model.families.family import Arrays, Family, named, not_written
 from artifact_pipeline.model.families.tree_arrays import Tree, constant, ensemble
 from artifact_pipeline.model.families.tree_check import check_ensemble
 from artifact_pipeline.model.families.trees import (
     as_float32,
     ensemble_of,
-    named,
     plan_ensemble,
     refuse_large_arrays,
     refuse_large_fit,

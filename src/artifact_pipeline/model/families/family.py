@@ -43,6 +43,17 @@ class Family:
     check: Callable[[Any, Mapping[str, bytes], int, int], None] | None = None
 
 
+def named(part: str, arrays: Arrays) -> Arrays:
+    """The numbers of a part by the names that they have in the whole."""
+    return {f"{part}.{name}": array for name, array in arrays.items()}
+
+
+def own(part: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers of a part, by its own names."""
+    begin = f"{part}."
+    return {name.removeprefix(begin): held for name, held in arrays.items() if name.startswith(begin)}
+
+
 def sigmoid(graph: Graph, name: str) -> str:
     """1 / (1 + exp(-x)), by these steps, as scikit-learn has it from SciPy.
 

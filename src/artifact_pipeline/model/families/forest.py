@@ -11,13 +11,12 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.model.bounds import MAX_TREES
-from artifact_pipeline.model.families.family import Arrays, Family, not_written
+from artifact_pipeline.model.families.family import Arrays, Family, named, not_written
 from artifact_pipeline.model.families.tree_arrays import Tree, ensemble
 from artifact_pipeline.model.families.tree_check import RULE, check_ensemble
 from artifact_pipeline.model.families.trees import (
     as_float32,
     ensemble_of,
-    named,
     plan_ensemble,
     refuse_large_arrays,
     refuse_large_fit,

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from artifact_pipeline.model.bounds import MAX_INNER
-from artifact_pipeline.model.families.family import Arrays, Family, not_written
+from artifact_pipeline.model.families.family import Arrays, Family, named, not_written, own
 from artifact_pipeline.model.graph import Constant, Graph, Matrix, Scores
 from artifact_pipeline.model.wire import DTYPES, RuleBroken, require
 
@@ -22,12 +22,6 @@ class Families(NamedTuple):
     describe: Callable[[Any], tuple[Classifier, Arrays]]
     plan: Callable[[Graph, Classifier, Matrix, int], Scores]
     check: Callable[[Classifier, Mapping[str, bytes], int, int], None]
-
-
-def own(part: str, arrays: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The numbers of a part, by its own names."""
-    begin = f"{part}."
-    return {name.removeprefix(begin): data for name, data in arrays.items() if name.startswith(begin)}
 
 
 def check_each(spec: Any, arrays: Mapping[str, bytes], width: int, classes: int, *, families: Families) -> None:
@@ -96,11 +90,6 @@ def refuse_fewer_classes(estimators: Sequence[Any], classes: int, *, hint: str) 
         if len(each.classes_) != classes:
             name = type(each).__name__
             raise not_written(f"a {name} has seen {len(each.classes_):,} of the {classes:,} classes", hint=hint)
-
-
-def named(part: str, arrays: Arrays) -> Arrays:
-    """The numbers of a part by the names that they have in the whole."""
-    return {f"{part}.{name}": array for name, array in arrays.items()}
 
 
 def gives(estimator: Any) -> Literal["probabilities", "decision"]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from artifact_pipeline.model.bounds import MAX_WIDTH
+from artifact_pipeline.model.families.family import named, own
 from artifact_pipeline.model.families.nested import (
     Families,
     NestedFamily,
     answer_of,
     describe_each,
     label_of,
-    named,
-    own,
     refuse_fewer_classes,
 )
 from artifact_pipeline.model.graph import Matrix, Scores

@@ -62,11 +62,6 @@ def as_float32(graph: Graph, x: Matrix) -> Matrix:
     return Matrix(graph.add("Cast", rounded, to=DTYPES["float64"]), x.width)
 
 
-def named(part: str, arrays: Arrays) -> Arrays:
-    """The numbers of an ensemble by the names that they have in the classifier."""
-    return {f"{part}.{name}": array for name, array in arrays.items()}
-
-
 def ensemble_of(part: str, arrays: Mapping[str, bytes]) -> Arrays:
     """The numbers of an ensemble as arrays, by the names of its attributes."""
     import numpy as np
