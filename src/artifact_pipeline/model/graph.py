@@ -10,6 +10,7 @@ import struct
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from artifact_pipeline.model.bounds import MAX_WIDTH
 from artifact_pipeline.model.wire import DTYPES, Numbers, require
 
 if TYPE_CHECKING:
@@ -112,6 +113,16 @@ class Graph:
         """Say that a step gives a matrix of so many columns, by which it is decided how many rows go in one call."""
         self._widest[0] = max(self._widest[0], width)
 
+    def hold_matrix(self, width: int) -> None:
+        """Say the same of a matrix that a step on columns takes.
+
+        Raises:
+            RuleBroken: it has no column, or more than `MAX_WIDTH`.
+        """
+        message = f"a matrix has {width:,} columns, allowed are 1 to {MAX_WIDTH:,}"
+        require(1 <= width <= MAX_WIDTH, "onnx-shape", message)
+        self.hold(width)
+
     @property
     def numbers(self) -> tuple[Numbers, ...]:
         """All numbers that the model chooses."""
@@ -174,12 +185,20 @@ class Graph:
         return self.constant(f"scalar {value}", replace(Constant.of_doubles([value]), dims=()))
 
     def axis(self, axis: int) -> str:
-        """One axis or position, as a vector of one item."""
+        """One axis, position or count, as a vector of one item."""
         return self.constant(f"axis {axis}", Constant.of_integers([axis]))
 
     def index(self, position: int) -> str:
         """One position, as a tensor without dimensions."""
         return self.constant(f"index {position}", replace(Constant.of_integers([position]), dims=()))
+
+    def numbers_to(self, count: int) -> str:
+        """The whole numbers from 0 on, so many, as a vector."""
+        return self.constant(f"numbers to {count}", Constant.of_integers(range(count)))
+
+    def column(self, name: str, position: int) -> str:
+        """Add a step that gives one column of a matrix, rows x 1."""
+        return self.add("Gather", name, self.axis(position), axis=1)
 
     def message(self, inputs: Sequence[Message], outputs: Sequence[Message]) -> Message:
         """The whole model, as `wire.encode` takes it."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from artifact_pipeline.model import classifiers
-from artifact_pipeline.model.bounds import MAX_CLASSES, MAX_WIDTH
+from artifact_pipeline.model.bounds import MAX_CLASSES
 from artifact_pipeline.model.families.encoders import plan_categories
 from artifact_pipeline.model.families.preprocess import plan_numbers
 from artifact_pipeline.model.graph import Constant, Graph, Matrix, port
@@ -70,7 +70,7 @@ def plan(columns: Sequence[Column], steps: Steps, classes: Sequence[int | str]) 
     require(len(set(classes)) == len(classes), "onnx-classes", "a label stands twice")
     graph = Graph()
     x = _encoded(graph, columns, steps)
-    _hold(graph, x.width)
+    graph.hold_matrix(x.width)
     graph.hold(len(classes))
     found = classifiers.plan(graph.within(CLASSIFIER), steps.classifier, x, len(classes))
     labels = Constant.of_texts(classes) if isinstance(classes[0], str) else Constant.of_integers(classes)  # type: ignore[arg-type]
@@ -93,7 +93,7 @@ def _inputs(columns: Sequence[Column]) -> list[Message]:
 
 def _encoded(graph: Graph, columns: Sequence[Column], steps: Steps) -> Matrix:
     """All columns as the one matrix that the classifier gets."""
-    _hold(graph, len(columns))
+    graph.hold_matrix(len(columns))
     categories = [column.levels for column in columns if column.kind == "category"]
     numbers = len(columns) - len(categories)
     taken: dict[type, set[int]] = {NumberPart: set(), CategoryPart: set()}
@@ -114,7 +114,7 @@ def _encoded(graph: Graph, columns: Sequence[Column], steps: Steps) -> Matrix:
     x = parts[0]
     if len(parts) > 1:
         x = Matrix(graph.add("Concat", *(part.name for part in parts), axis=1), sum(part.width for part in parts))
-        _hold(graph, x.width)
+        graph.hold_matrix(x.width)
     return _stepped(graph, "joined", steps.joined, x)
 
 
@@ -128,14 +128,8 @@ def _chosen(graph: Graph, part: str, columns: Sequence[int], numbers: int) -> Ma
 
 def _stepped(graph: Graph, part: str, steps: Sequence[NumberStep], x: Matrix) -> Matrix:
     """A matrix behind some steps on numbers."""
-    _hold(graph, x.width)
+    graph.hold_matrix(x.width)
     for position, step in enumerate(steps):
         x = plan_numbers(graph.within(f"{part}.{position}"), step, x)
-        _hold(graph, x.width)
+        graph.hold_matrix(x.width)
     return x
-
-
-def _hold(graph: Graph, width: int) -> None:
-    message = f"a matrix has {width:,} columns, allowed are 1 to {MAX_WIDTH:,}"
-    require(1 <= width <= MAX_WIDTH, "onnx-shape", message)
-    graph.hold(width)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from artifact_pipeline.model.families.nested import (
     Families,
     NestedFamily,
-    column,
     describe_each,
     is_label,
     refuse_fewer_classes,
@@ -46,7 +45,7 @@ def _plan(graph: Graph, spec: AdaBoost, x: Matrix, classes: int, *, families: Fa
     if classes > 2:
         scaled = graph.add("Div", decision, graph.double(float(classes - 1)))
         return Scores(decision, graph.add("Softmax", scaled, axis=1), lambda: decision)
-    second = graph.add("Add", graph.add("Neg", column(graph, decision, 0)), column(graph, decision, 1))
+    second = graph.add("Add", graph.add("Neg", graph.column(decision, 0)), graph.column(decision, 1))
     both = graph.add("Concat", graph.add("Neg", second), second, axis=1)
     halves = graph.add("Div", both, graph.double(2.0))
     scores = graph.add("Concat", graph.add("Mul", second, graph.double(0.0)), second, axis=1)

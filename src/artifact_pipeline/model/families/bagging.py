@@ -80,7 +80,7 @@ def _over_all(graph: Graph, spec: Bagged, name: str, classes: int) -> str:
     """Answers for all classes, 0 for those that the classifier does not know."""
     if not spec.classes:
         return name
-    nothing = graph.add("Mul", graph.add("Gather", name, graph.axis(0), axis=1), graph.double(0.0))
+    nothing = graph.add("Mul", graph.column(name, 0), graph.double(0.0))
     places = [spec.classes.index(each) if each in spec.classes else len(spec.classes) for each in range(classes)]
     order = graph.constant(f"columns {','.join(map(str, places))}", Constant.of_integers(places))
     return graph.add("Gather", graph.add("Concat", name, nothing, axis=1), order, axis=1)

@@ -179,14 +179,13 @@ def plan_categories(graph: Graph, spec: CategoryPart, name: str, levels: Mapping
     require(said, "onnx-shape", "what stands for a missing, an unknown or a known level is not said for each category")
     parts, width = [], 0
     for known, own, filled, other, position in zip(levels.values(), codes, missing, unknown, levels, strict=True):
-        column = graph.add("Gather", name, graph.axis(position), axis=1)
+        column = graph.column(name, position)
         code = _code(graph, column, dict(zip(known, own, strict=False)), missing=filled, unknown=other)
         if spec.encoding == "one_hot":
             columns = max(*own, other) + 1
             fits = len(own) == len(known) and min(*own, other) >= _NONE and 1 <= columns <= len(known)
             require(fits, "onnx-shape", "the codes of a category are not those of its levels")
-            numbers = graph.constant(f"numbers to {columns}", Constant.of_integers(range(columns)))
-            code = graph.add("Equal", code, numbers)
+            code = graph.add("Equal", code, graph.numbers_to(columns))
             width += columns
         else:
             require(len(own) == len(known), "onnx-shape", "the codes of a category are not those of its levels")

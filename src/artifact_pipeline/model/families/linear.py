@@ -45,7 +45,7 @@ def _plan(graph: Graph, spec: Linear, x: Matrix, classes: int) -> Scores:
         clipped = graph.add("Clip", scores, graph.scalar(-1.0), graph.scalar(1.0))
         each = graph.add("Div", graph.add("Add", clipped, graph.double(1.0)), graph.double(2.0))
     if classes == 2:
-        return Scores(scores, two_classes(graph, graph.add("Gather", each, graph.axis(1), axis=1)), lambda: scores)
+        return Scores(scores, two_classes(graph, graph.column(each, 1)), lambda: scores)
     return Scores(scores, sum_made_one(graph, each), lambda: scores)
 
 

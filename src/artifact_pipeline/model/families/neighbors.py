@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from artifact_pipeline.model.families.distances import distances
 from artifact_pipeline.model.families.family import Arrays, Family, not_written, refuse_many_numbers
-from artifact_pipeline.model.graph import Constant, Scores
+from artifact_pipeline.model.graph import Scores
 from artifact_pipeline.model.spec import Neighbors
 from artifact_pipeline.model.wire import DTYPES, require
 
@@ -54,11 +54,9 @@ def _plan(graph: Graph, spec: Neighbors, x: Matrix, classes: int) -> Scores:
     require(spec.neighbors <= spec.rows, "onnx-shape", f"{spec.neighbors:,} neighbours of {spec.rows:,} rows")
     graph.hold(max(spec.rows, spec.neighbors * classes))
     apart = distances(graph, spec.metric, x, graph.parameter("rows", spec.rows, x.width), count=spec.rows)
-    nearest, places = graph.add_two(
-        "TopK", apart, graph.constant(f"axis {spec.neighbors}", Constant.of_integers([spec.neighbors])), largest=0
-    )
+    nearest, places = graph.add_two("TopK", apart, graph.axis(spec.neighbors), largest=0)
     labels = graph.add("Gather", graph.parameter("labels", spec.rows, dtype="int64"), places, axis=0)
-    every = graph.constant(f"numbers to {classes}", Constant.of_integers(range(classes)))
+    every = graph.numbers_to(classes)
     has = graph.add("Equal", graph.add("Unsqueeze", labels, graph.axis(2)), every)
     votes = graph.add("Cast", has, to=DTYPES["float64"])  # rows x neighbours x classes
     if spec.by_distance:

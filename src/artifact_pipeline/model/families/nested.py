@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from artifact_pipeline.model.bounds import MAX_INNER
 from artifact_pipeline.model.families.family import Arrays, Family, named, not_written, own
-from artifact_pipeline.model.graph import Constant, Graph, Matrix, Scores
 from artifact_pipeline.model.wire import DTYPES, RuleBroken, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from artifact_pipeline.model.graph import Graph, Matrix, Scores
     from artifact_pipeline.model.spec import Classifier
 
 
@@ -116,16 +116,11 @@ def answer_of(graph: Graph, found: Scores, classes: int, *, which: Literal["prob
     """
     if which == "probabilities":
         name = probabilities_of(found)
-        return name if classes > 2 else column(graph, name, 1)
+        return name if classes > 2 else graph.column(name, 1)
     if found.decision is None:
         raise RuleBroken("onnx-graph", "a classifier in another one has no decision function")
     name = found.decision()
-    return name if classes > 2 else graph.add("Sub", column(graph, name, 1), column(graph, name, 0))
-
-
-def column(graph: Graph, name: str, position: int) -> str:
-    """One column of a matrix, rows x 1."""
-    return graph.add("Gather", name, graph.axis(position), axis=1)
+    return name if classes > 2 else graph.add("Sub", graph.column(name, 1), graph.column(name, 0))
 
 
 def label_of(graph: Graph, found: Scores) -> str:
@@ -135,7 +130,7 @@ def label_of(graph: Graph, found: Scores) -> str:
 
 def is_label(graph: Graph, found: Scores, classes: int) -> str:
     """Whether each class is the label that a classifier gives, rows x classes."""
-    every = graph.constant(f"numbers to {classes}", Constant.of_integers(range(classes)))
+    every = graph.numbers_to(classes)
     return graph.add("Equal", label_of(graph, found), every)
 
 

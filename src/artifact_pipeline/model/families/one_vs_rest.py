@@ -10,7 +10,6 @@ from artifact_pipeline.model.families.nested import (
     NestedFamily,
     answer_of,
     check_each,
-    column,
     describe_each,
     gives,
     refuse_fewer_classes,
@@ -70,7 +69,7 @@ def _probabilities(graph: Graph, found: Sequence[Scores]) -> str | None:
     each = [one.probabilities for one in found if one.probabilities is not None]
     if len(each) < len(found):
         return None
-    joined = graph.add("Concat", *(column(graph, name, 1) for name in each), axis=1)
+    joined = graph.add("Concat", *(graph.column(name, 1) for name in each), axis=1)
     total = graph.add("ReduceSum", joined, graph.axis(1), keepdims=1)
     nothing = graph.add("Equal", total, graph.double(0.0))
     return graph.add("Div", joined, graph.add("Where", nothing, graph.double(1.0), total))

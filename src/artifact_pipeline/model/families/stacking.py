@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from artifact_pipeline.model.bounds import MAX_WIDTH
 from artifact_pipeline.model.families.family import named, own
 from artifact_pipeline.model.families.nested import (
     Families,
@@ -16,7 +15,7 @@ from artifact_pipeline.model.families.nested import (
 )
 from artifact_pipeline.model.graph import Matrix, Scores
 from artifact_pipeline.model.spec import Stacked, Stacking
-from artifact_pipeline.model.wire import DTYPES, require
+from artifact_pipeline.model.wire import DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,8 +51,7 @@ def _plan(graph: Graph, spec: Stacking, x: Matrix, classes: int, *, families: Fa
     if spec.passthrough:
         parts.append(x.name)
     width = _width(spec, x.width, classes)
-    require(width <= MAX_WIDTH, "onnx-shape", f"a matrix has {width:,} columns, allowed are 1 to {MAX_WIDTH:,}")
-    graph.hold(width)
+    graph.hold_matrix(width)
     answers = graph.add("Concat", *parts, axis=1)
     return families.plan(graph.within("final"), spec.final, Matrix(answers, width), classes)
 

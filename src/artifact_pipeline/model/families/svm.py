@@ -133,7 +133,7 @@ def _grid(graph: Graph, first: str, second: str, classes: int) -> str:
     place = {pair: at for at, pair in enumerate(pairs)} | {(j, i): len(pairs) + at for at, (i, j) in enumerate(pairs)}
     places = [place.get((i, j), 2 * len(pairs)) for i in range(classes) for j in range(classes)]
     held = Constant("int64", (classes, classes), Constant.of_integers(places).data)
-    nothing = graph.add("Mul", graph.add("Gather", first, graph.axis(0), axis=1), graph.double(0.0))
+    nothing = graph.add("Mul", graph.column(first, 0), graph.double(0.0))
     every = graph.add("Concat", first, second, nothing, axis=1)
     grid = graph.add("Gather", every, graph.constant(f"grid of {classes}", held), axis=1)
     return graph.add("ReduceSum", grid, graph.axis(2), keepdims=0)
