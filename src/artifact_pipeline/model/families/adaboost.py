@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from artifact_pipeline.model.families.family import two_scores
 from artifact_pipeline.model.families.nested import (
     Families,
     NestedFamily,
@@ -48,7 +49,7 @@ def _plan(graph: Graph, spec: AdaBoost, x: Matrix, classes: int, *, families: Fa
     second = graph.add("Add", graph.add("Neg", graph.column(decision, 0)), graph.column(decision, 1))
     both = graph.add("Concat", graph.add("Neg", second), second, axis=1)
     halves = graph.add("Div", both, graph.double(2.0))
-    scores = graph.add("Concat", graph.add("Mul", second, graph.double(0.0)), second, axis=1)
+    scores = two_scores(graph, second)
     return Scores(scores, graph.add("Softmax", halves, axis=1), lambda: scores)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.families.family import Arrays, not_written, own
+from artifact_pipeline.model.families.family import Arrays, not_written, own, two_scores
 from artifact_pipeline.model.families.nested import (
     Families,
     NestedFamily,
@@ -96,7 +96,7 @@ def _mean(graph: Graph, parts: list[str]) -> str:
 def _decision(graph: Graph, found: list[Scores], classes: int) -> str:
     """The mean of the decisions; of two classes 0 and that of the second."""
     mean = _mean(graph, [answer_of(graph, one, classes, which="decision") for one in found])
-    return mean if classes > 2 else graph.add("Concat", graph.add("Mul", mean, graph.double(0.0)), mean, axis=1)
+    return mean if classes > 2 else two_scores(graph, mean)
 
 
 def _check(spec: Bagging, arrays: Mapping[str, bytes], width: int, classes: int, *, families: Families) -> None:

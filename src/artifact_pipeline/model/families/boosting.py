@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.model.bounds import MAX_CLASS_STEPS
-from artifact_pipeline.model.families.family import Arrays, Family, named, not_written
+from artifact_pipeline.model.families.family import Arrays, Family, named, not_written, two_scores
 from artifact_pipeline.model.families.tree_arrays import Tree, constant, ensemble
 from artifact_pipeline.model.families.tree_check import check_ensemble
 from artifact_pipeline.model.families.trees import (
@@ -111,10 +111,7 @@ def _plan_two(graph: Graph, spec: Boosting, score: str) -> Scores:
     """The answers of two classes; a score of zero means the first one by `histogram`, and otherwise the second."""
     second = graph.add("Sigmoid", graph.add("Mul", score, graph.double(2.0)) if spec.exponential else score)
     first = graph.add("Sub", graph.double(1.0), second)
-    border = graph.add("Mul", score, graph.double(0.0))
-    if not spec.histogram:
-        border = graph.add("Add", border, graph.double(BELOW_ZERO))
-    scores = graph.add("Concat", border, score, axis=1)
+    scores = two_scores(graph, score, border=0.0 if spec.histogram else BELOW_ZERO)
     return Scores(scores, graph.add("Concat", first, second, axis=1), lambda: scores)
 
 

@@ -69,6 +69,14 @@ def two_classes(graph: Graph, second: str) -> str:
     return graph.add("Concat", graph.add("Sub", graph.double(1.0), second), second, axis=1)
 
 
+def two_scores(graph: Graph, second: str, *, border: float = 0.0) -> str:
+    """The scores of two classes, from that of the second one, a matrix of one column: the first has `border`."""
+    first = graph.add("Mul", second, graph.double(0.0))
+    if border:
+        first = graph.add("Add", first, graph.double(border))
+    return graph.add("Concat", first, second, axis=1)
+
+
 def sum_made_one(graph: Graph, each: str) -> str:
     """Divide by the sum of each row; where it is zero, all classes are equal."""
     total = graph.add("ReduceSum", each, graph.axis(1), keepdims=1)

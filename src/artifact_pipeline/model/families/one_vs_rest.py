@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.families.family import Arrays, not_written, require_few_classes
+from artifact_pipeline.model.families.family import Arrays, not_written, require_few_classes, two_scores
 from artifact_pipeline.model.families.nested import (
     Families,
     NestedFamily,
@@ -57,10 +57,8 @@ def _plan(graph: Graph, spec: OneVsRest, x: Matrix, classes: int, *, families: F
         scores = graph.add("Concat", *responses, axis=1)
         return Scores(scores, _probabilities(graph, found), (lambda: scores) if decides else None)
     (response,) = responses
-    border = graph.add("Mul", response, graph.double(0.0))
-    if not decides:  # a probability must be above one half, and a score above zero
-        border = graph.add("Add", border, graph.double(0.5))
-    scores = graph.add("Concat", border, response, axis=1)
+    # A probability must be above one half, and a score above zero.
+    scores = two_scores(graph, response, border=0.0 if decides else 0.5)
     return Scores(scores, found[0].probabilities, (lambda: scores) if decides else None)
 
 

@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.model.families.distances import distances
-from artifact_pipeline.model.families.family import Arrays, Family, not_written, refuse_many_numbers
+from artifact_pipeline.model.families.family import Arrays, Family, not_written, refuse_many_numbers, two_scores
 from artifact_pipeline.model.graph import Constant, Scores
 from artifact_pipeline.model.spec import Svm
 from artifact_pipeline.model.wire import DTYPES, require
@@ -91,8 +91,7 @@ def _plan(graph: Graph, spec: Svm, x: Matrix, classes: int) -> Scores:
     if classes > 2:
         decision = _decision(graph, sums, classes)
         return Scores(decision if spec.break_ties else votes, None, lambda: decision)
-    other = graph.add("Neg", sums)
-    decision = graph.add("Concat", graph.add("Mul", other, graph.double(0.0)), other, axis=1)
+    decision = two_scores(graph, graph.add("Neg", sums))
     return Scores(votes, None, lambda: decision)
 
 
