@@ -144,11 +144,7 @@ class Predictor:
         Raises:
             DataRejected: a value is missing where none may be, is infinite, or is so large that no answer comes of it.
         """
-        import numpy as np
-
-        pieces = [features[start : start + self.rows] for start in range(0, len(features), self.rows)] or [features]
-        answered = [self._answer_features(piece) for piece in pieces]
-        labels, values = map(np.concatenate, zip(*answered, strict=True))
+        labels, values = self._by_calls(len(features), lambda rows: self._answer_features(features[rows]))
         return Answers(labels, self.positions(labels), values, self.kind)
 
     def _answer_features(self, features: Features) -> tuple[NDArray[Any], NDArray[np.float64]]:
@@ -197,13 +193,18 @@ class Predictor:
             DataRejected: a value is so large that no answer comes of it; of a model of format 1 also, one is not finite
                 in the model's dtype.
         """
-        import numpy as np
-
         if len(X) <= self.rows:
             return self._checked(X, S)
-        pieces = [slice(start, start + self.rows) for start in range(0, len(X), self.rows)]
-        answered = [self._checked(X[rows], None if S is None else S[rows]) for rows in pieces]
-        labels, values = map(np.concatenate, zip(*answered, strict=True))
+        return self._by_calls(len(X), lambda rows: self._checked(X[rows], None if S is None else S[rows]))
+
+    def _by_calls(
+        self, count: int, answer: Callable[[slice], tuple[NDArray[Any], NDArray[np.float64]]]
+    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """The answers to so many rows, of as many a call as the model takes; `answer` gives those of a slice."""
+        import numpy as np
+
+        pieces = [slice(start, start + self.rows) for start in range(0, count, self.rows)] or [slice(0)]
+        labels, values = map(np.concatenate, zip(*map(answer, pieces), strict=True))
         return labels, values
 
     def _checked(self, X: NDArray[Any], S: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[np.float64]]:
