@@ -90,7 +90,7 @@ def train(config: Config) -> Candidate:
             converged=converged,
             inputs=tuple(
                 m.ModelRecord.Input(name=name, kind=kind, missing=False)
-                for name, kind in zip(data.rows.names, data.rows.all_kinds, strict=True)
+                for name, kind in zip(data.rows.names, data.rows.kinds, strict=True)
             ),
             dtype=dtype,
             shape=(None, len(data.rows.names)),

@@ -270,6 +270,19 @@ def test_training_says_what_it_learns_from(tmp_path: Path) -> None:
         assert {each["name"] for each in columns["left_out"]} == {"idx", "mass"}
 
 
+def test_training_says_of_which_kind_each_column_is(tmp_path: Path) -> None:
+    """Where some columns are categories, the JSON names their kinds, and those of the numbers beside them."""
+    rows = "".join(f"{number % 7}.5,{'ab'[number % 2]},{'xy'[number // 2 % 2]}\n" for number in range(40))
+    (tmp_path / "rows.csv").write_text(f"size,town,kind\n{rows}")
+    (tmp_path / "config.json").write_text(json.dumps(config(tmp_path / "rows.csv", "kind")))
+    asked = ("train", "--config", tmp_path / "config.json", "--artifact", tmp_path / "artifact")
+    said = cli(*asked, "--dry-run", "--json")
+    assert json.loads(said.out)["columns"]["learned"] == [
+        {"name": "size", "kind": "number"},
+        {"name": "town", "kind": "category"},
+    ]
+
+
 def test_labels_that_differ_in_case_or_space_are_warned_of() -> None:
     """Both are named; each stays a class of its own."""
     warnings = read_table(str(CASES / "labspace.csv"), target="y").warnings

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from artifact_pipeline.rows.kinds import Kind
+    from artifact_pipeline.rows.features import ColumnKind
 
 DIGEST_ALGORITHM = "rows-1"
 """The name of what `RowsDigest` does; another way of hashing rows gets another name."""
@@ -44,12 +44,10 @@ class Rows:
         target: the name of the label.
         X: float64 of shape (rows, numbers and booleans), C-contiguous, every value finite, or NaN where it is missing.
         y: int64 or fixed-width Unicode of shape (rows,), or None where the labels are not known.
-        kinds: the kind of each column; empty where all are numbers, or where some are categories.
         left_out: the table's columns that are not learned from.
         files: how many files they were read from, and how many of those held no row.
         warnings: what is suspicious about them, a sentence each.
-        columns: the columns with their kinds, and with all levels that the rows hold; made of `names` and `kinds` where
-            none are given.
+        columns: the columns with their kinds, and with all levels that the rows hold; numbers where none are given.
         S: the categories, objects of shape (rows, categories), each a str; none where it is None.
         split_by: the values of the columns by which the rows are split, by name: texts, or numbers in their order.
         held_out: how many rows, the last ones, are those of a held-out file.
@@ -60,7 +58,6 @@ class Rows:
     target: str
     X: NDArray[np.float64]
     y: NDArray[np.int64] | NDArray[np.str_] | None
-    kinds: tuple[Kind, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     files: tuple[int, int] = (1, 0)
     warnings: tuple[str, ...] = ()
@@ -70,10 +67,9 @@ class Rows:
     held_out: int = 0
 
     def __post_init__(self) -> None:
-        """Make the columns of names and kinds, where none are given."""
+        """Make the columns of the names, where none are given."""
         if not self.columns:
-            columns = tuple(Column(name, kind) for name, kind in zip(self.names, self.all_kinds, strict=True))
-            object.__setattr__(self, "columns", columns)
+            object.__setattr__(self, "columns", tuple(Column(name, "number") for name in self.names))
 
     @property
     def features(self) -> Features:
@@ -86,9 +82,9 @@ class Rows:
         return DIGEST_ALGORITHM if are_plain_numbers(self.columns) else TYPED_DIGEST_ALGORITHM
 
     @property
-    def all_kinds(self) -> tuple[Kind, ...]:
+    def kinds(self) -> tuple[ColumnKind, ...]:
         """The kind of each column."""
-        return self.kinds or tuple("number" for _ in self.names)
+        return tuple(each.kind for each in self.columns)
 
     @property
     def sources(self) -> tuple[Rows, ...]:

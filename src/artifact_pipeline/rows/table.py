@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from artifact_pipeline.errors import DataRejected, Problem, plural
 from artifact_pipeline.rows.batches import Wanted
@@ -246,15 +246,12 @@ class _TypedTable(LearnedTable):
         self._check_names_of_texts(learned)
         columns = tuple(_column(name, each) for name, each in learned.items())
         X, S = arrays_of(learned, self._count)
-        kinds = tuple(each.kind for each in learned.values())
-        plain = "category" not in kinds and "boolean" in kinds
         return Rows(
             source="table",
             names=tuple(learned),
             target=self._target,
             X=X,
             y=y,
-            kinds=cast("Any", kinds) if plain else (),
             left_out=tuple(self._left_out.values()),
             files=(self._files, self._empty),
             warnings=(*self._without_label(), *self._labels.alike(), *self._warnings, *column_warnings(learned, X)),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Manifest
     from artifact_pipeline.artifact.provenance import Comparison, Statement
     from artifact_pipeline.config import Config
-    from artifact_pipeline.rows.kinds import Kind
+    from artifact_pipeline.rows.features import ColumnKind
     from artifact_pipeline.rows.matrix import LeftOut, Rows
     from artifact_pipeline.storage.outputs import Place
     from artifact_pipeline.training.sealed import Candidate
@@ -70,7 +70,7 @@ class Columns:
 
     target: str
     names: tuple[str, ...]
-    kinds: tuple[Kind, ...]
+    kinds: tuple[ColumnKind, ...]
     left_out: tuple[LeftOut, ...]
     rows: int
     files: int
@@ -87,7 +87,7 @@ class Columns:
         return cls(
             rows.target,
             rows.names,
-            rows.all_kinds,
+            rows.kinds,
             rows.left_out,
             len(rows.X),
             files,
