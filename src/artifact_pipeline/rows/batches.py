@@ -79,7 +79,7 @@ class Wanted:
         high: likewise the greatest.
         out_of_range: what is done with rows beyond that range.
         formulas: whether a copied text may be one that a spreadsheet would run.
-        kinds: the kind of each feature; empty where all are numbers, or where the rows are learned from.
+        kinds: the kind of each feature of a model of format 1; empty where all are numbers.
         keys: columns that split the rows, which are read if the file has them.
         learning: whether the rows are learned from. Then the file's first rows tell the kind of each feature, labels
             keep their type, and the first bad value of each column is noted, not each bad row.
@@ -104,8 +104,6 @@ class Wanted:
         """The kinds that are known before the file is read, by the feature's name."""
         if self.columns is not None:
             return {column.name: column.kind for column in self.columns}
-        if self.learning and not self.kinds:
-            return {}
         numbers: dict[str, ColumnKind] = dict.fromkeys(self.features, "number")
         return numbers | dict(zip(self.features, self.kinds, strict=False))
 
@@ -179,16 +177,14 @@ class Piece:
         start, end = max(start, self.start), min(end, self.end)
         if (start, end) == (self.start, self.end):
             return self
-        broken, firsts = (
-            tuple(each for each in some if start <= each.row < end) for some in (self.broken, self.firsts)
-        )
+        broken = tuple(each for each in self.broken if start <= each.row < end)
         if self.numbers is None:
             first, last, numbers = start - self.start, end - self.start, None
         else:
             first, last = self.numbers.searchsorted([start, end]).tolist()
             numbers = self.numbers[first:last]
         table = self.table.slice(first, last - first)
-        return replace(self, start=start, count=end - start, table=table, numbers=numbers, broken=broken, firsts=firsts)
+        return replace(self, start=start, count=end - start, table=table, numbers=numbers, broken=broken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +202,7 @@ class Batch:
         kept: the columns that are copied to the output, and those that split the rows, as far as the file has them.
         rejected: the rows that cannot be answered, in the order of their numbers.
         outside: how many rows that can be answered have a value out of the trained range.
-        firsts, written: as in `Piece`.
+        written: as in `Piece`.
         texts: for each category an array of objects, each a str, `features.MISSING` where it is missing and may be.
         missing: for each feature how many of its values are missing; empty where none may be.
         unseen: for each feature how many of its values are levels that the model does not know; empty likewise.
@@ -220,7 +216,6 @@ class Batch:
     kept: dict[str, pa.Array]
     rejected: tuple[Rejected, ...]
     outside: int
-    firsts: tuple[Rejected, ...] = ()
     written: Written = "text"
     texts: tuple[NDArray[Any], ...] = ()
     missing: tuple[int, ...] = ()
@@ -266,6 +261,5 @@ def _joined(pieces: list[Piece]) -> Piece:
         numbers,
         tuple(each for piece in pieces for each in piece.broken),
         pieces[0].written,
-        tuple(each for piece in pieces for each in piece.firsts),
-        pieces[0].loose,
+        loose=pieces[0].loose,
     )

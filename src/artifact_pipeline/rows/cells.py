@@ -46,7 +46,7 @@ def without_missing_texts(column: pa.Array) -> pa.Array:
 
 def numbers_of_texts(column: pa.Array, kind: Any) -> Values:
     """Texts as numbers or booleans; a missing one is NaN, and nothing is wrong with it."""
-    values, _ = values_of_texts(without_missing_texts(column), kind, learning=False)
+    values = values_of_texts(without_missing_texts(column), kind)
     return Values(values.floats, [(rule, bad) for rule, bad in values.bad if rule != "missing"])
 
 

@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 from artifact_pipeline.errors import DataRejected, Problem
-from artifact_pipeline.rows.batches import Batch, Piece, Rejected
+from artifact_pipeline.rows.batches import Piece, Rejected
 from artifact_pipeline.rows.faults import meant_names
 from artifact_pipeline.rows.labels import Labels
 from artifact_pipeline.rows.limits import MAX_LISTED, MAX_TEXT
 from artifact_pipeline.rows.matrix import LeftOut
-from artifact_pipeline.rows.mends import drop_hint, hint_of_numbers
+from artifact_pipeline.rows.mends import drop_hint, hint_of_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -124,7 +124,7 @@ class LearnedTable:
         y = self._labels.finish()
         if isinstance(y, Rejected):
             where = f"{self._place_of(y.row)}, column {y.column!r}"
-            raise refusal(where, y.rule, y.message, hint=hint_of_numbers([y]))
+            raise refusal(where, y.rule, y.message, hint=hint_of_columns([y]))
         return y
 
     def _place_of(self, row: int) -> str:
@@ -172,20 +172,17 @@ def _unnamed(place: str, name: str) -> DataRejected:
     return refusal(place, "column-name", message, hint=hint)
 
 
-def refuse(
-    source: Source, rows: Batch | Piece, order: tuple[str, ...], hint: Callable[[Sequence[Rejected]], str]
-) -> NoReturn:
+def refuse(source: Source, rows: Piece, order: tuple[str, ...]) -> NoReturn:
     """Refuse a table for the first bad value of each column, or for the first broken row."""
     first: dict[str, Rejected] = {}
     for each in rows.firsts:
         if each.column not in first or each.row < first[each.column].row:
             first[each.column] = each
-    broken = rows.rejected if isinstance(rows, Batch) else rows.broken
-    bad = [*broken[:1], *(first[name] for name in order if name in first)]
+    bad = [*rows.broken[:1], *(first[name] for name in order if name in first)]
     problems = [Problem(f"{source.place}, {each.place}", each.rule, each.message) for each in bad[:MAX_LISTED]]
     if len(bad) > MAX_LISTED:
         problems.append(Problem(source.place, bad[MAX_LISTED].rule, f"{len(bad) - MAX_LISTED:,} columns more are bad"))
-    raise DataRejected(REFUSED, problems=problems, hint=hint(bad))
+    raise DataRejected(REFUSED, problems=problems, hint=hint_of_columns(bad))
 
 
 def row_number_of(pieces: Sequence[NDArray[np.float64]], column: int) -> int | None:

@@ -53,7 +53,7 @@ def parse_texts(piece: Piece, wanted: Wanted, kinds: dict[str, ColumnKind]) -> P
     Args:
         piece: rows whose features are texts, or numbers already.
         wanted: what is read of them.
-        kinds: the kinds of the features as far as they are known; those that these rows show are added or changed.
+        kinds: the kinds of the features as far as they are known; a category that these rows show is noted there.
     """
     import pyarrow as pa
 
@@ -65,8 +65,6 @@ def parse_texts(piece: Piece, wanted: Wanted, kinds: dict[str, ColumnKind]) -> P
             columns[name], found = _parsed(columns[name], name, wanted, kinds)
             for rule, bad in found:
                 faults.add(name, rule, bad)
-        elif len(piece.table):
-            kinds.setdefault(name, "number")
     _refuse_lines(columns, faults)
     table = pa.RecordBatch.from_arrays(list(columns.values()), names)
     if wanted.learning:
@@ -92,9 +90,7 @@ def _parsed(
         cells = number_cells(column, about)
         return pa.array(cells.values), cells.bad
     if wanted.columns is None:
-        values, kind = values_of_texts(column, known, learning=wanted.learning)
-        if kind is not None:
-            kinds.setdefault(name, kind)
+        values = values_of_texts(column, "boolean" if known == "boolean" else "number")
         return pa.array(values.floats), values.bad
     floats = read_as_number(column)
     if floats is not None:
@@ -127,7 +123,7 @@ def to_batch(piece: Piece, wanted: Wanted, place: str) -> Batch:
     faults = Faults(piece, wanted)
     found = _plain(faults) if wanted.columns is None else _typed(wanted.columns, faults)
     outside = _outside(found.numbers, faults)
-    has_labels = wanted.target in piece.table.schema.names and not wanted.learning
+    has_labels = wanted.target in piece.table.schema.names
     actual = _positions(piece.table.column(wanted.target), faults) if has_labels else None
     if not wanted.formulas:
         _refuse_formulas({name: piece.table.column(name) for name in wanted.keep}, faults)
@@ -146,7 +142,6 @@ def to_batch(piece: Piece, wanted: Wanted, place: str) -> Batch:
         kept=kept,
         rejected=broken,
         outside=int(outside.sum()) if outside is not None else 0,
-        firsts=(*piece.firsts, *faults.firsts()),
         written=piece.written,
         texts=found.texts,
         missing=found.missing,

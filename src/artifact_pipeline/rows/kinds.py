@@ -96,16 +96,11 @@ def _is_same(value: Any) -> bool:
     return bool(Decimal(repr(float(value))) == value)
 
 
-def values_of_texts(column: pa.Array, kind: Kind | None, *, learning: bool) -> tuple[Values, Kind | None]:
-    """The values of texts, blanks around them allowed, and the kind; None where no text has shown it yet.
+def values_of_texts(column: pa.Array, kind: Kind) -> Values:
+    """The values of texts of a column's kind, blanks around them allowed.
 
     Arrow reads them, all at once if it can. What it takes is `_NUMBER`, so that a text is read alike whatever stands
     beside it; a test compares the two.
-
-    Args:
-        column: the texts.
-        kind: the column's kind where it is known.
-        learning: whether the rows are learned from: then a boolean is never written as 1 or 0.
     """
     import numpy as np
     import pyarrow as pa
@@ -116,39 +111,26 @@ def values_of_texts(column: pa.Array, kind: Kind | None, *, learning: bool) -> t
     if floats is None:
         text = compute.utf8_trim(column.fill_null(""), " \t")
         empty = compute.equal(text, "")
-        kind = kind or _kind_of(text.filter(compute.invert(empty)))
         if kind == "boolean":
-            return _booleans(text, empty, learning=learning), kind
+            return _booleans(text, empty)
         good = compute.match_substring_regex(text, _NUMBER)
         bad = [("missing", empty), ("not-a-number", compute.invert(compute.or_(good, empty)))]
         column = compute.if_else(good, text, pa.scalar(None, pa.string()))
         floats = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    elif len(floats):
-        kind = "number"
     beyond = ~(np.abs(floats) <= MAX_WHOLE)
     if beyond.any():
         bad.append(("not-finite", ~np.isfinite(floats) & column.is_valid().to_numpy(zero_copy_only=False)))
         whole = compute.match_substring_regex(column.fill_null(""), _WHOLE).to_numpy(zero_copy_only=False)
         bad.append(("not-exact", whole & beyond))
-    return Values(floats, bad), kind
+    return Values(floats, bad)
 
 
-def _kind_of(texts: pa.Array) -> Kind | None:
-    """The kind that texts show; none of them is empty. None where there are none."""
-    import pyarrow as pa
-    from pyarrow import compute
-
-    if not len(texts):
-        return None
-    return "boolean" if compute.all(compute.is_in(texts, pa.array([*TRUE, *FALSE]))).as_py() else "number"
-
-
-def _booleans(text: pa.Array, empty: pa.Array, *, learning: bool) -> Values:
+def _booleans(text: pa.Array, empty: pa.Array) -> Values:
     import numpy as np
     import pyarrow as pa
     from pyarrow import compute
 
-    ones, zeros = (TRUE, FALSE) if learning else ((*TRUE, "1", "1.0"), (*FALSE, "0", "0.0"))
+    ones, zeros = (*TRUE, "1", "1.0"), (*FALSE, "0", "0.0")
     true, false = (compute.is_in(text, pa.array(each)).to_numpy(zero_copy_only=False) for each in (ones, zeros))
     neither = ~(true | false)
     other = neither & ~empty.to_numpy(zero_copy_only=False)

@@ -6,8 +6,6 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.rows.faults import listed_names
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,11 +28,6 @@ HINTS = {
     "too-many-digits": "round the decimals to 15 digits, or write the column as float64",
 }
 """What to do about a bad value, by its rule."""
-_GAPS = frozenset({"", "na", "n/a", "nan", "null", "none", "nil", "-", "--", "?", ".", "#n/a", "<na>"})
-"""What stands in tables where a value is missing, in lower case."""
-_OF_COLUMN = frozenset({"not-a-number", "not-a-boolean"})
-"""Rules that, broken once, are broken by most values of a column."""
-
 _OTHER_KINDS = frozenset({"not-a-number", "not-a-boolean", "not-a-level", "date", "nested", "mixed-kinds"})
 """Rules that say that a column is of another kind."""
 _AS_CATEGORY = frozenset({"date", "mixed-kinds"})
@@ -44,27 +37,6 @@ _AS_CATEGORY = frozenset({"date", "mixed-kinds"})
 def drop_hint(names: Sequence[str]) -> str:
     """The option of the command line that leaves columns out."""
     return f"-S {shlex.quote(f'dataset.drop={json.dumps([*names], ensure_ascii=False)}')}"
-
-
-def hint_of_numbers(bad: Sequence[Rejected]) -> str:
-    """What to do about bad values."""
-    gaps = [each.column for each in bad if each.column and _is_gap(each)]
-    texts = [each.column for each in bad if each.rule in _OF_COLUMN and not _is_gap(each)]
-    hints = []
-    if texts:
-        hints.append(f"only numbers and booleans are learned; leave the other columns out: {drop_hint(texts)}")
-    if gaps:
-        words = "fill in the values that are missing, or leave out their rows; or the columns"
-        hints.append(f"{words} {listed_names(gaps)}: {drop_hint([*texts, *gaps])}")
-    others = dict.fromkeys(each.rule for each in bad if each.column not in {*gaps, *texts})
-    hints += [HINTS[rule] for rule in others if rule in HINTS]
-    return "; ".join(hints)
-
-
-def _is_gap(bad: Rejected) -> bool:
-    """Whether a value stands for one that is missing."""
-    value = bad.rule in {*_OF_COLUMN, "not-finite"} and bad.value.strip().lower() in _GAPS
-    return bad.rule == "missing" or value
 
 
 def mends(empty: Sequence[str] = (), drop: Sequence[str] = (), category: Sequence[str] = ()) -> str:

@@ -22,7 +22,6 @@ from artifact_pipeline.rows.choosing import (
 from artifact_pipeline.rows.features import Column
 from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.rows.inference import ColumnCells, Refused
-from artifact_pipeline.rows.mends import hint_of_columns
 from artifact_pipeline.rows.reading import Reading
 from artifact_pipeline.rows.sources import find_sources
 from artifact_pipeline.storage.opened import unreadable
@@ -175,7 +174,7 @@ class _Surveyor:
             with open_rows(source, wanted, digest=False) as rows:
                 for piece in rows.unaligned():
                     if piece.broken:
-                        refuse(source, piece, self._names, hint_of_columns)
+                        refuse(source, piece, self._names)
                     start = reading.rows
                     for each in (*piece.firsts, *reading.take(piece, wanted)):
                         fault = Refused(start + each.row - piece.start, each.rule, each.message, ("drop",))

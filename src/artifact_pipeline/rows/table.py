@@ -23,7 +23,7 @@ from artifact_pipeline.rows.inference import ColumnCells, Refused
 from artifact_pipeline.rows.labels import LabelColumn, labelled
 from artifact_pipeline.rows.limits import MAX_LISTED
 from artifact_pipeline.rows.matrix import LeftOut, Rows
-from artifact_pipeline.rows.mends import hint_of_columns, mends
+from artifact_pipeline.rows.mends import mends
 from artifact_pipeline.rows.reading import Learned, Reading, arrays_of, column_warnings
 from artifact_pipeline.rows.sources import find_sources
 from artifact_pipeline.rows.split_columns import SplitColumns
@@ -149,7 +149,7 @@ class _TypedTable(LearnedTable):
                     found += self._splitting.take(piece, wanted)
                 if piece.broken or piece.firsts or found:
                     bad = replace(piece, firsts=(*piece.firsts, *found))
-                    refuse(source, bad, (*read, *self._split_by, self._target), hint_of_columns)
+                    refuse(source, bad, (*read, *self._split_by, self._target))
                 if reading is self._first:
                     self._labels.add(piece.table.column(self._target), piece.written)
             if reading is self._first:

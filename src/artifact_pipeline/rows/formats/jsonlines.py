@@ -9,8 +9,8 @@ import msgspec
 
 from artifact_pipeline.rows.batches import Piece, Rejected
 from artifact_pipeline.rows.faults import unfit
-from artifact_pipeline.rows.formats.jsontyped import LearnedTypedLines, TypedLines
-from artifact_pipeline.rows.formats.jsonvalues import HALF_A_CHARACTER, BadLineError, LearnedLines, Lines, object_of
+from artifact_pipeline.rows.formats.jsontyped import LearnedLines, TypedLines
+from artifact_pipeline.rows.formats.jsonvalues import HALF_A_CHARACTER, BadLineError, Lines, object_of
 from artifact_pipeline.rows.formats.opening import choose_columns
 from artifact_pipeline.rows.formats.streams import TextReader
 
@@ -29,9 +29,7 @@ class JsonLinesReader(TextReader):
         if wanted.learning and self._first and not there:
             _refuse_first(self.place, self._first[0])
         self.names = tuple(there)
-        kind = LearnedLines if wanted.learning else Lines
-        if wanted.columns is not None:
-            kind = LearnedTypedLines if wanted.learning else TypedLines
+        kind = LearnedLines if wanted.learning else Lines if wanted.columns is None else TypedLines
         self._lines = kind(wanted, (columns or wanted.to_read([wanted.target]))[len(wanted.features) :], there)
         self.kinds = self._lines.kinds
 

@@ -13,10 +13,10 @@ from artifact_pipeline.rows.faults import reason
 from artifact_pipeline.rows.features import category_columns, number_columns
 from artifact_pipeline.rows.formats.jsonvalues import (
     BadLineError,
-    LearnedLines,
     Lines,
     check_text,
     json_of,
+    object_of,
     picker,
     raw,
     text_of,
@@ -26,7 +26,7 @@ from artifact_pipeline.rows.limits import MAX_SHOWN, MAX_WHOLE
 from artifact_pipeline.rows.values import FALSE, MISSING_TEXTS, TRUE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     import pyarrow as pa
@@ -106,11 +106,24 @@ def level_of(value: object) -> str | None:
     return str(int(number)) if number.is_integer() and abs(number) <= MAX_WHOLE else None
 
 
-class LearnedTypedLines(LearnedLines):
+class LearnedLines(Lines):
     """Reads lines that a model learns from whose columns are of any kind.
 
-    A row has its values as Python has them. The columns of a table are of the type that their values are of.
+    A row has its values as Python has them. The columns of a table are of the type that their values are of. The first
+    of its `texts` are the labels, where there are any; the first of these tells of which type all are.
     """
+
+    def __init__(self, wanted: Wanted, texts: Sequence[str], there: Sequence[str]) -> None:
+        super().__init__(wanted, texts, there)
+        self._kind_of_labels: type | None = None
+
+    def _plain_texts(self, row: dict[str, Any]) -> list[str | None] | None:
+        values = [row.get(name) for name in self.texts]
+        labels, others = values[:1], values[1:]
+        plain = row.keys() <= self._there and all(type(each) is self._kind_of_labels for each in labels)
+        if not plain or not {type(each) for each in others} <= {str, int, type(None)}:
+            return None
+        return [*map(str, labels), *(str(each) if isinstance(each, int) else each for each in others)]
 
     def _are_plain(self, numbers: tuple[Any, ...]) -> bool:
         types = set(map(type, numbers))
@@ -119,22 +132,27 @@ class LearnedTypedLines(LearnedLines):
         return int not in types or all(-MAX_WHOLE <= each <= MAX_WHOLE for each in numbers if type(each) is int)
 
     def _careful(self, number: int, line: bytes) -> Row:
+        """A row; each bad value is noted, and missing in the row."""
         row = self._object(line)
-        values = []
-        for name in self._numbers:
+
+        def _checked(read: Callable[[str, object], Any], name: str) -> Any:
             try:
-                values.append(self._value(name, row.get(name)))
+                return read(name, row.get(name))
             except BadLineError as bad:
-                values.append(None)
                 self.firsts.setdefault(name, self._rejected(number, line, bad))
-        texts: list[str | None] = []
-        for name in self.texts:
-            try:
-                texts.append((self._label_of if name == self.texts[0] else self._text)(name, row.get(name)))
-            except BadLineError as bad:
-                texts.append(None)
-                self.firsts.setdefault(name, self._rejected(number, line, bad))
-        return values, texts
+                return None
+
+        values = [_checked(self._value, name) for name in self._numbers]
+        labels, others = self.texts[:1], self.texts[1:]
+        texts = [_checked(self._label_of, name) for name in labels]
+        return values, [*texts, *(_checked(self._text, name) for name in others)]
+
+    def _object(self, line: bytes) -> dict[str, Any]:
+        row = object_of(line, number=raw)
+        late = [name for name in row if name not in self._there]
+        if late:
+            raise self._bad("column-late", late[0], "")
+        return row
 
     def _value(self, name: str, value: object) -> object:
         """A value as Python has it; a number is one that float64 holds."""
@@ -147,12 +165,26 @@ class LearnedTypedLines(LearnedLines):
         text = json_of(value)
         if self.kinds.get(name) == "category":
             return level_of(value) or float(text)
-        number = float(text)
-        if not abs(number) <= MAX_WHOLE and text.lstrip("-").isdigit():
-            raise self._bad("not-exact", name, text)
-        if abs(number) == float("inf"):
-            raise self._bad("not-finite", name, text)
-        return number
+        return self._float(name, text)
+
+    def _label_of(self, name: str, value: object) -> str | None:
+        """A label as text; all are of one type."""
+        if value is None:
+            return None
+        text = text_of(value)
+        kind = int if isinstance(value, msgspec.Raw) else type(value)
+        if kind not in {str, bool, int} or self._kind_of_labels not in {None, kind}:
+            as_before = {int: "a number, as those before it", str: "text, as those before it"}
+            must = as_before.get(self._kind_of_labels or object, "text, a whole number, true or false")
+            message = f"a label must be {must}, got {json_of(value):.{MAX_SHOWN}}"
+            raise BadLineError("label-invalid", message, name, text)
+        self._kind_of_labels = kind
+        self.written = "number" if kind is int else "text"
+        if isinstance(value, msgspec.Raw):
+            number = float(text)
+            return str(int(number)) if number.is_integer() and abs(number) <= MAX_WHOLE else text
+        check_text(name, text)
+        return str(value) or None
 
     def table(self, rows: list[Row], numbers: NDArray[np.int64]) -> pa.RecordBatch:
         """Rows as columns, each of the type that its values are of; all are null where those are of several types."""

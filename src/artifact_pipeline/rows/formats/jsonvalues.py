@@ -65,7 +65,7 @@ class Lines:
         except BadLineError as bad:
             return self._rejected(number, line, bad)
 
-    def table(self, rows: list[Row], numbers: NDArray[np.int64]) -> pa.RecordBatch:  # noqa: ARG002 - as `LearnedTypedLines`
+    def table(self, rows: list[Row], numbers: NDArray[np.int64]) -> pa.RecordBatch:  # noqa: ARG002 - `LearnedLines` needs it
         """Rows as columns: features as numbers, the others as text, since the next line's type is not known.
 
         Args:
@@ -132,7 +132,10 @@ class Lines:
             return float(value)
         if not isinstance(value, msgspec.Raw):
             raise self._bad("not-a-number", name, text_of(value))
-        text = json_of(value)
+        return self._float(name, json_of(value))
+
+    def _float(self, name: str, text: str) -> float:
+        """A number of JSON as the float64 that it is."""
         number = float(text)
         if not abs(number) <= MAX_WHOLE and text.lstrip("-").isdigit():
             raise self._bad("not-exact", name, text)
@@ -153,81 +156,6 @@ class Lines:
 
     def _bad(self, rule: str, name: str, value: str) -> BadLineError:
         return BadLineError(rule, reason(rule, name, value[:MAX_SHOWN], self._wanted), name, value)
-
-
-class LearnedLines(Lines):
-    """Reads lines that a model learns from: the first ones tell the kinds of the features and of the labels.
-
-    The first of its `texts` are the labels, where there are any.
-    """
-
-    def __init__(self, wanted: Wanted, texts: Sequence[str], there: Sequence[str]) -> None:
-        super().__init__(wanted, texts, there)
-        self._kind_of_labels: type | None = None
-
-    def _plain_texts(self, row: dict[str, Any]) -> list[str | None] | None:
-        values = [row.get(name) for name in self.texts]
-        labels, others = values[:1], values[1:]
-        plain = row.keys() <= self._there and all(type(each) is self._kind_of_labels for each in labels)
-        if not plain or not {type(each) for each in others} <= {str, int, type(None)}:
-            return None
-        return [*map(str, labels), *(str(each) if isinstance(each, int) else each for each in others)]
-
-    def _are_plain(self, numbers: tuple[Any, ...]) -> bool:
-        known = len(self.kinds) == len(numbers)
-        return known and self._fit(numbers) and super()._are_plain(numbers)
-
-    def _careful(self, number: int, line: bytes) -> Row:
-        """A row; each bad value is noted, and missing in the row."""
-        row = self._object(line)
-
-        def _checked(read: Callable[[str, object], Any], name: str, instead: Any) -> Any:
-            try:
-                return read(name, row.get(name))
-            except BadLineError as bad:
-                self.firsts.setdefault(name, self._rejected(number, line, bad))
-                return instead
-
-        numbers = [_checked(self._number, name, float("nan")) for name in self._wanted.features]
-        labels, others = self.texts[:1], self.texts[1:]
-        texts = [_checked(self._label_of, name, None) for name in labels]
-        return numbers, [*texts, *(_checked(self._text, name, None) for name in others)]
-
-    def _object(self, line: bytes) -> dict[str, Any]:
-        row = object_of(line, number=raw)
-        late = [name for name in row if name not in self._there]
-        if late:
-            raise self._bad("column-late", late[0], "")
-        return row
-
-    def _number(self, name: str, value: object) -> float:
-        kind = self.kinds.get(name)
-        if isinstance(value, bool) and kind is None:
-            self.kinds[name] = "boolean"
-        elif kind == "boolean" and value is not None and not isinstance(value, bool):
-            raise self._bad("not-a-boolean", name, text_of(value))
-        number = super()._number(name, value)
-        self.kinds.setdefault(name, "number")
-        return number
-
-    def _label_of(self, name: str, value: object) -> str | None:
-        """A label as text; all are of one type."""
-        if value is None:
-            return None
-        text = text_of(value)
-        kind = int if isinstance(value, msgspec.Raw) else type(value)
-        if kind not in {str, bool, int} or self._kind_of_labels not in {None, kind}:
-            as_before = {int: "a number, as those before it", str: "text, as those before it"}
-            must = as_before.get(self._kind_of_labels or object, "text, a whole number, true or false")
-            message = f"a label must be {must}, got {json_of(value):.{MAX_SHOWN}}"
-            raise BadLineError("label-invalid", message, name, text)
-        self._kind_of_labels = kind
-        self.written = "number" if kind is int else "text"
-        if isinstance(value, msgspec.Raw):
-            number = float(text)
-            return str(int(number)) if number.is_integer() and abs(number) <= MAX_WHOLE else text
-        check_text(name, text)
-        return str(value) or None
 
 
 def picker(names: Sequence[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
