@@ -352,12 +352,12 @@ def test_a_label_column_that_is_partly_empty_stops_no_prediction(of_kinds: Verif
 @given(st.permutations(range(7)), st.integers(0, 2), st.lists(st.integers(1, 6), max_size=2))
 def test_a_column_that_counts_the_rows_is_found_in_any_order(order: list[int], first: int, cuts: list[int]) -> None:
     """0 to n - 1 or 1 to n, each once, wherever the rows are cut; another beginning is a column like any other."""
-    column = np.array(order, dtype=np.float64)[:, None] + first
+    column = np.array(order, dtype=np.float64) + first
     pieces = [piece for piece in np.split(column, sorted(cuts)) if len(piece)]
-    assert row_number_of(pieces, 0) == (first if first < 2 else None)
-    assert row_number_of([column + 0.5], 0) is None
+    assert row_number_of(pieces) == (first if first < 2 else None)
+    assert row_number_of([column + 0.5]) is None
     column[3] = column[4]
-    assert row_number_of([column], 0) is None
+    assert row_number_of([column]) is None
 
 
 def test_features_take_an_index_all_the_same() -> None:

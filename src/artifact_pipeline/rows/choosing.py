@@ -185,26 +185,23 @@ def refuse(source: Source, rows: Piece, order: tuple[str, ...]) -> NoReturn:
     raise DataRejected(REFUSED, problems=problems, hint=hint_of_columns(bad))
 
 
-def row_number_of(pieces: Sequence[NDArray[np.float64]], column: int) -> int | None:
+def row_number_of(pieces: Sequence[NDArray[np.float64]]) -> int | None:
     """The first number of a column that counts the rows, each number once in any order; None where it does not.
 
     Args:
-        pieces: the rows, float64 of shape (some rows, columns).
-        column: which column.
+        pieces: the column, each piece float64 of shape (some rows,).
     """
     import numpy as np
 
-    if not float(pieces[0][0, column]).is_integer():  # which is enough for most columns
+    if not float(pieces[0][0]).is_integer():  # which is enough for most columns
         return None
     rows = sum(map(len, pieces))
-    first = min(piece[:, column].min() for piece in pieces)
-    last = max(piece[:, column].max() for piece in pieces)
+    first, last = min(piece.min() for piece in pieces), max(piece.max() for piece in pieces)
     if (first, last) not in {(0.0, rows - 1.0), (1.0, float(rows))}:
         return None
     seen = np.zeros(rows, dtype=np.bool_)
     for piece in pieces:
-        values = piece[:, column]
-        if (np.trunc(values) != values).any():
+        if (np.trunc(piece) != piece).any():
             return None
-        seen[(values - first).astype(np.int64)] = True
+        seen[(piece - first).astype(np.int64)] = True
     return int(first) if seen.all() else None

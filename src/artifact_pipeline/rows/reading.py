@@ -56,9 +56,9 @@ class Reading:
         return faults.firsts()
 
     def numbers_of(self, name: str) -> list[NDArray[np.float64]]:
-        """A column that was held as numbers from the first row on, as pieces of shape (rows, 1)."""
+        """A column that was held as numbers from the first row on, as pieces of shape (rows,)."""
         places = [part.numbers.index(name) for part in self.parts]
-        return [part.matrix[:, at : at + 1] for part, at in zip(self.parts, places, strict=True)]
+        return [part.matrix[:, at] for part, at in zip(self.parts, places, strict=True)]
 
 
 class Learned(NamedTuple):

@@ -194,7 +194,7 @@ class _Surveyor:
             return ColumnCells(cells.name, decision.kind if decision.sure else None, as_texts=not decision.sure)
         values, first = _values(cells, reading, category=decision.kind == "category"), None
         if decision.kind == "number" and not cells.missing:
-            first = row_number_of([values[:, np.newaxis]], 0)
+            first = row_number_of([values])
         levels = tuple(cells.levels) if decision.kind == "category" else ()
         return SurveyedColumn(cells.name, decision.kind, None, cells.missing, values, levels, first, is_index=is_index)
 
@@ -204,7 +204,7 @@ def _values(cells: ColumnCells, reading: Reading, *, category: bool) -> NDArray[
     import numpy as np
 
     if not cells.holds_texts:
-        return np.concatenate([each[:, 0] for each in reading.numbers_of(cells.name)])
+        return np.concatenate(reading.numbers_of(cells.name))
     parts = [part.texts.get(cells.name, np.full(part.rows, -1, np.int32)) for part in reading.parts]
     codes = np.concatenate(parts)
     return codes if category else cells.floats(codes)

@@ -270,7 +270,7 @@ class _TypedTable(LearnedTable):
             return
         for name, each in [*learned.items()]:
             numbers = each.kind == "number" and not each.cells.holds_texts and each.cells.given is None
-            first = row_number_of(each.reading.numbers_of(name), 0) if numbers and each.cells.may_count_rows else None
+            first = row_number_of(each.reading.numbers_of(name)) if numbers and each.cells.may_count_rows else None
             if not self._is_kept(name, first):
                 del learned[name]
         if not learned:
