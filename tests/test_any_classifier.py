@@ -14,6 +14,8 @@ import artifact_pipeline
 from artifact_pipeline.artifact.manifest2 import Manifest2
 from artifact_pipeline.cli import main
 from artifact_pipeline.errors import ConfigError
+from artifact_pipeline.training.request import TrainingRequest
+from artifact_pipeline.training.run import run
 from conftest import run_python
 
 if TYPE_CHECKING:
@@ -153,9 +155,7 @@ def test_jobs_change_no_bit(name: str, table: Path, tmp_path: Path) -> None:
         }
         folder = tmp_path / str(jobs)
         folder.mkdir()
-        training = artifact_pipeline.train(
-            config, artifact=folder / "artifact", export=folder / "model.pkl", jobs=jobs, force=True
-        )
+        training = run(TrainingRequest(config, folder / "artifact", folder / "model.pkl", force=True, jobs=jobs))
         assert training.manifest.model.parameters.get("n_jobs") is None
         digests.append((training.digest, (folder / "model.pkl").read_bytes()))
     assert digests[0] == digests[1]

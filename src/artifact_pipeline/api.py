@@ -36,14 +36,13 @@ if TYPE_CHECKING:
 
 
 @naming_extras
-def train(  # noqa: PLR0913 - each is an option of the verb
+def train(
     config: Place | Mapping[str, object],
     *,
     artifact: Place = ARTIFACT,
     export: Place | None = None,
     champion: Place | None = None,
     force: bool = False,
-    jobs: int = 1,
     progress: Callable[[str], None] | None = None,
 ) -> Training:
     """Train from a config, measure, judge and publish; nothing is trained where nothing has changed.
@@ -57,7 +56,6 @@ def train(  # noqa: PLR0913 - each is an option of the verb
         export: where the pickle for Python users is written; None writes none, and leaves what stands there.
         champion: the artifact that the model must not be worse than; None leaves it to the config.
         force: train although nothing has changed.
-        jobs: how many trees, folds or classifiers in a classifier are fitted at a time; the bytes do not depend on it.
         progress: is called with each step, in a few words.
 
     Raises:
@@ -78,7 +76,7 @@ def train(  # noqa: PLR0913 - each is an option of the verb
 
     pin_numerics()
     source = Path(config) if isinstance(config, str | PathLike) else config
-    request = TrainingRequest(source, Path(artifact), _path(export), champion=_path(champion), force=force, jobs=jobs)
+    request = TrainingRequest(source, Path(artifact), _path(export), champion=_path(champion), force=force)
     return run(request, SILENT if progress is None else Observer(progress=lambda: nullcontext(progress)))
 
 
