@@ -46,6 +46,7 @@ class CsvReader(TextReader):
         self._direct = True
         infers = self.wanted.learning and self.wanted.columns is not None
         self._inferred = frozenset(self.wanted.features if infers else ()) - self.kinds.keys()
+        self._never_missing = frozenset(each.name for each in self.wanted.columns or () if not each.nullable)
         # For Arrow the columns are numbered, so that no name of theirs means anything to it.
         self._numbered = ",".join(map(str, range(len(names)))).encode() + b"\n"
         numbers = {name: str(number) for number, name in enumerate(names)}
@@ -121,6 +122,8 @@ class CsvReader(TextReader):
             column = table.column(name)
             values = column.to_numpy(zero_copy_only=False)
             if column.null_count:
+                if name in self._never_missing:  # such rows are set aside with the text that stands there
+                    return None
                 values = values[column.is_valid().to_numpy(zero_copy_only=False)]
             # Neither holds where there is a NaN.
             if len(values) and not (values.min() >= -MAX_WHOLE and values.max() <= MAX_WHOLE):
