@@ -241,7 +241,7 @@ def test_the_typical_level_is_the_most_frequent() -> None:
     rows = Features(
         np.empty((10, 0)), np.array([[text] for text in ["", "", "", "", "z", "z", "z", "y", "y", "x"]], dtype=object)
     )
-    feature = FeatureReference.of_category(coded(rows, [column])[0], 3, "a")
+    feature = FeatureReference.of_category(coded([column], rows.X.T, rows.S.T)[0], 3, "a")
     assert typical._typical(feature, column) == "y"
     empty = Column("a", "category", nullable=True, levels=("",))
     assert typical._typical(FeatureReference.of_category(np.zeros(3), 1, "a"), empty) is None

@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
-from artifact_pipeline.artifact.manifest2 import Manifest2
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.drift.histograms import Histograms
 from artifact_pipeline.prediction.counts import MISTAKES, SAMPLES, PredictionCounts, Sample
@@ -21,7 +20,7 @@ from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.storage import places as storage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -134,8 +133,7 @@ class _Counter:
     def __init__(self, scorer: Scorer) -> None:
         self.counts = PredictionCounts.zero(scorer)
         self._classes = scorer.classes
-        manifest = scorer.artifact.manifest
-        self._known = manifest.model.columns if isinstance(manifest, Manifest2) else None
+        self._columns = scorer.artifact.manifest.model.columns
         self._histograms = Histograms(scorer.reference, scorer.predictor.dtype.name) if scorer.options.drift else None
 
     def add(self, scored: Scored, sides: NDArray[np.int8] | None) -> None:
@@ -151,15 +149,12 @@ class _Counter:
         if batch.actual is not None:
             self._compare(scored, batch.actual, sides)
         if self._histograms is not None and len(scored.labels):
-            self._histograms.add(self._columns(batch), scored.positions, scored.confidence)
+            columns = coded(self._columns, batch.columns, batch.texts)
+            self._histograms.add(columns, scored.positions, scored.confidence)
             counts.drift = self._histograms.counts()
         wanted = SAMPLES - len(counts.samples)
         first = range(min(wanted, len(scored.labels)))
         counts.samples += [self._sample(scored, position, sides) for position in first]
-
-    def _columns(self, batch: Batch) -> Sequence[NDArray[Any]]:
-        """Each feature as the histograms take it."""
-        return batch.columns if self._known is None else coded(batch.features, self._known)
 
     def _compare(self, scored: Scored, actual: NDArray[np.int64], sides: NDArray[np.int8] | None) -> None:
         from artifact_pipeline.metrics import classification as metrics

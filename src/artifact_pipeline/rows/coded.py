@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from artifact_pipeline.rows.features import Features, category_columns, number_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -19,20 +19,23 @@ MISSING_CODE = -sys.float_info.max
 """What stands for a missing number: below every other, so that it has a bin of its own."""
 
 
-def coded(features: Features, columns: Sequence[Column]) -> list[NDArray[np.float64]]:
+def coded(
+    columns: Sequence[Column], numbers: Iterable[NDArray[Any]], texts: Iterable[NDArray[Any]]
+) -> list[NDArray[Any]]:
     """Return each column as numbers: a category by the position of its level, another level by their number.
 
     Args:
-        features: the rows.
         columns: the model's columns; the result is in their order.
+        numbers: the values of each number and boolean among them, of shape (rows,); NaN where one is missing.
+        texts: those of each category, objects, each a str.
 
     Returns:
-        For each column float64 of shape (rows,); `MISSING_CODE` where a number is missing.
+        For each column an array of shape (rows,): of a category float64, of any other as it came, with `MISSING_CODE`
+        where a number is missing.
     """
     import numpy as np
 
-    numbers = iter(features.X.T)
-    texts = iter(features.S.T)
+    numbers, texts = iter(numbers), iter(texts)
     found = []
     for column in columns:
         if column.kind == "category":

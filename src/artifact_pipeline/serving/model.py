@@ -11,7 +11,7 @@ from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.model.predictor import open_predictor
 from artifact_pipeline.plugins import data_set_with
 from artifact_pipeline.rows.coded import coded
-from artifact_pipeline.rows.features import Features, are_plain_numbers, category_columns, number_columns
+from artifact_pipeline.rows.features import are_plain_numbers, category_columns, number_columns
 from artifact_pipeline.rows.values import Levels, NumberRules
 
 if TYPE_CHECKING:
@@ -123,8 +123,7 @@ class Served:
         columns = [each.column for each in self.inputs.values()]
         if are_plain_numbers(columns):
             return X
-        rows = Features(X, np.empty((len(X), 0), dtype=object) if S is None else S)
-        return np.stack(coded(rows, columns), axis=1)
+        return np.stack(coded(columns, X.T, () if S is None else S.T), axis=1)
 
     def datatype(self, column: Column) -> str:
         """The protocol's name of the type of a column's values."""

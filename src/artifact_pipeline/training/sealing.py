@@ -226,7 +226,7 @@ def _described(features: Features, columns: Sequence[Column]) -> tuple[FeatureRe
         FeatureReference.of_category(values, len(column.levels), column.name)
         if column.kind == "category"
         else FeatureReference.of(values, column.name, nullable=column.nullable)
-        for values, column in zip(coded(features, columns), columns, strict=True)
+        for values, column in zip(coded(columns, features.X.T, features.S.T), columns, strict=True)
     )
 
 
