@@ -16,7 +16,7 @@ from artifact_pipeline.rows.features import Features, number_columns
 from artifact_pipeline.runtime import load_onnxruntime
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
