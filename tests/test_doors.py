@@ -316,7 +316,7 @@ def scraps_beside(root: Path) -> list[str]:
         ("train", "artifact_pipeline"),
         ("train", "click.core"),
         ("train", "sklearn.linear_model"),
-        ("train", "onnx.helper"),
+        ("train", "artifact_pipeline.model.writer"),
         ("inference", "numpy.linalg"),
         ("inference", "onnxruntime.capi"),
     ],

@@ -194,7 +194,7 @@ def test_json_lines_of_several_blocks_are_read(tmp_path: Path) -> None:
     with path.open("a") as file:
         file.write('{"a": "x", "kind": "no"}\n')
     assert told(refused(path), path) == [
-        "row 60000, column 'a': 'x' is not a number",
+        "row 60000, column 'a': 'x' is of another type than the values before it",
         "row 60000, column 'kind': a label must be a number, as those before it, got \"no\"",
     ]
 
