@@ -99,14 +99,15 @@ def load_rows(config: Config, *, columns: Sequence[Column] | None = None) -> Row
     Raises:
         DataRejected: the table cannot be read, or does not have these columns.
     """
-    from artifact_pipeline.rows.held_out import with_held_out
-    from artifact_pipeline.rows.labels import LabelColumn
-    from artifact_pipeline.rows.table import read_table
-
     table = config.dataset
     if isinstance(table, str):
         own: Rows = data_set(table).load()
         return own
+
+    from artifact_pipeline.rows.held_out import with_held_out
+    from artifact_pipeline.rows.labels import LabelColumn
+    from artifact_pipeline.rows.table import read_table
+
     kinds = None if columns is None else {each.name: each.kind for each in columns}
     leave_out = table.unlabelled is not None
     rows = read_table(
