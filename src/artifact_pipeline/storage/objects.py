@@ -11,7 +11,7 @@ import os
 import re
 import tempfile
 import threading
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import lru_cache, partial
@@ -30,8 +30,6 @@ _SPOOL = 64 << 20
 """Bytes of an object that are held in memory before it is sent; what is larger waits in a temporary file."""
 _AHEAD = 8 * BLOCK
 """Bytes that one request brings."""
-_TURN = 0.2
-"""Seconds after which a wait for a store looks whether a signal has come."""
 _RETRIES: dict[str, Any] = {
     "max_retries": 5,
     "retry_timeout": timedelta(seconds=20),
@@ -99,9 +97,6 @@ def _awaited(call: Callable[..., Any], *arguments: Any) -> Any:
 
     # Not an executor's thread: the process would wait for it before it ends.
     threading.Thread(target=_run, daemon=True).start()
-    # In short turns: a signal that comes right before this thread falls asleep does not wake it.
-    while not outcome.done():
-        wait([outcome], timeout=_TURN)
     return outcome.result()
 
 
