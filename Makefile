@@ -102,6 +102,7 @@ lock: ## make every lock again from pyproject.toml; LOCK_ARGS=--upgrade for newe
 	$(compile) pyproject.toml --all-extras --group dev -o requirements-dev.txt
 	$(compile) pyproject.toml --extra train --extra serve --group test -c requirements-dev.txt -o requirements.txt
 	$(compile) pyproject.toml --extra train -c requirements-dev.txt -o requirements-train.txt
+	$(compile) pyproject.toml --extra train --extra report -c requirements-dev.txt -o requirements-report.txt
 	$(compile) pyproject.toml -c requirements-dev.txt -o requirements-base.txt
 	$(compile) --group docs -c requirements-dev.txt -o requirements-docs.txt
 	$(compile) benchmarks/batch.in -c requirements-dev.txt -o benchmarks/batch.txt
@@ -110,6 +111,7 @@ lock: ## make every lock again from pyproject.toml; LOCK_ARGS=--upgrade for newe
 	$(compile) benchmarks/autogluon.in -o benchmarks/autogluon.txt
 	$(compile) benchmarks/mljar.in -o benchmarks/mljar.txt
 	$(compile) tests/clients/requirements.in -o tests/clients/requirements.txt
+	$(compile) tests/mlflow/requirements.in -o tests/mlflow/requirements.txt
 
 bench: $(DEV) ## the figures of docs/benchmarks.md, measured again beside the bare scripts; ARGS=--help
 	$(BIN)/python -m benchmarks.spine $(ARGS)
