@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 RUN := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
+EDITOR := tests/editor/node_modules/.package-lock.json
 CLIENT := tests/workflows/node_modules/.package-lock.json
 CLIENTS := .venv-clients/.installed
 DOCS := .venv-docs/.installed
@@ -12,7 +13,7 @@ DOCS := .venv-docs/.installed
 # scikit-learn costs seconds at its first import.
 install = $(if $(shell command -v uv),uv pip install --quiet --compile-bytecode --python $(1)/bin/python,$(1)/bin/python -m pip install --quiet --disable-pip-version-check)
 
-.PHONY: help run serve test test-slow fuzz workflows check docs estimators lock bench bench-batch bench-batch-mixed bench-train-table bench-unchanged bench-serving bench-tables branches promote clean
+.PHONY: help run serve test test-slow fuzz workflows check docs parameters estimators lock bench bench-batch bench-batch-mixed bench-train-table bench-unchanged bench-serving bench-tables branches promote clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -52,7 +53,7 @@ $(CLIENTS): tests/clients/requirements.txt
 	$(call install,$(@D)) --require-hashes -r $<
 	@touch $@
 
-test-slow: $(DEV) $(CLIENTS) $(DOCS) ## faults at every system call, kill -9, 100,000 mutations, clients of others, the documentation
+test-slow: $(DEV) $(CLIENTS) $(DOCS) $(EDITOR) ## faults at every system call, kill -9, 100,000 mutations, clients of others, the documentation
 	$(BIN)/python -m pytest tests/ -m slow -n auto
 	$(BIN)/python -m pytest tests/property -n auto --hypothesis-profile thorough
 
@@ -69,12 +70,17 @@ docs: $(RUN) $(DOCS) ## the documentation as a site, in site/; its reference is 
 	$(BIN)/python scripts/reference.py
 	.venv-docs/bin/zensical build --clean --strict
 
+parameters: $(DEV) ## what the config's schema says of each classifier, from the locked scikit-learn
+	$(BIN)/python scripts/parameters.py
+	$(BIN)/artifact-pipeline schema > config/config.schema.json
+	$(BIN)/python scripts/reference.py
+
 estimators: $(DEV) ## docs/estimators.md, measured again: each classifier that can be written, beside scikit-learn
 	$(BIN)/python scripts/estimators.py
 
 # Without npm nothing is installed here: the tests say what is missing, by a skip or, in CI, a failure.
-$(CLIENT): tests/workflows/package-lock.json
-	@if command -v npm >/dev/null; then cd tests/workflows && npm ci; fi
+$(CLIENT) $(EDITOR): tests/%/node_modules/.package-lock.json: tests/%/package-lock.json
+	@if command -v npm >/dev/null; then cd tests/$* && npm ci; fi
 
 workflows: $(DEV) $(CLIENT) ## the three workflow files, run on this machine by act
 	$(BIN)/python -m pytest tests/ -m workflows

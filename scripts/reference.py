@@ -1,6 +1,6 @@
 """Write the pages of the reference: the keys of the config from its JSON Schema, the commands from their own help.
 
-`python scripts/reference.py` writes `docs/reference/config.md` and `docs/reference/cli.md`; `make docs` runs it before
+`python scripts/reference.py` writes the pages in `docs/reference` but `python.md`; `make docs` runs it before
 it builds the site. A test compares the pages with what this script gives.
 """
 
@@ -16,6 +16,7 @@ import click
 
 from artifact_pipeline.cli.app import app
 from artifact_pipeline.config import json_schema
+from artifact_pipeline.config.estimators import WRITTEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,6 +32,13 @@ Written by `scripts/reference.py` from the JSON Schema, `config/config.schema.js
 
 | key | type | default | what it is |
 | --- | --- | --- | --- |
+"""
+PARAMETERS = """\
+# The parameters of each classifier
+
+Written by `scripts/reference.py` from the JSON Schema: types, bounds and defaults are scikit-learn's own constraints,
+descriptions come from its docstrings. [The classifiers](../estimators.md) says how exactly each one is written.
+`LogisticRegression` stands among [the keys of the config](config.md).
 """
 CLI = """\
 # The commands and their options
@@ -86,11 +94,29 @@ def _type(part: Mapping[str, Any]) -> str:
 def _plain(part: Mapping[str, Any]) -> str:
     """What a value of one type may be, with its bounds."""
     if part["type"] == "array":
+        if isinstance(part["items"].get("type"), list):  # numbers, or arrays of them
+            return "array of numbers"
         return f"array of {_type(part['items'])}"
     if part["type"] == "object":
-        return f"object by label of {_type(part['additionalProperties'])}"
+        inner = part["additionalProperties"]
+        return "object of classifiers by name" if "$ref" in inner else f"object by label of {_type(inner)}"
     bounds = [f"{word} {part[bound]:.10g}" for bound, word in BOUNDS.items() if bound in part]
     return " ".join([part["type"], ", ".join(bounds)]).rstrip()
+
+
+def parameters_page() -> str:
+    """The page of the classifiers: for each what it is, and a row for each parameter."""
+    definitions = json_schema()["$defs"]
+    return PARAMETERS + "".join(
+        _classifier(name, definitions[name]) for name in WRITTEN if name != "LogisticRegression"
+    )
+
+
+def _classifier(name: str, found: Mapping[str, Any]) -> str:
+    rows = [_row(key, part, found) for key, part in found["properties"].items() if key != "estimator"]
+    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    head = "| parameter | type | default | what it is |\n| --- | --- | --- | --- |\n"
+    return f"\n## {name}\n\n{_cell(found['description'])}\n\n{head}{table}"
 
 
 def cli_page() -> str:
@@ -129,7 +155,7 @@ def _cell(text: str) -> str:
     return re.sub(r"([|<>*_\[\]])", r"\\\1", " ".join(text.split()))
 
 
-PAGES = {"config.md": config_page, "cli.md": cli_page}
+PAGES = {"config.md": config_page, "parameters.md": parameters_page, "cli.md": cli_page}
 """The page of each file of the reference that is generated."""
 
 

@@ -395,7 +395,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / done.stdout.strip()
 
 
-DATA_LICENCES = ("digits/DIGITS-LICENSE.txt", "samples/SAMPLES-LICENSE.txt")
+DATA_LICENCES = ("config/PARAMETERS-LICENSE.txt", "digits/DIGITS-LICENSE.txt", "samples/SAMPLES-LICENSE.txt")
 
 
 def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:

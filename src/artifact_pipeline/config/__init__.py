@@ -4,7 +4,8 @@
 * `models`      the section `model`; `estimators` the classifiers that it may name
 * `preparing`   the sections `split` and `preprocess`
 * `schema`      the config's type, and the short forms of its sections
-* `recipes`     what is made from a config: the recipe and the JSON Schema
+* `recipes`     what is made from a config: plain values, and the recipe
+* `file_schema` the JSON Schema of a config's file
 * `jsontext`    JSON text to a value that knows the place of each key and value
 * `problems`    what is wrong with a config, and its place
 * `refusals`    what the types refuse, in our own words
@@ -13,8 +14,9 @@
 
 from __future__ import annotations
 
+from artifact_pipeline.config.file_schema import json_schema, schema_text
 from artifact_pipeline.config.loading import from_mapping, load_config
-from artifact_pipeline.config.recipes import json_schema, of_recipe, plain, recipe, schema_text
+from artifact_pipeline.config.recipes import of_recipe, plain, recipe
 from artifact_pipeline.config.schema import Config
 from artifact_pipeline.config.sections import Gate, Table
 

@@ -22,7 +22,7 @@ from artifact_pipeline.config.sections import BY_KIND, POSITIVE_ZERO, STRICT, TE
 
 MANY_CLASS_SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga")
 Solver = Literal["lbfgs", "newton-cg", "newton-cholesky", "sag", "saga", "liblinear"]
-_LONG_DEFAULTS = {"C": 1.0, "solver": "lbfgs", "max_iter": 100}
+LONG_DEFAULTS = {"C": 1.0, "solver": "lbfgs", "max_iter": 100}
 """What scikit-learn takes where the long form of LogisticRegression does not say it; the short form must."""
 
 
@@ -283,7 +283,7 @@ def _with_defaults(value: object) -> object:
     if isinstance(value, ShortForm | LogisticRegression) or _class_of(value) != "logistic":
         return value
     assert isinstance(value, Mapping)
-    return {**_LONG_DEFAULTS, **value}
+    return {**LONG_DEFAULTS, **value}
 
 
 Classifier = Annotated[

@@ -32,13 +32,13 @@ NumberStep = Literal[
 ]
 CategoryStep = Literal["impute_most_frequent", "one_hot", "ordinal"]
 _ENCODERS = ("one_hot", "ordinal")
-_OPTIONS = {
+STEP_OPTIONS = {
     "indicator": ("impute_mean", "impute_median", "impute_most_frequent", "impute_constant"),
     "value": ("impute_constant",),
     "n_components": ("pca",),
 }
 """The parameters of the steps for numbers, and the steps that have each."""
-_NEEDS = {"group": "column", "time": "column", "held_out": "path"}
+SPLIT_NEEDS = {"group": "column", "time": "column", "held_out": "path"}
 """What a split must say beside `by`."""
 _GOES_WITH = {
     "test_size": ("random", "hash", "group", "time"),
@@ -117,7 +117,7 @@ class Split(BaseModel):
 
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> Split:
-        need = _NEEDS.get(self.by)
+        need = SPLIT_NEEDS.get(self.by)
         if need is not None and getattr(self, need) is None:
             words = f"an object with {need}, which by {self.by} needs"
             raise PydanticCustomError("split_by", "{words}", {"words": words})
@@ -155,8 +155,8 @@ class Step(BaseModel):
     @classmethod
     def _goes_with_step(cls, value: Any, info: ValidationInfo) -> Any:
         step, name = info.data.get("step"), str(info.field_name)
-        if step is not None and step not in _OPTIONS[name]:
-            words = f"left away with {step}; it goes with {', '.join(_OPTIONS[name])}"
+        if step is not None and step not in STEP_OPTIONS[name]:
+            words = f"left away with {step}; it goes with {', '.join(STEP_OPTIONS[name])}"
             raise PydanticCustomError("step_option", "{words}", {"words": words})
         return value
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,7 @@ class Alternative:
         takes: whether a value is taken.
         number: whether it is a number that has a fraction.
         options: the texts that are taken, of a parameter that takes some texts.
+        schema: the same as a JSON Schema, which cannot tell 1 from 1.0 and bounds no float from above.
     """
 
     words: str
@@ -52,6 +53,7 @@ class Alternative:
     takes: Callable[[object], bool]
     number: bool = False
     options: tuple[str, ...] = ()
+    schema: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,12 @@ class Constraints:
         """Return what a value must be."""
         return either([each.words for each in self.alternatives(name)])
 
+    def schema(self, name: str) -> dict[str, Any]:
+        """Return the JSON Schema of a parameter's value, with its default."""
+        choices = [each.schema for each in self.alternatives(name)]
+        found = choices[0] if len(choices) == 1 else {"anyOf": choices}
+        return found | {"default": _as_lists(self.defaults[name])}
+
     def canonical(self, name: str, value: Any) -> Any:
         """Return a value that is taken as its recipe writes it: whole only where a whole number is asked."""
         whole = isinstance(value, int) and not isinstance(value, bool)
@@ -113,6 +121,11 @@ class Constraints:
 def tuples(value: Any) -> Any:
     """Return a value with each array in it a tuple, which no estimator can change."""
     return tuple(tuples(each) for each in value) if isinstance(value, list | tuple) else value
+
+
+def _as_lists(value: Any) -> Any:
+    """Return a value with each tuple in it an array of JSON."""
+    return [_as_lists(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _alternative(constraint: Any) -> Alternative | None:
@@ -133,7 +146,18 @@ def _interval(constraint: Any) -> Alternative:
     def takes(value: object) -> bool:
         return has_type_of(value) and constraint.is_satisfied_by(value)
 
-    return Alternative(_in_words(constraint, whole=whole), has_type_of, takes, number=not whole)
+    schema = {"type": "integer" if whole else "number"} | _bounds(constraint, whole=whole)
+    return Alternative(_in_words(constraint, whole=whole), has_type_of, takes, number=not whole, schema=schema)
+
+
+def _bounds(interval: Any, *, whole: bool) -> dict[str, float]:
+    """Return an interval's ends as a JSON Schema has them."""
+    found: dict[str, float] = {"maximum": _LARGEST} if whole else {}
+    if interval.left is not None and math.isfinite(interval.left):
+        found["minimum" if interval.closed in {"left", "both"} else "exclusiveMinimum"] = interval.left
+    if interval.right is not None and math.isfinite(interval.right):
+        found["maximum" if interval.closed in {"right", "both"} else "exclusiveMaximum"] = interval.right
+    return found
 
 
 def _in_words(interval: Any, *, whole: bool) -> str:
@@ -160,7 +184,10 @@ def _texts(options: tuple[str, ...]) -> Alternative | None:
         return None
     words = listing([f'"{each}"' for each in options], _MAX_LISTED)
     words = f"one of {words}" if len(options) > 1 else words
-    return Alternative(words, lambda value: isinstance(value, str), lambda value: value in options, options=options)
+    schema = {"enum": [*options]} if len(options) > 1 else {"const": options[0]}
+    return Alternative(
+        words, lambda value: isinstance(value, str), lambda value: value in options, options=options, schema=schema
+    )
 
 
 def _none(_: Any) -> Alternative:
@@ -168,11 +195,17 @@ def _none(_: Any) -> Alternative:
 
 
 def _boolean(_: Any) -> Alternative:
-    return Alternative("true or false", lambda value: isinstance(value, bool), lambda value: isinstance(value, bool))
+    return Alternative(
+        "true or false",
+        lambda value: isinstance(value, bool),
+        lambda value: isinstance(value, bool),
+        schema={"type": "boolean"},
+    )
 
 
 def _array(_: Any) -> Alternative:
-    return Alternative("an array of numbers", lambda value: isinstance(value, list | tuple), _is_array)
+    schema = {"type": "array", "minItems": 1, "items": {"type": ["number", "array"]}}
+    return Alternative("an array of numbers", lambda value: isinstance(value, list | tuple), _is_array, schema=schema)
 
 
 def _is_array(value: object) -> bool:
@@ -199,7 +232,8 @@ def _folds(_: Any) -> Alternative:
     def takes(value: object) -> bool:
         return value is None or (isinstance(value, int) and is_whole(value) and value >= 2)
 
-    return Alternative("a whole number of at least 2, or null", is_whole, takes)
+    schema = {"anyOf": [{"type": "integer", "minimum": 2}, {"type": "null"}]}
+    return Alternative("a whole number of at least 2, or null", is_whole, takes, schema=schema)
 
 
 def _instances(constraint: Any) -> Alternative | None:
@@ -215,9 +249,12 @@ def _is_by_label(value: object) -> bool:
     return isinstance(value, Mapping) and bool(value) and all(_is_number(each) and each > 0 for each in value.values())
 
 
-_NULL = Alternative("null", lambda value: value is None, lambda value: value is None)
+_NULL = Alternative("null", lambda value: value is None, lambda value: value is None, schema={"type": "null"})
 _BY_LABEL = Alternative(
-    'an object by label such as {"malignant": 10}', lambda value: isinstance(value, Mapping), _is_by_label
+    'an object by label such as {"malignant": 10}',
+    lambda value: isinstance(value, Mapping),
+    _is_by_label,
+    schema={"type": "object", "minProperties": 1, "additionalProperties": {"type": "number", "exclusiveMinimum": 0}},
 )
 _ALTERNATIVES: dict[str, Callable[[Any], Alternative | None]] = {
     "Interval": _interval,

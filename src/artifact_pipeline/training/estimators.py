@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -112,6 +113,15 @@ def not_allowed(name: str) -> list[str]:
         for key in constraints.names
         if key not in _OURS and key not in inner and _refused_key(name, key, constraints)
     ]
+
+
+def parameter_schemas(name: str) -> dict[str, dict[str, Any]]:
+    """Return the JSON Schema of each parameter that a config may set, but for those that hold other classifiers."""
+    constraints = Constraints.of(estimator_class(name))
+    constraints = replace(constraints, defaults=constraints.defaults | _SETTLED.get(name, {}))
+    inner = {"estimators", "estimator", "final_estimator"} if name in KINDS else set()
+    allowed = [key for key in constraints.names if key not in inner and not _refused_key(name, key, constraints)]
+    return {key: constraints.schema(key) for key in allowed}
 
 
 def _refused_key(name: str, key: str, constraints: Constraints) -> str:
