@@ -13,7 +13,7 @@ DOCS := .venv-docs/.installed
 # scikit-learn costs seconds at its first import.
 install = $(if $(shell command -v uv),uv pip install --quiet --compile-bytecode --python $(1)/bin/python,$(1)/bin/python -m pip install --quiet --disable-pip-version-check)
 
-.PHONY: help run serve test test-slow fuzz workflows check docs parameters estimators lock bench bench-batch bench-batch-mixed bench-train-table bench-unchanged bench-serving bench-tables branches promote clean
+.PHONY: help run serve test test-slow fuzz workflows check dist docs parameters estimators lock bench bench-batch bench-batch-mixed bench-train-table bench-unchanged bench-serving bench-tables branches promote clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -97,7 +97,14 @@ check: $(DEV) ## ruff, mypy strict, import contract, names of classes, schema, w
 	$(BIN)/actionlint
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(wildcard .github/workflows/*.yml)
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/idea.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 	$(BIN)/python scripts/try_package.py
+
+dist: $(DEV) ## the files of a release, in dist/: sdist and wheel, built twice and tried in an empty folder, and a bill of materials
+	$(BIN)/python scripts/try_package.py dist
 
 compile = $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-strip-extras --custom-compile-command 'make lock' $(LOCK_ARGS)
 
@@ -147,4 +154,4 @@ promote: ## fast-forward each branch once the one before is green; ARGS=--dry-ru
 	$(PYTHON) scripts/branches.py promote $(ARGS)
 
 clean: ## remove what a run wrote and the environments
-	rm -rf $(VENV) $(VENV)-lock .venv-* site .cache artifact artifacts model_train.pkl predictions.csv predictions.csv.receipt.json
+	rm -rf $(VENV) $(VENV)-lock .venv-* site dist .cache artifact artifacts model_train.pkl predictions.csv predictions.csv.receipt.json

@@ -51,6 +51,8 @@ VERBS = [
     "runs",
     "rollback",
     "schema",
+    "completion",
+    "man",
 ]
 SCRIPTS = Path(sys.executable).parent
 ESCAPE = "\x1b"

@@ -16,10 +16,12 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOWS = {path.stem: path for path in sorted((ROOT / ".github" / "workflows").iterdir())}
+CHAIN = ("train", "test", "inference")
+"""The workflows of the documented branches; the others look at the repository, measure and release."""
 ACTION = ROOT / "action.yml"
 FILES = [*WORKFLOWS.values(), ACTION]
 
-PINNED = re.compile(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+PINNED = re.compile(r"[\w-]+/[\w-]+(?:/[\w-]+)?@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 LEVELS = {"none": 0, "read": 1, "write": 2}
 
 
@@ -43,8 +45,10 @@ def all_steps() -> list[dict[str, Any]]:
     return [*of_jobs, *load(ACTION)["runs"]["steps"]]
 
 
-def steps_using(action: str) -> list[dict[str, Any]]:
-    found = [step.get("with", {}) for step in all_steps() if step.get("uses", "").startswith(f"actions/{action}@")]
+def steps_using(action: str, *workflows: str) -> list[dict[str, Any]]:
+    """What each use of an action is given, in all files, or in some workflows."""
+    steps = [step for name in workflows for job in jobs(name).values() for step in job.get("steps", ())] or all_steps()
+    found = [step.get("with", {}) for step in steps if step.get("uses", "").startswith(f"actions/{action}@")]
     assert found
     return found
 
@@ -62,8 +66,9 @@ def test_every_action_is_pinned_by_its_commit(path: Path) -> None:
 
 def test_an_action_has_one_commit_everywhere() -> None:
     """No action stands in two versions, so that an update cannot forget a file."""
-    found = {told for path in FILES for told in re.findall(r"uses: ([^./].*)", path.read_text())}
-    assert len(found) == len({told.partition("@")[0] for told in found}), sorted(found)
+    told = {told for path in FILES for told in re.findall(r"uses: ([^./].*)", path.read_text())}
+    found = {("/".join(action.split("/")[:2]), commit) for action, _, commit in (each.partition("@") for each in told)}
+    assert len(found) == len({repository for repository, _ in found}), sorted(found)
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)
@@ -72,13 +77,47 @@ def test_a_workflow_may_do_nothing_by_itself(workflow: str) -> None:
     assert load(WORKFLOWS[workflow])["permissions"] == {}
 
 
+WRITING = {
+    "release": {
+        "provenance": {"id-token": "write", "attestations": "write"},
+        "publish": {"id-token": "write"},
+    },
+    "codeql": {"analyze ${{ matrix.language }}": {"contents": "read", "security-events": "write"}},
+    "scorecard": {"analysis": {"contents": "read", "id-token": "write", "security-events": "write"}},
+}
+"""What a job beside the chain may write."""
+
+
+def test_a_job_that_may_write_runs_nothing_of_ours() -> None:
+    """What may sign, publish or report has no other permission, runs actions alone, and none of this repository."""
+    for workflow, expected in WRITING.items():
+        writing = {job["name"]: job for job in jobs(workflow).values() if "write" in str(job["permissions"])}
+        assert {name: job["permissions"] for name, job in writing.items()} == expected
+        for job in writing.values():
+            assert not [step for step in job["steps"] if "run" in step or step["uses"].startswith("./")]
+
+
+def test_a_release_is_published_by_a_tag_alone() -> None:
+    """What is published was built, tested and attested before, in an environment, and only for a tag."""
+    release = jobs("release")
+    assert release["publish"]["needs"] == ["build", "provenance"]
+    assert release["publish"]["environment"] == {"name": "release"}
+    for name in ("provenance", "publish"):
+        assert release[name]["if"].startswith("github.event_name == 'push' && ")
+        (download,) = [step["with"] for step in release[name]["steps"] if "download-artifact@" in step["uses"]]
+        assert download["artifact-ids"] == "${{ needs.build.outputs.artifact-id }}"
+    (built,) = [step["run"] for step in release["build"]["steps"] if "run" in step]
+    assert built == "make dist PYTHON=python"
+    assert not [step for step in release["build"]["steps"] if "cache" in step.get("with", {})]
+
+
 @pytest.mark.parametrize(("workflow", "job"), ALL_JOBS)
 def test_only_the_attestation_may_write(workflow: str, job: dict[str, Any]) -> None:
     """A job reads the repository or has no permission at all, but for the one that signs and runs nothing of ours."""
     if job.get("name") == "attest":
         assert job["permissions"] == {"id-token": "write", "attestations": "write"}
         assert [step["uses"].partition("@")[0] for step in job["steps"]] == ["actions/attest"]
-    else:
+    elif job.get("name") not in WRITING.get(workflow, {}):
         assert job.get("permissions", {}) in ({}, {"contents": "read"})
 
 
@@ -206,7 +245,7 @@ def test_the_action_takes_no_module_from_the_workspace(tmp_path: Path) -> None:
 def test_the_model_is_downloaded_by_the_id_that_train_gave() -> None:
     """By id and not by name, outside the checkout; the digest comes by the job's output, and --expect takes it."""
     steps = jobs("inference")["inference"]["steps"]
-    assert steps_using("download-artifact") == [
+    assert steps_using("download-artifact", *CHAIN) == [
         {
             "artifact-ids": "${{ needs.train.outputs.artifact-id }}",
             "path": "${{ runner.temp }}/model",
@@ -230,7 +269,7 @@ def test_the_verifier_does_not_come_by_the_model_s_road() -> None:
 def test_each_workflow_has_its_branch() -> None:
     """Each file runs on push to its documented branches and by hand; the tests run on pull requests too."""
     triggers = {name: load(path)["on"] for name, path in WORKFLOWS.items()}
-    assert {name: each["push"] for name, each in triggers.items()} == {
+    assert {name: triggers[name]["push"] for name in CHAIN} == {
         "train": {"branches": ["classification_branch"]},
         "test": {"branches": ["main", "test_branch"]},
         "inference": {"branches": ["inference_branch"]},
@@ -239,7 +278,12 @@ def test_each_workflow_has_its_branch() -> None:
         "train": {"workflow_dispatch", "workflow_call"},
         "test": {"workflow_dispatch", "workflow_call", "pull_request"},
         "inference": {"workflow_dispatch"},
+        "benchmarks": {"workflow_dispatch", "schedule"},
+        "codeql": {"pull_request", "schedule"},
+        "release": {"workflow_dispatch"},
+        "scorecard": {"schedule"},
     }
+    assert list(triggers["release"]["push"]) == ["tags"]
 
 
 def test_jobs_have_the_documented_names_and_order() -> None:

@@ -8,11 +8,13 @@ import click
 
 from artifact_pipeline import __version__
 from artifact_pipeline.cli.comparison import compare
+from artifact_pipeline.cli.completion import completion
 from artifact_pipeline.cli.evaluation import evaluate
 from artifact_pipeline.cli.history import rollback, runs
 from artifact_pipeline.cli.inference import predict
 from artifact_pipeline.cli.init import init
 from artifact_pipeline.cli.inspection import inspect, verify
+from artifact_pipeline.cli.manual import man
 from artifact_pipeline.cli.options import HELP, STATUSES, statuses, verb
 from artifact_pipeline.cli.reproduction import reproduce
 from artifact_pipeline.cli.serving import serve
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from artifact_pipeline.cli.output import Output
 
 _COMPLETION = """\b
-Shell completion, in your shell's start file (zsh_source and fish_source for the others):
+Shell completion: artifact-pipeline completion install; or in your shell's start file
+(zsh_source and fish_source for the others):
   eval "$(_ARTIFACT_PIPELINE_COMPLETE=bash_source artifact-pipeline)"
 """
 
@@ -51,7 +54,23 @@ class _Verbs(click.Group):
 
 @click.group(
     cls=_Verbs,
-    commands=[init, train, verify, sign, predict, serve, evaluate, inspect, compare, reproduce, runs, rollback, schema],
+    commands=[
+        init,
+        train,
+        verify,
+        sign,
+        predict,
+        serve,
+        evaluate,
+        inspect,
+        compare,
+        reproduce,
+        runs,
+        rollback,
+        schema,
+        completion,
+        man,
+    ],
     context_settings=HELP,
     epilog=f"{_COMPLETION}\n{statuses(*STATUSES)}",
 )

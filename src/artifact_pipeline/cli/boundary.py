@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import click
 
-_COMPLETION = "_ARTIFACT_PIPELINE_COMPLETE"
+_COMPLETION = "_ARTIFACT_PIPELINE_COMPLETE"  # as in `options`, which loads click
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import artifact_pipeline
 
-VERBS = "init train verify sign predict serve evaluate inspect compare reproduce runs rollback schema"
+VERBS = "init train verify sign predict serve evaluate inspect compare reproduce runs rollback schema completion man"
 DOORS = {"train": "train", "predict": "inference"}
 """The verbs that have a door, `python src/….py`."""
 NAME = "artifact-pipeline"

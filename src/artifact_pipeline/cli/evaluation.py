@@ -20,8 +20,8 @@ _MATCHED = "matched (may include training rows)"
 
 
 @verb("Score predictions by labels that came later.", 3, 5, 8)
-@click.argument("predictions")
-@click.argument("labels")
+@click.argument("predictions", type=click.Path())
+@click.argument("labels", type=click.Path())
 @click.option(
     "--key",
     "keys",

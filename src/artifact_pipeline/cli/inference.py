@@ -43,7 +43,7 @@ _AS_THEY_ARE = (
 
 
 @verb("Verify an artifact, then predict.", 4, 5, 7, 8)
-@click.argument("inputs", nargs=-1, metavar="[INPUT]...")
+@click.argument("inputs", nargs=-1, metavar="[INPUT]...", type=click.Path())
 @click.option(
     "-o",
     "--output",
@@ -51,6 +51,7 @@ _AS_THEY_ARE = (
     default="predictions.csv",
     show_default=True,
     metavar="OUTPUT",
+    type=click.Path(),
     help="A .parquet, .csv or .jsonl file, a folder of parts (with / at its end), a URL, or - for standard output.",
 )
 @artifact_option("The artifact: a pointer, or an artifact's folder.")

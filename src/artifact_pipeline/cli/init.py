@@ -23,7 +23,7 @@ _WIDTH = 60
 
 
 @verb("Look at a table, and write a config that runs as it stands.", 5, 8)
-@click.argument("table", required=False)
+@click.argument("table", required=False, type=click.Path())
 @click.option("--dataset", type=click.Choice(NAMES), help="A data set that comes with the package, in place of TABLE.")
 @click.option("--target", metavar="COLUMN", help="The column that holds the class of each row; by default it is found.")
 @click.option(

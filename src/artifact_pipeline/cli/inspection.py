@@ -35,9 +35,17 @@ if TYPE_CHECKING:
     is_flag=False,
     flag_value="",
     metavar="[FILE]",
+    type=click.Path(),
     help="ARTIFACT is predictions instead: compare them with their receipt, by default the one beside them.",
 )
-@click.option("--input", "inputs", multiple=True, metavar="FILE", help="With --receipt: a file that must be an input.")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(),
+    help="With --receipt: a file that must be an input.",
+)
 @click.pass_obj
 def verify(
     output: Output,

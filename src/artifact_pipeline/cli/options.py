@@ -11,6 +11,7 @@ import click
 
 from artifact_pipeline.artifact import ARTIFACT, EXPORT
 from artifact_pipeline.cli.environment import naming_variables
+from artifact_pipeline.cli.examples import EXAMPLES
 from artifact_pipeline.files import shown
 from artifact_pipeline.storage.outputs import Place
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 _Verb = TypeVar("_Verb", bound="Callable[..., Any]")
 
 HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+VARIABLE = "_ARTIFACT_PIPELINE_COMPLETE"
+"""The variable of the environment by which a shell asks for completions."""
 
 STATUSES = {
     0: "done",
@@ -40,6 +44,11 @@ STATUSES = {
 def statuses(*numbers: int) -> str:
     """The part of a help that lists exit statuses."""
     return "\n".join(["\b", "Exit statuses:", *(f"  {number:>3}  {STATUSES[number]}" for number in numbers)])
+
+
+def _examples(name: str) -> str:
+    """The part of a help that lists examples."""
+    return "\n".join(["\b", "Examples:", *(f"  {each}" for each in EXAMPLES.get(name, ()))])
 
 
 def verb(short: str, *failures: int, environment: str | None = None) -> Callable[[Callable[..., None]], click.Command]:
@@ -66,7 +75,8 @@ def verb(short: str, *failures: int, environment: str | None = None) -> Callable
     def _decorate(function: Callable[..., None]) -> click.Command:
         if environment is not None:
             function = naming_variables(function)
-        command = click.command(short_help=short, epilog=epilog, context_settings=settings)(function)
+        ending = f"{epilog}\n\n{_examples(function.__name__)}"
+        command = click.command(short_help=short, epilog=ending, context_settings=settings)(function)
         for parameter in command.params:
             if isinstance(parameter, click.Option):
                 parameter.show_envvar = environment is not None
@@ -195,7 +205,9 @@ def batch_options(function: _Verb) -> _Verb:
         click.option("--resume", is_flag=True, help="Go on with a folder of parts where an earlier run ended."),
         click.option("--drift/--no-drift", default=True, help="Compare the rows with the training data, or do not."),
         click.option("--fail-on-drift", is_flag=True, help="End with status 7 where the rows have drifted."),
-        click.option("--receipt", metavar="FILE", help="Where the receipt goes; by default beside OUTPUT."),
+        click.option(
+            "--receipt", metavar="FILE", type=click.Path(), help="Where the receipt goes; by default beside OUTPUT."
+        ),
         click.option("--workers", type=click.IntRange(1), metavar="N", help="Score by N processes (extra [scale])."),
         click.option("--scheduler", metavar="URL", help="Score by a Dask cluster, tcp://host:8786 (extra [scale])."),
     ]

@@ -1,0 +1,72 @@
+"""The examples that stand at the end of each verb's help, and in its part of the manual page."""
+
+from __future__ import annotations
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "init": (
+        "artifact-pipeline init patients.csv",
+        "artifact-pipeline init patients.csv --target diagnosis -o config/patients.json",
+        "artifact-pipeline init --dataset iris",
+    ),
+    "train": (
+        "artifact-pipeline train --config config.json",
+        "artifact-pipeline train -S max_iter=500 -S gate.min_f1=0.9 --dry-run",
+        "artifact-pipeline train --champion /srv/models/artifact --summary page.md",
+    ),
+    "verify": (
+        "artifact-pipeline verify artifact",
+        'artifact-pipeline verify artifact --expect "$DIGEST" --policy trust.json',
+        "artifact-pipeline verify predictions.parquet --receipt --input new.csv",
+    ),
+    "sign": (
+        "artifact-pipeline sign artifact --private-key key.pem",
+        'artifact-pipeline sign artifact --sigstore --expect "$DIGEST"',
+    ),
+    "predict": (
+        "artifact-pipeline predict new.csv -o predictions.parquet",
+        "artifact-pipeline predict 'rows/*.parquet' -o predictions/ --on-error quarantine --resume",
+        "artifact-pipeline predict - --from csv -o - --to jsonl",
+    ),
+    "serve": (
+        "artifact-pipeline serve artifact --port 9000",
+        'artifact-pipeline serve artifact --expect "$DIGEST" --workers 2',
+    ),
+    "evaluate": (
+        "artifact-pipeline evaluate predictions.parquet labels.csv --key patient",
+        "artifact-pipeline evaluate predictions.csv labels.csv --label diagnosis --min-f1 0.9",
+    ),
+    "inspect": (
+        "artifact-pipeline inspect artifact",
+        "artifact-pipeline inspect artifact --format markdown",
+    ),
+    "compare": (
+        "artifact-pipeline compare artifact /srv/models/artifact",
+        "artifact-pipeline compare artifact /srv/models/artifact --data patients.csv --margin 0.01",
+    ),
+    "reproduce": (
+        "artifact-pipeline reproduce artifact",
+        "artifact-pipeline reproduce artifact --data patients.csv --at-least metrics",
+        "artifact-pipeline reproduce artifact --print-environment",
+    ),
+    "runs": (
+        "artifact-pipeline runs",
+        "artifact-pipeline runs --artifact /srv/models/artifact --json",
+    ),
+    "rollback": (
+        "artifact-pipeline rollback",
+        "artifact-pipeline rollback 14026d933fe6 --policy trust.json",
+    ),
+    "schema": (
+        "artifact-pipeline schema",
+        "artifact-pipeline schema > config.schema.json",
+    ),
+    "completion": (
+        "artifact-pipeline completion install",
+        "artifact-pipeline completion install zsh --print",
+    ),
+    "man": (
+        "artifact-pipeline man | man -l -",
+        "artifact-pipeline man > ~/.local/share/man/man1/artifact-pipeline.1",
+    ),
+}
+"""For each verb two or three commands; a test parses each of them."""
