@@ -13,7 +13,7 @@ DOCS := .venv-docs/.installed
 # scikit-learn costs seconds at its first import.
 install = $(if $(shell command -v uv),uv pip install --quiet --compile-bytecode --python $(1)/bin/python,$(1)/bin/python -m pip install --quiet --disable-pip-version-check)
 
-.PHONY: help run serve test test-slow fuzz workflows check dist docs parameters estimators lock bench bench-batch bench-batch-mixed bench-train-table bench-unchanged bench-serving bench-tables branches promote clean
+.PHONY: help run serve test test-slow fuzz workflows check dist docs notebooks parameters estimators lock bench bench-batch bench-batch-mixed bench-train-table bench-unchanged bench-serving bench-tables branches promote clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -69,6 +69,9 @@ $(DOCS): requirements-docs.txt
 docs: $(RUN) $(DOCS) ## the documentation as a site, in site/; its reference is written again
 	$(BIN)/python scripts/reference.py
 	.venv-docs/bin/zensical build --clean --strict
+
+notebooks: $(DEV) ## run the notebooks of examples/, and write what they print into them
+	$(BIN)/python scripts/notebooks.py
 
 parameters: $(DEV) ## what the config's schema says of each classifier, from the locked scikit-learn
 	$(BIN)/python scripts/parameters.py

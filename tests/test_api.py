@@ -571,18 +571,23 @@ def test_a_signature_is_what_a_policy_asks_for(words: Path, tmp_path: Path) -> N
 def test_a_notebook_shows_what_it_is_and_escapes_it(tmp_path: Path) -> None:
     """The HTML of a model names digest, figures, classes and columns, and a label or a name of HTML stays text."""
     evil = "<script>alert(1)</script>"
-    columns = blobs([evil, "a & b"])
+    columns = blobs([evil, "a & b", "\u202eb a"])
     columns["<img src=x>"] = columns.pop("width")
     table = write_table(tmp_path / "rows.parquet", columns)
     config = {**CONFIG, "name": "evil", "dataset": {"path": str(table), "target": "label"}}
-    api.train(config, artifact=tmp_path / "artifact")
+    training = api.train(config, artifact=tmp_path / "artifact")
     opened = api.open_artifact(tmp_path / "artifact")
-    page = opened._repr_html_()
-    assert opened.digest in page
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-    assert "a &amp; b" in page
-    assert "<script" not in page
-    assert "<img" not in page
+    for page in (opened._repr_html_(), training._repr_html_()):
+        assert opened.digest in page
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+        assert "a &amp; b" in page
+        assert "\\u202e" in page
+        assert "\u202e" not in page
+        assert "<script" not in page
+        assert "<img" not in page
+    assert "trained and published" in training._repr_html_()
+    again = api.train(config, artifact=tmp_path / "artifact")
+    assert "nothing has changed" in again._repr_html_()
     assert opened.digest in repr(opened)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from html import escape
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.errors import ConfigError, listing
+from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.model.predictor import Answers
+from artifact_pipeline.prediction.notebook import html_summary
 from artifact_pipeline.prediction.scoring import BatchPredictor, Options, Scorer
 from artifact_pipeline.rows.batches import NO_COLUMN
 from artifact_pipeline.rows.memory import MEND, PLACE, batches_of
@@ -150,22 +150,8 @@ class Model:
         return f"<Model {self.manifest.name!r}, {self.digest}>"
 
     def _repr_html_(self) -> str:
-        """A table for a notebook; every text of the artifact is escaped."""
-        manifest, held_out = self.manifest, self.metrics.held_out
-        figures = {"accuracy": held_out.accuracy, "F1 weighted": held_out.f1_weighted}
-        cells = {
-            "artifact digest": self.digest,
-            "estimator": manifest.model.estimator,
-            "gate": manifest.gate.verdict if manifest.gate else "missing",
-            **{
-                f"{name}, {held_out.rows:,} held-out rows": f"{each.value:.4f} ({each.low:.4f} to {each.high:.4f})"
-                for name, each in figures.items()
-            },
-            "classes": listing([str(each) for each in self.classes]),
-            "columns": listing([each.name for each in manifest.model.inputs]),
-        }
-        rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(cell)}</td></tr>" for name, cell in cells.items())
-        return f"<table><caption>{escape(manifest.name)}</caption><tbody>{rows}</tbody></table>"
+        """What a notebook shows; every text of the artifact is escaped."""
+        return html_summary(self.manifest, self.digest)
 
 
 class _TableScorer:

@@ -168,6 +168,24 @@ class Training:
         """How often the held-out rows have been looked at, this training included; None where nothing was trained."""
         return self.statement.internal.looks if self.statement else None
 
+    def __repr__(self) -> str:
+        return f"<Training {self.manifest.name!r}, {self.outcome}, {self.digest}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows; every text of the artifact is escaped."""
+        from artifact_pipeline.prediction.notebook import html_summary
+
+        return html_summary(self.manifest, self.digest, facts={"training": _ENDS[self.outcome]})
+
+
+_ENDS = {
+    "unchanged": "nothing was trained: nothing has changed",
+    "identical": "not published: the champion is the same model",
+    "passed": "trained and published",
+    "failed": "trained, and not put in charge",
+}
+"""How a training ended, in words."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
