@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.tools import browser
 
 from pages import HEX, PLATFORM, here
 
@@ -60,3 +61,23 @@ def test_notebooks_give_what_they_show(tmp_path: Path) -> None:
         else:
             plain = [HEX.sub("<hex>", text) for text, _ in shown(json.loads(again.read_text()))]
             assert plain == [HEX.sub("<hex>", text) for text, _ in shown(json.loads(file.read_text()))]
+
+
+@pytest.mark.slow
+@pytest.mark.needs("playwright")
+@pytest.mark.parametrize(("paper", "ink"), [("white", "rgb(17, 17, 17)"), ("black", "rgb(238, 238, 238)")])
+def test_what_is_shown_has_the_colours_of_its_page(paper: str, ink: str) -> None:
+    """On a light and on a dark page each text has the page's own colour, and no cell a background of its own."""
+    from playwright.sync_api import sync_playwright
+
+    (html, *_) = [html for _, html in shown(json.loads(NOTEBOOKS[0].read_text())) if html]
+    with sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
+        page = chromium.new_page()
+        page.set_content(f'<body style="background: {paper}; color: {ink}">{html}')
+        found = page.evaluate(
+            "[...document.querySelectorAll('body *')].map(each => getComputedStyle(each))"
+            ".map(style => [style.color, style.backgroundColor])"
+        )
+        chromium.close()
+    assert {tuple(each) for each in found} == {(ink, "rgba(0, 0, 0, 0)")}

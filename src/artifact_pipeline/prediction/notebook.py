@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Manifest
 
 _BOX = "border:1px solid #8888;border-radius:6px;padding:.75em 1em;max-width:46em;color:inherit;background:none"
-_CELL = "text-align:left;padding:.15em 1em .15em 0;vertical-align:top;white-space:normal;background:none"
+_CELL = "text-align:left;padding:.15em 1em .15em 0;vertical-align:top;white-space:normal;background:none;border:0"
+_TABLE = "border:0;color:inherit;font:inherit"  # a page without a doctype inherits neither
 _NUMBER = f"{_CELL};font-variant-numeric:tabular-nums"
 _CODE = "font-family:monospace;overflow-wrap:anywhere;background:none;color:inherit"
 _SHOWN = 12
@@ -41,7 +42,7 @@ def html_summary(manifest: Manifest, digest: str, *, facts: Mapping[str, str] | 
         "columns": _text(listing([each.name for each in manifest.model.inputs], _SHOWN)),
     }
     head = f"<strong>{_text(manifest.name)}</strong> · {_text(manifest.model.estimator)} · {_text(verdict)}"
-    table = f'<table style="margin:.5em 0 0;border:0"><tbody>{"".join(map(_row, rows, rows.values()))}</tbody></table>'
+    table = f'<table style="margin:.5em 0 0;{_TABLE}"><tbody>{"".join(map(_row, rows, rows.values()))}</tbody></table>'
     return f'<div style="{_BOX}"><p style="margin:0 0 .5em">{head}</p>{_figures(manifest)}{table}</div>'
 
 
@@ -51,7 +52,8 @@ def _text(value: object) -> str:
 
 
 def _row(name: str, cell: str) -> str:
-    return f'<tr><th scope="row" style="{_CELL}">{escape(name)}</th><td style="{_CELL}">{cell}</td></tr>'
+    head = f'<th scope="row" style="{_CELL};white-space:nowrap">{escape(name)}</th>'
+    return f'<tr>{head}<td style="{_CELL}">{cell}</td></tr>'
 
 
 def _figures(manifest: Manifest) -> str:
@@ -66,4 +68,4 @@ def _figures(manifest: Manifest) -> str:
     )
     top = "".join(f'<th scope="col" style="{_CELL}">{head}</th>' for head in heads)
     caption = f'<caption style="text-align:left;color:inherit">{held_out.rows:,} held-out rows</caption>'
-    return f'<table style="margin:0;border:0">{caption}<thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>'
+    return f'<table style="margin:0;{_TABLE}">{caption}<thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>'
