@@ -120,6 +120,9 @@ lock: ## make every lock again from pyproject.toml; LOCK_ARGS=--upgrade for newe
 	$(compile) pyproject.toml --extra train -c requirements-dev.txt -o requirements-train.txt
 	$(compile) pyproject.toml --extra train --extra report -c requirements-dev.txt -o requirements-report.txt
 	$(compile) pyproject.toml -c requirements-dev.txt -o requirements-base.txt
+	$(compile) pyproject.toml --extra serve -c requirements-dev.txt -o requirements-serve.txt
+	$(compile) pyproject.toml --extra sign -c requirements-dev.txt -o requirements-sign.txt
+	$(compile) --group build -c requirements-dev.txt -o requirements-build.txt
 	$(compile) --group docs -c requirements-dev.txt -o requirements-docs.txt
 	$(compile) benchmarks/batch.in -c requirements-dev.txt -o benchmarks/batch.txt
 	$(compile) benchmarks/serving.in -c requirements-dev.txt -o benchmarks/serving.txt

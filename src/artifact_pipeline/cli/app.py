@@ -17,7 +17,7 @@ from artifact_pipeline.cli.inspection import inspect, verify
 from artifact_pipeline.cli.manual import man
 from artifact_pipeline.cli.options import HELP, STATUSES, statuses, verb
 from artifact_pipeline.cli.reproduction import reproduce
-from artifact_pipeline.cli.serving import serve
+from artifact_pipeline.cli.serving import health, serve
 from artifact_pipeline.cli.signing import sign
 from artifact_pipeline.cli.training import train
 
@@ -61,6 +61,7 @@ class _Verbs(click.Group):
         sign,
         predict,
         serve,
+        health,
         evaluate,
         inspect,
         compare,

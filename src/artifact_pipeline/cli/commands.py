@@ -14,7 +14,9 @@ from pathlib import Path
 
 import artifact_pipeline
 
-VERBS = "init train verify sign predict serve evaluate inspect compare reproduce runs rollback schema completion man"
+VERBS = (
+    "init train verify sign predict serve health evaluate inspect compare reproduce runs rollback schema completion man"
+)
 DOORS = {"train": "train", "predict": "inference"}
 """The verbs that have a door, `python src/….py`."""
 NAME = "artifact-pipeline"

@@ -31,6 +31,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "artifact-pipeline serve artifact --port 9000",
         'artifact-pipeline serve artifact --expect "$DIGEST" --workers 2',
     ),
+    "health": (
+        "artifact-pipeline health --port 9000",
+        "artifact-pipeline health --uds /run/digits.sock --within 1",
+    ),
     "evaluate": (
         "artifact-pipeline evaluate predictions.parquet labels.csv --key patient",
         "artifact-pipeline evaluate predictions.csv labels.csv --label diagnosis --min-f1 0.9",

@@ -1,4 +1,4 @@
-"""`artifact-pipeline serve`: verify, replay the golden rows, then answer requests."""
+"""`artifact-pipeline serve` and `health`: verify, replay the golden rows, answer requests; ask whether it is ready."""
 
 from __future__ import annotations
 
@@ -47,8 +47,7 @@ def _server_options(function: Callable[..., None]) -> Callable[..., None]:
     """What the server is asked to be."""
     seconds = click.FloatRange(0, 86_400)
     options: list[Option] = [
-        _option("--host", "HOST", "The address to listen on.", default="127.0.0.1"),
-        _option("--port", "PORT", "The port; 0 takes any that is free.", default=8080, kind=click.IntRange(0, 65_535)),
+        *_listening("The address to listen on.", "The port; 0 takes any that is free.", lowest=0),
         _option("--workers", "N", "Processes that answer.", default=1, kind=click.IntRange(1, 256)),
         _option("--max-body", "SIZE", "Bytes of a request at most.", default="8MiB", kind=_Size()),
         _option(
@@ -90,6 +89,26 @@ def _server_options(function: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option("--public-url", metavar="URL", help="Where browsers find the page behind a proxy."),
         click.option("--access-log", is_flag=True, help="A line of JSON for each request, on standard output."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _listening(host: str, port: str, *, lowest: int) -> list[Option]:
+    return [
+        _option("--host", "HOST", host, default="127.0.0.1"),
+        _option("--port", "PORT", port, default=8080, kind=click.IntRange(lowest, 65_535)),
+    ]
+
+
+def _health_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Where the server listens, in the words of `serve`."""
+    options = [
+        *_listening("The address that it listens on.", "Its port.", lowest=1),
+        _file("--uds", "PATH", "Its Unix socket, in place of host and port."),
+        _file("--tls-certificate", "FILE", "Its certificate (PEM), if it speaks HTTPS; no other one is trusted."),
+        _option("--within", "SECONDS", "How long an answer may take.", default=3.0, kind=click.FloatRange(0.1, 3600)),
     ]
     for option in reversed(options):
         function = option(function)
@@ -151,6 +170,23 @@ def serve(output: Output, /, artifact: Path, **asked: Any) -> None:
     _log_to(output)
     observer = ServerObserver(ready, output.talk, _access_log(output) if asked["access_log"] else None)
     run(load, settings, observer)
+
+
+@verb("Ask a running server whether it is ready.", environment=ENVIRONMENT)
+@_health_options
+@click.pass_obj
+def health(output: Output, /, within: float, **asked: Any) -> None:
+    """Ask the server that runs on this machine whether it is ready; if not, the exit status is 1.
+
+    A container's health check needs neither curl nor a shell by this. The options, and the variables of the
+    environment, are those of `serve`.
+    """
+    from artifact_pipeline.serving.health import Address, check_ready
+
+    address = Address(**asked)
+    check_ready(address, within)
+    output.say(f"ready: {address}")
+    output.result({"ready": True, "url": str(address)})
 
 
 def _settings(artifact: Path, asked: dict[str, Any]) -> Settings:

@@ -1,0 +1,90 @@
+"""Ask a server of this machine whether it is ready: the health check of a container, without curl or a shell."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from artifact_pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_READY = "/v2/health/ready"
+_HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound to it
+"""Addresses that mean all addresses to a server, and where a client of the same machine finds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server listens, as `serve` was told.
+
+    Attributes:
+        host: its `--host`.
+        port: its `--port`.
+        uds: its `--uds`, in place of both.
+        tls_certificate: its `--tls-certificate`; the one certificate that is trusted then.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    uds: Path | None = None
+    tls_certificate: Path | None = None
+
+    def __str__(self) -> str:
+        if self.uds is not None:
+            return f"unix:{self.uds}"
+        host = self.host.strip("[]")
+        scheme = "http" if self.tls_certificate is None else "https"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+def check_ready(address: Address, timeout: float) -> None:
+    """Return when the server says that it is ready.
+
+    Args:
+        address: where it listens.
+        timeout: seconds for connecting, and for each read.
+
+    Raises:
+        PipelineError: it says that it is not ready, or something else, or nothing.
+    """
+    try:
+        with closing(_connect(address, timeout)) as connection:
+            connection.request("GET", _READY)
+            status = connection.getresponse().status
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = str(error) or type(error).__name__
+        raise PipelineError(f"no answer from {address}: {reason}", hint="artifact-pipeline serve starts one") from error
+    if status != http.HTTPStatus.OK:
+        raise PipelineError(f"not ready: {address} answers {status}", hint="its log says whether it starts or ends")
+
+
+def _connect(address: Address, timeout: float) -> http.client.HTTPConnection:
+    """Return a connection that is open.
+
+    Raises:
+        OSError: there is none to be had, or its certificate is another one.
+    """
+    if address.uds is not None:
+        connection = http.client.HTTPConnection("localhost", timeout=timeout)
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.sock.settimeout(timeout)
+        connection.sock.connect(str(address.uds))
+        return connection
+    host = address.host.strip("[]")
+    host = _HERE.get(host, host)
+    if address.tls_certificate is None:
+        connection = http.client.HTTPConnection(host, address.port, timeout=timeout)
+    else:
+        # The server's own certificate is the only one trusted, whichever name it is for: the client calls an address.
+        context = ssl.create_default_context(cafile=str(address.tls_certificate))
+        context.check_hostname = False
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        connection = http.client.HTTPSConnection(host, address.port, timeout=timeout, context=context)
+    connection.connect()
+    return connection
