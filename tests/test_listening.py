@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import ssl
 import subprocess
@@ -235,3 +236,46 @@ def test_open_connections_are_counted(root: Path) -> None:
         for _ in range(5):
             stack.enter_context(socket.create_connection(server.address, timeout=20))
         wait_until(lambda: server.figure("connections") == 6)
+
+
+# Health
+
+
+def health(folder: Path, *options: str | Path) -> tuple[int, str]:
+    """The exit status of `health` and what it says."""
+    done = run_python("-m", "artifact_pipeline", "health", *options, cwd=folder)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_health_asks_the_server_wherever_it_listens(root: Path, files: Path, secure: Server, tmp_path: Path) -> None:
+    """`health` ends with 0 at a Unix socket and by the server's own certificate, and with 1 by another one."""
+    with serving(root / "artifact", "--uds", tmp_path / "s"):
+        assert health(tmp_path, "--uds", "s") == (0, "ready: unix:s\n")
+    port = str(secure.address[1])
+    assert health(files, "--port", port, "--tls-certificate", "certificate.pem")[0] == 0
+    openssl = ("req", "-x509", "-key", files / "another.pem", "-subj", "/CN=localhost", "-out", tmp_path / "other.pem")
+    subprocess.run([require_tool("openssl"), *openssl], check=True, capture_output=True)
+    status, said = health(tmp_path, "--port", port, "--tls-certificate", "other.pem")
+    assert (status, "CERTIFICATE_VERIFY_FAILED" in said) == (1, True)
+
+
+def test_health_is_1_where_no_server_is_ready(root: Path, tmp_path: Path) -> None:
+    """While a server drains, where none listens, and where something else answers, the status is 1 and says why."""
+    with serving(root / "artifact", "--drain", "20") as server:
+        port = str(server.address[1])
+        assert health(tmp_path, "--port", port, "--json")[0] == 0
+        assert json.loads(health(tmp_path, "--port", port, "--json")[1]) == {"ready": True, "url": server.url}
+        server.process.terminate()
+        wait_until(lambda: server.ask("GET", "/v2/health/ready")[0] == 503)
+        assert health(tmp_path, "--port", port) == (
+            1,
+            f"error: not ready: {server.url} answers 503\nhint: its log says whether it starts or ends\n",
+        )
+        server.stop(signal.SIGINT)
+    status, said = health(tmp_path, "--port", port)
+    assert (status, "no answer from" in said) == (1, True)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        status, said = health(tmp_path, "--port", str(silent.getsockname()[1]), "--within", "0.2")
+    assert (status, "timed out" in said) == (1, True)

@@ -21,7 +21,14 @@ def locked(file: str) -> dict[str, set[str]]:
     return {canonicalize_name(pin.name): pin.extras for pin in pins if pin.marker is None or pin.marker.evaluate()}
 
 
-LOCKS = ["requirements.txt", "requirements-base.txt", "requirements-train.txt", "requirements-dev.txt"]
+LOCKS = [
+    "requirements.txt",
+    "requirements-base.txt",
+    "requirements-train.txt",
+    "requirements-serve.txt",
+    "requirements-sign.txt",
+    "requirements-dev.txt",
+]
 
 
 @pytest.mark.needs("moto")  # the packages of requirements-dev.txt are asked what they need
@@ -52,5 +59,9 @@ def test_every_lock_is_a_part_of_the_largest() -> None:
     base, train, run, dev = (
         pins[file] for file in ("requirements-base.txt", "requirements-train.txt", "requirements.txt", LOCKS[-1])
     )
+    serve, sign = pins["requirements-serve.txt"], pins["requirements-sign.txt"]
     assert base < train < run
+    assert base < serve < run
+    assert {re.sub(r"\[.*\]", "", pin) for pin in base} < {re.sub(r"\[.*\]", "", pin) for pin in sign}
+    assert sign < pins[LOCKS[-1]]
     assert {re.sub(r"\[.*\]", "", pin) for pin in run} < {re.sub(r"\[.*\]", "", pin) for pin in dev}

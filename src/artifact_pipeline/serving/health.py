@@ -54,7 +54,11 @@ def check_ready(address: Address, timeout: float) -> None:
         PipelineError: it says that it is not ready, or something else, or nothing.
     """
     try:
-        with closing(_connect(address, timeout)) as connection:
+        with closing(_connection(address, timeout)) as connection:
+            if address.uds is not None:
+                connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                connection.sock.settimeout(timeout)
+                connection.sock.connect(str(address.uds))
             connection.request("GET", _READY)
             status = connection.getresponse().status
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -64,27 +68,18 @@ def check_ready(address: Address, timeout: float) -> None:
         raise PipelineError(f"not ready: {address} answers {status}", hint="its log says whether it starts or ends")
 
 
-def _connect(address: Address, timeout: float) -> http.client.HTTPConnection:
-    """Return a connection that is open.
+def _connection(address: Address, timeout: float) -> http.client.HTTPConnection:
+    """Return a connection that is not open yet.
 
     Raises:
-        OSError: there is none to be had, or its certificate is another one.
+        OSError: the certificate cannot be read.
     """
-    if address.uds is not None:
-        connection = http.client.HTTPConnection("localhost", timeout=timeout)
-        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.sock.settimeout(timeout)
-        connection.sock.connect(str(address.uds))
-        return connection
     host = address.host.strip("[]")
     host = _HERE.get(host, host)
-    if address.tls_certificate is None:
-        connection = http.client.HTTPConnection(host, address.port, timeout=timeout)
-    else:
-        # The server's own certificate is the only one trusted, whichever name it is for: the client calls an address.
-        context = ssl.create_default_context(cafile=str(address.tls_certificate))
-        context.check_hostname = False
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        connection = http.client.HTTPSConnection(host, address.port, timeout=timeout, context=context)
-    connection.connect()
-    return connection
+    if address.uds is not None or address.tls_certificate is None:
+        return http.client.HTTPConnection(host, address.port, timeout=timeout)
+    # The server's own certificate is the only one trusted, whichever name it is for: the client calls an address.
+    context = ssl.create_default_context(cafile=str(address.tls_certificate))
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return http.client.HTTPSConnection(host, address.port, timeout=timeout, context=context)
