@@ -85,7 +85,7 @@ estimators: $(DEV) ## docs/estimators.md, measured again: each classifier that c
 $(CLIENT) $(EDITOR): tests/%/node_modules/.package-lock.json: tests/%/package-lock.json
 	@if command -v npm >/dev/null; then cd tests/$* && npm ci; fi
 
-workflows: $(DEV) $(CLIENT) ## the three workflow files, run on this machine by act
+workflows: $(DEV) $(CLIENT) ## the workflows of the chain and the release, run on this machine by act
 	$(BIN)/python -m pytest tests/ -m workflows
 
 check: $(DEV) ## ruff, mypy strict, import contract, names of classes, schema, workflow files, the package in an empty folder

@@ -1,4 +1,4 @@
-"""The three workflow files, run: what one job hands to the next, and what stops the next one."""
+"""The workflow files, run: what one job hands to the next, and what stops the next one."""
 
 from __future__ import annotations
 
@@ -124,6 +124,7 @@ RUNS = {
     "failing test": ("inference.yml", failing_test),
     "failing gate": ("inference.yml", failing_gate),
     "hostile names": ("log.yml", hostile_names),
+    "release": ("release.yml", dict),
 }
 
 
@@ -205,6 +206,17 @@ def test_each_job_writes_its_page(whole: Run) -> None:
 def test_the_verifier_is_all_that_inference_checks_out(whole: Run) -> None:
     """The base lock and `src/` are enough to verify and predict, and nothing else was there."""
     assert "checked out: requirements-base.txt src\n" in whole.jobs["inference"].text
+
+
+def test_a_release_is_built_and_stays_here(run: Callable[[str], Run]) -> None:
+    """release.yml builds, tries and uploads the files of a release; outside of GitHub nothing is signed or published."""
+    release = run("release")
+    assert release.status == 0, release.story()
+    assert [name for name, job in release.jobs.items() if job.outcome == "success"] == ["build"]
+    found = members(release.upload("dist"))
+    kinds = sorted(name.rsplit(".", 1)[-1] for name in found if name.startswith("packages/"))
+    assert kinds == ["gz", "whl"]
+    assert json.loads(found["bom.cdx.json"])["bomFormat"] == "CycloneDX"
 
 
 def test_train_alone(run: Callable[[str], Run]) -> None:
