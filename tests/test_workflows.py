@@ -209,7 +209,7 @@ def test_the_verifier_is_all_that_inference_checks_out(whole: Run) -> None:
 
 
 def test_a_release_is_built_and_stays_here(run: Callable[[str], Run]) -> None:
-    """release.yml builds, tries and uploads the files of a release; outside of GitHub nothing is signed or published."""
+    """release.yml builds, tries and uploads a release; outside of GitHub nothing is signed or published."""
     release = run("release")
     assert release.status == 0, release.story()
     assert [name for name, job in release.jobs.items() if job.outcome == "success"] == ["build"]
