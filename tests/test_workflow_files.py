@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -14,12 +16,16 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from artifact_pipeline.canonical import digest
+
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOWS = {path.stem: path for path in sorted((ROOT / ".github" / "workflows").iterdir())}
 CHAIN = ("train", "test", "inference")
 """The workflows of the documented branches; the others look at the repository, measure and release."""
 ACTION = ROOT / "action.yml"
-FILES = [*WORKFLOWS.values(), ACTION]
+CONSUMER = ROOT / "verify-predict" / "action.yml"
+ACTIONS = {"": ACTION, " of verify-predict": CONSUMER}
+FILES = [*WORKFLOWS.values(), *ACTIONS.values()]
 
 PINNED = re.compile(r"[\w-]+/[\w-]+(?:/[\w-]+)?@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 LEVELS = {"none": 0, "read": 1, "write": 2}
@@ -42,7 +48,7 @@ ALL_JOBS = [
 
 def all_steps() -> list[dict[str, Any]]:
     of_jobs = [step for name in WORKFLOWS for job in jobs(name).values() for step in job.get("steps", ())]
-    return [*of_jobs, *load(ACTION)["runs"]["steps"]]
+    return [*of_jobs, *(step for action in ACTIONS.values() for step in load(action)["runs"]["steps"])]
 
 
 def steps_using(action: str, *workflows: str) -> list[dict[str, Any]]:
@@ -57,7 +63,7 @@ def grants(permissions: dict[str, str]) -> dict[str, int]:
     return {scope: LEVELS[level] for scope, level in permissions.items()}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_action_is_pinned_by_its_commit(path: Path) -> None:
     """What a `uses` names is a file of this repository, or a full commit with its version as the comment."""
     for told in re.findall(r"uses: (.*)", path.read_text()):
@@ -196,7 +202,7 @@ def test_every_python_starts_without_the_workspace_on_its_path() -> None:
     """Each Python that an action or a workflow starts is isolated (-I), or leaves the working folder out (-P)."""
     scripts = [step["run"] for step in all_steps() if "run" in step and not step["run"].startswith("make ")]
     starts = [told for script in scripts for told in re.findall(r'(?:^|[\s"/])python[0-9.]*"? +(\S+)', script)]
-    assert len(starts) == 7
+    assert len(starts) == 12
     assert set(starts) == {"-I", "-P"}
 
 
@@ -309,13 +315,127 @@ def test_one_job_stands_for_all_tests() -> None:
     assert green["if"] == "always()"
 
 
+@pytest.mark.parametrize("of", ACTIONS)
 @pytest.mark.parametrize("kind", ["input", "output"])
-def test_page_names_every_input_and_output_of_the_action(kind: str) -> None:
-    """The tables of docs/ci.md have every input of the action with its default, and every output."""
-    page = (ROOT / "docs" / "ci.md").read_text()
-    (table,) = re.findall(rf"^\| {kind} \|.*\n\|[ |-]+\|\n((?:\|.*\n)+)", page, re.MULTILINE)
+def test_page_names_every_input_and_output_of_each_action(kind: str, of: str) -> None:
+    """The tables of docs/ci.md have every input of an action with its default, and every output."""
+    page, action = (ROOT / "docs" / "ci.md").read_text(), load(ACTIONS[of])
+    (table,) = re.findall(rf"^\| {kind}{of} \|.*\n\|[ |-]+\|\n((?:\|.*\n)+)", page, re.MULTILINE)
     if kind == "input":
         found = dict(re.findall(r"^\| `([\w-]+)` \| (?:`([^`]+)` )?\|", table, re.MULTILINE))
-        assert found == {name: told["default"] for name, told in load(ACTION)["inputs"].items()}
+        assert found == {name: told["default"] for name, told in action["inputs"].items()}
     else:
-        assert re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE) == list(load(ACTION)["outputs"])
+        assert re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE) == list(action["outputs"])
+
+
+GOLDEN = ROOT / "tests" / "golden" / "v1"
+DIGEST = digest((GOLDEN / "manifest.json").read_bytes())
+HOSTILE = "a $(touch pwned) `touch pwned`; touch pwned #\"' -o x.csv"
+"""What a shell would obey wherever it stood in a line, not in a variable."""
+
+
+class Consumer:
+    """Runs the shell steps of verify-predict in a foreign workspace, as a runner does: inputs in variables alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self.workspace, self.temp, self.output = folder / "workspace", folder / "temp", folder / "output"
+        python = self.temp / "verify-predict" / "bin" / "python"
+        for each in (self.workspace, python.parent):
+            each.mkdir(parents=True)
+        python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+        python.chmod(0o755)
+        self.run(["cp", "-r", str(GOLDEN), "artifact"], {})
+        (self.workspace / "artifact_pipeline.py").write_text(TAKEN)
+
+    def run(self, command: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        """Run a command in the workspace."""
+        files = {"GITHUB_OUTPUT": str(self.output), "GITHUB_STEP_SUMMARY": str(self.output.with_name("page"))}
+        own = {"GITHUB_ACTION_PATH": str(CONSUMER.parent), "RUNNER_TEMP": str(self.temp), "GITHUB_ACTIONS": "true"}
+        environment = {**os.environ, **files, **own, **env}
+        return subprocess.run(command, cwd=self.workspace, env=environment, capture_output=True, text=True, check=False)
+
+    def use(self, **asked: str) -> tuple[int, str, dict[str, str]]:
+        """The status of the first step that fails, or 0; what was said; the outputs."""
+        action = load(CONSUMER)
+        inputs = {name: told["default"] for name, told in action["inputs"].items()} | {"artifact": "artifact"}
+        inputs |= {name.replace("_", "-"): value for name, value in asked.items()}
+        self.output.write_text("")
+        said = ""
+        for step in action["runs"]["steps"]:
+            left_out = step.get("name") == "Install the lock" or (step.get("name") == "Predict" and not inputs["data"])
+            if "run" in step and not left_out:
+                done = self.run(
+                    ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]], self.values(step, inputs)
+                )
+                said += done.stdout + done.stderr
+                if done.returncode:
+                    return done.returncode, said, self.outputs()
+        return 0, said, self.outputs()
+
+    def values(self, step: dict[str, Any], inputs: dict[str, str]) -> dict[str, str]:
+        """The step's variables, its expressions evaluated: those alone that stand in this file."""
+
+        def evaluated(found: re.Match[str]) -> str:
+            expression = found[1].partition(" || ")[0].strip()
+            kind, _, name = expression.rpartition(".")
+            if kind == "inputs":
+                return inputs[name]
+            return {
+                "github.action_path": str(CONSUMER.parent),
+                "steps.verify.outputs.digest": self.outputs().get("digest", ""),
+            }[expression]
+
+        return {name: re.sub(r"\$\{\{(.*?)\}\}", evaluated, value) for name, value in step["env"].items()}
+
+    def outputs(self) -> dict[str, str]:
+        """The step outputs so far."""
+        return dict(line.split("=", 1) for line in self.output.read_text().splitlines())
+
+
+@pytest.mark.slow
+def test_a_consumer_takes_what_it_expects_and_nothing_else(tmp_path: Path) -> None:
+    """An artifact of the digest that the policy allows predicts with a receipt; any other ends with status 4."""
+    consumer = Consumer(tmp_path)
+    (consumer.workspace / "policy.json").write_text('{"format": 1, "minimum": {"accuracy": 0.97}}')
+    (consumer.workspace / "strict.json").write_text('{"format": 1, "minimum": {"accuracy": 0.99}}')
+    header = ",".join(f"pixel_{row}_{column}" for row in range(8) for column in range(8))
+    (consumer.workspace / "rows.csv").write_text(f"{header}\n{','.join(['0'] * 64)}\n")
+    verified = {"digest": DIGEST, "verdict": "passed"}
+    assert consumer.use(digest=DIGEST)[::2] == (0, verified)
+    status, said, outputs = consumer.use(
+        digest=DIGEST, policy="policy.json", data="rows.csv\n\nrows.csv\n", output="p.csv"
+    )
+    assert (status, outputs) == (0, {**verified, "predictions": "p.csv", "receipt": "p.csv.receipt.json"}), said
+    assert len((consumer.workspace / "p.csv").read_text().splitlines()) == 3
+    assert json.loads((consumer.workspace / "p.csv.receipt.json").read_text())["artifact"]["digest"] == DIGEST
+    assert consumer.use(digest=DIGEST, policy="strict.json", data="rows.csv")[::2] == (4, {})
+    status, said, outputs = consumer.use(digest="sha256:" + "0" * 64, data="rows.csv")
+    assert (status, outputs) == (4, {}), said
+
+
+@pytest.mark.slow
+def test_a_consumer_who_trusts_nothing_is_refused(tmp_path: Path) -> None:
+    """Without digest, key or policy, without an artifact or with two, with a line break in an output: status 2."""
+    consumer = Consumer(tmp_path)
+    for asked in (
+        {},
+        {"digest": DIGEST, "artifact": ""},
+        {"digest": DIGEST, "artifact_id": "1"},
+        {"digest": DIGEST, "output": "a.csv\npredictions=evil"},
+    ):
+        status, said, outputs = consumer.use(**asked)
+        assert (status, outputs) == (2, {}), said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["artifact", "digest", "public_key", "policy", "signature", "data", "output"])
+def test_no_input_becomes_a_command_or_an_option(tmp_path: Path, name: str) -> None:
+    """An input that a shell or the command line would obey is a value, whichever input it is."""
+    consumer = Consumer(tmp_path)
+    asked = {"digest": DIGEST, "data": "nowhere.csv", name: HOSTILE}
+    status, said, _ = consumer.use(**asked)
+    assert status in {2, 4, 5, 8}, said
+    assert not list(consumer.workspace.rglob("pwned"))
+    assert not (consumer.workspace / "x.csv").exists()
+    option = consumer.use(**{**asked, name: "--accept-failed-gate"})
+    assert option[0] in {2, 4, 5, 8}, option

@@ -197,7 +197,7 @@ def _command(tree: Path, workflow: str, folder: Path) -> list[str]:
 
 def _stand_ins(tree: Path) -> Iterable[tuple[str, Path]]:
     """Each pinned action of the tree's files that has a stand-in, with its folder."""
-    files = [*(tree / ".github" / "workflows").iterdir(), tree / "action.yml"]
+    files = [*(tree / ".github" / "workflows").iterdir(), tree / "action.yml", tree / "verify-predict" / "action.yml"]
     found = {match for file in files for match in PINNED.findall(file.read_text())}
     for uses, name in sorted(found):
         if (HERE / "actions" / name).exists():
