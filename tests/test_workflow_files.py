@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from functools import partial
@@ -399,15 +398,16 @@ def test_a_consumer_takes_what_it_expects_and_nothing_else(tmp_path: Path) -> No
     (consumer.workspace / "policy.json").write_text('{"format": 1, "minimum": {"accuracy": 0.97}}')
     (consumer.workspace / "strict.json").write_text('{"format": 1, "minimum": {"accuracy": 0.99}}')
     header = ",".join(f"pixel_{row}_{column}" for row in range(8) for column in range(8))
-    (consumer.workspace / "rows.csv").write_text(f"{header}\n{','.join(['0'] * 64)}\n")
+    for name in ("rows.csv", "more rows.csv"):
+        (consumer.workspace / name).write_text(f"{header}\n{','.join(['0'] * 64)}\n")
     verified = {"digest": DIGEST, "verdict": "passed"}
     assert consumer.use(digest=DIGEST)[::2] == (0, verified)
     status, said, outputs = consumer.use(
-        digest=DIGEST, policy="policy.json", data="rows.csv\n\nrows.csv\n", output="p.csv"
+        digest=DIGEST, policy="policy.json", data="rows.csv\n\nmore rows.csv\n", output="p.csv"
     )
     assert (status, outputs) == (0, {**verified, "predictions": "p.csv", "receipt": "p.csv.receipt.json"}), said
     assert len((consumer.workspace / "p.csv").read_text().splitlines()) == 3
-    assert json.loads((consumer.workspace / "p.csv.receipt.json").read_text())["artifact"]["digest"] == DIGEST
+    assert json.loads((consumer.workspace / "p.csv.receipt.json").read_text())["artifact"] == DIGEST
     assert consumer.use(digest=DIGEST, policy="strict.json", data="rows.csv")[::2] == (4, {})
     status, said, outputs = consumer.use(digest="sha256:" + "0" * 64, data="rows.csv")
     assert (status, outputs) == (4, {}), said
