@@ -66,7 +66,7 @@ def _keys(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
 
 def _definition(part: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The object that a key's value is, or may be; None where it is no object with keys of its own."""
-    for each in (part, *part.get("oneOf", ())):
+    for each in (part, *part.get("oneOf", ()), *part.get("anyOf", ())):
         if "$ref" in each:
             found: Mapping[str, Any] = definitions[each["$ref"].rpartition("/")[2]]
             return found

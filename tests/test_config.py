@@ -38,7 +38,7 @@ NAME = "name: must be a string of 1 to 64 characters a-z, 0-9, dot, underscore o
 TABLE = "a string, the path of a table"
 KEYS = (
     "name, dataset, split, test_size, stratify, random_state, preprocess, model, C, solver, max_iter, tol, "
-    "class_weight, fit_intercept, l1_ratio, penalty, range_margin, gate"
+    "class_weight, fit_intercept, l1_ratio, penalty, range_margin, gate, about"
 )
 PENALTY = (
     '"l2" (l1 is "l1_ratio": 1 with the solver saga or liblinear, elasticnet an l1_ratio between 0 and 1 with saga, '

@@ -21,6 +21,7 @@ from scripts import estimators, reference
 from artifact_pipeline.artifact.manifest1 import Manifest1
 from artifact_pipeline.cli.app import app
 from artifact_pipeline.config import Gate, Table
+from artifact_pipeline.config.about import About
 from artifact_pipeline.config.estimators import WRITTEN
 from artifact_pipeline.config.models import LogisticRegression
 from artifact_pipeline.config.preparing import Preparation, Split
@@ -109,9 +110,16 @@ def test_reference_names_every_key_of_the_config() -> None:
     rows = dict(
         re.findall(r"^\| `([\w.]+)` \| .*? \| (`.*?`|\*[\w ]+\*) \| ", read("docs/reference/config.md"), re.MULTILINE)
     )
-    own = {"name": None, "dataset": "digits", "random_state": 42, "range_margin": 0.5, "preprocess": None}
+    own = {
+        "name": None,
+        "dataset": "digits",
+        "random_state": 42,
+        "range_margin": 0.5,
+        "preprocess": None,
+        "about": None,
+    }
     expected: dict[str, object] = {**own, "model.estimator": None}
-    sections = {"gate": Gate, "dataset": Table, "split": Split, "preprocess": Preparation}
+    sections = {"gate": Gate, "dataset": Table, "split": Split, "preprocess": Preparation, "about": About}
     expected |= {f"{name}.{key}": _default(each) for name, kind in sections.items() for key, each in _keys(kind)}
     expected |= {key: _default(each) for kind in (LogisticRegression, Split) for key, each in _keys(kind)}
     for inside in ("estimator", "by", "key", "column", "path"):

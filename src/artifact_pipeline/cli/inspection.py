@@ -211,6 +211,7 @@ def inspect(output: Output, artifact: Path, form: str) -> None:
 
 
 def _say_manifest(output: Output, verified: Verified) -> None:
+    from artifact_pipeline.artifact.about import KEY, AboutRecord
     from artifact_pipeline.canonical import dotted
     from artifact_pipeline.cli import views
 
@@ -218,7 +219,10 @@ def _say_manifest(output: Output, verified: Verified) -> None:
     model, data = manifest.model, manifest.data
     output.say(f"name: {manifest.name}")
     views.say_digests(output, verified.digest, manifest)
-    output.say(f"recipe: {', '.join(f'{key}={value}' for key, value in dotted(manifest.recipe).items())}")
+    recipe = {key: value for key, value in manifest.recipe.items() if key != KEY}
+    output.say(f"recipe: {', '.join(f'{key}={value}' for key, value in dotted(recipe).items())}")
+    for name, text in AboutRecord.of(manifest).lines().items():
+        output.say(f"{name}: {' '.join(text.split())}")
     fit = f", {'converged' if model.converged else 'did NOT converge'} in {model.iterations} iterations"
     output.say(f"estimator: {model.estimator}{'' if model.iterations is None else fit}")
     sources = (f"{each.name}, {plural(each.rows, 'row')}, {each.digest}" for each in data.sources)

@@ -2,6 +2,7 @@
 
 * `sections`    what the types are made of, and those of the sections `dataset` and `gate`
 * `models`      the section `model`; `estimators` the classifiers that it may name
+* `about`       the section `about`
 * `preparing`   the sections `split` and `preprocess`
 * `schema`      the config's type, and the short forms of its sections
 * `recipes`     what is made from a config: plain values, and the recipe

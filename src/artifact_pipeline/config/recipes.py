@@ -46,6 +46,9 @@ def recipe(config: Config) -> dict[str, Any]:
     for key in ("champion", "margin", "on_inconclusive"):
         del values["gate"][key]
     _leave_out_defaults(values["gate"], Gate)
+    _leave_out_defaults(values, Config)
+    if config.about is not None:
+        values["about"] = config.about.model_dump(exclude_none=True)
     if _is_short(config.model):
         _leave_out_defaults(values, LogisticRegression)
     if config.preprocess == "none":

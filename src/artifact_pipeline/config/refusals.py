@@ -33,6 +33,7 @@ _RULES = {
     "not_written": "not-allowed",
     "estimator_names": "not-allowed",
     "empty_gate": "not-allowed",
+    "empty_about": "not-allowed",
     "split_by": "not-allowed",
     "step_option": "not-allowed",
     "step_order": "not-allowed",

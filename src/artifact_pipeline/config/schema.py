@@ -19,9 +19,10 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from artifact_pipeline.config.about import About  # noqa: TC001 - pydantic reads it
 from artifact_pipeline.config.models import MANY_CLASS_SOLVERS, Classifier, LogisticRegression, ShortForm
 from artifact_pipeline.config.preparing import Preprocess, Split  # noqa: TC001 - pydantic reads them
-from artifact_pipeline.config.sections import POSITIVE_ZERO, STRICT, Gate, MustBe, Table
+from artifact_pipeline.config.sections import POSITIVE_ZERO, STRICT, Gate, MustBe, OptionalInRecipe, Table
 from artifact_pipeline.plugins import NAMES, DataSetName, data_set
 
 SCHEMA_KEY = "$schema"
@@ -115,6 +116,15 @@ class Config(BaseModel):
         Gate,
         MustBe("an object with min_accuracy and min_f1"),
     ] = Gate()
+    about: Annotated[
+        About | None,
+        Field(
+            title="About",
+            description="What people say of the model: it stands in the artifact, and the model card shows it.",
+        ),
+        MustBe('an object such as {"intended_use": "…", "license": "apache-2.0"}, or null'),
+        OptionalInRecipe(),
+    ] = None
 
     @model_validator(mode="before")
     @classmethod
