@@ -8,12 +8,13 @@ DEV := $(VENV)/.installed-dev
 EDITOR := tests/editor/node_modules/.package-lock.json
 CLIENT := tests/workflows/node_modules/.package-lock.json
 CLIENTS := .venv-clients/.installed
+MLFLOW := .venv-mlflow/.installed
 DOCS := .venv-docs/.installed
 # uv where it is there: it installs in a fraction of the time. Byte code is compiled as pip does it: an uncompiled
 # scikit-learn costs seconds at its first import.
 install = $(if $(shell command -v uv),uv pip install --quiet --compile-bytecode --python $(1)/bin/python,$(1)/bin/python -m pip install --quiet --disable-pip-version-check)
 
-.PHONY: help run serve test test-slow fuzz workflows check dist docs notebooks parameters estimators lock bench bench-batch bench-batch-mixed bench-train-table bench-unchanged bench-serving bench-tables branches promote clean
+.PHONY: help run serve test test-slow fuzz workflows check dist docs notebooks parameters estimators lock bench bench-batch bench-batch-mixed bench-train-table bench-unchanged bench-tracking bench-serving bench-tables branches promote clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -53,7 +54,13 @@ $(CLIENTS): tests/clients/requirements.txt
 	$(call install,$(@D)) --require-hashes -r $<
 	@touch $@
 
-test-slow: $(DEV) $(CLIENTS) $(DOCS) $(EDITOR) ## faults at every system call, kill -9, 100,000 mutations, clients of others, the documentation
+# MLflow brings ninety more.
+$(MLFLOW): tests/mlflow/requirements.txt
+	$(PYTHON) -m venv --clear $(@D)
+	$(call install,$(@D)) --require-hashes -r $<
+	@touch $@
+
+test-slow: $(DEV) $(CLIENTS) $(MLFLOW) $(DOCS) $(EDITOR) ## faults at every system call, kill -9, 100,000 mutations, clients of others, the documentation
 	$(BIN)/python -m pytest tests/ -m slow -n auto
 	$(BIN)/python -m pytest tests/property -n auto --hypothesis-profile thorough
 
@@ -143,6 +150,9 @@ bench-batch-mixed: $(DEV) ## predict on 10^6 rows with three categories, beside 
 
 bench-train-table: $(DEV) ## train on a CSV of 10^6 rows, beside scikit-learn with pandas; ARGS=--help
 	$(BIN)/python -m benchmarks.train_table $(ARGS)
+
+bench-tracking: $(DEV) $(MLFLOW) ## export into a server of MLflow, beside MLflow's own client; ARGS=--help
+	$(BIN)/python -m benchmarks.tracking $(ARGS)
 
 bench-unchanged: $(DEV) ## a training with nothing to do, beside dvc repro; ARGS=--help
 	$(BIN)/python -m benchmarks.unchanged $(ARGS)

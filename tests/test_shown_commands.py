@@ -42,6 +42,9 @@ NOT_HERE = {
     "make branches": "test_branches.py::test_make_calls_the_script",
     "make promote": "test_branches.py::test_make_calls_the_script",
     "gh run download RUN": "needs a run at GitHub",
+    # A tracker.
+    "pip install 'artifact-pipeline[track]'": "asks a package index",
+    "artifact-pipeline export mlflow artifact": "test_tracking.py::test_digits_in_mlflow",
     # Other machines, and an object store.
     "pip install 'artifact-pipeline[scale]'": "asks a package index",
     "artifact-pipeline predict rows/ -o predictions/ --workers 8": "test_cluster.py::test_cluster_of_this_machine",

@@ -18,6 +18,7 @@ _EXTRAS = {
     "scale": ("what clusters and object stores need", {"dask", "distributed", "obstore", "cryptography"}),
     "sign": ("what signatures need", {"model_signing", "id", "sigstore", "requests", "OpenSSL"}),
     "serve": ("what the server needs", {"granian", "uvloop", "prometheus_client"}),
+    "track": ("what a tracker needs", {"urllib3"}),
     "images": ("what pictures need", {"PIL"}),
 }
 """The extras beside `train`: what each is for, and what it brings."""

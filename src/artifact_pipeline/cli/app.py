@@ -10,6 +10,7 @@ from artifact_pipeline import __version__
 from artifact_pipeline.cli.comparison import compare
 from artifact_pipeline.cli.completion import completion
 from artifact_pipeline.cli.evaluation import evaluate
+from artifact_pipeline.cli.exporting import bom, card, export
 from artifact_pipeline.cli.history import rollback, runs
 from artifact_pipeline.cli.inference import predict
 from artifact_pipeline.cli.init import init
@@ -66,6 +67,9 @@ class _Verbs(click.Group):
         inspect,
         compare,
         reproduce,
+        card,
+        bom,
+        export,
         runs,
         rollback,
         schema,

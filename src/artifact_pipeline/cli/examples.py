@@ -52,6 +52,19 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "artifact-pipeline reproduce artifact --data patients.csv --at-least metrics",
         "artifact-pipeline reproduce artifact --print-environment",
     ),
+    "card": (
+        "artifact-pipeline card artifact",
+        "artifact-pipeline card artifact -o MODEL_CARD.md",
+    ),
+    "bom": (
+        "artifact-pipeline bom artifact -o bom.json",
+        'artifact-pipeline bom artifact --expect "$DIGEST" -o bom.json',
+    ),
+    "export": (
+        "artifact-pipeline export mlflow artifact --tracking-uri https://mlflow.example",
+        "artifact-pipeline export mlflow artifact --experiment digits --alias champion --json",
+        "artifact-pipeline export json artifact -o facts.json",
+    ),
     "runs": (
         "artifact-pipeline runs",
         "artifact-pipeline runs --artifact /srv/models/artifact --json",

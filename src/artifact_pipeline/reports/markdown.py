@@ -43,6 +43,11 @@ _WORD = "(?:[A-Za-z]*[G-Zg-z][A-Za-z]*|[0-9A-Za-z]{1,6})"
 _PLAIN = re.compile(f"{_WORD}(?: {_WORD})*")
 # The letters that end a code span, or a cell with one in it: character references between two spans.
 _ENDS = re.compile("([`|])")
+# Prose: words of any script, joined by single marks, with what stands around a word in a sentence.
+_PROSE_WORD = re.compile(r"""["'(]*(?:[^\W_]+(?:['\u2019/.,-][^\W_]+)*)["')%,.;:!?]*|[\u2013\u2014-]""")
+_COMMIT, _ISSUE = re.compile("[0-9A-Fa-f]{7}"), re.compile("gh-[0-9]", re.IGNORECASE)
+_ADDRESS = re.compile(r"[^\W\d_]\.[^\W\d_]{2}|^\W*www", re.IGNORECASE)
+_MARKER = re.compile(r"[0-9]+[.)]+|-")
 
 
 def escape(text: object) -> str:
@@ -55,6 +60,22 @@ def escape(text: object) -> str:
     if _PLAIN.fullmatch(shown):
         return shown
     return "".join(f"&#{ord(part)};" if part in {"`", "|"} else _code(part) for part in _ENDS.split(shown) if part)
+
+
+def prose(text: str) -> list[str]:
+    """Return the paragraphs of a text as Markdown of one line each, which shows the words of the text and nothing else.
+
+    A paragraph ends at an empty line. Words stay as they are; what a renderer may take for a link, a mark, HTML or a
+    mention is shown as code.
+    """
+    paragraphs = (part.split() for part in re.split(r"\n[^\S\n]*\n", text))
+    return [" ".join(_prose_word(word, first=not at) for at, word in enumerate(words)) for words in paragraphs if words]
+
+
+def _prose_word(word: str, *, first: bool) -> str:
+    linked = any(each.search(word) for each in (_COMMIT, _ISSUE, _ADDRESS))
+    marks = first and _MARKER.fullmatch(word)
+    return word if _PROSE_WORD.fullmatch(word) and word.isprintable() and not (linked or marks) else escape(word)
 
 
 def _code(text: str) -> str:
@@ -70,22 +91,25 @@ def manifest_page(digest: str, manifest: Manifest) -> str:
         f"## Model {escape(manifest.name)}: gate {verdict}",
         table(["digest", "SHA-256"], [["artifact", f"`{digest}`"], ["model", f"`{manifest.model.digest}`"]]),
         "### Metrics",
-        _figures(manifest),
+        figures_table(manifest),
         *_held_out_file(manifest),
         baseline(held_out),
         "### Gate",
-        table(
-            ["rule", "minimum", "observed", "verdict"],
-            [
-                [escape(each.name), f"{each.minimum:.4f}", f"{each.observed:.4f}", _VERDICTS[each.passed]]
-                for each in (shown_rules(manifest.gate, _MAX_CLASSES) if manifest.gate else ())
-            ],
-        ),
+        gate_table(manifest),
         f"### Confusion matrix, {plural(held_out.rows, 'held-out row')}",
-        _confusion(manifest.model.classes, held_out.confusion),
-        _environment(manifest.environment),
+        confusion_table(manifest.model.classes, held_out.confusion),
+        environment_table(manifest.environment),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def gate_table(manifest: Manifest) -> str:
+    """Return each rule of the gate, with what was observed."""
+    rules = shown_rules(manifest.gate, _MAX_CLASSES) if manifest.gate else ()
+    return table(
+        ["rule", "minimum", "observed", "verdict"],
+        [[escape(each.name), f"{each.minimum:.4f}", f"{each.observed:.4f}", _VERDICTS[each.passed]] for each in rules],
+    )
 
 
 def comparison_page(comparison: Comparison, *, looks: int) -> str:
@@ -119,7 +143,7 @@ def predictions_page(predictions: Predictions) -> str:
             table(["rows", "count", "accuracy", "F1 weighted"], score_rows(scores)),
             _mistakes(predictions),
             "### Confusion matrix, all rows",
-            _confusion([each.label for each in receipt.labels], scores["all"].confusion),
+            confusion_table([each.label for each in receipt.labels], scores["all"].confusion),
         ]
     if predictions.drift is not None and predictions.drift.tested:
         parts.append(_drift(predictions.drift))
@@ -143,7 +167,8 @@ def _drift(drift: Drift) -> str:
     return f"### Drifted in {len(drift.drifted)} of {plural(drift.tested, 'respect')}\n\n{shown}"
 
 
-def _figures(manifest: Manifest) -> str:
+def figures_table(manifest: Manifest) -> str:
+    """Return the metrics by split; those of the held-out rows with their 95 % intervals."""
     metrics, held_out = manifest.metrics, manifest.metrics.held_out
     estimates = [
         f"**{each.value:.4f}** ({each.low:.4f} to {each.high:.4f})"
@@ -188,7 +213,8 @@ def _mistakes(predictions: Predictions) -> str:
     return f"### Misclassified: {wrong:,} of {plural(measured.rows, 'row')}\n\n{shown}{more}"
 
 
-def _confusion(labels: Sequence[int | str], confusion: Sequence[Sequence[int]]) -> str:
+def confusion_table(labels: Sequence[int | str], confusion: Sequence[Sequence[int]]) -> str:
+    """Return a confusion matrix, a row for each actual class; a sentence where there are too many classes."""
     if len(labels) > _MAX_CLASSES:
         return f"{len(labels):,} classes are too many to show."
     return table(
@@ -206,7 +232,8 @@ def _count(count: int, *, right: bool) -> str:
     return f"**{count:,}**" if right else f"{count:,}"
 
 
-def _environment(environment: Environment) -> str:
+def environment_table(environment: Environment) -> str:
+    """Return what the artifact's bytes depend on, folded away."""
     rows = [
         ["Python", f"{environment.python.implementation} {environment.python.version}"],
         ["system", f"{environment.system} {environment.architecture}, {environment.libc}"],

@@ -1,0 +1,225 @@
+"""The model card: metadata that the Hub of Hugging Face reads, and a page of Markdown for people.
+
+A function of the artifact alone, so that two processes write the same bytes. What comes from the artifact is escaped:
+in the metadata by `yaml_text`, on the page by `markdown`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from artifact_pipeline.artifact.about import KEY, AboutRecord
+from artifact_pipeline.canonical import dotted
+from artifact_pipeline.errors import listing, plural
+from artifact_pipeline.reports.licences import hub_licence
+from artifact_pipeline.reports.markdown import (
+    baseline,
+    confusion_table,
+    environment_table,
+    escape,
+    figures_table,
+    gate_table,
+    prose,
+    table,
+)
+from artifact_pipeline.reports.statements import held_out_figures, text_of, verdict_of
+from artifact_pipeline.reports.yaml_text import yaml_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from artifact_pipeline.artifact.figures import HeldOut
+    from artifact_pipeline.artifact.manifest import Manifest, Verified
+    from artifact_pipeline.reports.yaml_text import Value
+
+TASK = "tabular-classification"
+_TYPES = {"f1_weighted": "f1", "f1_macro": "f1", "brier": "brier_score"}
+"""The Hub's name of a metric, where it is another than ours."""
+_MOST = 100
+"""Columns, or keys of the recipe, that are listed at most."""
+_UNSAID = "The config of this model does not say it."
+
+
+def model_card(verified: Verified) -> str:
+    """Return the card of a verified artifact, as `README.md` in a repository of the Hub has it.
+
+    Raises:
+        ArtifactRejected: what the artifact says about its model cannot be read.
+    """
+    manifest = verified.manifest
+    about = AboutRecord.of(manifest)
+    page = "\n\n".join(_parts(verified, about))
+    return f"---\n{yaml_text(_metadata(verified, about))}---\n\n{page}\n"
+
+
+def _metadata(verified: Verified, about: AboutRecord) -> dict[str, Value]:
+    manifest = verified.manifest
+    figures = held_out_figures(manifest)
+    metrics: list[Value] = [
+        {
+            "type": _TYPES.get(each.name, each.name),
+            "name": _figure_name(each.name, each.low, each.high),
+            "value": each.value,
+        }
+        for each in figures
+    ]
+    source = manifest.data.sources[0]
+    result: Value = {
+        "task": {"type": TASK, "name": "Tabular classification"},
+        "dataset": {
+            "type": source.name,
+            "name": source.name,
+            "split": "held out",
+            "args": {"digest": source.digest, "rows": manifest.metrics.held_out.rows},
+        },
+        "metrics": metrics,
+    }
+    types = dict.fromkeys(_TYPES.get(each.name, each.name) for each in figures)
+    return {
+        **(hub_licence(about.license) if about.license is not None else {}),
+        "library_name": "onnx",
+        "pipeline_tag": TASK,
+        "tags": [
+            TASK,
+            "scikit-learn",
+            "onnx",
+            "artifact-pipeline",
+            manifest.model.estimator.rpartition(".")[2] or "classifier",
+        ],
+        "metrics": list(types),
+        "model-index": [{"name": manifest.name, "results": [result]}],
+    }
+
+
+def _figure_name(name: str, low: float | None, high: float | None) -> str:
+    interval = f", 95 % interval {low:.4f} to {high:.4f}" if low is not None and high is not None else ""
+    return f"{name} on held-out rows{interval}"
+
+
+def _parts(verified: Verified, about: AboutRecord) -> Iterator[str]:
+    """Yield the page's paragraphs, headings and tables."""
+    manifest = verified.manifest
+    held_out = manifest.metrics.held_out
+    yield f"# {escape(manifest.name)}"
+    yield from prose(about.description or "")
+    yield _summary(verified)
+    yield "## Intended use"
+    yield from prose(about.intended_use) if about.intended_use else [_UNSAID]
+    yield "## Limits"
+    yield from prose(about.limits) if about.limits else [_UNSAID]
+    yield from _measured_limits(manifest)
+    yield f"## Metrics, {plural(held_out.rows, 'held-out row')}"
+    yield figures_table(manifest)
+    yield baseline(held_out)
+    yield "### By class"
+    yield _classes(held_out)
+    yield "### Confusion matrix"
+    yield confusion_table(manifest.model.classes, held_out.confusion)
+    yield f"### Gate: {verdict_of(manifest)}"
+    yield gate_table(manifest)
+    yield from _data(manifest)
+    yield "## Training"
+    yield from _training(manifest)
+    yield from _use(verified)
+    yield from _people(about)
+
+
+def _summary(verified: Verified) -> str:
+    manifest = verified.manifest
+    rows = [
+        ["task", f"classification, {plural(len(manifest.model.classes), 'class')}"],
+        ["estimator", escape(manifest.model.estimator)],
+        ["gate", verdict_of(manifest)],
+        ["artifact digest", f"`{verified.digest}`"],
+        ["model digest", f"`{manifest.model.digest}`"],
+    ]
+    return table(["what", "value"], rows)
+
+
+def _measured_limits(manifest: Manifest) -> Iterator[str]:
+    """Yield what the figures themselves say of the limits."""
+    rows = plural(manifest.metrics.held_out.rows, "held-out row")
+    yield (
+        f"The figures hold for rows like the {rows}, and for no others. `artifact-pipeline predict` compares new rows "
+        "with the training rows, and says where they have drifted."
+    )
+    if manifest.gate is None or manifest.gate.verdict != "passed":
+        yield "**The model did not pass its gate.** `predict` and `serve` refuse it."
+
+
+def _classes(held_out: HeldOut) -> str:
+    rows = [
+        [escape(each.label), f"{each.rows:,}", f"{each.precision:.4f}", f"{each.recall:.4f}", f"{each.f1:.4f}"]
+        for each in held_out.classes[:_MOST]
+    ]
+    return table(["class", "rows", "precision", "recall", "F1"], rows) + _more(len(held_out.classes))
+
+
+def _data(manifest: Manifest) -> Iterator[str]:
+    data, columns = manifest.data, manifest.model.columns
+    yield "## Data"
+    yield table(
+        ["source", "rows", "digest", "by"],
+        [[escape(each.name), f"{each.rows:,}", f"`{each.digest}`", escape(each.algorithm)] for each in data.sources],
+    )
+    counts = f"{plural(data.split.training, 'training row')}, {data.split.held_out:,} held out"
+    yield (
+        f"The target is {escape(data.target)}; {counts}. The artifact holds no row: to train again, one needs the rows "
+        "with this digest."
+    )
+    levels = (listing([escape(level) for level in each.levels]) for each in columns[:_MOST])
+    rows = [
+        [escape(each.name), each.kind, "yes" if each.nullable else "no", known]
+        for each, known in zip(columns[:_MOST], levels, strict=True)
+    ]
+    yield f"### {plural(len(columns), 'column')}"
+    yield table(["column", "kind", "may be missing", "levels"], rows) + _more(len(columns))
+
+
+def _training(manifest: Manifest) -> Iterator[str]:
+    recipe = dotted({key: value for key, value in manifest.recipe.items() if key != KEY})
+    rows = [[escape(key), escape(text_of(value))] for key, value in list(recipe.items())[:_MOST]]
+    yield table(["recipe", "value"], rows) + _more(len(recipe))
+    if manifest.model.iterations is not None:
+        word = "converged" if manifest.model.converged else "did **not** converge"
+        yield f"The solver {word} in {plural(manifest.model.iterations, 'iteration')}."
+    yield environment_table(manifest.environment)
+
+
+def _more(count: int) -> str:
+    return f"\n\nThe first {_MOST} of {count:,}." if count > _MOST else ""
+
+
+def _use(verified: Verified) -> Iterator[str]:
+    digest, manifest = verified.digest, verified.manifest
+    packaged, table_named = (
+        manifest.recipe.get("dataset") == "packaged",
+        isinstance(manifest.recipe.get("dataset"), dict),
+    )
+    data = " --data rows.csv" if table_named else ""
+    yield "## Verify, use, reproduce"
+    yield (
+        "The artifact is a folder of files, and no pickle is among them. Its digest covers each of them, so the first "
+        "line proves that you have the model of this card; take the digest from somewhere else than the artifact."
+    )
+    again = [] if packaged else [f"artifact-pipeline reproduce artifact{data}"]
+    lines = [
+        f"artifact-pipeline verify artifact --expect {digest}",
+        "artifact-pipeline predict new.csv -o predictions.parquet --artifact artifact",
+        *again,
+    ]
+    yield "```sh\n" + "\n".join(lines) + "\n```"
+    yield (
+        f'```python\nimport artifact_pipeline\n\nmodel = artifact_pipeline.open_artifact(\n    "artifact",\n'
+        f'    expect="{digest}",\n)\nmodel.predict(rows)\n```'
+    )
+
+
+def _people(about: AboutRecord) -> Iterator[str]:
+    said = {"Authors": ", ".join(map(escape, about.authors)), "Contact": escape(about.contact or "")}
+    if about.license:
+        said["Licence"] = escape(about.license)
+    rows = [[name, text] for name, text in said.items() if text]
+    if rows:
+        yield "## Authors and licence"
+        yield table(["what", "value"], rows)

@@ -1,0 +1,138 @@
+"""What a run of MLflow holds of an artifact: parameters, figures, data, files; each may be written twice.
+
+The limits are those of MLflow's server: what is longer is shortened, and said.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from artifact_pipeline.artifact.about import AboutRecord
+from artifact_pipeline.artifact.parts import NAME
+from artifact_pipeline.canonical import PREFIX
+from artifact_pipeline.errors import plural
+from artifact_pipeline.reports.facts import facts_of
+from artifact_pipeline.reports.mlflow_model import mlflow_files
+from artifact_pipeline.rows.matrix import HELD_OUT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from artifact_pipeline.artifact.manifest import Verified
+    from artifact_pipeline.reports.facts import Facts
+    from artifact_pipeline.reports.mlflow_server import MlflowServer
+
+_MAX_KEY, _MAX_VALUE, _MAX_TAG = 250, 6000, 5000
+_MAX_PARAMS, _MAX_METRICS = 100, 1000
+_MAX_DIGEST, _MAX_SCHEMA = 36, 1_000_000
+_NOTE = "mlflow.note.content"
+"""The tag that MLflow shows as the description of a run."""
+
+
+class Filling(NamedTuple):
+    """What is written into a run.
+
+    Attributes:
+        verified: the artifact.
+        run: the id of the run.
+        files: the path of its files at the server.
+        time: when it began, in milliseconds.
+    """
+
+    verified: Verified
+    run: str
+    files: str
+    time: int
+
+
+def fill(server: MlflowServer, filling: Filling, progress: Callable[[str], None]) -> list[str]:
+    """Write everything that a run holds, and return what had to be shortened, a sentence each.
+
+    Raises:
+        StorageError: the server does not take it.
+    """
+    facts = facts_of(filling.verified)
+    params, notes = _within(facts.params)
+    progress("sending parameters and metrics")
+    for part in _batches(params, _MAX_PARAMS):
+        server.set("runs/log-batch", {"run_id": filling.run, "params": part})
+    metrics = [{"key": key[:_MAX_KEY], "value": each} for key, each in facts.metrics.items()]
+    for part in _batches([{**each, "timestamp": filling.time, "step": 0} for each in metrics], _MAX_METRICS):
+        server.set("runs/log-batch", {"run_id": filling.run, "metrics": part})
+    server.set("runs/log-batch", {"run_id": filling.run, "tags": [{"key": _NOTE, "value": _note(filling.verified)}]})
+    server.set("runs/log-inputs", {"run_id": filling.run, "datasets": list(_datasets(filling.verified, facts))})
+    for name, data in run_files(filling.verified).items():
+        progress(f"sending {name}")
+        server.upload(filling.files, name, data)
+    return notes
+
+
+def run_files(verified: Verified) -> dict[str, bytes]:
+    """Return the files of a run: the artifact, the model as MLflow loads it, and what people read."""
+    from artifact_pipeline.reports.bom import bill_of_materials
+    from artifact_pipeline.reports.card import model_card
+
+    artifact = {NAME: verified.manifest.canonical(), **verified.members}
+    return {
+        **{f"artifact/{name}": data for name, data in artifact.items()},
+        **{f"model/{name}": data for name, data in mlflow_files(verified).items()},
+        "model_card.md": model_card(verified).encode(),
+        "bom.json": json.dumps(bill_of_materials(verified), indent=2, sort_keys=True).encode() + b"\n",
+    }
+
+
+def _within(params: Mapping[str, str]) -> tuple[list[dict[str, str]], list[str]]:
+    """The parameters within MLflow's limits, and what was shortened for them."""
+    found: dict[str, str] = {}
+    shortened = []
+    for key, value in params.items():
+        name = key
+        if len(key) > _MAX_KEY:
+            number = str(len(found))
+            name = f"{key[: _MAX_KEY - len(number) - 1]}~{number}".replace("~", "-")
+        found[name] = value if len(value) <= _MAX_VALUE else f"{value[: _MAX_VALUE - 1]}…"
+        if (name, found[name]) != (key, value):
+            shortened.append(name)
+    named = ", ".join(each[:60] for each in shortened[:3])
+    limits = f"{_MAX_KEY} characters of a name and {_MAX_VALUE:,} of a value"
+    said = (
+        [f"{plural(len(shortened), 'parameter')} shortened to MLflow's limits, {limits}: {named}"] if shortened else []
+    )
+    return [{"key": key, "value": value} for key, value in found.items()], said
+
+
+def _batches(items: list[dict[str, Any]], most: int) -> Iterator[list[dict[str, Any]]]:
+    for start in range(0, len(items), most):
+        yield items[start : start + most]
+
+
+def _note(verified: Verified) -> str:
+    """The description of the run, in Markdown."""
+    from artifact_pipeline.reports.markdown import baseline, figures_table, prose
+
+    manifest = verified.manifest
+    about = AboutRecord.of(manifest)
+    said = [*prose(about.description or ""), figures_table(manifest), baseline(manifest.metrics.held_out)]
+    text = "\n\n".join(said)
+    proof = f"`artifact-pipeline verify artifact --expect {verified.digest}`"
+    return f"{text}\n\n{proof}" if len(text) + len(proof) + 2 <= _MAX_TAG else proof
+
+
+def _datasets(verified: Verified, facts: Facts) -> Iterator[dict[str, Any]]:
+    """The data: what it is, never where; of the digest as much as MLflow takes, whole in its source."""
+    types = {"number": "double", "boolean": "boolean", "category": "string"}
+    columns = [{"name": each.name, "type": types[each.kind]} for each in verified.manifest.model.columns]
+    schema = json.dumps({"mlflow_colspec": columns})
+    for each in facts.data:
+        dataset = {
+            "name": each["name"] or "rows",
+            "digest": each["digest"].removeprefix(PREFIX)[:_MAX_DIGEST],
+            "source_type": "artifact-pipeline",
+            "source": json.dumps({**each, "target": facts.target}),
+            "profile": json.dumps({"num_rows": each["rows"], "target": facts.target}),
+        }
+        if len(schema) <= _MAX_SCHEMA:
+            dataset["schema"] = schema
+        context = "evaluation" if each["name"] == HELD_OUT else "training"
+        yield {"dataset": dataset, "tags": [{"key": "mlflow.data.context", "value": context}]}
