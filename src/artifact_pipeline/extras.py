@@ -19,6 +19,7 @@ _EXTRAS = {
     "sign": ("what signatures need", {"model_signing", "id", "sigstore", "requests", "OpenSSL"}),
     "serve": ("what the server needs", {"granian", "uvloop", "prometheus_client"}),
     "track": ("what a tracker needs", {"urllib3"}),
+    "report": ("what reports need", {"matplotlib", "jinja2", "markupsafe"}),
     "images": ("what pictures need", {"PIL"}),
 }
 """The extras beside `train`: what each is for, and what it brings."""

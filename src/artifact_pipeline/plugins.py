@@ -42,6 +42,18 @@ class PictureRecipe(Protocol):
         ...
 
 
+class Pictures(Protocol):
+    """Draws rows of a data set, and anything that has a value for each of its columns, as pictures."""
+
+    def row(self, values: NDArray[np.float64]) -> bytes:
+        """Return a PNG of one row, float64 of shape (features,)."""
+        ...
+
+    def signed(self, values: NDArray[np.float64], greatest: float) -> bytes:
+        """Return a PNG of a value for each column, from `-greatest` to `greatest`, 0 in the middle of the colours."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class BuiltIn:
     """A data set that comes with the package.
@@ -55,6 +67,7 @@ class BuiltIn:
         load: returns its `rows.matrix.Rows`, with labels.
         shape: of a row that is a picture, such as (8, 8); empty where a row is not one.
         row_of_picture: makes a row of a picture; None where its rows are no pictures.
+        pictures: draws rows; None likewise.
     """
 
     name: str
@@ -65,6 +78,7 @@ class BuiltIn:
     load: Callable[[], Any]
     shape: tuple[int, ...] = ()
     row_of_picture: PictureRecipe | None = None
+    pictures: Pictures | None = None
 
 
 def data_set(name: str) -> BuiltIn:

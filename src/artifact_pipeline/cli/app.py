@@ -17,6 +17,7 @@ from artifact_pipeline.cli.init import init
 from artifact_pipeline.cli.inspection import inspect, verify
 from artifact_pipeline.cli.manual import man
 from artifact_pipeline.cli.options import HELP, STATUSES, statuses, verb
+from artifact_pipeline.cli.reporting import report
 from artifact_pipeline.cli.reproduction import reproduce
 from artifact_pipeline.cli.serving import health, serve
 from artifact_pipeline.cli.signing import sign
@@ -65,6 +66,7 @@ class _Verbs(click.Group):
         health,
         evaluate,
         inspect,
+        report,
         compare,
         reproduce,
         card,

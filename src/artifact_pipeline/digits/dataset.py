@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from artifact_pipeline.digits.images import digit_from_image
+from artifact_pipeline.digits.pictures import DigitPictures
 from artifact_pipeline.plugins import BuiltIn
 from artifact_pipeline.rows.matrix import Rows
 
@@ -43,4 +44,5 @@ DIGITS = BuiltIn(
     load=load_digits,
     shape=(_SIDE, _SIDE),
     row_of_picture=digit_from_image,
+    pictures=DigitPictures(side=_SIDE, most=16.0),
 )

@@ -1,0 +1,158 @@
+"""Where a model is from, and how to prove it: data, recipe, environment, provenance, commands; a receipt's drift."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from artifact_pipeline.artifact.provenance import Statement
+from artifact_pipeline.canonical import dotted
+from artifact_pipeline.errors import plural
+from artifact_pipeline.reports.page.parts import MAX_LISTED, Cell, Commands, DataTable, Section, more, short
+from artifact_pipeline.reports.tables import COMPARISON_HEADER, OUTCOMES, comparison_counts, comparison_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from artifact_pipeline.artifact.manifest import Manifest, Verified
+    from artifact_pipeline.artifact.provenance import Comparison
+    from artifact_pipeline.prediction.receipt import Receipt
+
+
+def section(artifact: Verified) -> Section:
+    """Return recipe, data, environment and provenance."""
+    manifest = artifact.manifest
+    statement = Statement.read(artifact.folder)
+    pairs = [*_made(manifest), *(_told(statement) if statement is not None else ())]
+    recipe = dotted(manifest.recipe)
+    listed = list(recipe.items())[:MAX_LISTED]
+    blocks = [
+        DataTable("Data and model", ("", ""), tuple(pairs)),
+        DataTable(
+            "Recipe",
+            ("key", "value"),
+            tuple((short(key), short(str(value), 120)) for key, value in listed),
+            note=more(len(recipe), len(listed), "keys"),
+            folded=True,
+        ),
+        DataTable("Environment", ("part", "version"), tuple(_environment(manifest)), folded=True),
+        DataTable(
+            "Files",
+            ("file", "bytes", "SHA-256"),
+            tuple((each.name, f"{each.size:,}", Cell(each.sha256, look="digest")) for each in manifest.files),
+            folded=True,
+        ),
+    ]
+    told = "The provenance beside the artifact is a claim; a signature proves who made it." if statement else ""
+    return Section("origins", "Where it is from", tuple(filter(None, (told,))), tuple(blocks))
+
+
+def _made(manifest: Manifest) -> Iterator[tuple[str | Cell, ...]]:
+    model, data = manifest.model, manifest.data
+    yield "estimator", model.estimator
+    for source in data.sources:
+        yield f"rows, {short(source.name, 30)}", Cell(f"{source.rows:,} rows, {source.digest}", look="digest")
+    yield "target", short(data.target)
+    yield "split", f"{plural(data.split.training, 'training row')}, {data.split.held_out:,} held out"
+    yield "split digest", Cell(data.split.digest, look="digest")
+    yield "model digest", Cell(model.digest, look="digest")
+
+
+def _told(statement: Statement) -> Iterator[tuple[str | Cell, ...]]:
+    """What the provenance says, of which nobody has checked anything."""
+    run = statement.predicate.run_details
+    yield "made on", run.metadata.started_on
+    yield "made by", short(run.builder.id, 120)
+    source = statement.source
+    if source is not None:
+        commit = source.digest.get("gitCommit") or source.digest.get("sha1") or ""
+        yield "commit", Cell(short(f"{commit} {source.uri}".strip(), 160), look="digest")
+    yield "the held-out rows were looked at", plural(statement.internal.looks, "time")
+
+
+def _environment(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    environment = manifest.environment
+    yield "Python", f"{environment.python.implementation} {environment.python.version}"
+    yield "system", f"{environment.system} {environment.architecture}, {environment.libc}"
+    yield from sorted(environment.packages.items())
+    for each in environment.blas:
+        yield each.library, f"{each.version}, kernel {each.kernel}"
+
+
+def champion(artifact: Verified) -> Section | None:
+    """Return the comparison with a champion that the provenance records; None where there was none."""
+    statement = Statement.read(artifact.folder)
+    found = statement.internal.comparison if statement is not None else None
+    if found is None or found.candidate != artifact.manifest.model.digest:
+        return None
+    return Section("champion", "Beside its champion", (_outcome(found),), (comparison_table(found),))
+
+
+def _outcome(found: Comparison) -> str:
+    words = f"{OUTCOMES[found.outcome].capitalize()}: {comparison_counts(found)}"
+    return f"{words}, over {plural(found.rows, 'held-out row')}. The champion is {found.champion}."
+
+
+def comparison_table(found: Comparison) -> DataTable:
+    """Return both differences with their intervals."""
+    rows = tuple(tuple(row) for row in comparison_rows(found))
+    return DataTable(f"Comparison: {found.outcome}", tuple(COMPARISON_HEADER), rows)
+
+
+def drift(receipt: Receipt) -> Section:
+    """Return what the receipt of a prediction says of drift; it holds the worst that was found."""
+    rows = receipt.rows
+    counted = (
+        f"{rows.read:,} rows read, {rows.written:,} answered, {rows.rejected:,} rejected, {rows.out_of_range:,} out of "
+        "range"
+    )
+    labels = DataTable(
+        "Answers of this run",
+        ("label", "rows"),
+        tuple((short(each.label, 40), f"{each.rows:,}") for each in receipt.labels[:MAX_LISTED]),
+        note=more(len(receipt.labels), min(len(receipt.labels), MAX_LISTED), "labels"),
+        folded=True,
+    )
+    found = receipt.drift
+    tested = found.get("tested") if isinstance(found, dict) else None
+    if not isinstance(found, dict) or not isinstance(tested, int) or not tested:
+        return Section("drift", "Drift", (f"{counted}. Drift was not judged.",), (labels,))
+    worst = [each for each in found.get("worst") or () if isinstance(each, dict)]
+    drifted = found.get("drifted") or ()
+    text = f"{counted}. Drifted in {len(drifted):,} of {plural(tested, 'respect')}."
+    table = DataTable(
+        "The largest differences from the training data",
+        ("what", "effect", "p", "verdict", "largest change"),
+        tuple(tuple(_shift(each)) for each in worst[:MAX_LISTED]),
+    )
+    return Section("drift", "Drift", (text,), (table, labels))
+
+
+def _shift(each: dict[str, object]) -> Iterator[str | Cell]:
+    yield short(each.get("name", ""))
+    for key, form in (("effect", ".3f"), ("p", ".1e")):
+        value = each.get(key)
+        yield format(value, form) if isinstance(value, int | float) else ""
+    yield Cell("drifted", look="bad") if each.get("drifted") is True else Cell("", look="good")
+    yield short(each.get("change", ""), 120)
+
+
+def commands(artifact: Verified) -> Section:
+    """Return how to prove what the page says, with the commands to type."""
+    manifest = artifact.manifest
+    table = isinstance(manifest.recipe.get("dataset"), dict)
+    packaged = manifest.recipe.get("dataset") == "packaged"
+    split = manifest.recipe.get("split")
+    beside = " --held-out HELD_OUT" if isinstance(split, dict) and split.get("by") == "held_out" else ""
+    data = f" --data TABLE{beside}" if table else ""
+    failed = "" if manifest.gate is not None and manifest.gate.verdict == "passed" else " --accept-failed-gate"
+    lines = [
+        (
+            "every byte, and that it is this artifact",
+            f"artifact-pipeline verify artifact --expect {artifact.digest}{failed}",
+        ),
+        *([] if packaged else [("train it again, and compare", f"artifact-pipeline reproduce artifact{data}")]),
+        ("this page again", f"artifact-pipeline report artifact{' --data TABLE' if table or packaged else ''}"),
+        ("use it", f"artifact-pipeline predict{failed} new.csv -o predictions.parquet"),
+    ]
+    text = "In the folder that holds the artifact."
+    return Section("proof", "Prove it", (text,), (Commands(tuple(lines)),))

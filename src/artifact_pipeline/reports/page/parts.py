@@ -1,0 +1,198 @@
+"""What a page is made of: sections of tables, plots, cards and texts. All texts are plain; the template escapes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from markupsafe import Markup
+
+MAX_LISTED = 40
+"""Most rows of a long list; what is left out is counted."""
+_MAX_LETTERS = 60
+
+
+def short(text: object, most: int = _MAX_LETTERS) -> str:
+    """Return a text, cut where it is too long to be read at a glance."""
+    whole = str(text)
+    return whole if len(whole) <= most else f"{whole[: most - 1]}…"
+
+
+class Cell(NamedTuple):
+    """A cell of a table that is more than text.
+
+    Attributes:
+        text: what it shows.
+        link: the anchor that it leads to, or none.
+        look: a class of the style sheet.
+        picture: a data URI of a picture that stands before the text.
+        alt: what the picture shows.
+        path: the outline of a small histogram, as SVG has it.
+    """
+
+    text: str
+    link: str = ""
+    look: str = ""
+    picture: str = ""
+    alt: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataTable:
+    """A table; columns of numbers stand to the right.
+
+    Attributes:
+        caption: what it shows.
+        columns: the heads.
+        rows: the cells; the first of each row is its head.
+        note: what is said under it, such as what was left out.
+        folded: whether it stands behind a summary that one opens.
+        anchor: the name by which a link leads to it.
+        pictures: whether it is read by its colours, too.
+    """
+
+    kind: ClassVar[str] = "table"
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | Cell, ...], ...]
+    note: str = ""
+    folded: bool = False
+    anchor: str = ""
+    pictures: bool = False
+
+    @property
+    def numeric(self) -> tuple[bool, ...]:
+        """Which columns hold numbers alone."""
+        columns = zip(*([*map(_text, row)] for row in self.rows), strict=True) if self.rows else ()
+        found = tuple(any(column) and all(map(_is_number, column)) for column in columns)
+        return found or (False,) * len(self.columns)
+
+
+def _text(cell: str | Cell) -> str:
+    return cell if isinstance(cell, str) else cell.text
+
+
+def _is_number(text: str) -> bool:
+    plain = text.strip("+-<≥≤> %").replace(",", "").replace(".", "").replace("e-", "").replace(" to ", "")
+    return text in {"", "·"} or plain.replace("-", "").replace("+", "").isdigit()
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A plot, with the table behind it.
+
+    Attributes:
+        title: what it shows.
+        words: the same for who cannot see it, in a sentence with the figures that matter.
+        svg: the drawing.
+        table: the numbers behind it.
+        note: how to read it.
+    """
+
+    kind: ClassVar[str] = "plot"
+    title: str
+    words: str
+    svg: Markup
+    table: DataTable
+    note: str = ""
+
+
+class Card(NamedTuple):
+    """One row as a picture: a data URI, what it shows, and the lines under it."""
+
+    picture: str
+    alt: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """Pictures beside each other.
+
+    Attributes:
+        title: what they show.
+        cards: the pictures.
+        note: what is said under them.
+        folded: whether they stand behind a summary that one opens.
+        anchor: the name by which a link leads to them.
+    """
+
+    kind: ClassVar[str] = "cards"
+    title: str
+    cards: tuple[Card, ...]
+    note: str = ""
+    folded: bool = False
+    anchor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """Commands to type, each with what it does."""
+
+    kind: ClassVar[str] = "commands"
+    lines: tuple[tuple[str, str], ...]
+
+
+Block = DataTable | Plot | Cards | Commands
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the page.
+
+    Attributes:
+        name: its anchor.
+        title: its head.
+        texts: sentences under the head.
+        blocks: what it shows.
+        beside: whether the blocks stand beside each other where there is room, those that are folded as one.
+    """
+
+    name: str
+    title: str
+    texts: tuple[str, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    beside: bool = False
+
+
+class Tile(NamedTuple):
+    """A figure at the top: its name, its value, and what is said under it."""
+
+    name: str
+    value: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A whole page.
+
+    Attributes:
+        title: its head.
+        verdict: of the gate, or of all gates; empty where several models have several verdicts.
+        lead: sentences under the head.
+        digests: names and digests.
+        tiles: the figures that one looks at first.
+        sections: the parts.
+    """
+
+    title: str
+    verdict: str
+    lead: tuple[str, ...]
+    digests: tuple[tuple[str, str], ...]
+    tiles: tuple[Tile, ...]
+    sections: tuple[Section, ...]
+
+
+def figures(values: Sequence[float | None]) -> list[str]:
+    """Return figures of four decimals, and an empty text where there is none."""
+    return ["" if value is None else f"{value:.4f}" for value in values]
+
+
+def more(total: int, shown: int, things: str) -> str:
+    """Say what a list leaves out; an empty text where that is nothing."""
+    return f"{shown:,} of {total:,} {things} are shown." if shown < total else ""

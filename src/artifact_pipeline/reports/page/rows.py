@@ -1,0 +1,237 @@
+"""Labelled rows, answered by the shipped model: which of them it has not learned, and what it made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from artifact_pipeline.errors import DataRejected, Problem
+from artifact_pipeline.plugins import NAMES, data_set
+from artifact_pipeline.prediction.hash_split import HELD_OUT_SIDE, TRAINING_SIDE, UNKNOWN_SIDE
+from artifact_pipeline.prediction.scoring import Options, Scorer
+from artifact_pipeline.prediction.training_rows import TrainingRows
+from artifact_pipeline.rows.batches import UNLABELLED
+from artifact_pipeline.rows.features import Features
+from artifact_pipeline.rows.formats.opening import open_rows
+from artifact_pipeline.rows.sources import Source, find_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.artifact.manifest import Manifest, Verified
+    from artifact_pipeline.model.predictor import Predictor
+    from artifact_pipeline.prediction.scoring import Scored
+
+Side = Literal["held out", "training", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnsweredRows:
+    """Labelled rows and the model's answers; arrays of shape (rows,) in the order of the file.
+
+    Attributes:
+        side: which rows these are: held out from the training, of the training, or not known.
+        place: what they were read from; never a folder of this machine.
+        known: whether the rows were recognised, by their digest, as those that the manifest names.
+        left_out: how many labelled rows are not among these, since the model may have learned them.
+        unlabelled: how many rows have no label.
+        repeated: how many of these rows have just the values of a training row; None where that is not known.
+        numbers: the number of each row in its file, from 0.
+        features: the rows.
+        actual: positions in the model's classes.
+        predicted: likewise.
+        given: what the model gives for the predicted class: its probability, or its score.
+        of_actual: the same for the actual class.
+        of_second: the same for the second class.
+        predictor: what answers more of such rows.
+    """
+
+    side: Side
+    place: str
+    known: bool
+    left_out: int
+    unlabelled: int
+    repeated: int | None
+    numbers: NDArray[np.int64]
+    features: Features
+    actual: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    given: NDArray[np.float64]
+    of_actual: NDArray[np.float64]
+    of_second: NDArray[np.float64]
+    predictor: Predictor
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return len(self.actual)
+
+    @property
+    def words(self) -> str:
+        """What the rows are called."""
+        return {"held out": "held-out rows", "training": "training rows", "unknown": f"rows of {self.place}"}[self.side]
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether the model gives probabilities, and not scores alone."""
+        return self.predictor.kind == "probabilities"
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which rows were answered right."""
+        found: NDArray[np.bool_] = self.actual == self.predicted
+        return found
+
+    def surest(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """The positions of the chosen rows, the surest answers first: by probability, or by the gap of the scores."""
+        import numpy as np
+
+        sure = self.given if self.has_probabilities else self.given - self.of_actual
+        positions = np.flatnonzero(chosen)
+        return positions[np.argsort(-sure[positions], kind="stable")]
+
+
+def own_data_set(manifest: Manifest) -> str | None:
+    """Return the name of the data set, of those that come with the package, that a model was trained from."""
+    name = manifest.recipe.get("dataset")
+    if not isinstance(name, str) or name not in NAMES:
+        return None
+    found = data_set(name)
+    same = found.features == tuple(each.name for each in manifest.model.inputs)
+    return name if same and [each.digest for each in manifest.data.sources] == [found.digest] else None
+
+
+def answer_rows(artifact: Verified, data: str | None) -> AnsweredRows | None:
+    """Answer the labelled rows that are at hand; None where there are none.
+
+    Rows that the model has not learned are taken where they can be told: the held-out rows of the very file that the
+    manifest names, or those on the held-out side of a hash split. Otherwise all labelled rows are.
+
+    Args:
+        artifact: the verified artifact.
+        data: a table that `predict` reads, with the label's column; None for the built-in data set of the recipe.
+
+    Raises:
+        ArtifactRejected: the runtime refuses the model, or its golden answers differ here.
+        DataRejected: the rows cannot be read, one is bad, or none has a label.
+    """
+    name = own_data_set(artifact.manifest) if data is None else None
+    if data is None and name is None:
+        return None
+    sources = [Source(name, name, name)] if name is not None else find_sources([str(data)])
+    scorer = Scorer(artifact, Options(out_of_range="ignore", drift=False, form="parquet"))
+    reading = _Reading(scorer)
+    for source in sources:
+        with open_rows(source, scorer.wanted(source)) as rows:
+            for batch in rows.batches(0):
+                scored = scorer.score(batch)
+                if scored.rejected:
+                    raise scored.rejected[0].refusal(source.name, hint="mend the row, or leave it out of the table")
+                reading.add(scored)
+    return reading.end(sources)
+
+
+class _Piece(NamedTuple):
+    """A batch: its rows and what is kept of their answers, a value a row."""
+
+    features: Features
+    actual: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    given: NDArray[np.float64]
+    of_actual: NDArray[np.float64]
+    of_second: NDArray[np.float64]
+    sides: NDArray[np.int8]
+
+
+class _Reading:
+    """The rows of one or several files while they are read."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer, self._own = scorer, TrainingRows(scorer.artifact)
+        self._pieces: list[_Piece] = []
+
+    def add(self, scored: Scored) -> None:
+        """Take note of a batch."""
+        import numpy as np
+
+        batch, rows = scored.batch, np.arange(len(scored.labels))
+        self._own.add(scored)
+        split = self._scorer.split
+        sides = np.full(len(rows), UNKNOWN_SIDE, dtype=np.int8) if split is None else split.sides(batch)
+        actual = np.full(len(rows), UNLABELLED) if batch.actual is None else batch.actual
+        values = scored.probabilities
+        self._pieces.append(
+            _Piece(
+                batch.features,
+                actual,
+                scored.positions,
+                values[scored.positions, rows],
+                values[actual, rows],  # of a row without a label it is never looked at
+                values[1],
+                sides,
+            )
+        )
+
+    def end(self, sources: Sequence[Source]) -> AnsweredRows:
+        """Choose the rows.
+
+        Raises:
+            DataRejected: none has a label.
+        """
+        import numpy as np
+
+        place = sources[0].name if len(sources) == 1 else f"{sources[0].name} and {len(sources) - 1:,} more"
+        whole = (
+            _Piece(
+                Features.concatenate([each.features for each in self._pieces]),
+                *(np.concatenate(each) for each in list(zip(*self._pieces, strict=True))[1:]),
+            )
+            if self._pieces
+            else None
+        )
+        if whole is None or not (labelled := whole.actual != UNLABELLED).any():
+            target = self._scorer.artifact.manifest.data.target
+            problem = Problem(place, "no-labels", f"has no labelled row: a report needs the column {target!r}")
+            raise DataRejected("the rows cannot be compared with the answers", problems=[problem])
+        known = bool(self._own.by_split())
+        sides = self._own.held_out().astype(np.int8) if known else whole.sides
+        side, chosen = _chosen(sides, labelled)
+        positions = np.flatnonzero(chosen)
+        return AnsweredRows(
+            side=side,
+            place=place,
+            known=known,
+            left_out=int(labelled.sum() - len(positions)),
+            unlabelled=int((~labelled).sum()),
+            repeated=self._repeated(whole.features, sides, positions) if known and side == "held out" else None,
+            numbers=positions,
+            features=whole.features.take(positions),
+            actual=whole.actual[positions],
+            predicted=whole.predicted[positions],
+            given=whole.given[positions],
+            of_actual=whole.of_actual[positions],
+            of_second=whole.of_second[positions],
+            predictor=self._scorer.predictor,
+        )
+
+    def _repeated(self, features: Features, sides: NDArray[np.int8], held_out: NDArray[np.int64]) -> int | None:
+        """How many of the held-out rows have just the values of a training row; None where these are not at hand."""
+        import numpy as np
+
+        from artifact_pipeline.rows.row_hash import feature_hashes
+
+        training = np.flatnonzero(sides == TRAINING_SIDE)
+        if not len(training):
+            return None
+        hashes = feature_hashes(self._scorer.artifact.manifest.model.columns, features, seed=0)
+        return int(np.isin(hashes[held_out], hashes[training]).sum())
+
+
+def _chosen(sides: NDArray[np.int8], labelled: NDArray[np.bool_]) -> tuple[Side, NDArray[np.bool_]]:
+    """Which rows are shown: those that are held out, or else all that have a label."""
+    held_out = labelled & (sides == HELD_OUT_SIDE)
+    if held_out.any():
+        return "held out", held_out
+    return ("training" if (sides[labelled] == TRAINING_SIDE).all() else "unknown"), labelled
