@@ -6,6 +6,7 @@ UV_VERSION := 0.13.9
 RUN := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 EDITOR := tests/editor/node_modules/.package-lock.json
+REPORT := $(VENV)/.installed-report
 CLIENT := tests/workflows/node_modules/.package-lock.json
 CLIENTS := .venv-clients/.installed
 MLFLOW := .venv-mlflow/.installed
@@ -14,7 +15,7 @@ DOCS := .venv-docs/.installed
 # scikit-learn costs seconds at its first import.
 install = $(if $(shell command -v uv),uv pip install --quiet --compile-bytecode --python $(1)/bin/python,$(1)/bin/python -m pip install --quiet --disable-pip-version-check)
 
-.PHONY: help run serve test test-slow fuzz workflows check dist docs notebooks parameters estimators lock bench bench-batch bench-batch-mixed bench-train-table bench-unchanged bench-tracking bench-serving bench-tables branches promote clean
+.PHONY: help run serve report test test-slow fuzz workflows check dist docs notebooks parameters estimators lock bench bench-batch bench-batch-mixed bench-train-table bench-unchanged bench-tracking bench-serving bench-tables branches promote clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -39,6 +40,14 @@ run: $(RUN) ## train, verify and infer, from config/config.json to predictions.c
 
 serve: $(RUN) ## the server and its page, http://127.0.0.1:8080/, once there is an artifact; ARGS=--help
 	$(BIN)/artifact-pipeline serve artifact $(ARGS)
+
+# The same environment with what plots and pages need.
+$(REPORT): $(RUN) requirements-report.txt
+	$(call install,$(VENV)) --require-hashes -r requirements-report.txt
+	@touch $@
+
+report: $(REPORT) ## report.html, a page about the artifact, once there is one; ARGS=--help
+	$(BIN)/artifact-pipeline report artifact $(ARGS)
 
 # With arguments only a part of the suite runs, which covers only a part of the package: nothing is measured then.
 measured = $(if $(PYTEST_ARGS),,$(1))
@@ -170,4 +179,4 @@ promote: ## fast-forward each branch once the one before is green; ARGS=--dry-ru
 	$(PYTHON) scripts/branches.py promote $(ARGS)
 
 clean: ## remove what a run wrote and the environments
-	rm -rf $(VENV) $(VENV)-lock .venv-* site dist .cache artifact artifacts model_train.pkl predictions.csv predictions.csv.receipt.json
+	rm -rf $(VENV) $(VENV)-lock .venv-* site dist .cache artifact artifacts model_train.pkl predictions.csv predictions.csv.receipt.json report.html

@@ -54,6 +54,7 @@ NEEDS = {
     "test_outputs.py": "model_signing",
     "test_package.py": "pandas",
     "test_proxy.py": "cryptography",
+    "test_report_browser.py": "axe_playwright_python",
     "test_signing.py": "model_signing",
     "test_storage.py": "moto",
     "test_trust.py": "model_signing",

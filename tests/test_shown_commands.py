@@ -55,6 +55,10 @@ NOT_HERE = {
     "dask scheduler --host": "test_cluster.py::test_cluster_that_is_there_gives_the_bytes_of_one_process",
     "dask worker tcp://": "test_cluster.py::test_cluster_that_is_there_gives_the_bytes_of_one_process",
     # Artifacts of another kind than the page's first commands use.
+    "artifact-pipeline report artifact --data rows.csv": (
+        "test_report.py::test_rows_of_a_table_are_shown_where_it_is_named"
+    ),
+    "artifact-pipeline report artifact candidate": "test_report.py::test_several_stand_beside_each_other",
     "artifact-pipeline reproduce artifact --data rows.csv": (
         "test_reproduction.py::test_the_same_rows_in_another_file_give_the_bytes"
     ),

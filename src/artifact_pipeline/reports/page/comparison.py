@@ -52,18 +52,19 @@ def section(artifacts: Sequence[Verified]) -> Section:
     words = "; ".join(f"{row.name} {row.value:.4f}" for row in ranges)
     same = len({each.manifest.data.split.digest for each in artifacts}) == 1
     note = "" if same else "They were measured on different rows: these figures do not say which one is better."
-    plot = Plot("Accuracy", words, plots.ranges("models", ranges), table, note=note)
+    plot = Plot("Accuracy, held out", words, plots.ranges("models", ranges), None, note=note)
     digests = DataTable(
         "Digests", ("model", "artifact"),
         tuple((name, Cell(each.digest, look="digest")) for name, each in zip(names, artifacts, strict=True)),
     )  # fmt: skip
-    return Section("models", "Beside each other", (), (plot, digests))
+    return Section("models", "Beside each other", (), (plot, table, digests))
 
 
 def recipes(artifacts: Sequence[Verified]) -> Section:
     """Return what differs in the recipes and in the data."""
     said = [
         {
+            "estimator": each.manifest.model.estimator,
             **dotted(each.manifest.recipe),
             "data": ", ".join(source.digest for source in each.manifest.data.sources),
             "held-out rows": each.manifest.data.split.digest,

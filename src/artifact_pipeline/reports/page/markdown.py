@@ -14,11 +14,10 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.reports.page.parts import Block, Page, Section
 
-_WORD = r"(?:[A-Za-z]*[G-Zg-z][A-Za-z]*|[A-Za-z]{1,6}|[+-]?[0-9][0-9,]*(?:\.[0-9]+)?)"
-_PROSE = re.compile(
-    rf"{_WORD}(?:-(?:{_WORD}))*[,;%]?(?: (?:\(?(?:{_WORD})(?:-(?:{_WORD}))*\)?[.,:;%]?|%:|[%=≥≤→·-]))*"
-)
-"""Words and figures with the marks between them, of which no renderer makes a link, a list or anything else."""
+_WORD = "(?:[A-Za-z]*[G-Zg-z][A-Za-z]*|[A-Za-z]{1,6}|[+-]?[0-9][0-9,]*(?:[.][0-9]+)?)"
+_FIRST = re.compile(f"{_WORD}(?:-{_WORD})*[,;%]?")
+_TOKEN = re.compile(f"[(]?{_WORD}(?:-{_WORD})*[)]?[.,:;%]?|%:|[%=≥≤→·-]")
+"""A word or a figure with the marks beside it, of which no renderer makes a link, a list or anything else."""
 _LEFT_OUT = {"columns", "thresholds"}
 _MAX_ROWS = 20
 
@@ -43,8 +42,9 @@ def markdown(page: Page) -> str:
 
 def _shown(text: str) -> str:
     """A text of ours as it is; where a name of the artifact in it is more than words, as code."""
-    whole = clean(text)
-    return whole if _PROSE.fullmatch(whole) else escape(text)
+    first, *others = clean(text).split(" ")  # each by itself: one pattern of all of them would try all ways to fit
+    plain = _FIRST.fullmatch(first) and all(map(_TOKEN.fullmatch, others))
+    return text if plain else escape(text)
 
 
 def _section(section: Section) -> Iterator[str]:
@@ -58,7 +58,8 @@ def _section(section: Section) -> Iterator[str]:
 
 def _block(block: Block) -> Iterator[str]:
     if isinstance(block, Plot):
-        yield from _block(block.table)
+        if block.table is not None:
+            yield from _block(block.table)
     elif isinstance(block, Cards):
         if not block.anchor:
             lines = [[*map(_shown, card.lines)] for card in block.cards[:_MAX_ROWS] if len(card.lines) > 1]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _MAX_CLASSES = 25
 """A confusion matrix of more classes is a picture without numbers."""
-_MAX_MISTAKES = 48
+_MAX_MISTAKES, _MAX_PICTURES = 20, 48
 _MAX_ROWS = 10
 """Most rows that are shown behind a cell."""
 _MAX_CELLS = 60
@@ -111,7 +111,7 @@ def mistakes(shown: Shown) -> Section:
     total, which = len(wrong), answered.words
     if not total:
         return Section("mistakes", "Mistakes", (f"None of the {len(answered):,} {which} was answered wrong.",))
-    first = wrong[:_MAX_MISTAKES]
+    first = wrong[: _MAX_MISTAKES if shown.pictures is None else _MAX_PICTURES]
     text = (
         f"{total:,} of {len(answered):,} {which} are answered wrong. Those of which the model was surest come first: a "
         "label that is wrong in the table, or a case that it has never learned, stands there."

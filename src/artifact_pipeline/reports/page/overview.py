@@ -74,12 +74,13 @@ def section(manifest: Manifest) -> Section:
         + ("" if row.bound is None else f", the gate asks for {row.bound:.4f}")
         for row in rows
     )
+    bounded = any(row.bound is not None for row in rows)
     plot = Plot(
         f"Figures over {plural(manifest.metrics.held_out.rows, 'held-out row')}",
         words,
         plots.ranges("figures", rows),
         _figures(manifest),
-        note="A gate's bound left of the dot is kept. An interval that reaches it may be luck.",
+        note="An interval that reaches the gate's bound: that it was kept, or missed, may be luck." if bounded else "",
     )
     return Section("figures", "Figures and gate", (), (plot, _gate(manifest)), beside=True)
 
@@ -109,6 +110,13 @@ def ranges_of(manifest: Manifest) -> list[Range]:
 def _is_least(rule: object) -> bool:
     about_all = getattr(rule, "label", UNSET) in {UNSET, None}
     return about_all and getattr(rule, "better", "higher") == "higher" and getattr(rule, "metric", "") != BASELINE
+
+
+def _asked(rule: object) -> str:
+    """How what was observed must stand to the bound."""
+    if getattr(rule, "metric", "") == BASELINE:
+        return ">"
+    return "≤" if getattr(rule, "better", "higher") == "lower" else "≥"
 
 
 def _spoken(name: str) -> str:
@@ -160,7 +168,7 @@ def _gate(manifest: Manifest) -> DataTable:
             (
                 short(_spoken(each.name)),
                 f"{each.observed:.4f}",
-                f"{'≤' if getattr(each, 'better', 'higher') == 'lower' else '≥'} {each.minimum:.4f}",
+                f"{_asked(each)} {each.minimum:.4f}",
                 Cell("passed", look="good") if each.passed else Cell("failed", look="bad"),
             )
             for each in rules

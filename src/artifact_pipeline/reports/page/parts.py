@@ -68,8 +68,12 @@ class DataTable:
     def numeric(self) -> tuple[bool, ...]:
         """Which columns hold numbers alone."""
         columns = zip(*([*map(_text, row)] for row in self.rows), strict=True) if self.rows else ()
-        found = tuple(any(column) and all(map(_is_number, column)) for column in columns)
+        found = tuple(any(each not in _BLANK for each in texts) and all(map(_is_number, texts)) for texts in columns)
         return found or (False,) * len(self.columns)
+
+
+_BLANK = {"", "·", "missing"}
+"""What stands among numbers where there is none."""
 
 
 def _text(cell: str | Cell) -> str:
@@ -78,7 +82,7 @@ def _text(cell: str | Cell) -> str:
 
 def _is_number(text: str) -> bool:
     plain = text.strip("+-<≥≤> %").replace(",", "").replace(".", "").replace("e-", "").replace(" to ", "")
-    return text in {"", "·"} or plain.replace("-", "").replace("+", "").isdigit()
+    return text in _BLANK or plain.replace("-", "").replace("+", "").isdigit()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ class Plot:
         title: what it shows.
         words: the same for who cannot see it, in a sentence with the figures that matter.
         svg: the drawing.
-        table: the numbers behind it.
+        table: the numbers behind it; None where they stand beside it.
         note: how to read it.
     """
 
@@ -97,7 +101,7 @@ class Plot:
     title: str
     words: str
     svg: Markup
-    table: DataTable
+    table: DataTable | None
     note: str = ""
 
 

@@ -51,7 +51,7 @@ def ranges(name: str, rows: Sequence[Range], *, zero: bool = False) -> Markup:
             axes.plot([], [], marker or style, color=colour, label=words, linewidth=2)
         if zero:
             axes.axvline(0, color=GREY, linewidth=0.8)
-        axes.set_yticks(range(len(rows)), [label(row.name, 28) for row in rows])
+        axes.set_yticks(range(len(rows)), [label(row.name, 42) for row in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.grid(axis="x")
         if len(marks) > 1:
@@ -98,15 +98,16 @@ def reliability(name: str, found: Reliability, said: str) -> Markup:
         )
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
         axes.plot(found.probability, found.share, color=BLUE, linewidth=1.8, label="observed (CORP)")
-        lows = [each.share - each.low for each in found.bins]
-        highs = [each.high - each.share for each in found.bins]
+        # Of a share of 0 or 1 the interval ends there, but for the last bit.
+        lows = [max(0.0, each.share - each.low) for each in found.bins]
+        highs = [max(0.0, each.high - each.share) for each in found.bins]
         axes.errorbar(
             [each.probability for each in found.bins], [each.share for each in found.bins], [lows, highs], fmt="o",
             color=ORANGE, markersize=4, linewidth=1.2, label="in bins, 95 % interval",
         )  # fmt: skip
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
-        axes.set_xlabel(said)
+        axes.set_xlabel(label(said, 48))
         axes.set_ylabel("share that came true")
         axes.grid()
         axes.legend(loc="upper left", handlelength=1.4)
@@ -131,8 +132,8 @@ def curve(
         axes.plot(x, y, color=BLUE, linewidth=2, label="the model", drawstyle="steps-post")
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
-        axes.set_xlabel(axis[0])
-        axes.set_ylabel(axis[1])
+        axes.set_xlabel(label(axis[0], 48))
+        axes.set_ylabel(label(axis[1], 48))
         axes.grid()
         axes.legend(loc="lower right" if chance[1] else "lower left")
         return drawing.svg()
@@ -165,7 +166,7 @@ def signed_bars(name: str, bars: Sequence[Range], axis: str) -> Markup:
         axes.axvline(0, color=GREY, linewidth=0.8)
         axes.set_yticks(places, [label(each.name, 34) for each in bars])
         axes.set_ylim(len(bars) - 0.5, -0.5)
-        axes.set_xlabel(axis)
+        axes.set_xlabel(label(axis, 48))
         axes.grid(axis="x")
         return drawing.svg()
 
