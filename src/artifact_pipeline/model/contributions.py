@@ -16,7 +16,7 @@ from artifact_pipeline.model import linear
 from artifact_pipeline.model.check import numbers_of
 from artifact_pipeline.model.families.family import own
 from artifact_pipeline.model.plan import CLASSIFIER
-from artifact_pipeline.model.spec import Impute, Linear, MinMaxScale, NumberPart, Scale, Steps
+from artifact_pipeline.model.spec import Impute, Linear, MinMaxScale, NumberPart, Pca, Scale, Steps
 from artifact_pipeline.rows.features import MISSING
 
 if TYPE_CHECKING:
@@ -114,6 +114,43 @@ class LinearScores:
             found += block.times(weights, len(self.columns))
         return found
 
+    @property
+    def scaled(self) -> bool:
+        """Whether numbers are divided by their spread, so that their weights can be compared."""
+        steps = [*(step for part in self.steps.parts for step in part.steps), *self.steps.joined]
+        return any(isinstance(step, Scale) and step.scale for step in steps)
+
+    def names(self) -> list[str] | None:
+        """Return what each weight of a class is of: a column, a level, or that a column is missing.
+
+        None where the classifier gets numbers that are mixed of several columns.
+        """
+        names: list[str] = []
+        for part in self.steps.parts:
+            taken = self._number_names(part) if isinstance(part, NumberPart) else self._level_names(part)
+            stepped = _names_behind(taken, part.steps)
+            if stepped is None:
+                return None
+            names += stepped
+        return _names_behind(names, self.steps.joined)
+
+    def _number_names(self, part: NumberPart) -> list[str]:
+        return [self.columns[owner].name for _, owner in self._places(part)]
+
+    def _level_names(self, part: CategoryPart) -> list[str]:
+        names = []
+        for at, (_, owner) in enumerate(self._places(part)):
+            column = self.columns[owner]
+            codes = part.codes[at] if part.codes else range(len(column.levels))
+            unknown = part.unknown[at] if part.unknown else -1
+            if part.encoding != "one_hot":
+                names.append(f"{column.name} (its code)")
+                continue
+            for code in range(max(*codes, unknown) + 1):
+                levels = [level or "missing" for level, own in zip(column.levels, codes, strict=True) if own == code]
+                names.append(f"{column.name} = {' or '.join(levels) if levels else 'any other'}")
+        return names
+
     def _places(self, part: NumberPart | CategoryPart) -> list[tuple[int, int]]:
         """For each column that a part takes its position among those of its kind, and among all."""
         category = not isinstance(part, NumberPart)
@@ -162,6 +199,16 @@ class LinearScores:
             return _scaled(blocks, step, arrays)
         components = arrays["components"] / arrays["scale"] if step.whiten else arrays["components"]
         return [_Mixed(sum(block.times(each, len(self.columns)) for block, each in _beside(blocks, components)))]  # type: ignore[arg-type]
+
+
+def _names_behind(names: list[str], steps: Sequence[NumberStep]) -> list[str] | None:
+    """The names of the numbers behind some steps; None where one mixes them."""
+    for step in steps:
+        if isinstance(step, Pca):
+            return None
+        if isinstance(step, Impute):
+            names = [*names, *(f"{names[position]} is missing" for position in step.indicators)]
+    return names
 
 
 def _beside(blocks: Sequence[_Own | _Mixed], rows: Floats) -> Iterator[tuple[_Own | _Mixed, Floats]]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from artifact_pipeline.artifact.manifest import Verified
-    from artifact_pipeline.metrics.paired import PairedDifference
+    from artifact_pipeline.metrics import paired
     from artifact_pipeline.reports.page.rows import AnsweredRows
 
 
@@ -90,7 +90,7 @@ def recipes(artifacts: Sequence[Verified]) -> Section:
 
 def pairs(artifacts: Sequence[Verified], answered: Sequence[AnsweredRows | None]) -> Section:
     """Return how each later one stands beside the first, over the rows that both held out."""
-    from artifact_pipeline.metrics.paired import compare
+    from artifact_pipeline.metrics import paired
 
     names, rows, texts = names_of(artifacts), [], []
     first, own = artifacts[0].manifest, answered[0]
@@ -99,7 +99,7 @@ def pairs(artifacts: Sequence[Verified], answered: Sequence[AnsweredRows | None]
         if reason or own is None or theirs is None:
             texts.append(f"{name}: {reason}.")
             continue
-        found = compare(own.actual, theirs.predicted, own.predicted, classes=len(first.model.classes))
+        found = paired.compare(own.actual, theirs.predicted, own.predicted, classes=len(first.model.classes))
         cells = (_change(found.accuracy), _change(found.f1_weighted))
         rows.append((name, *cells[0], *cells[1], f"{found.won:,}", f"{found.lost:,}", f"{found.mcnemar:.4f}"))
     heads = ("model", "accuracy", "95 % interval", "F1 weighted", "95 % interval", "won", "lost", "McNemar p")
@@ -126,5 +126,5 @@ def _incomparable(one: Verified, other: Verified, own: AnsweredRows | None, thei
     return ""
 
 
-def _change(found: PairedDifference) -> tuple[str, str]:
+def _change(found: paired.PairedDifference) -> tuple[str, str]:
     return f"{found.value:+.4f}", f"{found.low:+.4f} to {found.high:+.4f}"

@@ -145,9 +145,9 @@ def confusion(manifest: Manifest, shown: Shown | None) -> Section:
 
 def counts_of(answered: AnsweredRows, classes: int) -> list[list[int]]:
     """Return the confusion matrix of rows."""
-    from artifact_pipeline.metrics.classification import confusion_matrix
+    from artifact_pipeline.metrics import classification as metrics
 
-    found: list[list[int]] = confusion_matrix(answered.actual, answered.predicted, classes).tolist()
+    found: list[list[int]] = metrics.confusion_matrix(answered.actual, answered.predicted, classes).tolist()
     return found
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
-    from artifact_pipeline.metrics.curves import Reliability, Thresholds
+    from artifact_pipeline.metrics import curves
 
 
 class Range(NamedTuple):
@@ -83,7 +83,7 @@ def class_bars(name: str, classes: Sequence[tuple[str, float, float, float]]) ->
         return drawing.svg()
 
 
-def reliability(name: str, found: Reliability, said: str) -> Markup:
+def reliability(name: str, found: curves.Reliability, said: str) -> Markup:
     """Draw how often what is said with a probability comes true.
 
     Args:
@@ -139,7 +139,7 @@ def curve(
         return drawing.svg()
 
 
-def thinned(found: Thresholds, most: int = 150) -> list[int]:
+def thinned(found: curves.Thresholds, most: int = 150) -> list[int]:
     """The positions of so many thresholds that a curve needs: the first, the last, and others evenly between them."""
     import numpy as np
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.errors import plural
-from artifact_pipeline.metrics.curves import Reliability, Thresholds
+from artifact_pipeline.metrics import curves
 from artifact_pipeline.reports.page import plots
 from artifact_pipeline.reports.page.parts import MAX_LISTED, DataTable, Plot, Section, figures, more, short
 
@@ -62,7 +62,7 @@ def calibration(answered: AnsweredRows, manifest: Manifest) -> Plot | None:
         said, true, what = answered.of_second, answered.actual == 1, f"probability of {second}"
     else:
         said, true, what = answered.given, answered.right, "probability of the answer"
-    found = Reliability.of(said, true)
+    found = curves.Reliability.of(said, true)
     table = DataTable(
         "Bins of equally many rows",
         ("mean probability", "rows", "came true", "95 % interval"),
@@ -96,7 +96,7 @@ def thresholds(answered: AnsweredRows, manifest: Manifest) -> Section | None:
     classes = manifest.model.classes
     if len(classes) != 2:
         return None
-    found = Thresholds.of(answered.actual == 1, answered.of_second)
+    found = curves.Thresholds.of(answered.actual == 1, answered.of_second)
     if found is None:
         return None
     second, kept = short(classes[1], 24), plots.thinned(found)
@@ -141,7 +141,7 @@ def thresholds(answered: AnsweredRows, manifest: Manifest) -> Section | None:
     )
 
 
-def _area(found: Thresholds) -> float:
+def _area(found: curves.Thresholds) -> float:
     """The area under the ROC curve, ties counting half."""
     area, x, y = 0.0, 0.0, 0.0
     for alarms, recall in zip(found.false_alarms.tolist(), found.recall.tolist(), strict=True):

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from artifact_pipeline.metrics.curves import Loss
+from artifact_pipeline.metrics import curves
 from artifact_pipeline.model.contributions import LinearScores
-from artifact_pipeline.model.spec import Impute, NumberPart, Pca, Scale
-from artifact_pipeline.rows.features import Features, category_columns, number_columns
+from artifact_pipeline.rows.features import Features, category_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.artifact.manifest import Verified
-    from artifact_pipeline.model.spec import CategoryPart, NumberStep
     from artifact_pipeline.reports.page.rows import AnsweredRows
     from artifact_pipeline.rows.features import Column
 
@@ -47,56 +45,11 @@ class Weights(NamedTuple):
 def weights_of(artifact: Verified) -> Weights | None:
     """Return the weights of a model whose scores are linear in its columns; None of any other."""
     found = LinearScores.of(artifact.manifest, artifact.role("model"))
-    if found is None:
+    names = found.names() if found is not None else None
+    if found is None or names is None or len(names) != found.weights.shape[1]:
         return None
-    names = _names(found)
-    if names is None or len(names) != found.weights.shape[1]:
-        return None
-    steps = [*(step for part in found.steps.parts for step in part.steps), *found.steps.joined]
     values = found.weights if len(found.weights) > 2 else found.weights[1:] - found.weights[:1]
-    return Weights(tuple(names), values, any(isinstance(step, Scale) and step.scale for step in steps))
-
-
-def _names(found: LinearScores) -> list[str] | None:
-    """What each number is called that the classifier gets; None where it is mixed of several columns."""
-    names: list[str] = []
-    for part in found.steps.parts:
-        taken = _numbers(part, found.columns) if isinstance(part, NumberPart) else _levels(part, found.columns)
-        stepped = _stepped(taken, part.steps)
-        if stepped is None:
-            return None
-        names += stepped
-    return _stepped(names, found.steps.joined)
-
-
-def _stepped(names: list[str], steps: Sequence[NumberStep]) -> list[str] | None:
-    for step in steps:
-        if isinstance(step, Pca):
-            return None
-        if isinstance(step, Impute):
-            names = [*names, *(f"{names[position]} is missing" for position in step.indicators)]
-    return names
-
-
-def _numbers(part: NumberPart, columns: Sequence[Column]) -> list[str]:
-    numbers = number_columns(columns)
-    return [numbers[position].name for position in part.columns or range(len(numbers))]
-
-
-def _levels(part: CategoryPart, columns: Sequence[Column]) -> list[str]:
-    categories = category_columns(columns)
-    names = []
-    for at, position in enumerate(part.columns or range(len(categories))):
-        column = categories[position]
-        codes = part.codes[at] if part.codes else range(len(column.levels))
-        unknown = part.unknown[at] if part.unknown else -1
-        if part.encoding != "one_hot":
-            names.append(f"{column.name} (its code)")
-            continue
-        for code in range(max(*codes, unknown) + 1):
-            levels = [level or "missing" for level, own in zip(column.levels, codes, strict=True) if own == code]
-            names.append(f"{column.name} = {' or '.join(levels) if levels else 'any other'}")
-    return names
+    return Weights(tuple(names), values, found.scaled)
 
 
 class Importance(NamedTuple):
@@ -110,7 +63,7 @@ class Importance(NamedTuple):
     """
 
     columns: tuple[int, ...]
-    losses: tuple[Loss, ...]
+    losses: tuple[curves.Loss, ...]
     rows: int
     repeats: int
 
@@ -141,7 +94,7 @@ def importance_of(answered: AnsweredRows, columns: Sequence[Column]) -> Importan
         pieces = [_shuffled(features, columns, position, order) for order in orders]
         found = answered.predictor.predict_rows(*_arrays(Features.concatenate(pieces), columns)).positions
         right = (found.reshape(repeats, rows) == actual).mean(axis=0)
-        losses.append(Loss.of(before - right))
+        losses.append(curves.Loss.of(before - right))
     ordered = sorted(range(len(columns)), key=lambda position: -losses[position].value)
     return Importance(tuple(ordered), tuple(losses[each] for each in ordered), rows, repeats)
 
