@@ -43,6 +43,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "artifact-pipeline inspect artifact",
         "artifact-pipeline inspect artifact --format markdown",
     ),
+    "report": (
+        "artifact-pipeline report artifact",
+        "artifact-pipeline report artifact --data patients.csv -o report.html",
+        "artifact-pipeline report artifact /srv/models/artifact --format markdown",
+    ),
     "compare": (
         "artifact-pipeline compare artifact /srv/models/artifact",
         "artifact-pipeline compare artifact /srv/models/artifact --data patients.csv --margin 0.01",

@@ -53,17 +53,11 @@ def report(
     receipt: Path | None,
     form: Literal["html", "markdown"],
 ) -> None:
-    r"""Write a page about ARTIFACT (a pointer, or an artifact's folder); by default `artifact`.
+    """Write a page about ARTIFACT (a pointer, or an artifact's folder); by default `artifact`.
 
     One file without a request or a script: figures with intervals, the mistakes surest first, confusion matrix,
     calibration, weights, columns, checks, and how to prove it. Each artifact is verified first; its gate may have
     failed. It holds no rows: those of a built-in data set are shown, and those of a table with --data.
-
-    \b
-    Examples:
-      artifact-pipeline report
-      artifact-pipeline report artifact --data rows.csv -o report.html
-      artifact-pipeline report artifact artifacts/OTHER --format markdown
     """
     from artifact_pipeline.reports.page.drawing import own_settings
     from artifact_pipeline.reports.page.request import ReportRequest
