@@ -15,8 +15,8 @@ from pathlib import Path
 import artifact_pipeline
 
 VERBS = (
-    "init train verify sign predict serve health evaluate inspect report compare reproduce card bom export runs rollback "
-    "schema completion man"
+    "init train verify sign predict serve health evaluate inspect report compare reproduce card bom export runs "
+    "rollback schema completion man"
 )
 DOORS = {"train": "train", "predict": "inference"}
 """The verbs that have a door, `python src/….py`."""

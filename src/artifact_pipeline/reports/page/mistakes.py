@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from artifact_pipeline import plugins
     from artifact_pipeline.artifact.manifest import Manifest
-    from artifact_pipeline.plugins import Pictures
     from artifact_pipeline.reports.page.parts import Block
     from artifact_pipeline.reports.page.rows import AnsweredRows
 
@@ -47,7 +47,7 @@ class Shown:
     answered: AnsweredRows
     manifest: Manifest
     columns: tuple[int, ...]
-    pictures: Pictures | None
+    pictures: plugins.Pictures | None
 
     @classmethod
     def of(cls, answered: AnsweredRows, manifest: Manifest, columns: Sequence[int]) -> Shown:
@@ -93,7 +93,7 @@ class Shown:
         return Card(data_uri(self.pictures.row(answered.features.X[row])), alt, lines)
 
 
-def pictures_for(manifest: Manifest) -> Pictures | None:
+def pictures_for(manifest: Manifest) -> plugins.Pictures | None:
     """Return what draws the rows of a model as pictures; None where its rows are none."""
     found = data_set_with([each.name for each in manifest.model.inputs])
     return found.pictures if found is not None else None
