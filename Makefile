@@ -15,6 +15,9 @@ DOCS := .venv-docs/.installed
 # scikit-learn costs seconds at its first import.
 install = $(if $(shell command -v uv),uv pip install --quiet --compile-bytecode --python $(1)/bin/python,$(1)/bin/python -m pip install --quiet --disable-pip-version-check)
 
+# The tests start the package some thousand times: it is compiled once, whatever a container's environment says.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run serve report test test-slow fuzz workflows check dist docs notebooks parameters estimators lock bench bench-batch bench-batch-mixed bench-train-table bench-unchanged bench-tracking bench-serving bench-tables branches promote clean
 
 help: ## say what each target does

@@ -38,6 +38,9 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PAT
 # Before NumPy is loaded, as every door does it: the published bytes depend on the kernel.
 pin_numerics()
 
+# jsonschema imports it where it is there: two seconds, for a grammar of addresses that no schema here asks for.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+
 # The machine that runs the tests is shared and slow at times; a law is about values, not about speed. `make test-slow`
 # runs the laws again with `--hypothesis-profile=thorough`.
 settings.register_profile("laws", deadline=None, derandomize=True, max_examples=25)
