@@ -73,7 +73,7 @@ $(MLFLOW): tests/mlflow/requirements.txt
 	@touch $@
 
 test-slow: $(DEV) $(CLIENTS) $(MLFLOW) $(DOCS) $(EDITOR) ## faults at every system call, kill -9, 100,000 mutations, clients of others, the documentation
-	$(BIN)/python -m pytest tests/ -m slow -n auto
+	$(BIN)/python -m pytest tests/ -m slow -n auto --dist loadgroup
 	$(BIN)/python -m pytest tests/property -n auto --hypothesis-profile thorough
 
 fuzz: $(DEV) ## a million mutations of the pickle reader

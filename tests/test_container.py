@@ -22,7 +22,8 @@ from servers import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.slow
+# One worker runs them all: an image takes a minute and gigabytes.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("image")]
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden" / "v1"
