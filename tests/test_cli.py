@@ -47,6 +47,7 @@ VERBS = [
     "health",
     "evaluate",
     "inspect",
+    "report",
     "compare",
     "reproduce",
     "card",
