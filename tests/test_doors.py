@@ -184,7 +184,7 @@ def test_main_called_from_a_test_does_not_read_the_options_of_pytest(
 ) -> None:
     """`main()` without arguments has no options, whatever those of the process are that calls it."""
     (checkout / "test_door.py").write_text(IN_A_TEST.format(door=door, status=status))
-    done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "door", "test_door.py", cwd=checkout)
+    done = run("-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "door", "test_door.py", cwd=checkout)
     assert done.returncode == 0, done.stdout
     made = {"artifact", "artifacts", "model_train.pkl"} if status == 0 else set()
     assert written(checkout) == {"test_door.py", *made}

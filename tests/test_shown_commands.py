@@ -54,6 +54,10 @@ NOT_HERE = {
     "artifact-pipeline predict s3://bucket/rows/": "test_storage.py::test_predictions_from_a_store_into_a_store",
     "dask scheduler --host": "test_cluster.py::test_cluster_that_is_there_gives_the_bytes_of_one_process",
     "dask worker tcp://": "test_cluster.py::test_cluster_that_is_there_gives_the_bytes_of_one_process",
+    # An image; without a daemon here.
+    "docker build": "test_container.py::test_it_serves_from_a_read_only_root_and_drains",
+    "docker run": "test_container.py::test_it_serves_from_a_read_only_root_and_drains",
+    "docker inspect": "test_container.py::test_the_image_says_what_it_is",
     # Artifacts of another kind than the page's first commands use.
     "artifact-pipeline report artifact --data rows.csv": (
         "test_report.py::test_rows_of_a_table_are_shown_where_it_is_named"

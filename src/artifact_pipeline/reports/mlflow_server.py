@@ -24,6 +24,8 @@ URI = "MLFLOW_TRACKING_URI"
 _USER, _PASSWORD, _TOKEN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"
 _AUTHORITIES, _INSECURE = "MLFLOW_TRACKING_SERVER_CERT_PATH", "MLFLOW_TRACKING_INSECURE_TLS"
 MISSING, THERE = "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"
+_RACED = "BAD_REQUEST"
+"""MLflow's word for what its database refused; what was wrong with a request is said by another one."""
 _MAX_ANSWER = 16 << 20
 _CONNECT_SECONDS, _READ_SECONDS = 10.0, 60.0
 _TRIES = 3
@@ -77,7 +79,14 @@ class MlflowServer:
         return self._ask("POST", path, body=body, again=True) or {}
 
     def set(self, path: str, body: dict[str, Any]) -> None:
-        """Write what may be written twice without harm."""
+        """Write what may be written twice without harm.
+
+        Two writers of the same dataset at once: MLflow finds none, inserts two, and refuses one of them by its
+        database's words. The next try finds the one that is there.
+        """
+        for _ in range(_TRIES - 1):
+            if self._ask("POST", path, body=body, again=True, allowed={_RACED}) is not None:
+                return
         self._ask("POST", path, body=body, again=True)
 
     def create(self, path: str, body: dict[str, Any], *, there: bool = False) -> dict[str, Any] | None:
