@@ -201,6 +201,41 @@ class Store:
             raise storage_error(self.folder, error) from error
         return folder
 
+    def adopt(self, folder: Path, files: Mapping[str, bytes], *, beside: Mapping[str, bytes], in_charge: bool) -> Path:
+        """Take in a folder that the caller has verified and forced to the disk, by one rename.
+
+        Args:
+            folder: on the store's file system, and named by the artifact digest.
+            files: what it holds, by name.
+            beside: what stands beside it, by the ends of the names; it replaces what stands there.
+            in_charge: whether the pointer leads to it afterwards.
+
+        Returns:
+            The artifact's folder in the store.
+
+        Raises:
+            StorageError: as `publish`.
+        """
+        self.check()
+        place = self.folder / folder.name
+        try:
+            with self._locked():
+                self._make_room(coming=folder.name)
+                if holds(place, files):
+                    os.utime(place)
+                else:
+                    if place.exists():  # damaged
+                        _remove(place)
+                    folder.rename(place)
+                sync_folder(self.folder)
+                for suffix, data in beside.items():
+                    write_atomic(place.with_name(place.name + suffix), data)
+                if in_charge:
+                    self._point(folder.name)
+        except OSError as error:
+            raise storage_error(self.folder, error) from error
+        return place
+
     def move_pointer(self, artifact_digest: str) -> None:
         """Let the pointer lead to an artifact that stands in the store; the caller has verified it.
 
@@ -239,7 +274,7 @@ class Store:
     def _stage(self, files: Mapping[str, bytes], name: str) -> Path:
         """Write a folder under another name and rename it, forced to the disk at each step."""
         staging, folder = self.folder / ".staging", self.folder / name
-        if _holds(folder, files):
+        if holds(folder, files):
             os.utime(folder)  # the same bytes again: the latest training, and nothing to write
             sync_folder(self.folder)  # its first writer may have died before it did
             return folder
@@ -303,7 +338,7 @@ class Store:
             return None
 
 
-def _holds(folder: Path, files: Mapping[str, bytes]) -> bool:
+def holds(folder: Path, files: Mapping[str, bytes]) -> bool:
     """Whether the folder holds just these files with just these bytes."""
     try:
         return {entry.name for entry in os.scandir(folder)} == set(files) and all(

@@ -93,14 +93,29 @@ def check_beside(artifact: Verified) -> None:
         )
 
 
-def _check(place: Path, suffix: str, artifact: str) -> None:
+def files_beside(artifact: Verified) -> dict[str, bytes]:
+    """The files that stand beside an artifact's folder, by the ends of their names: provenance before signatures.
+
+    Raises:
+        ArtifactRejected: one cannot be read, is no provenance or no signature, or is about another artifact.
+    """
+    places = {suffix: beside(artifact.folder, suffix) for suffix in (PROVENANCE, SUFFIX, PROVENANCE + SUFFIX)}
+    return {
+        suffix: _check(place, suffix, artifact.digest) for suffix, place in places.items() if os.path.lexists(place)
+    }
+
+
+def _check(place: Path, suffix: str, artifact: str) -> bytes:
+    """Read a file beside an artifact, and see that it has the form that its name promises."""
+    data = read_beside(place, "provenance" if suffix == PROVENANCE else "signature")
     if suffix == PROVENANCE:
-        _predicate(read_beside(place, "provenance"), artifact, place.name)
-        return
-    files = signed_files(read_beside(place, "signature"), place.name)
+        _predicate(data, artifact, place.name)
+        return data
+    files = signed_files(data, place.name)
     # A training of the same bytes writes the provenance again; that an older one was signed is then no fault.
     if suffix == SUFFIX and files.get(NAME) != artifact:
         raise rejected(place.name, "signature-artifact", f"is the signature of another artifact than {artifact}")
+    return data
 
 
 def _predicate(data: bytes, artifact: str, place: str) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Artifacts in an OCI registry, in the form of CNCF ModelPack."""

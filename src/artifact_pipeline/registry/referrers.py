@@ -1,0 +1,157 @@
+"""What refers to an image in its registry: signatures and provenance, each a small manifest with the image as subject.
+
+A registry lists them by an API, or has none: then an index under a tag that is named by the image's digest lists them,
+as the OCI distribution spec has it. Whoever may push may attach: nothing here is trusted by where it comes from.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+
+from msgspec import Meta, Struct, to_builtins
+from msgspec import json as msgjson
+
+from artifact_pipeline.canonical import digest
+from artifact_pipeline.errors import StorageError
+from artifact_pipeline.registry.image import (
+    INDEX_TYPE,
+    MANIFEST_TYPE,
+    TITLE,
+    BlobRecord,
+    compact,
+    read_attached,
+    record,
+)
+from artifact_pipeline.registry.repository import MAX_MANIFEST_BYTES, rejected
+from artifact_pipeline.trust.beside import MAX_BESIDE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from artifact_pipeline.registry.repository import Repository
+
+SIGNATURE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+PROVENANCE_TYPE = "application/vnd.in-toto+json"
+MAX_ATTACHED = 64
+"""How many signatures and statements of an image are looked at."""
+_EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
+_EMPTY = b"{}"
+_TRIES = 5
+
+
+class _Index(Struct, frozen=True, rename="camel", kw_only=True):
+    schema_version: Literal[2] = 2
+    manifests: Annotated[tuple[BlobRecord, ...], Meta(max_length=4096)] = ()
+
+
+class Attached(NamedTuple):
+    """A signature or a statement that refers to an image, its bytes compared with their digest."""
+
+    kind: str
+    data: bytes
+
+
+def attach(repository: Repository, subject: bytes, kind: str, data: bytes, *, title: str) -> None:
+    """Attach a signature or a statement to an image; the same bytes are attached once.
+
+    Args:
+        repository: with the image.
+        subject: the bytes of the image's manifest, which is there already.
+        kind: the media type of what is attached.
+        data: its bytes.
+        title: the file's name, for people.
+
+    Raises:
+        StorageError: the registry is out of reach, or refuses it.
+        ArtifactRejected: the registry has a list of what refers to the image that cannot be read.
+    """
+    for blob in (data, _EMPTY):
+        repository.write_blob(blob, progress=lambda _: None)
+    manifest = compact(
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST_TYPE,
+            "artifactType": kind,
+            "config": record(_EMPTY_TYPE, _EMPTY),
+            "layers": [{**record(kind, data), "annotations": {TITLE: title}}],
+            "subject": record(MANIFEST_TYPE, subject),
+        }
+    )
+    if not repository.write_manifest(digest(manifest), manifest, MANIFEST_TYPE):
+        _list(repository, digest(subject), {**record(MANIFEST_TYPE, manifest), "artifactType": kind})
+
+
+def _list(repository: Repository, subject: str, entry: dict[str, object]) -> None:
+    """Add an entry to the index under the tag of an image, and see that it stands there: two may write at once."""
+    tag = _tag(subject)
+    for _ in range(_TRIES):
+        listed = [_plain(each) for each in _tagged(repository, subject)]
+        if any(each["digest"] == entry["digest"] for each in listed):
+            return
+        index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [*listed, entry]}
+        repository.write_manifest(tag, compact(index), INDEX_TYPE)
+    raise StorageError(
+        f"the list of what refers to {subject} is changed by others all the time", hint="push again, one at a time"
+    )
+
+
+def attached(repository: Repository, subject: str) -> Iterator[Attached]:
+    """The signatures and statements that refer to an image, in the order in which the registry lists them.
+
+    Raises:
+        ArtifactRejected: one is not what its digest says, or is too large.
+        StorageError: the registry is out of reach.
+    """
+    listed = _by_api(repository, subject)
+    found = _tagged(repository, subject) if listed is None else listed
+    ours = [each for each in found if each.artifact_type in {SIGNATURE_TYPE, PROVENANCE_TYPE, ""}]
+    for each in ours[:MAX_ATTACHED]:
+        read = repository.read_manifest(each.digest, (MANIFEST_TYPE,))
+        if read is None:
+            raise rejected("a signature or statement", "blob-missing", f"the registry has no manifest {each.digest}")
+        about = read_attached(*read)
+        if about is None or about[0] != subject or about[1].media_type not in {SIGNATURE_TYPE, PROVENANCE_TYPE}:
+            continue
+        yield Attached(about[1].media_type, _read(repository, about[1]))
+
+
+def _read(repository: Repository, layer: BlobRecord) -> bytes:
+    place = "the signature" if layer.media_type == SIGNATURE_TYPE else "the provenance"
+    if layer.size > MAX_BESIDE_BYTES:
+        raise rejected(place, "blob-long", f"is larger than {MAX_BESIDE_BYTES:,} bytes")
+    data = BytesIO()
+    repository.read_blob(layer.digest, layer.size, data, name=place, progress=lambda _: None)
+    return data.getvalue()
+
+
+def _by_api(repository: Repository, subject: str) -> tuple[BlobRecord, ...] | None:
+    """What the registry's own list has; None where it has none: all but an index is no list, a web page neither."""
+    answered = repository.wire.ask_whole(
+        "GET", f"referrers/{subject}", headers={"Accept": INDEX_TYPE}, limit=MAX_MANIFEST_BYTES
+    )
+    kind = answered.headers.get("Content-Type", "").partition(";")[0].strip()
+    return _parse(answered.data) if answered.status == 200 and kind == INDEX_TYPE else None
+
+
+def _tagged(repository: Repository, subject: str) -> tuple[BlobRecord, ...]:
+    read = repository.read_manifest(_tag(subject), (INDEX_TYPE,))
+    if read is None or read[1] != INDEX_TYPE:
+        return ()
+    return _parse(read[0])
+
+
+def _parse(data: bytes) -> tuple[BlobRecord, ...]:
+    try:
+        return msgjson.decode(data, type=_Index).manifests
+    except (ValueError, RecursionError) as error:
+        raise rejected("the list of signatures", "index-invalid", str(error)[:200]) from None
+
+
+def _plain(entry: BlobRecord) -> dict[str, object]:
+    found: dict[str, object] = to_builtins(entry)
+    return {name: value for name, value in found.items() if value}
+
+
+def _tag(subject: str) -> str:
+    return subject.replace(":", "-")

@@ -1,0 +1,296 @@
+"""The parts of a repository: blobs and manifests, each named by its digest and checked by it.
+
+What comes is hashed while it streams, and never taken for more than its descriptor says. What goes is sent in pieces;
+after a cut the registry is asked where it stands, since a piece that is sent twice may be written twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlencode, urljoin
+
+from artifact_pipeline.canonical import PREFIX, digest
+from artifact_pipeline.errors import ArtifactRejected, Problem, StorageError, plural
+from artifact_pipeline.registry.wire import TRIES, pause
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from urllib3 import BaseHTTPResponse
+
+    from artifact_pipeline.registry.wire import Wire
+
+    Progress = Callable[[int], None]
+
+CHUNK = 16 << 20
+"""Bytes of a blob that are sent by one request."""
+MAX_MANIFEST_BYTES = 4 << 20
+"""Of an OCI manifest or index, as the distribution spec has it."""
+_PIECE = 1 << 20
+_OCTETS = "application/octet-stream"
+_RANGE = re.compile(r"(?:bytes[= ])?0-([0-9]{1,18})")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/(?:[0-9]{1,18}|\*)")
+
+
+class BlobSink(Protocol):
+    """What takes the bytes of a blob: a binary file."""
+
+    def write(self, data: bytes, /) -> object:
+        """Append bytes."""
+
+    def seek(self, place: int, /) -> int:
+        """Go to a place."""
+
+    def truncate(self, /) -> int:
+        """Cut off what stands behind the place."""
+
+
+def rejected(place: str, rule: str, message: str) -> ArtifactRejected:
+    """The refusal of something that a registry has sent."""
+    hint = "nothing was kept; pull it again, or ask who runs the registry, or a proxy before it"
+    return ArtifactRejected(
+        "the registry sent something else than it was asked for", problems=[Problem(place, rule, message)], hint=hint
+    )
+
+
+class _Hashed:
+    """What has come of a blob so far."""
+
+    def __init__(self, name: str, size: int, sink: BlobSink) -> None:
+        self.name, self.size, self.sink = name, size, sink
+        self.at, self.hash = 0, hashlib.sha256()
+
+    def restart(self) -> None:
+        self.sink.seek(0)
+        self.sink.truncate()
+        self.at, self.hash = 0, hashlib.sha256()
+
+    def take(self, piece: bytes) -> None:
+        self.at += len(piece)
+        if self.at > self.size:
+            raise rejected(self.name, "blob-long", f"has more than the {self.size:,} bytes that were announced")
+        self.hash.update(piece)
+        self.sink.write(piece)
+
+    def finish(self, wanted: str) -> None:
+        if self.at < self.size:
+            raise rejected(self.name, "blob-short", f"has {self.at:,} of the {self.size:,} bytes that were announced")
+        found = PREFIX + self.hash.hexdigest()
+        if found != wanted:
+            raise rejected(self.name, "blob-digest", f"found {found}, asked for {wanted}")
+
+
+class Repository:
+    """One repository of a registry."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+
+    def read_blob(self, wanted: str, size: int, sink: BlobSink, *, name: str, progress: Progress) -> None:
+        """Write a blob into a file that is empty; after a cut go on where that was.
+
+        Args:
+            wanted: its digest.
+            size: of it in bytes.
+            sink: where its bytes go; after an error what is there is worth nothing.
+            name: what messages call it.
+            progress: called with the bytes that have come.
+
+        Raises:
+            ArtifactRejected: the registry sent other bytes, more, or fewer (`blob-digest`, `blob-long`,
+                `blob-short`), or has no such blob (`blob-missing`).
+            StorageError: the registry is out of reach.
+        """
+        from urllib3.exceptions import HTTPError
+
+        state = _Hashed(name, size, sink)
+        for attempt in range(TRIES):
+            response = self._open_blob(wanted, state)
+            try:
+                for piece in response.stream(_PIECE):
+                    state.take(piece)
+                    progress(len(piece))
+                break
+            except HTTPError as error:
+                if attempt == TRIES - 1:
+                    raise self.wire.unreachable(error) from error
+                pause(attempt)
+            except ArtifactRejected:
+                response.close()
+                raise
+        state.finish(wanted)
+
+    def _open_blob(self, wanted: str, state: _Hashed) -> BaseHTTPResponse:
+        """Ask for a blob from where it was cut; a registry that sends it from its beginning is as good."""
+        begun = state.at > 0
+        headers = {"Range": f"bytes={state.at}-"} if begun else {}
+        response = self.wire.ask("GET", f"blobs/{wanted}", headers=headers)
+        if begun and response.status == 206:
+            came = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+            if came is not None and int(came[1]) == state.at:
+                return response
+        if begun:
+            if response.status != 200:
+                response.close()
+                response = self.wire.ask("GET", f"blobs/{wanted}")
+            state.restart()
+        if response.status == 404:
+            response.drain_conn()
+            raise rejected(state.name, "blob-missing", f"the registry has no blob {wanted}")
+        if response.status != 200:
+            raise self.wire.refused(f"{state.name} ({wanted})", response)
+        return response
+
+    def read_manifest(self, target: str, kinds: Iterable[str]) -> tuple[bytes, str] | None:
+        """The bytes and the media type of a manifest or an index; None where there is none.
+
+        Args:
+            target: a digest, which the bytes are compared with, or a tag.
+            kinds: the media types that are understood.
+
+        Raises:
+            ArtifactRejected: the registry sent another manifest than that digest names.
+            StorageError: the registry is out of reach, or refuses.
+        """
+        answered = self.wire.ask_whole(
+            "GET", f"manifests/{target}", headers={"Accept": ", ".join(kinds)}, limit=MAX_MANIFEST_BYTES
+        )
+        if answered.status == 404:
+            return None
+        if answered.status != 200:
+            raise self.wire.refused_whole(f"the manifest {target}", answered)
+        if target.startswith(PREFIX) and digest(answered.data) != target:
+            raise rejected("the OCI manifest", "blob-digest", f"found {digest(answered.data)}, asked for {target}")
+        return answered.data, answered.headers.get("Content-Type", "").partition(";")[0].strip()
+
+    def write_manifest(self, target: str, data: bytes, kind: str) -> bool:
+        """Put a manifest or an index under its digest, or under a tag.
+
+        Returns:
+            Whether the registry keeps the list of what refers to its subject.
+
+        Raises:
+            StorageError: the registry is out of reach, refuses it, or says that it is another one.
+        """
+        response = self.wire.ask("PUT", f"manifests/{target}", body=data, headers={"Content-Type": kind})
+        if response.status != 201:
+            raise self.wire.refused(f"the manifest {target}", response)
+        response.drain_conn()
+        said = response.headers.get("Docker-Content-Digest")
+        if said is not None and said != digest(data):
+            raise StorageError(f"{self.wire.reference.registry} has changed the manifest {target} into {said}")
+        return "OCI-Subject" in response.headers
+
+    def has_blob(self, wanted: str) -> bool:
+        """Whether the repository has a blob.
+
+        Raises:
+            StorageError: the registry is out of reach, or refuses.
+        """
+        response = self.wire.ask("HEAD", f"blobs/{wanted}")
+        response.drain_conn()
+        if response.status not in {200, 404}:
+            raise self.wire.refused(f"a look for the blob {wanted}", response)
+        return response.status == 200
+
+    def write_blob(self, data: bytes, *, progress: Progress) -> bool:
+        """Put a blob into the repository, if it is not there yet.
+
+        Returns:
+            Whether it was sent.
+
+        Raises:
+            StorageError: the registry is out of reach, or refuses it.
+        """
+        wanted, sent = digest(data), False
+        for _ in range(TRIES):
+            if self.has_blob(wanted):  # also where an answer was lost, and not the blob
+                return sent
+            sent = True
+            if _Upload(self.wire, data, wanted, progress).run():
+                return True
+        raise StorageError(
+            f"{self.wire.reference.registry} did not take a blob of {plural(len(data), 'byte')} in {TRIES} tries",
+            hint="nothing is named yet; the same command goes on where the registry takes it",
+        )
+
+
+class _Upload:
+    """One upload of one blob."""
+
+    def __init__(self, wire: Wire, data: bytes, wanted: str, progress: Progress) -> None:
+        self._wire, self._data, self._wanted, self._progress = wire, memoryview(data), wanted, progress
+        self._at = 0
+        self._place = ""
+
+    def run(self) -> bool:
+        """Send the blob; False where it has to be looked for, and begun from its beginning.
+
+        Raises:
+            StorageError: the registry refuses it.
+        """
+        started = self._wire.try_once("POST", "blobs/uploads/", headers={"Content-Length": "0"})
+        if started is None:
+            pause(0)
+            return False
+        if started.status != 202:
+            raise self._wire.refused("an upload", started)
+        started.drain_conn()
+        self._move(started, self._wire.base)
+        cuts = 0
+        while True:
+            done, response = self._send()
+            if done and response is not None:
+                return response.status == 201
+            if response is None or response.status == 416:
+                cuts += 1
+                if cuts > TRIES or not self._ask():
+                    return False
+
+    def _send(self) -> tuple[bool, BaseHTTPResponse | None]:
+        """Send the next piece; whether that ends the upload, and the response, None where there is none."""
+        last = len(self._data) - self._at <= CHUNK
+        piece = self._data[self._at : self._at + CHUNK]
+        headers = {"Content-Type": _OCTETS, "Content-Length": str(len(piece))}
+        url = self._place
+        if last:
+            url += ("&" if "?" in url else "?") + urlencode({"digest": self._wanted})
+        else:
+            headers["Content-Range"] = f"{self._at}-{self._at + len(piece) - 1}"
+        response = self._wire.try_once("PUT" if last else "PATCH", url, body=piece, headers=headers)
+        if response is None:
+            return False, None
+        if response.status == (201 if last else 202):
+            response.drain_conn()
+            self._progress(len(piece))
+            self._at += len(piece)
+            if not last:
+                self._move(response, url)
+            return last, response
+        if response.status in {400, 404, 416}:  # another digest, or an upload that is gone
+            response.drain_conn()
+            return response.status != 416, response
+        raise self._wire.refused("a piece of an upload", response)
+
+    def _ask(self) -> bool:
+        """Ask where the upload stands; False where it is gone."""
+        response = self._wire.ask("GET", self._place)
+        response.drain_conn()
+        stands = _RANGE.fullmatch(response.headers.get("Range", "0-0"))
+        if response.status != 204 or stands is None:
+            return False
+        # `0-0` is one byte or none: registries say it of an upload that has only begun.
+        at = int(stands[1]) + 1 if stands[1] != "0" else 0
+        if at > len(self._data):
+            return False
+        self._at = at
+        self._move(response, self._place)
+        return True
+
+    def _move(self, response: BaseHTTPResponse, base: str) -> None:
+        """Take the place from which the upload goes on; `Wire` checks it when it is used."""
+        with suppress(ValueError):  # no address at all: the next request says so
+            self._place = urljoin(base, response.headers.get("Location", self._place))

@@ -1,0 +1,89 @@
+"""How a registry asks for a login, and the token that it takes in its place."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlencode
+
+from msgspec import Struct, json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from artifact_pipeline.registry.credentials import RegistryLogin
+
+_CLIENT = "artifact-pipeline"
+_PARAMETER = re.compile(r"([A-Za-z_]+)\s*=\s*(?:\"([^\"]*)\"|([^\s,\"]+))")
+_TOKEN = re.compile(r"[\x21-\x7e]{1,65536}")
+
+
+class _Token(Struct, frozen=True):
+    token: str = ""
+    access_token: str = ""
+
+
+class TokenRequest(NamedTuple):
+    """A request for a token."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What a registry answers to who has not logged in.
+
+    Attributes:
+        scheme: `bearer`, `basic` or another one, in lower case; empty where there is none.
+        realm: of a bearer the URL of the service that gives tokens.
+        service: of a bearer the name of the registry there.
+    """
+
+    scheme: str = ""
+    realm: str = ""
+    service: str = ""
+
+    @classmethod
+    def parse(cls, header: str) -> Challenge:
+        """Read one header `WWW-Authenticate`; what is not understood is empty."""
+        scheme, _, rest = header.strip().partition(" ")
+        found = {name.lower(): quoted or bare for name, quoted, bare in _PARAMETER.findall(rest)}
+        return cls(scheme.lower(), found.get("realm", ""), found.get("service", ""))
+
+    def token_request(self, login: RegistryLogin | None, scope: str) -> TokenRequest:
+        """The request for a token.
+
+        Args:
+            login: who asks; None asks without a name, as one pulls what is public.
+            scope: what the token is to allow: what is needed, whatever the registry names.
+        """
+        wanted = {"service": self.service, "scope": scope} if self.service else {"scope": scope}
+        if login is not None and not login.user:  # a refresh token
+            form = {**wanted, "grant_type": "refresh_token", "refresh_token": login.secret, "client_id": _CLIENT}
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            return TokenRequest("POST", self.realm, headers, urlencode(form).encode("ascii"))
+        url = f"{self.realm}{'&' if '?' in self.realm else '?'}{urlencode(wanted)}"
+        return TokenRequest("GET", url, {"Authorization": login.basic} if login is not None else {})
+
+    def token_of(self, data: bytes) -> str | None:
+        """The token in the service's answer; None where there is none."""
+        try:
+            found = json.decode(data, type=_Token)
+        except (ValueError, RecursionError):
+            return None
+        token = found.token or found.access_token
+        return token if _TOKEN.fullmatch(token) else None
+
+
+def choose(headers: Iterable[str]) -> Challenge:
+    """Of the ways to log in that a registry names, the one that is taken: a token where there is one."""
+    found = [Challenge.parse(each) for each in headers]
+    for scheme in ("bearer", "basic"):
+        for each in found:
+            if each.scheme == scheme:
+                return each
+    return found[0] if found else Challenge()
