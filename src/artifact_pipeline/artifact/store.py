@@ -202,31 +202,26 @@ class Store:
         return folder
 
     def adopt(self, folder: Path, files: Mapping[str, bytes], *, beside: Mapping[str, bytes], in_charge: bool) -> Path:
-        """Take in a folder that the caller has verified and forced to the disk, by one rename.
+        """Take in a verified folder by one rename, and return its place in the store.
 
         Args:
-            folder: on the store's file system, and named by the artifact digest.
+            folder: on the store's file system, forced to the disk, named by its digest.
             files: what it holds, by name.
-            beside: what stands beside it, by the ends of the names; it replaces what stands there.
-            in_charge: whether the pointer leads to it afterwards.
-
-        Returns:
-            The artifact's folder in the store.
+            beside: what is to stand beside it, by the ends of the names.
+            in_charge: whether the pointer leads to it then.
 
         Raises:
-            StorageError: as `publish`.
+            StorageError: likewise.
         """
-        self.check()
         place = self.folder / folder.name
         try:
             with self._locked():
-                self._make_room(coming=folder.name)
-                if holds(place, files):
-                    os.utime(place)
-                else:
+                self._make_room(coming=place.name)
+                if not holds(place, files):
                     if place.exists():  # damaged
                         _remove(place)
                     folder.rename(place)
+                os.utime(place)
                 sync_folder(self.folder)
                 for suffix, data in beside.items():
                     write_atomic(place.with_name(place.name + suffix), data)
@@ -339,7 +334,7 @@ class Store:
 
 
 def holds(folder: Path, files: Mapping[str, bytes]) -> bool:
-    """Whether the folder holds just these files with just these bytes."""
+    """Whether a folder holds just these files with just these bytes."""
     try:
         return {entry.name for entry in os.scandir(folder)} == set(files) and all(
             not (folder / name).is_symlink() and read_bounded(folder / name, len(data)) == data

@@ -17,6 +17,7 @@ from artifact_pipeline.cli.init import init
 from artifact_pipeline.cli.inspection import inspect, verify
 from artifact_pipeline.cli.manual import man
 from artifact_pipeline.cli.options import HELP, STATUSES, statuses, verb
+from artifact_pipeline.cli.registry import pull, push
 from artifact_pipeline.cli.reporting import report
 from artifact_pipeline.cli.reproduction import reproduce
 from artifact_pipeline.cli.serving import health, serve
@@ -74,6 +75,8 @@ class _Verbs(click.Group):
         export,
         runs,
         rollback,
+        push,
+        pull,
         schema,
         completion,
         man,

@@ -78,6 +78,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "artifact-pipeline rollback",
         "artifact-pipeline rollback 14026d933fe6 --policy trust.json",
     ),
+    "push": (
+        "artifact-pipeline push artifact oci://ghcr.io/owner/digits:v1",
+        'artifact-pipeline push artifact oci://localhost:5000/digits:v1 --expect "$DIGEST"',
+    ),
+    "pull": (
+        "artifact-pipeline pull oci://ghcr.io/owner/digits:v1 --policy trust.json",
+        "artifact-pipeline pull oci://localhost:5000/digits:v1 -o digits",
+    ),
     "schema": (
         "artifact-pipeline schema",
         "artifact-pipeline schema > config.schema.json",

@@ -6,7 +6,6 @@ where it is. Whether what is chosen is to be trusted, the policy says afterwards
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact.parts import NAME
@@ -19,6 +18,7 @@ from artifact_pipeline.trust.signing import SUFFIX, WHOLE, signed_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from artifact_pipeline.registry.referrers import Attached
     from artifact_pipeline.trust.policy import Trust

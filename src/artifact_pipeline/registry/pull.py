@@ -1,7 +1,7 @@
 """An artifact from a registry: each blob is hashed while it streams, then the artifact is verified, then it is kept.
 
-All of it comes into a hidden folder beside the place where it will stand, laid out as a store, so that it is verified as
-any artifact is. One rename puts it in its place; before that there is nothing for another program to find.
+All of it comes into a hidden folder beside the place where it will stand, laid out as a store, so that it is verified
+as any artifact is. One rename puts it in its place; before that there is nothing for another program to find.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def pull(
 
     Raises:
         ConfigError: the reference names neither a digest nor a tag.
-        ArtifactRejected: the registry has no such artifact, sends other bytes than it names, or the artifact is not what
-            it claims to be, or not trusted; nothing is kept.
+        ArtifactRejected: the registry has no such artifact, sends other bytes than it names, or the artifact is not
+            what it claims to be, or not trusted; nothing is kept.
         StorageError: the registry is out of reach, or the disk full; nothing is kept.
     """
     asked = asked or AskedOfArtifact()
@@ -91,7 +91,7 @@ def pull(
     image, found = read_image(*read), reference.at(digest(read[0]))
     try:
         with staging(place.path) as folder:
-            pulling = _Pulling(repository, image, found, folder / STORE, asked)
+            pulling = _Pulling(repository, image, reference=found, store=folder / STORE, asked=asked)
             beside = pulling.take_evidence()
             pulling.take_files(progress)
             verified = pulling.verified()
@@ -105,7 +105,13 @@ class _Pulling:
     """An artifact that is being pulled into a store that nothing else knows."""
 
     def __init__(
-        self, repository: Repository, image: PulledImage, reference: ImageReference, store: Path, asked: AskedOfArtifact
+        self,
+        repository: Repository,
+        image: PulledImage,
+        *,
+        reference: ImageReference,
+        store: Path,
+        asked: AskedOfArtifact,
     ) -> None:
         self._repository, self._image, self._reference, self._asked = repository, image, reference, asked
         self._artifact = image.files[NAME].digest
@@ -138,10 +144,11 @@ class _Pulling:
         data = BytesIO()
         self._repository.read_blob(config.digest, config.size, data, name="the model's config", progress=lambda _: None)
         self._image.check_config(data.getvalue())
-        self._take(NAME, BytesDone(NAME, 0, sum(each.size for each in self._image.files.values()), progress))
+        done, total = 0, sum(each.size for each in self._image.files.values())
+        self._take(NAME, BytesDone(NAME, done, total, progress))
         manifest = parse_manifest((self._folder / NAME).read_bytes())
         self._image.check_files(manifest)
-        done, total = self._image.files[NAME].size, sum(each.size for each in self._image.files.values())
+        done = self._image.files[NAME].size
         for record in manifest.files:
             self._take(record.name, BytesDone(record.name, done, total, progress))
             done += record.size

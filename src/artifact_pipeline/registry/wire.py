@@ -40,6 +40,7 @@ _API_HOSTS = {"docker.io": "registry-1.docker.io"}
 """Registries whose name is not the host that answers."""
 _TOKEN_HOSTS = {"registry-1.docker.io": "auth.docker.io", "registry.gitlab.com": "gitlab.com"}
 """Registries whose tokens come from another host."""
+_HINT = "nothing is left half-written; try again, or ask who runs the registry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Connecting:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
 
-class Answered(NamedTuple):
+class WholeAnswer(NamedTuple):
     """A response that was read whole."""
 
     status: int
@@ -137,7 +138,7 @@ class Wire:
             pause(attempt, response.headers.get("Retry-After"))
         raise AssertionError
 
-    def ask_whole(self, method: str, url: str, *, headers: Mapping[str, str] | None = None, limit: int) -> Answered:
+    def ask_whole(self, method: str, url: str, *, headers: Mapping[str, str] | None = None, limit: int) -> WholeAnswer:
         """Like `ask`, and read the body, of which more than `limit` bytes are refused.
 
         Raises:
@@ -159,9 +160,9 @@ class Wire:
             if len(data) > limit:
                 response.close()
                 raise StorageError(
-                    f"{self.reference.registry} answers {method} with more than {limit:,} bytes", hint=self._hint()
+                    f"{self.reference.registry} answers {method} with more than {limit:,} bytes", hint=_HINT
                 )
-            return Answered(response.status, response.headers, data)
+            return WholeAnswer(response.status, response.headers, data)
         raise AssertionError
 
     def try_once(
@@ -193,7 +194,7 @@ class Wire:
                 return response
             response.drain_conn()
             url = joined(url, response.headers.get("Location", ""))
-        raise StorageError(f"{self.reference.registry} redirects more than {_MAX_REDIRECTS} times", hint=self._hint())
+        raise StorageError(f"{self.reference.registry} redirects more than {_MAX_REDIRECTS} times", hint=_HINT)
 
     def _authorized(
         self, method: str, url: str, body: bytes | memoryview | None, headers: Mapping[str, str]
@@ -287,7 +288,7 @@ class Wire:
         """Refuse an address that is not encrypted where the registry is, or that names a user."""
         if not is_permitted(url, plain=self._plain):
             raise StorageError(
-                f"{self.reference.registry} leads to {url!r:.200}, which is no address over HTTPS", hint=self._hint()
+                f"{self.reference.registry} leads to {url!r:.200}, which is no address over HTTPS", hint=_HINT
             )
 
     def refused(self, what: str, response: BaseHTTPResponse) -> StorageError:
@@ -298,14 +299,14 @@ class Wire:
         with suppress(HTTPError):
             data = response.read(_MAX_ERROR_BYTES)
         response.close()
-        return self.refused_whole(what, Answered(response.status, response.headers, data))
+        return self.refused_whole(what, WholeAnswer(response.status, response.headers, data))
 
-    def refused_whole(self, what: str, answered: Answered) -> StorageError:
+    def refused_whole(self, what: str, answered: WholeAnswer) -> StorageError:
         """Like `refused`, for a response that was read whole."""
         words = _words(answered.data)
         return StorageError(
             f"{self.reference.registry} refuses {what} of {self.reference.name}: status {answered.status}{words}",
-            hint=self._login_hint() if answered.status in {401, 403} else self._hint(),
+            hint=self._login_hint() if answered.status in {401, 403} else _HINT,
         )
 
     def _denied(self, words: str) -> StorageError:
@@ -315,15 +316,12 @@ class Wire:
         return f"log in: docker login {self.reference.registry}"
 
     def unreachable(self, error: Exception) -> StorageError:
-        """The error for a registry that did not answer, or not to the end."""
+        """The error for a registry that did not answer to the end."""
         reason = " ".join(str(error).split())[:200]
         return StorageError(
             f"{self.reference.registry} is out of reach: {reason}",
             hint="nothing is left half-written; the same command goes on where the registry answers",
         )
-
-    def _hint(self) -> str:
-        return "nothing is left half-written; try again, or ask who runs the registry"
 
 
 def pause(attempt: int, asked: str | None = None) -> None:

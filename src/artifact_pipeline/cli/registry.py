@@ -1,0 +1,216 @@
+"""`artifact-pipeline push` and `pull`: an artifact into an OCI registry, and back."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from artifact_pipeline.cli.options import (
+    artifact_option,
+    asked_trust,
+    digest_options,
+    is_given,
+    policy_options,
+    verb,
+    with_artifact,
+)
+from artifact_pipeline.errors import ConfigError, plural
+from artifact_pipeline.files import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from artifact_pipeline.cli.output import Output
+    from artifact_pipeline.registry.progress import Progress
+    from artifact_pipeline.registry.wire import Connecting
+
+    Verb = TypeVar("Verb", bound="Callable[..., Any]")
+
+_PATH = click.Path(path_type=Path)
+_LINE, _REDRAW = 10.0, 0.1
+"""Seconds between two words about one file: in a log, and on a terminal."""
+
+
+def _connection_options(function: Verb) -> Verb:
+    """How the registry is reached; `_connecting` reads it."""
+    plain = click.option(
+        "--plain-http", is_flag=True, help="Speak HTTP without TLS; with this machine that is done anyway."
+    )
+    hosts = click.option(
+        "--token-host",
+        "token_hosts",
+        multiple=True,
+        metavar="HOST[:PORT]",
+        help="Another host that gives tokens for this registry, and may see the login; can be repeated.",
+    )
+    return plain(hosts(function))
+
+
+def _connecting(asked: Mapping[str, Any]) -> Connecting:
+    from artifact_pipeline.registry.wire import Connecting
+
+    return Connecting(plain_http=asked["plain_http"], token_hosts=asked["token_hosts"])
+
+
+@verb("Put an artifact into an OCI registry.", 4, 8)
+@click.argument("artifact", type=_PATH)
+@click.argument("reference", metavar="oci://HOST/NAME[:TAG]")
+@digest_options
+@policy_options
+@_connection_options
+@click.pass_obj
+def push(
+    output: Output, /, artifact: Path, reference: str, *, expect: str | None, accept_failed_gate: bool, **asked: Any
+) -> None:
+    """Put ARTIFACT (a pointer, or an artifact's folder) into an OCI registry, in the form of CNCF ModelPack.
+
+    It is verified first. Each file is one layer, so that its digest there is the one of the manifest, and the same
+    artifact has the same OCI digest from wherever it is pushed. Its provenance and signatures go with it as referrers.
+    The tag moves last. Logins are those of `docker login`. Needs the extra [registry].
+    """
+    from artifact_pipeline.registry.asked import AskedOfArtifact
+    from artifact_pipeline.registry.push import push
+    from artifact_pipeline.registry.reference import ImageReference
+
+    place = ImageReference.parse(reference)
+    trust = asked_trust({**asked, "expect": expect})
+    with _progress(output, "pushing") as progress:
+        done = push(
+            artifact,
+            place,
+            connecting=_connecting(asked),
+            asked=AskedOfArtifact(expect, accept_failed_gate, trust),
+            progress=progress,
+        )
+    beside = "".join(f", {suffix}" for suffix in done.attached)
+    output.say(f"pushed: {shown(artifact)}, {plural(done.files, 'file')}{beside}; {done.sent:,} bytes were new there")
+    output.say(f"artifact digest: {done.artifact}")
+    output.say(f"OCI digest:      {done.reference.digest}")
+    if done.tag is not None:
+        output.say(f"tag: {done.tag}")
+    output.next(f"artifact-pipeline pull {_with_connection(str(done.reference), asked)}")
+    output.result(
+        {
+            "artifact": done.artifact,
+            "digest": done.reference.digest,
+            "reference": str(done.reference),
+            "tag": done.tag,
+            "files": done.files,
+            "sent": done.sent,
+            "attached": list(done.attached),
+        }
+    )
+
+
+@verb("Take an artifact from an OCI registry, verified.", 4, 8)
+@click.argument("reference", metavar="oci://HOST/NAME[:TAG][@DIGEST]")
+@artifact_option("The pointer; the artifact goes into the store beside it.")
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    metavar="DIR",
+    type=_PATH,
+    help="Make the artifact this folder, and change neither pointer nor store.",
+)
+@digest_options
+@policy_options
+@_connection_options
+@click.pass_obj
+def pull(
+    output: Output,
+    /,
+    reference: str,
+    *,
+    artifact: Path,
+    folder: Path | None,
+    expect: str | None,
+    accept_failed_gate: bool,
+    **asked: Any,
+) -> None:
+    """Take an artifact from an OCI registry, verify it, and put it in charge, as a training does.
+
+    Every blob is compared with its digest while it comes. Then the artifact is verified, and with --policy or
+    --public-key asked whether you trust it; only what passes is kept, and a model whose gate is missing or failed is
+    never put in charge. A tag can be moved by others: a digest (@sha256:…) cannot. Needs the extra [registry].
+    """
+    from artifact_pipeline.registry.asked import AskedOfArtifact
+    from artifact_pipeline.registry.keeping import KeptAsFolder, KeptInStore
+    from artifact_pipeline.registry.pull import pull
+    from artifact_pipeline.registry.reference import ImageReference
+    from artifact_pipeline.storage.outputs import Place, refuse_overlap
+
+    if folder is not None and is_given("artifact"):
+        raise ConfigError("--output makes a folder of its own, and --artifact goes into a store; one of them")
+    source = ImageReference.parse(reference)
+    place = KeptInStore(artifact) if folder is None else KeptAsFolder(folder)
+    given = {"the public key": asked["public_key"], "the policy": asked["policy"]}
+    written = Place("--artifact", str(artifact), "link") if folder is None else Place("--output", str(folder), "folder")
+    refuse_overlap([Place(role, str(path)) for role, path in given.items() if path is not None], [written])
+    trust = asked_trust({**asked, "expect": expect})
+    with _progress(output, "pulling") as progress:
+        done = pull(
+            source,
+            place,
+            connecting=_connecting(asked),
+            asked=AskedOfArtifact(expect, accept_failed_gate, trust),
+            progress=progress,
+        )
+    verified = done.verified
+    beside = "".join(f", {suffix}" for suffix in done.beside)
+    output.say(f"pulled: {reference}, {plural(len(verified.members) + 1, 'file')}{beside}")
+    output.say(f"artifact digest: {verified.digest}")
+    output.say(f"OCI digest:      {done.reference.digest}")
+    output.say(f"gate: {verified.manifest.gate.verdict if verified.manifest.gate else 'missing'}")
+    if done.in_charge:
+        output.say(f"artifact: {shown(artifact)} -> {shown(done.folder)}")
+    else:
+        output.say(f"folder: {shown(done.folder)}")
+    if folder is None and not done.in_charge:
+        output.talk(
+            f"note: {shown(artifact)} is as it was: a model whose gate is missing or failed is not put in charge"
+        )
+    output.next(
+        with_artifact("artifact-pipeline predict", artifact if done.in_charge else done.folder, option="--artifact")
+    )
+    output.result(
+        {
+            "artifact": verified.digest,
+            "digest": done.reference.digest,
+            "reference": str(done.reference),
+            "folder": str(done.folder),
+            "in_charge": done.in_charge,
+            "gate": verified.manifest.gate.verdict if verified.manifest.gate else None,
+            "trust": verified.trust.plain(),
+            "beside": list(done.beside),
+        }
+    )
+
+
+def _with_connection(command: str, asked: Mapping[str, Any]) -> str:
+    """The command with what this one was told of the registry."""
+    hosts = [f"--token-host {shlex.quote(host)}" for host in asked["token_hosts"]]
+    return " ".join([command, *(["--plain-http"] if asked["plain_http"] else []), *hosts])
+
+
+@contextmanager
+def _progress(output: Output, word: str) -> Iterator[Progress]:
+    """Say how far the bytes are: on a terminal all the time, in a log only of what takes long."""
+    pause = _REDRAW if sys.stderr.isatty() else _LINE
+    with output.progress() as say:
+        last = time.monotonic()
+
+        def _tell(name: str, done: int, total: int) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= pause:
+                last = now
+                say(f"{word} {name}: {done / 1e6:,.1f} of {total / 1e6:,.1f} MB")
+
+        yield _tell
