@@ -54,6 +54,8 @@ NEEDS = {
     "test_browser.py": "playwright",
     "test_browser_form.py": "playwright",
     "test_cluster.py": "distributed",
+    "test_oci.py": "urllib3",
+    "test_oci_wire.py": "urllib3",
     "test_outputs.py": "model_signing",
     "test_package.py": "pandas",
     "test_proxy.py": "cryptography",

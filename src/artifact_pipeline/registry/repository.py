@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urljoin
 
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, Problem, StorageError, plural
-from artifact_pipeline.registry.wire import TRIES, pause
+from artifact_pipeline.registry.repeating import TRIES, pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

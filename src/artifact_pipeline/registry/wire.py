@@ -5,10 +5,8 @@ urllib3 repeats nothing here and follows nothing: where credentials go, and what
 
 from __future__ import annotations
 
-import email.utils
 import json
 import os
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +15,7 @@ from urllib.parse import urlsplit
 from artifact_pipeline.errors import ConfigError, PipelineError, Problem, StorageError
 from artifact_pipeline.registry.addresses import is_loopback, is_permitted, joined, origin, proxy_for
 from artifact_pipeline.registry.credentials import find_login
+from artifact_pipeline.registry.repeating import TRIES, pause
 from artifact_pipeline.registry.tokens import Challenge, choose
 
 if TYPE_CHECKING:
@@ -28,10 +27,6 @@ if TYPE_CHECKING:
     from artifact_pipeline.registry.credentials import RegistryLogin
     from artifact_pipeline.registry.reference import ImageReference
 
-TRIES = 5
-"""How often something is sent that may be sent twice."""
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 60.0
-"""Seconds between two tries: each pause is three times the one before, or what `Retry-After` says."""
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
@@ -86,6 +81,7 @@ class Wire:
         Raises:
             PipelineError: the extra is not installed.
         """
+        _require_extra()
         self.reference = reference
         self._connecting = connecting
         self._actions = "pull,push" if push else "pull"
@@ -228,11 +224,8 @@ class Wire:
 
     def _pool(self, url: str) -> Any:
         """The pool of connections for a URL: through the proxy that the environment names, never to this machine."""
-        try:
-            from urllib3 import PoolManager, ProxyManager, Timeout
-        except ModuleNotFoundError as error:
-            hint = "pip install 'artifact-pipeline[registry]' brings what registries need beside the base"
-            raise PipelineError(f"the package {error.name} is not installed", hint=hint) from error
+        from urllib3 import PoolManager, ProxyManager, Timeout
+
         parts = urlsplit(url)
         proxy = "" if is_loopback(parts.hostname or "") else proxy_for(parts.scheme, parts.netloc)
         if proxy not in self._pools:
@@ -324,21 +317,12 @@ class Wire:
         )
 
 
-def pause(attempt: int, asked: str | None = None) -> None:
-    """Wait before the next try, as long as the registry asks for, within bounds."""
-    time.sleep(min(_seconds(asked) or _FIRST_PAUSE * 3**attempt, _LONGEST_PAUSE))
-
-
-def _seconds(asked: str | None) -> float | None:
-    """What `Retry-After` says, in seconds; None where it says nothing."""
-    if asked is None:
-        return None
-    if asked.isascii() and asked.isdigit():
-        return float(asked[:6])
+def _require_extra() -> None:
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(asked).timestamp() - time.time())
-    except (ValueError, TypeError):
-        return None
+        import urllib3  # noqa: F401
+    except ModuleNotFoundError as error:
+        hint = "pip install 'artifact-pipeline[registry]' brings what registries need beside the base"
+        raise PipelineError(f"the package {error.name} is not installed", hint=hint) from error
 
 
 def _words(data: bytes) -> str:
