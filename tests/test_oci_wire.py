@@ -372,7 +372,14 @@ def cutting(registry: str, number: int, *, behind: bool) -> Answer:
 @pytest.mark.parametrize("number", [1, 4, 7, *[slow(each) for each in (2, 3, 5, 6, *range(8, 40))]])
 @pytest.mark.parametrize("behind", [False, True])
 def test_a_cut_at_any_request_is_made_up_for(
-    run: Run, registry: str, artifact: Path, tmp_path: Path, number: int, behind: bool, monkeypatch: pytest.MonkeyPatch
+    run: Run,
+    registry: str,
+    artifact: Path,
+    tmp_path: Path,
+    *,
+    number: int,
+    behind: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Wherever the connection ends once, in a push or a pull, it goes on, and the artifact arrives whole."""
     monkeypatch.setattr(repository, "CHUNK", 1500)
@@ -407,27 +414,54 @@ def test_a_registry_that_dies_leaves_nothing_half(
     assert run("pull", f"oci://{registry}/{name}:v1", "-o", "taken")[0] == 0
 
 
-def test_an_upload_goes_on_where_the_registry_stands(registry: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a cut amid an upload the registry is asked where it stands, and no byte is sent that it has."""
+def upload(address: str, name: str, data: bytes) -> bool:
+    """Put a blob into a repository; whether it was sent."""
+    wire = Wire(ImageReference.parse(f"oci://{address}/tests/{name}"), Connecting(), push=True)
+    return Repository(wire).write_blob(data, progress=lambda _: None)
+
+
+@pytest.mark.parametrize("stored", [0, 1, 400, 1000])
+def test_an_upload_goes_on_where_the_registry_stands(stored: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a cut amid a piece the registry is asked how much it has, and exactly the rest is sent."""
     monkeypatch.setattr(repository, "CHUNK", 1000)
-    data = random.Random(3).randbytes(5500)
-    sent = []
+    data, has = random.Random(3).randbytes(5500), bytearray()
 
     def answer(request: Request) -> Response:
-        response = forward(registry, request)
-        if request.method == "PATCH":
-            sent.append(len(request.body))
-            if len(sent) == 3:
+        place = {"Location": f"/upload?stands={len(has)}"}
+        match request.method:
+            case "HEAD":
+                return Response(404)
+            case "GET":
+                return Response(204, {**place, "Range": f"0-{max(len(has) - 1, 0)}"})
+            case "PATCH" if len(front.asked("/upload")) == 3:
+                has.extend(request.body[:stored])
                 raise Lost
-        return response
+            case "PATCH" | "PUT":
+                assert request.headers.get("Content-Range", f"{len(has)}-").startswith(f"{len(has)}-")
+                has.extend(request.body)
+        return Response(201 if request.method == "PUT" else 202, place)
 
     with relay(answer) as front:
-        wire = Wire(ImageReference.parse(f"oci://{front.address}/tests/resumed"), Connecting(), push=True)
-        assert Repository(wire).write_blob(data, progress=lambda _: None)
-        assert sent == [1000] * 5
+        assert upload(front.address, "resumed", data)
         assert [each.method for each in front.requests].count("POST") == 1
-    got = forward(registry, Request("GET", f"/v2/tests/resumed/blobs/{digest(data)}", {}, b""))
-    assert got.body == data
+    assert bytes(has) == data
+
+
+def test_an_upload_goes_on_after_a_piece_that_was_lost(registry: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A piece that did not reach the registry is sent again, and no other one."""
+    monkeypatch.setattr(repository, "CHUNK", 1000)
+    data = random.Random(3).randbytes(5500)
+
+    def answer(request: Request) -> Response:
+        if request.method == "PATCH" and sum(each.method == "PATCH" for each in front.requests) == 3:
+            raise Lost
+        return forward(registry, request)
+
+    with relay(answer) as front:
+        assert upload(front.address, "lost", data)
+        methods = [each.method for each in front.requests]
+        assert (methods.count("POST"), methods.count("PATCH")) == (1, 6)
+    assert forward(registry, Request("GET", f"/v2/tests/lost/blobs/{digest(data)}", {}, b"")).body == data
 
 
 def test_an_upload_that_is_gone_begins_again(registry: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -440,8 +474,7 @@ def test_an_upload_that_is_gone_begins_again(registry: str, monkeypatch: pytest.
         return answers.pop(0) if request.method == "PATCH" and answers else forward(registry, request)
 
     with relay(answer) as front:
-        wire = Wire(ImageReference.parse(f"oci://{front.address}/tests/forgotten"), Connecting(), push=True)
-        assert Repository(wire).write_blob(data, progress=lambda _: None)
+        assert upload(front.address, "forgotten", data)
     assert answers == []
     assert forward(registry, Request("GET", f"/v2/tests/forgotten/blobs/{digest(data)}", {}, b"")).body == data
 
@@ -515,7 +548,10 @@ def test_a_manifest_that_was_changed_is_refused(
     run: Run, registry: str, pushed: str, tmp_path: Path, kind: str
 ) -> None:
     """An OCI manifest that is asked for by its digest is compared with it, the config of the model too."""
-    found = forward(registry, Request("GET", f"/v2/{pushed}/manifests/v1", {"Accept": "*/*"}, b""))
+    found = forward(
+        registry,
+        Request("GET", f"/v2/{pushed}/manifests/v1", {"Accept": "application/vnd.oci.image.manifest.v1+json"}, b""),
+    )
     image = json.loads(found.body)
     for end in (f"/manifests/{digest(found.body)}", f"/blobs/{image['config']['digest']}"):
 

@@ -47,6 +47,9 @@ NOT_HERE = {
     "artifact-pipeline export mlflow artifact": "test_tracking.py::test_digits_in_mlflow",
     # Other machines, and an object store.
     "pip install 'artifact-pipeline[scale]'": "asks a package index",
+    "pip install 'artifact-pipeline[registry]'": "asks a package index",
+    "artifact-pipeline push artifact oci://": "test_oci.py::test_what_is_pushed_comes_back",
+    "artifact-pipeline pull oci://": "test_oci.py::test_what_is_pushed_comes_back",
     "artifact-pipeline predict rows/ -o predictions/ --workers 8": "test_cluster.py::test_cluster_of_this_machine",
     "artifact-pipeline predict rows/ -o predictions/ --scheduler": (
         "test_cluster.py::test_cluster_that_is_there_gives_the_bytes_of_one_process"
