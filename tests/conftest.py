@@ -55,6 +55,7 @@ NEEDS = {
     "test_browser_form.py": "playwright",
     "test_cluster.py": "distributed",
     "test_oci.py": "urllib3",
+    "test_oci_clients.py": "urllib3",
     "test_oci_wire.py": "urllib3",
     "test_outputs.py": "model_signing",
     "test_package.py": "pandas",
