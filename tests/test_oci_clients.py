@@ -71,7 +71,7 @@ def test_skopeo_copies_an_artifact_unchanged(registry: str, published: Path, mon
 def test_oras_gets_the_files_and_what_it_pushes_is_no_artifact(
     registry: str, published: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The files that oras pulls are the very ones; what it pushes by itself is no ModelPack image, and is refused by name."""
+    """The files that oras pulls are the very ones; what it pushes by itself is no ModelPack image, and is refused."""
     python = ROOT / ".venv-clients" / "bin" / "python"
     if not python.exists():
         cannot_run("needs .venv-clients: make test-slow sets it up")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from artifact_pipeline.artifact.pointer import STORE
 from artifact_pipeline.cli.options import (
     artifact_option,
     asked_trust,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.registry.progress import Progress
+    from artifact_pipeline.registry.pull import Pulled
     from artifact_pipeline.registry.wire import Connecting
 
     Verb = TypeVar("Verb", bound="Callable[..., Any]")
@@ -162,6 +164,11 @@ def pull(
             asked=AskedOfArtifact(expect, accept_failed_gate, trust),
             progress=progress,
         )
+    _say_pulled(output, done, reference, artifact)
+
+
+def _say_pulled(output: Output, done: Pulled, reference: str, artifact: Path) -> None:
+    """Say what was pulled, and where it stands."""
     verified = done.verified
     beside = "".join(f", {suffix}" for suffix in done.beside)
     output.say(f"pulled: {reference}, {plural(len(verified.members) + 1, 'file')}{beside}")
@@ -172,7 +179,7 @@ def pull(
         output.say(f"artifact: {shown(artifact)} -> {shown(done.folder)}")
     else:
         output.say(f"folder: {shown(done.folder)}")
-    if folder is None and not done.in_charge:
+    if done.folder.parent.name == STORE and not done.in_charge:
         output.talk(
             f"note: {shown(artifact)} is as it was: a model whose gate is missing or failed is not put in charge"
         )
