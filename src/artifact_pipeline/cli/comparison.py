@@ -10,7 +10,7 @@ import click
 from artifact_pipeline.cli.options import held_out_option, verb, with_artifact
 from artifact_pipeline.errors import plural
 from artifact_pipeline.files import shown
-from artifact_pipeline.reports.tables import COMPARISON_HEADER, OUTCOMES, comparison_counts, comparison_rows
+from artifact_pipeline.reports.tables import shown_comparison
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.provenance import Comparison
@@ -71,6 +71,7 @@ def say_comparison(output: Output, comparison: Comparison, *, looks: int | None 
     counted = f", looked at {plural(looks, 'time')}" if looks is not None else ""
     output.say(f"champion: {comparison.champion}, on the same {plural(comparison.rows, 'held-out row')}{counted}")
     output.say()
-    output.table(COMPARISON_HEADER, comparison_rows(comparison))
+    shows = shown_comparison(comparison)
+    output.table(shows.header, shows.rows)
     output.say()
-    output.say(f"comparison: {comparison.outcome}, {OUTCOMES[comparison.outcome]} ({comparison_counts(comparison)})")
+    output.say(f"comparison: {comparison.outcome}, {shows.meaning} ({shows.counts})")

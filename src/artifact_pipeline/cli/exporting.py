@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.reports.documents import Kind
-    from artifact_pipeline.reports.mlflow_export import Exported
 
 _Verb = TypeVar("_Verb", bound="Callable[..., Any]")
 _NAMES: dict[Kind, str] = {"card": "model card", "bom": "bill of materials", "facts": "facts"}
@@ -102,10 +101,6 @@ def export(
     request = ExportRequest(artifact, expect=expect, **asked)
     with output.progress() as progress:
         done = export_to_mlflow(request, os.environ, progress=progress)
-    _say_exported(output, done)
-
-
-def _say_exported(output: Output, done: Exported) -> None:
     output.say(f"{done.outcome}: {done.artifact}")
     output.say(f"run: {done.run} in experiment {done.experiment} ({done.url})")
     output.say(f"model: {done.model}, version {done.version}")

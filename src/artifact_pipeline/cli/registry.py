@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from artifact_pipeline.cli.output import Output
-    from artifact_pipeline.registry.progress import Progress
     from artifact_pipeline.registry.pull import Pulled
-    from artifact_pipeline.registry.wire import Connecting
+    from artifact_pipeline.registry.request import RegistryRequest
 
     Verb = TypeVar("Verb", bound="Callable[..., Any]")
 
@@ -54,10 +53,21 @@ def _connection_options(function: Verb) -> Verb:
     return plain(hosts(function))
 
 
-def _connecting(asked: Mapping[str, Any]) -> Connecting:
-    from artifact_pipeline.registry.wire import Connecting
+@contextmanager
+def _asked(output: Output, word: str, reference: str, asked: Mapping[str, Any]) -> Iterator[RegistryRequest]:
+    """What the options ask of the registry and of the artifact; how far the bytes are is said meanwhile."""
+    from artifact_pipeline.registry.request import RegistryRequest
 
-    return Connecting(plain_http=asked["plain_http"], token_hosts=asked["token_hosts"])
+    with _progress(output, word) as progress:
+        yield RegistryRequest(
+            reference,
+            plain_http=asked["plain_http"],
+            token_hosts=asked["token_hosts"],
+            expect=asked["expect"],
+            accept_failed_gate=asked["accept_failed_gate"],
+            trust=asked_trust(asked),
+            progress=progress,
+        )
 
 
 @verb("Put an artifact into an OCI registry.", 4, 8)
@@ -67,29 +77,17 @@ def _connecting(asked: Mapping[str, Any]) -> Connecting:
 @policy_options
 @_connection_options
 @click.pass_obj
-def push(
-    output: Output, /, artifact: Path, reference: str, *, expect: str | None, accept_failed_gate: bool, **asked: Any
-) -> None:
+def push(output: Output, /, artifact: Path, reference: str, **asked: Any) -> None:
     """Put ARTIFACT (a pointer, or an artifact's folder) into an OCI registry, in the form of CNCF ModelPack.
 
     It is verified first. Each file is one layer, so that its digest there is the one of the manifest, and the same
     artifact has the same OCI digest from wherever it is pushed. Its provenance and signatures go with it as referrers.
     The tag moves last. Logins are those of `docker login`. Needs the extra [registry].
     """
-    from artifact_pipeline.registry.asked import AskedOfArtifact
     from artifact_pipeline.registry.push import push
-    from artifact_pipeline.registry.reference import ImageReference
 
-    place = ImageReference.parse(reference)
-    trust = asked_trust({**asked, "expect": expect})
-    with _progress(output, "pushing") as progress:
-        done = push(
-            artifact,
-            place,
-            connecting=_connecting(asked),
-            asked=AskedOfArtifact(expect, accept_failed_gate, trust),
-            progress=progress,
-        )
+    with _asked(output, "pushing", reference, asked) as request:
+        done = push(artifact, request)
     beside = "".join(f", {suffix}" for suffix in done.attached)
     output.say(f"pushed: {shown(artifact)}, {plural(done.files, 'file')}{beside}; {done.sent:,} bytes were new there")
     output.say(f"artifact digest: {done.artifact}")
@@ -125,45 +123,23 @@ def push(
 @policy_options
 @_connection_options
 @click.pass_obj
-def pull(
-    output: Output,
-    /,
-    reference: str,
-    *,
-    artifact: Path,
-    folder: Path | None,
-    expect: str | None,
-    accept_failed_gate: bool,
-    **asked: Any,
-) -> None:
+def pull(output: Output, /, reference: str, *, artifact: Path, folder: Path | None, **asked: Any) -> None:
     """Take an artifact from an OCI registry, verify it, and put it in charge, as a training does.
 
     Every blob is compared with its digest while it comes. Then the artifact is verified, and with --policy or
     --public-key asked whether you trust it; only what passes is kept, and a model whose gate is missing or failed is
     never put in charge. A tag can be moved by others: a digest (@sha256:…) cannot. Needs the extra [registry].
     """
-    from artifact_pipeline.registry.asked import AskedOfArtifact
-    from artifact_pipeline.registry.keeping import KeptAsFolder, KeptInStore
     from artifact_pipeline.registry.pull import pull
-    from artifact_pipeline.registry.reference import ImageReference
     from artifact_pipeline.storage.outputs import Place, refuse_overlap
 
     if folder is not None and is_given("artifact"):
         raise ConfigError("--output makes a folder of its own, and --artifact goes into a store; one of them")
-    source = ImageReference.parse(reference)
-    place = KeptInStore(artifact) if folder is None else KeptAsFolder(folder)
     given = {"the public key": asked["public_key"], "the policy": asked["policy"]}
     written = Place("--artifact", str(artifact), "link") if folder is None else Place("--output", str(folder), "folder")
     refuse_overlap([Place(role, str(path)) for role, path in given.items() if path is not None], [written])
-    trust = asked_trust({**asked, "expect": expect})
-    with _progress(output, "pulling") as progress:
-        done = pull(
-            source,
-            place,
-            connecting=_connecting(asked),
-            asked=AskedOfArtifact(expect, accept_failed_gate, trust),
-            progress=progress,
-        )
+    with _asked(output, "pulling", reference, asked) as request:
+        done = pull(request, artifact if folder is None else folder, as_folder=folder is not None)
     _say_pulled(output, done, reference, artifact)
 
 
@@ -207,7 +183,7 @@ def _with_connection(command: str, asked: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def _progress(output: Output, word: str) -> Iterator[Progress]:
+def _progress(output: Output, word: str) -> Iterator[Callable[[str, int, int], None]]:
     """Say how far the bytes are: on a terminal all the time, in a log only of what takes long."""
     pause = _REDRAW if sys.stderr.isatty() else _LINE
     with output.progress() as say:

@@ -181,12 +181,11 @@ def health(output: Output, /, within: float, **asked: Any) -> None:
     A container's health check needs neither curl nor a shell by this. The options, and the variables of the
     environment, are those of `serve`.
     """
-    from artifact_pipeline.serving.health import Address, check_ready
+    from artifact_pipeline.serving.health import check_ready
 
-    address = Address(**asked)
-    check_ready(address, within)
+    address = check_ready(**asked, timeout=within)
     output.say(f"ready: {address}")
-    output.result({"ready": True, "url": str(address)})
+    output.result({"ready": True, "url": address})
 
 
 def _settings(artifact: Path, asked: dict[str, Any]) -> Settings:

@@ -17,11 +17,11 @@ from artifact_pipeline.artifact.pointer import STORE
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, Problem
 from artifact_pipeline.files import storage_error, sync_folder, write_new
-from artifact_pipeline.registry.asked import AskedOfArtifact
 from artifact_pipeline.registry.evidence import choose
 from artifact_pipeline.registry.image import MANIFEST_TYPE, read_image
-from artifact_pipeline.registry.keeping import staging
-from artifact_pipeline.registry.progress import BytesDone, ignore
+from artifact_pipeline.registry.keeping import KeptAsFolder, KeptInStore, staging
+from artifact_pipeline.registry.progress import BytesDone
+from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.referrers import attached
 from artifact_pipeline.registry.repository import Repository, rejected
 from artifact_pipeline.registry.wire import Connecting, Wire
@@ -33,9 +33,8 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.registry.image import PulledImage
-    from artifact_pipeline.registry.keeping import KeptAsFolder, KeptInStore
     from artifact_pipeline.registry.progress import Progress
-    from artifact_pipeline.registry.reference import ImageReference
+    from artifact_pipeline.registry.request import RegistryRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +56,14 @@ class Pulled:
     beside: tuple[str, ...]
 
 
-def pull(
-    reference: ImageReference,
-    place: KeptInStore | KeptAsFolder,
-    *,
-    connecting: Connecting,
-    asked: AskedOfArtifact | None = None,
-    progress: Progress = ignore,
-) -> Pulled:
+def pull(request: RegistryRequest, path: Path, *, as_folder: bool = False) -> Pulled:
     """Take an artifact from a registry, verify it, and keep it.
 
     Args:
-        reference: a repository with a digest or a tag.
-        place: where it is kept.
-        connecting: how the registry is reached.
-        asked: what is asked of the artifact; a policy is asked before the artifact's manifest is parsed.
-        progress: called while bytes come.
+        request: a repository with a digest or a tag, and what is asked of the artifact; a policy is asked before the
+            artifact's manifest is parsed.
+        path: the pointer; the artifact goes into the store beside it.
+        as_folder: make the artifact the folder `path`, with no pointer and no store.
 
     Raises:
         ConfigError: the reference names neither a digest nor a tag.
@@ -80,10 +71,11 @@ def pull(
             what it claims to be, or not trusted; nothing is kept.
         StorageError: the registry is out of reach, or the disk full; nothing is kept.
     """
-    asked = asked or AskedOfArtifact()
+    reference = ImageReference.parse(request.reference)
     target = reference.target
+    place = KeptAsFolder(path) if as_folder else KeptInStore(path)
     place.check()
-    repository = Repository(Wire(reference, connecting))
+    repository = Repository(Wire(reference, Connecting.of(request)))
     read = repository.read_manifest(target, (MANIFEST_TYPE,))
     if read is None:
         problem = Problem(str(reference), "image-missing", "the registry has no such artifact")
@@ -91,9 +83,9 @@ def pull(
     image, found = read_image(*read), reference.at(digest(read[0]))
     try:
         with staging(place.path) as folder:
-            pulling = _Pulling(repository, image, reference=found, store=folder / STORE, asked=asked)
+            pulling = _Pulling(repository, image, reference=found, store=folder / STORE, request=request)
             beside = pulling.take_evidence()
-            pulling.take_files(progress)
+            pulling.take_files(request.progress)
             verified = pulling.verified()
             stands, in_charge = place.keep(verified, beside)
     except OSError as error:
@@ -111,9 +103,9 @@ class _Pulling:
         *,
         reference: ImageReference,
         store: Path,
-        asked: AskedOfArtifact,
+        request: RegistryRequest,
     ) -> None:
-        self._repository, self._image, self._reference, self._asked = repository, image, reference, asked
+        self._repository, self._image, self._reference, self._request = repository, image, reference, request
         self._artifact = image.files[NAME].digest
         self._folder = store / self._artifact.removeprefix(PREFIX)
         self._folder.mkdir(parents=True)
@@ -124,7 +116,7 @@ class _Pulling:
         Raises:
             ArtifactRejected: they are not, or the registry sent other bytes.
         """
-        expect, trust = self._asked.expect, self._asked.trust
+        expect, trust = self._request.expect, self._request.trust
         if expect is not None and self._artifact != expect:
             raise rejected(NAME, "digest-unexpected", f"expected {expect}, found {self._artifact}")
         beside = choose(attached(self._repository, self._reference.target), self._artifact, trust)
@@ -167,10 +159,10 @@ class _Pulling:
         Raises:
             ArtifactRejected: it is not what it claims to be, or not trusted.
         """
-        asked = self._asked
+        request = self._request
         try:
             verified = verify(
-                self._folder, expect=asked.expect, accept_failed_gate=asked.accept_failed_gate, trust=asked.trust
+                self._folder, expect=request.expect, accept_failed_gate=request.accept_failed_gate, trust=request.trust
             )
             check_beside(verified)
         except ArtifactRejected as error:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact.provenance import SUFFIX as PROVENANCE
 from artifact_pipeline.errors import ConfigError
-from artifact_pipeline.registry.asked import AskedOfArtifact
 from artifact_pipeline.registry.image import MANIFEST_TYPE, pack
-from artifact_pipeline.registry.progress import BytesDone, ignore
+from artifact_pipeline.registry.progress import BytesDone
+from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.referrers import PROVENANCE_TYPE, SIGNATURE_TYPE, attach
 from artifact_pipeline.registry.repository import Repository
 from artifact_pipeline.registry.wire import Connecting, Wire
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.registry.image import PackedImage
     from artifact_pipeline.registry.progress import Progress
-    from artifact_pipeline.registry.reference import ImageReference
+    from artifact_pipeline.registry.request import RegistryRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +45,7 @@ class Pushed:
     attached: tuple[str, ...]
 
 
-def push(
-    artifact: Path,
-    reference: ImageReference,
-    *,
-    connecting: Connecting,
-    progress: Progress = ignore,
-    asked: AskedOfArtifact | None = None,
-) -> Pushed:
+def push(artifact: Path, request: RegistryRequest) -> Pushed:
     """Verify an artifact, and put it into a registry with what stands beside it.
 
     The model's files go first, then what describes them, then signatures and provenance, and the tag last: what a tag
@@ -60,25 +53,24 @@ def push(
 
     Args:
         artifact: a pointer, or an artifact's folder.
-        reference: the repository, and a tag where one is to lead to it.
-        connecting: how the registry is reached.
-        progress: called while bytes are sent.
-        asked: what is asked of the artifact before a byte of it is sent.
+        request: the repository, a tag where one is to lead to the artifact, and what is asked before a byte is sent.
 
     Raises:
         ConfigError: the reference has a digest, which follows from the artifact.
         ArtifactRejected: the artifact is not what it claims to be, or what stands beside it is not about it.
         StorageError: the registry is out of reach, or refuses.
     """
-    asked = asked or AskedOfArtifact()
+    reference = ImageReference.parse(request.reference)
     if reference.digest is not None:
         hint = f"leave the digest away: it follows from the artifact; such as {reference.with_tag('v1')}"
         raise ConfigError(f"{reference}: an artifact is pushed to a tag, or by its digest alone", hint=hint)
-    verified = verify(artifact, expect=asked.expect, accept_failed_gate=asked.accept_failed_gate, trust=asked.trust)
+    verified = verify(
+        artifact, expect=request.expect, accept_failed_gate=request.accept_failed_gate, trust=request.trust
+    )
     beside = files_beside(verified)
     image = pack(verified)
-    repository = Repository(Wire(reference, connecting, push=True))
-    sent = _send_files(repository, image, progress)
+    repository = Repository(Wire(reference, Connecting.of(request), push=True))
+    sent = _send_files(repository, image, request.progress)
     repository.write_blob(image.config, progress=lambda _: None)
     repository.write_manifest(image.digest, image.manifest, MANIFEST_TYPE)
     for suffix, data in beside.items():

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.registry.addresses import Plain
     from artifact_pipeline.registry.credentials import RegistryLogin
     from artifact_pipeline.registry.reference import ImageReference
+    from artifact_pipeline.registry.request import RegistryRequest
 
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -52,6 +53,11 @@ class Connecting:
     plain_http: bool = False
     token_hosts: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    @classmethod
+    def of(cls, request: RegistryRequest) -> Connecting:
+        """As a person asks for it."""
+        return cls(request.plain_http, request.token_hosts)
 
 
 class WholeAnswer(NamedTuple):

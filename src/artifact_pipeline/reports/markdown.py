@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING
 from artifact_pipeline.errors import listing, plural
 from artifact_pipeline.reports.tables import (
     ALL,
-    COMPARISON_HEADER,
-    OUTCOMES,
     SAMPLE_HEADER,
     clean,
-    comparison_counts,
-    comparison_rows,
     figure,
     sample_rows,
     score_rows,
+    shown_comparison,
     shown_rules,
 )
 from artifact_pipeline.rows.matrix import HELD_OUT
@@ -120,11 +117,12 @@ def comparison_page(comparison: Comparison, *, looks: int) -> str:
         looks: how often the held-out rows have been looked at.
     """
     counted = f"{plural(comparison.rows, 'held-out row')}, looked at {plural(looks, 'time')}"
+    shows = shown_comparison(comparison)
     parts = [
         f"### Comparison with the champion: {comparison.outcome}",
         f"`{comparison.champion}`, on the same {counted}.",
-        f"{OUTCOMES[comparison.outcome].capitalize()}: {comparison_counts(comparison)}.",
-        table(COMPARISON_HEADER, comparison_rows(comparison)),
+        f"{shows.meaning.capitalize()}: {shows.counts}.",
+        table(shows.header, shows.rows),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from artifact_pipeline.errors import plural
 
@@ -80,8 +80,8 @@ def sample_rows(
     ]
 
 
-COMPARISON_HEADER = ["candidate - champion", "difference", "95 % interval", "must lie above"]
-OUTCOMES = {
+_COMPARISON = ["candidate - champion", "difference", "95 % interval", "must lie above"]
+_OUTCOMES = {
     "identical": "the same model",
     "passed": "no worse than the margin allows",
     "failed": "worse than the margin allows",
@@ -90,14 +90,27 @@ OUTCOMES = {
 """The outcomes of a comparison, in words."""
 
 
-def comparison_rows(comparison: Comparison) -> list[list[str]]:
-    """Return both differences with their intervals, a row each, as `COMPARISON_HEADER` names the cells."""
-    return [
+class ShownComparison(NamedTuple):
+    """A comparison as it is shown.
+
+    Attributes:
+        header: the names of the cells.
+        rows: both differences with their intervals, a row each.
+        meaning: the outcome, in words.
+        counts: the rows that one model alone gets right, and the p value.
+    """
+
+    header: Sequence[str]
+    rows: list[list[str]]
+    meaning: str
+    counts: str
+
+
+def shown_comparison(comparison: Comparison) -> ShownComparison:
+    """Return a comparison as it is shown."""
+    rows = [
         [name, f"{each.value:+.4f}", f"{each.low:+.4f} to {each.high:+.4f}", f"{-comparison.margin:+.4f}"]
         for name, each in (("accuracy", comparison.accuracy), ("F1 weighted", comparison.f1_weighted))
     ]
-
-
-def comparison_counts(comparison: Comparison) -> str:
-    """Return the rows that one model alone gets right, and the p value."""
-    return f"{plural(comparison.won, 'row')} won, {comparison.lost:,} lost, McNemar p {comparison.mcnemar:.4f}"
+    counts = f"{plural(comparison.won, 'row')} won, {comparison.lost:,} lost, McNemar p {comparison.mcnemar:.4f}"
+    return ShownComparison(_COMPARISON, rows, _OUTCOMES[comparison.outcome], counts)

@@ -20,20 +20,13 @@ _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound t
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    """Where a server listens, as `serve` was told.
+class _Address:
+    """Where a server listens."""
 
-    Attributes:
-        host: its `--host`.
-        port: its `--port`.
-        uds: its `--uds`, in place of both.
-        tls_certificate: its `--tls-certificate`; the one certificate that is trusted then.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8080
-    uds: Path | None = None
-    tls_certificate: Path | None = None
+    host: str
+    port: int
+    uds: Path | None
+    tls_certificate: Path | None
 
     def __str__(self) -> str:
         if self.uds is not None:
@@ -43,16 +36,22 @@ class Address:
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
-def check_ready(address: Address, timeout: float) -> None:
-    """Return when the server says that it is ready.
+def check_ready(
+    *, host: str, port: int, uds: Path | None = None, tls_certificate: Path | None = None, timeout: float
+) -> str:
+    """Return a server's address when it says that it is ready.
 
     Args:
-        address: where it listens.
+        host: the server's `--host`.
+        port: its `--port`.
+        uds: its `--uds`, in place of both.
+        tls_certificate: its `--tls-certificate`; the one certificate that is trusted then.
         timeout: seconds for connecting, and for each read.
 
     Raises:
         PipelineError: it says that it is not ready, or something else, or nothing.
     """
+    address = _Address(host, port, uds, tls_certificate)
     try:
         with closing(_connection(address, timeout)) as connection:
             if address.uds is not None:
@@ -66,9 +65,10 @@ def check_ready(address: Address, timeout: float) -> None:
         raise PipelineError(f"no answer from {address}: {reason}", hint="artifact-pipeline serve starts one") from error
     if status != http.HTTPStatus.OK:
         raise PipelineError(f"not ready: {address} answers {status}", hint="its log says whether it starts or ends")
+    return str(address)
 
 
-def _connection(address: Address, timeout: float) -> http.client.HTTPConnection:
+def _connection(address: _Address, timeout: float) -> http.client.HTTPConnection:
     """Return a connection that is not open yet.
 
     Raises:

@@ -8,7 +8,7 @@ from artifact_pipeline.artifact.provenance import Statement
 from artifact_pipeline.canonical import dotted
 from artifact_pipeline.errors import plural
 from artifact_pipeline.reports.page.parts import MAX_LISTED, Cell, Commands, DataTable, Section, more, short
-from artifact_pipeline.reports.tables import COMPARISON_HEADER, OUTCOMES, comparison_counts, comparison_rows
+from artifact_pipeline.reports.tables import shown_comparison
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,14 +88,15 @@ def champion(artifact: Verified) -> Section | None:
 
 
 def _outcome(found: Comparison) -> str:
-    words = f"{OUTCOMES[found.outcome].capitalize()}: {comparison_counts(found)}"
-    return f"{words}, over {plural(found.rows, 'held-out row')}. The champion is {found.champion}."
+    shows = shown_comparison(found)
+    counted = f"{shows.counts}, over {plural(found.rows, 'held-out row')}"
+    return f"{shows.meaning.capitalize()}: {counted}. The champion is {found.champion}."
 
 
 def comparison_table(found: Comparison) -> DataTable:
     """Return both differences with their intervals."""
-    rows = tuple(tuple(row) for row in comparison_rows(found))
-    return DataTable(f"Comparison: {found.outcome}", tuple(COMPARISON_HEADER), rows)
+    shows = shown_comparison(found)
+    return DataTable(f"Comparison: {found.outcome}", tuple(shows.header), tuple(map(tuple, shows.rows)))
 
 
 def drift(receipt: Receipt) -> Section:
