@@ -9,12 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from artifact_pipeline.model.families.encoders import ENCODERS
+from artifact_pipeline.model.families.encoders import ENCODERS, accepts_unknown, is_missing_level, level_text, levels_of
 from artifact_pipeline.model.families.family import not_written, of_step
+from artifact_pipeline.rows.features import MAX_LEVEL_BYTES, MAX_LEVELS, MISSING, Column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
+_UNSEEN_NUMBER = 2.0**31
+"""What stands for an unknown level among levels that are numbers."""
 _CHOICE = "ColumnTransformer"
 _NO_STEPS = {
     "FunctionTransformer": "compute such columns before, in the data; or take one of scikit-learn's scalers",
@@ -49,6 +54,55 @@ class Branch:
     encoder: NamedStep | None
     steps: tuple[NamedStep, ...]
 
+    def takes(self, names: Sequence[str], booleans: Collection[str]) -> list[Column]:
+        """The columns, each as if it could be missing.
+
+        Raises:
+            ConfigError: a level is none that a model can have.
+        """
+        own = [names[position] for position in self.columns]
+        if self.encoder is None:
+            return [Column(name, "boolean" if name in booleans else "number", nullable=True) for name in own]
+        encoder, found = self.encoder.step, []
+        with of_step(self.encoder.name):
+            for name, levels in zip(own, levels_of(encoder), strict=True):
+                _check_levels(name, levels)
+                other: Any = "accept" if accepts_unknown(encoder) and name not in booleans else "refuse"
+                found.append(Column(name, "category", nullable=True, levels=tuple(sorted(levels)), other=other))
+        return found
+
+    def takes_missing(self, at: int) -> bool:
+        """Whether its column at a place may be missing: the model imputes it, or knows it as a level."""
+        if self.encoder is None:
+            return any(type(each.step).__name__ == "SimpleImputer" for each in self.steps)
+        encoder = self.encoder.step
+        levels = levels_of(encoder)[at]
+        imputed = self.imputer is not None and level_text(self.imputer.step.statistics_[at]) in levels
+        return MISSING in levels or imputed or accepts_unknown(encoder)
+
+    def as_fitted(self, texts: NDArray[Any], at: int) -> NDArray[Any]:
+        """Levels as the encoder learned them: numbers where they were such, and its own spelling of what is missing.
+
+        Args:
+            texts: the levels as an artifact has them; shape (rows,).
+            at: which of its columns they are.
+        """
+        import numpy as np
+
+        assert self.encoder is not None
+        encoder = self.encoder.step
+        own = dict(zip(levels_of(encoder)[at], encoder.categories_[at].tolist(), strict=True))
+        kinds = {type(value) for value in own.values() if not is_missing_level(value)}
+        numbers = bool(kinds) and str not in kinds
+        if MISSING not in own:
+            own[MISSING] = np.nan if self.imputer is None else self.imputer.step.missing_values
+        values = [own.get(text, _UNSEEN_NUMBER if numbers else text) for text in texts.tolist()]
+        if numbers and encoder.categories_[at].dtype.kind in "iuf":
+            return np.array(values, dtype=np.float64)
+        found = np.empty(len(values), dtype=object)
+        found[:] = values
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -65,6 +119,40 @@ class Layout:
     joined: tuple[NamedStep, ...]
     classifier: NamedStep
     width: int
+
+    def takes(self, names: Sequence[str], booleans: Collection[str]) -> tuple[Column, ...]:
+        """Return the columns that the model takes, in the order in which it was fitted; each as if it could be missing.
+
+        Args:
+            names: the columns that it was fitted on.
+            booleans: those of them that hold booleans.
+
+        Raises:
+            ConfigError: a level is none that a model can have, or a column is a number and a category.
+        """
+        found: dict[int, Column] = {}
+        for branch in self.branches:
+            for position, column in zip(branch.columns, branch.takes(names, booleans), strict=True):
+                if found.setdefault(position, column) != column:
+                    both = f"is encoded in {branch.name!r}, and otherwise in another step"
+                    hint = "give the step a copy of the column, with a name of its own"
+                    with of_step(branch.name):
+                        raise not_written(f"the column {column.name!r:.80} {both}", hint=hint)
+        return tuple(found[position] for position in sorted(found))
+
+    def nullable(self, names: Sequence[str], columns: Sequence[Column], missing: Mapping[str, int]) -> list[bool]:
+        """Whether each column may be missing: where the model imputes it, knows it as a level, or was given such rows.
+
+        Args:
+            names: the columns that it was fitted on.
+            columns: the columns that it takes.
+            missing: how many of the given values are missing, by column.
+        """
+        safe = dict.fromkeys([each.name for each in columns], True)
+        for branch in self.branches:
+            for at, position in enumerate(branch.columns):
+                safe[names[position]] &= branch.takes_missing(at)
+        return [safe[each.name] or missing[each.name] > 0 for each in columns]
 
 
 def layout_of(model: Any) -> Layout:
@@ -147,3 +235,21 @@ def _checked(steps: Sequence[NamedStep]) -> Iterator[NamedStep]:
                 message = f"{kind} has no place there in a model"
                 raise not_written(message, hint=_NO_STEPS.get(kind, "let it be the first step on its columns"))
         yield each
+
+
+def _check_levels(name: str, levels: Sequence[str]) -> None:
+    """Refuse levels that no model can have.
+
+    Raises:
+        ConfigError: they are too many or too long, or one holds a null character.
+    """
+    wrong = ""
+    if len(levels) > MAX_LEVELS:
+        wrong = f"has {len(levels):,} levels, allowed are {MAX_LEVELS:,}"
+    elif any(len(each.encode(errors="surrogatepass")) > MAX_LEVEL_BYTES for each in levels):
+        wrong = f"has a level of more than {MAX_LEVEL_BYTES:,} bytes"
+    elif any("\0" in each for each in levels):
+        wrong = "has a level with a null character"
+    if wrong:
+        hint = "drop the column, or fit the encoder with max_categories"
+        raise not_written(f"the column {name!r:.80} {wrong}", hint=hint)

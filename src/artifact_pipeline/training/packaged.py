@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.errors import DataRejected, Problem, plural
-from artifact_pipeline.model.families.encoders import accepts_unknown, is_missing_level, level_text, levels_of
-from artifact_pipeline.model.families.family import not_written, of_step
-from artifact_pipeline.rows.features import MAX_LEVEL_BYTES, MAX_LEVELS, MISSING, Column, Features
+from artifact_pipeline.rows.features import MISSING, Features
 from artifact_pipeline.training.fitting import FittedModel
 
 if TYPE_CHECKING:
@@ -17,11 +15,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from artifact_pipeline.model.layout import Branch, Layout
+    from artifact_pipeline.model.layout import Layout
+    from artifact_pipeline.rows.features import Column
     from artifact_pipeline.rows.memory import Table
 
-_UNSEEN_NUMBER = 2.0**31
-"""What stands for an unknown level among levels that are numbers."""
 _FLOAT32 = frozenset({"float32", "float", "float16", "halffloat"})
 _BOOLEAN = frozenset({"bool", "boolean"})
 
@@ -47,9 +44,10 @@ class GivenRows(NamedTuple):
         column = values[name]
         return str(getattr(column, "dtype", getattr(column, "type", ""))).lower()
 
-    def is_boolean(self, name: str) -> bool:
-        """Whether a column holds booleans."""
-        return self.type_of(name) in _BOOLEAN
+    @property
+    def booleans(self) -> frozenset[str]:
+        """The columns that hold booleans."""
+        return frozenset(name for name in self.there if self.type_of(name) in _BOOLEAN)
 
     @property
     def hold_float32(self) -> bool:
@@ -138,7 +136,7 @@ class PackagedModel(FittedModel):
             if branch.encoder is not None:
                 for at, position in enumerate(branch.columns):
                     name = self.given.names[position]
-                    columns[name] = _as_fitted(columns[name], branch, at)
+                    columns[name] = branch.as_fitted(columns[name], at)
         every = {name: columns.get(name, np.zeros(len(features))) for name in self.given.names}
         return np.column_stack([*every.values()]) if self.given.matrix else _frame_like(self.given.X, every)
 
@@ -156,25 +154,6 @@ class PackagedModel(FittedModel):
         return X if self.given.matrix else X[self.given.there]
 
 
-def _as_fitted(texts: NDArray[Any], branch: Branch, at: int) -> NDArray[Any]:
-    """Levels as the encoder learned them: numbers where they were numbers, and its own spelling of what is missing."""
-    import numpy as np
-
-    assert branch.encoder is not None
-    encoder = branch.encoder.step
-    own = dict(zip(levels_of(encoder)[at], encoder.categories_[at].tolist(), strict=True))
-    kinds = {type(value) for value in own.values() if not is_missing_level(value)}
-    numbers = bool(kinds) and str not in kinds
-    if MISSING not in own:
-        own[MISSING] = np.nan if branch.imputer is None else branch.imputer.step.missing_values
-    values = [own.get(text, _UNSEEN_NUMBER if numbers else text) for text in texts.tolist()]
-    if numbers and encoder.categories_[at].dtype.kind in "iuf":
-        return np.array(values, dtype=np.float64)
-    found = np.empty(len(values), dtype=object)
-    found[:] = values
-    return found
-
-
 def _frame_like(X: Any, columns: Mapping[str, NDArray[Any]]) -> Any:
     """A data frame of these columns, of Polars where X is one, or else of pandas where that is installed."""
     if type(X).__module__.partition(".")[0] == "polars":
@@ -189,81 +168,6 @@ def _frame_like(X: Any, columns: Mapping[str, NDArray[Any]]) -> Any:
 
         return pa.table({name: pa.array(values, from_pandas=True) for name, values in columns.items()})
     return pd.DataFrame({name: pd.Series(values, dtype=values.dtype) for name, values in columns.items()})
-
-
-def columns_of(layout: Layout, given: GivenRows) -> tuple[Column, ...]:
-    """Return the columns that a model takes, in the order in which it was fitted; each as if it could be missing.
-
-    Raises:
-        ConfigError: a level is none that a model can have, or a column is a number and a category.
-    """
-    found: dict[int, Column] = {}
-    for branch in layout.branches:
-        known = _columns_of(branch, given)
-        for position, column in zip(branch.columns, known, strict=True):
-            before = found.setdefault(position, column)
-            if before != column:
-                message = f"the column {column.name!r:.80} is encoded in {branch.name!r}, and otherwise in another step"
-                with of_step(branch.name):
-                    raise not_written(message, hint="give the step a copy of the column, with a name of its own")
-    return tuple(found[position] for position in sorted(found))
-
-
-def _columns_of(branch: Branch, given: GivenRows) -> list[Column]:
-    names = [given.names[position] for position in branch.columns]
-    if branch.encoder is None:
-        return [Column(name, "boolean" if given.is_boolean(name) else "number", nullable=True) for name in names]
-    encoder, found = branch.encoder.step, []
-    with of_step(branch.encoder.name):
-        for name, levels in zip(names, levels_of(encoder), strict=True):
-            _check_levels(name, levels)
-            accepted = accepts_unknown(encoder) and not given.is_boolean(name)
-            other: Any = "accept" if accepted else "refuse"
-            found.append(Column(name, "category", nullable=True, levels=tuple(sorted(levels)), other=other))
-    return found
-
-
-def _check_levels(name: str, levels: Sequence[str]) -> None:
-    """Refuse levels that no model can have.
-
-    Raises:
-        ConfigError: they are too many or too long, or one holds a null character.
-    """
-    wrong = ""
-    if len(levels) > MAX_LEVELS:
-        wrong = f"has {len(levels):,} levels, allowed are {MAX_LEVELS:,}"
-    elif any(len(each.encode(errors="surrogatepass")) > MAX_LEVEL_BYTES for each in levels):
-        wrong = f"has a level of more than {MAX_LEVEL_BYTES:,} bytes"
-    elif any("\0" in each for each in levels):
-        wrong = "has a level with a null character"
-    if wrong:
-        hint = "drop the column, or fit the encoder with max_categories"
-        raise not_written(f"the column {name!r:.80} {wrong}", hint=hint)
-
-
-def nullable(layout: Layout, names: Sequence[str], columns: Sequence[Column], missing: Mapping[str, int]) -> list[bool]:
-    """Whether each column may be missing: where the model imputes it, knows it as a level, or was given such rows.
-
-    Args:
-        layout: the model's steps.
-        names: the columns that it was fitted on.
-        columns: the columns that it takes.
-        missing: how many of the given values are missing, by column.
-    """
-    safe = dict.fromkeys([each.name for each in columns], True)
-    for branch in layout.branches:
-        for at, position in enumerate(branch.columns):
-            safe[names[position]] &= _takes_missing(branch, at)
-    return [safe[each.name] or missing[each.name] > 0 for each in columns]
-
-
-def _takes_missing(branch: Branch, at: int) -> bool:
-    if branch.encoder is None:
-        return any(type(each.step).__name__ == "SimpleImputer" for each in branch.steps)
-    encoder = branch.encoder.step
-    levels = levels_of(encoder)[at]
-    imputed = branch.imputer is not None and level_text(branch.imputer.step.statistics_[at]) in levels
-    return MISSING in levels or imputed or accepts_unknown(encoder)
 
 
 def label_of(value: Any) -> int | str | None:

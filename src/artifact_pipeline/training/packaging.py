@@ -24,10 +24,8 @@ from artifact_pipeline.runtime import pin_numerics
 from artifact_pipeline.training.dataset import PACKAGED, Dataset
 from artifact_pipeline.training.packaged import (
     PackagedModel,
-    columns_of,
     given_rows,
     label_of,
-    nullable,
     synthetic_rows,
 )
 from artifact_pipeline.training.publication import check_places, put_in_charge
@@ -155,9 +153,9 @@ def _with_rows(fitted: Any, X: Any) -> tuple[PackagedModel, Features, dict[str, 
 
     labels, layout = _labels(fitted), layout_of(fitted)
     given = given_rows(X, fitted, layout)
-    columns = columns_of(layout, given)
+    columns = layout.takes(given.names, given.booleans)
     features, missing = _read(columns, given)
-    may_miss = nullable(layout, given.names, columns, missing)
+    may_miss = layout.nullable(given.names, columns, missing)
     known = tuple(replace(each, nullable=may) for each, may in zip(columns, may_miss, strict=True))
     return PackagedModel(fitted, known, None, given=given, labels=labels, layout=layout), features, missing
 
