@@ -55,6 +55,8 @@ VERBS = [
     "export",
     "runs",
     "rollback",
+    "push",
+    "pull",
     "schema",
     "completion",
     "man",

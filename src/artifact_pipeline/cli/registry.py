@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from artifact_pipeline.artifact.pointer import STORE
 from artifact_pipeline.cli.options import (
     artifact_option,
     asked_trust,
@@ -145,6 +144,8 @@ def pull(output: Output, /, reference: str, *, artifact: Path, folder: Path | No
 
 def _say_pulled(output: Output, done: Pulled, reference: str, artifact: Path) -> None:
     """Say what was pulled, and where it stands."""
+    from artifact_pipeline.artifact.pointer import STORE
+
     verified = done.verified
     beside = "".join(f", {suffix}" for suffix in done.beside)
     output.say(f"pulled: {reference}, {plural(len(verified.members) + 1, 'file')}{beside}")
