@@ -178,6 +178,7 @@ print(sorted(set(looks.found)), joblib.Parallel()(joblib.delayed(most)(each) for
 """
 
 
+@pytest.mark.slow
 def test_each_job_has_one_openmp_thread(tmp_path: Path) -> None:
     """Threads of joblib do not multiply those of OpenMP, of which a process may have several."""
     done = run_python("-c", THREADS, cwd=tmp_path, env={"OMP_NUM_THREADS": "2"})

@@ -167,6 +167,7 @@ def test_holm_rejects_what_holm_rejects(values: list[float]) -> None:
 # What is no drift.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "alarms_of_psi"), [(50, 100), (100, 100), (200, 20)])
 def test_undrifted_windows_give_no_alarm(
     reference: Reference, count: Count, held_out: NDArray[np.bool_], *, size: int, alarms_of_psi: int

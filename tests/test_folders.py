@@ -179,6 +179,7 @@ def test_a_receipt_of_work_that_is_not_complete_says_so(model: Verified, world: 
     assert "receipt-incomplete" in caught.value.rules
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "part-00001-00000.parquet"])
 def test_to_resume_follows_no_name_of_a_receipt(model: Verified, world: Path, tmp_path: Path, name: str) -> None:
     """A receipt whose finished part has another name than such a part gets is refused, whatever stands there."""

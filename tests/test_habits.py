@@ -71,6 +71,7 @@ def test_citation_names_this_version_and_licence() -> None:
     assert (str(citation["version"]), citation["license"]) == (__version__, "Apache-2.0")
 
 
+@pytest.mark.slow
 @pytest.mark.needs("ruamel")
 @pytest.mark.parametrize(
     ("schema", "pattern"),

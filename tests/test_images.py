@@ -103,6 +103,7 @@ def share_right(candidate: Candidate, count: int) -> float:
     return float((answers.labels == labels).mean())
 
 
+@pytest.mark.slow
 def test_drawn_digits_are_recognised(candidate: Candidate) -> None:
     """Of 100 drawn digits of many hands the documented model names at least 92 % rightly."""
     assert share_right(candidate, 100) >= REQUIRED

@@ -112,6 +112,7 @@ def test_a_server_answers_as_predict_does(artifact: Path, served: Served) -> Non
         assert server.talk.read_text() == ""
 
 
+@pytest.mark.slow
 def test_models_of_other_columns_follow_each_other(tmp_path: Path) -> None:
     """With --follow a model of numbers, one of a mixed table and one of scores take over from each other."""
     table = write_table(tmp_path / "blobs.csv", blobs(["no", "yes"]))
@@ -223,7 +224,7 @@ def test_a_matrix_and_a_column_are_not_taken_together(plain: Served) -> None:
 
 
 def test_the_document_describes_the_columns(served: Served) -> None:
-    """Requests that are answered are valid by the document, and those that are refused are not, where it can say so."""
+    """Requests that are answered are valid by the document, and so are its example and the answers."""
     described = json.loads(json.dumps(document(served, Settings())))
     schemas = described["components"]["schemas"]
     for schema in schemas.values():
@@ -237,6 +238,13 @@ def test_the_document_describes_the_columns(served: Served) -> None:
     example = described["paths"][INFER]["post"]["requestBody"]["content"]["application/json"]["example"]
     inference.validate(example)
     parse_inference(json.dumps(example).encode(), None, served)
+
+
+@pytest.mark.slow
+def test_the_document_refuses_what_the_server_refuses(served: Served) -> None:
+    """Requests that are refused are not valid by the document, where it can say so."""
+    described = json.loads(json.dumps(document(served, Settings())))
+    inference = Draft202012Validator(described["components"]["schemas"]["Inference"])
     unsaid = {
         "fewer rows of one", "more values than rows", "fewer texts than rows", "more texts than rows",
         "a text for missing", "nested texts of a flat shape", "empty rows of texts",

@@ -65,6 +65,7 @@ def table(rows: int, *, width: int) -> bytes:
     return "\n".join([",".join(DIGITS.names), *lines, ""]).encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", BLOCKS)
 def test_the_page_works_behind_nginx(block: str, server: Server, folder: Path, tmp_path: Path) -> None:
     """Behind nginx, under a prefix, the page, a drawing, a table of more than 1 MB and feedback are answered."""

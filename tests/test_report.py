@@ -179,6 +179,7 @@ def test_policy_allows_its_own_style_sheet_alone(tmp_path: Path) -> None:
     assert "http" not in re.sub(r"http://www\.w3\.org/[\w/]*", "", text.replace("http-equiv", ""))
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_same_bytes_and_nothing_elsewhere(tmp_path: Path) -> None:
     """Whatever HOME, locale and settings of matplotlib there are, the bytes are the same, and HOME stays empty."""
     pages = []
@@ -198,6 +199,7 @@ def test_two_processes_write_the_same_bytes_and_nothing_elsewhere(tmp_path: Path
     assert pages[0] == pages[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [each if each in QUICK else slow(each) for each in CLASSIFIERS])
 def test_each_classifier_has_a_page(name: str, tmp_path: Path) -> None:
     """Each classifier that can be written has a sound page, without rows, and in Markdown too."""

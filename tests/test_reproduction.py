@@ -141,6 +141,7 @@ def test_a_model_whose_gate_failed_is_reproduced_too(tmp_path: Path) -> None:
 # --- another kernel
 
 
+@pytest.mark.slow
 @two_kernels
 @pytest.mark.parametrize("kernel", ["Prescott", *(slow(each) for each in ("Sandybridge", "SkylakeX") if runs(each))])
 def test_lbfgs_under_another_kernel_gives_the_predictions(published: Path, run: Run, kernel: str) -> None:

@@ -234,6 +234,7 @@ def test_streams_of_a_caller_are_given_back(hostile: Path, monkeypatch: pytest.M
     assert (sys.stdout, sys.stderr) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 def test_rows_that_would_be_commands_are_not_printed(run: Run, hostile: Path, form: str) -> None:
     """Rows are another program's data, and never changed: into a log they are refused, into a file they go."""

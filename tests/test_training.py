@@ -64,6 +64,7 @@ def blas_threads() -> set[int]:
     return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
 
 
+@pytest.mark.slow
 def test_numbers_are_those_of_a_bare_script(
     candidate: Candidate, run: Callable[..., subprocess.CompletedProcess]
 ) -> None:

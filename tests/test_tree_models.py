@@ -290,6 +290,7 @@ for classifier in (
 """
 
 
+@pytest.mark.slow
 def test_trees_have_the_same_bytes_in_another_process(request: pytest.FixtureRequest) -> None:
     """Another process, another hash seed and two jobs give the bytes that one job gives here."""
     there = subprocess.run(

@@ -221,6 +221,7 @@ def test_a_model_is_checked_without_numpy(tmp_path: Path) -> None:
     assert int(done.stdout) > 100
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_same_bytes() -> None:
     """Each classifier fitted on the same rows becomes the same bytes in another process, by another hash seed."""
     environment = os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(["src", "tests"])}
