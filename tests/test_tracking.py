@@ -201,7 +201,15 @@ def test_model_files_are_a_function_of_the_artifact(tmp_path: Path) -> None:
     }  # fmt: skip
     files = run_files(verified)
     assert files["artifact/manifest.json"] == (tmp_path / "artifact" / "manifest.json").read_bytes()
-    assert {"model/MLmodel", "model/model.onnx", "model_card.md", "bom.json"} <= files.keys()
+    assert {"model/MLmodel", "model/model.onnx", "report.html", "model_card.md", "bom.json"} <= files.keys()
+
+
+def test_a_run_has_a_page_without_what_draws_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where matplotlib is not installed, the page of a run is Markdown."""
+    monkeypatch.setattr("artifact_pipeline.reports.page.request.find_spec", lambda _: None)
+    files = run_files(verify(DIGITS))
+    assert "report.html" not in files
+    assert b"0.9750" in files["report.md"]
 
 
 # --- a real server

@@ -69,14 +69,16 @@ def fill(server: MlflowServer, filling: Filling, progress: Callable[[str], None]
 
 
 def run_files(verified: Verified) -> dict[str, bytes]:
-    """Return the files of a run: the artifact, the model as MLflow loads it, and what people read."""
+    """Return the files of a run: the artifact, the model as MLflow loads it, and what people read; nobody's rows."""
     from artifact_pipeline.reports.bom import bill_of_materials
     from artifact_pipeline.reports.card import model_card
+    from artifact_pipeline.reports.page.request import page_alone
 
     artifact = {NAME: verified.manifest.canonical(), **verified.members}
     return {
         **{f"artifact/{name}": data for name, data in artifact.items()},
         **{f"model/{name}": data for name, data in mlflow_files(verified).items()},
+        **page_alone(verified),
         "model_card.md": model_card(verified).encode(),
         "bom.json": json.dumps(bill_of_materials(verified), indent=2, sort_keys=True).encode() + b"\n",
     }

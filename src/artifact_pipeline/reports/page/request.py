@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
 from artifact_pipeline.artifact.pointer import artifact_places
@@ -104,6 +105,16 @@ def report(request: ReportRequest) -> Report:
     write_atomic(request.output, text)
     rows = tuple(None if each is None else (each.side, len(each)) for each in answered)
     return Report(request.output, len(text), digest(text), artifacts, rows)
+
+
+def page_alone(artifact: Verified) -> dict[str, bytes]:
+    """Return the page of an artifact without any rows, by its name: HTML where the extra `report` is installed.
+
+    Elsewhere it is Markdown, without plots.
+    """
+    form: Form = "html" if all(map(find_spec, ("jinja2", "matplotlib"))) else "markdown"
+    name = "report.html" if form == "html" else "report.md"
+    return {name: _text(page_of(artifact, None, None), form).encode(errors="backslashreplace")}
 
 
 def _read(request: ReportRequest) -> list[Place]:
