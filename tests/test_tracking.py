@@ -189,7 +189,7 @@ def test_without_the_extra_one_sentence_says_what_to_install(tmp_path: Path) -> 
         check=False,
     )
     assert done.returncode == 1
-    assert "hint: pip install 'artifact-pipeline[track]' brings what a tracker needs" in done.stderr
+    assert "hint: pip install 'artifact-pipeline[track]' brings what trackers and registries need" in done.stderr
 
 
 def test_model_files_are_a_function_of_the_artifact(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ _EXTRAS = {
     "scale": ("what clusters and object stores need", {"dask", "distributed", "obstore", "cryptography"}),
     "sign": ("what signatures need", {"model_signing", "id", "sigstore", "requests", "OpenSSL"}),
     "serve": ("what the server needs", {"granian", "uvloop", "prometheus_client"}),
-    "track": ("what a tracker needs", {"urllib3"}),
+    "track": ("what trackers and registries need", {"urllib3"}),
     "report": ("what reports need", {"matplotlib", "jinja2", "markupsafe"}),
     "images": ("what pictures need", {"PIL"}),
 }
