@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -210,6 +211,20 @@ def test_a_run_has_a_page_without_what_draws_it(monkeypatch: pytest.MonkeyPatch)
     files = run_files(verify(DIGITS))
     assert "report.html" not in files
     assert b"0.9750" in files["report.md"]
+
+
+def test_the_page_of_a_run_leaves_nothing_under_home(tmp_path: Path) -> None:
+    """The page is drawn without matplotlib's settings and caches of the user, as the report is."""
+    code = (
+        "import sys; from pathlib import Path; from artifact_pipeline.verification import verify\n"
+        "from artifact_pipeline.reports.mlflow_run import run_files\n"
+        "assert 'report.html' in run_files(verify(Path(sys.argv[1])))"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
+    subprocess.run([sys.executable, "-c", code, str(DIGITS)], cwd=tmp_path, env=environment, check=True)
+    assert list(home.iterdir()) == []
 
 
 # --- a real server

@@ -59,12 +59,11 @@ def report(
     calibration, weights, columns, checks, and how to prove it. Each artifact is verified first; its gate may have
     failed. It holds no rows: those of a built-in data set are shown, and those of a table with --data.
     """
-    from artifact_pipeline.reports.page import drawing, request
+    from artifact_pipeline.reports.page import request
 
     named = artifacts or (Path(ARTIFACT),)
     file = place if place is not None else Path(f"report{_ENDINGS[form]}")
-    with drawing.own_settings():
-        found = request.report(request.ReportRequest(named, file, data, receipt, form))
+    found = request.report(request.ReportRequest(named, file, data, receipt, form))
     output.say(f"report: {shown(found.output)}, {found.size / 1024:,.0f} KiB")
     for each, rows in zip(found.artifacts, found.rows, strict=True):
         output.say(f"artifact digest: {each.digest}")

@@ -64,11 +64,13 @@ class _Hashed:
         self.at, self.hash = 0, hashlib.sha256()
 
     def restart(self) -> None:
+        """Forget what has come."""
         self.sink.seek(0)
         self.sink.truncate()
         self.at, self.hash = 0, hashlib.sha256()
 
     def take(self, piece: bytes) -> None:
+        """Write and hash the next bytes; refuse more of them than were announced."""
         self.at += len(piece)
         if self.at > self.size:
             raise rejected(self.name, "blob-long", f"has more than the {self.size:,} bytes that were announced")
@@ -76,6 +78,7 @@ class _Hashed:
         self.sink.write(piece)
 
     def finish(self, wanted: str) -> None:
+        """Refuse a blob that is short, or has another digest."""
         if self.at < self.size:
             raise rejected(self.name, "blob-short", f"has {self.at:,} of the {self.size:,} bytes that were announced")
         found = PREFIX + self.hash.hexdigest()

@@ -100,10 +100,12 @@ class _Export:
 
     @property
     def digest(self) -> str:
+        """The artifact digest."""
         return self.verified.digest
 
     @property
     def tags(self) -> list[dict[str, str]]:
+        """What a run and a version are known by, as MLflow takes it."""
         gate = self.verified.manifest.gate
         values = {
             _DIGEST: self.digest,

@@ -12,6 +12,7 @@ from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem
 from artifact_pipeline.files import read_bounded, reason_of, write_atomic
 from artifact_pipeline.prediction.receipt import MAX_BYTES, RULE, Receipt
 from artifact_pipeline.reports.page.build import page_of, page_of_several
+from artifact_pipeline.reports.page.drawing import own_settings
 from artifact_pipeline.reports.page.rows import answer_rows
 from artifact_pipeline.rows.sources import find_sources, places_of
 from artifact_pipeline.storage.outputs import Place, check_outputs
@@ -78,6 +79,7 @@ class Report:
         }
 
 
+@own_settings()
 def report(request: ReportRequest) -> Report:
     """Verify artifacts, answer the rows that are at hand, and write the page.
 
@@ -107,6 +109,7 @@ def report(request: ReportRequest) -> Report:
     return Report(request.output, len(text), digest(text), artifacts, rows)
 
 
+@own_settings()
 def page_alone(artifact: Verified) -> dict[str, bytes]:
     """Return the page of an artifact without any rows, by its name: HTML where the extra `report` is installed.
 
