@@ -26,7 +26,7 @@ from artifact_pipeline.training.publication import publish
 from mixedmodels import COLUMNS, MODELS, new_rows, train_mixed
 from servers import serving
 from tables import blobs, write_table
-from tools import cannot_run
+from tools import program_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,14 +99,6 @@ def model(request: pytest.FixtureRequest) -> Model:
     return found
 
 
-def program(name: str) -> Path:
-    """A program of the clients' environment."""
-    found = ROOT / ".venv-clients" / "bin" / name
-    if not found.exists():
-        cannot_run("needs .venv-clients: make test-slow sets it up")
-    return found
-
-
 @contextmanager
 def served(model: Model) -> Iterator[Server]:
     """Serve it; whatever it is asked, it has nothing to say on standard error, and still lives."""
@@ -118,7 +110,7 @@ def served(model: Model) -> Iterator[Server]:
 
 def asked(script: str, model: Model) -> dict[str, Any]:
     """What a script tells that asks a server of the model with a client."""
-    python = program("python")
+    python = program_of(".venv-clients", "python")
     with served(model) as server:
         done = subprocess.run(
             [python, SCRIPTS / script, server.url, "digits", model.folder / "rows.npy"],
@@ -223,7 +215,7 @@ def test_tritonclient_asks_column_by_column(model: str, tmp_path: Path) -> None:
     file = tmp_path / "rows.json"
     file.write_text(json.dumps({name: [row[place] for row in rows] for place, name in enumerate(COLUMNS)}))
     with serving(artifact) as server:
-        command = [program("python"), SCRIPTS / "ask_triton_columns.py", server.url, "digits", file]
+        command = [program_of(".venv-clients", "python"), SCRIPTS / "ask_triton_columns.py", server.url, "digits", file]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert server.talk.read_text() == ""
@@ -251,7 +243,7 @@ def test_schemathesis_finds_nothing(model: Model, tmp_path: Path) -> None:
 
     `tests/clients/hooks.py` ties a request's shape to its data, which JSON Schema cannot; nothing is excluded.
     """
-    command = [program("st"), "--config-file", SCRIPTS / "schemathesis.toml", "run", "--no-color"]
+    command = [program_of(".venv-clients", "st"), "--config-file", SCRIPTS / "schemathesis.toml", "run", "--no-color"]
     options = ["--checks", "all", "--max-examples", "50", "--seed", "20", "--suppress-health-check", "too_slow"]
     environment = {**os.environ, "SCHEMATHESIS_HOOKS": str(SCRIPTS / "hooks.py"), "PYTHONHASHSEED": "0"}
     with served(model) as server:

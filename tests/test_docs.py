@@ -34,7 +34,7 @@ from pages import FENCE, HEX, PAGES, PLATFORM, ROOT, blocks, read, section
 from servers import Server, serving
 from signatures import write_keys
 from tables import write_table
-from tools import cannot_run
+from tools import program_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -251,9 +251,7 @@ def test_python_of_the_serving_page_runs(server: Server, run: Any) -> None:
 @pytest.mark.slow
 def test_tritonclient_of_the_serving_page_runs(server: Server) -> None:
     """The example with NVIDIA's client works as it stands."""
-    python = ROOT / ".venv-clients" / "bin" / "python"
-    if not python.exists():
-        cannot_run("needs .venv-clients: make test-slow sets it up")
+    python = program_of(".venv-clients", "python")
     code = example(SERVING, "python", "tritonclient", server)
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "(64,)\n"), done.stderr

@@ -15,7 +15,7 @@ from artifact_pipeline.cli import main
 from artifact_pipeline.registry.image import pack
 from artifact_pipeline.verification import verify
 from registries import docker_registry
-from tools import cannot_run, require_tool
+from tools import program_of, require_tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,9 +72,7 @@ def test_oras_gets_the_files_and_what_it_pushes_is_no_artifact(
     registry: str, published: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The files that oras pulls are the very ones; what it pushes by itself is no ModelPack image, and is refused."""
-    python = ROOT / ".venv-clients" / "bin" / "python"
-    if not python.exists():
-        cannot_run("needs .venv-clients: make test-slow sets it up")
+    python = program_of(".venv-clients", "python")
     monkeypatch.chdir(published)
 
     def oras(*arguments: str) -> None:

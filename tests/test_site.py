@@ -15,7 +15,7 @@ import pytest
 
 import artifact_pipeline
 from pages import DOCS, ROOT
-from tools import browser, cannot_run
+from tools import browser, program_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,9 +42,7 @@ def test_each_page_stands_once_in_the_navigation() -> None:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site as `make docs` builds it, in a folder of its own."""
-    program = ROOT / ".venv-docs" / "bin" / "zensical"
-    if not program.exists():
-        cannot_run("needs .venv-docs: make test-slow sets it up")
+    program = program_of(".venv-docs", "zensical")
     root = tmp_path_factory.mktemp("documentation")
     shutil.copytree(DOCS, root / "docs")
     shutil.copy(ROOT / "zensical.toml", root)

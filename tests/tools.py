@@ -45,6 +45,14 @@ def browser() -> str:
     return found if found is not None else require_tool("chromium")
 
 
+def program_of(environment: str, name: str) -> Path:
+    """A program of an environment that `make test-slow` sets up, such as `.venv-clients`."""
+    found = Path(__file__).resolve().parents[1] / environment / "bin" / name
+    if not found.exists():
+        cannot_run(f"needs {environment}: make test-slow sets it up")
+    return found
+
+
 def cannot_run(reason: str) -> None:
     """Skip the test, or fail it in CI."""
     if os.environ.get("CI"):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from servers import wait_until
-from tools import cannot_run
+from tools import program_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,20 +25,13 @@ ROOT = Path(__file__).resolve().parents[1]
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "ORT_DISABLE_TELEMETRY": "1"}
 
 
-def program(name: str) -> Path:
-    """A program of MLflow's environment."""
-    found = ROOT / ".venv-mlflow" / "bin" / name
-    if not found.exists():
-        cannot_run("needs .venv-mlflow: make test-slow sets it up")
-    return found
-
-
 @contextmanager
 def tracking(folder: Path, *options: str) -> Iterator[str]:
     """Run a server with a database and files in a folder, and give its address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [program("mlflow"), "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    mlflow = program_of(".venv-mlflow", "mlflow")
+    command = [mlflow, "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     stores = [
         "--backend-store-uri",
         f"sqlite:///{folder}/tracking.db",
@@ -70,7 +63,7 @@ def ask(uri: str, *arguments: str | Path) -> dict[str, Any]:
     """What MLflow's own client says of a server: of a model and experiment of one name, or with --each of several."""
     script = ROOT / "tests" / "mlflow" / "ask.py"
     done = subprocess.run(
-        [program("python"), script, uri, *arguments],
+        [program_of(".venv-mlflow", "python"), script, uri, *arguments],
         env={**os.environ, **QUIET},
         capture_output=True,
         text=True,
