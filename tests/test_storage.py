@@ -514,3 +514,19 @@ def test_predictions_from_a_store_by_two_processes(store: Store, predict: Callab
     assert predict("rows", "-o", "out/") == 0
     assert predict("s3://bucket/rows/", "-o", "s3://bucket/out/", "--workers", "2") == 0
     same(store, tmp_path, "out")
+
+
+def test_an_object_is_swapped_only_by_whoever_knows_its_version(store: Store) -> None:
+    """A conditional write creates once, replaces the version that was read, and writes over no later one."""
+    url = "s3://bucket/pointer"
+    assert objects.read_versioned(url, 10) is None
+    assert objects.write_if(url, b"one", None)
+    assert not objects.write_if(url, b"two", None)
+    found = objects.read_versioned(url, 10)
+    assert found is not None
+    assert found[0] == b"one"
+    assert objects.write_if(url, b"two", found[1])
+    assert not objects.write_if(url, b"three", found[1])
+    assert store.get("pointer") == b"two"
+    with pytest.raises(DataRejected, match="cannot be read"):
+        objects.read_versioned(url, 2)

@@ -190,6 +190,46 @@ def staged(url: str) -> Iterator[BinaryIO]:
         _awaited(obstore.put, store, path, cast("BinaryIO", file))
 
 
+def read_versioned(url: str, limit: int) -> tuple[bytes, dict[str, str]] | None:
+    """Read a small object whole, with the version that `write_if` takes; None where there is none.
+
+    Raises:
+        DataRejected: it is larger than `limit` bytes, or the store does not answer.
+    """
+    import obstore
+
+    store, path = _store(url)
+    with _refusing(_unreadable, url), suppress(FileNotFoundError):
+        found = _awaited(obstore.get, store, path)
+        if found.meta["size"] > limit:
+            raise unreadable(url, f"larger than {limit:,} bytes", rule="too-large")
+        known = {name: found.meta[name] for name in ("e_tag", "version")}
+        version = {name: value for name, value in known.items() if value is not None}
+        return bytes(_awaited(found.bytes)), version
+    return None
+
+
+def write_if(url: str, data: bytes, version: dict[str, str] | None) -> bool:
+    """Write a small object only if it still has this version, or with None only if there is none yet.
+
+    Returns:
+        Whether it was written. A request that is sent again after an answer was lost finds its own object there, and
+        gives false: the caller reads what stands there.
+
+    Raises:
+        StorageError: the store does not answer, or has no conditional writes.
+    """
+    import obstore
+    from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+    store, path = _store(url)
+    put = partial(obstore.put, mode=cast("Any", "create" if version is None else version), use_multipart=False)
+    with _refusing(_unwritable, url), suppress(AlreadyExistsError, PreconditionError):
+        _awaited(put, store, path, data)
+        return True
+    return False
+
+
 def remove(url: str) -> None:
     """Remove an object; one that is not there is no error.
 
