@@ -190,6 +190,21 @@ def staged(url: str) -> Iterator[BinaryIO]:
         _awaited(obstore.put, store, path, cast("BinaryIO", file))
 
 
+def pieces(url: str) -> Iterator[bytes]:
+    """The bytes of an object in order, by one request; after a cut the library goes on where that was.
+
+    Raises:
+        DataRejected: it does not exist, or the store does not answer to the end.
+    """
+    import obstore
+
+    store, path = _store(url)
+    with _refusing(_unreadable, url):
+        stream = iter(_awaited(obstore.get, store, path).stream(min_chunk_size=BLOCK))
+        while (piece := _awaited(next, stream, None)) is not None:
+            yield piece
+
+
 def read_versioned(url: str, limit: int) -> tuple[bytes, dict[str, str]] | None:
     """Read a small object whole, with the version that `write_if` takes; None where there is none.
 
