@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from artifact_pipeline.cli import main
 from artifact_pipeline.errors import ArtifactRejected, GateFailed, StorageError
+from artifact_pipeline.registry import repeating
 from artifact_pipeline.registry.pull import pull
 from artifact_pipeline.registry.push import push
 from artifact_pipeline.registry.reference import StoreReference
@@ -57,8 +58,9 @@ def server() -> Iterator[str]:
 
 @pytest.fixture
 def bucket(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bucket:
-    """An empty bucket, and an environment that leads to it."""
+    """An empty bucket, an environment that leads to it, and no waiting."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(repeating, "FIRST_PAUSE", 0.0)
     return empty_bucket(server, monkeypatch)
 
 
@@ -471,7 +473,7 @@ def test_a_push_that_was_overtaken_is_told_by_whom(
     answer = one_at_a_time(server)
 
     def overtake(request: Request) -> Response:
-        if request.method == "PUT" and request.path.endswith("/artifact"):
+        if request.method == "PUT" and request.path.endswith("/manifest.json"):
             bucket.put(POINTER, line(artifacts[0]))
         return answer(request)
 
@@ -487,20 +489,23 @@ def test_a_push_that_was_overtaken_is_told_by_whom(
     assert bucket.get(POINTER) == line(artifacts[1])
 
 
-def test_an_answer_that_is_lost_loses_no_race(
-    server: str, bucket: Bucket, artifacts: list[Path], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("arrives", [True, False], ids=["its answer is lost", "another write is under way"])
+def test_a_write_that_fails_once_loses_no_race(
+    server: str, bucket: Bucket, artifacts: list[Path], monkeypatch: pytest.MonkeyPatch, *, arrives: bool
 ) -> None:
-    """Where a write arrived and its answer did not, the push finds its own bytes there, and goes on."""
+    """Where each write arrives and its answer does not, or is in conflict with one that fails, the push goes on."""
     answer, seen = one_at_a_time(server), set[str]()
 
-    def lose(request: Request) -> Response:
-        response = answer(request)
-        if request.method == "PUT" and request.path not in seen:
-            seen.add(request.path)
-            raise Lost
-        return response
+    def fail(request: Request) -> Response:
+        if request.method != "PUT" or request.path in seen:
+            return answer(request)
+        seen.add(request.path)
+        if not arrives:
+            return Response(409)
+        answer(request)
+        raise Lost
 
-    with relay(lose) as front:
+    with relay(fail) as front:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{front.address}")
         assert push(artifacts[0], RegistryRequest(PLACE)).name == f"{PLACE}/artifact"
     assert len(seen) == len(stored(artifacts[0])) + 1

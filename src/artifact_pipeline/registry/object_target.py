@@ -16,6 +16,7 @@ from artifact_pipeline.registry.evidence import choose
 from artifact_pipeline.registry.object_source import BESIDE, read_object, reading, refuse_registry_options
 from artifact_pipeline.registry.progress import BytesDone
 from artifact_pipeline.registry.referrers import as_attached
+from artifact_pipeline.registry.repeating import TRIES, pause
 from artifact_pipeline.storage import objects
 from artifact_pipeline.trust.beside import MAX_BESIDE_BYTES
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from artifact_pipeline.registry.progress import Progress
     from artifact_pipeline.registry.reference import StoreReference
     from artifact_pipeline.registry.request import RegistryRequest
-
-_TRIES = 5
 
 
 class ObjectTarget:
@@ -71,7 +70,7 @@ class ObjectTarget:
 
     def _put_beside(self, reference: StoreReference, ours: Mapping[str, bytes]) -> None:
         """Put the best of what stands there and what is ours beside the artifact: nothing signed is lost."""
-        for _ in range(_TRIES):
+        for attempt in range(TRIES):
             there = {end: read_object(reference.folder + end, MAX_BESIDE_BYTES, end) for end in BESIDE}
             theirs = {end: each.data for end, each in there.items() if each is not None}
             attached = [*as_attached(ours), *as_attached(theirs)]
@@ -79,6 +78,7 @@ class ObjectTarget:
             changed = {end: data for end, data in chosen.items() if theirs.get(end) != data}
             if all(_swap(reference.folder + end, there[end], data) for end, data in changed.items()):
                 return
+            pause(attempt)
         raise StorageError(
             f"what stands beside {reference} is changed by others all the time", hint="push again, one at a time"
         )
@@ -100,16 +100,19 @@ class ObjectTarget:
 
     def _move_pointer(self, reference: StoreReference) -> None:
         line = f"{STORE}/{(reference.digest or '').removeprefix(PREFIX)}\n".encode("ascii")
-        if _swap(reference.pointer, self._before, line):
-            return
-        now = self._pointer()
-        if now is not None and now.data == line:  # ours, whose answer was lost; or another push of this artifact
-            return
-        stands = f"leads to {PREFIX}{target_in(now.data)}" if now is not None else "is gone"
-        problem = Problem(reference.pointer, "pointer-moved", f"was moved by another push, and {stands} now")
+        now, attempt = self._before, 0
+        while now == self._before and attempt < TRIES:
+            if _swap(reference.pointer, now, line):
+                return
+            now = self._pointer()
+            if now is not None and now.data == line:  # ours, whose answer was lost; or another push of this artifact
+                return
+            pause(attempt)
+            attempt += 1
+        leads = f"leads to {PREFIX}{target_in(now.data)}" if now is not None else "is not there"
         raise StorageError(
             f"{reference} stands in the store, and the pointer does not lead to it",
-            problems=[problem],
+            problems=[Problem(reference.pointer, "pointer-moved", f"is written by others, and {leads} now")],
             hint="push it again if it is to replace that one",
         )
 
@@ -130,13 +133,17 @@ def _put(url: str, data: bytes) -> int:
     """Create an object of these bytes, and return how many were sent; none where it stands there already.
 
     Raises:
-        StorageError: other bytes stand there.
+        StorageError: other bytes stand there, or it is created and removed by others all the time.
     """
-    if _stands(url, data):
-        return 0
-    if not objects.write_if(url, data, None) and not _stands(url, data):
-        raise StorageError(f"cannot write {url}: it comes and goes", hint="look who else changes the store")
-    return len(data)
+    sent = 0
+    for attempt in range(TRIES):
+        if _stands(url, data):
+            return sent
+        if objects.write_if(url, data, None):
+            return len(data)
+        sent = len(data)
+        pause(attempt)  # another push is creating it, and it cannot be seen yet; or the answer was lost
+    raise StorageError(f"cannot write {url}: it comes and goes", hint="look who else changes the store")
 
 
 def _stands(url: str, data: bytes) -> bool:

@@ -12,7 +12,7 @@ from artifact_pipeline.errors import ArtifactRejected, Problem
 class BlobSink(Protocol):
     """What takes the bytes of a blob: a binary file."""
 
-    def write(self, data: bytes, /) -> object:
+    def write(self, data: bytes | memoryview, /) -> object:
         """Append bytes."""
 
     def seek(self, place: int, /) -> int:
@@ -41,7 +41,7 @@ class Received:
         self.sink.truncate()
         self.at, self.hash = 0, hashlib.sha256()
 
-    def take(self, piece: bytes) -> None:
+    def take(self, piece: bytes | memoryview) -> None:
         """Write and hash the next bytes; refuse more of them than were announced."""
         self.at += len(piece)
         if self.at > self.size:

@@ -27,7 +27,10 @@ _REFERENCE = re.compile(
     rf"{SCHEME}(?P<host>{_HOST})(?::(?P<port>[0-9]{{1,5}}))?/(?P<name>{_PART}(?:/{_PART})*)"
     rf"(?::(?P<tag>{_TAG}))?(?:@(?P<digest>sha256:[0-9a-f]{{64}}))?"
 )
-_EXAMPLE = "such as oci://ghcr.io/owner/model:v1, or …@sha256: and 64 hexadecimal digits; a name has no capitals"
+_EXAMPLE = (
+    "such as oci://ghcr.io/owner/model:v1, or …@sha256: and 64 hexadecimal digits; a name has no capitals; "
+    "or s3://bucket/models/digits"
+)
 _ROOT = re.compile(
     r"(?P<root>(?:abfss://[^/@]+@|[a-z0-9]+://)[^/@]+(?:/[^/@](?:[^@]*[^/@])?)?)/?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
