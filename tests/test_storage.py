@@ -486,3 +486,14 @@ def test_an_object_is_swapped_only_by_whoever_knows_its_version(store: Bucket) -
     assert store.get("pointer") == b"two"
     with pytest.raises(DataRejected, match="cannot be read"):
         objects.read_versioned(url, 2)
+
+
+@pytest.mark.parametrize("size", [0, 1, 8 << 20, len(DATA)])
+def test_an_object_comes_in_pieces(store: Bucket, size: int) -> None:
+    """An object of any size comes whole, in order, and in pieces of bounded size; one that is missing is said."""
+    found = list(objects.pieces(store.put("object", DATA[:size])))
+    assert b"".join(found) == DATA[:size]
+    assert all(0 < len(piece) <= 8 << 20 for piece in found)
+    store.remove("object")
+    with pytest.raises(DataRejected, match="does not exist"):
+        list(objects.pieces("s3://bucket/object"))
