@@ -54,6 +54,7 @@ NEEDS = {
     "test_browser.py": "playwright",
     "test_browser_form.py": "playwright",
     "test_cluster.py": "distributed",
+    "test_object_store.py": "moto",
     "test_oci.py": "urllib3",
     "test_oci_clients.py": "urllib3",
     "test_oci_wire.py": "urllib3",

@@ -50,6 +50,10 @@ NOT_HERE = {
     "pip install 'artifact-pipeline[registry]'": "asks a package index",
     "artifact-pipeline push artifact oci://": "test_oci.py::test_what_is_pushed_comes_back",
     "artifact-pipeline pull oci://": "test_oci.py::test_what_is_pushed_comes_back",
+    "artifact-pipeline push artifact s3://": "test_object_store.py::test_what_is_pushed_comes_back",
+    "artifact-pipeline pull s3://": "test_object_store.py::test_what_is_pushed_comes_back",
+    "aws s3 sync s3://": "test_object_store.py::test_a_copy_of_the_objects_is_a_store",
+    "artifact-pipeline verify digits/artifact": "test_object_store.py::test_a_copy_of_the_objects_is_a_store",
     "artifact-pipeline predict rows/ -o predictions/ --workers 8": "test_cluster.py::test_cluster_of_this_machine",
     "artifact-pipeline predict rows/ -o predictions/ --scheduler": (
         "test_cluster.py::test_cluster_that_is_there_gives_the_bytes_of_one_process"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
-import urllib.request
 from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
@@ -20,74 +18,32 @@ from artifact_pipeline.storage import objects
 from artifact_pipeline.storage import places as storage
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.publication import publish
+from buckets import Bucket, empty_bucket, s3_server
 from tables import blobs, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-KEYS = {
-    "AWS_ACCESS_KEY_ID": "somebody",
-    "AWS_SECRET_ACCESS_KEY": "secret",
-    "AWS_REGION": "us-east-1",
-    "AWS_ALLOW_HTTP": "true",
-}
 NAMES = ["plain.csv", "with space.csv", "per%20cent.csv", "ünï/cödé.csv", "a+b=c&d.csv", "we*rd[1].csv", "x#y?z.csv"]
 DATA = bytes(range(256)) * 40_000
 """Ten megabytes: more than one request brings, and than one request sends."""
 
 
-class Store:
-    """An S3 server of the test's own, and one bucket in it, asked by another library than the one that is tested."""
-
-    def __init__(self, endpoint: str) -> None:
-        import boto3
-
-        settings = {"aws_access_key_id": "somebody", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
-        self._client = boto3.client("s3", endpoint_url=endpoint, **settings)
-        self._client.create_bucket(Bucket="bucket")
-
-    def put(self, name: str, data: bytes, acl: str = "private") -> str:
-        """Make an object; its URL."""
-        self._client.put_object(Bucket="bucket", Key=name, Body=data, ACL=acl)
-        return f"s3://bucket/{name}"
-
-    def get(self, name: str) -> bytes:
-        """The bytes of an object."""
-        with self._client.get_object(Bucket="bucket", Key=name)["Body"] as body:
-            return body.read()
-
-    def names(self) -> list[str]:
-        """All objects."""
-        return [each["Key"] for each in self._client.list_objects_v2(Bucket="bucket").get("Contents", [])]
-
-
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
-    from moto import server as moto
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    running = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    yield f"http://{host}:{port}"
-    running.stop()
+    with s3_server() as address:
+        yield address
 
 
 @pytest.fixture
-def store(server: str, monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(server: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     """An empty bucket, and an environment that leads to it."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name, value in {**KEYS, "AWS_ENDPOINT_URL": server}.items():
-        monkeypatch.setenv(name, value)
-    request = urllib.request.Request(f"{server}/moto-api/reset", method="POST", data=b"")
-    with urllib.request.urlopen(request, timeout=30):
-        return Store(server)
+    return empty_bucket(server, monkeypatch)
 
 
 @pytest.fixture
-def nobody(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
+def nobody(monkeypatch: pytest.MonkeyPatch, store: Bucket) -> None:
     """An environment that leads to a port where nobody listens."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -158,7 +114,7 @@ def _write_and_fail(file: BinaryIO) -> None:
 
 
 @pytest.mark.parametrize("kind", ["local", "object"])
-def test_write_is_whole_or_not_at_all(kind: str, tmp_path: Path, store: Store) -> None:
+def test_write_is_whole_or_not_at_all(kind: str, tmp_path: Path, store: Bucket) -> None:
     """A block that fails leaves what stood there before, and nothing beside it; one that ends well replaces it."""
     place = str(tmp_path / "file") if kind == "local" else "s3://bucket/file"
     storage.write(place, b"before")
@@ -174,7 +130,7 @@ def test_write_is_whole_or_not_at_all(kind: str, tmp_path: Path, store: Store) -
 
 
 @pytest.mark.parametrize("kind", ["local", "object"])
-def test_small_files(kind: str, tmp_path: Path, store: Store) -> None:
+def test_small_files(kind: str, tmp_path: Path, store: Bucket) -> None:
     """A small file is read whole, is None where there is none, is refused where it is too large, and is removed."""
     place = str(tmp_path / "file") if kind == "local" else "s3://bucket/file"
     assert storage.read(place, 10) is None
@@ -199,7 +155,7 @@ def test_local_file_that_cannot_be_removed_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_object_of_any_name(store: Store, name: str) -> None:
+def test_object_of_any_name(store: Bucket, name: str) -> None:
     """An object is written, listed, read and removed under the very name that its URL says, whatever its letters."""
     url = f"s3://bucket/folder/{name}"
     storage.write(url, DATA)
@@ -212,7 +168,7 @@ def test_object_of_any_name(store: Store, name: str) -> None:
     assert store.names() == []
 
 
-def test_object_is_read_from_anywhere(store: Store) -> None:
+def test_object_is_read_from_anywhere(store: Bucket) -> None:
     """An object is read by position, forwards and backwards, to its end and beyond it."""
     with storage.opened(store.put("object", DATA)) as file:
         assert (file.size, file.path) == (len(DATA), None)
@@ -224,7 +180,7 @@ def test_object_is_read_from_anywhere(store: Store) -> None:
         assert file.file.read(10) == b""
 
 
-def test_digest_of_an_object(store: Store) -> None:
+def test_digest_of_an_object(store: Bucket) -> None:
     """The digest of an object is that of its bytes."""
     import hashlib
 
@@ -232,7 +188,7 @@ def test_digest_of_an_object(store: Store) -> None:
         assert digesting.result() == hashlib.sha256(DATA).hexdigest()
 
 
-def test_object_that_changes_under_the_reader_is_refused(store: Store) -> None:
+def test_object_that_changes_under_the_reader_is_refused(store: Bucket) -> None:
     """An object that is replaced while it is read is refused at the end, and so is one that goes."""
     url = store.put("object", DATA)
     with pytest.raises(DataRejected) as refused, storage.opened(url):
@@ -243,7 +199,7 @@ def test_object_that_changes_under_the_reader_is_refused(store: Store) -> None:
     assert refused.value.rules == {"missing-file"}
 
 
-def test_objects_are_listed_below_a_folder_alone(store: Store) -> None:
+def test_objects_are_listed_below_a_folder_alone(store: Bucket) -> None:
     """A folder's objects are listed by name, not those of a folder whose name begins alike, nor a folder's marker."""
     for name in ("rows/b.csv", "rows/a.csv", "rows/sub/c.csv", "rows2/d.csv", "rows.csv"):
         store.put(name, b"x")
@@ -269,7 +225,7 @@ def test_objects_are_listed_below_a_folder_alone(store: Store) -> None:
         ("rows/[z].csv", ["[z].csv"]),
     ],
 )
-def test_pattern_of_objects_is_that_of_a_shell(store: Store, pattern: str, names: list[str]) -> None:
+def test_pattern_of_objects_is_that_of_a_shell(store: Bucket, pattern: str, names: list[str]) -> None:
     """A pattern's star stays within its folder, two stars cross them, and a folder that fits brings all below it."""
     for name in ("a.csv", "b.csv", "e.parquet", "sub/c.csv", "sub/deep/d.csv", "[z].csv"):
         store.put(f"rows/{name}", b"x")
@@ -277,14 +233,14 @@ def test_pattern_of_objects_is_that_of_a_shell(store: Store, pattern: str, names
 
 
 @pytest.mark.parametrize("url", ["s3://", "s3:///x", "s3://bucket/a//b", "s3://bucket/../x", "s3://bucket/a\nb"])
-def test_name_that_a_store_would_rewrite_is_refused(store: Store, url: str) -> None:
+def test_name_that_a_store_would_rewrite_is_refused(store: Bucket, url: str) -> None:
     """A URL without a bucket, or with an empty name, two dots or a control character in it, is refused."""
     for use in (read, storage.list_files, storage.remove, lambda place: storage.write(place, b"x")):
         with pytest.raises(ConfigError, match="is no place in a store"):
             use(url)
 
 
-def test_missing_object_and_bucket(store: Store) -> None:
+def test_missing_object_and_bucket(store: Bucket) -> None:
     """A missing object, and any in a missing bucket, does not exist; into a missing bucket nothing can be written."""
     for url in ("s3://bucket/none.csv", "s3://nowhere/none.csv"):
         with pytest.raises(DataRejected) as refused:
@@ -310,7 +266,7 @@ def test_store_that_does_not_answer(nobody: None) -> None:
             use("s3://bucket/x.csv")
 
 
-def test_store_that_goes_while_it_is_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_store_that_goes_while_it_is_read(store: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that answers no more ends the reading, and the digest beside it, in the same error."""
 
     class Gone:
@@ -333,7 +289,7 @@ def test_store_that_goes_while_it_is_read(store: Store, monkeypatch: pytest.Monk
 
 
 @pytest.mark.slow
-def test_store_without_keys(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_store_without_keys(store: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without keys there is one error that names them; public objects can be read without, if one says so."""
     url = store.put("object", DATA, acl="public-read")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -346,7 +302,7 @@ def test_store_without_keys(store: Store, monkeypatch: pytest.MonkeyPatch) -> No
     assert read(url) == DATA
 
 
-def test_setting_that_is_wrong(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_setting_that_is_wrong(store: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     """A setting that means nothing is one error."""
     monkeypatch.setenv("AWS_ALLOW_HTTP", "perhaps")
     with pytest.raises((ConfigError, DataRejected)) as refused:
@@ -357,7 +313,7 @@ def test_setting_that_is_wrong(store: Store, monkeypatch: pytest.MonkeyPatch) ->
 # --- predictions
 
 
-def put_rows(store: Store, folder: Path) -> None:
+def put_rows(store: Bucket, folder: Path) -> None:
     """Rows as objects and as files: a Parquet file and two CSV files, one of them in a folder."""
     columns = blobs(["no", "yes"], rows=300, seed=3)
     for name in ("a.parquet", "b.csv", "sub folder/ç.csv"):
@@ -366,7 +322,7 @@ def put_rows(store: Store, folder: Path) -> None:
         store.put(f"rows/{name}", write_table(path, columns).read_bytes())
 
 
-def same(store: Store, folder: Path, name: str) -> None:
+def same(store: Bucket, folder: Path, name: str) -> None:
     """Compare what stands below a name in the bucket with what stands there in the folder, and the receipts."""
     paths = [path for path in sorted((folder / name).rglob("*")) if path.is_file()]
     assert paths
@@ -376,7 +332,7 @@ def same(store: Store, folder: Path, name: str) -> None:
     assert listed == [path.relative_to(folder / name).as_posix() for path in paths]
 
 
-def test_predictions_from_a_store_into_a_store(store: Store, predict: Callable[..., int], tmp_path: Path) -> None:
+def test_predictions_from_a_store_into_a_store(store: Bucket, predict: Callable[..., int], tmp_path: Path) -> None:
     """From URLs into a URL the predictions and the receipt are, byte for byte, those of files; and can be proved."""
     put_rows(store, tmp_path)
     assert predict("rows", "-o", "out/") == predict("s3://bucket/rows/", "-o", "s3://bucket/out/") == 0
@@ -388,7 +344,7 @@ def test_predictions_from_a_store_into_a_store(store: Store, predict: Callable[.
 
 
 @pytest.mark.parametrize("name", ["out.parquet", "out.csv", "out.jsonl"])
-def test_one_object_of_predictions(store: Store, predict: Callable[..., int], tmp_path: Path, name: str) -> None:
+def test_one_object_of_predictions(store: Bucket, predict: Callable[..., int], tmp_path: Path, name: str) -> None:
     """One object takes all predictions, and its receipt stands beside it."""
     put_rows(store, tmp_path)
     assert predict("rows", "-o", name) == predict("s3://bucket/rows/", "-o", f"s3://bucket/{name}") == 0
@@ -397,7 +353,7 @@ def test_one_object_of_predictions(store: Store, predict: Callable[..., int], tm
     assert main(["verify", f"s3://bucket/{name}", "--receipt", "-q"]) == 0
 
 
-def test_bad_rows_go_into_the_store(store: Store, predict: Callable[..., int], tmp_path: Path) -> None:
+def test_bad_rows_go_into_the_store(store: Bucket, predict: Callable[..., int], tmp_path: Path) -> None:
     """Bad rows are set aside as an object of their own, joined from all parts, whose pieces are gone."""
     store.put("rows/a.csv", b"width,height\n1,2\nx,2\n")
     store.put("rows/b.csv", b"width,height\n1,\n1,2\n")
@@ -408,7 +364,7 @@ def test_bad_rows_go_into_the_store(store: Store, predict: Callable[..., int], t
 
 
 def test_work_in_a_store_is_resumed(
-    store: Store, predict: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Bucket, predict: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Work that ended early goes on from its receipt in the store, and gives the same bytes."""
     put_rows(store, tmp_path)
@@ -440,7 +396,7 @@ def test_work_in_a_store_is_resumed(
     ],
 )
 def test_what_is_wrong_in_a_store_is_one_error(
-    store: Store,
+    store: Bucket,
     predict: Callable[..., int],
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
@@ -456,7 +412,7 @@ def test_what_is_wrong_in_a_store_is_one_error(
 
 
 @pytest.mark.parametrize("place", ["s3://bucket", "s3://bucket/"])
-def test_whole_bucket_is_no_folder_of_parts(store: Store, predict: Callable[..., int], place: str) -> None:
+def test_whole_bucket_is_no_folder_of_parts(store: Bucket, predict: Callable[..., int], place: str) -> None:
     """A bucket itself takes no parts: their receipt would have to stand beside it."""
     assert predict("-o", place) == 2
     assert store.names() == []
@@ -475,7 +431,7 @@ def test_predictions_where_nobody_listens(
     assert err.count("the store does not answer") == 2
 
 
-def test_packed_batches_are_read_from_a_store(store: Store, predict: Callable[..., int], tmp_path: Path) -> None:
+def test_packed_batches_are_read_from_a_store(store: Bucket, predict: Callable[..., int], tmp_path: Path) -> None:
     """An object of packed Arrow is answered as the file is, and refused where a buffer says to be far too large."""
     table = pa.table(blobs(["no", "yes"], rows=300))
     with ipc.new_file(tmp_path / "a.arrow", table.schema, options=ipc.IpcWriteOptions(compression="zstd")) as writer:
@@ -488,7 +444,7 @@ def test_packed_batches_are_read_from_a_store(store: Store, predict: Callable[..
     assert predict(store.put("b.arrow", lie), "-o", "out.csv") == 5
 
 
-def test_a_dictionary_in_a_store_fills_no_memory(store: Store, predict: Callable[..., int], tmp_path: Path) -> None:
+def test_a_dictionary_in_a_store_fills_no_memory(store: Bucket, predict: Callable[..., int], tmp_path: Path) -> None:
     """A kept text that stands once and means gigabytes is refused in an object as in a file; a short one is kept."""
     for size, status in ((10, 0), (1 << 20, 5)):
         note = pa.DictionaryArray.from_arrays(pa.array([0] * 300, pa.int32()), pa.array(["x" * size]))
@@ -499,7 +455,7 @@ def test_a_dictionary_in_a_store_fills_no_memory(store: Store, predict: Callable
 
 
 def test_object_of_a_format_that_its_name_does_not_tell(
-    store: Store, predict: Callable[..., int], tmp_path: Path
+    store: Bucket, predict: Callable[..., int], tmp_path: Path
 ) -> None:
     """An object without a suffix is read as what --from says."""
     store.put("rows", b"width,height\n1,2\n")
@@ -508,7 +464,7 @@ def test_object_of_a_format_that_its_name_does_not_tell(
 
 
 @pytest.mark.slow
-def test_predictions_from_a_store_by_two_processes(store: Store, predict: Callable[..., int], tmp_path: Path) -> None:
+def test_predictions_from_a_store_by_two_processes(store: Bucket, predict: Callable[..., int], tmp_path: Path) -> None:
     """Two workers read and write the store themselves, and give the same bytes."""
     put_rows(store, tmp_path)
     assert predict("rows", "-o", "out/") == 0
@@ -516,7 +472,7 @@ def test_predictions_from_a_store_by_two_processes(store: Store, predict: Callab
     same(store, tmp_path, "out")
 
 
-def test_an_object_is_swapped_only_by_whoever_knows_its_version(store: Store) -> None:
+def test_an_object_is_swapped_only_by_whoever_knows_its_version(store: Bucket) -> None:
     """A conditional write creates once, replaces the version that was read, and writes over no later one."""
     url = "s3://bucket/pointer"
     assert objects.read_versioned(url, 10) is None
@@ -530,3 +486,14 @@ def test_an_object_is_swapped_only_by_whoever_knows_its_version(store: Store) ->
     assert store.get("pointer") == b"two"
     with pytest.raises(DataRejected, match="cannot be read"):
         objects.read_versioned(url, 2)
+
+
+@pytest.mark.parametrize("size", [0, 1, 8 << 20, len(DATA)])
+def test_an_object_comes_in_pieces(store: Bucket, size: int) -> None:
+    """An object of any size comes whole, in order, and in pieces of bounded size; one that is missing is said."""
+    found = list(objects.pieces(store.put("object", DATA[:size])))
+    assert b"".join(found) == DATA[:size]
+    assert all(0 < len(piece) <= 8 << 20 for piece in found)
+    store.remove("object")
+    with pytest.raises(DataRejected, match="does not exist"):
+        list(objects.pieces("s3://bucket/object"))

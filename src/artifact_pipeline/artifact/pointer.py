@@ -25,6 +25,9 @@ _DATA = "..data"
 HINT_TRAIN = "run artifact-pipeline train first"
 HEX = re.compile(r"[0-9a-f]{64}")
 _TARGET = re.compile(rf"{STORE}/([0-9a-f]{{64}})")
+_LINE = re.compile(rf"{STORE}/([0-9a-f]{{64}})\n?".encode("ascii"))
+MAX_POINTER_BYTES = 128
+"""Of a pointer that is a file of one line."""
 _MAX_LINKS = 40
 """As many as Linux follows."""
 
@@ -111,15 +114,17 @@ def target_of(pointer: Path) -> str | None:
     """The hexadecimal name that a pointer as `publish` writes it leads to; None where there is no such pointer."""
     try:
         if pointer.is_symlink():
-            text = str(pointer.readlink())
-        elif pointer.is_file():
-            text = read_bounded(pointer, 128).decode("ascii").removesuffix("\n")
-        else:
-            return None
+            target = _TARGET.fullmatch(str(pointer.readlink()))
+            return target[1] if target else None
+        return target_in(read_bounded(pointer, MAX_POINTER_BYTES)) if pointer.is_file() else None
     except (OSError, ValueError):
         return None
-    match = _TARGET.fullmatch(text)
-    return match[1] if match else None
+
+
+def target_in(data: bytes) -> str | None:
+    """The hexadecimal name in the one line of a pointer's file; None where that is something else."""
+    target = _LINE.fullmatch(data)
+    return target[1].decode("ascii") if target else None
 
 
 def _real(path: Path) -> Path:

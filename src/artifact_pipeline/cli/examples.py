@@ -81,10 +81,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "push": (
         "artifact-pipeline push artifact oci://ghcr.io/owner/digits:v1",
         'artifact-pipeline push artifact oci://localhost:5000/digits:v1 --expect "$DIGEST"',
+        "artifact-pipeline push artifact s3://bucket/models/digits",
     ),
     "pull": (
         "artifact-pipeline pull oci://ghcr.io/owner/digits:v1 --policy trust.json",
         "artifact-pipeline pull oci://localhost:5000/digits:v1 -o digits",
+        "artifact-pipeline pull s3://bucket/models/digits",
     ),
     "schema": (
         "artifact-pipeline schema",

@@ -1,4 +1,4 @@
-"""`artifact-pipeline push` and `pull`: an artifact into an OCI registry, and back."""
+"""`artifact-pipeline push` and `pull`: an artifact into a registry or an object store, and back."""
 
 from __future__ import annotations
 
@@ -69,19 +69,24 @@ def _asked(output: Output, word: str, reference: str, asked: Mapping[str, Any]) 
         )
 
 
-@verb("Put an artifact into an OCI registry.", 4, 8)
+@verb("Put an artifact into an OCI registry or an object store.", 4, 8)
 @click.argument("artifact", type=_PATH)
-@click.argument("reference", metavar="oci://HOST/NAME[:TAG]")
+@click.argument("reference", metavar="PLACE")
 @digest_options
 @policy_options
 @_connection_options
 @click.pass_obj
 def push(output: Output, /, artifact: Path, reference: str, **asked: Any) -> None:
-    """Put ARTIFACT (a pointer, or an artifact's folder) into an OCI registry, in the form of CNCF ModelPack.
+    """Put ARTIFACT (a pointer, or an artifact's folder) into an OCI registry or an object store, verified first.
 
-    It is verified first. Each file is one layer, so that its digest there is the one of the manifest, and the same
-    artifact has the same OCI digest from wherever it is pushed. Its provenance and signatures go with it as referrers.
-    The tag moves last. Logins are those of `docker login`. Needs the extra [registry].
+    Into oci://HOST/NAME[:TAG] it goes in the form of CNCF ModelPack: each file is one layer, so that its digest there
+    is the one of the manifest, and the same artifact has the same OCI digest from wherever it is pushed. Its provenance
+    and signatures go with it as referrers. The tag moves last. Logins are those of `docker login`. Needs the extra
+    [registry].
+
+    Into s3://BUCKET/PREFIX, or gs:// or az://, it goes as into the store on a disk. The pointer moves last, and only if
+    it leads where it led before; it stays where it is with @sha256:… behind PREFIX, and if the gate failed. Settings
+    come from the environment: AWS_REGION, … Needs the extra [scale].
     """
     from artifact_pipeline.registry.push import push
 
@@ -89,17 +94,21 @@ def push(output: Output, /, artifact: Path, reference: str, **asked: Any) -> Non
         done = push(artifact, request)
     beside = "".join(f", {suffix}" for suffix in done.attached)
     output.say(f"pushed: {shown(artifact)}, {plural(done.files, 'file')}{beside}; {done.sent:,} bytes were new there")
-    output.say(f"artifact digest: {done.artifact}")
-    output.say(f"OCI digest:      {done.reference.digest}")
-    if done.tag is not None:
-        output.say(f"tag: {done.tag}")
+    _say_digests(output, done.artifact, done.reference.digest)
+    kind = "pointer" if done.reference.digest == done.artifact else "tag"
+    if done.name is not None:
+        output.say(f"{kind}: {done.name}")
+    elif kind == "pointer":
+        output.talk("note: no pointer was moved: a digest was named, or the model's gate is missing or failed")
     output.next(f"artifact-pipeline pull {_with_connection(str(done.reference), asked)}")
     output.result(
         {
             "artifact": done.artifact,
             "digest": done.reference.digest,
             "reference": str(done.reference),
-            "tag": done.tag,
+            "tag": None,
+            "pointer": None,
+            kind: done.name,
             "files": done.files,
             "sent": done.sent,
             "attached": list(done.attached),
@@ -107,8 +116,8 @@ def push(output: Output, /, artifact: Path, reference: str, **asked: Any) -> Non
     )
 
 
-@verb("Take an artifact from an OCI registry, verified.", 4, 8)
-@click.argument("reference", metavar="oci://HOST/NAME[:TAG][@DIGEST]")
+@verb("Take an artifact from an OCI registry or an object store, verified.", 4, 8)
+@click.argument("reference", metavar="PLACE")
 @artifact_option("The pointer; the artifact goes into the store beside it.")
 @click.option(
     "-o",
@@ -123,11 +132,15 @@ def push(output: Output, /, artifact: Path, reference: str, **asked: Any) -> Non
 @_connection_options
 @click.pass_obj
 def pull(output: Output, /, reference: str, *, artifact: Path, folder: Path | None, **asked: Any) -> None:
-    """Take an artifact from an OCI registry, verify it, and put it in charge, as a training does.
+    """Take an artifact from PLACE, verify it, and put it in charge, as a training does.
 
-    Every blob is compared with its digest while it comes. Then the artifact is verified, and with --policy or
+    PLACE is oci://HOST/NAME with :TAG or @DIGEST in a registry (extra [registry]), or s3://BUCKET/PREFIX, gs:// or
+    az:// in an object store (extra [scale]), with @DIGEST or for the artifact that the pointer leads to. Tags and
+    pointers can be moved by others: a digest (@sha256:…) cannot.
+
+    Every file is compared with its digest while it comes. Then the artifact is verified, and with --policy or
     --public-key asked whether you trust it; only what passes is kept, and a model whose gate is missing or failed is
-    never put in charge. A tag can be moved by others: a digest (@sha256:…) cannot. Needs the extra [registry].
+    never put in charge.
     """
     from artifact_pipeline.registry.pull import pull
     from artifact_pipeline.storage.outputs import Place, refuse_overlap
@@ -149,8 +162,7 @@ def _say_pulled(output: Output, done: Pulled, reference: str, artifact: Path) ->
     verified = done.verified
     beside = "".join(f", {suffix}" for suffix in done.beside)
     output.say(f"pulled: {reference}, {plural(len(verified.members) + 1, 'file')}{beside}")
-    output.say(f"artifact digest: {verified.digest}")
-    output.say(f"OCI digest:      {done.reference.digest}")
+    _say_digests(output, verified.digest, done.reference.digest)
     output.say(f"gate: {verified.manifest.gate.verdict if verified.manifest.gate else 'missing'}")
     if done.in_charge:
         output.say(f"artifact: {shown(artifact)} -> {shown(done.folder)}")
@@ -175,6 +187,13 @@ def _say_pulled(output: Output, done: Pulled, reference: str, artifact: Path) ->
             "beside": list(done.beside),
         }
     )
+
+
+def _say_digests(output: Output, artifact: str, there: str | None) -> None:
+    """Say the artifact digest, and the one by which a registry names its image; a store has no other one."""
+    output.say(f"artifact digest: {artifact}")
+    if there != artifact:
+        output.say(f"OCI digest:      {there}")
 
 
 def _with_connection(command: str, asked: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from msgspec import json as msgjson
 
 from artifact_pipeline.artifact.parts import MAX_FILE_BYTES, MAX_MANIFEST_BYTES, NAME, Digest
 from artifact_pipeline.canonical import digest
-from artifact_pipeline.registry.repository import rejected
+from artifact_pipeline.registry.received import rejected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,7 @@
-"""The name of an artifact in a registry: `oci://HOST[:PORT]/NAME[:TAG][@sha256:…]`."""
+"""The name of an artifact elsewhere.
+
+In a registry it is `oci://HOST[:PORT]/NAME[:TAG][@sha256:…]`, in an object store `s3://BUCKET[/PREFIX][@sha256:…]`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,11 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
+from artifact_pipeline.artifact import ARTIFACT
+from artifact_pipeline.artifact.pointer import STORE
+from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import ConfigError
+from artifact_pipeline.storage.places import is_url
 
 SCHEME = "oci://"
 _MAX_NAME = 255
@@ -20,7 +27,14 @@ _REFERENCE = re.compile(
     rf"{SCHEME}(?P<host>{_HOST})(?::(?P<port>[0-9]{{1,5}}))?/(?P<name>{_PART}(?:/{_PART})*)"
     rf"(?::(?P<tag>{_TAG}))?(?:@(?P<digest>sha256:[0-9a-f]{{64}}))?"
 )
-_EXAMPLE = "such as oci://ghcr.io/owner/model:v1, or …@sha256: and 64 hexadecimal digits; a name has no capitals"
+_EXAMPLE = (
+    "such as oci://ghcr.io/owner/model:v1, or …@sha256: and 64 hexadecimal digits; a name has no capitals; "
+    "or s3://bucket/models/digits"
+)
+_ROOT = re.compile(
+    r"(?P<root>(?:abfss://[^/@]+@|[a-z0-9]+://)[^/@]+(?:/[^/@](?:[^@]*[^/@])?)?)/?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+_ROOT_EXAMPLE = "such as s3://bucket/models/digits, or …@sha256: and 64 hexadecimal digits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +100,60 @@ class ImageReference:
     def at(self, digest: str) -> ImageReference:
         """The place of a manifest in the same repository, which never changes."""
         return ImageReference(self.host, self.port, self.name, None, digest)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreReference:
+    """Where an artifact is in an object store: a store as on a disk, below a URL.
+
+    Attributes:
+        root: the URL of the folder in which the pointer stands, without a slash at its end.
+        digest: the artifact digest; None is the artifact that the pointer leads to.
+    """
+
+    root: str
+    digest: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Parse a reference.
+
+        Raises:
+            ConfigError: it is none.
+        """
+        found = _ROOT.fullmatch(text)
+        if found is None:
+            raise ConfigError(f"{text!r:.300} is no place for an artifact in an object store", hint=_ROOT_EXAMPLE)
+        return cls(found["root"], found["digest"])
+
+    def __str__(self) -> str:
+        return self.root if self.digest is None else f"{self.root}@{self.digest}"
+
+    @property
+    def pointer(self) -> str:
+        """The URL of the pointer."""
+        return f"{self.root}/{ARTIFACT}"
+
+    @property
+    def folder(self) -> str:
+        """The URL of the artifact's folder; with an end behind it, that of what stands beside it."""
+        return f"{self.root}/{STORE}/{(self.digest or '').removeprefix(PREFIX)}"
+
+    def at(self, digest: str) -> StoreReference:
+        """The place of an artifact in the same store, which never changes."""
+        return StoreReference(self.root, digest)
+
+
+RemoteReference = ImageReference | StoreReference
+
+
+def parse_reference(text: str) -> RemoteReference:
+    """Parse the name of an artifact elsewhere.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    return StoreReference.parse(text) if is_url(text) else ImageReference.parse(text)
 
 
 def _is_host(host: str) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 from msgspec import Meta, Struct, to_builtins
 from msgspec import json as msgjson
 
+from artifact_pipeline.artifact.provenance import SUFFIX as PROVENANCE
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import StorageError
 from artifact_pipeline.registry.image import (
@@ -23,11 +24,12 @@ from artifact_pipeline.registry.image import (
     read_attached,
     record,
 )
-from artifact_pipeline.registry.repository import MAX_MANIFEST_BYTES, rejected
+from artifact_pipeline.registry.received import rejected
+from artifact_pipeline.registry.repository import MAX_MANIFEST_BYTES
 from artifact_pipeline.trust.beside import MAX_BESIDE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from artifact_pipeline.registry.repository import Repository
 
@@ -50,6 +52,11 @@ class Attached(NamedTuple):
 
     kind: str
     data: bytes
+
+
+def as_attached(beside: Mapping[str, bytes]) -> list[Attached]:
+    """The files that stand beside an artifact, by the ends of their names, as what is attached to its image."""
+    return [Attached(PROVENANCE_TYPE if end == PROVENANCE else SIGNATURE_TYPE, data) for end, data in beside.items()]
 
 
 def attach(repository: Repository, subject: bytes, kind: str, data: bytes, *, title: str) -> None:

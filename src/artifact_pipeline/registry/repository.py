@@ -6,14 +6,14 @@ after a cut the registry is asked where it stands, since a piece that is sent tw
 
 from __future__ import annotations
 
-import hashlib
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urljoin
 
 from artifact_pipeline.canonical import PREFIX, digest
-from artifact_pipeline.errors import ArtifactRejected, Problem, StorageError, plural
+from artifact_pipeline.errors import ArtifactRejected, StorageError, plural
+from artifact_pipeline.registry.received import Received, rejected
 from artifact_pipeline.registry.repeating import TRIES, pause
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from urllib3 import BaseHTTPResponse
 
+    from artifact_pipeline.registry.received import BlobSink
     from artifact_pipeline.registry.wire import Wire
 
     Progress = Callable[[int], None]
@@ -33,57 +34,6 @@ _PIECE = 1 << 20
 _OCTETS = "application/octet-stream"
 _RANGE = re.compile(r"(?:bytes[= ])?0-([0-9]{1,18})")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/(?:[0-9]{1,18}|\*)")
-
-
-class BlobSink(Protocol):
-    """What takes the bytes of a blob: a binary file."""
-
-    def write(self, data: bytes, /) -> object:
-        """Append bytes."""
-
-    def seek(self, place: int, /) -> int:
-        """Go to a place."""
-
-    def truncate(self, /) -> int:
-        """Cut off what stands behind the place."""
-
-
-def rejected(place: str, rule: str, message: str) -> ArtifactRejected:
-    """The refusal of something that a registry has sent."""
-    hint = "nothing was kept; pull it again, or ask who runs the registry, or a proxy before it"
-    return ArtifactRejected(
-        "the registry sent something else than it was asked for", problems=[Problem(place, rule, message)], hint=hint
-    )
-
-
-class _Hashed:
-    """What has come of a blob so far."""
-
-    def __init__(self, name: str, size: int, sink: BlobSink) -> None:
-        self.name, self.size, self.sink = name, size, sink
-        self.at, self.hash = 0, hashlib.sha256()
-
-    def restart(self) -> None:
-        """Forget what has come."""
-        self.sink.seek(0)
-        self.sink.truncate()
-        self.at, self.hash = 0, hashlib.sha256()
-
-    def take(self, piece: bytes) -> None:
-        """Write and hash the next bytes; refuse more of them than were announced."""
-        self.at += len(piece)
-        if self.at > self.size:
-            raise rejected(self.name, "blob-long", f"has more than the {self.size:,} bytes that were announced")
-        self.hash.update(piece)
-        self.sink.write(piece)
-
-    def finish(self, wanted: str) -> None:
-        """Refuse a blob that is short, or has another digest."""
-        if self.at < self.size:
-            raise rejected(self.name, "blob-short", f"has {self.at:,} of the {self.size:,} bytes that were announced")
-        found = PREFIX + self.hash.hexdigest()
-        if found != wanted:
-            raise rejected(self.name, "blob-digest", f"found {found}, asked for {wanted}")
 
 
 class Repository:
@@ -109,7 +59,7 @@ class Repository:
         """
         from urllib3.exceptions import HTTPError
 
-        state = _Hashed(name, size, sink)
+        state = Received(name, size, sink)
         for attempt in range(TRIES):
             response = self._open_blob(wanted, state)
             try:
@@ -126,7 +76,7 @@ class Repository:
                 raise
         state.finish(wanted)
 
-    def _open_blob(self, wanted: str, state: _Hashed) -> BaseHTTPResponse:
+    def _open_blob(self, wanted: str, state: Received) -> BaseHTTPResponse:
         """Ask for a blob from where it was cut; a registry that sends it from its beginning is as good."""
         begun = state.at > 0
         headers = {"Range": f"bytes={state.at}-"} if begun else {}

@@ -1,4 +1,4 @@
-"""What a person asks for when an artifact goes into a registry, or comes from one."""
+"""What a person asks for when an artifact goes into a registry or an object store, or comes from there."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RegistryRequest:
-    """A repository, how it is reached, and what the artifact must be.
+    """A place elsewhere, how it is reached, and what the artifact must be.
 
     Attributes:
-        reference: `oci://HOST/NAME`, with a tag or a digest.
+        reference: `oci://HOST/NAME`, with a tag or a digest; or `s3://BUCKET/PREFIX` of the store that begins there,
+            with an artifact digest or for its pointer. A store's settings come from the environment.
         plain_http: speak HTTP without TLS, wherever the registry is; with this machine that is done anyway.
         token_hosts: hosts, each with its port where it has one, that may give tokens for the registry and are sent the
             login for it.

@@ -190,6 +190,22 @@ def staged(url: str) -> Iterator[BinaryIO]:
         _awaited(obstore.put, store, path, cast("BinaryIO", file))
 
 
+def pieces(url: str) -> Iterator[memoryview]:
+    """The bytes of an object in order; each request brings some, so that none takes long.
+
+    Raises:
+        DataRejected: it does not exist, or the store does not answer.
+    """
+    import obstore
+
+    store, path = _store(url)
+    with _refusing(_unreadable, url):
+        size = _awaited(obstore.head, store, path)["size"]
+        for at in range(0, size, _AHEAD):
+            part = partial(obstore.get_range, start=at, end=min(at + _AHEAD, size))
+            yield memoryview(_awaited(part, store, path))
+
+
 def read_versioned(url: str, limit: int) -> tuple[bytes, dict[str, str]] | None:
     """Read a small object whole, with the version that `write_if` takes; None where there is none.
 

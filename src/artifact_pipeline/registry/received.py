@@ -1,0 +1,58 @@
+"""Bytes from elsewhere: hashed while they come, and never taken for more than was announced."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Protocol
+
+from artifact_pipeline.canonical import PREFIX
+from artifact_pipeline.errors import ArtifactRejected, Problem
+
+
+class BlobSink(Protocol):
+    """What takes the bytes of a blob: a binary file."""
+
+    def write(self, data: bytes | memoryview, /) -> object:
+        """Append bytes."""
+
+    def seek(self, place: int, /) -> int:
+        """Go to a place."""
+
+    def truncate(self, /) -> int:
+        """Cut off what stands behind the place."""
+
+
+def rejected(place: str, rule: str, message: str) -> ArtifactRejected:
+    """The refusal of something that a registry or a store has sent."""
+    hint = "nothing was kept; pull it again, or ask who runs the registry or the store, or a proxy before it"
+    return ArtifactRejected("what came is not what was asked for", problems=[Problem(place, rule, message)], hint=hint)
+
+
+class Received:
+    """What has come of a blob so far."""
+
+    def __init__(self, name: str, size: int, sink: BlobSink) -> None:
+        self.name, self.size, self.sink = name, size, sink
+        self.at, self.hash = 0, hashlib.sha256()
+
+    def restart(self) -> None:
+        """Forget what has come."""
+        self.sink.seek(0)
+        self.sink.truncate()
+        self.at, self.hash = 0, hashlib.sha256()
+
+    def take(self, piece: bytes | memoryview) -> None:
+        """Write and hash the next bytes; refuse more of them than were announced."""
+        self.at += len(piece)
+        if self.at > self.size:
+            raise rejected(self.name, "blob-long", f"has more than the {self.size:,} bytes that were announced")
+        self.hash.update(piece)
+        self.sink.write(piece)
+
+    def finish(self, wanted: str) -> None:
+        """Refuse a blob that is short, or has another digest."""
+        if self.at < self.size:
+            raise rejected(self.name, "blob-short", f"has {self.at:,} of the {self.size:,} bytes that were announced")
+        found = PREFIX + self.hash.hexdigest()
+        if found != wanted:
+            raise rejected(self.name, "blob-digest", f"found {found}, asked for {wanted}")
