@@ -128,7 +128,6 @@ jobs:
 RUNS = {
     "whole": ("inference.yml", dict),
     "train": ("train.yml", planted),
-    "test": ("test.yml", dict),
     "swapped": ("inference.yml", swapped),
     "failing test": ("inference.yml", failing_test),
     "failing gate": ("inference.yml", failing_gate),
@@ -279,15 +278,6 @@ def test_train_alone(run: Callable[[str], Run]) -> None:
     assert {name: digest(data) for name, data in export.items()} == {
         "model_train.pkl": verified.manifest.exports[0].sha256
     }
-
-
-def test_test_alone(run: Callable[[str], Run]) -> None:
-    """test.yml by itself succeeds: the checks, the suite on the Python that is here, and `all-green`."""
-    test = run("test")
-    assert test.status == 0, test.story()
-    assert {name: job.outcome for name, job in test.jobs.items()} == dict.fromkeys(
-        ("check", "suite", "all-green"), "success"
-    )
 
 
 def test_a_failing_test_stops_train(run: Callable[[str], Run]) -> None:
