@@ -141,6 +141,7 @@ lock: ## make every lock again from pyproject.toml; LOCK_ARGS=--upgrade for newe
 	$(compile) pyproject.toml --extra train --extra report -c requirements-dev.txt -o requirements-report.txt
 	$(compile) pyproject.toml -c requirements-dev.txt -o requirements-base.txt
 	$(compile) pyproject.toml --extra serve -c requirements-dev.txt -o requirements-serve.txt
+	$(compile) pyproject.toml --extra registry -c requirements-dev.txt -o requirements-registry.txt
 	$(compile) pyproject.toml --extra sign -c requirements-dev.txt -o requirements-sign.txt
 	$(compile) --group build -c requirements-dev.txt -o requirements-build.txt
 	$(compile) --group docs -c requirements-dev.txt -o requirements-docs.txt

@@ -25,6 +25,7 @@ LOCKS = [
     "requirements.txt",
     "requirements-base.txt",
     "requirements-train.txt",
+    "requirements-registry.txt",
     "requirements-serve.txt",
     "requirements-sign.txt",
     "requirements-dev.txt",

@@ -117,13 +117,44 @@ def test_a_release_is_published_by_a_tag_alone() -> None:
 
 
 @pytest.mark.parametrize(("workflow", "job"), ALL_JOBS)
-def test_only_the_attestation_may_write(workflow: str, job: dict[str, Any]) -> None:
-    """A job reads the repository or has no permission at all, but for the one that signs and runs nothing of ours."""
-    if job.get("name") == "attest":
-        assert job["permissions"] == {"id-token": "write", "attestations": "write"}
-        assert [step["uses"].partition("@")[0] for step in job["steps"]] == ["actions/attest"]
-    elif job.get("name") not in WRITING.get(workflow, {}):
+def test_only_stated_jobs_may_write(workflow: str, job: dict[str, Any]) -> None:
+    """A job reads the repository or has no permission at all, but for those that sign, push or promote."""
+    name = job.get("name")
+    if name in ("attest", "attest-image"):
+        packages = {"packages": "write"} if name == "attest-image" else {}
+        assert job["permissions"] == {"id-token": "write", "attestations": "write", **packages}
+        assert [step["uses"].partition("@")[0] for step in job["steps"] if "uses" in step] == ["actions/attest"]
+    elif name in PUBLISHING:
+        assert job["permissions"] == {"contents": "write" if name == "promote" else "read", "packages": "write"}
+    elif name not in WRITING.get(workflow, {}):
         assert job.get("permissions", {}) in ({}, {"contents": "read"})
+
+
+PUBLISHING = {"push": "inference", "promote": "promote"}
+"""The jobs that change the registry, by what the commit itself brings, and the workflow of each."""
+
+
+@pytest.mark.parametrize("name", PUBLISHING)
+def test_a_job_that_changes_the_registry_takes_nothing_from_other_runs(name: str) -> None:
+    """It checks out the verifier and its lock alone, installs by hash without a cache, and removes its login."""
+    job = jobs(PUBLISHING[name])[name]
+    (setup,) = (step["with"] for step in job["steps"] if "setup-python@" in step.get("uses", ""))
+    (checkout,) = (step["with"] for step in job["steps"] if "checkout@" in step.get("uses", ""))
+    assert "cache" not in setup
+    assert checkout["sparse-checkout"].split() == ["/requirements-registry.txt", "/src/"]
+    assert "--require-hashes -r requirements-registry.txt" in next(
+        each["run"] for each in job["steps"] if "run" in each
+    )
+    last = job["steps"][-1]
+    assert (last["if"], last["run"]) == ("always()", 'rm -f "$RUNNER_TEMP/login.json"')
+
+
+def test_a_model_is_pushed_from_one_branch_and_promoted_by_a_person() -> None:
+    """Only what inference_branch has answered with is pushed; only an environment's reviewer lets a role move."""
+    assert jobs("inference")["push"]["if"] == "github.ref == 'refs/heads/inference_branch'"
+    assert jobs("inference")["push"]["needs"] == ["train", "inference"]
+    assert '--expect "$DIGEST"' in str(jobs("inference")["push"]["steps"][-2]["run"])
+    assert jobs("promote")["promote"]["environment"] == {"name": "production"}
 
 
 @pytest.mark.parametrize(("workflow", "job"), ALL_JOBS)
@@ -201,7 +232,7 @@ def test_every_python_starts_without_the_workspace_on_its_path() -> None:
     """Each Python that an action or a workflow starts is isolated (-I), or leaves the working folder out (-P)."""
     scripts = [step["run"] for step in all_steps() if "run" in step and not step["run"].startswith("make ")]
     starts = [told for script in scripts for told in re.findall(r'(?:^|[\s"/])python[0-9.]*"? +(\S+)', script)]
-    assert len(starts) == 13
+    assert len(starts) == 20
     assert set(starts) == {"-I", "-P"}
 
 
@@ -253,9 +284,10 @@ def test_the_model_is_downloaded_by_the_id_that_train_gave() -> None:
     assert steps_using("download-artifact", *CHAIN) == [
         {
             "artifact-ids": "${{ needs.train.outputs.artifact-id }}",
-            "path": "${{ runner.temp }}/model",
+            "path": f"${{{{ runner.temp }}}}/{folder}",
             "merge-multiple": True,
         }
+        for folder in ("model", "model-to-push")
     ]
     (verifying,) = [step for step in steps if "--expect" in step.get("run", "")]
     assert verifying["env"] == {"DIGEST": "${{ needs.train.outputs.digest }}"}
@@ -285,6 +317,7 @@ def test_each_workflow_has_its_branch() -> None:
         "inference": {"workflow_dispatch"},
         "benchmarks": {"workflow_dispatch", "schedule"},
         "codeql": {"pull_request", "schedule"},
+        "promote": {"workflow_dispatch"},
         "release": {"workflow_dispatch"},
         "scorecard": {"schedule"},
     }
@@ -292,13 +325,15 @@ def test_each_workflow_has_its_branch() -> None:
 
 
 def test_jobs_have_the_documented_names_and_order() -> None:
-    """The ids are just test → train → inference; the first two are the other files, called and not written twice."""
+    """The ids are test → train → inference, and what follows them; the first two are the other files, called and not written twice."""
     chain = jobs("inference")
     assert {name: job.get("needs") for name, job in chain.items()} == {
         "test": None,
         "train": "test",
         "inference": "train",
         "attest": "train",
+        "push": ["train", "inference"],
+        "attest-image": "push",
     }
     assert chain["test"]["uses"] == "./.github/workflows/test.yml"
     assert chain["train"]["uses"] == "./.github/workflows/train.yml"

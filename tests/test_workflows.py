@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -16,7 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.tools import cannot_run
+from tests.registries import docker_registry
+from tests.tools import cannot_run, require_tool
 from tests.workflows.run import ROOT, copy_tree, missing_tool, run_workflow
 
 from artifact_pipeline.canonical import canonical_json, digest
@@ -34,6 +36,8 @@ pytestmark = [
 ]
 
 GOLDEN = ROOT / "tests" / "golden" / "v1"
+PIPELINE = (sys.executable, "-P", "-m", "artifact_pipeline")
+TOKEN = "a-token-of-this-run"
 
 
 def edited(name: str, old: str, new: str) -> dict[str, str]:
@@ -55,6 +59,11 @@ NO_TESTS = {
         "on: workflow_call\njobs:\n  none:\n    runs-on: ubuntu-24.04\n    steps: [{run: 'true'}]\n"
     )
 }
+
+
+def login(registry: str) -> str:
+    """What `docker login` would write of the workflows' login."""
+    return json.dumps({"auths": {registry: {"auth": base64.b64encode(f"someone:{TOKEN}".encode()).decode()}}})
 
 
 def failing_test() -> dict[str, str]:
@@ -119,7 +128,6 @@ jobs:
 RUNS = {
     "whole": ("inference.yml", dict),
     "train": ("train.yml", planted),
-    "test": ("test.yml", dict),
     "swapped": ("inference.yml", swapped),
     "failing test": ("inference.yml", failing_test),
     "failing gate": ("inference.yml", failing_gate),
@@ -129,16 +137,30 @@ RUNS = {
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Run]]:
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a registry that takes the login of the workflows alone."""
+    base = tmp_path_factory.mktemp("registry")
+    login = subprocess.run(
+        [require_tool("htpasswd"), "-Bbn", "someone", TOKEN], capture_output=True, text=True, check=True
+    )
+    (base / "htpasswd").write_text(login.stdout)
+    with docker_registry(base / "registry", htpasswd=base / "htpasswd") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory, registry: str) -> Iterator[Callable[[str], Run]]:
     """The run of that name; all of them are begun at once, two at a time."""
     if missing := missing_tool():
         cannot_run(missing)
     base, stop = tmp_path_factory.mktemp("workflows"), threading.Event()
+    options = ("--var", f"REGISTRY={registry}", "--actor", "someone", "--secret", f"GITHUB_TOKEN={TOKEN}")
 
     def start(name: str) -> Run:
         workflow, changes = RUNS[name]
         folder = base / name.replace(" ", "-")
-        return run_workflow(copy_tree(folder / "tree", changes()), workflow, folder / "run", stop=stop)
+        tree = copy_tree(folder / "tree", changes(), branch="inference_branch" if name == "whole" else "main")
+        return run_workflow(tree, workflow, folder / "run", stop=stop, options=options)
 
     with ThreadPoolExecutor(2) as pool:
         begun = {name: pool.submit(start, name) for name in RUNS}
@@ -172,12 +194,31 @@ def failed_at(job: Job) -> str:
 def test_the_three_jobs_run_in_order(whole: Run) -> None:
     """inference.yml succeeds from end to end: all tests are over before train begins, train before inference."""
     assert {job.outcome for job in whole.jobs.values()} == {"success"}
-    # The fault tests and the attestation are for GitHub's own runners.
-    assert list(whole.jobs)[-2:] == ["train/train", "inference"]
+    # The fault tests and the attestations are for GitHub's own runners.
+    assert list(whole.jobs)[-3:] == ["train/train", "inference", "push"]
     tests = {name: job for name, job in whole.jobs.items() if name.startswith("test/")}
     assert set(tests) == {"test/check", "test/suite", "test/all-green"}
     assert max(job.ended for job in tests.values()) < whole.jobs["train/train"].begun
     assert whole.jobs["train/train"].ended < whole.jobs["inference"].begun
+    assert whole.jobs["inference"].ended < whole.jobs["push"].begun
+
+
+def test_the_model_is_pushed_under_its_commit(whole: Run, registry: str, tmp_path: Path) -> None:
+    """What the registry of the repository holds then is the artifact that was trained and that has answered."""
+    pushed = whole.jobs["push"].outputs
+    (tmp_path / "login.json").write_text(login(registry))
+    pulled = subprocess.run(
+        [*PIPELINE, "pull", f"oci://{pushed['name']}@{pushed['digest']}", "--artifact", str(tmp_path / "artifact")],
+        env={**os.environ, "REGISTRY_AUTH_FILE": str(tmp_path / "login.json")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert pulled.returncode == 0, pulled.stderr
+    assert verify(tmp_path / "artifact").digest == whole.jobs["train/train"].outputs["digest"]
+    assert pushed["digest"] in whole.jobs["push"].page
+    assert TOKEN not in whole.jobs["push"].text
+    assert not list(whole.uploads.parent.rglob("login.json"))
 
 
 def test_the_digest_crosses(whole: Run) -> None:
@@ -237,15 +278,6 @@ def test_train_alone(run: Callable[[str], Run]) -> None:
     assert {name: digest(data) for name, data in export.items()} == {
         "model_train.pkl": verified.manifest.exports[0].sha256
     }
-
-
-def test_test_alone(run: Callable[[str], Run]) -> None:
-    """test.yml by itself succeeds: the checks, the suite on the Python that is here, and `all-green`."""
-    test = run("test")
-    assert test.status == 0, test.story()
-    assert {name: job.outcome for name, job in test.jobs.items()} == dict.fromkeys(
-        ("check", "suite", "all-green"), "success"
-    )
 
 
 def test_a_failing_test_stops_train(run: Callable[[str], Run]) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -106,12 +106,13 @@ def missing_tool() -> str | None:
     return None
 
 
-def copy_tree(target: Path, changes: Mapping[str, str] | None = None) -> Path:
+def copy_tree(target: Path, changes: Mapping[str, str] | None = None, *, branch: str = "main") -> Path:
     """Make a clean repository of what this one holds: files that git ignores stay away.
 
     Args:
         target: a folder that does not exist.
         changes: each changed or added file's text by its name.
+        branch: what its one branch is called.
     """
     listed = _git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
     for name in filter(None, listed):
@@ -120,7 +121,7 @@ def copy_tree(target: Path, changes: Mapping[str, str] | None = None) -> Path:
             shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
     for name, text in (changes or {}).items():
         (target / name).write_text(text)
-    _git(target, "init", "--quiet", "--initial-branch=main")
+    _git(target, "init", "--quiet", f"--initial-branch={branch}")
     _git(target, "add", "--all")
     settings = ("user.name=run", "user.email=run@localhost", "commit.gpgsign=false")
     options = (part for setting in settings for part in ("-c", setting))
@@ -129,7 +130,13 @@ def copy_tree(target: Path, changes: Mapping[str, str] | None = None) -> Path:
 
 
 def run_workflow(
-    tree: Path, workflow: str, folder: Path, *, echo: bool = False, stop: threading.Event | None = None
+    tree: Path,
+    workflow: str,
+    folder: Path,
+    *,
+    echo: bool = False,
+    stop: threading.Event | None = None,
+    options: Sequence[str] = (),
 ) -> Run:
     """Run one workflow file of a tree from `copy_tree`, with everything that it writes in one folder.
 
@@ -139,6 +146,7 @@ def run_workflow(
         folder: where home, uploads, workspaces and log go.
         echo: print the log for people as it comes, and parse nothing.
         stop: ends the run when it is set.
+        options: more of act's.
     """
     stop = stop or threading.Event()
     started = time.monotonic()
@@ -147,7 +155,7 @@ def run_workflow(
     log = folder / "log.json"
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [*_command(tree, workflow, folder), *([] if echo else ["--json"])],
+            [*_command(tree, workflow, folder), *options, *([] if echo else ["--json"])],
             cwd=tree,
             env=_environment(tree, folder),
             stdin=subprocess.DEVNULL,
@@ -187,7 +195,7 @@ def _command(tree: Path, workflow: str, folder: Path) -> list[str]:
     flags = ["--no-cache-server", "--no-skip-checkout", "--action-offline-mode"]
     return [
         str(_act()),
-        "push",
+        "push" if "push:" in (tree / ".github" / "workflows" / workflow).read_text() else "workflow_dispatch",
         *flags,
         *(str(part) for option in options.items() for part in option),
         *(part for name, value in variables.items() for part in ("--var", f"{name}={value}")),
