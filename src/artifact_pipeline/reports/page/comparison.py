@@ -52,7 +52,7 @@ def section(artifacts: Sequence[Verified]) -> Section:
     words = "; ".join(f"{row.name} {row.value:.4f}" for row in ranges)
     same = len({each.manifest.data.split.digest for each in artifacts}) == 1
     note = "" if same else "They were measured on different rows: these figures do not say which one is better."
-    plot = Plot("Accuracy, held out", words, plots.ranges("models", ranges), None, note=note)
+    plot = Plot("Accuracy, held out", words, lambda: plots.ranges("models", ranges), None, note=note)
     digests = DataTable(
         "Digests", ("model", "artifact"),
         tuple((name, Cell(each.digest, look="digest")) for name, each in zip(names, artifacts, strict=True)),
