@@ -178,8 +178,8 @@ def _digest(_context: click.Context, _argument: click.Parameter, value: str | No
 def rollback(output: Output, /, digest: str | None, artifact: Path, **asked: Any) -> None:
     """Let the pointer lead to the artifact DIGEST of the store (its first digits are enough).
 
-    Without DIGEST it is the latest one before the artifact in charge that passed its gate, and the comparison with its
-    champion if there was one. It is verified first, with --policy or --public-key by what you trust: what that refuses
+    Without DIGEST it is the latest one before the artifact in charge, of the same name, that passed its gate, and the
+    comparison with its champion if there was one. It is verified first, with --policy or --public-key by what you trust: what that refuses
     is not put in charge.
     model_train.pkl stays as it is: train to renew it.
     """
