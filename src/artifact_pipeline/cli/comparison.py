@@ -59,11 +59,11 @@ def compare(
 
     All are verified first; their gates may have failed. Nothing is trained, and nothing is put in charge.
     """
-    from artifact_pipeline.training.side_by_side import ComparisonRequest, compare_side_by_side
+    from artifact_pipeline.training import side_by_side
 
     paged: Any = form if form != "text" else None
-    request = ComparisonRequest((candidate, *champions), **asked, form=paged, output=place)
-    found = compare_side_by_side(request)
+    request = side_by_side.ComparisonRequest((candidate, *champions), **asked, form=paged, output=place)
+    found = side_by_side.compare_side_by_side(request)
     if paged and place is None:
         for line in found.page.splitlines():
             output.say(line)

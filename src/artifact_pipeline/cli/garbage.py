@@ -87,12 +87,12 @@ def _of_store(output: Output, artifact: Path, keep: int, *, yes: bool) -> None:
 
 
 def _of_registry(output: Output, registry: str, asked: Mapping[str, Any], *, yes: bool) -> None:
-    from artifact_pipeline.registry.garbage import collect
+    from artifact_pipeline.registry import garbage
     from artifact_pipeline.registry.request import RegistryRequest
 
     request = RegistryRequest(registry, asked["plain_http"], asked["token_hosts"])
     with seldom(output) as progress:
-        found = collect(request, asked["patterns"], delete=yes, progress=progress)
+        found = garbage.collect(request, asked["patterns"], delete=yes, progress=progress)
     listed = [
         {
             "reference": str(each.reference),

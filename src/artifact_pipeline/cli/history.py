@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.store import Run
     from artifact_pipeline.cli.output import Output
-    from artifact_pipeline.registry.listing import ListedImage, RegistryList
+    from artifact_pipeline.registry import listing as images
 
 _HEADS = ("gate", "held-out accuracy", "held-out F1", "changed")
 _MAX_TAGS = 5
@@ -66,13 +66,13 @@ def runs(output: Output, /, artifact: Path, registry: str | None, **asked: Any) 
 
 
 def _list_registry(output: Output, registry: str, asked: Mapping[str, Any]) -> None:
-    from artifact_pipeline.registry.listing import list_images
+    from artifact_pipeline.registry import listing as images
     from artifact_pipeline.registry.request import RegistryRequest
 
     if is_given("artifact"):
         raise ConfigError("--registry lists a repository, and --artifact a store; one of them")
     with seldom(output) as progress:
-        found = list_images(RegistryRequest(registry, asked["plain_http"], asked["token_hosts"]), progress)
+        found = images.list_images(RegistryRequest(registry, asked["plain_http"], asked["token_hosts"]), progress)
     listed = [_image_entry(image, older) for image, older in zip_longest(found.images, found.images[1:])]
     if listed:
         rows = [
@@ -93,7 +93,7 @@ def _list_registry(output: Output, registry: str, asked: Mapping[str, Any]) -> N
     output.result({"runs": listed, "others": found.others, "complete": found.complete})
 
 
-def _say_list(output: Output, found: RegistryList) -> None:
+def _say_list(output: Output, found: images.RegistryList) -> None:
     """Say what the list is worth: in which order it is, and what is not in it."""
     undated = sum(image.made is None for image in found.images)
     order = "the latest first, by the time that the provenance claims" if undated < len(found.images) else ""
@@ -137,7 +137,7 @@ def _changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     return {key: new.get(key) for key in sorted({*old, *new}) if old.get(key) != new.get(key)}
 
 
-def _image_entry(image: ListedImage, older: ListedImage | None) -> dict[str, Any]:
+def _image_entry(image: images.ListedImage, older: images.ListedImage | None) -> dict[str, Any]:
     entry = _entry(image.run, older.run if older else None)
     del entry["current"]
     made = image.made.isoformat() if image.made else None
@@ -179,8 +179,8 @@ def rollback(output: Output, /, digest: str | None, artifact: Path, **asked: Any
     """Let the pointer lead to the artifact DIGEST of the store (its first digits are enough).
 
     Without DIGEST it is the latest one before the artifact in charge, of the same name, that passed its gate, and the
-    comparison with its champion if there was one. It is verified first, with --policy or --public-key by what you trust: what that refuses
-    is not put in charge.
+    comparison with its champion if there was one. It is verified first, with --policy or --public-key by what you
+    trust: what that refuses is not put in charge.
     model_train.pkl stays as it is: train to renew it.
     """
     from artifact_pipeline.training import publication
