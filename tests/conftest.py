@@ -56,6 +56,7 @@ NEEDS = {
     "test_cluster.py": "distributed",
     "test_oci.py": "urllib3",
     "test_oci_clients.py": "urllib3",
+    "test_oci_kept.py": "urllib3",
     "test_oci_wire.py": "urllib3",
     "test_outputs.py": "model_signing",
     "test_package.py": "pandas",
