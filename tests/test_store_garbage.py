@@ -12,6 +12,7 @@ import pytest
 from artifact_pipeline.artifact import store
 from artifact_pipeline.artifact.store import Store
 from artifact_pipeline.cli import main
+from artifact_pipeline.cli.app import app
 from artifact_pipeline.errors import StorageError
 from artifact_pipeline.files import try_lock
 from artifact_pipeline.verification import verify
@@ -105,6 +106,11 @@ def test_what_dead_writers_left_goes(cli: Cli, published: Path, candidates: list
     assert said["bytes"] == 12
     assert scraps(published) == []
     assert names(candidates[2::-1]) == [each["digest"] for each in said["spare"] if each["kept"]]
+
+
+def test_as_many_stay_as_a_publication_keeps() -> None:
+    """Unless another number is given, the verb keeps as many artifacts as the store does by itself."""
+    assert {each.name: each.default for each in app.commands["gc"].params}["keep"] == store.KEEP
 
 
 def test_no_store_is_no_garbage(cli: Cli, tmp_path: Path) -> None:

@@ -244,7 +244,7 @@ class Store:
         except OSError as error:
             raise storage_error(self.pointer, error) from error
 
-    def collect(self, *, keep: int = KEEP, delete: bool = False) -> list[store_folders.Spare]:
+    def collect(self, *, keep: int, delete: bool) -> list[store_folders.Spare]:
         """Return what no pointer leads to: artifacts, the latest first, and what writers that died have left.
 
         Args:
