@@ -346,6 +346,24 @@ def test_who_lists_an_image_as_a_referrer_of_garbage_deletes_nothing(cli: Cli, p
     assert has(place, digest(shared))
 
 
+def test_a_tag_that_is_set_meanwhile_keeps_what_it_leads_to(cli: Cli, registry: str, place: str, push: Push) -> None:
+    """What gets another tag while `gc` looks for what refers to it is left, with its provenance; the others go."""
+    promoted = push("digits", "sha-1", made="2026-01-01T00:00:00Z")
+    push("SVC", "sha-2")
+
+    def answer(request: Request) -> Response:
+        if "/referrers/" in request.path:
+            repository(place).write_manifest("champion", manifest(place, promoted["digest"]), MANIFEST_TYPE)
+        return forward(registry, request)
+
+    with relay(answer) as front:
+        where = through(front.address, place)
+        status, said = cli("gc", "--registry", where, "--match", "sha-*", "--yes")
+    assert (status, [each["tags"] for each in said["spare"]], said["kept"]) == (0, [["sha-2"]], 1)
+    assert not has(place, "sha-2")
+    assert cli("pull", f"{place}:champion", "-o", "pulled")[1]["beside"] == [".provenance.json"]
+
+
 def test_a_registry_that_deletes_nothing_is_named_with_the_mend(
     cli: Cli, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

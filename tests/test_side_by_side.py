@@ -51,7 +51,7 @@ def cli(trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     return call
 
 
-def told(cli: Cli, *arguments: str | Path, models: tuple[str, ...] = MODELS) -> dict[str, Any]:
+def said_of(cli: Cli, *arguments: str | Path, models: tuple[str, ...] = MODELS) -> dict[str, Any]:
     """What `compare` gives to a program."""
     status, out = cli(*arguments, "--json", models=models)
     assert status == 0
@@ -61,9 +61,9 @@ def told(cli: Cli, *arguments: str | Path, models: tuple[str, ...] = MODELS) -> 
 
 def test_each_champion_is_compared_as_if_it_were_the_only_one(cli: Cli, trained: Path) -> None:
     """Of several champions each has the comparison that it has alone; of one there is no list."""
-    alone = [told(cli, models=(MODELS[0], name)) for name in MODELS[1:]]
+    alone = [said_of(cli, models=(MODELS[0], name)) for name in MODELS[1:]]
     assert all(each.keys() == {"candidate", "comparison"} for each in alone)
-    found = told(cli)
+    found = said_of(cli)
     assert found.keys() == {"candidate", "comparisons"}
     assert found["candidate"] == verify(trained / MODELS[0] / "artifact").digest
     assert found["comparisons"] == [each["comparison"] for each in alone]
@@ -81,7 +81,7 @@ def test_text_says_each_comparison(cli: Cli, trained: Path) -> None:
 
 def test_markdown_needs_no_extra_and_holds_the_figures(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page for a pull request has each outcome and each difference, and is made without matplotlib and Jinja2."""
-    expected = told(cli)["comparisons"]
+    expected = said_of(cli)["comparisons"]
     for name in ("matplotlib", "jinja2", "markupsafe"):
         for loaded in [each for each in sys.modules if each.partition(".")[0] == name]:
             monkeypatch.delitem(sys.modules, loaded)
@@ -100,7 +100,7 @@ def test_markdown_needs_no_extra_and_holds_the_figures(cli: Cli, monkeypatch: py
 def test_html_is_one_sound_file(cli: Cli, tmp_path: Path) -> None:
     """The page of HTML asks for nothing and runs nothing; printed or written it is the same, and names each model."""
     place = tmp_path / "page.html"
-    assert told(cli, "--format", "html", "-o", place)["page"] == str(place)
+    assert said_of(cli, "--format", "html", "-o", place)["page"] == str(place)
     status, out = cli("--format", "html")
     assert (status, out) == (0, f"{place.read_text().rstrip()}\n")
     text = sound(out).text

@@ -133,7 +133,7 @@ def test_a_busy_store_is_left_alone(
     assert tree(published) == before
 
 
-def test_a_pointer_leads_to_a_whole_artifact_whoever_deletes(published: Path, candidate: Candidate) -> None:
+def test_a_pointer_leads_to_a_whole_artifact_while_others_delete(published: Path, candidate: Candidate) -> None:
     """While everything that can be deleted is deleted over and over, what is published is there, whole, each time."""
     done = threading.Event()
     failures: list[Exception] = []

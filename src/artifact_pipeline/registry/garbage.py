@@ -1,6 +1,7 @@
 """Artifacts of a registry that nothing but tags of a pattern leads to, and their deletion.
 
-A registry has no compare-and-swap: a tag that is set between the look and the deletion loses what it leads to.
+A registry has no compare-and-swap: the tags that keep something are read once more before the deletion, and one that is
+set after that loses what it leads to.
 """
 
 from __future__ import annotations
@@ -90,16 +91,14 @@ def collect(
         raise ConfigError("--match: which tags keep nothing is not said", hint=hint)
     reference = ImageReference.parse_repository(request.reference)
     repository = Repository(Wire(reference, Connecting.of(request), delete=delete))
-    names, complete = read_tags(repository)
-    if not complete:
-        words = f"has no end, a name that is none, or more than {MAX_TAGS:,} tags"
-        raise rejected("the list of tags", "tags-incomplete", words)
     reading = _Reading(repository, patterns)
-    # The tags that keep an artifact are read last: the time in which one may move is shorter.
-    for each in read_tagged(repository, sorted(names, key=reading.matches, reverse=True), progress):
-        reading.add(each)
+    reading.read(progress)
     found = reading.end(progress)
-    for image in found.images if delete else ():
+    if not delete or not found.images:
+        return found
+    reading.read(progress, again=True)
+    found = reading.without_used(found)
+    for image in found.images:
         progress(f"deleting {image.reference}")
         for wanted in (*image.beside, image.reference.target):
             repository.delete_manifest(wanted)
@@ -125,22 +124,35 @@ class _Reading:
         self._indexes: set[str] = set()
         self._lists: dict[str, str] = {}
 
-    def matches(self, tag: str) -> bool:
-        """Whether a tag keeps nothing."""
+    def read(self, progress: Callable[[str], None], *, again: bool = False) -> None:
+        """Take note of what all tags lead to; `again` of those that keep something.
+
+        Raises:
+            ArtifactRejected: the list of tags, or an index, cannot be read whole.
+            StorageError: the registry is out of reach.
+        """
+        names, complete = read_tags(self._repository)
+        if not complete:
+            words = f"has no end, a name that is none, or more than {MAX_TAGS:,} tags"
+            raise rejected("the list of tags", "tags-incomplete", words)
+        wanted = [name for name in names if not (again and self._matches(name))]
+        for each in read_tagged(self._repository, wanted, progress):
+            self._add(each)
+
+    def _matches(self, tag: str) -> bool:
         return any(fnmatchcase(tag, pattern) for pattern in self._patterns)
 
-    def add(self, tagged: TaggedManifest) -> None:
-        """Take note of what a tag leads to."""
+    def _add(self, tagged: TaggedManifest) -> None:
         found, kind = tagged.digest, tagged.kind
         if _FALLBACK.fullmatch(tagged.tag) and kind in INDEX_TYPES:
             self._lists[tagged.tag] = found
             return
-        image = _image(tagged, self._repository.wire.reference) if self.matches(tagged.tag) else None
+        image = _image(tagged, self._repository.wire.reference) if self._matches(tagged.tag) else None
         if image is not None:
             known = self._spare.setdefault(found, image)
             self._spare[found] = replace(known, tags=tuple(dict.fromkeys((*known.tags, tagged.tag))))
             return
-        if self.matches(tagged.tag):
+        if self._matches(tagged.tag):
             self._others.add(found)
         self._use(tagged.data, kind)
         self._used.add(found)
@@ -177,6 +189,15 @@ class _Reading:
             blobs = tuple(blob for blob in image.blobs if blob[0] not in used)
             images.append(replace(image, blobs=blobs, beside=tuple(each for each in beside if each not in used)))
         return RegistryGarbage(tuple(images), len({*self._spare, *self._others}) - len(images))
+
+    def without_used(self, found: RegistryGarbage) -> RegistryGarbage:
+        """What of that is still in no use."""
+        images = [
+            replace(image, beside=tuple(each for each in image.beside if each not in self._used))
+            for image in found.images
+            if image.reference.target not in self._used
+        ]
+        return RegistryGarbage(tuple(images), found.kept + len(found.images) - len(images))
 
     def _referring(self, image: str) -> Iterator[str]:
         """The digests of the manifests that say themselves that they refer to an image: anyone may list others."""
