@@ -57,6 +57,7 @@ NEEDS = {
     "test_object_store.py": "moto",
     "test_oci.py": "urllib3",
     "test_oci_clients.py": "urllib3",
+    "test_oci_kept.py": "urllib3",
     "test_oci_wire.py": "urllib3",
     "test_outputs.py": "model_signing",
     "test_package.py": "pandas",

@@ -21,14 +21,20 @@ _HOP = {"connection", "transfer-encoding", "content-length", "date", "server"}
 
 
 @contextmanager
-def docker_registry(folder: Path, *, htpasswd: Path | None = None) -> Iterator[str]:
-    """Run a registry on a port of its own, with its data in `folder`, and yield its address, `127.0.0.1:PORT`."""
+def docker_registry(folder: Path, *, htpasswd: Path | None = None, deletes: bool = False) -> Iterator[str]:
+    """Run a registry on a port of its own, with its data in `folder`, and yield its address, `127.0.0.1:PORT`.
+
+    Args:
+        folder: is made where it is not there.
+        htpasswd: whose users may come in; None lets everybody in.
+        deletes: whether manifests may be deleted, which is off by default.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.yml"
     auth = f"auth: {{htpasswd: {{realm: tests, path: {htpasswd}}}}}\n" if htpasswd else ""
     config.write_text(
         "version: 0.1\nlog: {level: info}\n"
-        f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}}}\n"
+        f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}, delete: {{enabled: {str(deletes).lower()}}}}}\n"
         f"http: {{addr: '127.0.0.1:0'}}\n{auth}"
     )
     log = folder / "log"
@@ -145,7 +151,7 @@ def relay(answer: Callable[[Request], Response]) -> Iterator[Relay]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    for method in ("GET", "HEAD", "POST", "PUT", "PATCH"):
+    for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
         setattr(Handler, f"do_{method}", Handler._serve)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

@@ -57,6 +57,7 @@ VERBS = [
     "rollback",
     "push",
     "pull",
+    "gc",
     "schema",
     "completion",
     "man",
@@ -318,6 +319,7 @@ DONE = {
     "reproduce": ["reproduce"],
     "runs": ["runs"],
     "rollback": ["rollback"],
+    "gc": ["gc"],
     "schema": ["schema"],
 }
 KEYS = {
@@ -350,6 +352,7 @@ KEYS = {
     },
     "runs": {"runs"},
     "rollback": {"artifact"},
+    "gc": {"spare", "bytes", "deleted"},
 }
 FAILED = {
     "train": ["train", "--config", "nowhere.json"],
@@ -362,6 +365,7 @@ FAILED = {
     "reproduce": ["reproduce", "nowhere"],
     "runs": ["runs", "--frob"],
     "rollback": ["rollback", "0" * 64],
+    "gc": ["gc", "--match", "sha-*"],
     "schema": ["schema", "--frob"],
 }
 

@@ -409,6 +409,19 @@ def test_missing_extra_is_named(published: Path, run: Callable[..., subprocess.C
     assert not (published / "report.html").exists()
 
 
+def test_markdown_needs_no_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Markdown, which has no plots, a page is made without matplotlib and Jinja2, and is the same as with them."""
+    asked = ReportRequest((DIGITS,), tmp_path / "report.md", form="markdown")
+    report(asked)
+    before = asked.output.read_bytes()
+    for name in ("matplotlib", "jinja2", "markupsafe"):
+        for loaded in [each for each in sys.modules if each.partition(".")[0] == name]:
+            monkeypatch.delitem(sys.modules, loaded)
+        monkeypatch.setitem(sys.modules, name, None)
+    report(asked)
+    assert asked.output.read_bytes() == before
+
+
 def test_a_report_says_what_it_is_about(tmp_path: Path) -> None:
     """What `report` returns names rows, and the file by its digest; the page of the digits has at most 200 KiB."""
     found = report(ReportRequest((DIGITS,), tmp_path / "report.html"))

@@ -54,6 +54,8 @@ NOT_HERE = {
     "artifact-pipeline pull s3://": "test_object_store.py::test_what_is_pushed_comes_back",
     "aws s3 sync s3://": "test_object_store.py::test_a_copy_of_the_objects_is_a_store",
     "artifact-pipeline verify digits/artifact": "test_object_store.py::test_a_copy_of_the_objects_is_a_store",
+    "artifact-pipeline runs --registry oci://": "test_oci_kept.py::test_a_registry_is_listed_as_a_store_is",
+    "artifact-pipeline gc --registry oci://": "test_oci_kept.py::test_what_other_tags_lead_to_stays",
     "artifact-pipeline predict rows/ -o predictions/ --workers 8": "test_cluster.py::test_cluster_of_this_machine",
     "artifact-pipeline predict rows/ -o predictions/ --scheduler": (
         "test_cluster.py::test_cluster_that_is_there_gives_the_bytes_of_one_process"
@@ -70,6 +72,7 @@ NOT_HERE = {
         "test_report.py::test_rows_of_a_table_are_shown_where_it_is_named"
     ),
     "artifact-pipeline report artifact candidate": "test_report.py::test_several_stand_beside_each_other",
+    "artifact-pipeline compare candidate artifact earlier": "test_side_by_side.py::test_html_is_one_sound_file",
     "artifact-pipeline reproduce artifact --data rows.csv": (
         "test_reproduction.py::test_the_same_rows_in_another_file_give_the_bytes"
     ),

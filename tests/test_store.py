@@ -41,6 +41,12 @@ def other(candidate: Candidate) -> Candidate:
     return renamed(candidate, "other")
 
 
+@pytest.fixture
+def later(candidate: Candidate) -> Candidate:
+    """A second artifact of the same name."""
+    return renamed(candidate, candidate.manifest.name)
+
+
 def stored(root: Path) -> set[str]:
     """The names of the artifacts that stand in the store."""
     return {path.name for path in (root / "artifacts").iterdir()} - {".lock"}
@@ -317,19 +323,32 @@ def test_no_store_has_no_runs(tmp_path: Path) -> None:
 
 
 def test_rollback_goes_to_the_one_that_passed_before(
-    published: Path, candidate: Candidate, other: Candidate, rejected: Candidate
+    published: Path, candidate: Candidate, later: Candidate, rejected: Candidate
 ) -> None:
     """Rollback leads to the latest one before that in charge whose gate passed, and is refused where there is none."""
     with pytest.raises(GateFailed):
         publish(published, rejected)
-    publish(published, other)
-    age(published, candidate, rejected, other)
+    publish(published, later)
+    age(published, candidate, rejected, later)
     assert rollback(published / "artifact").digest == candidate.digest
     assert verify(published / "artifact").digest == candidate.digest
     assert scraps(published) == []
-    with pytest.raises(ArtifactRejected, match="no earlier artifact whose gate passed"):
+    with pytest.raises(ArtifactRejected, match="no earlier artifact of this name whose gate passed"):
         rollback(published / "artifact")
     assert verify(published / "artifact").digest == candidate.digest
+
+
+def test_rollback_stays_with_the_name_of_the_model(
+    published: Path, candidate: Candidate, other: Candidate, later: Candidate
+) -> None:
+    """In a store of several models, rollback passes over those of another name, unless a digest names one."""
+    publish(published, other)
+    publish(published, later)
+    age(published, candidate, other, later)
+    assert rollback(published / "artifact").digest == candidate.digest
+    assert rollback(published / "artifact", to=other.digest).digest == other.digest
+    with pytest.raises(ArtifactRejected, match="no earlier artifact of this name"):
+        rollback(published / "artifact")
 
 
 def test_rollback_to_a_failed_gate_says_so(published: Path, candidate: Candidate, rejected: Candidate) -> None:
@@ -372,15 +391,15 @@ def test_rollback_refuses_what_is_not_one_artifact(published: Path, candidate: C
     assert verify(published / "artifact").digest == other.digest
 
 
-def test_rollback_refuses_what_is_tampered_with(published: Path, candidate: Candidate, other: Candidate) -> None:
+def test_rollback_refuses_what_is_tampered_with(published: Path, candidate: Candidate, later: Candidate) -> None:
     """An artifact that no longer verifies is refused by name, and the pointer stays."""
-    publish(published, other)
-    age(published, candidate, other)
+    publish(published, later)
+    age(published, candidate, later)
     flip(published / "artifacts" / hexadecimal(candidate))
     with pytest.raises(ArtifactRejected) as caught:
         rollback(published / "artifact")
     assert caught.value.rules == {"file-digest"}
-    assert verify(published / "artifact").digest == other.digest
+    assert verify(published / "artifact").digest == later.digest
 
 
 def test_rollback_refuses_a_failed_gate(published: Path, candidate: Candidate, rejected: Candidate) -> None:

@@ -325,7 +325,7 @@ def test_each_workflow_has_its_branch() -> None:
 
 
 def test_jobs_have_the_documented_names_and_order() -> None:
-    """The ids are test → train → inference, and what follows them; the first two are the other files, called and not written twice."""
+    """The ids are test → train → inference and what follows; the first two are other files, called, not copied."""
     chain = jobs("inference")
     assert {name: job.get("needs") for name, job in chain.items()} == {
         "test": None,

@@ -318,7 +318,8 @@ def rollback(artifact: Place = ARTIFACT, *, to: str | None = None, trust: Trust 
 
     Args:
         artifact: the pointer.
-        to: the artifact digest, or its first digits; None for the latest one that passed before the one in charge.
+        to: the artifact digest, or its first digits; None for the latest one that passed before the one in charge, of
+            the same name.
         trust: the consumer's policy, a file; anything that it does not trust is not put in charge.
 
     Raises:

@@ -13,13 +13,12 @@ artifact, the old or the new, whatever happens to the writer.
 from __future__ import annotations
 
 import os
-import re
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.artifact import provenance
+from artifact_pipeline.artifact import provenance, store_folders
 from artifact_pipeline.artifact.manifest import parse_manifest
 from artifact_pipeline.artifact.parts import MAX_MANIFEST_BYTES, NAME
 from artifact_pipeline.artifact.pointer import HEX, STORE, follow, target_of
@@ -47,10 +46,6 @@ KEEP = 10
 """How many artifacts the store keeps beside those that a pointer leads to."""
 PATIENCE = 60.0
 """Seconds to wait for another process that is changing the store; a change takes milliseconds."""
-_BESIDE = re.compile(r"\.?([0-9a-f]{64})\.(?:provenance\.json|sig|provenance\.json\.sig)(?:\.[0-9a-f]{16}\.tmp)?")
-"""What stands beside an artifact, or is being written there, and is removed with it; anything else is not ours."""
-_STAGED = re.compile(rf"\.[0-9a-f]{{64}}{re.escape(provenance.SUFFIX)}\.[0-9a-f]{{16}}\.tmp")
-"""Provenance that is being written, under the lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +88,7 @@ class Store:
     def __init__(self, pointer: Path) -> None:
         self.pointer = pointer
         self.folder = pointer.parent / STORE
+        self._staged = pointer.with_name(f".{pointer.name}.pointer")
 
     def place(self, artifact_digest: str) -> Path:
         """Where an artifact stands in the store, or would stand."""
@@ -217,9 +213,9 @@ class Store:
         try:
             with self._locked():
                 self._make_room(coming=place.name)
-                if not holds(place, files):
+                if not store_folders.holds(place, files):
                     if place.exists():  # damaged
-                        _remove(place)
+                        store_folders.remove(place)
                     folder.rename(place)
                 os.utime(place)
                 sync_folder(self.folder)
@@ -248,6 +244,33 @@ class Store:
         except OSError as error:
             raise storage_error(self.pointer, error) from error
 
+    def collect(self, *, keep: int, delete: bool) -> list[store_folders.Spare]:
+        """Return what no pointer leads to: artifacts, the latest first, and what writers that died have left.
+
+        Args:
+            keep: how many of the artifacts stay, the latest ones.
+            delete: take the others away, with what stands beside them.
+
+        Raises:
+            StorageError: the folder is read-only, or the store busy.
+        """
+        if not self.folder.is_dir():
+            return []
+        try:
+            with self._locked():
+                pointed = self._pointed()
+                artifacts = [path for path in self._newest_first() if path.name not in pointed]
+                found = store_folders.spare(self.folder, artifacts, keep=keep)
+                if os.path.lexists(self._staged):
+                    found.append(store_folders.Spare(self._staged, 0, kept=False))
+                if delete:
+                    store_folders.sweep(self.folder, artifacts[keep:])
+                    self._staged.unlink(missing_ok=True)
+                    sync_folder(self.folder)
+        except OSError as error:
+            raise storage_error(self.folder, error) from error
+        return found
+
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold the store's lock; the system lets go of it when its holder dies, however it dies."""
@@ -268,8 +291,8 @@ class Store:
 
     def _stage(self, files: Mapping[str, bytes], name: str) -> Path:
         """Write a folder under another name and rename it, forced to the disk at each step."""
-        staging, folder = self.folder / ".staging", self.folder / name
-        if holds(folder, files):
+        staging, folder = self.folder / store_folders.STAGING, self.folder / name
+        if store_folders.holds(folder, files):
             os.utime(folder)  # the same bytes again: the latest training, and nothing to write
             sync_folder(self.folder)  # its first writer may have died before it did
             return folder
@@ -279,16 +302,16 @@ class Store:
                 write_new(staging / member, data)
             sync_folder(staging)
             if folder.exists():  # damaged: its bytes are not what its name promises
-                _remove(folder)
+                store_folders.remove(folder)
             staging.rename(folder)
         except BaseException:
-            _remove(staging, lenient=True)
+            store_folders.remove(staging, lenient=True)
             raise
         sync_folder(self.folder)
         return folder
 
     def _point(self, name: str) -> None:
-        staged = self.pointer.with_name(f".{self.pointer.name}.pointer")
+        staged = self._staged
         staged.unlink(missing_ok=True)  # of a writer that died: the lock is ours
         try:
             staged.symlink_to(f"{STORE}/{name}")
@@ -307,20 +330,13 @@ class Store:
 
         One that a pointer leads to stays beside them.
         """
-        pointed = {self._name_of(path) for path in self.pointer.parent.iterdir()}
-        staging = self.folder / ".staging"
-        _remove(staging, lenient=True)  # of a writer that died: the lock is ours
-        for folder in [path for path in self._newest_first() if path.name != coming][KEEP - 1 :]:
-            if folder.name not in pointed:
-                folder.rename(staging)  # out of the way first: a reader finds the artifact whole or not at all
-                _remove(staging)
-        # What stood beside artifacts that are gone, just now or by a writer that died, and what that one staged.
-        for path in list(self.folder.iterdir()):
-            match = _BESIDE.fullmatch(path.name)
-            if match is None or path.is_dir():
-                continue
-            if _STAGED.fullmatch(path.name) or (match[1] != coming and not (self.folder / match[1]).exists()):
-                path.unlink()
+        pointed = self._pointed()
+        old = [path for path in self._newest_first() if path.name != coming][KEEP - 1 :]
+        store_folders.sweep(self.folder, [path for path in old if path.name not in pointed], coming=coming)
+
+    def _pointed(self) -> set[str | None]:
+        """The names of the artifacts that a pointer beside the store leads to."""
+        return {self._name_of(path) for path in self.pointer.parent.iterdir() if path != self._staged}
 
     def _name_of(self, path: Path) -> str | None:
         """The name of this store's artifact that a path leads to, by whatever links; None where it leads elsewhere."""
@@ -331,20 +347,3 @@ class Store:
             return folder.name if folder.parent == self.folder.resolve() and HEX.fullmatch(folder.name) else None
         except (ArtifactRejected, OSError, RuntimeError):
             return None
-
-
-def holds(folder: Path, files: Mapping[str, bytes]) -> bool:
-    """Whether a folder holds just these files with just these bytes."""
-    try:
-        return {entry.name for entry in os.scandir(folder)} == set(files) and all(
-            not (folder / name).is_symlink() and read_bounded(folder / name, len(data)) == data
-            for name, data in files.items()
-        )
-    except (OSError, ValueError):
-        return False
-
-
-def _remove(folder: Path, *, lenient: bool = False) -> None:
-    import shutil  # only a writer needs it; a reader starts without it
-
-    shutil.rmtree(folder, ignore_errors=lenient)

@@ -11,6 +11,7 @@ from artifact_pipeline.cli.comparison import compare
 from artifact_pipeline.cli.completion import completion
 from artifact_pipeline.cli.evaluation import evaluate
 from artifact_pipeline.cli.exporting import bom, card, export
+from artifact_pipeline.cli.garbage import gc
 from artifact_pipeline.cli.history import rollback, runs
 from artifact_pipeline.cli.inference import predict
 from artifact_pipeline.cli.init import init
@@ -77,6 +78,7 @@ class _Verbs(click.Group):
         rollback,
         push,
         pull,
+        gc,
         schema,
         completion,
         man,

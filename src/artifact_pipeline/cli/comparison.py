@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from artifact_pipeline.cli.output import Output
 
 
-@verb("Compare two artifacts on the held-out rows that they share.", 4, 5)
+@verb("Compare an artifact with others on the held-out rows that they share.", 4, 5, 8)
 @click.argument("candidate", type=click.Path(path_type=Path))
-@click.argument("champion", type=click.Path(path_type=Path))
+@click.argument("champions", nargs=-1, required=True, metavar="CHAMPION...", type=click.Path(path_type=Path))
 @click.option(
     "--data",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The table that both were trained from (any that train reads); not needed for the built-in digits.",
+    help="The table that all were trained from (any that train reads); not needed for the built-in digits.",
 )
 @held_out_option
 @click.option(
@@ -35,21 +35,50 @@ if TYPE_CHECKING:
     metavar="SHARE",
     help="By how much the candidate may be worse.",
 )
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "html", "markdown"]),
+    default="text",
+    show_default=True,
+    help="Text; one file of HTML without a request (extra [report]); or Markdown for a pull request.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "place",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Where the page is written, in the place of what stands there; by default it is printed.",
+)
 @click.pass_obj
 def compare(
-    output: Output, candidate: Path, champion: Path, *, data: Path | None, held_out: Path | None, margin: float
+    output: Output, /, candidate: Path, champions: tuple[Path, ...], *, form: str, place: Path | None, **asked: Any
 ) -> None:
-    """Compare CANDIDATE with CHAMPION (pointers, or artifacts' folders) on the rows that both held out.
+    """Compare CANDIDATE with each CHAMPION (pointers, or artifacts' folders) on the rows that all held out.
 
-    Both are verified first; their gates may have failed. Nothing is trained, and nothing is put in charge.
+    All are verified first; their gates may have failed. Nothing is trained, and nothing is put in charge.
     """
-    from artifact_pipeline.training import champion as comparing
+    from artifact_pipeline.training import side_by_side
 
-    ours, comparison = comparing.compare(candidate, champion, data=data, held_out=held_out, margin=margin)
-    output.say(f"candidate: {shown(candidate)}, {ours}")
-    say_comparison(output, comparison)
-    output.next(with_artifact("artifact-pipeline inspect", candidate))
-    output.result({"candidate": ours, "comparison": plain(comparison)})
+    paged: Any = form if form != "text" else None
+    request = side_by_side.ComparisonRequest((candidate, *champions), **asked, form=paged, output=place)
+    found = side_by_side.compare_side_by_side(request)
+    if paged and place is None:
+        for line in found.page.splitlines():
+            output.say(line)
+    else:
+        output.say(f"candidate: {shown(candidate)}, {found.candidate}")
+        for number, comparison in enumerate(found.comparisons):
+            if number:
+                output.say()
+            say_comparison(output, comparison)
+        if place is not None:
+            output.say(f"page: {shown(place)}")
+        output.next(with_artifact("artifact-pipeline inspect", candidate))
+    compared = [plain(each) for each in found.comparisons]
+    several = {"comparisons": compared} if len(compared) > 1 else {"comparison": compared[0]}
+    output.result({"candidate": found.candidate, **several} | ({"page": str(place)} if place is not None else {}))
 
 
 def plain(comparison: Comparison) -> dict[str, Any]:

@@ -51,6 +51,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "compare": (
         "artifact-pipeline compare artifact /srv/models/artifact",
         "artifact-pipeline compare artifact /srv/models/artifact --data patients.csv --margin 0.01",
+        "artifact-pipeline compare candidate v2 v1 --format markdown",
     ),
     "reproduce": (
         "artifact-pipeline reproduce artifact",
@@ -73,6 +74,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "runs": (
         "artifact-pipeline runs",
         "artifact-pipeline runs --artifact /srv/models/artifact --json",
+        "artifact-pipeline runs --registry oci://ghcr.io/owner/digits",
     ),
     "rollback": (
         "artifact-pipeline rollback",
@@ -87,6 +89,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "artifact-pipeline pull oci://ghcr.io/owner/digits:v1 --policy trust.json",
         "artifact-pipeline pull oci://localhost:5000/digits:v1 -o digits",
         "artifact-pipeline pull s3://bucket/models/digits",
+    ),
+    "gc": (
+        "artifact-pipeline gc --keep 3",
+        "artifact-pipeline gc --registry oci://ghcr.io/owner/digits --match 'sha-*' --yes",
     ),
     "schema": (
         "artifact-pipeline schema",

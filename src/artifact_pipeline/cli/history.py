@@ -8,36 +8,102 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import artifact_option, asked_trust, policy_options, verb, with_artifact
+from artifact_pipeline.cli.options import (
+    artifact_option,
+    asked_trust,
+    is_given,
+    policy_options,
+    verb,
+    with_artifact,
+)
+from artifact_pipeline.cli.registry import connection_options, seldom, with_connection
+from artifact_pipeline.errors import ConfigError, listing, plural
 from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from artifact_pipeline.artifact.store import Run
     from artifact_pipeline.cli.output import Output
+    from artifact_pipeline.registry import listing as images
+
+_HEADS = ("gate", "held-out accuracy", "held-out F1", "changed")
+_MAX_TAGS = 5
+"""Tags of one artifact that are shown."""
+_MAX_WORDS = 200
+"""Letters of what changed that are shown."""
 
 
-@verb("List the artifacts of the store, the latest training first.", 4)
+@verb("List the artifacts of the store, or of a registry, the latest training first.", 4, 8)
 @artifact_option("The pointer; the store is artifacts/ beside it.")
+@click.option("--registry", metavar="oci://HOST/NAME", help="List this repository instead (extra [registry]).")
+@connection_options
 @click.pass_obj
-def runs(output: Output, artifact: Path) -> None:
+def runs(output: Output, /, artifact: Path, registry: str | None, **asked: Any) -> None:
     """List the artifacts of the store: digest, verdict, metrics, what changed in the recipe since the one before.
 
     The pointer leads to the one marked with a star. The list is read, not verified.
+
+    With --registry it is what the tags of a repository lead to. A registry knows no order: the artifacts stand in that
+    of the times in their provenance, which is a claim, and those without by their tags. Only digests are compared.
     """
     from artifact_pipeline.artifact.store import Store
+
+    if registry is not None:
+        _list_registry(output, registry, asked)
+        return
 
     found = Store(artifact).runs()
     listed = [_entry(run, older) for run, older in zip_longest(found, found[1:])]
     if listed:
-        output.table(
-            ["", "digest", "gate", "held-out accuracy", "held-out F1", "changed"], [_row(entry) for entry in listed]
-        )
+        rows = [["*" if entry["current"] else "", _short(entry["digest"]), *_cells(entry)] for entry in listed]
+        output.table(["", "digest", *_HEADS], rows)
     else:
         output.say(f"no artifact has been published beside {shown(artifact)} yet")
     output.next(_next(found, artifact))
     output.result({"runs": listed})
+
+
+def _list_registry(output: Output, registry: str, asked: Mapping[str, Any]) -> None:
+    from artifact_pipeline.registry import listing as images
+    from artifact_pipeline.registry.request import RegistryRequest
+
+    if is_given("artifact"):
+        raise ConfigError("--registry lists a repository, and --artifact a store; one of them")
+    with seldom(output) as progress:
+        found = images.list_images(RegistryRequest(registry, asked["plain_http"], asked["token_hosts"]), progress)
+    listed = [_image_entry(image, older) for image, older in zip_longest(found.images, found.images[1:])]
+    if listed:
+        rows = [
+            [_short(image.reference.target), _short(entry["digest"]), listing(image.tags, _MAX_TAGS), *_cells(entry)]
+            for image, entry in zip(found.images, listed, strict=True)
+        ]
+        output.table(["OCI digest", "digest", "tags", *_HEADS], rows)
+    else:
+        output.say(f"no tag of {registry} leads to an artifact")
+    _say_list(output, found)
+    first = next((image for image in found.images if image.run.passed and image.run.manifest), None)
+    command = (
+        f"artifact-pipeline push artifact {registry}:v1"
+        if first is None or first.run.manifest is None
+        else f"artifact-pipeline pull {first.reference} -o {first.run.manifest.name}"
+    )
+    output.next(with_connection(command, asked))
+    output.result({"runs": listed, "others": found.others, "complete": found.complete})
+
+
+def _say_list(output: Output, found: images.RegistryList) -> None:
+    """Say what the list is worth: in which order it is, and what is not in it."""
+    undated = sum(image.made is None for image in found.images)
+    order = "the latest first, by the time that the provenance claims" if undated < len(found.images) else ""
+    by_tag = f"{undated:,} without provenance by tag" if undated else ""
+    if found.images:
+        output.say(f"listed, not verified; {'; '.join(filter(None, (order, by_tag)))}")
+    if found.others:
+        output.say(f"{plural(found.others, 'tagged image')} not listed: no artifact of this kind")
+    if not found.complete:
+        output.talk("warning: the repository has more than is listed here")
 
 
 def _next(found: list[Run], artifact: Path) -> str:
@@ -71,20 +137,31 @@ def _changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     return {key: new.get(key) for key in sorted({*old, *new}) if old.get(key) != new.get(key)}
 
 
-def _row(entry: dict[str, Any]) -> list[str]:
-    mark, digest = "*" if entry["current"] else "", entry["digest"].removeprefix("sha256:")[:12]
+def _image_entry(image: images.ListedImage, older: images.ListedImage | None) -> dict[str, Any]:
+    entry = _entry(image.run, older.run if older else None)
+    del entry["current"]
+    made = image.made.isoformat() if image.made else None
+    return {"reference": str(image.reference), "tags": list(image.tags), "made": made, **entry}
+
+
+def _cells(entry: dict[str, Any]) -> list[str]:
+    """The cells of an entry under `_HEADS`."""
     if not entry["readable"]:
-        return [mark, digest, "unreadable", "", "", ""]
+        return ["unreadable", "", "", ""]
     changed = entry["changed"]
     words = "" if changed is None else ", ".join(f"{key}={value}" for key, value in changed.items()) or "nothing"
+    if len(words) > _MAX_WORDS:
+        words = f"{words[:_MAX_WORDS]}…"
     return [
-        mark,
-        digest,
         (entry["gate"] or "none") + (f", champion: {entry['comparison']}" if entry["comparison"] else ""),
         f"{entry['accuracy']:.4f}",
         f"{entry['f1_weighted']:.4f}",
         words,
     ]
+
+
+def _short(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:12]
 
 
 def _digest(_context: click.Context, _argument: click.Parameter, value: str | None) -> str | None:
@@ -101,9 +178,9 @@ def _digest(_context: click.Context, _argument: click.Parameter, value: str | No
 def rollback(output: Output, /, digest: str | None, artifact: Path, **asked: Any) -> None:
     """Let the pointer lead to the artifact DIGEST of the store (its first digits are enough).
 
-    Without DIGEST it is the latest one before the artifact in charge that passed its gate, and the comparison with its
-    champion if there was one. It is verified first, with --policy or --public-key by what you trust: what that refuses
-    is not put in charge.
+    Without DIGEST it is the latest one before the artifact in charge, of the same name, that passed its gate, and the
+    comparison with its champion if there was one. It is verified first, with --policy or --public-key by what you
+    trust: what that refuses is not put in charge.
     model_train.pkl stays as it is: train to renew it.
     """
     from artifact_pipeline.training import publication

@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 _PATH = click.Path(path_type=Path)
 _LINE, _REDRAW = 10.0, 0.1
-"""Seconds between two words about one file: in a log, and on a terminal."""
+"""Seconds between two words about one work: in a log, and on a terminal."""
 
 
-def _connection_options(function: Verb) -> Verb:
-    """How the registry is reached; `_connecting` reads it."""
+def connection_options(function: Verb) -> Verb:
+    """How the registry is reached."""
     plain = click.option(
         "--plain-http", is_flag=True, help="Speak HTTP without TLS; with this machine that is done anyway."
     )
@@ -74,7 +74,7 @@ def _asked(output: Output, word: str, reference: str, asked: Mapping[str, Any]) 
 @click.argument("reference", metavar="PLACE")
 @digest_options
 @policy_options
-@_connection_options
+@connection_options
 @click.pass_obj
 def push(output: Output, /, artifact: Path, reference: str, **asked: Any) -> None:
     """Put ARTIFACT (a pointer, or an artifact's folder) into an OCI registry or an object store, verified first.
@@ -100,7 +100,7 @@ def push(output: Output, /, artifact: Path, reference: str, **asked: Any) -> Non
         output.say(f"{kind}: {done.name}")
     elif kind == "pointer":
         output.talk("note: no pointer was moved: a digest was named, or the model's gate is missing or failed")
-    output.next(f"artifact-pipeline pull {_with_connection(str(done.reference), asked)}")
+    output.next(f"artifact-pipeline pull {with_connection(str(done.reference), asked)}")
     output.result(
         {
             "artifact": done.artifact,
@@ -129,7 +129,7 @@ def push(output: Output, /, artifact: Path, reference: str, **asked: Any) -> Non
 )
 @digest_options
 @policy_options
-@_connection_options
+@connection_options
 @click.pass_obj
 def pull(output: Output, /, reference: str, *, artifact: Path, folder: Path | None, **asked: Any) -> None:
     """Take an artifact from PLACE, verify it, and put it in charge, as a training does.
@@ -196,7 +196,7 @@ def _say_digests(output: Output, artifact: str, there: str | None) -> None:
         output.say(f"OCI digest:      {there}")
 
 
-def _with_connection(command: str, asked: Mapping[str, Any]) -> str:
+def with_connection(command: str, asked: Mapping[str, Any]) -> str:
     """The command with what this one was told of the registry."""
     hosts = [f"--token-host {shlex.quote(host)}" for host in asked["token_hosts"]]
     return " ".join([command, *(["--plain-http"] if asked["plain_http"] else []), *hosts])
@@ -204,16 +204,23 @@ def _with_connection(command: str, asked: Mapping[str, Any]) -> str:
 
 @contextmanager
 def _progress(output: Output, word: str) -> Iterator[Callable[[str, int, int], None]]:
-    """Say how far the bytes are: on a terminal all the time, in a log only of what takes long."""
+    """Say how far the bytes are."""
+    with seldom(output) as say:
+        yield lambda name, done, total: say(f"{word} {name}: {done / 1e6:,.1f} of {total / 1e6:,.1f} MB")
+
+
+@contextmanager
+def seldom(output: Output) -> Iterator[Callable[[str], None]]:
+    """Say how far work is: on a terminal all the time, in a log only of what takes long."""
     pause = _REDRAW if sys.stderr.isatty() else _LINE
     with output.progress() as say:
         last = time.monotonic()
 
-        def _tell(name: str, done: int, total: int) -> None:
+        def _tell(text: str) -> None:
             nonlocal last
             now = time.monotonic()
             if now - last >= pause:
                 last = now
-                say(f"{word} {name}: {done / 1e6:,.1f} of {total / 1e6:,.1f} MB")
+                say(text)
 
         yield _tell

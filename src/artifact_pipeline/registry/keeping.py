@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact.parts import NAME
-from artifact_pipeline.artifact.store import Store, holds
+from artifact_pipeline.artifact.store import Store
+from artifact_pipeline.artifact.store_folders import holds
 from artifact_pipeline.errors import StorageError
 from artifact_pipeline.files import check_writable, sync_folder, try_lock, write_atomic
 

@@ -23,6 +23,7 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _HOST = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])"
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
+TAG = re.compile(_TAG)
 _REFERENCE = re.compile(
     rf"{SCHEME}(?P<host>{_HOST})(?::(?P<port>[0-9]{{1,5}}))?/(?P<name>{_PART}(?:/{_PART})*)"
     rf"(?::(?P<tag>{_TAG}))?(?:@(?P<digest>sha256:[0-9a-f]{{64}}))?"
@@ -69,6 +70,19 @@ class ImageReference:
         if len(found["host"]) + len(found["name"]) + 1 > _MAX_NAME:
             raise ConfigError(f"{text!r:.60}…: host and name have more than {_MAX_NAME} characters", hint=_EXAMPLE)
         return cls(found["host"].lower(), port, found["name"], found["tag"], found["digest"])
+
+    @classmethod
+    def parse_repository(cls, text: str) -> Self:
+        """Parse the place of a whole repository.
+
+        Raises:
+            ConfigError: it is none, or names one artifact.
+        """
+        found = cls.parse(text)
+        if found.tag is not None or found.digest is not None:
+            whole = f"{SCHEME}{found.registry}/{found.name}"
+            raise ConfigError(f"{found} names one artifact, and not a repository", hint=f"such as {whole}")
+        return found
 
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag is not None else ""

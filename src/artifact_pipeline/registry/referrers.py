@@ -91,7 +91,7 @@ def attach(repository: Repository, subject: bytes, kind: str, data: bytes, *, ti
 
 def _list(repository: Repository, subject: str, entry: dict[str, object]) -> None:
     """Add an entry to the index under the tag of an image, and see that it stands there: two may write at once."""
-    tag = _tag(subject)
+    tag = fallback_tag(subject)
     for _ in range(_TRIES):
         listed = [_plain(each) for each in _tagged(repository, subject)]
         if any(each["digest"] == entry["digest"] for each in listed):
@@ -110,9 +110,8 @@ def attached(repository: Repository, subject: str) -> Iterator[Attached]:
         ArtifactRejected: one is not what its digest says, or is too large.
         StorageError: the registry is out of reach.
     """
-    listed = _by_api(repository, subject)
-    found = _tagged(repository, subject) if listed is None else listed
-    ours = [each for each in found if each.artifact_type in {SIGNATURE_TYPE, PROVENANCE_TYPE, ""}]
+    listed = referrers_of(repository, subject)
+    ours = [each for each in listed if each.artifact_type in {SIGNATURE_TYPE, PROVENANCE_TYPE, ""}]
     for each in ours[:MAX_ATTACHED]:
         read = repository.read_manifest(each.digest, (MANIFEST_TYPE,))
         if read is None:
@@ -121,6 +120,17 @@ def attached(repository: Repository, subject: str) -> Iterator[Attached]:
         if about is None or about[0] != subject or about[1].media_type not in {SIGNATURE_TYPE, PROVENANCE_TYPE}:
             continue
         yield Attached(about[1].media_type, _read(repository, about[1]))
+
+
+def referrers_of(repository: Repository, subject: str) -> tuple[BlobRecord, ...]:
+    """What is listed as referring to an image, of any kind; nothing of it is read.
+
+    Raises:
+        ArtifactRejected: the list cannot be read.
+        StorageError: the registry is out of reach.
+    """
+    listed = _by_api(repository, subject)
+    return _tagged(repository, subject) if listed is None else listed
 
 
 def _read(repository: Repository, layer: BlobRecord) -> bytes:
@@ -142,7 +152,7 @@ def _by_api(repository: Repository, subject: str) -> tuple[BlobRecord, ...] | No
 
 
 def _tagged(repository: Repository, subject: str) -> tuple[BlobRecord, ...]:
-    read = repository.read_manifest(_tag(subject), (INDEX_TYPE,))
+    read = repository.read_manifest(fallback_tag(subject), (INDEX_TYPE,))
     if read is None or read[1] != INDEX_TYPE:
         return ()
     return _parse(read[0])
@@ -160,5 +170,6 @@ def _plain(entry: BlobRecord) -> dict[str, object]:
     return {name: value for name, value in found.items() if value}
 
 
-def _tag(subject: str) -> str:
+def fallback_tag(subject: str) -> str:
+    """The tag of the index that lists what refers to an image."""
     return subject.replace(":", "-")

@@ -31,6 +31,10 @@ CHUNK = 16 << 20
 MAX_MANIFEST_BYTES = 4 << 20
 """Of an OCI manifest or index, as the distribution spec has it."""
 _PIECE = 1 << 20
+_NO_DELETION = (
+    "who runs it can allow that (of docker-registry: REGISTRY_STORAGE_DELETE_ENABLED=true); "
+    "other registries have a page, an API or rules of their own for it"
+)
 _OCTETS = "application/octet-stream"
 _RANGE = re.compile(r"(?:bytes[= ])?0-([0-9]{1,18})")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/(?:[0-9]{1,18}|\*)")
@@ -136,6 +140,20 @@ class Repository:
         if said is not None and said != digest(data):
             raise StorageError(f"{self.wire.reference.registry} has changed the manifest {target} into {said}")
         return "OCI-Subject" in response.headers
+
+    def delete_manifest(self, wanted: str) -> None:
+        """Delete a manifest by its digest, and with it all tags that lead to it; one that is gone is as good.
+
+        Raises:
+            StorageError: the registry is out of reach, refuses, or deletes nothing at all.
+        """
+        response = self.wire.ask("DELETE", f"manifests/{wanted}")
+        if response.status == 405:
+            response.drain_conn()
+            raise StorageError(f"{self.wire.reference.registry} lets no manifest be deleted", hint=_NO_DELETION)
+        if response.status not in {200, 202, 204, 404}:
+            raise self.wire.refused(f"to delete the manifest {wanted}", response)
+        response.drain_conn()
 
     def has_blob(self, wanted: str) -> bool:
         """Whether the repository has a blob.

@@ -76,13 +76,16 @@ class Wire:
         base: the URL under which its parts are.
     """
 
-    def __init__(self, reference: ImageReference, connecting: Connecting, *, push: bool = False) -> None:
+    def __init__(
+        self, reference: ImageReference, connecting: Connecting, *, push: bool = False, delete: bool = False
+    ) -> None:
         """Connect with a repository.
 
         Args:
             reference: the repository.
             connecting: how the registry is reached.
             push: ask for the right to write, too.
+            delete: ask for the right to delete, too.
 
         Raises:
             PipelineError: the extra is not installed.
@@ -90,7 +93,7 @@ class Wire:
         _require_extra()
         self.reference = reference
         self._connecting = connecting
-        self._actions = "pull,push" if push else "pull"
+        self._actions = "pull" + ",push" * push + ",delete" * delete
         host = _API_HOSTS.get(reference.host, reference.host)
         http = connecting.plain_http or is_loopback(host)
         self._plain: Plain = "nowhere" if not http else "anywhere" if connecting.plain_http else "here"

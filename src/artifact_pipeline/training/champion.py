@@ -151,14 +151,40 @@ def compare(
         ConfigError: the table, or the held-out file, is needed and not named.
         DataRejected: the rows cannot be read, or are others.
     """
+    (ours, _), (comparison,) = compare_several((candidate, champion), data=data, held_out=held_out, margin=margin)
+    return ours.digest, comparison
+
+
+def compare_several(
+    artifacts: Sequence[Path], *, data: Path | None, held_out: Path | None = None, margin: float
+) -> tuple[tuple[Verified, ...], tuple[Comparison, ...]]:
+    """Compare an artifact with each of some others; all are verified first.
+
+    Args:
+        artifacts: the candidate, then its champions.
+        data: as `compare` takes it.
+        held_out: likewise.
+        margin: likewise.
+
+    Returns:
+        The artifacts, and the comparisons of the first one with each other one.
+
+    Raises:
+        ArtifactRejected: as `compare`.
+        ConfigError: likewise.
+        DataRejected: likewise.
+    """
     from artifact_pipeline.config import Gate
 
-    ours, theirs = (verify(path, accept_failed_gate=True) for path in (candidate, champion))
-    rows = its_rows = _rows_of(ours.manifest, data, held_out)
-    if _kinds(ours.manifest.model.columns) != _kinds(theirs.manifest.model.columns) and data is not None:
-        with _naming_champion():
-            its_rows = _rows_of(theirs.manifest, data, held_out)
-    return ours.digest, challenge(ours, theirs, rows, Gate(margin=margin), its_rows=its_rows)
+    ours, *others = (verify(path, accept_failed_gate=True) for path in artifacts)
+    rows, found = _rows_of(ours.manifest, data, held_out), []
+    for theirs in others:
+        its_rows = rows
+        if _kinds(ours.manifest.model.columns) != _kinds(theirs.manifest.model.columns) and data is not None:
+            with _naming_champion():
+                its_rows = _rows_of(theirs.manifest, data, held_out)
+        found.append(challenge(ours, theirs, rows, Gate(margin=margin), its_rows=its_rows))
+    return (ours, *others), tuple(found)
 
 
 def split_with_path(manifest: Manifest, held_out: Path | None) -> dict[str, Any]:

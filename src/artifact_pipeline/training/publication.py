@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.figures import HeldOut
     from artifact_pipeline.artifact.manifest import Manifest, Verified
     from artifact_pipeline.artifact.provenance import Comparison, Statement
+    from artifact_pipeline.artifact.store import Run
     from artifact_pipeline.training.request import Training
     from artifact_pipeline.training.sealed import Candidate
     from artifact_pipeline.trust.policy import Trust
@@ -175,7 +176,7 @@ def rollback(artifact: Path, *, to: str | None = None, trust: Trust | None = Non
     Args:
         artifact: where the pointer stands.
         to: the artifact digest, or its first hexadecimal digits; None for the latest one that passed before the one in
-            charge.
+            charge, of the same name.
         trust: whom and what to trust; None where integrity is enough.
 
     Raises:
@@ -186,12 +187,13 @@ def rollback(artifact: Path, *, to: str | None = None, trust: Trust | None = Non
     runs = store.runs()
     if to is None:
         after = next((index + 1 for index, run in enumerate(runs) if run.current), 0)
-        chosen = [run for run in runs[after:] if run.passed][:1]
+        name = _name_of(runs[after - 1]) if after else None
+        chosen = [run for run in runs[after:] if run.passed and name in {None, _name_of(run)}][:1]
     else:
         chosen = [run for run in runs if run.digest.removeprefix("sha256:").startswith(to.removeprefix("sha256:"))]
     if len(chosen) != 1:
         found = "no" if not chosen else f"{len(chosen)}"
-        wanted = f"artifacts whose digest begins with {to}" if to else "earlier artifact whose gate passed"
+        wanted = f"artifacts whose digest begins with {to}" if to else "earlier artifact of this name whose gate passed"
         raise ArtifactRejected(
             f"the store has {found} {wanted}", hint="artifact-pipeline runs lists what there is; name one digest"
         )
@@ -207,3 +209,8 @@ def rollback(artifact: Path, *, to: str | None = None, trust: Trust | None = Non
         ) from error
     store.move_pointer(verified.digest)
     return verified
+
+
+def _name_of(run: Run) -> str | None:
+    """The name of the model; None where its manifest cannot be read."""
+    return run.manifest.name if run.manifest is not None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from artifact_pipeline.errors import plural
 from artifact_pipeline.reports.page import checks, columns, comparison, mistakes, origins, overview, quality, reasons
 from artifact_pipeline.reports.page.parts import Page, Section
 from artifact_pipeline.reports.page.weights import importance_of, weights_of
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from artifact_pipeline.artifact.manifest import Verified
+    from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.prediction.receipt import Receipt
     from artifact_pipeline.reports.page.rows import AnsweredRows
 
@@ -103,5 +105,26 @@ def page_of_several(
             comparison.pairs(artifacts, answered),
             comparison.recipes(artifacts),
             *([origins.drift(receipt)] if receipt is not None else ()),
+        ),
+    )
+
+
+def page_of_candidate(artifacts: Sequence[Verified], comparisons: Sequence[Comparison]) -> Page:
+    """Return the page of a candidate beside its champions.
+
+    Args:
+        artifacts: the verified artifacts, the candidate first.
+        comparisons: of it with each other one.
+    """
+    return Page(
+        title=f"Candidate beside {plural(len(comparisons), 'champion')}",
+        verdict=overview.verdict_of(artifacts[0].manifest),
+        lead=(),
+        digests=(),
+        tiles=(),
+        sections=(
+            comparison.champions(artifacts, comparisons),
+            comparison.section(artifacts),
+            comparison.recipes(artifacts),
         ),
     )

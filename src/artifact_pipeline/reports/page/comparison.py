@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from artifact_pipeline.artifact.manifest import Verified
+    from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.metrics import paired
     from artifact_pipeline.reports.page.rows import AnsweredRows
+
+_METHODS = "Tango's interval of accuracy, bootstrap of F1, the exact test of McNemar."
 
 
 def names_of(artifacts: Sequence[Verified]) -> list[str]:
@@ -52,7 +55,7 @@ def section(artifacts: Sequence[Verified]) -> Section:
     words = "; ".join(f"{row.name} {row.value:.4f}" for row in ranges)
     same = len({each.manifest.data.split.digest for each in artifacts}) == 1
     note = "" if same else "They were measured on different rows: these figures do not say which one is better."
-    plot = Plot("Accuracy, held out", words, plots.ranges("models", ranges), None, note=note)
+    plot = Plot("Accuracy, held out", words, lambda: plots.ranges("models", ranges), None, note=note)
     digests = DataTable(
         "Digests", ("model", "artifact"),
         tuple((name, Cell(each.digest, look="digest")) for name, each in zip(names, artifacts, strict=True)),
@@ -105,10 +108,36 @@ def pairs(artifacts: Sequence[Verified], answered: Sequence[AnsweredRows | None]
     heads = ("model", "accuracy", "95 % interval", "F1 weighted", "95 % interval", "won", "lost", "McNemar p")
     table = DataTable(
         f"Each minus {names[0]}", heads, tuple(rows),
-        note="Won: rows that it alone gets right; lost: rows that the first one alone gets right. Tango's interval of "
-        "accuracy, bootstrap of F1, the exact test of McNemar.",
+        note=f"Won: rows that it alone gets right; lost: rows that the first one alone gets right. {_METHODS}",
     )  # fmt: skip
     return Section("pairs", "On the same rows", tuple(texts), (table,) if rows else ())
+
+
+def champions(artifacts: Sequence[Verified], found: Sequence[Comparison]) -> Section:
+    """Return how the first one, a candidate, stands beside each other one.
+
+    Args:
+        artifacts: the candidate, then its champions.
+        found: the comparison with each champion; at least one.
+    """
+    rows: tuple[tuple[str | Cell, ...], ...] = tuple(
+        (
+            name,
+            Cell(each.outcome, look={"failed": "bad", "inconclusive": ""}.get(each.outcome, "good")),
+            *_change(each.accuracy),
+            *_change(each.f1_weighted),
+            f"{each.won:,}",
+            f"{each.lost:,}",
+            f"{each.mcnemar:.4f}",
+        )
+        for name, each in zip(names_of(artifacts)[1:], found, strict=True)
+    )
+    heads = ("champion", "outcome", "accuracy", "95 % interval", "F1 weighted", "95 % interval", "won", "lost")
+    note = f"Won: rows that the candidate alone gets right; lost: rows that the champion alone gets right. {_METHODS}"
+    table = DataTable("Candidate minus champion", (*heads, "McNemar p"), rows, note=note)
+    counted = plural(found[0].rows, "held-out row")
+    text = f"Over the same {counted}; both intervals must lie above {-found[0].margin:.4f}."
+    return Section("champions", "Beside its champions", (text,), (table,))
 
 
 def _incomparable(one: Verified, other: Verified, own: AnsweredRows | None, theirs: AnsweredRows | None) -> str:
@@ -126,5 +155,5 @@ def _incomparable(one: Verified, other: Verified, own: AnsweredRows | None, thei
     return ""
 
 
-def _change(found: paired.PairedDifference) -> tuple[str, str]:
+def _change(found: paired.PairedDifference | Comparison.Change) -> tuple[str, str]:
     return f"{found.value:+.4f}", f"{found.low:+.4f} to {found.high:+.4f}"

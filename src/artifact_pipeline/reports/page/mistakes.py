@@ -197,7 +197,7 @@ def _picture(classes: Sequence[str], counts: Sequence[Sequence[int]], which: str
     )
     words = f"Confusion matrix of {len(classes):,} classes as a picture; the table has the most frequent mistakes"
     note = f"{len(classes):,} classes are too many for numbers; a darker square is a greater share of its actual class."
-    return Plot(f"Confusion matrix, {which}", words, plots.heat_map("confusion", shares), table, note=note)
+    return Plot(f"Confusion matrix, {which}", words, lambda: plots.heat_map("confusion", shares), table, note=note)
 
 
 def _rows_of(shown: Shown, classes: Sequence[str], cell: tuple[int, int], anchor: str) -> DataTable | Cards:

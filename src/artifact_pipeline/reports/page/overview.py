@@ -78,7 +78,7 @@ def section(manifest: Manifest) -> Section:
     plot = Plot(
         f"Figures over {plural(manifest.metrics.held_out.rows, 'held-out row')}",
         words,
-        plots.ranges("figures", rows),
+        lambda: plots.ranges("figures", rows),
         _figures(manifest),
         note="An interval that reaches the gate's bound: that it was kept, or missed, may be luck." if bounded else "",
     )

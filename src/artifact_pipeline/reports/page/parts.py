@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from markupsafe import Markup
 
@@ -92,7 +92,7 @@ class Plot:
     Attributes:
         title: what it shows.
         words: the same for who cannot see it, in a sentence with the figures that matter.
-        svg: the drawing.
+        svg: draws it; only where it is shown.
         table: the numbers behind it; None where they stand beside it.
         note: how to read it.
     """
@@ -100,7 +100,7 @@ class Plot:
     kind: ClassVar[str] = "plot"
     title: str
     words: str
-    svg: Markup
+    svg: Callable[[], Markup]
     table: DataTable | None
     note: str = ""
 

@@ -47,9 +47,9 @@ def by_class(manifest: Manifest) -> Plot:
     )
     worst = min(held_out.classes, key=lambda each: (not each.rows, each.f1))
     words = f"Precision, recall and F1 by class; the least F1 is {worst.f1:.4f}, of {short(worst.label, 30)}"
-    bars = plots.class_bars("classes", [(str(each.label), each.precision, each.recall, each.f1) for each in drawn])
+    bars = [(str(each.label), each.precision, each.recall, each.f1) for each in drawn]
     note = more(len(ordered), len(drawn), "classes, the worst first,")
-    return Plot("Precision, recall and F1", words, bars, table, note=note)
+    return Plot("Precision, recall and F1", words, lambda: plots.class_bars("classes", bars), table, note=note)
 
 
 def calibration(answered: AnsweredRows, manifest: Manifest) -> Plot | None:
@@ -87,7 +87,7 @@ def calibration(answered: AnsweredRows, manifest: Manifest) -> Plot | None:
         "too sure. CORP: isotonic regression, Dimitriadis, Gneiting and Jordan, PNAS 118(8), 2021."
     )
     return Plot(
-        f"Calibration, {answered.words}", words, plots.reliability("reliability", found, what), table, note=note
+        f"Calibration, {answered.words}", words, lambda: plots.reliability("reliability", found, what), table, note=note
     )
 
 
@@ -122,7 +122,7 @@ def thresholds(answered: AnsweredRows, manifest: Manifest) -> Section | None:
     roc = Plot(
         f"ROC of {second}",
         f"ROC curve of {second}: recall against false alarms; the area under it is {area:.4f}",
-        plots.curve("roc", alarms, recall, axis=("false alarms", "recall"), chance=(0, 1)),
+        lambda: plots.curve("roc", alarms, recall, axis=("false alarms", "recall"), chance=(0, 1)),
         table,
         note=f"Area {area:.4f}; 0.5 is guessing.",
     )
@@ -132,7 +132,7 @@ def thresholds(answered: AnsweredRows, manifest: Manifest) -> Section | None:
     both = Plot(
         f"Precision and recall of {second}",
         f"Precision against recall of {second}; the average precision is {mean:.4f}, guessing gives {share:.4f}",
-        plots.curve("precision", recall, precision, axis=("recall", "precision"), chance=(share, share)),
+        lambda: plots.curve("precision", recall, precision, axis=("recall", "precision"), chance=(share, share)),
         table,
         note=f"Average precision {mean:.4f}; guessing gives {share:.4f}.",
     )

@@ -77,7 +77,7 @@ def _signed(weights: Weights, order: list[int], text: str, second: str) -> Secti
     plot = Plot(
         f"Weights towards {second}",
         f"Weights of the linear model towards {second}; the strongest are {strongest}",
-        plots.signed_bars("weights", bars, f"weight towards {second}"),
+        lambda: plots.signed_bars("weights", bars, f"weight towards {second}"),
         table,
         note=more(len(order), len(bars), "weights, the strongest first,"),
     )
@@ -103,7 +103,7 @@ def of_importance(found: Importance, answered: AnsweredRows, manifest: Manifest)
         Plot(
             "Accuracy lost where a column is shuffled",
             f"Permutation importance; the most is lost without {strongest}",
-            plots.signed_bars("importance", bars, "accuracy lost, with its 95 % interval"),
+            lambda: plots.signed_bars("importance", bars, "accuracy lost, with its 95 % interval"),
             table,
             note=more(len(pairs), len(bars), "columns, the most important first,"),
         )

@@ -11,7 +11,7 @@ from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem
 from artifact_pipeline.files import read_bounded, reason_of, write_atomic
 from artifact_pipeline.prediction.receipt import MAX_BYTES, RULE, Receipt
-from artifact_pipeline.reports.page.build import page_of, page_of_several
+from artifact_pipeline.reports.page.build import page_of, page_of_candidate, page_of_several
 from artifact_pipeline.reports.page.drawing import own_settings
 from artifact_pipeline.reports.page.rows import answer_rows
 from artifact_pipeline.rows.sources import find_sources, places_of
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from artifact_pipeline.artifact.manifest import Verified
+    from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.reports.page.parts import Page
     from artifact_pipeline.reports.page.rows import AnsweredRows
 
@@ -96,9 +97,7 @@ def report(request: ReportRequest) -> Report:
     if not 0 < len(request.artifacts) <= MAX_ARTIFACTS:
         raise ConfigError(f"a report is about 1 to {MAX_ARTIFACTS} artifacts, got {len(request.artifacts)}")
     check_outputs(_read(request), [Place("--output", str(request.output))])
-    if request.form == "html":
-        import jinja2  # noqa: F401 - what is missing is said before the work
-        import matplotlib as mpl  # noqa: F401
+    check_packages(request.form)
     artifacts = tuple(verify(each, accept_failed_gate=True) for each in request.artifacts)
     receipt = _receipt(request.receipt, artifacts) if request.receipt is not None else None
     answered = [answer_rows(each, request.data) for each in artifacts]
@@ -118,6 +117,22 @@ def page_alone(artifact: Verified) -> dict[str, bytes]:
     form: Form = "html" if all(map(find_spec, ("jinja2", "matplotlib"))) else "markdown"
     name = "report.html" if form == "html" else "report.md"
     return {name: _text(page_of(artifact, None, None), form).encode(errors="backslashreplace")}
+
+
+def candidate_page(artifacts: Sequence[Verified], comparisons: Sequence[Comparison], form: Form) -> str:
+    """Return the page of a candidate beside its champions, as `page_of_candidate` has it, under `own_settings`."""
+    return _text(page_of_candidate(artifacts, comparisons), form)
+
+
+def check_packages(form: Form) -> None:
+    """See that a page can be made, before the work; under `own_settings`.
+
+    Raises:
+        ModuleNotFoundError: matplotlib or Jinja2 is not installed, which the extra `report` brings.
+    """
+    if form == "html":
+        import jinja2  # noqa: F401
+        import matplotlib as mpl  # noqa: F401
 
 
 def _read(request: ReportRequest) -> list[Place]:

@@ -1,0 +1,108 @@
+"""The folders of a store: what one holds, what can be taken away, and what a writer that died has left.
+
+A caller that takes away holds the store's lock: then nothing that is staged there belongs to a writer that lives.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from artifact_pipeline.artifact import provenance
+from artifact_pipeline.files import read_bounded
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+STAGING = ".staging"
+_BESIDE = re.compile(r"\.?([0-9a-f]{64})\.(?:provenance\.json|sig|provenance\.json\.sig)(?:\.[0-9a-f]{16}\.tmp)?")
+"""What stands beside an artifact, or is being written there, and is removed with it; anything else is not ours."""
+_STAGED = re.compile(rf"\.[0-9a-f]{{64}}{re.escape(provenance.SUFFIX)}\.[0-9a-f]{{16}}\.tmp")
+"""Provenance that is being written, under the lock."""
+
+
+class Spare(NamedTuple):
+    """What no pointer leads to.
+
+    Attributes:
+        path: of an artifact's folder, or of what a writer that died has left.
+        size: the bytes of its files, and of what stands beside an artifact.
+        kept: whether it stays, as one of the latest artifacts.
+    """
+
+    path: Path
+    size: int
+    kept: bool
+
+
+def holds(folder: Path, files: Mapping[str, bytes]) -> bool:
+    """Whether a folder holds just these files with just these bytes."""
+    try:
+        return {entry.name for entry in os.scandir(folder)} == set(files) and all(
+            not (folder / name).is_symlink() and read_bounded(folder / name, len(data)) == data
+            for name, data in files.items()
+        )
+    except (OSError, ValueError):
+        return False
+
+
+def remove(folder: Path, *, lenient: bool = False) -> None:
+    """Remove a folder with all that is in it; `lenient` where there may be none."""
+    import shutil  # only a writer needs it; a reader starts without it
+
+    shutil.rmtree(folder, ignore_errors=lenient)
+
+
+def sweep(store: Path, artifacts: Iterable[Path], *, coming: str = "") -> None:
+    """Take artifacts away, what stood beside them, and what a writer that died has left.
+
+    Args:
+        store: the folder of the store.
+        artifacts: the folders of the artifacts.
+        coming: the name of an artifact that will stand there next; what stands beside it stays.
+    """
+    staging = store / STAGING
+    remove(staging, lenient=True)
+    for folder in artifacts:
+        folder.rename(staging)  # out of the way first: a reader finds the artifact whole or not at all
+        remove(staging)
+    for path in left_beside(store, there={coming}):
+        path.unlink()
+
+
+def left_beside(store: Path, *, there: Container[str] = ()) -> Iterator[Path]:
+    """The files beside artifacts that are gone, and staged ones.
+
+    Args:
+        store: the folder of the store.
+        there: the names of artifacts that count as if they stood there.
+    """
+    for path in list(store.iterdir()):
+        match = _BESIDE.fullmatch(path.name)
+        if match is None or path.is_dir():
+            continue
+        if _STAGED.fullmatch(path.name) or not (match[1] in there or (store / match[1]).exists()):
+            yield path
+
+
+def spare(store: Path, artifacts: Iterable[Path], *, keep: int) -> list[Spare]:
+    """Describe what can be taken away.
+
+    Args:
+        store: the folder of the store.
+        artifacts: the folders of the artifacts that no pointer leads to, the latest first.
+        keep: how many of them stay.
+    """
+    found = [
+        Spare(folder, sum(map(_size, (folder, *store.glob(f"{folder.name}.*")))), place < keep)
+        for place, folder in enumerate(artifacts)
+    ]
+    left = [path for path in (store / STAGING,) if path.exists()]
+    return found + [Spare(path, _size(path), kept=False) for path in (*left, *left_beside(store))]
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() and not path.is_symlink() else (path,)
+    return sum(each.lstat().st_size for each in files if each.is_symlink() or not each.is_dir())

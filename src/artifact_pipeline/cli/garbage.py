@@ -1,0 +1,129 @@
+"""`artifact-pipeline gc`: what a store, or a registry, can do without."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from artifact_pipeline.cli.options import artifact_option, is_given, verb, with_artifact
+from artifact_pipeline.cli.registry import connection_options, seldom, with_connection
+from artifact_pipeline.errors import ConfigError, listing, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from artifact_pipeline.cli.output import Output
+
+_MAX_TAGS = 5
+"""Tags of one artifact that are shown."""
+
+
+@verb("Say what no pointer leads to, and delete it with --yes.", 4, 8)
+@artifact_option("The pointer; the store is artifacts/ beside it.")
+@click.option(
+    "--keep",
+    type=click.IntRange(0),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="How many of these artifacts stay in the store, the latest ones.",
+)
+@click.option("--registry", metavar="oci://HOST/NAME", help="Look into this repository instead (extra [registry]).")
+@click.option(
+    "--match",
+    "patterns",
+    multiple=True,
+    metavar="PATTERN",
+    help="With --registry: tags that keep nothing, such as 'sha-*'; can be repeated.",
+)
+@click.option("--yes", is_flag=True, help="Delete what is listed; without it nothing is deleted.")
+@connection_options
+@click.pass_obj
+def gc(output: Output, /, artifact: Path, *, keep: int, registry: str | None, yes: bool, **asked: Any) -> None:
+    """List what can be deleted: in a store artifacts that no pointer leads to, and what writers that died have left.
+
+    With --registry it is the artifacts that tags of --match lead to, and no other tag, with what refers to them; what
+    is no artifact stays. The registry frees their files when it collects its own garbage.
+    """
+    if registry is not None:
+        for name in ("artifact", "keep"):
+            if is_given(name):
+                raise ConfigError(f"--{name} goes with a store, and not with --registry")
+        _of_registry(output, registry, asked, yes=yes)
+        return
+    if asked["patterns"]:
+        raise ConfigError("--match goes with --registry")
+    _of_store(output, artifact, keep, yes=yes)
+
+
+def _of_store(output: Output, artifact: Path, keep: int, *, yes: bool) -> None:
+    from artifact_pipeline.artifact.pointer import HEX
+    from artifact_pipeline.artifact.store import Store
+    from artifact_pipeline.canonical import PREFIX
+
+    found = Store(artifact).collect(keep=keep, delete=yes)
+    digests = [PREFIX + each.path.name if HEX.fullmatch(each.path.name) else None for each in found]
+    listed = [
+        {"path": str(each.path), "digest": digest, "bytes": each.size, "kept": each.kept}
+        for each, digest in zip(found, digests, strict=True)
+    ]
+    going = [each for each in found if not each.kept]
+    if found:
+        words = {True: "stays, one of the latest", False: _verb(yes=yes)}
+        rows = [
+            [each.path.name if digest is None else _short(digest), f"{each.size:,}", words[each.kept]]
+            for each, digest in zip(found, digests, strict=True)
+        ]
+        output.table(["no pointer leads to", "bytes", ""], rows)
+    size = sum(each.size for each in going)
+    output.say(f"{_verb(yes=yes)}: {len(going):,} of {len(found):,}, {size:,} bytes")
+    again = f"artifact-pipeline gc{f' --keep {keep}' if is_given('keep') else ''} --yes"
+    command = again if going and not yes else "artifact-pipeline runs"
+    output.next(with_artifact(command, artifact, option="--artifact"))
+    output.result({"spare": listed, "bytes": size, "deleted": yes})
+
+
+def _of_registry(output: Output, registry: str, asked: Mapping[str, Any], *, yes: bool) -> None:
+    from artifact_pipeline.registry import garbage
+    from artifact_pipeline.registry.request import RegistryRequest
+
+    request = RegistryRequest(registry, asked["plain_http"], asked["token_hosts"])
+    with seldom(output) as progress:
+        found = garbage.collect(request, asked["patterns"], delete=yes, progress=progress)
+    listed = [
+        {
+            "reference": str(each.reference),
+            "digest": each.artifact,
+            "tags": list(each.tags),
+            "beside": list(each.beside),
+            "bytes": sum(size for _, size in each.blobs),
+        }
+        for each in found.images
+    ]
+    if listed:
+        rows = [
+            [_short(each.reference.target), _short(each.artifact), listing(each.tags, _MAX_TAGS), _verb(yes=yes)]
+            for each in found.images
+        ]
+        output.table(["OCI digest", "digest", "tags", ""], rows)
+    if found.kept:
+        output.say(f"{plural(found.kept, 'other image')} with such a tag: in use, or no artifact")
+    output.say(f"{_verb(yes=yes)}: {plural(len(listed), 'artifact')}, {found.size:,} bytes")
+    if listed:
+        output.say("the registry frees their files when it collects its own garbage")
+    patterns = "".join(f" --match {shlex.quote(each)}" for each in asked["patterns"])
+    again = f"artifact-pipeline gc --registry {registry}{patterns} --yes"
+    command = again if listed and not yes else f"artifact-pipeline runs --registry {registry}"
+    output.next(with_connection(command, asked))
+    output.result({"spare": listed, "kept": found.kept, "bytes": found.size, "deleted": yes})
+
+
+def _verb(*, yes: bool) -> str:
+    return "deleted" if yes else "can be deleted"
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("sha256:")[:12]

@@ -1,0 +1,227 @@
+"""Artifacts of a registry that nothing but tags of a pattern leads to, and their deletion.
+
+A registry has no compare-and-swap: the tags that keep something are read once more before the deletion, and one that is
+set after that loses what it leads to.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, json
+
+from artifact_pipeline.artifact.parts import NAME
+from artifact_pipeline.errors import ArtifactRejected, ConfigError
+from artifact_pipeline.registry.image import MANIFEST_TYPE, BlobRecord, read_image
+from artifact_pipeline.registry.received import rejected
+from artifact_pipeline.registry.reference import ImageReference
+from artifact_pipeline.registry.referrers import fallback_tag, referrers_of
+from artifact_pipeline.registry.repository import Repository
+from artifact_pipeline.registry.tags import INDEX_TYPES, MAX_TAGS, TaggedManifest, read_tagged, read_tags
+from artifact_pipeline.registry.wire import Connecting, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from artifact_pipeline.registry.request import RegistryRequest
+
+_DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
+_FALLBACK = re.compile(r"sha256-[0-9a-f]{64}")
+_MAX_USED = 1_000_000
+"""Digests that are held in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpareImage:
+    """An artifact that no other tag leads to.
+
+    Attributes:
+        reference: where it is, by its OCI digest.
+        artifact: the artifact digest.
+        tags: that lead to it.
+        beside: the digests of the manifests that refer to it, and of the index that lists them.
+        blobs: digest and size of what it consists of, without what another image of the repository has, too.
+    """
+
+    reference: ImageReference
+    artifact: str
+    tags: tuple[str, ...]
+    blobs: tuple[tuple[str, int], ...]
+    beside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryGarbage:
+    """What can be deleted in a repository, or was.
+
+    Attributes:
+        images: the artifacts.
+        kept: how many other images tags of the pattern lead to: another tag leads there, too, or they are no artifacts.
+    """
+
+    images: tuple[SpareImage, ...]
+    kept: int
+
+    @property
+    def size(self) -> int:
+        """The bytes of the files that no other image has."""
+        return sum(dict(blob for image in self.images for blob in image.blobs).values())
+
+
+def collect(
+    request: RegistryRequest, patterns: Sequence[str], *, delete: bool, progress: Callable[[str], None]
+) -> RegistryGarbage:
+    """Find the artifacts that tags of some patterns lead to, and no other tag; and delete them.
+
+    Args:
+        request: the repository, and how it is reached.
+        patterns: of tags, as a shell has them.
+        delete: delete each one, after what refers to it.
+        progress: called with what is done, in a few words.
+
+    Raises:
+        ConfigError: the reference names a tag or a digest, or there is no pattern.
+        ArtifactRejected: what the registry lists cannot be read whole, so that it is not known what is in use.
+        StorageError: the registry is out of reach, refuses, or deletes nothing.
+    """
+    if not patterns:
+        hint = "--match 'sha-*' takes the artifacts that only such tags lead to; tags like v1 and champion keep theirs"
+        raise ConfigError("--match: which tags keep nothing is not said", hint=hint)
+    reference = ImageReference.parse_repository(request.reference)
+    repository = Repository(Wire(reference, Connecting.of(request), delete=delete))
+    reading = _Reading(repository, patterns)
+    reading.read(progress)
+    found = reading.end(progress)
+    if not delete or not found.images:
+        return found
+    reading.read(progress, again=True)
+    found = reading.without_used(found)
+    for image in found.images:
+        progress(f"deleting {image.reference}")
+        for wanted in (*image.beside, image.reference.target):
+            repository.delete_manifest(wanted)
+    return found
+
+
+class _Listed(Struct, frozen=True):
+    manifests: tuple[BlobRecord, ...] = ()
+
+
+class _Referring(Struct, frozen=True):
+    subject: BlobRecord
+
+
+class _Reading:
+    """What the tags of a repository lead to, while they are read."""
+
+    def __init__(self, repository: Repository, patterns: Sequence[str]) -> None:
+        self._repository, self._patterns = repository, patterns
+        self._spare: dict[str, SpareImage] = {}
+        self._others: set[str] = set()
+        self._used: set[str] = set()
+        self._indexes: set[str] = set()
+        self._lists: dict[str, str] = {}
+
+    def read(self, progress: Callable[[str], None], *, again: bool = False) -> None:
+        """Take note of what all tags lead to; `again` of those that keep something.
+
+        Raises:
+            ArtifactRejected: the list of tags, or an index, cannot be read whole.
+            StorageError: the registry is out of reach.
+        """
+        names, complete = read_tags(self._repository)
+        if not complete:
+            words = f"has no end, a name that is none, or more than {MAX_TAGS:,} tags"
+            raise rejected("the list of tags", "tags-incomplete", words)
+        wanted = [name for name in names if not (again and self._matches(name))]
+        for each in read_tagged(self._repository, wanted, progress):
+            self._add(each)
+
+    def _matches(self, tag: str) -> bool:
+        return any(fnmatchcase(tag, pattern) for pattern in self._patterns)
+
+    def _add(self, tagged: TaggedManifest) -> None:
+        found, kind = tagged.digest, tagged.kind
+        if _FALLBACK.fullmatch(tagged.tag) and kind in INDEX_TYPES:
+            self._lists[tagged.tag] = found
+            return
+        image = _image(tagged, self._repository.wire.reference) if self._matches(tagged.tag) else None
+        if image is not None:
+            known = self._spare.setdefault(found, image)
+            self._spare[found] = replace(known, tags=tuple(dict.fromkeys((*known.tags, tagged.tag))))
+            return
+        if self._matches(tagged.tag):
+            self._others.add(found)
+        self._use(tagged.data, kind)
+        self._used.add(found)
+
+    def _use(self, data: bytes, kind: str) -> None:
+        """Keep all that a manifest names; of an index also what the indexes in it name."""
+        ahead = [(data, kind)]
+        while ahead:
+            data, kind = ahead.pop()
+            self._used.update(each.decode() for each in _DIGEST.findall(data))
+            for each in _listed(data) if kind in INDEX_TYPES else ():
+                if each.media_type in INDEX_TYPES and each.digest not in self._indexes:
+                    self._indexes.add(each.digest)
+                    read = self._repository.read_manifest(each.digest, INDEX_TYPES)
+                    ahead += [read] if read is not None else []
+            if len(self._used) > _MAX_USED:
+                words = f"its tags lead to more than {_MAX_USED:,} manifests and files"
+                raise rejected(str(self._repository.wire.reference), "repository-large", words)
+
+    def end(self, progress: Callable[[str], None]) -> RegistryGarbage:
+        """What nothing else leads to, with what refers to it.
+
+        Raises:
+            ArtifactRejected: what refers to an image cannot be read.
+            StorageError: the registry is out of reach.
+        """
+        spare = {found: image for found, image in self._spare.items() if found not in self._used}
+        lists = {fallback_tag(found) for found in spare}
+        used = self._used | {found for tag, found in self._lists.items() if tag not in lists}
+        images = []
+        for found, image in spare.items():
+            progress(f"looking for what refers to {image.reference}")
+            beside = dict.fromkeys([*self._referring(found), *filter(None, [self._lists.get(fallback_tag(found))])])
+            blobs = tuple(blob for blob in image.blobs if blob[0] not in used)
+            images.append(replace(image, blobs=blobs, beside=tuple(each for each in beside if each not in used)))
+        return RegistryGarbage(tuple(images), len({*self._spare, *self._others}) - len(images))
+
+    def without_used(self, found: RegistryGarbage) -> RegistryGarbage:
+        """What of that is still in no use."""
+        images = [
+            replace(image, beside=tuple(each for each in image.beside if each not in self._used))
+            for image in found.images
+            if image.reference.target not in self._used
+        ]
+        return RegistryGarbage(tuple(images), found.kept + len(found.images) - len(images))
+
+    def _referring(self, image: str) -> Iterator[str]:
+        """The digests of the manifests that say themselves that they refer to an image: anyone may list others."""
+        for each in referrers_of(self._repository, image):
+            read = self._repository.read_manifest(each.digest, (MANIFEST_TYPE,))
+            try:
+                if read is not None and json.decode(read[0], type=_Referring).subject.digest == image:
+                    yield each.digest
+            except (ValueError, RecursionError):
+                continue
+
+
+def _image(tagged: TaggedManifest, repository: ImageReference) -> SpareImage | None:
+    try:
+        image = read_image(tagged.data, tagged.kind)
+    except ArtifactRejected:
+        return None
+    blobs = {each.digest: each.size for each in (*image.files.values(), image.config)}
+    return SpareImage(repository.at(tagged.digest), image.files[NAME].digest, (tagged.tag,), tuple(blobs.items()))
+
+
+def _listed(data: bytes) -> tuple[BlobRecord, ...]:
+    try:
+        return json.decode(data, type=_Listed).manifests
+    except (ValueError, RecursionError) as error:
+        raise rejected("an index", "index-invalid", str(error)[:200]) from None
