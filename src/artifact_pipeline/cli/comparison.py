@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import held_out_option, verb, with_artifact
+from artifact_pipeline.cli.options import ArtifactPlace, held_out_option, verb, with_artifact
 from artifact_pipeline.errors import plural
 from artifact_pipeline.files import shown
 from artifact_pipeline.reports.tables import shown_comparison
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @verb("Compare two artifacts on the held-out rows that they share.", 4, 5)
-@click.argument("candidate", type=click.Path(path_type=Path))
-@click.argument("champion", type=click.Path(path_type=Path))
+@click.argument("candidate", type=ArtifactPlace())
+@click.argument("champion", type=ArtifactPlace())
 @click.option(
     "--data",
     metavar="FILE",
@@ -37,19 +37,27 @@ if TYPE_CHECKING:
 )
 @click.pass_obj
 def compare(
-    output: Output, candidate: Path, champion: Path, *, data: Path | None, held_out: Path | None, margin: float
+    output: Output,
+    candidate: Path | str,
+    champion: Path | str,
+    *,
+    data: Path | None,
+    held_out: Path | None,
+    margin: float,
 ) -> None:
     """Compare CANDIDATE with CHAMPION (pointers, or artifacts' folders) on the rows that both held out.
 
-    Both are verified first; their gates may have failed. Nothing is trained, and nothing is put in charge.
+    Each may be in a registry, oci://HOST/NAME:TAG. Both are verified first; their gates may have failed. Nothing is
+    trained, and nothing is put in charge.
     """
     from artifact_pipeline.training import champion as comparing
 
     ours, comparison = comparing.compare(candidate, champion, data=data, held_out=held_out, margin=margin)
-    output.say(f"candidate: {shown(candidate)}, {ours}")
+    place = ours.reference or candidate
+    output.say(f"candidate: {shown(place)}, {ours.digest}")
     say_comparison(output, comparison)
-    output.next(with_artifact("artifact-pipeline inspect", candidate))
-    output.result({"candidate": ours, "comparison": plain(comparison)})
+    output.next(with_artifact("artifact-pipeline inspect", place))
+    output.result({"candidate": ours.digest, "comparison": plain(comparison)})
 
 
 def plain(comparison: Comparison) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from artifact_pipeline.errors import ConfigError, PipelineError, Problem, StorageError
-from artifact_pipeline.registry.addresses import is_loopback, is_permitted, joined, origin, proxy_for
+from artifact_pipeline.registry.addresses import is_loopback, is_permitted, joined, listed, origin, proxy_for
 from artifact_pipeline.registry.credentials import find_login
 from artifact_pipeline.registry.repeating import TRIES, pause
 from artifact_pipeline.registry.tokens import Challenge, choose
@@ -36,6 +36,8 @@ _API_HOSTS = {"docker.io": "registry-1.docker.io"}
 """Registries whose name is not the host that answers."""
 _TOKEN_HOSTS = {"registry-1.docker.io": "auth.docker.io", "registry.gitlab.com": "gitlab.com"}
 """Registries whose tokens come from another host."""
+PLAIN_HTTP, TOKEN_HOSTS = "ARTIFACT_PIPELINE_PLAIN_HTTP", "ARTIFACT_PIPELINE_TOKEN_HOSTS"
+"""Variables that list hosts, each with its port where it has one; what `--plain-http` and `--token-host` say of one."""
 _HINT = "nothing is left half-written; try again, or ask who runs the registry"
 
 
@@ -47,7 +49,7 @@ class Connecting:
         plain_http: speak HTTP without TLS, wherever the registry is; with this machine that is done anyway.
         token_hosts: hosts, each with its port where it has one, that may give tokens for the registry and are sent the
             login for it.
-        environment: the variables that name logins.
+        environment: the variables that name logins, and hosts as `PLAIN_HTTP` and `TOKEN_HOSTS` do.
     """
 
     plain_http: bool = False
@@ -58,6 +60,14 @@ class Connecting:
     def of(cls, request: RegistryRequest) -> Connecting:
         """As a person asks for it."""
         return cls(request.plain_http, request.token_hosts)
+
+    def is_plain(self, registry: str) -> bool:
+        """Whether HTTP without TLS is spoken with a registry, `HOST` or `HOST:PORT`, wherever it is."""
+        return self.plain_http or registry in listed(self.environment, PLAIN_HTTP)
+
+    def may_give_tokens(self, host: str) -> bool:
+        """Whether a host, with its port where it has one, may give tokens and see the login."""
+        return host in self.token_hosts or host in listed(self.environment, TOKEN_HOSTS)
 
 
 class WholeAnswer(NamedTuple):
@@ -92,11 +102,11 @@ class Wire:
         self._connecting = connecting
         self._actions = "pull,push" if push else "pull"
         host = _API_HOSTS.get(reference.host, reference.host)
-        http = connecting.plain_http or is_loopback(host)
-        self._plain: Plain = "nowhere" if not http else "anywhere" if connecting.plain_http else "here"
+        here: Plain = "here" if is_loopback(host) else "nowhere"
+        self._plain: Plain = "anywhere" if connecting.is_plain(reference.registry) else here
         authority = host if reference.port is None else f"{host}:{reference.port}"
         name = reference.name if reference.host != "docker.io" or "/" in reference.name else f"library/{reference.name}"
-        self.base = f"{'http' if http else 'https'}://{authority}/v2/{name}/"
+        self.base = f"{'https' if self._plain == 'nowhere' else 'http'}://{authority}/v2/{name}/"
         self._name = name
         self._origin = origin(self.base)
         self._authorization: str | None = None
@@ -273,14 +283,14 @@ class Wire:
         """Refuse a service of tokens to which the registry's login must not be sent."""
         self._check(realm)
         parts, own = urlsplit(realm), urlsplit(self.base)
-        listed = {*self._connecting.token_hosts, _TOKEN_HOSTS.get(own.hostname or "")}
         same = parts.netloc == own.netloc or (parts.hostname == own.hostname and parts.scheme == "https")
-        if not same and parts.netloc not in listed:
+        known = parts.netloc == _TOKEN_HOSTS.get(own.hostname or "") or self._connecting.may_give_tokens(parts.netloc)
+        if not same and not known:
             problem = Problem(self.reference.registry, "token-host", f"sends those who log in to {parts.netloc!r:.200}")
             raise ConfigError(
                 "the login is not sent to another host than the registry",
                 problems=[problem],
-                hint="if the registry's documentation names that host, --token-host HOST allows it",
+                hint=f"if the registry's documentation names it: --token-host HOST, or {TOKEN_HOSTS}=HOST",
             )
 
     def _check(self, url: str) -> None:

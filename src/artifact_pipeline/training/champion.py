@@ -11,7 +11,7 @@ from artifact_pipeline.artifact.provenance import Comparison
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, Problem, plural
 from artifact_pipeline.plugins import NAMES, data_set
 from artifact_pipeline.prediction.hash_split import HELD_OUT_SIDE, HashSplit
-from artifact_pipeline.verification import verify
+from artifact_pipeline.registry import remote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -132,19 +132,19 @@ def _hint_of_split(champion: Verified) -> str:
 
 
 def compare(
-    candidate: Path, champion: Path, *, data: Path | None, held_out: Path | None = None, margin: float
-) -> tuple[str, Comparison]:
+    candidate: Path | str, champion: Path | str, *, data: Path | None, held_out: Path | None = None, margin: float
+) -> tuple[Verified, Comparison]:
     """Compare two artifacts on the rows that both held out; their gates may have failed.
 
     Args:
-        candidate: a pointer, or an artifact's folder.
+        candidate: a pointer, an artifact's folder, or a place in a registry.
         champion: likewise.
         data: the table that both were trained from; None for a built-in data set.
         held_out: the held-out file of both, where they have one.
         margin: by how much the candidate may be worse.
 
     Returns:
-        The candidate's artifact digest, and the comparison.
+        The candidate, and the comparison.
 
     Raises:
         ArtifactRejected: one is not what it claims to be, or the two cannot be compared.
@@ -153,12 +153,12 @@ def compare(
     """
     from artifact_pipeline.config import Gate
 
-    ours, theirs = (verify(path, accept_failed_gate=True) for path in (candidate, champion))
+    ours, theirs = (remote.verify(path, accept_failed_gate=True) for path in (candidate, champion))
     rows = its_rows = _rows_of(ours.manifest, data, held_out)
     if _kinds(ours.manifest.model.columns) != _kinds(theirs.manifest.model.columns) and data is not None:
         with _naming_champion():
             its_rows = _rows_of(theirs.manifest, data, held_out)
-    return ours.digest, challenge(ours, theirs, rows, Gate(margin=margin), its_rows=its_rows)
+    return ours, challenge(ours, theirs, rows, Gate(margin=margin), its_rows=its_rows)
 
 
 def split_with_path(manifest: Manifest, held_out: Path | None) -> dict[str, Any]:
@@ -290,5 +290,5 @@ def _rounded(difference: paired.PairedDifference) -> Comparison.Change:
 
 def _refused(champion: Verified, rule: str, message: str, *, hint: str = _HINT) -> ArtifactRejected:
     return ArtifactRejected(
-        "the champion cannot be compared with", problems=[Problem(str(champion.folder), rule, message)], hint=hint
+        "the champion cannot be compared with", problems=[Problem(str(champion.place), rule, message)], hint=hint
     )
