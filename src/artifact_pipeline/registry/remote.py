@@ -6,6 +6,7 @@ only until then: there is no cache to operate, and what is killed later leaves n
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,13 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from artifact_pipeline import verification
-from artifact_pipeline.errors import ConfigError, PipelineError, StorageError
+from artifact_pipeline.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.trust.policy import Trust
+
+
+_copies: set[str] = set()
+"""The temporary folders that are in use."""
 
 
 def verify(
@@ -55,18 +60,18 @@ def verify(
 @contextmanager
 def _temporary(place: str) -> Iterator[Path]:
     """The path of a folder that is not there yet, in a private one that is gone afterwards; no error names it."""
-    with own_folder() as own:
+    with _own_folder() as own:
         try:
             yield Path(own, "artifact")
-        except PipelineError as error:
-            error.message = error.message.replace(f"{own}/artifact", f"the temporary copy of {place}")
-            if isinstance(error, StorageError) and own in error.message:
-                error.hint = "TMPDIR=FOLDER names one with room"
+        except StorageError as error:
+            if own in error.message:
+                error.message = error.message.replace(f"{own}/artifact", f"the temporary copy of {place}")
+                error.hint = "TMPDIR=FOLDER names a folder with room"
             raise
 
 
 @contextmanager
-def own_folder() -> Iterator[str]:
+def _own_folder() -> Iterator[str]:
     """A private folder for temporary files, gone afterwards.
 
     Raises:
@@ -80,7 +85,17 @@ def own_folder() -> Iterator[str]:
             f"a pulled artifact has no folder until it is verified: {words}", hint="TMPDIR=FOLDER names one"
         ) from error
     with folder as own:
-        yield own
+        _copies.add(own)
+        try:
+            yield own
+        finally:
+            _copies.discard(own)
+
+
+def remove_copies() -> None:
+    """Remove what threads of this process are still pulling, before an end that cleans up nothing."""
+    for own in list(_copies):
+        shutil.rmtree(own, ignore_errors=True)
 
 
 def watch(place: str) -> Callable[[], str | None]:
