@@ -50,6 +50,15 @@ NOT_HERE = {
     "pip install 'artifact-pipeline[registry]'": "asks a package index",
     "artifact-pipeline push artifact oci://": "test_oci.py::test_what_is_pushed_comes_back",
     "artifact-pipeline pull oci://": "test_oci.py::test_what_is_pushed_comes_back",
+    "artifact-pipeline verify oci://": "test_remote.py::test_a_verb_says_the_same_of_an_artifact_in_a_registry",
+    "artifact-pipeline predict new.csv --artifact oci://": (
+        "test_remote.py::test_a_verb_says_the_same_of_an_artifact_in_a_registry"
+    ),
+    "artifact-pipeline serve oci://": "test_remote.py::test_a_tag_is_followed",
+    "artifact-pipeline compare artifact oci://": (
+        "test_remote.py::test_a_verb_says_the_same_of_an_artifact_in_a_registry"
+    ),
+    "artifact-pipeline train --champion oci://": "test_remote.py::test_a_champion_may_be_in_a_registry",
     "artifact-pipeline predict rows/ -o predictions/ --workers 8": "test_cluster.py::test_cluster_of_this_machine",
     "artifact-pipeline predict rows/ -o predictions/ --scheduler": (
         "test_cluster.py::test_cluster_that_is_there_gives_the_bytes_of_one_process"

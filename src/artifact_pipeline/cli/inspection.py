@@ -57,7 +57,7 @@ def verify(
     export: Path,
     **asked: Any,  # as the groups of options name it
 ) -> None:
-    """Check ARTIFACT (a pointer, or an artifact's folder): every file, in both directions, and the gate's verdict.
+    """Check ARTIFACT (a pointer, an artifact's folder, or oci://HOST/NAME:TAG): every file, and the gate's verdict.
 
     Every problem is named, and the status is 4. Without --expect, --public-key or --policy this proves integrity only:
     that nothing was changed since the manifest was written, not who wrote it.
@@ -91,6 +91,7 @@ def verify(
     output.result(
         {
             "artifact": verified.digest,
+            "reference": verified.reference,
             "model": verified.manifest.model.digest,
             "gate": verdict,
             "files": {record.name: record.sha256 for record in verified.manifest.files},
