@@ -14,7 +14,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "artifact-pipeline train --champion /srv/models/artifact --summary page.md",
     ),
     "verify": (
-        "artifact-pipeline verify artifact",
         'artifact-pipeline verify artifact --expect "$DIGEST" --policy trust.json',
         "artifact-pipeline verify oci://ghcr.io/owner/digits:v1 --policy trust.json",
         "artifact-pipeline verify predictions.parquet --receipt --input new.csv",

@@ -140,6 +140,7 @@ class Model:
 
         Raises:
             ArtifactRejected: it is no longer there, or no longer what it was.
+            StorageError: it is in a registry, and that is out of reach.
 
         Examples:
             >>> open_artifact("artifact").verify()
