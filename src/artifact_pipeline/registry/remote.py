@@ -6,8 +6,6 @@ only until then: there is no cache to operate, and what is killed later leaves n
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +75,8 @@ def _own_folder() -> Iterator[str]:
     Raises:
         StorageError: there is no place for it.
     """
+    import tempfile
+
     try:
         folder = tempfile.TemporaryDirectory(prefix="artifact-pipeline-pull-", ignore_cleanup_errors=True)
     except OSError as error:
@@ -94,6 +94,8 @@ def _own_folder() -> Iterator[str]:
 
 def remove_copies() -> None:
     """Remove what threads of this process are still pulling, before an end that cleans up nothing."""
+    import shutil
+
     for own in list(_copies):
         shutil.rmtree(own, ignore_errors=True)
 
