@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 import artifact_pipeline as ap
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.cli import main
-from artifact_pipeline.errors import ConfigError
+from artifact_pipeline.errors import ArtifactRejected, ConfigError
 from artifact_pipeline.registry import remote, repeating
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.wire import Connecting, Wire
@@ -141,7 +141,7 @@ def test_what_follows_is_named_by_its_digest(
 
 
 def test_python_reads_from_a_registry(registry: str) -> None:
-    """`open_artifact`, `predict_files` and `compare` take a place in a registry, and a model looks there again."""
+    """Each function that reads an artifact takes a place in a registry, and a model looks there again."""
     place = f"oci://{registry}/tests/digits:v1"
     model = ap.open_artifact(place)
     assert model.digest == verify(FIRST).digest
@@ -151,6 +151,11 @@ def test_python_reads_from_a_registry(registry: str) -> None:
     assert written.receipt.artifact == model.digest
     assert ap.predict_files(artifact=model, to="again.csv", drift=False).receipt.artifact == model.digest
     assert ap.compare(place, FIRST).outcome == "identical"
+    nothing = place.replace(":v1", ":nothing")
+    with pytest.raises(ArtifactRejected, match="there is no artifact"):
+        ap.train({"C": 1.0, "solver": "lbfgs", "max_iter": 1000}, champion=nothing)
+    with pytest.raises(ArtifactRejected, match="there is no artifact"):
+        ap.reproduce(nothing)
 
 
 def test_a_champion_may_be_in_a_registry(registry: str, candidate: Candidate, run: Run, tmp_path: Path) -> None:
@@ -408,7 +413,7 @@ def test_a_tag_is_followed(registry: str, workers: str, tmp_path: Path) -> None:
     ):
         assert serves(server, FIRST)
         push(registry, name, SECOND)
-        wait_until(lambda: server.figure("reloads_total", outcome="served") == int(workers), seconds=5)
+        wait_until(lambda: server.figure("reloads_total", outcome="served") == int(workers), seconds=10)
         assert serves(server, SECOND)
         push(registry, name, failed(tmp_path / "failed"), "--accept-failed-gate")
         wait_until(lambda: server.figure("reload_refused") == int(workers))
@@ -417,10 +422,13 @@ def test_a_tag_is_followed(registry: str, workers: str, tmp_path: Path) -> None:
         wait_until(lambda: server.figure("reload_refused") == 0)
         down.set()
         wait_until(lambda: server.figure("reload_refused") == int(workers), seconds=30)
-        push(registry, name)
         down.clear()
-        wait_until(lambda: serves(server, FIRST) and server.figure("reload_refused") == 0, seconds=30)
+        wait_until(lambda: server.figure("reload_refused") == 0, seconds=30)
+        push(registry, name)
+        wait_until(lambda: server.figure("reloads_total", outcome="served") == 2 * int(workers))
+        assert serves(server, FIRST)
         said = server.talk.read_text()
+        assert said.count("the registry answers again") == int(workers)
         assert said.count("is out of reach") == int(workers)
         assert str(tmp_path) not in said
         assert server.stop() == 0

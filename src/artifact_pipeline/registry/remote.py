@@ -6,6 +6,7 @@ only until then: there is no cache to operate, and what is killed later leaves n
 
 from __future__ import annotations
 
+import atexit
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -84,20 +85,24 @@ def _own_folder() -> Iterator[str]:
         raise StorageError(
             f"a pulled artifact has no folder until it is verified: {words}", hint="TMPDIR=FOLDER names one"
         ) from error
-    with folder as own:
-        _copies.add(own)
-        try:
+    _copies.add(folder.name)
+    try:
+        with folder as own:
             yield own
-        finally:
-            _copies.discard(own)
+    finally:
+        if not Path(folder.name).exists():  # a signal may interrupt the removal, too
+            _copies.discard(folder.name)
 
 
 def remove_copies() -> None:
-    """Remove what threads of this process are still pulling, before an end that cleans up nothing."""
+    """Remove the temporary folders of pulls that the end of this process interrupts; `os._exit` does not call it."""
     import shutil
 
     for own in list(_copies):
         shutil.rmtree(own, ignore_errors=True)
+
+
+atexit.register(remove_copies)
 
 
 def watch(place: str) -> Callable[[], str | None]:

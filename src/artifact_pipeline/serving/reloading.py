@@ -60,7 +60,7 @@ class Reloader:
         self._wanted = self._insisted = False
         self._away = False  # the registry was out of reach, and that was said
         # Not what the pointer leads to by now: it may have moved since this artifact was read.
-        self._looked_at: Target = app.served.verified.place
+        self._looked_at = self._served_at = app.served.verified.place
 
     def want(self) -> None:
         """Reload, once the reload that may be under way is done."""
@@ -75,12 +75,13 @@ class Reloader:
             self._task.add_done_callback(self._done)
 
     async def _look(self) -> None:
-        before, served = self._looked_at, self._app.served.verified
+        before = self._looked_at
         target = await _aside(self._watch) if self._watch is not None else None
         # What was refused is not tried again before the pointer moves on.
         if not self._insisted and (target is None or target == before):
-            if self._away and target == served.place:
-                self._tell("unchanged", f"unchanged: {served.digest}, and the registry answers again")
+            if self._away and target == self._served_at:
+                served = self._app.served.verified.digest
+                self._tell("unchanged", f"unchanged: {served}, and the registry answers again")
             self._away = False
             return
         self._looked_at = target or before
@@ -89,7 +90,7 @@ class Reloader:
         except StorageError:  # which refuses nothing: it is tried again
             self._looked_at = before
             raise
-        self._away = False
+        self._served_at, self._away = self._looked_at, False
 
     async def _reload(self) -> None:
         before = self._app.served.verified.digest
