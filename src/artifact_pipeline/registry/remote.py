@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.trust.policy import Trust
-
-
-_copies: set[str] = set()
-"""The temporary folders that are in use."""
 
 
 def verify(
@@ -85,24 +82,28 @@ def _own_folder() -> Iterator[str]:
         raise StorageError(
             f"a pulled artifact has no folder until it is verified: {words}", hint="TMPDIR=FOLDER names one"
         ) from error
-    _copies.add(folder.name)
+    _copies().add(folder.name)
     try:
         with folder as own:
             yield own
     finally:
         if not Path(folder.name).exists():  # a signal may interrupt the removal, too
-            _copies.discard(folder.name)
+            _copies().discard(folder.name)
 
 
 def remove_copies() -> None:
     """Remove the temporary folders of pulls that the end of this process interrupts; `os._exit` does not call it."""
     import shutil
 
-    for own in list(_copies):
+    for own in list(_copies()):
         shutil.rmtree(own, ignore_errors=True)
 
 
-atexit.register(remove_copies)
+@cache
+def _copies() -> set[str]:
+    """The temporary folders that are in use, which are removed at the end of the process at the latest."""
+    atexit.register(remove_copies)
+    return set()
 
 
 def watch(place: str) -> Callable[[], str | None]:
