@@ -15,7 +15,7 @@ from artifact_pipeline.artifact import ARTIFACT
 from artifact_pipeline.extras import naming_extras
 from artifact_pipeline.prediction.model import Model
 from artifact_pipeline.registry import remote
-from artifact_pipeline.storage.places import artifact_place
+from artifact_pipeline.storage import places as storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -77,7 +77,7 @@ def train(
 
     pin_numerics()
     source = Path(config) if isinstance(config, str | PathLike) else config
-    rival = artifact_place(champion) if champion is not None else None
+    rival = storage.artifact_place(champion) if champion is not None else None
     request = TrainingRequest(source, Path(artifact), _path(export), champion=rival, force=force)
     return run(request, SILENT if progress is None else Observer(progress=lambda: nullcontext(progress)))
 
@@ -106,8 +106,8 @@ def open_artifact(
         >>> open_artifact("artifact").metrics.held_out.rows
         360
     """
-    asked = _trust(trust, expected=expect is not None)
-    return Model(remote.verify(artifact_place(path), expect=expect, accept_failed_gate=accept_failed_gate, trust=asked))
+    place, asked = storage.artifact_place(path), _trust(trust, expected=expect is not None)
+    return Model(remote.verify(place, expect=expect, accept_failed_gate=accept_failed_gate, trust=asked))
 
 
 @naming_extras
@@ -142,7 +142,7 @@ def predict_files(
     """
     from artifact_pipeline.prediction.run import PredictionRequest, predict
 
-    model = artifact.artifact if isinstance(artifact, Model) else artifact_place(artifact)
+    model = artifact.artifact if isinstance(artifact, Model) else storage.artifact_place(artifact)
     files = (inputs,) if isinstance(inputs, str | PathLike) else inputs
     named = tuple(fspath(each) for each in files)
     return predict(PredictionRequest(model, named, fspath(to), keep=tuple(keep), **options))
@@ -220,10 +220,10 @@ def reproduce(
 
     pin_numerics()
     return reproduction.reproduce(
-        artifact_place(artifact),
+        storage.artifact_place(artifact),
         data=_path(data),
         held_out=_path(held_out),
-        champion=artifact_place(champion) if champion is not None else None,
+        champion=storage.artifact_place(champion) if champion is not None else None,
         expect=expect,
         progress=progress,
     )
@@ -258,7 +258,7 @@ def compare(
     """
     from artifact_pipeline.training import champion as comparing
 
-    ours, theirs = artifact_place(candidate), artifact_place(champion)
+    ours, theirs = storage.artifact_place(candidate), storage.artifact_place(champion)
     return comparing.compare(ours, theirs, data=_path(data), held_out=_path(held_out), margin=margin)[1]
 
 
