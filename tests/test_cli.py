@@ -329,7 +329,7 @@ KEYS = {
         *("majority", "never_predicted"),
     },
     "dry run": {"recipe", "would_write"},
-    "verify": {"artifact", "model", "gate", "files", "expected", "trust", "export"},
+    "verify": {"artifact", "reference", "model", "gate", "files", "expected", "trust", "export"},
     "predict": {
         *("artifact", "model", "export", "rows", "scores", "drift", "written", "rejected", "receipt"),
         "other_config",

@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.cli import main
 from artifact_pipeline.errors import ConfigError, PipelineError
+from artifact_pipeline.registry.connecting import Connecting
 from artifact_pipeline.registry.image import CONFIG_TYPE, FILE_PATH, MANIFEST_TYPE, MODEL_TYPE, compact, pack, record
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.repository import Repository
-from artifact_pipeline.registry.wire import Connecting, Wire
+from artifact_pipeline.registry.wire import Wire
 from artifact_pipeline.training.publication import publish
 from artifact_pipeline.verification import verify
 from registries import Relay, Request, Response, docker_registry, forward, relay

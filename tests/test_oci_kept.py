@@ -13,10 +13,11 @@ import pytest
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.cli import main
 from artifact_pipeline.registry import repeating, tags
+from artifact_pipeline.registry.connecting import Connecting
 from artifact_pipeline.registry.image import INDEX_TYPE, MANIFEST_TYPE, compact, record
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.repository import Repository
-from artifact_pipeline.registry.wire import Connecting, Wire
+from artifact_pipeline.registry.wire import Wire
 from registries import Lost, Request, Response, docker_registry, forward, relay
 from signatures import provenance
 

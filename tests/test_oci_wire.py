@@ -10,6 +10,7 @@ import random
 import subprocess
 import sys
 import time
+from functools import partialmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +22,10 @@ from artifact_pipeline.canonical import digest
 from artifact_pipeline.cli import main
 from artifact_pipeline.registry import repeating, repository
 from artifact_pipeline.registry.addresses import is_permitted
+from artifact_pipeline.registry.connecting import Connecting
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.repository import Repository
-from artifact_pipeline.registry.wire import Connecting, Wire
+from artifact_pipeline.registry.wire import Wire
 from artifact_pipeline.training.publication import publish
 from registries import Lost, Relay, Request, Response, docker_registry, forward, relay
 from tools import require_tool, slow
@@ -581,7 +583,8 @@ MEMORY = """
 import os, sys
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.repository import Repository
-from artifact_pipeline.registry.wire import Connecting, Wire
+from artifact_pipeline.registry.connecting import Connecting
+from artifact_pipeline.registry.wire import Wire
 from tools import peak_memory
 wire = Wire(ImageReference.parse(sys.argv[1]), Connecting())
 with open(os.devnull, "wb") as nowhere:
@@ -624,3 +627,58 @@ def test_a_blob_of_a_gibibyte_takes_no_memory(registry: str, tmp_path: Path) -> 
         server.shutdown()
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 100
+
+
+UPLOAD = """
+import mmap, resource, sys
+from artifact_pipeline.registry.reference import ImageReference
+from artifact_pipeline.registry.repository import Repository
+from artifact_pipeline.registry.connecting import Connecting
+from artifact_pipeline.registry.wire import Wire
+wire = Wire(ImageReference.parse(sys.argv[1]), Connecting(), push=True)
+resource.setrlimit(resource.RLIMIT_DATA, (100 << 20, 100 << 20))
+with open(sys.argv[2], "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    assert Repository(wire).write_blob(data, progress=lambda _: None)
+"""
+
+
+@pytest.mark.slow
+def test_a_gibibyte_is_sent_without_a_copy_of_it(tmp_path: Path) -> None:
+    """1 GiB is sent, in pieces, by a process that may hold 100 MiB beside it."""
+    import http.server
+    import threading
+
+    sent: list[int] = []
+
+    class Sink(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _take(self, status: int) -> None:
+            left = int(self.headers.get("Content-Length") or 0)
+            sent.append(left)
+            while left:
+                left -= len(self.rfile.read(min(left, 1 << 20)))
+            self.send_response(status)
+            self.send_header("Location", "/v2/tests/large/blobs/uploads/1")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    for method, status in {"HEAD": 404, "POST": 202, "PATCH": 202, "PUT": 201}.items():
+        setattr(Sink, f"do_{method}", partialmethod(Sink._take, status))
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(1 << 30)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Sink) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        place = f"oci://127.0.0.1:{server.server_address[1]}/tests/large"
+        done = subprocess.run(
+            [sys.executable, "-c", UPLOAD, place, tmp_path / "large"],
+            capture_output=True, text=True, check=False,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src")},
+        )  # fmt: skip
+        server.shutdown()
+    assert done.returncode == 0, done.stderr
+    assert sum(sent) == 1 << 30
+    assert max(sent) == repository.CHUNK

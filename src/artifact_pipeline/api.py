@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from artifact_pipeline.artifact import ARTIFACT
 from artifact_pipeline.extras import naming_extras
 from artifact_pipeline.prediction.model import Model
-from artifact_pipeline.verification import verify
+from artifact_pipeline.registry import remote
+from artifact_pipeline.storage import places as storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -54,7 +55,7 @@ def train(
         config: a config file, or a mapping with the same keys, whose relative paths start at the working folder.
         artifact: where the pointer is written; the store is `artifacts/` beside it.
         export: where the pickle for Python users is written; None writes none, and leaves what stands there.
-        champion: the artifact that the model must not be worse than; None leaves it to the config.
+        champion: the artifact that the model must not be worse than, here or in a registry; None: as the config says.
         force: train although nothing has changed.
         progress: is called with each step, in a few words.
 
@@ -76,7 +77,8 @@ def train(
 
     pin_numerics()
     source = Path(config) if isinstance(config, str | PathLike) else config
-    request = TrainingRequest(source, Path(artifact), _path(export), champion=_path(champion), force=force)
+    rival = storage.artifact_place(champion) if champion is not None else None
+    request = TrainingRequest(source, Path(artifact), _path(export), champion=rival, force=force)
     return run(request, SILENT if progress is None else Observer(progress=lambda: nullcontext(progress)))
 
 
@@ -91,7 +93,7 @@ def open_artifact(
     """Verify an artifact, answer its golden rows again, and give the model.
 
     Args:
-        path: a pointer, or an artifact's folder.
+        path: a pointer, an artifact's folder, or a place in a registry, `oci://HOST/NAME:TAG` (extra `registry`).
         expect: the artifact digest known from elsewhere; anything else is refused unread.
         trust: the consumer's policy, a file; anything that it does not trust is refused.
         accept_failed_gate: use a model whose gate is missing or failed, unless the policy insists on it.
@@ -104,8 +106,8 @@ def open_artifact(
         >>> open_artifact("artifact").metrics.held_out.rows
         360
     """
-    asked = _trust(trust, expected=expect is not None)
-    return Model(verify(Path(path), expect=expect, accept_failed_gate=accept_failed_gate, trust=asked))
+    place, asked = storage.artifact_place(path), _trust(trust, expected=expect is not None)
+    return Model(remote.verify(place, expect=expect, accept_failed_gate=accept_failed_gate, trust=asked))
 
 
 @naming_extras
@@ -121,7 +123,7 @@ def predict_files(
 
     Args:
         inputs: files, folders, patterns or URLs; none for the built-in data set that has the model's columns.
-        artifact: a model, a pointer, or an artifact's folder, which is verified first.
+        artifact: a model; or a pointer, a folder or a place in a registry, which is verified first.
         to: a .csv, .parquet or .jsonl file, or a folder of parts, with a slash at its end.
         keep: columns of the input that are carried through.
         **options: `on_error` ("stop" or "quarantine"), `out_of_range` ("warn", "reject" or "ignore"), `drift`,
@@ -140,7 +142,7 @@ def predict_files(
     """
     from artifact_pipeline.prediction.run import PredictionRequest, predict
 
-    model = artifact.artifact if isinstance(artifact, Model) else Path(artifact)
+    model = artifact.artifact if isinstance(artifact, Model) else storage.artifact_place(artifact)
     files = (inputs,) if isinstance(inputs, str | PathLike) else inputs
     named = tuple(fspath(each) for each in files)
     return predict(PredictionRequest(model, named, fspath(to), keep=tuple(keep), **options))
@@ -197,7 +199,7 @@ def reproduce(
     """Train an artifact again from its manifest, and grade what comes back; nothing is written.
 
     Args:
-        artifact: a pointer, or an artifact's folder; its gate may have failed.
+        artifact: a pointer, an artifact's folder, or a place in a registry; its gate may have failed.
         data: the table that it was trained from, which no manifest holds; None for a built-in data set.
         held_out: the held-out file that it was measured on, where it was one.
         champion: the model to compare with once more.
@@ -218,10 +220,10 @@ def reproduce(
 
     pin_numerics()
     return reproduction.reproduce(
-        Path(artifact),
+        storage.artifact_place(artifact),
         data=_path(data),
         held_out=_path(held_out),
-        champion=_path(champion),
+        champion=storage.artifact_place(champion) if champion is not None else None,
         expect=expect,
         progress=progress,
     )
@@ -239,7 +241,7 @@ def compare(
     """Compare two artifacts on the rows that both held out; nothing is trained, and nothing is put in charge.
 
     Args:
-        candidate: a pointer, or an artifact's folder; its gate may have failed.
+        candidate: a pointer, an artifact's folder, or a place in a registry; its gate may have failed.
         champion: likewise.
         data: the table that both were trained from; None for a built-in data set.
         held_out: the held-out file of both, where they have one.
@@ -256,9 +258,8 @@ def compare(
     """
     from artifact_pipeline.training import champion as comparing
 
-    return comparing.compare(
-        Path(candidate), Path(champion), data=_path(data), held_out=_path(held_out), margin=margin
-    )[1]
+    ours, theirs = storage.artifact_place(candidate), storage.artifact_place(champion)
+    return comparing.compare(ours, theirs, data=_path(data), held_out=_path(held_out), margin=margin)[1]
 
 
 @naming_extras

@@ -242,8 +242,10 @@ def reason_of(error: OSError | ValueError) -> str:
     return (error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)).lower()
 
 
-def shown(path: Path) -> str:
-    """A path as a person would write it from the working folder."""
+def shown(path: Path | str) -> str:
+    """A path as a person would write it from the working folder; a text, which is a URL, as it is."""
+    if isinstance(path, str):
+        return path
     try:
         here = Path.cwd()
     except OSError:  # it was removed

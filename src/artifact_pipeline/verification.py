@@ -56,8 +56,7 @@ def verify(
         ArtifactRejected: with every problem found.
         ConfigError: `expect` is no digest.
     """
-    if expect is not None and not re.fullmatch(r"sha256:[0-9a-f]{64}", expect):
-        raise ConfigError(f"--expect: must be sha256: and 64 hexadecimal digits, got {expect!r:.80}")
+    check_expected(expect)
     folder, promised = follow(path)
     with _opened(folder) as descriptor:
         names = _names(descriptor)
@@ -83,6 +82,16 @@ def verify(
         policy=trust.policy_digest if trust is not None else None,
     )
     return Verified(digest=found, manifest=manifest, members=members, folder=folder, trust=fulfilled)
+
+
+def check_expected(expect: str | None) -> None:
+    """See that what is expected is an artifact digest, or nothing.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    if expect is not None and not re.fullmatch(r"sha256:[0-9a-f]{64}", expect):
+        raise ConfigError(f"--expect: must be sha256: and 64 hexadecimal digits, got {expect!r:.80}")
 
 
 @contextmanager

@@ -61,8 +61,10 @@ class Verified:
         digest: the artifact digest.
         manifest: the parsed manifest.
         members: each listed file's bytes by name.
-        folder: the real path of the folder that it was read from.
+        folder: the real path of the folder that it was read from; where it was pulled, that is gone.
         trust: what was asked of it from outside.
+        reference: where it was pulled from, by a digest; None where it was read from a folder.
+        provenance: the bytes of the provenance that was pulled with it; None where there was none.
     """
 
     class Trusted(Frozen, frozen=True):
@@ -83,6 +85,13 @@ class Verified:
     members: Mapping[str, bytes]
     folder: Path
     trust: Trusted
+    reference: str | None = None
+    provenance: bytes | None = None
+
+    @property
+    def place(self) -> Path | str:
+        """Where it can be read again: the folder, or the reference."""
+        return self.reference or self.folder
 
     def role(self, role: str) -> bytes:
         """The bytes of the one file that has this role."""

@@ -94,13 +94,15 @@ def is_stored(folder: Path) -> bool:
     return folder.parent.name == STORE and HEX.fullmatch(folder.name) is not None
 
 
-def artifact_places(artifact: Path, role: str = "the artifact") -> Iterator[Place]:
-    """Yield what is read of an artifact: its pointer, its folder, and its provenance.
+def artifact_places(artifact: Path | str, role: str = "the artifact") -> Iterator[Place]:
+    """Yield what is read of an artifact: its pointer, its folder, and its provenance; nothing of a remote one.
 
     Args:
         artifact: a pointer, or an artifact's folder; there may be none.
         role: how a message names it.
     """
+    if isinstance(artifact, str):
+        return
     yield Place(role, str(artifact), "link")
     try:
         folder = resolve(artifact)

@@ -20,6 +20,8 @@ from artifact_pipeline.files import read_bounded
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from artifact_pipeline.artifact.manifest import Verified
+
 _IN_TOTO: Literal["https://in-toto.io/Statement/v1"] = "https://in-toto.io/Statement/v1"
 _SLSA: Literal["https://slsa.dev/provenance/v1"] = "https://slsa.dev/provenance/v1"
 BUILD = "urn:artifact-pipeline:train:1"
@@ -225,10 +227,25 @@ class Statement(InToto[_Predicate], frozen=True, kw_only=True, rename="camel"):
             folder: an artifact's folder in its store, named by its digest.
         """
         try:
-            statement = cls.parse(read_bounded(place(folder), _MAX_BYTES))
-        except (OSError, ValueError, RecursionError):
+            data = read_bounded(place(folder), _MAX_BYTES)
+        except (OSError, ValueError):
             return None
-        return statement if statement.about == PREFIX + folder.name else None
+        return cls._about(data, PREFIX + folder.name)
+
+    @classmethod
+    def of(cls, artifact: Verified) -> Self | None:
+        """What is said about an artifact that was verified; None as `read` has it."""
+        if artifact.reference is None:
+            return cls.read(artifact.folder)
+        return cls._about(artifact.provenance or b"", artifact.digest)
+
+    @classmethod
+    def _about(cls, data: bytes, artifact: str) -> Self | None:
+        try:
+            statement = cls.parse(data)
+        except (ValueError, RecursionError):
+            return None
+        return statement if statement.about == artifact else None
 
 
 def place(folder: Path) -> Path:

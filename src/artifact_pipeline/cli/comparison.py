@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import held_out_option, verb, with_artifact
+from artifact_pipeline.cli.options import ArtifactPlace, held_out_option, verb, with_artifact
 from artifact_pipeline.errors import plural
 from artifact_pipeline.files import shown
 from artifact_pipeline.reports.tables import shown_comparison
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @verb("Compare an artifact with others on the held-out rows that they share.", 4, 5, 8)
-@click.argument("candidate", type=click.Path(path_type=Path))
-@click.argument("champions", nargs=-1, required=True, metavar="CHAMPION...", type=click.Path(path_type=Path))
+@click.argument("candidate", type=ArtifactPlace())
+@click.argument("champions", nargs=-1, required=True, metavar="CHAMPION...", type=ArtifactPlace())
 @click.option(
     "--data",
     metavar="FILE",
@@ -53,11 +53,19 @@ if TYPE_CHECKING:
 )
 @click.pass_obj
 def compare(
-    output: Output, /, candidate: Path, champions: tuple[Path, ...], *, form: str, place: Path | None, **asked: Any
+    output: Output,
+    /,
+    candidate: Path | str,
+    champions: tuple[Path | str, ...],
+    *,
+    form: str,
+    place: Path | None,
+    **asked: Any,
 ) -> None:
     """Compare CANDIDATE with each CHAMPION (pointers, or artifacts' folders) on the rows that all held out.
 
-    All are verified first; their gates may have failed. Nothing is trained, and nothing is put in charge.
+    Each may be elsewhere, such as oci://HOST/NAME:TAG. All are verified first; their gates may have failed. Nothing is
+    trained, and nothing is put in charge.
     """
     from artifact_pipeline.training import side_by_side
 
@@ -68,14 +76,14 @@ def compare(
         for line in found.page.splitlines():
             output.say(line)
     else:
-        output.say(f"candidate: {shown(candidate)}, {found.candidate}")
+        output.say(f"candidate: {shown(found.place)}, {found.candidate}")
         for number, comparison in enumerate(found.comparisons):
             if number:
                 output.say()
             say_comparison(output, comparison)
         if place is not None:
             output.say(f"page: {shown(place)}")
-        output.next(with_artifact("artifact-pipeline inspect", candidate))
+        output.next(with_artifact("artifact-pipeline inspect", found.place))
     compared = [plain(each) for each in found.comparisons]
     several = {"comparisons": compared} if len(compared) > 1 else {"comparison": compared[0]}
     output.result({"candidate": found.candidate, **several} | ({"page": str(place)} if place is not None else {}))

@@ -14,8 +14,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "artifact-pipeline train --champion /srv/models/artifact --summary page.md",
     ),
     "verify": (
-        "artifact-pipeline verify artifact",
         'artifact-pipeline verify artifact --expect "$DIGEST" --policy trust.json',
+        "artifact-pipeline verify oci://ghcr.io/owner/digits:v1 --policy trust.json",
         "artifact-pipeline verify predictions.parquet --receipt --input new.csv",
     ),
     "sign": (
@@ -30,6 +30,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "serve": (
         "artifact-pipeline serve artifact --port 9000",
         'artifact-pipeline serve artifact --expect "$DIGEST" --workers 2',
+        "artifact-pipeline serve oci://ghcr.io/owner/digits:champion --follow --policy trust.json",
     ),
     "health": (
         "artifact-pipeline health --port 9000",

@@ -50,7 +50,7 @@ def _document_options(function: _Verb) -> _Verb:
 @verb("Write the model card of an artifact, as Hugging Face has it.", 4, 8)
 @_document_options
 @click.pass_obj
-def card(output: Output, /, artifact: Path, *, to: Path | None, expect: str | None) -> None:
+def card(output: Output, /, artifact: Path | str, *, to: Path | None, expect: str | None) -> None:
     """Write the model card of ARTIFACT: metadata that the Hub reads, and a page for people.
 
     What the model is for, what it is not for, its licence and its authors are what the config's about says. The
@@ -62,7 +62,7 @@ def card(output: Output, /, artifact: Path, *, to: Path | None, expect: str | No
 @verb("Write the bill of materials of an artifact, in CycloneDX.", 4, 8)
 @_document_options
 @click.pass_obj
-def bom(output: Output, /, artifact: Path, *, to: Path | None, expect: str | None) -> None:
+def bom(output: Output, /, artifact: Path | str, *, to: Path | None, expect: str | None) -> None:
     """Write the bill of materials of ARTIFACT in CycloneDX 1.6: its files, data and packages, and its model card.
 
     It is a function of the artifact: no time is in it, and its serial number follows from the artifact digest.
@@ -79,7 +79,7 @@ def bom(output: Output, /, artifact: Path, *, to: Path | None, expect: str | Non
 @click.option("--alias", metavar="NAME", help="mlflow: the alias that moves to this version, if its gate passed.")
 @click.pass_obj
 def export(
-    output: Output, /, tracker: str, artifact: Path, *, to: Path | None, expect: str | None, **asked: str | None
+    output: Output, /, tracker: str, artifact: Path | str, *, to: Path | None, expect: str | None, **asked: str | None
 ) -> None:
     """Send ARTIFACT to a server of MLflow, or write what any other tracker wants to know as one JSON document.
 
@@ -111,7 +111,7 @@ def export(
     output.result(done.plain())
 
 
-def _document(output: Output, kind: Kind, artifact: Path, *, to: Path | None, expect: str | None) -> None:
+def _document(output: Output, kind: Kind, artifact: Path | str, *, to: Path | None, expect: str | None) -> None:
     """Make one document and write it, or print it."""
     from artifact_pipeline.reports.documents import document
 
@@ -123,5 +123,5 @@ def _document(output: Output, kind: Kind, artifact: Path, *, to: Path | None, ex
         return
     output.say(f"{_NAMES[kind]}: {shown(to)}")
     output.say(f"artifact digest: {made.artifact}")
-    output.next(f"artifact-pipeline verify {shlex.quote(shown(artifact))} --expect {made.artifact}")
+    output.next(f"artifact-pipeline verify {shlex.quote(shown(made.place))} --expect {made.artifact}")
     output.result({"artifact": made.artifact, "written": shown(to)})

@@ -13,6 +13,7 @@ import click
 from artifact_pipeline.cli.inspection import check_export
 from artifact_pipeline.cli.made_from import say_other_config
 from artifact_pipeline.cli.options import (
+    ArtifactPlace,
     artifact_option,
     asked_trust,
     batch_options,
@@ -54,7 +55,7 @@ _AS_THEY_ARE = (
     type=click.Path(),
     help="A .parquet, .csv or .jsonl file, a folder of parts (with / at its end), a URL, or - for standard output.",
 )
-@artifact_option("The artifact: a pointer, or an artifact's folder.")
+@artifact_option("The artifact: a pointer, an artifact's folder, or oci://HOST/NAME:TAG.", kind=ArtifactPlace())
 @trust_options
 @export_option("The pickle to compare with the manifest, by default the one beside the artifact; it is never loaded.")
 @batch_options
@@ -66,7 +67,7 @@ def predict(
     inputs: tuple[str, ...],
     *,
     destination: str,
-    artifact: Path,
+    artifact: Path | str,
     export: Path,
     **asked: Any,  # as the groups of options name it
 ) -> None:
@@ -92,12 +93,12 @@ def predict(
         said.written(error.result)
         raise
     said.written(predictions)
-    output.next(with_artifact("artifact-pipeline inspect", artifact))
+    output.next(with_artifact("artifact-pipeline inspect", said.artifact))
     output.result(said.result(predictions))
 
 
 def _request(
-    inputs: tuple[str, ...], destination: str, artifact: Path, *, export: Path, asked: dict[str, Any]
+    inputs: tuple[str, ...], destination: str, artifact: Path | str, *, export: Path, asked: dict[str, Any]
 ) -> PredictionRequest:
     from artifact_pipeline.prediction.run import PredictionRequest
 
@@ -121,7 +122,7 @@ class _Said:
     """What is printed and reported of a prediction."""
 
     output: Output
-    artifact: Path
+    artifact: Path | str
     export: Path
     asked: dict[str, Any]
     export_state: str = ""
@@ -135,6 +136,7 @@ class _Said:
 
     def verified(self, artifact: Verified) -> None:
         """Print which artifact answers, and what does not belong to it."""
+        self.artifact = artifact.reference or self.artifact  # what answers, wherever a tag leads later
         self.output.say(f"verified: {shown(self.artifact)}, {artifact.digest}")
         self.other = say_other_config(self.output, self.artifact, artifact)
         self.export_state = check_export(self.output, artifact.manifest, self.artifact, self.export)

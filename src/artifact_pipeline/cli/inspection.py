@@ -57,7 +57,7 @@ def verify(
     export: Path,
     **asked: Any,  # as the groups of options name it
 ) -> None:
-    """Check ARTIFACT (a pointer, or an artifact's folder): every file, in both directions, and the gate's verdict.
+    """Check ARTIFACT (a pointer, an artifact's folder, or oci://HOST/NAME:TAG): every file, and the gate's verdict.
 
     Every problem is named, and the status is 4. Without --expect, --public-key or --policy this proves integrity only:
     that nothing was changed since the manifest was written, not who wrote it.
@@ -65,7 +65,8 @@ def verify(
     With --receipt, check predictions (a file, or a folder of parts): that they are what the receipt records, every
     byte; with --input also what they were made from, and with --expect by which artifact.
     """
-    from artifact_pipeline import verification as v
+    from artifact_pipeline.registry import remote
+    from artifact_pipeline.storage import places as storage
     from artifact_pipeline.trust.beside import check_beside
 
     trust = asked_trust({**asked, "expect": expect})
@@ -76,9 +77,10 @@ def verify(
         return
     if asked["inputs"]:
         raise ConfigError("--input goes with --receipt")
-    path = Path(artifact)
-    verified = v.verify(path, expect=expect, accept_failed_gate=accept_failed_gate, trust=trust)
+    place = storage.artifact_place(artifact)
+    verified = remote.verify(place, expect=expect, accept_failed_gate=accept_failed_gate, trust=trust)
     check_beside(verified)
+    path = verified.reference or place
     verdict = verified.manifest.gate.verdict if verified.manifest.gate else "missing"
     output.say(f"verified: {shown(path)}, {plural(len(verified.members) + 1, 'file')}, {_trust(verified.trust)}")
     output.say(f"artifact digest: {verified.digest}")
@@ -89,6 +91,7 @@ def verify(
     output.result(
         {
             "artifact": verified.digest,
+            "reference": verified.reference,
             "model": verified.manifest.model.digest,
             "gate": verdict,
             "files": {record.name: record.sha256 for record in verified.manifest.files},
@@ -138,13 +141,15 @@ def _trust(trust: Verified.Trusted) -> str:
     return ", ".join(filter(None, words)) or "integrity only (--expect takes a digest known from elsewhere)"
 
 
-def check_export(output: Output, manifest: Manifest, artifact: Path, export: Path, *, required: bool = False) -> str:
+def check_export(
+    output: Output, manifest: Manifest, artifact: Path | str, export: Path, *, required: bool = False
+) -> str:
     """Compare the pickle with the manifest, by its digest alone, and say what was found.
 
     Args:
         output: where to say it.
         manifest: the manifest that binds the export.
-        artifact: where the manifest was found; the pickle should be beside it.
+        artifact: where the manifest was found; the pickle should be beside it, and is not in a registry.
         export: where the pickle should be, if the command line says so.
         required: refuse where it is missing or another one, and do not merely say so.
 
@@ -156,7 +161,9 @@ def check_export(output: Output, manifest: Manifest, artifact: Path, export: Pat
     """
     from artifact_pipeline import verification as v
 
-    place = export if is_given("export") else artifact.parent / EXPORT
+    if isinstance(artifact, str) and not is_given("export"):
+        return "missing"
+    place = export if is_given("export") else Path(artifact).parent / EXPORT
     state = v.export_state(manifest, place)
     words = {
         "matches": f"{shown(place)} belongs to this artifact",
@@ -185,15 +192,15 @@ def check_export(output: Output, manifest: Manifest, artifact: Path, export: Pat
     help="Text, or the page of Markdown that a job's summary shows.",
 )
 @click.pass_obj
-def inspect(output: Output, artifact: Path, form: str) -> None:
+def inspect(output: Output, artifact: Path | str, form: str) -> None:
     """Show ARTIFACT: recipe, data, metrics with intervals, classes, confusion matrix, gate, environment.
 
     It is verified first; one whose gate failed is shown too, so that one can see why.
     """
-    from artifact_pipeline import verification as v
     from artifact_pipeline.cli import views
+    from artifact_pipeline.registry import remote
 
-    verified = v.verify(artifact, accept_failed_gate=True)
+    verified = remote.verify(artifact, accept_failed_gate=True)
     if form == "markdown":
         from artifact_pipeline.reports.markdown import manifest_page
 
@@ -203,7 +210,8 @@ def inspect(output: Output, artifact: Path, form: str) -> None:
         _say_manifest(output, verified)
         gate = verified.manifest.gate
         if gate is not None and gate.verdict == "passed":
-            output.next(with_artifact("artifact-pipeline predict", artifact, option="--artifact"))
+            place = verified.reference or artifact
+            output.next(with_artifact("artifact-pipeline predict", place, option="--artifact"))
         else:
             output.next("artifact-pipeline train")
     baseline = views.plain_baseline(verified.manifest.metrics.held_out)

@@ -21,12 +21,14 @@ _CONFIG = Path("config", "config.json")
 _MAX_BYTES = 65_536
 
 
-def say_other_config(output: Output, artifact: Path, verified: Verified) -> dict[str, Any] | None:
+def say_other_config(output: Output, artifact: Path | str, verified: Verified) -> dict[str, Any] | None:
     """Say in one line where the config beside a pointer is not the one that the model was made from.
 
     Returns:
         The same as `--json` prints it; None where the model was made from that config, or where that is not known.
     """
+    if isinstance(artifact, str):
+        return None
     config = artifact.parent / _CONFIG
     changed = _changed(config, verified)
     if not changed:
@@ -54,7 +56,7 @@ def _changed(config: Path, verified: Verified) -> dict[str, tuple[Any, Any]]:
         values = json.loads(data)
     except (OSError, ValueError, RecursionError):
         return {}
-    statement = provenance.Statement.read(verified.folder)
+    statement = provenance.Statement.of(verified)
     made_from = statement.dependencies if statement else ()
     same = digest(data).removeprefix(PREFIX) in {
         each.digest.get("sha256") for each in made_from if each.name == "config"

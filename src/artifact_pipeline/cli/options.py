@@ -13,6 +13,7 @@ from artifact_pipeline.artifact import ARTIFACT, EXPORT
 from artifact_pipeline.cli.environment import naming_variables
 from artifact_pipeline.cli.examples import EXAMPLES
 from artifact_pipeline.files import shown
+from artifact_pipeline.storage import places as storage
 from artifact_pipeline.storage.outputs import Place
 
 if TYPE_CHECKING:
@@ -91,16 +92,24 @@ def _tell_output(context: click.Context, flag: click.Parameter, value: bool) -> 
     setattr(context.obj, flag.name, value)
 
 
-def artifact_option(words: str) -> Callable[[_Verb], _Verb]:
-    """`--artifact PATH`, with what the verb does with it."""
-    return click.option(
-        "--artifact", default=ARTIFACT, show_default=True, metavar="PATH", type=click.Path(path_type=Path), help=words
-    )
+def artifact_option(words: str, *, kind: click.Path | None = None) -> Callable[[_Verb], _Verb]:
+    """`--artifact PATH`, with what the verb does with it; `kind` is an `ArtifactPlace` where it only reads."""
+    kind = kind or click.Path(path_type=Path)
+    return click.option("--artifact", default=ARTIFACT, show_default=True, metavar="PATH", type=kind, help=words)
+
+
+class ArtifactPlace(click.Path):
+    """Where an artifact is that is read: a pointer, a folder, or, as a text, a place in a registry."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+        """Read it."""
+        found = storage.artifact_place(value)
+        return found if isinstance(found, str) else Path(str(super().convert(found, param, ctx)))
 
 
 def artifact_argument(function: _Verb) -> _Verb:
     """`[ARTIFACT]`, by default `artifact`."""
-    return click.argument("artifact", default=ARTIFACT, type=click.Path(path_type=Path))(function)
+    return click.argument("artifact", default=ARTIFACT, type=ArtifactPlace())(function)
 
 
 def held_out_option(function: _Verb) -> _Verb:
@@ -242,7 +251,7 @@ def report_places(asked: Mapping[str, Any]) -> list[Place]:
     return [Place(f"--{name}", str(asked[name]), "append") for name in ("summary", "outputs") if asked.get(name)]
 
 
-def trust_places(artifact: Path, asked: Mapping[str, Any]) -> Iterator[Place]:
+def trust_places(artifact: Path | str, asked: Mapping[str, Any]) -> Iterator[Place]:
     """What is read of an artifact by `asked_trust`, too: its signature, the key, the policy; and its export."""
     from artifact_pipeline.artifact import pointer
     from artifact_pipeline.artifact.pointer import artifact_places
@@ -251,12 +260,14 @@ def trust_places(artifact: Path, asked: Mapping[str, Any]) -> Iterator[Place]:
     yield from artifact_places(artifact)
     given = {"the public key": asked["public_key"], "the policy": asked["policy"], "the signature": asked["signature"]}
     yield from (Place(role, str(place)) for role, place in given.items() if place is not None)
+    if isinstance(artifact, str):
+        return
     if os.path.lexists(artifact):
         yield Place("the signature", str(signing.beside(pointer.resolve(artifact))))
     yield Place("the export", str(asked.get("export") or artifact.parent / EXPORT))
 
 
-def with_artifact(command: str, artifact: Path, *, option: str = "") -> str:
+def with_artifact(command: str, artifact: Path | str, *, option: str = "") -> str:
     """The command that goes on with this artifact; a verb finds the one in its usual place by itself."""
     place = shown(artifact)
     return command if place == ARTIFACT else " ".join(filter(None, [command, option, shlex.quote(place)]))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from artifact_pipeline.artifact import ARTIFACT
-from artifact_pipeline.cli.options import verb, with_artifact
+from artifact_pipeline.cli.options import ArtifactPlace, verb, with_artifact
 from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _ENDINGS = {"html": ".html", "markdown": ".md"}
 
 
 @verb("Write a page about an artifact, or about several beside each other.", 4, 5, 8)
-@click.argument("artifacts", nargs=-1, metavar="[ARTIFACT]...", type=click.Path(path_type=Path))
+@click.argument("artifacts", nargs=-1, metavar="[ARTIFACT]...", type=ArtifactPlace())
 @click.option(
     "-o",
     "--output",
@@ -46,7 +46,7 @@ _ENDINGS = {"html": ".html", "markdown": ".md"}
 def report(
     output: Output,
     /,
-    artifacts: tuple[Path, ...],
+    artifacts: tuple[Path | str, ...],
     *,
     place: Path | None,
     data: str | None,
@@ -68,5 +68,5 @@ def report(
     for each, rows in zip(found.artifacts, found.rows, strict=True):
         output.say(f"artifact digest: {each.digest}")
         output.say(f"rows: {'none at hand, --data shows them' if rows is None else f'{rows[1]:,}, {rows[0]}'}")
-    output.next(with_artifact("artifact-pipeline verify", named[0]))
+    output.next(with_artifact("artifact-pipeline verify", found.artifacts[0].reference or named[0]))
     output.result(found.plain())

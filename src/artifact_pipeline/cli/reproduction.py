@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli.comparison import plain, say_comparison
-from artifact_pipeline.cli.options import artifact_argument, held_out_option, verb, with_artifact
+from artifact_pipeline.cli.options import ArtifactPlace, artifact_argument, held_out_option, verb, with_artifact
 from artifact_pipeline.files import shown
 from artifact_pipeline.reports.tables import clean
 from artifact_pipeline.runtime import KERNEL_VARIABLE
@@ -50,7 +50,7 @@ _CHOSEN = {
 @click.option(
     "--champion",
     metavar="ARTIFACT",
-    type=click.Path(path_type=Path),
+    type=ArtifactPlace(),
     help="The model that it was compared with: the comparison is made again beside the training.",
 )
 @click.option(
@@ -67,7 +67,7 @@ _CHOSEN = {
 def reproduce(
     output: Output,
     /,
-    artifact: Path,
+    artifact: Path | str,
     *,
     at_least: Grade,
     data: Path | None,
@@ -84,9 +84,9 @@ def reproduce(
     Nothing is written. The BLAS kernel that the manifest records is used where OPENBLAS_CORETYPE is not set.
     """
     if asked["print_environment"]:
-        from artifact_pipeline.verification import verify
+        from artifact_pipeline.registry import remote
 
-        _print_environment(output, verify(artifact, expect=expect, accept_failed_gate=True).manifest)
+        _print_environment(output, remote.verify(artifact, expect=expect, accept_failed_gate=True).manifest)
         return
     from artifact_pipeline.training import reproduction
 
@@ -99,14 +99,15 @@ def reproduce(
             expect=expect,
             progress=progress,
         )
-    output.say(f"reproduced: {shown(artifact)}, grade {found.grade}")
+    place = found.of.reference or artifact
+    output.say(f"reproduced: {shown(place)}, grade {found.grade}")
     _say(output, found)
     result = {"at_least": at_least, **_result(found)}
     error = found.refusal(at_least)
     if error is not None:
         output.beside_error = result
         raise error
-    output.next(with_artifact("artifact-pipeline inspect", artifact))
+    output.next(with_artifact("artifact-pipeline inspect", place))
     output.result({**result, "error": None})
 
 

@@ -74,7 +74,7 @@ def _server_options(function: Callable[..., None]) -> Callable[..., None]:
         _file("--uds", "PATH", "Listen on a Unix socket in place of host and port."),
         _file("--tls-certificate", "FILE", "Speak HTTPS, and HTTP/2, by this certificate (PEM)."),
         _file("--tls-key", "FILE", "The certificate's private key (PEM, without a password)."),
-        click.option("--follow", is_flag=True, help="Look at the artifact again when its path leads elsewhere."),
+        click.option("--follow", is_flag=True, help="Look at the artifact again when its path or tag leads elsewhere."),
         click.option(
             "--feedback",
             metavar="FILE",
@@ -128,18 +128,18 @@ def _option(name: str, metavar: str, words: str, *, default: Any, kind: Any = No
 @trust_options
 @_server_options
 @click.pass_obj
-def serve(output: Output, /, artifact: Path, **asked: Any) -> None:
+def serve(output: Output, /, artifact: Path | str, **asked: Any) -> None:
     """Serve ARTIFACT by the Open Inference Protocol V2, with a page at / where one asks the model.
 
-    The artifact is verified and its golden rows are replayed, then the server listens. SIGHUP looks at it again: what
-    verifies is swapped in between two requests, what does not leaves the old one serving. SIGTERM ends it: unready
-    first, then no new connection, then no request.
+    ARTIFACT may be in a registry: oci://HOST/NAME:TAG. It is verified and its golden rows are replayed, then the
+    server listens. SIGHUP looks at it again: what verifies is swapped in between two requests, what does not leaves the
+    old one serving. SIGTERM ends it: unready first, then no new connection, then no request.
 
     Each option can be said by an environment variable, too. Extra [serve].
     """
+    from artifact_pipeline.registry import remote
     from artifact_pipeline.serving.reloading import ServerObserver
     from artifact_pipeline.serving.server import serve as run
-    from artifact_pipeline.verification import verify
 
     settings = _settings(artifact, asked)
     if asked["access_log"]:
@@ -151,7 +151,7 @@ def serve(output: Output, /, artifact: Path, **asked: Any) -> None:
     def load() -> Verified:
         nonlocal digest
         # The policy is read again each time: what it revokes since then is refused.
-        verified = verify(
+        verified = remote.verify(
             artifact,
             expect=asked["expect"],
             accept_failed_gate=asked["accept_failed_gate"],
@@ -159,7 +159,7 @@ def serve(output: Output, /, artifact: Path, **asked: Any) -> None:
         )
         if not digest:
             digest = verified.digest
-            output.say(f"verified: {shown(artifact)}, {digest}")
+            output.say(f"verified: {shown(verified.reference or artifact)}, {digest}")
         return verified
 
     def ready(url: str) -> None:
@@ -188,7 +188,7 @@ def health(output: Output, /, within: float, **asked: Any) -> None:
     output.result({"ready": True, "url": address})
 
 
-def _settings(artifact: Path, asked: dict[str, Any]) -> Settings:
+def _settings(artifact: Path | str, asked: dict[str, Any]) -> Settings:
     from artifact_pipeline.serving.origins import host_name, public_url
     from artifact_pipeline.serving.settings import Settings
     from artifact_pipeline.serving.tls import check_tls

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli.options import artifact_argument, digest_options, verb
-from artifact_pipeline.errors import plural
+from artifact_pipeline.errors import ConfigError, plural
 from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ _PASSWORD = "ARTIFACT_PIPELINE_KEY_PASSWORD"  # noqa: S105 - the name of the var
 def sign(
     output: Output,
     /,
-    artifact: Path,
+    artifact: Path | str,
     *,
     expect: str | None,
     accept_failed_gate: bool,
@@ -61,6 +61,8 @@ def sign(
     """
     from artifact_pipeline.training.signing import Signer
 
+    if isinstance(artifact, str):
+        raise ConfigError(f"{artifact}: a signature is made beside an artifact's folder", hint="sign it, then push it")
     signer = Signer(**by, password=os.environb.get(_PASSWORD.encode()) or None, environment=os.environ)
     done = signer.sign(artifact, signature=signature, expect=expect, accept_failed_gate=accept_failed_gate)
     output.say(f"signed: {shown(artifact)}, {plural(done.files, 'file')}, by {done.signer}")

@@ -11,6 +11,7 @@ import click
 from artifact_pipeline.cli import views
 from artifact_pipeline.cli.comparison import plain, say_comparison
 from artifact_pipeline.cli.options import (
+    ArtifactPlace,
     artifact_option,
     export_option,
     report_options,
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
 @click.option(
     "--champion",
     metavar="ARTIFACT",
-    type=click.Path(path_type=Path),
+    type=ArtifactPlace(),
     help="Go into charge only if no worse than this one on the same held-out rows; wins over gate.champion.",
 )
 @click.option(
@@ -155,7 +156,7 @@ def _say_written(output: Output, training: Training, request: TrainingRequest) -
     if training.outcome == "identical":
         output.say(f"artifact: {shown(training.folder)} stays, nothing is published")
     else:
-        folder = training.folder.relative_to(request.artifact.parent)
+        folder = Path(training.folder).relative_to(request.artifact.parent)
         output.say(f"artifact: {shown(request.artifact)} -> {folder}")
     if training.export is not None:
         output.say(f"export: {shown(training.export)}")
@@ -177,7 +178,7 @@ def _report(asked: Mapping[str, Any], training: Training) -> None:
             "digest": training.digest,
             "verdict": manifest.gate.verdict if manifest.gate else "missing",
             "accuracy": str(manifest.metrics.held_out.accuracy.value),
-            "artifact-path": str(training.folder.absolute()),
+            "artifact-path": str(training.folder.absolute() if isinstance(training.folder, Path) else training.folder),
         }
         github.append_outputs(asked["outputs"], found)
 

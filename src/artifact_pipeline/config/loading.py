@@ -15,6 +15,7 @@ from artifact_pipeline.config.problems import Origin, Spot, find, got, refusal
 from artifact_pipeline.config.refusals import located
 from artifact_pipeline.config.schema import SCHEMA_KEY, SHORT_FORMS, Config
 from artifact_pipeline.files import read_bounded, reason_of
+from artifact_pipeline.storage import places as storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -120,7 +121,8 @@ def _start_paths_at(folder: Path, values: dict[str, Any]) -> None:
         table = values.get(section)
         # Anything else is left for the types to refuse.
         if isinstance(table, dict) and isinstance(path := table.get(key), str) and path:
-            values[section] = {**table, key: str(folder / path)}
+            found = storage.artifact_place(path) if key == "champion" else Path(path)
+            values[section] = {**table, key: str(folder / found if isinstance(found, Path) else found)}
 
 
 def _override(option: str, values: dict[str, Any], *, name: str, number: int) -> Origin:

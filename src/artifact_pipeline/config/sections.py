@@ -252,8 +252,8 @@ class Gate(BaseModel):
         Field(
             pattern=r"^[^\x00]+$",
             title="Champion",
-            description="The artifact in charge, with which the candidate is compared on the same held-out rows; a "
-            "relative path starts at the folder of this config.",
+            description="The artifact in charge, with which the candidate is compared on the same held-out rows: a "
+            "path, which starts at the folder of this config where it is relative, or oci://HOST/NAME:TAG.",
         ),
         MustBe("a string, the path of an artifact, or null"),
     ] = None

@@ -9,10 +9,10 @@ from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.model.predictor import Answers
 from artifact_pipeline.prediction.notebook import html_summary
 from artifact_pipeline.prediction.scoring import BatchPredictor, Options, Scorer
+from artifact_pipeline.registry import remote
 from artifact_pipeline.rows.batches import NO_COLUMN
 from artifact_pipeline.rows.memory import MEND, PLACE, batches_of
 from artifact_pipeline.rows.sources import Source
-from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
     import numpy as np
@@ -140,11 +140,12 @@ class Model:
 
         Raises:
             ArtifactRejected: it is no longer there, or no longer what it was.
+            StorageError: it is in a registry, and that is out of reach.
 
         Examples:
             >>> open_artifact("artifact").verify()
         """
-        verify(self.artifact.folder, expect=self.digest, accept_failed_gate=True)
+        remote.verify(self.artifact.place, expect=self.digest, accept_failed_gate=True)
 
     def __repr__(self) -> str:
         return f"<Model {self.manifest.name!r}, {self.digest}>"

@@ -25,11 +25,11 @@ from artifact_pipeline.prediction.parts import PredictionFile, ignore_progress
 from artifact_pipeline.prediction.receipt import Receipt
 from artifact_pipeline.prediction.scoring import Options, Scorer, refuse_formulas
 from artifact_pipeline.prediction.training_rows import TrainingRows
+from artifact_pipeline.registry import remote
 from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.rows.sources import built_in_source, find_sources, places_of, readable
 from artifact_pipeline.storage import places as storage
 from artifact_pipeline.storage.outputs import Place, check_outputs
-from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -53,7 +53,7 @@ class PredictionRequest:
     """What is asked of a prediction.
 
     Attributes:
-        artifact: a pointer, an artifact's folder, or an artifact that has been verified.
+        artifact: a pointer, an artifact's folder, a place in a registry, or an artifact that has been verified.
         inputs: files, folders, patterns, URLs, or `-` for standard input; none for the built-in data set that has the
             model's columns.
         output: a file, a folder of parts (with a slash at its end), a URL, or `-` for standard output.
@@ -76,7 +76,7 @@ class PredictionRequest:
         outputs: what the caller writes beside the output.
     """
 
-    artifact: Path | Verified
+    artifact: Path | str | Verified
     inputs: tuple[str, ...] = ()
     output: str = "predictions.csv"
     keep: tuple[str, ...] = ()
@@ -201,16 +201,15 @@ def _options(request: PredictionRequest, to: Destination, sources: Sequence[Sour
     )
 
 
-def _artifact_places(artifact: Path | Verified) -> Iterator[Place]:
-    if isinstance(artifact, Path):
-        return artifact_places(artifact)
-    return iter([Place("the artifact", str(artifact.folder), "folder")])
+def _artifact_places(artifact: Path | str | Verified) -> Iterator[Place]:
+    place = artifact if isinstance(artifact, Path | str) else artifact.place
+    return artifact_places(place)
 
 
 def _verified(request: PredictionRequest) -> Verified:
-    if not isinstance(request.artifact, Path):
+    if not isinstance(request.artifact, Path | str):
         return request.artifact
-    return verify(
+    return remote.verify(
         request.artifact, expect=request.expect, accept_failed_gate=request.accept_failed_gate, trust=request.trust
     )
 

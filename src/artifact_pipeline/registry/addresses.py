@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urljoin, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Plain = Literal["nowhere", "here", "anywhere"]
 """Where HTTP without TLS is spoken: nowhere, with this machine alone, or anywhere."""
@@ -48,6 +51,11 @@ def is_permitted(url: str, *, plain: Plain) -> bool:
     if not host or user is not None:
         return False
     return scheme == "https" or (scheme == "http" and (plain == "anywhere" or (plain == "here" and is_loopback(host))))
+
+
+def listed(environment: Mapping[str, str], name: str) -> list[str]:
+    """The hosts that a variable lists, separated by commas, each with its port where it has one."""
+    return [host.strip() for host in environment.get(name, "").split(",")]
 
 
 def proxy_for(scheme: str, netloc: str) -> str:

@@ -15,13 +15,14 @@ from msgspec import Struct, json
 
 from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.errors import ArtifactRejected, ConfigError
+from artifact_pipeline.registry.connecting import Connecting
 from artifact_pipeline.registry.image import MANIFEST_TYPE, BlobRecord, read_image
 from artifact_pipeline.registry.received import rejected
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.referrers import fallback_tag, referrers_of
 from artifact_pipeline.registry.repository import Repository
 from artifact_pipeline.registry.tags import INDEX_TYPES, MAX_TAGS, TaggedManifest, read_tagged, read_tags
-from artifact_pipeline.registry.wire import Connecting, Wire
+from artifact_pipeline.registry.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

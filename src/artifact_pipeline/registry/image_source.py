@@ -10,10 +10,11 @@ from artifact_pipeline.artifact.manifest import parse_manifest
 from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import ArtifactRejected, Problem
+from artifact_pipeline.registry.connecting import Connecting
 from artifact_pipeline.registry.image import MANIFEST_TYPE, read_image
 from artifact_pipeline.registry.referrers import attached
 from artifact_pipeline.registry.repository import Repository
-from artifact_pipeline.registry.wire import Connecting, Wire
+from artifact_pipeline.registry.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

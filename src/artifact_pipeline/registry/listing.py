@@ -12,13 +12,14 @@ from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.artifact.provenance import SUFFIX, Statement
 from artifact_pipeline.artifact.store import Run
 from artifact_pipeline.errors import ArtifactRejected
+from artifact_pipeline.registry.connecting import Connecting
 from artifact_pipeline.registry.evidence import choose
 from artifact_pipeline.registry.image import read_image
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.referrers import attached
 from artifact_pipeline.registry.repository import Repository
 from artifact_pipeline.registry.tags import read_tagged, read_tags
-from artifact_pipeline.registry.wire import Connecting, Wire
+from artifact_pipeline.registry.wire import Wire
 from artifact_pipeline.trust.beside import creation
 
 if TYPE_CHECKING:

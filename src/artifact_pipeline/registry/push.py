@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.errors import ConfigError
+from artifact_pipeline.registry.connecting import Connecting
 from artifact_pipeline.registry.image import MANIFEST_TYPE, pack
 from artifact_pipeline.registry.object_target import ObjectTarget
 from artifact_pipeline.registry.progress import BytesDone
 from artifact_pipeline.registry.reference import ImageReference, parse_reference
 from artifact_pipeline.registry.referrers import as_attached, attach
 from artifact_pipeline.registry.repository import Repository
-from artifact_pipeline.registry.wire import Connecting, Wire
+from artifact_pipeline.registry.wire import Wire
 from artifact_pipeline.trust.beside import files_beside
 from artifact_pipeline.verification import verify
 

@@ -17,7 +17,7 @@ from artifact_pipeline.registry.received import Received, rejected
 from artifact_pipeline.registry.repeating import TRIES, pause
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from urllib3 import BaseHTTPResponse
 
@@ -122,6 +122,31 @@ class Repository:
         if target.startswith(PREFIX) and digest(answered.data) != target:
             raise rejected("the OCI manifest", "blob-digest", f"found {digest(answered.data)}, asked for {target}")
         return answered.data, answered.headers.get("Content-Type", "").partition(";")[0].strip()
+
+    def digest_of(self, tag: str, kinds: Sequence[str]) -> str | None:
+        """The digest of the manifest to which a tag leads, which a registry says without sending it.
+
+        Args:
+            tag: the tag.
+            kinds: the media types that are understood.
+
+        Returns:
+            The digest; None where there is no such tag.
+
+        Raises:
+            StorageError: the registry is out of reach, or refuses.
+        """
+        response = self.wire.ask("HEAD", f"manifests/{tag}", headers={"Accept": ", ".join(kinds)})
+        response.drain_conn()
+        if response.status == 404:
+            return None
+        if response.status != 200:
+            raise self.wire.refused(f"a look at the tag {tag}", response)
+        found = response.headers.get("Docker-Content-Digest", "")
+        if re.fullmatch(r"sha256:[0-9a-f]{64}", found):
+            return found
+        read = self.read_manifest(tag, kinds)  # the header is optional
+        return None if read is None else digest(read[0])
 
     def write_manifest(self, target: str, data: bytes, kind: str) -> bool:
         """Put a manifest or an index under its digest, or under a tag.

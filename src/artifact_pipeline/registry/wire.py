@@ -6,14 +6,13 @@ urllib3 repeats nothing here and follows nothing: where credentials go, and what
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from artifact_pipeline.errors import ConfigError, PipelineError, Problem, StorageError
 from artifact_pipeline.registry.addresses import is_loopback, is_permitted, joined, origin, proxy_for
+from artifact_pipeline.registry.connecting import TOKEN_HOSTS
 from artifact_pipeline.registry.credentials import find_login
 from artifact_pipeline.registry.repeating import TRIES, pause
 from artifact_pipeline.registry.tokens import Challenge, choose
@@ -24,9 +23,9 @@ if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
     from artifact_pipeline.registry.addresses import Plain
+    from artifact_pipeline.registry.connecting import Connecting
     from artifact_pipeline.registry.credentials import RegistryLogin
     from artifact_pipeline.registry.reference import ImageReference
-    from artifact_pipeline.registry.request import RegistryRequest
 
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -37,27 +36,6 @@ _API_HOSTS = {"docker.io": "registry-1.docker.io"}
 _TOKEN_HOSTS = {"registry-1.docker.io": "auth.docker.io", "registry.gitlab.com": "gitlab.com"}
 """Registries whose tokens come from another host."""
 _HINT = "nothing is left half-written; try again, or ask who runs the registry"
-
-
-@dataclass(frozen=True, slots=True)
-class Connecting:
-    """How a registry is reached.
-
-    Attributes:
-        plain_http: speak HTTP without TLS, wherever the registry is; with this machine that is done anyway.
-        token_hosts: hosts, each with its port where it has one, that may give tokens for the registry and are sent the
-            login for it.
-        environment: the variables that name logins.
-    """
-
-    plain_http: bool = False
-    token_hosts: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
-
-    @classmethod
-    def of(cls, request: RegistryRequest) -> Connecting:
-        """As a person asks for it."""
-        return cls(request.plain_http, request.token_hosts)
 
 
 class WholeAnswer(NamedTuple):
@@ -95,11 +73,11 @@ class Wire:
         self._connecting = connecting
         self._actions = "pull" + ",push" * push + ",delete" * delete
         host = _API_HOSTS.get(reference.host, reference.host)
-        http = connecting.plain_http or is_loopback(host)
-        self._plain: Plain = "nowhere" if not http else "anywhere" if connecting.plain_http else "here"
+        here: Plain = "here" if is_loopback(host) else "nowhere"
+        self._plain: Plain = "anywhere" if connecting.is_plain(reference.registry) else here
         authority = host if reference.port is None else f"{host}:{reference.port}"
         name = reference.name if reference.host != "docker.io" or "/" in reference.name else f"library/{reference.name}"
-        self.base = f"{'http' if http else 'https'}://{authority}/v2/{name}/"
+        self.base = f"{'https' if self._plain == 'nowhere' else 'http'}://{authority}/v2/{name}/"
         self._name = name
         self._origin = origin(self.base)
         self._authorization: str | None = None
@@ -276,14 +254,14 @@ class Wire:
         """Refuse a service of tokens to which the registry's login must not be sent."""
         self._check(realm)
         parts, own = urlsplit(realm), urlsplit(self.base)
-        listed = {*self._connecting.token_hosts, _TOKEN_HOSTS.get(own.hostname or "")}
         same = parts.netloc == own.netloc or (parts.hostname == own.hostname and parts.scheme == "https")
-        if not same and parts.netloc not in listed:
+        known = parts.netloc == _TOKEN_HOSTS.get(own.hostname or "") or self._connecting.may_give_tokens(parts.netloc)
+        if not same and not known:
             problem = Problem(self.reference.registry, "token-host", f"sends those who log in to {parts.netloc!r:.200}")
             raise ConfigError(
                 "the login is not sent to another host than the registry",
                 problems=[problem],
-                hint="if the registry's documentation names that host, --token-host HOST allows it",
+                hint=f"if the registry's documentation names it: --token-host HOST, or {TOKEN_HOSTS}=HOST",
             )
 
     def _check(self, url: str) -> None:

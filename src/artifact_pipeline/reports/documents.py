@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from artifact_pipeline.artifact.pointer import artifact_places
 from artifact_pipeline.files import write_atomic
+from artifact_pipeline.registry import remote
 from artifact_pipeline.storage.outputs import Place, check_outputs
-from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,14 +28,18 @@ class ArtifactDocument:
         artifact: the artifact digest.
         text: the document.
         written: where it was written; None where nowhere.
+        place: where the artifact is: as it was named, or where it was pulled from, by its digest.
     """
 
     artifact: str
     text: str
     written: Path | None
+    place: Path | str
 
 
-def document(kind: Kind, artifact: Path, to: Path | None = None, *, expect: str | None = None) -> ArtifactDocument:
+def document(
+    kind: Kind, artifact: Path | str, to: Path | None = None, *, expect: str | None = None
+) -> ArtifactDocument:
     """Verify an artifact, and return a document about it, written if a place is named; its gate may have failed.
 
     Args:
@@ -51,11 +55,11 @@ def document(kind: Kind, artifact: Path, to: Path | None = None, *, expect: str 
     """
     if to is not None:
         check_outputs([*artifact_places(artifact)], [Place("--output", str(to))])
-    verified = verify(artifact, expect=expect, accept_failed_gate=True)
+    verified = remote.verify(artifact, expect=expect, accept_failed_gate=True)
     text = _text(kind, verified)
     if to is not None:
         write_atomic(to, text.encode())
-    return ArtifactDocument(verified.digest, text, to)
+    return ArtifactDocument(verified.digest, text, to, verified.reference or artifact)
 
 
 def _text(kind: Kind, verified: Verified) -> str:

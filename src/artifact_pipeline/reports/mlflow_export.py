@@ -17,9 +17,9 @@ from urllib.parse import quote, urlsplit
 
 from artifact_pipeline.artifact import provenance
 from artifact_pipeline.errors import ConfigError, StorageError
+from artifact_pipeline.registry import remote
 from artifact_pipeline.reports.mlflow_run import Filling, fill
 from artifact_pipeline.reports.mlflow_server import MlflowServer
-from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -48,7 +48,7 @@ class ExportRequest:
         expect: the artifact digest known from elsewhere; anything else is refused unread.
     """
 
-    artifact: Path
+    artifact: Path | str
     tracking_uri: str | None = None
     experiment: str | None = None
     model: str | None = None
@@ -141,7 +141,7 @@ def export_to_mlflow(
         message = f"--model: must be letters, digits, spaces and . _ - @, got {request.model!r:.80}"
         raise ConfigError(message, hint="leave it away, and the name of the model is taken")
     with contextlib.closing(MlflowServer.at(request.tracking_uri, environment)) as server:
-        verified = verify(request.artifact, expect=request.expect, accept_failed_gate=True)
+        verified = remote.verify(request.artifact, expect=request.expect, accept_failed_gate=True)
         name = verified.manifest.name
         tell = progress or (lambda _: None)
         return _export(
@@ -229,7 +229,7 @@ def _runs(state: _Export, experiment: str) -> Iterator[dict[str, Any]]:
 def _new_run(state: _Export, experiment: str) -> dict[str, Any]:
     state.progress("making a run")
     source = {"mlflow.source.name": "artifact-pipeline export", "mlflow.source.type": "JOB"}
-    statement = provenance.Statement.read(state.verified.folder)
+    statement = provenance.Statement.of(state.verified)
     commit = statement.source.digest.get("gitCommit") if statement is not None and statement.source else None
     if commit is not None and re.fullmatch(r"[0-9a-f]{40,64}", commit):
         source["mlflow.source.git.commit"] = commit

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from threading import Thread
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from artifact_pipeline.artifact.pointer import resolve
-from artifact_pipeline.errors import ArtifactRejected, PipelineError
+from artifact_pipeline.errors import ArtifactRejected, PipelineError, StorageError
+from artifact_pipeline.registry import remote
 from artifact_pipeline.serving.model import open_model
 
 if TYPE_CHECKING:
@@ -18,6 +21,11 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.serving.app import App
     from artifact_pipeline.serving.metrics import Outcome
+
+    Target = Path | str
+    """Where a pointer or a tag leads: a folder, or a place in a registry by its digest."""
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +54,13 @@ class Reloader:
         served: Callable[[str], None] = lambda _digest: None,
     ) -> None:
         self._app, self._load, self._observer, self._served = app, load, observer, served
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="reload")
+        follow = app.settings.follow
+        self._watch = _watching(follow) if follow is not None else None
         self._task: asyncio.Task[None] | None = None
-        self._wanted = False
+        self._wanted = self._insisted = False
+        self._away = False  # the registry was out of reach, and that was said
         # Not what the pointer leads to by now: it may have moved since this artifact was read.
-        self._looked_at = app.served.verified.folder
+        self._looked_at = self._served_at = app.served.verified.place
 
     def want(self) -> None:
         """Reload, once the reload that may be under way is done."""
@@ -58,32 +68,37 @@ class Reloader:
 
     def tick(self, *, second: bool) -> None:
         """Begin a reload that is wanted; with `second`, see whether the pointer has moved."""
-        if second and self._app.settings.follow is not None:
-            target = self._target()
-            # What was refused is not tried again before the pointer moves on.
-            self._wanted |= target is not None and target != self._looked_at
-        if self._wanted and (self._task is None or self._task.done()):
-            self._wanted = False
-            self._looked_at = self._target() or self._looked_at
-            self._task = asyncio.get_running_loop().create_task(self._reload())
+        due = self._wanted or (second and self._watch is not None)
+        if due and (self._task is None or self._task.done()):
+            self._insisted, self._wanted = self._wanted, False
+            self._task = asyncio.get_running_loop().create_task(self._look())
             self._task.add_done_callback(self._done)
 
-    def _target(self) -> Path | None:
-        pointer = self._app.settings.follow
-        if pointer is None:
-            return None
+    async def _look(self) -> None:
+        before = self._looked_at
+        target = await _aside(self._watch) if self._watch is not None else None
+        # What was refused is not tried again before the pointer moves on.
+        if not self._insisted and (target is None or target == before):
+            if self._away and target == self._served_at:
+                served = self._app.served.verified.digest
+                self._tell("unchanged", f"unchanged: {served}, and the registry answers again")
+            self._away = False
+            return
+        self._looked_at = target or before
         try:
-            return resolve(pointer)
-        except ArtifactRejected:  # nothing is there just now
-            return None
+            await self._reload()
+        except StorageError:  # which refuses nothing: it is tried again
+            self._looked_at = before
+            raise
+        self._served_at, self._away = self._looked_at, False
 
     async def _reload(self) -> None:
-        loop, before = asyncio.get_running_loop(), self._app.served.verified.digest
-        verified = await loop.run_in_executor(self._thread, self._load)
+        before = self._app.served.verified.digest
+        verified = await _aside(self._load)
         if verified.digest == before:
             self._tell("unchanged", f"unchanged: {before}")
             return
-        served = await loop.run_in_executor(self._thread, open_model, verified)
+        served = await _aside(lambda: open_model(verified))
         self._app.serve(served)
         self._served(verified.digest)
         self._tell("served", f"serving: {verified.digest}, after {before}")
@@ -92,6 +107,9 @@ class Reloader:
         """Tell of a reload that was refused, or has failed by a bug of ours; the old artifact goes on either way."""
         error = None if task.cancelled() else task.exception()
         if error is None:
+            return
+        said, self._away = self._away and not self._insisted, isinstance(error, StorageError)
+        if said and self._away:
             return
         words = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
         self._tell("refused", f"refused, {self._app.served.verified.digest} goes on serving: {one_line(words)}")
@@ -102,6 +120,39 @@ class Reloader:
     def _tell(self, outcome: Outcome, words: str) -> None:
         self._app.metrics.reload(outcome)
         self._observer.notice(words)
+
+
+def _watching(follow: Target) -> Callable[[], Target | None]:
+    """What says where a pointer or a tag leads now; None where nothing is there just now."""
+    if isinstance(follow, str):
+        return remote.watch(follow)
+
+    def look() -> Target | None:
+        try:
+            return resolve(follow)
+        except ArtifactRejected:
+            return None
+
+    return look
+
+
+async def _aside(work: Callable[[], _Result]) -> _Result:
+    """Do work in a thread for which the process does not wait at its end: a registry may be slow to answer."""
+    future: Future[_Result] = Future()
+    future.set_running_or_notify_cancel()
+
+    def pass_on(_kind: object, error: BaseException | None, _trace: object) -> bool:
+        if error is not None:
+            future.set_exception(error)  # which is raised where the work is waited for
+        return True
+
+    def run() -> None:
+        with ExitStack() as stack:
+            stack.push(pass_on)
+            future.set_result(work())
+
+    Thread(target=run, name="reload", daemon=True).start()
+    return await asyncio.wrap_future(future)
 
 
 def one_line(text: str) -> str:

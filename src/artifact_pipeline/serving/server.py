@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact.pointer import is_fixed
 from artifact_pipeline.errors import ConfigError
+from artifact_pipeline.registry import remote
 from artifact_pipeline.serving.binding import bind
 from artifact_pipeline.serving.limits import SPARE
 from artifact_pipeline.serving.metrics import metrics_folder, no_metrics_folder
@@ -38,13 +39,15 @@ def serve(load: Callable[[], Verified], settings: Settings, observer: ServerObse
     Raises:
         ArtifactRejected: the artifact is refused at the start.
         ConfigError: the port cannot be had, the policy cannot be used, more connections are asked for than the
-            process may hold, or what is to be followed is no pointer.
-        StorageError: the feedback cannot be written.
+            process may hold, or what is to be followed never leads elsewhere.
+        StorageError: the feedback cannot be written, or the registry is out of reach at the start.
         PipelineError: a worker could not start.
     """
     _make_room(settings)
     no_metrics_folder()
-    if settings.follow is not None and is_fixed(settings.follow):
+    if isinstance(settings.follow, str):
+        remote.watch(settings.follow)
+    elif settings.follow is not None and is_fixed(settings.follow):
         raise ConfigError(
             f"--follow: {settings.follow} is a folder and no pointer, so it never leads elsewhere",
             hint="serve a symbolic link that leads to it, or leave --follow out and send SIGHUP after a change",

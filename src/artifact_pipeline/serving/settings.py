@@ -50,7 +50,7 @@ class Settings:
         drain: seconds between SIGTERM, from when on the server is not ready, and the end of listening.
         grace: seconds that requests get after that to finish.
         window: the latest rows that drift is judged over; 0 judges none.
-        follow: the path to follow, through every link on the way, or None.
+        follow: the path to follow, through every link on the way; as a text a tag in a registry; or None.
         feedback: the file that labelled drawings are appended to, or None.
         allowed_hosts: names by which a page may call the server, beside numbers, localhost and `host`.
         public_url: where browsers find the page, or None where no proxy stands before the server.
@@ -69,7 +69,7 @@ class Settings:
     drain: float = 0.0
     grace: float = 10.0
     window: int = 1000
-    follow: Path | None = None
+    follow: Path | str | None = None
     feedback: Path | None = None
     allowed_hosts: tuple[str, ...] = ()
     public_url: PublicUrl | None = None

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from artifact_pipeline.errors import PipelineError, Problem
+from artifact_pipeline.registry import remote
 from artifact_pipeline.serving.binding import url_of
 from artifact_pipeline.serving.metrics import forget_process, remove_metrics_folder
 from artifact_pipeline.serving.process import WorkerPlace, run_worker
@@ -92,6 +93,10 @@ class _Child:
         return bool(data)
 
 
+class _Ended(BaseException):
+    """A signal has begun the end while the parent was busy."""
+
+
 class _Family:
     """The workers, and what becomes of signals and of the dead."""
 
@@ -106,6 +111,7 @@ class _Family:
         self._patience: float | None = None  # once the end has begun: until when it is waited for
         self._close_at = 0.0  # when the parent stops listening
         self._hurried = self._forced = False
+        self._interruptible = False  # while an artifact is verified, which may have to be pulled
         self._alive, self._life = os.pipe()
         self._pid = os.getpid()
 
@@ -191,13 +197,25 @@ class _Family:
         """Verify here too what a worker has begun to serve: one that is started again begins with it."""
         for child in self._children:
             if child.news and child.serves != self._verified.digest:
-                try:
-                    verified = self._load()
-                except PipelineError:  # what the pointer leads to has changed once more
+                verified = self._verify()
+                if verified is None:  # what the pointer leads to has changed once more
                     continue
                 if verified.digest == child.serves:
                     self._verified = verified
             child.news = False
+
+    def _verify(self) -> Verified | None:
+        """Verify what is to be served now; None where it is refused, out of reach, or the end has begun meanwhile."""
+        try:
+            self._interruptible = True
+            try:
+                verified = self._load()
+            except PipelineError:
+                verified = None
+            self._interruptible = False
+        except _Ended:
+            return None
+        return verified
 
     def _fork(self, worker: int) -> None:
         reader, writer = os.pipe()
@@ -231,6 +249,7 @@ class _Family:
         finally:
             if sys.exc_info()[0] is not None:
                 sys.excepthook(*sys.exc_info())
+            remote.remove_copies()
             if os.getppid() != self._pid:
                 remove_metrics_folder()
             os._exit(status)  # what the parent would do at its end is the parent's
@@ -261,7 +280,8 @@ class _Family:
         now, settings = time.monotonic(), self._settings
         if number == signal.SIGHUP:
             self._pass_on(signal.SIGHUP)
-        elif number == signal.SIGTERM:
+            return
+        if number == signal.SIGTERM:
             if self._patience is None:
                 self._close_at = now + settings.drain
                 self._patience = self._close_at + settings.grace + _LATE
@@ -272,6 +292,9 @@ class _Family:
         else:
             self._hurried, self._close_at, self._patience = True, now, now + settings.grace + _LATE
             os.close(self._life)
+        if self._interruptible:
+            self._interruptible = False
+            raise _Ended
 
     def _pass_on(self, number: int) -> None:
         for child in list(self._children):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 import threading
 from contextlib import contextmanager
@@ -21,11 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SCHEMES = ("s3", "gs", "az", "abfss")
+_REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def is_url(place: str) -> bool:
     """Whether a place is a URL of an object store."""
     return place.partition("://")[0] in _SCHEMES and "://" in place
+
+
+def artifact_place(place: str | os.PathLike[str]) -> Path | str:
+    """Where an artifact is: a path of this machine, or a text where a scheme such as `oci://` names another place."""
+    return place if isinstance(place, str) and _REMOTE.match(place) else Path(place)
 
 
 @contextmanager

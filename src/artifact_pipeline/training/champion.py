@@ -11,7 +11,7 @@ from artifact_pipeline.artifact.provenance import Comparison
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, Problem, plural
 from artifact_pipeline.plugins import NAMES, data_set
 from artifact_pipeline.prediction.hash_split import HELD_OUT_SIDE, HashSplit
-from artifact_pipeline.verification import verify
+from artifact_pipeline.registry import remote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -132,19 +132,19 @@ def _hint_of_split(champion: Verified) -> str:
 
 
 def compare(
-    candidate: Path, champion: Path, *, data: Path | None, held_out: Path | None = None, margin: float
-) -> tuple[str, Comparison]:
+    candidate: Path | str, champion: Path | str, *, data: Path | None, held_out: Path | None = None, margin: float
+) -> tuple[Verified, Comparison]:
     """Compare two artifacts on the rows that both held out; their gates may have failed.
 
     Args:
-        candidate: a pointer, or an artifact's folder.
+        candidate: a pointer, an artifact's folder, or a place in a registry.
         champion: likewise.
         data: the table that both were trained from; None for a built-in data set.
         held_out: the held-out file of both, where they have one.
         margin: by how much the candidate may be worse.
 
     Returns:
-        The candidate's artifact digest, and the comparison.
+        The candidate, and the comparison.
 
     Raises:
         ArtifactRejected: one is not what it claims to be, or the two cannot be compared.
@@ -152,11 +152,11 @@ def compare(
         DataRejected: the rows cannot be read, or are others.
     """
     (ours, _), (comparison,) = compare_several((candidate, champion), data=data, held_out=held_out, margin=margin)
-    return ours.digest, comparison
+    return ours, comparison
 
 
 def compare_several(
-    artifacts: Sequence[Path], *, data: Path | None, held_out: Path | None = None, margin: float
+    artifacts: Sequence[Path | str], *, data: Path | None, held_out: Path | None = None, margin: float
 ) -> tuple[tuple[Verified, ...], tuple[Comparison, ...]]:
     """Compare an artifact with each of some others; all are verified first.
 
@@ -176,7 +176,7 @@ def compare_several(
     """
     from artifact_pipeline.config import Gate
 
-    ours, *others = (verify(path, accept_failed_gate=True) for path in artifacts)
+    ours, *others = (remote.verify(path, accept_failed_gate=True) for path in artifacts)
     rows, found = _rows_of(ours.manifest, data, held_out), []
     for theirs in others:
         its_rows = rows
@@ -316,5 +316,5 @@ def _rounded(difference: paired.PairedDifference) -> Comparison.Change:
 
 def _refused(champion: Verified, rule: str, message: str, *, hint: str = _HINT) -> ArtifactRejected:
     return ArtifactRejected(
-        "the champion cannot be compared with", problems=[Problem(str(champion.folder), rule, message)], hint=hint
+        "the champion cannot be compared with", problems=[Problem(str(champion.place), rule, message)], hint=hint
     )

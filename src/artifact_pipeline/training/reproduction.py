@@ -22,6 +22,7 @@ from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.canonical import dotted
 from artifact_pipeline.config import Gate, of_recipe
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, NotReproduced, Problem
+from artifact_pipeline.registry import remote
 from artifact_pipeline.runtime import KERNEL_VARIABLE, choose_kernel
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.causes import GRADES, KINDS, find_causes, recipe_of
@@ -29,7 +30,6 @@ from artifact_pipeline.training.champion import challenge, rows_for, split_with_
 from artifact_pipeline.training.dataset import PACKAGED, Dataset, load_rows
 from artifact_pipeline.training.differences import compare_answers, compare_parameters, parameters_of
 from artifact_pipeline.training.reading import read_config
-from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -157,11 +157,11 @@ class Reproduction:
 
 
 def reproduce(
-    artifact: Path,
+    artifact: Path | str,
     *,
     data: Path | None = None,
     held_out: Path | None = None,
-    champion: Path | None = None,
+    champion: Path | str | None = None,
     expect: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Reproduction:
@@ -183,8 +183,8 @@ def reproduce(
         DataRejected: the rows cannot be read, split or learned.
     """
     report = progress or (lambda _: None)
-    verified = verify(artifact, expect=expect, accept_failed_gate=True)
-    rival = verify(champion, accept_failed_gate=True) if champion is not None else None
+    verified = remote.verify(artifact, expect=expect, accept_failed_gate=True)
+    rival = remote.verify(champion, accept_failed_gate=True) if champion is not None else None
     manifest, recorded_kernels = verified.manifest, verified.manifest.environment.kernels
     # Before NumPy is loaded, which the training does.
     chosen_by = choose_kernel(recorded_kernels[0] if len(recorded_kernels) == 1 else "")
@@ -195,7 +195,7 @@ def reproduce(
     candidate, carried = _with_own_recipe(train(config, dataset, progress=report), manifest)
     report("comparing")
     differences = _differences(verified, candidate, dataset)
-    statement = provenance.Statement.read(verified.folder)
+    statement = provenance.Statement.of(verified)
     recorded = statement.internal.comparison if statement is not None else None
     if recorded is not None and rival is None:
         carried = (*carried, f"the comparison with {recorded.champion}: --champion makes it again")

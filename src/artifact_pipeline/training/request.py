@@ -44,7 +44,7 @@ class TrainingRequest:
     artifact: Path
     export: Path | None = None
     overrides: tuple[str, ...] = ()
-    champion: Path | None = None
+    champion: Path | str | None = None
     champion_expect: str | None = None
     champion_policy: Path | None = None
     force: bool = False
@@ -107,7 +107,7 @@ class Training:
             `failed`: it did not, or the comparison with the champion did not.
         digest: the artifact digest; where the outcome is `unchanged` or `identical`, of the artifact that stays.
         manifest: the artifact's manifest.
-        folder: the artifact's folder.
+        folder: the artifact's folder; as a text the place of a champion in a registry, where that stays.
         look: what has changed since the artifact that was in charge before was made.
         columns: what a table gave; None for a built-in data set.
         candidate: the model that was trained; None where none was.
@@ -119,7 +119,7 @@ class Training:
     outcome: Outcome
     digest: str
     manifest: Manifest
-    folder: Path
+    folder: Path | str
     look: Look
     columns: Columns | None = None
     candidate: Candidate | None = None

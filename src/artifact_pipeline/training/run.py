@@ -16,13 +16,14 @@ from artifact_pipeline.artifact.pointer import artifact_places, resolve
 from artifact_pipeline.artifact.store import Store
 from artifact_pipeline.config import Table
 from artifact_pipeline.errors import ConfigError
+from artifact_pipeline.registry import remote
+from artifact_pipeline.storage import places as storage
 from artifact_pipeline.storage.outputs import Place
 from artifact_pipeline.training import unchanged
 from artifact_pipeline.training.publication import check_places, put_in_charge, renew_export
 from artifact_pipeline.training.reading import read_config
 from artifact_pipeline.training.request import SILENT, Columns, Plan, Training
 from artifact_pipeline.training.statement import LOCK, TrainingOrigin
-from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,7 +52,7 @@ class _Task:
     def kept(self, artifact: Verified, outcome: Outcome) -> Training:
         """Return the training whose result is an artifact that stands already."""
         return Training(
-            outcome, artifact.digest, artifact.manifest, artifact.folder, self.look, columns=Columns.of(self.rows)
+            outcome, artifact.digest, artifact.manifest, artifact.place, self.look, columns=Columns.of(self.rows)
         )
 
 
@@ -132,8 +133,8 @@ def _inputs(request: TrainingRequest, config: Config, origin: TrainingOrigin) ->
         yield from artifact_places(champion, "the champion")
 
 
-def _champion_place(request: TrainingRequest, config: Config) -> Path | None:
-    return request.champion or (Path(config.gate.champion) if config.gate.champion else None)
+def _champion_place(request: TrainingRequest, config: Config) -> Path | str | None:
+    return request.champion or (storage.artifact_place(config.gate.champion) if config.gate.champion else None)
 
 
 def _champion(request: TrainingRequest, config: Config) -> Verified | None:
@@ -148,7 +149,7 @@ def _champion(request: TrainingRequest, config: Config) -> Verified | None:
         from artifact_pipeline.trust.policy import Trust
 
         trust = Trust.load(policy=policy, expected=expect is not None)
-    return verify(place, expect=expect, trust=trust)
+    return remote.verify(place, expect=expect, trust=trust)
 
 
 def _begin(request: TrainingRequest, config: Config, origin: TrainingOrigin, observer: Observer) -> _Task:
@@ -202,7 +203,7 @@ def _keep(request: TrainingRequest, training: Training, champion: Verified, cand
     """Publish nothing, because the champion is this very model; write its export where that is missing."""
     artifact, export = request.artifact, request.export
     there = artifact.is_symlink() or artifact.is_file()
-    if not (there and resolve(artifact).name == champion.folder.name):
+    if not (there and (folder := resolve(artifact)).name == champion.folder.name):
         return training
     renewed = export is not None and renew_export(candidate, champion, export)
-    return replace(training, in_charge=True, export=export if renewed else None)
+    return replace(training, folder=folder, in_charge=True, export=export if renewed else None)

@@ -24,7 +24,7 @@ class ComparisonRequest:
     """What is asked of a comparison.
 
     Attributes:
-        artifacts: pointers, or artifacts' folders; the candidate first, then its champions.
+        artifacts: pointers, artifacts' folders, or places elsewhere; the candidate first, then its champions.
         data: the table that all were trained from; None for a built-in data set.
         held_out: the held-out file of all, where they have one.
         margin: by how much the candidate may be worse.
@@ -32,7 +32,7 @@ class ComparisonRequest:
         output: where the page is written; None writes none.
     """
 
-    artifacts: tuple[Path, ...]
+    artifacts: tuple[Path | str, ...]
     data: Path | None = None
     held_out: Path | None = None
     margin: float = 0.02
@@ -46,11 +46,13 @@ class SideBySide:
 
     Attributes:
         candidate: its artifact digest.
+        place: where it is; of one elsewhere, by its digest.
         comparisons: with each champion.
         page: the page; empty where none is asked for.
     """
 
     candidate: str
+    place: Path | str
     comparisons: tuple[Comparison, ...]
     page: str
 
@@ -87,4 +89,5 @@ def compare_side_by_side(request: ComparisonRequest) -> SideBySide:
     page = pages.candidate_page(artifacts, found, request.form) if request.form is not None else ""
     if request.output is not None:
         write_atomic(request.output, page.encode(errors="backslashreplace"))
-    return SideBySide(artifacts[0].digest, found, page)
+    ours = artifacts[0]
+    return SideBySide(ours.digest, ours.reference or request.artifacts[0], found, page)

@@ -89,7 +89,7 @@ def looks_at(split: str, artifact: Path, champion: Verified | None = None) -> in
     statements = [run.statement for run in Store(artifact).runs() if run.statement]
     looks = [each.internal.looks for each in statements if each.internal.held_out == split]
     if champion is not None:
-        its = provenance.Statement.read(champion.folder)
+        its = provenance.Statement.of(champion)
         looks.append(its.internal.looks if its else 1)
     return 1 + max(looks, default=0)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def section(artifact: Verified) -> Section:
     """Return recipe, data, environment and provenance."""
     manifest = artifact.manifest
-    statement = Statement.read(artifact.folder)
+    statement = Statement.of(artifact)
     pairs = [*_made(manifest), *(_told(statement) if statement is not None else ())]
     recipe = dotted(manifest.recipe)
     listed = list(recipe.items())[:MAX_LISTED]
@@ -80,7 +80,7 @@ def _environment(manifest: Manifest) -> Iterator[tuple[str, str]]:
 
 def champion(artifact: Verified) -> Section | None:
     """Return the comparison with a champion that the provenance records; None where there was none."""
-    statement = Statement.read(artifact.folder)
+    statement = Statement.of(artifact)
     found = statement.internal.comparison if statement is not None else None
     if found is None or found.candidate != artifact.manifest.model.digest:
         return None

@@ -11,12 +11,12 @@ from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem
 from artifact_pipeline.files import read_bounded, reason_of, write_atomic
 from artifact_pipeline.prediction.receipt import MAX_BYTES, RULE, Receipt
+from artifact_pipeline.registry import remote
 from artifact_pipeline.reports.page.build import page_of, page_of_candidate, page_of_several
 from artifact_pipeline.reports.page.drawing import own_settings
 from artifact_pipeline.reports.page.rows import answer_rows
 from artifact_pipeline.rows.sources import find_sources, places_of
 from artifact_pipeline.storage.outputs import Place, check_outputs
-from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ class ReportRequest:
         form: HTML, or Markdown without plots.
     """
 
-    artifacts: tuple[Path, ...]
+    artifacts: tuple[Path | str, ...]
     output: Path
     data: str | None = None
     receipt: Path | None = None
@@ -98,7 +98,7 @@ def report(request: ReportRequest) -> Report:
         raise ConfigError(f"a report is about 1 to {MAX_ARTIFACTS} artifacts, got {len(request.artifacts)}")
     check_outputs(_read(request), [Place("--output", str(request.output))])
     check_packages(request.form)
-    artifacts = tuple(verify(each, accept_failed_gate=True) for each in request.artifacts)
+    artifacts = tuple(remote.verify(each, accept_failed_gate=True) for each in request.artifacts)
     receipt = _receipt(request.receipt, artifacts) if request.receipt is not None else None
     answered = [answer_rows(each, request.data) for each in artifacts]
     page = _page(artifacts, answered, receipt)
