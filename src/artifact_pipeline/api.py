@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.training.reproduction import Reproduction
     from artifact_pipeline.training.request import Training
     from artifact_pipeline.training.signing import Signing
+    from artifact_pipeline.training.trained_from import TrainingFiles
     from artifact_pipeline.trust.policy import Trust
 
     Place = str | PathLike[str]
@@ -188,21 +189,20 @@ def evaluate(
 def reproduce(
     artifact: Place = ARTIFACT,
     *,
-    data: Place | None = None,
-    held_out: Place | None = None,
     champion: Place | None = None,
     expect: str | None = None,
     progress: Callable[[str], None] | None = None,
+    **files: Unpack[TrainingFiles],
 ) -> Reproduction:
     """Train an artifact again from its manifest, and grade what comes back; nothing is written.
 
     Args:
         artifact: a pointer, or an artifact's folder; its gate may have failed.
-        data: the table that it was trained from, which no manifest holds; None for a built-in data set.
-        held_out: the held-out file that it was measured on, where it was one.
         champion: the model to compare with once more.
         expect: the artifact digest known from elsewhere; anything else is refused unread.
         progress: is called with each step, in a few words.
+        **files: what no manifest holds: `data`, the table; `held_out`, the held-out file; `feedback`, the files of
+            feedback; each only where it was trained from one.
 
     Raises:
         ArtifactRejected: it is not what it claims to be, or has a recipe that this version cannot train.
@@ -215,16 +215,15 @@ def reproduce(
     """
     from artifact_pipeline.runtime import pin_numerics
     from artifact_pipeline.training import reproduction
+    from artifact_pipeline.training.trained_from import TrainedFrom
 
     pin_numerics()
-    return reproduction.reproduce(
-        Path(artifact),
-        data=_path(data),
-        held_out=_path(held_out),
-        champion=_path(champion),
-        expect=expect,
-        progress=progress,
+    named = TrainedFrom(
+        _path(files.get("data")),
+        _path(files.get("held_out")),
+        feedback=tuple(fspath(each) for each in files.get("feedback", ())),
     )
+    return reproduction.reproduce(Path(artifact), named, champion=_path(champion), expect=expect, progress=progress)
 
 
 @naming_extras

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli.comparison import plain, say_comparison
-from artifact_pipeline.cli.options import artifact_argument, held_out_option, verb, with_artifact
+from artifact_pipeline.cli.options import artifact_argument, feedback_option, held_out_option, verb, with_artifact
 from artifact_pipeline.files import shown
 from artifact_pipeline.reports.tables import clean
 from artifact_pipeline.runtime import KERNEL_VARIABLE
@@ -47,6 +47,7 @@ _CHOSEN = {
     "digits.",
 )
 @held_out_option
+@feedback_option("A file of feedback that it learned from, too; can be repeated.")
 @click.option(
     "--champion",
     metavar="ARTIFACT",
@@ -72,7 +73,7 @@ def reproduce(
     at_least: Grade,
     data: Path | None,
     expect: str | None,
-    **asked: Any,  # `held_out`, `champion` and `print_environment`
+    **asked: Any,  # `held_out`, `feedback`, `champion` and `print_environment`
 ) -> None:
     """Train ARTIFACT again in this environment, from its manifest alone, and say how much of it comes back.
 
@@ -89,12 +90,12 @@ def reproduce(
         _print_environment(output, verify(artifact, expect=expect, accept_failed_gate=True).manifest)
         return
     from artifact_pipeline.training import reproduction
+    from artifact_pipeline.training.trained_from import TrainedFrom
 
     with output.progress() as progress:
         found = reproduction.reproduce(
             artifact,
-            data=data,
-            held_out=asked["held_out"],
+            TrainedFrom(data, asked["held_out"], feedback=asked["feedback"]),
             champion=asked["champion"],
             expect=expect,
             progress=progress,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from artifact_pipeline.cli.comparison import plain, say_comparison
 from artifact_pipeline.cli.options import (
     artifact_option,
     export_option,
+    feedback_option,
     report_options,
     report_places,
     verb,
@@ -20,6 +22,7 @@ from artifact_pipeline.cli.options import (
 )
 from artifact_pipeline.cli.trained import (
     plain_columns,
+    plain_feedback,
     plain_look,
     say_candidate,
     say_changes,
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     metavar="KEY=VALUE",
     help="Set one key of the config for this run, such as -S max_iter=500 or -S gate.min_f1=0.9; can be repeated.",
 )
+@feedback_option("Learn from these labelled rows, too, and never measure on them; can be repeated; wins over feedback.")
 @artifact_option("Where the pointer to the artifact is written; the store is artifacts/ beside it.")
 @export_option("Where the pickle for Python users is written.")
 @click.option(
@@ -105,7 +109,7 @@ def train(
         config,
         artifact,
         export,
-        overrides,
+        (*overrides, *_mixed_in(asked["feedback"])),
         champion=asked["champion"],
         champion_expect=asked["champion_expect"],
         champion_policy=asked["champion_policy"],
@@ -131,6 +135,11 @@ def train(
     if training.in_charge:
         output.next(_next(output, request.artifact))
     output.result(_result(training, request))
+
+
+def _mixed_in(files: tuple[str, ...]) -> list[str]:
+    """The config's key that says the same."""
+    return [f"feedback={json.dumps(files, ensure_ascii=False)}"] if files else []
 
 
 def _say_measured(output: Output, asked: Mapping[str, Any], training: Training) -> None:
@@ -202,6 +211,7 @@ def _result(training: Training, request: TrainingRequest) -> dict[str, Any]:
         "comparison": plain(comparison) if comparison else None,
         "unchanged": training.unchanged,
         **plain_columns(training.columns),
+        **plain_feedback(manifest, training.candidate),
         "written": {"artifact": shown(request.artifact), "export": shown(request.export)},
         **plain_look(training.look),
     }

@@ -121,6 +121,8 @@ def _start_paths_at(folder: Path, values: dict[str, Any]) -> None:
         # Anything else is left for the types to refuse.
         if isinstance(table, dict) and isinstance(path := table.get(key), str) and path:
             values[section] = {**table, key: str(folder / path)}
+    if isinstance(files := values.get("feedback"), list):
+        values["feedback"] = [str(folder / path) if isinstance(path, str) and path else path for path in files]
 
 
 def _override(option: str, values: dict[str, Any], *, name: str, number: int) -> Origin:

@@ -60,5 +60,6 @@ def train(config: Config, data: Dataset | None = None, *, progress: Callable[[st
     return replace(
         candidate,
         notes=(*folded.notes, *fitted.notes),
+        left_out=data.left_out,
         scales=None if scaled else Scales.furthest(data.X[data.train], rows.names),
     )

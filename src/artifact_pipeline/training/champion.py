@@ -42,7 +42,7 @@ def rows_for(champion: Verified, rows: Rows, config: Config) -> Rows:
 
     Args:
         champion: the verified artifact.
-        rows: the rows by the candidate's columns.
+        rows: the rows that are split, by the candidate's columns.
         config: the candidate's config, which names the table.
 
     Raises:
@@ -51,10 +51,10 @@ def rows_for(champion: Verified, rows: Rows, config: Config) -> Rows:
     columns = champion.manifest.model.columns
     if _kinds(columns) == _kinds(rows.columns) or isinstance(config.dataset, str):
         return rows
-    from artifact_pipeline.training.dataset import load_rows
+    from artifact_pipeline.training.dataset import load_split_rows
 
     with _naming_champion():
-        return load_rows(config, columns=columns)
+        return load_split_rows(config, columns=columns)
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def check_fit(champion: Verified, rows: Rows, split: bytes) -> None:
     import numpy as np
 
     mine, its = int.from_bytes(split, "little"), int.from_bytes(champion.role("split"), "little")
-    own = [source.digest for source in champion.manifest.data.sources] == [*rows.digests()]
+    own = [source.digest for source in champion.manifest.data.split_sources] == [*rows.digests()]
     if not own:
         sides = _sides(champion, rows)
         if sides is None:
@@ -214,7 +214,7 @@ def challenge(
     Args:
         candidate: a trained model, or an artifact.
         champion: the verified artifact that it would replace.
-        rows: all rows; the candidate's `split.bin` says which were held out.
+        rows: the rows that are split; the candidate's `split.bin` says which were held out.
         asked: the margin, and what to make of an inconclusive comparison.
         its_rows: the same rows by the champion's columns, as `rows_for` gives them; None where they are `rows`.
 
@@ -228,7 +228,7 @@ def challenge(
 
     mine, its = candidate.manifest, champion.manifest
     split = candidate.members[mine.file("split").name]
-    found, recorded = rows.digests(), [source.digest for source in mine.data.sources]
+    found, recorded = rows.digests(), [source.digest for source in mine.data.split_sources]
     if recorded != [*found]:
         message = f"found {', '.join(found)}, the manifest says {', '.join(recorded)}"
         problem = Problem("rows", "data-digest", message)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One training, its rows read; `rows` is None for a built-in data set."""
+    """One training, its rows read; `rows` is None for a built-in data set alone."""
 
     request: TrainingRequest
     config: Config
@@ -126,6 +126,7 @@ def _inputs(request: TrainingRequest, config: Config, origin: TrainingOrigin) ->
         yield Place("the dataset", config.dataset.path)
     if config.split.path is not None:
         yield Place("the held-out file", config.split.path)
+    yield from (Place("the feedback", path) for path in config.feedback)
     if request.champion_policy is not None:
         yield Place("the policy", str(request.champion_policy))
     if champion := _champion_place(request, config):
@@ -162,17 +163,17 @@ def _begin(request: TrainingRequest, config: Config, origin: TrainingOrigin, obs
 
 
 def _load(config: Config, observer: Observer) -> Rows | None:
-    """Read a table; return None for a built-in data set, which is read when it is needed."""
+    """Read what files hold; return None for a built-in data set alone, which is read when it is needed."""
     from artifact_pipeline.training.dataset import load_rows
 
-    if isinstance(config.dataset, str):
+    if isinstance(config.dataset, str) and not config.feedback:
         return None
     with observer.progress() as progress:
         progress("loading rows")
         rows = load_rows(config)
     columns = Columns.of(rows)
-    assert columns is not None
-    observer.loaded(columns)
+    if columns is not None:
+        observer.loaded(columns)
     return rows
 
 
@@ -187,7 +188,8 @@ def _train(task: _Task, progress: Callable[[str], None]) -> tuple[Candidate, Sta
         progress("loading rows")
     data = Dataset.load(task.config, task.rows)
     champion = task.champion
-    rows, its_rows, comparison = data.rows, data.rows, None
+    rows = its_rows = data.rows.split
+    comparison = None
     if champion is not None:
         its_rows = rows_for(champion, rows, task.config)
         check_fit(champion, its_rows, data.split_bits())
