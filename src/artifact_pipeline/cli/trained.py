@@ -122,8 +122,6 @@ def say_candidate(output: Output, candidate: Candidate) -> None:
         )
     for each in feedback_of(manifest):
         output.say(f"feedback: {plural(each.rows, 'row')} learned from beside the training rows, {each.digest}")
-    if candidate.left_out:
-        output.talk(f"note: {plural(candidate.left_out, 'row')} of the feedback left out: held out to measure on")
     for note in candidate.notes:
         output.talk(f"note: {note}")
     if manifest.model.parity.ties:

@@ -129,7 +129,7 @@ class Reproduction:
     @property
     def _remedy(self) -> str:
         if self.sole == "data":
-            return "name the rows that the artifact was trained from by --data"
+            return "name the rows that the artifact was trained from by --data, and its feedback by --with"
         if self.sole == "kernel" and self.chosen_by == "user":
             return f"unset {KERNEL_VARIABLE}, and the kernel that the manifest records is used where it can be"
         if self.sole == "recipe" or not self.causes:
