@@ -20,6 +20,7 @@ from artifact_pipeline.cli.options import (
     verb,
     with_artifact,
 )
+from artifact_pipeline.cli.seeds import try_seeds
 from artifact_pipeline.cli.trained import (
     plain_columns,
     plain_feedback,
@@ -77,6 +78,12 @@ if TYPE_CHECKING:
 @click.option("--explain", is_flag=True, help="Print what has changed since the artifact in charge was made.")
 @click.option("--force", is_flag=True, help="Train although nothing has changed.")
 @click.option(
+    "--seeds",
+    metavar="N",
+    type=click.IntRange(2, 10_000),
+    help="Train with N other seeds, say how lucky the config's own is, and publish nothing.",
+)
+@click.option(
     "--jobs",
     default=1,
     show_default=True,
@@ -117,6 +124,9 @@ def train(
         jobs=asked["jobs"],
         outputs=tuple(report_places(asked)),
     )
+    if asked["seeds"] is not None:
+        try_seeds(output, request, asked["seeds"])
+        return
     observer = Observer(
         progress=output.progress,
         loaded=partial(say_columns, output),
