@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from artifact_pipeline.prediction.labels import Evaluation
     from artifact_pipeline.prediction.outcome import Predictions
     from artifact_pipeline.prediction.run import PredictionOptions
+    from artifact_pipeline.training import trained_from
     from artifact_pipeline.training.reproduction import Reproduction
     from artifact_pipeline.training.request import Training
     from artifact_pipeline.training.signing import Signing
-    from artifact_pipeline.training.trained_from import TrainingFiles
     from artifact_pipeline.trust.policy import Trust
 
     Place = str | PathLike[str]
@@ -192,7 +192,7 @@ def reproduce(
     champion: Place | None = None,
     expect: str | None = None,
     progress: Callable[[str], None] | None = None,
-    **files: Unpack[TrainingFiles],
+    **files: Unpack[trained_from.TrainingFiles],
 ) -> Reproduction:
     """Train an artifact again from its manifest, and grade what comes back; nothing is written.
 
@@ -214,11 +214,10 @@ def reproduce(
         True
     """
     from artifact_pipeline.runtime import pin_numerics
-    from artifact_pipeline.training import reproduction
-    from artifact_pipeline.training.trained_from import TrainedFrom
+    from artifact_pipeline.training import reproduction, trained_from
 
     pin_numerics()
-    named = TrainedFrom(
+    named = trained_from.TrainedFrom(
         _path(files.get("data")),
         _path(files.get("held_out")),
         feedback=tuple(fspath(each) for each in files.get("feedback", ())),

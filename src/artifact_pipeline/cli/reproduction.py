@@ -89,13 +89,12 @@ def reproduce(
 
         _print_environment(output, verify(artifact, expect=expect, accept_failed_gate=True).manifest)
         return
-    from artifact_pipeline.training import reproduction
-    from artifact_pipeline.training.trained_from import TrainedFrom
+    from artifact_pipeline.training import reproduction, trained_from
 
     with output.progress() as progress:
         found = reproduction.reproduce(
             artifact,
-            TrainedFrom(data, asked["held_out"], feedback=asked["feedback"]),
+            trained_from.TrainedFrom(data, asked["held_out"], feedback=asked["feedback"]),
             champion=asked["champion"],
             expect=expect,
             progress=progress,

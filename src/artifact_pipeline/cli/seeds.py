@@ -9,8 +9,8 @@ from artifact_pipeline.errors import ConfigError, plural
 
 if TYPE_CHECKING:
     from artifact_pipeline.cli.output import Output
+    from artifact_pipeline.training import seeds as training
     from artifact_pipeline.training.request import TrainingRequest
-    from artifact_pipeline.training.seeds import SeedRun, Spread, TriedSeeds
 
 _NOT_WITH = ("champion", "champion_expect", "champion_policy", "dry_run", "explain", "force", "summary", "outputs")
 """The options of a training that say something about what is published."""
@@ -46,13 +46,13 @@ def try_seeds(output: Output, request: TrainingRequest, seeds: int) -> None:
     output.result(_result(found, spreads))
 
 
-def _row(run: SeedRun) -> list[str]:
+def _row(run: training.SeedRun) -> list[str]:
     if run.accuracy is None or run.f1_weighted is None:
         return [str(run.seed), "none", "none", run.reason or ""]
     return [str(run.seed), f"{run.accuracy:.4f}", f"{run.f1_weighted:.4f}", "passed" if run.passed else "failed"]
 
 
-def _say_spread(output: Output, name: str, spread: Spread, *, seed: int) -> None:
+def _say_spread(output: Output, name: str, spread: training.Spread, *, seed: int) -> None:
     low, high = min(spread.values), max(spread.values)
     words = {"accuracy": "accuracy", "f1_weighted": "F1 weighted"}[name]
     output.say(f"{words}: {spread.mean:.4f} ± {spread.deviation:.4f} over the other seeds, {low:.4f} to {high:.4f}")
@@ -61,7 +61,7 @@ def _say_spread(output: Output, name: str, spread: Spread, *, seed: int) -> None
     output.say(f"  {_line(spread)}")
 
 
-def _line(spread: Spread) -> str:
+def _line(spread: training.Spread) -> str:
     """The seeds from the least to the greatest figure: how many lie where, and `^` for the config's own."""
     low, high = min(*spread.values, spread.own), max(*spread.values, spread.own)
     cells = [0] * _CELLS
@@ -76,7 +76,7 @@ def _line(spread: Spread) -> str:
     return f"{low:.4f} |{''.join(marks)}| {high:.4f}"
 
 
-def _result(found: TriedSeeds, spreads: dict[str, Spread | None]) -> dict[str, Any]:
+def _result(found: training.TriedSeeds, spreads: dict[str, training.Spread | None]) -> dict[str, Any]:
     return {
         "own": _plain(found.own),
         "seeds": [_plain(each) for each in found.others],
@@ -85,7 +85,7 @@ def _result(found: TriedSeeds, spreads: dict[str, Spread | None]) -> dict[str, A
     }
 
 
-def _plain(run: SeedRun) -> dict[str, Any]:
+def _plain(run: training.SeedRun) -> dict[str, Any]:
     return {
         "seed": run.seed,
         "accuracy": run.accuracy,
@@ -95,7 +95,7 @@ def _plain(run: SeedRun) -> dict[str, Any]:
     }
 
 
-def _plain_spread(spread: Spread) -> dict[str, Any]:
+def _plain_spread(spread: training.Spread) -> dict[str, Any]:
     return {
         "mean": round(spread.mean, 6),
         "deviation": round(spread.deviation, 6),

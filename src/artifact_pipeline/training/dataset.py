@@ -72,7 +72,7 @@ class Dataset:
         """The rows with the feedback that is behind them, but for those of its rows that the split holds out."""
         import numpy as np
 
-        from artifact_pipeline.rows.feedback import beside
+        from artifact_pipeline.rows import feedback
         from artifact_pipeline.training.splits import held_out_beside
 
         held_out, kept, left_out = _labelled(self.rows.take(self.held_out)), [], 0
@@ -80,7 +80,7 @@ class Dataset:
             out = held_out_beside(_labelled(each), held_out, config.split, random_state=config.random_state)
             kept.append(each.take(np.flatnonzero(~out)))
             left_out += int(out.sum())
-        rows = beside(self.rows, kept)
+        rows = feedback.beside(self.rows, kept)
         train = np.concatenate([self.train, np.arange(len(self.rows.X), len(rows.X))])
         return replace(self, rows=rows, train=train, left_out=left_out)
 
@@ -126,14 +126,14 @@ def load_rows(config: Config, *, columns: Sequence[Column] | None = None) -> Row
     Raises:
         DataRejected: a file cannot be read, or does not have these columns.
     """
-    from artifact_pipeline.rows.feedback import with_feedback
+    from artifact_pipeline.rows import feedback
 
     rows = load_split_rows(config, columns=columns)
     if not config.feedback:
         return rows
     table = config.dataset
     leave_out = not isinstance(table, str) and table.unlabelled is not None
-    return with_feedback(rows, config.feedback, leave_out=leave_out)
+    return feedback.with_feedback(rows, config.feedback, leave_out=leave_out)
 
 
 def load_split_rows(config: Config, *, columns: Sequence[Column] | None = None) -> Rows:
