@@ -123,6 +123,10 @@ def test_feedback_is_said_everywhere(folder: Path, capsys: pytest.CaptureFixture
     assert main(["runs", "--json"]) == 0
     runs = json.loads(capsys.readouterr().out)["runs"]
     assert runs[0]["changed"]["feedback"] == f"30 rows {source.digest.removeprefix('sha256:')[:12]}"
+    assert main(["inspect", "artifact", "--format", "markdown"]) == 0
+    assert (
+        f"Learned from beside the training rows are 30 rows of feedback: `{source.digest}`" in capsys.readouterr().out
+    )
     assert main(["report", "artifact", "--output", "report.html"]) == 0
     assert source.digest in (folder / "report.html").read_text()
     capsys.readouterr()
