@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from artifact_pipeline.api import reproduce
 from artifact_pipeline.config import from_mapping
 from artifact_pipeline.documented import load_model
 from artifact_pipeline.model.predictor import open_predictor
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.dataset import Dataset
 from artifact_pipeline.training.publication import publish
-from artifact_pipeline.training.reproduction import reproduce
-from artifact_pipeline.training.trained_from import TrainedFrom
 from artifact_pipeline.verification import verify
 from tables import blobs, write_table
 
@@ -64,4 +63,4 @@ def test_a_parameter_survives_the_whole_way(case: str, tmp_path: Path) -> None:
         assert np.array_equal(open_predictor(artifact).predict(data.X).labels, model.predict(data.X))
     assert "fit_intercept" not in asked or not np.any(own.intercept_)
     assert (own.coef_ == 0).any() == ("l1_ratio" in asked)
-    assert reproduce(tmp_path / "artifact", TrainedFrom(path), progress=lambda _: None).grade == "bytes"
+    assert reproduce(tmp_path / "artifact", data=path, progress=lambda _: None).grade == "bytes"

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from artifact_pipeline.api import reproduce
 from artifact_pipeline.artifact.environment import PACKAGES
 from artifact_pipeline.cli import main
 from artifact_pipeline.config import from_mapping
@@ -23,8 +24,7 @@ from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected
 from artifact_pipeline.runtime import KERNEL, KERNEL_VARIABLE, KERNELS, choose_kernel
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.causes import GRADES, KINDS, Kind, find_causes
-from artifact_pipeline.training.reproduction import TOLERANCE, Reproduction, reproduce
-from artifact_pipeline.training.trained_from import TrainedFrom
+from artifact_pipeline.training.reproduction import TOLERANCE, Reproduction
 from artifact_pipeline.verification import verify
 from forging import REMOVED, changed, manifest_of, reseal, unpack
 from tables import blobs, write_table
@@ -62,7 +62,7 @@ two_kernels = pytest.mark.skipif(not runs(KERNEL), reason="needs an x86-64 proce
 
 
 def again(artifact: Path, data: Path | None = None) -> Reproduction:
-    return reproduce(artifact, TrainedFrom(data), progress=lambda _: None)
+    return reproduce(artifact, data=data, progress=lambda _: None)
 
 
 def kinds(found: Reproduction) -> list[str]:

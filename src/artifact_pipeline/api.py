@@ -214,15 +214,18 @@ def reproduce(
         True
     """
     from artifact_pipeline.runtime import pin_numerics
-    from artifact_pipeline.training import reproduction, trained_from
+    from artifact_pipeline.training import reproduction
 
     pin_numerics()
-    named = trained_from.TrainedFrom(
+    asked = reproduction.ReproductionRequest(
+        Path(artifact),
         _path(files.get("data")),
         _path(files.get("held_out")),
+        champion=_path(champion),
+        expect=expect,
         feedback=tuple(fspath(each) for each in files.get("feedback", ())),
     )
-    return reproduction.reproduce(Path(artifact), named, champion=_path(champion), expect=expect, progress=progress)
+    return reproduction.reproduce(asked, progress=progress)
 
 
 @naming_extras

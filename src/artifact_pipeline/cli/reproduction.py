@@ -89,16 +89,12 @@ def reproduce(
 
         _print_environment(output, verify(artifact, expect=expect, accept_failed_gate=True).manifest)
         return
-    from artifact_pipeline.training import reproduction, trained_from
+    from artifact_pipeline.training import reproduction
 
+    given = {name: asked[name] for name in ("held_out", "champion", "feedback")}
     with output.progress() as progress:
-        found = reproduction.reproduce(
-            artifact,
-            trained_from.TrainedFrom(data, asked["held_out"], feedback=asked["feedback"]),
-            champion=asked["champion"],
-            expect=expect,
-            progress=progress,
-        )
+        request = reproduction.ReproductionRequest(artifact, data, expect=expect, **given)
+        found = reproduction.reproduce(request, progress=progress)
     output.say(f"reproduced: {shown(artifact)}, grade {found.grade}")
     _say(output, found)
     result = {"at_least": at_least, **_result(found)}

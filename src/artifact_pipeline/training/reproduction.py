@@ -27,7 +27,7 @@ from artifact_pipeline.training.causes import GRADES, KINDS, find_causes, recipe
 from artifact_pipeline.training.champion import challenge, rows_for
 from artifact_pipeline.training.dataset import Dataset, load_rows
 from artifact_pipeline.training.differences import compare_answers, compare_parameters, parameters_of
-from artifact_pipeline.training.trained_from import TrainedFrom, recipe_config
+from artifact_pipeline.training.trained_from import recipe_config
 from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
@@ -50,6 +50,27 @@ Over OpenBLAS kernels, a solver that goes to the optimum (newton-cholesky) agree
 stops near it (lbfgs at its default) is 7e-2 to 2e-1 apart; 1e-9 stands far from both. It is also below what a float32
 input can tell (6e-8), and far below what the golden rows allow a probability (1e-5).
 """
+
+
+@dataclass(frozen=True, slots=True)
+class ReproductionRequest:
+    """What is asked of a training again.
+
+    Attributes:
+        artifact: a pointer, or an artifact's folder; its gate may have failed.
+        data: the table, where the recipe names one: a manifest holds no path.
+        held_out: the held-out file, where the recipe has one.
+        champion: the artifact to compare with again; its gate may have failed. No byte of the artifact depends on it.
+        expect: the artifact digest known from elsewhere; anything else is refused unread.
+        feedback: the files of feedback, where the data has any, in any order.
+    """
+
+    artifact: Path
+    data: Path | None = None
+    held_out: Path | None = None
+    champion: Path | None = None
+    expect: str | None = None
+    feedback: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,23 +176,13 @@ class Reproduction:
         )
 
 
-def reproduce(
-    artifact: Path,
-    files: TrainedFrom | None = None,
-    *,
-    champion: Path | None = None,
-    expect: str | None = None,
-    progress: Callable[[str], None] | None = None,
-) -> Reproduction:
+def reproduce(asked: ReproductionRequest, *, progress: Callable[[str], None] | None = None) -> Reproduction:
     """Verify an artifact, train it again from its manifest alone, and compare; nothing is written.
 
     The BLAS kernel that the manifest records is used, if NumPy is not loaded yet and the user set none.
 
     Args:
-        artifact: a pointer, or an artifact's folder; its gate may have failed.
-        files: the files that it was trained from; None where a built-in data set was all.
-        champion: the artifact to compare with again; its gate may have failed. No byte of the artifact depends on it.
-        expect: the artifact digest known from elsewhere; anything else is refused unread.
+        asked: what is asked.
         progress: is called with each step, in a few words; None for silence.
 
     Raises:
@@ -180,12 +191,12 @@ def reproduce(
         DataRejected: the rows cannot be read, split or learned.
     """
     report = progress or (lambda _: None)
-    verified = verify(artifact, expect=expect, accept_failed_gate=True)
-    rival = verify(champion, accept_failed_gate=True) if champion is not None else None
+    verified = verify(asked.artifact, expect=asked.expect, accept_failed_gate=True)
+    rival = verify(asked.champion, accept_failed_gate=True) if asked.champion is not None else None
     manifest, recorded_kernels = verified.manifest, verified.manifest.environment.kernels
     # Before NumPy is loaded, which the training does.
     chosen_by = choose_kernel(recorded_kernels[0] if len(recorded_kernels) == 1 else "")
-    config = recipe_config(manifest, files or TrainedFrom())
+    config = recipe_config(manifest, asked.data, asked.held_out, feedback=asked.feedback)
     report("loading rows")
     # The manifest names the columns: a table's rules for leaving one out may have changed.
     dataset = Dataset.load(config, load_rows(config, columns=manifest.model.columns))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
 from artifact_pipeline.artifact.parts import NAME
@@ -22,41 +21,30 @@ if TYPE_CHECKING:
     from artifact_pipeline.config import Config
 
 
-@dataclass(frozen=True, slots=True)
-class TrainedFrom:
-    """The files that an artifact was trained from: a manifest holds no path.
-
-    Attributes:
-        data: the table, where the recipe names one.
-        held_out: the held-out file, where the recipe has one.
-        feedback: the files of feedback, where the data has any, in any order.
-    """
-
-    data: Path | None = None
-    held_out: Path | None = None
-    feedback: tuple[str, ...] = ()
-
-
 class TrainingFiles(TypedDict, total=False):
-    """What `artifact_pipeline.reproduce` takes by name; `TrainedFrom` describes each."""
+    """What `artifact_pipeline.reproduce` takes by name; `ReproductionRequest` describes each."""
 
     data: str | PathLike[str] | None
     held_out: str | PathLike[str] | None
     feedback: Sequence[str | PathLike[str]]
 
 
-def recipe_config(manifest: Manifest, files: TrainedFrom) -> Config:
+def recipe_config(
+    manifest: Manifest, data: Path | None, held_out: Path | None, *, feedback: tuple[str, ...] = ()
+) -> Config:
     """Return the config that a manifest's recipe stands for; keys that it lacks take this version's defaults.
 
     Args:
         manifest: has the recipe.
-        files: what it does not name.
+        data: the table, where the recipe names one.
+        held_out: the held-out file, where the recipe has one.
+        feedback: the files of feedback, where the data has any.
 
     Raises:
         ArtifactRejected: this version cannot train the recipe.
         ConfigError: a file that is needed is not named, or one is named that is not.
     """
-    recipe, data = dict(manifest.recipe), files.data
+    recipe = dict(manifest.recipe)
     table = recipe.get("dataset")
     if table == PACKAGED:
         message = (
@@ -76,8 +64,8 @@ def recipe_config(manifest: Manifest, files: TrainedFrom) -> Config:
         recipe["dataset"] = {**table, "path": str(data)}  # over any path that a forged recipe may name
     elif data is not None:
         raise ConfigError(f"--data: the artifact was trained from the built-in {table}, not from a table")
-    recipe |= split_with_path(manifest, files.held_out)
-    recipe["feedback"] = _feedback(manifest, files.feedback)
+    recipe |= split_with_path(manifest, held_out)
+    recipe["feedback"] = _feedback(manifest, feedback)
     try:
         return read_config(of_recipe(recipe))
     except ConfigError as error:
