@@ -308,6 +308,13 @@ def test_the_key_takes_paths(paths: object) -> None:
     assert "feedback" in caught.value.problems[0].message
 
 
+def test_an_object_is_no_path(folder: Path) -> None:
+    """A URL in a config stays as it is, and starts at no folder."""
+    (folder / "config.json").write_text(json.dumps({**BASE, "feedback": ["s3://bucket/drawn.jsonl", "/x", "y"]}))
+    found = read_config(folder / "config.json").feedback
+    assert found == ["s3://bucket/drawn.jsonl", "/x", str(folder / "y")]
+
+
 def test_a_split_by_time_takes_no_feedback(tmp_path: Path) -> None:
     """A model that is measured on the latest rows must not learn from later ones."""
     table = {"path": str(tmp_path / "rows.csv"), "target": "label"}

@@ -15,6 +15,7 @@ from artifact_pipeline.config.problems import Origin, Spot, find, got, refusal
 from artifact_pipeline.config.refusals import located
 from artifact_pipeline.config.schema import SCHEMA_KEY, SHORT_FORMS, Config
 from artifact_pipeline.files import read_bounded, reason_of
+from artifact_pipeline.storage import places as storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -122,7 +123,10 @@ def _start_paths_at(folder: Path, values: dict[str, Any]) -> None:
         if isinstance(table, dict) and isinstance(path := table.get(key), str) and path:
             values[section] = {**table, key: str(folder / path)}
     if isinstance(files := values.get("feedback"), list):
-        values["feedback"] = [str(folder / path) if isinstance(path, str) and path else path for path in files]
+        values["feedback"] = [
+            str(folder / path) if isinstance(path, str) and path and not storage.is_url(path) else path
+            for path in files
+        ]
 
 
 def _override(option: str, values: dict[str, Any], *, name: str, number: int) -> Origin:

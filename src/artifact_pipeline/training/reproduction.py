@@ -217,9 +217,7 @@ def reproduce(asked: ReproductionRequest, *, progress: Callable[[str], None] | N
         differences=differences,
         causes=tuple(find_causes(manifest, candidate.manifest)),
         carried=carried,
-        comparison=_challenge(candidate, rival, dataset.rows.split, config, recorded=recorded)
-        if rival is not None
-        else None,
+        comparison=_challenge(candidate, rival, dataset.rows, config, recorded=recorded) if rival is not None else None,
         recorded=recorded,
     )
 

@@ -188,8 +188,7 @@ def _train(task: _Task, progress: Callable[[str], None]) -> tuple[Candidate, Sta
         progress("loading rows")
     data = Dataset.load(task.config, task.rows)
     champion = task.champion
-    rows = its_rows = data.rows.split
-    comparison = None
+    rows, its_rows, comparison = data.rows, data.rows, None
     if champion is not None:
         its_rows = rows_for(champion, rows, task.config)
         check_fit(champion, its_rows, data.split_bits())
