@@ -19,7 +19,7 @@ _REFUSED = "the feedback cannot be used"
 
 
 def with_feedback(rows: Rows, paths: Sequence[str], *, leave_out: bool = False) -> Rows:
-    """Return the rows that are split, and behind them those of feedback, in the order of their digests.
+    """Return the rows that are split, and behind them those of feedback.
 
     Files are in the order of their digests, so that the order in which they are named decides nothing; one without a
     row adds nothing.

@@ -64,7 +64,9 @@ def read_beside(
     assert rows.y is not None
     classes = np.unique(rows.y)
     wanted = _wanted(rows, tuple(classes.tolist()), keys)
-    found = [each for source in sources for each in _labelled(source, wanted, leave_out=leave_out)]
+    mend = HINTS["label-missing"] if rows.source == "table" else "give the row its label, or leave it out"
+    mend = "" if leave_out else mend
+    found = [each for source in sources for each in _labelled(source, wanted, mend=mend)]
     return LabelledRowsBeside(
         Features.concatenate([rows.features[:0], *(each.features for each in found)]),
         np.concatenate([rows.y[:0], *(classes[each.y] for each in found)]),
@@ -100,11 +102,11 @@ def _wanted(rows: Rows, classes: tuple[int | str, ...], keys: tuple[str, ...]) -
     )
 
 
-def _labelled(source: Source, wanted: Wanted, *, leave_out: bool) -> Iterator[LabelledRowsBeside]:
+def _labelled(source: Source, wanted: Wanted, *, mend: str) -> Iterator[LabelledRowsBeside]:
     """The rows of a file that have a label, and as `y` its position in the classes.
 
     Raises:
-        DataRejected: a row is bad, or has no label and is not to be left out.
+        DataRejected: a row is bad, or has no label, where there is a mend for that; it is left out where there is none.
     """
     with open_rows(source, wanted, digest=False) as rows:
         for batch in rows.batches(0):
@@ -119,9 +121,9 @@ def _labelled(source: Source, wanted: Wanted, *, leave_out: bool) -> Iterator[La
             if batch.actual is None:
                 raise _lacks(source.place, wanted.target, "has the labels", rows.names)
             missing = (batch.actual == UNLABELLED).nonzero()[0]
-            if len(missing) and not leave_out:
+            if len(missing) and mend:
                 place = f"{source.place}, row {batch.numbers[missing[0]]}, column {wanted.target!r}"
-                raise _refused(place, "label-missing", "the label is missing", hint=HINTS["label-missing"])
+                raise _refused(place, "label-missing", "the label is missing", hint=mend)
             there = batch.actual != UNLABELLED
             kept = {name: _keys(rows, batch, name, place=source.place)[there] for name in wanted.keys}
             yield LabelledRowsBeside(batch.features.take(there), batch.actual[there], kept)
