@@ -414,6 +414,7 @@ attack_fields(
     other_number_of_training_rows_in_the_split={"data.split.training": 1438},
 )
 attack_fields("split-rows", "metrics-rows", other_number_of_rows_in_the_data={"data.sources.0.rows": 1798})
+attack_fields("split-rows", rows_that_are_said_to_be_feedback={"data.sources.0.name": "feedback"})
 
 
 # The golden rows and the reference, resealed

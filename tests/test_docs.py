@@ -113,6 +113,7 @@ def test_reference_names_every_key_of_the_config() -> None:
     own = {
         "name": None,
         "dataset": "digits",
+        "feedback": [],
         "random_state": 42,
         "range_margin": 0.5,
         "preprocess": None,

@@ -85,6 +85,8 @@ NOT_HERE = {
     "artifact-pipeline reproduce artifact --data rows.csv": (
         "test_reproduction.py::test_the_same_rows_in_another_file_give_the_bytes"
     ),
+    "artifact-pipeline serve artifact --feedback": ("test_feedback.py::test_drawings_that_people_labelled_are_learned"),
+    "artifact-pipeline train --with drawn.jsonl": "test_feedback.py::test_drawings_that_people_labelled_are_learned",
     "artifact-pipeline reproduce artifact --champion": (
         "test_reproduction.py::test_a_comparison_is_made_again_where_its_champion_is_named"
     ),

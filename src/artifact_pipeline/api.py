@@ -1,7 +1,7 @@
 """Train, prove and use a classifier from Python: the names that `artifact_pipeline` exports.
 
-Each function does what the verb of the same name does, by the same code, prints nothing, and raises a `PipelineError`
-where the verb ends with another status than 0. The examples run in a folder that holds the documented `artifact`.
+Each function does what the verb of its name does, prints nothing, and raises a `PipelineError` where the verb ends
+with another status than 0. The examples run in a folder that holds the documented `artifact`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.prediction.labels import Evaluation
     from artifact_pipeline.prediction.outcome import Predictions
     from artifact_pipeline.prediction.run import PredictionOptions
+    from artifact_pipeline.training import trained_from
     from artifact_pipeline.training.reproduction import Reproduction
     from artifact_pipeline.training.request import Training
     from artifact_pipeline.training.signing import Signing
@@ -77,7 +78,7 @@ def train(
 
     pin_numerics()
     source = Path(config) if isinstance(config, str | PathLike) else config
-    rival = storage.artifact_place(champion) if champion is not None else None
+    rival = None if champion is None else storage.artifact_place(champion)
     request = TrainingRequest(source, Path(artifact), _path(export), champion=rival, force=force)
     return run(request, SILENT if progress is None else Observer(progress=lambda: nullcontext(progress)))
 
@@ -190,21 +191,19 @@ def evaluate(
 def reproduce(
     artifact: Place = ARTIFACT,
     *,
-    data: Place | None = None,
-    held_out: Place | None = None,
     champion: Place | None = None,
     expect: str | None = None,
     progress: Callable[[str], None] | None = None,
+    **files: Unpack[trained_from.TrainingFiles],
 ) -> Reproduction:
     """Train an artifact again from its manifest, and grade what comes back; nothing is written.
 
     Args:
         artifact: a pointer, an artifact's folder, or a place in a registry; its gate may have failed.
-        data: the table that it was trained from, which no manifest holds; None for a built-in data set.
-        held_out: the held-out file that it was measured on, where it was one.
         champion: the model to compare with once more.
         expect: the artifact digest known from elsewhere; anything else is refused unread.
         progress: is called with each step, in a few words.
+        **files: what no manifest holds, where there was one: `data`, the table; `held_out` and `feedback`, the files.
 
     Raises:
         ArtifactRejected: it is not what it claims to be, or has a recipe that this version cannot train.
@@ -219,14 +218,15 @@ def reproduce(
     from artifact_pipeline.training import reproduction
 
     pin_numerics()
-    return reproduction.reproduce(
+    asked = reproduction.ReproductionRequest(
         storage.artifact_place(artifact),
-        data=_path(data),
-        held_out=_path(held_out),
-        champion=storage.artifact_place(champion) if champion is not None else None,
+        _path(files.get("data")),
+        _path(files.get("held_out")),
+        champion=None if champion is None else storage.artifact_place(champion),
         expect=expect,
-        progress=progress,
+        feedback=tuple(fspath(each) for each in files.get("feedback", ())),
     )
+    return reproduction.reproduce(asked, progress=progress)
 
 
 @naming_extras

@@ -226,10 +226,11 @@ def _model_problems(manifest: Manifest1, data: bytes) -> Iterator[Problem]:
 
 def _split_problems(manifest: Manifest, data: bytes) -> Iterator[Problem]:
     place, split = manifest.file("split").name, manifest.data.split
-    if len(data) != (manifest.data.rows + 7) // 8 or split.held_out + split.training != manifest.data.rows:
-        yield Problem(place, "split-rows", f"does not hold one bit for each of {plural(manifest.data.rows, 'row')}")
-    elif int.from_bytes(data, "little") >> manifest.data.rows:
-        yield Problem(place, "split-rows", f"marks rows beyond the {manifest.data.rows:,} that there are")
+    rows = manifest.data.split_rows
+    if len(data) != (rows + 7) // 8 or split.held_out + split.training != manifest.data.rows:
+        yield Problem(place, "split-rows", f"does not hold one bit for each of {plural(rows, 'row')}")
+    elif int.from_bytes(data, "little") >> rows:
+        yield Problem(place, "split-rows", f"marks rows beyond the {rows:,} that there are")
     elif int.from_bytes(data, "little").bit_count() != split.held_out:
         counted = plural(split.held_out, "held-out row")
         yield Problem(place, "split-count", f"does not mark the {counted} of the manifest")
@@ -240,7 +241,7 @@ def _split_problems(manifest: Manifest, data: bytes) -> Iterator[Problem]:
 def _held_out_file(manifest: Manifest) -> int | None:
     """The bits of `split.bin` where the held-out rows are those of a file of their own, as one number."""
     first, found = 0, None
-    for source in manifest.data.sources:
+    for source in manifest.data.split_sources:
         if source.name == HELD_OUT:
             found = (found or 0) | ((1 << source.rows) - 1) << first
         first += source.rows

@@ -20,6 +20,7 @@ from artifact_pipeline.artifact.parts import (
     Text,
 )
 from artifact_pipeline.rows.features import Column
+from artifact_pipeline.rows.matrix import FEEDBACK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +60,16 @@ class Data(Frozen, frozen=True):
     def rows(self) -> int:
         """How many rows there are in all sources."""
         return sum(source.rows for source in self.sources)
+
+    @property
+    def split_sources(self) -> tuple[Source, ...]:
+        """The sources whose rows have a bit in `split.bin`: all but feedback, which is learned from."""
+        return tuple(source for source in self.sources if source.name != FEEDBACK)
+
+    @property
+    def split_rows(self) -> int:
+        """How many rows have a bit in `split.bin`."""
+        return sum(source.rows for source in self.split_sources)
 
 
 class ModelRecord(Frozen, frozen=True):

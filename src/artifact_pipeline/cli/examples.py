@@ -10,8 +10,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "train": (
         "artifact-pipeline train --config config.json",
-        "artifact-pipeline train -S max_iter=500 -S gate.min_f1=0.9 --dry-run",
-        "artifact-pipeline train --champion /srv/models/artifact --summary page.md",
+        "artifact-pipeline train -S max_iter=500 -S gate.min_f1=0.9 --seeds 20",
+        "artifact-pipeline train --with drawn.jsonl --champion /srv/models/artifact --summary page.md",
     ),
     "verify": (
         'artifact-pipeline verify artifact --expect "$DIGEST" --policy trust.json',

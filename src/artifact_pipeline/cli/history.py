@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.cli.options import (
     artifact_option,
     asked_trust,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from artifact_pipeline.artifact.manifest import Manifest
     from artifact_pipeline.artifact.store import Run
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.registry import listing as images
@@ -118,19 +120,28 @@ def _entry(run: Run, older: Run | None) -> dict[str, Any]:
     if run.manifest is None:
         return entry
     held_out = run.manifest.metrics.held_out
-    before = older.manifest.recipe if older and older.manifest else None
+    before = _made_from(older.manifest) if older and older.manifest else None
     return {
         **entry,
         "gate": run.manifest.gate.verdict if run.manifest.gate else None,
         "comparison": run.comparison.outcome if run.comparison else None,
         "accuracy": held_out.accuracy.value,
         "f1_weighted": held_out.f1_weighted.value,
-        "changed": None if before is None else _changes(before, run.manifest.recipe),
+        "changed": None if before is None else _changes(before, _made_from(run.manifest)),
     }
 
 
+def _made_from(manifest: Manifest) -> dict[str, Any]:
+    """The recipe, and the feedback beside it."""
+    from artifact_pipeline.rows.matrix import FEEDBACK
+
+    files = [each for each in manifest.data.sources if each.name == FEEDBACK]
+    words = [f"{plural(each.rows, 'row')} {each.digest.removeprefix(PREFIX)[:12]}" for each in files]
+    return {**manifest.recipe, **({"feedback": ", ".join(words)} if words else {})}
+
+
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """The recipe's keys that differ from the artifact before, with their new values."""
+    """What differs from the artifact before, key by key, with the new values."""
     from artifact_pipeline.canonical import dotted
 
     old, new = dotted(before), dotted(after)

@@ -122,6 +122,11 @@ def held_out_option(function: _Verb) -> _Verb:
     )(function)
 
 
+def feedback_option(words: str) -> Callable[[_Verb], _Verb]:
+    """`--with FILE`, any number of times, with what the verb does with it."""
+    return click.option("--with", "feedback", multiple=True, metavar="FILE", help=words)
+
+
 def export_option(words: str) -> Callable[[_Verb], _Verb]:
     """`--export FILE`, with what the verb does with it."""
     return click.option(

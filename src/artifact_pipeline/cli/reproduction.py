@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli.comparison import plain, say_comparison
-from artifact_pipeline.cli.options import ArtifactPlace, artifact_argument, held_out_option, verb, with_artifact
+from artifact_pipeline.cli.options import (
+    ArtifactPlace,
+    artifact_argument,
+    feedback_option,
+    held_out_option,
+    verb,
+    with_artifact,
+)
 from artifact_pipeline.files import shown
 from artifact_pipeline.reports.tables import clean
 from artifact_pipeline.runtime import KERNEL_VARIABLE
@@ -47,6 +54,7 @@ _CHOSEN = {
     "digits.",
 )
 @held_out_option
+@feedback_option("A file of feedback that it learned from, too; can be repeated.")
 @click.option(
     "--champion",
     metavar="ARTIFACT",
@@ -72,7 +80,7 @@ def reproduce(
     at_least: Grade,
     data: Path | None,
     expect: str | None,
-    **asked: Any,  # `held_out`, `champion` and `print_environment`
+    **asked: Any,  # `held_out`, `feedback`, `champion` and `print_environment`
 ) -> None:
     """Train ARTIFACT again in this environment, from its manifest alone, and say how much of it comes back.
 
@@ -90,15 +98,10 @@ def reproduce(
         return
     from artifact_pipeline.training import reproduction
 
+    given = {name: asked[name] for name in ("held_out", "champion", "feedback")}
     with output.progress() as progress:
-        found = reproduction.reproduce(
-            artifact,
-            data=data,
-            held_out=asked["held_out"],
-            champion=asked["champion"],
-            expect=expect,
-            progress=progress,
-        )
+        request = reproduction.ReproductionRequest(artifact, data, expect=expect, **given)
+        found = reproduction.reproduce(request, progress=progress)
     place = found.of.reference or artifact
     output.say(f"reproduced: {shown(place)}, grade {found.grade}")
     _say(output, found)

@@ -9,8 +9,11 @@ from artifact_pipeline.canonical import dotted
 from artifact_pipeline.cli import views
 from artifact_pipeline.errors import listing, plural
 from artifact_pipeline.files import shown
+from artifact_pipeline.rows.matrix import FEEDBACK, HELD_OUT
 
 if TYPE_CHECKING:
+    from artifact_pipeline.artifact.manifest import Manifest
+    from artifact_pipeline.artifact.manifest1 import Data
     from artifact_pipeline.artifact.provenance import Statement
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.training.request import Columns, Plan, TrainingRequest
@@ -55,6 +58,23 @@ def plain_columns(columns: Columns | None) -> dict[str, Any]:
     }
 
 
+def feedback_of(manifest: Manifest) -> list[Data.Source]:
+    """Return the sources that are learned from beside the training rows."""
+    return [each for each in manifest.data.sources if each.name == FEEDBACK]
+
+
+def plain_feedback(manifest: Manifest, candidate: Candidate | None) -> dict[str, Any]:
+    """Return the same as `--json` prints it; nothing where there is no feedback.
+
+    Args:
+        manifest: the artifact's manifest.
+        candidate: what was trained; None where nothing was.
+    """
+    found = [{"digest": each.digest, "rows": each.rows} for each in feedback_of(manifest)]
+    left_out = candidate.left_out if candidate else None
+    return {"feedback": {"files": found, "left_out": left_out}} if found or left_out else {}
+
+
 def say_changes(output: Output, look: Look) -> None:
     """Say what has changed since the artifact in charge was made, or why that does not matter."""
     for each in look.changes:
@@ -94,12 +114,14 @@ def say_candidate(output: Output, candidate: Candidate) -> None:
         output.talk(f"warning: the fit did not converge in {manifest.model.iterations} iterations; {_mend(candidate)}")
     if candidate.repeated:
         held_out = plural(manifest.data.split.held_out, "held-out row")
-        of_file = len(manifest.data.sources) > 1
+        of_file = any(each.name == HELD_OUT for each in manifest.data.sources)
         mend = "leave them out of one of the two files" if of_file else "-S split.by=hash keeps equal rows together"
         output.talk(
             f"warning: {candidate.repeated:,} of {held_out} also stand among the training rows, in every feature, so "
             f"the figures may be too high; {mend}"
         )
+    for each in feedback_of(manifest):
+        output.say(f"feedback: {plural(each.rows, 'row')} learned from beside the training rows, {each.digest}")
     for note in candidate.notes:
         output.talk(f"note: {note}")
     if manifest.model.parity.ties:

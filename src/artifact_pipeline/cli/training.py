@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +15,16 @@ from artifact_pipeline.cli.options import (
     ArtifactPlace,
     artifact_option,
     export_option,
+    feedback_option,
     report_options,
     report_places,
     verb,
     with_artifact,
 )
+from artifact_pipeline.cli.seeds import try_seeds
 from artifact_pipeline.cli.trained import (
     plain_columns,
+    plain_feedback,
     plain_look,
     say_candidate,
     say_changes,
@@ -53,6 +57,7 @@ if TYPE_CHECKING:
     metavar="KEY=VALUE",
     help="Set one key of the config for this run, such as -S max_iter=500 or -S gate.min_f1=0.9; can be repeated.",
 )
+@feedback_option("Learn from these labelled rows, too, and never measure on them; can be repeated; wins over feedback.")
 @artifact_option("Where the pointer to the artifact is written; the store is artifacts/ beside it.")
 @export_option("Where the pickle for Python users is written.")
 @click.option(
@@ -73,6 +78,12 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Print the resolved config and what would be written, and write nothing.")
 @click.option("--explain", is_flag=True, help="Print what has changed since the artifact in charge was made.")
 @click.option("--force", is_flag=True, help="Train although nothing has changed.")
+@click.option(
+    "--seeds",
+    metavar="N",
+    type=click.IntRange(2, 10_000),
+    help="Train with N other seeds, say how lucky the config's own is, and publish nothing.",
+)
 @click.option(
     "--jobs",
     default=1,
@@ -106,7 +117,7 @@ def train(
         config,
         artifact,
         export,
-        overrides,
+        (*overrides, *_mixed_in(asked["feedback"])),
         champion=asked["champion"],
         champion_expect=asked["champion_expect"],
         champion_policy=asked["champion_policy"],
@@ -114,6 +125,9 @@ def train(
         jobs=asked["jobs"],
         outputs=tuple(report_places(asked)),
     )
+    if asked["seeds"] is not None:
+        try_seeds(output, request, asked["seeds"])
+        return
     observer = Observer(
         progress=output.progress,
         loaded=partial(say_columns, output),
@@ -132,6 +146,11 @@ def train(
     if training.in_charge:
         output.next(_next(output, request.artifact))
     output.result(_result(training, request))
+
+
+def _mixed_in(files: tuple[str, ...]) -> list[str]:
+    """The config's key that says the same."""
+    return [f"feedback={json.dumps(files, ensure_ascii=False)}"] if files else []
 
 
 def _say_measured(output: Output, asked: Mapping[str, Any], training: Training) -> None:
@@ -203,6 +222,7 @@ def _result(training: Training, request: TrainingRequest) -> dict[str, Any]:
         "comparison": plain(comparison) if comparison else None,
         "unchanged": training.unchanged,
         **plain_columns(training.columns),
+        **plain_feedback(manifest, training.candidate),
         "written": {"artifact": shown(request.artifact), "export": shown(request.export)},
         **plain_look(training.look),
     }

@@ -123,6 +123,11 @@ def _start_paths_at(folder: Path, values: dict[str, Any]) -> None:
         if isinstance(table, dict) and isinstance(path := table.get(key), str) and path:
             found = storage.artifact_place(path) if key == "champion" else Path(path)
             values[section] = {**table, key: str(folder / found if isinstance(found, Path) else found)}
+    if isinstance(files := values.get("feedback"), list):
+        values["feedback"] = [
+            str(folder / path) if isinstance(path, str) and path and not storage.is_url(path) else path
+            for path in files
+        ]
 
 
 def _override(option: str, values: dict[str, Any], *, name: str, number: int) -> Origin:

@@ -43,6 +43,7 @@ def recipe(config: Config) -> dict[str, Any]:
     How the candidate is compared with a champion is no part of it: that decides where the model goes, not what it is.
     """
     values = plain(config)
+    del values["feedback"]  # paths; the rows stand in the manifest's data
     for key in ("champion", "margin", "on_inconclusive"):
         del values["gate"][key]
     _leave_out_defaults(values["gate"], Gate)

@@ -94,6 +94,15 @@ class Config(BaseModel):
         MustBe(f"one of {', '.join(get_args(DataSetName))}, or an object with path and target"),
     ] = "digits"
     split: Annotated[Split, MustBe("an object with by")]
+    feedback: Annotated[
+        list[Annotated[str, Field(pattern=r"^[^\x00]+$")]],
+        Field(
+            title="Feedback",
+            description="Files of labelled rows that are learned from, too, and never held out, such as those of serve "
+            "--feedback; a relative path starts at the folder of this config.",
+        ),
+        MustBe("an array of paths of tables", each="a string, the path of a table"),
+    ] = []
     random_state: Annotated[
         int,
         Field(ge=0, le=2**32 - 1, title="Random state", description="Seed of the split and of the solver."),
@@ -143,6 +152,16 @@ class Config(BaseModel):
             words = f"split in another way: a held-out file goes with a table, not with the built-in {table}"
             raise PydanticCustomError("split_by", "{words}", {"words": words})
         return split
+
+    @field_validator("feedback")
+    @classmethod
+    def _feedback_fits_split(cls, paths: list[str], info: ValidationInfo) -> list[str]:
+        """Refuse feedback beside a split by time: it would be learned from though it is later than what is held out."""
+        split = info.data.get("split")
+        if paths and split is not None and split.by == "time":
+            words = "left away with a split by time, by which a model learns from nothing that is later; add the rows "
+            raise PydanticCustomError("split_by", "{words}", {"words": f"{words}to the table"})
+        return paths
 
     @field_validator("model")
     @classmethod

@@ -104,12 +104,7 @@ class HashSplit:
 
     def _key_values(self, name: str, column: pa.Array | None) -> pa.Array | None:
         """A key's values as text, as a training reads them; None where there are none."""
-        import pyarrow as pa
-        from pyarrow import compute
-
         if column is None:
             return None
         boolean = any(each.name == name and each.kind == "boolean" for each in self.columns)
-        if boolean and pa.types.is_floating(column.type):  # a text that has become a feature's value
-            column = compute.equal(column, 1.0)
-        return key_values(column)
+        return key_values(column, boolean=boolean)

@@ -292,8 +292,8 @@ class _FileRun:
         if not source.built_in or self._own is None:
             return {}
         artifact = self._scorer.artifact
-        own = [each.digest for each in artifact.manifest.data.sources] == [data_set(source.format).digest]
-        split = side_names(self._own.held_out().astype(np.int8) if own else None, batch.count)
+        own = [each.digest for each in artifact.manifest.data.split_sources] == [data_set(source.format).digest]
+        split = side_names(self._own.held_out()[: batch.count].astype(np.int8) if own else None, batch.count)
         known = batch.actual is not None
         actual = np.array(self._scorer.classes)[batch.actual] if known else np.full(batch.count, "")
         return {"split": split, "actual": actual}

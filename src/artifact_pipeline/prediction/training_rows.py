@@ -1,6 +1,6 @@
 """Are these exactly the rows of the training file? Then figures are computed for each side of the split.
 
-So are those of a held-out file. The artifact holds one digest of all rows of each file together.
+So are those of a held-out file, and of feedback. The artifact holds one digest of all rows of each file together.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.rows.batches import UNLABELLED
-from artifact_pipeline.rows.matrix import TYPED_DIGEST_ALGORITHM, RowsDigest, TypedRowsDigest
+from artifact_pipeline.rows.matrix import FEEDBACK, TYPED_DIGEST_ALGORITHM, RowsDigest, TypedRowsDigest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,7 @@ class TrainingRows:
         names = tuple(feature.name for feature in model.inputs)
         self._known: list[_KnownRows] = []
         first = 0
-        for source in data.sources:
+        for source in sorted(data.sources, key=lambda each: each.name == FEEDBACK):  # behind the rows that are split
             typed = source.algorithm == TYPED_DIGEST_ALGORITHM
             digest = (
                 TypedRowsDigest(model.columns, data.target) if typed else RowsDigest(names, data.target, source.rows)
@@ -84,7 +84,9 @@ class TrainingRows:
         import numpy as np
 
         bits: NDArray[Any] = np.frombuffer(self._artifact.role("split"), dtype=np.uint8)
-        flags = np.unpackbits(bits, count=self._artifact.manifest.data.rows, bitorder="little").astype(np.bool_)
+        data = self._artifact.manifest.data
+        flags = np.zeros(data.rows, dtype=np.bool_)
+        flags[: data.split_rows] = np.unpackbits(bits, count=data.split_rows, bitorder="little")
         return flags[self._rows]
 
 

@@ -20,7 +20,7 @@ from artifact_pipeline.reports.tables import (
     shown_comparison,
     shown_rules,
 )
-from artifact_pipeline.rows.matrix import HELD_OUT
+from artifact_pipeline.rows.matrix import FEEDBACK, HELD_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +89,7 @@ def manifest_page(digest: str, manifest: Manifest) -> str:
         table(["digest", "SHA-256"], [["artifact", f"`{digest}`"], ["model", f"`{manifest.model.digest}`"]]),
         "### Metrics",
         figures_table(manifest),
-        *_held_out_file(manifest),
+        *_other_files(manifest),
         baseline(held_out),
         "### Gate",
         gate_table(manifest),
@@ -181,12 +181,16 @@ def figures_table(manifest: Manifest) -> str:
     return table(["rows", "count", "accuracy (95 %)", "F1 weighted (95 %)", "F1 macro", "log loss"], rows)
 
 
-def _held_out_file(manifest: Manifest) -> list[str]:
-    """A sentence where the held-out rows are those of another file."""
+def _other_files(manifest: Manifest) -> list[str]:
+    """A sentence for each other file, whose rows are held out, or are learned from beside the training rows."""
+    words = {
+        HELD_OUT: "Held out are the {rows} of another file: `{digest}`.",
+        FEEDBACK: "Learned from beside the training rows are {rows} of feedback: `{digest}`.",
+    }
     return [
-        f"Held out are the {plural(each.rows, 'row')} of another file: `{each.digest}`."
+        words[each.name].format(rows=plural(each.rows, "row"), digest=each.digest)
         for each in manifest.data.sources
-        if each.name == HELD_OUT
+        if each.name in words
     ]
 
 

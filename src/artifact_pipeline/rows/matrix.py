@@ -23,6 +23,8 @@ TYPED_DIGEST_ALGORITHM = "rows-2"
 """The name of what `TypedRowsDigest` does."""
 HELD_OUT = "held_out"
 """The name of a source whose rows are held out."""
+FEEDBACK = "feedback"
+"""The name of a source whose rows are all learned from: the split does not know them."""
 _AT_ONCE = 1 << 16
 """Rows that are copied to be hashed."""
 
@@ -39,7 +41,7 @@ class Rows:
     """Rows with named columns, and their labels where they are known.
 
     Attributes:
-        source: what the rows are, `digits`, `table` or `held_out`; never a path.
+        source: what the rows are, `digits`, `table`, `held_out` or `feedback`; never a path.
         names: one name a column, in order.
         target: the name of the label.
         X: float64 of shape (rows, numbers and booleans), C-contiguous, every value finite, or NaN where it is missing.
@@ -50,7 +52,8 @@ class Rows:
         columns: the columns with their kinds, and with all levels that the rows hold; numbers where none are given.
         S: the categories, objects of shape (rows, categories), each a str; none where it is None.
         split_by: the values of the columns by which the rows are split, by name: texts, or numbers in their order.
-        held_out: how many rows, the last ones, are those of a held-out file.
+        held_out: how many rows, the last ones before the feedback, are those of a held-out file.
+        feedback: how many rows, the last ones, are those of each file of feedback.
     """
 
     source: str
@@ -65,6 +68,7 @@ class Rows:
     S: NDArray[Any] | None = None
     split_by: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     held_out: int = 0
+    feedback: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Make the columns of the names, where none are given."""
@@ -88,21 +92,34 @@ class Rows:
 
     @property
     def sources(self) -> tuple[Rows, ...]:
-        """The rows of each table that was named: those to learn from, and those of a held-out file."""
-        if not self.held_out:
+        """The rows of each table that was named: those to learn from, those of a held-out file, and feedback."""
+        if not self.held_out and not self.feedback:
             return (self,)
-        end = len(self.X) - self.held_out
-        pieces = ((self.source, slice(0, end)), (HELD_OUT, slice(end, None)))
-        return tuple(
-            replace(
-                self,
-                source=name,
-                X=self.X[rows],
-                y=None if self.y is None else self.y[rows],
-                S=None if self.S is None else self.S[rows],
-                held_out=0,
-            )
-            for name, rows in pieces
+        counts = [(self.source, len(self.X) - self.held_out - sum(self.feedback))]
+        counts += [(HELD_OUT, self.held_out)] if self.held_out else []
+        counts += [(FEEDBACK, rows) for rows in self.feedback]
+        pieces, start = [], 0
+        for name, rows in counts:
+            piece = self.take(slice(start, start + rows))
+            pieces.append(replace(piece, source=name, held_out=0, feedback=()))
+            start += rows
+        return tuple(pieces)
+
+    @property
+    def split(self) -> Rows:
+        """The rows that are split: all but the feedback."""
+        if not self.feedback:
+            return self
+        return replace(self.take(slice(0, len(self.X) - sum(self.feedback))), feedback=())
+
+    def take(self, rows: slice | NDArray[np.integer[Any]]) -> Rows:
+        """Return some rows, in this order; what they say of themselves stays as it is."""
+        return replace(
+            self,
+            X=self.X[rows],
+            y=None if self.y is None else self.y[rows],
+            S=None if self.S is None else self.S[rows],
+            split_by={name: values[rows] for name, values in self.split_by.items()},
         )
 
     def digests(self) -> tuple[str, ...]:

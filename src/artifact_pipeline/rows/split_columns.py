@@ -30,8 +30,18 @@ _EPOCH_ZONED = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
 
 
-def key_values(column: pa.Array) -> pa.Array | None:
-    """Return a key's values as text, null where one is missing; None where no value of this type is a key."""
+def key_values(column: pa.Array, *, boolean: bool = False) -> pa.Array | None:
+    """Return a key's values as text, null where one is missing; None where no value of this type is a key.
+
+    Args:
+        column: the values.
+        boolean: whether it is a boolean that is learned from, too: a text of it may have become a number.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if boolean and pa.types.is_floating(column.type):
+        column = compute.equal(column, 1.0)
     return label_texts(column, "text")[0] if is_label(column.type) else None
 
 

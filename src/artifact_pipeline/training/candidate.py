@@ -12,7 +12,7 @@ from artifact_pipeline.errors import plural
 from artifact_pipeline.training.dataset import Dataset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from artifact_pipeline.config import Config
     from artifact_pipeline.training.sealed import Candidate
@@ -59,6 +59,14 @@ def train(config: Config, data: Dataset | None = None, *, progress: Callable[[st
     scaled = fitted.converged or config.preprocess != "none"
     return replace(
         candidate,
-        notes=(*folded.notes, *fitted.notes),
+        notes=(*_of_feedback(config, data), *folded.notes, *fitted.notes),
+        left_out=data.left_out,
         scales=None if scaled else Scales.furthest(data.X[data.train], rows.names),
     )
+
+
+def _of_feedback(config: Config, data: Dataset) -> Iterator[str]:
+    if data.left_out:
+        yield f"{plural(data.left_out, 'row')} of the feedback left out: held out to measure on"
+    elif config.feedback and not data.rows.feedback:
+        yield "the feedback has no row yet, and nothing is learned from it"

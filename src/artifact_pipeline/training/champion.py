@@ -50,11 +50,11 @@ def rows_for(champion: Verified, rows: Rows, config: Config) -> Rows:
     """
     columns = champion.manifest.model.columns
     if _kinds(columns) == _kinds(rows.columns) or isinstance(config.dataset, str):
-        return rows
-    from artifact_pipeline.training.dataset import load_rows
+        return rows.split
+    from artifact_pipeline.training.dataset import load_split_rows
 
     with _naming_champion():
-        return load_rows(config, columns=columns)
+        return load_split_rows(config, columns=columns)
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def check_fit(champion: Verified, rows: Rows, split: bytes) -> None:
 
     Args:
         champion: the verified artifact.
-        rows: the candidate's rows, as `rows_for` gives them.
+        rows: the candidate's rows, as `rows_for` gives them; feedback among them is not looked at.
         split: one bit a row, as `split.bin` holds them.
 
     Raises:
@@ -88,8 +88,9 @@ def check_fit(champion: Verified, rows: Rows, split: bytes) -> None:
     """
     import numpy as np
 
+    rows = rows.split
     mine, its = int.from_bytes(split, "little"), int.from_bytes(champion.role("split"), "little")
-    own = [source.digest for source in champion.manifest.data.sources] == [*rows.digests()]
+    own = [source.digest for source in champion.manifest.data.split_sources] == [*rows.digests()]
     if not own:
         sides = _sides(champion, rows)
         if sides is None:
@@ -240,7 +241,7 @@ def challenge(
     Args:
         candidate: a trained model, or an artifact.
         champion: the verified artifact that it would replace.
-        rows: all rows; the candidate's `split.bin` says which were held out.
+        rows: all rows; the candidate's `split.bin` says which of those but feedback were held out.
         asked: the margin, and what to make of an inconclusive comparison.
         its_rows: the same rows by the champion's columns, as `rows_for` gives them; None where they are `rows`.
 
@@ -252,14 +253,14 @@ def challenge(
 
     from artifact_pipeline.metrics import paired
 
-    mine, its = candidate.manifest, champion.manifest
+    rows, mine, its = rows.split, candidate.manifest, champion.manifest
     split = candidate.members[mine.file("split").name]
-    found, recorded = rows.digests(), [source.digest for source in mine.data.sources]
+    found, recorded = rows.digests(), [source.digest for source in mine.data.split_sources]
     if recorded != [*found]:
         message = f"found {', '.join(found)}, the manifest says {', '.join(recorded)}"
         problem = Problem("rows", "data-digest", message)
         raise DataRejected("these are not the rows that the model was trained from", problems=[problem])
-    its_rows = rows if its_rows is None else its_rows
+    its_rows = rows if its_rows is None else its_rows.split
     check_fit(champion, its_rows, split)
     if mine.model.classes != its.model.classes:
         raise _refused(champion, "champion-classes", "it has other classes")

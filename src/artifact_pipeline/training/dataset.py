@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.plugins import data_set
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.config import Config
     from artifact_pipeline.rows.features import Column
     from artifact_pipeline.rows.matrix import Rows
+    from artifact_pipeline.training.splits import LabelledRows
 
 
 PACKAGED = "packaged"
@@ -31,16 +32,18 @@ class Dataset:
         train: int64 positions of the training rows, in the order in which the estimator sees them.
         held_out: int64 positions of the rows that the estimator never sees.
         repeated: how many held-out rows have the very features of a training row.
+        left_out: how many rows of feedback are not learned from, because the split holds them out.
     """
 
     rows: Rows
     train: NDArray[np.int64]
     held_out: NDArray[np.int64]
     repeated: int = 0
+    left_out: int = 0
 
     @classmethod
     def load(cls, config: Config, rows: Rows | None = None) -> Dataset:
-        """Return the rows that the config names, and their split.
+        """Return the rows that the config names, and their split; feedback is learned from, and changes no split.
 
         Args:
             config: says which rows, and how they are split.
@@ -49,11 +52,12 @@ class Dataset:
         Raises:
             DataRejected: the rows cannot be read, or cannot be split as asked.
         """
-        from artifact_pipeline.training.splits import LabelledRows, of_two_files, repeated, split
+        from artifact_pipeline.training.splits import of_two_files, repeated, split
 
-        rows = load_rows(config) if rows is None else rows
+        whole = load_rows(config) if rows is None else rows
+        rows = whole.split
         assert rows.y is not None
-        table = LabelledRows(rows.columns, rows.features, rows.y, others=rows.split_by)
+        table = _labelled(rows)
         if rows.held_out:
             sides = of_two_files(rows.y, len(rows.y) - rows.held_out)
         else:
@@ -61,7 +65,24 @@ class Dataset:
         # A hash of the features has equal rows on one side.
         by_features = not rows.held_out and config.split.by == "hash" and config.split.key is None
         again = 0 if by_features else repeated(table.rows, sides)
-        return cls(rows=rows, train=sides.train, held_out=sides.held_out, repeated=again)
+        data = cls(rows=rows, train=sides.train, held_out=sides.held_out, repeated=again)
+        return data._with_feedback(whole, config) if whole.feedback else data
+
+    def _with_feedback(self, whole: Rows, config: Config) -> Dataset:
+        """The rows with the feedback that is behind them, but for those of its rows that the split holds out."""
+        import numpy as np
+
+        from artifact_pipeline.rows import feedback
+        from artifact_pipeline.training.splits import held_out_beside
+
+        held_out, kept, left_out = _labelled(self.rows.take(self.held_out)), [], 0
+        for each in whole.sources[-len(whole.feedback) :]:
+            out = held_out_beside(_labelled(each), held_out, config.split, random_state=config.random_state)
+            kept.append(each.take(np.flatnonzero(~out)))
+            left_out += int(out.sum())
+        rows = feedback.beside(self.rows, kept)
+        train = np.concatenate([self.train, np.arange(len(self.rows.X), len(rows.X))])
+        return replace(self, rows=rows, train=train, left_out=left_out)
 
     @property
     def X(self) -> NDArray[np.float64]:  # noqa: N802 - the field's name for a feature matrix
@@ -80,16 +101,43 @@ class Dataset:
         return self.train if len(self.train) else self.held_out
 
     def split_bits(self) -> bytes:
-        """One bit a row, 1 where it is held out; the first row is the lowest bit of the first byte."""
+        """One bit a row that is split, 1 where it is held out; the first row is the lowest bit of the first byte."""
         import numpy as np
 
-        flags = np.zeros(len(self.y), dtype=np.uint8)
+        flags = np.zeros(len(self.y) - sum(self.rows.feedback), dtype=np.uint8)
         flags[self.held_out] = 1
         return np.packbits(flags, bitorder="little").tobytes()
 
 
+def _labelled(rows: Rows) -> LabelledRows:
+    from artifact_pipeline.training.splits import LabelledRows
+
+    assert rows.y is not None
+    return LabelledRows(rows.columns, rows.features, rows.y, others=rows.split_by)
+
+
 def load_rows(config: Config, *, columns: Sequence[Column] | None = None) -> Rows:
-    """Return the rows that the config names: a built-in data set, or a table, and the held-out file behind it.
+    """Return all rows that the config names: those that are split, and feedback behind them.
+
+    Args:
+        config: says which rows.
+        columns: as in `load_split_rows`.
+
+    Raises:
+        DataRejected: a file cannot be read, or does not have these columns.
+    """
+    from artifact_pipeline.rows import feedback
+
+    rows = load_split_rows(config, columns=columns)
+    if not config.feedback:
+        return rows
+    table = config.dataset
+    leave_out = not isinstance(table, str) and table.unlabelled is not None
+    return feedback.with_feedback(rows, config.feedback, leave_out=leave_out)
+
+
+def load_split_rows(config: Config, *, columns: Sequence[Column] | None = None) -> Rows:
+    """Return the rows that are split: a built-in data set, or a table, and the held-out file behind it.
 
     Args:
         config: says which rows.

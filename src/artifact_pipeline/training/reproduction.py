@@ -18,18 +18,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from artifact_pipeline.artifact import provenance
-from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.canonical import dotted
-from artifact_pipeline.config import Gate, of_recipe
-from artifact_pipeline.errors import ArtifactRejected, ConfigError, NotReproduced, Problem
+from artifact_pipeline.config import Gate
+from artifact_pipeline.errors import NotReproduced, Problem
 from artifact_pipeline.registry import remote
 from artifact_pipeline.runtime import KERNEL_VARIABLE, choose_kernel
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.causes import GRADES, KINDS, find_causes, recipe_of
-from artifact_pipeline.training.champion import challenge, rows_for, split_with_path
-from artifact_pipeline.training.dataset import PACKAGED, Dataset, load_rows
+from artifact_pipeline.training.champion import challenge, rows_for
+from artifact_pipeline.training.dataset import Dataset, load_rows
 from artifact_pipeline.training.differences import compare_answers, compare_parameters, parameters_of
-from artifact_pipeline.training.reading import read_config
+from artifact_pipeline.training.trained_from import recipe_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,6 +50,27 @@ Over OpenBLAS kernels, a solver that goes to the optimum (newton-cholesky) agree
 stops near it (lbfgs at its default) is 7e-2 to 2e-1 apart; 1e-9 stands far from both. It is also below what a float32
 input can tell (6e-8), and far below what the golden rows allow a probability (1e-5).
 """
+
+
+@dataclass(frozen=True, slots=True)
+class ReproductionRequest:
+    """What is asked of a training again.
+
+    Attributes:
+        artifact: a pointer, an artifact's folder, or a place in a registry; its gate may have failed.
+        data: the table, where the recipe names one: a manifest holds no path.
+        held_out: the held-out file, where the recipe has one.
+        champion: the artifact to compare with again; its gate may have failed. No byte of the artifact depends on it.
+        expect: the artifact digest known from elsewhere; anything else is refused unread.
+        feedback: the files of feedback, where the data has any, in any order.
+    """
+
+    artifact: Path | str
+    data: Path | None = None
+    held_out: Path | None = None
+    champion: Path | str | None = None
+    expect: str | None = None
+    feedback: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +150,7 @@ class Reproduction:
     @property
     def _remedy(self) -> str:
         if self.sole == "data":
-            return "name the rows that the artifact was trained from by --data"
+            return "name the rows that the artifact was trained from by --data, and its feedback by --with"
         if self.sole == "kernel" and self.chosen_by == "user":
             return f"unset {KERNEL_VARIABLE}, and the kernel that the manifest records is used where it can be"
         if self.sole == "recipe" or not self.causes:
@@ -156,25 +176,13 @@ class Reproduction:
         )
 
 
-def reproduce(
-    artifact: Path | str,
-    *,
-    data: Path | None = None,
-    held_out: Path | None = None,
-    champion: Path | str | None = None,
-    expect: str | None = None,
-    progress: Callable[[str], None] | None = None,
-) -> Reproduction:
+def reproduce(asked: ReproductionRequest, *, progress: Callable[[str], None] | None = None) -> Reproduction:
     """Verify an artifact, train it again from its manifest alone, and compare; nothing is written.
 
     The BLAS kernel that the manifest records is used, if NumPy is not loaded yet and the user set none.
 
     Args:
-        artifact: a pointer, or an artifact's folder; its gate may have failed.
-        data: the table, where the recipe names one: a manifest holds no path.
-        held_out: the held-out file, where the recipe has one.
-        champion: the artifact to compare with again; its gate may have failed. No byte of the artifact depends on it.
-        expect: the artifact digest known from elsewhere; anything else is refused unread.
+        asked: what is asked.
         progress: is called with each step, in a few words; None for silence.
 
     Raises:
@@ -183,12 +191,12 @@ def reproduce(
         DataRejected: the rows cannot be read, split or learned.
     """
     report = progress or (lambda _: None)
-    verified = remote.verify(artifact, expect=expect, accept_failed_gate=True)
-    rival = remote.verify(champion, accept_failed_gate=True) if champion is not None else None
+    verified = remote.verify(asked.artifact, expect=asked.expect, accept_failed_gate=True)
+    rival = remote.verify(asked.champion, accept_failed_gate=True) if asked.champion is not None else None
     manifest, recorded_kernels = verified.manifest, verified.manifest.environment.kernels
     # Before NumPy is loaded, which the training does.
     chosen_by = choose_kernel(recorded_kernels[0] if len(recorded_kernels) == 1 else "")
-    config = _recipe_config(manifest, data, held_out)
+    config = recipe_config(manifest, asked.data, asked.held_out, feedback=asked.feedback)
     report("loading rows")
     # The manifest names the columns: a table's rules for leaving one out may have changed.
     dataset = Dataset.load(config, load_rows(config, columns=manifest.model.columns))
@@ -223,40 +231,6 @@ def _challenge(
         lenient = recorded.outcome == "inconclusive" and recorded.accepted
         asked = Gate(margin=recorded.margin, on_inconclusive="pass" if lenient else "fail")
     return challenge(candidate, champion, rows, asked, its_rows=rows_for(champion, rows, config))
-
-
-def _recipe_config(manifest: Manifest, data: Path | None, held_out: Path | None) -> Config:
-    """The config that a manifest's recipe stands for; keys that it lacks take this version's defaults."""
-    recipe = dict(manifest.recipe)
-    table = recipe.get("dataset")
-    if table == PACKAGED:
-        message = (
-            "the model was trained elsewhere and packaged: its recipe is not known, and it cannot be trained again"
-        )
-        raise ArtifactRejected(
-            "there is nothing to reproduce",
-            problems=[Problem(f"{NAME}: recipe", "packaged", message)],
-            hint="artifact-pipeline verify checks the bytes, and artifact-pipeline inspect shows what was measured",
-        )
-    if isinstance(table, dict):
-        if data is None:
-            raise ConfigError(
-                "--data: the artifact was trained from a table, and holds no path to it",
-                hint=f"name the table with the column {manifest.data.target!r}: --data FILE",
-            )
-        recipe["dataset"] = {**table, "path": str(data)}  # over any path that a forged recipe may name
-    elif data is not None:
-        raise ConfigError(f"--data: the artifact was trained from the built-in {table}, not from a table")
-    recipe |= split_with_path(manifest, held_out)
-    try:
-        return read_config(of_recipe(recipe))
-    except ConfigError as error:
-        problems = [Problem(f"{NAME}: recipe", each.rule, each.message) for each in error.problems]
-        raise ArtifactRejected(
-            "the recipe is none that this version can train",
-            problems=problems,
-            hint="use the version of artifact-pipeline that the manifest's environment names",
-        ) from error
 
 
 def _with_own_recipe(candidate: Candidate, manifest: Manifest) -> tuple[Candidate, tuple[str, ...]]:

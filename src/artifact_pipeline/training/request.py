@@ -61,7 +61,7 @@ class Columns:
         names: the columns that are learned from, in their order.
         kinds: the kind of each of them.
         left_out: the columns that are not learned from, and why.
-        rows: how many rows there are; those of a held-out file are among them.
+        rows: how many rows there are; those of a held-out file are among them, those of feedback are not.
         held_out: how many are of a held-out file.
         files: how many files they were read from.
         empty_files: how many of those held no row.
@@ -89,7 +89,7 @@ class Columns:
             rows.names,
             rows.kinds,
             rows.left_out,
-            len(rows.X),
+            len(rows.split.X),
             files,
             empty,
             warnings=rows.warnings,

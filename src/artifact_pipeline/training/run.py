@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One training, its rows read; `rows` is None for a built-in data set."""
+    """One training, its rows read; `rows` is None for a built-in data set alone."""
 
     request: TrainingRequest
     config: Config
@@ -127,6 +127,7 @@ def _inputs(request: TrainingRequest, config: Config, origin: TrainingOrigin) ->
         yield Place("the dataset", config.dataset.path)
     if config.split.path is not None:
         yield Place("the held-out file", config.split.path)
+    yield from (Place("the feedback", path) for path in config.feedback)
     if request.champion_policy is not None:
         yield Place("the policy", str(request.champion_policy))
     if champion := _champion_place(request, config):
@@ -163,17 +164,17 @@ def _begin(request: TrainingRequest, config: Config, origin: TrainingOrigin, obs
 
 
 def _load(config: Config, observer: Observer) -> Rows | None:
-    """Read a table; return None for a built-in data set, which is read when it is needed."""
+    """Read what files hold; return None for a built-in data set alone, which is read when it is needed."""
     from artifact_pipeline.training.dataset import load_rows
 
-    if isinstance(config.dataset, str):
+    if isinstance(config.dataset, str) and not config.feedback:
         return None
     with observer.progress() as progress:
         progress("loading rows")
         rows = load_rows(config)
     columns = Columns.of(rows)
-    assert columns is not None
-    observer.loaded(columns)
+    if columns is not None:
+        observer.loaded(columns)
     return rows
 
 

@@ -37,6 +37,7 @@ class Candidate:
             are scaled, or their scales are alike.
         repeated: how many held-out rows have the very features of a training row.
         notes: what is worth knowing of the fit, a sentence each.
+        left_out: how many rows of feedback were not learned from, because the split holds them out.
     """
 
     manifest: Manifest
@@ -45,6 +46,7 @@ class Candidate:
     scales: Scales | None = None
     repeated: int = 0
     notes: tuple[str, ...] = ()
+    left_out: int = 0
 
     @property
     def digest(self) -> str:

@@ -154,6 +154,34 @@ def repeated(rows: Features, sides: Sides) -> int:
     return int(np.isin(found[sides.held_out], found[sides.train]).sum())
 
 
+def held_out_beside(
+    table: LabelledRows, held_out: LabelledRows, asked: Split, *, random_state: int
+) -> NDArray[np.bool_]:
+    """Return which rows of another table must not be learned from, bool of shape (rows,).
+
+    Those are rows that have the very features of a held-out row; of a hash split, rows on its held-out side; and of
+    a split by groups, rows of a group that is held out.
+
+    Args:
+        table: the rows of the other table.
+        held_out: the rows that a split has held out.
+        asked: how it split.
+        random_state: its seed.
+    """
+    import numpy as np
+
+    found: NDArray[np.bool_] = np.isin(_fingerprints(table.rows), _fingerprints(held_out.rows))
+    if asked.by == "hash":
+        found |= _by_hash(table, asked, random_state)
+    if asked.by == "group":
+        assert asked.column is not None
+        mine, theirs = (
+            key_hashes({asked.column: each.values(asked.column)}, seed=random_state) for each in (table, held_out)
+        )
+        found |= np.isin(mine, theirs)
+    return found
+
+
 def _fingerprints(rows: Features) -> NDArray[np.uint64]:
     """A number for each row that equal rows share, and others do not; another process gives other ones."""
     import numpy as np

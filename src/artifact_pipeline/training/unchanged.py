@@ -90,6 +90,8 @@ def key_of(config: Config, rows: Rows | None, champion: Verified | None = None) 
     }
     if rows is not None and rows.split_by:
         key["split.columns"] = _split_digest(rows)
+    if rows is not None and rows.feedback:
+        key["feedback"] = " ".join(rows.digests()[-len(rows.feedback) :])
     if champion is not None:
         key |= {"gate.margin": json.dumps(config.gate.margin), "gate.on_inconclusive": config.gate.on_inconclusive}
     return key
@@ -135,7 +137,7 @@ def _changes(old: Mapping[str, str], new: Mapping[str, str], *, standing: str) -
 
 def _data_digest(config: Config, rows: Rows | None) -> str:
     if rows is not None:
-        return " ".join(rows.digests())
+        return " ".join(rows.split.digests())
     assert isinstance(config.dataset, str)
     return data_set(config.dataset).digest
 

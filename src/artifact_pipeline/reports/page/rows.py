@@ -100,7 +100,7 @@ def own_data_set(manifest: Manifest) -> str | None:
         return None
     found = data_set(name)
     same = found.features == tuple(each.name for each in manifest.model.inputs)
-    return name if same and [each.digest for each in manifest.data.sources] == [found.digest] else None
+    return name if same and [each.digest for each in manifest.data.split_sources] == [found.digest] else None
 
 
 def answer_rows(artifact: Verified, data: str | None) -> AnsweredRows | None:
