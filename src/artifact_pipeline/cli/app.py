@@ -17,6 +17,7 @@ from artifact_pipeline.cli.init import init
 from artifact_pipeline.cli.inspection import inspect, verify
 from artifact_pipeline.cli.manual import man
 from artifact_pipeline.cli.options import HELP, STATUSES, statuses, verb
+from artifact_pipeline.cli.promotion import demote, history, promote
 from artifact_pipeline.cli.registry import pull, push
 from artifact_pipeline.cli.reporting import report
 from artifact_pipeline.cli.reproduction import reproduce
@@ -77,6 +78,9 @@ class _Verbs(click.Group):
         rollback,
         push,
         pull,
+        promote,
+        demote,
+        history,
         schema,
         completion,
         man,

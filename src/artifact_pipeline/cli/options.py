@@ -113,11 +113,39 @@ def held_out_option(function: _Verb) -> _Verb:
     )(function)
 
 
+def comparison_options(function: _Verb) -> _Verb:
+    """`--data`, `--held-out` and `--margin`: on which rows two artifacts are compared, and what is good enough."""
+    data = click.option(
+        "--data",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="The table that both were trained from (any that train reads); not needed for the built-in digits.",
+    )
+    margin = click.option(
+        "--margin",
+        type=click.FloatRange(0, 1),
+        default=0.02,
+        show_default=True,
+        metavar="SHARE",
+        help="By how much the candidate may be worse.",
+    )
+    return data(held_out_option(margin(function)))
+
+
 def export_option(words: str) -> Callable[[_Verb], _Verb]:
     """`--export FILE`, with what the verb does with it."""
     return click.option(
         "--export", default=EXPORT, show_default=True, metavar="FILE", type=click.Path(path_type=Path), help=words
     )
+
+
+def expect_option(function: _Verb) -> _Verb:
+    """`--expect DIGEST`."""
+    return click.option(
+        "--expect",
+        metavar="DIGEST",
+        help="The artifact digest known from elsewhere, sha256:…; any other is refused unread.",
+    )(function)
 
 
 def digest_options(function: _Verb) -> _Verb:
@@ -127,12 +155,7 @@ def digest_options(function: _Verb) -> _Verb:
         is_flag=True,
         help="Use a model whose gate is missing or failed; nothing else allows it.",
     )
-    expect = click.option(
-        "--expect",
-        metavar="DIGEST",
-        help="The artifact digest known from elsewhere, sha256:…; any other is refused unread.",
-    )
-    return expect(accept(function))
+    return expect_option(accept(function))
 
 
 def trust_options(function: _Verb) -> _Verb:

@@ -37,8 +37,8 @@ _LINE, _REDRAW = 10.0, 0.1
 """Seconds between two words about one file: in a log, and on a terminal."""
 
 
-def _connection_options(function: Verb) -> Verb:
-    """How the registry is reached; `_connecting` reads it."""
+def connection_options(function: Verb) -> Verb:
+    """How the registry is reached; `asked_of_registry` reads it."""
     plain = click.option(
         "--plain-http", is_flag=True, help="Speak HTTP without TLS; with this machine that is done anyway."
     )
@@ -53,7 +53,7 @@ def _connection_options(function: Verb) -> Verb:
 
 
 @contextmanager
-def _asked(output: Output, word: str, reference: str, asked: Mapping[str, Any]) -> Iterator[RegistryRequest]:
+def asked_of_registry(output: Output, word: str, reference: str, asked: Mapping[str, Any]) -> Iterator[RegistryRequest]:
     """What the options ask of the registry and of the artifact; how far the bytes are is said meanwhile."""
     from artifact_pipeline.registry.request import RegistryRequest
 
@@ -74,7 +74,7 @@ def _asked(output: Output, word: str, reference: str, asked: Mapping[str, Any]) 
 @click.argument("reference", metavar="oci://HOST/NAME[:TAG]")
 @digest_options
 @policy_options
-@_connection_options
+@connection_options
 @click.pass_obj
 def push(output: Output, /, artifact: Path, reference: str, **asked: Any) -> None:
     """Put ARTIFACT (a pointer, or an artifact's folder) into an OCI registry, in the form of CNCF ModelPack.
@@ -85,7 +85,7 @@ def push(output: Output, /, artifact: Path, reference: str, **asked: Any) -> Non
     """
     from artifact_pipeline.registry.push import push
 
-    with _asked(output, "pushing", reference, asked) as request:
+    with asked_of_registry(output, "pushing", reference, asked) as request:
         done = push(artifact, request)
     beside = "".join(f", {suffix}" for suffix in done.attached)
     output.say(f"pushed: {shown(artifact)}, {plural(done.files, 'file')}{beside}; {done.sent:,} bytes were new there")
@@ -93,7 +93,7 @@ def push(output: Output, /, artifact: Path, reference: str, **asked: Any) -> Non
     output.say(f"OCI digest:      {done.reference.digest}")
     if done.tag is not None:
         output.say(f"tag: {done.tag}")
-    output.next(f"artifact-pipeline pull {_with_connection(str(done.reference), asked)}")
+    output.next(f"artifact-pipeline pull {with_connection(str(done.reference), asked)}")
     output.result(
         {
             "artifact": done.artifact,
@@ -120,7 +120,7 @@ def push(output: Output, /, artifact: Path, reference: str, **asked: Any) -> Non
 )
 @digest_options
 @policy_options
-@_connection_options
+@connection_options
 @click.pass_obj
 def pull(output: Output, /, reference: str, *, artifact: Path, folder: Path | None, **asked: Any) -> None:
     """Take an artifact from an OCI registry, verify it, and put it in charge, as a training does.
@@ -137,7 +137,7 @@ def pull(output: Output, /, reference: str, *, artifact: Path, folder: Path | No
     given = {"the public key": asked["public_key"], "the policy": asked["policy"]}
     written = Place("--artifact", str(artifact), "link") if folder is None else Place("--output", str(folder), "folder")
     refuse_overlap([Place(role, str(path)) for role, path in given.items() if path is not None], [written])
-    with _asked(output, "pulling", reference, asked) as request:
+    with asked_of_registry(output, "pulling", reference, asked) as request:
         done = pull(request, artifact if folder is None else folder, as_folder=folder is not None)
     _say_pulled(output, done, reference, artifact)
 
@@ -177,7 +177,7 @@ def _say_pulled(output: Output, done: Pulled, reference: str, artifact: Path) ->
     )
 
 
-def _with_connection(command: str, asked: Mapping[str, Any]) -> str:
+def with_connection(command: str, asked: Mapping[str, Any]) -> str:
     """The command with what this one was told of the registry."""
     hosts = [f"--token-host {shlex.quote(host)}" for host in asked["token_hosts"]]
     return " ".join([command, *(["--plain-http"] if asked["plain_http"] else []), *hosts])

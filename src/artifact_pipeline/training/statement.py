@@ -25,7 +25,7 @@ _MAX_BYTES = 16 << 20
 """Of a file whose digest is recorded; a larger one is no config and no lock."""
 
 
-def _now() -> str:
+def now() -> str:
     """The time as RFC 3339 writes it, UTC, to the second."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -42,7 +42,7 @@ class TrainingOrigin:
 
     config: Path | None
     lock: Path
-    began: str = field(default_factory=_now)
+    began: str = field(default_factory=now)
 
 
 def state(
@@ -71,8 +71,8 @@ def state(
         internal,
         recipe=manifest.recipe,
         dependencies=tuple(_materials(candidate, origin)),
-        builder=_builder(),
-        run=provenance.BuildRun(started_on=origin.began, finished_on=_now(), invocation_id=_invocation()),
+        builder=builder(),
+        run=provenance.BuildRun(started_on=origin.began, finished_on=now(), invocation_id=invocation()),
     )
 
 
@@ -150,12 +150,14 @@ def _server() -> str:
     return os.environ.get("GITHUB_SERVER_URL", "https://github.com")
 
 
-def _builder() -> str:
+def builder() -> str:
+    """The URI of the workflow of this job; `provenance.LOCAL` where no CI names one."""
     workflow = os.environ.get("GITHUB_WORKFLOW_REF")
     return f"{_server()}/{workflow}" if workflow else provenance.LOCAL
 
 
-def _invocation() -> str:
+def invocation() -> str:
+    """The URI of this job's run; empty where no CI names one."""
     run, repository = os.environ.get("GITHUB_RUN_ID"), os.environ.get("GITHUB_REPOSITORY")
     if not (run and repository):
         return ""
