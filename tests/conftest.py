@@ -59,6 +59,7 @@ NEEDS = {
     "test_oci_wire.py": "urllib3",
     "test_outputs.py": "model_signing",
     "test_package.py": "pandas",
+    "test_promotion.py": "urllib3",
     "test_proxy.py": "cryptography",
     "test_report_browser.py": "axe_playwright_python",
     "test_signing.py": "model_signing",

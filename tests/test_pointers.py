@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, PipelineError, StorageError
 from artifact_pipeline.registry import git_pointer, repeating
 from artifact_pipeline.registry.promotions import opened_pointer
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.storage import objects
+from objectstores import make_bucket, object_store
 from registries import Lost, Request, Response, forward, relay
 from tools import require_tool
 
@@ -72,47 +73,16 @@ def clone(bare: Path, tmp_path: Path) -> Path:
     return folder
 
 
-@contextmanager
-def moto_server() -> Iterator[str]:
-    """An S3 server that answers one request at a time: as S3, and unlike moto, it looks and writes at once."""
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-    from werkzeug.serving import make_server
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    own, one = DomainDispatcherApplication(create_backend_app), threading.Lock()
-
-    def serve(environ: Any, start: Any) -> Any:
-        with one:
-            return own(environ, start)
-
-    running = make_server("127.0.0.1", 0, serve, threaded=True)
-    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"127.0.0.1:{running.server_port}"
-    running.shutdown()
-    thread.join()
-    running.server_close()
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with moto_server() as address:
+    with object_store() as address:
         yield address
 
 
 @pytest.fixture
 def bucket(server: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The URL of an empty bucket, and an environment that leads to it."""
-    import boto3
-
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    settings = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "us-east-1"}
-    for name, value in {**settings, "AWS_ALLOW_HTTP": "true", "AWS_ENDPOINT_URL": f"http://{server}"}.items():
-        monkeypatch.setenv(name, value)
-    found = f"bucket-{abs(hash(request.node.nodeid)):x}"
-    boto3.client("s3", endpoint_url=f"http://{server}", region_name="us-east-1").create_bucket(Bucket=found)
-    return f"s3://{found}"
+    return make_bucket(server, digest(request.node.nodeid.encode())[-12:], monkeypatch)
 
 
 S3 = pytest.param("s3", marks=pytest.mark.needs("moto"))
