@@ -289,7 +289,7 @@ def test_who_is_gone_from_the_registry_is_said(stand: Stand, artifacts: Mapping[
 
 
 def test_a_tag_that_others_moved_is_seen_and_repaired(stand: Stand, artifacts: Mapping[str, Path]) -> None:
-    """The champion again changes nothing, but for a tag that leads elsewhere: `history` says so, and it is moved back."""
+    """The champion again changes nothing, but for a tag that leads elsewhere: `history` says so; it is moved back."""
     stand.push(artifacts, "first", "near")
     stand.promote("first")
     status, said = stand.promote("first")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from artifact_pipeline.cli.output import Output
-    from artifact_pipeline.registry.promotions import ImageOfArtifact, PromotionEntry
-    from artifact_pipeline.training.promotion import PromotionHistory
-    from artifact_pipeline.training.role import PromotionOutcome, PromotionRequest
+    from artifact_pipeline.registry import history as histories
+    from artifact_pipeline.registry import roles
 
     Verb = TypeVar("Verb", bound="Callable[..., Any]")
 
@@ -48,18 +48,18 @@ def _changing_options(function: Verb) -> Verb:
 @contextmanager
 def _asked(
     output: Output, reference: str, role: str, asked: Mapping[str, Any], *, changing: bool = True
-) -> Iterator[PromotionRequest]:
-    from artifact_pipeline.training.role import PromotionRequest
+) -> Iterator[roles.PromotionRequest]:
+    from artifact_pipeline.registry import roles
 
     signs = changing and any(asked[name] for name in ("private_key", "sigstore", "sigstore_config"))
     given = {"expect": None, "accept_failed_gate": False, **asked}
     with asked_of_registry(output, "pulling", reference, given) as registry:
-        yield PromotionRequest(
+        yield roles.PromotionRequest(
             registry,
             role,
             pointer=asked["pointer"],
             name=asked["name"],
-            signer=asked_signer(asked) if signs else None,
+            sealing=asked_signer(asked).seal() if signs else None,
             dry_run=changing and asked["dry_run"],
         )
 
@@ -88,13 +88,12 @@ def promote(output: Output, /, candidate: str, role: str, **asked: Any) -> None:
     follows. The statement of who, when, and by which verdict stands at the pointer and is attached to the image.
     Needs the extra [registry].
     """
-    from artifact_pipeline.training.promotion import promote
-    from artifact_pipeline.training.role import ChampionTerms
+    from artifact_pipeline.training import promotion
 
-    terms = ChampionTerms(**{name: asked[name] for name in ("data", "held_out", "margin", "on_inconclusive")})
+    terms = promotion.ChampionTerms(**{name: asked[name] for name in ("data", "held_out", "margin", "on_inconclusive")})
     with _asked(output, candidate, role, asked) as request:
         try:
-            done = promote(request, terms)
+            done = promotion.promote(request, terms)
         except GateFailed as error:
             if error.result is not None:
                 say_comparison(output, error.result)
@@ -121,10 +120,10 @@ def demote(output: Output, /, repository: str, role: str, *, to: str | None, **a
     It is pulled and verified, with --policy or --public-key by what you trust, and not compared. Needs the extra
     [registry].
     """
-    from artifact_pipeline.training.promotion import demote
+    from artifact_pipeline.registry import history as histories
 
     with _asked(output, repository, role, asked) as request:
-        done = demote(request, to=to)
+        done = histories.demote(request, to=to)
     _say_outcome(output, done, request, asked)
 
 
@@ -149,11 +148,11 @@ def history(output: Output, /, repository: str, role: str, *, last: int, **asked
     Each statement names the one before, which is checked. With --public-key or --policy each must be signed by who is
     trusted there; without them signatures are listed and not checked. Needs the extra [registry].
     """
-    from artifact_pipeline.training.promotion import history
+    from artifact_pipeline.registry import history as histories
 
     with _asked(output, repository, role, asked, changing=False) as request:
         try:
-            found = history(request, most=last)
+            found = histories.history(request, most=last)
         except ArtifactRejected as error:
             if error.result is not None:
                 output.beside_error = _say_history(output, error.result, role)
@@ -161,8 +160,12 @@ def history(output: Output, /, repository: str, role: str, *, last: int, **asked
     output.result(_say_history(output, found, role))
 
 
-def _say_outcome(output: Output, done: PromotionOutcome, request: PromotionRequest, asked: Mapping[str, Any]) -> None:
+def _say_outcome(
+    output: Output, done: roles.PromotionOutcome, request: roles.PromotionRequest, asked: Mapping[str, Any]
+) -> None:
     """Say who is in the role now, by what, and where that is decided."""
+    from msgspec import to_builtins
+
     said, role = done.said, request.role
     verdict = "is" if said is None or not request.dry_run else "would be"
     output.say(f"{done.reference} {verdict} the {role}{' already' if said is None else ''}")
@@ -184,7 +187,7 @@ def _say_outcome(output: Output, done: PromotionOutcome, request: PromotionReque
             "changed": said is not None and not request.dry_run,
             "dry_run": request.dry_run,
             "artifact": said.to.artifact if said is not None else None,
-            "from": _plain_image(said.source) if said is not None else None,
+            "from": to_builtins(said.source) if said is not None else None,
             "comparison": plain(said.comparison) if said is not None and said.comparison is not None else None,
             "signer": done.signer,
             "mirrored": done.mirrored,
@@ -192,7 +195,7 @@ def _say_outcome(output: Output, done: PromotionOutcome, request: PromotionReque
     )
 
 
-def _history_command(done: PromotionOutcome, request: PromotionRequest, asked: Mapping[str, Any]) -> str:
+def _history_command(done: roles.PromotionOutcome, request: roles.PromotionRequest, asked: Mapping[str, Any]) -> str:
     repository = str(done.reference).partition("@")[0]
     words = ["artifact-pipeline history", repository, request.role]
     if request.pointer != _POINTER:
@@ -202,11 +205,26 @@ def _history_command(done: PromotionOutcome, request: PromotionRequest, asked: M
     return with_connection(" ".join(words), asked)
 
 
-def _say_history(output: Output, found: PromotionHistory, role: str) -> dict[str, Any]:
+def _say_history(output: Output, found: histories.PromotionHistory, role: str) -> dict[str, Any]:
     """Say who was in the role; what `--json` prints of it."""
+    from msgspec import to_builtins
+
     checked = bool(found.signers)
-    signers = found.signers if checked else [None] * len(found.entries)
-    listed = [_plain_entry(each, who) for each, who in zip(found.entries, signers, strict=True)]
+    listed = [
+        {
+            "statement": each.digest,
+            "action": each.said.action,
+            "on": each.said.on,
+            "from": to_builtins(each.said.source),
+            "to": to_builtins(each.said.to),
+            "comparison": plain(each.said.comparison) if each.said.comparison is not None else None,
+            "by": each.said.by,
+            "run": each.said.run or None,
+            "signed": each.signature is not None,
+            "signer": signer,
+        }
+        for each, signer in zip_longest(found.entries, found.signers)
+    ]
     output.say(f"pointer: {found.pointer}")
     if listed:
         head = ["when", "what", "from", "to", "comparison", "by", "signed"]
@@ -217,26 +235,6 @@ def _say_history(output: Output, found: PromotionHistory, role: str) -> dict[str
         leads = f"leads to {found.mirror}" if found.mirror is not None else "is not there"
         output.talk(f"note: the tag {role} {leads}, which is not what the pointer says; promote again moves it")
     return {"pointer": found.pointer, "promotions": listed, "tag": found.mirror, "mirrored": found.is_mirrored}
-
-
-def _plain_entry(entry: PromotionEntry, signer: str | None) -> dict[str, Any]:
-    said = entry.said
-    return {
-        "statement": entry.digest,
-        "action": said.action,
-        "on": said.on,
-        "from": _plain_image(said.source),
-        "to": _plain_image(said.to),
-        "comparison": plain(said.comparison) if said.comparison is not None else None,
-        "by": said.by,
-        "run": said.run or None,
-        "signed": entry.signature is not None,
-        "signer": signer,
-    }
-
-
-def _plain_image(image: ImageOfArtifact | None) -> dict[str, str] | None:
-    return {"image": image.image, "artifact": image.artifact} if image is not None else None
 
 
 def _row(entry: Mapping[str, Any], *, checked: bool) -> list[str]:

@@ -8,14 +8,11 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, DataRejected, Problem, StorageError
 from artifact_pipeline.storage import objects
-
-if TYPE_CHECKING:
-    from artifact_pipeline.storage.opened import StoredFile
 
 MAX_ENTRIES = 1000
 """Of a history, how many entries are looked at, the latest ones."""
@@ -90,7 +87,7 @@ class ObjectPointer:
         """As `PromotionPointer.read`."""
         try:
             found = objects.listed(f"{self.place}/")
-            numbers = sorted(int(each[1]) for each in map(_numbered, found) if each)
+            numbers = sorted(int(each[1]) for each in (_NUMBERED.fullmatch(file.name) for file in found) if each)
             if numbers != [*range(1, len(numbers) + 1)]:
                 raise no_history(self.place, f"of the {numbers[-1]:,} entries some are missing")
             return [self._read(number) for number in reversed(numbers[-most:])]
@@ -127,7 +124,3 @@ class ObjectPointer:
 
     def _signature(self, statement: bytes) -> str:
         return f"{self.place}/{digest(statement).removeprefix(PREFIX)}.sig"
-
-
-def _numbered(file: StoredFile) -> re.Match[str] | None:
-    return _NUMBERED.fullmatch(file.name)

@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from msgspec import structs
-
+from artifact_pipeline.artifact import provenance
 from artifact_pipeline.canonical import digest
-from artifact_pipeline.errors import ArtifactRejected, GateFailed, PipelineError, Problem, StorageError
+from artifact_pipeline.errors import GateFailed, PipelineError, Problem, StorageError
 from artifact_pipeline.registry.image import MANIFEST_TYPE
 from artifact_pipeline.registry.promotions import (
     PROMOTION_SIGNATURE_TYPE,
@@ -32,19 +31,18 @@ from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.referrers import attach
 from artifact_pipeline.registry.repository import Repository, rejected
 from artifact_pipeline.registry.wire import Connecting, Wire
-from artifact_pipeline.training import statement
-from artifact_pipeline.training.champion import compare
 from artifact_pipeline.trust.signing import WHOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.registry.pointers import PromotionPointer
     from artifact_pipeline.registry.promotions import PromotionEntry
     from artifact_pipeline.registry.pull import Pulled
     from artifact_pipeline.registry.request import RegistryRequest
-    from artifact_pipeline.training.signing import Seal, Signer
+
+    Seal = Callable[[str, Mapping[str, str]], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ class PromotionRequest:
         role: such as `champion`; the tag of the same name is the mirror.
         pointer: `git:` and a remote, or a folder in an object store.
         name: the pointer's name, where it is not the repository's last one.
-        signer: who signs the statement; None for a statement without a signature.
+        sealing: the function that signs the statement, and the signer's name; None for no signature.
         dry_run: decide, and change nothing.
     """
 
@@ -64,25 +62,8 @@ class PromotionRequest:
     role: str
     pointer: str = "git:origin"
     name: str | None = None
-    signer: Signer | None = None
+    sealing: tuple[Seal, str] | None = None
     dry_run: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ChampionTerms:
-    """How a candidate is compared with the artifact in the role.
-
-    Attributes:
-        data: the table that both were trained from; None for a built-in data set.
-        held_out: the held-out file of both, where they have one.
-        margin: by how much the candidate may be worse.
-        on_inconclusive: what is made of a comparison that neither passes nor fails.
-    """
-
-    data: Path | None = None
-    held_out: Path | None = None
-    margin: float = 0.02
-    on_inconclusive: Literal["pass", "fail"] = "fail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +89,13 @@ class PromotionOutcome:
 def deciding(request: PromotionRequest, *, whole: bool = False, most: int | None = None) -> Iterator[RoleDecision]:
     """Open the pointer, and read who is in the role."""
     repository = ImageReference.parse(request.registry.reference)
-    sealing = request.signer.seal() if request.signer is not None else None
     opened = opened_pointer(
         request.pointer, repository, request.role, name=request.name, plain_http=request.registry.plain_http
     )
     with tempfile.TemporaryDirectory(prefix="artifact-pipeline-") as folder, opened as pointer:
         few = {} if whole and most is None else {"most": most or 1}
         entries = read_history(pointer, repository, request.role, **few)
-        yield RoleDecision(request, repository, pointer, entries, Path(folder), sealing)
+        yield RoleDecision(request, repository, pointer, entries, Path(folder))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +107,6 @@ class RoleDecision:
     pointer: PromotionPointer
     entries: list[PromotionEntry]
     folder: Path
-    sealing: tuple[Seal, str] | None
 
     @property
     def stands(self) -> PromotionEntry | None:
@@ -136,29 +115,21 @@ class RoleDecision:
 
     def pull(self, asked: RegistryRequest, name: str) -> Pulled:
         """An artifact in a folder of ours, verified."""
-        with _naming(self.folder / name, asked.reference):
+        with self.naming(name, asked.reference):
             return pull(asked, self.folder / name, as_folder=True)
 
-    def compare(self, champion: ImageOfArtifact, terms: ChampionTerms) -> Comparison:
-        """The candidate that was pulled, beside the artifact in the role.
-
-        What is trusted is not asked of that one: the candidate may be there to take the place of one that was revoked.
-        """
-        place = str(self.repository.at(champion.image))
-        asked = replace(
-            self.request.registry, reference=place, expect=champion.artifact, accept_failed_gate=True, trust=None
-        )
+    @contextmanager
+    def naming(self, name: str, reference: str) -> Iterator[None]:
+        """Let a refusal name the place in the registry, and not the folder of ours that is gone afterwards."""
+        old = str(self.folder / name)
         try:
-            self.pull(asked, "champion")
-        except ArtifactRejected as error:
-            hint = f"artifact-pipeline demote puts an earlier {self.request.role} back, which is not compared"
-            message = f"the {self.request.role} cannot be compared with: {error.message}"
-            raise ArtifactRejected(message, problems=error.problems, hint=hint) from error
-        mine, its = self.folder / "candidate", self.folder / "champion"
-        with _naming(mine, self.request.registry.reference), _naming(its, place):
-            found = compare(mine, its, data=terms.data, held_out=terms.held_out, margin=terms.margin)[1]
-        accepted = found.accepted or (found.outcome == "inconclusive" and terms.on_inconclusive == "pass")
-        return structs.replace(found, accepted=accepted)
+            yield
+        except PipelineError as error:
+            problems = [
+                replace(each, place=each.place.replace(old, reference), message=each.message.replace(old, reference))
+                for each in error.problems
+            ]
+            raise type(error)(error.message.replace(old, reference), problems=problems, hint=error.hint) from error
 
     def put(
         self, pulled: Pulled, action: Literal["promote", "demote"], comparison: Comparison | None
@@ -174,11 +145,11 @@ class RoleDecision:
             comparison=comparison,
             policy=trust.policy,
             signer=trust.signer,
-            on=statement.now(),
-            by=statement.builder(),
-            run=statement.invocation(),
+            on=provenance.now(),
+            by=provenance.builder(),
+            run=provenance.invocation(),
         )
-        seal, signer = self.sealing or (None, None)
+        seal, signer = self.request.sealing or (None, None)
         outcome = PromotionOutcome(pulled.reference, self.pointer.place, said, signer)
         if self.request.dry_run:
             return outcome
@@ -247,17 +218,3 @@ class RoleDecision:
 def _digest(reference: ImageReference) -> str:
     assert reference.digest is not None
     return reference.digest
-
-
-@contextmanager
-def _naming(folder: Path, reference: str) -> Iterator[None]:
-    """Let a refusal name the place in the registry, and not the folder of ours that is gone afterwards."""
-    try:
-        yield
-    except PipelineError as error:
-        old = str(folder)
-        problems = [
-            replace(each, place=each.place.replace(old, reference), message=each.message.replace(old, reference))
-            for each in error.problems
-        ]
-        raise type(error)(error.message.replace(old, reference), problems=problems, hint=error.hint) from error
