@@ -327,6 +327,17 @@ def test_a_push_that_is_refused_is_no_lost_race(bare: Path) -> None:
         assert pointer.read() == []
 
 
+def test_a_ref_that_was_deleted_is_no_lost_race(bare: Path) -> None:
+    """Where the ref is gone meanwhile no one has won: that is what is said, and none is made in its place."""
+    with opened(f"git:{bare}") as pointer:
+        assert pointer.append(b"one", None, after=None)
+        after = pointer.read()[0].version
+        git(bare, "update-ref", "-d", "refs/champion/digits")
+        with pytest.raises(StorageError, match="cannot be moved"):
+            pointer.append(b"two", None, after=after)
+        assert pointer.read() == []
+
+
 @pytest.mark.parametrize("later", [False, True])
 def test_a_push_whose_answer_is_lost_has_won(bare: Path, *, later: bool) -> None:
     """A push that ends without an answer is looked for in the history, where others may have come after it."""

@@ -472,6 +472,7 @@ def test_the_statement_is_of_in_toto_and_attached(
     predicate = said["predicate"]
     assert predicate["by"] == "https://github.com/owner/digits/.github/workflows/promote.yml@refs/heads/main"
     assert predicate["run"] == "https://github.com/owner/digits/actions/runs/17/attempts/1"
+    assert len(predicate["nonce"]) == 32
     repository = stand.repository()
     listed = repository.read_manifest(f"sha256-{image}", ("application/vnd.oci.image.index.v1+json",))
     assert listed is not None

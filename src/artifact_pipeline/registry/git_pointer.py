@@ -107,8 +107,8 @@ class GitPointer:
             if not done.returncode:
                 return True
             stands = self._fetched()
-            if stands != after:
-                return stands is not None and self._holds(commit, stands)
+            if stands is not None and stands != after:
+                return self._holds(commit, stands)
             if b"lock" not in done.stderr:  # else the ref is held by one that has not moved it yet
                 break
             pause(attempt)

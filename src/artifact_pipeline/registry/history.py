@@ -93,7 +93,8 @@ def demote(request: PromotionRequest, *, to: str | None = None) -> PromotionOutc
         if len(chosen) != 1:
             named = f"artifacts whose digest begins with {to!r:.80}" if to is not None else "earlier artifact"
             problem = Problem(decision.pointer.place, "no-promotion", f"has {len(chosen) or 'no'} {named}")
-            hint = f"artifact-pipeline history lists who was the {request.role}; name one digest: --to DIGEST"
+            command = f"artifact-pipeline history {decision.repository} {request.role}"
+            hint = f"{command} lists who was in the role; name one digest: --to DIGEST"
             raise ArtifactRejected("there is none to put back", problems=[problem], hint=hint)
         stands = decision.entries[0]
         if chosen[0] == stands.said.to:

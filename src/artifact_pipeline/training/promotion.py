@@ -78,7 +78,8 @@ def _compared(decision: roles.RoleDecision, terms: ChampionTerms) -> Comparison:
     try:
         decision.pull(asked, "champion")
     except ArtifactRejected as error:
-        hint = f"artifact-pipeline demote puts an earlier {decision.request.role} back, which is not compared"
+        command = f"artifact-pipeline demote {place.partition('@')[0]} {decision.request.role}"
+        hint = f"{command} puts an earlier one back, which is not compared"
         message = f"the {decision.request.role} cannot be compared with: {error.message}"
         raise ArtifactRejected(message, problems=error.problems, hint=hint) from error
     mine, its = decision.folder / "candidate", decision.folder / "champion"
