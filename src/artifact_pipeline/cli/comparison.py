@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import comparison_options, verb, with_artifact
+from artifact_pipeline.cli.options import held_out_option, verb, with_artifact
 from artifact_pipeline.errors import plural
 from artifact_pipeline.files import shown
 from artifact_pipeline.reports.tables import shown_comparison
@@ -20,7 +20,21 @@ if TYPE_CHECKING:
 @verb("Compare two artifacts on the held-out rows that they share.", 4, 5)
 @click.argument("candidate", type=click.Path(path_type=Path))
 @click.argument("champion", type=click.Path(path_type=Path))
-@comparison_options
+@click.option(
+    "--data",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The table that both were trained from (any that train reads); not needed for the built-in digits.",
+)
+@held_out_option
+@click.option(
+    "--margin",
+    type=click.FloatRange(0, 1),
+    default=0.02,
+    show_default=True,
+    metavar="SHARE",
+    help="By how much the candidate may be worse.",
+)
 @click.pass_obj
 def compare(
     output: Output, candidate: Path, champion: Path, *, data: Path | None, held_out: Path | None, margin: float

@@ -113,25 +113,6 @@ def held_out_option(function: _Verb) -> _Verb:
     )(function)
 
 
-def comparison_options(function: _Verb) -> _Verb:
-    """`--data`, `--held-out` and `--margin`: on which rows two artifacts are compared, and what is good enough."""
-    data = click.option(
-        "--data",
-        metavar="FILE",
-        type=click.Path(path_type=Path),
-        help="The table that both were trained from (any that train reads); not needed for the built-in digits.",
-    )
-    margin = click.option(
-        "--margin",
-        type=click.FloatRange(0, 1),
-        default=0.02,
-        show_default=True,
-        metavar="SHARE",
-        help="By how much the candidate may be worse.",
-    )
-    return data(held_out_option(margin(function)))
-
-
 def export_option(words: str) -> Callable[[_Verb], _Verb]:
     """`--export FILE`, with what the verb does with it."""
     return click.option(
