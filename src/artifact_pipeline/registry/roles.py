@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from artifact_pipeline.artifact import provenance
 from artifact_pipeline.canonical import digest
-from artifact_pipeline.errors import GateFailed, PipelineError, Problem, StorageError
+from artifact_pipeline.errors import ArtifactRejected, GateFailed, PipelineError, Problem, StorageError
 from artifact_pipeline.registry.image import MANIFEST_TYPE
 from artifact_pipeline.registry.promotions import (
     PROMOTION_SIGNATURE_TYPE,
@@ -29,7 +29,7 @@ from artifact_pipeline.registry.promotions import (
 from artifact_pipeline.registry.pull import pull
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.referrers import attach
-from artifact_pipeline.registry.repository import Repository, rejected
+from artifact_pipeline.registry.repository import Repository
 from artifact_pipeline.registry.wire import Connecting, Wire
 from artifact_pipeline.trust.signing import WHOLE
 
@@ -135,11 +135,12 @@ class RoleDecision:
         self, pulled: Pulled, action: Literal["promote", "demote"], comparison: Comparison | None
     ) -> PromotionOutcome:
         """Attach the statement, swap the pointer, move the tag."""
-        trust, stands = pulled.verified.trust, self.stands
+        trust, stands, image = pulled.verified.trust, self.stands, pulled.reference.digest
+        assert image is not None
         said = Promotion(
             action=action,
             role=self.request.role,
-            to=ImageOfArtifact(image=_digest(pulled.reference), artifact=pulled.verified.digest),
+            to=ImageOfArtifact(image=image, artifact=pulled.verified.digest),
             source=stands.said.to if stands is not None else None,
             previous=stands.digest if stands is not None else None,
             comparison=comparison,
@@ -150,17 +151,17 @@ class RoleDecision:
             run=provenance.invocation(),
         )
         seal, signer = self.request.sealing or (None, None)
-        outcome = PromotionOutcome(pulled.reference, self.pointer.place, said, signer)
+        outcome = PromotionOutcome(self.repository.at(image), self.pointer.place, said, signer)
         if self.request.dry_run:
             return outcome
         data = PromotionStatement.make(self.repository, said).encode()
         signature = seal("promotion.json", {WHOLE: digest(data)}) if seal is not None else None
         repository = self._writable()
-        image = self._image(repository, said.to.image)
-        self._attach(repository, image, data, signature)
+        manifest = self._image(repository, image)
+        self._attach(repository, manifest, data, signature)
         if not self.pointer.append(data, signature, after=stands.version if stands is not None else None):
             raise self._lost(outcome)
-        self._move_tag(repository, image)
+        self._move_tag(repository, manifest)
         return replace(outcome, mirrored=True)
 
     def repair(self, stands: PromotionEntry) -> PromotionOutcome:
@@ -185,7 +186,9 @@ class RoleDecision:
     def _image(self, repository: Repository, image: str) -> bytes:
         read = repository.read_manifest(image, (MANIFEST_TYPE,))
         if read is None:
-            raise rejected(image, "image-missing", "the registry has it no more")
+            problem = Problem(str(self.repository.at(image)), "image-missing", "the registry has it no more")
+            hint = f"promote another artifact, or put an earlier {self.request.role} back"
+            raise ArtifactRejected("there is no artifact", problems=[problem], hint=hint)
         return read[0]
 
     def _attach(self, repository: Repository, image: bytes, data: bytes, signature: bytes | None) -> None:
@@ -213,8 +216,3 @@ class RoleDecision:
         )
         error.result = outcome.said.comparison if outcome.said is not None else None
         return error
-
-
-def _digest(reference: ImageReference) -> str:
-    assert reference.digest is not None
-    return reference.digest
