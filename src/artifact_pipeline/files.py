@@ -21,11 +21,6 @@ _DEVICES = Path("/dev")
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
-def absolute_path() -> str:
-    """PATH without its relative parts, by which a program of the working folder would be found."""
-    return os.pathsep.join(each for each in os.get_exec_path() if Path(each).is_absolute())
-
-
 def write_atomic(path: Path, data: bytes) -> None:
     """Replace the file at `path` by `data` with one rename; what stood there stays until then.
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.errors import ConfigError, PipelineError, StorageError
-from artifact_pipeline.files import absolute_path, reason_of
+from artifact_pipeline.files import reason_of
 from artifact_pipeline.registry.addresses import is_permitted
 from artifact_pipeline.registry.pointers import MAX_ENTRIES, MAX_STATEMENT_BYTES, RecordedPromotion, no_history
 from artifact_pipeline.registry.repeating import pause
@@ -58,7 +58,7 @@ def opened_ref(remote: str, ref: str, *, plain_http: bool = False) -> Iterator[G
         ConfigError: there is no such remote, or its URL is of a kind that is not allowed.
         PipelineError: git is not installed.
     """
-    git = shutil.which("git", path=absolute_path())
+    git = shutil.which("git", path=_absolute_path())
     if git is None:
         raise PipelineError("git is not installed", hint="install git, or name a pointer in an object store: s3://…")
     with tempfile.TemporaryDirectory(prefix="artifact-pipeline-") as name:
@@ -204,7 +204,7 @@ class _GitRunner:
         self._environment = {
             **own,
             **{f"GIT_{role}_{name}": value for role in ("AUTHOR", "COMMITTER") for name, value in who.items()},
-            "PATH": absolute_path(),
+            "PATH": _absolute_path(),
             "GIT_ALLOC_LIMIT": "256m",
             "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_TERMINAL_PROMPT": "0",
@@ -260,6 +260,11 @@ class _GitRunner:
         except OSError as error:
             reason = reason_of(error)
         return subprocess.CompletedProcess(command, 1, b"", reason.encode())
+
+
+def _absolute_path() -> str:
+    """PATH without its relative parts, by which a program of the working folder would be found."""
+    return os.pathsep.join(each for each in os.get_exec_path() if Path(each).is_absolute())
 
 
 def _checked(url: str, *, plain_http: bool) -> str:

@@ -16,7 +16,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifact_pipeline.files import absolute_path, read_bounded, reason_of
+from artifact_pipeline.files import read_bounded, reason_of
 
 MAX_BYTES = 1 << 16
 """Bytes of a file that holds one line."""
@@ -234,8 +234,9 @@ class _Git:
     """The user's git, in a repository folder of ours, which holds no config, hook or remote of theirs."""
 
     def __init__(self, repository: _Repository, folder: Path, commit: str, core: dict[str, str]) -> None:
-        path = absolute_path()
-        program = shutil.which("git", path=path)
+        # Never from a relative path: that would be a program of the working folder.
+        self._path = os.pathsep.join(each for each in os.get_exec_path() if Path(each).is_absolute())
+        program = shutil.which("git", path=self._path)
         if program is None:
             raise ValueError("git is not installed")
         self._program, self._folder = program, folder
@@ -247,7 +248,7 @@ class _Git:
         (folder / "info" / "attributes").write_text(attributes + "\n", errors="surrogateescape")
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
-            "PATH": path,
+            "PATH": self._path,
             "HOME": str(folder),
             "XDG_CONFIG_HOME": str(folder),
             "GIT_ALLOC_LIMIT": _MAX_ALLOCATION,
