@@ -10,14 +10,10 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from registries import forward
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     import pytest
-
-    from registries import Request, Response
 
 KEYS = {
     "AWS_ACCESS_KEY_ID": "somebody",
@@ -67,34 +63,49 @@ def _client(endpoint: str) -> Any:
 
 @contextmanager
 def s3_server() -> Iterator[str]:
-    """Run moto's server on a port of its own, and yield its address."""
-    from moto import server as moto
+    """Run moto's server on a port of its own, and yield its address.
+
+    It answers one request at a time: moto looks whether a condition holds and then writes, a real store in one step.
+    """
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import make_server
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    running = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    yield f"http://{host}:{port}"
-    running.stop()
+    moto, turn = DomainDispatcherApplication(create_backend_app), threading.Lock()
+
+    def serve(environ: Any, start: Any) -> Any:
+        with turn:
+            return moto(environ, start)
+
+    running = make_server("127.0.0.1", 0, serve, threaded=True)
+    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{running.server_port}"
+    finally:
+        running.shutdown()
+        thread.join()
+        running.server_close()
 
 
-def empty_bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
-    """An empty bucket, and an environment that leads to it."""
+def lead_to(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make an environment that leads to the server, and to no other one."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name, value in {**KEYS, "AWS_ENDPOINT_URL": server}.items():
         monkeypatch.setenv(name, value)
+
+
+def another_bucket(server: str, name: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Make a bucket of that name beside others, and an environment that leads to it; its URL."""
+    lead_to(server, monkeypatch)
+    _client(server).create_bucket(Bucket=name)
+    return f"s3://{name}"
+
+
+def empty_bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """Nothing in the server but an empty bucket, and an environment that leads to it."""
+    lead_to(server, monkeypatch)
     request = urllib.request.Request(f"{server}/moto-api/reset", method="POST", data=b"")
     with urllib.request.urlopen(request, timeout=30):
         return Bucket(server)
-
-
-def one_at_a_time(server: str) -> Callable[[Request], Response]:
-    """Hand each request on to the server alone: moto looks at a condition and then writes, a real store in one step."""
-    turn, address = threading.Lock(), server.removeprefix("http://")
-
-    def answer(request: Request) -> Response:
-        with turn:
-            return forward(address, request)
-
-    return answer

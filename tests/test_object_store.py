@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from queue import Queue
 from typing import TYPE_CHECKING, Any
@@ -26,8 +27,8 @@ from artifact_pipeline.registry.reference import StoreReference
 from artifact_pipeline.registry.request import RegistryRequest
 from artifact_pipeline.training.publication import publish
 from artifact_pipeline.verification import verify
-from buckets import Bucket, empty_bucket, one_at_a_time, s3_server
-from registries import Lost, Request, Response, relay
+from buckets import Bucket, empty_bucket, s3_server
+from registries import Lost, Request, Response, forward, relay
 from signatures import provenance, write_keys
 from tools import renamed, slow
 
@@ -122,7 +123,7 @@ def test_nothing_that_stands_there_is_sent_again(server: str, bucket: Bucket, ar
     """A second push, and one after a file was lost, write the pointer and that file alone."""
     push(artifacts[0], RegistryRequest(PLACE))
     lost = next(iter(stored(artifacts[0])))
-    with relay(one_at_a_time(server)) as front, pytest.MonkeyPatch.context() as patch:
+    with relay(partial(forward, server.removeprefix("http://"))) as front, pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", f"http://{front.address}")
         for expected in ([POINTER], [lost, POINTER]):
             front.requests.clear()
@@ -203,7 +204,7 @@ def test_a_policy_is_asked_before_a_file_is_taken(server: str, cli: Cli, publish
         write_keys(published, name)
     assert cli("sign", published / "artifact", "--private-key", "mine.pem")[0] == 0
     assert cli("push", published / "artifact", PLACE)[1]["attached"] == [".sig"]
-    with relay(one_at_a_time(server)) as front, pytest.MonkeyPatch.context() as patch:
+    with relay(partial(forward, server.removeprefix("http://"))) as front, pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", f"http://{front.address}")
         status, said = cli("pull", PLACE, "-o", "pulled", "--public-key", "other.pub")
         assert (status, rules(said)) == (4, {"signature-key"})
@@ -407,7 +408,7 @@ def test_a_place_is_read_as_it_is_written(bucket: str, prefix: list[str], digest
 
 def refusing(server: str, number: int) -> Callable[[Request], Response]:
     """A store that takes nothing any more from the given write on."""
-    answer, count = one_at_a_time(server), 0
+    answer, count = partial(forward, server.removeprefix("http://")), 0
 
     def change(request: Request) -> Response:
         nonlocal count
@@ -445,7 +446,7 @@ def test_a_push_that_is_killed_leaves_the_pointer(
 ) -> None:
     """Killed around the manifest's write or before the pointer's, a push leaves what stands; the next one goes on."""
     push(artifacts[0], RegistryRequest(PLACE))
-    answer, running = one_at_a_time(server), Queue[subprocess.Popen[bytes]]()
+    answer, running = partial(forward, server.removeprefix("http://")), Queue[subprocess.Popen[bytes]]()
 
     def kill(request: Request) -> Response:
         if request.method == "PUT" and request.path.endswith(name):
@@ -470,7 +471,7 @@ def test_a_push_that_was_overtaken_is_told_by_whom(
 ) -> None:
     """A pointer that moved while an artifact was sent stays there: the error says where, and the artifact is whole."""
     first, second = (verify(each).digest for each in artifacts)
-    answer = one_at_a_time(server)
+    answer = partial(forward, server.removeprefix("http://"))
 
     def overtake(request: Request) -> Response:
         if request.method == "PUT" and request.path.endswith("/manifest.json"):
@@ -494,7 +495,7 @@ def test_a_write_that_fails_once_loses_no_race(
     server: str, bucket: Bucket, artifacts: list[Path], monkeypatch: pytest.MonkeyPatch, *, arrives: bool
 ) -> None:
     """Where each write arrives and its answer does not, or is in conflict with one that fails, the push goes on."""
-    answer, seen = one_at_a_time(server), set[str]()
+    answer, seen = partial(forward, server.removeprefix("http://")), set[str]()
 
     def fail(request: Request) -> Response:
         if request.method != "PUT" or request.path in seen:
@@ -530,7 +531,7 @@ def test_of_pushes_at_once_one_moves_the_pointer(
         publish(renamed(candidate, f"racer-{number}"), artifact=tmp_path / f"racer-{number}", export=None)
         for number in range(4)
     ]
-    answer, together = one_at_a_time(server), threading.Barrier(len(racers))
+    answer, together = partial(forward, server.removeprefix("http://")), threading.Barrier(len(racers))
 
     def meet(request: Request) -> Response:
         if request.method == "PUT" and request.path.endswith("/artifact"):
@@ -562,7 +563,7 @@ def test_a_cut_while_a_file_comes_is_made_up_for(
 ) -> None:
     """Where the connection ends in the middle of each object once, the pull goes on from there."""
     push(artifacts[0], RegistryRequest(PLACE))
-    answer, seen = one_at_a_time(server), set[str]()
+    answer, seen = partial(forward, server.removeprefix("http://")), set[str]()
 
     def cut(request: Request) -> Response:
         response = answer(request)

@@ -65,6 +65,9 @@ NOT_HERE = {
         "test_remote.py::test_a_verb_says_the_same_of_an_artifact_in_a_registry"
     ),
     "artifact-pipeline train --champion oci://": "test_remote.py::test_a_champion_may_be_in_a_registry",
+    "artifact-pipeline promote oci://": "test_promotion.py::test_one_that_is_no_worse_follows",
+    "artifact-pipeline history oci://": "test_promotion.py::test_signed_statements_are_checked",
+    "artifact-pipeline demote oci://": "test_promotion.py::test_demoting_goes_back_step_by_step",
     "artifact-pipeline predict rows/ -o predictions/ --workers 8": "test_cluster.py::test_cluster_of_this_machine",
     "artifact-pipeline predict rows/ -o predictions/ --scheduler": (
         "test_cluster.py::test_cluster_that_is_there_gives_the_bytes_of_one_process"

@@ -8,6 +8,8 @@ Without a signature it is a claim and no proof: nothing that makes an artifact a
 
 from __future__ import annotations
 
+import os
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, Self, TypeVar
 
 from msgspec import Meta, Struct, field, json, to_builtins
@@ -251,3 +253,27 @@ class Statement(InToto[_Predicate], frozen=True, kw_only=True, rename="camel"):
 def place(folder: Path) -> Path:
     """Where the provenance of an artifact's folder stands: beside it."""
     return folder.with_name(folder.name + SUFFIX)
+
+
+def now() -> str:
+    """The time as RFC 3339 writes it, UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def server() -> str:
+    """The URL of the server of GitHub that this job belongs to."""
+    return os.environ.get("GITHUB_SERVER_URL", "https://github.com")
+
+
+def builder() -> str:
+    """The URI of the workflow of this job; `LOCAL` where no CI names one."""
+    workflow = os.environ.get("GITHUB_WORKFLOW_REF")
+    return f"{server()}/{workflow}" if workflow else LOCAL
+
+
+def invocation() -> str:
+    """The URI of this job's run; empty where no CI names one."""
+    run, repository = os.environ.get("GITHUB_RUN_ID"), os.environ.get("GITHUB_REPOSITORY")
+    if not (run and repository):
+        return ""
+    return f"{server()}/{repository}/actions/runs/{run}/attempts/{os.environ.get('GITHUB_RUN_ATTEMPT', '1')}"

@@ -18,6 +18,7 @@ from artifact_pipeline.cli.init import init
 from artifact_pipeline.cli.inspection import inspect, verify
 from artifact_pipeline.cli.manual import man
 from artifact_pipeline.cli.options import HELP, STATUSES, statuses, verb
+from artifact_pipeline.cli.promotion import demote, history, promote
 from artifact_pipeline.cli.registry import pull, push
 from artifact_pipeline.cli.reporting import report
 from artifact_pipeline.cli.reproduction import reproduce
@@ -79,6 +80,9 @@ class _Verbs(click.Group):
         push,
         pull,
         gc,
+        promote,
+        demote,
+        history,
         schema,
         completion,
         man,

@@ -16,7 +16,7 @@ import artifact_pipeline
 
 VERBS = (
     "init train verify sign predict serve health evaluate inspect report compare reproduce card bom export runs "
-    "rollback push pull gc schema completion man"
+    "rollback push pull gc promote demote history schema completion man"
 )
 DOORS = {"train": "train", "predict": "inference"}
 """The verbs that have a door, `python src/….py`."""

@@ -95,6 +95,19 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "artifact-pipeline gc --keep 3",
         "artifact-pipeline gc --registry oci://ghcr.io/owner/digits --match 'sha-*' --yes",
     ),
+    "promote": (
+        "artifact-pipeline promote oci://ghcr.io/owner/digits:v2 champion --policy trust.json",
+        "artifact-pipeline promote oci://localhost:5000/wards:v2 champion --data patients.csv --dry-run",
+        "artifact-pipeline promote oci://ghcr.io/owner/digits:v2 champion --pointer s3://bucket/promotions",
+    ),
+    "demote": (
+        "artifact-pipeline demote oci://ghcr.io/owner/digits champion",
+        "artifact-pipeline demote oci://ghcr.io/owner/digits champion --to 14026d933fe6 --policy trust.json",
+    ),
+    "history": (
+        "artifact-pipeline history oci://ghcr.io/owner/digits champion",
+        "artifact-pipeline history oci://ghcr.io/owner/digits champion --public-key key.pub --json",
+    ),
     "schema": (
         "artifact-pipeline schema",
         "artifact-pipeline schema > config.schema.json",

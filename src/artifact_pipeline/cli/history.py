@@ -175,14 +175,15 @@ def _short(digest: str) -> str:
     return digest.removeprefix("sha256:")[:12]
 
 
-def _digest(_context: click.Context, _argument: click.Parameter, value: str | None) -> str | None:
+def first_digits(_context: click.Context, _argument: click.Parameter, value: str | None) -> str | None:
+    """Let click refuse what is neither a digest nor the beginning of one."""
     if value is not None and not re.fullmatch(r"(sha256:)?[0-9a-f]{1,64}", value):
         raise click.BadParameter(f"must be sha256: and hexadecimal digits, or the first of them, got {value!r:.80}")
     return value
 
 
 @verb("Let the pointer lead to an earlier artifact.", 4, 8)
-@click.argument("digest", required=False, callback=_digest)
+@click.argument("digest", required=False, callback=first_digits)
 @artifact_option("The pointer.")
 @policy_options
 @click.pass_obj

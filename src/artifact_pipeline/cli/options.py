@@ -134,6 +134,15 @@ def export_option(words: str) -> Callable[[_Verb], _Verb]:
     )
 
 
+def expect_option(function: _Verb) -> _Verb:
+    """`--expect DIGEST`."""
+    return click.option(
+        "--expect",
+        metavar="DIGEST",
+        help="The artifact digest known from elsewhere, sha256:…; any other is refused unread.",
+    )(function)
+
+
 def digest_options(function: _Verb) -> _Verb:
     """`--expect` and `--accept-failed-gate`: what a consumer may ask of an artifact without any extra."""
     accept = click.option(
@@ -141,12 +150,7 @@ def digest_options(function: _Verb) -> _Verb:
         is_flag=True,
         help="Use a model whose gate is missing or failed; nothing else allows it.",
     )
-    expect = click.option(
-        "--expect",
-        metavar="DIGEST",
-        help="The artifact digest known from elsewhere, sha256:…; any other is refused unread.",
-    )
-    return expect(accept(function))
+    return expect_option(accept(function))
 
 
 def trust_options(function: _Verb) -> _Verb:

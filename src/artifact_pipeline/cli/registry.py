@@ -53,7 +53,7 @@ def connection_options(function: Verb) -> Verb:
 
 
 @contextmanager
-def _asked(output: Output, word: str, reference: str, asked: Mapping[str, Any]) -> Iterator[RegistryRequest]:
+def asked_of_registry(output: Output, word: str, reference: str, asked: Mapping[str, Any]) -> Iterator[RegistryRequest]:
     """What the options ask of the registry and of the artifact; how far the bytes are is said meanwhile."""
     from artifact_pipeline.registry.request import RegistryRequest
 
@@ -90,7 +90,7 @@ def push(output: Output, /, artifact: Path, reference: str, **asked: Any) -> Non
     """
     from artifact_pipeline.registry.push import push
 
-    with _asked(output, "pushing", reference, asked) as request:
+    with asked_of_registry(output, "pushing", reference, asked) as request:
         done = push(artifact, request)
     beside = "".join(f", {suffix}" for suffix in done.attached)
     output.say(f"pushed: {shown(artifact)}, {plural(done.files, 'file')}{beside}; {done.sent:,} bytes were new there")
@@ -150,7 +150,7 @@ def pull(output: Output, /, reference: str, *, artifact: Path, folder: Path | No
     given = {"the public key": asked["public_key"], "the policy": asked["policy"]}
     written = Place("--artifact", str(artifact), "link") if folder is None else Place("--output", str(folder), "folder")
     refuse_overlap([Place(role, str(path)) for role, path in given.items() if path is not None], [written])
-    with _asked(output, "pulling", reference, asked) as request:
+    with asked_of_registry(output, "pulling", reference, asked) as request:
         done = pull(request, artifact if folder is None else folder, as_folder=folder is not None)
     _say_pulled(output, done, reference, artifact)
 

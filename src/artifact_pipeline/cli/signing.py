@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,29 +13,48 @@ from artifact_pipeline.errors import ConfigError, plural
 from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from artifact_pipeline.cli.output import Output
+    from artifact_pipeline.training.signing import Signer
+
+    Verb = TypeVar("Verb", bound="Callable[..., Any]")
 
 _PASSWORD = "ARTIFACT_PIPELINE_KEY_PASSWORD"  # noqa: S105 - the name of the variable
+
+
+def signer_options(function: Verb) -> Verb:
+    """Who signs; `asked_signer` reads it."""
+    key = click.option(
+        "--private-key",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help=f"A key on P-256, P-384 or P-521 in PEM; ${_PASSWORD} unlocks it.",
+    )
+    sigstore = click.option(
+        "--sigstore", is_flag=True, help="Sign without a key: by the identity token of the CI, or $SIGSTORE_ID_TOKEN."
+    )
+    config = click.option(
+        "--sigstore-config",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="The client trust config of a Sigstore of your own.",
+    )
+    return key(sigstore(config(function)))
+
+
+def asked_signer(by: Mapping[str, Any]) -> Signer:
+    """The signer that the options of `signer_options` name."""
+    from artifact_pipeline.training.signing import Signer
+
+    named = {name: by[name] for name in ("private_key", "sigstore", "sigstore_config")}
+    return Signer(**named, password=os.environb.get(_PASSWORD.encode()) or None, environment=os.environ)
 
 
 @verb("Sign an artifact, beside it.", 4, 8)
 @artifact_argument
 @digest_options
-@click.option(
-    "--private-key",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help=f"A key on P-256, P-384 or P-521 in PEM; ${_PASSWORD} unlocks it.",
-)
-@click.option(
-    "--sigstore", is_flag=True, help="Sign without a key: by the identity token of the CI, or $SIGSTORE_ID_TOKEN."
-)
-@click.option(
-    "--sigstore-config",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="The client trust config of a Sigstore of your own.",
-)
+@signer_options
 @click.option(
     "--signature",
     metavar="FILE",
@@ -59,12 +78,9 @@ def sign(
     beside the artifact, never in it; `python -m model_signing verify` reads it, too. If its provenance stands there, it
     is signed as well, which gives the artifact a time that others can rely on. Needs the extra [sign].
     """
-    from artifact_pipeline.training.signing import Signer
-
     if isinstance(artifact, str):
         raise ConfigError(f"{artifact}: a signature is made beside an artifact's folder", hint="sign it, then push it")
-    signer = Signer(**by, password=os.environb.get(_PASSWORD.encode()) or None, environment=os.environ)
-    done = signer.sign(artifact, signature=signature, expect=expect, accept_failed_gate=accept_failed_gate)
+    done = asked_signer(by).sign(artifact, signature=signature, expect=expect, accept_failed_gate=accept_failed_gate)
     output.say(f"signed: {shown(artifact)}, {plural(done.files, 'file')}, by {done.signer}")
     output.say(f"artifact digest: {done.digest}")
     names = [shown(each) for each in done.signatures]

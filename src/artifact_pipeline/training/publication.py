@@ -72,7 +72,7 @@ def publish(candidate: Candidate, *, artifact: Path, export: Path | None, statem
     """
     check_places(artifact, export)
     comparison = statement.internal.comparison if statement else None
-    problems = [*_gate_problems(candidate.manifest), *(_comparison_problems(comparison) if comparison else ())]
+    problems = [*_gate_problems(candidate.manifest), *(comparison_problems(comparison) if comparison else ())]
     folder = Store(artifact).publish(
         candidate.manifest.canonical(),
         candidate.members,
@@ -136,7 +136,8 @@ def _out_of_reach(held_out: HeldOut) -> str:
     return f"; {plural(held_out.rows, 'held-out row')} are too few: of a model without a mistake it is {least:.6f}"
 
 
-def _comparison_problems(comparison: Comparison) -> Iterator[Problem]:
+def comparison_problems(comparison: Comparison) -> Iterator[Problem]:
+    """Yield what keeps a candidate from taking its champion's place; nothing where the comparison is accepted."""
     if comparison.accepted:
         return
     for name, each in (("accuracy", comparison.accuracy), ("f1_weighted", comparison.f1_weighted)):

@@ -81,7 +81,7 @@ class Signer:
             ArtifactRejected: there is no artifact, or it is not what it claims to be.
             StorageError: a signature cannot be written.
         """
-        seal, who = self._seal()
+        seal, who = self.seal()
         folder = pointer.resolve(artifact)
         beside = Place("the provenance's signature", str(signing.beside(folder, provenance.SUFFIX + signing.SUFFIX)))
         place = Place("--signature", str(signature if signature is not None else signing.beside(folder)))
@@ -100,7 +100,7 @@ class Signer:
             write_atomic(each, content)
         return Signing(verified.digest, who, len(files), tuple(signed))
 
-    def _seal(self) -> tuple[Seal, str]:
+    def seal(self) -> tuple[Seal, str]:
         """Return the function that signs, and the signer's name; a key that cannot be used is refused first.
 
         Raises:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,11 +24,6 @@ _MAX_BYTES = 16 << 20
 """Of a file whose digest is recorded; a larger one is no config and no lock."""
 
 
-def _now() -> str:
-    """The time as RFC 3339 writes it, UTC, to the second."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 @dataclass(frozen=True, slots=True)
 class TrainingOrigin:
     """Where a training began.
@@ -42,7 +36,7 @@ class TrainingOrigin:
 
     config: Path | None
     lock: Path
-    began: str = field(default_factory=_now)
+    began: str = field(default_factory=provenance.now)
 
 
 def state(
@@ -71,8 +65,10 @@ def state(
         internal,
         recipe=manifest.recipe,
         dependencies=tuple(_materials(candidate, origin)),
-        builder=_builder(),
-        run=provenance.BuildRun(started_on=origin.began, finished_on=_now(), invocation_id=_invocation()),
+        builder=provenance.builder(),
+        run=provenance.BuildRun(
+            started_on=origin.began, finished_on=provenance.now(), invocation_id=provenance.invocation()
+        ),
     )
 
 
@@ -143,20 +139,4 @@ def _source(folder: Path) -> Resource | None:
 
 def _repository() -> str:
     """The repository that a CI runs for; a clone's own remote may hold a password, and is not read."""
-    return f"git+{_server()}/{os.environ['GITHUB_REPOSITORY']}" if os.environ.get("GITHUB_REPOSITORY") else ""
-
-
-def _server() -> str:
-    return os.environ.get("GITHUB_SERVER_URL", "https://github.com")
-
-
-def _builder() -> str:
-    workflow = os.environ.get("GITHUB_WORKFLOW_REF")
-    return f"{_server()}/{workflow}" if workflow else provenance.LOCAL
-
-
-def _invocation() -> str:
-    run, repository = os.environ.get("GITHUB_RUN_ID"), os.environ.get("GITHUB_REPOSITORY")
-    if not (run and repository):
-        return ""
-    return f"{_server()}/{repository}/actions/runs/{run}/attempts/{os.environ.get('GITHUB_RUN_ATTEMPT', '1')}"
+    return f"git+{provenance.server()}/{os.environ['GITHUB_REPOSITORY']}" if os.environ.get("GITHUB_REPOSITORY") else ""

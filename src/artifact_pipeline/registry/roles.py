@@ -1,0 +1,219 @@
+"""A decision about a role: from the entry of the pointer that stood there at its beginning, by one swap.
+
+In this order: the artifact is pulled and verified; the statement is attached to the image, where it changes nothing;
+the pointer is swapped, which is the decision; the tag of the role follows, as its mirror. Whatever ends it between two
+of these, the same command ends it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from artifact_pipeline.artifact import provenance
+from artifact_pipeline.canonical import digest
+from artifact_pipeline.errors import ArtifactRejected, GateFailed, PipelineError, Problem, StorageError
+from artifact_pipeline.registry.connecting import Connecting
+from artifact_pipeline.registry.image import MANIFEST_TYPE
+from artifact_pipeline.registry.promotions import (
+    PROMOTION_SIGNATURE_TYPE,
+    PROMOTION_TYPE,
+    ImageOfArtifact,
+    Promotion,
+    PromotionStatement,
+    opened_pointer,
+    read_history,
+)
+from artifact_pipeline.registry.pull import pull
+from artifact_pipeline.registry.reference import ImageReference
+from artifact_pipeline.registry.referrers import attach
+from artifact_pipeline.registry.repository import Repository
+from artifact_pipeline.registry.wire import Wire
+from artifact_pipeline.trust.signing import WHOLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from artifact_pipeline.artifact.provenance import Comparison
+    from artifact_pipeline.registry.pointers import PromotionPointer
+    from artifact_pipeline.registry.promotions import PromotionEntry
+    from artifact_pipeline.registry.pull import Pulled
+    from artifact_pipeline.registry.request import RegistryRequest
+
+    Seal = Callable[[str, Mapping[str, str]], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionRequest:
+    """A role, and where it is decided.
+
+    Attributes:
+        registry: the repository, for `promote` with the candidate's tag or digest; and whom to trust.
+        role: such as `champion`; the tag of the same name is the mirror.
+        pointer: `git:` and a remote, or a folder in an object store.
+        name: the pointer's name, where it is not the repository's last one.
+        sealing: the function that signs the statement, and the signer's name; None for no signature.
+        dry_run: decide, and change nothing.
+    """
+
+    registry: RegistryRequest
+    role: str
+    pointer: str = "git:origin"
+    name: str | None = None
+    sealing: tuple[Seal, str] | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionOutcome:
+    """What came of it.
+
+    Attributes:
+        reference: the artifact that is in the role now, by its OCI digest; after a dry run, that would be.
+        pointer: where that is decided, in words.
+        said: what the statement says that put it there; None where it was there already.
+        signer: who signed that statement, or None.
+        mirrored: whether the tag was moved.
+    """
+
+    reference: ImageReference
+    pointer: str
+    said: Promotion | None = None
+    signer: str | None = None
+    mirrored: bool = False
+
+
+@contextmanager
+def deciding(request: PromotionRequest, *, whole: bool = False, most: int | None = None) -> Iterator[RoleDecision]:
+    """Open the pointer, and read who is in the role."""
+    repository = ImageReference.parse(request.registry.reference)
+    opened = opened_pointer(
+        request.pointer, repository, request.role, name=request.name, plain_http=request.registry.plain_http
+    )
+    with tempfile.TemporaryDirectory(prefix="artifact-pipeline-") as folder, opened as pointer:
+        few = {} if whole and most is None else {"most": most or 1}
+        entries = read_history(pointer, repository, request.role, **few)
+        yield RoleDecision(request, repository, pointer, entries, Path(folder))
+
+
+@dataclass(frozen=True, slots=True)
+class RoleDecision:
+    """A decision about a role, from the entry that stood there at its beginning."""
+
+    request: PromotionRequest
+    repository: ImageReference
+    pointer: PromotionPointer
+    entries: list[PromotionEntry]
+    folder: Path
+
+    @property
+    def stands(self) -> PromotionEntry | None:
+        """The latest entry."""
+        return self.entries[0] if self.entries else None
+
+    def pull(self, asked: RegistryRequest, name: str) -> Pulled:
+        """An artifact in a folder of ours, verified."""
+        with self.naming(name, asked.reference):
+            return pull(asked, self.folder / name, as_folder=True)
+
+    @contextmanager
+    def naming(self, name: str, reference: str) -> Iterator[None]:
+        """Let a refusal name the place in the registry, and not the folder of ours that is gone afterwards."""
+        old = str(self.folder / name)
+        try:
+            yield
+        except PipelineError as error:
+            problems = [
+                replace(each, place=each.place.replace(old, reference), message=each.message.replace(old, reference))
+                for each in error.problems
+            ]
+            raise type(error)(error.message.replace(old, reference), problems=problems, hint=error.hint) from error
+
+    def put(
+        self, pulled: Pulled, action: Literal["promote", "demote"], comparison: Comparison | None
+    ) -> PromotionOutcome:
+        """Attach the statement, swap the pointer, move the tag."""
+        trust, stands, image = pulled.verified.trust, self.stands, pulled.reference.digest
+        assert image is not None
+        said = Promotion(
+            action=action,
+            role=self.request.role,
+            to=ImageOfArtifact(image=image, artifact=pulled.verified.digest),
+            source=stands.said.to if stands is not None else None,
+            previous=stands.digest if stands is not None else None,
+            comparison=comparison,
+            policy=trust.policy,
+            signer=trust.signer,
+            on=provenance.now(),
+            by=provenance.builder(),
+            run=provenance.invocation(),
+        )
+        seal, signer = self.request.sealing or (None, None)
+        outcome = PromotionOutcome(self.repository.at(image), self.pointer.place, said, signer)
+        if self.request.dry_run:
+            return outcome
+        data = PromotionStatement.make(self.repository, said).encode()
+        signature = seal("promotion.json", {WHOLE: digest(data)}) if seal is not None else None
+        repository = self._writable()
+        manifest = self._image(repository, image)
+        self._attach(repository, manifest, data, signature)
+        if not self.pointer.append(data, signature, after=stands.version if stands is not None else None):
+            raise self._lost(outcome)
+        self._move_tag(repository, manifest)
+        return replace(outcome, mirrored=True)
+
+    def repair(self, stands: PromotionEntry) -> PromotionOutcome:
+        """See that what a promotion does after its decision is done; an earlier one may have ended there."""
+        reference = self.repository.at(stands.said.to.image)
+        outcome = PromotionOutcome(reference, self.pointer.place)
+        if self.request.dry_run or self.mirror() == stands.said.to.image:
+            return outcome
+        repository = self._writable()
+        self._move_tag(repository, self._image(repository, stands.said.to.image))
+        return replace(outcome, mirrored=True)
+
+    def mirror(self) -> str | None:
+        """Where the tag of the role leads."""
+        wire = Wire(self.repository, Connecting.of(self.request.registry))
+        read = Repository(wire).read_manifest(self.request.role, (MANIFEST_TYPE,))
+        return digest(read[0]) if read is not None else None
+
+    def _writable(self) -> Repository:
+        return Repository(Wire(self.repository, Connecting.of(self.request.registry), push=True))
+
+    def _image(self, repository: Repository, image: str) -> bytes:
+        read = repository.read_manifest(image, (MANIFEST_TYPE,))
+        if read is None:
+            problem = Problem(str(self.repository.at(image)), "image-missing", "the registry has it no more")
+            hint = f"promote another artifact, or put an earlier {self.request.role} back"
+            raise ArtifactRejected("there is no artifact", problems=[problem], hint=hint)
+        return read[0]
+
+    def _attach(self, repository: Repository, image: bytes, data: bytes, signature: bytes | None) -> None:
+        attach(repository, image, PROMOTION_TYPE, data, title="promotion.json")
+        if signature is not None:
+            attach(repository, image, PROMOTION_SIGNATURE_TYPE, signature, title="promotion.json.sig")
+
+    def _move_tag(self, repository: Repository, image: bytes) -> None:
+        try:
+            repository.write_manifest(self.request.role, image, MANIFEST_TYPE)
+        except StorageError as error:
+            raise StorageError(
+                f"{digest(image)} is the {self.request.role} now, and the tag could not follow: {error.message}",
+                hint=f"artifact-pipeline promote {self.repository.at(digest(image))} {self.request.role} moves the tag",
+            ) from error
+
+    def _lost(self, outcome: PromotionOutcome) -> GateFailed:
+        """The error where another promotion came first."""
+        (won,) = read_history(self.pointer, self.repository, self.request.role, most=1)
+        message = f"{won.said.to.image} came first, at {won.said.on}, by {won.said.by} {won.said.run}".rstrip()
+        error = GateFailed(
+            f"{outcome.reference} is not in the role: another promotion came first",
+            problems=[Problem(self.pointer.place, "promotion-lost", message)],
+            hint=f"the same command again compares with the new {self.request.role}",
+        )
+        error.result = outcome.said.comparison if outcome.said is not None else None
+        return error
