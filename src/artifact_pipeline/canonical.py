@@ -19,6 +19,7 @@ PREFIX = "sha256:"
 MAX_DEPTH = 32
 """How many arrays and objects may stand around a value; a limit that does not depend on a reader's stack."""
 _TOO_DEEP = b"\n" + b"  " * (MAX_DEPTH + 1)
+_LINES = json.JSONEncoder(allow_nan=False, ensure_ascii=False, sort_keys=True)
 _ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, indent=2, sort_keys=True)
 
 Json = None | bool | int | float | str | list[Any] | dict[str, Any]
@@ -45,6 +46,16 @@ def canonical_json(value: Json) -> bytes:
         TypeError: something that JSON does not have.
     """
     return _ENCODER.encode(value).encode() + b"\n"
+
+
+def canonical_line(value: Json) -> bytes:
+    """The one line that stands for `value` in a file of many: as `canonical_json`, without line breaks inside.
+
+    Raises:
+        ValueError: as `canonical_json`.
+        TypeError: likewise.
+    """
+    return _LINES.encode(value).encode() + b"\n"
 
 
 def parse_canonical(data: bytes) -> Json:

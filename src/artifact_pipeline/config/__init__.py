@@ -4,6 +4,7 @@
 * `models`      the section `model`; `estimators` the classifiers that it may name
 * `about`       the section `about`
 * `preparing`   the sections `split` and `preprocess`
+* `searching`   the section `search`; `space` the spaces in it, and what is drawn from them
 * `schema`      the config's type, and the short forms of its sections
 * `recipes`     what is made from a config: plain values, and the recipe
 * `file_schema` the JSON Schema of a config's file
