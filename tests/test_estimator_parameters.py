@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from artifact_pipeline.api import reproduce
 from artifact_pipeline.config import from_mapping
 from artifact_pipeline.documented import load_model
 from artifact_pipeline.model.predictor import open_predictor
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.dataset import Dataset
 from artifact_pipeline.training.publication import publish
-from artifact_pipeline.training.reproduction import reproduce
 from artifact_pipeline.verification import verify
 from tables import blobs, write_table
 

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from artifact_pipeline.api import reproduce
 from artifact_pipeline.artifact.environment import PACKAGES
 from artifact_pipeline.cli import main
 from artifact_pipeline.config import from_mapping
@@ -23,7 +24,7 @@ from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected
 from artifact_pipeline.runtime import KERNEL, KERNEL_VARIABLE, KERNELS, choose_kernel
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.causes import GRADES, KINDS, Kind, find_causes
-from artifact_pipeline.training.reproduction import TOLERANCE, Reproduction, reproduce
+from artifact_pipeline.training.reproduction import TOLERANCE, Reproduction
 from artifact_pipeline.verification import verify
 from forging import REMOVED, changed, manifest_of, reseal, unpack
 from tables import blobs, write_table

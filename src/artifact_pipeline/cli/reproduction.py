@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli.comparison import plain, say_comparison
-from artifact_pipeline.cli.options import artifact_argument, held_out_option, verb, with_artifact
+from artifact_pipeline.cli.options import artifact_argument, held_out_option, jobs_option, verb, with_artifact
 from artifact_pipeline.files import shown
 from artifact_pipeline.reports.tables import clean
 from artifact_pipeline.runtime import KERNEL_VARIABLE
@@ -59,6 +59,10 @@ _CHOSEN = {
     help="The artifact digest known from elsewhere, sha256:…; any other is refused unread.",
 )
 @click.option(
+    "--search", is_flag=True, help="Do the search again, too, instead of taking its results from the artifact."
+)
+@jobs_option("Run N trials of the search at a time.")
+@click.option(
     "--print-environment",
     is_flag=True,
     help="Print the exact requirements with which the bytes come back, for pip install -r, and do not train.",
@@ -72,7 +76,7 @@ def reproduce(
     at_least: Grade,
     data: Path | None,
     expect: str | None,
-    **asked: Any,  # `held_out`, `champion` and `print_environment`
+    **asked: Any,  # as the options above name it
 ) -> None:
     """Train ARTIFACT again in this environment, from its manifest alone, and say how much of it comes back.
 
@@ -80,7 +84,8 @@ def reproduce(
     fitted numbers within 1e-9, and every label), predictions (the same label for every row), metrics (the same figures
     to four decimals), diverged (none of these).
 
-    Below the first, what differs of packages, Python, C library, system, BLAS kernel, data and recipe is named.
+    A model that was searched for is trained as the results in the artifact choose it; --search makes those again.
+    Below the first grade, what differs of packages, Python, C library, system, BLAS kernel, data and recipe is named.
     Nothing is written. The BLAS kernel that the manifest records is used where OPENBLAS_CORETYPE is not set.
     """
     if asked["print_environment"]:
@@ -89,16 +94,12 @@ def reproduce(
         _print_environment(output, verify(artifact, expect=expect, accept_failed_gate=True).manifest)
         return
     from artifact_pipeline.training import reproduction
+    from artifact_pipeline.training.request import ReproductionRequest
 
+    given = {name: asked[name] for name in ("held_out", "champion", "search", "jobs")}
     with output.progress() as progress:
-        found = reproduction.reproduce(
-            artifact,
-            data=data,
-            held_out=asked["held_out"],
-            champion=asked["champion"],
-            expect=expect,
-            progress=progress,
-        )
+        request = ReproductionRequest(artifact, data, expect=expect, **given)
+        found = reproduction.reproduce(request, progress=progress)
     output.say(f"reproduced: {shown(artifact)}, grade {found.grade}")
     _say(output, found)
     result = {"at_least": at_least, **_result(found)}

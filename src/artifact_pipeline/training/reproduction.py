@@ -19,9 +19,10 @@ import msgspec
 
 from artifact_pipeline.artifact import provenance
 from artifact_pipeline.artifact.parts import NAME
+from artifact_pipeline.artifact.trials import RESULTS, trials_of
 from artifact_pipeline.canonical import dotted
 from artifact_pipeline.config import Gate, of_recipe
-from artifact_pipeline.errors import ArtifactRejected, ConfigError, NotReproduced, Problem
+from artifact_pipeline.errors import ArtifactRejected, ConfigError, NotReproduced, Problem, plural
 from artifact_pipeline.runtime import KERNEL_VARIABLE, choose_kernel
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.causes import GRADES, KINDS, find_causes, recipe_of
@@ -42,7 +43,9 @@ if TYPE_CHECKING:
     from artifact_pipeline.config import Config
     from artifact_pipeline.rows.matrix import Rows
     from artifact_pipeline.training.causes import Cause, Grade, KernelChoice, Kind
+    from artifact_pipeline.training.request import ReproductionRequest
     from artifact_pipeline.training.sealed import Candidate
+    from artifact_pipeline.training.search.run import Searched
 
 TOLERANCE = 1e-9
 """How far `parameters` may be apart, as a share of the greatest number of their array.
@@ -156,25 +159,14 @@ class Reproduction:
         )
 
 
-def reproduce(
-    artifact: Path,
-    *,
-    data: Path | None = None,
-    held_out: Path | None = None,
-    champion: Path | None = None,
-    expect: str | None = None,
-    progress: Callable[[str], None] | None = None,
-) -> Reproduction:
+def reproduce(asked: ReproductionRequest, *, progress: Callable[[str], None] | None = None) -> Reproduction:
     """Verify an artifact, train it again from its manifest alone, and compare; nothing is written.
 
-    The BLAS kernel that the manifest records is used, if NumPy is not loaded yet and the user set none.
+    The BLAS kernel that the manifest records is used, if NumPy is not loaded yet and the user set none. A model that
+    was searched for is trained again as the results in the artifact choose it, unless the search is done again, too.
 
     Args:
-        artifact: a pointer, or an artifact's folder; its gate may have failed.
-        data: the table, where the recipe names one: a manifest holds no path.
-        held_out: the held-out file, where the recipe has one.
-        champion: the artifact to compare with again; its gate may have failed. No byte of the artifact depends on it.
-        expect: the artifact digest known from elsewhere; anything else is refused unread.
+        asked: what is asked.
         progress: is called with each step, in a few words; None for silence.
 
     Raises:
@@ -183,16 +175,22 @@ def reproduce(
         DataRejected: the rows cannot be read, split or learned.
     """
     report = progress or (lambda _: None)
-    verified = verify(artifact, expect=expect, accept_failed_gate=True)
-    rival = verify(champion, accept_failed_gate=True) if champion is not None else None
+    verified = verify(asked.artifact, expect=asked.expect, accept_failed_gate=True)
+    rival = verify(asked.champion, accept_failed_gate=True) if asked.champion is not None else None
     manifest, recorded_kernels = verified.manifest, verified.manifest.environment.kernels
     # Before NumPy is loaded, which the training does.
     chosen_by = choose_kernel(recorded_kernels[0] if len(recorded_kernels) == 1 else "")
-    config = _recipe_config(manifest, data, held_out)
+    config = _recipe_config(manifest, asked.data, asked.held_out)
+    if asked.search and config.search is None:
+        raise ConfigError("--search: the artifact was not searched for", hint="leave it away")
+    found = None if asked.search else _recorded(config, verified)
     report("loading rows")
     # The manifest names the columns: a table's rules for leaving one out may have changed.
     dataset = Dataset.load(config, load_rows(config, columns=manifest.model.columns))
-    candidate, carried = _with_own_recipe(train(config, dataset, progress=report), manifest)
+    trained = train(config, dataset, progress=report, jobs=asked.jobs, searched=found)
+    candidate, carried = _with_own_recipe(trained, manifest)
+    if found is not None:
+        carried = (*carried, f"{plural(len(found.trials), 'result')} in {RESULTS}: --search makes them again")
     report("comparing")
     differences = _differences(verified, candidate, dataset)
     statement = provenance.Statement.read(verified.folder)
@@ -212,6 +210,19 @@ def reproduce(
         comparison=_challenge(candidate, rival, dataset.rows, config, recorded=recorded) if rival is not None else None,
         recorded=recorded,
     )
+
+
+def _recorded(config: Config, artifact: Verified) -> Searched | None:
+    """What the results in an artifact choose; None where it was not searched for."""
+    if config.search is None:
+        return None
+    from artifact_pipeline.training.search.run import Searched
+
+    trials = trials_of(artifact)
+    if not trials:
+        problem = Problem(f"{NAME}: files", "search-missing", f"the recipe has a search, and there is no {RESULTS}")
+        raise ArtifactRejected("the search cannot be read", problems=[problem])
+    return Searched.of(config, trials)
 
 
 def _challenge(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.matrix import LeftOut, Rows
     from artifact_pipeline.storage.outputs import Place
     from artifact_pipeline.training.sealed import Candidate
+    from artifact_pipeline.training.search.run import Searched, Standing
     from artifact_pipeline.training.unchanged import Look
 
 Outcome = Literal["unchanged", "identical", "passed", "failed"]
@@ -36,7 +37,9 @@ class TrainingRequest:
         champion_expect: the champion's artifact digest; any other is refused.
         champion_policy: whom and what to trust of a champion.
         force: train although nothing has changed.
-        jobs: how many parts of the model are fitted at a time; no bit of the artifact depends on it.
+        jobs: how many trials of a search, or parts of the model, are fitted at a time; no bit of the artifact depends
+            on it.
+        minutes: after which a search stops, and takes the best of what there is; None lets it come to its end.
         outputs: what the caller writes beside; it must not be what the training reads or writes.
     """
 
@@ -49,7 +52,31 @@ class TrainingRequest:
     champion_policy: Path | None = None
     force: bool = False
     jobs: int = 1
+    minutes: float | None = None
     outputs: tuple[Place, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReproductionRequest:
+    """What is asked of a training again.
+
+    Attributes:
+        artifact: a pointer, or an artifact's folder; its gate may have failed.
+        data: the table, where the recipe names one: a manifest holds no path.
+        held_out: the held-out file, where the recipe has one.
+        champion: the artifact to compare with again; its gate may have failed. No byte of the artifact depends on it.
+        expect: the artifact digest known from elsewhere; anything else is refused unread.
+        search: do a search again, too, instead of taking its results from the artifact.
+        jobs: how many trials are fitted at a time.
+    """
+
+    artifact: Path
+    data: Path | None = None
+    held_out: Path | None = None
+    champion: Path | None = None
+    expect: str | None = None
+    search: bool = False
+    jobs: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +138,7 @@ class Training:
         look: what has changed since the artifact that was in charge before was made.
         columns: what a table gave; None for a built-in data set.
         candidate: the model that was trained; None where none was.
+        searched: what the search gave, where there was one and something was trained.
         statement: what its provenance says; None where none was trained.
         in_charge: whether the pointer leads to the artifact.
         export: the pickle that belongs to the artifact; None where none was asked for, or none belongs to it.
@@ -123,6 +151,7 @@ class Training:
     look: Look
     columns: Columns | None = None
     candidate: Candidate | None = None
+    searched: Searched | None = None
     statement: Statement | None = None
     in_charge: bool = False
     export: Path | None = None
@@ -209,7 +238,7 @@ def _ignore(_: object) -> None:
 
 
 @contextmanager
-def _silence() -> Iterator[Callable[[str], None]]:
+def _silence() -> Iterator[Callable[[object], None]]:
     yield _ignore
 
 
@@ -221,12 +250,14 @@ class Observer:
         progress: is entered for long work, and gives what is called with each step, in a few words.
         loaded: is called with the columns of a table, once it is read.
         looked: is called with what has changed, before anything is trained.
+        searching: is entered for a search, and gives what is called with how it stands, after each result.
         measured: is called with the training before anything is published; what it raises ends the training.
     """
 
     progress: Callable[[], AbstractContextManager[Callable[[str], None]]] = _silence
     loaded: Callable[[Columns], None] = _ignore
     looked: Callable[[Look], None] = _ignore
+    searching: Callable[[], AbstractContextManager[Callable[[Standing], None]]] = _silence
     measured: Callable[[Training], None] = _ignore
 
 
