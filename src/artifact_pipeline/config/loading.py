@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import contextlib
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,7 +14,7 @@ from artifact_pipeline.config.jsontext import Document, JsonTextError, has_lone_
 from artifact_pipeline.config.problems import Origin, Spot, find, got, refusal
 from artifact_pipeline.config.refusals import located
 from artifact_pipeline.config.schema import SCHEMA_KEY, SHORT_FORMS, Config
-from artifact_pipeline.config.space import instances, range_faults, spaces_of
+from artifact_pipeline.config.space import instances, placed, range_faults, spaces_of
 from artifact_pipeline.files import read_bounded, reason_of
 
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ def _of_space(
         except ValidationError as error:
             wrong = [each for each in error.errors(include_url=False) if each["loc"][0] in sections]
             found += [located(each, origins, place=place) for each in wrong]
-        found += [replace(fault, path=place(fault.path)).located(origins) for fault in check(sections)]
+        found += [placed(fault, place).located(origins) for fault in check(sections)]
     return list(dict.fromkeys(found))
 
 

@@ -61,7 +61,7 @@ def located(
     path, about_key = _own_path(error)
     rule = _rule(error)
     checked = path[1:] if path[:1] and path[0] in short else path
-    written = place(checked)
+    written = (*place(checked[:-1]), *checked[-1:]) if rule == "unknown-key" else place(checked)
     if rule == "unknown-key":
         spot = find(written, origins, key=True)
         words = f"unknown key{_instead(checked, short)}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +107,21 @@ def _place(
         if (at := inner[:depth]) in ranges:
             found = (*found, ranges[at][0], chosen[at])
     return found
+
+
+def placed(fault: Fault, place: Callable[[KeyPath], KeyPath]) -> Fault:
+    """Return what is wrong with an instance as what is wrong with its space: an unknown key is one, whatever it holds.
+
+    Args:
+        fault: at a path of the instance.
+        place: what `instances` gives beside it.
+    """
+    if fault.rule == "unknown-key":
+        return replace(fault, path=(*place(fault.path[:-1]), fault.path[-1]))
+    path = place(fault.path)
+    if fault.rule == "wrong-type" and path[-2:-1] in {("uniform",), ("log_uniform",)}:
+        return replace(fault, path=path, meant=f": {path[-2]} draws fractions, int draws whole numbers")
+    return replace(fault, path=path)
 
 
 def draw(spaces: Sequence[Mapping[str, Any]], random: Any) -> dict[str, Any]:
