@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from sklearn.metrics import get_scorer
 from sklearn.model_selection import cross_val_score
 
 from artifact_pipeline.artifact.manifest2 import Manifest2
-from artifact_pipeline.artifact.trials import Trial, choose, lines, trials_of
+from artifact_pipeline.artifact.trials import SIMPLER, Trial, choose, lines, trials_of
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.cli import main
 from artifact_pipeline.config import json_schema
@@ -42,6 +43,7 @@ from artifact_pipeline.training.search.records import records
 from artifact_pipeline.training.search.run import search
 from artifact_pipeline.training.search.workers import workers
 from artifact_pipeline.verification import verify
+from conftest import ROOT
 from servers import wait_until
 from tables import blobs, write_table
 
@@ -571,3 +573,9 @@ def test_commands_say_what_was_found(whole: Training, tmp_path: Path, capsys: py
     assert found["digest"] == digest(results(whole))
     assert found["results"] == 4
     assert f"chosen: trial {found['winner']['trial']}, accuracy" in said
+
+
+def test_page_says_which_model_is_simpler() -> None:
+    """The page has the classifiers that `one_se` knows, in their order."""
+    text = (ROOT / "docs" / "search.md").read_text().partition("Simpler is")[2].partition("all others")[0]
+    assert re.findall(r"`([A-Z]\w{2,})`", text) == [*SIMPLER]

@@ -69,6 +69,15 @@ NOT_HERE = {
     "artifact-pipeline reproduce artifact --data rows.csv": (
         "test_reproduction.py::test_the_same_rows_in_another_file_give_the_bytes"
     ),
+    "artifact-pipeline reproduce artifact --search": (
+        "test_search.py::test_reproduction_of_the_winner_and_of_the_search"
+    ),
+    "artifact-pipeline train --config config/search.json --jobs": (
+        "test_search.py::test_processes_give_the_same_results_though_one_is_killed"
+    ),
+    "artifact-pipeline train --config config/search.json --minutes": (
+        "test_search.py::test_a_search_that_is_stopped_can_be_replayed_and_goes_on"
+    ),
     "artifact-pipeline reproduce artifact --champion": (
         "test_reproduction.py::test_a_comparison_is_made_again_where_its_champion_is_named"
     ),
