@@ -323,7 +323,7 @@ DONE = {
 KEYS = {
     "train": {
         *("artifact", "model", "gate", "metrics", "converged", "written"),
-        *("unchanged", "changed", "reason", "comparison"),
+        *("unchanged", "changed", "reason", "comparison", "search"),
         *("majority", "never_predicted"),
     },
     "dry run": {"recipe", "would_write"},
@@ -333,7 +333,7 @@ KEYS = {
         "other_config",
     },
     "prove": {"receipt"},
-    "inspect": {"artifact", "manifest", "majority", "never_predicted"},
+    "inspect": {"artifact", "manifest", "search", "majority", "never_predicted"},
     "compare": {"candidate", "comparison"},
     "reproduce": {
         "grade",

@@ -24,7 +24,7 @@ from sklearn.metrics import get_scorer
 from sklearn.model_selection import cross_val_score
 
 from artifact_pipeline.artifact.manifest2 import Manifest2
-from artifact_pipeline.artifact.trials import SIMPLER, Trial, choose, lines, trials_of
+from artifact_pipeline.artifact.trials import SIMPLER, SearchResults
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.cli import main
 from artifact_pipeline.config import json_schema
@@ -34,8 +34,8 @@ from artifact_pipeline.metrics.registry import METRICS
 from artifact_pipeline.training.dataset import Dataset
 from artifact_pipeline.training.estimators import build, resolved
 from artifact_pipeline.training.reading import read_config
-from artifact_pipeline.training.reproduction import reproduce
-from artifact_pipeline.training.request import Observer, ReproductionRequest, TrainingRequest
+from artifact_pipeline.training.reproduction import ReproductionRequest, reproduce
+from artifact_pipeline.training.request import Observer, TrainingRequest
 from artifact_pipeline.training.run import run
 from artifact_pipeline.training.search.bench import Bench, sections
 from artifact_pipeline.training.search.folds import ranks_of, rounds_of
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.config import Config
     from artifact_pipeline.training.request import Training
 
+Trial = SearchResults.Trial
 TREE = {"estimator": "DecisionTreeClassifier", "max_depth": {"int": [1, 6]}, "min_samples_leaf": {"choice": [1, 5]}}
 BAYES = {"estimator": "GaussianNB", "var_smoothing": {"log_uniform": [1e-9, 1e-3]}, "preprocess": "none"}
 SPACE: list[dict[str, Any]] = [TREE, BAYES]
@@ -68,6 +69,13 @@ def asked(dataset: object = "iris", **keys: Any) -> dict[str, Any]:
 def loaded(values: dict[str, Any]) -> tuple[Config, Dataset]:
     config = read_config(values)
     return config, Dataset.load(config)
+
+
+def trials_of(training: Training) -> tuple[Trial, ...]:
+    """The results in an artifact."""
+    found = SearchResults.of_artifact(verify(training.folder))
+    assert found is not None
+    return found.trials
 
 
 def trained(root: Path, values: dict[str, Any], observer: Observer | None = None, **keys: Any) -> Training:
@@ -278,7 +286,7 @@ def test_halving_grows_rows_and_keeps_the_best_third() -> None:
     assert [trials for _, trials in rounds] == [9, 3, 1]
     assert rounds[-1][0] == len(data.train) == pytest.approx(9 * rounds[0][0], abs=9)
     found = search(config, data)
-    by_rows = {rows: [each for each in found.trials if each.rows == rows] for rows, _ in rounds}
+    by_rows = {rows: [each for each in found.results.trials if each.rows == rows] for rows, _ in rounds}
     for (rows, _), (more, count) in pairwise(rounds):
         best = sorted(by_rows[rows], key=lambda each: (-each.mean, each.trial))[:count]
         assert {each.trial for each in by_rows[more]} == {each.trial for each in best}
@@ -295,27 +303,30 @@ def result(number: int, *scores: float, rows: int = 9, **model: Any) -> Trial:
 def test_best_mean_is_taken_then_the_lowest_number() -> None:
     """Of those on the most rows the best mean wins, by a loss the least, and of equal ones the lowest number."""
     trials = [result(3, 0.5, 0.7), result(1, 0.6, 0.6), result(0, 0.9, 0.9, rows=3), result(2, 0.1, 0.1)]
-    chosen = [choose(trials, metric, "best") for metric in ("accuracy", "log_loss")]
+    chosen = [SearchResults.of(trials).chosen(metric, "best") for metric in ("accuracy", "log_loss")]
     assert [each.trial for each in chosen if each] == [1, 2]
-    assert choose([], "accuracy", "best") is None
+    assert SearchResults.of([]).chosen("accuracy", "best") is None
 
 
 def test_one_standard_error_takes_the_simpler_model() -> None:
     """`one_se` takes the simplest within a standard error of the best: less C, or a simpler classifier."""
     best, near, far = result(0, 0.8, 0.9, C=10.0), result(1, 0.79, 0.89, C=0.1), result(2, 0.4, 0.5, C=0.01)
-    assert [getattr(choose([best, near, far], "accuracy", each), "trial", None) for each in ("best", "one_se")] == [
+    assert [
+        getattr(SearchResults.of([best, near, far]).chosen("accuracy", each), "trial", None)
+        for each in ("best", "one_se")
+    ] == [
         0,
         1,
     ]
     line = Trial(trial=3, rows=9, model={"model": {"estimator": "LogisticRegression", "C": 99.0}}, scores=(0.8, 0.88))
-    assert choose([best, near, line], "accuracy", "one_se") == line
+    assert SearchResults.of([best, near, line]).chosen("accuracy", "one_se") == line
 
 
 def test_a_trial_that_fails_is_a_line_and_stops_nothing(tmp_path: Path) -> None:
     """A model that cannot be scored has its reason in its line; where every one fails, all are named."""
     perceptron = {"estimator": "Perceptron", "tol": {"uniform": [0.001, 0.01]}}
     training = trained(tmp_path, asked(metric="log_loss", trials=6, space=[BAYES, perceptron]))
-    trials = trials_of(verify(training.folder))
+    trials = trials_of(training)
     failed = [each for each in trials if not each.scores]
     assert len(trials) == 6
     assert {each.estimator for each in failed} == {"Perceptron"}
@@ -338,8 +349,8 @@ def test_results_are_a_member_of_the_artifact(whole: Training) -> None:
     assert isinstance(whole.manifest, Manifest2)
     record = next(each for each in whole.manifest.files if each.role == "search")
     assert record.sha256 == digest(results(whole))
-    trials = trials_of(verify(whole.folder))
-    assert lines(trials) == results(whole)
+    trials = trials_of(whole)
+    assert SearchResults.of(trials).lines == results(whole)
     assert [each.trial for each in trials] == [0, 1, 2, 3]
     winner = max(trials, key=lambda each: (each.mean, -each.trial))
     drawn = winner.model["model"]
@@ -374,17 +385,17 @@ def test_results_that_are_none_are_refused(whole: Training) -> None:
     first, second, *_ = good.splitlines(keepends=True)
     for bad in (second + first, first + first, first[:-1], b"{}\n", first.replace(b'"rows": ', b'"rows":'), b"\xff\n"):
         with pytest.raises(ArtifactRejected, match="search"):
-            trials_of(replace(artifact, members={**artifact.members, "search.jsonl": bad}))
+            SearchResults.of_artifact(replace(artifact, members={**artifact.members, "search.jsonl": bad}))
     no_score = Trial(trial=0, rows=3, model={"model": {}}).line()
     with pytest.raises(ArtifactRejected, match="search"):
-        trials_of(replace(artifact, members={**artifact.members, "search.jsonl": no_score}))
+        SearchResults.of_artifact(replace(artifact, members={**artifact.members, "search.jsonl": no_score}))
 
 
 def test_cross_validation_of_one_model(tmp_path: Path) -> None:
     """Without a space the config's own model is scored on every fold of every repeat, and trained as without it."""
     model = {"dataset": "iris", "model": {"estimator": "GaussianNB"}}
     training = trained(tmp_path, model | {"search": {"folds": 5, "repeats": 3}})
-    (trial,) = trials_of(verify(training.folder))
+    (trial,) = trials_of(training)
     assert len(trial.scores) == 15
     assert len(set(trial.scores)) > 1
     assert training.manifest.model.digest == trained(tmp_path, model).manifest.model.digest
@@ -420,7 +431,7 @@ def test_more_trials_take_up_the_earlier_ones(tmp_path: Path) -> None:
     trained(tmp_path, asked(trials=2))
     training = trained(tmp_path, asked(trials=3, select="one_se") | {"gate": {"min_accuracy": 0.5}}, watched(seen))
     assert seen == [2, 3]
-    assert len(trials_of(verify(training.folder))) == 3
+    assert len(trials_of(training)) == 3
     seen.clear()
     trained(tmp_path, asked(trials=2, seed=1), watched(seen))
     assert seen == [0, 1, 2]
@@ -450,8 +461,8 @@ def test_halving_is_stopped_between_two_rounds(tmp_path: Path) -> None:
         patch.setattr("artifact_pipeline.training.search.run.time.monotonic", late)
         found = search(config, data, minutes=1.0)
     assert found.config.search is not None
-    assert found.config.search.stop == len(found.trials) == 9
-    assert search(found.config, data).lines == found.lines
+    assert found.config.search.stop == len(found.results.trials) == 9
+    assert search(found.config, data).results.lines == found.results.lines
 
 
 def test_one_search_runs_once_at_a_time(tmp_path: Path) -> None:

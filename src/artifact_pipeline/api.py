@@ -215,10 +215,11 @@ def reproduce(
     """
     from artifact_pipeline.runtime import pin_numerics
     from artifact_pipeline.training import reproduction
-    from artifact_pipeline.training.request import ReproductionRequest
 
     pin_numerics()
-    asked = ReproductionRequest(Path(artifact), _path(data), _path(held_out), champion=_path(champion), expect=expect)
+    asked = reproduction.ReproductionRequest(
+        Path(artifact), _path(data), _path(held_out), champion=_path(champion), expect=expect
+    )
     return reproduction.reproduce(asked, progress=progress)
 
 

@@ -38,24 +38,18 @@ def digest(data: bytes) -> str:
     return PREFIX + hashlib.sha256(data).hexdigest()
 
 
-def canonical_json(value: Json) -> bytes:
+def canonical_json(value: Json, *, in_line: bool = False) -> bytes:
     """The one byte string that stands for `value`.
+
+    Args:
+        value: what JSON can write.
+        in_line: without line breaks inside, as a line in a file of many.
 
     Raises:
         ValueError: a NaN or an infinity, which JSON does not have.
         TypeError: something that JSON does not have.
     """
-    return _ENCODER.encode(value).encode() + b"\n"
-
-
-def canonical_line(value: Json) -> bytes:
-    """The one line that stands for `value` in a file of many: as `canonical_json`, without line breaks inside.
-
-    Raises:
-        ValueError: as `canonical_json`.
-        TypeError: likewise.
-    """
-    return _LINES.encode(value).encode() + b"\n"
+    return (_LINES if in_line else _ENCODER).encode(value).encode() + b"\n"
 
 
 def parse_canonical(data: bytes) -> Json:

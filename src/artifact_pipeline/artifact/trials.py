@@ -6,132 +6,165 @@ verifies or signs an artifact does so with it. Its lines are in the order of row
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import fsum, inf, isfinite, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from msgspec import UNSET, UnsetType, json
 
 from artifact_pipeline.artifact.parts import Count, Frozen
-from artifact_pipeline.canonical import canonical_line
+from artifact_pipeline.canonical import canonical_json
 from artifact_pipeline.errors import ArtifactRejected, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from artifact_pipeline.artifact.manifest import Verified
 
 ROLE = "search"
-RESULTS = "search.jsonl"
+FILE = "search.jsonl"
 _LOWER = {"log_loss", "brier"}
 """The metrics of which less is better."""
 
 
-class Trial(Frozen, frozen=True):
-    """What came of one trial.
+@dataclass(frozen=True, slots=True)
+class SearchResults:
+    """The results of a search.
 
     Attributes:
-        trial: its number in the plan.
-        rows: how many training rows it was fitted and scored on, in all folds together.
-        model: what was drawn: the config's `model`, and `preprocess` where the space has it.
-        scores: the metric on each fold, of each repeat after the other; none where it failed.
-        error: why it failed.
+        trials: in the order of their lines.
     """
 
-    trial: Count
-    rows: Count
-    model: dict[str, Any]
-    scores: tuple[float, ...] = ()
-    error: str | UnsetType = UNSET
+    class Trial(Frozen, frozen=True):
+        """What came of one trial.
 
-    @property
-    def mean(self) -> float:
-        """The mean of the scores."""
-        return fsum(self.scores) / len(self.scores)
+        Attributes:
+            trial: its number in the plan.
+            rows: how many training rows it was fitted on, at most, in all folds together.
+            model: what was drawn: the config's `model`, and `preprocess` where the space has it.
+            scores: the metric on each fold, of each repeat after the other; none where it failed.
+            error: why it failed.
+        """
 
-    @property
-    def standard_error(self) -> float:
-        """The standard error of the mean, as if the folds were independent, which they are not."""
-        mean, count = self.mean, len(self.scores)
-        return sqrt(fsum((each - mean) ** 2 for each in self.scores) / (count - 1) / count) if count > 1 else 0.0
+        trial: Count
+        rows: Count
+        model: dict[str, Any]
+        scores: tuple[float, ...] = ()
+        error: str | UnsetType = UNSET
 
-    @property
-    def estimator(self) -> str:
-        """The name of the classifier."""
-        return str(self.model["model"].get("estimator", "LogisticRegression"))
+        @property
+        def mean(self) -> float:
+            """The mean of the scores."""
+            return fsum(self.scores) / len(self.scores)
 
-    def line(self) -> bytes:
-        """The canonical line of this result."""
-        return canonical_line(self.plain())
+        @property
+        def standard_error(self) -> float:
+            """The standard error of the mean, as if the folds were independent, which they are not."""
+            mean, count = self.mean, len(self.scores)
+            return sqrt(fsum((each - mean) ** 2 for each in self.scores) / (count - 1) / count) if count > 1 else 0.0
+
+        @property
+        def estimator(self) -> str:
+            """The name of the classifier."""
+            return str(self.model["model"].get("estimator"))
+
+        def line(self) -> bytes:
+            """The canonical line of this result."""
+            return canonical_json(self.plain(), in_line=True)
+
+        @classmethod
+        def of_line(cls, line: bytes) -> Self:
+            """Return the result that a line stands for.
+
+            Raises:
+                ValueError: it is no canonical line of one.
+            """
+            trial = json.decode(line, type=cls)
+            if trial.line() != line or not all(map(isfinite, trial.scores)):
+                raise ValueError("not in canonical form")
+            if bool(trial.scores) == (trial.error is not UNSET):
+                raise ValueError("a trial has scores, or an error")
+            if type(trial.model.get("model")) is not dict:
+                raise ValueError("a trial has a model")
+            return trial
+
+    @dataclass(frozen=True, slots=True)
+    class Standing:
+        """How a search stands that runs.
+
+        Attributes:
+            done: how many results there are.
+            taken_up: how many of them an earlier run has found.
+            total: how many there will be.
+            best: the best of the round that runs, the best first.
+            metric: what their scores are.
+        """
+
+        done: int
+        taken_up: int
+        total: int
+        best: tuple[SearchResults.Trial, ...]
+        metric: str
+
+    trials: tuple[Trial, ...]
 
     @classmethod
-    def of_line(cls, line: bytes) -> Trial:
-        """Return the result that a line stands for.
+    def of(cls, trials: Iterable[Trial]) -> Self:
+        """Return results in the order of their lines."""
+        return cls(tuple(sorted(trials, key=lambda each: (each.rows, each.trial))))
+
+    @classmethod
+    def of_artifact(cls, artifact: Verified) -> Self | None:
+        """Return the results of the search that gave an artifact; None where there was no search.
 
         Raises:
-            ValueError: it is no canonical line of one.
+            ArtifactRejected: the file is none that a search writes.
         """
-        trial = json.decode(line, type=cls)
-        if trial.line() != line or not all(map(isfinite, trial.scores)):
-            raise ValueError("not in canonical form")
-        if (not trial.scores) != (trial.error is not UNSET):
-            raise ValueError("a trial has scores, or an error")
-        return trial
+        record = next((each for each in artifact.manifest.files if each.role == ROLE), None)
+        if record is None:
+            return None
+        data = artifact.members[record.name]
+        try:
+            found = cls.of(map(SearchResults.Trial.of_line, data.splitlines(keepends=True)))
+        except (ValueError, RecursionError) as error:
+            raise _rejected(record.name, str(error)[:200]) from None
+        if found.lines != data or len({(each.rows, each.trial) for each in found.trials}) != len(found.trials):
+            raise _rejected(record.name, "its lines are out of order, or one stands twice")
+        return found
 
+    @property
+    def lines(self) -> bytes:
+        """The bytes of `search.jsonl`."""
+        return b"".join(each.line() for each in self.trials)
 
-def lines(trials: Iterable[Trial]) -> bytes:
-    """Return the bytes of `search.jsonl`."""
-    return b"".join(each.line() for each in sorted(trials, key=lambda each: (each.rows, each.trial)))
+    def ranked(self, metric: str) -> list[Trial]:
+        """Return the results that have scores, the best mean first; of equal ones the lowest number."""
+        sign = 1 if metric in _LOWER else -1
+        return sorted((each for each in self.trials if each.scores), key=lambda each: (sign * each.mean, each.trial))
 
+    def chosen(self, metric: str, select: str) -> Trial | None:
+        """Return the result whose model is taken: of those on the most rows the best mean, then the lowest number.
 
-def trials_of(artifact: Verified) -> tuple[Trial, ...]:
-    """Return the results of the search that gave an artifact; none where there was no search.
+        Args:
+            metric: what the scores are.
+            select: `best`; `one_se` takes the simplest model within one standard error of the best mean.
 
-    Raises:
-        ArtifactRejected: the file is none that a search writes.
-    """
-    record = next((each for each in artifact.manifest.files if each.role == ROLE), None)
-    if record is None:
-        return ()
-    data = artifact.members[record.name]
-    try:
-        found = tuple(map(Trial.of_line, data.splitlines(keepends=True)))
-    except (ValueError, LookupError, AttributeError, RecursionError) as error:
-        raise _rejected(record.name, str(error)[:200]) from None
-    if lines(found) != data or len({(each.rows, each.trial) for each in found}) != len(found):
-        raise _rejected(record.name, "its lines are out of order, or one stands twice")
-    return found
+        Returns:
+            None where every trial failed.
+        """
+        ranked = self.ranked(metric)
+        most = max((each.rows for each in ranked), default=0)
+        found = [each for each in ranked if each.rows == most]
+        if not found or select == "best":
+            return next(iter(found), None)
+        best = found[0]
+        near = [each for each in found if abs(each.mean - best.mean) <= best.standard_error]
+        return min(near, key=lambda each: (_complexity(each.model["model"]), each.trial))
 
 
 def _rejected(name: str, message: str) -> ArtifactRejected:
     problem = Problem(name, "search-invalid", message)
     return ArtifactRejected("the results of the search are not valid", problems=[problem])
-
-
-def ranked(trials: Iterable[Trial], metric: str) -> list[Trial]:
-    """Return the results that have scores, the best mean first; of equal ones the lowest number."""
-    sign = 1 if metric in _LOWER else -1
-    scored = [each for each in trials if each.scores]
-    return sorted(scored, key=lambda each: (sign * each.mean, each.trial))
-
-
-def choose(trials: Sequence[Trial], metric: str, select: str) -> Trial | None:
-    """Return the result whose model is taken: among those on the most rows the best mean, then the lowest number.
-
-    Args:
-        trials: all results.
-        metric: what the scores are.
-        select: `best`; `one_se` takes the simplest model within one standard error of the best mean.
-
-    Returns:
-        None where every trial failed.
-    """
-    most = max((each.rows for each in trials if each.scores), default=0)
-    found = ranked((each for each in trials if each.rows == most), metric)
-    if not found or select == "best":
-        return next(iter(found), None)
-    best = found[0]
-    near = [each for each in found if abs(each.mean - best.mean) <= best.standard_error]
-    return min(near, key=lambda each: (_complexity(each.model["model"]), each.trial))
 
 
 def _rising(name: str, default: float) -> Callable[[dict[str, Any]], float]:
@@ -175,7 +208,7 @@ SIMPLER: dict[str, tuple[Callable[[dict[str, Any]], float], ...]] = {
 
 
 def _complexity(model: dict[str, Any]) -> tuple[float, ...]:
-    name = str(model.get("estimator", "LogisticRegression"))
+    name = str(model.get("estimator"))
     if name not in SIMPLER:
         return (float(len(SIMPLER)),)
     return (float([*SIMPLER].index(name)), *(each(model) for each in SIMPLER[name]))

@@ -10,7 +10,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "train": (
         "artifact-pipeline train --config config.json",
-        "artifact-pipeline train -S max_iter=500 -S gate.min_f1=0.9 --dry-run",
         "artifact-pipeline train -S search=quick --config rows.json --jobs 4 --minutes 30",
         "artifact-pipeline train --champion /srv/models/artifact --summary page.md",
     ),
@@ -56,7 +55,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "reproduce": (
         "artifact-pipeline reproduce artifact",
         "artifact-pipeline reproduce artifact --data patients.csv --at-least metrics",
-        "artifact-pipeline reproduce artifact --search --jobs 4",
         "artifact-pipeline reproduce artifact --print-environment",
     ),
     "card": (

@@ -191,7 +191,7 @@ def inspect(output: Output, artifact: Path, form: str) -> None:
     It is verified first; one whose gate failed is shown too, so that one can see why.
     """
     from artifact_pipeline import verification as v
-    from artifact_pipeline.artifact.trials import trials_of
+    from artifact_pipeline.artifact.trials import SearchResults
     from artifact_pipeline.cli import views
     from artifact_pipeline.cli.searching import plain_search
 
@@ -209,13 +209,13 @@ def inspect(output: Output, artifact: Path, form: str) -> None:
         else:
             output.next("artifact-pipeline train")
     baseline = views.plain_baseline(verified.manifest.metrics.held_out)
-    search = plain_search(verified.manifest, trials_of(verified))
+    search = plain_search(verified.manifest, SearchResults.of_artifact(verified))
     output.result({"artifact": verified.digest, "manifest": verified.manifest.plain(), "search": search, **baseline})
 
 
 def _say_manifest(output: Output, verified: Verified) -> None:
     from artifact_pipeline.artifact.about import KEY, AboutRecord
-    from artifact_pipeline.artifact.trials import trials_of
+    from artifact_pipeline.artifact.trials import SearchResults
     from artifact_pipeline.canonical import dotted
     from artifact_pipeline.cli import views
     from artifact_pipeline.cli.searching import say_search
@@ -230,7 +230,7 @@ def _say_manifest(output: Output, verified: Verified) -> None:
         output.say(f"{name}: {' '.join(text.split())}")
     fit = f", {'converged' if model.converged else 'did NOT converge'} in {model.iterations} iterations"
     output.say(f"estimator: {model.estimator}{'' if model.iterations is None else fit}")
-    say_search(output, manifest, trials_of(verified))
+    say_search(output, manifest, SearchResults.of_artifact(verified))
     sources = (f"{each.name}, {plural(each.rows, 'row')}, {each.digest}" for each in data.sources)
     output.say(f"data: {'; '.join(sources)}")
     output.say(f"split: {plural(data.split.training, 'training row')}, {data.split.held_out:,} held out")

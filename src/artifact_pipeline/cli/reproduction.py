@@ -94,11 +94,10 @@ def reproduce(
         _print_environment(output, verify(artifact, expect=expect, accept_failed_gate=True).manifest)
         return
     from artifact_pipeline.training import reproduction
-    from artifact_pipeline.training.request import ReproductionRequest
 
     given = {name: asked[name] for name in ("held_out", "champion", "search", "jobs")}
     with output.progress() as progress:
-        request = ReproductionRequest(artifact, data, expect=expect, **given)
+        request = reproduction.ReproductionRequest(artifact, data, expect=expect, **given)
         found = reproduction.reproduce(request, progress=progress)
     output.say(f"reproduced: {shown(artifact)}, grade {found.grade}")
     _say(output, found)

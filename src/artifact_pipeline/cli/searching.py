@@ -11,12 +11,11 @@ from artifact_pipeline.errors import plural
 from artifact_pipeline.reports.tables import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from artifact_pipeline.artifact.manifest import Manifest
-    from artifact_pipeline.artifact.trials import Trial
+    from artifact_pipeline.artifact.trials import SearchResults
     from artifact_pipeline.cli.output import Output
-    from artifact_pipeline.training.search.run import Standing
 
 _HEAD = ("trial", "estimator", "parameters", "mean", "standard error", "rows")
 _BEST = 5
@@ -25,7 +24,7 @@ _PAUSE, _LONGEST_PAUSE = 10.0, 600.0
 
 
 @contextmanager
-def watching(output: Output) -> Iterator[Callable[[Standing], None]]:
+def watching(output: Output) -> Iterator[Callable[[SearchResults.Standing], None]]:
     """Show how a search stands: a table of the best on a terminal, a line now and then in a log."""
     import sys
 
@@ -47,7 +46,7 @@ class _Log:
     def __init__(self, output: Output, begun: float) -> None:
         self._output, self._begun, self._told, self._pause = output, begun, begun, _PAUSE
 
-    def tell(self, standing: Standing) -> None:
+    def tell(self, standing: SearchResults.Standing) -> None:
         now = time.monotonic()
         first = standing.done == standing.taken_up and standing.taken_up > 0 and self._told == self._begun
         if first:
@@ -58,7 +57,7 @@ class _Log:
             self._told, self._pause = now, min(2 * self._pause, _LONGEST_PAUSE)
 
 
-def _line(standing: Standing, begun: float) -> str:
+def _line(standing: SearchResults.Standing, begun: float) -> str:
     """How many results there are, how fast they come, and the best of them."""
     fresh, minutes = standing.done - standing.taken_up, (time.monotonic() - begun) / 60
     words = f"searching: {standing.done:,} of {plural(standing.total, 'result')}"
@@ -71,7 +70,7 @@ def _line(standing: Standing, begun: float) -> str:
     return words
 
 
-def _row(trial: Trial) -> list[str]:
+def _row(trial: SearchResults.Trial) -> list[str]:
     values = {key: value for key, value in trial.model["model"].items() if key != "estimator"}
     values |= {key: value for key, value in trial.model.items() if key != "model"}
     error = f"{trial.standard_error:.4f}"
@@ -87,42 +86,40 @@ def _shown(values: Mapping[str, Any]) -> str:
     return " ".join(cells)
 
 
-def say_search(output: Output, manifest: Manifest, trials: Sequence[Trial]) -> None:
+def say_search(output: Output, manifest: Manifest, results: SearchResults | None) -> None:
     """Say what a search found: how many results, the best of them, and which one was taken; nothing without one."""
-    found = plain_search(manifest, trials)
+    found = plain_search(manifest, results)
     if found is None:
         return
-    from artifact_pipeline.artifact.trials import ranked
-
+    assert results is not None
     metric, winner = found["metric"], found["winner"]
-    most = [each for each in trials if each.rows == winner["rows"]]
+    most = [each for each in results.ranked(metric) if each.rows == winner["rows"]]
     stopped = f", stopped after {found['stopped']:,}" if found["stopped"] is not None else ""
     failed = f", {found['failed']:,} of them failed" if found["failed"] else ""
-    output.say(f"search: {plural(len(trials), 'result')}{failed}{stopped}, {found['digest']}")
-    output.table(_HEAD, [_row(each) for each in ranked(most, metric)[:_BEST]])
+    output.say(f"search: {plural(len(results.trials), 'result')}{failed}{stopped}, {found['digest']}")
+    output.table(_HEAD, [_row(each) for each in most[:_BEST]])
     output.say(
         f"chosen: trial {winner['trial']}, {metric} {winner['mean']:.4f} over {plural(len(winner['scores']), 'fold')} "
         "of the training rows"
     )
 
 
-def plain_search(manifest: Manifest, trials: Sequence[Trial]) -> dict[str, Any] | None:
+def plain_search(manifest: Manifest, results: SearchResults | None) -> dict[str, Any] | None:
     """Return what a search found, as `--json` prints it; None without one."""
-    from artifact_pipeline.artifact.trials import choose, lines
     from artifact_pipeline.canonical import digest
 
     asked = manifest.recipe.get("search")
-    if not trials or not isinstance(asked, dict):
+    if results is None or not isinstance(asked, dict):
         return None
-    winner = choose(trials, str(asked.get("metric")), str(asked.get("select")))
+    winner = results.chosen(str(asked.get("metric")), str(asked.get("select")))
     if winner is None:
         return None
     taken = {"mean": winner.mean, "standard_error": winner.standard_error}
     return {
-        "results": len(trials),
-        "failed": sum(not each.scores for each in trials),
+        "results": len(results.trials),
+        "failed": sum(not each.scores for each in results.trials),
         "stopped": asked.get("stop"),
         "metric": asked.get("metric"),
         "winner": {**winner.plain(), **taken},
-        "digest": digest(lines(trials)),
+        "digest": digest(results.lines),
     }

@@ -144,7 +144,7 @@ def _say_measured(output: Output, asked: Mapping[str, Any], training: Training) 
     assert training.candidate is not None
     assert training.statement is not None
     if training.searched is not None:
-        say_search(output, training.manifest, training.searched.trials)
+        say_search(output, training.manifest, training.searched.results)
         output.say(f"held-out rows: looked at {plural(training.looks or 0, 'time')}, this one included")
     say_candidate(output, training.candidate)
     say_unknown(output, training.statement)
@@ -192,12 +192,16 @@ def _report(asked: Mapping[str, Any], training: Training) -> None:
 
 
 def _plain_search(training: Training) -> dict[str, Any] | None:
-    from artifact_pipeline.artifact.trials import trials_of
+    from artifact_pipeline.artifact.trials import SearchResults
 
     if training.searched is not None:
-        return plain_search(training.manifest, training.searched.trials)
+        return plain_search(training.manifest, training.searched.results)
     standing = training.look.standing
-    return plain_search(standing.manifest, trials_of(standing)) if training.unchanged and standing else None
+    return (
+        plain_search(standing.manifest, SearchResults.of_artifact(standing))
+        if training.unchanged and standing
+        else None
+    )
 
 
 def _next(output: Output, artifact: Path) -> str:

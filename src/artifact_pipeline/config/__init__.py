@@ -20,11 +20,13 @@ from artifact_pipeline.config.file_schema import json_schema, schema_text
 from artifact_pipeline.config.loading import from_mapping, load_config
 from artifact_pipeline.config.recipes import of_recipe, plain, recipe
 from artifact_pipeline.config.schema import Config
+from artifact_pipeline.config.searching import Search
 from artifact_pipeline.config.sections import Gate, Table
 
 __all__ = [
     "Config",
     "Gate",
+    "Search",
     "Table",
     "from_mapping",
     "json_schema",

@@ -62,7 +62,7 @@ def train(
         if searched is None:
             progress("searching")
             searched = search(config, data, jobs=jobs)
-        config, chosen, results = searched.config, searched.chosen, searched.lines
+        config, chosen, results = searched.config, searched.chosen, searched.results.lines
     progress(f"training on {plural(len(data.train), 'row')}")
     rows = data.rows
     folded = fold_rare_levels(rows.columns, rows.features, data.train)

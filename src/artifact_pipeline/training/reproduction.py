@@ -19,7 +19,7 @@ import msgspec
 
 from artifact_pipeline.artifact import provenance
 from artifact_pipeline.artifact.parts import NAME
-from artifact_pipeline.artifact.trials import RESULTS, trials_of
+from artifact_pipeline.artifact.trials import FILE
 from artifact_pipeline.canonical import dotted
 from artifact_pipeline.config import Gate, of_recipe
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, NotReproduced, Problem, plural
@@ -30,6 +30,7 @@ from artifact_pipeline.training.champion import challenge, rows_for, split_with_
 from artifact_pipeline.training.dataset import PACKAGED, Dataset, load_rows
 from artifact_pipeline.training.differences import compare_answers, compare_parameters, parameters_of
 from artifact_pipeline.training.reading import read_config
+from artifact_pipeline.training.search.run import Searched
 from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
@@ -43,9 +44,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.config import Config
     from artifact_pipeline.rows.matrix import Rows
     from artifact_pipeline.training.causes import Cause, Grade, KernelChoice, Kind
-    from artifact_pipeline.training.request import ReproductionRequest
     from artifact_pipeline.training.sealed import Candidate
-    from artifact_pipeline.training.search.run import Searched
 
 TOLERANCE = 1e-9
 """How far `parameters` may be apart, as a share of the greatest number of their array.
@@ -54,6 +53,29 @@ Over OpenBLAS kernels, a solver that goes to the optimum (newton-cholesky) agree
 stops near it (lbfgs at its default) is 7e-2 to 2e-1 apart; 1e-9 stands far from both. It is also below what a float32
 input can tell (6e-8), and far below what the golden rows allow a probability (1e-5).
 """
+
+
+@dataclass(frozen=True, slots=True)
+class ReproductionRequest:
+    """What is asked of a training again.
+
+    Attributes:
+        artifact: a pointer, or an artifact's folder; its gate may have failed.
+        data: the table, where the recipe names one: a manifest holds no path.
+        held_out: the held-out file, where the recipe has one.
+        champion: the artifact to compare with again; its gate may have failed. No byte of the artifact depends on it.
+        expect: the artifact digest known from elsewhere; anything else is refused unread.
+        search: do a search again, too, instead of taking its results from the artifact.
+        jobs: how many trials are fitted at a time.
+    """
+
+    artifact: Path
+    data: Path | None = None
+    held_out: Path | None = None
+    champion: Path | None = None
+    expect: str | None = None
+    search: bool = False
+    jobs: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,14 +205,14 @@ def reproduce(asked: ReproductionRequest, *, progress: Callable[[str], None] | N
     config = _recipe_config(manifest, asked.data, asked.held_out)
     if asked.search and config.search is None:
         raise ConfigError("--search: the artifact was not searched for", hint="leave it away")
-    found = None if asked.search else _recorded(config, verified)
+    found = None if asked.search else Searched.of_artifact(config, verified)
     report("loading rows")
     # The manifest names the columns: a table's rules for leaving one out may have changed.
     dataset = Dataset.load(config, load_rows(config, columns=manifest.model.columns))
     trained = train(config, dataset, progress=report, jobs=asked.jobs, searched=found)
     candidate, carried = _with_own_recipe(trained, manifest)
     if found is not None:
-        carried = (*carried, f"{plural(len(found.trials), 'result')} in {RESULTS}: --search makes them again")
+        carried = (*carried, f"{plural(len(found.results.trials), 'result')} in {FILE}: --search makes them again")
     report("comparing")
     differences = _differences(verified, candidate, dataset)
     statement = provenance.Statement.read(verified.folder)
@@ -210,19 +232,6 @@ def reproduce(asked: ReproductionRequest, *, progress: Callable[[str], None] | N
         comparison=_challenge(candidate, rival, dataset.rows, config, recorded=recorded) if rival is not None else None,
         recorded=recorded,
     )
-
-
-def _recorded(config: Config, artifact: Verified) -> Searched | None:
-    """What the results in an artifact choose; None where it was not searched for."""
-    if config.search is None:
-        return None
-    from artifact_pipeline.training.search.run import Searched
-
-    trials = trials_of(artifact)
-    if not trials:
-        problem = Problem(f"{NAME}: files", "search-missing", f"the recipe has a search, and there is no {RESULTS}")
-        raise ArtifactRejected("the search cannot be read", problems=[problem])
-    return Searched.of(config, trials)
 
 
 def _challenge(

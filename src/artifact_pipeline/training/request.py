@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Manifest
     from artifact_pipeline.artifact.provenance import Comparison, Statement
+    from artifact_pipeline.artifact.trials import SearchResults
     from artifact_pipeline.config import Config
     from artifact_pipeline.rows.features import ColumnKind
     from artifact_pipeline.rows.matrix import LeftOut, Rows
     from artifact_pipeline.storage.outputs import Place
     from artifact_pipeline.training.sealed import Candidate
-    from artifact_pipeline.training.search.run import Searched, Standing
+    from artifact_pipeline.training.search.run import Searched
     from artifact_pipeline.training.unchanged import Look
 
 Outcome = Literal["unchanged", "identical", "passed", "failed"]
@@ -54,29 +55,6 @@ class TrainingRequest:
     jobs: int = 1
     minutes: float | None = None
     outputs: tuple[Place, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ReproductionRequest:
-    """What is asked of a training again.
-
-    Attributes:
-        artifact: a pointer, or an artifact's folder; its gate may have failed.
-        data: the table, where the recipe names one: a manifest holds no path.
-        held_out: the held-out file, where the recipe has one.
-        champion: the artifact to compare with again; its gate may have failed. No byte of the artifact depends on it.
-        expect: the artifact digest known from elsewhere; anything else is refused unread.
-        search: do a search again, too, instead of taking its results from the artifact.
-        jobs: how many trials are fitted at a time.
-    """
-
-    artifact: Path
-    data: Path | None = None
-    held_out: Path | None = None
-    champion: Path | None = None
-    expect: str | None = None
-    search: bool = False
-    jobs: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +235,7 @@ class Observer:
     progress: Callable[[], AbstractContextManager[Callable[[str], None]]] = _silence
     loaded: Callable[[Columns], None] = _ignore
     looked: Callable[[Look], None] = _ignore
-    searching: Callable[[], AbstractContextManager[Callable[[Standing], None]]] = _silence
+    searching: Callable[[], AbstractContextManager[Callable[[SearchResults.Standing], None]]] = _silence
     measured: Callable[[Training], None] = _ignore
 
 

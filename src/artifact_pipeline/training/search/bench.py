@@ -10,7 +10,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.artifact.trials import Trial
+from artifact_pipeline.artifact.trials import SearchResults
 from artifact_pipeline.errors import DataRejected, PipelineError, Problem
 from artifact_pipeline.training.search.folds import Fold
 
@@ -70,7 +70,7 @@ class Bench:
             ranks=ranks_of(y, config.search.seed),
         )
 
-    def run(self, asked: Asked) -> Trial:
+    def run(self, asked: Asked) -> SearchResults.Trial:
         """Return what comes of a trial; that it fails is a result, too.
 
         Args:
@@ -89,8 +89,8 @@ class Bench:
             with one_thread():  # what the models need has been imported
                 found = [self._score(*model, part, scorer) for model, part in zip(models, parts, strict=True)]
         except (PipelineError, ValueError) as error:
-            return Trial(trial=number, rows=rows, model=drawn, error=_reason(error))
-        return Trial(trial=number, rows=rows, model=drawn, scores=tuple(found))
+            return SearchResults.Trial(trial=number, rows=rows, model=drawn, error=_reason(error))
+        return SearchResults.Trial(trial=number, rows=rows, model=drawn, scores=tuple(found))
 
     def _unfitted(self, config: Config, train: NDArray[np.int64]) -> tuple[Any, tuple[Column, ...]]:
         """Return the model of a trial, and the columns as it knows them by some rows."""
@@ -137,15 +137,13 @@ def sections(config: Config, number: int) -> dict[str, Any]:
         config: what was asked, with its search.
         number: of the trial; without a space every trial has the config's own model.
     """
-    from artifact_pipeline.config.space import draw
-
     assert config.search is not None
     if config.search.space is None:
         assert config.model is not None
         return {"model": config.model.model_dump()}
     import numpy as np
 
-    return draw(config.search.space, np.random.default_rng([config.search.seed, number]))
+    return config.search.draw(number, np.random.default_rng)
 
 
 def _unscored(why: str) -> DataRejected:

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from artifact_pipeline.config import Config
-    from artifact_pipeline.config.searching import Search
+    from artifact_pipeline.config import Config, Search
     from artifact_pipeline.training.dataset import Dataset
     from artifact_pipeline.training.splits import Labels
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
-from artifact_pipeline.artifact.trials import Trial
+from artifact_pipeline.artifact.trials import SearchResults
 from artifact_pipeline.canonical import PREFIX, canonical_json, digest
 from artifact_pipeline.errors import StorageError
-from artifact_pipeline.files import storage_error, sync_folder, try_lock, write_all
+from artifact_pipeline.files import storage_error, sync_folder, try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,19 +48,20 @@ class Records:
         found: the results that stood in it, by trial and rows.
     """
 
-    found: dict[Asked, Trial]
-    _descriptor: int
+    found: dict[Asked, SearchResults.Trial]
+    _file: IO[bytes]
     _path: Path
 
-    def append(self, trial: Trial) -> None:
+    def append(self, trial: SearchResults.Trial) -> None:
         """Write a result, and force it to the disk.
 
         Raises:
             StorageError: the disk is full, say.
         """
         try:
-            write_all(self._descriptor, trial.line())
-            os.fsync(self._descriptor)
+            self._file.write(trial.line())
+            self._file.flush()
+            os.fsync(self._file.fileno())
         except OSError as error:
             raise storage_error(self._path, error) from error
 
@@ -81,38 +82,36 @@ def records(store: Path, key: Mapping[str, str], *, resume: bool) -> Iterator[Re
     path = store / FOLDER / f"{digest(canonical_json(kept)).removeprefix(PREFIX)}.jsonl"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        file = path.open("a+b")
     except OSError as error:
         raise storage_error(path, error) from error
-    try:
-        yield Records(_taken_up(path, descriptor, resume=resume), descriptor, path)
-    finally:
-        os.close(descriptor)
+    with file:
+        yield Records(_taken_up(path, file, resume=resume), file, path)
 
 
-def _taken_up(path: Path, descriptor: int, *, resume: bool) -> dict[Asked, Trial]:
+def _taken_up(path: Path, file: IO[bytes], *, resume: bool) -> dict[Asked, SearchResults.Trial]:
     """Hold an open file, and return the results in it; what is none is cut off."""
     try:
-        if not try_lock(descriptor):
+        if not try_lock(file.fileno()):
             message = f"{path} is busy: another training runs the same search"
             raise StorageError(message, hint="wait for it, or end it; what it has found is taken up")
         _remove_others(path)
-        with open(descriptor, "rb", closefd=False) as file:
-            found, good = _read(file.read() if resume else b"")
-        os.ftruncate(descriptor, good)
+        file.seek(0)
+        found, good = _read(file.read() if resume else b"")
+        file.truncate(good)
         sync_folder(path.parent)
     except OSError as error:
         raise storage_error(path, error) from error
     return found
 
 
-def _read(data: bytes) -> tuple[dict[Asked, Trial], int]:
+def _read(data: bytes) -> tuple[dict[Asked, SearchResults.Trial], int]:
     """Return the results up to the first line that is none, and how many bytes they take."""
-    found: dict[Asked, Trial] = {}
+    found: dict[Asked, SearchResults.Trial] = {}
     good = 0
     for line in data.splitlines(keepends=True):
         try:
-            trial = Trial.of_line(line)
+            trial = SearchResults.Trial.of_line(line)
         except (ValueError, RecursionError):
             break
         found[trial.trial, trial.rows] = trial

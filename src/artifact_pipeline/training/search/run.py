@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.artifact.trials import Trial, choose, lines, ranked
-from artifact_pipeline.errors import DataRejected, Problem
+from artifact_pipeline.artifact.trials import FILE, SearchResults
+from artifact_pipeline.errors import ArtifactRejected, DataRejected, Problem
 from artifact_pipeline.training.search.bench import Bench, sections
 from artifact_pipeline.training.search.folds import rounds_of
 from artifact_pipeline.training.search.workers import workers
@@ -19,6 +19,7 @@ from artifact_pipeline.training.search.workers import workers
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.config import Config
     from artifact_pipeline.training.dataset import Dataset
     from artifact_pipeline.training.search.records import Records
@@ -30,42 +31,39 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How a search stands.
-
-    Attributes:
-        done: how many results there are.
-        taken_up: how many of them an earlier run has found.
-        total: how many there will be.
-        best: the best of the round that runs, the best first.
-        metric: what their scores are.
-    """
-
-    done: int
-    taken_up: int
-    total: int
-    best: tuple[Trial, ...]
-    metric: str
-
-
-@dataclass(frozen=True, slots=True)
 class Searched:
     """What a search gave.
 
     Attributes:
         config: what was asked; where the search stopped early, its `search.stop` says after how many results.
-        trials: all results, in the order of their lines.
+        results: all results.
         winner: the one whose model is taken.
         chosen: the config of its model alone.
     """
 
     config: Config
-    trials: tuple[Trial, ...]
-    winner: Trial
+    results: SearchResults
+    winner: SearchResults.Trial
     chosen: Config
 
     @classmethod
-    def of(cls, config: Config, trials: Sequence[Trial]) -> Searched:
+    def of_artifact(cls, config: Config, artifact: Verified) -> Searched | None:
+        """Choose among the results in an artifact; None where its config has no search.
+
+        Raises:
+            ArtifactRejected: it has a search and no results, or such as no search writes.
+            DataRejected: every trial failed.
+        """
+        if config.search is None:
+            return None
+        results = SearchResults.of_artifact(artifact)
+        if results is None:
+            problem = Problem("manifest.json: files", "search-missing", f"there is a search, and no {FILE}")
+            raise ArtifactRejected("the results of the search are not there", problems=[problem])
+        return cls.of(config, results)
+
+    @classmethod
+    def of(cls, config: Config, results: SearchResults) -> Searched:
         """Choose among results.
 
         Raises:
@@ -74,18 +72,14 @@ class Searched:
         from artifact_pipeline.training.estimators import resolved
 
         assert config.search is not None
-        ordered = tuple(sorted(trials, key=lambda each: (each.rows, each.trial)))
-        winner = choose(ordered, config.search.metric, config.search.select)
+        winner = results.chosen(config.search.metric, config.search.select)
         if winner is None:
-            problems = [Problem(f"trial {each.trial}", "trial-failed", str(each.error)) for each in ordered[:_SHOWN]]
+            problems = [
+                Problem(f"trial {each.trial}", "trial-failed", str(each.error)) for each in results.trials[:_SHOWN]
+            ]
             raise DataRejected("every trial of the search failed", problems=problems)
         chosen = resolved(config.with_model(sections(config, winner.trial)))
-        return cls(config, ordered, winner, chosen)
-
-    @property
-    def lines(self) -> bytes:
-        """The bytes of `search.jsonl`."""
-        return lines(self.trials)
+        return cls(config, results, winner, chosen)
 
 
 @dataclass(slots=True)
@@ -96,18 +90,20 @@ class _Run:
     at: Workers
     records: Records | None
     deadline: float
-    watch: Callable[[Standing], None]
+    watch: Callable[[SearchResults.Standing], None]
     total: int
-    results: list[Trial] = field(default_factory=list)
+    results: list[SearchResults.Trial] = field(default_factory=list)
     taken_up: int = 0
     stopped: bool = False
+    best: list[SearchResults.Trial] = field(default_factory=list)
 
     def round(self, numbers: Sequence[int], rows: int) -> bool:
         """Run one round, and return whether it came to its end."""
         found = self.records.found if self.records is not None else {}
         done = {number: found[number, rows] for number in numbers if (number, rows) in found}
         self.taken_up += len(done)
-        self._show(done)
+        self.best.clear()
+        self._show(done, *done.values())
         self.stopped = len(done) < len(numbers) and self._late(done)
         if self.stopped:
             return self._cut(numbers, done)
@@ -115,21 +111,21 @@ class _Run:
             done[trial.trial] = trial
             if self.records is not None:
                 self.records.append(trial)
-            self._show(done)
+            self._show(done, trial)
             if len(done) < len(numbers) and self._late(done):
                 self.stopped = True
                 return self._cut(numbers, done)
         self.results += done.values()
         return True
 
-    def _cut(self, numbers: Sequence[int], done: dict[int, Trial]) -> bool:
+    def _cut(self, numbers: Sequence[int], done: dict[int, SearchResults.Trial]) -> bool:
         """Leave out a round that did not come to its end; of the first one take what there is without a gap."""
         if not self.results:
             count = next(at for at, number in enumerate(numbers) if number not in done)
             self.results += [done[number] for number in numbers[:count]]
         return False
 
-    def _late(self, done: dict[int, Trial]) -> bool:
+    def _late(self, done: dict[int, SearchResults.Trial]) -> bool:
         """Whether the time is over, and there is a result to take: that of the first trials, without a gap."""
         if time.monotonic() < self.deadline:
             return False
@@ -142,14 +138,15 @@ class _Run:
             first += 1
         return False
 
-    def _show(self, done: dict[int, Trial]) -> None:
+    def _show(self, done: dict[int, SearchResults.Trial], *more: SearchResults.Trial) -> None:
         search = self.bench.config.search
         assert search is not None
-        best = tuple(ranked(done.values(), search.metric)[:_BEST])
-        self.watch(Standing(len(self.results) + len(done), self.taken_up, self.total, best, search.metric))
+        self.best = SearchResults.of([*self.best, *more]).ranked(search.metric)[:_BEST]
+        count = len(self.results) + len(done)
+        self.watch(SearchResults.Standing(count, self.taken_up, self.total, tuple(self.best), search.metric))
 
 
-def _ignore(_: Standing) -> None:
+def _ignore(_: SearchResults.Standing) -> None:
     """Do nothing."""
 
 
@@ -160,7 +157,7 @@ def search(
     jobs: int = 1,
     records: Records | None = None,
     minutes: float | None = None,
-    watch: Callable[[Standing], None] = _ignore,
+    watch: Callable[[SearchResults.Standing], None] = _ignore,
 ) -> Searched:
     """Search for a model on the training rows.
 
@@ -191,8 +188,8 @@ def search(
             before = len(running.results)
             if not numbers or not running.round(numbers, rows):
                 break
-            numbers = [each.trial for each in ranked(running.results[before:], asked.metric)]
+            numbers = [each.trial for each in SearchResults.of(running.results[before:]).ranked(asked.metric)]
     if running.stopped:
         stop = {"stop": len(running.results)}
         config = config.model_copy(update={"search": asked.model_copy(update=stop)})
-    return Searched.of(config, running.results)
+    return Searched.of(config, SearchResults.of(running.results))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
-    from artifact_pipeline.artifact.trials import Trial
+    from artifact_pipeline.artifact.trials import SearchResults
     from artifact_pipeline.training.search.bench import Asked, Bench
 
 _TRIES = 3
@@ -30,7 +30,7 @@ _TRIES = 3
 class Workers(Protocol):
     """What runs trials."""
 
-    def results(self, asked: Sequence[Asked]) -> Iterator[Trial]:
+    def results(self, asked: Sequence[Asked]) -> Iterator[SearchResults.Trial]:
         """Run trials, and yield each result as it comes, in any order."""
         ...
 
@@ -57,7 +57,7 @@ def workers(bench: Bench, jobs: int) -> Iterator[Workers]:
 class _Here:
     bench: Bench
 
-    def results(self, asked: Sequence[Asked]) -> Iterator[Trial]:
+    def results(self, asked: Sequence[Asked]) -> Iterator[SearchResults.Trial]:
         """Run one after the other."""
         yield from map(self.bench.run, asked)
 
@@ -78,7 +78,7 @@ class _Processes:
     _alive: list[_Worker] = field(default_factory=list)
     _deaths: Counter[Asked | None] = field(default_factory=Counter)
 
-    def results(self, asked: Sequence[Asked]) -> Iterator[Trial]:
+    def results(self, asked: Sequence[Asked]) -> Iterator[SearchResults.Trial]:
         """Run several at a time.
 
         Raises:
@@ -95,7 +95,7 @@ class _Processes:
             done: Any = connection.wait([each.pipe for each in self._alive if each.asked is not None])
             for each in [worker for worker in self._alive if worker.pipe in done]:
                 try:
-                    trial: Trial | BaseException = each.pipe.recv()
+                    trial: SearchResults.Trial | BaseException = each.pipe.recv()
                 except (EOFError, OSError):
                     waiting.appendleft(self._buried(each))
                     continue
@@ -158,11 +158,11 @@ def _work(pipe: Connection) -> None:
         while True:
             asked: Asked = pipe.recv()
             try:
-                pipe.send(bench.run(asked))
-            except (EOFError, OSError):
+                trial = bench.run(asked)
+            except BaseException as error:
+                pipe.send(error)  # it is raised where the search runs
                 raise
-            except Exception as error:  # noqa: BLE001 - it is raised where the search runs
-                pipe.send(error)
+            pipe.send(trial)
     except (EOFError, OSError):
         return
 
