@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import cross_val_score
 
@@ -27,12 +28,15 @@ from artifact_pipeline.artifact.manifest2 import Manifest2
 from artifact_pipeline.artifact.trials import SIMPLER, SearchResults
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.cli import main
+from artifact_pipeline.cli.searching import SearchLog
 from artifact_pipeline.config import json_schema
 from artifact_pipeline.config.space import draw
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, PipelineError, StorageError
 from artifact_pipeline.metrics.registry import METRICS
+from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.dataset import Dataset
 from artifact_pipeline.training.estimators import build, resolved
+from artifact_pipeline.training.publication import publish
 from artifact_pipeline.training.reading import read_config
 from artifact_pipeline.training.reproduction import ReproductionRequest, reproduce
 from artifact_pipeline.training.request import Observer, TrainingRequest
@@ -40,12 +44,13 @@ from artifact_pipeline.training.run import run
 from artifact_pipeline.training.search.bench import Bench, sections
 from artifact_pipeline.training.search.folds import ranks_of, rounds_of
 from artifact_pipeline.training.search.records import records
-from artifact_pipeline.training.search.run import search
+from artifact_pipeline.training.search.run import Searched, search
 from artifact_pipeline.training.search.workers import workers
 from artifact_pipeline.verification import verify
 from conftest import ROOT
 from servers import wait_until
 from tables import blobs, write_table
+from terminal import in_terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -584,6 +589,44 @@ def test_commands_say_what_was_found(whole: Training, tmp_path: Path, capsys: py
     assert found["digest"] == digest(results(whole))
     assert found["results"] == 4
     assert f"chosen: trial {found['winner']['trial']}, accuracy" in said
+
+
+def test_a_log_says_how_a_search_stands() -> None:
+    """A log has a line for what was taken up, then lines with the speed, the time left and the best."""
+    said: list[str] = []
+    tell = SearchLog(said.append, pause=0).tell
+    tell(SearchResults.Standing(2, 2, 8, (), "accuracy"))
+    tell(SearchResults.Standing(3, 2, 8, (result(5, 0.5),), "accuracy"))
+    assert said[0] == "taken up: 2 results of an earlier run"
+    pattern = r"searching: 3 of 8 results, [\d,.]+ a minute, about [\d,]+ s left; accuracy 0\.5000 by trial 5, SVC"
+    assert re.fullmatch(pattern, said[1])
+    assert len(said) == 2
+
+
+@pytest.mark.slow
+def test_a_terminal_shows_the_best(tmp_path: Path) -> None:
+    """On a terminal the best stand in a table while the search runs, and the table is gone afterwards."""
+    (tmp_path / "config.json").write_text(json.dumps(asked()))
+    status, said = in_terminal("-m", "artifact_pipeline", "train", "--config", "config.json", cwd=tmp_path)
+    assert status == 0, said
+    assert "searching: 4 of 4 results" in said
+    assert said.count("standard error") >= 2
+
+
+def test_forged_results_do_not_come_back(tmp_path: Path) -> None:
+    """Results that were made up choose another model and reproduce as such; the search done again tells."""
+    config, data = loaded(asked())
+    found = search(config, data)
+    loser = next(each for each in found.results.trials if each.trial != found.winner.trial)
+    better = structs.replace(loser, scores=(1.0, 1.0))
+    others = [each for each in found.results.trials if each is not loser]
+    forged = train(config, data, progress=str, searched=Searched.of(config, SearchResults.of([*others, better])))
+    folder = publish(forged, artifact=tmp_path / "artifact", export=None)
+    assert reproduce(ReproductionRequest(folder)).grade == "bytes"
+    again = reproduce(ReproductionRequest(folder, search=True))
+    assert again.grade != "bytes"
+    assert "search.jsonl" in again.differences.files
+    assert again.refusal("bytes") is not None
 
 
 def test_page_says_which_model_is_simpler() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -19,41 +20,40 @@ if TYPE_CHECKING:
 
 _HEAD = ("trial", "estimator", "parameters", "mean", "standard error", "rows")
 _BEST = 5
-_PAUSE, _LONGEST_PAUSE = 10.0, 600.0
-"""Seconds between two lines of a log: twice as many after each, up to the longest."""
+_LONGEST_PAUSE = 600.0
+"""Seconds between two lines of a log, at most; each pause is twice the one before."""
 
 
 @contextmanager
 def watching(output: Output) -> Iterator[Callable[[SearchResults.Standing], None]]:
     """Show how a search stands: a table of the best on a terminal, a line now and then in a log."""
-    import sys
-
-    begun = time.monotonic()
     if output.quiet or not sys.stderr.isatty():
-        yield _Log(output, begun).tell
+        yield SearchLog(output.talk).tell
         return
     from artifact_pipeline.cli.terminal import board
 
+    begun = time.monotonic()
     with board() as show:
         yield lambda standing: show(
             clean(_line(standing, begun)), _HEAD, [[clean(cell) for cell in _row(each)] for each in standing.best]
         )
 
 
-class _Log:
-    """Lines in a log, some seconds apart."""
+class SearchLog:
+    """Lines in a log of how a search stands: at once where results were taken up, then some seconds apart."""
 
-    def __init__(self, output: Output, begun: float) -> None:
-        self._output, self._begun, self._told, self._pause = output, begun, begun, _PAUSE
+    def __init__(self, talk: Callable[[str], None], pause: float = 10.0) -> None:
+        self._talk, self._pause = talk, pause
+        self._begun = self._told = time.monotonic()
+        self._first = True
 
     def tell(self, standing: SearchResults.Standing) -> None:
-        now = time.monotonic()
-        first = standing.done == standing.taken_up and standing.taken_up > 0 and self._told == self._begun
-        if first:
-            self._output.talk(f"taken up: {plural(standing.taken_up, 'result')} of an earlier run")
-            self._told = now
-        elif now - self._told >= self._pause:
-            self._output.talk(_line(standing, self._begun))
+        """Take note of how it stands."""
+        if self._first and standing.taken_up:
+            self._talk(f"taken up: {plural(standing.taken_up, 'result')} of an earlier run")
+        now, self._first = time.monotonic(), False
+        if now - self._told >= self._pause and standing.done > standing.taken_up:
+            self._talk(_line(standing, self._begun))
             self._told, self._pause = now, min(2 * self._pause, _LONGEST_PAUSE)
 
 
