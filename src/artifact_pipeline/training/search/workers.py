@@ -87,8 +87,7 @@ class _Processes:
         waiting = deque(asked)
         running = 0
         while waiting or running:
-            while len(self._alive) < min(self.jobs, len(waiting) + running):
-                self._alive.append(self._started())
+            self._start(min(self.jobs, len(waiting) + running) - len(self._alive))
             for each in self._alive:
                 if each.asked is None and waiting:
                     self._give(each, waiting)
@@ -102,6 +101,8 @@ class _Processes:
                 each.asked = None
                 if isinstance(trial, BaseException):
                     raise trial
+                if waiting:  # before the result is written
+                    self._give(each, waiting)
                 yield trial
             running = sum(each.asked is not None for each in self._alive)
 
@@ -126,15 +127,19 @@ class _Processes:
             )
         return asked
 
-    def _started(self) -> _Worker:
-        context = get_context("spawn")
-        ours, its = context.Pipe()
-        process = context.Process(target=_work, args=(its,), daemon=True)
-        process.start()
-        its.close()
-        with suppress(OSError):  # it died before it read; the first trial that it is given finds that out
-            ours.send(self.bench)
-        return _Worker(process, ours)
+    def _start(self, count: int) -> None:
+        """Start some processes, and give each the bench."""
+        context, started = get_context("spawn"), []
+        for _ in range(count):
+            ours, its = context.Pipe()
+            process = context.Process(target=_work, args=(its,), daemon=True)
+            process.start()
+            its.close()
+            self._alive.append(_Worker(process, ours))
+            started.append(ours)
+        for pipe in started:  # which waits until the process reads
+            with suppress(OSError):  # it died before it read; the first trial that it is given finds that out
+                pipe.send(self.bench)
 
     def end(self) -> None:
         """End every process, in mid-trial too."""
