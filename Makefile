@@ -18,7 +18,7 @@ install = $(if $(shell command -v uv),uv pip install --quiet --compile-bytecode 
 # The tests start the package some thousand times: it is compiled once, whatever a container's environment says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run serve report test coverage test-slow fuzz workflows check dist docs notebooks parameters estimators lock bench bench-batch bench-batch-mixed bench-train-table bench-unchanged bench-feedback bench-tracking bench-serving bench-tables branches promote clean
+.PHONY: help run serve report test coverage test-slow fuzz workflows check dist docs notebooks parameters estimators lock bench bench-batch bench-batch-mixed bench-train-table bench-unchanged bench-feedback bench-tracking bench-search bench-serving bench-tables branches promote clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -173,6 +173,9 @@ bench-unchanged: $(DEV) ## a training with nothing to do, beside dvc repro; ARGS
 
 bench-feedback: $(DEV) ## drawings that are fed back: what the model makes of others, before and after; ARGS=--help
 	$(BIN)/python -m benchmarks.feedback $(ARGS)
+
+bench-search: $(DEV) ## a search on the digits, beside scikit-learn's cross-validation; ARGS=--help
+	$(BIN)/python -m benchmarks.search $(ARGS)
 
 bench-serving: $(DEV) ## serve beside a bare server, FastAPI and LitServe, under load by wrk; ARGS=--help
 	$(BIN)/python -m benchmarks.serving $(ARGS)

@@ -86,7 +86,11 @@ def _type(part: Mapping[str, Any]) -> str:
     if choices is not None:
         return " or ".join(map(_type, choices))
     if "$ref" in part:
-        return "an object" if part["$ref"].endswith(("/Step", "/Classifier")) else "an object with the keys below"
+        return (
+            "an object"
+            if part["$ref"].endswith(("/Step", "/Classifier", "/Space"))
+            else "an object with the keys below"
+        )
     values = [part["const"]] if "const" in part else part.get("enum")
     return _plain(part) if values is None else ", ".join(map(_code, values))
 

@@ -328,7 +328,7 @@ DONE = {
 KEYS = {
     "train": {
         *("artifact", "model", "gate", "metrics", "converged", "written"),
-        *("unchanged", "changed", "reason", "comparison"),
+        *("unchanged", "changed", "reason", "comparison", "search"),
         *("majority", "never_predicted"),
     },
     "dry run": {"recipe", "would_write"},
@@ -338,7 +338,7 @@ KEYS = {
         "other_config",
     },
     "prove": {"receipt"},
-    "inspect": {"artifact", "manifest", "majority", "never_predicted"},
+    "inspect": {"artifact", "manifest", "search", "majority", "never_predicted"},
     "compare": {"candidate", "comparison"},
     "reproduce": {
         "grade",

@@ -37,8 +37,8 @@ TEN_CLASSES = "lbfgs, newton-cg, newton-cholesky, sag, saga (liblinear fits two 
 NAME = "name: must be a string of 1 to 64 characters a-z, 0-9, dot, underscore or dash, first a letter or digit"
 TABLE = "a string, the path of a table"
 KEYS = (
-    "name, dataset, split, test_size, stratify, feedback, random_state, preprocess, model, C, solver, max_iter, tol, "
-    "class_weight, fit_intercept, l1_ratio, penalty, range_margin, gate, about"
+    "name, dataset, split, test_size, stratify, feedback, random_state, preprocess, search, model, C, solver, "
+    "max_iter, tol, class_weight, fit_intercept, l1_ratio, penalty, range_margin, gate, about"
 )
 PENALTY = (
     '"l2" (l1 is "l1_ratio": 1 with the solver saga or liblinear, elasticnet an l1_ratio between 0 and 1 with saga, '

@@ -25,6 +25,7 @@ from artifact_pipeline.config.about import About
 from artifact_pipeline.config.estimators import WRITTEN
 from artifact_pipeline.config.models import LogisticRegression
 from artifact_pipeline.config.preparing import Preparation, Split
+from artifact_pipeline.config.searching import Search
 from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.prediction.receipt import Receipt
 from artifact_pipeline.reports.markdown import manifest_page
@@ -117,10 +118,12 @@ def test_reference_names_every_key_of_the_config() -> None:
         "random_state": 42,
         "range_margin": 0.5,
         "preprocess": None,
+        "search": None,
         "about": None,
     }
     expected: dict[str, object] = {**own, "model.estimator": None}
-    sections = {"gate": Gate, "dataset": Table, "split": Split, "preprocess": Preparation, "about": About}
+    sections = {"gate": Gate, "dataset": Table, "split": Split, "preprocess": Preparation, "search": Search}
+    sections |= {"about": About}
     expected |= {f"{name}.{key}": _default(each) for name, kind in sections.items() for key, each in _keys(kind)}
     expected |= {key: _default(each) for kind in (LogisticRegression, Split) for key, each in _keys(kind)}
     for inside in ("estimator", "by", "key", "column", "path"):

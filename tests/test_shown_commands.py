@@ -90,6 +90,15 @@ NOT_HERE = {
     ),
     "artifact-pipeline serve artifact --feedback": ("test_feedback.py::test_drawings_that_people_labelled_are_learned"),
     "artifact-pipeline train --with drawn.jsonl": "test_feedback.py::test_drawings_that_people_labelled_are_learned",
+    "artifact-pipeline reproduce artifact --search": (
+        "test_search.py::test_reproduction_of_the_winner_and_of_the_search"
+    ),
+    "artifact-pipeline train --config config/search.json --jobs": (
+        "test_search.py::test_processes_give_the_same_results_though_one_is_killed"
+    ),
+    "artifact-pipeline train --config config/search.json --minutes": (
+        "test_search.py::test_a_search_that_is_stopped_can_be_replayed_and_goes_on"
+    ),
     "artifact-pipeline reproduce artifact --champion": (
         "test_reproduction.py::test_a_comparison_is_made_again_where_its_champion_is_named"
     ),

@@ -19,6 +19,7 @@ PREFIX = "sha256:"
 MAX_DEPTH = 32
 """How many arrays and objects may stand around a value; a limit that does not depend on a reader's stack."""
 _TOO_DEEP = b"\n" + b"  " * (MAX_DEPTH + 1)
+_LINES = json.JSONEncoder(allow_nan=False, ensure_ascii=False, sort_keys=True)
 _ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, indent=2, sort_keys=True)
 
 Json = None | bool | int | float | str | list[Any] | dict[str, Any]
@@ -37,14 +38,18 @@ def digest(data: bytes) -> str:
     return PREFIX + hashlib.sha256(data).hexdigest()
 
 
-def canonical_json(value: Json) -> bytes:
+def canonical_json(value: Json, *, in_line: bool = False) -> bytes:
     """The one byte string that stands for `value`.
+
+    Args:
+        value: what JSON can write.
+        in_line: without line breaks inside, as a line in a file of many.
 
     Raises:
         ValueError: a NaN or an infinity, which JSON does not have.
         TypeError: something that JSON does not have.
     """
-    return _ENCODER.encode(value).encode() + b"\n"
+    return (_LINES if in_line else _ENCODER).encode(value).encode() + b"\n"
 
 
 def parse_canonical(data: bytes) -> Json:

@@ -9,8 +9,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "artifact-pipeline init --dataset iris",
     ),
     "train": (
-        "artifact-pipeline train --config config.json",
         "artifact-pipeline train -S max_iter=500 -S gate.min_f1=0.9 --seeds 20",
+        "artifact-pipeline train --config rows.json -S search=quick --jobs 4 --minutes 30",
         "artifact-pipeline train --with drawn.jsonl --champion /srv/models/artifact --summary page.md",
     ),
     "verify": (

@@ -197,7 +197,9 @@ def inspect(output: Output, artifact: Path | str, form: str) -> None:
 
     It is verified first; one whose gate failed is shown too, so that one can see why.
     """
+    from artifact_pipeline.artifact.trials import SearchResults
     from artifact_pipeline.cli import views
+    from artifact_pipeline.cli.searching import plain_search
     from artifact_pipeline.registry import remote
 
     verified = remote.verify(artifact, accept_failed_gate=True)
@@ -215,24 +217,28 @@ def inspect(output: Output, artifact: Path | str, form: str) -> None:
         else:
             output.next("artifact-pipeline train")
     baseline = views.plain_baseline(verified.manifest.metrics.held_out)
-    output.result({"artifact": verified.digest, "manifest": verified.manifest.plain(), **baseline})
+    search = plain_search(verified.manifest, SearchResults.of_artifact(verified))
+    output.result({"artifact": verified.digest, "manifest": verified.manifest.plain(), "search": search, **baseline})
 
 
 def _say_manifest(output: Output, verified: Verified) -> None:
     from artifact_pipeline.artifact.about import KEY, AboutRecord
+    from artifact_pipeline.artifact.trials import SearchResults
     from artifact_pipeline.canonical import dotted
     from artifact_pipeline.cli import views
+    from artifact_pipeline.cli.searching import say_search
 
     manifest = verified.manifest
     model, data = manifest.model, manifest.data
     output.say(f"name: {manifest.name}")
     views.say_digests(output, verified.digest, manifest)
-    recipe = {key: value for key, value in manifest.recipe.items() if key != KEY}
+    recipe = {key: value for key, value in manifest.recipe.items() if key not in {KEY, "search"}}
     output.say(f"recipe: {', '.join(f'{key}={value}' for key, value in dotted(recipe).items())}")
     for name, text in AboutRecord.of(manifest).lines().items():
         output.say(f"{name}: {' '.join(text.split())}")
     fit = f", {'converged' if model.converged else 'did NOT converge'} in {model.iterations} iterations"
     output.say(f"estimator: {model.estimator}{'' if model.iterations is None else fit}")
+    say_search(output, manifest, SearchResults.of_artifact(verified))
     sources = (f"{each.name}, {plural(each.rows, 'row')}, {each.digest}" for each in data.sources)
     output.say(f"data: {'; '.join(sources)}")
     output.say(f"split: {plural(data.split.training, 'training row')}, {data.split.held_out:,} held out")

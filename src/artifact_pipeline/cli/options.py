@@ -127,6 +127,11 @@ def feedback_option(words: str) -> Callable[[_Verb], _Verb]:
     return click.option("--with", "feedback", multiple=True, metavar="FILE", help=words)
 
 
+def jobs_option(words: str) -> Callable[[_Verb], _Verb]:
+    """`--jobs N`, with what the verb does N of at a time; no byte depends on it."""
+    return click.option("--jobs", default=1, show_default=True, metavar="N", type=click.IntRange(1, 1024), help=words)
+
+
 def export_option(words: str) -> Callable[[_Verb], _Verb]:
     """`--export FILE`, with what the verb does with it."""
     return click.option(

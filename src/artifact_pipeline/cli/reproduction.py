@@ -14,6 +14,7 @@ from artifact_pipeline.cli.options import (
     artifact_argument,
     feedback_option,
     held_out_option,
+    jobs_option,
     verb,
     with_artifact,
 )
@@ -67,6 +68,10 @@ _CHOSEN = {
     help="The artifact digest known from elsewhere, sha256:…; any other is refused unread.",
 )
 @click.option(
+    "--search", is_flag=True, help="Do the search again, too, instead of taking its results from the artifact."
+)
+@jobs_option("Run N trials of the search at a time.")
+@click.option(
     "--print-environment",
     is_flag=True,
     help="Print the exact requirements with which the bytes come back, for pip install -r, and do not train.",
@@ -80,7 +85,7 @@ def reproduce(
     at_least: Grade,
     data: Path | None,
     expect: str | None,
-    **asked: Any,  # `held_out`, `feedback`, `champion` and `print_environment`
+    **asked: Any,  # as the options above name it
 ) -> None:
     """Train ARTIFACT again in this environment, from its manifest alone, and say how much of it comes back.
 
@@ -88,7 +93,8 @@ def reproduce(
     fitted numbers within 1e-9, and every label), predictions (the same label for every row), metrics (the same figures
     to four decimals), diverged (none of these).
 
-    Below the first, what differs of packages, Python, C library, system, BLAS kernel, data and recipe is named.
+    A model that was searched for is trained as the results in the artifact choose it; --search makes those again.
+    Below the first grade, what differs of packages, Python, C library, system, BLAS kernel, data and recipe is named.
     Nothing is written. The BLAS kernel that the manifest records is used where OPENBLAS_CORETYPE is not set.
     """
     if asked["print_environment"]:
@@ -98,7 +104,7 @@ def reproduce(
         return
     from artifact_pipeline.training import reproduction
 
-    given = {name: asked[name] for name in ("held_out", "champion", "feedback")}
+    given = {name: asked[name] for name in ("held_out", "champion", "feedback", "search", "jobs")}
     with output.progress() as progress:
         request = reproduction.ReproductionRequest(artifact, data, expect=expect, **given)
         found = reproduction.reproduce(request, progress=progress)

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -44,6 +45,22 @@ def spinner() -> Iterator[Callable[[str], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("starting")
         yield lambda text: progress.update(task, description=text, refresh=True)
+
+
+@contextmanager
+def board() -> Iterator[Callable[[str, Sequence[str], Sequence[Sequence[str]]], None]]:
+    """Show a line with a table below it on standard error, and yield what replaces them: by a line, a head and rows."""
+    with Live(console=Console(stderr=True), transient=True, refresh_per_second=4) as live:
+
+        def _show(line: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+            table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+            for name in head:
+                table.add_column(Text(name))
+            for row in rows:
+                table.add_row(*map(Text, row))
+            live.update(Group(Text(line), table))
+
+        yield _show
 
 
 @contextmanager

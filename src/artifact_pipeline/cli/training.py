@@ -16,11 +16,13 @@ from artifact_pipeline.cli.options import (
     artifact_option,
     export_option,
     feedback_option,
+    jobs_option,
     report_options,
     report_places,
     verb,
     with_artifact,
 )
+from artifact_pipeline.cli.searching import plain_search, say_search, watching
 from artifact_pipeline.cli.seeds import try_seeds
 from artifact_pipeline.cli.trained import (
     plain_columns,
@@ -32,6 +34,7 @@ from artifact_pipeline.cli.trained import (
     say_plan,
     say_unknown,
 )
+from artifact_pipeline.errors import plural
 from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
@@ -78,6 +81,9 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Print the resolved config and what would be written, and write nothing.")
 @click.option("--explain", is_flag=True, help="Print what has changed since the artifact in charge was made.")
 @click.option("--force", is_flag=True, help="Train although nothing has changed.")
+@jobs_option(
+    "Run N trials of a search, or fit N trees, folds or classifiers in a classifier, at a time; no byte depends on it."
+)
 @click.option(
     "--seeds",
     metavar="N",
@@ -85,12 +91,10 @@ if TYPE_CHECKING:
     help="Train with N other seeds, say how lucky the config's own is, and publish nothing.",
 )
 @click.option(
-    "--jobs",
-    default=1,
-    show_default=True,
+    "--minutes",
     metavar="N",
-    type=click.IntRange(1, 1024),
-    help="Fit N trees, folds or classifiers in a classifier at a time; the bytes do not depend on it.",
+    type=click.FloatRange(0),
+    help="Stop a search after N minutes, and take the best of what there is; another `train` goes on with it.",
 )
 @report_options(outputs=True)
 @click.pass_obj
@@ -123,6 +127,7 @@ def train(
         champion_policy=asked["champion_policy"],
         force=asked["force"],
         jobs=asked["jobs"],
+        minutes=asked["minutes"],
         outputs=tuple(report_places(asked)),
     )
     if asked["seeds"] is not None:
@@ -132,6 +137,7 @@ def train(
         progress=output.progress,
         loaded=partial(say_columns, output),
         looked=partial(say_changes, output) if asked["explain"] else SILENT.looked,
+        searching=partial(watching, output),
         measured=partial(_say_measured, output, asked),
     )
     if asked["dry_run"]:
@@ -157,6 +163,9 @@ def _say_measured(output: Output, asked: Mapping[str, Any], training: Training) 
     """Say and report what was measured, before it is published: a failed gate is to be understood, too."""
     assert training.candidate is not None
     assert training.statement is not None
+    if training.searched is not None:
+        say_search(output, training.manifest, training.searched.results)
+        output.say(f"held-out rows: looked at {plural(training.looks or 0, 'time')}, this one included")
     say_candidate(output, training.candidate)
     say_unknown(output, training.statement)
     if training.comparison is not None:
@@ -202,6 +211,19 @@ def _report(asked: Mapping[str, Any], training: Training) -> None:
         github.append_outputs(asked["outputs"], found)
 
 
+def _plain_search(training: Training) -> dict[str, Any] | None:
+    from artifact_pipeline.artifact.trials import SearchResults
+
+    if training.searched is not None:
+        return plain_search(training.manifest, training.searched.results)
+    standing = training.look.standing
+    return (
+        plain_search(standing.manifest, SearchResults.of_artifact(standing))
+        if training.unchanged and standing
+        else None
+    )
+
+
 def _next(output: Output, artifact: Path) -> str:
     if output.root is None:
         return with_artifact("artifact-pipeline verify", artifact)
@@ -220,6 +242,7 @@ def _result(training: Training, request: TrainingRequest) -> dict[str, Any]:
         **views.plain_baseline(manifest.metrics.held_out),
         "converged": manifest.model.converged,
         "comparison": plain(comparison) if comparison else None,
+        "search": _plain_search(training),
         "unchanged": training.unchanged,
         **plain_columns(training.columns),
         **plain_feedback(manifest, training.candidate),

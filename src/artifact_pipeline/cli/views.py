@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import plural
-from artifact_pipeline.reports.tables import ALL, SAMPLE_HEADER, figure, sample_rows, score_rows, shown_rules
+from artifact_pipeline.reports import tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ def say_figures(output: Output, manifest: Manifest) -> None:
         [
             figure_cells("held out", metrics.held_out),
             *([_plain("training", metrics.training)] if metrics.training else ()),
-            _plain(ALL["some" if metrics.training else "none"], metrics.all),
+            _plain(tables.ALL["some" if metrics.training else "none"], metrics.all),
         ],
     )
     say_majority(output, metrics.held_out)
@@ -73,12 +73,12 @@ def figure_cells(name: str, figures: HeldOut) -> list[str]:
     cells = [name, f"{figures.rows:,}"]
     for each in (figures.accuracy, figures.f1_weighted):
         cells += [f"{each.value:.4f}", f"{each.low:.4f} to {each.high:.4f}"]
-    return [*cells, f"{figures.f1_macro:.4f}", figure(figures.log_loss)]
+    return [*cells, f"{figures.f1_macro:.4f}", tables.figure(figures.log_loss)]
 
 
 def _plain(name: str, figures: Metrics.Figures) -> list[str]:
     accuracy, f1_weighted = f"{figures.accuracy:.4f}", f"{figures.f1_weighted:.4f}"
-    f1_macro, log_loss = f"{figures.f1_macro:.4f}", figure(figures.log_loss)
+    f1_macro, log_loss = f"{figures.f1_macro:.4f}", tables.figure(figures.log_loss)
     return [name, f"{figures.rows:,}", accuracy, "", f1_weighted, "", f1_macro, log_loss]
 
 
@@ -102,7 +102,9 @@ def say_gate(output: Output, manifest: Manifest) -> None:
     if gate is None:
         output.say("gate: none")
         return
-    rules = [f"{rule.name} {rule.observed:.4f} {rule.sign} {rule.minimum:.4f}" for rule in shown_rules(gate, _SHOWN)]
+    rules = [
+        f"{rule.name} {rule.observed:.4f} {rule.sign} {rule.minimum:.4f}" for rule in tables.shown_rules(gate, _SHOWN)
+    ]
     if len(gate.rules) > _SHOWN:
         rules.append(f"… ({len(gate.rules):,} rules in all)")
     output.say(f"gate: {gate.verdict} ({', '.join(rules)})")
@@ -134,7 +136,7 @@ def say_confusion(output: Output, labels: Sequence[int | str], confusion: Sequen
 def say_scores(output: Output, predictions: Predictions) -> None:
     """Figures by split, and the confusion matrix of all rows."""
     scores = predictions.scores
-    output.table(["rows", "count", "accuracy", "F1 weighted"], score_rows(scores))
+    output.table(["rows", "count", "accuracy", "F1 weighted"], tables.score_rows(scores))
     output.say()
     say_confusion(output, [each.label for each in predictions.receipt.labels], scores["all"].confusion)
 
@@ -144,7 +146,7 @@ def say_samples(output: Output, predictions: Predictions) -> None:
     if not predictions.counts.samples:
         return
     output.say("sample predictions")
-    output.table(SAMPLE_HEADER, sample_rows(predictions, predictions.counts.samples))
+    output.table(tables.SAMPLE_HEADER, tables.sample_rows(predictions, predictions.counts.samples))
     output.say()
 
 

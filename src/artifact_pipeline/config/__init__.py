@@ -4,6 +4,7 @@
 * `models`      the section `model`; `estimators` the classifiers that it may name
 * `about`       the section `about`
 * `preparing`   the sections `split` and `preprocess`
+* `searching`   the section `search`; `space` the spaces in it, and what is drawn from them
 * `schema`      the config's type, and the short forms of its sections
 * `recipes`     what is made from a config: plain values, and the recipe
 * `file_schema` the JSON Schema of a config's file
@@ -19,11 +20,13 @@ from artifact_pipeline.config.file_schema import json_schema, schema_text
 from artifact_pipeline.config.loading import from_mapping, load_config
 from artifact_pipeline.config.recipes import of_recipe, plain, recipe
 from artifact_pipeline.config.schema import Config
+from artifact_pipeline.config.searching import Search
 from artifact_pipeline.config.sections import Gate, Table
 
 __all__ = [
     "Config",
     "Gate",
+    "Search",
     "Table",
     "from_mapping",
     "json_schema",

@@ -21,6 +21,9 @@ _SHORT_TYPES = {"model": "LogisticRegression", "split": "Split"}
 _TYPES = {"voting": "Voting", "stack": "Stack", "wrapper": "Wrapper", "trees": "TreesOrWrapper"}
 """The type of each kind of classifier that holds others."""
 _CLASSIFIER = {"$ref": "#/$defs/Classifier"}
+_SPACES = {"type": "object", "required": ["space"], "properties": {"space": {"type": "array"}}}
+_SEARCHED = {"required": ["search"], "properties": {"search": {"anyOf": [{"const": "quick"}, _SPACES]}}}
+"""What a config is whose model is drawn."""
 
 
 def json_schema() -> dict[str, Any]:
@@ -30,14 +33,18 @@ def json_schema() -> dict[str, Any]:
     definitions, properties = schema["$defs"], {SCHEMA_KEY: pointer}
     needed = [name for name in definitions["LogisticRegression"].pop("required") if name != "estimator"]
     for name, part in schema["properties"].items():
-        properties[name] = _CLASSIFIER if name == "model" else part
+        properties[name] = _section(name, part)
         for key in SHORT_FORMS.get(name, ()):
             properties[key] = definitions[_SHORT_TYPES[name]]["properties"][key]
     _add_conditions(definitions)
     _add_classifiers(definitions)
     schema["properties"] = properties
     schema.pop("required")
-    schema["oneOf"] = [{"required": needed, "not": {"required": ["model"]}}, _without("model")]
+    schema["oneOf"] = [
+        {"required": needed, "not": {"anyOf": [{"required": ["model"]}, _SEARCHED]}},
+        {"required": ["model"], "not": {"anyOf": [*_keys_of_short("model"), _SEARCHED]}},
+        {**_SEARCHED, "not": {"anyOf": [{"required": ["model"]}, *_keys_of_short("model")]}},
+    ]
     schema["anyOf"] = [{"not": {"required": ["split"]}}, _without("split")]
     return {SCHEMA_KEY: "https://json-schema.org/draft/2020-12/schema", **schema}
 
@@ -47,10 +54,23 @@ def schema_text() -> str:
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
+def _section(name: str, part: dict[str, Any]) -> dict[str, Any]:
+    """What a section may be."""
+    if name == "model":
+        return _CLASSIFIER
+    if name == "search":
+        return part | {"anyOf": [{"const": "quick"}, *part["anyOf"]]}
+    return part
+
+
 def _without(section: str) -> dict[str, Any]:
     """The section is there, and no key of its short form."""
-    short = [{"required": [key]} for key in SHORT_FORMS[section]]
-    return {"required": [section], "not": {"anyOf": short}}
+    return {"required": [section], "not": {"anyOf": _keys_of_short(section)}}
+
+
+def _keys_of_short(section: str) -> list[dict[str, Any]]:
+    """What is fulfilled where one of the keys of a section's short form is there, for each of them."""
+    return [{"required": [key]} for key in SHORT_FORMS[section]]
 
 
 def _where(key: str, value: str, then: dict[str, Any]) -> dict[str, Any]:
@@ -97,6 +117,11 @@ def _add_classifiers(definitions: dict[str, Any]) -> None:
         "required": ["estimator"],
         "allOf": [_where("estimator", name, {"$ref": f"#/$defs/{name}"}) for name in WRITTEN],
     }
+    parameters = {
+        name: [*found["parameters"], *own.get(KINDS.get(name, ""), {"properties": {}})["properties"]]
+        for name, found in known.items()
+    }
+    _add_space(definitions, estimator, parameters | {"LogisticRegression": [*logistic["properties"]]})
     definitions["LogisticRegression"] = logistic
     for name, found in known.items():
         kind = own.get(KINDS.get(name, ""), {"properties": {}, "required": ["estimator"]})
@@ -113,6 +138,25 @@ def _add_classifiers(definitions: dict[str, Any]) -> None:
             },
             "required": kind["required"],
         }
+
+
+def _add_space(definitions: dict[str, Any], estimator: dict[str, Any], parameters: dict[str, list[str]]) -> None:
+    """Define a space of a search, by the names of each classifier's parameters; training checks their values."""
+    definitions["Space"] = {
+        "type": "object",
+        "title": "Space",
+        "description": "A classifier and its parameters, each a value or a range.",
+        "properties": {"estimator": estimator},
+        "required": ["estimator"],
+        "allOf": [
+            _where(
+                "estimator", name, {"propertyNames": {"enum": sorted({"estimator", "preprocess", *parameters[name]})}}
+            )
+            for name in WRITTEN
+        ],
+    }
+    spaces = definitions["Search"]["properties"]["space"]["anyOf"][0]
+    spaces["items"] = {"$ref": "#/$defs/Space"}
 
 
 def _any_classifier(key: str, part: dict[str, Any]) -> dict[str, Any]:

@@ -14,12 +14,14 @@ from artifact_pipeline.config.jsontext import Document, JsonTextError, has_lone_
 from artifact_pipeline.config.problems import Origin, Spot, find, got, refusal
 from artifact_pipeline.config.refusals import located
 from artifact_pipeline.config.schema import SCHEMA_KEY, SHORT_FORMS, Config
+from artifact_pipeline.config.space import instances, placed, range_faults, spaces_of
 from artifact_pipeline.files import read_bounded, reason_of
 from artifact_pipeline.storage import places as storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from artifact_pipeline.config.jsontext import KeyPath
     from artifact_pipeline.config.problems import Fault, Located
 
 _MAX_BYTES = 65_536
@@ -91,9 +93,29 @@ def _checked(values: dict[str, Any], origins: Sequence[Origin], problems: Sequen
         short = SHORT_FORMS.keys() - values.keys()
         found += [located(each, origins, short=short) for each in error.errors(include_url=False)]
     found += [fault.located(origins) for fault in check(values)]
+    for path, space in spaces_of(values):
+        found += _of_space(values, path, space, origins, check=check)
     if config is None or found:
         raise refusal(found)
     return config
+
+
+def _of_space(
+    values: Mapping[str, Any], path: KeyPath, space: Mapping[str, Any], origins: Sequence[Origin], *, check: Check
+) -> list[Located]:
+    """What is wrong with one space of a search: with its ranges, or else with the models at their ends."""
+    if faults := list(range_faults(space, path)):
+        return [fault.located(origins) for fault in faults]
+    others = {key: value for key, value in values.items() if key in {"dataset", "split"}}
+    found: list[Located] = []
+    for sections, place in instances(space, path):
+        try:
+            Config.model_validate(others | sections)
+        except ValidationError as error:
+            wrong = [each for each in error.errors(include_url=False) if each["loc"][0] in sections]
+            found += [located(each, origins, place=place) for each in wrong]
+        found += [placed(fault, place).located(origins) for fault in check(sections)]
+    return list(dict.fromkeys(found))
 
 
 def _values(file: Origin) -> tuple[dict[str, Any], list[Located]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from artifact_pipeline.config.models import LogisticRegression
 from artifact_pipeline.config.preparing import Preparation
 from artifact_pipeline.config.schema import SHORT_FORMS, Config
+from artifact_pipeline.config.searching import Search
 from artifact_pipeline.config.sections import Gate, OptionalInRecipe, Table
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def plain(config: Config) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in values.items():
         if name == "model":
-            found |= value if _is_short(config.model) else {name: value}
+            if value is not None:
+                found |= value if _is_short(config.model) else {name: value}
         elif name == "split":
             found |= {key: value[key] for key in SHORT_FORMS[name]} if config.split.by == "random" else {name: value}
         else:
@@ -33,7 +35,7 @@ def plain(config: Config) -> dict[str, Any]:
     return found
 
 
-def _is_short(model: BaseModel) -> bool:
+def _is_short(model: BaseModel | None) -> bool:
     return isinstance(model, LogisticRegression)
 
 
@@ -48,6 +50,8 @@ def recipe(config: Config) -> dict[str, Any]:
         del values["gate"][key]
     _leave_out_defaults(values["gate"], Gate)
     _leave_out_defaults(values, Config)
+    if config.search is not None:
+        _leave_out_defaults(values["search"], Search)
     if config.about is not None:
         values["about"] = config.about.model_dump(exclude_none=True)
     if _is_short(config.model):

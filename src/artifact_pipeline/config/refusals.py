@@ -10,7 +10,7 @@ from artifact_pipeline.config.schema import REMOVED, SHORT_FORMS, Config
 from artifact_pipeline.config.sections import MustBe
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
@@ -37,26 +37,36 @@ _RULES = {
     "split_by": "not-allowed",
     "step_option": "not-allowed",
     "step_order": "not-allowed",
+    "search_contradicts": "not-allowed",
+    "model_or_space": "not-allowed",
 }
 """Our rule for pydantic's error type; `_rule` decides the others."""
 
 
-def located(error: ErrorDetails, origins: Sequence[Origin], *, short: Collection[str] = ()) -> Located:
+def located(
+    error: ErrorDetails,
+    origins: Sequence[Origin],
+    *,
+    short: Collection[str] = (),
+    place: Callable[[KeyPath], KeyPath] = tuple,
+) -> Located:
     """An error of pydantic at its place and in our words.
 
     Args:
         error: the error.
         origins: where the config comes from.
         short: the sections whose keys stand at the top of the config.
+        place: returns where a value stands in the config, for one that was checked elsewhere.
     """
     path, about_key = _own_path(error)
     rule = _rule(error)
-    written = path[1:] if path[:1] and path[0] in short else path
+    checked = path[1:] if path[:1] and path[0] in short else path
+    written = (*place(checked[:-1]), *checked[-1:]) if rule == "unknown-key" else place(checked)
     if rule == "unknown-key":
         spot = find(written, origins, key=True)
-        words = f"unknown key{_instead(written)}"
+        words = f"unknown key{_instead(checked, short)}"
     elif rule == "missing-key":
-        spot = find(written[:-1], origins)
+        spot = find(place(checked[:-1]), origins)
         words = f"is missing, must be {_wanted(path, error)}"
     elif about_key and rule != "lone-surrogate":
         spot = find(written, origins, key=True)
@@ -185,15 +195,17 @@ def _words_of(annotation: object) -> Iterator[str]:
             yield from _words_of(each)
 
 
-def _instead(path: KeyPath) -> str:
+def _instead(path: KeyPath, short: Collection[str]) -> str:
     """What may have been meant by an unknown key, or else what is allowed in its object."""
     for section, keys in SHORT_FORMS.items():
         if len(path) == 1 and path[0] in keys:
+            if section in short:  # and was not lifted, because there is a space
+                return f": beside search.space it stands in there, as {path[0]} of an estimator"
             return f": beside {section} it must be written {section}.{path[0]}"
     if path[-1] in REMOVED:
         return f": {REMOVED[str(path[-1])]}"
     allowed = _fields(path)
     # A section's key that stands in the root is a common slip.
-    below = [f"{name}.{key}" for name in ("dataset", "gate", "split") for key in _fields((name, ""))]
+    below = [f"{name}.{key}" for name in ("dataset", "gate", "search", "split") for key in _fields((name, ""))]
     near = allowed if len(path) > 1 else [*allowed, *below]
     return suggestion(str(path[-1]), near) or f", allowed are {', '.join(allowed)}"

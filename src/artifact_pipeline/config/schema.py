@@ -22,6 +22,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from artifact_pipeline.config.about import About  # noqa: TC001 - pydantic reads it
 from artifact_pipeline.config.models import MANY_CLASS_SOLVERS, Classifier, LogisticRegression, ShortForm
 from artifact_pipeline.config.preparing import Preprocess, Split  # noqa: TC001 - pydantic reads them
+from artifact_pipeline.config.searching import QUICK, Search
 from artifact_pipeline.config.sections import POSITIVE_ZERO, STRICT, Gate, MustBe, OptionalInRecipe, Table
 from artifact_pipeline.plugins import NAMES, DataSetName, data_set
 
@@ -48,6 +49,12 @@ def lifted(values: Mapping[str, Any]) -> dict[str, Any]:
     own = dict(values)
     dataset = own.get("dataset", DIGITS)
     digits = dataset == DIGITS
+    if own.get("search") == "quick":
+        own["search"] = QUICK
+    if isinstance(search := own.get("search"), Mapping) and search.get("space") is None:
+        own["search"] = {"trials": 1, **search}
+    elif own.get("search") is not None and "model" not in own:
+        own["model"] = None
     if "model" not in own:
         own["model"] = ShortForm((key, own.pop(key)) for key in SHORT_FORMS["model"] if key in own)
     if "split" not in own:
@@ -109,7 +116,17 @@ class Config(BaseModel):
         MustBe("a whole number of at least 0"),
     ] = 42
     preprocess: Preprocess
-    model: Annotated[Classifier, MustBe("an object with estimator")]
+    search: Annotated[
+        Search | None,
+        Field(
+            title="Search",
+            description='How a model is searched for, or how one is scored by cross-validation; "quick" is a space of '
+            "four classifiers.",
+        ),
+        MustBe('"quick", or an object such as {"trials": 40, "space": [{"estimator": "SVC"}]}, or null'),
+        OptionalInRecipe(),
+    ] = None
+    model: Annotated[Classifier | None, MustBe("an object with estimator")]
     range_margin: Annotated[
         float,
         Field(
@@ -134,6 +151,18 @@ class Config(BaseModel):
         MustBe('an object such as {"intended_use": "…", "license": "apache-2.0"}, or null'),
         OptionalInRecipe(),
     ] = None
+
+    def with_model(self, sections: Mapping[str, Any]) -> Config:
+        """Return the config of a training of one model, which is drawn from a space.
+
+        Args:
+            sections: the values of `model`, and perhaps of `preprocess`.
+
+        Raises:
+            ValueError: the types refuse them.
+        """
+        own = {name: getattr(self, name) for name in Config.model_fields}
+        return Config.model_validate(own | {"search": None} | dict(sections))
 
     @model_validator(mode="before")
     @classmethod
@@ -162,6 +191,32 @@ class Config(BaseModel):
             words = "left away with a split by time, by which a model learns from nothing that is later; add the rows "
             raise PydanticCustomError("split_by", "{words}", {"words": f"{words}to the table"})
         return paths
+
+    @field_validator("search")
+    @classmethod
+    def _search_fits_split(cls, search: Search | None, info: ValidationInfo) -> Search | None:
+        """Refuse several trials of one model, and repeats of folds that are the same each time."""
+        if search is not None and search.space is None and search.trials != 1:
+            words = "an object with trials 1 where it has no space: there is one model, that of the config"
+            raise PydanticCustomError("search_contradicts", "{words}", {"words": words})
+        split = info.data.get("split")
+        if search is not None and split is not None and split.by == "time" and search.repeats > 1:
+            words = "an object with repeats 1 where the split is by time: the folds would be the same"
+            raise PydanticCustomError("search_contradicts", "{words}", {"words": words})
+        return search
+
+    @field_validator("model")
+    @classmethod
+    def _model_or_space(cls, model: Any, info: ValidationInfo) -> Any:
+        """Refuse a model beside a space to draw one from, and a config with neither."""
+        if "search" not in info.data:  # it is refused already
+            return model
+        search = info.data["search"]
+        searched = search is not None and search.space is not None
+        if searched == (model is not None):
+            words = "left away beside search.space, from which it is drawn" if searched else "an object with estimator"
+            raise PydanticCustomError("model_or_space", "{words}", {"words": words})
+        return model
 
     @field_validator("model")
     @classmethod

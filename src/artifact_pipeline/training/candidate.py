@@ -16,16 +16,25 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.config import Config
     from artifact_pipeline.training.sealed import Candidate
+    from artifact_pipeline.training.search.run import Searched
 
 
-def train(config: Config, data: Dataset | None = None, *, progress: Callable[[str], None], jobs: int = 1) -> Candidate:
+def train(
+    config: Config,
+    data: Dataset | None = None,
+    *,
+    progress: Callable[[str], None],
+    jobs: int = 1,
+    searched: Searched | None = None,
+) -> Candidate:
     """Train, measure and judge.
 
     Args:
         config: the resolved config.
         data: the rows and their split; None loads those that the config names.
         progress: is called with each step, in a few words.
-        jobs: how many parts of the model are fitted at a time; no bit depends on it.
+        jobs: how many parts of the model, and trials of a search, are fitted at a time; no bit depends on it.
+        searched: what the search of the config gave; None searches, where the config has one.
 
     Raises:
         ConfigError: the solver cannot learn so many classes, the columns need a step that the config does not have, or
@@ -41,22 +50,29 @@ def train(config: Config, data: Dataset | None = None, *, progress: Callable[[st
     from artifact_pipeline.training.fitting import fit_model
     from artifact_pipeline.training.pipeline import known_columns, unfitted
     from artifact_pipeline.training.scales import Scales
+    from artifact_pipeline.training.search.run import search
 
     if data is None:
         progress("loading rows")
         data = Dataset.load(config)
     if isinstance(config.gate.min_recall, dict):
         by_label("gate.min_recall", config.gate.min_recall, np.unique(data.y).tolist())
+    chosen, results = config, b""
+    if config.search is not None:
+        if searched is None:
+            progress("searching")
+            searched = search(config, data, jobs=jobs)
+        config, chosen, results = searched.config, searched.chosen, searched.results.lines
     progress(f"training on {plural(len(data.train), 'row')}")
     rows = data.rows
     folded = fold_rare_levels(rows.columns, rows.features, data.train)
-    columns = known_columns(config, folded.columns)
+    columns = known_columns(chosen, folded.columns)
     y = data.y[data.train]
-    model = unfitted(config, columns, np.unique(y).tolist())
+    model = unfitted(chosen, columns, np.unique(y).tolist())
     fitted = fit_model(model, columns, rows.features.take(data.train), y, jobs=jobs)
     progress("measuring the model that is published")
-    candidate = sealing.seal(config, data, fitted)
-    scaled = fitted.converged or config.preprocess != "none"
+    candidate = sealing.seal(config, data, fitted, results=results)
+    scaled = fitted.converged or chosen.preprocess != "none"
     return replace(
         candidate,
         notes=(*_of_feedback(config, data), *folded.notes, *fitted.notes),

@@ -171,9 +171,9 @@ def estimator_class(name: str) -> Any:
 def resolved(config: Config) -> Config:
     """Return the config without what is scikit-learn's default, and with each number as its parameter's type writes it.
 
-    So two configs of one training have one recipe. The config must have passed `faults`.
+    So two configs of one training have one recipe. The config must have passed `faults`. A space stays as it is.
     """
-    if config.model.estimator == "LogisticRegression":
+    if config.model is None or config.model.estimator == "LogisticRegression":
         return config
     plain = _plain(config.model.model_dump())
     return config.model_copy(update={"model": type(config.model).model_validate(plain)})
@@ -204,12 +204,13 @@ def build(config: Config, labels: Sequence[int | str]) -> Any:
     """Return the unfitted estimator that the config names, with its random state in every part.
 
     Args:
-        config: a config that has passed `faults`.
+        config: a config that has passed `faults`, with a model.
         labels: the labels of the rows, by which `class_weight` counts.
 
     Raises:
         ConfigError: `class_weight` names a label that no row has, or the solver cannot learn so many classes.
     """
+    assert config.model is not None
     place = "" if config.model.estimator == "LogisticRegression" else "model."
     return _built(config.model.model_dump(), config.random_state, labels, place)
 

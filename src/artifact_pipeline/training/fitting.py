@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from threading import local
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.artifact.manifest2 import WrittenModel
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.rows.features import Column, Features
+
+_LIMITED = local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +138,8 @@ def fit_by_one_thread(
         DataRejected: scikit-learn refuses the rows.
     """
     from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1), _at_a_time(jobs), warnings.catch_warnings(record=True) as caught:
+    with one_thread(), _at_a_time(jobs), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             estimator.fit(X, y)
@@ -147,6 +149,26 @@ def fit_by_one_thread(
     _check_finite(estimator)
     others = [each for each in caught if not issubclass(each.category, ConvergenceWarning)]
     return len(others) == len(caught), others
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Give BLAS and OpenMP one thread in this block; inside another such block it does nothing.
+
+    To find the libraries takes milliseconds, which counts where hundreds of small models are fitted. What is imported
+    inside the block is not limited, so import before it.
+    """
+    from threadpoolctl import threadpool_limits
+
+    if getattr(_LIMITED, "inside", False):
+        yield
+        return
+    with threadpool_limits(1):
+        _LIMITED.inside = True
+        try:
+            yield
+        finally:
+            _LIMITED.inside = False
 
 
 @contextmanager

@@ -131,6 +131,7 @@ def _check_steps(config: Config, steps: Preparation, columns: Sequence[Column]) 
         problems.append(Problem("config", "missing-step", message))
     imputed = any(each.step.startswith(_IMPUTE) for each in _steps(steps))
     nullable = [column.name for column in number_columns(columns) if column.nullable]
+    assert config.model is not None
     if nullable and not imputed and _needs(config.model).imputed:
         why = f"has missing values, which {config.model.estimator} cannot learn"
         message = f"preprocess.number: the column {nullable[0]!r} {why}"

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from artifact_pipeline.artifact import provenance
+from artifact_pipeline.artifact.trials import FILE
 from artifact_pipeline.canonical import dotted
 from artifact_pipeline.config import Gate
-from artifact_pipeline.errors import NotReproduced, Problem
+from artifact_pipeline.errors import ConfigError, NotReproduced, Problem, plural
 from artifact_pipeline.registry import remote
 from artifact_pipeline.runtime import KERNEL_VARIABLE, choose_kernel
 from artifact_pipeline.training.candidate import train
@@ -28,6 +29,7 @@ from artifact_pipeline.training.causes import GRADES, KINDS, find_causes, recipe
 from artifact_pipeline.training.champion import challenge, rows_for
 from artifact_pipeline.training.dataset import Dataset, load_rows
 from artifact_pipeline.training.differences import compare_answers, compare_parameters, parameters_of
+from artifact_pipeline.training.search.run import Searched
 from artifact_pipeline.training.trained_from import recipe_config
 
 if TYPE_CHECKING:
@@ -63,6 +65,8 @@ class ReproductionRequest:
         champion: the artifact to compare with again; its gate may have failed. No byte of the artifact depends on it.
         expect: the artifact digest known from elsewhere; anything else is refused unread.
         feedback: the files of feedback, where the data has any, in any order.
+        search: do a search again, too, instead of taking its results from the artifact.
+        jobs: how many trials are fitted at a time.
     """
 
     artifact: Path | str
@@ -71,6 +75,8 @@ class ReproductionRequest:
     champion: Path | str | None = None
     expect: str | None = None
     feedback: tuple[str, ...] = ()
+    search: bool = False
+    jobs: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +185,8 @@ class Reproduction:
 def reproduce(asked: ReproductionRequest, *, progress: Callable[[str], None] | None = None) -> Reproduction:
     """Verify an artifact, train it again from its manifest alone, and compare; nothing is written.
 
-    The BLAS kernel that the manifest records is used, if NumPy is not loaded yet and the user set none.
+    The BLAS kernel that the manifest records is used, if NumPy is not loaded yet and the user set none. A model that
+    was searched for is trained again as the results in the artifact choose it, unless the search is done again, too.
 
     Args:
         asked: what is asked.
@@ -197,10 +204,16 @@ def reproduce(asked: ReproductionRequest, *, progress: Callable[[str], None] | N
     # Before NumPy is loaded, which the training does.
     chosen_by = choose_kernel(recorded_kernels[0] if len(recorded_kernels) == 1 else "")
     config = recipe_config(manifest, asked.data, asked.held_out, feedback=asked.feedback)
+    if asked.search and config.search is None:
+        raise ConfigError("--search: the artifact was not searched for", hint="leave it away")
+    found = None if asked.search else Searched.of_artifact(config, verified)
     report("loading rows")
     # The manifest names the columns: a table's rules for leaving one out may have changed.
     dataset = Dataset.load(config, load_rows(config, columns=manifest.model.columns))
-    candidate, carried = _with_own_recipe(train(config, dataset, progress=report), manifest)
+    trained = train(config, dataset, progress=report, jobs=asked.jobs, searched=found)
+    candidate, carried = _with_own_recipe(trained, manifest)
+    if found is not None:
+        carried = (*carried, f"{plural(len(found.results.trials), 'result')} in {FILE}: --search makes them again")
     report("comparing")
     differences = _differences(verified, candidate, dataset)
     statement = provenance.Statement.of(verified)

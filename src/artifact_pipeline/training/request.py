@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Manifest
     from artifact_pipeline.artifact.provenance import Comparison, Statement
+    from artifact_pipeline.artifact.trials import SearchResults
     from artifact_pipeline.config import Config
     from artifact_pipeline.rows.features import ColumnKind
     from artifact_pipeline.rows.matrix import LeftOut, Rows
     from artifact_pipeline.storage.outputs import Place
     from artifact_pipeline.training.sealed import Candidate
+    from artifact_pipeline.training.search.run import Searched
     from artifact_pipeline.training.unchanged import Look
 
 Outcome = Literal["unchanged", "identical", "passed", "failed"]
@@ -36,7 +38,9 @@ class TrainingRequest:
         champion_expect: the champion's artifact digest; any other is refused.
         champion_policy: whom and what to trust of a champion.
         force: train although nothing has changed.
-        jobs: how many parts of the model are fitted at a time; no bit of the artifact depends on it.
+        jobs: how many trials of a search, or parts of the model, are fitted at a time; no bit of the artifact depends
+            on it.
+        minutes: after which a search stops, and takes the best of what there is; None lets it come to its end.
         outputs: what the caller writes beside; it must not be what the training reads or writes.
     """
 
@@ -49,6 +53,7 @@ class TrainingRequest:
     champion_policy: Path | None = None
     force: bool = False
     jobs: int = 1
+    minutes: float | None = None
     outputs: tuple[Place, ...] = ()
 
 
@@ -111,6 +116,7 @@ class Training:
         look: what has changed since the artifact that was in charge before was made.
         columns: what a table gave; None for a built-in data set.
         candidate: the model that was trained; None where none was.
+        searched: what the search gave, where there was one and something was trained.
         statement: what its provenance says; None where none was trained.
         in_charge: whether the pointer leads to the artifact.
         export: the pickle that belongs to the artifact; None where none was asked for, or none belongs to it.
@@ -123,6 +129,7 @@ class Training:
     look: Look
     columns: Columns | None = None
     candidate: Candidate | None = None
+    searched: Searched | None = None
     statement: Statement | None = None
     in_charge: bool = False
     export: Path | None = None
@@ -209,7 +216,7 @@ def _ignore(_: object) -> None:
 
 
 @contextmanager
-def _silence() -> Iterator[Callable[[str], None]]:
+def _silence() -> Iterator[Callable[[object], None]]:
     yield _ignore
 
 
@@ -221,12 +228,14 @@ class Observer:
         progress: is entered for long work, and gives what is called with each step, in a few words.
         loaded: is called with the columns of a table, once it is read.
         looked: is called with what has changed, before anything is trained.
+        searching: is entered for a search, and gives what is called with how it stands, after each result.
         measured: is called with the training before anything is published; what it raises ends the training.
     """
 
     progress: Callable[[], AbstractContextManager[Callable[[str], None]]] = _silence
     loaded: Callable[[Columns], None] = _ignore
     looked: Callable[[Look], None] = _ignore
+    searching: Callable[[], AbstractContextManager[Callable[[SearchResults.Standing], None]]] = _silence
     measured: Callable[[Training], None] = _ignore
 
 

@@ -2,8 +2,8 @@
 
 The order: the config is read; the places are checked; the champion is verified; the rows are read; the artifact in
 charge is compared with what this training would give. Where that is the same, nothing is trained. Otherwise the model
-is fitted, measured, judged and compared with the champion, and then published: into charge if its gate passed, into the
-store alone if not. Where the champion is the same model, nothing is published.
+is searched for where the config says so, fitted, measured, judged and compared with the champion, and then published:
+into charge if its gate passed, into the store alone if not. Where the champion is the same model, nothing is published.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.provenance import Statement
     from artifact_pipeline.config import Config
     from artifact_pipeline.rows.matrix import Rows
+    from artifact_pipeline.training.dataset import Dataset
     from artifact_pipeline.training.request import Observer, Outcome, TrainingRequest
     from artifact_pipeline.training.sealed import Candidate
+    from artifact_pipeline.training.search.run import Searched
     from artifact_pipeline.training.unchanged import Look
 
 
@@ -76,14 +78,19 @@ def run(request: TrainingRequest, observer: Observer = SILENT) -> Training:
     if standing is not None and task.look.unchanged and not request.force:
         return replace(task.kept(standing, "unchanged"), in_charge=True, export=request.export)
     with observer.progress() as progress:
-        candidate, statement = _train(task, progress)
+        data, its_rows = _prepared(task, progress)
+    task, searched = _searched(task, data, observer)
+    with observer.progress() as progress:
+        candidate, statement = _train(task, data, its_rows=its_rows, searched=searched, progress=progress)
     comparison, champion = statement.internal.comparison, task.champion
     if champion and comparison and comparison.outcome == "identical" and candidate.passed:
         training = replace(task.kept(champion, "identical"), candidate=candidate, statement=statement)
+        training = replace(training, searched=searched)
         observer.measured(training)
         return _keep(request, training, champion, candidate)
     folder = Store(request.artifact).place(candidate.digest)
     training = Training.of(candidate, statement, folder, task.look, columns=Columns.of(task.rows))
+    training = replace(training, searched=searched)
     observer.measured(training)
     return put_in_charge(training, artifact=request.artifact, export=request.export)
 
@@ -115,6 +122,8 @@ def _checked(request: TrainingRequest) -> tuple[Config, TrainingOrigin]:
     file = request.config if isinstance(request.config, Path) else None
     origin = TrainingOrigin(file, request.artifact.parent / LOCK)
     config = read_config(request.config, request.overrides)
+    if request.minutes is not None and config.search is None:
+        raise ConfigError("--minutes: the config has no search", hint="leave it away, or set search")
     check_places(request.artifact, request.export, inputs=_inputs(request, config, origin), outputs=request.outputs)
     return config, origin
 
@@ -178,24 +187,51 @@ def _load(config: Config, observer: Observer) -> Rows | None:
     return rows
 
 
-def _train(task: _Task, progress: Callable[[str], None]) -> tuple[Candidate, Statement]:
-    """Train, and compare with the champion; the statement holds the comparison."""
-    from artifact_pipeline.training import statement
-    from artifact_pipeline.training.candidate import train
-    from artifact_pipeline.training.champion import challenge, check_fit, rows_for
+def _prepared(task: _Task, progress: Callable[[str], None]) -> tuple[Dataset, Rows]:
+    """Split the rows, and see that they can be compared with the champion's; return both."""
+    from artifact_pipeline.training.champion import check_fit, rows_for
     from artifact_pipeline.training.dataset import Dataset
 
     if task.rows is None:
         progress("loading rows")
     data = Dataset.load(task.config, task.rows)
-    champion = task.champion
-    rows, its_rows, comparison = data.rows, data.rows, None
+    its_rows = data.rows
+    if task.champion is not None:
+        its_rows = rows_for(task.champion, data.rows, task.config)
+        check_fit(task.champion, its_rows, data.split_bits())
+    return data, its_rows
+
+
+def _searched(task: _Task, data: Dataset, observer: Observer) -> tuple[_Task, Searched | None]:
+    """Search where the config says so; where the time was over, the task is then the one of what there is."""
+    request = task.request
+    if task.config.search is None:
+        return task, None
+    from artifact_pipeline.training.search.records import records
+    from artifact_pipeline.training.search.run import search
+
+    with (
+        records(Store(request.artifact).folder, task.key, resume=not request.force) as kept,
+        observer.searching() as watch,
+    ):
+        found = search(task.config, data, jobs=request.jobs, records=kept, minutes=request.minutes, watch=watch)
+    if found.config != task.config:
+        task = replace(task, config=found.config, key=unchanged.key_of(found.config, task.rows, task.champion))
+    return task, found
+
+
+def _train(
+    task: _Task, data: Dataset, *, its_rows: Rows, searched: Searched | None, progress: Callable[[str], None]
+) -> tuple[Candidate, Statement]:
+    """Train, and compare with the champion; the statement holds the comparison."""
+    from artifact_pipeline.training import statement
+    from artifact_pipeline.training.candidate import train
+    from artifact_pipeline.training.champion import challenge
+
+    champion, comparison = task.champion, None
+    candidate = train(task.config, data, progress=progress, jobs=task.request.jobs, searched=searched)
     if champion is not None:
-        its_rows = rows_for(champion, rows, task.config)
-        check_fit(champion, its_rows, data.split_bits())
-    candidate = train(task.config, data, progress=progress, jobs=task.request.jobs)
-    if champion is not None:
-        comparison = challenge(candidate, champion, rows, task.config.gate, its_rows=its_rows)
+        comparison = challenge(candidate, champion, data.rows, task.config.gate, its_rows=its_rows)
     looks = statement.looks_at(candidate.manifest.data.split.digest, task.request.artifact, champion)
     return candidate, statement.state(candidate, task.origin, key=task.key, looks=looks, comparison=comparison)
 

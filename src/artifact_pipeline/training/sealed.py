@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from artifact_pipeline.artifact.manifest import Manifest, parse_manifest
 from artifact_pipeline.artifact.manifest1 import Data, Manifest1
 from artifact_pipeline.artifact.parts import MAX_MANIFEST_BYTES, NAME
+from artifact_pipeline.artifact.trials import FILE, ROLE
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import DataRejected, Problem
 
@@ -22,6 +23,7 @@ ROLES = {
     "reference": "reference.json",
     "selftest": "selftest.json",
     "split": "split.bin",
+    ROLE: FILE,
 }
 
 

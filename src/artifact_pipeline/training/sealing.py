@@ -15,6 +15,7 @@ from artifact_pipeline.artifact.gate2 import judge
 from artifact_pipeline.artifact.manifest2 import InputColumn, Manifest2, WrittenModel
 from artifact_pipeline.artifact.parts import DECIMALS
 from artifact_pipeline.artifact.reference import FeatureReference, OutputReference, Reference
+from artifact_pipeline.artifact.trials import ROLE
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import recipe
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem, listing
@@ -44,13 +45,14 @@ _PARITY = 1e-6
 """The greatest difference between the published model and the estimator, as a share of scores above 1."""
 
 
-def seal(config: Config, data: Dataset, fitted: FittedModel) -> Candidate:
+def seal(config: Config, data: Dataset, fitted: FittedModel, *, results: bytes = b"") -> Candidate:
     """Write a model that was trained from a config, and measure and describe the bytes that are written.
 
     Args:
         config: what was asked.
         data: the rows and their split.
         fitted: the model, fitted on the training rows.
+        results: the results of the search that chose it; empty where there was none.
 
     Raises:
         ArtifactRejected: as `sealed`.
@@ -61,7 +63,7 @@ def seal(config: Config, data: Dataset, fitted: FittedModel) -> Candidate:
     answers = written.predictor.predict_features(data.rows.features)
     parity = compared(fitted, _in_pieces(fitted, data.rows.features, answers))
     export = _exported(fitted.model)
-    made = Made(config.name, recipe(config), fitted, written, parity, export)
+    made = Made(config.name, recipe(config), fitted, written, parity, export, results)
     return sealed(made, data, answers)
 
 
@@ -83,6 +85,7 @@ class Made(NamedTuple):
     written: WrittenBytes
     parity: WrittenModel.Parity
     export: bytes | None
+    results: bytes = b""
 
 
 def sealed(made: Made, data: Dataset, answers: Answers) -> Candidate:
@@ -99,7 +102,7 @@ def sealed(made: Made, data: Dataset, answers: Answers) -> Candidate:
         DataRejected: the model cannot be described.
     """
     written = made.written
-    members = _members(data, written, answers)
+    members = _members(data, written, answers) | ({ROLE: made.results} if made.results else {})
     measured = _measured(data, answers, written.classes)
     manifest = Manifest2(
         format=2,

@@ -212,7 +212,7 @@ def _by_hash(table: LabelledRows, asked: Split, seed: int) -> NDArray[np.bool_]:
     if asked.key is None:
         hashes = feature_hashes(table.columns, table.rows, seed=seed)
     else:
-        hashes = key_hashes({name: _complete(table, name) for name in asked.key}, seed=seed)
+        hashes = key_hashes({name: complete(table, name) for name in asked.key}, seed=seed)
     return below(hashes, asked.test_size)
 
 
@@ -221,7 +221,7 @@ def _by_group(table: LabelledRows, asked: Split, seed: int) -> NDArray[np.bool_]
     import numpy as np
 
     assert asked.column is not None
-    hashes = key_hashes({asked.column: _complete(table, asked.column)}, seed=seed)
+    hashes = key_hashes({asked.column: complete(table, asked.column)}, seed=seed)
     groups, counts = np.unique(hashes, return_counts=True)
     reached = int(np.searchsorted(np.cumsum(counts), asked.test_size * len(hashes)))
     held_out: NDArray[np.bool_] = hashes <= groups[reached] if reached < len(groups) - 1 else hashes < groups[-1]
@@ -232,15 +232,19 @@ def _by_time(table: LabelledRows, asked: Split) -> NDArray[np.bool_]:
     import numpy as np
 
     assert asked.column is not None
-    times = np.asarray(_complete(table, asked.column))
+    times = np.asarray(complete(table, asked.column))
     ordered = np.sort(times)
     first = ordered[len(ordered) - max(1, round(asked.test_size * len(ordered)))]
     latest: NDArray[np.bool_] = times >= first if first != ordered[0] else times > first
     return latest
 
 
-def _complete(table: LabelledRows, name: str) -> Sequence[Any] | NDArray[Any]:
-    """Return a column's values, all of which are there."""
+def complete(table: LabelledRows, name: str) -> Sequence[Any] | NDArray[Any]:
+    """Return a column's values, all of which are there.
+
+    Raises:
+        DataRejected: one is missing, or there is no such column.
+    """
     values = table.values(name)
     missing = next((row for row, value in enumerate(values) if is_missing(value)), None)
     if missing is not None:

@@ -1,0 +1,214 @@
+"""The results of a search: `search.jsonl` in an artifact, a canonical line for each, and which of them is chosen.
+
+The file is a member of the artifact, with the role `search`: the manifest has its digest, and whatever carries,
+verifies or signs an artifact does so with it. Its lines are in the order of rows, then of trials.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import fsum, inf, isfinite, sqrt
+from typing import TYPE_CHECKING, Any, Self
+
+from msgspec import UNSET, UnsetType, json
+
+from artifact_pipeline.artifact.parts import Count, Frozen
+from artifact_pipeline.canonical import canonical_json
+from artifact_pipeline.errors import ArtifactRejected, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from artifact_pipeline.artifact.manifest import Verified
+
+ROLE = "search"
+FILE = "search.jsonl"
+_LOWER = {"log_loss", "brier"}
+"""The metrics of which less is better."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResults:
+    """The results of a search.
+
+    Attributes:
+        trials: in the order of their lines.
+    """
+
+    class Trial(Frozen, frozen=True):
+        """What came of one trial.
+
+        Attributes:
+            trial: its number in the plan.
+            rows: how many training rows it was fitted on, at most, in all folds together.
+            model: what was drawn: the config's `model`, and `preprocess` where the space has it.
+            scores: the metric on each fold, of each repeat after the other; none where it failed.
+            error: why it failed.
+        """
+
+        trial: Count
+        rows: Count
+        model: dict[str, Any]
+        scores: tuple[float, ...] = ()
+        error: str | UnsetType = UNSET
+
+        @property
+        def mean(self) -> float:
+            """The mean of the scores."""
+            return fsum(self.scores) / len(self.scores)
+
+        @property
+        def standard_error(self) -> float:
+            """The standard error of the mean, as if the folds were independent, which they are not."""
+            mean, count = self.mean, len(self.scores)
+            return sqrt(fsum((each - mean) ** 2 for each in self.scores) / (count - 1) / count) if count > 1 else 0.0
+
+        @property
+        def estimator(self) -> str:
+            """The name of the classifier."""
+            return str(self.model["model"].get("estimator"))
+
+        def line(self) -> bytes:
+            """The canonical line of this result."""
+            return canonical_json(self.plain(), in_line=True)
+
+        @classmethod
+        def of_line(cls, line: bytes) -> Self:
+            """Return the result that a line stands for.
+
+            Raises:
+                ValueError: it is no canonical line of one.
+            """
+            trial = json.decode(line, type=cls)
+            if trial.line() != line or not all(map(isfinite, trial.scores)):
+                raise ValueError("not in canonical form")
+            if bool(trial.scores) == (trial.error is not UNSET):
+                raise ValueError("a trial has scores, or an error")
+            if type(trial.model.get("model")) is not dict:
+                raise ValueError("a trial has a model")
+            return trial
+
+    @dataclass(frozen=True, slots=True)
+    class Standing:
+        """How a search stands that runs.
+
+        Attributes:
+            done: how many results there are.
+            taken_up: how many of them an earlier run has found.
+            total: how many there will be.
+            best: the best of the round that runs, the best first.
+            metric: what their scores are.
+        """
+
+        done: int
+        taken_up: int
+        total: int
+        best: tuple[SearchResults.Trial, ...]
+        metric: str
+
+    trials: tuple[Trial, ...]
+
+    @classmethod
+    def of(cls, trials: Iterable[Trial]) -> Self:
+        """Return results in the order of their lines."""
+        return cls(tuple(sorted(trials, key=lambda each: (each.rows, each.trial))))
+
+    @classmethod
+    def of_artifact(cls, artifact: Verified) -> Self | None:
+        """Return the results of the search that gave an artifact; None where there was no search.
+
+        Raises:
+            ArtifactRejected: the file is none that a search writes.
+        """
+        record = next((each for each in artifact.manifest.files if each.role == ROLE), None)
+        if record is None:
+            return None
+        data = artifact.members[record.name]
+        try:
+            found = cls.of(map(SearchResults.Trial.of_line, data.splitlines(keepends=True)))
+        except (ValueError, RecursionError) as error:
+            raise _rejected(record.name, str(error)[:200]) from None
+        if found.lines != data or len({(each.rows, each.trial) for each in found.trials}) != len(found.trials):
+            raise _rejected(record.name, "its lines are out of order, or one stands twice")
+        return found
+
+    @property
+    def lines(self) -> bytes:
+        """The bytes of `search.jsonl`."""
+        return b"".join(each.line() for each in self.trials)
+
+    def ranked(self, metric: str) -> list[Trial]:
+        """Return the results that have scores, the best mean first; of equal ones the lowest number."""
+        sign = 1 if metric in _LOWER else -1
+        return sorted((each for each in self.trials if each.scores), key=lambda each: (sign * each.mean, each.trial))
+
+    def chosen(self, metric: str, select: str) -> Trial | None:
+        """Return the result whose model is taken: of those on the most rows the best mean, then the lowest number.
+
+        Args:
+            metric: what the scores are.
+            select: `best`; `one_se` takes the simplest model within one standard error of the best mean.
+
+        Returns:
+            None where every trial failed.
+        """
+        ranked = self.ranked(metric)
+        most = max((each.rows for each in ranked), default=0)
+        found = [each for each in ranked if each.rows == most]
+        if not found or select == "best":
+            return next(iter(found), None)
+        best = found[0]
+        near = [each for each in found if abs(each.mean - best.mean) <= best.standard_error]
+        return min(near, key=lambda each: (_complexity(each.model["model"]), each.trial))
+
+
+def _rejected(name: str, message: str) -> ArtifactRejected:
+    problem = Problem(name, "search-invalid", message)
+    return ArtifactRejected("the results of the search are not valid", problems=[problem])
+
+
+def _rising(name: str, default: float) -> Callable[[dict[str, Any]], float]:
+    """More of a parameter is a more complex model; null is no limit."""
+    return lambda model: _number(model.get(name, default), inf)
+
+
+def _falling(name: str, default: float) -> Callable[[dict[str, Any]], float]:
+    """Less of a parameter is a more complex model."""
+    return lambda model: -_number(model.get(name, default), 0.0)
+
+
+def _number(value: Any, null: float) -> float:
+    if isinstance(value, list | tuple):
+        return fsum(_number(each, 0.0) for each in value)
+    if value is None:
+        return null
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+_TREES = (_rising("n_estimators", 100), _rising("max_depth", inf), _falling("min_samples_leaf", 1))
+SIMPLER: dict[str, tuple[Callable[[dict[str, Any]], float], ...]] = {
+    "NearestCentroid": (),
+    "GaussianNB": (_falling("var_smoothing", 1e-9),),
+    "RidgeClassifier": (_falling("alpha", 1.0),),
+    "LinearDiscriminantAnalysis": (),
+    "LogisticRegression": (_rising("C", 1.0),),
+    "LinearSVC": (_rising("C", 1.0),),
+    "SGDClassifier": (_falling("alpha", 1e-4),),
+    "QuadraticDiscriminantAnalysis": (_falling("reg_param", 0.0),),
+    "DecisionTreeClassifier": (_rising("max_depth", inf), _falling("min_samples_leaf", 1)),
+    "KNeighborsClassifier": (_falling("n_neighbors", 5),),
+    "SVC": (_rising("C", 1.0), _rising("gamma", 0.0)),
+    "RandomForestClassifier": _TREES,
+    "ExtraTreesClassifier": _TREES,
+    "GradientBoostingClassifier": (_rising("n_estimators", 100), _rising("max_depth", 3)),
+    "HistGradientBoostingClassifier": (_rising("max_iter", 100), _rising("max_leaf_nodes", 31)),
+    "MLPClassifier": (_rising("hidden_layer_sizes", 100), _falling("alpha", 1e-4)),
+}
+"""What `one_se` takes for simpler: an earlier classifier, then less of what is named; others come last, all alike."""
+
+
+def _complexity(model: dict[str, Any]) -> tuple[float, ...]:
+    name = str(model.get("estimator"))
+    if name not in SIMPLER:
+        return (float(len(SIMPLER)),)
+    return (float([*SIMPLER].index(name)), *(each(model) for each in SIMPLER[name]))

@@ -1,0 +1,125 @@
+"""What is printed of a search: how it stands while it runs, and what it found."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.errors import plural
+from artifact_pipeline.reports.tables import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from artifact_pipeline.artifact.manifest import Manifest
+    from artifact_pipeline.artifact.trials import SearchResults
+    from artifact_pipeline.cli.output import Output
+
+_HEAD = ("trial", "estimator", "parameters", "mean", "standard error", "rows")
+_BEST = 5
+_LONGEST_PAUSE = 600.0
+"""Seconds between two lines of a log, at most; each pause is twice the one before."""
+
+
+@contextmanager
+def watching(output: Output) -> Iterator[Callable[[SearchResults.Standing], None]]:
+    """Show how a search stands: a table of the best on a terminal, a line now and then in a log."""
+    if output.quiet or not sys.stderr.isatty():
+        yield SearchLog(output.talk).tell
+        return
+    from artifact_pipeline.cli.terminal import board
+
+    begun = time.monotonic()
+    with board() as show:
+        yield lambda standing: show(
+            clean(_line(standing, begun)), _HEAD, [[clean(cell) for cell in _row(each)] for each in standing.best]
+        )
+
+
+class SearchLog:
+    """Lines in a log of how a search stands: at once where results were taken up, then some seconds apart."""
+
+    def __init__(self, talk: Callable[[str], None], pause: float = 10.0) -> None:
+        self._talk, self._pause = talk, pause
+        self._begun = self._told = time.monotonic()
+        self._first = True
+
+    def tell(self, standing: SearchResults.Standing) -> None:
+        """Take note of how it stands."""
+        if self._first and standing.taken_up:
+            self._talk(f"taken up: {plural(standing.taken_up, 'result')} of an earlier run")
+        now, self._first = time.monotonic(), False
+        if now - self._told >= self._pause and standing.done > standing.taken_up:
+            self._talk(_line(standing, self._begun))
+            self._told, self._pause = now, min(2 * self._pause, _LONGEST_PAUSE)
+
+
+def _line(standing: SearchResults.Standing, begun: float) -> str:
+    """How many results there are, how fast they come, and the best of them."""
+    fresh, minutes = standing.done - standing.taken_up, (time.monotonic() - begun) / 60
+    words = f"searching: {standing.done:,} of {plural(standing.total, 'result')}"
+    if fresh and minutes:
+        left = (standing.total - standing.done) * minutes / fresh
+        words += f", {fresh / minutes:,.1f} a minute, about {60 * left:,.0f} s left"
+    if standing.best:
+        best = standing.best[0]
+        words += f"; {standing.metric} {best.mean:.4f} by trial {best.trial}, {best.estimator}"
+    return words
+
+
+def _row(trial: SearchResults.Trial) -> list[str]:
+    values = {key: value for key, value in trial.model["model"].items() if key != "estimator"}
+    values |= {key: value for key, value in trial.model.items() if key != "model"}
+    error = f"{trial.standard_error:.4f}"
+    return [str(trial.trial), trial.estimator, _shown(values), f"{trial.mean:.4f}", error, f"{trial.rows:,}"]
+
+
+def _shown(values: Mapping[str, Any]) -> str:
+    """Parameters in a line, numbers in four digits."""
+    cells = (
+        f"{key}={f'{value:.4g}' if isinstance(value, float) else json.dumps(value, ensure_ascii=False)}"
+        for key, value in sorted(values.items())
+    )
+    return " ".join(cells)
+
+
+def say_search(output: Output, manifest: Manifest, results: SearchResults | None) -> None:
+    """Say what a search found: how many results, the best of them, and which one was taken; nothing without one."""
+    found = plain_search(manifest, results)
+    if found is None:
+        return
+    assert results is not None
+    metric, winner = found["metric"], found["winner"]
+    most = [each for each in results.ranked(metric) if each.rows == winner["rows"]]
+    stopped = f", stopped after {found['stopped']:,}" if found["stopped"] is not None else ""
+    failed = f", {found['failed']:,} of them failed" if found["failed"] else ""
+    output.say(f"search: {plural(len(results.trials), 'result')}{failed}{stopped}, {found['digest']}")
+    output.table(_HEAD, [_row(each) for each in most[:_BEST]])
+    output.say(
+        f"chosen: trial {winner['trial']}, {metric} {winner['mean']:.4f} over {plural(len(winner['scores']), 'fold')} "
+        "of the training rows"
+    )
+
+
+def plain_search(manifest: Manifest, results: SearchResults | None) -> dict[str, Any] | None:
+    """Return what a search found, as `--json` prints it; None without one."""
+    from artifact_pipeline.canonical import digest
+
+    asked = manifest.recipe.get("search")
+    if results is None or not isinstance(asked, dict):
+        return None
+    winner = results.chosen(str(asked.get("metric")), str(asked.get("select")))
+    if winner is None:
+        return None
+    taken = {"mean": winner.mean, "standard_error": winner.standard_error}
+    return {
+        "results": len(results.trials),
+        "failed": sum(not each.scores for each in results.trials),
+        "stopped": asked.get("stop"),
+        "metric": asked.get("metric"),
+        "winner": {**winner.plain(), **taken},
+        "digest": digest(results.lines),
+    }

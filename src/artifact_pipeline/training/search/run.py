@@ -1,0 +1,195 @@
+"""A search from its plan to the chosen model: round by round, resumed, stopped in time, watched.
+
+The plan decides everything but how long it takes: which trials there are, on which rows each is fitted, and, between
+two rounds, which go on. So the results are the same for any number of processes, and however often it was killed.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from artifact_pipeline.artifact.trials import FILE, SearchResults
+from artifact_pipeline.errors import ArtifactRejected, DataRejected, Problem
+from artifact_pipeline.training.search.bench import Bench, sections
+from artifact_pipeline.training.search.folds import rounds_of
+from artifact_pipeline.training.search.workers import workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from artifact_pipeline.artifact.manifest import Verified
+    from artifact_pipeline.config import Config
+    from artifact_pipeline.training.dataset import Dataset
+    from artifact_pipeline.training.search.records import Records
+    from artifact_pipeline.training.search.workers import Workers
+
+_BEST = 5
+_SHOWN = 3
+"""Failed trials that an error names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What a search gave.
+
+    Attributes:
+        config: what was asked; where the search stopped early, its `search.stop` says after how many results.
+        results: all results.
+        winner: the one whose model is taken.
+        chosen: the config of its model alone.
+    """
+
+    config: Config
+    results: SearchResults
+    winner: SearchResults.Trial
+    chosen: Config
+
+    @classmethod
+    def of_artifact(cls, config: Config, artifact: Verified) -> Searched | None:
+        """Choose among the results in an artifact; None where its config has no search.
+
+        Raises:
+            ArtifactRejected: it has a search and no results, or such as no search writes.
+            DataRejected: every trial failed.
+        """
+        if config.search is None:
+            return None
+        results = SearchResults.of_artifact(artifact)
+        if results is None:
+            problem = Problem("manifest.json: files", "search-missing", f"there is a search, and no {FILE}")
+            raise ArtifactRejected("the results of the search are not there", problems=[problem])
+        return cls.of(config, results)
+
+    @classmethod
+    def of(cls, config: Config, results: SearchResults) -> Searched:
+        """Choose among results.
+
+        Raises:
+            DataRejected: every trial failed.
+        """
+        from artifact_pipeline.training.estimators import resolved
+
+        assert config.search is not None
+        winner = results.chosen(config.search.metric, config.search.select)
+        if winner is None:
+            problems = [
+                Problem(f"trial {each.trial}", "trial-failed", str(each.error)) for each in results.trials[:_SHOWN]
+            ]
+            raise DataRejected("every trial of the search failed", problems=problems)
+        chosen = resolved(config.with_model(sections(config, winner.trial)))
+        return cls(config, results, winner, chosen)
+
+
+@dataclass(slots=True)
+class _Run:
+    """A search that runs."""
+
+    bench: Bench
+    at: Workers
+    records: Records | None
+    deadline: float
+    watch: Callable[[SearchResults.Standing], None]
+    total: int
+    results: list[SearchResults.Trial] = field(default_factory=list)
+    taken_up: int = 0
+    stopped: bool = False
+    best: list[SearchResults.Trial] = field(default_factory=list)
+
+    def round(self, numbers: Sequence[int], rows: int) -> bool:
+        """Run one round, and return whether it came to its end."""
+        found = self.records.found if self.records is not None else {}
+        done = {number: found[number, rows] for number in numbers if (number, rows) in found}
+        self.taken_up += len(done)
+        self.best.clear()
+        self._show(done, *done.values())
+        self.stopped = len(done) < len(numbers) and self._late(done)
+        if self.stopped:
+            return self._cut(numbers, done)
+        for trial in self.at.results([(number, rows) for number in numbers if number not in done]):
+            done[trial.trial] = trial
+            if self.records is not None:
+                self.records.append(trial)
+            self._show(done, trial)
+            if len(done) < len(numbers) and self._late(done):
+                self.stopped = True
+                return self._cut(numbers, done)
+        self.results += done.values()
+        return True
+
+    def _cut(self, numbers: Sequence[int], done: dict[int, SearchResults.Trial]) -> bool:
+        """Leave out a round that did not come to its end; of the first one take what there is without a gap."""
+        if not self.results:
+            count = next(at for at, number in enumerate(numbers) if number not in done)
+            self.results += [done[number] for number in numbers[:count]]
+        return False
+
+    def _late(self, done: dict[int, SearchResults.Trial]) -> bool:
+        """Whether the time is over, and there is a result to take: that of the first trials, without a gap."""
+        if time.monotonic() < self.deadline:
+            return False
+        if self.results:
+            return True
+        first = 0
+        while first in done:
+            if done[first].scores:
+                return True
+            first += 1
+        return False
+
+    def _show(self, done: dict[int, SearchResults.Trial], *more: SearchResults.Trial) -> None:
+        search = self.bench.config.search
+        assert search is not None
+        self.best = SearchResults.of([*self.best, *more]).ranked(search.metric)[:_BEST]
+        count = len(self.results) + len(done)
+        self.watch(SearchResults.Standing(count, self.taken_up, self.total, tuple(self.best), search.metric))
+
+
+def _ignore(_: SearchResults.Standing) -> None:
+    """Do nothing."""
+
+
+def search(
+    config: Config,
+    data: Dataset,
+    *,
+    jobs: int = 1,
+    records: Records | None = None,
+    minutes: float | None = None,
+    watch: Callable[[SearchResults.Standing], None] = _ignore,
+) -> Searched:
+    """Search for a model on the training rows.
+
+    Args:
+        config: what is asked, with its search.
+        data: the rows and their split; the held-out ones are not looked at.
+        jobs: how many trials run at a time, each in a process of its own; no result depends on it.
+        records: where results are kept while it runs, and taken up from; None keeps none.
+        minutes: after which it stops: between two rounds, or, in the first one, after a trial.
+        watch: is called with how it stands after each result.
+
+    Raises:
+        DataRejected: the rows cannot be folded, or every trial failed.
+        PipelineError: a trial ends each process that runs it.
+        StorageError: a result cannot be written.
+    """
+    asked = config.search
+    assert asked is not None
+    bench = Bench.of(config, data)
+    rounds = rounds_of(bench.y, asked)
+    limit = asked.stop or sum(trials for _, trials in rounds)
+    deadline = float("inf") if minutes is None else time.monotonic() + 60 * minutes
+    numbers: Sequence[int] = range(asked.trials)
+    with workers(bench, jobs) as at:
+        running = _Run(bench, at, records, deadline, watch, min(limit, sum(trials for _, trials in rounds)))
+        for rows, trials in rounds:
+            numbers = numbers[: min(trials, limit - len(running.results))]
+            before = len(running.results)
+            if not numbers or not running.round(numbers, rows):
+                break
+            numbers = [each.trial for each in SearchResults.of(running.results[before:]).ranked(asked.metric)]
+    if running.stopped:
+        stop = {"stop": len(running.results)}
+        config = config.model_copy(update={"search": asked.model_copy(update=stop)})
+    return Searched.of(config, SearchResults.of(running.results))

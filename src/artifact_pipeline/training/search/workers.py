@@ -1,0 +1,180 @@
+"""Where the trials of a search run: here, or in processes of their own.
+
+Whatever runs them takes the trials that are asked, and gives each result as it comes; who asks sorts them. The bench
+crosses to each process once, and a process that dies in mid-trial is replaced, and its trial runs again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, deque
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing import connection, get_context, parent_process
+from typing import TYPE_CHECKING, Any, Protocol
+
+from artifact_pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnProcess
+
+    from artifact_pipeline.artifact.trials import SearchResults
+    from artifact_pipeline.training.search.bench import Asked, Bench
+
+_TRIES = 3
+"""How often a trial may end the process that runs it."""
+
+
+class Workers(Protocol):
+    """What runs trials."""
+
+    def results(self, asked: Sequence[Asked]) -> Iterator[SearchResults.Trial]:
+        """Run trials, and yield each result as it comes, in any order."""
+        ...
+
+
+@contextmanager
+def workers(bench: Bench, jobs: int) -> Iterator[Workers]:
+    """Give what runs trials, `jobs` at a time; no process of it is left afterwards.
+
+    Args:
+        bench: what a trial needs.
+        jobs: 1 runs them in this process.
+    """
+    if jobs == 1:
+        yield _Here(bench)
+        return
+    pool = _Processes(bench, jobs)
+    try:
+        yield pool
+    finally:
+        pool.end()
+
+
+@dataclass(frozen=True, slots=True)
+class _Here:
+    bench: Bench
+
+    def results(self, asked: Sequence[Asked]) -> Iterator[SearchResults.Trial]:
+        """Run one after the other."""
+        yield from map(self.bench.run, asked)
+
+
+@dataclass(slots=True)
+class _Worker:
+    """A process, the end of its pipe, and the trial that it runs."""
+
+    process: SpawnProcess
+    pipe: Connection
+    asked: Asked | None = None
+
+
+@dataclass(slots=True)
+class _Processes:
+    bench: Bench
+    jobs: int
+    _alive: list[_Worker] = field(default_factory=list)
+    _deaths: Counter[Asked | None] = field(default_factory=Counter)
+
+    def results(self, asked: Sequence[Asked]) -> Iterator[SearchResults.Trial]:
+        """Run several at a time.
+
+        Raises:
+            PipelineError: a trial ends each process that runs it.
+        """
+        waiting = deque(asked)
+        running = 0
+        while waiting or running:
+            self._start(min(self.jobs, len(waiting) + running) - len(self._alive))
+            for each in self._alive:
+                if each.asked is None and waiting:
+                    self._give(each, waiting)
+            done: Any = connection.wait([each.pipe for each in self._alive if each.asked is not None])
+            for each in [worker for worker in self._alive if worker.pipe in done]:
+                try:
+                    trial: SearchResults.Trial | BaseException = each.pipe.recv()
+                except (EOFError, OSError):
+                    waiting.appendleft(self._buried(each))
+                    continue
+                each.asked = None
+                if isinstance(trial, BaseException):
+                    raise trial
+                if waiting:  # before the result is written
+                    self._give(each, waiting)
+                yield trial
+            running = sum(each.asked is not None for each in self._alive)
+
+    def _give(self, worker: _Worker, waiting: deque[Asked]) -> None:
+        worker.asked = waiting.popleft()
+        with suppress(OSError):  # it has died; its pipe says so, too, and the trial runs again
+            worker.pipe.send(worker.asked)
+
+    def _buried(self, worker: _Worker) -> Asked:
+        """Take out a process that died, and return its trial."""
+        self._alive.remove(worker)
+        worker.pipe.close()
+        worker.process.join()
+        asked = worker.asked
+        assert asked is not None
+        self._deaths[asked] += 1
+        if self._deaths[asked] >= _TRIES:
+            status = worker.process.exitcode
+            raise PipelineError(
+                f"the trial {asked[0]} of the search has ended {_TRIES} processes, the last with status {status}",
+                hint="the memory may be too small for so many at a time: set fewer --jobs",
+            )
+        return asked
+
+    def _start(self, count: int) -> None:
+        """Start some processes, and give each the bench."""
+        context, started = get_context("spawn"), []
+        for _ in range(count):
+            ours, its = context.Pipe()
+            process = context.Process(target=_work, args=(its,), daemon=True)
+            process.start()
+            its.close()
+            self._alive.append(_Worker(process, ours))
+            started.append(ours)
+        for pipe in started:  # which waits until the process reads
+            with suppress(OSError):  # it died before it read; the first trial that it is given finds that out
+                pipe.send(self.bench)
+
+    def end(self) -> None:
+        """End every process, in mid-trial too."""
+        for each in self._alive:
+            each.process.kill()
+        for each in self._alive:
+            each.process.join()
+            each.pipe.close()
+        self._alive.clear()
+
+
+def _work(pipe: Connection) -> None:
+    """Run trials for as long as they come, as a process of its own."""
+    import signal
+    from threading import Thread
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who has started this process ends it
+    Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        bench: Bench = pipe.recv()
+        while True:
+            asked: Asked = pipe.recv()
+            try:
+                trial = bench.run(asked)
+            except BaseException as error:
+                pipe.send(error)  # it is raised where the search runs
+                raise
+            pipe.send(trial)
+    except (EOFError, OSError):
+        return
+
+
+def _end_with_parent() -> None:
+    """End this process as soon as the one that started it has ended, however that was."""
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
