@@ -125,7 +125,8 @@ def test_only_stated_jobs_may_write(workflow: str, job: dict[str, Any]) -> None:
         assert job["permissions"] == {"id-token": "write", "attestations": "write", **packages}
         assert [step["uses"].partition("@")[0] for step in job["steps"] if "uses" in step] == ["actions/attest"]
     elif name in PUBLISHING:
-        assert job["permissions"] == {"contents": "write" if name == "promote" else "read", "packages": "write"}
+        more = {"contents": "write", "id-token": "write"} if name == "promote" else {"contents": "read"}
+        assert job["permissions"] == {"packages": "write", **more}
     elif name not in WRITING.get(workflow, {}):
         assert job.get("permissions", {}) in ({}, {"contents": "read"})
 
@@ -141,10 +142,9 @@ def test_a_job_that_changes_the_registry_takes_nothing_from_other_runs(name: str
     (setup,) = (step["with"] for step in job["steps"] if "setup-python@" in step.get("uses", ""))
     (checkout,) = (step["with"] for step in job["steps"] if "checkout@" in step.get("uses", ""))
     assert "cache" not in setup
-    assert checkout["sparse-checkout"].split() == ["/requirements-registry.txt", "/src/"]
-    assert "--require-hashes -r requirements-registry.txt" in next(
-        each["run"] for each in job["steps"] if "run" in each
-    )
+    lock = {"push": "requirements-registry.txt", "promote": "requirements-sign.txt"}[name]
+    assert checkout["sparse-checkout"].split() == [f"/{lock}", "/src/"]
+    assert f"--require-hashes -r {lock}" in next(each["run"] for each in job["steps"] if "run" in each)
     last = job["steps"][-1]
     assert (last["if"], last["run"]) == ("always()", 'rm -f "$RUNNER_TEMP/login.json"')
 
