@@ -142,9 +142,10 @@ def test_a_job_that_changes_the_registry_takes_nothing_from_other_runs(name: str
     (setup,) = (step["with"] for step in job["steps"] if "setup-python@" in step.get("uses", ""))
     (checkout,) = (step["with"] for step in job["steps"] if "checkout@" in step.get("uses", ""))
     assert "cache" not in setup
-    lock = {"push": "requirements-registry.txt", "promote": "requirements-sign.txt"}[name]
-    assert checkout["sparse-checkout"].split() == [f"/{lock}", "/src/"]
-    assert f"--require-hashes -r {lock}" in next(each["run"] for each in job["steps"] if "run" in each)
+    locks = {"push": ["registry"], "promote": ["sign", "train"]}[name]
+    files = [f"requirements-{lock}.txt" for lock in locks]
+    assert checkout["sparse-checkout"].split() == [*(f"/{file}" for file in files), "/src/"]
+    assert f"--require-hashes -r {' -r '.join(files)}\n" in next(each["run"] for each in job["steps"] if "run" in each)
     last = job["steps"][-1]
     assert (last["if"], last["run"]) == ("always()", 'rm -f "$RUNNER_TEMP/login.json"')
 

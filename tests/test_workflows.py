@@ -36,7 +36,6 @@ pytestmark = [
 ]
 
 GOLDEN = ROOT / "tests" / "golden" / "v1"
-PIPELINE = (sys.executable, "-P", "-m", "artifact_pipeline")
 TOKEN = "a-token-of-this-run"
 
 
@@ -133,7 +132,9 @@ RUNS = {
     "failing gate": ("inference.yml", failing_gate),
     "hostile names": ("log.yml", hostile_names),
     "release": ("release.yml", dict),
+    "promotion": ("promote.yml", dict),
 }
+INPUTS = ("--input", "candidate=second", "--input", "role=champion", "--input", "margin=0.02")
 
 
 @pytest.fixture(scope="session")
@@ -149,18 +150,52 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory, registry: str) -> Iterator[Callable[[str], Run]]:
+def pipeline(tmp_path_factory: pytest.TempPathFactory, registry: str) -> Callable[..., str]:
+    """Run a verb of ours that must succeed, with the workflows' login; what it prints."""
+    place = tmp_path_factory.mktemp("login") / "login.json"
+    place.write_text(login(registry))
+
+    def call(*arguments: object) -> str:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "artifact_pipeline", *map(str, arguments)],
+            env={**os.environ, "REGISTRY_AUTH_FILE": str(place)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def remote(tmp_path_factory: pytest.TempPathFactory, registry: str, pipeline: Callable[..., str]) -> str:
+    """The repository that the promotions are pushed to; of two artifacts in the registry the first is champion."""
+    folder = tmp_path_factory.mktemp("remote")
+    subprocess.run(["git", "init", "--quiet", "--bare", folder], check=True)
+    place, remote = f"oci://{registry}/nektos/act/model", f"file://{folder}"
+    for name, artifact in {"first": GOLDEN, "second": GOLDEN.parent / "v2" / "digits"}.items():
+        pipeline("push", artifact, f"{place}:{name}")
+    pipeline("promote", f"{place}:first", "champion", "--pointer", f"git:{remote}")
+    return remote
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory, registry: str, remote: str) -> Iterator[Callable[[str], Run]]:
     """The run of that name; all of them are begun at once, two at a time."""
     if missing := missing_tool():
         cannot_run(missing)
     base, stop = tmp_path_factory.mktemp("workflows"), threading.Event()
-    options = ("--var", f"REGISTRY={registry}", "--actor", "someone", "--secret", f"GITHUB_TOKEN={TOKEN}")
+    variables = ("--var", f"REGISTRY={registry}", "--var", f"REMOTE={remote}")
+    options = (*variables, "--actor", "someone", "--secret", f"GITHUB_TOKEN={TOKEN}")
 
     def start(name: str) -> Run:
         workflow, changes = RUNS[name]
         folder = base / name.replace(" ", "-")
         tree = copy_tree(folder / "tree", changes(), branch="inference_branch" if name == "whole" else "main")
-        return run_workflow(tree, workflow, folder / "run", stop=stop, options=options)
+        given = (*options, *INPUTS) if name == "promotion" else options
+        return run_workflow(tree, workflow, folder / "run", stop=stop, options=given)
 
     with ThreadPoolExecutor(2) as pool:
         begun = {name: pool.submit(start, name) for name in RUNS}
@@ -203,22 +238,31 @@ def test_the_three_jobs_run_in_order(whole: Run) -> None:
     assert whole.jobs["inference"].ended < whole.jobs["push"].begun
 
 
-def test_the_model_is_pushed_under_its_commit(whole: Run, registry: str, tmp_path: Path) -> None:
+def test_the_model_is_pushed(whole: Run, pipeline: Callable[..., str], tmp_path: Path) -> None:
     """What the registry of the repository holds then is the artifact that was trained and that has answered."""
     pushed = whole.jobs["push"].outputs
-    (tmp_path / "login.json").write_text(login(registry))
-    pulled = subprocess.run(
-        [*PIPELINE, "pull", f"oci://{pushed['name']}@{pushed['digest']}", "--artifact", str(tmp_path / "artifact")],
-        env={**os.environ, "REGISTRY_AUTH_FILE": str(tmp_path / "login.json")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert pulled.returncode == 0, pulled.stderr
+    pipeline("pull", f"oci://{pushed['name']}@{pushed['digest']}", "--artifact", tmp_path / "artifact")
     assert verify(tmp_path / "artifact").digest == whole.jobs["train/train"].outputs["digest"]
     assert pushed["digest"] in whole.jobs["push"].page
     assert TOKEN not in whole.jobs["push"].text
     assert not list(whole.uploads.parent.rglob("login.json"))
+
+
+def test_a_person_promotes_a_model(
+    run: Callable[[str], Run], registry: str, remote: str, pipeline: Callable[..., str]
+) -> None:
+    """promote.yml compares the candidate with the champion, and moves the ref and the tag; its page is the history."""
+    promotion = run("promotion")
+    assert promotion.status == 0, promotion.story()
+    place = f"oci://{registry}/nektos/act/model"
+    told = json.loads(pipeline("history", place, "champion", "--pointer", f"git:{remote}", "--json"))
+    assert told["mirrored"]
+    assert [each["action"] for each in told["promotions"]] == ["promote", "promote"]
+    now = told["promotions"][0]
+    assert now["to"]["artifact"] == verify(GOLDEN.parent / "v2" / "digits").digest
+    assert now["comparison"]["accepted"]
+    assert now["to"]["image"].removeprefix("sha256:")[:12] in promotion.jobs["promote"].page
+    assert TOKEN not in promotion.jobs["promote"].text
 
 
 def test_the_digest_crosses(whole: Run) -> None:
