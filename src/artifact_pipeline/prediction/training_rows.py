@@ -55,7 +55,9 @@ class TrainingRows:
             if isinstance(each.digest, TypedRowsDigest):
                 each.digest.add(batch.features)
             else:  # minus zero is zero, as where a table is read to be learned
-                numbers = np.stack(batch.columns, axis=1).astype(np.float64) + 0.0 if numbers is None else numbers
+                if numbers is None:
+                    numbers = np.stack(batch.columns, axis=1, dtype=np.float64)
+                    numbers += 0.0
                 each.digest.add(numbers)
         self._actual.append(batch.actual)
         self._predicted.append(scored.positions)

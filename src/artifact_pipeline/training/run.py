@@ -163,10 +163,10 @@ def _begin(request: TrainingRequest, config: Config, origin: TrainingOrigin, obs
 
 def _load(config: Config, observer: Observer) -> Rows | None:
     """Read a table; return None for a built-in data set, which is read when it is needed."""
-    from artifact_pipeline.training.dataset import load_rows
-
     if isinstance(config.dataset, str):
         return None
+    from artifact_pipeline.training.dataset import load_rows
+
     with observer.progress() as progress:
         progress("loading rows")
         rows = load_rows(config)
