@@ -18,7 +18,7 @@ install = $(if $(shell command -v uv),uv pip install --quiet --compile-bytecode 
 # The tests start the package some thousand times: it is compiled once, whatever a container's environment says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run serve report test coverage test-slow fuzz workflows check dist docs notebooks parameters estimators lock bench bench-batch bench-batch-mixed bench-train-table bench-unchanged bench-feedback bench-tracking bench-search bench-serving bench-tables branches promote clean
+.PHONY: help run serve report test coverage test-slow fuzz workflows check dist docs notebooks parameters estimators lock bench bench-batch bench-batch-mixed bench-train-table bench-forests bench-unchanged bench-feedback bench-tracking bench-search bench-serving bench-tables branches promote clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -164,6 +164,9 @@ bench-batch-mixed: $(DEV) ## predict on 10^6 rows with three categories, beside 
 
 bench-train-table: $(DEV) ## train on a CSV of 10^6 rows, beside scikit-learn with pandas; ARGS=--help
 	$(BIN)/python -m benchmarks.train_table $(ARGS)
+
+bench-forests: $(DEV) ## trees in ONNX Runtime beside scikit-learn, 10^4 rows in memory; ARGS=--help
+	$(BIN)/python -m benchmarks.forests $(ARGS)
 
 bench-tracking: $(DEV) $(MLFLOW) ## export into a server of MLflow, beside MLflow's own client; ARGS=--help
 	$(BIN)/python -m benchmarks.tracking $(ARGS)

@@ -221,3 +221,11 @@ def test_a_table_is_trained_by_hand_on_the_same_rows(tmp_path: Path) -> None:
     assert trained.rows[0] == 900
     assert abs(trained.ours - trained.bare) <= 0.02  # a missing text is a level here, and the most frequent one there
     assert trained.ours > 0.75
+
+
+@pytest.mark.slow
+def test_trees_give_scikit_learns_labels_however_they_are_called(run: Callable[..., CompletedProcess[str]]) -> None:
+    """A small run of the benchmark of trees finds no label that differs, and the same bits for every size of a call."""
+    process = run("-m", "benchmarks.forests", "--rows", "600", "--runs", "1", cwd=ROOT)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.count("bits equal: True; labels: 0") == 3

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import tracemalloc
+from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from artifact_pipeline.canonical import MAX_DEPTH, canonical_json, digest, parse_canonical
+from artifact_pipeline.canonical import MAX_DEPTH, canonical_json, digest, parse_canonical, spells
+
+if TYPE_CHECKING:
+    from artifact_pipeline.canonical import Json
 
 
 def nested(depth: int) -> bytes:
@@ -28,6 +35,22 @@ def test_the_canonical_form_is_what_the_format_says() -> None:
             '  "é": [\n    1,\n    1.0,\n    0.1,\n    -0.0,\n    true,\n    null\n  ]\n}\n'
         ).encode()
     )
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+VALUES = st.recursive(LEAVES | TEXTS, lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner), max_leaves=30)
+
+
+@given(VALUES, st.integers(0, 2**32))
+def test_the_canonical_form_is_what_the_standard_library_writes_indented(value: Json, place: int) -> None:
+    """Any value is written as `json.dumps` does it with two spaces; one more space or line break is another form."""
+    written = canonical_json(value)
+    assert written == json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True).encode() + b"\n"
+    assert parse_canonical(written) == value
+    at = place % len(written)
+    for more in (b" ", b"\n"):
+        assert not spells(written[:at] + more + written[at:], value)
 
 
 def test_a_digest_names_its_algorithm() -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from artifact_pipeline.artifact import pointer
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.cli import main
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, PipelineError, StorageError
@@ -53,7 +54,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stored(published: Path, candidate: Candidate) -> Path:
     """The folder of the published artifact, with provenance beside it."""
     folder = published / "artifacts" / candidate.digest.removeprefix("sha256:")
-    signing.beside(folder, ".provenance.json").write_bytes(provenance(candidate.digest, "2026-06-01T12:00:00Z"))
+    pointer.beside(folder, ".provenance.json").write_bytes(provenance(candidate.digest, "2026-06-01T12:00:00Z"))
     return folder
 
 
@@ -78,7 +79,7 @@ def test_a_signature_stands_beside_the_artifact(
     assert main(["sign", str(published / "artifact"), "--private-key", str(keys / "SECP256R1.pem"), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     fingerprint = digest((keys / "SECP256R1.pub").read_bytes())
-    places = [signing.beside(stored), signing.beside(stored, ".provenance.json.sig")]
+    places = [pointer.beside(stored), pointer.beside(stored, ".provenance.json.sig")]
     assert (answer["artifact"], answer["signer"], answer["signatures"]) == (told, fingerprint, [*map(str, places)])
     assert digests(stored) == before
     assert {path.name for path in stored.parent.iterdir()} - {".lock"} == {
@@ -93,7 +94,7 @@ def test_a_folder_outside_of_a_store_is_signed_beside_it(candidate: Candidate, t
     folder = unpack(candidate, tmp_path / "model.v1")
     assert main(["sign", f"{folder}/", "--private-key", str(keys / "SECP256R1.pem"), "-q"]) == 0
     assert (tmp_path / "model.v1.sig").is_file()
-    assert signing.beside(folder / ".." / "model.v1") == tmp_path / "model.v1.sig"
+    assert pointer.beside(folder / ".." / "model.v1") == tmp_path / "model.v1.sig"
     shutil.copytree(folder, tmp_path / "copy")
     with pytest.raises(ArtifactRejected) as caught:
         signed_by(tmp_path / "copy", keys / "SECP256R1.pub")
@@ -141,7 +142,7 @@ def test_a_key_that_upstream_does_not_know_is_refused_first(
     assert main(["sign", str(stored), "--private-key", str(keys / f"{kind}.pem"), "--json"]) == 2
     answer = json.loads(capsys.readouterr().out)["error"]
     assert [problem["rule"] for problem in answer["problems"]] == ["key-type"]
-    assert not signing.beside(stored).exists()
+    assert not pointer.beside(stored).exists()
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ def test_a_locked_key_needs_its_password(
         monkeypatch.setenv("ARTIFACT_PIPELINE_KEY_PASSWORD", password)
     status = main(["sign", str(stored), "--private-key", str(keys / "locked.pem"), "-q"])
     assert status == (2 if rule else 0)
-    assert signing.beside(stored).exists() == (rule is None)
+    assert pointer.beside(stored).exists() == (rule is None)
 
 
 def test_a_password_for_an_open_key_is_refused(stored: Path, keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,10 +195,10 @@ def test_what_is_not_whole_is_not_signed(case: str, stored: Path, keys: Path, tm
     elif case == "failed":
         reseal(folder, FAILED)
     else:
-        signing.beside(folder, ".provenance.json").write_bytes(provenance(digest(b"other"), "2026-06-01T12:00:00Z"))
+        pointer.beside(folder, ".provenance.json").write_bytes(provenance(digest(b"other"), "2026-06-01T12:00:00Z"))
     command = ["sign", str(folder), "--private-key", str(keys / "SECP256R1.pem"), "-q"]
     assert main([*command, *options]) == 4
-    assert not signing.beside(folder).exists()
+    assert not pointer.beside(folder).exists()
     if case == "failed":  # a signature says who, not how good
         assert main([*command, "--accept-failed-gate"]) == 0
 
@@ -206,9 +207,9 @@ def test_a_signature_is_replaced_whole(stored: Path, keys: Path) -> None:
     """Signed again with another key, the signature is the later one; what cannot be written leaves the earlier one."""
     command = ["sign", str(stored), "-q", "--private-key"]
     assert main([*command, str(keys / "SECP256R1.pem")]) == 0
-    first = signing.beside(stored).read_bytes()
+    first = pointer.beside(stored).read_bytes()
     assert main([*command, str(keys / "rsa.pem")]) == 2
-    assert signing.beside(stored).read_bytes() == first
+    assert pointer.beside(stored).read_bytes() == first
     assert main([*command, str(keys / "SECP384R1.pem")]) == 0
     assert signed_by(stored, keys / "SECP384R1.pub").trust.signer is not None
     assert main([*command, str(keys / "SECP384R1.pem"), "--signature", str(stored / "gone" / "x")]) == 2
@@ -224,8 +225,8 @@ def test_a_signature_is_replaced_whole(stored: Path, keys: Path) -> None:
 def test_upstream_verifies_our_signature(kind: str, stored: Path, keys: Path, run: Run) -> None:
     """`python -m model_signing verify key` accepts our signature of the artifact and of its provenance."""
     assert main(["sign", str(stored), "--private-key", str(keys / f"{kind}.pem"), "-q"]) == 0
-    for path in (stored, signing.beside(stored, ".provenance.json")):
-        arguments = ["verify", "key", path, "--signature", signing.beside(path), "--public_key"]
+    for path in (stored, pointer.beside(stored, ".provenance.json")):
+        arguments = ["verify", "key", path, "--signature", pointer.beside(path), "--public_key"]
         assert upstream(run, *arguments, keys / f"{kind}.pub") == 0
         assert upstream(run, *arguments, keys / "SECP521R1.pub") != 0
 
@@ -233,8 +234,8 @@ def test_upstream_verifies_our_signature(kind: str, stored: Path, keys: Path, ru
 @pytest.mark.slow
 def test_we_verify_upstreams_signature(stored: Path, keys: Path, run: Run, tmp_path: Path) -> None:
     """What `python -m model_signing sign key` writes with its default options is accepted, provenance included."""
-    for path in (stored, signing.beside(stored, ".provenance.json")):
-        where = ["--signature", signing.beside(path), "--private_key", keys / "SECP256R1.pem"]
+    for path in (stored, pointer.beside(stored, ".provenance.json")):
+        where = ["--signature", pointer.beside(path), "--private_key", keys / "SECP256R1.pem"]
         assert upstream(run, "sign", "key", path, *where) == 0
     policy = tmp_path / "trust.json"
     told = {"format": 1, "keys": [str(keys / "SECP256R1.pub")], "not_before": "2026-06-01T12:00:00Z"}
@@ -252,7 +253,7 @@ def test_what_upstream_ignores_is_refused_here(name: str, stored: Path, keys: Pa
         (stored / name / "model.py").write_text("raise SystemExit")
     else:
         (stored / name).write_text("*.onnx filter=evil")
-    arguments = ["--signature", signing.beside(stored), "--public_key", keys / "SECP256R1.pub"]
+    arguments = ["--signature", pointer.beside(stored), "--public_key", keys / "SECP256R1.pub"]
     assert upstream(run, "verify", "key", stored, *arguments) == 0
     with pytest.raises(ArtifactRejected) as caught:
         signed_by(stored, keys / "SECP256R1.pub")
@@ -262,9 +263,9 @@ def test_what_upstream_ignores_is_refused_here(name: str, stored: Path, keys: Pa
 @pytest.mark.slow
 def test_a_signature_that_ignores_a_file_is_refused(stored: Path, keys: Path, run: Run) -> None:
     """Upstream signs a folder without the model if told so, and accepts it afterwards; here it covers too few files."""
-    where = ["--signature", signing.beside(stored), "--private_key", keys / "SECP256R1.pem"]
+    where = ["--signature", pointer.beside(stored), "--private_key", keys / "SECP256R1.pem"]
     assert upstream(run, "sign", "key", stored, *where, "--ignore-paths", stored / "model.onnx") == 0
-    where = ["--signature", signing.beside(stored), "--public_key", keys / "SECP256R1.pub"]
+    where = ["--signature", pointer.beside(stored), "--public_key", keys / "SECP256R1.pub"]
     assert upstream(run, "verify", "key", stored, *where) == 0
     with pytest.raises(ArtifactRejected) as caught:
         signed_by(stored, keys / "SECP256R1.pub")
@@ -568,7 +569,7 @@ def test_sigstore_out_of_reach_writes_nothing(
     monkeypatch.setenv("SIGSTORE_ID_TOKEN", "header.claims.signature")
     assert main(["sign", str(stored), "--sigstore"]) == 1
     assert "Sigstore did not sign: failed to refresh tuf metadata" in capsys.readouterr().err
-    assert not signing.beside(stored).exists()
+    assert not pointer.beside(stored).exists()
 
 
 def test_a_token_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -603,7 +604,7 @@ def test_a_missing_extra_is_named(missing: str, stored: Path, keys: Path, run: R
         done = run("-c", WITHOUT, missing, *command, stored)
         assert done.returncode == 1
         assert "pip install 'artifact-pipeline[sign]' brings what signatures need" in done.stderr
-        assert not signing.beside(stored).exists()
+        assert not pointer.beside(stored).exists()
 
 
 def test_without_room_for_temporary_files_the_error_says_so(

@@ -16,16 +16,12 @@ from typing import TYPE_CHECKING, Literal
 from artifact_pipeline.artifact.gate import GATE_ALONE, gate_problems
 from artifact_pipeline.artifact.manifest import Verified, parse_manifest
 from artifact_pipeline.artifact.manifest1 import Manifest1
-from artifact_pipeline.artifact.parameters import parameter_problems
 from artifact_pipeline.artifact.parts import MAX_FILE_BYTES, MAX_MANIFEST_BYTES, NAME
 from artifact_pipeline.artifact.pointer import HINT_TRAIN, follow
 from artifact_pipeline.artifact.reference import Reference
-from artifact_pipeline.artifact.selftest import SelfTest
-from artifact_pipeline.artifact.selftest2 import GoldenRows
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem, plural
 from artifact_pipeline.files import read_bounded, read_descriptor, reason_of
-from artifact_pipeline.model.linear import walk
 from artifact_pipeline.rows.matrix import HELD_OUT
 
 if TYPE_CHECKING:
@@ -197,6 +193,9 @@ def _content_problems(manifest: Manifest, members: Mapping[str, bytes]) -> Itera
 
 
 def _checks_of_format_1(manifest: Manifest1) -> dict[str, Callable[[bytes], Iterable[Problem]]]:
+    from artifact_pipeline.artifact.parameters import parameter_problems
+    from artifact_pipeline.artifact.selftest import SelfTest
+
     return {
         "model": lambda data: _model_problems(manifest, data),
         "parameters": lambda data: parameter_problems(manifest, data),
@@ -205,9 +204,10 @@ def _checks_of_format_1(manifest: Manifest1) -> dict[str, Callable[[bytes], Iter
 
 
 def _checks_of_format_2(manifest: Manifest2) -> dict[str, Callable[[bytes], Iterable[Problem]]]:
-    def model(data: bytes) -> Iterator[Problem]:
-        from artifact_pipeline.model.check import check_written
+    from artifact_pipeline.artifact.selftest2 import GoldenRows
+    from artifact_pipeline.model.check import check_written
 
+    def model(data: bytes) -> Iterator[Problem]:
         check_written(data, manifest.model, name=manifest.file("model").name)
         yield from ()
 
@@ -215,6 +215,8 @@ def _checks_of_format_2(manifest: Manifest2) -> dict[str, Callable[[bytes], Iter
 
 
 def _model_problems(manifest: Manifest1, data: bytes) -> Iterator[Problem]:
+    from artifact_pipeline.model.linear import walk
+
     place, said, found = manifest.file("model").name, manifest.model, walk(data)
     said_tensors = [("X", said.dtype, said.shape), *((each.name, each.dtype, each.shape) for each in said.outputs)]
     found_tensors = [tuple(each) for each in (*found.inputs, *found.outputs)]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 STORE = "artifacts"
+SIGNATURE = ".sig"
+"""How the name of a signature ends."""
 _DATA = "..data"
 HINT_TRAIN = "run artifact-pipeline train first"
 HEX = re.compile(r"[0-9a-f]{64}")
@@ -158,3 +160,9 @@ def _is_mount(folder: Path) -> bool:
         return False
     inside = re.fullmatch(r"\.\.[^/]+", data) is not None and not (folder / data).is_symlink()
     return manifest == f"{_DATA}/{NAME}" and inside
+
+
+def beside(folder: Path, suffix: str = SIGNATURE) -> Path:
+    """The place of a file about an artifact's folder: beside it, under its name."""
+    whole = folder.resolve()
+    return whole.parent / f"{whole.name}{suffix}"

@@ -143,6 +143,7 @@ def _interruptible(output: Output) -> Iterator[None]:
 def _own_process(output: Output) -> None:
     """Settle what belongs to the whole process."""
     sys.excepthook = output.bug
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # or it would look for some in every package
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller; without this, the next file gets its number
             setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 - open for as long as the process

@@ -269,7 +269,6 @@ def trust_places(artifact: Path | str, asked: Mapping[str, Any]) -> Iterator[Pla
     """What is read of an artifact by `asked_trust`, too: its signature, the key, the policy; and its export."""
     from artifact_pipeline.artifact import pointer
     from artifact_pipeline.artifact.pointer import artifact_places
-    from artifact_pipeline.trust import signing
 
     yield from artifact_places(artifact)
     given = {"the public key": asked["public_key"], "the policy": asked["policy"], "the signature": asked["signature"]}
@@ -277,7 +276,7 @@ def trust_places(artifact: Path | str, asked: Mapping[str, Any]) -> Iterator[Pla
     if isinstance(artifact, str):
         return
     if os.path.lexists(artifact):
-        yield Place("the signature", str(signing.beside(pointer.resolve(artifact))))
+        yield Place("the signature", str(pointer.beside(pointer.resolve(artifact))))
     yield Place("the export", str(asked.get("export") or artifact.parent / EXPORT))
 
 

@@ -29,7 +29,7 @@ LONG_DEFAULTS = {"C": 1.0, "solver": "lbfgs", "max_iter": 100}
 class Estimator(BaseModel):
     """A classifier and its parameters, which training compares with scikit-learn's own constraints."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="allow")
+    model_config = ConfigDict(frozen=True, strict=True, extra="allow", defer_build=True)
 
     estimator: Annotated[
         str,

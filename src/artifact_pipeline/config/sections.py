@@ -21,7 +21,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-STRICT = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+STRICT = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False, defer_build=True)
+"""Of all sections. A section's own validator is built at its first use: that of the whole config has no need of it."""
 
 
 @dataclass(frozen=True, slots=True)

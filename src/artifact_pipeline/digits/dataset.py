@@ -10,11 +10,15 @@ import gzip
 import io
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from artifact_pipeline.digits.images import digit_from_image
 from artifact_pipeline.digits.pictures import DigitPictures
 from artifact_pipeline.plugins import BuiltIn
 from artifact_pipeline.rows.matrix import Rows
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 FILE = Path(__file__).with_name("digits.npy.gz")
 """uint8 of shape (1797, 65): the pixels, and the digit in the last column."""
@@ -35,6 +39,12 @@ def load_digits() -> Rows:
     return Rows(source="digits", names=NAMES, target="target", X=X, y=y)
 
 
+def _row_of_picture(data: bytes, *, place: str) -> NDArray[np.float64]:
+    from artifact_pipeline.digits.images import digit_from_image
+
+    return digit_from_image(data, place=place)
+
+
 DIGITS = BuiltIn(
     name="digits",
     features=NAMES,
@@ -43,6 +53,6 @@ DIGITS = BuiltIn(
     file=FILE,
     load=load_digits,
     shape=(_SIDE, _SIDE),
-    row_of_picture=digit_from_image,
+    row_of_picture=_row_of_picture,
     pictures=DigitPictures(side=_SIDE, most=16.0),
 )

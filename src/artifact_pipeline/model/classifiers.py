@@ -1,27 +1,15 @@
-"""All families of classifiers: which one an estimator, or a spec, belongs to."""
+"""All families of classifiers: which one an estimator, or a spec, belongs to.
+
+A family is loaded when one of its classifiers is met: a prediction needs one of them.
+"""
 
 from __future__ import annotations
 
+from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.families import (
-    adaboost,
-    bagging,
-    bayes,
-    boosting,
-    calibration,
-    centroid,
-    discriminant,
-    forest,
-    linear,
-    neighbors,
-    neural,
-    one_vs_rest,
-    stacking,
-    svm,
-    vote,
-)
-from artifact_pipeline.model.families.family import Arrays, not_written
+from artifact_pipeline.model.families.family import Arrays, Family, not_written
 from artifact_pipeline.model.families.nested import Families
 
 if TYPE_CHECKING:
@@ -30,6 +18,26 @@ if TYPE_CHECKING:
     from artifact_pipeline.model.graph import Graph, Matrix, Scores
     from artifact_pipeline.model.spec import Classifier
 
+_MODULES = {
+    "Linear": "linear",
+    "Forest": "forest",
+    "Boosting": "boosting",
+    "GaussianBayes": "bayes",
+    "BernoulliBayes": "bayes",
+    "Quadratic": "discriminant",
+    "Centroid": "centroid",
+    "Neural": "neural",
+    "Svm": "svm",
+    "Neighbors": "neighbors",
+    "Vote": "vote",
+    "Calibration": "calibration",
+    "Stacking": "stacking",
+    "Bagging": "bagging",
+    "AdaBoost": "adaboost",
+    "OneVsRest": "one_vs_rest",
+}
+"""For the name of each spec the module of its family."""
+
 
 def describe(estimator: Any) -> tuple[Classifier, Arrays]:
     """The spec and the numbers of a fitted classifier.
@@ -37,11 +45,12 @@ def describe(estimator: Any) -> tuple[Classifier, Arrays]:
     Raises:
         ConfigError: no family has such a classifier.
     """
-    family = _BY_ESTIMATOR.get(type(estimator).__name__)
+    every = {name: family for family in map(_family, _MODULES.values()) for name in family.estimators}
+    family = every.get(type(estimator).__name__)
     if family is None:
         raise not_written(
             f"{type(estimator).__name__} is no classifier that a model can have",
-            hint=f"take one of {', '.join(sorted(_BY_ESTIMATOR))}",
+            hint=f"take one of {', '.join(sorted(every))}",
         )
     spec: Classifier
     spec, arrays = family.describe(estimator)
@@ -54,7 +63,7 @@ def plan(graph: Graph, spec: Classifier, x: Matrix, classes: int) -> Scores:
     Raises:
         RuleBroken: its sizes do not fit together, or are beyond a bound.
     """
-    found: Scores = _BY_SPEC[type(spec)].plan(graph, spec, x, classes)
+    found: Scores = _family_of(spec).plan(graph, spec, x, classes)
     return found
 
 
@@ -64,22 +73,16 @@ def check(spec: Classifier, arrays: Mapping[str, bytes], width: int, classes: in
     Raises:
         RuleBroken: they break a rule of the classifier's family.
     """
-    if rules := _BY_SPEC[type(spec)].check:
+    if rules := _family_of(spec).check:
         rules(spec, arrays, width, classes)
 
 
-_ALL = Families(describe, plan, check)
-FAMILIES = (
-    linear.FAMILY,
-    forest.FAMILY,
-    boosting.FAMILY,
-    bayes.FAMILY,
-    discriminant.FAMILY,
-    centroid.FAMILY,
-    neural.FAMILY,
-    svm.FAMILY,
-    neighbors.FAMILY,
-    *(each.FAMILY.among(_ALL) for each in (vote, calibration, stacking, bagging, adaboost, one_vs_rest)),
-)
-_BY_ESTIMATOR = {name: family for family in FAMILIES for name in family.estimators}
-_BY_SPEC = {spec: family for family in FAMILIES for spec in family.specs}
+def _family_of(spec: Classifier) -> Family:
+    return _family(_MODULES[type(spec).__name__])
+
+
+@cache
+def _family(module: str) -> Family:
+    own = import_module(f"artifact_pipeline.model.families.{module}").FAMILY
+    family: Family = own if isinstance(own, Family) else own.among(Families(describe, plan, check))
+    return family

@@ -10,7 +10,6 @@ from artifact_pipeline.artifact.selftest import PLACE, TOLERANCE, SelfTest
 from artifact_pipeline.artifact.selftest2 import GoldenRows
 from artifact_pipeline.errors import ArtifactRejected, DataRejected, Problem
 from artifact_pipeline.model.check import check_written
-from artifact_pipeline.model.linear import walk
 from artifact_pipeline.rows.coded import decoded
 from artifact_pipeline.rows.features import Features, number_columns
 from artifact_pipeline.runtime import load_onnxruntime
@@ -96,6 +95,8 @@ class Predictor:
 
         dtype = "float64"
         if columns is None:
+            from artifact_pipeline.model.linear import walk
+
             (taken,) = walk(model).inputs
             features = taken.shape[-1]
             assert features is not None  # of a shape only the rows have no fixed number

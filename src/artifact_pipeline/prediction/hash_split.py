@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from artifact_pipeline.rows.row_hash import below, feature_hashes, is_missing, key_hashes
-from artifact_pipeline.rows.split_columns import key_values
-
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
@@ -91,6 +88,8 @@ class HashSplit:
         """
         import numpy as np
 
+        from artifact_pipeline.rows.row_hash import below, feature_hashes, is_missing, key_hashes
+
         rows = len(features)
         if self.lacks(keys) is not None:
             return np.full(rows, UNKNOWN_SIDE, dtype=np.int8)
@@ -104,6 +103,8 @@ class HashSplit:
 
     def _key_values(self, name: str, column: pa.Array | None) -> pa.Array | None:
         """A key's values as text, as a training reads them; None where there are none."""
+        from artifact_pipeline.rows.split_columns import key_values
+
         if column is None:
             return None
         boolean = any(each.name == name and each.kind == "boolean" for each in self.columns)

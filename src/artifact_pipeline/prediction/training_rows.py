@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from artifact_pipeline.prediction.scoring import Scored
 
 
+_AT_ONCE = 512
+"""Rows that are copied into one matrix at once, to be hashed."""
+
+
 class TrainingRows:
     """Compares rows that stream by with the digests in the manifest, and gives up at the first that cannot be one."""
 
@@ -50,13 +54,16 @@ class TrainingRows:
         if not self._known or batch.actual is None:
             self._actual, self._predicted = [], []
             return
-        numbers = None
-        for each in self._known:
-            if isinstance(each.digest, TypedRowsDigest):
-                each.digest.add(batch.features)
-            else:  # minus zero is zero, as where a table is read to be learned
-                numbers = np.stack(batch.columns, axis=1).astype(np.float64) + 0.0 if numbers is None else numbers
-                each.digest.add(numbers)
+        typed = [each.digest for each in self._known if isinstance(each.digest, TypedRowsDigest)]
+        plain = [each.digest for each in self._known if isinstance(each.digest, RowsDigest)]
+        for digest in typed:
+            digest.add(batch.features)
+        for start in range(0, len(scored.labels) if plain else 0, _AT_ONCE):
+            columns = [column[start : start + _AT_ONCE] for column in batch.columns]
+            numbers = np.stack(columns, axis=1, dtype=np.float64)
+            numbers += 0.0  # minus zero is zero, as where a table is read to be learned
+            for each in plain:
+                each.add(numbers)
         self._actual.append(batch.actual)
         self._predicted.append(scored.positions)
 

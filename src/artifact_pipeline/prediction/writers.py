@@ -14,7 +14,7 @@ from artifact_pipeline.errors import DataRejected, Problem
 from artifact_pipeline.rows.faults import python_values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _ROW_GROUP = 1 << 18
 """Rows of a Parquet row group: a few megabytes, and large enough to be read at full speed."""
+_TEXT_ROWS = 512
+"""Rows whose values stand in memory as texts at once."""
 METADATA = "artifact-pipeline.artifact"
 """The key under which a Parquet file names the artifact that made it."""
 
@@ -173,15 +175,20 @@ class _CsvWriter(_Writer):
 
     def write(self, columns: Mapping[str, Any], probabilities: NDArray[np.float64]) -> None:
         """Write rows, after the header."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
         if not self._begun:
-            writer.writerow([*columns, *self._names])
+            self._write_rows([[*columns, *self._names]])
             self._begun = True
-        rows = probabilities.shape[1]
-        lists = [_listed(values, rows) for values in columns.values()]
-        shares = [[f"{share:.6f}" for share in column] for column in probabilities.tolist()]
-        writer.writerows(zip(*lists, *shares, strict=True))
+        for start in range(0, probabilities.shape[1], _TEXT_ROWS):
+            part = slice(start, start + _TEXT_ROWS)
+            values = probabilities[:, part]
+            rows = values.shape[1]
+            lists = [_listed(each if isinstance(each, str) else each[part], rows) for each in columns.values()]
+            shares = [[f"{share:.6f}" for share in column] for column in values.tolist()]
+            self._write_rows(zip(*lists, *shares, strict=True))
+
+    def _write_rows(self, rows: Iterable[Iterable[Any]]) -> None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
         self._file.write(text.getvalue().encode())
 
 

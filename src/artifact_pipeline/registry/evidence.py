@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact.parts import NAME
+from artifact_pipeline.artifact.pointer import SIGNATURE
 from artifact_pipeline.artifact.provenance import SUFFIX as PROVENANCE
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import ArtifactRejected
 from artifact_pipeline.registry.referrers import PROVENANCE_TYPE
 from artifact_pipeline.trust.beside import creation
-from artifact_pipeline.trust.signing import SUFFIX, WHOLE, signed_files
+from artifact_pipeline.trust.signing import WHOLE, signed_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -55,9 +56,9 @@ def choose(found: Iterable[Attached], artifact: str, trust: Trust | None) -> dic
         provenance = max(statements, key=lambda data: ranked[data])
         chosen[PROVENANCE] = provenance
         if (signature := signed[provenance]) is not None:
-            chosen[PROVENANCE + SUFFIX] = signature
+            chosen[PROVENANCE + SIGNATURE] = signature
     if (signature := _best(signatures, trust)) is not None:
-        chosen[SUFFIX] = signature
+        chosen[SIGNATURE] = signature
     return chosen
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from artifact_pipeline.artifact.manifest import parse_manifest
 from artifact_pipeline.artifact.parts import MAX_MANIFEST_BYTES, NAME
-from artifact_pipeline.artifact.pointer import MAX_POINTER_BYTES, target_in
+from artifact_pipeline.artifact.pointer import MAX_POINTER_BYTES, SIGNATURE, target_in
 from artifact_pipeline.artifact.provenance import SUFFIX as PROVENANCE
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, Problem, StorageError
@@ -21,7 +21,6 @@ from artifact_pipeline.registry.received import Received, rejected
 from artifact_pipeline.registry.referrers import as_attached
 from artifact_pipeline.storage import objects
 from artifact_pipeline.trust.beside import MAX_BESIDE_BYTES
-from artifact_pipeline.trust.signing import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.registry.referrers import Attached
     from artifact_pipeline.registry.request import RegistryRequest
 
-BESIDE = (PROVENANCE, PROVENANCE + SUFFIX, SUFFIX)
+BESIDE = (PROVENANCE, PROVENANCE + SIGNATURE, SIGNATURE)
 """The ends of what stands beside an artifact's folder."""
 
 

@@ -94,15 +94,15 @@ def below(hashes: NDArray[np.uint64], share: float) -> NDArray[np.bool_]:
     return hashes < np.uint64(int(Fraction(share) * 2**_BITS))
 
 
-def _number_bytes(X: NDArray[np.float64]) -> Sequence[bytes | memoryview] | None:
+def _number_bytes(X: NDArray[np.float64]) -> Sequence[bytes] | None:
     """Each row's numbers as little-endian float64; both zeros are one, and so are all NaN."""
     import numpy as np
 
     if not X.shape[1]:
         return None
     plain = np.where(np.isnan(X), np.nan, X + 0.0).astype("<f8", order="C")
-    data, width = memoryview(plain.tobytes()), plain.shape[1] * 8
-    return [data[start : start + width] for start in range(0, len(data), width)]
+    rows: list[bytes] = plain.view(f"V{plain.shape[1] * 8}").ravel().tolist()
+    return rows
 
 
 def _text_bytes(columns: Sequence[Sequence[str]], text_of: Callable[[str], str] = str) -> Iterable[bytes] | None:
@@ -120,9 +120,7 @@ def _sized(data: bytes) -> bytes:
     return len(data).to_bytes(4, "little") + data
 
 
-def _hashes(
-    numbers: Sequence[bytes | memoryview] | None, texts: Iterable[bytes] | None, rows: int, seed: int
-) -> NDArray[np.uint64]:
+def _hashes(numbers: Sequence[bytes] | None, texts: Iterable[bytes] | None, rows: int, seed: int) -> NDArray[np.uint64]:
     import numpy as np
 
     start = hashlib.blake2b(digest_size=_BITS // 8, person=_PERSON, salt=seed.to_bytes(8, "little"))

@@ -174,10 +174,10 @@ def _begin(request: TrainingRequest, config: Config, origin: TrainingOrigin, obs
 
 def _load(config: Config, observer: Observer) -> Rows | None:
     """Read what files hold; return None for a built-in data set alone, which is read when it is needed."""
-    from artifact_pipeline.training.dataset import load_rows
-
     if isinstance(config.dataset, str) and not config.feedback:
         return None
+    from artifact_pipeline.training.dataset import load_rows
+
     with observer.progress() as progress:
         progress("loading rows")
         rows = load_rows(config)

@@ -83,17 +83,17 @@ class Signer:
         """
         seal, who = self.seal()
         folder = pointer.resolve(artifact)
-        beside = Place("the provenance's signature", str(signing.beside(folder, provenance.SUFFIX + signing.SUFFIX)))
-        place = Place("--signature", str(signature if signature is not None else signing.beside(folder)))
+        beside = Place("the provenance's signature", str(pointer.beside(folder, provenance.SUFFIX + pointer.SIGNATURE)))
+        place = Place("--signature", str(signature if signature is not None else pointer.beside(folder)))
         export = Place("the export", str(artifact.parent / EXPORT))
         check_outputs([*self._places(), *artifact_places(artifact), export], [beside, place])
         verified = verify(artifact, expect=expect, accept_failed_gate=accept_failed_gate)
         files = {NAME: verified.digest, **{record.name: record.sha256 for record in verified.manifest.files}}
-        signed = {signature or signing.beside(verified.folder): seal(verified.manifest.name, files)}
+        signed = {signature or pointer.beside(verified.folder): seal(verified.manifest.name, files)}
         found = provenance_of(verified.folder, verified.digest)
         if found is not None:
             statement, data = found
-            signed[statement.with_name(statement.name + signing.SUFFIX)] = seal(
+            signed[statement.with_name(statement.name + pointer.SIGNATURE)] = seal(
                 statement.name, {signing.WHOLE: digest(data)}
             )
         for each, content in signed.items():  # none is written before all of them are made

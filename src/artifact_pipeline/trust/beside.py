@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta, convert, json
 
+from artifact_pipeline.artifact import pointer
 from artifact_pipeline.artifact.parts import NAME
-from artifact_pipeline.artifact.pointer import is_stored
+from artifact_pipeline.artifact.pointer import SIGNATURE, is_stored
 from artifact_pipeline.artifact.provenance import SUFFIX as PROVENANCE
 from artifact_pipeline.artifact.provenance import InToto
 from artifact_pipeline.errors import ArtifactRejected, Problem
 from artifact_pipeline.files import read_bounded, reason_of
-from artifact_pipeline.trust.signing import SUFFIX, beside, rejected, signed_files
+from artifact_pipeline.trust.signing import rejected, signed_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +51,7 @@ def provenance_of(folder: Path, artifact: str) -> tuple[Path, bytes] | None:
     Raises:
         ArtifactRejected: it cannot be read, is no provenance, or is about another artifact.
     """
-    place = beside(folder, PROVENANCE)
+    place = pointer.beside(folder, PROVENANCE)
     if not os.path.lexists(place):
         return None
     data = read_beside(place, "provenance")
@@ -78,8 +79,8 @@ def check_beside(artifact: Verified) -> None:
         ArtifactRejected: one is no provenance or no signature, or is about another artifact.
     """
     problems: list[Problem] = []
-    for suffix in (PROVENANCE, SUFFIX, PROVENANCE + SUFFIX) if is_stored(artifact.folder) else ():
-        place = beside(artifact.folder, suffix)
+    for suffix in (PROVENANCE, SIGNATURE, PROVENANCE + SIGNATURE) if is_stored(artifact.folder) else ():
+        place = pointer.beside(artifact.folder, suffix)
         if os.path.lexists(place):
             try:
                 _check(place, suffix, artifact.digest)
@@ -99,7 +100,9 @@ def files_beside(artifact: Verified) -> dict[str, bytes]:
     Raises:
         ArtifactRejected: one cannot be read, is no provenance or no signature, or is about another artifact.
     """
-    places = {suffix: beside(artifact.folder, suffix) for suffix in (PROVENANCE, SUFFIX, PROVENANCE + SUFFIX)}
+    places = {
+        suffix: pointer.beside(artifact.folder, suffix) for suffix in (PROVENANCE, SIGNATURE, PROVENANCE + SIGNATURE)
+    }
     return {
         suffix: _check(place, suffix, artifact.digest) for suffix, place in places.items() if os.path.lexists(place)
     }
@@ -113,7 +116,7 @@ def _check(place: Path, suffix: str, artifact: str) -> bytes:
         return data
     files = signed_files(data, place.name)
     # A training of the same bytes writes the provenance again; that an older one was signed is then no fault.
-    if suffix == SUFFIX and files.get(NAME) != artifact:
+    if suffix == SIGNATURE and files.get(NAME) != artifact:
         raise rejected(place.name, "signature-artifact", f"is the signature of another artifact than {artifact}")
     return data
 

@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from artifact_pipeline.artifact import pointer
 from artifact_pipeline.artifact.parts import NAME, Digest, Frozen, ModelName, Share, Text
+from artifact_pipeline.artifact.pointer import SIGNATURE
 from artifact_pipeline.artifact.provenance import SUFFIX as PROVENANCE
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import ConfigError, Problem
 from artifact_pipeline.files import read_bounded, reason_of
 from artifact_pipeline.trust.beside import creation, read_beside
 from artifact_pipeline.trust.keys import Key, read_key_file
-from artifact_pipeline.trust.signing import SUFFIX, WHOLE, Signed, Signers, beside, rejected
+from artifact_pipeline.trust.signing import WHOLE, Signed, Signers, rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -173,7 +175,7 @@ class Trust:
             raise rejected(NAME, "revoked", f"the policy has revoked {artifact}")
         if not self.signers.keys and not self.signers.identities:
             return None
-        place = self.signature or beside(folder)
+        place = self.signature or pointer.beside(folder)
         signed = self.signers.check(read_beside(place, "signature"), place=place.name)
         if signed.files.get(NAME) != artifact:
             raise rejected(place.name, "signature-artifact", f"is the signature of another artifact than {artifact}")
@@ -183,9 +185,9 @@ class Trust:
 
     def _check_age(self, folder: Path, artifact: str, not_before: datetime) -> None:
         """Refuse an artifact that was made too long ago; a time without a signature does not count."""
-        place = beside(folder, PROVENANCE)
+        place = pointer.beside(folder, PROVENANCE)
         data = read_beside(place, "provenance")
-        signature = place.with_name(place.name + SUFFIX)
+        signature = place.with_name(place.name + SIGNATURE)
         signed = self.signers.check(read_beside(signature, "provenance-signature"), place=signature.name)
         if signed.files != {WHOLE: digest(data)}:
             raise rejected(signature.name, "provenance-signature", "is the signature of another provenance")

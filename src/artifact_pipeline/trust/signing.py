@@ -26,7 +26,6 @@ from artifact_pipeline.trust.keys import Key
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-SUFFIX = ".sig"
 WHOLE = "."
 """How a statement about a single file names it."""
 _TOKEN = "SIGSTORE_ID_TOKEN"  # noqa: S105 - the name of the variable
@@ -122,12 +121,6 @@ class Signed:
 
     signer: str
     files: Mapping[str, str]
-
-
-def beside(folder: Path, suffix: str = SUFFIX) -> Path:
-    """The place of a file about an artifact's folder: beside it, under its name."""
-    whole = folder.resolve()
-    return whole.parent / f"{whole.name}{suffix}"
 
 
 def _decoded(data: bytes, place: str) -> tuple[_Bundle, dict[str, str]]:

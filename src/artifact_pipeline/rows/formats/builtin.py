@@ -60,7 +60,7 @@ class BuiltInRows:
             start=0,
             count=len(X),
             numbers=np.arange(len(X)),
-            columns=list(np.ascontiguousarray(X.T, dtype=self._wanted.dtype)),
+            columns=list(X.T.astype(self._wanted.dtype, copy=False)),
             actual=self._positions(y),
             kept={},
             rejected=(),
