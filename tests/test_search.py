@@ -388,7 +388,7 @@ def test_results_that_are_none_are_refused(whole: Training) -> None:
     """Lines in another order or spelling, twice, or with neither scores nor a reason, are no results."""
     artifact, good = verify(whole.folder), results(whole)
     first, second, *_ = good.splitlines(keepends=True)
-    for bad in (second + first, first + first, first[:-1], b"{}\n", first.replace(b'"rows": ', b'"rows":'), b"\xff\n"):
+    for bad in (second + first, first + first, first[:-1], b"{}\n", first.replace(b'"rows":', b'"rows": '), b"\xff\n"):
         with pytest.raises(ArtifactRejected, match="search"):
             SearchResults.of_artifact(replace(artifact, members={**artifact.members, "search.jsonl": bad}))
     no_score = Trial(trial=0, rows=3, model={"model": {}}).line()
