@@ -12,10 +12,11 @@ import venv
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from artifact_pipeline.cli.github import append_summary
 from artifact_pipeline.reports.markdown import escape, table
@@ -70,8 +71,26 @@ NEEDS = {
     "test_trust.py": "model_signing",
     "test_workflow_files.py": "ruamel",
 }
+ONE_WORKER = {"test_container.py"}
+"""Files whose fixture takes a minute: with `--dist loadgroup` it is made once."""
 # In CI nothing is left out: what is missing there is a failure.
 collect_ignore = [] if os.environ.get("CI") else [name for name, needed in NEEDS.items() if find_spec(needed) is None]
+
+
+class _FilesTogether(LoadScopeScheduling):
+    """Tests go to whichever worker is free, but those of a file with one dear fixture go to one worker.
+
+    pytest-xdist's own `xdist_group` does not reach pytest 9.2: it writes into what the name of a test no longer is.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if file.rpartition("/")[2] in ONE_WORKER else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """Keep some files together where tests are handed out by groups."""
+    return _FilesTogether(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

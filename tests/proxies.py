@@ -74,7 +74,7 @@ def proxying(block: str, server: Server, folder: Path) -> Iterator[Proxy]:
         server: what it stands before.
         folder: an empty one.
     """
-    _write_certificate(folder)
+    write_certificate(folder)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     host, upstream = server.address
@@ -110,7 +110,8 @@ def _listens(port: int) -> bool:
     return True
 
 
-def _write_certificate(folder: Path) -> None:
+def write_certificate(folder: Path) -> None:
+    """Write `own.pem` and `own.key`: a certificate for `ml.example` that signs itself, for a day."""
     key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
     certificate = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import re
+import socket
 import subprocess
 import threading
 from contextlib import contextmanager, suppress
@@ -21,21 +22,25 @@ _HOP = {"connection", "transfer-encoding", "content-length", "date", "server"}
 
 
 @contextmanager
-def docker_registry(folder: Path, *, htpasswd: Path | None = None, deletes: bool = False) -> Iterator[str]:
+def docker_registry(
+    folder: Path, *, htpasswd: Path | None = None, deletes: bool = False, secure: Path | None = None
+) -> Iterator[str]:
     """Run a registry on a port of its own, with its data in `folder`, and yield its address, `127.0.0.1:PORT`.
 
     Args:
         folder: is made where it is not there.
         htpasswd: whose users may come in; None lets everybody in.
         deletes: whether manifests may be deleted, which is off by default.
+        secure: a folder with `own.pem` and `own.key`, by which it speaks TLS; None speaks HTTP.
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.yml"
+    tls = f", tls: {{certificate: {secure / 'own.pem'}, key: {secure / 'own.key'}}}" if secure else ""
     auth = f"auth: {{htpasswd: {{realm: tests, path: {htpasswd}}}}}\n" if htpasswd else ""
     config.write_text(
         "version: 0.1\nlog: {level: info}\n"
         f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}, delete: {{enabled: {str(deletes).lower()}}}}}\n"
-        f"http: {{addr: '127.0.0.1:0'}}\n{auth}"
+        f"http: {{addr: '127.0.0.1:0'{tls}}}\n{auth}"
     )
     log = folder / "log"
     with log.open("wb") as stream:
@@ -52,7 +57,7 @@ def docker_registry(folder: Path, *, htpasswd: Path | None = None, deletes: bool
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
     """The address that a registry says that it listens on."""
     for _ in range(600):
-        found = re.search(r'listening on (127\.0\.0\.1:\d+)"', log.read_text())
+        found = re.search(r'listening on (127\.0\.0\.1:\d+)[",]', log.read_text())
         if found is not None:
             return found[1]
         with suppress(subprocess.TimeoutExpired):
@@ -153,12 +158,52 @@ def relay(answer: Callable[[Request], Response]) -> Iterator[Relay]:
 
     for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
         setattr(Handler, f"do_{method}", Handler._serve)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with _running(Handler) as port:
+        yield Relay(f"127.0.0.1:{port}", requests)
+
+
+@contextmanager
+def tunnel(address: str) -> Iterator[Relay]:
+    """Run a proxy that leads each CONNECT to one server, wherever it was to go; `requests` says where."""
+    requests: list[Request] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            requests.append(Request(self.command, self.path, dict(self.headers.items()), b""))
+            host, _, port = address.rpartition(":")
+            with socket.create_connection((host, int(port)), timeout=30) as behind:
+                self.send_response(200)
+                self.end_headers()
+                back = threading.Thread(target=_pump, args=(behind, self.connection))
+                back.start()
+                _pump(self.connection, behind)
+                back.join()
+            self.close_connection = True
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with _running(Handler) as port:
+        yield Relay(f"127.0.0.1:{port}", requests)
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    """Hand on what comes until the source ends."""
+    with suppress(OSError):
+        while data := source.recv(1 << 16):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+
+
+@contextmanager
+def _running(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+    """Serve on a port of its own, which it yields."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield Relay(f"127.0.0.1:{server.server_address[1]}", requests)
+        yield int(server.server_address[1])
     finally:
         server.shutdown()
         thread.join()

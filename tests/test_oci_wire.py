@@ -27,7 +27,8 @@ from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.repository import Repository
 from artifact_pipeline.registry.wire import Wire
 from artifact_pipeline.training.publication import publish
-from registries import Lost, Relay, Request, Response, docker_registry, forward, relay
+from artifact_pipeline.verification import verify
+from registries import Lost, Relay, Request, Response, docker_registry, forward, relay, tunnel
 from tools import require_tool, slow
 
 if TYPE_CHECKING:
@@ -682,3 +683,26 @@ def test_a_gibibyte_is_sent_without_a_copy_of_it(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert sum(sent) == 1 << 30
     assert max(sent) == repository.CHUNK
+
+
+@pytest.mark.needs("cryptography")
+def test_a_registry_behind_a_proxy_and_an_authority_of_its_own(
+    run: Run, artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TLS goes through the proxy of the environment, and is trusted by SSL_CERT_FILE alone, with the host's name."""
+    from proxies import NAME, write_certificate
+
+    write_certificate(tmp_path)
+    with docker_registry(tmp_path / "registry", secure=tmp_path) as address, tunnel(address) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.address}")
+        for name in ("NO_PROXY", "no_proxy", "https_proxy", "SSL_CERT_FILE"):
+            monkeypatch.delenv(name, raising=False)
+        status, said = run("push", artifact, f"oci://{NAME}/tests/secure:v1")
+        assert (status, "CERTIFICATE_VERIFY_FAILED" in said["error"]["message"]) == (8, True)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "own.pem"))
+        status, said = run("push", artifact, "oci://other.example/tests/secure:v1")
+        assert (status, "mismatch" in said["error"]["message"]) == (8, True)
+        assert run("push", artifact, f"oci://{NAME}/tests/secure:v1")[0] == 0
+        assert run("pull", f"oci://{NAME}/tests/secure:v1", "-o", tmp_path / "pulled")[0] == 0
+    assert verify(tmp_path / "pulled").digest == verify(artifact).digest
+    assert {each.path for each in proxy.requests} == {f"{NAME}:443", "other.example:443"}

@@ -161,7 +161,7 @@ def test_python_reads_from_a_registry(registry: str) -> None:
 
 
 def test_a_champion_may_be_in_a_registry(registry: str, candidate: Candidate, run: Run, tmp_path: Path) -> None:
-    """A config names its champion in a registry, whose looks are counted on; the same model again is not published."""
+    """A config names its champion in a registry, whose looks are counted on; the same model is published once."""
     publish(candidate, artifact=tmp_path / "artifact", export=None)
     folder = (tmp_path / "artifact").resolve()
     made = provenance(candidate.digest, "2026-11-28T00:00:00Z")
@@ -172,15 +172,16 @@ def test_a_champion_may_be_in_a_registry(registry: str, candidate: Candidate, ru
     (tmp_path / "config.json").write_text(json.dumps(values))
     here = tmp_path / "other"
     here.mkdir()
-    done = run(
-        "-m", "artifact_pipeline", "train", "--config", tmp_path / "config.json", "--outputs", "outputs", cwd=here,
-        env={"PYTHONPATH": str(SRC)},
-    )  # fmt: skip
+    command = ("-m", "artifact_pipeline", "train", "--config", tmp_path / "config.json", "--outputs", "outputs")
+    done = run(*command, cwd=here, env={"PYTHONPATH": str(SRC)})
     assert done.returncode == 0, done.stderr
     assert f"champion: {candidate.digest}, on the same 360 held-out rows, looked at 2 times" in done.stdout
-    assert f"artifact: {pinned(place)} stays, nothing is published" in done.stdout
-    assert f"artifact-path={pinned(place)}" in (here / "outputs").read_text()
-    assert not (here / "artifact").exists()
+    published = verify(here / "artifact")
+    assert published.manifest.model.digest == candidate.manifest.model.digest
+    assert f"artifact-path={published.folder}\n" in (here / "outputs").read_text()
+    again = run(*command, "-S", "range_margin=0.3", cwd=here, env={"PYTHONPATH": str(SRC)})
+    assert f"artifact: {pinned(place)} stays, nothing is published" in again.stdout
+    assert verify(here / "artifact").digest == published.digest
 
 
 @pytest.mark.needs("model_signing")

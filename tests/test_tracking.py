@@ -315,8 +315,13 @@ def test_limits_of_mlflow_are_kept_and_said(server: str, tmp_path: Path) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_an_export_that_is_cut_off_is_completed_by_the_next(server: str, after: bool) -> None:  # noqa: FBT001
+def test_an_export_that_is_cut_off_is_completed_by_the_next(
+    server: str,
+    after: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Cut at each request, before or after the server has done it: the next try leaves one whole run and version."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as without the extra: no plots, of which each takes a second
     whole = Answers(upstream=server)
     with answering(whole) as uri:
         export(DIGITS, uri, **named(f"cut {after} 0"), alias="champion")

@@ -3,7 +3,8 @@
 The order: the config is read; the places are checked; the champion is verified; the rows are read; the artifact in
 charge is compared with what this training would give. Where that is the same, nothing is trained. Otherwise the model
 is searched for where the config says so, fitted, measured, judged and compared with the champion, and then published:
-into charge if its gate passed, into the store alone if not. Where the champion is the same model, nothing is published.
+into charge if its gate passed, into the store alone if not. Where the champion is the same model, what is in charge
+stays, and nothing is published; where nothing is in charge yet, as in a job, the model is published as any other.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ def run(request: TrainingRequest, observer: Observer = SILENT) -> Training:
     with observer.progress() as progress:
         candidate, statement = _train(task, data, its_rows=its_rows, searched=searched, progress=progress)
     comparison, champion = statement.internal.comparison, task.champion
-    if champion and comparison and comparison.outcome == "identical" and candidate.passed:
+    stands = request.artifact.is_symlink() or request.artifact.is_file()
+    if champion and comparison and comparison.outcome == "identical" and candidate.passed and stands:
         training = replace(task.kept(champion, "identical"), candidate=candidate, statement=statement)
         training = replace(training, searched=searched)
         observer.measured(training)
@@ -239,8 +241,7 @@ def _train(
 def _keep(request: TrainingRequest, training: Training, champion: Verified, candidate: Candidate) -> Training:
     """Publish nothing, because the champion is this very model; write its export where that is missing."""
     artifact, export = request.artifact, request.export
-    there = artifact.is_symlink() or artifact.is_file()
-    if not (there and (folder := resolve(artifact)).name == champion.folder.name):
+    if (folder := resolve(artifact)).name != champion.folder.name:
         return training
     renewed = export is not None and renew_export(candidate, champion, export)
     return replace(training, folder=folder, in_charge=True, export=export if renewed else None)
