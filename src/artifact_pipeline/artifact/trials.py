@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import fsum, inf, isfinite, sqrt
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from msgspec import UNSET, UnsetType, json
 
@@ -64,6 +64,11 @@ class SearchResults:
             return sqrt(fsum((each - mean) ** 2 for each in self.scores) / (count - 1) / count) if count > 1 else 0.0
 
         @property
+        def deviation(self) -> float:
+            """The standard deviation of the scores."""
+            return self.standard_error * sqrt(len(self.scores))
+
+        @property
         def estimator(self) -> str:
             """The name of the classifier."""
             return str(self.model["model"].get("estimator"))
@@ -107,6 +112,11 @@ class SearchResults:
         metric: str
 
     trials: tuple[Trial, ...]
+
+    PROVES: ClassVar[str] = (
+        "Scores are of folds of the training rows. Those of the chosen trial are too good, since it is the best of "
+        "many; the held-out rows were read once, by its model."
+    )
 
     @classmethod
     def of(cls, trials: Iterable[Trial]) -> Self:
@@ -160,6 +170,24 @@ class SearchResults:
         best = found[0]
         near = [each for each in found if abs(each.mean - best.mean) <= best.standard_error]
         return min(near, key=lambda each: (_complexity(each.model["model"]), each.trial))
+
+    def over_first(self, winner: Trial, folds: int) -> tuple[float, float, float] | None:
+        """Return the mean difference of a result to that of trial 0 on the same folds, with its 95 % interval.
+
+        Args:
+            winner: the result.
+            folds: how many there are in each repeat.
+
+        Returns:
+            None where trial 0 has no scores on as many rows, or is this one.
+        """
+        from artifact_pipeline.metrics import paired
+
+        first = next((each for each in self.trials if (each.trial, each.rows) == (0, winner.rows)), None)
+        if first is None or first is winner or not len(first.scores) == len(winner.scores) > 1:
+            return None
+        differences = [ours - theirs for ours, theirs in zip(winner.scores, first.scores, strict=True)]
+        return paired.resampled_interval(differences, 1 / (folds - 1))
 
 
 def _rejected(name: str, message: str) -> ArtifactRejected:
