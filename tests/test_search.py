@@ -686,6 +686,24 @@ def test_interval_over_folds_is_the_corrected_resampled_one(differences: list[fl
     assert (mean, low, high) == pytest.approx((np.mean(differences), mean - half, mean + half), abs=1e-9)
 
 
+def test_chosen_trial_is_compared_with_the_first_by_folds() -> None:
+    """Over trial 0 on as many rows, unless it is chosen, fell out before, or the folds differ in size."""
+    recipe = {"search": {"metric": "accuracy", "select": "best", "folds": 2}}
+    both = [scored(0, 9, (0.5, 0.7)), scored(1, 9, (0.8, 0.9))]
+    over = SearchResults.of(both).over_first(recipe)
+    assert over is not None
+    assert over[0] == pytest.approx(0.25)
+    assert over[1] < 0.25 < over[2]
+    assert SearchResults.of(both[:1]).over_first(recipe) is None
+    assert SearchResults.of([scored(0, 3, (0.5, 0.7)), both[1]]).over_first(recipe) is None
+    assert SearchResults.of(both).over_first({**recipe, "split": {"by": "time"}}) is None
+
+
+def scored(trial: int, rows: int, scores: tuple[float, ...]) -> Trial:
+    """A result with these scores."""
+    return Trial(trial=trial, rows=rows, model={"model": {"estimator": "SVC"}}, scores=scores)
+
+
 @pytest.mark.parametrize("split", [{"by": "group", "column": "site"}, {"by": "random"}])
 def test_rows_of_feedback_are_folded_too(tmp_path: Path, split: dict[str, Any]) -> None:
     """Feedback is among the rows that are folded, with its groups on one side, and no held-out row is."""

@@ -17,7 +17,7 @@ from artifact_pipeline.canonical import canonical_json
 from artifact_pipeline.errors import ArtifactRejected, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from artifact_pipeline.artifact.manifest import Verified
 
@@ -171,18 +171,24 @@ class SearchResults:
         near = [each for each in found if abs(each.mean - best.mean) <= best.standard_error]
         return min(near, key=lambda each: (_complexity(each.model["model"]), each.trial))
 
-    def over_first(self, winner: Trial, folds: int) -> tuple[float, float, float] | None:
-        """Return the mean difference of a result to that of trial 0 on the same folds, with its 95 % interval.
+    def over_first(self, recipe: Mapping[str, Any]) -> tuple[float, float, float] | None:
+        """Return how much better than trial 0 the chosen trial is on the same folds.
 
         Args:
-            winner: the result.
-            folds: how many there are in each repeat.
+            recipe: the manifest's, with its search.
 
         Returns:
-            None where trial 0 has no scores on as many rows, or is this one.
+            The mean difference of the metric, and its 95 % interval; None where trial 0 is chosen, or has no scores on
+            as many rows, or the folds differ in size.
         """
         from artifact_pipeline.metrics import paired
 
+        asked, split = recipe.get("search"), recipe.get("split")
+        if not isinstance(asked, dict) or (isinstance(split, dict) and split.get("by") == "time"):
+            return None
+        folds, winner = asked.get("folds"), self.chosen(str(asked.get("metric")), str(asked.get("select")))
+        if winner is None or not isinstance(folds, int) or folds < 2:
+            return None
         first = next((each for each in self.trials if (each.trial, each.rows) == (0, winner.rows)), None)
         if first is None or first is winner or not len(first.scores) == len(winner.scores) > 1:
             return None

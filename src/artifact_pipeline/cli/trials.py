@@ -39,25 +39,21 @@ def search(
     The plot has the metric against each parameter, by fold, with the mean. How much better the chosen trial is than
     trial 0 is said by folds: the held-out rows are not read again.
     """
-    from artifact_pipeline.cli.searching import plain_search
+    from artifact_pipeline.cli.searching import plain_search, say_over_first
     from artifact_pipeline.reports.page.trials import HEAD, cells
     from artifact_pipeline.reports.search import search_overview
 
     found = search_overview(artifact, to)
     output.table(HEAD, [cells(each) for each in found.ordered])
     plain = plain_search(found.manifest, found.results)
-    over = None
     if plain is not None:
         output.say(f"chosen: trial {plain['winner']['trial']}, {plain['metric']} {plain['winner']['mean']:.4f}")
-    if found.over_first is not None:
-        over = dict(zip(("value", "low", "high"), found.over_first, strict=True))
-        output.say("over trial 0, by folds: {value:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}".format(**over))
+        if plain["over_first"] is not None:
+            output.say(say_over_first(**plain["over_first"]))
     output.say(found.results.PROVES)
     if to is not None:
         output.say(f"plot: {shown(to)}")
     output.next(with_artifact("artifact-pipeline reproduce", artifact))
     trials = [each.plain() for each in found.ordered]
     written = None if to is None else shown(to)
-    output.result(
-        {"artifact": found.artifact, "search": plain, "over_first": over, "trials": trials, "written": written}
-    )
+    output.result({"artifact": found.artifact, "search": plain, "trials": trials, "written": written})

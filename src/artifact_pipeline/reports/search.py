@@ -31,15 +31,12 @@ class SearchOverview:
         manifest: what the artifact says.
         results: what the search gave.
         ordered: the same, the best on the most rows first, those that failed last.
-        over_first: how much better than trial 0 the chosen one is on the same folds: the mean difference of the metric
-            and its 95 % interval; None where that cannot be said.
     """
 
     artifact: str
     manifest: Manifest
     results: SearchResults
     ordered: tuple[SearchResults.Trial, ...]
-    over_first: tuple[float, float, float] | None
 
     @classmethod
     def of(cls, artifact: Verified) -> SearchOverview:
@@ -54,14 +51,10 @@ class SearchOverview:
         asked: Any = artifact.manifest.recipe.get("search")
         if results is None or not isinstance(asked, dict):
             raise ConfigError("the artifact was not searched for", hint="artifact-pipeline inspect shows it")
-        metric, folds = str(asked.get("metric")), asked.get("folds")
-        winner = results.chosen(metric, str(asked.get("select")))
-        if winner is None:
+        metric = str(asked.get("metric"))
+        if not results.ranked(metric):
             raise ConfigError("no trial of the search has scores", hint="artifact-pipeline inspect shows the artifact")
-        split = artifact.manifest.recipe.get("split")
-        forward = isinstance(split, dict) and split.get("by") == "time"  # whose folds are of different sizes
-        over = results.over_first(winner, folds) if isinstance(folds, int) and folds > 1 and not forward else None
-        return cls(artifact.digest, artifact.manifest, results, tuple(ordered(results, metric)), over_first=over)
+        return cls(artifact.digest, artifact.manifest, results, tuple(ordered(results, metric)))
 
 
 @own_settings()
