@@ -47,6 +47,7 @@ VERBS = [
     "health",
     "evaluate",
     "inspect",
+    "search",
     "report",
     "compare",
     "reproduce",

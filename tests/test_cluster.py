@@ -32,6 +32,7 @@ from artifact_pipeline.storage import places as storage
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.publication import publish
 from artifact_pipeline.verification import verify
+from clusters import Cluster, cluster_without_workers
 from tables import blobs, write_table
 
 if TYPE_CHECKING:
@@ -54,13 +55,6 @@ class Scene(NamedTuple):
     rows: Path
 
 
-class Cluster(NamedTuple):
-    """A scheduler's address, and how to start another worker of it."""
-
-    address: str
-    add: Callable[..., subprocess.Popen[bytes]]
-
-
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     folder = tmp_path_factory.mktemp("scene")
@@ -80,35 +74,11 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     return Scene(folder, verify(folder / "artifact"), rows)
 
 
-def start(*arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
-
-
 @pytest.fixture
 def empty_cluster(tmp_path: Path) -> Iterator[Cluster]:
     """A scheduler in a process of its own, and no workers yet."""
-    told = tmp_path / "scheduler.json"
-    running = [
-        start(
-            "-m", "distributed.cli.dask_scheduler",
-            "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(told),
-        )
-    ]  # fmt: skip
-
-    def _add(before: str = "") -> subprocess.Popen[bytes]:
-        code = f"{before}\nfrom distributed.cli.dask_worker import main\nmain()"
-        running.append(start("-c", code, address, "--nthreads", "1", "--no-nanny", "--no-dashboard"))
-        return running[-1]
-
-    try:
-        while not (told.exists() and told.read_text().endswith("}")):
-            assert running[0].poll() is None
-        address = json.loads(told.read_text())["address"]
-        yield Cluster(address, _add)
-    finally:
-        for process in reversed(running):
-            process.kill()
-            process.wait()
+    with cluster_without_workers(tmp_path) as found:
+        yield found
 
 
 @pytest.fixture

@@ -633,3 +633,93 @@ def test_page_says_which_model_is_simpler() -> None:
     """The page has the classifiers that `one_se` knows, in their order."""
     text = (ROOT / "docs" / "search.md").read_text().partition("Simpler is")[2].partition("all others")[0]
     assert re.findall(r"`([A-Z]\w{2,})`", text) == [*SIMPLER]
+
+
+# What is shown of it
+
+
+@pytest.mark.needs("matplotlib", "jinja2")
+def test_show_lists_and_draws_the_results(whole: Training, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`search show` lists the best first, draws the same bytes each time, and the report has the plot, too."""
+    place = str(whole.folder)
+    for name in ("a.svg", "b.svg", "a.png", "b.png", "a.html"):
+        assert main(["search", "show", place, "-o", str(tmp_path / name), "--quiet"]) == 0
+    for ending in ("svg", "png"):
+        assert (tmp_path / f"a.{ending}").read_bytes() == (tmp_path / f"b.{ending}").read_bytes()
+    drawn = trials_of(whole)
+    assert all(each.estimator in (tmp_path / "a.svg").read_text() for each in drawn)
+    assert any(key in (tmp_path / "a.svg").read_text() for each in drawn for key in each.model["model"])
+    assert main(["report", place, "-o", str(tmp_path / "report.html"), "--quiet"]) == 0
+    for page in ("a.html", "report.html"):
+        assert "accuracy against each parameter" in (tmp_path / page).read_text()
+    capsys.readouterr()
+    assert main(["search", "show", place, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    means = [sum(each["scores"]) for each in found["trials"]]
+    assert means == sorted(means, reverse=True)
+    assert found["search"]["winner"]["trial"] == found["trials"][0]["trial"]
+    assert main(["search", "show", place, "-o", str(tmp_path / "plot.pdf")]) == 2
+
+
+def test_trials_that_failed_are_shown_with_their_reason(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """What failed stands at the end with its reason; an artifact without a search is refused."""
+    bad = {"estimator": "KNeighborsClassifier", "n_neighbors": 1000}
+    training = trained(tmp_path, asked(trials=6, space=[BAYES, bad]))
+    assert any(not each.scores for each in trials_of(training))
+    assert main(["search", "show", str(training.folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "failed: " in next(line for line in reversed(lines) if "Classifier" in line)
+    assert main(["search", "show", str(ROOT / "tests" / "golden" / "v1")]) == 2
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=30), st.integers(2, 10))
+def test_interval_over_folds_is_the_corrected_resampled_one(differences: list[float], folds: int) -> None:
+    """The interval is the t-interval of the differences with Nadeau and Bengio's variance."""
+    from scipy.stats import t
+
+    from artifact_pipeline.metrics.paired import resampled_interval
+
+    mean, low, high = resampled_interval(differences, 1 / (folds - 1))
+    count = len(differences)
+    error = np.sqrt((1 / count + 1 / (folds - 1)) * np.var(differences, ddof=1))
+    half = t.ppf(0.975, count - 1) * error
+    assert (mean, low, high) == pytest.approx((np.mean(differences), mean - half, mean + half), abs=1e-9)
+
+
+def test_chosen_trial_is_compared_with_the_first_by_folds() -> None:
+    """Over trial 0 on as many rows, unless it is chosen, fell out before, or the folds differ in size."""
+    recipe = {"search": {"metric": "accuracy", "select": "best", "folds": 2}}
+    both = [scored(0, 9, (0.5, 0.7)), scored(1, 9, (0.8, 0.9))]
+    over = SearchResults.of(both).over_first(recipe)
+    assert over is not None
+    assert over[0] == pytest.approx(0.25)
+    assert over[1] < 0.25 < over[2]
+    assert SearchResults.of(both[:1]).over_first(recipe) is None
+    assert SearchResults.of([scored(0, 3, (0.5, 0.7)), both[1]]).over_first(recipe) is None
+    assert SearchResults.of(both).over_first({**recipe, "split": {"by": "time"}}) is None
+
+
+def scored(trial: int, rows: int, scores: tuple[float, ...]) -> Trial:
+    """A result with these scores."""
+    return Trial(trial=trial, rows=rows, model={"model": {"estimator": "SVC"}}, scores=scores)
+
+
+@pytest.mark.parametrize("split", [{"by": "group", "column": "site"}, {"by": "random"}])
+def test_rows_of_feedback_are_folded_too(tmp_path: Path, split: dict[str, Any]) -> None:
+    """Feedback is among the rows that are folded, with its groups on one side, and no held-out row is."""
+    values = grouped(tmp_path / "rows.csv", by="group")
+    values["dataset"]["drop"] = ["day"] if split["by"] == "group" else ["site", "day"]
+    more = {name: cells[:30] for name, cells in blobs(["a", "b"], rows=60, seed=9).items()}
+    more |= {"site": [f"s{each % 25}" for each in range(30)], "day": list(range(30))}
+    write_table(tmp_path / "feedback.csv", more)
+    config, data = loaded(values | {"split": split, "feedback": [str(tmp_path / "feedback.csv")]})
+    bench = Bench.of(config, data)
+    assert len(bench.y) == len(data.train) > 200 - len(data.held_out)
+    for fold in bench.folds:
+        assert sorted([*fold.train, *fold.test]) == list(range(len(bench.y)))
+        if split["by"] == "group":
+            sites = np.asarray(data.rows.split_by["site"])[data.train]
+            assert not set(sites[fold.train]) & set(sites[fold.test])
+        else:
+            shares = [np.mean(bench.y[side] == "a") for side in fold]
+            assert shares[0] == pytest.approx(shares[1], abs=0.05)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import fsum, inf, isfinite, sqrt
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from msgspec import UNSET, UnsetType, json
 
@@ -17,7 +17,7 @@ from artifact_pipeline.canonical import canonical_json
 from artifact_pipeline.errors import ArtifactRejected, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from artifact_pipeline.artifact.manifest import Verified
 
@@ -64,6 +64,11 @@ class SearchResults:
             return sqrt(fsum((each - mean) ** 2 for each in self.scores) / (count - 1) / count) if count > 1 else 0.0
 
         @property
+        def deviation(self) -> float:
+            """The standard deviation of the scores."""
+            return self.standard_error * sqrt(len(self.scores))
+
+        @property
         def estimator(self) -> str:
             """The name of the classifier."""
             return str(self.model["model"].get("estimator"))
@@ -107,6 +112,11 @@ class SearchResults:
         metric: str
 
     trials: tuple[Trial, ...]
+
+    PROVES: ClassVar[str] = (
+        "Scores are of folds of the training rows. Those of the chosen trial are too good, since it is the best of "
+        "many; the held-out rows were read once, by its model."
+    )
 
     @classmethod
     def of(cls, trials: Iterable[Trial]) -> Self:
@@ -160,6 +170,30 @@ class SearchResults:
         best = found[0]
         near = [each for each in found if abs(each.mean - best.mean) <= best.standard_error]
         return min(near, key=lambda each: (_complexity(each.model["model"]), each.trial))
+
+    def over_first(self, recipe: Mapping[str, Any]) -> tuple[float, float, float] | None:
+        """Return how much better than trial 0 the chosen trial is on the same folds.
+
+        Args:
+            recipe: the manifest's, with its search.
+
+        Returns:
+            The mean difference of the metric, and its 95 % interval; None where trial 0 is chosen, or has no scores on
+            as many rows, or the folds differ in size.
+        """
+        from artifact_pipeline.metrics import paired
+
+        asked, split = recipe.get("search"), recipe.get("split")
+        if not isinstance(asked, dict) or (isinstance(split, dict) and split.get("by") == "time"):
+            return None
+        folds, winner = asked.get("folds"), self.chosen(str(asked.get("metric")), str(asked.get("select")))
+        if winner is None or not isinstance(folds, int) or folds < 2:
+            return None
+        first = next((each for each in self.trials if (each.trial, each.rows) == (0, winner.rows)), None)
+        if first is None or first is winner or not len(first.scores) == len(winner.scores) > 1:
+            return None
+        differences = [ours - theirs for ours, theirs in zip(winner.scores, first.scores, strict=True)]
+        return paired.resampled_interval(differences, 1 / (folds - 1))
 
 
 def _rejected(name: str, message: str) -> ArtifactRejected:

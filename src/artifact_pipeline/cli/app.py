@@ -25,6 +25,7 @@ from artifact_pipeline.cli.reproduction import reproduce
 from artifact_pipeline.cli.serving import health, serve
 from artifact_pipeline.cli.signing import sign
 from artifact_pipeline.cli.training import train
+from artifact_pipeline.cli.trials import search
 
 if TYPE_CHECKING:
     from artifact_pipeline.cli.output import Output
@@ -69,6 +70,7 @@ class _Verbs(click.Group):
         health,
         evaluate,
         inspect,
+        search,
         report,
         compare,
         reproduce,

@@ -15,7 +15,7 @@ from pathlib import Path
 import artifact_pipeline
 
 VERBS = (
-    "init train verify sign predict serve health evaluate inspect report compare reproduce card bom export runs "
+    "init train verify sign predict serve health evaluate inspect search report compare reproduce card bom export runs "
     "rollback push pull gc promote demote history schema completion man"
 )
 DOORS = {"train": "train", "predict": "inference"}

@@ -44,6 +44,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "artifact-pipeline inspect artifact",
         "artifact-pipeline inspect artifact --format markdown",
     ),
+    "search": (
+        "artifact-pipeline search show artifact",
+        "artifact-pipeline search show artifact -o search.svg",
+    ),
     "report": (
         "artifact-pipeline report artifact",
         "artifact-pipeline report artifact --data patients.csv -o report.html",

@@ -132,6 +132,11 @@ def jobs_option(words: str) -> Callable[[_Verb], _Verb]:
     return click.option("--jobs", default=1, show_default=True, metavar="N", type=click.IntRange(1, 1024), help=words)
 
 
+def scheduler_option(words: str) -> Callable[[_Verb], _Verb]:
+    """`--scheduler URL`, with what a Dask cluster does."""
+    return click.option("--scheduler", metavar="URL", help=words)
+
+
 def export_option(words: str) -> Callable[[_Verb], _Verb]:
     """`--export FILE`, with what the verb does with it."""
     return click.option(
@@ -232,7 +237,7 @@ def batch_options(function: _Verb) -> _Verb:
             "--receipt", metavar="FILE", type=click.Path(), help="Where the receipt goes; by default beside OUTPUT."
         ),
         click.option("--workers", type=click.IntRange(1), metavar="N", help="Score by N processes (extra [scale])."),
-        click.option("--scheduler", metavar="URL", help="Score by a Dask cluster, tcp://host:8786 (extra [scale])."),
+        scheduler_option("Score by a Dask cluster, tcp://host:8786 (extra [scale])."),
     ]
     for option in reversed(options):
         function = option(function)

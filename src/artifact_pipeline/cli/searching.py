@@ -102,6 +102,13 @@ def say_search(output: Output, manifest: Manifest, results: SearchResults | None
         f"chosen: trial {winner['trial']}, {metric} {winner['mean']:.4f} over {plural(len(winner['scores']), 'fold')} "
         "of the training rows"
     )
+    if found["over_first"] is not None:
+        output.say(say_over_first(**found["over_first"]))
+
+
+def say_over_first(value: float, low: float, high: float) -> str:
+    """How much better than trial 0 the chosen one is."""
+    return f"over trial 0, by folds: {value:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}"
 
 
 def plain_search(manifest: Manifest, results: SearchResults | None) -> dict[str, Any] | None:
@@ -114,6 +121,7 @@ def plain_search(manifest: Manifest, results: SearchResults | None) -> dict[str,
     winner = results.chosen(str(asked.get("metric")), str(asked.get("select")))
     if winner is None:
         return None
+    over = results.over_first(manifest.recipe)
     taken = {"mean": winner.mean, "standard_error": winner.standard_error}
     return {
         "results": len(results.trials),
@@ -121,5 +129,6 @@ def plain_search(manifest: Manifest, results: SearchResults | None) -> dict[str,
         "stopped": asked.get("stop"),
         "metric": asked.get("metric"),
         "winner": {**winner.plain(), **taken},
+        "over_first": None if over is None else dict(zip(("value", "low", "high"), over, strict=True)),
         "digest": digest(results.lines),
     }

@@ -19,6 +19,7 @@ from artifact_pipeline.cli.options import (
     jobs_option,
     report_options,
     report_places,
+    scheduler_option,
     verb,
     with_artifact,
 )
@@ -96,6 +97,7 @@ if TYPE_CHECKING:
     type=click.FloatRange(0),
     help="Stop a search after N minutes, and take the best of what there is; another `train` goes on with it.",
 )
+@scheduler_option("Run the trials of a search on a Dask cluster, tcp://host:8786 (extra [scale]).")
 @report_options(outputs=True)
 @click.pass_obj
 def train(
@@ -128,6 +130,7 @@ def train(
         force=asked["force"],
         jobs=asked["jobs"],
         minutes=asked["minutes"],
+        scheduler=asked["scheduler"],
         outputs=tuple(report_places(asked)),
     )
     if asked["seeds"] is not None:

@@ -11,6 +11,8 @@ import numpy as np
 from artifact_pipeline.metrics.classification import BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, LEVEL, weighted_f1
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 
@@ -110,6 +112,50 @@ def _score(won: int, lost: int, rows: int, difference: float) -> float:
     losing = (math.sqrt(max(b * b - 8 * rows * c, 0.0)) - b) / (4 * rows)
     variance = rows * (2 * losing + difference * (1 - difference))
     return distance / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, distance)
+
+
+def resampled_interval(
+    differences: Sequence[float], test_share: float, level: float = LEVEL
+) -> tuple[float, float, float]:
+    """Return the mean of differences by fold, and its corrected resampled t-interval.
+
+    C. Nadeau, Y. Bengio (2003), Inference for the Generalization Error, Machine Learning 52: folds share training rows,
+    and so the variance of the mean is taken as (1/k + test/training) times that of the differences.
+
+    Args:
+        differences: of two models' scores, at least two folds.
+        test_share: how many rows a fold is scored on, for each that it is fitted on.
+        level: of the interval.
+
+    Returns:
+        Mean, lower and upper end.
+    """
+    count = len(differences)
+    mean = math.fsum(differences) / count
+    variance = math.fsum((each - mean) ** 2 for each in differences) / (count - 1)
+    half = _student(count - 1, level) * math.sqrt((1 / count + test_share) * variance)
+    return mean, mean - half, mean + half
+
+
+def _student(freedom: int, level: float) -> float:
+    """Return the bound that Student's t stays within with a probability, by bisection.
+
+    M. Abramowitz, I. Stegun (1964), Handbook of Mathematical Functions, 26.7.3 and 26.7.4.
+    """
+
+    def within(angle: float) -> float:
+        cosine, odd = math.cos(angle), freedom % 2
+        term, total = cosine if odd else 1.0, 0.0
+        for at in range(2 + odd, freedom + 1, 2):
+            total += term
+            term *= cosine * cosine * (at - 1) / at
+        return 2 / math.pi * (angle + math.sin(angle) * total) if odd else math.sin(angle) * total
+
+    low, high = 0.0, math.pi / 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if within(middle) < level else (low, middle)
+    return math.tan(low) * math.sqrt(freedom)
 
 
 def mcnemar_exact(won: int, lost: int) -> float:

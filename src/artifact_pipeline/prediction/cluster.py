@@ -72,7 +72,7 @@ def answer_parts_on_cluster(
     tasks = list(_tasks(ledger))
     if not tasks:
         return
-    with _client(scheduler, workers) as client:
+    with connected(scheduler, workers) as client:
         _collect(ledger, _finished(client, _payload(ledger.scorer), tasks), len(tasks), progress)
 
 
@@ -116,8 +116,12 @@ def _absolute(place: str) -> str:
 
 
 @contextmanager
-def _client(scheduler: str | None, workers: int | None) -> Iterator[Any]:
-    """A client of the cluster, which prints nothing and raises what is wrong.
+def connected(scheduler: str | None, workers: int | None = None) -> Iterator[Any]:
+    """A client of a cluster, which prints nothing and raises what is wrong.
+
+    Args:
+        scheduler: the address of one that is there; None starts one on this machine.
+        workers: how many processes the cluster on this machine has.
 
     Raises:
         PipelineError: the scheduler does not answer, it has no worker, or a worker has another version of the package.

@@ -61,7 +61,7 @@ def train(
     if config.search is not None:
         if searched is None:
             progress("searching")
-            searched = search(config, data, jobs=jobs)
+            searched = search(config, data, at=jobs)
         config, chosen, results = searched.config, searched.chosen, searched.results.lines
     progress(f"training on {plural(len(data.train), 'row')}")
     rows = data.rows

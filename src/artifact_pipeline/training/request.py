@@ -41,6 +41,7 @@ class TrainingRequest:
         jobs: how many trials of a search, or parts of the model, are fitted at a time; no bit of the artifact depends
             on it.
         minutes: after which a search stops, and takes the best of what there is; None lets it come to its end.
+        scheduler: the address of a Dask cluster that runs the trials of a search, such as `tcp://host:8786`.
         outputs: what the caller writes beside; it must not be what the training reads or writes.
     """
 
@@ -54,6 +55,7 @@ class TrainingRequest:
     force: bool = False
     jobs: int = 1
     minutes: float | None = None
+    scheduler: str | None = None
     outputs: tuple[Place, ...] = ()
 
 

@@ -124,8 +124,9 @@ def _checked(request: TrainingRequest) -> tuple[Config, TrainingOrigin]:
     file = request.config if isinstance(request.config, Path) else None
     origin = TrainingOrigin(file, request.artifact.parent / LOCK)
     config = read_config(request.config, request.overrides)
-    if request.minutes is not None and config.search is None:
-        raise ConfigError("--minutes: the config has no search", hint="leave it away, or set search")
+    for option, value in (("--minutes", request.minutes), ("--scheduler", request.scheduler)):
+        if value is not None and config.search is None:
+            raise ConfigError(f"{option}: the config has no search", hint="leave it away, or set search")
     check_places(request.artifact, request.export, inputs=_inputs(request, config, origin), outputs=request.outputs)
     return config, origin
 
@@ -216,7 +217,8 @@ def _searched(task: _Task, data: Dataset, observer: Observer) -> tuple[_Task, Se
         records(Store(request.artifact).folder, task.key, resume=not request.force) as kept,
         observer.searching() as watch,
     ):
-        found = search(task.config, data, jobs=request.jobs, records=kept, minutes=request.minutes, watch=watch)
+        at = request.scheduler or request.jobs
+        found = search(task.config, data, at=at, records=kept, minutes=request.minutes, watch=watch)
     if found.config != task.config:
         task = replace(task, config=found.config, key=unchanged.key_of(found.config, task.rows, task.champion))
     return task, found

@@ -85,7 +85,7 @@ def key_of(config: Config, rows: Rows | None, champion: Verified | None = None) 
         "libc": libc(),
         "packages.artifact-pipeline": __version__,
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "source": _source_digest(),
+        "source": source_digest(),
         "system": f"{platform.system()} {platform.machine()}",
     }
     if rows is not None and rows.split_by:
@@ -157,7 +157,7 @@ def _version(package: str) -> str:
         return _NONE
 
 
-def _source_digest() -> str:
+def source_digest() -> str:
     """The digest of this package's own code, and of the data sets that come with it."""
     hashed = hashlib.sha256()
     for path in sorted(path for path in _PACKAGE.rglob("*") if path.suffix in _SOURCES):

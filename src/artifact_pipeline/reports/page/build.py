@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.errors import plural
-from artifact_pipeline.reports.page import checks, columns, comparison, mistakes, origins, overview, quality, reasons
+from artifact_pipeline.reports.page import (
+    checks,
+    columns,
+    comparison,
+    mistakes,
+    origins,
+    overview,
+    quality,
+    reasons,
+    trials,
+)
 from artifact_pipeline.reports.page.parts import Page, Section
 from artifact_pipeline.reports.page.weights import importance_of, weights_of
 
@@ -54,6 +64,8 @@ def _sections(artifact: Verified, answered: AnsweredRows | None, receipt: Receip
         yield found
     if why is not None:
         yield why
+    if (searched := trials.section(artifact)) is not None:
+        yield searched
     yield columns.section(artifact)
     yield checks.section(artifact, answered)
     if receipt is not None:

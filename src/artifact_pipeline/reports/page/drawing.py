@@ -106,18 +106,21 @@ class Drawing:
     """A figure to draw on in a `with` block, in which matplotlib has the settings of a page; and its SVG.
 
     Attributes:
-        axes: matplotlib's.
+        axes: matplotlib's; an array of them where there is a grid.
     """
 
-    def __init__(self, name: str, *, width: float = 5.2, height: float = 3.4) -> None:
+    def __init__(
+        self, name: str, *, width: float = 5.2, height: float = 3.4, grid: tuple[int, int] | None = None
+    ) -> None:
         """Take the measures.
 
         Args:
             name: what its ids begin with; each plot of a page has another one.
             width: inches, of which a page shows 96 px as one.
             height: likewise.
+            grid: rows and columns of panels; None is one panel.
         """
-        self._name, self._size = name, (width, height)
+        self._name, self._size, self._grid = name, (width, height), grid
         self._settings = _settings()
         self._figure: Any = None
         self.axes: Any = None
@@ -128,12 +131,22 @@ class Drawing:
         from matplotlib.figure import Figure
 
         self._figure = Figure(figsize=self._size, layout="tight")
-        self.axes = self._figure.subplots()
+        self.axes = self._figure.subplots(*self._grid or (1, 1), squeeze=self._grid is None)
         return self
 
     def __exit__(self, *error: object) -> None:
         """Take matplotlib's settings back."""
         self._settings.__exit__(None, None, None)
+
+    def png(self) -> bytes:
+        """The drawing as PNG on white, 144 dots an inch."""
+        import io
+
+        buffer = io.BytesIO()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as below
+            self._figure.savefig(buffer, format="png", dpi=144, facecolor="white", metadata={"Software": None})
+        return buffer.getvalue()
 
     def svg(self) -> Markup:
         """The drawing, for a page; whoever places it says by a label what it shows."""

@@ -154,7 +154,7 @@ def search(
     config: Config,
     data: Dataset,
     *,
-    jobs: int = 1,
+    at: int | str = 1,
     records: Records | None = None,
     minutes: float | None = None,
     watch: Callable[[SearchResults.Standing], None] = _ignore,
@@ -164,14 +164,15 @@ def search(
     Args:
         config: what is asked, with its search.
         data: the rows and their split; the held-out ones are not looked at.
-        jobs: how many trials run at a time, each in a process of its own; no result depends on it.
+        at: how many trials run at a time, each in a process of its own, or the address of a Dask scheduler; no result
+            depends on it.
         records: where results are kept while it runs, and taken up from; None keeps none.
         minutes: after which it stops: between two rounds, or, in the first one, after a trial.
         watch: is called with how it stands after each result.
 
     Raises:
         DataRejected: the rows cannot be folded, or every trial failed.
-        PipelineError: a trial ends each process that runs it.
+        PipelineError: a trial ends each process that runs it, or the cluster is gone.
         StorageError: a result cannot be written.
     """
     asked = config.search
@@ -181,8 +182,8 @@ def search(
     limit = asked.stop or sum(trials for _, trials in rounds)
     deadline = float("inf") if minutes is None else time.monotonic() + 60 * minutes
     numbers: Sequence[int] = range(asked.trials)
-    with workers(bench, jobs) as at:
-        running = _Run(bench, at, records, deadline, watch, min(limit, sum(trials for _, trials in rounds)))
+    with workers(bench, at) as there:
+        running = _Run(bench, there, records, deadline, watch, min(limit, sum(trials for _, trials in rounds)))
         for rows, trials in rounds:
             numbers = numbers[: min(trials, limit - len(running.results))]
             before = len(running.results)

@@ -1,4 +1,4 @@
-"""Where the trials of a search run: here, or in processes of their own.
+"""Where the trials of a search run: here, in processes of their own, or on a cluster.
 
 Whatever runs them takes the trials that are asked, and gives each result as it comes; who asks sorts them. The bench
 crosses to each process once, and a process that dies in mid-trial is replaced, and its trial runs again.
@@ -36,17 +36,23 @@ class Workers(Protocol):
 
 
 @contextmanager
-def workers(bench: Bench, jobs: int) -> Iterator[Workers]:
-    """Give what runs trials, `jobs` at a time; no process of it is left afterwards.
+def workers(bench: Bench, at: int | str) -> Iterator[Workers]:
+    """Give what runs trials; no process of it is left afterwards.
 
     Args:
         bench: what a trial needs.
-        jobs: 1 runs them in this process.
+        at: how many run at a time, of which 1 runs in this process; or the address of a Dask scheduler.
     """
-    if jobs == 1:
+    if isinstance(at, str):
+        from artifact_pipeline.training.search.cluster import on_cluster
+
+        with on_cluster(bench, at) as there:
+            yield there
+        return
+    if at == 1:
         yield _Here(bench)
         return
-    pool = _Processes(bench, jobs)
+    pool = _Processes(bench, at)
     try:
         yield pool
     finally:

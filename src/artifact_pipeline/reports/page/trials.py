@@ -1,0 +1,168 @@
+"""The trials of a search: a table, the best first, and the metric against each parameter that was drawn."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.artifact import trials
+from artifact_pipeline.canonical import dotted
+from artifact_pipeline.errors import plural
+from artifact_pipeline.reports.page.drawing import BLUE, FAINT, GREY, INK, ORANGE, Drawing, label
+from artifact_pipeline.reports.page.parts import MAX_LISTED, DataTable, Plot, Section, more, short
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from markupsafe import Markup
+
+    from artifact_pipeline.artifact.manifest import Verified
+    from artifact_pipeline.artifact.trials import SearchResults
+
+_COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", GREY, INK)
+"""Okabe and Ito's palette; the ninth classifier has the first colour again."""
+_MAX_PANELS = 12
+_COLUMNS = 3
+_LARGEST = 1e300
+"""Beyond it a number is a text, since no axis takes it."""
+HEAD = ("trial", "estimator", "parameters", "score ± sd", "rows")
+
+
+def section(artifact: Verified) -> Section | None:
+    """Return the part of a page about the search that gave an artifact; None where there was none."""
+    results = trials.SearchResults.of_artifact(artifact)
+    asked = artifact.manifest.recipe.get("search")
+    if results is None or not isinstance(asked, dict):
+        return None
+    metric = str(asked.get("metric"))
+    found = ordered(results, metric)
+    if not found or not found[0].scores:
+        return None
+    rows = tuple(cells(each) for each in found[:MAX_LISTED])
+    note = more(len(found), len(rows), "results, the best first,")
+    table = DataTable("The results of the search, the best first", HEAD, rows, note=note)
+    title = f"{metric} against each parameter"
+    words = (
+        f"{plural(len(found), 'result')} of the search; the best mean is {found[0].mean:.4f}, of trial {found[0].trial}"
+    )
+    plot = Plot(title, words, lambda: Drawn(artifact).svg(), table, note="Small points are folds, large ones means.")
+    texts = [trials.SearchResults.PROVES]
+    over = results.over_first(artifact.manifest.recipe)
+    if over is not None:
+        said = "On the same folds the chosen trial is {:+.4f} over trial 0, 95 % interval {:+.4f} to {:+.4f}."
+        texts.append(said.format(*over))
+    return Section("search", "Search", tuple(texts), (plot,))
+
+
+def ordered(results: SearchResults, metric: str) -> list[SearchResults.Trial]:
+    """Return all results: those on the most rows first, of these the best mean; those that failed at the end."""
+    scored = results.ranked(metric)
+    scored.sort(key=lambda each: -each.rows)  # stable: the best mean first among equal rows
+    return scored + [each for each in results.trials if not each.scores]
+
+
+def cells(trial: SearchResults.Trial) -> tuple[str, ...]:
+    """Return a result as a row of `HEAD`; one that failed has its reason in the place of a score."""
+    score = f"{trial.mean:.4f} ± {trial.deviation:.4f}" if trial.scores else f"failed: {short(trial.error, 90)}"
+    values = " ".join(f"{key}={_text(value)}" for key, value in sorted(_values(trial).items()) if key != "estimator")
+    return str(trial.trial), trial.estimator, values, score, f"{trial.rows:,}"
+
+
+def _values(trial: SearchResults.Trial) -> dict[str, Any]:
+    """The parameters of a trial, those of a classifier in it by dotted names."""
+    model = trial.model["model"]
+    return dotted({**model, **{key: value for key, value in trial.model.items() if key != "model"}})
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in {int, float} and abs(value) < _LARGEST
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
+
+
+class Drawn:
+    """The plot of a search: a panel for each parameter that differs, a colour for each classifier."""
+
+    def __init__(self, artifact: Verified) -> None:
+        """Take the results of an artifact that has some."""
+        results = trials.SearchResults.of_artifact(artifact)
+        asked: Any = artifact.manifest.recipe["search"]
+        assert results is not None
+        self._metric = str(asked.get("metric"))
+        self._scored = [each for each in results.trials if each.scores]
+        self._most = max((each.rows for each in self._scored), default=0)
+        self._log = {
+            key for space in asked.get("space") or () if isinstance(space, dict) for key in _logarithmic(space)
+        }
+        names = dict.fromkeys(each.estimator for each in self._scored)
+        self._colours = {name: _COLOURS[at % len(_COLOURS)] for at, name in enumerate(sorted(names))}
+        self._panels = self._parameters()[:_MAX_PANELS]
+
+    def svg(self) -> Markup:
+        """The plot as SVG, for a page."""
+        with self._drawing() as drawing:
+            self._fill(drawing)
+            return drawing.svg()
+
+    def png(self) -> bytes:
+        """The plot as PNG."""
+        with self._drawing() as drawing:
+            self._fill(drawing)
+            return drawing.png()
+
+    def _parameters(self) -> list[str]:
+        """The parameters that differ, or that only some classifiers have: the classifier itself comes first."""
+        seen: dict[str, set[str]] = {}
+        for each in self._scored:
+            for key, value in _values(each).items():
+                seen.setdefault(key, set()).add(_text(value))
+        found = sorted(key for key, texts in seen.items() if len(texts) > 1 and key != "estimator")
+        return ["estimator", *found] if len(seen.get("estimator", ())) > 1 or not found else found
+
+    def _drawing(self) -> Drawing:
+        """An empty figure of the right size."""
+        columns = min(_COLUMNS, len(self._panels))
+        rows = -(-len(self._panels) // columns)
+        return Drawing("search", width=0.6 + 3.1 * columns, height=0.5 + 2.7 * rows, grid=(rows, columns))
+
+    def _fill(self, drawing: Drawing) -> None:
+        flat = drawing.axes.ravel()
+        for axes, name in zip(flat, self._panels, strict=False):
+            self._panel(axes, name)
+        for axes in flat[len(self._panels) :]:
+            axes.set_axis_off()
+        for name, colour in self._colours.items():
+            flat[0].plot([], [], "o", color=colour, label=label(name, 30))
+        flat[0].legend(loc="best", fontsize=8, handletextpad=0.2)
+
+    def _panel(self, axes: Any, name: str) -> None:
+        found = [(each, _values(each)[name]) for each in self._scored if name in _values(each)]
+        numbers = all(map(_is_number, (value for _, value in found)))
+        places = {} if numbers else {text: at for at, text in enumerate(sorted({_text(value) for _, value in found}))}
+        for each, value in found:
+            x, colour = (value if numbers else places[_text(value)]), self._colours[each.estimator]
+            axes.plot([x] * len(each.scores), each.scores, "o", color=colour, markersize=2, alpha=0.5)
+            fill = colour if each.rows == self._most else "none"
+            axes.plot([x], [each.mean], "o", color=colour, markerfacecolor=fill, markersize=6)
+        if places:
+            axes.set_xticks(
+                range(len(places)), [label(text.strip('"'), 12) for text in places], rotation=20, ha="right"
+            )
+        elif name in self._log:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter("")
+        axes.set_xlabel(label(name, 40))
+        axes.set_ylabel(label(self._metric, 30))
+        axes.grid(color=FAINT)
+
+
+def _logarithmic(space: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """The dotted names of the parameters that are drawn from a logarithmic range."""
+    for key, value in space.items():
+        if isinstance(value, dict):
+            if "log_uniform" in value:
+                yield f"{above}{key}"
+            yield from _logarithmic(value, f"{above}{key}.")
