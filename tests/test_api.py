@@ -387,13 +387,16 @@ def test_a_failed_gate_carries_its_training(tmp_path: Path) -> None:
 
 
 def test_a_champion_that_is_the_same_model_stays(words: Path, tmp_path: Path) -> None:
-    """Where the champion is the same model, nothing is published, and the training is about the champion."""
+    """Where the champion is the same model, what is in charge stays; where nothing is, the model is published."""
     config = {**CONFIG, "dataset": {"path": str(words / "rows.parquet"), "target": "label"}}
-    training = api.train(config, artifact=tmp_path / "artifact", champion=words / "artifact")
-    assert training.outcome == "identical"
-    assert training.comparison is not None
-    assert training.digest == api.open_artifact(words / "artifact").digest
-    assert (training.in_charge, (tmp_path / "artifacts").exists()) == (False, False)
+    first = api.train(config, artifact=tmp_path / "artifact", champion=words / "artifact")
+    assert (first.outcome, first.in_charge) == ("passed", True)
+    assert first.comparison is not None
+    assert first.comparison.outcome == "identical"
+    champion = api.open_artifact(words / "artifact").digest
+    again = api.train({**config, "name": "another"}, artifact=tmp_path / "artifact", champion=words / "artifact")
+    assert (again.outcome, again.digest, again.in_charge) == ("identical", champion, False)
+    assert [run.digest for run in api.runs(tmp_path / "artifact")] == [first.digest]
 
 
 @pytest.mark.parametrize("config", [{**CONFIG, "C": -1.0}, {"solver": "lbfgs"}])
