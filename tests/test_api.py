@@ -395,7 +395,7 @@ def test_a_champion_that_is_the_same_model_stays(words: Path, tmp_path: Path) ->
     assert first.comparison.outcome == "identical"
     champion = api.open_artifact(words / "artifact").digest
     again = api.train({**config, "name": "another"}, artifact=tmp_path / "artifact", champion=words / "artifact")
-    assert (again.outcome, again.digest, again.in_charge) == ("identical", champion, False)
+    assert (again.outcome, again.digest, again.in_charge) == ("identical", champion, True)
     assert [run.digest for run in api.runs(tmp_path / "artifact")] == [first.digest]
 
 
