@@ -195,12 +195,17 @@ def _command(tree: Path, workflow: str, folder: Path) -> list[str]:
     flags = ["--no-cache-server", "--no-skip-checkout", "--action-offline-mode"]
     return [
         str(_act()),
-        "push" if "push:" in (tree / ".github" / "workflows" / workflow).read_text() else "workflow_dispatch",
+        _event((tree / ".github" / "workflows" / workflow).read_text()),
         *flags,
         *(str(part) for option in options.items() for part in option),
         *(part for name, value in variables.items() for part in ("--var", f"{name}={value}")),
         *(part for uses, stand_in in _stand_ins(tree) for part in ("--local-repository", f"{uses}={stand_in}")),
     ]
+
+
+def _event(text: str) -> str:
+    """What starts a workflow file: a push, or where it has none a person."""
+    return "push" if re.search(r"^(?:on: |  )push\b", text, re.MULTILINE) else "workflow_dispatch"
 
 
 def _stand_ins(tree: Path) -> Iterable[tuple[str, Path]]:
