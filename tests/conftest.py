@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -18,6 +19,7 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
+from artifact_pipeline.cli import main
 from artifact_pipeline.cli.github import append_summary
 from artifact_pipeline.reports.markdown import escape, table
 from artifact_pipeline.runtime import TELEMETRY_VARIABLE, pin_numerics
@@ -106,6 +108,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if lacking:
         config.hook.pytest_deselected(items=list(lacking))
         items[:] = [item for item in items if item not in lacking]
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, dict[str, Any]]]:
+    """Run a verb in this process with `--json`: its status, and what it says."""
+
+    def call(*arguments: str | Path) -> tuple[int, dict[str, Any]]:
+        capsys.readouterr()
+        status = main([*map(str, arguments), "--json"])
+        return status, json.loads(capsys.readouterr().out)
+
+    return call
 
 
 @pytest.fixture(scope="session")

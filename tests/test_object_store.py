@@ -18,7 +18,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artifact_pipeline.cli import main
 from artifact_pipeline.errors import ArtifactRejected, GateFailed, StorageError
 from artifact_pipeline.registry import repeating
 from artifact_pipeline.registry.pull import pull
@@ -66,15 +65,9 @@ def bucket(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Buck
 
 
 @pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], bucket: Bucket) -> Cli:
+def cli(cli: Cli, bucket: Bucket) -> Cli:
     """Run a verb in this process with `--json`, in `tmp_path`: its status, and what it says."""
-
-    def call(*arguments: str | Path) -> tuple[int, dict[str, Any]]:
-        capsys.readouterr()
-        status = main([*map(str, arguments), "--json"])
-        return status, json.loads(capsys.readouterr().out)
-
-    return call
+    return cli
 
 
 @pytest.fixture(scope="module")

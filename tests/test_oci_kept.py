@@ -50,18 +50,6 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
-    """Run a verb in this process with `--json`: its status, and what it says."""
-
-    def call(*arguments: str | Path) -> tuple[int, dict[str, Any]]:
-        capsys.readouterr()
-        status = main([*map(str, arguments), "--json"])
-        return status, json.loads(capsys.readouterr().out)
-
-    return call
-
-
-@pytest.fixture
 def place(registry: str, request: pytest.FixtureRequest) -> str:
     """A repository of its own for each test."""
     return f"oci://{registry}/tests/{digest(request.node.nodeid.encode())[-12:]}"

@@ -73,18 +73,6 @@ def temporary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]
     assert [each.name for each in folder.iterdir()] == []
 
 
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
-    """Run a verb in this process with `--json`: its status, and what it says."""
-
-    def call(*arguments: str | Path) -> tuple[int, dict[str, Any]]:
-        capsys.readouterr()
-        status = main([*map(str, arguments), "--json"])
-        return status, json.loads(capsys.readouterr().out)
-
-    return call
-
-
 def push(address: str, name: str, artifact: Path = FIRST, *options: str) -> str:
     """Push an artifact, and return its place."""
     place = f"oci://{address}/tests/{name}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,28 +13,37 @@ from artifact_pipeline.files import shown
 from artifact_pipeline.reports.tables import shown_comparison
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.cli.output import Output
+
+    Verb = TypeVar("Verb", bound="Callable[..., Any]")
+
+
+def comparison_options(function: Verb) -> Verb:
+    """`--data`, `--held-out` and `--margin`: on which rows artifacts are compared, and what is good enough."""
+    data = click.option(
+        "--data",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="The table that all were trained from (any that train reads); not needed for the built-in digits.",
+    )
+    margin = click.option(
+        "--margin",
+        type=click.FloatRange(0, 1),
+        default=0.02,
+        show_default=True,
+        metavar="SHARE",
+        help="By how much the candidate may be worse.",
+    )
+    return data(held_out_option(margin(function)))
 
 
 @verb("Compare an artifact with others on the held-out rows that they share.", 4, 5, 8)
 @click.argument("candidate", type=ArtifactPlace())
 @click.argument("champions", nargs=-1, required=True, metavar="CHAMPION...", type=ArtifactPlace())
-@click.option(
-    "--data",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="The table that all were trained from (any that train reads); not needed for the built-in digits.",
-)
-@held_out_option
-@click.option(
-    "--margin",
-    type=click.FloatRange(0, 1),
-    default=0.02,
-    show_default=True,
-    metavar="SHARE",
-    help="By how much the candidate may be worse.",
-)
+@comparison_options
 @click.option(
     "--format",
     "form",

@@ -5,14 +5,13 @@ from __future__ import annotations
 import shlex
 from contextlib import contextmanager
 from itertools import zip_longest
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from artifact_pipeline.cli.comparison import plain, say_comparison
+from artifact_pipeline.cli.comparison import comparison_options, plain, say_comparison
 from artifact_pipeline.cli.history import first_digits
-from artifact_pipeline.cli.options import expect_option, held_out_option, policy_options, verb
+from artifact_pipeline.cli.options import expect_option, policy_options, verb
 from artifact_pipeline.cli.registry import asked_of_registry, connection_options, with_connection
 from artifact_pipeline.cli.signing import asked_signer, signer_options
 from artifact_pipeline.errors import ArtifactRejected, GateFailed
@@ -46,25 +45,6 @@ def _changing_options(function: Verb) -> Verb:
     return signer_options(_pointer_options(connection_options(dry(function))))
 
 
-def _comparison_options(function: Verb) -> Verb:
-    """`--data`, `--held-out` and `--margin`: on which rows two artifacts are compared, and what is good enough."""
-    data = click.option(
-        "--data",
-        metavar="FILE",
-        type=click.Path(path_type=Path),
-        help="The table that both were trained from (any that train reads); not needed for the built-in digits.",
-    )
-    margin = click.option(
-        "--margin",
-        type=click.FloatRange(0, 1),
-        default=0.02,
-        show_default=True,
-        metavar="SHARE",
-        help="By how much the candidate may be worse.",
-    )
-    return data(held_out_option(margin(function)))
-
-
 @contextmanager
 def _asked(
     output: Output, reference: str, role: str, asked: Mapping[str, Any], *, changing: bool = True
@@ -87,7 +67,7 @@ def _asked(
 @verb("Put an artifact of a registry in a role, if it is no worse than who is there.", 3, 4, 5, 8)
 @click.argument("candidate", metavar="oci://HOST/NAME[:TAG][@DIGEST]")
 @click.argument("role")
-@_comparison_options
+@comparison_options
 @click.option(
     "--on-inconclusive",
     type=click.Choice(["fail", "pass"]),
@@ -104,7 +84,7 @@ def promote(output: Output, /, candidate: str, role: str, **asked: Any) -> None:
 
     It is pulled and verified, its gate must have passed, and --policy or --public-key say whether you trust it. Then it
     is compared with the artifact that is in the role, on the rows that both held out, as compare does. What decides is
-    the pointer: it is moved only if nobody has moved it meanwhile; who comes second gets status 3. The tag ROLE
+    the pointer: it is moved only if it still is where it was; who comes second gets status 3. The tag ROLE
     follows. The statement of who, when, and by which verdict stands at the pointer and is attached to the image.
     Needs the extra [registry].
     """
