@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem
+from artifact_pipeline.registry import remote
 from artifact_pipeline.registry.reference import SCHEME, ImageReference
 from artifact_pipeline.registry.roles import deciding
 from artifact_pipeline.trust.signing import WHOLE
@@ -24,7 +25,7 @@ class PromotionHistory:
     Attributes:
         pointer: where that is decided, in words.
         entries: the promotions, the latest one first.
-        signers: of each statement the trusted signer, or None; empty where nobody was asked about.
+        signers: of each statement the trusted signer, or None; empty where no trust was asked.
         mirror: the OCI digest that the role's tag leads to, or None.
     """
 
@@ -101,7 +102,7 @@ def demote(request: PromotionRequest, *, to: str | None = None) -> PromotionOutc
             return decision.repair(stands)
         reference = str(decision.repository.at(chosen[0].image))
         asked = replace(request.registry, reference=reference, expect=chosen[0].artifact)
-        return decision.put(decision.pull(asked, "earlier"), "demote", None)
+        return decision.put(remote.taken(asked), "demote", None)
 
 
 def _refuse_target(request: PromotionRequest) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.registry.reference import ImageReference
+    from artifact_pipeline.registry.request import RegistryRequest
     from artifact_pipeline.trust.policy import Trust
 
 
@@ -43,12 +44,23 @@ def verify(
     if isinstance(place, Path):
         return verification.verify(place, expect=expect, accept_failed_gate=accept_failed_gate, trust=trust)
     verification.check_expected(expect)
-    from artifact_pipeline.artifact.provenance import SUFFIX
-    from artifact_pipeline.registry.pull import pull
     from artifact_pipeline.registry.request import RegistryRequest
 
-    request = RegistryRequest(place, expect=expect, accept_failed_gate=accept_failed_gate, trust=trust)
-    with _temporary(place) as folder:
+    return taken(RegistryRequest(place, expect=expect, accept_failed_gate=accept_failed_gate, trust=trust))
+
+
+def taken(request: RegistryRequest) -> Verified:
+    """Pull an artifact, and keep it in memory alone.
+
+    Raises:
+        ArtifactRejected: as `verify`.
+        ConfigError: likewise.
+        StorageError: likewise.
+    """
+    from artifact_pipeline.artifact.provenance import SUFFIX
+    from artifact_pipeline.registry.pull import pull
+
+    with _temporary(request.reference) as folder:
         done = pull(request, folder, as_folder=True)
         provenance = folder.with_name(folder.name + SUFFIX).read_bytes() if SUFFIX in done.beside else None
         return replace(done.verified, reference=str(done.reference), provenance=provenance)

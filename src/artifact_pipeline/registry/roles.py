@@ -7,15 +7,13 @@ of these, the same command ends it.
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from artifact_pipeline.artifact import provenance
 from artifact_pipeline.canonical import digest
-from artifact_pipeline.errors import ArtifactRejected, GateFailed, PipelineError, Problem, StorageError
+from artifact_pipeline.errors import ArtifactRejected, GateFailed, Problem, StorageError
 from artifact_pipeline.registry.connecting import Connecting
 from artifact_pipeline.registry.image import MANIFEST_TYPE
 from artifact_pipeline.registry.promotions import (
@@ -27,7 +25,6 @@ from artifact_pipeline.registry.promotions import (
     opened_pointer,
     read_history,
 )
-from artifact_pipeline.registry.pull import pull
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.referrers import attach
 from artifact_pipeline.registry.repository import Repository
@@ -37,10 +34,10 @@ from artifact_pipeline.trust.signing import WHOLE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.registry.pointers import PromotionPointer
     from artifact_pipeline.registry.promotions import PromotionEntry
-    from artifact_pipeline.registry.pull import Pulled
     from artifact_pipeline.registry.request import RegistryRequest
 
     Seal = Callable[[str, Mapping[str, str]], bytes]
@@ -86,6 +83,13 @@ class PromotionOutcome:
     mirrored: bool = False
 
 
+def image_digest(artifact: Verified) -> str:
+    """The OCI digest of an artifact that was taken from a registry."""
+    image = ImageReference.parse(artifact.reference or "").digest
+    assert image is not None
+    return image
+
+
 @contextmanager
 def deciding(request: PromotionRequest, *, whole: bool = False, most: int | None = None) -> Iterator[RoleDecision]:
     """Open the pointer, and read who is in the role."""
@@ -93,10 +97,10 @@ def deciding(request: PromotionRequest, *, whole: bool = False, most: int | None
     opened = opened_pointer(
         request.pointer, repository, request.role, name=request.name, plain_http=request.registry.plain_http
     )
-    with tempfile.TemporaryDirectory(prefix="artifact-pipeline-") as folder, opened as pointer:
+    with opened as pointer:
         few = {} if whole and most is None else {"most": most or 1}
         entries = read_history(pointer, repository, request.role, **few)
-        yield RoleDecision(request, repository, pointer, entries, Path(folder))
+        yield RoleDecision(request, repository, pointer, entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,41 +111,21 @@ class RoleDecision:
     repository: ImageReference
     pointer: PromotionPointer
     entries: list[PromotionEntry]
-    folder: Path
 
     @property
     def stands(self) -> PromotionEntry | None:
         """The latest entry."""
         return self.entries[0] if self.entries else None
 
-    def pull(self, asked: RegistryRequest, name: str) -> Pulled:
-        """An artifact in a folder of ours, verified."""
-        with self.naming(name, asked.reference):
-            return pull(asked, self.folder / name, as_folder=True)
-
-    @contextmanager
-    def naming(self, name: str, reference: str) -> Iterator[None]:
-        """Let a refusal name the place in the registry, and not the folder of ours that is gone afterwards."""
-        old = str(self.folder / name)
-        try:
-            yield
-        except PipelineError as error:
-            problems = [
-                replace(each, place=each.place.replace(old, reference), message=each.message.replace(old, reference))
-                for each in error.problems
-            ]
-            raise type(error)(error.message.replace(old, reference), problems=problems, hint=error.hint) from error
-
     def put(
-        self, pulled: Pulled, action: Literal["promote", "demote"], comparison: Comparison | None
+        self, artifact: Verified, action: Literal["promote", "demote"], comparison: Comparison | None
     ) -> PromotionOutcome:
-        """Attach the statement, swap the pointer, move the tag."""
-        trust, stands, image = pulled.verified.trust, self.stands, pulled.reference.digest
-        assert image is not None
+        """Attach the statement about an artifact that was taken from the registry, swap the pointer, move the tag."""
+        trust, stands, image = artifact.trust, self.stands, image_digest(artifact)
         said = Promotion(
             action=action,
             role=self.request.role,
-            to=ImageOfArtifact(image=image, artifact=pulled.verified.digest),
+            to=ImageOfArtifact(image=image, artifact=artifact.digest),
             source=stands.said.to if stands is not None else None,
             previous=stands.digest if stands is not None else None,
             comparison=comparison,

@@ -175,9 +175,17 @@ def compare_several(
         ConfigError: likewise.
         DataRejected: likewise.
     """
+    verified = tuple(remote.verify(path, accept_failed_gate=True) for path in artifacts)
+    return verified, compare_verified(verified, data=data, held_out=held_out, margin=margin)
+
+
+def compare_verified(
+    artifacts: Sequence[Verified], *, data: Path | None, held_out: Path | None, margin: float
+) -> tuple[Comparison, ...]:
+    """Compare an artifact with each of some others, as `compare_several`, once they are verified."""
     from artifact_pipeline.config import Gate
 
-    ours, *others = (remote.verify(path, accept_failed_gate=True) for path in artifacts)
+    ours, *others = artifacts
     rows, found = _rows_of(ours.manifest, data, held_out), []
     for theirs in others:
         its_rows = rows
@@ -185,7 +193,7 @@ def compare_several(
             with _naming_champion():
                 its_rows = _rows_of(theirs.manifest, data, held_out)
         found.append(challenge(ours, theirs, rows, Gate(margin=margin), its_rows=its_rows))
-    return (ours, *others), tuple(found)
+    return tuple(found)
 
 
 def split_with_path(manifest: Manifest, held_out: Path | None) -> dict[str, Any]:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import structs
 
 from artifact_pipeline.errors import ArtifactRejected, GateFailed
-from artifact_pipeline.registry import roles
-from artifact_pipeline.training.champion import compare
+from artifact_pipeline.registry import remote, roles
+from artifact_pipeline.training import champion as comparing
 from artifact_pipeline.training.publication import comparison_problems
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.artifact.provenance import Comparison
 
 
@@ -47,43 +48,43 @@ def promote(request: roles.PromotionRequest, terms: ChampionTerms) -> roles.Prom
     """
     with roles.deciding(request) as decision:
         decision.repository.target  # noqa: B018 - it refuses a reference without one before anything is asked
-        pulled = decision.pull(request.registry, "candidate")
+        candidate = remote.taken(request.registry)
         stands = decision.stands
-        if stands is not None and stands.said.to.image == pulled.reference.digest:
+        if stands is not None and stands.said.to.image == roles.image_digest(candidate):
             return decision.repair(stands)
-        comparison = _compared(decision, terms) if stands is not None else None
+        comparison = _compared(decision, candidate, terms) if stands is not None else None
         problems = [*comparison_problems(comparison)] if comparison is not None else []
         if problems:
             error = GateFailed(
-                f"{pulled.reference} is not promoted; the {request.role} stays",
+                f"{candidate.reference} is not promoted; the {request.role} stays",
                 problems=problems,
                 hint="train a better one, or compare on more held-out rows",
             )
             error.result = comparison
             raise error
-        return decision.put(pulled, "promote", comparison)
+        return decision.put(candidate, "promote", comparison)
 
 
-def _compared(decision: roles.RoleDecision, terms: ChampionTerms) -> Comparison:
-    """The candidate that was pulled, beside the artifact in the role.
+def _compared(decision: roles.RoleDecision, candidate: Verified, terms: ChampionTerms) -> Comparison:
+    """The candidate, beside the artifact in the role.
 
     What is trusted is not asked of that one: the candidate may be there to take the place of one that was revoked.
     """
     assert decision.stands is not None
-    champion = decision.stands.said.to
-    place = str(decision.repository.at(champion.image))
+    stands = decision.stands.said.to
+    place = str(decision.repository.at(stands.image))
     asked = replace(
-        decision.request.registry, reference=place, expect=champion.artifact, accept_failed_gate=True, trust=None
+        decision.request.registry, reference=place, expect=stands.artifact, accept_failed_gate=True, trust=None
     )
     try:
-        decision.pull(asked, "champion")
+        champion = remote.taken(asked)
     except ArtifactRejected as error:
         command = f"artifact-pipeline demote {place.partition('@')[0]} {decision.request.role}"
         hint = f"{command} puts an earlier one back, which is not compared"
         message = f"the {decision.request.role} cannot be compared with: {error.message}"
         raise ArtifactRejected(message, problems=error.problems, hint=hint) from error
-    mine, its = decision.folder / "candidate", decision.folder / "champion"
-    with decision.naming("candidate", decision.request.registry.reference), decision.naming("champion", place):
-        found = compare(mine, its, data=terms.data, held_out=terms.held_out, margin=terms.margin)[1]
+    (found,) = comparing.compare_verified(
+        (candidate, champion), data=terms.data, held_out=terms.held_out, margin=terms.margin
+    )
     accepted = found.accepted or (found.outcome == "inconclusive" and terms.on_inconclusive == "pass")
     return structs.replace(found, accepted=accepted)
