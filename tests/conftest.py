@@ -21,6 +21,7 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from artifact_pipeline.cli import main
 from artifact_pipeline.cli.github import append_summary
+from artifact_pipeline.registry import repeating
 from artifact_pipeline.reports.markdown import escape, table
 from artifact_pipeline.runtime import TELEMETRY_VARIABLE, pin_numerics
 
@@ -108,6 +109,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if lacking:
         config.hook.pytest_deselected(items=list(lacking))
         items[:] = [item for item in items if item not in lacking]
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Work in `tmp_path`, with no login of the user, and without waiting between two tries."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(repeating, "FIRST_PAUSE", 0.0)
+    for name in ("REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

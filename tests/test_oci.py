@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artifact_pipeline.canonical import digest
-from artifact_pipeline.cli import main
 from artifact_pipeline.errors import ConfigError, PipelineError
 from artifact_pipeline.registry.connecting import Connecting
 from artifact_pipeline.registry.image import CONFIG_TYPE, FILE_PATH, MANIFEST_TYPE, MODEL_TYPE, compact, pack, record
@@ -70,19 +69,9 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
+def cli(cli: Cli, alone: None) -> Cli:
     """Run a verb in this process with `--json`, in `tmp_path` and without any login: its status, and what it says."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "XDG_RUNTIME_DIR"):
-        monkeypatch.delenv(name, raising=False)
-
-    def call(*arguments: str | Path) -> tuple[int, dict[str, Any]]:
-        capsys.readouterr()
-        status = main([*map(str, arguments), "--json"])
-        return status, json.loads(capsys.readouterr().out)
-
-    return call
+    return cli
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.cli import main
-from artifact_pipeline.registry import repeating, tags
+from artifact_pipeline.registry import tags
 from artifact_pipeline.registry.connecting import Connecting
 from artifact_pipeline.registry.image import INDEX_TYPE, MANIFEST_TYPE, compact, record
 from artifact_pipeline.registry.reference import ImageReference
@@ -40,13 +40,8 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No login of the user, and no waiting."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(repeating, "FIRST_PAUSE", 0.0)
-    for name in ("REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "XDG_RUNTIME_DIR"):
-        monkeypatch.delenv(name, raising=False)
+def _alone(alone: None) -> None:
+    """Each test of this module is alone."""
 
 
 @pytest.fixture
