@@ -107,7 +107,9 @@ class _Array(NamedTuple):
         import numpy as np
 
         self.file.seek(self.offset + first * self.dtype.itemsize)
-        return np.frombuffer(_exactly(self.place, self.file, count * self.dtype.itemsize), dtype=self.dtype)
+        values = np.empty(count, dtype=self.dtype)
+        _fill(self.place, self.file, values.view(np.uint8).data)
+        return values
 
 
 def _read_array(place: str, file: IO[bytes]) -> _Array:
@@ -152,12 +154,20 @@ def _described(place: str, header: bytes) -> tuple[tuple[int, ...], bool, str]:
 
 
 def _exactly(place: str, file: IO[bytes], size: int) -> bytes:
-    parts = io.BytesIO()
-    while (missing := size - parts.tell()) and (part := file.read(missing)):
-        parts.write(part)
-    if missing:
-        raise unreadable(place, "ends before its rows do", rule="truncated")
-    return parts.getvalue()
+    found = bytearray(size)
+    _fill(place, file, memoryview(found))
+    return bytes(found)
+
+
+def _fill(place: str, file: IO[bytes], buffer: memoryview) -> None:
+    """Read a buffer full, block by block: an archive's member unpacks each block into memory of its own."""
+    filled = 0
+    while filled < len(buffer):
+        block = file.read(min(_BLOCK, len(buffer) - filled))
+        if not block:
+            raise unreadable(place, "ends before its rows do", rule="truncated")
+        buffer[filled : filled + len(block)] = block
+        filled += len(block)
 
 
 def count_rows(place: str, file: IO[bytes]) -> int | None:
