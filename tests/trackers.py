@@ -40,7 +40,11 @@ def tracking(folder: Path, *options: str) -> Iterator[str]:
     ]
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(
-            [*command, *stores, *options], cwd=folder, env={**os.environ, **QUIET}, stdout=log, stderr=log
+            [*command, *stores, *options],
+            cwd=folder,
+            env={**os.environ, **QUIET, "TMPDIR": str(folder)},  # it leaves a file there
+            stdout=log,
+            stderr=log,
         )
         try:
             wait_until(lambda: healthy(port), seconds=300)
