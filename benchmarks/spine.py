@@ -30,6 +30,8 @@ from benchmarks.measure import Command, busy_core, clean_environment, forget, in
 from benchmarks.report import Figure, figure, figure_table, usage_table
 
 ONE_THREAD = tuple((f"{library}_NUM_THREADS", "1") for library in ("OPENBLAS", "OMP", "MKL"))
+TELEMETRY = ("ORT_DISABLE_TELEMETRY", "1")
+LIMIT = ROOT / "benchmarks" / "limit_inference.py"
 KERNEL = "Haswell"
 """What OpenBLAS runs on a processor with AVX2 but without AVX-512; `pin_numerics` sets it wherever there is AVX2."""
 SCORES = (
@@ -47,7 +49,7 @@ class Scenario:
 
     Attributes:
         name: what is measured.
-        sides: `ours`, and `bare` where there is something to compare with.
+        sides: `ours`, `bare` where there is something to compare with, and `limit`, what the libraries alone take.
         limits: of `cpu` and `peak`, the most that the ratio of both sides may be; of one side alone, in its unit.
         busy: whether another process keeps one core busy meanwhile.
     """
@@ -109,6 +111,7 @@ def scenarios(folders: Folders, bare: str, *, quick: bool, kernel: bool) -> list
     inference = {
         "ours": Command((sys.executable, "src/inference.py"), folders.ours, written, ONE_THREAD),
         "bare": Command((bare, "bare_inference.py"), folders.bare, written, ONE_THREAD),
+        "limit": Command((sys.executable, str(LIMIT)), folders.ours, (), (*ONE_THREAD, TELEMETRY)),
     }
     return [
         *unpinned,

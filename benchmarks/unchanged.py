@@ -19,7 +19,7 @@ from benchmarks.environments import ROOT, bare_python, dvc_python
 from benchmarks.measure import Command, clean_environment, interleave
 from benchmarks.report import figure, figure_table, usage_table
 
-LIMIT = 0.4
+LIMIT = 0.25
 STAGE = """stages:
   train:
     cmd: {python} bare_train.py

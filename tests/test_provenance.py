@@ -120,6 +120,18 @@ def test_materials_are_named_by_their_digests(tmp_path: Path, candidate: Candida
     assert "requirements.txt" not in materials(plain(tmp_path, candidate))
 
 
+def test_the_config_that_was_read_is_recorded(tmp_path: Path, candidate: Candidate) -> None:
+    """What is recorded of a config's file is what was parsed, whatever is written into the file meanwhile."""
+    config = tmp_path / "config.json"
+    config.write_text("before")
+    origin = TrainingOrigin(config, Path("nowhere"))
+    config.write_text("after")
+    put(tmp_path, candidate, origin=origin)
+    assert materials(plain(tmp_path, candidate))["config"]["digest"] == {
+        "sha256": digest(b"before").removeprefix("sha256:")
+    }
+
+
 def git(folder: Path, *arguments: str) -> str:
     command = [require_tool("git"), "-c", "user.name=A", "-c", "user.email=a@example.org", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()

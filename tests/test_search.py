@@ -83,7 +83,7 @@ def trials_of(training: Training) -> tuple[Trial, ...]:
     return found.trials
 
 
-def trained(root: Path, values: dict[str, Any], observer: Observer | None = None, **keys: Any) -> Training:
+def trained(root: Path, values: dict[str, Any] | Path, observer: Observer | None = None, **keys: Any) -> Training:
     return run(TrainingRequest(values, root / "artifact", **keys), observer or Observer())
 
 
@@ -444,12 +444,14 @@ def test_more_trials_take_up_the_earlier_ones(tmp_path: Path) -> None:
 
 def test_a_search_that_is_stopped_can_be_replayed_and_goes_on(whole: Training, tmp_path: Path) -> None:
     """`--minutes` ends it after a trial, the recipe holds the count, and another training goes on to the end."""
-    stopped = trained(tmp_path, asked(), minutes=0.0)
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(asked()))
+    stopped = trained(tmp_path, config, minutes=0.0)
     assert stopped.manifest.recipe["search"]["stop"] == 1
     assert len(results(stopped).splitlines()) == 1
     again = reproduce(ReproductionRequest(stopped.folder, search=True))
     assert again.grade == "bytes"
-    assert trained(tmp_path, asked()).digest == whole.digest
+    assert trained(tmp_path, config).digest == whole.digest
     with pytest.raises(ConfigError, match="--minutes"):
         trained(tmp_path, {"C": 1.0, "solver": "lbfgs", "max_iter": 99}, minutes=1.0)
 

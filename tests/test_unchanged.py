@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,13 @@ import pytest
 
 from artifact_pipeline.artifact import provenance
 from artifact_pipeline.artifact.pointer import resolve
+from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import load_config
 from artifact_pipeline.digits.dataset import DIGITS, load_digits
 from artifact_pipeline.training.dataset import load_rows
 from artifact_pipeline.training.publication import publish
 from artifact_pipeline.training.statement import TrainingOrigin, state
-from artifact_pipeline.training.unchanged import Look, key_of, look
+from artifact_pipeline.training.unchanged import Look, fingerprint_of, key_of, look, look_by_fingerprint
 from artifact_pipeline.verification import verify
 from tables import blobs, write_table
 from tools import renamed
@@ -37,7 +39,8 @@ NOTHING_OF_TRAINING = """
 import sys
 from artifact_pipeline.cli import main
 assert main(sys.argv[1:]) == 0
-assert not {"numpy", "sklearn", "scipy", "pandas", "onnx", "joblib", "threadpoolctl", "onnxruntime"} & set(sys.modules)
+of_training = {"numpy", "sklearn", "scipy", "pandas", "onnx", "joblib", "threadpoolctl", "onnxruntime"}
+assert not (of_training | {"pydantic"}) & set(sys.modules)
 """
 
 
@@ -47,9 +50,10 @@ def key(*overrides: str, champion: Verified | None = None) -> dict[str, str]:
     return key_of(config, load_rows(config), champion)
 
 
-def put(root: Path, candidate: Candidate, told: dict[str, str]) -> None:
+def put(root: Path, candidate: Candidate, told: dict[str, str], fingerprint: str | None = None) -> None:
     """Publish a candidate as one that was made from this key."""
-    statement = state(candidate, TrainingOrigin(CONFIG, Path("nowhere")), key=told, looks=1)
+    origin = TrainingOrigin(CONFIG, Path("nowhere"))
+    statement = state(candidate, origin, key=told, looks=1, fingerprint=fingerprint)
     publish(candidate, artifact=root / "artifact", export=root / "model_train.pkl", statement=statement)
 
 
@@ -60,8 +64,12 @@ def seen(root: Path, asked: dict[str, str]) -> Look:
 @pytest.fixture
 def standing(tmp_path: Path, candidate: Candidate) -> Path:
     """A folder in which the documented config has been published with its key."""
-    put(tmp_path, candidate, key())
+    put(tmp_path, candidate, key(), fingerprint_of(CONFIG.read_bytes()))
     return tmp_path
+
+
+def seen_by_file(root: Path, config: bytes) -> Look | None:
+    return look_by_fingerprint(root / "artifact", root / "model_train.pkl", config)
 
 
 # --- the key
@@ -102,7 +110,7 @@ def test_how_to_compare_matters_only_where_there_is_a_champion(standing: Path, o
 def test_another_kernel_or_package_is_changed(standing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The BLAS kernel that is asked for and the versions of the packages are parts of the key."""
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
-    monkeypatch.setattr("artifact_pipeline.training.unchanged.version", lambda name: f"{name} of tomorrow")
+    monkeypatch.setattr("importlib.metadata.version", lambda name: f"{name} of tomorrow")
     parts = {each.part for each in seen(standing, key()).changes}
     packages = {"numpy", "onnxruntime", "pyarrow", "scikit-learn", "scipy"}
     assert parts == {"kernel", *(f"packages.{name}" for name in packages)}
@@ -141,6 +149,73 @@ def test_another_champion_is_changed_and_oneself_is_not(standing: Path, candidat
     ]
 
 
+# --- the fingerprint
+
+
+def test_the_same_file_need_not_be_parsed(standing: Path) -> None:
+    """The file's bytes alone give what its parsed config gives."""
+    assert seen_by_file(standing, CONFIG.read_bytes()) == seen(standing, key())
+
+
+def installed(*folders: str) -> Callable[[pytest.MonkeyPatch, Path], None]:
+    """Put a place in front of all others, with these folders of packages in it."""
+
+    def put_in_front(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
+        for folder in folders:
+            (place / folder).mkdir(parents=True)
+        monkeypatch.syspath_prepend(place)
+
+    return put_in_front
+
+
+def an_archive_in_front(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
+    place.write_bytes(b"")
+    monkeypatch.syspath_prepend(place)
+
+
+UNSURE: dict[str, Callable[[pytest.MonkeyPatch, Path], None]] = {
+    "another kernel": lambda monkeypatch, _: monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott"),
+    "other source": lambda monkeypatch, _: monkeypatch.setattr(
+        "artifact_pipeline.training.unchanged.source_digest", lambda: "sha256:other"
+    ),
+    "another NumPy": installed("numpy-1.0.dist-info"),
+    "two of NumPy": installed("numpy-1.0.dist-info", f"numpy-{version('numpy')}.dist-info"),
+    "NumPy by another installer": installed(f"numpy-{version('numpy')}.egg-info"),
+    "another parser": installed("pydantic-1.0.dist-info"),
+    "an archive": an_archive_in_front,
+}
+
+
+@pytest.mark.parametrize("change", UNSURE.values(), ids=UNSURE)
+def test_where_anything_else_differs_the_config_is_parsed(
+    standing: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[pytest.MonkeyPatch, Path], None],
+) -> None:
+    """The fingerprint says nothing under another kernel, source or package, or where a version is in doubt."""
+    change(monkeypatch, tmp_path_factory.mktemp("elsewhere") / "place")
+    assert seen_by_file(standing, CONFIG.read_bytes()) is None
+
+
+def test_without_its_fingerprint_the_config_is_parsed(standing: Path, candidate: Candidate) -> None:
+    """With another byte in the file, no fingerprint, a champion, or no statement at all, nothing is known."""
+    assert seen_by_file(standing, CONFIG.read_bytes() + b"\n") is None
+    put(standing, candidate, key())
+    assert seen_by_file(standing, CONFIG.read_bytes()) is None
+    put(standing, candidate, key(champion=verify(standing / "artifact")), fingerprint_of(CONFIG.read_bytes()))
+    assert seen_by_file(standing, CONFIG.read_bytes()) is None
+    provenance.place(resolve(standing / "artifact")).unlink()
+    assert seen_by_file(standing, CONFIG.read_bytes()) is None
+    assert seen_by_file(standing / "nowhere", CONFIG.read_bytes()) is None
+
+
+def test_fingerprint_is_the_parsers_and_the_files() -> None:
+    """The versions that the folders of packages name are those that the packages' own metadata names."""
+    wanted = f"pydantic {version('pydantic')}\n".encode() + CONFIG.read_bytes()
+    assert fingerprint_of(CONFIG.read_bytes()) == digest(wanted)
+
+
 # --- what stands must be sound
 
 
@@ -167,6 +242,7 @@ def test_what_is_not_sound_is_trained_again(standing: Path, damage: Callable[[Pa
     assert not found.unchanged
     assert found.reason is not None
     assert reason in found.reason
+    assert seen_by_file(standing, CONFIG.read_bytes()) in (None, found)
 
 
 # --- by the command line
@@ -220,6 +296,30 @@ def test_explain_names_what_changed(run: Run, trained: Path) -> None:
     assert value["changed"] == [{"part": "recipe.C", "old": "1.0", "new": "0.5"}]
     assert verify(trained / "artifact").manifest.recipe["C"] == 1.0
     assert run("src/train.py", "--explain", cwd=trained).stdout.startswith("changed: nothing\nunchanged: ")
+
+
+def test_found_with_or_without_parsing_it_is_told_the_same(run: Run, trained: Path) -> None:
+    """A file of the same values in other bytes is parsed, and gives the same text, and the same JSON."""
+    config = trained / "config" / "config.json"
+    told = []
+    for more in (b"", b"\n"):
+        config.write_bytes(config.read_bytes() + more)
+        done = [run("src/train.py", *said, cwd=trained) for said in ((), ("--json",), ("--explain",))]
+        told.append([(each.returncode, each.stdout, each.stderr) for each in done])
+    assert told[0] == told[1]
+
+
+@pytest.mark.slow
+def test_what_wins_over_the_file_leaves_no_fingerprint(run: Run, trained: Path) -> None:
+    """After `-S C=0.5` the file alone is another recipe, though its bytes have not changed; it is trained again."""
+    assert run("src/train.py", "-S", "C=0.5", cwd=trained).returncode == 0
+    statement = provenance.Statement.read(resolve(trained / "artifact"))
+    assert statement is not None
+    assert statement.internal.fingerprint is None
+    assert run("src/train.py", "--explain", cwd=trained).stdout.startswith("changed: recipe.C: 0.5 -> 1.0\n")
+    assert run("src/train.py", "-S", "C=0.5", "--explain", "--dry-run", cwd=trained).stdout.startswith(
+        "changed: recipe.C: 1.0 -> 0.5\n"
+    )
 
 
 @pytest.mark.slow

@@ -101,12 +101,15 @@ class Internal(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="ca
         held_out: the digest of the split.
         looks: how often these held-out rows have been looked at, this time included; each look makes them milder.
         comparison: how the model compares with its champion.
+        fingerprint: the digest of the config's file and of what parsed it, where that file alone decides the recipe:
+            with the same one the config need not be parsed to know the key.
     """
 
     key: dict[str, str]
     held_out: Digest
     looks: Count
     comparison: Comparison | None = None
+    fingerprint: Digest | None = None
 
 
 class BuildRun(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):

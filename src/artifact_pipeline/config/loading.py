@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.config.jsontext import KeyPath
     from artifact_pipeline.config.problems import Fault, Located
 
+
 _MAX_BYTES = 65_536
 """Size of a config file; a real one has a few hundred bytes."""
 
@@ -40,16 +41,19 @@ def _no_check(values: Mapping[str, Any]) -> Iterable[Fault]:  # noqa: ARG001 - i
     return ()
 
 
-def load_config(path: Path, overrides: Sequence[str] = (), *, check: Check = _no_check) -> Config:
+def load_config(
+    path: Path, overrides: Sequence[str] = (), *, check: Check = _no_check, data: bytes | None = None
+) -> Config:
     """Read a config file; `overrides` such as `gate.min_f1=0.9` win over it, the later over the earlier.
 
     The value of an override is JSON; what is no JSON is taken as a string. A relative `dataset.path`,
     `split.path` or `gate.champion` of the file starts at the file's folder, one of an override at the working folder.
+    `data` is what the file holds, where it has been read.
 
     Raises:
         ConfigError: with every problem; a text that is no JSON has one.
     """
-    origins = [_file(path)]
+    origins = [_file(path, data)]
     values, problems = _values(origins[0])
     _start_paths_at(path.parent, values)
     _override_all(values, origins, problems, overrides)
@@ -186,18 +190,17 @@ def _json_or_string(text: str) -> Document:
         return parse(json.dumps(text, ensure_ascii=False))
 
 
-def _file(path: Path) -> Origin:
-    """Read and parse a config file."""
+def _file(path: Path, data: bytes | None) -> Origin:
+    """Read a config file, unless that has been done, and parse it."""
     name = _relative(path)
-    text = _text(path, Origin(name))
+    text = _text(_bytes(path, Origin(name)) if data is None else data, Origin(name))
     try:
         return Origin(name, text=text, document=parse(text))
     except JsonTextError as error:
         raise refusal([Spot(Origin(name, text=text), error.offset).problem(error.rule, str(error))]) from None
 
 
-def _text(path: Path, file: Origin) -> str:
-    data = _bytes(path, file)
+def _text(data: bytes, file: Origin) -> str:
     if data.startswith(codecs.BOM_UTF8):
         raise refusal([Spot(file).problem("byte-order-mark", "starts with a byte order mark")])
     # UTF-16 and UTF-32 write a JSON text with many null bytes, UTF-8 writes it with none.

@@ -14,16 +14,19 @@ if TYPE_CHECKING:
     from artifact_pipeline.config import Config
 
 
-def read_config(source: Path | Mapping[str, object], overrides: Sequence[str] = ()) -> Config:
+def read_config(
+    source: Path | Mapping[str, object], overrides: Sequence[str] = (), *, data: bytes | None = None
+) -> Config:
     """Return the config of a training.
 
     Args:
         source: a file, or the values.
         overrides: win over it, such as `gate.min_f1=0.9`.
+        data: what the file holds, where it has been read.
 
     Raises:
         ConfigError: with every problem, those of scikit-learn's parameters too.
     """
     if isinstance(source, Path):
-        return estimators.resolved(load_config(source, overrides, check=estimators.faults))
+        return estimators.resolved(load_config(source, overrides, check=estimators.faults, data=data))
     return estimators.resolved(from_mapping(source, overrides, check=estimators.faults))

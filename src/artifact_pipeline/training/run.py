@@ -1,7 +1,8 @@
 """A training from its config to its publication: in which order, when nothing is trained, and what is kept.
 
 The order: the config is read; the places are checked; the champion is verified; the rows are read; the artifact in
-charge is compared with what this training would give. Where that is the same, nothing is trained. Otherwise the model
+charge is compared with what this training would give. Where that is the same, nothing is trained; where the config's
+file is the same to the byte, and nothing else decides, that is found without parsing it. Otherwise the model
 is searched for where the config says so, fitted, measured, judged and compared with the champion, and then published:
 into charge if its gate passed, into the store alone if not. Where the champion is the same model, what is in charge
 stays, and nothing is published; where nothing is in charge yet, as in a job, the model is published as any other.
@@ -15,14 +16,12 @@ from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact.pointer import artifact_places, resolve
 from artifact_pipeline.artifact.store import Store
-from artifact_pipeline.config import Table
 from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.registry import remote
 from artifact_pipeline.storage import places as storage
 from artifact_pipeline.storage.outputs import Place
 from artifact_pipeline.training import unchanged
 from artifact_pipeline.training.publication import check_places, put_in_charge, renew_export
-from artifact_pipeline.training.reading import read_config
 from artifact_pipeline.training.request import SILENT, Columns, Plan, Training
 from artifact_pipeline.training.statement import LOCK, TrainingOrigin
 
@@ -51,6 +50,7 @@ class _Task:
     champion: Verified | None
     key: dict[str, str]
     look: Look
+    fingerprint: str | None
 
     def kept(self, artifact: Verified, outcome: Outcome) -> Training:
         """Return the training whose result is an artifact that stands already."""
@@ -74,7 +74,10 @@ def run(request: TrainingRequest, observer: Observer = SILENT) -> Training:
         DataRejected: the rows cannot be read, split or learned.
         StorageError: a result cannot be written; what stood before still stands.
     """
-    task = _begin(request, *_checked(request), observer)
+    origin = _origin(request)
+    if (training := _same_file(request, origin, observer)) is not None:
+        return training
+    task = _begin(request, _checked(request, origin), origin, observer)
     standing = task.look.standing
     if standing is not None and task.look.unchanged and not request.force:
         return replace(task.kept(standing, "unchanged"), in_charge=True, export=request.export)
@@ -111,7 +114,8 @@ def plan(request: TrainingRequest, *, explain: bool = False, observer: Observer 
         DataRejected: the rows cannot be read.
         StorageError: a result could not be written.
     """
-    config, origin = _checked(request)
+    origin = _origin(request)
+    config = _checked(request, origin)
     store = Store(request.artifact).folder
     if not explain:
         return Plan(config, store, Columns.of(_load(config, observer)))
@@ -119,23 +123,47 @@ def plan(request: TrainingRequest, *, explain: bool = False, observer: Observer 
     return Plan(config, store, Columns.of(task.rows), task.look)
 
 
-def _checked(request: TrainingRequest) -> tuple[Config, TrainingOrigin]:
-    """Read the config, and make sure that the results can be written, and over nothing that is read."""
+def _origin(request: TrainingRequest) -> TrainingOrigin:
     file = request.config if isinstance(request.config, Path) else None
-    origin = TrainingOrigin(file, request.artifact.parent / LOCK)
-    config = read_config(request.config, request.overrides)
+    return TrainingOrigin(file, request.artifact.parent / LOCK)
+
+
+def _same_file(request: TrainingRequest, origin: TrainingOrigin, observer: Observer) -> Training | None:
+    """Return the training that changes nothing, where that is known without parsing the config; None elsewhere."""
+    said = (request.champion, request.champion_expect, request.champion_policy, request.minutes, request.scheduler)
+    if origin.data is None or request.overrides or request.force or any(each is not None for each in said):
+        return None
+    look = unchanged.look_by_fingerprint(request.artifact, request.export, origin.data)
+    if look is None or look.standing is None or not look.unchanged:
+        return None
+    check_places(request.artifact, request.export, inputs=_files_of(origin), outputs=request.outputs)
+    observer.looked(look)
+    stands = look.standing
+    training = Training("unchanged", stands.digest, stands.manifest, stands.place, look)
+    return replace(training, in_charge=True, export=request.export)
+
+
+def _checked(request: TrainingRequest, origin: TrainingOrigin) -> Config:
+    """Read the config, and make sure that the results can be written, and over nothing that is read."""
+    from artifact_pipeline.training.reading import read_config
+
+    config = read_config(request.config, request.overrides, data=origin.data)
     for option, value in (("--minutes", request.minutes), ("--scheduler", request.scheduler)):
         if value is not None and config.search is None:
             raise ConfigError(f"{option}: the config has no search", hint="leave it away, or set search")
     check_places(request.artifact, request.export, inputs=_inputs(request, config, origin), outputs=request.outputs)
-    return config, origin
+    return config
 
 
-def _inputs(request: TrainingRequest, config: Config, origin: TrainingOrigin) -> Iterator[Place]:
+def _files_of(origin: TrainingOrigin) -> Iterator[Place]:
     if origin.config is not None:
         yield Place("the config", str(origin.config))
     yield Place("the lock file", str(origin.lock))
-    if isinstance(config.dataset, Table):
+
+
+def _inputs(request: TrainingRequest, config: Config, origin: TrainingOrigin) -> Iterator[Place]:
+    yield from _files_of(origin)
+    if not isinstance(config.dataset, str):
         yield Place("the dataset", config.dataset.path)
     if config.split.path is not None:
         yield Place("the held-out file", config.split.path)
@@ -172,7 +200,10 @@ def _begin(request: TrainingRequest, config: Config, origin: TrainingOrigin, obs
     key = unchanged.key_of(config, rows, champion)
     look = unchanged.look(request.artifact, request.export, key)
     observer.looked(look)
-    return _Task(request, config, origin, rows, champion, key=key, look=look)
+    fingerprint = None
+    if origin.data is not None and rows is None and champion is None and not request.overrides:
+        fingerprint = unchanged.fingerprint_of(origin.data)
+    return _Task(request, config, origin, rows, champion, key=key, look=look, fingerprint=fingerprint)
 
 
 def _load(config: Config, observer: Observer) -> Rows | None:
@@ -220,7 +251,8 @@ def _searched(task: _Task, data: Dataset, observer: Observer) -> tuple[_Task, Se
         at = request.scheduler or request.jobs
         found = search(task.config, data, at=at, records=kept, minutes=request.minutes, watch=watch)
     if found.config != task.config:
-        task = replace(task, config=found.config, key=unchanged.key_of(found.config, task.rows, task.champion))
+        key = unchanged.key_of(found.config, task.rows, task.champion)
+        task = replace(task, config=found.config, key=key, fingerprint=None)
     return task, found
 
 
@@ -237,7 +269,10 @@ def _train(
     if champion is not None:
         comparison = challenge(candidate, champion, data.rows, task.config.gate, its_rows=its_rows)
     looks = statement.looks_at(candidate.manifest.data.split.digest, task.request.artifact, champion)
-    return candidate, statement.state(candidate, task.origin, key=task.key, looks=looks, comparison=comparison)
+    told = statement.state(
+        candidate, task.origin, key=task.key, looks=looks, comparison=comparison, fingerprint=task.fingerprint
+    )
+    return candidate, told
 
 
 def _keep(request: TrainingRequest, training: Training, champion: Verified, candidate: Candidate) -> Training:

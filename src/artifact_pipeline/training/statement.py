@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from artifact_pipeline.training.sealed import Candidate
 
 LOCK = "requirements.txt"
-_MAX_BYTES = 16 << 20
-"""Of a file whose digest is recorded; a larger one is no config and no lock."""
+_MAX_CONFIG = 65_536
+"""A larger one is refused by what parses it."""
+_MAX_LOCK = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,18 @@ class TrainingOrigin:
         config: the config file; None where the config was given as a mapping.
         lock: the environment's lock file, which may be missing.
         began: when, as RFC 3339 writes it.
+        data: what the config file held then: what is parsed is what is recorded, whatever it holds when the training
+            ends. None where there is none, or it cannot be read.
     """
 
     config: Path | None
     lock: Path
     began: str = field(default_factory=provenance.now)
+    data: bytes | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read the config file."""
+        object.__setattr__(self, "data", _read(self.config, _MAX_CONFIG) if self.config is not None else None)
 
 
 def state(
@@ -46,6 +54,7 @@ def state(
     key: Mapping[str, str],
     looks: int,
     comparison: Comparison | None = None,
+    fingerprint: str | None = None,
 ) -> Statement:
     """Return the provenance of a candidate; call it when it is ready to be published.
 
@@ -55,10 +64,15 @@ def state(
         key: `unchanged.key_of`.
         looks: `looks_at`.
         comparison: the candidate beside its champion.
+        fingerprint: `unchanged.fingerprint_of`; None where more than the config's file decides the recipe.
     """
     manifest = candidate.manifest
     internal = provenance.Internal(
-        key=dict(key), held_out=manifest.data.split.digest, looks=looks, comparison=comparison
+        key=dict(key),
+        held_out=manifest.data.split.digest,
+        looks=looks,
+        comparison=comparison,
+        fingerprint=fingerprint,
     )
     return provenance.Statement.make(
         candidate.digest,
@@ -91,10 +105,9 @@ def looks_at(split: str, artifact: Path, champion: Verified | None = None) -> in
 
 
 def _materials(candidate: Candidate, origin: TrainingOrigin) -> Iterator[Resource]:
-    for name, path in (("config", origin.config), (LOCK, origin.lock)):
-        found = _file_digest(path) if path is not None else None
-        if found is not None:
-            yield provenance.Resource(name=name, digest={"sha256": found})
+    for name, data in (("config", origin.data), (LOCK, _read(origin.lock, _MAX_LOCK))):
+        if data is not None:
+            yield provenance.Resource(name=name, digest={"sha256": digest(data).removeprefix(PREFIX)})
     for source in candidate.manifest.data.sources:
         hexadecimal = source.digest.removeprefix(PREFIX)
         annotations = {"rows": source.rows}
@@ -106,9 +119,9 @@ def _materials(candidate: Candidate, origin: TrainingOrigin) -> Iterator[Resourc
         yield commit
 
 
-def _file_digest(path: Path) -> str | None:
+def _read(path: Path, limit: int) -> bytes | None:
     try:
-        return digest(read_bounded(path, _MAX_BYTES)).removeprefix(PREFIX)
+        return read_bounded(path, limit)
     except (OSError, ValueError):
         return None
 

@@ -2,6 +2,9 @@
 
 The key holds all that decides the bytes of a training, and the provenance of an artifact keeps the key that it was made
 from. With the same key, and with artifact and export as they were, a training would change nothing.
+
+Where a config's file alone decides the recipe, its fingerprint stands beside the key: with the same one the recipe is
+the same, and the config is not parsed, which would cost more than all the rest.
 """
 
 from __future__ import annotations
@@ -10,8 +13,8 @@ import hashlib
 import json
 import os
 import platform
+import sys
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +22,7 @@ from artifact_pipeline import __version__
 from artifact_pipeline.artifact import provenance
 from artifact_pipeline.artifact.environment import PACKAGES, libc
 from artifact_pipeline.artifact.pointer import resolve
-from artifact_pipeline.canonical import PREFIX, dotted
-from artifact_pipeline.config import recipe
+from artifact_pipeline.canonical import PREFIX, digest, dotted
 from artifact_pipeline.errors import ArtifactRejected
 from artifact_pipeline.plugins import data_set
 from artifact_pipeline.runtime import KERNEL_VARIABLE
@@ -37,7 +39,9 @@ _NONE = "none"
 _COMPARISON = ("champion", "gate.margin", "gate.on_inconclusive")
 """The parts of the key that say what the model was compared with; they decide where it goes, not what it is."""
 _PACKAGE = Path(__file__).parents[1]
-_SOURCES = {".py", ".gz"}
+_SOURCES = (".py", ".gz")
+_PARSER = "pydantic"
+"""What parses a config beside this package itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +80,11 @@ def key_of(config: Config, rows: Rows | None, champion: Verified | None = None) 
         rows: the rows that it names; None for a built-in data set, whose digest is known.
         champion: the model that the candidate is compared with.
     """
+    from artifact_pipeline.config import recipe
+
     key = {f"recipe.{name}": json.dumps(value) for name, value in dotted(recipe(config)).items()}
     key |= {f"packages.{name}": _version(name) for name in PACKAGES}
-    key |= {
-        "champion": champion.digest if champion else _NONE,
-        "data": _data_digest(config, rows),
-        "kernel": os.environ.get(KERNEL_VARIABLE, _NONE),
-        "libc": libc(),
-        "packages.artifact-pipeline": __version__,
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "source": source_digest(),
-        "system": f"{platform.system()} {platform.machine()}",
-    }
+    key |= {"champion": champion.digest if champion else _NONE, "data": _data_digest(config, rows), **_platform()}
     if rows is not None and rows.split_by:
         key["split.columns"] = _split_digest(rows)
     if rows is not None and rows.feedback:
@@ -95,6 +92,46 @@ def key_of(config: Config, rows: Rows | None, champion: Verified | None = None) 
     if champion is not None:
         key |= {"gate.margin": json.dumps(config.gate.margin), "gate.on_inconclusive": config.gate.on_inconclusive}
     return key
+
+
+def fingerprint_of(config: bytes) -> str | None:
+    """Return the digest of what a config's file holds and of what parses it; None where the parser is not known.
+
+    Args:
+        config: what the file holds.
+    """
+    return _fingerprint(config, _installed())
+
+
+def _fingerprint(config: bytes, installed: Mapping[str, str | None]) -> str | None:
+    parser = installed.get(_PARSER)
+    return digest(f"{_PARSER} {parser}\n".encode() + config) if parser else None
+
+
+def look_by_fingerprint(artifact: Path, export: Path | None, config: bytes) -> Look | None:
+    """Return what `look` returns for the config of a file, where that can be known without parsing it; None elsewhere.
+
+    A built-in data set, no option that wins over the file and no champion are the caller's to see to; they are what
+    the artifact in charge was trained with, where its provenance has a fingerprint.
+
+    Args:
+        artifact: as `look` takes it.
+        export: likewise.
+        config: what the config's file holds.
+    """
+    try:
+        statement = provenance.Statement.read(resolve(artifact))
+    except ArtifactRejected:
+        return None
+    if statement is None or statement.internal.fingerprint is None:
+        return None
+    installed = _installed()
+    if statement.internal.fingerprint != _fingerprint(config, installed):
+        return None
+    # The recipe follows from the file by parser and source, and the digest of built-in data from both.
+    key = statement.internal.key
+    here = {"champion": _NONE, **{f"packages.{name}": installed.get(name) for name in PACKAGES}, **_platform()}
+    return look(artifact, export, key) if key | here == key else None
 
 
 def look(artifact: Path, export: Path | None, key: Mapping[str, str]) -> Look:
@@ -150,7 +187,46 @@ def _split_digest(rows: Rows) -> str:
     return PREFIX + hashed.hexdigest()
 
 
+def _platform() -> dict[str, str]:
+    """Return the parts of the key that are neither of the config nor of other packages."""
+    return {
+        "kernel": os.environ.get(KERNEL_VARIABLE, _NONE),
+        "libc": libc(),
+        "packages.artifact-pipeline": __version__,
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "source": source_digest(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _installed() -> dict[str, str | None]:
+    """Return the versions of all packages by the names of their folders, such as `numpy-2.4.6.dist-info`.
+
+    `importlib.metadata` finds them so, too, and then parses a file in each folder, which costs as much as verifying the
+    artifact. The first place on the path counts; None stands for what is not as an installer leaves it.
+    """
+    found: dict[str, str | None] = {}
+    for place in sys.path:
+        here: dict[str, str | None] = {}
+        try:
+            names = os.listdir(place or ".")  # noqa: PTH208 - bare names
+        except FileNotFoundError:
+            continue
+        except OSError:  # an archive, say
+            return {}
+        for name in names:
+            stem, _, kind = name.rpartition(".")
+            if kind in {"dist-info", "egg-info"}:
+                package, _, number = stem.partition("-")
+                package = package.lower().replace("_", "-")
+                here[package] = number if kind == "dist-info" and package not in here else None
+        found = here | found
+    return found
+
+
 def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(package)
     except PackageNotFoundError:  # the training will say that it is missing, and how to get it
@@ -159,9 +235,13 @@ def _version(package: str) -> str:
 
 def source_digest() -> str:
     """The digest of this package's own code, and of the data sets that come with it."""
-    hashed = hashlib.sha256()
-    for path in sorted(path for path in _PACKAGE.rglob("*") if path.suffix in _SOURCES):
-        data = path.read_bytes()
-        hashed.update(f"{path.relative_to(_PACKAGE).as_posix()}\0{len(data)}\0".encode())
-        hashed.update(data)
+    hashed, root = hashlib.sha256(), str(_PACKAGE)
+    for folder, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted(name for name in names if name.endswith(_SOURCES)):
+            place = f"{folder}/{name}"
+            with open(place, "rb") as file:  # noqa: PTH123 - a `Path` for each of so many costs as much as to hash it
+                data = file.read()
+            hashed.update(f"{place.removeprefix(root)}\0{len(data)}\0".encode())
+            hashed.update(data)
     return PREFIX + hashed.hexdigest()
