@@ -15,14 +15,12 @@ from msgspec import Struct, json
 
 from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.errors import ArtifactRejected, ConfigError
-from artifact_pipeline.registry.connecting import Connecting
 from artifact_pipeline.registry.image import MANIFEST_TYPE, BlobRecord, read_image
 from artifact_pipeline.registry.received import rejected
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.referrers import fallback_tag, referrers_of
 from artifact_pipeline.registry.repository import Repository
 from artifact_pipeline.registry.tags import INDEX_TYPES, MAX_TAGS, TaggedManifest, read_tagged, read_tags
-from artifact_pipeline.registry.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -92,7 +90,7 @@ def collect(
         hint = "--match 'sha-*' takes the artifacts that only such tags lead to; tags like v1 and champion keep theirs"
         raise ConfigError("--match: which tags keep nothing is not said", hint=hint)
     reference = ImageReference.parse_repository(request.reference)
-    repository = Repository(Wire(reference, Connecting.of(request), delete=delete))
+    repository = Repository(reference, request.connecting, delete=delete)
     reading = _Reading(repository, patterns)
     reading.read(progress)
     found = reading.end(progress)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from io import BytesIO
 from typing import TYPE_CHECKING, Self
 
 from artifact_pipeline.artifact.manifest import parse_manifest
 from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import ArtifactRejected, Problem
-from artifact_pipeline.registry.connecting import Connecting
 from artifact_pipeline.registry.image import MANIFEST_TYPE, read_image
 from artifact_pipeline.registry.referrers import attached
 from artifact_pipeline.registry.repository import Repository
-from artifact_pipeline.registry.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ImageSource:
-    """A `PullSource` in a registry; each file is a layer.
+    """An artifact in a registry, as `pull` takes it; each file is a layer.
 
     Attributes:
         repository: with the image.
@@ -52,7 +49,7 @@ class ImageSource:
             StorageError: the registry is out of reach, or refuses.
         """
         target = reference.target
-        repository = Repository(Wire(reference, Connecting.of(request)))
+        repository = Repository(reference, request.connecting)
         read = repository.read_manifest(target, (MANIFEST_TYPE,))
         if read is None:
             problem = Problem(str(reference), "image-missing", "the registry has no such artifact")
@@ -62,25 +59,23 @@ class ImageSource:
 
     @property
     def artifact(self) -> str:
-        """As `PullSource.artifact`."""
+        """As `ObjectSource.artifact`."""
         return self.image.files[NAME].digest
 
     def attached(self) -> Iterable[Attached]:
-        """As `PullSource.attached`."""
+        """As `ObjectSource.attached`."""
         return attached(self.repository, self.reference.target)
 
     def manifest(self) -> Manifest:
-        """As `PullSource.manifest`; the model's config and the layers have to fit it."""
+        """As `ObjectSource.manifest`; the model's config and the layers have to fit it."""
         self.image.check_config(self._whole(self.image.config, "the model's config"))
         manifest = parse_manifest(self._whole(self.image.files[NAME], NAME))
         self.image.check_files(manifest)
         return manifest
 
     def _whole(self, blob: BlobRecord, name: str) -> bytes:
-        data = BytesIO()
-        self.repository.read_blob(blob.digest, blob.size, data, name=name, progress=lambda _: None)
-        return data.getvalue()
+        return self.repository.read_small(blob.digest, blob.size, name=name)
 
     def read(self, record: Manifest1.File, sink: BinaryIO, progress: Callable[[int], None]) -> None:
-        """As `PullSource.read`."""
+        """As `ObjectSource.read`."""
         self.repository.read_blob(record.sha256, record.size, sink, name=record.name, progress=progress)

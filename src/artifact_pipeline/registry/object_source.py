@@ -45,7 +45,7 @@ class StoredObject(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ObjectSource:
-    """A `PullSource` in an object store.
+    """An artifact in an object store, as `pull` takes it; of its files nothing was taken yet.
 
     Attributes:
         reference: where it stands, by the artifact digest.
@@ -75,16 +75,26 @@ class ObjectSource:
 
     @property
     def artifact(self) -> str:
-        """As `PullSource.artifact`."""
+        """The artifact digest that it is said to have."""
         return self.reference.digest or ""
 
     def attached(self) -> Iterable[Attached]:
-        """As `PullSource.attached`."""
+        """The signatures and statements that stand with it.
+
+        Raises:
+            ArtifactRejected: one is not what it is announced as.
+            StorageError: the place is out of reach.
+        """
         found = {end: read_object(self.reference.folder + end, MAX_BESIDE_BYTES, end) for end in BESIDE}
         return as_attached({end: each.data for end, each in found.items() if each is not None})
 
     def manifest(self) -> Manifest:
-        """As `PullSource.manifest`."""
+        """Take its manifest, and see that the place has the files that it lists, as far as the place says.
+
+        Raises:
+            ArtifactRejected: it has another digest than `artifact`, is no manifest, or lists other files.
+            StorageError: the place is out of reach.
+        """
         place = f"{self.reference.folder}/{NAME}"
         found = read_object(place, MAX_MANIFEST_BYTES, NAME)
         if found is None:
@@ -94,7 +104,13 @@ class ObjectSource:
         return parse_manifest(found.data)
 
     def read(self, record: Manifest1.File, sink: BinaryIO, progress: Callable[[int], None]) -> None:
-        """As `PullSource.read`."""
+        """Write a file that the manifest lists into a file that is empty.
+
+        Raises:
+            ArtifactRejected: other bytes come, more, or fewer (`blob-digest`, `blob-long`, `blob-short`), or none
+                (`blob-missing`).
+            StorageError: the place is out of reach.
+        """
         received = Received(record.name, record.size, sink)
         with reading(record.name):
             for piece in objects.pieces(f"{self.reference.folder}/{record.name}"):

@@ -16,10 +16,12 @@ from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import ArtifactRejected
 from artifact_pipeline.files import storage_error, sync_folder, write_new
 from artifact_pipeline.registry.evidence import choose
-from artifact_pipeline.registry.keeping import KeptAsFolder, KeptInStore, staging
-from artifact_pipeline.registry.progress import BytesDone
+from artifact_pipeline.registry.image_source import ImageSource
+from artifact_pipeline.registry.keeping import check_place, keep_as_folder, keep_in_store, staging
+from artifact_pipeline.registry.object_source import ObjectSource
 from artifact_pipeline.registry.received import rejected
-from artifact_pipeline.registry.source import find
+from artifact_pipeline.registry.reference import ImageReference, parse_reference
+from artifact_pipeline.registry.request import counted
 from artifact_pipeline.trust.beside import check_beside
 from artifact_pipeline.verification import verify
 
@@ -27,10 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from artifact_pipeline.artifact.manifest import Verified
-    from artifact_pipeline.registry.progress import Progress
     from artifact_pipeline.registry.reference import RemoteReference
-    from artifact_pipeline.registry.request import RegistryRequest
-    from artifact_pipeline.registry.source import PullSource
+    from artifact_pipeline.registry.request import Progress, RegistryRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,75 +67,66 @@ def pull(request: RegistryRequest, path: Path, *, as_folder: bool = False) -> Pu
             it claims to be, or not trusted; nothing is kept.
         StorageError: the place is out of reach, or the disk full; nothing is kept.
     """
-    place = KeptAsFolder(path) if as_folder else KeptInStore(path)
-    place.check()
-    source = find(request)
+    check_place(path, as_folder=as_folder)
+    source = _found(request)
     try:
-        with staging(place.path) as folder:
-            pulling = _Pulling(source, folder / STORE, request)
-            beside = pulling.take_evidence()
-            pulling.take_files(request.progress)
-            verified = pulling.verified()
-            stands, in_charge = place.keep(verified, beside)
+        with staging(path) as own:
+            folder = own / STORE / source.artifact.removeprefix(PREFIX)
+            folder.mkdir(parents=True)
+            beside = _take_evidence(source, folder, request)
+            _take_files(source, folder, request.progress)
+            verified = _verified(source, folder, request)
+            if as_folder:
+                stands, in_charge = keep_as_folder(path, verified, beside), False
+            else:
+                stands, in_charge = keep_in_store(path, verified, beside)
     except OSError as error:
-        raise storage_error(place.path, error) from error
+        raise storage_error(path, error) from error
     return Pulled(source.reference, verified, stands, in_charge, tuple(beside))
 
 
-class _Pulling:
-    """An artifact that is being pulled into a store that nothing else knows."""
+def _found(request: RegistryRequest) -> ImageSource | ObjectSource:
+    """Find the artifact that a person asks for."""
+    reference = parse_reference(request.reference)
+    if isinstance(reference, ImageReference):
+        return ImageSource.find(reference, request)
+    return ObjectSource.find(reference, request)
 
-    def __init__(self, source: PullSource, store: Path, request: RegistryRequest) -> None:
-        self._source, self._request = source, request
-        self._folder = store / source.artifact.removeprefix(PREFIX)
-        self._folder.mkdir(parents=True)
 
-    def take_evidence(self) -> dict[str, bytes]:
-        """Take signature and provenance, and ask whether they are trusted, before anything of the artifact is taken.
+def _take_evidence(source: ImageSource | ObjectSource, folder: Path, request: RegistryRequest) -> dict[str, bytes]:
+    """Take signature and provenance, and ask whether they are trusted, before anything of the artifact is taken."""
+    artifact, expect, trust = source.artifact, request.expect, request.trust
+    if expect is not None and artifact != expect:
+        raise rejected(NAME, "digest-unexpected", f"expected {expect}, found {artifact}")
+    beside = choose(source.attached(), artifact, trust)
+    for suffix, data in beside.items():
+        write_new(folder.with_name(folder.name + suffix), data)
+    if trust is not None:
+        trust.admit(folder, artifact)
+    return beside
 
-        Raises:
-            ArtifactRejected: they are not, or other bytes came.
-        """
-        artifact, expect, trust = self._source.artifact, self._request.expect, self._request.trust
-        if expect is not None and artifact != expect:
-            raise rejected(NAME, "digest-unexpected", f"expected {expect}, found {artifact}")
-        beside = choose(self._source.attached(), artifact, trust)
-        for suffix, data in beside.items():
-            write_new(self._folder.with_name(self._folder.name + suffix), data)
-        if trust is not None:
-            trust.admit(self._folder, artifact)
-        return beside
 
-    def take_files(self, progress: Progress) -> None:
-        """Take the manifest, and then the files that it lists.
+def _take_files(source: ImageSource | ObjectSource, folder: Path, progress: Progress) -> None:
+    """Take the manifest, and then the files that it lists."""
+    manifest = source.manifest()
+    write_new(folder / NAME, manifest.canonical())
+    counts = counted({record.name: record.size for record in manifest.files}, progress)
+    for record, (name, count) in zip(manifest.files, counts, strict=True):
+        with (folder / name).open("xb") as file:
+            source.read(record, file, count)
+            file.flush()
+            os.fsync(file.fileno())
+    sync_folder(folder)
 
-        Raises:
-            ArtifactRejected: other bytes came, or the place has other files than the manifest lists.
-        """
-        manifest = self._source.manifest()
-        write_new(self._folder / NAME, manifest.canonical())
-        done, total = 0, sum(record.size for record in manifest.files)
-        for record in manifest.files:
-            with (self._folder / record.name).open("xb") as file:
-                self._source.read(record, file, BytesDone(record.name, done, total, progress))
-                file.flush()
-                os.fsync(file.fileno())
-            done += record.size
-        sync_folder(self._folder)
 
-    def verified(self) -> Verified:
-        """The artifact, verified as any other one.
-
-        Raises:
-            ArtifactRejected: it is not what it claims to be, or not trusted.
-        """
-        request = self._request
-        try:
-            verified = verify(
-                self._folder, expect=request.expect, accept_failed_gate=request.accept_failed_gate, trust=request.trust
-            )
-            check_beside(verified)
-        except ArtifactRejected as error:
-            message = error.message.replace(str(self._folder), str(self._source.reference))
-            raise ArtifactRejected(message, problems=error.problems, hint=error.hint) from error
-        return verified
+def _verified(source: ImageSource | ObjectSource, folder: Path, request: RegistryRequest) -> Verified:
+    """The artifact, verified as any other one; an error names where it came from."""
+    try:
+        verified = verify(
+            folder, expect=request.expect, accept_failed_gate=request.accept_failed_gate, trust=request.trust
+        )
+        check_beside(verified)
+    except ArtifactRejected as error:
+        message = error.message.replace(str(folder), str(source.reference))
+        raise ArtifactRejected(message, problems=error.problems, hint=error.hint) from error
+    return verified

@@ -6,7 +6,6 @@ as the OCI distribution spec has it. Whoever may push may attach: nothing here i
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from msgspec import Meta, Struct, to_builtins
@@ -74,7 +73,7 @@ def attach(repository: Repository, subject: bytes, kind: str, data: bytes, *, ti
         ArtifactRejected: the registry has a list of what refers to the image that cannot be read.
     """
     for blob in (data, _EMPTY):
-        repository.write_blob(blob, progress=lambda _: None)
+        repository.write_blob(blob)
     manifest = compact(
         {
             "schemaVersion": 2,
@@ -137,9 +136,7 @@ def _read(repository: Repository, layer: BlobRecord) -> bytes:
     place = "the signature" if layer.media_type == SIGNATURE_TYPE else "the provenance"
     if layer.size > MAX_BESIDE_BYTES:
         raise rejected(place, "blob-long", f"is larger than {MAX_BESIDE_BYTES:,} bytes")
-    data = BytesIO()
-    repository.read_blob(layer.digest, layer.size, data, name=place, progress=lambda _: None)
-    return data.getvalue()
+    return repository.read_small(layer.digest, layer.size, name=place)
 
 
 def _by_api(repository: Repository, subject: str) -> tuple[BlobRecord, ...] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from io import BytesIO
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urljoin
 
@@ -15,16 +16,18 @@ from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, StorageError, plural
 from artifact_pipeline.registry.received import Received, rejected
 from artifact_pipeline.registry.repeating import TRIES, pause
+from artifact_pipeline.registry.request import Connecting
+from artifact_pipeline.registry.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from typing import BinaryIO
 
     from urllib3 import BaseHTTPResponse
 
-    from artifact_pipeline.registry.received import BlobSink
-    from artifact_pipeline.registry.wire import Wire
+    from artifact_pipeline.registry.reference import ImageReference
 
-    Progress = Callable[[int], None]
+    Count = Callable[[int], None]
 
 CHUNK = 16 << 20
 """Bytes of a blob that are sent by one request."""
@@ -40,13 +43,31 @@ _RANGE = re.compile(r"(?:bytes[= ])?0-([0-9]{1,18})")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/(?:[0-9]{1,18}|\*)")
 
 
+def _ignore(_more: int) -> None:
+    """Say nothing of bytes that have moved."""
+
+
 class Repository:
     """One repository of a registry."""
 
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
+    def __init__(
+        self,
+        reference: ImageReference,
+        connecting: Connecting | None = None,
+        *,
+        push: bool = False,
+        delete: bool = False,
+    ) -> None:
+        """Connect with a repository; arguments and errors as of `Wire`, by default reached as the environment says."""
+        self.wire = Wire(reference, connecting or Connecting(), push=push, delete=delete)
 
-    def read_blob(self, wanted: str, size: int, sink: BlobSink, *, name: str, progress: Progress) -> None:
+    def read_small(self, wanted: str, size: int, *, name: str) -> bytes:
+        """The bytes of a blob whose size was found to be small; arguments and errors as of `read_blob`."""
+        data = BytesIO()
+        self.read_blob(wanted, size, data, name=name)
+        return data.getvalue()
+
+    def read_blob(self, wanted: str, size: int, sink: BinaryIO, *, name: str, progress: Count = _ignore) -> None:
         """Write a blob into a file that is empty; after a cut go on where that was.
 
         Args:
@@ -192,7 +213,7 @@ class Repository:
             raise self.wire.refused(f"a look for the blob {wanted}", response)
         return response.status == 200
 
-    def write_blob(self, data: bytes, *, progress: Progress) -> bool:
+    def write_blob(self, data: bytes, *, progress: Count = _ignore) -> bool:
         """Put a blob into the repository, if it is not there yet.
 
         Returns:
@@ -217,7 +238,7 @@ class Repository:
 class _Upload:
     """One upload of one blob."""
 
-    def __init__(self, wire: Wire, data: bytes, wanted: str, progress: Progress) -> None:
+    def __init__(self, wire: Wire, data: bytes, wanted: str, progress: Count) -> None:
         self._wire, self._data, self._wanted, self._progress = wire, memoryview(data), wanted, progress
         self._at = 0
         self._place = ""

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Literal
 from artifact_pipeline.artifact import provenance
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import ArtifactRejected, GateFailed, Problem, StorageError
-from artifact_pipeline.registry.connecting import Connecting
 from artifact_pipeline.registry.image import MANIFEST_TYPE
 from artifact_pipeline.registry.promotions import (
     PROMOTION_SIGNATURE_TYPE,
@@ -28,7 +27,6 @@ from artifact_pipeline.registry.promotions import (
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.referrers import attach
 from artifact_pipeline.registry.repository import Repository
-from artifact_pipeline.registry.wire import Wire
 from artifact_pipeline.trust.signing import WHOLE
 
 if TYPE_CHECKING:
@@ -161,12 +159,11 @@ class RoleDecision:
 
     def mirror(self) -> str | None:
         """Where the tag of the role leads."""
-        wire = Wire(self.repository, Connecting.of(self.request.registry))
-        read = Repository(wire).read_manifest(self.request.role, (MANIFEST_TYPE,))
-        return digest(read[0]) if read is not None else None
+        repository = Repository(self.repository, self.request.registry.connecting)
+        return repository.digest_of(self.request.role, (MANIFEST_TYPE,))
 
     def _writable(self) -> Repository:
-        return Repository(Wire(self.repository, Connecting.of(self.request.registry), push=True))
+        return Repository(self.repository, self.request.registry.connecting, push=True)
 
     def _image(self, repository: Repository, image: str) -> bytes:
         read = repository.read_manifest(image, (MANIFEST_TYPE,))

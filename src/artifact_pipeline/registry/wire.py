@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from artifact_pipeline.errors import ConfigError, PipelineError, Problem, StorageError
 from artifact_pipeline.registry.addresses import is_loopback, is_permitted, joined, origin, proxy_for
-from artifact_pipeline.registry.connecting import TOKEN_HOSTS
 from artifact_pipeline.registry.credentials import find_login
 from artifact_pipeline.registry.repeating import TRIES, pause
+from artifact_pipeline.registry.request import TOKEN_HOSTS
 from artifact_pipeline.registry.tokens import Challenge, choose
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
     from artifact_pipeline.registry.addresses import Plain
-    from artifact_pipeline.registry.connecting import Connecting
     from artifact_pipeline.registry.credentials import RegistryLogin
     from artifact_pipeline.registry.reference import ImageReference
+    from artifact_pipeline.registry.request import Connecting
 
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
