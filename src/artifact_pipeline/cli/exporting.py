@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import os
 import shlex
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
-from artifact_pipeline.cli.options import artifact_argument, is_given, verb
+from artifact_pipeline.cli.options import artifact_argument, expect_option, file_option, is_given, verb
 from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
 
+    from artifact_pipeline.cli.options import Verb
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.reports.documents import Kind
 
-_Verb = TypeVar("_Verb", bound="Callable[..., Any]")
 _NAMES: dict[Kind, str] = {"card": "model card", "bom": "bill of materials", "facts": "facts"}
 _OF_MLFLOW = {
     "tracking_uri": "--tracking-uri",
@@ -29,22 +28,15 @@ _OF_MLFLOW = {
 }
 
 
-def _document_options(function: _Verb) -> _Verb:
+def _document_options(function: Verb) -> Verb:
     """`[ARTIFACT]`, `-o FILE` and `--expect`."""
-    expect = click.option(
-        "--expect",
-        metavar="DIGEST",
-        help="The artifact digest known from elsewhere, sha256:…; any other is refused unread.",
-    )
-    place = click.option(
+    place = file_option(
         "-o",
         "--output",
         "to",
-        metavar="FILE",
-        type=click.Path(path_type=Path),
-        help="Where it is written, in the place of what stands there; by default it is printed.",
+        words="Where it is written, in the place of what stands there; by default it is printed.",
     )
-    return artifact_argument(place(expect(function)))
+    return artifact_argument(place(expect_option(function)))
 
 
 @verb("Write the model card of an artifact, as Hugging Face has it.", 4, 8)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.cli.options import (
     artifact_option,
     asked_trust,
     is_given,
     policy_options,
+    short_digest,
     verb,
     with_artifact,
 )
@@ -59,7 +59,7 @@ def runs(output: Output, /, artifact: Path, registry: str | None, **asked: Any) 
     found = Store(artifact).runs()
     listed = [_entry(run, older) for run, older in zip_longest(found, found[1:])]
     if listed:
-        rows = [["*" if entry["current"] else "", _short(entry["digest"]), *_cells(entry)] for entry in listed]
+        rows = [["*" if entry["current"] else "", short_digest(entry["digest"]), *_cells(entry)] for entry in listed]
         output.table(["", "digest", *_HEADS], rows)
     else:
         output.say(f"no artifact has been published beside {shown(artifact)} yet")
@@ -78,7 +78,12 @@ def _list_registry(output: Output, registry: str, asked: Mapping[str, Any]) -> N
     listed = [_image_entry(image, older) for image, older in zip_longest(found.images, found.images[1:])]
     if listed:
         rows = [
-            [_short(image.reference.target), _short(entry["digest"]), listing(image.tags, _MAX_TAGS), *_cells(entry)]
+            [
+                short_digest(image.reference.target),
+                short_digest(entry["digest"]),
+                listing(image.tags, _MAX_TAGS),
+                *_cells(entry),
+            ]
             for image, entry in zip(found.images, listed, strict=True)
         ]
         output.table(["OCI digest", "digest", "tags", *_HEADS], rows)
@@ -136,7 +141,7 @@ def _made_from(manifest: Manifest) -> dict[str, Any]:
     from artifact_pipeline.rows.matrix import FEEDBACK
 
     files = [each for each in manifest.data.sources if each.name == FEEDBACK]
-    words = [f"{plural(each.rows, 'row')} {each.digest.removeprefix(PREFIX)[:12]}" for each in files]
+    words = [f"{plural(each.rows, 'row')} {short_digest(each.digest)}" for each in files]
     return {**manifest.recipe, **({"feedback": ", ".join(words)} if words else {})}
 
 
@@ -169,10 +174,6 @@ def _cells(entry: dict[str, Any]) -> list[str]:
         f"{entry['f1_weighted']:.4f}",
         words,
     ]
-
-
-def _short(digest: str) -> str:
-    return digest.removeprefix("sha256:")[:12]
 
 
 def first_digits(_context: click.Context, _argument: click.Parameter, value: str | None) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from artifact_pipeline.artifact import ARTIFACT
-from artifact_pipeline.cli.options import ArtifactPlace, verb, with_artifact
+from artifact_pipeline.cli.options import ArtifactPlace, file_option, verb, with_artifact
 from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
@@ -19,21 +19,9 @@ _ENDINGS = {"html": ".html", "markdown": ".md"}
 
 @verb("Write a page about an artifact, or about several beside each other.", 4, 5, 8)
 @click.argument("artifacts", nargs=-1, metavar="[ARTIFACT]...", type=ArtifactPlace())
-@click.option(
-    "-o",
-    "--output",
-    "place",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="The file to write; by default report.html, or report.md.",
-)
+@file_option("-o", "--output", "place", words="The file to write; by default report.html, or report.md.")
 @click.option("--data", metavar="FILE", help="A table with labels, any that predict reads, whose rows are shown.")
-@click.option(
-    "--receipt",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="The receipt of a prediction by the artifact, whose drift is shown.",
-)
+@file_option("--receipt", words="The receipt of a prediction by the artifact, whose drift is shown.")
 @click.option(
     "--format",
     "form",

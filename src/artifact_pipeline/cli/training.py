@@ -16,6 +16,7 @@ from artifact_pipeline.cli.options import (
     artifact_option,
     export_option,
     feedback_option,
+    file_option,
     jobs_option,
     report_options,
     report_places,
@@ -46,14 +47,7 @@ if TYPE_CHECKING:
 
 
 @verb("Train from a config, measure, judge and publish.", 3, 4, 5, 8)
-@click.option(
-    "--config",
-    default="config/config.json",
-    show_default=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="The config.",
-)
+@file_option("--config", default="config/config.json", words="The config.")
 @click.option(
     "-S",
     "overrides",
@@ -73,12 +67,7 @@ if TYPE_CHECKING:
 @click.option(
     "--champion-expect", metavar="DIGEST", help="The champion's artifact digest; any other is refused unread."
 )
-@click.option(
-    "--champion-policy",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Whom and what you trust of a champion; see docs/trust.md.",
-)
+@file_option("--champion-policy", words="Whom and what you trust of a champion; see docs/trust.md.")
 @click.option("--dry-run", is_flag=True, help="Print the resolved config and what would be written, and write nothing.")
 @click.option("--explain", is_flag=True, help="Print what has changed since the artifact in charge was made.")
 @click.option("--force", is_flag=True, help="Train although nothing has changed.")

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from artifact_pipeline.cli.options import artifact_argument, verb, with_artifact
+from artifact_pipeline.cli.options import artifact_argument, file_option, verb, with_artifact
 from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from artifact_pipeline.cli.output import Output
 
 
 @verb("Show the trials of the search that gave an artifact.", 4, 8)
 @click.argument("action", type=click.Choice(["show"]), metavar="show")
 @artifact_argument
-@click.option(
-    "-o",
-    "--output",
-    "to",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Draw them, too, into FILE.svg, FILE.html or FILE.png (extra [report]).",
-)
+@file_option("-o", "--output", "to", words="Draw them, too, into FILE.svg, FILE.html or FILE.png (extra [report]).")
 @click.pass_obj
 def search(
     output: Output,
