@@ -121,12 +121,13 @@ def _page(found: Evaluation) -> str:
     """The evaluation as a page of Markdown."""
     from artifact_pipeline.cli import views
     from artifact_pipeline.reports.markdown import baseline, escape, table
+    from artifact_pipeline.reports.tables import CLASSES, class_rows
 
-    classes = [[escape(label), *cells] for label, *cells in views.class_cells(found.figures)]
+    classes = table(CLASSES, class_rows(found.figures.classes, escape))
     counts = "\n".join(f"- {line}" for line in _counts(found))
     figures = table(views.FIGURES, _rows(found))
     worth = baseline(found.figures, rows="matched rows")
-    parts = ["## Predictions, scored by later labels", counts, figures, worth, table(views.CLASSES, classes)]
+    parts = ["## Predictions, scored by later labels", counts, figures, worth, classes]
     return "\n\n".join(parts) + "\n"
 
 

@@ -186,6 +186,7 @@ def _report(asked: Mapping[str, Any], training: Training) -> None:
     """Append the results to the files that a job names for them."""
     from artifact_pipeline.cli import github
     from artifact_pipeline.reports import markdown
+    from artifact_pipeline.reports.statements import verdict_of
 
     manifest = training.manifest
     if asked["summary"] is not None:
@@ -196,7 +197,7 @@ def _report(asked: Mapping[str, Any], training: Training) -> None:
     if asked["outputs"] is not None:
         found = {
             "digest": training.digest,
-            "verdict": manifest.gate.verdict if manifest.gate else "missing",
+            "verdict": verdict_of(manifest),
             "accuracy": str(manifest.metrics.held_out.accuracy.value),
             "artifact-path": str(training.folder.absolute() if isinstance(training.folder, Path) else training.folder),
         }

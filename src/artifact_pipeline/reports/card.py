@@ -23,6 +23,7 @@ from artifact_pipeline.reports.markdown import (
     table,
 )
 from artifact_pipeline.reports.statements import held_out_figures, text_of, verdict_of
+from artifact_pipeline.reports.tables import CLASSES, class_rows
 from artifact_pipeline.reports.yaml_text import yaml_text
 
 if TYPE_CHECKING:
@@ -148,11 +149,7 @@ def _measured_limits(manifest: Manifest) -> Iterator[str]:
 
 
 def _classes(held_out: HeldOut) -> str:
-    rows = [
-        [escape(each.label), f"{each.rows:,}", f"{each.precision:.4f}", f"{each.recall:.4f}", f"{each.f1:.4f}"]
-        for each in held_out.classes[:_MOST]
-    ]
-    return table(["class", "rows", "precision", "recall", "F1"], rows) + _more(len(held_out.classes))
+    return table(CLASSES, class_rows(held_out.classes[:_MOST], escape)) + _more(len(held_out.classes))
 
 
 def _data(manifest: Manifest) -> Iterator[str]:

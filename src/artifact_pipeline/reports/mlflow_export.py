@@ -20,6 +20,7 @@ from artifact_pipeline.errors import ConfigError, StorageError
 from artifact_pipeline.registry import remote
 from artifact_pipeline.reports.mlflow_run import Filling, fill
 from artifact_pipeline.reports.mlflow_server import MlflowServer
+from artifact_pipeline.reports.statements import verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -106,11 +107,10 @@ class _Export:
     @property
     def tags(self) -> list[dict[str, str]]:
         """What a run and a version are known by, as MLflow takes it."""
-        gate = self.verified.manifest.gate
         values = {
             _DIGEST: self.digest,
             "model_digest": self.verified.manifest.model.digest,
-            "gate": gate.verdict if gate else "missing",
+            "gate": verdict_of(self.verified.manifest),
         }
         return [{"key": key, "value": value} for key, value in values.items()]
 
@@ -295,8 +295,7 @@ def _move(state: _Export, alias: str | None, version: str) -> str | None:
     """Let the alias lead to the version, unless the gate failed; None where it does not."""
     if alias is None:
         return None
-    gate = state.verified.manifest.gate
-    if gate is None or gate.verdict != "passed":
+    if verdict_of(state.verified.manifest) != "passed":
         state.notes.append(f"the gate did not pass: the alias {alias} stays where it is")
         return None
     state.server.set("registered-models/alias", {"name": state.model, "alias": alias, "version": version})

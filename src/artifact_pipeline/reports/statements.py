@@ -38,7 +38,7 @@ def held_out_figures(manifest: Manifest, *, by_class: bool = False) -> list[Stat
 
 
 def verdict_of(manifest: Manifest) -> str:
-    """Return the gate's verdict, or `missing`."""
+    """Return the gate's verdict, `passed` or `failed`, or else `missing`."""
     return manifest.gate.verdict if manifest.gate else "missing"
 
 

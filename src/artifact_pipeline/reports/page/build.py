@@ -18,6 +18,7 @@ from artifact_pipeline.reports.page import (
 )
 from artifact_pipeline.reports.page.parts import Page, Section
 from artifact_pipeline.reports.page.weights import importance_of, weights_of
+from artifact_pipeline.reports.statements import verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,7 +45,7 @@ def page_of(artifact: Verified, answered: AnsweredRows | None, receipt: Receipt 
     manifest = artifact.manifest
     return Page(
         title=manifest.name,
-        verdict=overview.verdict_of(manifest),
+        verdict=verdict_of(manifest),
         lead=overview.lead(manifest),
         digests=(("artifact", artifact.digest), ("model", manifest.model.digest)),
         tiles=overview.tiles(manifest),
@@ -105,7 +106,7 @@ def page_of_several(
         answered: for each the labelled rows that are at hand.
         receipt: of a prediction by one of them.
     """
-    verdicts = {overview.verdict_of(each.manifest) for each in artifacts}
+    verdicts = {verdict_of(each.manifest) for each in artifacts}
     return Page(
         title=f"{len(artifacts):,} models beside each other",
         verdict=verdicts.pop() if len(verdicts) == 1 else "",
@@ -130,7 +131,7 @@ def page_of_candidate(artifacts: Sequence[Verified], comparisons: Sequence[Compa
     """
     return Page(
         title=f"Candidate beside {plural(len(comparisons), 'champion')}",
-        verdict=overview.verdict_of(artifacts[0].manifest),
+        verdict=verdict_of(artifacts[0].manifest),
         lead=(),
         digests=(),
         tiles=(),

@@ -10,7 +10,6 @@ from artifact_pipeline.errors import plural
 from artifact_pipeline.plugins import data_set_with
 from artifact_pipeline.reports.page import plots
 from artifact_pipeline.reports.page.parts import Card, Cards, Cell, DataTable, Plot, Section, more, short
-from artifact_pipeline.reports.page.values import value_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Manifest
     from artifact_pipeline.reports.page.parts import Block
     from artifact_pipeline.reports.page.rows import AnsweredRows
+    from artifact_pipeline.rows.features import Column, Features
 
 _MAX_CLASSES = 25
 """A confusion matrix of more classes is a picture without numbers."""
@@ -80,7 +80,7 @@ class Shown:
             self._label(int(answered.actual[row])),
             self._label(int(answered.predicted[row])),
             f"{answered.given[row]:.4f}",
-            *(value_of(answered.features, columns, row, each) for each in self.columns),
+            *(_value(answered.features, columns, row, each) for each in self.columns),
         )
 
     def _card(self, row: int) -> Card:
@@ -91,6 +91,18 @@ class Shown:
         lines = (f"{was} → {said}" if actual != predicted else was, f"{answered.given[row]:.2f}", f"row {number}")
         alt = f"row {number}: {was}, predicted {said}"
         return Card(data_uri(self.pictures.row(answered.features.X[row])), alt, lines)
+
+
+def _value(features: Features, columns: Sequence[Column], row: int, position: int) -> str:
+    """The value that a row has in the column at a position among all."""
+    column = columns[position]
+    place = sum((each.kind == "category") == (column.kind == "category") for each in columns[:position])
+    if column.kind == "category":
+        return short(features.S[row, place] or "missing", 40)
+    value = float(features.X[row, place])
+    if value != value:  # noqa: PLR0124 - it is NaN
+        return "missing"
+    return {0.0: "false", 1.0: "true"}[value] if column.kind == "boolean" else f"{value:.6g}"
 
 
 def pictures_for(manifest: Manifest) -> plugins.Pictures | None:

@@ -10,12 +10,11 @@ from artifact_pipeline.artifact.manifest2 import BASELINE, Manifest2
 from artifact_pipeline.errors import listing, plural
 from artifact_pipeline.metrics.registry import METRICS
 from artifact_pipeline.reports.page import plots
-from artifact_pipeline.reports.page.parts import MAX_LISTED, Cell, DataTable, Plot, Section, Tile, figures, more, short
+from artifact_pipeline.reports.page.parts import MAX_LISTED, Cell, DataTable, Plot, Section, Tile, more, short
 from artifact_pipeline.reports.page.plots import Range
-from artifact_pipeline.reports.tables import ALL, shown_rules
+from artifact_pipeline.reports.tables import ALL, figure, shown_rules
 
 if TYPE_CHECKING:
-    from artifact_pipeline.artifact.figures import HeldOut
     from artifact_pipeline.artifact.manifest import Manifest
 
 _WORDS = {each.name: each.words for each in METRICS}
@@ -23,25 +22,16 @@ _RANGED = ("accuracy", "balanced_accuracy", "f1_weighted", "f1_macro", "roc_auc"
 """The figures from 0 to 1 that are drawn beside each other."""
 
 
-def verdict_of(manifest: Manifest) -> str:
-    """Return `passed`, `failed` or `missing`."""
-    return manifest.gate.verdict if manifest.gate else "missing"
-
-
-def right_of(held_out: HeldOut) -> int:
-    """How many held-out rows were answered right."""
-    return sum(row[place] for place, row in enumerate(held_out.confusion))
-
-
 def lead(manifest: Manifest) -> tuple[str, ...]:
     """Return the sentences under the title."""
     held_out, model = manifest.metrics.held_out, manifest.model
     estimator = model.estimator.rpartition(".")[2]
+    right = sum(row[place] for place, row in enumerate(held_out.confusion))
     trained = (
         f"trained on {plural(manifest.data.split.training, 'row')}" if manifest.data.split.training else "packaged"
     )
     first = (
-        f"{estimator}, {trained}, is right on {right_of(held_out):,} of {plural(held_out.rows, 'held-out row')}; "
+        f"{estimator}, {trained}, is right on {right:,} of {plural(held_out.rows, 'held-out row')}; "
         f"always answering {short(held_out.majority.label, 30)} would be right on {held_out.majority.rows:,}."
     )
     missed = [short(each.label, 30) for each in held_out.never_predicted]
@@ -67,7 +57,7 @@ def tiles(manifest: Manifest) -> tuple[Tile, ...]:
 
 def section(manifest: Manifest) -> Section:
     """Return figures and gate."""
-    rows = ranges_of(manifest)
+    rows = _ranges(manifest)
     words = "; ".join(
         f"{row.name} {row.value:.4f}"
         + ("" if row.low is None or row.high is None else f" ({row.low:.4f} to {row.high:.4f})")
@@ -85,7 +75,7 @@ def section(manifest: Manifest) -> Section:
     return Section("figures", "Figures and gate", (), (plot, _gate(manifest)), beside=True)
 
 
-def ranges_of(manifest: Manifest) -> list[Range]:
+def _ranges(manifest: Manifest) -> list[Range]:
     """The figures from 0 to 1, with the gate's bounds and, of accuracy, the share of the majority."""
     held_out = manifest.metrics.held_out
     bounds = {rule.metric: rule.minimum for rule in manifest.gate.rules if _is_least(rule)} if manifest.gate else {}
@@ -138,11 +128,10 @@ def _figures(manifest: Manifest) -> DataTable:
         names = ("accuracy", "f1_weighted", "f1_macro", "log_loss")
         of_all = [[getattr(each, name) for name in names] for each in (metrics.training, metrics.all)]
         own = [held_out.accuracy.value, held_out.f1_weighted.value, held_out.f1_macro, held_out.log_loss]
-        kinds = zip(("held_out", "training", "all"), map(figures, (own, *of_all)), strict=True)
         values = {name: {} for name in names}
-        for kind, cells in kinds:
-            for name, cell in zip(names, cells, strict=True):
-                values[name][kind] = cell
+        for kind, measured in zip(("held_out", "training", "all"), (own, *of_all), strict=True):
+            for name, value in zip(names, measured, strict=True):
+                values[name][kind] = figure(value)
         for name, found in (("accuracy", held_out.accuracy), ("f1_weighted", held_out.f1_weighted)):
             values[name]["interval"] = f"{found.low:.4f} to {found.high:.4f}"
     trained = bool(manifest.data.split.training)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from markupsafe import Markup
 
@@ -190,11 +190,6 @@ class Page:
     digests: tuple[tuple[str, str], ...]
     tiles: tuple[Tile, ...]
     sections: tuple[Section, ...]
-
-
-def figures(values: Sequence[float | None]) -> list[str]:
-    """Return figures of four decimals, and an empty text where there is none."""
-    return ["" if value is None else f"{value:.4f}" for value in values]
 
 
 def more(total: int, shown: int, things: str) -> str:

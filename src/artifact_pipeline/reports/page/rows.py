@@ -93,7 +93,7 @@ class AnsweredRows:
         return positions[np.argsort(-sure[positions], kind="stable")]
 
 
-def own_data_set(manifest: Manifest) -> str | None:
+def _own_data_set(manifest: Manifest) -> str | None:
     """Return the name of the data set, of those that come with the package, that a model was trained from."""
     name = manifest.recipe.get("dataset")
     if not isinstance(name, str) or name not in NAMES:
@@ -117,7 +117,7 @@ def answer_rows(artifact: Verified, data: str | None) -> AnsweredRows | None:
         ArtifactRejected: the runtime refuses the model, or its golden answers differ here.
         DataRejected: the rows cannot be read, one is bad, or none has a label.
     """
-    name = own_data_set(artifact.manifest) if data is None else None
+    name = _own_data_set(artifact.manifest) if data is None else None
     if data is None and name is None:
         return None
     sources = [Source(name, name, name)] if name is not None else find_sources([str(data)])
