@@ -60,8 +60,7 @@ def checked_plan(
         require(encode(planned.message, arrays) == data, "onnx-wire", "the same model is written in another way")
         check_numbers(planned, steps, arrays, len(classes))
     except RuleBroken as refusal:
-        problem = Problem(name, *refusal.args)
-        raise ArtifactRejected("the model is not one that this program writes", problems=[problem]) from None
+        raise _refused(name, *refusal.args) from None
     return planned
 
 
@@ -86,14 +85,17 @@ def check_written(data: bytes, said: WrittenModel, *, name: str = "model.onnx") 
     try:
         steps = convert(said.steps, Steps)
     except ValidationError as error:
-        problem = Problem("manifest.json", "manifest-field", f"model.steps: {error}"[:200])
-        raise ArtifactRejected("the model is not one that this program writes", problems=[problem]) from None
+        raise _refused("manifest.json", "manifest-field", f"model.steps: {error}"[:200]) from None
     planned = checked_plan(data, said.columns, steps, said.classes, name=name)
     if planned.answers != said.answers:
         words = f"the manifest says that it gives {said.answers}, and it gives {planned.answers}"
-        problem = Problem(name, "model-shape", words)
-        raise ArtifactRejected("the model is not one that this program writes", problems=[problem])
+        raise _refused(name, "model-shape", words)
     return planned.rows
+
+
+def _refused(place: str, rule: str, message: str) -> ArtifactRejected:
+    problem = Problem(place, rule, message)
+    return ArtifactRejected("the model is not one that this program writes", problems=[problem])
 
 
 def check_numbers(planned: ModelPlan, steps: Steps, arrays: Mapping[str, bytes], classes: int) -> None:

@@ -45,7 +45,7 @@ def _describe(estimator: Any) -> tuple[Svm, Arrays]:
     coefficients = np.split(estimator._dual_coef_.T, ends)
     for position, (some, weights) in enumerate(zip(vectors, coefficients, strict=True)):
         arrays |= {f"vectors.{position}": some, f"coefficients.{position}": weights}
-    refuse_many_numbers(name, arrays, hint=_HINT)
+    refuse_many_numbers(name, sum(each.nbytes for each in arrays.values()), hint=_HINT)
     kernel: Any = estimator.kernel
     spec = Svm(
         kernel=kernel,
@@ -153,4 +153,4 @@ def _decision(graph: Graph, sums: str, classes: int) -> str:
     return graph.add("Add", votes, graph.add("Div", total, bound))
 
 
-FAMILY = Family(frozenset({"NuSVC", "SVC"}), (Svm,), _describe, _plan)
+FAMILY = Family(frozenset({"NuSVC", "SVC"}), _describe, _plan)
