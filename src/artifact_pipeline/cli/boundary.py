@@ -127,11 +127,7 @@ def _guard(streams: ExitStack, *, for_good: bool) -> None:
 
 @contextmanager
 def _interruptible(output: Output) -> Iterator[None]:
-    """Let what ends after Ctrl-C end by it: amid a library's C or C++ it may arrive as an error of that library.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C has come, and something was raised.
-    """
+    """Let what ends after Ctrl-C end by it: amid a library's C or C++ it may arrive as an error of that library."""
     try:
         yield
     except BaseException as error:
@@ -164,11 +160,7 @@ def _leave_process() -> None:
 
 
 def _invoke(command: click.Command, arguments: list[str], output: Output, files: dict[str, str]) -> int:
-    """Parse and run, without click's own ideas of exit statuses and of Ctrl-C.
-
-    Raises:
-        PipelineError: what the verb raises, or a `ConfigError` for what cannot be parsed.
-    """
+    """Parse and run, without click's own ideas of exit statuses and of Ctrl-C."""
     import click
 
     if output.root is None and _COMPLETION in os.environ:
@@ -198,11 +190,7 @@ def _invoke(command: click.Command, arguments: list[str], output: Output, files:
 
 
 def _refuse_dashed(arguments: Sequence[str]) -> None:
-    """Refuse a file's name that would be read as an option with its value: `-old.csv` as `-o ld.csv`.
-
-    Raises:
-        ConfigError: there is one that is not itself an option's value.
-    """
+    """Refuse a file's name that would be read as an option with its value: `-old.csv` as `-o ld.csv`."""
     for before, name in pairwise(["", *takewhile("--".__ne__, arguments)]):
         glued = len(name) > 2 and name.startswith("-") and not name.startswith("--") and not before.startswith("-")
         if glued and (hint := _dashed_hint([name])):

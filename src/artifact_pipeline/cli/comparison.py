@@ -101,13 +101,7 @@ def plain(comparison: Comparison) -> dict[str, Any]:
 
 
 def say_comparison(output: Output, comparison: Comparison, *, looks: int | None = None) -> None:
-    """Say both differences with their intervals, and the outcome.
-
-    Args:
-        output: where to say it.
-        comparison: what was found.
-        looks: how often the held-out rows have been looked at, where that is counted.
-    """
+    """Say both differences with their intervals, the outcome, and how often the rows were looked at if counted."""
     counted = f", looked at {plural(looks, 'time')}" if looks is not None else ""
     output.say(f"champion: {comparison.champion}, on the same {plural(comparison.rows, 'held-out row')}{counted}")
     output.say()

@@ -64,12 +64,7 @@ def _feedback_of(manifest: Manifest) -> list[Data.Source]:
 
 
 def plain_feedback(manifest: Manifest, candidate: Candidate | None) -> dict[str, Any]:
-    """Return the same as `--json` prints it; nothing where there is no feedback.
-
-    Args:
-        manifest: the artifact's manifest.
-        candidate: what was trained; None where nothing was.
-    """
+    """Return the same as `--json` prints it; nothing where there is no feedback."""
     found = [{"digest": each.digest, "rows": each.rows} for each in _feedback_of(manifest)]
     left_out = candidate.left_out if candidate else None
     return {"feedback": {"files": found, "left_out": left_out}} if found or left_out else {}

@@ -55,11 +55,9 @@ class MetricValue(NamedTuple):
     """One metric of some rows.
 
     Attributes:
-        name: the metric's.
         position: of the class that it is about; None where it is about all.
         value: as the metric's formula gives it.
         interval: the ends of its 95 % interval; None where it has none.
-        better: which way is better.
     """
 
     name: str
@@ -75,7 +73,6 @@ class Metric(NamedTuple):
     Attributes:
         name: as manifest and config have it.
         words: what it is, for people.
-        better: which way is better.
         value: returns the value; None where it is not defined for these rows.
         interval: returns the ends of the 95 % interval; None where the metric has none.
     """

@@ -39,14 +39,7 @@ def checked_plan(
     *,
     name: str = "model.onnx",
 ) -> ModelPlan:
-    """Check a model, and return its plan.
-
-    Args:
-        data: the whole file.
-        columns: the columns that the manifest names.
-        steps: the spec in the manifest.
-        classes: the labels in the manifest.
-        name: the file's name, the place of a problem.
+    """Check the bytes of a model beside what its manifest says, and return its plan; problems are at `name`.
 
     Raises:
         ArtifactRejected: the writer does not write such bytes for such a spec; its one problem is the first that was
@@ -73,11 +66,6 @@ def numbers_of(data: bytes, said: WrittenModel) -> dict[str, tuple[str, tuple[in
 
 def check_written(data: bytes, said: WrittenModel, *, name: str = "model.onnx") -> int:
     """Check the bytes of a model by what its manifest says of it, and return how many rows may go in one call.
-
-    Args:
-        data: the whole file.
-        said: the manifest's words.
-        name: the file's name.
 
     Raises:
         ArtifactRejected: the manifest's steps are none, or the bytes are not what they give.

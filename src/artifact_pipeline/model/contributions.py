@@ -75,12 +75,7 @@ class LinearScores:
 
     @classmethod
     def of(cls, manifest: Manifest, data: bytes) -> LinearScores | None:
-        """Return what makes the scores of a model; None where they are not linear.
-
-        Args:
-            manifest: what is said of the model.
-            data: the bytes of `model.onnx`, which were checked.
-        """
+        """Return what makes the scores of a model, whose bytes were checked; None where they are not linear."""
         import numpy as np
 
         said = manifest.model

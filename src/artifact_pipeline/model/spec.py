@@ -67,7 +67,6 @@ class NumberPart(Frozen, frozen=True, tag="numbers"):
 
     Attributes:
         columns: their positions among all numbers; () where all are taken, in their order.
-        steps: what is done with them.
     """
 
     columns: Chosen = ()
@@ -85,7 +84,6 @@ class CategoryPart(Frozen, frozen=True, tag="categories"):
             () where a missing value is a level of its own, or there is none.
         codes: for each category the code of each of its levels; () where that is the level's position.
         unknown: for each category the code of a level that the model does not know; () where that is -1.
-        steps: what is done with the numbers.
     """
 
     encoding: Literal["one_hot", "ordinal"]
@@ -246,7 +244,6 @@ class Calibration(Nested, frozen=True, tag="calibration"):
     """The mean of the calibrated answers of several classifiers: a sigmoid for each class, and the sum made 1.
 
     Attributes:
-        estimators: the classifiers.
         gives: of which of their answers the sigmoid is.
     """
 
@@ -265,7 +262,6 @@ class Stacking(Nested, frozen=True, tag="stacking"):
     """A classifier of what other classifiers answer.
 
     Attributes:
-        estimators: the others.
         final: the classifier.
         passthrough: whether it gets the columns too, behind the answers.
     """
@@ -304,7 +300,6 @@ class OneVsRest(Nested, frozen=True, tag="one_vs_rest"):
     """For each class a classifier that parts it from all others; of two classes one for the second.
 
     Attributes:
-        estimators: the classifiers.
         gives: which of their answers decides: a decision above 0, or a probability above one half.
     """
 
@@ -336,7 +331,6 @@ class Steps(Frozen, frozen=True):
     """All steps of a model.
 
     Attributes:
-        classifier: the classifier.
         parts: what becomes of the columns; the parts stand beside each other in this order.
         joined: the steps on all of that together.
     """

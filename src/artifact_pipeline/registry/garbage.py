@@ -40,7 +40,6 @@ class SpareImage:
     Attributes:
         reference: where it is, by its OCI digest.
         artifact: the artifact digest.
-        tags: that lead to it.
         beside: the digests of the manifests that refer to it, and of the index that lists them.
         blobs: digest and size of what it consists of, without what another image of the repository has, too.
     """
@@ -57,7 +56,6 @@ class RegistryGarbage:
     """What can be deleted in a repository, or was.
 
     Attributes:
-        images: the artifacts.
         kept: how many other images tags of the pattern lead to: another tag leads there, too, or they are no artifacts.
     """
 
@@ -125,12 +123,7 @@ class _Reading:
         self._lists: dict[str, str] = {}
 
     def read(self, progress: Callable[[str], None], *, again: bool = False) -> None:
-        """Take note of what all tags lead to; `again` of those that keep something.
-
-        Raises:
-            ArtifactRejected: the list of tags, or an index, cannot be read whole.
-            StorageError: the registry is out of reach.
-        """
+        """Take note of what all tags lead to; `again` of those that keep something."""
         names, complete = read_tags(self._repository)
         if not complete:
             words = f"has no end, a name that is none, or more than {MAX_TAGS:,} tags"
@@ -173,12 +166,7 @@ class _Reading:
                 raise rejected(str(self._repository.wire.reference), "repository-large", words)
 
     def end(self, progress: Callable[[str], None]) -> RegistryGarbage:
-        """What nothing else leads to, with what refers to it.
-
-        Raises:
-            ArtifactRejected: what refers to an image cannot be read.
-            StorageError: the registry is out of reach.
-        """
+        """What nothing else leads to, with what refers to it."""
         spare = {found: image for found, image in self._spare.items() if found not in self._used}
         lists = {fallback_tag(found) for found in spare}
         used = self._used | {found for tag, found in self._lists.items() if tag not in lists}

@@ -224,11 +224,7 @@ class _GitRunner:
         self._environment |= {"GIT_DIR": str(self._folder), "GIT_OBJECT_DIRECTORY": str(self._objects)}
 
     def url_of(self, remote: str) -> str:
-        """Use the settings of the repository around the working folder, and return where it pushes to.
-
-        Raises:
-            ConfigError: there is none, or it has no such remote.
-        """
+        """Use the settings of the repository around the working folder, and return where it pushes to."""
         where = Path.cwd()
         done = self.run("rev-parse", "--path-format=absolute", "--git-dir", "--git-path", "objects", where=where)
         lines = done.stdout.decode("utf-8", "surrogateescape").splitlines()
@@ -268,11 +264,7 @@ def _absolute_path() -> str:
 
 
 def _checked(url: str, *, plain_http: bool) -> str:
-    """A URL of a kind that is allowed; a path is made an absolute one.
-
-    Raises:
-        ConfigError: it is none.
-    """
+    """A URL of a kind that is allowed; a path is made an absolute one."""
     scheme, is_url, _ = url.partition("://")
     plain: Plain = "anywhere" if plain_http else "here"
     allowed = scheme in {"https", "ssh", "file"} or is_permitted(_shown(url), plain=plain)

@@ -30,8 +30,6 @@ class ImageSource:
     """An artifact in a registry, as `pull` takes it; each file is a layer.
 
     Attributes:
-        repository: with the image.
-        image: its manifest.
         reference: where it stands, by the OCI digest.
     """
 

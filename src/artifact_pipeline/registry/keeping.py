@@ -42,11 +42,6 @@ def check_place(path: Path, *, as_folder: bool) -> None:
 def keep_in_store(path: Path, verified: Verified, beside: Mapping[str, bytes]) -> tuple[Path, bool]:
     """Put an artifact into the store beside the pointer `path`, and let that lead to it if its gate passed.
 
-    Args:
-        path: of the pointer.
-        verified: the artifact, in the folder that is taken in.
-        beside: what stands beside it.
-
     Returns:
         Where it stands, and whether the pointer leads there.
 

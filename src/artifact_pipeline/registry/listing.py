@@ -67,10 +67,6 @@ class RegistryList:
 def list_images(request: RegistryRequest, progress: Callable[[str], None]) -> RegistryList:
     """List the artifacts that the tags of a repository lead to.
 
-    Args:
-        request: the repository, and how it is reached.
-        progress: called with what is being read, in a few words.
-
     Raises:
         ConfigError: the reference names a tag or a digest.
         ArtifactRejected: there is no such repository, or its list of tags is none.

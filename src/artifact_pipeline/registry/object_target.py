@@ -127,11 +127,7 @@ def _put_files(reference: StoreReference, verified: Verified, progress: Progress
 
 
 def _put(url: str, data: bytes) -> int:
-    """Create an object of these bytes, and return how many were sent; none where it stands there already.
-
-    Raises:
-        StorageError: other bytes stand there, or it is created and removed by others all the time.
-    """
+    """Create an object of these bytes, and return how many were sent; none where it stands there already."""
     sent = 0
     for attempt in range(TRIES):
         if _stands(url, data):

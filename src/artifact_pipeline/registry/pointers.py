@@ -26,7 +26,6 @@ class RecordedPromotion:
     """One entry of a pointer.
 
     Attributes:
-        statement: the bytes of the statement.
         signature: of the statement; None where it has none.
         version: by which the entry after it says what it comes after.
     """

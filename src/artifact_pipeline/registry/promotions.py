@@ -121,7 +121,6 @@ class PromotionEntry:
     """One promotion of a history.
 
     Attributes:
-        said: what its statement says.
         digest: of the statement.
         data: the statement's bytes.
         signature: of the statement, not checked; None where it has none.

@@ -40,7 +40,6 @@ class Pulled:
     Attributes:
         reference: where it came from, by its digest.
         verified: the artifact, as it was verified before it was kept.
-        folder: where it stands.
         in_charge: whether the pointer leads to it now; never where there is no pointer, or no gate that passed.
         beside: which of `.provenance.json`, `.sig` and `.provenance.json.sig` came with it.
     """

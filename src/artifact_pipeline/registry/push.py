@@ -33,7 +33,6 @@ class Pushed:
         reference: where it is, by its digest.
         name: the tag, or the URL of the pointer, that leads to it now; or None.
         artifact: the artifact digest.
-        files: how many files the artifact has.
         sent: the bytes of them that were not there yet.
         attached: which of `.sig`, `.provenance.json` and `.provenance.json.sig` went with it.
     """

@@ -81,11 +81,7 @@ def _temporary(place: str) -> Iterator[Path]:
 
 @contextmanager
 def _own_folder() -> Iterator[str]:
-    """A private folder for temporary files, gone afterwards.
-
-    Raises:
-        StorageError: there is no place for it.
-    """
+    """A private folder for temporary files, gone afterwards."""
     import tempfile
 
     try:

@@ -145,14 +145,7 @@ class Repository:
         return answered.data, answered.headers.get("Content-Type", "").partition(";")[0].strip()
 
     def digest_of(self, tag: str, kinds: Sequence[str]) -> str | None:
-        """The digest of the manifest to which a tag leads, which a registry says without sending it.
-
-        Args:
-            tag: the tag.
-            kinds: the media types that are understood.
-
-        Returns:
-            The digest; None where there is no such tag.
+        """The digest to which a tag leads, which a registry says without sending the manifest; None without such a tag.
 
         Raises:
             StorageError: the registry is out of reach, or refuses.
@@ -244,11 +237,7 @@ class _Upload:
         self._place = ""
 
     def run(self) -> bool:
-        """Send the blob; False where it has to be looked for, and begun from its beginning.
-
-        Raises:
-            StorageError: the registry refuses it.
-        """
+        """Send the blob; False where it has to be looked for, and begun from its beginning."""
         started = self._wire.try_once("POST", "blobs/uploads/", headers={"Content-Length": "0"})
         if started is None:
             pause(0)

@@ -121,11 +121,6 @@ def read_tagged(
 ) -> Iterator[TaggedManifest]:
     """What each tag leads to; one that is gone meanwhile is left out.
 
-    Args:
-        repository: with the tags.
-        names: the tags.
-        progress: called with a few words for each tag.
-
     Raises:
         StorageError: the registry is out of reach, refuses, or sends more than a manifest may have.
     """

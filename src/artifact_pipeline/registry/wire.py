@@ -57,13 +57,7 @@ class Wire:
     def __init__(
         self, reference: ImageReference, connecting: Connecting, *, push: bool = False, delete: bool = False
     ) -> None:
-        """Connect with a repository.
-
-        Args:
-            reference: the repository.
-            connecting: how the registry is reached.
-            push: ask for the right to write, too.
-            delete: ask for the right to delete, too.
+        """Connect with a repository, with the right to write or to delete where that is asked for.
 
         Raises:
             PipelineError: the extra is not installed.

@@ -26,7 +26,6 @@ class ArtifactDocument:
 
     Attributes:
         artifact: the artifact digest.
-        text: the document.
         written: where it was written; None where nowhere.
         place: where the artifact is: as it was named, or where it was pulled from, by its digest.
     """

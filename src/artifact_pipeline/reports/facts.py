@@ -31,18 +31,14 @@ class Facts(Frozen, frozen=True):
     """An artifact, flat.
 
     Attributes:
-        name: of the model.
         artifact: the artifact digest.
         model: the model digest.
         gate: `passed`, `failed` or `missing`.
         params: the recipe, the classifier as `estimator`, and behind `estimator.` each of its parameters, as text.
         metrics: each figure by rows and name, intervals behind `_low` and `_high`, and the rows themselves.
         classes: the labels, in the order of the model.
-        about: what people say of the model.
-        data: the sources of the rows.
         target: the column of labels.
         files: the digest of each file.
-        environment: what the bytes depend on.
     """
 
     name: str

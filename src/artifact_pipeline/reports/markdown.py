@@ -111,12 +111,7 @@ def gate_table(manifest: Manifest) -> str:
 
 
 def comparison_page(comparison: Comparison, *, looks: int) -> str:
-    """Return how a candidate stands beside its champion.
-
-    Args:
-        comparison: what was found.
-        looks: how often the held-out rows have been looked at.
-    """
+    """Return how a candidate stands beside its champion, and how often the held-out rows were looked at."""
     counted = f"{plural(comparison.rows, 'held-out row')}, looked at {plural(looks, 'time')}"
     shows = shown_comparison(comparison)
     parts = [

@@ -64,11 +64,7 @@ class Exported:
     Attributes:
         outcome: `exported`; `completed`, where an earlier try had begun; or `already there`.
         artifact: the artifact digest.
-        url: the page of the run.
         run: the id of the run.
-        experiment: its experiment.
-        model: the registered model.
-        version: its version.
         alias: the alias that leads to the version; None where none was asked for, or the gate failed.
         notes: what was shortened, or is to be known.
     """
@@ -303,11 +299,7 @@ def _move(state: _Export, alias: str | None, version: str) -> str | None:
 
 
 def _identifier(value: object) -> str:
-    """An id of the server, as it may stand in a path.
-
-    Raises:
-        StorageError: it is none.
-    """
+    """An id of the server, as it may stand in a path; anything else is refused."""
     if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
         raise StorageError(f"the server names a run or an experiment {value!r:.80}", hint="the server's log says more")
     return quote(value)

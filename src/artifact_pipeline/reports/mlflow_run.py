@@ -34,7 +34,6 @@ class Filling(NamedTuple):
     """What is written into a run.
 
     Attributes:
-        verified: the artifact.
         run: the id of the run.
         files: the path of its files at the server.
         time: when it began, in milliseconds.

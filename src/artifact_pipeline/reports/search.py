@@ -28,8 +28,6 @@ class SearchOverview:
 
     Attributes:
         artifact: the artifact digest.
-        manifest: what the artifact says.
-        results: what the search gave.
         ordered: the same, the best on the most rows first, those that failed last.
     """
 

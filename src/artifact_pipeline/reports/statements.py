@@ -18,7 +18,6 @@ class Stated(NamedTuple):
 
     Attributes:
         name: as the registry of metrics has it.
-        value: what was measured.
         low: the lower end of its 95 % interval; None where it has none.
         high: the upper end.
         label: the class that it is about; None where it is about all.

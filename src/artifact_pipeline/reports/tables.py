@@ -115,7 +115,6 @@ class ShownComparison(NamedTuple):
     """A comparison as it is shown.
 
     Attributes:
-        header: the names of the cells.
         rows: both differences with their intervals, a row each.
         meaning: the outcome, in words.
         counts: the rows that one model alone gets right, and the p value.

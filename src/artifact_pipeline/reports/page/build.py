@@ -35,13 +35,7 @@ _NO_ROWS = (
 
 
 def page_of(artifact: Verified, answered: AnsweredRows | None, receipt: Receipt | None) -> Page:
-    """Return the page of one artifact.
-
-    Args:
-        artifact: the verified artifact; its gate may have failed.
-        answered: the labelled rows that are at hand; None where there are none.
-        receipt: of a prediction by this artifact.
-    """
+    """Return the page of one artifact, whose gate may have failed, with what is at hand of rows and a receipt."""
     manifest = artifact.manifest
     return Page(
         title=manifest.name,
@@ -99,13 +93,7 @@ def _reasons(artifact: Verified, answered: AnsweredRows | None) -> tuple[Section
 def page_of_several(
     artifacts: Sequence[Verified], answered: Sequence[AnsweredRows | None], receipt: Receipt | None
 ) -> Page:
-    """Return the page of several artifacts.
-
-    Args:
-        artifacts: the verified artifacts, of which the first is the one that others are compared with.
-        answered: for each the labelled rows that are at hand.
-        receipt: of a prediction by one of them.
-    """
+    """Return the page of several artifacts, of which the first is the one that others are compared with."""
     verdicts = {verdict_of(each.manifest) for each in artifacts}
     return Page(
         title=f"{len(artifacts):,} models beside each other",
@@ -123,12 +111,7 @@ def page_of_several(
 
 
 def page_of_candidate(artifacts: Sequence[Verified], comparisons: Sequence[Comparison]) -> Page:
-    """Return the page of a candidate beside its champions.
-
-    Args:
-        artifacts: the verified artifacts, the candidate first.
-        comparisons: of it with each other one.
-    """
+    """Return the page of a candidate, the first of the artifacts, beside its champions."""
     return Page(
         title=f"Candidate beside {plural(len(comparisons), 'champion')}",
         verdict=verdict_of(artifacts[0].manifest),

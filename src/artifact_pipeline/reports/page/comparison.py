@@ -115,12 +115,7 @@ def pairs(artifacts: Sequence[Verified], answered: Sequence[AnsweredRows | None]
 
 
 def champions(artifacts: Sequence[Verified], found: Sequence[Comparison]) -> Section:
-    """Return how the first one, a candidate, stands beside each other one.
-
-    Args:
-        artifacts: the candidate, then its champions.
-        found: the comparison with each champion; at least one.
-    """
+    """Return how the first one, a candidate, stands beside each other one, by at least one comparison."""
     rows: tuple[tuple[str | Cell, ...], ...] = tuple(
         (
             name,

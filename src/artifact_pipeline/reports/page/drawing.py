@@ -181,13 +181,7 @@ def label(text: object, most: int = 22) -> str:
 
 
 def _plain_svg(text: str, name: str, *, width: int) -> str:
-    """Return an SVG of matplotlib without ids that nothing asks for, style attributes, and digits that nobody sees.
-
-    Args:
-        text: the file.
-        name: what the other ids begin with.
-        width: pixels; the height follows.
-    """
+    """An SVG of matplotlib without ids that nothing asks for, style attributes, and digits that nobody sees."""
     root = ET.fromstring(text)  # noqa: S314 - it was written a moment ago, by matplotlib
     asked = {each for element in root.iter() for value in element.attrib.values() for each in _ANCHOR.findall(value)}
     for element in root.iter():

@@ -38,8 +38,6 @@ class Shown:
     """How rows are shown.
 
     Attributes:
-        answered: the rows.
-        manifest: of the model.
         columns: which of its columns are shown of a row that is no picture, the most important ones first.
         pictures: draws a row; None where rows are no pictures.
     """

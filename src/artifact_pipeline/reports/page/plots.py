@@ -1,4 +1,4 @@
-"""The plots of a page, each of the numbers of its table."""
+"""The plots of a page, each of the numbers of its table; ids begin with the name of the plot."""
 
 from __future__ import annotations
 
@@ -62,12 +62,7 @@ def ranges(name: str, rows: Sequence[Range], *, zero: bool = False) -> Markup:
 
 
 def class_bars(name: str, classes: Sequence[tuple[str, float, float, float]]) -> Markup:
-    """Draw precision, recall and F1 of each class: a bar of F1, with a mark for either of the others.
-
-    Args:
-        name: what the ids begin with.
-        classes: label, precision, recall and F1 of each class.
-    """
+    """Draw precision, recall and F1, which follow the label of each class: a bar of F1, and a mark for either other."""
     with Drawing(name, height=0.9 + 0.27 * len(classes)) as drawing:
         axes, places = drawing.axes, range(len(classes))
         f1 = [each[3] for each in classes]
@@ -84,13 +79,7 @@ def class_bars(name: str, classes: Sequence[tuple[str, float, float, float]]) ->
 
 
 def reliability(name: str, found: curves.Reliability, said: str) -> Markup:
-    """Draw how often what is said with a probability comes true.
-
-    Args:
-        name: what the ids begin with.
-        found: the curve, its band and the bins.
-        said: what the probability is of, for the axis.
-    """
+    """Draw how often what is said with a probability comes true; `said` is what the probability is of."""
     with Drawing(name, width=4.6, height=4.0) as drawing:
         axes = drawing.axes
         axes.fill_between(
@@ -149,13 +138,7 @@ def thinned(found: curves.Thresholds, most: int = 150) -> list[int]:
 
 
 def signed_bars(name: str, bars: Sequence[Range], axis: str) -> Markup:
-    """Draw bars to either side of 0, with intervals where they have one.
-
-    Args:
-        name: what the ids begin with.
-        bars: the bars, the first one at the top.
-        axis: what they measure.
-    """
+    """Draw bars to either side of 0, the first one at the top, with intervals where they have one."""
     with Drawing(name, width=6.2, height=0.9 + 0.27 * len(bars)) as drawing:
         axes, places = drawing.axes, range(len(bars))
         colours = [BLUE if each.value >= 0 else ORANGE for each in bars]
@@ -172,12 +155,7 @@ def signed_bars(name: str, bars: Sequence[Range], axis: str) -> Markup:
 
 
 def heat_map(name: str, shares: Sequence[Sequence[float]]) -> Markup:
-    """Draw a confusion matrix of many classes as a picture, darker for a greater share of the actual class.
-
-    Args:
-        name: what the ids begin with.
-        shares: the share of each predicted class, a row for each actual one.
-    """
+    """Draw a confusion matrix, a row for each actual class, as a picture, darker for a greater share of that class."""
     with Drawing(name, width=5.4, height=5.2) as drawing:
         axes = drawing.axes
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")

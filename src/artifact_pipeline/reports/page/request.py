@@ -38,7 +38,6 @@ class ReportRequest:
 
     Attributes:
         artifacts: pointers, or artifacts' folders; of several the first is the one that others are compared with.
-        output: the file that is written.
         data: a table with labels, as `predict` reads it; None shows rows of a built-in data set alone.
         receipt: of a prediction by one of the artifacts.
         form: HTML, or Markdown without plots.
@@ -56,10 +55,6 @@ class Report:
     """What was written.
 
     Attributes:
-        output: the file.
-        size: its bytes.
-        sha256: its digest.
-        artifacts: what it is about.
         rows: how many labelled rows of each were at hand, by what is known of them; None where there were none.
     """
 
@@ -83,9 +78,6 @@ class Report:
 @own_settings()
 def report(request: ReportRequest) -> Report:
     """Verify artifacts, answer the rows that are at hand, and write the page.
-
-    Args:
-        request: what is asked.
 
     Raises:
         ArtifactRejected: an artifact is not what it claims to be, or the receipt is none or about another one.
@@ -162,11 +154,7 @@ def _text(page: Page, form: Form) -> str:
 
 
 def _receipt(place: Path, artifacts: Sequence[Verified]) -> Receipt:
-    """Read a receipt of one of the artifacts.
-
-    Raises:
-        ArtifactRejected: it is none, or about another artifact.
-    """
+    """Read a receipt of one of the artifacts."""
     try:
         found = Receipt.parse(read_bounded(place, MAX_BYTES), place=str(place), rule=RULE)
     except (OSError, ValueError) as error:

@@ -37,10 +37,8 @@ class AnsweredRows:
         place: what they were read from; never a folder of this machine.
         known: whether the rows were recognised, by their digest, as those that the manifest names.
         left_out: how many labelled rows are not among these, since the model may have learned them.
-        unlabelled: how many rows have no label.
         repeated: how many of these rows have just the values of a training row; None where that is not known.
         numbers: the number of each row in its file, from 0.
-        features: the rows.
         actual: positions in the model's classes.
         predicted: likewise.
         given: what the model gives for the predicted class: its probability, or its score.
@@ -175,11 +173,7 @@ class _Reading:
         )
 
     def end(self, sources: Sequence[Source]) -> AnsweredRows:
-        """Choose the rows.
-
-        Raises:
-            DataRejected: none has a label.
-        """
+        """Choose the rows."""
         import numpy as np
 
         place = sources[0].name if len(sources) == 1 else f"{sources[0].name} and {len(sources) - 1:,} more"

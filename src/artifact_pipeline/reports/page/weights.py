@@ -58,8 +58,6 @@ class Importance(NamedTuple):
     Attributes:
         columns: positions among the model's columns.
         losses: of the share of right answers, each with its 95 % interval.
-        rows: how many rows were answered, each with each column shuffled.
-        repeats: how often each column was shuffled.
     """
 
     columns: tuple[int, ...]
@@ -73,10 +71,6 @@ def importance_of(answered: AnsweredRows, columns: Sequence[Column]) -> Importan
 
     L. Breiman (2001), Random forests, section 10. By the published model, over rows that it has not learned where they
     can be told, with a fixed seed.
-
-    Args:
-        answered: the rows, and what answers them.
-        columns: the model's columns.
     """
     import numpy as np
 
