@@ -63,7 +63,9 @@ def runs(output: Output, /, artifact: Path, registry: str | None, **asked: Any) 
         output.table(["", "digest", *_HEADS], rows)
     else:
         output.say(f"no artifact has been published beside {shown(artifact)} yet")
-    output.next(_next(found, artifact))
+    # Never a rollback: what stands is in charge for a reason, and to put another in its place is a person's decision.
+    command, option = ("inspect", "") if any(run.current for run in found) else ("train", "--artifact")
+    output.next(with_artifact(f"artifact-pipeline {command}", artifact, option=option))
     output.result({"runs": listed})
 
 
@@ -111,13 +113,6 @@ def _say_list(output: Output, found: images.RegistryList) -> None:
         output.say(f"{plural(found.others, 'tagged image')} not listed: no artifact of this kind")
     if not found.complete:
         output.talk("warning: the repository has more than is listed here")
-
-
-def _next(found: list[Run], artifact: Path) -> str:
-    # Never a rollback: what stands is in charge for a reason, and to put another in its place is a person's decision.
-    if not any(run.current for run in found):
-        return with_artifact("artifact-pipeline train", artifact, option="--artifact")
-    return with_artifact("artifact-pipeline inspect", artifact)
 
 
 def _entry(run: Run, older: Run | None) -> dict[str, Any]:

@@ -48,11 +48,6 @@ def statuses(*numbers: int) -> str:
     return "\n".join(["\b", "Exit statuses:", *(f"  {number:>3}  {STATUSES[number]}" for number in numbers)])
 
 
-def _examples(name: str) -> str:
-    """The part of a help that lists examples."""
-    return "\n".join(["\b", "Examples:", *(f"  {each}" for each in EXAMPLES.get(name, ()))])
-
-
 def verb(short: str, *failures: int, environment: str | None = None) -> Callable[[Callable[..., None]], click.Command]:
     """Make a function a verb.
 
@@ -77,8 +72,8 @@ def verb(short: str, *failures: int, environment: str | None = None) -> Callable
     def _decorate(function: Callable[..., None]) -> click.Command:
         if environment is not None:
             function = naming_variables(function)
-        ending = f"{epilog}\n\n{_examples(function.__name__)}"
-        command = click.command(short_help=short, epilog=ending, context_settings=settings)(function)
+        examples = "\n".join(["\b", "Examples:", *(f"  {each}" for each in EXAMPLES.get(function.__name__, ()))])
+        command = click.command(short_help=short, epilog=f"{epilog}\n\n{examples}", context_settings=settings)(function)
         for parameter in command.params:
             if isinstance(parameter, click.Option):
                 parameter.show_envvar = environment is not None

@@ -57,7 +57,7 @@ def asked_of_registry(output: Output, word: str, reference: str, asked: Mapping[
     """What the options ask of the registry and of the artifact; how far the bytes are is said meanwhile."""
     from artifact_pipeline.registry.request import RegistryRequest
 
-    with _progress(output, word) as progress:
+    with seldom(output) as say:
         yield RegistryRequest(
             reference,
             plain_http=asked["plain_http"],
@@ -65,7 +65,7 @@ def asked_of_registry(output: Output, word: str, reference: str, asked: Mapping[
             expect=asked["expect"],
             accept_failed_gate=asked["accept_failed_gate"],
             trust=asked_trust(asked),
-            progress=progress,
+            progress=lambda name, done, total: say(f"{word} {name}: {done / 1e6:,.1f} of {total / 1e6:,.1f} MB"),
         )
 
 
@@ -199,13 +199,6 @@ def with_connection(command: str, asked: Mapping[str, Any]) -> str:
     """The command with what this one was told of the registry."""
     hosts = [f"--token-host {shlex.quote(host)}" for host in asked["token_hosts"]]
     return " ".join([command, *(["--plain-http"] if asked["plain_http"] else []), *hosts])
-
-
-@contextmanager
-def _progress(output: Output, word: str) -> Iterator[Callable[[str, int, int], None]]:
-    """Say how far the bytes are."""
-    with seldom(output) as say:
-        yield lambda name, done, total: say(f"{word} {name}: {done / 1e6:,.1f} of {total / 1e6:,.1f} MB")
 
 
 @contextmanager

@@ -108,11 +108,13 @@ def train(
     from artifact_pipeline.training.request import SILENT, Observer, TrainingRequest
     from artifact_pipeline.training.run import plan, run
 
+    mixed_in = asked["feedback"]
+    feedback = [f"feedback={json.dumps(mixed_in, ensure_ascii=False)}"] if mixed_in else []
     request = TrainingRequest(
         config,
         artifact,
         export,
-        (*overrides, *_mixed_in(asked["feedback"])),
+        (*overrides, *feedback),
         champion=asked["champion"],
         champion_expect=asked["champion_expect"],
         champion_policy=asked["champion_policy"],
@@ -144,11 +146,6 @@ def train(
     if training.in_charge:
         output.next(_next(output, request.artifact))
     output.result(_result(training, request))
-
-
-def _mixed_in(files: tuple[str, ...]) -> list[str]:
-    """The config's key that says the same."""
-    return [f"feedback={json.dumps(files, ensure_ascii=False)}"] if files else []
 
 
 def _say_measured(output: Output, asked: Mapping[str, Any], training: Training) -> None:

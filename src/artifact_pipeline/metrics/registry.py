@@ -128,16 +128,10 @@ def _area(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> float:
     return float((ranks[positive].sum() - hits * (hits + 1) / 2) / (hits * (len(positive) - hits)))
 
 
-def _log_loss(answered: Answered) -> float | None:
-    return None if answered.probabilities is None else m.log_loss(answered.actual, answered.probabilities)
-
-
-def _brier(answered: Answered) -> float | None:
-    return None if answered.probabilities is None else brier_score(answered.actual, answered.probabilities)
-
-
-def _roc_auc(answered: Answered) -> float | None:
-    return None if answered.probabilities is None else roc_auc(answered.actual, answered.probabilities)
+def _of_probabilities(
+    formula: Callable[[NDArray[np.int64], NDArray[np.float64]], float | None],
+) -> Callable[[Answered], float | None]:
+    return lambda each: None if each.probabilities is None else formula(each.actual, each.probabilities)
 
 
 METRICS = (
@@ -163,9 +157,11 @@ METRICS = (
         lambda each: m.bootstrap_interval(each.confusion, m.weighted_f1),
     ),
     Metric("f1_macro", "F1, every class counting the same", "higher", lambda each: m.macro_f1(each.confusion)),
-    Metric("log_loss", "mean of -ln p(actual class), in nats", "lower", _log_loss),
-    Metric("brier", "mean squared distance of the probabilities from the truth", "lower", _brier),
-    Metric("roc_auc", "area under the ROC curve, each class against the rest", "higher", _roc_auc),
+    Metric("log_loss", "mean of -ln p(actual class), in nats", "lower", _of_probabilities(m.log_loss)),
+    Metric(
+        "brier", "mean squared distance of the probabilities from the truth", "lower", _of_probabilities(brier_score)
+    ),
+    Metric("roc_auc", "area under the ROC curve, each class against the rest", "higher", _of_probabilities(roc_auc)),
 )
 """The metrics of all classes together, in the order in which they are listed."""
 CLASS_METRICS = ("precision", "recall", "f1")

@@ -122,15 +122,15 @@ class LinearScores:
         """
         names: list[str] = []
         for part in self.steps.parts:
-            taken = self._number_names(part) if isinstance(part, NumberPart) else self._level_names(part)
+            if isinstance(part, NumberPart):
+                taken = [self.columns[owner].name for _, owner in self._places(part)]
+            else:
+                taken = self._level_names(part)
             stepped = _names_behind(taken, part.steps)
             if stepped is None:
                 return None
             names += stepped
         return _names_behind(names, self.steps.joined)
-
-    def _number_names(self, part: NumberPart) -> list[str]:
-        return [self.columns[owner].name for _, owner in self._places(part)]
 
     def _level_names(self, part: CategoryPart) -> list[str]:
         names = []

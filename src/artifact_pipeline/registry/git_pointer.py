@@ -108,7 +108,8 @@ class GitPointer:
                 return True
             stands = self._fetched()
             if stands is not None and stands != after:
-                return self._holds(commit, stands)
+                # Whether our commit is, or comes before, the one that the ref leads to.
+                return not self._git.run("merge-base", "--is-ancestor", commit, stands).returncode
             if b"lock" not in done.stderr:  # else the ref is held by one that has not moved it yet
                 break
             pause(attempt)
@@ -120,10 +121,6 @@ class GitPointer:
             *("push", "--quiet", "--no-verify", "--no-follow-tags", "--no-recurse-submodules", "--no-signed"),
             *(f"--force-with-lease={self._ref}:{after or ''}", "--", self._url, f"{commit}:{self._ref}"),
         )
-
-    def _holds(self, commit: str, stands: str) -> bool:
-        """Whether a commit is, or comes before, the one that the ref leads to."""
-        return not self._git.run("merge-base", "--is-ancestor", commit, stands).returncode
 
     def _fetched(self) -> str | None:
         """The commit that the ref leads to, with all before it; None where there is no such ref."""

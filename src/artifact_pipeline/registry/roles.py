@@ -141,7 +141,9 @@ class RoleDecision:
         signature = seal("promotion.json", {WHOLE: digest(data)}) if seal is not None else None
         repository = self._writable()
         manifest = self._image(repository, image)
-        self._attach(repository, manifest, data, signature)
+        attach(repository, manifest, PROMOTION_TYPE, data, title="promotion.json")
+        if signature is not None:
+            attach(repository, manifest, PROMOTION_SIGNATURE_TYPE, signature, title="promotion.json.sig")
         if not self.pointer.append(data, signature, after=stands.version if stands is not None else None):
             raise self._lost(outcome)
         self._move_tag(repository, manifest)
@@ -172,11 +174,6 @@ class RoleDecision:
             hint = f"promote another artifact, or put an earlier {self.request.role} back"
             raise ArtifactRejected("there is no artifact", problems=[problem], hint=hint)
         return read[0]
-
-    def _attach(self, repository: Repository, image: bytes, data: bytes, signature: bytes | None) -> None:
-        attach(repository, image, PROMOTION_TYPE, data, title="promotion.json")
-        if signature is not None:
-            attach(repository, image, PROMOTION_SIGNATURE_TYPE, signature, title="promotion.json.sig")
 
     def _move_tag(self, repository: Repository, image: bytes) -> None:
         try:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
-from artifact_pipeline.artifact.about import KEY, AboutRecord
+from artifact_pipeline.artifact.about import AboutRecord
 from artifact_pipeline.artifact.manifest1 import Manifest1
 from artifact_pipeline.artifact.parts import NAME, Frozen
 from artifact_pipeline.canonical import dotted
-from artifact_pipeline.reports.statements import text_of, verdict_of
+from artifact_pipeline.reports.statements import recipe_of, text_of, verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -80,10 +80,9 @@ def facts_of(verified: Verified) -> Facts:
 
 
 def _params(manifest: Manifest) -> dict[str, str]:
-    recipe = {key: value for key, value in manifest.recipe.items() if key != KEY}
     made = {"estimator": manifest.model.estimator, **dotted({"estimator": dict(manifest.model.parameters)})}
     found: dict[str, str] = {}
-    for key, value in (dotted(recipe) | made).items():
+    for key, value in (recipe_of(manifest) | made).items():
         name = _BAD.sub("_", key).strip(" .") or "_"
         while name in found:  # two keys of which only what is not allowed in a name differs
             name += "_"

@@ -154,8 +154,11 @@ def _export(state: _Export, alias: str | None) -> Exported:
     files = f"{root}/{identifier}/artifacts"
     try:
         if finished is None:
-            _reopen(state, run)
-            state.notes += fill(state.server, Filling(state.verified, identifier, files, _started(run)), state.progress)
+            if run["info"].get("status") != "RUNNING":
+                state.server.set("runs/update", {"run_id": identifier, "status": "RUNNING"})
+            # By the time when it began, so that a second try writes the same metrics.
+            begun = int(run["info"].get("start_time", 0))
+            state.notes += fill(state.server, Filling(state.verified, identifier, files, begun), state.progress)
         version, owner = _version(state, identifier, run)
         if owner != identifier and owner in {each["info"].get("run_id") for each in _runs(state, experiment)}:
             # Another export of the same digest came first: its run and its version stay.
@@ -240,16 +243,6 @@ def _new_run(state: _Export, experiment: str) -> dict[str, Any]:
     if "info" not in run:
         raise StorageError(f"{state.server.url} made a run and does not say which", hint="the server's log says more")
     return run
-
-
-def _started(run: dict[str, Any]) -> int:
-    """When the run began: the time of its metrics, so that a second try writes the same ones."""
-    return int(run["info"].get("start_time", 0))
-
-
-def _reopen(state: _Export, run: dict[str, Any]) -> None:
-    if run["info"].get("status") != "RUNNING":
-        state.server.set("runs/update", {"run_id": run["info"]["run_id"], "status": "RUNNING"})
 
 
 def _close(state: _Export, run: str, status: Literal["FINISHED", "FAILED"]) -> None:

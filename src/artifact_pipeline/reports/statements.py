@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import UNSET
 
+from artifact_pipeline.artifact.about import KEY
 from artifact_pipeline.artifact.manifest1 import Manifest1
+from artifact_pipeline.canonical import dotted
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Manifest
@@ -68,6 +70,11 @@ def _of_format_2(manifest: Manifest) -> list[Stated]:
         for each in manifest.metrics.figures
         if each.rows == "held_out"
     ]
+
+
+def recipe_of(manifest: Manifest) -> dict[str, Any]:
+    """Return the recipe by dotted names, without what people say of the model."""
+    return dotted({key: value for key, value in manifest.recipe.items() if key != KEY})
 
 
 def text_of(value: object) -> str:

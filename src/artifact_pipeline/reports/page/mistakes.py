@@ -58,15 +58,12 @@ class Shown:
             cards = tuple(self._card(int(each)) for each in positions)
             return Cards(title, cards, note=note, folded=bool(anchor), anchor=anchor)
         columns = self.manifest.model.columns
-        heads = ("row", "actual", "predicted", self._given, *(short(columns[each].name, 28) for each in self.columns))
+        given = "probability" if self.answered.has_probabilities else "score"
+        heads = ("row", "actual", "predicted", given, *(short(columns[each].name, 28) for each in self.columns))
         left = len(columns) - len(self.columns)
         notes = [note, f"{left:,} more columns are not shown." if left else ""]
         cells = tuple(self._cells(int(each)) for each in positions)
         return DataTable(title, heads, cells, note=" ".join(filter(None, notes)), folded=bool(anchor), anchor=anchor)
-
-    @property
-    def _given(self) -> str:
-        return "probability" if self.answered.has_probabilities else "score"
 
     def _label(self, position: int) -> str:
         return short(self.manifest.model.classes[position], 30)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from artifact_pipeline.artifact.manifest import Manifest, Verified
-    from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.prediction.receipt import Receipt
 
 
@@ -75,19 +74,11 @@ def champion(artifact: Verified) -> Section | None:
     found = statement.internal.comparison if statement is not None else None
     if found is None or found.candidate != artifact.manifest.model.digest:
         return None
-    return Section("champion", "Beside its champion", (_outcome(found),), (_table(found),))
-
-
-def _outcome(found: Comparison) -> str:
     shows = shown_comparison(found)
     counted = f"{shows.counts}, over {plural(found.rows, 'held-out row')}"
-    return f"{shows.meaning.capitalize()}: {counted}. The champion is {found.champion}."
-
-
-def _table(found: Comparison) -> DataTable:
-    """Both differences with their intervals."""
-    shows = shown_comparison(found)
-    return DataTable(f"Comparison: {found.outcome}", tuple(shows.header), tuple(map(tuple, shows.rows)))
+    text = f"{shows.meaning.capitalize()}: {counted}. The champion is {found.champion}."
+    table = DataTable(f"Comparison: {found.outcome}", tuple(shows.header), tuple(map(tuple, shows.rows)))
+    return Section("champion", "Beside its champion", (text,), (table,))
 
 
 def drift(receipt: Receipt) -> Section:

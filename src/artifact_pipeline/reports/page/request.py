@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.reports.page.parts import Page
-    from artifact_pipeline.reports.page.rows import AnsweredRows
 
 Form = Literal["html", "markdown"]
 MAX_ARTIFACTS = 12
@@ -93,7 +92,8 @@ def report(request: ReportRequest) -> Report:
     artifacts = tuple(remote.verify(each, accept_failed_gate=True) for each in request.artifacts)
     receipt = _receipt(request.receipt, artifacts) if request.receipt is not None else None
     answered = [answer_rows(each, request.data) for each in artifacts]
-    page = _page(artifacts, answered, receipt)
+    several = len(artifacts) > 1
+    page = page_of_several(artifacts, answered, receipt) if several else page_of(artifacts[0], answered[0], receipt)
     text = _text(page, request.form).encode(errors="backslashreplace")
     write_atomic(request.output, text)
     rows = tuple(None if each is None else (each.side, len(each)) for each in answered)
@@ -135,12 +135,6 @@ def _read(request: ReportRequest) -> list[Place]:
     if request.receipt is not None:
         found.append(Place("the receipt", str(request.receipt)))
     return found
-
-
-def _page(artifacts: Sequence[Verified], answered: Sequence[AnsweredRows | None], receipt: Receipt | None) -> Page:
-    if len(artifacts) == 1:
-        return page_of(artifacts[0], answered[0], receipt)
-    return page_of_several(artifacts, answered, receipt)
 
 
 def _text(page: Page, form: Form) -> str:

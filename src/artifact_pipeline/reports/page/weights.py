@@ -84,17 +84,14 @@ def importance_of(answered: AnsweredRows, columns: Sequence[Column]) -> Importan
     before = (answered.predicted[chosen] == actual).astype(np.float64)
     orders = [generator.permutation(rows) for _ in range(repeats)]
     losses = []
+    categories = bool(category_columns(columns))
     for position in range(len(columns)):
-        pieces = [_shuffled(features, columns, position, order) for order in orders]
-        found = answered.predictor.predict_rows(*_arrays(Features.concatenate(pieces), columns)).positions
+        whole = Features.concatenate([_shuffled(features, columns, position, order) for order in orders])
+        found = answered.predictor.predict_rows(whole.X, whole.S if categories else None).positions
         right = (found.reshape(repeats, rows) == actual).mean(axis=0)
         losses.append(curves.Loss.of(before - right))
     ordered = sorted(range(len(columns)), key=lambda position: -losses[position].value)
     return Importance(tuple(ordered), tuple(losses[each] for each in ordered), rows, repeats)
-
-
-def _arrays(features: Features, columns: Sequence[Column]) -> tuple[NDArray[np.float64], NDArray[np.object_] | None]:
-    return features.X, features.S if category_columns(columns) else None
 
 
 def _shuffled(features: Features, columns: Sequence[Column], position: int, order: NDArray[np.int64]) -> Features:
