@@ -8,28 +8,36 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+from artifact_pipeline.artifact.manifest import parse_manifest
 from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.artifact.pointer import STORE
-from artifact_pipeline.canonical import PREFIX
-from artifact_pipeline.errors import ArtifactRejected
+from artifact_pipeline.canonical import PREFIX, digest
+from artifact_pipeline.errors import ArtifactRejected, Problem
 from artifact_pipeline.files import storage_error, sync_folder, write_new
 from artifact_pipeline.registry.evidence import choose
-from artifact_pipeline.registry.image_source import ImageSource
+from artifact_pipeline.registry.image import MANIFEST_TYPE, read_image
 from artifact_pipeline.registry.keeping import check_place, keep_as_folder, keep_in_store, staging
 from artifact_pipeline.registry.object_source import ObjectSource
 from artifact_pipeline.registry.received import rejected
 from artifact_pipeline.registry.reference import ImageReference, parse_reference
+from artifact_pipeline.registry.referrers import attached
+from artifact_pipeline.registry.repository import Repository
 from artifact_pipeline.registry.request import counted
 from artifact_pipeline.trust.beside import check_beside
 from artifact_pipeline.verification import verify
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
+    from typing import BinaryIO
 
-    from artifact_pipeline.artifact.manifest import Verified
+    from artifact_pipeline.artifact.manifest import Manifest, Verified
+    from artifact_pipeline.artifact.manifest1 import Manifest1
+    from artifact_pipeline.registry.image import BlobRecord, PulledImage
     from artifact_pipeline.registry.reference import RemoteReference
+    from artifact_pipeline.registry.referrers import Attached
     from artifact_pipeline.registry.request import Progress, RegistryRequest
 
 
@@ -84,15 +92,59 @@ def pull(request: RegistryRequest, path: Path, *, as_folder: bool = False) -> Pu
     return Pulled(source.reference, verified, stands, in_charge, tuple(beside))
 
 
-def _found(request: RegistryRequest) -> ImageSource | ObjectSource:
+@dataclass(frozen=True, slots=True)
+class _ImageSource:
+    """An artifact in a registry, with what an `ObjectSource` has; each file is a layer, `reference` the OCI digest."""
+
+    repository: Repository
+    image: PulledImage
+    reference: ImageReference
+
+    @classmethod
+    def find(cls, reference: ImageReference, request: RegistryRequest) -> Self:
+        """Read the OCI manifest."""
+        target = reference.target
+        repository = Repository(reference, request.connecting)
+        read = repository.read_manifest(target, (MANIFEST_TYPE,))
+        if read is None:
+            problem = Problem(str(reference), "image-missing", "the registry has no such artifact")
+            hint = "see that name and tag are right"
+            raise ArtifactRejected("there is no artifact", problems=[problem], hint=hint)
+        return cls(repository, read_image(*read), reference.at(digest(read[0])))
+
+    @property
+    def artifact(self) -> str:
+        """As `ObjectSource.artifact`."""
+        return self.image.files[NAME].digest
+
+    def attached(self) -> Iterable[Attached]:
+        """As `ObjectSource.attached`."""
+        return attached(self.repository, self.reference.target)
+
+    def manifest(self) -> Manifest:
+        """As `ObjectSource.manifest`; the model's config and the layers have to fit it."""
+        self.image.check_config(self._whole(self.image.config, "the model's config"))
+        manifest = parse_manifest(self._whole(self.image.files[NAME], NAME))
+        self.image.check_files(manifest)
+        return manifest
+
+    def _whole(self, blob: BlobRecord, name: str) -> bytes:
+        return self.repository.read_small(blob.digest, blob.size, name=name)
+
+    def read(self, record: Manifest1.File, sink: BinaryIO, progress: Callable[[int], None]) -> None:
+        """As `ObjectSource.read`."""
+        self.repository.read_blob(record.sha256, record.size, sink, name=record.name, progress=progress)
+
+
+def _found(request: RegistryRequest) -> _ImageSource | ObjectSource:
     """Find the artifact that a person asks for."""
     reference = parse_reference(request.reference)
     if isinstance(reference, ImageReference):
-        return ImageSource.find(reference, request)
+        return _ImageSource.find(reference, request)
     return ObjectSource.find(reference, request)
 
 
-def _take_evidence(source: ImageSource | ObjectSource, folder: Path, request: RegistryRequest) -> dict[str, bytes]:
+def _take_evidence(source: _ImageSource | ObjectSource, folder: Path, request: RegistryRequest) -> dict[str, bytes]:
     """Take signature and provenance, and ask whether they are trusted, before anything of the artifact is taken."""
     artifact, expect, trust = source.artifact, request.expect, request.trust
     if expect is not None and artifact != expect:
@@ -105,7 +157,7 @@ def _take_evidence(source: ImageSource | ObjectSource, folder: Path, request: Re
     return beside
 
 
-def _take_files(source: ImageSource | ObjectSource, folder: Path, progress: Progress) -> None:
+def _take_files(source: _ImageSource | ObjectSource, folder: Path, progress: Progress) -> None:
     """Take the manifest, and then the files that it lists."""
     manifest = source.manifest()
     write_new(folder / NAME, manifest.canonical())
@@ -118,7 +170,7 @@ def _take_files(source: ImageSource | ObjectSource, folder: Path, progress: Prog
     sync_folder(folder)
 
 
-def _verified(source: ImageSource | ObjectSource, folder: Path, request: RegistryRequest) -> Verified:
+def _verified(source: _ImageSource | ObjectSource, folder: Path, request: RegistryRequest) -> Verified:
     """The artifact, verified as any other one; an error names where it came from."""
     try:
         verified = verify(

@@ -126,3 +126,17 @@ def of_step(name: str) -> Iterator[None]:
     except ConfigError as error:
         problems = [Problem(f"model, step {name!r}", each.rule, each.message) for each in error.problems]
         raise ConfigError(error.message, problems=problems, hint=error.hint) from None
+
+
+def distances(graph: Graph, metric: str, x: Matrix, references: str, *, count: int) -> str:
+    """Add the distance of each row to each of `count` references, in the order of the true one, rows x references.
+
+    `euclidean` gives squares; `minkowski` sums of powers, whose exponent is the parameter `power`.
+    """
+    graph.hold(count * x.width)
+    rows = graph.add("Unsqueeze", x.name, graph.axis(1))
+    apart = graph.add("Sub", rows, references)
+    apart = graph.add("Mul", apart, apart) if metric == "euclidean" else graph.add("Abs", apart)
+    if metric == "minkowski":
+        apart = graph.add("Pow", apart, graph.parameter("power", 1, positive=True))
+    return graph.add("ReduceSum", apart, graph.axis(2), keepdims=0)

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from artifact_pipeline.model.families.distances import distances
-from artifact_pipeline.model.families.family import Arrays, Family, not_written, refuse_many_numbers
+from artifact_pipeline.model.families.family import Arrays, Family, distances, not_written, refuse_many_numbers
 from artifact_pipeline.model.graph import Scores
 from artifact_pipeline.model.spec import Neighbors
 from artifact_pipeline.model.wire import DTYPES, require

@@ -5,8 +5,14 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.families.distances import distances
-from artifact_pipeline.model.families.family import Arrays, Family, not_written, refuse_many_numbers, two_scores
+from artifact_pipeline.model.families.family import (
+    Arrays,
+    Family,
+    distances,
+    not_written,
+    refuse_many_numbers,
+    two_scores,
+)
 from artifact_pipeline.model.graph import Constant, Scores
 from artifact_pipeline.model.spec import Svm
 from artifact_pipeline.model.wire import DTYPES, require
