@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from artifact_pipeline.reports.page.drawing import BAND, BLUE, FAINT, GREY, INK, ORANGE, Drawing, label
 
 if TYPE_CHECKING:
@@ -25,13 +27,12 @@ class Range(NamedTuple):
     chance: float | None = None
 
 
-def ranges(name: str, rows: Sequence[Range], *, zero: bool = False) -> Markup:
+def ranges(name: str, rows: Sequence[Range]) -> Markup:
     """Draw figures with their intervals, the first one at the top.
 
     Args:
         name: what the ids begin with.
         rows: the figures; where one has a bound of the gate, it is a bar, and the majority's share a dotted line.
-        zero: whether a line at 0 is drawn.
     """
     with Drawing(name, width=6.2, height=0.95 + 0.36 * len(rows)) as drawing:
         axes = drawing.axes
@@ -49,8 +50,6 @@ def ranges(name: str, rows: Sequence[Range], *, zero: bool = False) -> Markup:
             marks.append(("", GREY, "majority share", ":"))
         for marker, colour, words, style in marks:
             axes.plot([], [], marker or style, color=colour, label=words, linewidth=2)
-        if zero:
-            axes.axvline(0, color=GREY, linewidth=0.8)
         axes.set_yticks(range(len(rows)), [label(row.name, 42) for row in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.grid(axis="x")
@@ -130,8 +129,6 @@ def curve(
 
 def thinned(found: curves.Thresholds, most: int = 150) -> list[int]:
     """The positions of so many thresholds that a curve needs: the first, the last, and others evenly between them."""
-    import numpy as np
-
     places = np.linspace(0, len(found.recall) - 1, min(most, len(found.recall))).astype(np.int64)
     kept: list[int] = np.unique(places).tolist()
     return kept

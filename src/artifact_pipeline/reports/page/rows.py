@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import numpy as np
+
 from artifact_pipeline.errors import DataRejected, Problem
 from artifact_pipeline.plugins import NAMES, data_set
 from artifact_pipeline.prediction.hash_split import HELD_OUT_SIDE, TRAINING_SIDE, UNKNOWN_SIDE
@@ -18,7 +20,6 @@ from artifact_pipeline.rows.sources import Source, find_sources
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from artifact_pipeline.artifact.manifest import Manifest, Verified
@@ -84,8 +85,6 @@ class AnsweredRows:
 
     def surest(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
         """The positions of the chosen rows, the surest answers first: by probability, or by the gap of the scores."""
-        import numpy as np
-
         sure = self.given if self.has_probabilities else self.given - self.of_actual
         positions = np.flatnonzero(chosen)
         return positions[np.argsort(-sure[positions], kind="stable")]
@@ -152,8 +151,6 @@ class _Reading:
 
     def add(self, scored: Scored) -> None:
         """Take note of a batch."""
-        import numpy as np
-
         batch, rows = scored.batch, np.arange(len(scored.labels))
         self._own.add(scored)
         split = self._scorer.split
@@ -174,8 +171,6 @@ class _Reading:
 
     def end(self, sources: Sequence[Source]) -> AnsweredRows:
         """Choose the rows."""
-        import numpy as np
-
         place = sources[0].name if len(sources) == 1 else f"{sources[0].name} and {len(sources) - 1:,} more"
         whole = (
             _Piece(
@@ -212,8 +207,6 @@ class _Reading:
 
     def _repeated(self, features: Features, sides: NDArray[np.int8], held_out: NDArray[np.int64]) -> int | None:
         """How many of the held-out rows have just the values of a training row; None where these are not at hand."""
-        import numpy as np
-
         from artifact_pipeline.rows.row_hash import feature_hashes
 
         training = np.flatnonzero(sides == TRAINING_SIDE)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from artifact_pipeline.metrics import curves
 from artifact_pipeline.model.contributions import LinearScores
 from artifact_pipeline.rows.features import Features, category_columns
@@ -12,7 +14,6 @@ from artifact_pipeline.rows.features import Features, category_columns
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from artifact_pipeline.artifact.manifest import Verified
@@ -72,8 +73,6 @@ def importance_of(answered: AnsweredRows, columns: Sequence[Column]) -> Importan
     L. Breiman (2001), Random forests, section 10. By the published model, over rows that it has not learned where they
     can be told, with a fixed seed.
     """
-    import numpy as np
-
     rows = min(len(answered), _MAX_ROWS, max(_LEAST_ROWS, _MAX_ANSWERS // (_REPEATS * len(columns))))
     repeats = max(1, min(_REPEATS, _MAX_ANSWERS // (rows * len(columns))))
     if rows * len(columns) > 2 * _MAX_ANSWERS:
