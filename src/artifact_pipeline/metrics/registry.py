@@ -51,7 +51,7 @@ class Answered:
         return cls(actual, predicted, probabilities, m.confusion_matrix(actual, predicted, classes))
 
 
-class MetricValue(NamedTuple):
+class _MetricValue(NamedTuple):
     """One metric of some rows.
 
     Attributes:
@@ -168,7 +168,7 @@ CLASS_METRICS = ("precision", "recall", "f1")
 """The metrics of each class, in the order of `precision_recall_f1`; higher is better."""
 
 
-def measure(answered: Answered, *, intervals: bool) -> Iterator[MetricValue]:
+def measure(answered: Answered, *, intervals: bool) -> Iterator[_MetricValue]:
     """Yield every metric that is defined for these rows, those of all classes first.
 
     Args:
@@ -179,8 +179,8 @@ def measure(answered: Answered, *, intervals: bool) -> Iterator[MetricValue]:
         value = metric.value(answered)
         if value is not None:
             interval = metric.interval(answered) if intervals and metric.interval is not None else None
-            yield MetricValue(metric.name, None, value, interval, metric.better)
+            yield _MetricValue(metric.name, None, value, interval, metric.better)
     if intervals:
         for name, values in zip(CLASS_METRICS, m.precision_recall_f1(answered.confusion), strict=True):
             for position, value in enumerate(values.tolist()):
-                yield MetricValue(name, position, value, None, "higher")
+                yield _MetricValue(name, position, value, None, "higher")

@@ -208,7 +208,7 @@ class Neighbors(Frozen, frozen=True, tag="neighbors"):
     by_distance: bool
 
 
-class Nested(Frozen, frozen=True):
+class _Nested(Frozen, frozen=True):
     """A classifier that has others in it."""
 
     def __post_init__(self) -> None:
@@ -225,10 +225,10 @@ class Nested(Frozen, frozen=True):
     @property
     def depth(self) -> int:
         """How many classifiers stand in one another, this one too."""
-        return 1 + max(each.depth if isinstance(each, Nested) else 1 for each in self.inner)
+        return 1 + max(each.depth if isinstance(each, _Nested) else 1 for each in self.inner)
 
 
-class Vote(Nested, frozen=True, tag="vote"):
+class Vote(_Nested, frozen=True, tag="vote"):
     """The mean of the probabilities of several classifiers, of which each may have a weight.
 
     Attributes:
@@ -240,7 +240,7 @@ class Vote(Nested, frozen=True, tag="vote"):
     hard: bool = False
 
 
-class Calibration(Nested, frozen=True, tag="calibration"):
+class Calibration(_Nested, frozen=True, tag="calibration"):
     """The mean of the calibrated answers of several classifiers: a sigmoid for each class, and the sum made 1.
 
     Attributes:
@@ -258,7 +258,7 @@ class Stacked(Frozen, frozen=True):
     gives: Literal["probabilities", "decision", "label"]
 
 
-class Stacking(Nested, frozen=True, tag="stacking"):
+class Stacking(_Nested, frozen=True, tag="stacking"):
     """A classifier of what other classifiers answer.
 
     Attributes:
@@ -284,19 +284,19 @@ class Bagged(Frozen, frozen=True):
     classes: Annotated[tuple[Annotated[int, Meta(ge=0, lt=MAX_CLASSES)], ...], Meta(max_length=MAX_CLASSES)] = ()
 
 
-class Bagging(Nested, frozen=True, tag="bagging"):
+class Bagging(_Nested, frozen=True, tag="bagging"):
     """The mean of the probabilities of several classifiers; one without probabilities gives one vote to its label."""
 
     estimators: Annotated[tuple[Bagged, ...], Meta(min_length=1, max_length=MAX_INNER)]
 
 
-class AdaBoost(Nested, frozen=True, tag="adaboost"):
+class AdaBoost(_Nested, frozen=True, tag="adaboost"):
     """The label of each classifier gives its weight to one class, and takes a share of it from each other one."""
 
     estimators: Annotated[tuple[Classifier, ...], Meta(min_length=1, max_length=MAX_INNER)]
 
 
-class OneVsRest(Nested, frozen=True, tag="one_vs_rest"):
+class OneVsRest(_Nested, frozen=True, tag="one_vs_rest"):
     """For each class a classifier that parts it from all others; of two classes one for the second.
 
     Attributes:

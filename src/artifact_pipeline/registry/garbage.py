@@ -34,7 +34,7 @@ _MAX_USED = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class SpareImage:
+class _SpareImage:
     """An artifact that no other tag leads to.
 
     Attributes:
@@ -52,14 +52,14 @@ class SpareImage:
 
 
 @dataclass(frozen=True, slots=True)
-class RegistryGarbage:
+class _RegistryGarbage:
     """What can be deleted in a repository, or was.
 
     Attributes:
         kept: how many other images tags of the pattern lead to: another tag leads there, too, or they are no artifacts.
     """
 
-    images: tuple[SpareImage, ...]
+    images: tuple[_SpareImage, ...]
     kept: int
 
     @property
@@ -70,7 +70,7 @@ class RegistryGarbage:
 
 def collect(
     request: RegistryRequest, patterns: Sequence[str], *, delete: bool, progress: Callable[[str], None]
-) -> RegistryGarbage:
+) -> _RegistryGarbage:
     """Find the artifacts that tags of some patterns lead to, and no other tag; and delete them.
 
     Args:
@@ -116,7 +116,7 @@ class _Reading:
 
     def __init__(self, repository: Repository, patterns: Sequence[str]) -> None:
         self._repository, self._patterns = repository, patterns
-        self._spare: dict[str, SpareImage] = {}
+        self._spare: dict[str, _SpareImage] = {}
         self._others: set[str] = set()
         self._used: set[str] = set()
         self._indexes: set[str] = set()
@@ -165,7 +165,7 @@ class _Reading:
                 words = f"its tags lead to more than {_MAX_USED:,} manifests and files"
                 raise rejected(str(self._repository.wire.reference), "repository-large", words)
 
-    def end(self, progress: Callable[[str], None]) -> RegistryGarbage:
+    def end(self, progress: Callable[[str], None]) -> _RegistryGarbage:
         """What nothing else leads to, with what refers to it."""
         spare = {found: image for found, image in self._spare.items() if found not in self._used}
         lists = {fallback_tag(found) for found in spare}
@@ -176,16 +176,16 @@ class _Reading:
             beside = dict.fromkeys([*self._referring(found), *filter(None, [self._lists.get(fallback_tag(found))])])
             blobs = tuple(blob for blob in image.blobs if blob[0] not in used)
             images.append(replace(image, blobs=blobs, beside=tuple(each for each in beside if each not in used)))
-        return RegistryGarbage(tuple(images), len({*self._spare, *self._others}) - len(images))
+        return _RegistryGarbage(tuple(images), len({*self._spare, *self._others}) - len(images))
 
-    def without_used(self, found: RegistryGarbage) -> RegistryGarbage:
+    def without_used(self, found: _RegistryGarbage) -> _RegistryGarbage:
         """What of that is still in no use."""
         images = [
             replace(image, beside=tuple(each for each in image.beside if each not in self._used))
             for image in found.images
             if image.reference.target not in self._used
         ]
-        return RegistryGarbage(tuple(images), found.kept + len(found.images) - len(images))
+        return _RegistryGarbage(tuple(images), found.kept + len(found.images) - len(images))
 
     def _referring(self, image: str) -> Iterator[str]:
         """The digests of the manifests that say themselves that they refer to an image: anyone may list others."""
@@ -198,13 +198,13 @@ class _Reading:
                 continue
 
 
-def _image(tagged: TaggedManifest, repository: ImageReference) -> SpareImage | None:
+def _image(tagged: TaggedManifest, repository: ImageReference) -> _SpareImage | None:
     try:
         image = read_image(tagged.data, tagged.kind)
     except ArtifactRejected:
         return None
     blobs = {each.digest: each.size for each in (*image.files.values(), image.config)}
-    return SpareImage(repository.at(tagged.digest), image.files[NAME].digest, (tagged.tag,), tuple(blobs.items()))
+    return _SpareImage(repository.at(tagged.digest), image.files[NAME].digest, (tagged.tag,), tuple(blobs.items()))
 
 
 def _listed(data: bytes) -> tuple[BlobRecord, ...]:

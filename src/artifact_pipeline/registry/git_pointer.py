@@ -46,7 +46,7 @@ _HINT_REMOTE = "name a remote (git:origin), a URL (git:https://â€¦, git:ssh://â€
 
 
 @contextmanager
-def opened_ref(remote: str, ref: str, *, plain_http: bool = False) -> Iterator[GitPointer]:
+def opened_ref(remote: str, ref: str, *, plain_http: bool = False) -> Iterator[_GitPointer]:
     """A pointer that is a ref, usable while the block lasts.
 
     Args:
@@ -69,10 +69,10 @@ def opened_ref(remote: str, ref: str, *, plain_http: bool = False) -> Iterator[G
             runner.begin()
         url = _checked(url, plain_http=plain_http)
         runner.allow("file:https:ssh:http" if url.startswith("http:") else "file:https:ssh")
-        yield GitPointer(runner, url, ref)
+        yield _GitPointer(runner, url, ref)
 
 
-class GitPointer:
+class _GitPointer:
     """The ref of a repository that is elsewhere."""
 
     def __init__(self, git: _GitRunner, url: str, ref: str) -> None:

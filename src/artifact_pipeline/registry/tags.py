@@ -31,7 +31,7 @@ _KINDS = (MANIFEST_TYPE, *INDEX_TYPES, f"{_DOCKER}.v2+json")
 _NEXT = re.compile(r'<([^<>]*)>[^<>,]*;\s*rel="?next\b', re.IGNORECASE)
 
 
-class TagNames(NamedTuple):
+class _TagNames(NamedTuple):
     """The names of a repository's tags.
 
     Attributes:
@@ -61,7 +61,7 @@ class _Tags(Struct, frozen=True):
     tags: list[str] | None = None
 
 
-def read_tags(repository: Repository) -> TagNames:
+def read_tags(repository: Repository) -> _TagNames:
     """Read the names of a repository's tags, page by page.
 
     Where a page leads is asked of this repository alone: of a link the query counts.
@@ -80,11 +80,11 @@ def read_tags(repository: Repository) -> TagNames:
         if len(found) > MAX_TAGS:
             break
         if following is None:
-            return TagNames(tuple(found), proper)
+            return _TagNames(tuple(found), proper)
         if len(found) == before:  # the same page again, which may go on for ever
             break
         query = following
-    return TagNames(tuple(found)[:MAX_TAGS], complete=False)
+    return _TagNames(tuple(found)[:MAX_TAGS], complete=False)
 
 
 def _page(repository: Repository, query: str) -> tuple[list[str], str | None]:

@@ -38,7 +38,7 @@ _TOKEN_HOSTS = {"registry-1.docker.io": "auth.docker.io", "registry.gitlab.com":
 _HINT = "nothing is left half-written; try again, or ask who runs the registry"
 
 
-class WholeAnswer(NamedTuple):
+class _WholeAnswer(NamedTuple):
     """A response that was read whole."""
 
     status: int
@@ -115,7 +115,7 @@ class Wire:
             pause(attempt, response.headers.get("Retry-After"))
         raise AssertionError
 
-    def ask_whole(self, method: str, url: str, *, headers: Mapping[str, str] | None = None, limit: int) -> WholeAnswer:
+    def ask_whole(self, method: str, url: str, *, headers: Mapping[str, str] | None = None, limit: int) -> _WholeAnswer:
         """Like `ask`, and read the body, of which more than `limit` bytes are refused.
 
         Raises:
@@ -139,7 +139,7 @@ class Wire:
                 raise StorageError(
                     f"{self.reference.registry} answers {method} with more than {limit:,} bytes", hint=_HINT
                 )
-            return WholeAnswer(response.status, response.headers, data)
+            return _WholeAnswer(response.status, response.headers, data)
         raise AssertionError
 
     def try_once(
@@ -273,9 +273,9 @@ class Wire:
         with suppress(HTTPError):
             data = response.read(_MAX_ERROR_BYTES)
         response.close()
-        return self.refused_whole(what, WholeAnswer(response.status, response.headers, data))
+        return self.refused_whole(what, _WholeAnswer(response.status, response.headers, data))
 
-    def refused_whole(self, what: str, answered: WholeAnswer) -> StorageError:
+    def refused_whole(self, what: str, answered: _WholeAnswer) -> StorageError:
         """Like `refused`, for a response that was read whole."""
         words = _words(answered.data)
         return StorageError(

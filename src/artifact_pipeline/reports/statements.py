@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Manifest
 
 
-class Stated(NamedTuple):
+class _Stated(NamedTuple):
     """One figure of a manifest.
 
     Attributes:
@@ -36,17 +36,17 @@ class Stated(NamedTuple):
     label: int | str | None = None
 
 
-def figures_of(manifest: Manifest) -> Iterator[Stated]:
+def figures_of(manifest: Manifest) -> Iterator[_Stated]:
     """Yield all figures of a manifest, those of all classes before those of each one."""
     if isinstance(manifest, Manifest1):
         yield from _of_format_1(manifest)
         return
     for each in manifest.metrics.figures:
         low, high = (None if end is UNSET else end for end in (each.low, each.high))
-        yield Stated(each.rows, each.name, each.value, low, high, None if each.label is UNSET else each.label)
+        yield _Stated(each.rows, each.name, each.value, low, high, None if each.label is UNSET else each.label)
 
 
-def held_out_figures(manifest: Manifest, *, by_class: bool = False) -> list[Stated]:
+def held_out_figures(manifest: Manifest, *, by_class: bool = False) -> list[_Stated]:
     """Return the figures of the held-out rows, of all classes together, or of each one."""
     found = (each for each in figures_of(manifest) if each.rows == "held_out")
     return [each for each in found if (each.label is not None) == by_class]
@@ -57,18 +57,18 @@ def verdict_of(manifest: Manifest) -> str:
     return manifest.gate.verdict if manifest.gate else "missing"
 
 
-def _of_format_1(manifest: Manifest1) -> Iterator[Stated]:
+def _of_format_1(manifest: Manifest1) -> Iterator[_Stated]:
     metrics, held_out = manifest.metrics, manifest.metrics.held_out
     for rows, figures in (("training", metrics.training), ("all", metrics.all)):
         for name in ("accuracy", "f1_weighted", "f1_macro", "log_loss"):
-            yield Stated(rows, name, getattr(figures, name))
+            yield _Stated(rows, name, getattr(figures, name))
     for name, each in (("accuracy", held_out.accuracy), ("f1_weighted", held_out.f1_weighted)):
-        yield Stated("held_out", name, each.value, each.low, each.high)
+        yield _Stated("held_out", name, each.value, each.low, each.high)
     for name in ("f1_macro", "log_loss"):
-        yield Stated("held_out", name, getattr(held_out, name))
+        yield _Stated("held_out", name, getattr(held_out, name))
     for name in ("precision", "recall", "f1"):
         for of_class in held_out.classes:
-            yield Stated("held_out", name, getattr(of_class, name), label=of_class.label)
+            yield _Stated("held_out", name, getattr(of_class, name), label=of_class.label)
 
 
 def recipe_of(manifest: Manifest) -> dict[str, Any]:

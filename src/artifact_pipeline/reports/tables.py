@@ -111,7 +111,7 @@ _OUTCOMES = {
 """The outcomes of a comparison, in words."""
 
 
-class ShownComparison(NamedTuple):
+class _ShownComparison(NamedTuple):
     """A comparison as it is shown.
 
     Attributes:
@@ -126,11 +126,11 @@ class ShownComparison(NamedTuple):
     counts: str
 
 
-def shown_comparison(comparison: Comparison) -> ShownComparison:
+def shown_comparison(comparison: Comparison) -> _ShownComparison:
     """Return a comparison as it is shown."""
     rows = [
         [name, f"{each.value:+.4f}", f"{each.low:+.4f} to {each.high:+.4f}", f"{-comparison.margin:+.4f}"]
         for name, each in (("accuracy", comparison.accuracy), ("F1 weighted", comparison.f1_weighted))
     ]
     counts = f"{plural(comparison.won, 'row')} won, {comparison.lost:,} lost, McNemar p {comparison.mcnemar:.4f}"
-    return ShownComparison(_COMPARISON, rows, _OUTCOMES[comparison.outcome], counts)
+    return _ShownComparison(_COMPARISON, rows, _OUTCOMES[comparison.outcome], counts)
