@@ -49,6 +49,9 @@ class ObjectSource:
 
     Attributes:
         reference: where it stands, by the artifact digest.
+
+    Raises:
+        StorageError: of each method: the store does not answer.
     """
 
     reference: StoreReference
@@ -60,7 +63,6 @@ class ObjectSource:
         Raises:
             ConfigError: the request has options of registries, or the URL is no place in a store.
             ArtifactRejected: there is no pointer, or it leads to no artifact.
-            StorageError: the store does not answer.
         """
         refuse_registry_options(request)
         if reference.digest is not None:
@@ -83,7 +85,6 @@ class ObjectSource:
 
         Raises:
             ArtifactRejected: one is not what it is announced as.
-            StorageError: the place is out of reach.
         """
         found = {end: read_object(self.reference.folder + end, MAX_BESIDE_BYTES, end) for end in BESIDE}
         return as_attached({end: each.data for end, each in found.items() if each is not None})
@@ -93,7 +94,6 @@ class ObjectSource:
 
         Raises:
             ArtifactRejected: it has another digest than `artifact`, is no manifest, or lists other files.
-            StorageError: the place is out of reach.
         """
         place = f"{self.reference.folder}/{NAME}"
         found = read_object(place, MAX_MANIFEST_BYTES, NAME)
@@ -109,7 +109,6 @@ class ObjectSource:
         Raises:
             ArtifactRejected: other bytes come, more, or fewer (`blob-digest`, `blob-long`, `blob-short`), or none
                 (`blob-missing`).
-            StorageError: the place is out of reach.
         """
         received = Received(record.name, record.size, sink)
         with reading(record.name):

@@ -2,6 +2,7 @@
 
 A registry lists them by an API, or has none: then an index under a tag that is named by the image's digest lists them,
 as the OCI distribution spec has it. Whoever may push may attach: nothing here is trusted by where it comes from.
+What asks the registry raises what `Repository` raises.
 """
 
 from __future__ import annotations
@@ -69,7 +70,6 @@ def attach(repository: Repository, subject: bytes, kind: str, data: bytes, *, ti
         title: the file's name, for people.
 
     Raises:
-        StorageError: the registry is out of reach, or refuses it.
         ArtifactRejected: the registry has a list of what refers to the image that cannot be read.
     """
     for blob in (data, _EMPTY):
@@ -107,7 +107,6 @@ def attached(repository: Repository, subject: str) -> Iterator[Attached]:
 
     Raises:
         ArtifactRejected: one is not what its digest says, or is too large.
-        StorageError: the registry is out of reach.
     """
     listed = referrers_of(repository, subject)
     ours = [each for each in listed if each.artifact_type in {SIGNATURE_TYPE, PROVENANCE_TYPE, ""}]
@@ -126,7 +125,6 @@ def referrers_of(repository: Repository, subject: str) -> tuple[BlobRecord, ...]
 
     Raises:
         ArtifactRejected: the list cannot be read.
-        StorageError: the registry is out of reach.
     """
     listed = _by_api(repository, subject)
     return _tagged(repository, subject) if listed is None else listed

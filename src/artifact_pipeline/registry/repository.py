@@ -48,7 +48,12 @@ def _ignore(_more: int) -> None:
 
 
 class Repository:
-    """One repository of a registry."""
+    """One repository of a registry.
+
+    Raises:
+        StorageError: of each method: the registry is out of reach, or refuses; it has another manifest than it was
+            sent, or lets none be deleted.
+    """
 
     def __init__(
         self,
@@ -80,7 +85,6 @@ class Repository:
         Raises:
             ArtifactRejected: the registry sent other bytes, more, or fewer (`blob-digest`, `blob-long`,
                 `blob-short`), or has no such blob (`blob-missing`).
-            StorageError: the registry is out of reach.
         """
         from urllib3.exceptions import HTTPError
 
@@ -131,7 +135,6 @@ class Repository:
 
         Raises:
             ArtifactRejected: the registry sent another manifest than that digest names.
-            StorageError: the registry is out of reach, or refuses.
         """
         answered = self.wire.ask_whole(
             "GET", f"manifests/{target}", headers={"Accept": ", ".join(kinds)}, limit=MAX_MANIFEST_BYTES
@@ -145,11 +148,7 @@ class Repository:
         return answered.data, answered.headers.get("Content-Type", "").partition(";")[0].strip()
 
     def digest_of(self, tag: str, kinds: Sequence[str]) -> str | None:
-        """The digest to which a tag leads, which a registry says without sending the manifest; None without such a tag.
-
-        Raises:
-            StorageError: the registry is out of reach, or refuses.
-        """
+        """The digest to which a tag leads, which a registry says without sending the manifest; None without it."""
         response = self.wire.ask("HEAD", f"manifests/{tag}", headers={"Accept": ", ".join(kinds)})
         response.drain_conn()
         if response.status == 404:
@@ -167,9 +166,6 @@ class Repository:
 
         Returns:
             Whether the registry keeps the list of what refers to its subject.
-
-        Raises:
-            StorageError: the registry is out of reach, refuses it, or says that it is another one.
         """
         response = self.wire.ask("PUT", f"manifests/{target}", body=data, headers={"Content-Type": kind})
         if response.status != 201:
@@ -181,11 +177,7 @@ class Repository:
         return "OCI-Subject" in response.headers
 
     def delete_manifest(self, wanted: str) -> None:
-        """Delete a manifest by its digest, and with it all tags that lead to it; one that is gone is as good.
-
-        Raises:
-            StorageError: the registry is out of reach, refuses, or deletes nothing at all.
-        """
+        """Delete a manifest by its digest, and with it all tags that lead to it; one that is gone is as good."""
         response = self.wire.ask("DELETE", f"manifests/{wanted}")
         if response.status == 405:
             response.drain_conn()
@@ -195,11 +187,7 @@ class Repository:
         response.drain_conn()
 
     def has_blob(self, wanted: str) -> bool:
-        """Whether the repository has a blob.
-
-        Raises:
-            StorageError: the registry is out of reach, or refuses.
-        """
+        """Whether the repository has a blob."""
         response = self.wire.ask("HEAD", f"blobs/{wanted}")
         response.drain_conn()
         if response.status not in {200, 404}:
@@ -211,9 +199,6 @@ class Repository:
 
         Returns:
             Whether it was sent.
-
-        Raises:
-            StorageError: the registry is out of reach, or refuses it.
         """
         wanted, sent = digest(data), False
         for _ in range(TRIES):

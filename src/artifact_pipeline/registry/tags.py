@@ -1,4 +1,7 @@
-"""The tags of a repository and the manifests that they lead to, within bounds whatever the registry answers."""
+"""The tags of a repository and the manifests that they lead to, within bounds whatever the registry answers.
+
+What asks the registry raises what `Repository` raises.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,6 @@ def read_tags(repository: Repository) -> _TagNames:
 
     Raises:
         ArtifactRejected: the registry has no such repository, or its list is none.
-        StorageError: the registry is out of reach, or refuses.
     """
     found: dict[str, None] = {}
     query, proper = f"n={_PAGE}", True
@@ -119,11 +121,7 @@ def _following(link: str) -> str | None:
 def read_tagged(
     repository: Repository, names: Iterable[str], progress: Callable[[str], None]
 ) -> Iterator[TaggedManifest]:
-    """What each tag leads to; one that is gone meanwhile is left out.
-
-    Raises:
-        StorageError: the registry is out of reach, refuses, or sends more than a manifest may have.
-    """
+    """What each tag leads to; one that is gone meanwhile is left out."""
     listed = list(names)
     for place, name in enumerate(listed, 1):
         progress(f"reading tag {place:,} of {len(listed):,}")
