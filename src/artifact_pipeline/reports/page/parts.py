@@ -27,15 +27,12 @@ class Cell(NamedTuple):
     Attributes:
         link: the anchor that it leads to, or none.
         look: a class of the style sheet.
-        picture: a data URI of a picture that stands before the text.
         path: the outline of a small histogram, as SVG has it.
     """
 
     text: str
     link: str = ""
     look: str = ""
-    picture: str = ""
-    alt: str = ""
     path: str = ""
 
 
