@@ -30,10 +30,8 @@ from rowfiles import (
     answer,
     answered,
     digits,
-    publish_digits,
     refused,
     rejected,
-    train_words,
     train_words_1,
     words,
     write_rows,
@@ -45,22 +43,11 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.rows.batches import Batch
-    from artifact_pipeline.training.sealed import Candidate
 
 ALL = ["csv", "csv.gz", "csv.zst", "parquet", "arrow", "arrows", "jsonl", "jsonl.gz", "jsonl.zst", "npy", "npz"]
 WHOLE = ["csv.gz", "csv.zst", "parquet", "arrow", "arrows", "jsonl.gz", "jsonl.zst", "npy", "npz"]
 """Formats that tell whether they are whole."""
 TYPED = ["parquet", "arrow", "arrows"]
-
-
-@pytest.fixture(scope="module")
-def of_digits(candidate: Candidate, tmp_path_factory: pytest.TempPathFactory) -> Verified:
-    return publish_digits(candidate, tmp_path_factory.mktemp("digits"))
-
-
-@pytest.fixture(scope="module")
-def of_words(tmp_path_factory: pytest.TempPathFactory) -> Verified:
-    return train_words(tmp_path_factory.mktemp("words"))
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,10 @@ from artifact_pipeline.canonical import canonical_json, digest
 from artifact_pipeline.cli import main
 from artifact_pipeline.config import load_config
 from artifact_pipeline.registry import repeating
-from artifact_pipeline.registry.connecting import Connecting
 from artifact_pipeline.registry.image import MANIFEST_TYPE
 from artifact_pipeline.registry.promotions import PROMOTION_TYPE, PromotionStatement, opened_pointer
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.repository import Repository
-from artifact_pipeline.registry.wire import Wire
 from artifact_pipeline.training import candidate as candidates
 from artifact_pipeline.training.publication import publish
 from artifact_pipeline.training.signing import Signer
@@ -112,7 +110,7 @@ class Stand:
 
     def repository(self) -> Repository:
         """The repository, as the package itself asks it."""
-        return Repository(Wire(ImageReference.parse(self.place), Connecting(), push=True))
+        return Repository(ImageReference.parse(self.place), push=True)
 
     def image(self, name: str) -> bytes:
         """The OCI manifest of an artifact."""

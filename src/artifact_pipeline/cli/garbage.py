@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import artifact_option, is_given, verb, with_artifact
+from artifact_pipeline.cli.options import artifact_option, is_given, short_digest, verb, with_artifact
 from artifact_pipeline.cli.registry import connection_options, seldom, with_connection
 from artifact_pipeline.errors import ConfigError, listing, plural
 
@@ -74,7 +74,7 @@ def _of_store(output: Output, artifact: Path, keep: int, *, yes: bool) -> None:
     if found:
         words = {True: "stays, one of the latest", False: _verb(yes=yes)}
         rows = [
-            [each.path.name if digest is None else _short(digest), f"{each.size:,}", words[each.kept]]
+            [each.path.name if digest is None else short_digest(digest), f"{each.size:,}", words[each.kept]]
             for each, digest in zip(found, digests, strict=True)
         ]
         output.table(["no pointer leads to", "bytes", ""], rows)
@@ -105,7 +105,12 @@ def _of_registry(output: Output, registry: str, asked: Mapping[str, Any], *, yes
     ]
     if listed:
         rows = [
-            [_short(each.reference.target), _short(each.artifact), listing(each.tags, _MAX_TAGS), _verb(yes=yes)]
+            [
+                short_digest(each.reference.target),
+                short_digest(each.artifact),
+                listing(each.tags, _MAX_TAGS),
+                _verb(yes=yes),
+            ]
             for each in found.images
         ]
         output.table(["OCI digest", "digest", "tags", ""], rows)
@@ -123,7 +128,3 @@ def _of_registry(output: Output, registry: str, asked: Mapping[str, Any], *, yes
 
 def _verb(*, yes: bool) -> str:
     return "deleted" if yes else "can be deleted"
-
-
-def _short(name: str) -> str:
-    return name.removeprefix("sha256:")[:12]

@@ -5,25 +5,24 @@ from __future__ import annotations
 import shlex
 from contextlib import contextmanager
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from artifact_pipeline.cli.comparison import comparison_options, plain, say_comparison
 from artifact_pipeline.cli.history import first_digits
-from artifact_pipeline.cli.options import expect_option, policy_options, verb
+from artifact_pipeline.cli.options import expect_option, policy_options, short_digest, verb
 from artifact_pipeline.cli.registry import asked_of_registry, connection_options, with_connection
 from artifact_pipeline.cli.signing import asked_signer, signer_options
 from artifact_pipeline.errors import ArtifactRejected, GateFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
+    from artifact_pipeline.cli.options import Verb
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.registry import history as histories
     from artifact_pipeline.registry import roles
-
-    Verb = TypeVar("Verb", bound="Callable[..., Any]")
 
 _POINTER = "git:origin"
 
@@ -238,7 +237,7 @@ def _say_history(output: Output, found: histories.PromotionHistory, role: str) -
 
 
 def _row(entry: Mapping[str, Any], *, checked: bool) -> list[str]:
-    short = [each["image"].removeprefix("sha256:")[:12] if each else "" for each in (entry["from"], entry["to"])]
+    short = [short_digest(each["image"]) if each else "" for each in (entry["from"], entry["to"])]
     unchecked = "yes, not checked" if entry["signed"] else "no"
     signed = (entry["signer"] or "by no trusted signer") if checked else unchecked
     by = entry["by"].rpartition("://")[2].removeprefix("urn:artifact-pipeline:builder:")
