@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.registry.request import RegistryRequest
 
 _PATH = click.Path(path_type=Path)
+POINTER = "git:origin"
 _LINE, _REDRAW = 10.0, 0.1
 """Seconds between two words about one work: in a log, and on a terminal."""
 
@@ -50,6 +51,19 @@ def connection_options(function: Verb) -> Verb:
         help="Another host that gives tokens for this registry, and may see the login; can be repeated.",
     )
     return plain(hosts(function))
+
+
+def pointer_options(function: Verb) -> Verb:
+    """Where it is decided who is in a role."""
+    pointer = click.option(
+        "--pointer",
+        default=POINTER,
+        show_default=True,
+        metavar="PLACE",
+        help="Where it is decided: a git remote, git:NAME or git:URL, or a folder in an object store, s3://BUCKET/…",
+    )
+    name = click.option("--name", metavar="NAME", help="The pointer's name; by default the repository's last one.")
+    return pointer(name(function))
 
 
 @contextmanager

@@ -20,12 +20,14 @@ from artifact_pipeline.registry.received import rejected
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.referrers import fallback_tag, referrers_of
 from artifact_pipeline.registry.repository import Repository
+from artifact_pipeline.registry.roles import deciding
 from artifact_pipeline.registry.tags import INDEX_TYPES, MAX_TAGS, TaggedManifest, read_tagged, read_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from artifact_pipeline.registry.request import RegistryRequest
+    from artifact_pipeline.registry.roles import PromotionRequest
 
 _DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
 _FALLBACK = re.compile(r"sha256-[0-9a-f]{64}")
@@ -69,19 +71,26 @@ class _RegistryGarbage:
 
 
 def collect(
-    request: RegistryRequest, patterns: Sequence[str], *, delete: bool, progress: Callable[[str], None]
+    request: RegistryRequest,
+    patterns: Sequence[str],
+    *,
+    roles: Sequence[PromotionRequest] = (),
+    delete: bool,
+    progress: Callable[[str], None],
 ) -> _RegistryGarbage:
     """Find the artifacts that tags of some patterns lead to, and no other tag; and delete them.
 
     Args:
         request: the repository, and how it is reached.
         patterns: of tags, as a shell has them.
+        roles: keep who is, or was, in these: `demote` can put each of them back.
         delete: delete each one, after what refers to it.
         progress: called with what is done, in a few words.
 
     Raises:
-        ConfigError: the reference names a tag or a digest, or there is no pattern.
-        ArtifactRejected: what the registry lists cannot be read whole, so that it is not known what is in use.
+        ConfigError: the reference names a tag or a digest, there is no pattern, or nothing ever was in a role.
+        ArtifactRejected: what the registry lists, or a role's history, cannot be read whole, so that it is not known
+            what is in use.
         StorageError: the registry is out of reach, refuses, or deletes nothing.
     """
     if not patterns:
@@ -91,16 +100,28 @@ def collect(
     repository = Repository(reference, request.connecting, delete=delete)
     reading = _Reading(repository, patterns)
     reading.read(progress)
+    reading.keep(_in_roles(roles))
     found = reading.end(progress)
     if not delete or not found.images:
         return found
     reading.read(progress, again=True)
+    reading.keep(_in_roles(roles))
     found = reading.without_used(found)
     for image in found.images:
         progress(f"deleting {image.reference}")
         for wanted in (*image.beside, image.reference.target):
             repository.delete_manifest(wanted)
     return found
+
+
+def _in_roles(roles: Sequence[PromotionRequest]) -> Iterator[str]:
+    """The OCI digests of all that is or was in some roles."""
+    for each in roles:
+        with deciding(each, whole=True) as decision:
+            if not decision.entries:
+                hint = "give --role, --pointer and --name as promote was given them"
+                raise ConfigError(f"{decision.pointer.place}: nothing was ever in the role {each.role}", hint=hint)
+            yield from (entry.said.to.image for entry in decision.entries)
 
 
 class _Listed(Struct, frozen=True):
@@ -131,6 +152,10 @@ class _Reading:
         wanted = [name for name in names if not (again and self._matches(name))]
         for each in read_tagged(self._repository, wanted, progress):
             self._add(each)
+
+    def keep(self, images: Iterable[str]) -> None:
+        """Take note of images that stay, whatever leads to them."""
+        self._used.update(images)
 
     def _matches(self, tag: str) -> bool:
         return any(fnmatchcase(tag, pattern) for pattern in self._patterns)
@@ -170,6 +195,7 @@ class _Reading:
         spare = {found: image for found, image in self._spare.items() if found not in self._used}
         lists = {fallback_tag(found) for found in spare}
         used = self._used | {found for tag, found in self._lists.items() if tag not in lists}
+        used |= {blob for found, image in self._spare.items() if found not in spare for blob, _ in image.blobs}
         images = []
         for found, image in spare.items():
             progress(f"looking for what refers to {image.reference}")
