@@ -26,8 +26,11 @@ from artifact_pipeline.reports.markdown import escape, table
 from artifact_pipeline.runtime import TELEMETRY_VARIABLE, pin_numerics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from playwright.sync_api import Browser, BrowserType
+
+    from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.training.sealed import Candidate
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -133,6 +136,24 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, dict[str
     return call
 
 
+@pytest.fixture(scope="module")
+def browsers() -> Iterator[BrowserType]:
+    """What starts the browser of this system."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        yield playwright.chromium
+
+
+@pytest.fixture(scope="module")
+def browser(browsers: BrowserType) -> Iterator[Browser]:
+    """A browser for the tests of one module."""
+    from browsing import launched
+
+    with launched(browsers) as browser:
+        yield browser
+
+
 @pytest.fixture(scope="session")
 def candidate() -> Candidate:
     """The documented config, trained once for the session."""
@@ -140,6 +161,22 @@ def candidate() -> Candidate:
     from artifact_pipeline.training.candidate import train
 
     return train(load_config(ROOT / "config" / "config.json"), progress=lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def of_digits(candidate: Candidate, tmp_path_factory: pytest.TempPathFactory) -> Verified:
+    """The artifact of the documented config, where only a module's tests know it."""
+    from rowfiles import publish_digits
+
+    return publish_digits(candidate, tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture(scope="module")
+def of_words(tmp_path_factory: pytest.TempPathFactory) -> Verified:
+    """An artifact of a table whose labels are words."""
+    from rowfiles import train_words
+
+    return train_words(tmp_path_factory.mktemp("words"))
 
 
 @pytest.fixture

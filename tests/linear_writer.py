@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from onnx import helper
 
-from artifact_pipeline.model.onnx_walk import DTYPES, IR_VERSION, OPSET, PRODUCER, ROWS
+from artifact_pipeline.model.graph import PRODUCER, ROWS
+from artifact_pipeline.model.onnx_walk import DTYPES, IR_VERSION, OPSET
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

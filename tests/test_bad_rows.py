@@ -30,10 +30,8 @@ from rowfiles import (
     answer,
     answered,
     digits,
-    publish_digits,
     refused,
     rejected,
-    train_words,
     train_words_1,
     words,
     write_rows,
@@ -45,22 +43,11 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.rows.batches import Batch
-    from artifact_pipeline.training.sealed import Candidate
 
 ALL = ["csv", "csv.gz", "csv.zst", "parquet", "arrow", "arrows", "jsonl", "jsonl.gz", "jsonl.zst", "npy", "npz"]
 WHOLE = ["csv.gz", "csv.zst", "parquet", "arrow", "arrows", "jsonl.gz", "jsonl.zst", "npy", "npz"]
 """Formats that tell whether they are whole."""
 TYPED = ["parquet", "arrow", "arrows"]
-
-
-@pytest.fixture(scope="module")
-def of_digits(candidate: Candidate, tmp_path_factory: pytest.TempPathFactory) -> Verified:
-    return publish_digits(candidate, tmp_path_factory.mktemp("digits"))
-
-
-@pytest.fixture(scope="module")
-def of_words(tmp_path_factory: pytest.TempPathFactory) -> Verified:
-    return train_words(tmp_path_factory.mktemp("words"))
 
 
 @pytest.fixture(scope="module")
@@ -283,13 +270,17 @@ def test_a_label_that_the_model_does_not_know(of_words: Verified, tmp_path: Path
     assert "row 1, column 'label'" in error.problems[0].place
 
 
-@pytest.mark.parametrize("suffix", TYPED)
+@pytest.mark.parametrize("suffix", [*TYPED, "jsonl"])
 def test_a_number_is_no_word(of_digits: Verified, of_words: Verified, tmp_path: Path, suffix: str) -> None:
-    """In a file with types the text "3" is no 3, and 3 is no text."""
+    """In a file with types the text "3" is no 3, and 3 is no text: both are shown as they are."""
     path = write_rows(tmp_path / f"rows.{suffix}", {**digits(1), "target": ["3"]})
-    assert rule_of(of_digits, path) == "label-unknown"
+    (problem,) = refused(of_digits, path, to=tmp_path / "out.parquet").problems
+    assert problem.message == "the label '3' is none of the model's, which are 0, 1, 2, 3, 4, … (10 in all)"
     path = write_rows(tmp_path / f"rows.{suffix}", {**words(1), "label": [3]})
-    assert rule_of(of_words, path) == "label-unknown"
+    (problem,) = refused(of_words, path, to=tmp_path / "out.parquet").problems
+    assert problem.rule == "label-unknown"
+    assert problem.message.startswith(("the label 3 is none", "the label 3.0 is none"))
+    assert problem.message.endswith("which are 'no', 'say \"yes\", or no'")
 
 
 # The first bad row

@@ -52,20 +52,6 @@ def server(folder: Path) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def browsers() -> Iterator[BrowserType]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        yield playwright.chromium
-
-
-@pytest.fixture(scope="module")
-def browser(browsers: BrowserType) -> Iterator[Browser]:
-    with launched(browsers) as browser:
-        yield browser
-
-
 @pytest.fixture
 def page(browser: Browser, server: Server) -> Iterator[Page]:
     with opened(browser, server) as page:

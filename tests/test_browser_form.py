@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 import artifact_pipeline
-from browsing import DESK, LOW_CONTRAST, PHONE, announced, dropped, launched, opened
+from browsing import DESK, LOW_CONTRAST, PHONE, announced, dropped, opened
 from mixedmodels import MODELS, mixed_rows, train_each, train_mixed
 from servers import serving
 
@@ -35,14 +35,6 @@ SHOT = Path(__file__).resolve().parents[1] / "docs" / "images" / "form.png"
 TAG, IMAGE, FORMULA = "<script>alert(1)</script>", "<img src=x onerror=alert(2)>", "=1+1"
 """Levels, labels and names of columns that must stay text."""
 MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright, launched(playwright.chromium) as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import shutil
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from artifact_pipeline.cli import main
 from artifact_pipeline.config import from_mapping, recipe
 from artifact_pipeline.errors import ConfigError, DataRejected
 from artifact_pipeline.prediction.scoring import Options, Scorer
@@ -32,6 +29,7 @@ from artifact_pipeline.training.publication import publish
 from artifact_pipeline.verification import verify
 from rowfiles import write_rows
 from tables import blobs
+from verbs import run_verb
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Verified
@@ -67,23 +65,6 @@ def predicted(artifact: Verified, path: Path) -> tuple[np.ndarray, list[int | st
                 pieces.append(np.stack(batch.columns, axis=1).astype(np.float64))
                 labels += [None if at < 0 else classes[at] for at in batch.actual.tolist()]
     return np.concatenate(pieces), labels
-
-
-class Said(NamedTuple):
-    """What a verb says."""
-
-    status: int
-    out: str
-    err: str
-
-
-def cli(*arguments: str | Path) -> Said:
-    """Run a verb in this process."""
-    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        status = main([*map(str, arguments)])
-    out.seek(0)
-    return Said(status, out.read(), err.getvalue())
 
 
 READ = [
@@ -202,7 +183,7 @@ def test_prediction_refuses_by_the_same_words(of_kinds: Verified, tmp_path: Path
     """Both verbs say the same of a file that neither can read."""
     with pytest.raises(DataRejected) as training:
         read_table(str(CASES / name), target="kind")
-    said = cli("predict", CASES / name, "--artifact", of_kinds.folder, "-o", tmp_path / "out.csv", "--json")
+    said = run_verb("predict", CASES / name, "--artifact", of_kinds.folder, "-o", tmp_path / "out.csv", "--json")
     assert said.status == 5
     problem = training.value.problems[0]
     told = json.loads(said.out)["error"]["problems"]
@@ -214,7 +195,7 @@ def test_prediction_refuses_by_the_same_words(of_kinds: Verified, tmp_path: Path
 def test_swallowed_lines_are_said_of_predicted_rows(tmp_path: Path) -> None:
     """A label that spans several lines is refused by prediction for the same reason; elsewhere it is warned of."""
     _, artifact = trained(tmp_path, CASES / "lab_cat.parquet", "kind")
-    said = cli("predict", CASES / "sqA.csv", "--artifact", artifact.folder, "-o", tmp_path / "out.csv")
+    said = run_verb("predict", CASES / "sqA.csv", "--artifact", artifact.folder, "-o", tmp_path / "out.csv")
     assert "row 100, column 'kind': 'c\\n2.7663" in said.err
     assert "spans several lines of the file" in said.err
     (tmp_path / "note.csv").write_text('a,b,note,y\n1.5,2,"x\n3,4",no\n2.5,5,z,yes\n')
@@ -227,7 +208,7 @@ def test_swallowed_lines_are_said_of_predicted_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "rows"), [("gzpad.csv.gz", 600), ("spark_empty_part", 600)])
 def test_padding_and_empty_parts_are_no_rows(of_kinds: Verified, tmp_path: Path, name: str, rows: int) -> None:
     """Zeros behind a gzip file and a part without a byte are read over; the empty part is counted."""
-    said = cli("predict", CASES / name, "--artifact", of_kinds.folder, "-o", tmp_path / "out.csv", "--no-drift")
+    said = run_verb("predict", CASES / name, "--artifact", of_kinds.folder, "-o", tmp_path / "out.csv", "--no-drift")
     assert said.status == 0, said.err
     assert f"rows: {rows} read = {rows} written" in said.out
     assert ("1 of 2 files without a row" in said.err) == (name == "spark_empty_part")
@@ -261,11 +242,11 @@ def test_training_says_what_it_learns_from(tmp_path: Path) -> None:
     asked = ("train", "--config", tmp_path / "config.json", "--artifact", tmp_path / "artifact")
     asked = (*asked, "--export", tmp_path / "m.pkl")
     for more in ((), ("--dry-run",)):
-        said = cli(*asked, *more)
+        said = run_verb(*asked, *more)
         assert "columns: 'kind' is learned from 'width', 'height', 'depth'; 600 rows" in said.out
         assert "'idx' (the file says that it is the index of pandas)" in said.out
         assert "'mass' (dataset.drop names it)" in said.out
-        columns = json.loads(cli(*asked, *more, "--json").out)["columns"]
+        columns = json.loads(run_verb(*asked, *more, "--json").out)["columns"]
         assert [each["name"] for each in columns["learned"]] == ["width", "height", "depth"]
         assert {each["name"] for each in columns["left_out"]} == {"idx", "mass"}
 
@@ -276,7 +257,7 @@ def test_training_says_of_which_kind_each_column_is(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text(f"size,town,kind\n{rows}")
     (tmp_path / "config.json").write_text(json.dumps(config(tmp_path / "rows.csv", "kind")))
     asked = ("train", "--config", tmp_path / "config.json", "--artifact", tmp_path / "artifact")
-    said = cli(*asked, "--dry-run", "--json")
+    said = run_verb(*asked, "--dry-run", "--json")
     assert json.loads(said.out)["columns"]["learned"] == [
         {"name": "size", "kind": "number"},
         {"name": "town", "kind": "category"},
@@ -436,10 +417,14 @@ def test_a_boolean_column_takes_no_other_values(tmp_path: Path) -> None:
     _, artifact = trained(tmp_path, tmp_path / "rows.csv", "kind")
     assert [each.kind for each in artifact.manifest.model.inputs] == ["number", "boolean"]
     (tmp_path / "more.csv").write_text("a,b\n1,TRUE\n2,0\n3,1.0\n4,False\n")
-    said = cli("predict", tmp_path / "more.csv", "--artifact", artifact.folder, "-o", tmp_path / "out.csv", "--json")
+    said = run_verb(
+        "predict", tmp_path / "more.csv", "--artifact", artifact.folder, "-o", tmp_path / "out.csv", "--json"
+    )
     assert said.status == 0
     (tmp_path / "more.csv").write_text("a,b\n1,maybe\n")
-    said = cli("predict", tmp_path / "more.csv", "--artifact", artifact.folder, "-o", tmp_path / "out.csv", "--json")
+    said = run_verb(
+        "predict", tmp_path / "more.csv", "--artifact", artifact.folder, "-o", tmp_path / "out.csv", "--json"
+    )
     assert json.loads(said.out)["error"]["problems"][0]["rule"] == "not-a-boolean"
     for more, rule in (("1,0,x\n", "not-a-number"), ("1,2,x\n1,true,x\n", "free-text")):
         (tmp_path / "mixed.csv").write_text(f"a,b,kind\n1,true,x\n{more}")
@@ -469,7 +454,7 @@ def test_what_a_file_really_is_is_told(
         read_table(str(path), target="kind")
     assert caught.value.rules == {rule}
     assert hint in str(caught.value.hint)
-    said = cli("predict", path, "--artifact", of_kinds.folder, "-o", tmp_path / "out.csv", "--json")
+    said = run_verb("predict", path, "--artifact", of_kinds.folder, "-o", tmp_path / "out.csv", "--json")
     error = json.loads(said.out)["error"]
     assert {each["rule"] for each in error["problems"]} == {rule}
     assert hint in error["hint"]
@@ -483,7 +468,7 @@ def test_columns_in_the_names_of_folders_can_be_kept(of_kinds: Verified, tmp_pat
         folder.mkdir(parents=True)
         write_rows(folder / "part-0.parquet", {**columns, "kind": [0, 1, 2]})
     out = tmp_path / "out.parquet"
-    said = cli("predict", tmp_path / "rows", "--artifact", of_kinds.folder, "--keep", "year,city", "-o", out)
+    said = run_verb("predict", tmp_path / "rows", "--artifact", of_kinds.folder, "--keep", "year,city", "-o", out)
     assert said.status == 0, said.err
     told = parquet.read_table(out)
     assert told["year"].to_pylist() == ["2023"] * 3 + ["2024"] * 3

@@ -8,7 +8,6 @@ import re
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ from artifact_pipeline.training.publication import publish
 from artifact_pipeline.verification import verify
 from signatures import digests, seal, write_keys
 from terminal import in_terminal
+from verbs import Said
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,18 +70,6 @@ SCRIPTS = Path(sys.executable).parent
 ESCAPE = "\x1b"
 HOSTILE = "a\nerror: all is well\x1b[2J\u202eb"
 """A name that begins a line of its own, clears the screen and turns the direction of writing."""
-
-
-@dataclass(frozen=True)
-class Said:
-    status: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[str]:
-        """Standard output, line by line."""
-        return self.out.splitlines()
 
 
 @pytest.fixture

@@ -589,6 +589,10 @@ HINTS = [
     ),
     ("\ufeff{}", "save the file as UTF-8 without a byte order mark"),
     ("\0", "save the file as UTF-8 without a byte order mark"),
+    (
+        '{"dataset": {"path": "rows.csv", "target": "y"}}',
+        "`artifact-pipeline init TABLE` writes one for a table; `artifact-pipeline schema` prints every key",
+    ),
 ]
 
 

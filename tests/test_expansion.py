@@ -21,29 +21,18 @@ from artifact_pipeline.errors import DataRejected
 from artifact_pipeline.rows.batches import Wanted
 from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.rows.sources import find_sources
-from rowfiles import NAMES, answered, digits, publish_digits, refused, train_words, words, write_rows
+from rowfiles import NAMES, answered, digits, refused, words, write_rows
 from tools import slow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from artifact_pipeline.artifact.manifest import Verified
-    from artifact_pipeline.training.sealed import Candidate
 
 ROOT = Path(__file__).resolve().parents[1]
 WANTED = Wanted(NAMES, "float64", "label", (0, 1), (), low=np.full(2, -1e9), high=np.full(2, 1e9))
 MEGABYTE = "x" * (1 << 20)
 ROWS = 300
-
-
-@pytest.fixture(scope="module")
-def of_words(tmp_path_factory: pytest.TempPathFactory) -> Verified:
-    return train_words(tmp_path_factory.mktemp("words"))
-
-
-@pytest.fixture(scope="module")
-def of_digits(candidate: Candidate, tmp_path_factory: pytest.TempPathFactory) -> Verified:
-    return publish_digits(candidate, tmp_path_factory.mktemp("digits"))
 
 
 def rules(artifact: Verified, path: Path, **options: Any) -> set[str]:

@@ -26,7 +26,7 @@ from artifact_pipeline.prediction.run import PredictionObserver, PredictionReque
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.publication import publish
 from artifact_pipeline.verification import verify
-from rowfiles import train_words, words, write_rows
+from rowfiles import words, write_rows
 from tables import blobs, write_table
 from tools import require_tool
 
@@ -43,11 +43,6 @@ KILLS = 10
 
 class InterruptedHere(Exception):
     """Stands for whatever ends a run."""
-
-
-@pytest.fixture(scope="module")
-def of_words(tmp_path_factory: pytest.TempPathFactory) -> Verified:
-    return train_words(tmp_path_factory.mktemp("words"))
 
 
 @pytest.fixture(scope="module")

@@ -19,14 +19,13 @@ from pyarrow import csv, ipc, parquet
 from artifact_pipeline.cli import main
 from artifact_pipeline.errors import ConfigError, DataRejected
 from artifact_pipeline.rows.sources import find_sources
-from rowfiles import DIGITS, answer, answered, digits, publish_digits, refused, rejected, train_words, words, write_rows
+from rowfiles import DIGITS, answer, answered, digits, refused, rejected, words, write_rows
 from tools import slow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from artifact_pipeline.artifact.manifest import Verified
-    from artifact_pipeline.training.sealed import Candidate
 
 NAMED = ["csv", "csv.gz", "csv.zst", "parquet", "pq", "arrow", "feather", "ipc", "arrows", "jsonl", "ndjson"]
 NAMED += ["jsonl.gz", "jsonl.zst"]
@@ -34,16 +33,6 @@ ALL = [*NAMED, "npy", "npz"]
 PIPED = {"csv", "parquet", "arrows", "jsonl.zst"}
 """What the default run pipes into a process: text, packed, streamed, and read by position."""
 SEPARATE = ["csv", "parquet", "arrow", "arrows", "jsonl"]
-
-
-@pytest.fixture(scope="module")
-def of_digits(candidate: Candidate, tmp_path_factory: pytest.TempPathFactory) -> Verified:
-    return publish_digits(candidate, tmp_path_factory.mktemp("digits"))
-
-
-@pytest.fixture(scope="module")
-def of_words(tmp_path_factory: pytest.TempPathFactory) -> Verified:
-    return train_words(tmp_path_factory.mktemp("words"))
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ import pytest
 from pyarrow import parquet
 
 from artifact_pipeline.cli import boundary
-from rowfiles import NAMES, train_words
+from rowfiles import NAMES
 from servers import wait_until
 
 if TYPE_CHECKING:
@@ -33,11 +33,6 @@ if TYPE_CHECKING:
 SRC = Path(__file__).resolve().parents[1] / "src"
 PROMPT = 5.0
 """Seconds; on an idle machine it takes a third of one, and work that goes on takes a minute."""
-
-
-@pytest.fixture(scope="module")
-def of_words(tmp_path_factory: pytest.TempPathFactory) -> Verified:
-    return train_words(tmp_path_factory.mktemp("words"))
 
 
 def parquet_of_zeros(place: Path) -> Path:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 import json
 import shlex
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,11 +19,11 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 from sklearn import metrics as theirs
 
-from artifact_pipeline.cli import main
 from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.prediction import labels as module
 from artifact_pipeline.prediction.writers import HashedFile, open_writer
 from tables import write_table
+from verbs import Said, run_verb
 
 if TYPE_CHECKING:
     import subprocess
@@ -41,36 +39,8 @@ ROWS = 40
 DIGITS = load_digits()
 
 
-@dataclass(frozen=True)
-class Said:
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        """Standard output as the one JSON object that it must be."""
-        value: dict[str, Any] = json.loads(self.out)
-        return value
-
-    @property
-    def problem(self) -> dict[str, str]:
-        """The one problem of an error."""
-        (problem,) = self.json["error"]["problems"]
-        return dict(problem)
-
-
-def cli(*arguments: str | Path) -> Said:
-    """Run a verb in this process."""
-    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        status = main([*map(str, arguments)])
-    out.seek(0)
-    return Said(status, out.read(), err.getvalue())
-
-
 def evaluate(*arguments: str | Path) -> Said:
-    return cli("evaluate", *arguments, "--json")
+    return run_verb("evaluate", *arguments, "--json")
 
 
 @dataclass(frozen=True)
@@ -207,7 +177,7 @@ def test_predictions_of_the_verb_itself(published: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(published)
     later = write_table(published / "later.parquet", {"row": np.arange(len(DIGITS.y)), "digit": DIGITS.y})
     for form in FORMS:
-        said = cli("predict", "-o", f"predictions.{form}", "--json").json["scores"]["all"]
+        said = run_verb("predict", "-o", f"predictions.{form}", "--json").json["scores"]["all"]
         found = evaluate(f"predictions.{form}", later).json["metrics"]
         assert found["accuracy"]["value"] == pytest.approx(said["accuracy"], abs=1e-6)
         assert found["f1_weighted"]["value"] == pytest.approx(said["f1_weighted"], abs=1e-6)
@@ -220,7 +190,7 @@ def test_folder_of_parts(published: Path, monkeypatch: pytest.MonkeyPatch, form:
     features = {name: DIGITS.X[:, index] for index, name in enumerate(DIGITS.names)}
     for name, rows in (("a.csv", slice(0, 300)), ("b.csv", slice(300, 500))):
         write_table(published / name, {column: values[rows] for column, values in features.items()})
-    assert cli("predict", "a.csv", "b.csv", "-o", "parts/", "--to", form, "-q").status == 0
+    assert run_verb("predict", "a.csv", "b.csv", "-o", "parts/", "--to", form, "-q").status == 0
     files, numbers = ["a.csv"] * 300 + ["b.csv"] * 200, [*range(300), *range(200)]
     later = table(published / "later.csv", {"row": numbers, "digit": DIGITS.y[:500].tolist(), "file": files})
     found = evaluate("parts", later, "--key", "file,row")
@@ -514,7 +484,7 @@ def test_text_says_what_was_matched(here: Path) -> None:
     """Both sides are counted, the unmatched ones too; then come figures, classes and the confusion matrix."""
     rows = [*range(30), 100, 101]
     table(here / "later.csv", {"row": rows, "truth": [*ANSWERED.labels()[:30], "no", "yes"]})
-    said = cli("evaluate", "predictions.csv", "later.csv")
+    said = run_verb("evaluate", "predictions.csv", "later.csv")
     assert (said.status, said.err) == (0, "")
     lines = said.out.splitlines()
     assert lines[:2] == [
@@ -540,7 +510,7 @@ def test_text_says_what_was_matched(here: Path) -> None:
 def test_quiet_and_summary(here: Path) -> None:
     """--quiet says nothing; --summary appends a page, in which a label can bring no Markdown of its own."""
     table(here / "later.csv", {"row": range(ROWS), "truth": ANSWERED.labels()})
-    said = cli("evaluate", "predictions.csv", "later.csv", "--quiet", "--summary", "page.md")
+    said = run_verb("evaluate", "predictions.csv", "later.csv", "--quiet", "--summary", "page.md")
     assert said == Said(0, "", "")
     page = (here / "page.md").read_text()
     assert "- labels: 40 read = 40 matched + 0 without a prediction" in page
@@ -554,10 +524,10 @@ def test_gate(here: Path) -> None:
     figures = evaluate("predictions.csv", "later.csv").json["metrics"]
     accuracy, f1 = figures["accuracy"]["value"], figures["f1_weighted"]["value"]
     assert accuracy < 1
-    enough = cli("evaluate", "predictions.csv", "later.csv", "--min-accuracy", str(accuracy), "--min-f1", str(f1))
+    enough = run_verb("evaluate", "predictions.csv", "later.csv", "--min-accuracy", str(accuracy), "--min-f1", str(f1))
     assert enough.status == 0
     assert f"gate: passed (accuracy {accuracy:.4f} >= {accuracy:.4f}, f1_weighted {f1:.4f} >= {f1:.4f})" in enough.out
-    said = cli("evaluate", "predictions.csv", "later.csv", "--min-accuracy", "1", "--min-f1", "0.1")
+    said = run_verb("evaluate", "predictions.csv", "later.csv", "--min-accuracy", "1", "--min-f1", "0.1")
     assert said.status == 3
     assert f"{accuracy:.4f}" in said.out
     assert said.err.splitlines() == ["error: the gate failed", f"  gate: accuracy {accuracy} is below 1.0"]

@@ -16,11 +16,9 @@ from hypothesis import strategies as st
 
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import ConfigError, PipelineError
-from artifact_pipeline.registry.connecting import Connecting
 from artifact_pipeline.registry.image import CONFIG_TYPE, FILE_PATH, MANIFEST_TYPE, MODEL_TYPE, compact, pack, record
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.repository import Repository
-from artifact_pipeline.registry.wire import Wire
 from artifact_pipeline.training.publication import publish
 from artifact_pipeline.verification import verify
 from registries import Relay, Request, Response, docker_registry, forward, relay
@@ -243,8 +241,7 @@ def test_what_is_not_there_or_no_artifact_is_refused(cli: Cli, published: Path, 
     assert (status, rules(said)) == (4, {"image-missing"})
     assert cli("pull", place)[0] == 2
     assert cli("push", published / "artifact", f"{place}@sha256:{'0' * 64}")[0] == 2
-    wire = Wire(ImageReference.parse(place), Connecting(), push=True)
-    put(Repository(wire), "foreign", {"application/x": b"data"}, kind="application/x")
+    put(Repository(ImageReference.parse(place), push=True), "foreign", {"application/x": b"data"}, kind="application/x")
     status, said = cli("pull", f"{place}:foreign")
     assert (status, rules(said)) == (4, {"image-not-artifact"})
 
@@ -253,11 +250,11 @@ def put(repository: Repository, tag: str, layers: dict[str, bytes], *, kind: str
     """Push an image by hand: layers by their names, which `named` replaces by one for all."""
     listed = []
     for name, data in layers.items():
-        repository.write_blob(data, progress=lambda _: None)
+        repository.write_blob(data)
         entry = record("application/vnd.cncf.model.weight.v1.raw", data)
         listed.append({**entry, "annotations": {FILE_PATH: named or name}})
     config = compact({"modelfs": {"type": "layers", "diffIds": [each["digest"] for each in listed]}})
-    repository.write_blob(config, progress=lambda _: None)
+    repository.write_blob(config)
     image = {"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "artifactType": kind, "layers": listed}
     repository.write_manifest(tag, compact({**image, "config": record(CONFIG_TYPE, config)}), MANIFEST_TYPE)
 
@@ -266,7 +263,7 @@ def put(repository: Repository, tag: str, layers: dict[str, bytes], *, kind: str
 def test_a_name_from_outside_is_no_path(cli: Cli, published: Path, place: str, name: str) -> None:
     """A layer under any other name than a file of the artifact's manifest is refused, and nothing is written there."""
     layers = files(published / "artifact")
-    repository = Repository(Wire(ImageReference.parse(place), Connecting(), push=True))
+    repository = Repository(ImageReference.parse(place), push=True)
     put(repository, "v1", {name: layers.pop("model.onnx"), **layers})
     before = sorted(published.parent.rglob("*"))
     status, said = cli("pull", f"{place}:v1", "-o", "pulled")
@@ -276,7 +273,7 @@ def test_a_name_from_outside_is_no_path(cli: Cli, published: Path, place: str, n
 
 def test_two_layers_of_one_name_are_refused(cli: Cli, published: Path, place: str) -> None:
     """An image in which a file stands twice is refused before anything of it is taken."""
-    repository = Repository(Wire(ImageReference.parse(place), Connecting(), push=True))
+    repository = Repository(ImageReference.parse(place), push=True)
     put(repository, "v1", files(published / "artifact"), named="manifest.json")
     status, said = cli("pull", f"{place}:v1", "-o", "pulled")
     assert (status, rules(said)) == (4, {"image-not-artifact"})
@@ -355,7 +352,7 @@ def test_what_others_attach_is_left_alone(cli: Cli, published: Path, place: str)
     from artifact_pipeline.registry.referrers import PROVENANCE_TYPE, SIGNATURE_TYPE, attach
 
     _, pushed = cli("push", published / "artifact", f"{place}:v1")
-    repository = Repository(Wire(ImageReference.parse(place), Connecting(), push=True))
+    repository = Repository(ImageReference.parse(place), push=True)
     read = repository.read_manifest(pushed["digest"], (MANIFEST_TYPE,))
     assert read is not None
     for kind in (SIGNATURE_TYPE, PROVENANCE_TYPE, "application/spdx+json"):

@@ -13,11 +13,9 @@ import pytest
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.cli import main
 from artifact_pipeline.registry import tags
-from artifact_pipeline.registry.connecting import Connecting
 from artifact_pipeline.registry.image import INDEX_TYPE, MANIFEST_TYPE, compact, record
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.repository import Repository
-from artifact_pipeline.registry.wire import Wire
 from registries import Lost, Request, Response, docker_registry, forward, relay
 from signatures import provenance
 
@@ -70,7 +68,7 @@ def push(cli: Cli, place: str, tmp_path: Path) -> Push:
 
 
 def repository(place: str) -> Repository:
-    return Repository(Wire(ImageReference.parse(place), Connecting(), push=True))
+    return Repository(ImageReference.parse(place), push=True)
 
 
 def has(place: str, target: str) -> bool:
@@ -95,7 +93,7 @@ def rules(said: dict[str, Any]) -> set[str]:
 def put_foreign(place: str, tag: str) -> str:
     """Push an image that is no artifact, and return its digest."""
     found = repository(place)
-    found.write_blob(b"{}", progress=lambda _: None)
+    found.write_blob(b"{}")
     blob = record("application/x", b"{}")
     image = compact({"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "config": blob, "layers": [blob]})
     found.write_manifest(tag, image, MANIFEST_TYPE)

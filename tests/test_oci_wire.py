@@ -22,10 +22,8 @@ from artifact_pipeline.canonical import digest
 from artifact_pipeline.cli import main
 from artifact_pipeline.registry import repeating, repository
 from artifact_pipeline.registry.addresses import is_permitted
-from artifact_pipeline.registry.connecting import Connecting
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.repository import Repository
-from artifact_pipeline.registry.wire import Wire
 from artifact_pipeline.training.publication import publish
 from artifact_pipeline.verification import verify
 from registries import Lost, Relay, Request, Response, docker_registry, forward, relay, tunnel
@@ -414,8 +412,8 @@ def test_a_registry_that_dies_leaves_nothing_half(
 
 def upload(address: str, name: str, data: bytes) -> bool:
     """Put a blob into a repository; whether it was sent."""
-    wire = Wire(ImageReference.parse(f"oci://{address}/tests/{name}"), Connecting(), push=True)
-    return Repository(wire).write_blob(data, progress=lambda _: None)
+    repository = Repository(ImageReference.parse(f"oci://{address}/tests/{name}"), push=True)
+    return repository.write_blob(data)
 
 
 @pytest.mark.parametrize("stored", [0, 1, 400, 1000])
@@ -579,15 +577,13 @@ MEMORY = """
 import os, sys
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.repository import Repository
-from artifact_pipeline.registry.connecting import Connecting
-from artifact_pipeline.registry.wire import Wire
 from tools import peak_memory
-wire = Wire(ImageReference.parse(sys.argv[1]), Connecting())
+repository = Repository(ImageReference.parse(sys.argv[1]))
 with open(os.devnull, "wb") as nowhere:
     class Sink:
         write = nowhere.write
         seek = truncate = lambda *_: 0
-    Repository(wire).read_blob(sys.argv[2], 1 << 30, Sink(), name="blob", progress=lambda _: None)
+    repository.read_blob(sys.argv[2], 1 << 30, Sink(), name="blob")
 print(peak_memory())
 """
 
@@ -629,12 +625,10 @@ UPLOAD = """
 import mmap, resource, sys
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.repository import Repository
-from artifact_pipeline.registry.connecting import Connecting
-from artifact_pipeline.registry.wire import Wire
-wire = Wire(ImageReference.parse(sys.argv[1]), Connecting(), push=True)
+repository = Repository(ImageReference.parse(sys.argv[1]), push=True)
 resource.setrlimit(resource.RLIMIT_DATA, (100 << 20, 100 << 20))
 with open(sys.argv[2], "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-    assert Repository(wire).write_blob(data, progress=lambda _: None)
+    assert repository.write_blob(data)
 """
 
 

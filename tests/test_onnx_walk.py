@@ -15,6 +15,8 @@ from onnx import ModelProto, TensorProto, numpy_helper
 from artifact_pipeline.errors import ArtifactRejected
 from artifact_pipeline.model import onnx_walk
 from artifact_pipeline.model.linear import ModelShape, coefficients, walk
+from artifact_pipeline.model.reading import read_varint
+from artifact_pipeline.model.wire import RuleBroken
 from linear_writer import linear_classifier
 from onnx_models import HOSTILE, NUMBERS, RULES, WORDS, good
 
@@ -227,15 +229,15 @@ def test_nothing_is_read_over() -> None:
 def test_numbers_survive_the_wire(number: int, rest: bytes) -> None:
     """Every number below 2**63 is read back, and what follows it is left alone (the seam that all lengths pass)."""
     data = varint(number)
-    assert onnx_walk._varint(memoryview(data + rest), 0) == (number, len(data))
+    assert read_varint(memoryview(data + rest), 0) == (number, len(data))
 
 
 @given(st.binary(max_size=12))
 def test_a_number_has_one_spelling(data: bytes) -> None:
     """Bytes that are read as a number are that number's own encoding."""
     try:
-        number, end = onnx_walk._varint(memoryview(data), 0)
-    except onnx_walk._Refusal:
+        number, end = read_varint(memoryview(data), 0)
+    except RuleBroken:
         return
     assert varint(number) == data[:end]
 

@@ -17,7 +17,7 @@ from artifact_pipeline.files import check_writable
 from artifact_pipeline.prediction.run import PredictionRequest, predict
 from artifact_pipeline.storage.outputs import Place, check_outputs, refuse_overlap
 from artifact_pipeline.training.publication import publish
-from rowfiles import answer, train_words, words, write_rows
+from rowfiles import answer, words, write_rows
 from signatures import write_keys
 from tools import mounted
 
@@ -29,11 +29,6 @@ if TYPE_CHECKING:
 
 CONFIG = """{"C": 1.0, "solver": "lbfgs", "max_iter": 1000,
  "dataset": {"path": "rows.parquet", "target": "label"}, "gate": {"min_f1": 0.5}}"""
-
-
-@pytest.fixture(scope="module")
-def of_words(tmp_path_factory: pytest.TempPathFactory) -> Verified:
-    return train_words(tmp_path_factory.mktemp("words"))
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,10 @@ from artifact_pipeline.canonical import canonical_json, digest
 from artifact_pipeline.cli import main
 from artifact_pipeline.config import load_config
 from artifact_pipeline.registry import repeating
-from artifact_pipeline.registry.connecting import Connecting
 from artifact_pipeline.registry.image import MANIFEST_TYPE
 from artifact_pipeline.registry.promotions import PROMOTION_TYPE, PromotionStatement, opened_pointer
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.repository import Repository
-from artifact_pipeline.registry.wire import Wire
 from artifact_pipeline.training import candidate as candidates
 from artifact_pipeline.training.publication import publish
 from artifact_pipeline.training.signing import Signer
@@ -41,8 +39,8 @@ LOW = ("gate.min_accuracy=0.5", "gate.min_f1=0.5")
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A registry for this module, without a login."""
-    with docker_registry(tmp_path_factory.mktemp("registry")) as address:
+    """A registry for this module, without a login, in which manifests may be deleted."""
+    with docker_registry(tmp_path_factory.mktemp("registry"), deletes=True) as address:
         yield address
 
 
@@ -112,7 +110,7 @@ class Stand:
 
     def repository(self) -> Repository:
         """The repository, as the package itself asks it."""
-        return Repository(Wire(ImageReference.parse(self.place), Connecting(), push=True))
+        return Repository(ImageReference.parse(self.place), push=True)
 
     def image(self, name: str) -> bytes:
         """The OCI manifest of an artifact."""
@@ -439,6 +437,35 @@ def test_demoting_to_one_that_is_named(stand: Stand, artifacts: Mapping[str, Pat
         assert (status, rules(said)) == (4, {"no-promotion"})
     assert stand.demote("--to", "")[0] == 2
     assert stand.roles()[0] == ["first", "near", "first"]
+
+
+def test_garbage_is_what_was_never_in_a_role(stand: Stand, artifacts: Mapping[str, Path]) -> None:
+    """With `--role`, who is or was in it stays, though the tags say nothing; a role that nothing was in is an error."""
+    stand.push(artifacts, "first", "near", "other")
+    for name in ("first", "near"):
+        stand.promote(name)
+    stand.repository().write_manifest("champion", stand.image("other"), MANIFEST_TYPE)
+    collect = ("gc", "--registry", stand.place, "--match", "*", "--pointer", f"git:{stand.bare}")
+    status, said = stand.call(*collect, "--role", "challenger", "--yes")
+    assert (status, "nothing was ever in the role challenger" in said["error"]["message"]) == (2, True)
+    status, said = stand.call(*collect, "--role", "champion", "--yes")
+    assert (status, said["deleted"], said["kept"]) == (0, True, 2)
+    assert [each["reference"] for each in said["spare"]] == [stand.reference["other"]]
+    assert stand.name_of(stand.demote()[1]["digest"]) == "first"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--role", "champion"], "--role goes with --registry"),
+        (["--pointer", "git:origin"], "--pointer goes with --registry"),
+        (["--registry", "oci://127.0.0.1/a", "--match", "*", "--name", "b"], "--name goes with --role"),
+    ],
+)
+def test_options_of_a_role_go_together(stand: Stand, options: list[str], words: str) -> None:
+    """An option of `gc` that would have no effect is refused."""
+    status, said = stand.call("gc", *options)
+    assert (status, said["error"]["message"]) == (2, words)
 
 
 def test_demoting_and_history_ask_for_a_repository(stand: Stand) -> None:

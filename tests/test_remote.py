@@ -23,8 +23,8 @@ from artifact_pipeline.canonical import digest
 from artifact_pipeline.cli import main
 from artifact_pipeline.errors import ArtifactRejected, ConfigError
 from artifact_pipeline.registry import remote, repeating
-from artifact_pipeline.registry.connecting import Connecting
 from artifact_pipeline.registry.reference import ImageReference
+from artifact_pipeline.registry.request import Connecting
 from artifact_pipeline.registry.wire import Wire
 from artifact_pipeline.storage.places import artifact_place
 from artifact_pipeline.training.publication import publish

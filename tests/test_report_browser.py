@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from artifact_pipeline.reports.page.request import ReportRequest, report
-from browsing import LOW_CONTRAST, launched
+from browsing import LOW_CONTRAST
 from test_report import DIGITS, table_of, trained_on
 
 if TYPE_CHECKING:
@@ -22,14 +22,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.needs("matplotlib", "jinja2")]
 
 SHOT = Path(__file__).resolve().parents[1] / "docs" / "images" / "report.png"
 WIDE, NARROW = {"width": 1100, "height": 800}, {"width": 320, "height": 640}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright, launched(playwright.chromium) as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,7 @@ from artifact_pipeline.errors import ConfigError, PipelineError, StorageError
 from artifact_pipeline.reports import mlflow_export
 from artifact_pipeline.reports.facts import facts_of
 from artifact_pipeline.reports.mlflow_export import Exported, ExportRequest, export_to_mlflow
-from artifact_pipeline.reports.mlflow_model import mlflow_files, tensor_columns
-from artifact_pipeline.reports.mlflow_run import run_files
+from artifact_pipeline.reports.mlflow_run import mlflow_files, run_files, tensor_columns
 from artifact_pipeline.reports.mlflow_server import checked_url
 from artifact_pipeline.verification import verify
 from mixedmodels import COLUMNS, FOREST, new_rows, train_mixed

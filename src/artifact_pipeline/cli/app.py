@@ -10,7 +10,7 @@ from artifact_pipeline import __version__
 from artifact_pipeline.cli.comparison import compare
 from artifact_pipeline.cli.completion import completion
 from artifact_pipeline.cli.evaluation import evaluate
-from artifact_pipeline.cli.exporting import bom, card, export
+from artifact_pipeline.cli.exporting import bom, card, export, report
 from artifact_pipeline.cli.garbage import gc
 from artifact_pipeline.cli.history import rollback, runs
 from artifact_pipeline.cli.inference import predict
@@ -20,12 +20,11 @@ from artifact_pipeline.cli.manual import man
 from artifact_pipeline.cli.options import HELP, STATUSES, statuses, verb
 from artifact_pipeline.cli.promotion import demote, history, promote
 from artifact_pipeline.cli.registry import pull, push
-from artifact_pipeline.cli.reporting import report
 from artifact_pipeline.cli.reproduction import reproduce
+from artifact_pipeline.cli.searching import search
 from artifact_pipeline.cli.serving import health, serve
 from artifact_pipeline.cli.signing import sign
 from artifact_pipeline.cli.training import train
-from artifact_pipeline.cli.trials import search
 
 if TYPE_CHECKING:
     from artifact_pipeline.cli.output import Output

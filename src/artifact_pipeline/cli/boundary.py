@@ -11,6 +11,7 @@ import shlex
 import signal
 import sys
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from itertools import pairwise, takewhile
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from artifact_pipeline.extras import not_installed
 from artifact_pipeline.runtime import pin_numerics, without_pandas
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import click
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             reaction to Ctrl-C and to an exception that is a bug of ours. So the console script calls it; a caller from
             Python gives a list.
     """
-    return _run(_verbs, argv, program="artifact-pipeline")
+    return _run("app.app", argv, program="artifact-pipeline")
 
 
 def train_door(root: Path, argv: Sequence[str] | None = None) -> int:
@@ -48,7 +49,7 @@ def train_door(root: Path, argv: Sequence[str] | None = None) -> int:
         "artifact": root / ARTIFACT,
         "export": root / EXPORT,
     }
-    return _run(_train, argv, program="python src/train.py", root=root, files=files)
+    return _run("training.train", argv, program="python src/train.py", root=root, files=files)
 
 
 def inference_door(root: Path, argv: Sequence[str] | None = None) -> int:
@@ -58,37 +59,18 @@ def inference_door(root: Path, argv: Sequence[str] | None = None) -> int:
         "export": root / EXPORT,
         "destination": root / "predictions.csv",
     }
-    return _run(_predict, argv, program="python src/inference.py", root=root, files=files)
-
-
-# Loaded where a Ctrl-C is already caught.
-def _verbs() -> click.Command:
-    from artifact_pipeline.cli.app import app
-
-    return app
-
-
-def _train() -> click.Command:
-    from artifact_pipeline.cli.training import train
-
-    return train
-
-
-def _predict() -> click.Command:
-    from artifact_pipeline.cli.inference import predict
-
-    return predict
+    return _run("inference.predict", argv, program="python src/inference.py", root=root, files=files)
 
 
 def _run(
-    load: Callable[[], click.Command],
+    command: str,
     argv: Sequence[str] | None,
     *,
     program: str,
     root: Path | None = None,
     files: Mapping[str, Path] = MappingProxyType({}),
 ) -> int:
-    """Run a command, and turn how it ends into an exit status; `files` are defaults of its options."""
+    """Run a command, `module.name`, and turn how it ends into an exit status; `files` are defaults of its options."""
     arguments = sys.argv[1:] if argv is None else list(argv)
     output = Output.for_arguments(arguments, program=program, root=root)
     with ExitStack() as streams:
@@ -99,7 +81,9 @@ def _run(
             _guard(streams, for_good=argv is None)
             pin_numerics()
             with _interruptible(output):
-                status = _invoke(load(), arguments, output, {name: str(path) for name, path in files.items()})
+                module, _, name = command.partition(".")
+                loaded = getattr(import_module(f"artifact_pipeline.cli.{module}"), name)  # where Ctrl-C is caught
+                status = _invoke(loaded, arguments, output, {option: str(path) for option, path in files.items()})
         except PipelineError as error:
             if output.debug:
                 output.trace(error)
@@ -127,11 +111,7 @@ def _guard(streams: ExitStack, *, for_good: bool) -> None:
 
 @contextmanager
 def _interruptible(output: Output) -> Iterator[None]:
-    """Let what ends after Ctrl-C end by it: amid a library's C or C++ it may arrive as an error of that library.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C has come, and something was raised.
-    """
+    """Let what ends after Ctrl-C end by it: amid a library's C or C++ it may arrive as an error of that library."""
     try:
         yield
     except BaseException as error:
@@ -164,11 +144,7 @@ def _leave_process() -> None:
 
 
 def _invoke(command: click.Command, arguments: list[str], output: Output, files: dict[str, str]) -> int:
-    """Parse and run, without click's own ideas of exit statuses and of Ctrl-C.
-
-    Raises:
-        PipelineError: what the verb raises, or a `ConfigError` for what cannot be parsed.
-    """
+    """Parse and run, without click's own ideas of exit statuses and of Ctrl-C."""
     import click
 
     if output.root is None and _COMPLETION in os.environ:
@@ -198,11 +174,7 @@ def _invoke(command: click.Command, arguments: list[str], output: Output, files:
 
 
 def _refuse_dashed(arguments: Sequence[str]) -> None:
-    """Refuse a file's name that would be read as an option with its value: `-old.csv` as `-o ld.csv`.
-
-    Raises:
-        ConfigError: there is one that is not itself an option's value.
-    """
+    """Refuse a file's name that would be read as an option with its value: `-old.csv` as `-o ld.csv`."""
     for before, name in pairwise(["", *takewhile("--".__ne__, arguments)]):
         glued = len(name) > 2 and name.startswith("-") and not name.startswith("--") and not before.startswith("-")
         if glued and (hint := _dashed_hint([name])):

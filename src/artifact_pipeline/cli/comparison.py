@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import ArtifactPlace, held_out_option, verb, with_artifact
+from artifact_pipeline.cli.options import ArtifactPlace, file_option, held_out_option, verb, with_artifact
 from artifact_pipeline.errors import plural
 from artifact_pipeline.files import shown
 from artifact_pipeline.reports.tables import shown_comparison
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
 
     from artifact_pipeline.artifact.provenance import Comparison
+    from artifact_pipeline.cli.options import Verb
     from artifact_pipeline.cli.output import Output
-
-    Verb = TypeVar("Verb", bound="Callable[..., Any]")
 
 
 def comparison_options(function: Verb) -> Verb:
     """`--data`, `--held-out` and `--margin`: on which rows artifacts are compared, and what is good enough."""
-    data = click.option(
+    data = file_option(
         "--data",
-        metavar="FILE",
-        type=click.Path(path_type=Path),
-        help="The table that all were trained from (any that train reads); not needed for the built-in digits.",
+        words="The table that all were trained from (any that train reads); not needed for the built-in digits.",
     )
     margin = click.option(
         "--margin",
@@ -52,13 +48,11 @@ def comparison_options(function: Verb) -> Verb:
     show_default=True,
     help="Text; one file of HTML without a request (extra [report]); or Markdown for a pull request.",
 )
-@click.option(
+@file_option(
     "-o",
     "--output",
     "place",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Where the page is written, in the place of what stands there; by default it is printed.",
+    words="Where the page is written, in the place of what stands there; by default it is printed.",
 )
 @click.pass_obj
 def compare(
@@ -107,13 +101,7 @@ def plain(comparison: Comparison) -> dict[str, Any]:
 
 
 def say_comparison(output: Output, comparison: Comparison, *, looks: int | None = None) -> None:
-    """Say both differences with their intervals, and the outcome.
-
-    Args:
-        output: where to say it.
-        comparison: what was found.
-        looks: how often the held-out rows have been looked at, where that is counted.
-    """
+    """Say both differences with their intervals, the outcome, and how often the rows were looked at if counted."""
     counted = f", looked at {plural(looks, 'time')}" if looks is not None else ""
     output.say(f"champion: {comparison.champion}, on the same {plural(comparison.rows, 'held-out row')}{counted}")
     output.say()

@@ -70,11 +70,7 @@ def completion(output: Output, /, action: str, shell: str | None, *, printed: bo
 
 
 def _own_shell() -> str:
-    """Return the shell that $SHELL names.
-
-    Raises:
-        ConfigError: it names none, or one for which there is no completion.
-    """
+    """Return the shell that $SHELL names."""
     name = Path(os.environ.get("SHELL", "")).name
     if name not in SHELLS:
         found = f"$SHELL names {name}" if name else "$SHELL is not set"
@@ -99,11 +95,7 @@ def _script(shell: str) -> str:
 
 
 def _files(shell: str) -> _Files:
-    """Return the files of a shell's completion.
-
-    Raises:
-        ConfigError: $HOME is not set.
-    """
+    """Return the files of a shell's completion."""
     home = os.environ.get("HOME")
     if not home or not Path(home).is_absolute():
         problem = Problem("$HOME", "missing", "must be the absolute path of your home folder")
@@ -128,11 +120,7 @@ def _folder(variable: str, usual: Path) -> Path:
 
 
 def _install(files: _Files, script: str) -> list[Path]:
-    """Write what is not there yet, and return the files that were changed.
-
-    Raises:
-        StorageError: a file cannot be read or written.
-    """
+    """Write what is not there yet, and return the files that were changed."""
     from artifact_pipeline.files import storage_error, write_atomic
 
     changed, at = [], files.script

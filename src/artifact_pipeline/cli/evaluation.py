@@ -120,13 +120,13 @@ def _rows(found: Evaluation) -> list[list[str]]:
 def _page(found: Evaluation) -> str:
     """The evaluation as a page of Markdown."""
     from artifact_pipeline.cli import views
-    from artifact_pipeline.reports.markdown import baseline, escape, table
+    from artifact_pipeline.reports import markdown, tables
 
-    classes = [[escape(label), *cells] for label, *cells in views.class_cells(found.figures)]
+    classes = markdown.table(tables.CLASSES, tables.class_rows(found.figures.classes, markdown.escape))
     counts = "\n".join(f"- {line}" for line in _counts(found))
-    figures = table(views.FIGURES, _rows(found))
-    worth = baseline(found.figures, rows="matched rows")
-    parts = ["## Predictions, scored by later labels", counts, figures, worth, table(views.CLASSES, classes)]
+    figures = markdown.table(views.FIGURES, _rows(found))
+    worth = markdown.baseline(found.figures, rows="matched rows")
+    parts = ["## Predictions, scored by later labels", counts, figures, worth, classes]
     return "\n\n".join(parts) + "\n"
 
 

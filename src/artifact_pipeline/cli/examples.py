@@ -97,7 +97,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "gc": (
         "artifact-pipeline gc --keep 3",
-        "artifact-pipeline gc --registry oci://ghcr.io/owner/digits --match 'sha-*' --yes",
+        "artifact-pipeline gc --registry oci://ghcr.io/owner/digits --match 'sha-*' --role champion --yes",
     ),
     "promote": (
         "artifact-pipeline promote oci://ghcr.io/owner/digits:v2 champion --policy trust.json",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import artifact_option, is_given, verb, with_artifact
-from artifact_pipeline.cli.registry import connection_options, seldom, with_connection
+from artifact_pipeline.cli.options import artifact_option, is_given, short_digest, verb, with_artifact
+from artifact_pipeline.cli.registry import connection_options, pointer_options, seldom, with_connection
 from artifact_pipeline.errors import ConfigError, listing, plural
 
 if TYPE_CHECKING:
@@ -39,6 +39,14 @@ _MAX_TAGS = 5
     metavar="PATTERN",
     help="With --registry: tags that keep nothing, such as 'sha-*'; can be repeated.",
 )
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    metavar="ROLE",
+    help="With --registry: keep who is or was in this role, such as champion; can be repeated.",
+)
+@pointer_options
 @click.option("--yes", is_flag=True, help="Delete what is listed; without it nothing is deleted.")
 @connection_options
 @click.pass_obj
@@ -46,16 +54,21 @@ def gc(output: Output, /, artifact: Path, *, keep: int, registry: str | None, ye
     """List what can be deleted: in a store artifacts that no pointer leads to, and what writers that died have left.
 
     With --registry it is the artifacts that tags of --match lead to, and no other tag, with what refers to them; what
-    is no artifact stays. The registry frees their files when it collects its own garbage.
+    is no artifact stays, and so does with --role all that is or was in a role. The registry frees their files when it
+    collects its own garbage.
     """
     if registry is not None:
         for name in ("artifact", "keep"):
             if is_given(name):
                 raise ConfigError(f"--{name} goes with a store, and not with --registry")
+        for name in ("pointer", "name"):
+            if is_given(name) and not asked["roles"]:
+                raise ConfigError(f"--{name} goes with --role")
         _of_registry(output, registry, asked, yes=yes)
         return
-    if asked["patterns"]:
-        raise ConfigError("--match goes with --registry")
+    for name, parameter in (("match", "patterns"), ("role", "roles"), ("pointer", "pointer"), ("name", "name")):
+        if is_given(parameter):
+            raise ConfigError(f"--{name} goes with --registry")
     _of_store(output, artifact, keep, yes=yes)
 
 
@@ -74,7 +87,7 @@ def _of_store(output: Output, artifact: Path, keep: int, *, yes: bool) -> None:
     if found:
         words = {True: "stays, one of the latest", False: _verb(yes=yes)}
         rows = [
-            [each.path.name if digest is None else _short(digest), f"{each.size:,}", words[each.kept]]
+            [each.path.name if digest is None else short_digest(digest), f"{each.size:,}", words[each.kept]]
             for each, digest in zip(found, digests, strict=True)
         ]
         output.table(["no pointer leads to", "bytes", ""], rows)
@@ -89,10 +102,12 @@ def _of_store(output: Output, artifact: Path, keep: int, *, yes: bool) -> None:
 def _of_registry(output: Output, registry: str, asked: Mapping[str, Any], *, yes: bool) -> None:
     from artifact_pipeline.registry import garbage
     from artifact_pipeline.registry.request import RegistryRequest
+    from artifact_pipeline.registry.roles import PromotionRequest
 
     request = RegistryRequest(registry, asked["plain_http"], asked["token_hosts"])
     with seldom(output) as progress:
-        found = garbage.collect(request, asked["patterns"], delete=yes, progress=progress)
+        roles = [PromotionRequest(request, each, asked["pointer"], asked["name"]) for each in asked["roles"]]
+        found = garbage.collect(request, asked["patterns"], roles=roles, delete=yes, progress=progress)
     listed = [
         {
             "reference": str(each.reference),
@@ -105,7 +120,12 @@ def _of_registry(output: Output, registry: str, asked: Mapping[str, Any], *, yes
     ]
     if listed:
         rows = [
-            [_short(each.reference.target), _short(each.artifact), listing(each.tags, _MAX_TAGS), _verb(yes=yes)]
+            [
+                short_digest(each.reference.target),
+                short_digest(each.artifact),
+                listing(each.tags, _MAX_TAGS),
+                _verb(yes=yes),
+            ]
             for each in found.images
         ]
         output.table(["OCI digest", "digest", "tags", ""], rows)
@@ -115,7 +135,10 @@ def _of_registry(output: Output, registry: str, asked: Mapping[str, Any], *, yes
     if listed:
         output.say("the registry frees their files when it collects its own garbage")
     patterns = "".join(f" --match {shlex.quote(each)}" for each in asked["patterns"])
-    again = f"artifact-pipeline gc --registry {registry}{patterns} --yes"
+    roles_kept = "".join(f" --role {shlex.quote(each)}" for each in asked["roles"])
+    for name in ("pointer", "name"):
+        roles_kept += f" --{name} {shlex.quote(asked[name])}" if is_given(name) else ""
+    again = f"artifact-pipeline gc --registry {registry}{patterns}{roles_kept} --yes"
     command = again if listed and not yes else f"artifact-pipeline runs --registry {registry}"
     output.next(with_connection(command, asked))
     output.result({"spare": listed, "kept": found.kept, "bytes": found.size, "deleted": yes})
@@ -123,7 +146,3 @@ def _of_registry(output: Output, registry: str, asked: Mapping[str, Any], *, yes
 
 def _verb(*, yes: bool) -> str:
     return "deleted" if yes else "can be deleted"
-
-
-def _short(name: str) -> str:
-    return name.removeprefix("sha256:")[:12]

@@ -105,11 +105,7 @@ class _Rows:
         return getattr(self._raw, name)
 
     def write(self, data: bytes) -> int:
-        """Write whole lines.
-
-        Raises:
-            DataRejected: a runner could take one for a command.
-        """
+        """Write whole lines; refuse one that a runner could take for a command."""
         found = _COMMAND.search(data.decode("utf-8", "replace"))
         if found:
             message = f"{found[0].strip()!r:.80} would be a command to the runner that reads this log"

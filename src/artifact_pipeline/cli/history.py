@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.cli.options import (
     artifact_option,
     asked_trust,
     is_given,
     policy_options,
+    short_digest,
     verb,
     with_artifact,
 )
@@ -59,11 +59,13 @@ def runs(output: Output, /, artifact: Path, registry: str | None, **asked: Any) 
     found = Store(artifact).runs()
     listed = [_entry(run, older) for run, older in zip_longest(found, found[1:])]
     if listed:
-        rows = [["*" if entry["current"] else "", _short(entry["digest"]), *_cells(entry)] for entry in listed]
+        rows = [["*" if entry["current"] else "", short_digest(entry["digest"]), *_cells(entry)] for entry in listed]
         output.table(["", "digest", *_HEADS], rows)
     else:
         output.say(f"no artifact has been published beside {shown(artifact)} yet")
-    output.next(_next(found, artifact))
+    # Never a rollback: what stands is in charge for a reason, and to put another in its place is a person's decision.
+    command, option = ("inspect", "") if any(run.current for run in found) else ("train", "--artifact")
+    output.next(with_artifact(f"artifact-pipeline {command}", artifact, option=option))
     output.result({"runs": listed})
 
 
@@ -78,7 +80,12 @@ def _list_registry(output: Output, registry: str, asked: Mapping[str, Any]) -> N
     listed = [_image_entry(image, older) for image, older in zip_longest(found.images, found.images[1:])]
     if listed:
         rows = [
-            [_short(image.reference.target), _short(entry["digest"]), listing(image.tags, _MAX_TAGS), *_cells(entry)]
+            [
+                short_digest(image.reference.target),
+                short_digest(entry["digest"]),
+                listing(image.tags, _MAX_TAGS),
+                *_cells(entry),
+            ]
             for image, entry in zip(found.images, listed, strict=True)
         ]
         output.table(["OCI digest", "digest", "tags", *_HEADS], rows)
@@ -108,13 +115,6 @@ def _say_list(output: Output, found: images.RegistryList) -> None:
         output.talk("warning: the repository has more than is listed here")
 
 
-def _next(found: list[Run], artifact: Path) -> str:
-    # Never a rollback: what stands is in charge for a reason, and to put another in its place is a person's decision.
-    if not any(run.current for run in found):
-        return with_artifact("artifact-pipeline train", artifact, option="--artifact")
-    return with_artifact("artifact-pipeline inspect", artifact)
-
-
 def _entry(run: Run, older: Run | None) -> dict[str, Any]:
     entry: dict[str, Any] = {"digest": run.digest, "current": run.current, "readable": run.manifest is not None}
     if run.manifest is None:
@@ -136,7 +136,7 @@ def _made_from(manifest: Manifest) -> dict[str, Any]:
     from artifact_pipeline.rows.matrix import FEEDBACK
 
     files = [each for each in manifest.data.sources if each.name == FEEDBACK]
-    words = [f"{plural(each.rows, 'row')} {each.digest.removeprefix(PREFIX)[:12]}" for each in files]
+    words = [f"{plural(each.rows, 'row')} {short_digest(each.digest)}" for each in files]
     return {**manifest.recipe, **({"feedback": ", ".join(words)} if words else {})}
 
 
@@ -169,10 +169,6 @@ def _cells(entry: dict[str, Any]) -> list[str]:
         f"{entry['f1_weighted']:.4f}",
         words,
     ]
-
-
-def _short(digest: str) -> str:
-    return digest.removeprefix("sha256:")[:12]
 
 
 def first_digits(_context: click.Context, _argument: click.Parameter, value: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from artifact_pipeline.canonical import PREFIX, digest, dotted
 from artifact_pipeline.cli.inspection import check_export
-from artifact_pipeline.cli.made_from import say_other_config
 from artifact_pipeline.cli.options import (
     ArtifactPlace,
     artifact_option,
@@ -27,7 +28,7 @@ from artifact_pipeline.cli.options import (
     with_artifact,
 )
 from artifact_pipeline.errors import ConfigError, DriftFound, listing, plural
-from artifact_pipeline.files import shown
+from artifact_pipeline.files import read_bounded, shown
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Verified
@@ -138,7 +139,7 @@ class _Said:
         """Print which artifact answers, and what does not belong to it."""
         self.artifact = artifact.reference or self.artifact  # what answers, wherever a tag leads later
         self.output.say(f"verified: {shown(self.artifact)}, {artifact.digest}")
-        self.other = say_other_config(self.output, self.artifact, artifact)
+        self.other = _say_other_config(self.output, self.artifact, artifact)
         self.export_state = check_export(self.output, artifact.manifest, self.artifact, self.export)
 
     def written(self, predictions: Predictions) -> None:
@@ -230,3 +231,54 @@ def _result(predictions: Predictions) -> dict[str, Any]:
         "rejected": _shown_place(to.rejected) if receipt.rejected is not None else None,
         "receipt": _shown_place(to.receipt) if to.receipt is not None else None,
     }
+
+
+_CONFIG = Path("config", "config.json")
+"""Where a training finds its config, beside the pointer that it writes."""
+_MAX_BYTES = 65_536
+
+
+def _say_other_config(output: Output, artifact: Path | str, verified: Verified) -> dict[str, Any] | None:
+    """Say in one line where the config beside a pointer is not the one that the model was made from.
+
+    Returns:
+        The same as `--json` prints it; None where the model was made from that config, or where that is not known.
+    """
+    if isinstance(artifact, str):
+        return None
+    config = artifact.parent / _CONFIG
+    changed = _changed(config, verified)
+    if not changed:
+        return None
+    words = (f"{key} is {json.dumps(there)}, not {json.dumps(made)}" for key, (there, made) in changed.items())
+    output.talk(
+        f"note: this model was not made from {shown(config)} as it is now: {'; '.join(words)}; "
+        f"{output.typed('artifact-pipeline train')} trains from it"
+    )
+    return {
+        "file": shown(config),
+        "changed": {key: {"config": there, "model": made} for key, (there, made) in changed.items()},
+    }
+
+
+def _changed(config: Path, verified: Verified) -> dict[str, tuple[Any, Any]]:
+    """By key, what the config says and what the model was made with.
+
+    A key that the config does not have may have its default in the model, or not: it is not compared.
+    """
+    from artifact_pipeline.artifact import provenance
+
+    try:
+        data = read_bounded(config, _MAX_BYTES)
+        values = json.loads(data)
+    except (OSError, ValueError, RecursionError):
+        return {}
+    statement = provenance.Statement.of(verified)
+    made_from = statement.dependencies if statement else ()
+    same = digest(data).removeprefix(PREFIX) in {
+        each.digest.get("sha256") for each in made_from if each.name == "config"
+    }
+    if same or not isinstance(values, dict):
+        return {}
+    there, made = dotted(values), dotted(verified.manifest.recipe)
+    return {key: (value, made[key]) for key, value in there.items() if key in made and made[key] != value}

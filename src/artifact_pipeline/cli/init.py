@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import verb
+from artifact_pipeline.cli.options import file_option, verb
 from artifact_pipeline.errors import ConfigError, listing, plural
 from artifact_pipeline.files import shown
 from artifact_pipeline.plugins import NAMES
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.training.drafted import Draft
 
@@ -26,16 +27,7 @@ _WIDTH = 60
 @click.argument("table", required=False, type=click.Path())
 @click.option("--dataset", type=click.Choice(NAMES), help="A data set that comes with the package, in place of TABLE.")
 @click.option("--target", metavar="COLUMN", help="The column that holds the class of each row; by default it is found.")
-@click.option(
-    "-o",
-    "--output",
-    "to",
-    default="config.json",
-    show_default=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Where the config is written.",
-)
+@file_option("-o", "--output", "to", default="config.json", words="Where the config is written.")
 @click.option("--force", is_flag=True, help="Replace a file that stands there.")
 @click.pass_obj
 def init(

@@ -66,6 +66,7 @@ def verify(
     byte; with --input also what they were made from, and with --expect by which artifact.
     """
     from artifact_pipeline.registry import remote
+    from artifact_pipeline.reports.statements import verdict_of
     from artifact_pipeline.storage import places as storage
     from artifact_pipeline.trust.beside import check_beside
 
@@ -81,7 +82,7 @@ def verify(
     verified = remote.verify(place, expect=expect, accept_failed_gate=accept_failed_gate, trust=trust)
     check_beside(verified)
     path = verified.reference or place
-    verdict = verified.manifest.gate.verdict if verified.manifest.gate else "missing"
+    verdict = verdict_of(verified.manifest)
     output.say(f"verified: {shown(path)}, {plural(len(verified.members) + 1, 'file')}, {_trust(verified.trust)}")
     output.say(f"artifact digest: {verified.digest}")
     output.say(f"model digest:    {verified.manifest.model.digest}")

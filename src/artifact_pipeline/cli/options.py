@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from artifact_pipeline.artifact import ARTIFACT, EXPORT
+from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.cli.environment import naming_variables
 from artifact_pipeline.cli.examples import EXAMPLES
 from artifact_pipeline.files import shown
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.trust.policy import Trust
 
-_Verb = TypeVar("_Verb", bound="Callable[..., Any]")
+Verb = TypeVar("Verb", bound="Callable[..., Any]")
 
 HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -45,11 +46,6 @@ STATUSES = {
 def statuses(*numbers: int) -> str:
     """The part of a help that lists exit statuses."""
     return "\n".join(["\b", "Exit statuses:", *(f"  {number:>3}  {STATUSES[number]}" for number in numbers)])
-
-
-def _examples(name: str) -> str:
-    """The part of a help that lists examples."""
-    return "\n".join(["\b", "Examples:", *(f"  {each}" for each in EXAMPLES.get(name, ()))])
 
 
 def verb(short: str, *failures: int, environment: str | None = None) -> Callable[[Callable[..., None]], click.Command]:
@@ -76,8 +72,8 @@ def verb(short: str, *failures: int, environment: str | None = None) -> Callable
     def _decorate(function: Callable[..., None]) -> click.Command:
         if environment is not None:
             function = naming_variables(function)
-        ending = f"{epilog}\n\n{_examples(function.__name__)}"
-        command = click.command(short_help=short, epilog=ending, context_settings=settings)(function)
+        examples = "\n".join(["\b", "Examples:", *(f"  {each}" for each in EXAMPLES.get(function.__name__, ()))])
+        command = click.command(short_help=short, epilog=f"{epilog}\n\n{examples}", context_settings=settings)(function)
         for parameter in command.params:
             if isinstance(parameter, click.Option):
                 parameter.show_envvar = environment is not None
@@ -92,7 +88,13 @@ def _tell_output(context: click.Context, flag: click.Parameter, value: bool) -> 
     setattr(context.obj, flag.name, value)
 
 
-def artifact_option(words: str, *, kind: click.Path | None = None) -> Callable[[_Verb], _Verb]:
+def file_option(*names: str, words: str, metavar: str = "FILE", default: str | None = None) -> Callable[[Verb], Verb]:
+    """An option that names a file, read as a `Path`; `words` are its help, in which a default is shown."""
+    settings: dict[str, Any] = {} if default is None else {"default": default, "show_default": True}
+    return click.option(*names, metavar=metavar, type=click.Path(path_type=Path), help=words, **settings)
+
+
+def artifact_option(words: str, *, kind: click.Path | None = None) -> Callable[[Verb], Verb]:
     """`--artifact PATH`, with what the verb does with it; `kind` is an `ArtifactPlace` where it only reads."""
     kind = kind or click.Path(path_type=Path)
     return click.option("--artifact", default=ARTIFACT, show_default=True, metavar="PATH", type=kind, help=words)
@@ -107,44 +109,37 @@ class ArtifactPlace(click.Path):
         return found if isinstance(found, str) else Path(str(super().convert(found, param, ctx)))
 
 
-def artifact_argument(function: _Verb) -> _Verb:
+def artifact_argument(function: Verb) -> Verb:
     """`[ARTIFACT]`, by default `artifact`."""
     return click.argument("artifact", default=ARTIFACT, type=ArtifactPlace())(function)
 
 
-def held_out_option(function: _Verb) -> _Verb:
+def held_out_option(function: Verb) -> Verb:
     """`--held-out FILE`, beside `--data`."""
-    return click.option(
-        "--held-out",
-        metavar="FILE",
-        type=click.Path(path_type=Path),
-        help="The held-out file, where the rows were split by one.",
-    )(function)
+    return file_option("--held-out", words="The held-out file, where the rows were split by one.")(function)
 
 
-def feedback_option(words: str) -> Callable[[_Verb], _Verb]:
+def feedback_option(words: str) -> Callable[[Verb], Verb]:
     """`--with FILE`, any number of times, with what the verb does with it."""
     return click.option("--with", "feedback", multiple=True, metavar="FILE", help=words)
 
 
-def jobs_option(words: str) -> Callable[[_Verb], _Verb]:
+def jobs_option(words: str) -> Callable[[Verb], Verb]:
     """`--jobs N`, with what the verb does N of at a time; no byte depends on it."""
     return click.option("--jobs", default=1, show_default=True, metavar="N", type=click.IntRange(1, 1024), help=words)
 
 
-def scheduler_option(words: str) -> Callable[[_Verb], _Verb]:
+def scheduler_option(words: str) -> Callable[[Verb], Verb]:
     """`--scheduler URL`, with what a Dask cluster does."""
     return click.option("--scheduler", metavar="URL", help=words)
 
 
-def export_option(words: str) -> Callable[[_Verb], _Verb]:
+def export_option(words: str) -> Callable[[Verb], Verb]:
     """`--export FILE`, with what the verb does with it."""
-    return click.option(
-        "--export", default=EXPORT, show_default=True, metavar="FILE", type=click.Path(path_type=Path), help=words
-    )
+    return file_option("--export", default=EXPORT, words=words)
 
 
-def expect_option(function: _Verb) -> _Verb:
+def expect_option(function: Verb) -> Verb:
     """`--expect DIGEST`."""
     return click.option(
         "--expect",
@@ -153,7 +148,7 @@ def expect_option(function: _Verb) -> _Verb:
     )(function)
 
 
-def digest_options(function: _Verb) -> _Verb:
+def digest_options(function: Verb) -> Verb:
     """`--expect` and `--accept-failed-gate`: what a consumer may ask of an artifact without any extra."""
     accept = click.option(
         "--accept-failed-gate",
@@ -163,22 +158,17 @@ def digest_options(function: _Verb) -> _Verb:
     return expect_option(accept(function))
 
 
-def trust_options(function: _Verb) -> _Verb:
+def trust_options(function: Verb) -> Verb:
     """What a consumer asks of an artifact; `asked_trust` reads what is more than `digest_options`."""
     words = "Where the signature is; by default beside the artifact."
-    signature = click.option("--signature", metavar="FILE", type=click.Path(path_type=Path), help=words)
+    signature = file_option("--signature", words=words)
     return digest_options(policy_options(signature(function)))
 
 
-def policy_options(function: _Verb) -> _Verb:
+def policy_options(function: Verb) -> Verb:
     """`--public-key` and `--policy`: whom a consumer trusts, whichever artifact it is."""
-    file = click.Path(path_type=Path)
-    key = click.option(
-        "--public-key", metavar="FILE", type=file, help="The key that must have signed it (extra [sign])."
-    )
-    policy = click.option(
-        "--policy", metavar="FILE", type=file, help="Whom and what you trust; everything else is refused."
-    )
+    key = file_option("--public-key", words="The key that must have signed it (extra [sign]).")
+    policy = file_option("--policy", words="Whom and what you trust; everything else is refused.")
     return key(policy(function))
 
 
@@ -198,7 +188,7 @@ def asked_trust(asked: Mapping[str, Any]) -> Trust | None:
     return Trust.load(**given, expected=asked.get("expect") is not None)
 
 
-def batch_options(function: _Verb) -> _Verb:
+def batch_options(function: Verb) -> Verb:
     """What `predict` asks of its rows."""
     formats = click.Choice(
         ["csv", "csv.gz", "csv.zst", "parquet", "arrow", "npz", "npy", "jsonl", "jsonl.gz", "jsonl.zst", "image"]
@@ -244,19 +234,24 @@ def batch_options(function: _Verb) -> _Verb:
     return function
 
 
-def report_options(*, outputs: bool) -> Callable[[_Verb], _Verb]:
+def report_options(*, outputs: bool) -> Callable[[Verb], Verb]:
     """`--summary`, and `--outputs` where there are any: what a step of GitHub Actions passes on."""
 
-    def _decorate(function: _Verb) -> _Verb:
+    def _decorate(function: Verb) -> Verb:
         if outputs:
             words = (
                 "Append digest, verdict, accuracy and artifact-path as key=value lines, as $GITHUB_OUTPUT wants them."
             )
-            function = click.option("--outputs", metavar="FILE", type=click.Path(path_type=Path), help=words)(function)
+            function = file_option("--outputs", words=words)(function)
         words = "Append a page of Markdown to this file, as $GITHUB_STEP_SUMMARY wants it."
-        return click.option("--summary", metavar="FILE", type=click.Path(path_type=Path), help=words)(function)
+        return file_option("--summary", words=words)(function)
 
     return _decorate
+
+
+def short_digest(digest: str) -> str:
+    """The first digits of a digest, as tables show it."""
+    return digest.removeprefix(PREFIX)[:12]
 
 
 def is_given(name: str) -> bool:

@@ -93,13 +93,7 @@ class Output:
             self.print(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=True) + "\n")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, diagonal: bool = False) -> None:
-        """Print a table; numbers stand to the right.
-
-        Args:
-            columns: the heads.
-            rows: the cells, as text.
-            diagonal: on a terminal, show counts on the diagonal in another colour than the others.
-        """
+        """Print a table, numbers to the right; on a terminal a diagonal of counts has a colour of its own."""
         if self.quiet or self.as_json:
             return
         head, *body = [[clean(cell) for cell in row] for row in (columns, *rows)]
@@ -142,15 +136,7 @@ class Output:
             yield lambda text: describe(clean(text))
 
     def error(self, error: PipelineError, status: int | None = None) -> int:
-        """Print an error: `error: …`, every problem, and `hint: …`.
-
-        Args:
-            error: what to print.
-            status: the exit status where it is not the error's own.
-
-        Returns:
-            The exit status.
-        """
+        """Print an error, every problem and the hint, and return the exit status, by default the error's own."""
         status = error.exit_status if status is None else status
         lines = [f"error: {error.message}", *(f"  {problem}" for problem in error.problems)]
         hint = self.typed(error.hint) if error.hint else None

@@ -5,44 +5,35 @@ from __future__ import annotations
 import shlex
 from contextlib import contextmanager
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from artifact_pipeline.cli.comparison import comparison_options, plain, say_comparison
 from artifact_pipeline.cli.history import first_digits
-from artifact_pipeline.cli.options import expect_option, policy_options, verb
-from artifact_pipeline.cli.registry import asked_of_registry, connection_options, with_connection
+from artifact_pipeline.cli.options import expect_option, policy_options, short_digest, verb
+from artifact_pipeline.cli.registry import (
+    POINTER,
+    asked_of_registry,
+    connection_options,
+    pointer_options,
+    with_connection,
+)
 from artifact_pipeline.cli.signing import asked_signer, signer_options
 from artifact_pipeline.errors import ArtifactRejected, GateFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
+    from artifact_pipeline.cli.options import Verb
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.registry import history as histories
     from artifact_pipeline.registry import roles
 
-    Verb = TypeVar("Verb", bound="Callable[..., Any]")
-
-_POINTER = "git:origin"
-
-
-def _pointer_options(function: Verb) -> Verb:
-    pointer = click.option(
-        "--pointer",
-        default=_POINTER,
-        show_default=True,
-        metavar="PLACE",
-        help="Where it is decided: a git remote, git:NAME or git:URL, or a folder in an object store, s3://BUCKET/…",
-    )
-    name = click.option("--name", metavar="NAME", help="The pointer's name; by default the repository's last one.")
-    return pointer(name(function))
-
 
 def _changing_options(function: Verb) -> Verb:
     dry = click.option("--dry-run", is_flag=True, help="Decide, say what would be done, and change nothing.")
-    return signer_options(_pointer_options(connection_options(dry(function))))
+    return signer_options(pointer_options(connection_options(dry(function))))
 
 
 @contextmanager
@@ -139,7 +130,7 @@ def demote(output: Output, /, repository: str, role: str, *, to: str | None, **a
     help="How many promotions, the latest ones.",
 )
 @policy_options
-@_pointer_options
+@pointer_options
 @connection_options
 @click.pass_obj
 def history(output: Output, /, repository: str, role: str, *, last: int, **asked: Any) -> None:
@@ -198,7 +189,7 @@ def _say_outcome(
 def _history_command(done: roles.PromotionOutcome, request: roles.PromotionRequest, asked: Mapping[str, Any]) -> str:
     repository = str(done.reference).partition("@")[0]
     words = ["artifact-pipeline history", repository, request.role]
-    if request.pointer != _POINTER:
+    if request.pointer != POINTER:
         words += ["--pointer", shlex.quote(request.pointer)]
     if request.name is not None:
         words += ["--name", shlex.quote(request.name)]
@@ -238,7 +229,7 @@ def _say_history(output: Output, found: histories.PromotionHistory, role: str) -
 
 
 def _row(entry: Mapping[str, Any], *, checked: bool) -> list[str]:
-    short = [each["image"].removeprefix("sha256:")[:12] if each else "" for each in (entry["from"], entry["to"])]
+    short = [short_digest(each["image"]) if each else "" for each in (entry["from"], entry["to"])]
     unchecked = "yes, not checked" if entry["signed"] else "no"
     signed = (entry["signer"] or "by no trusted signer") if checked else unchecked
     by = entry["by"].rpartition("://")[2].removeprefix("urn:artifact-pipeline:builder:")

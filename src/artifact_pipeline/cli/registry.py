@@ -7,7 +7,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,7 @@ from artifact_pipeline.cli.options import (
     artifact_option,
     asked_trust,
     digest_options,
+    file_option,
     is_given,
     policy_options,
     verb,
@@ -26,13 +27,13 @@ from artifact_pipeline.files import shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from artifact_pipeline.cli.options import Verb
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.registry.pull import Pulled
     from artifact_pipeline.registry.request import RegistryRequest
 
-    Verb = TypeVar("Verb", bound="Callable[..., Any]")
-
 _PATH = click.Path(path_type=Path)
+POINTER = "git:origin"
 _LINE, _REDRAW = 10.0, 0.1
 """Seconds between two words about one work: in a log, and on a terminal."""
 
@@ -52,12 +53,25 @@ def connection_options(function: Verb) -> Verb:
     return plain(hosts(function))
 
 
+def pointer_options(function: Verb) -> Verb:
+    """Where it is decided who is in a role."""
+    pointer = click.option(
+        "--pointer",
+        default=POINTER,
+        show_default=True,
+        metavar="PLACE",
+        help="Where it is decided: a git remote, git:NAME or git:URL, or a folder in an object store, s3://BUCKET/…",
+    )
+    name = click.option("--name", metavar="NAME", help="The pointer's name; by default the repository's last one.")
+    return pointer(name(function))
+
+
 @contextmanager
 def asked_of_registry(output: Output, word: str, reference: str, asked: Mapping[str, Any]) -> Iterator[RegistryRequest]:
     """What the options ask of the registry and of the artifact; how far the bytes are is said meanwhile."""
     from artifact_pipeline.registry.request import RegistryRequest
 
-    with _progress(output, word) as progress:
+    with seldom(output) as say:
         yield RegistryRequest(
             reference,
             plain_http=asked["plain_http"],
@@ -65,7 +79,7 @@ def asked_of_registry(output: Output, word: str, reference: str, asked: Mapping[
             expect=asked["expect"],
             accept_failed_gate=asked["accept_failed_gate"],
             trust=asked_trust(asked),
-            progress=progress,
+            progress=lambda name, done, total: say(f"{word} {name}: {done / 1e6:,.1f} of {total / 1e6:,.1f} MB"),
         )
 
 
@@ -119,13 +133,12 @@ def push(output: Output, /, artifact: Path, reference: str, **asked: Any) -> Non
 @verb("Take an artifact from an OCI registry or an object store, verified.", 4, 8)
 @click.argument("reference", metavar="PLACE")
 @artifact_option("The pointer; the artifact goes into the store beside it.")
-@click.option(
+@file_option(
     "-o",
     "--output",
     "folder",
     metavar="DIR",
-    type=_PATH,
-    help="Make the artifact this folder, and change neither pointer nor store.",
+    words="Make the artifact this folder, and change neither pointer nor store.",
 )
 @digest_options
 @policy_options
@@ -200,13 +213,6 @@ def with_connection(command: str, asked: Mapping[str, Any]) -> str:
     """The command with what this one was told of the registry."""
     hosts = [f"--token-host {shlex.quote(host)}" for host in asked["token_hosts"]]
     return " ".join([command, *(["--plain-http"] if asked["plain_http"] else []), *hosts])
-
-
-@contextmanager
-def _progress(output: Output, word: str) -> Iterator[Callable[[str, int, int], None]]:
-    """Say how far the bytes are."""
-    with seldom(output) as say:
-        yield lambda name, done, total: say(f"{word} {name}: {done / 1e6:,.1f} of {total / 1e6:,.1f} MB")
 
 
 @contextmanager

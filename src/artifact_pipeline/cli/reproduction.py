@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +11,9 @@ from artifact_pipeline.cli.comparison import plain, say_comparison
 from artifact_pipeline.cli.options import (
     ArtifactPlace,
     artifact_argument,
+    expect_option,
     feedback_option,
+    file_option,
     held_out_option,
     jobs_option,
     verb,
@@ -24,6 +25,8 @@ from artifact_pipeline.runtime import KERNEL_VARIABLE
 from artifact_pipeline.training.causes import GRADES
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from artifact_pipeline.artifact.manifest import Manifest
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.training.causes import Grade
@@ -47,12 +50,10 @@ _CHOSEN = {
     show_default=True,
     help="The grade that counts as success; anything below ends with status 6.",
 )
-@click.option(
+@file_option(
     "--data",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="The table (CSV, Parquet or JSON Lines) that it was trained from, which a manifest does not name; not for the "
-    "digits.",
+    words="The table (CSV, Parquet or JSON Lines) that it was trained from, which a manifest does not name; "
+    "not for the digits.",
 )
 @held_out_option
 @feedback_option("A file of feedback that it learned from, too; can be repeated.")
@@ -62,11 +63,7 @@ _CHOSEN = {
     type=ArtifactPlace(),
     help="The model that it was compared with: the comparison is made again beside the training.",
 )
-@click.option(
-    "--expect",
-    metavar="DIGEST",
-    help="The artifact digest known from elsewhere, sha256:…; any other is refused unread.",
-)
+@expect_option
 @click.option(
     "--search", is_flag=True, help="Do the search again, too, instead of taking its results from the artifact."
 )

@@ -6,17 +6,17 @@ import json
 import os
 import re
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import artifact_argument, asked_trust, trust_options, trust_places, verb
+from artifact_pipeline.cli.options import artifact_argument, asked_trust, file_option, trust_options, trust_places, verb
 from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.cli.output import Output
@@ -71,16 +71,11 @@ def _server_options(function: Callable[..., None]) -> Callable[..., None]:
         _option("--drain", "SECONDS", "Unready after SIGTERM, before listening ends.", default=0.0, kind=seconds),
         _option("--grace", "SECONDS", "For requests to finish after that.", default=10.0, kind=click.FloatRange(1)),
         _option("--window", "ROWS", "Rows that drift is judged over; 0: none.", default=1000, kind=click.IntRange(0)),
-        _file("--uds", "PATH", "Listen on a Unix socket in place of host and port."),
-        _file("--tls-certificate", "FILE", "Speak HTTPS, and HTTP/2, by this certificate (PEM)."),
-        _file("--tls-key", "FILE", "The certificate's private key (PEM, without a password)."),
+        file_option("--uds", words="Listen on a Unix socket in place of host and port.", metavar="PATH"),
+        file_option("--tls-certificate", words="Speak HTTPS, and HTTP/2, by this certificate (PEM)."),
+        file_option("--tls-key", words="The certificate's private key (PEM, without a password)."),
         click.option("--follow", is_flag=True, help="Look at the artifact again when its path or tag leads elsewhere."),
-        click.option(
-            "--feedback",
-            metavar="FILE",
-            type=click.Path(path_type=Path),
-            help="Let the page append labelled drawings to this file (JSON Lines).",
-        ),
+        file_option("--feedback", words="Let the page append labelled drawings to this file (JSON Lines)."),
         click.option(
             "--allow-host",
             multiple=True,
@@ -104,19 +99,15 @@ def _listening(host: str, port: str, *, lowest: int) -> list[Option]:
 
 def _health_options(function: Callable[..., None]) -> Callable[..., None]:
     """Where the server listens, in the words of `serve`."""
-    options = [
+    options: list[Option] = [
         *_listening("The address that it listens on.", "Its port.", lowest=1),
-        _file("--uds", "PATH", "Its Unix socket, in place of host and port."),
-        _file("--tls-certificate", "FILE", "Its certificate (PEM), if it speaks HTTPS; no other one is trusted."),
+        file_option("--uds", words="Its Unix socket, in place of host and port.", metavar="PATH"),
+        file_option("--tls-certificate", words="Its certificate (PEM), if it speaks HTTPS; no other one is trusted."),
         _option("--within", "SECONDS", "How long an answer may take.", default=3.0, kind=click.FloatRange(0.1, 3600)),
     ]
     for option in reversed(options):
         function = option(function)
     return function
-
-
-def _file(name: str, metavar: str, words: str) -> Option:
-    return click.option(name, metavar=metavar, type=click.Path(path_type=Path), help=words)
 
 
 def _option(name: str, metavar: str, words: str, *, default: Any, kind: Any = None) -> Option:

@@ -3,43 +3,32 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import artifact_argument, digest_options, verb
+from artifact_pipeline.cli.options import artifact_argument, digest_options, file_option, verb
 from artifact_pipeline.errors import ConfigError, plural
 from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
+    from pathlib import Path
 
+    from artifact_pipeline.cli.options import Verb
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.training.signing import Signer
-
-    Verb = TypeVar("Verb", bound="Callable[..., Any]")
 
 _PASSWORD = "ARTIFACT_PIPELINE_KEY_PASSWORD"  # noqa: S105 - the name of the variable
 
 
 def signer_options(function: Verb) -> Verb:
     """Who signs; `asked_signer` reads it."""
-    key = click.option(
-        "--private-key",
-        metavar="FILE",
-        type=click.Path(path_type=Path),
-        help=f"A key on P-256, P-384 or P-521 in PEM; ${_PASSWORD} unlocks it.",
-    )
+    key = file_option("--private-key", words=f"A key on P-256, P-384 or P-521 in PEM; ${_PASSWORD} unlocks it.")
     sigstore = click.option(
         "--sigstore", is_flag=True, help="Sign without a key: by the identity token of the CI, or $SIGSTORE_ID_TOKEN."
     )
-    config = click.option(
-        "--sigstore-config",
-        metavar="FILE",
-        type=click.Path(path_type=Path),
-        help="The client trust config of a Sigstore of your own.",
-    )
+    config = file_option("--sigstore-config", words="The client trust config of a Sigstore of your own.")
     return key(sigstore(config(function)))
 
 
@@ -55,11 +44,8 @@ def asked_signer(by: Mapping[str, Any]) -> Signer:
 @artifact_argument
 @digest_options
 @signer_options
-@click.option(
-    "--signature",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Where the signature goes; by default beside the artifact's folder, with .sig at its end.",
+@file_option(
+    "--signature", words="Where the signature goes; by default beside the artifact's folder, with .sig at its end."
 )
 @click.pass_obj
 def sign(

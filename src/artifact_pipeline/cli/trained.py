@@ -58,19 +58,14 @@ def plain_columns(columns: Columns | None) -> dict[str, Any]:
     }
 
 
-def feedback_of(manifest: Manifest) -> list[Data.Source]:
+def _feedback_of(manifest: Manifest) -> list[Data.Source]:
     """Return the sources that are learned from beside the training rows."""
     return [each for each in manifest.data.sources if each.name == FEEDBACK]
 
 
 def plain_feedback(manifest: Manifest, candidate: Candidate | None) -> dict[str, Any]:
-    """Return the same as `--json` prints it; nothing where there is no feedback.
-
-    Args:
-        manifest: the artifact's manifest.
-        candidate: what was trained; None where nothing was.
-    """
-    found = [{"digest": each.digest, "rows": each.rows} for each in feedback_of(manifest)]
+    """Return the same as `--json` prints it; nothing where there is no feedback."""
+    found = [{"digest": each.digest, "rows": each.rows} for each in _feedback_of(manifest)]
     left_out = candidate.left_out if candidate else None
     return {"feedback": {"files": found, "left_out": left_out}} if found or left_out else {}
 
@@ -120,7 +115,7 @@ def say_candidate(output: Output, candidate: Candidate) -> None:
             f"warning: {candidate.repeated:,} of {held_out} also stand among the training rows, in every feature, so "
             f"the figures may be too high; {mend}"
         )
-    for each in feedback_of(manifest):
+    for each in _feedback_of(manifest):
         output.say(f"feedback: {plural(each.rows, 'row')} learned from beside the training rows, {each.digest}")
     for note in candidate.notes:
         output.talk(f"note: {note}")

@@ -16,6 +16,7 @@ from artifact_pipeline.cli.options import (
     artifact_option,
     export_option,
     feedback_option,
+    file_option,
     jobs_option,
     report_options,
     report_places,
@@ -46,14 +47,7 @@ if TYPE_CHECKING:
 
 
 @verb("Train from a config, measure, judge and publish.", 3, 4, 5, 8)
-@click.option(
-    "--config",
-    default="config/config.json",
-    show_default=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="The config.",
-)
+@file_option("--config", default="config/config.json", words="The config.")
 @click.option(
     "-S",
     "overrides",
@@ -73,12 +67,7 @@ if TYPE_CHECKING:
 @click.option(
     "--champion-expect", metavar="DIGEST", help="The champion's artifact digest; any other is refused unread."
 )
-@click.option(
-    "--champion-policy",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Whom and what you trust of a champion; see docs/trust.md.",
-)
+@file_option("--champion-policy", words="Whom and what you trust of a champion; see docs/trust.md.")
 @click.option("--dry-run", is_flag=True, help="Print the resolved config and what would be written, and write nothing.")
 @click.option("--explain", is_flag=True, help="Print what has changed since the artifact in charge was made.")
 @click.option("--force", is_flag=True, help="Train although nothing has changed.")
@@ -119,11 +108,13 @@ def train(
     from artifact_pipeline.training.request import SILENT, Observer, TrainingRequest
     from artifact_pipeline.training.run import plan, run
 
+    mixed_in = asked["feedback"]
+    feedback = [f"feedback={json.dumps(mixed_in, ensure_ascii=False)}"] if mixed_in else []
     request = TrainingRequest(
         config,
         artifact,
         export,
-        (*overrides, *_mixed_in(asked["feedback"])),
+        (*overrides, *feedback),
         champion=asked["champion"],
         champion_expect=asked["champion_expect"],
         champion_policy=asked["champion_policy"],
@@ -155,11 +146,6 @@ def train(
     if training.in_charge:
         output.next(_next(output, request.artifact))
     output.result(_result(training, request))
-
-
-def _mixed_in(files: tuple[str, ...]) -> list[str]:
-    """The config's key that says the same."""
-    return [f"feedback={json.dumps(files, ensure_ascii=False)}"] if files else []
 
 
 def _say_measured(output: Output, asked: Mapping[str, Any], training: Training) -> None:
@@ -197,6 +183,7 @@ def _report(asked: Mapping[str, Any], training: Training) -> None:
     """Append the results to the files that a job names for them."""
     from artifact_pipeline.cli import github
     from artifact_pipeline.reports import markdown
+    from artifact_pipeline.reports.statements import verdict_of
 
     manifest = training.manifest
     if asked["summary"] is not None:
@@ -207,7 +194,7 @@ def _report(asked: Mapping[str, Any], training: Training) -> None:
     if asked["outputs"] is not None:
         found = {
             "digest": training.digest,
-            "verdict": manifest.gate.verdict if manifest.gate else "missing",
+            "verdict": verdict_of(manifest),
             "accuracy": str(manifest.metrics.held_out.accuracy.value),
             "artifact-path": str(training.folder.absolute() if isinstance(training.folder, Path) else training.folder),
         }

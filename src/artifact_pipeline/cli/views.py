@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from artifact_pipeline.prediction.outcome import Predictions
 
 FIGURES = ("rows", "count", "accuracy", "95 % interval", "F1 weighted", "95 % interval", "F1 macro", "log loss")
-CLASSES = ("class", "rows", "precision", "recall", "F1")
 _SHOWN = 12
 """Rules, or classes, that are listed at most."""
 
@@ -82,17 +81,9 @@ def _plain(name: str, figures: Metrics.Figures) -> list[str]:
     return [name, f"{figures.rows:,}", accuracy, "", f1_weighted, "", f1_macro, log_loss]
 
 
-def class_cells(figures: HeldOut) -> list[list[str]]:
-    """The rows of `CLASSES`: precision, recall and F1 of each class."""
-    return [
-        [str(each.label), f"{each.rows:,}", f"{each.precision:.4f}", f"{each.recall:.4f}", f"{each.f1:.4f}"]
-        for each in figures.classes
-    ]
-
-
 def say_classes(output: Output, figures: HeldOut) -> None:
     """Print precision, recall and F1 of each class."""
-    output.table(CLASSES, class_cells(figures))
+    output.table(tables.CLASSES, tables.class_rows(figures.classes))
     output.say()
 
 

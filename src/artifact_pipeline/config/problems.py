@@ -22,6 +22,7 @@ _HINTS = {
     "syntax": "JSON has keys and strings in double quotes, no comments, and no comma before a closing bracket",
     "byte-order-mark": "save the file as UTF-8 without a byte order mark",
     "not-utf-8": "save the file as UTF-8 without a byte order mark",
+    "missing-key": "`artifact-pipeline init TABLE` writes one for a table; `artifact-pipeline schema` prints every key",
 }
 _MAX_LISTED = 20
 """Labels that a message names."""

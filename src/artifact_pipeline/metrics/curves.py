@@ -24,7 +24,7 @@ _LEAST_IN_BIN = 10
 """Bins hold at least so many rows: with fewer an interval says nothing."""
 
 
-class CalibrationBin(NamedTuple):
+class _CalibrationBin(NamedTuple):
     """Rows of similar probability: its mean, which share came true, and the ends of the 95 % interval of that."""
 
     probability: float
@@ -61,7 +61,7 @@ class Reliability:
     miscalibration: float
     discrimination: float
     uncertainty: float
-    bins: tuple[CalibrationBin, ...]
+    bins: tuple[_CalibrationBin, ...]
 
     @classmethod
     def of(cls, probabilities: Floats, came_true: NDArray[np.bool_]) -> Reliability:
@@ -126,13 +126,13 @@ def _band(means: Floats, sizes: Floats) -> tuple[Floats, Floats]:
     return low, high
 
 
-def _bins_of(said: Floats, true: Floats) -> list[CalibrationBin]:
+def _bins_of(said: Floats, true: Floats) -> list[_CalibrationBin]:
     pieces = np.array_split(np.arange(len(said)), max(1, min(_BINS, len(said) // _LEAST_IN_BIN)))
     found = []
     for piece in pieces:
         hits, rows = int(true[piece].sum()), len(piece)
         low, high = wilson_interval(hits, rows)
-        found.append(CalibrationBin(float(said[piece].mean()), rows, hits / rows, low, high))
+        found.append(_CalibrationBin(float(said[piece].mean()), rows, hits / rows, low, high))
     return found
 
 

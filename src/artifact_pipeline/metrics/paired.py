@@ -36,7 +36,6 @@ class Paired:
     """A candidate beside a champion, on the same rows.
 
     Attributes:
-        rows: how many rows.
         won: rows that the candidate alone gets right.
         lost: rows that the champion alone gets right.
         accuracy: the difference of accuracy, by Tango's score interval.

@@ -51,15 +51,13 @@ class Answered:
         return cls(actual, predicted, probabilities, m.confusion_matrix(actual, predicted, classes))
 
 
-class MetricValue(NamedTuple):
+class _MetricValue(NamedTuple):
     """One metric of some rows.
 
     Attributes:
-        name: the metric's.
         position: of the class that it is about; None where it is about all.
         value: as the metric's formula gives it.
         interval: the ends of its 95 % interval; None where it has none.
-        better: which way is better.
     """
 
     name: str
@@ -75,7 +73,6 @@ class Metric(NamedTuple):
     Attributes:
         name: as manifest and config have it.
         words: what it is, for people.
-        better: which way is better.
         value: returns the value; None where it is not defined for these rows.
         interval: returns the ends of the 95 % interval; None where the metric has none.
     """
@@ -131,16 +128,10 @@ def _area(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> float:
     return float((ranks[positive].sum() - hits * (hits + 1) / 2) / (hits * (len(positive) - hits)))
 
 
-def _log_loss(answered: Answered) -> float | None:
-    return None if answered.probabilities is None else m.log_loss(answered.actual, answered.probabilities)
-
-
-def _brier(answered: Answered) -> float | None:
-    return None if answered.probabilities is None else brier_score(answered.actual, answered.probabilities)
-
-
-def _roc_auc(answered: Answered) -> float | None:
-    return None if answered.probabilities is None else roc_auc(answered.actual, answered.probabilities)
+def _of_probabilities(
+    formula: Callable[[NDArray[np.int64], NDArray[np.float64]], float | None],
+) -> Callable[[Answered], float | None]:
+    return lambda each: None if each.probabilities is None else formula(each.actual, each.probabilities)
 
 
 METRICS = (
@@ -166,16 +157,18 @@ METRICS = (
         lambda each: m.bootstrap_interval(each.confusion, m.weighted_f1),
     ),
     Metric("f1_macro", "F1, every class counting the same", "higher", lambda each: m.macro_f1(each.confusion)),
-    Metric("log_loss", "mean of -ln p(actual class), in nats", "lower", _log_loss),
-    Metric("brier", "mean squared distance of the probabilities from the truth", "lower", _brier),
-    Metric("roc_auc", "area under the ROC curve, each class against the rest", "higher", _roc_auc),
+    Metric("log_loss", "mean of -ln p(actual class), in nats", "lower", _of_probabilities(m.log_loss)),
+    Metric(
+        "brier", "mean squared distance of the probabilities from the truth", "lower", _of_probabilities(brier_score)
+    ),
+    Metric("roc_auc", "area under the ROC curve, each class against the rest", "higher", _of_probabilities(roc_auc)),
 )
 """The metrics of all classes together, in the order in which they are listed."""
 CLASS_METRICS = ("precision", "recall", "f1")
 """The metrics of each class, in the order of `precision_recall_f1`; higher is better."""
 
 
-def measure(answered: Answered, *, intervals: bool) -> Iterator[MetricValue]:
+def measure(answered: Answered, *, intervals: bool) -> Iterator[_MetricValue]:
     """Yield every metric that is defined for these rows, those of all classes first.
 
     Args:
@@ -186,8 +179,8 @@ def measure(answered: Answered, *, intervals: bool) -> Iterator[MetricValue]:
         value = metric.value(answered)
         if value is not None:
             interval = metric.interval(answered) if intervals and metric.interval is not None else None
-            yield MetricValue(metric.name, None, value, interval, metric.better)
+            yield _MetricValue(metric.name, None, value, interval, metric.better)
     if intervals:
         for name, values in zip(CLASS_METRICS, m.precision_recall_f1(answered.confusion), strict=True):
             for position, value in enumerate(values.tolist()):
-                yield MetricValue(name, position, value, None, "higher")
+                yield _MetricValue(name, position, value, None, "higher")

@@ -39,14 +39,7 @@ def checked_plan(
     *,
     name: str = "model.onnx",
 ) -> ModelPlan:
-    """Check a model, and return its plan.
-
-    Args:
-        data: the whole file.
-        columns: the columns that the manifest names.
-        steps: the spec in the manifest.
-        classes: the labels in the manifest.
-        name: the file's name, the place of a problem.
+    """Check the bytes of a model beside what its manifest says, and return its plan; problems are at `name`.
 
     Raises:
         ArtifactRejected: the writer does not write such bytes for such a spec; its one problem is the first that was
@@ -60,8 +53,7 @@ def checked_plan(
         require(encode(planned.message, arrays) == data, "onnx-wire", "the same model is written in another way")
         check_numbers(planned, steps, arrays, len(classes))
     except RuleBroken as refusal:
-        problem = Problem(name, *refusal.args)
-        raise ArtifactRejected("the model is not one that this program writes", problems=[problem]) from None
+        raise _refused(name, *refusal.args) from None
     return planned
 
 
@@ -75,25 +67,23 @@ def numbers_of(data: bytes, said: WrittenModel) -> dict[str, tuple[str, tuple[in
 def check_written(data: bytes, said: WrittenModel, *, name: str = "model.onnx") -> int:
     """Check the bytes of a model by what its manifest says of it, and return how many rows may go in one call.
 
-    Args:
-        data: the whole file.
-        said: the manifest's words.
-        name: the file's name.
-
     Raises:
         ArtifactRejected: the manifest's steps are none, or the bytes are not what they give.
     """
     try:
         steps = convert(said.steps, Steps)
     except ValidationError as error:
-        problem = Problem("manifest.json", "manifest-field", f"model.steps: {error}"[:200])
-        raise ArtifactRejected("the model is not one that this program writes", problems=[problem]) from None
+        raise _refused("manifest.json", "manifest-field", f"model.steps: {error}"[:200]) from None
     planned = checked_plan(data, said.columns, steps, said.classes, name=name)
     if planned.answers != said.answers:
         words = f"the manifest says that it gives {said.answers}, and it gives {planned.answers}"
-        problem = Problem(name, "model-shape", words)
-        raise ArtifactRejected("the model is not one that this program writes", problems=[problem])
+        raise _refused(name, "model-shape", words)
     return planned.rows
+
+
+def _refused(place: str, rule: str, message: str) -> ArtifactRejected:
+    problem = Problem(place, rule, message)
+    return ArtifactRejected("the model is not one that this program writes", problems=[problem])
 
 
 def check_numbers(planned: ModelPlan, steps: Steps, arrays: Mapping[str, bytes], classes: int) -> None:

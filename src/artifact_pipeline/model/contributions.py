@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 from msgspec import convert
 
 from artifact_pipeline.artifact.manifest2 import WrittenModel
@@ -22,7 +23,6 @@ from artifact_pipeline.rows.features import MISSING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from artifact_pipeline.artifact.manifest import Manifest
@@ -40,8 +40,6 @@ class _Own(NamedTuple):
 
     def times(self, weights: Floats, columns: int) -> Floats:
         """What each column adds to each product: of shape (columns, products); `weights` are (numbers, products)."""
-        import numpy as np
-
         found = np.zeros((columns, weights.shape[1]))
         np.add.at(found, self.owners, self.values[:, None] * weights)
         return found
@@ -75,14 +73,7 @@ class LinearScores:
 
     @classmethod
     def of(cls, manifest: Manifest, data: bytes) -> LinearScores | None:
-        """Return what makes the scores of a model; None where they are not linear.
-
-        Args:
-            manifest: what is said of the model.
-            data: the bytes of `model.onnx`, which were checked.
-        """
-        import numpy as np
-
+        """Return what makes the scores of a model, whose bytes were checked; None where they are not linear."""
         said = manifest.model
         if not isinstance(said, WrittenModel):
             weights = np.array(linear.coefficients(data))
@@ -102,8 +93,6 @@ class LinearScores:
 
         Beside a constant that no column changes, they add up to the scores.
         """
-        import numpy as np
-
         blocks: list[_Own | _Mixed] = []
         for position, part in enumerate(self.steps.parts):
             taken = self._numbers(part, row) if isinstance(part, NumberPart) else self._codes(part, row)
@@ -127,15 +116,15 @@ class LinearScores:
         """
         names: list[str] = []
         for part in self.steps.parts:
-            taken = self._number_names(part) if isinstance(part, NumberPart) else self._level_names(part)
+            if isinstance(part, NumberPart):
+                taken = [self.columns[owner].name for _, owner in self._places(part)]
+            else:
+                taken = self._level_names(part)
             stepped = _names_behind(taken, part.steps)
             if stepped is None:
                 return None
             names += stepped
         return _names_behind(names, self.steps.joined)
-
-    def _number_names(self, part: NumberPart) -> list[str]:
-        return [self.columns[owner].name for _, owner in self._places(part)]
 
     def _level_names(self, part: CategoryPart) -> list[str]:
         names = []
@@ -158,15 +147,11 @@ class LinearScores:
         return [(each, all_of_kind[each]) for each in part.columns or range(len(all_of_kind))]
 
     def _numbers(self, part: NumberPart, row: Features) -> _Own:
-        import numpy as np
-
         places = self._places(part)
         values = row.X[0].astype(np.float64)[[each for each, _ in places]]
         return _Own(values, np.array([owner for _, owner in places]))
 
     def _codes(self, part: CategoryPart, row: Features) -> _Own:
-        import numpy as np
-
         values: list[float] = []
         owners: list[int] = []
         for at, (place, owner) in enumerate(self._places(part)):
@@ -221,8 +206,6 @@ def _beside(blocks: Sequence[_Own | _Mixed], rows: Floats) -> Iterator[tuple[_Ow
 
 
 def _imputed(blocks: list[_Own | _Mixed], step: Impute, values: Floats) -> list[_Own | _Mixed]:
-    import numpy as np
-
     found: list[_Own | _Mixed] = []
     missing, owners = [], []
     for block, filled in _beside(blocks, values.T):
@@ -245,8 +228,6 @@ def _scaled(
     blocks: list[_Own | _Mixed], step: Scale | MinMaxScale, arrays: Mapping[str, Floats]
 ) -> list[_Own | _Mixed]:
     """Each number of one column becomes its transformed value; of mixed ones the shift is a constant, and left out."""
-    import numpy as np
-
     if isinstance(step, Scale):
         either = next(iter(arrays.values()), None)
         if either is None:

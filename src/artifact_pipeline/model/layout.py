@@ -41,11 +41,9 @@ class Branch:
     """Some columns, and the steps on them.
 
     Attributes:
-        name: the transformer's.
         columns: the positions of the columns among those that the model was fitted on.
         imputer: the imputer before the encoder; None where there is none, or no encoder.
         encoder: what makes numbers of categories; None where the columns are numbers.
-        steps: the steps on numbers.
     """
 
     name: str
@@ -111,7 +109,6 @@ class Layout:
     Attributes:
         branches: what becomes of the columns, one beside the other.
         joined: the steps on all of that together.
-        classifier: the last step.
         width: how many columns the model was fitted on.
     """
 
@@ -122,10 +119,6 @@ class Layout:
 
     def takes(self, names: Sequence[str], booleans: Collection[str]) -> tuple[Column, ...]:
         """Return the columns that the model takes, in the order in which it was fitted; each as if it could be missing.
-
-        Args:
-            names: the columns that it was fitted on.
-            booleans: those of them that hold booleans.
 
         Raises:
             ConfigError: a level is none that a model can have, or a column is a number and a category.
@@ -238,11 +231,7 @@ def _checked(steps: Sequence[NamedStep]) -> Iterator[NamedStep]:
 
 
 def _check_levels(name: str, levels: Sequence[str]) -> None:
-    """Refuse levels that no model can have.
-
-    Raises:
-        ConfigError: they are too many or too long, or one holds a null character.
-    """
+    """Refuse levels that no model can have."""
     wrong = ""
     if len(levels) > MAX_LEVELS:
         wrong = f"has {len(levels):,} levels, allowed are {MAX_LEVELS:,}"

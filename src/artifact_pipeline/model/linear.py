@@ -6,14 +6,13 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from artifact_pipeline.model.graph import PRODUCER, ROWS
 from artifact_pipeline.model.onnx_walk import (
     DTYPES,
     IR_VERSION,
     MAX_CLASSES,
     MAX_FEATURES,
     OPSET,
-    PRODUCER,
-    ROWS,
     read_model,
 )
 

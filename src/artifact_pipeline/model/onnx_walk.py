@@ -16,6 +16,8 @@ import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.errors import ArtifactRejected, Problem
+from artifact_pipeline.model.reading import read_varint
+from artifact_pipeline.model.wire import RuleBroken, require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,14 +27,11 @@ MAX_FEATURES = 65_536
 MAX_CLASSES = 10_000
 MAX_TEXT_BYTES = 1_024  # of a name, or of a label
 
-PRODUCER = "artifact-pipeline"
 IR_VERSION = 7
 OPSET = 13
 """The first one in which all five operators have today's meaning; IR version 7 came with it."""
 DTYPES = {"float32": 1, "int64": 7, "string": 8, "float64": 11}
 """The element types that we write, with their numbers in ONNX."""
-ROWS = "rows"
-"""The name of the one dimension without a fixed size."""
 OPERATORS = ("ArgMax", "Cast", "Gather", "Gemm", "Softmax")
 """The operators of all families."""
 
@@ -105,10 +104,6 @@ _RULES = {
 """The rule that a difference in a field, or below it, breaks; elsewhere it is `onnx-graph`."""
 
 
-class _Refusal(Exception):
-    """A rule, and what breaks it."""
-
-
 def read_model(data: bytes, template: dict[str, Any], *, name: str) -> tuple[dict[str, Any], dict[object, int]]:
     """Read a model that follows a template.
 
@@ -127,7 +122,7 @@ def read_model(data: bytes, template: dict[str, Any], *, name: str) -> tuple[dic
     """
     chosen: dict[object, int] = {}
     try:
-        _require(
+        require(
             len(data) <= MAX_MODEL_BYTES,
             "onnx-too-large",
             f"it has {len(data):,} bytes, allowed are {MAX_MODEL_BYTES:,}",
@@ -136,15 +131,10 @@ def read_model(data: bytes, template: dict[str, Any], *, name: str) -> tuple[dic
         _match(model, template, "model", "onnx-graph", chosen=chosen)
         for tensor in model["graph"]["initializer"]:
             tensor["labels"] = _labels(tensor)
-    except _Refusal as refusal:
+    except RuleBroken as refusal:
         problem = Problem(name, *refusal.args)
         raise ArtifactRejected("the model is not one that this program writes", problems=[problem]) from None
     return model, chosen
-
-
-def _require(holds: bool, rule: str, message: str) -> None:  # noqa: FBT001 - reads as an assertion
-    if not holds:
-        raise _Refusal(rule, message)
 
 
 def _read(data: memoryview, message: str) -> dict[str, Any]:
@@ -153,65 +143,51 @@ def _read(data: memoryview, message: str) -> dict[str, Any]:
     found: dict[str, Any] = {field.name: [] for field in fields.values() if field.most}
     at = last = 0
     while at < len(data):
-        key, at = _varint(data, at)
+        key, at = read_varint(data, at)
         number, wire_type = key >> 3, key & 7
-        _require(number in fields, "onnx-field", f"{message} holds field {number}, which we never write")
+        require(number in fields, "onnx-field", f"{message} holds field {number}, which we never write")
         name, most = fields[number].name, fields[number].most
-        _require(number >= last, "onnx-wire", f"{message} holds {name} after field {last}")
+        require(number >= last, "onnx-wire", f"{message} holds {name} after field {last}")
         value, at = _value(data, at, fields[number], wire_type)
         if most:
             found[name].append(value)
             rule = "onnx-wire" if most == 1 else "onnx-too-large"
-            _require(len(found[name]) <= most, rule, f"{message} holds more than {most} of {name}")
+            require(len(found[name]) <= most, rule, f"{message} holds more than {most} of {name}")
         else:
-            _require(number > last, "onnx-wire", f"{message} holds {name} twice")
+            require(number > last, "onnx-wire", f"{message} holds {name} twice")
             found[name] = value
         last = number
     for field in fields.values():
-        _require(field.name in found, "onnx-field", f"{message} holds no {field.name}")
+        require(field.name in found, "onnx-field", f"{message} holds no {field.name}")
     return found
 
 
 def _value(data: memoryview, at: int, field: _Field, wire_type: int) -> tuple[Any, int]:
     """Read the value of a field from `at` on, and say where it ends."""
     name, kind, _ = field
-    _require(not kind.startswith("onnx-"), kind, f"{name} is there, which we never write")
-    _require(wire_type == (0 if kind == "int" else 2), "onnx-wire", f"{name} has wire type {wire_type}")
-    number, at = _varint(data, at)
+    require(not kind.startswith("onnx-"), kind, f"{name} is there, which we never write")
+    require(wire_type == (0 if kind == "int" else 2), "onnx-wire", f"{name} has wire type {wire_type}")
+    number, at = read_varint(data, at)
     if kind == "int":
         return number, at
     end = at + number
-    _require(end <= len(data), "onnx-wire", f"{name} says {number:,} bytes, and {len(data) - at:,} are left")
+    require(end <= len(data), "onnx-wire", f"{name} says {number:,} bytes, and {len(data) - at:,} are left")
     part = data[at:end]
     if kind in _FIELDS:
         return _read(part, kind), end
     return part if kind == "bytes" else _text(part, name, kind), end
 
 
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    """Read a number in base 128, its low digits first; we write none that is negative."""
-    value = 0
-    for shift in range(0, 63, 7):
-        _require(at < len(data), "onnx-wire", "a number is cut short")
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            _require(byte > 0 or shift == 0, "onnx-wire", "a number has needless bytes")
-            return value, at
-    raise _Refusal("onnx-wire", "a number has more than 63 bits")
-
-
 def _text(part: memoryview, name: str, kind: str) -> str:
     message = f"{name} has {len(part):,} bytes, allowed are {MAX_TEXT_BYTES:,}"
-    _require(len(part) <= MAX_TEXT_BYTES, "onnx-too-large", message)
+    require(len(part) <= MAX_TEXT_BYTES, "onnx-too-large", message)
     try:
         text = str(part, "utf-8")
     except UnicodeDecodeError as error:
-        raise _Refusal("onnx-wire", f"{name} is not UTF-8: {error.reason}") from None
+        raise RuleBroken("onnx-wire", f"{name} is not UTF-8: {error.reason}") from None
     if kind == "operator":
         message = f"the operator {reprlib.repr(text)} is none of {', '.join(OPERATORS)}"
-        _require(text in OPERATORS, "onnx-operator", message)
+        require(text in OPERATORS, "onnx-operator", message)
     return text
 
 
@@ -223,14 +199,14 @@ def _match(found: Any, allowed: Any, place: str, rule: str, *, chosen: dict[obje
     elif isinstance(allowed, list):
         for index, (one, part) in enumerate(zip(found, allowed, strict=False)):
             _match(one, part, f"{place}[{index}]", rule, chosen=chosen)
-        _require(len(found) == len(allowed), rule, f"{place} has length {len(found)}, allowed is {len(allowed)}")
+        require(len(found) == len(allowed), rule, f"{place} has length {len(found)}, allowed is {len(allowed)}")
     elif isinstance(allowed, (range, tuple)):
         to = "to" if isinstance(allowed, range) else "or"
-        _require(found in allowed, rule, f"{place} is {found:,}, allowed is {allowed[0]:,} {to} {allowed[-1]:,}")
+        require(found in allowed, rule, f"{place} is {found:,}, allowed is {allowed[0]:,} {to} {allowed[-1]:,}")
         first = chosen.setdefault(allowed, found)
-        _require(found == first, rule, f"{place} is {found:,}, and elsewhere it is {first:,}")
+        require(found == first, rule, f"{place} is {found:,}, and elsewhere it is {first:,}")
     else:
-        _require(found == allowed, rule, f"{place} is {reprlib.repr(found)}, allowed is {allowed!r}")
+        require(found == allowed, rule, f"{place} is {reprlib.repr(found)}, allowed is {allowed!r}")
 
 
 def _labels(tensor: dict[str, Any]) -> tuple[Any, ...]:
@@ -238,15 +214,15 @@ def _labels(tensor: dict[str, Any]) -> tuple[Any, ...]:
     name = tensor["name"]
     if tensor["data_type"] == DTYPES["float64"]:
         finite = all(map(math.isfinite, _numbers(tensor, "<d")))
-        _require(finite, "onnx-not-finite", f"{name} holds a number that is not finite")
+        require(finite, "onnx-not-finite", f"{name} holds a number that is not finite")
         return ()
     labels = tuple(tensor["string_data"])
     if tensor["data_type"] == DTYPES["int64"]:
         labels = tuple(_numbers(tensor, "<q"))
     else:
         fits = len(labels) == tensor["dims"][0] and not tensor["raw_data"]
-        _require(fits, "onnx-initializer-size", f"{name} has {len(labels):,} strings, or raw bytes beside them")
-    _require(len(set(labels)) == len(labels), "onnx-classes", f"{name} holds a label twice")
+        require(fits, "onnx-initializer-size", f"{name} has {len(labels):,} strings, or raw bytes beside them")
+    require(len(set(labels)) == len(labels), "onnx-classes", f"{name} holds a label twice")
     return labels
 
 
@@ -256,5 +232,5 @@ def _numbers(tensor: dict[str, Any], code: str) -> Iterator[Any]:
     size = 8 * math.prod(tensor["dims"])
     found = f"{len(raw):,} bytes and {len(tensor['string_data']):,} strings"
     fits = len(raw) == size and not tensor["string_data"]
-    _require(fits, "onnx-initializer-size", f"{tensor['name']} has {found}, allowed are {size:,} bytes")
+    require(fits, "onnx-initializer-size", f"{tensor['name']} has {found}, allowed are {size:,} bytes")
     return (number for (number,) in struct.iter_unpack(code, raw))

@@ -37,7 +37,6 @@ class ModelPlan:
 
     Attributes:
         message: the model, with `Numbers` where it chooses.
-        numbers: all of those.
         width: how many columns the classifier gets.
         widest: how many numbers a row has in the widest matrix.
         answers: the output beside `label`: `probabilities` or `scores`.
@@ -56,12 +55,7 @@ class ModelPlan:
 
 
 def plan(columns: Sequence[Column], steps: Steps, classes: Sequence[int | str]) -> ModelPlan:
-    """Say what a model is, but for its numbers.
-
-    Args:
-        columns: the columns that it takes.
-        steps: its spec.
-        classes: its labels, in the order of the answers' columns.
+    """Say what a model is, but for its numbers; the classes are in the order of the answers' columns.
 
     Raises:
         RuleBroken: the three do not fit together, or are beyond a bound.

@@ -137,10 +137,7 @@ class Predictor:
         return self.predict_features(Features.of_numbers(X) if S is None else Features(X, S))
 
     def predict_features(self, features: Features) -> Answers:
-        """Answer rows of any columns.
-
-        Args:
-            features: the rows, of the model's columns.
+        """Answer rows of the model's columns, whatever they hold.
 
         Raises:
             DataRejected: a value is missing where none may be, is infinite, or is so large that no answer comes of it.
@@ -282,10 +279,6 @@ def _not_finite(message: str) -> DataRejected:
 
 def predictor_of(manifest: Manifest, members: Mapping[str, bytes]) -> Predictor:
     """Make the predictor of a model whose bytes are at hand, its golden rows already replayed.
-
-    Args:
-        manifest: what is said of the model.
-        members: the bytes of each file, by name.
 
     Raises:
         ArtifactRejected: the bytes are not what the manifest says, the runtime refuses them, or the golden answers

@@ -150,14 +150,14 @@ def _fields(data: memoryview, kind: str, at: _At) -> Iterator[tuple[int, int | m
     """The numbers and values of the fields of a message, as they come."""
     place, size, fields = 0, len(data), FIELDS[kind]
     while place < size:
-        key, place = _varint(data, place)
+        key, place = read_varint(data, place)
         number, wire_type = key >> 3, key & 7
         if number not in fields:
             at.refuse_field(kind, number)
         name, inner = fields[number]
         if wire_type != (0 if inner == "int" else 2):
             at.refuse(f"holds {name} of another type", "onnx-wire")
-        value, place = _varint(data, place)
+        value, place = read_varint(data, place)
         if inner == "int":
             yield number, value
             continue
@@ -168,7 +168,7 @@ def _fields(data: memoryview, kind: str, at: _At) -> Iterator[tuple[int, int | m
         place = end
 
 
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
+def read_varint(data: memoryview, at: int) -> tuple[int, int]:
     """Read a number in base 128, its low digits first; we write none that is negative."""
     value = 0
     for shift in range(0, 63, 7):

@@ -67,7 +67,6 @@ class NumberPart(Frozen, frozen=True, tag="numbers"):
 
     Attributes:
         columns: their positions among all numbers; () where all are taken, in their order.
-        steps: what is done with them.
     """
 
     columns: Chosen = ()
@@ -85,7 +84,6 @@ class CategoryPart(Frozen, frozen=True, tag="categories"):
             () where a missing value is a level of its own, or there is none.
         codes: for each category the code of each of its levels; () where that is the level's position.
         unknown: for each category the code of a level that the model does not know; () where that is -1.
-        steps: what is done with the numbers.
     """
 
     encoding: Literal["one_hot", "ordinal"]
@@ -210,7 +208,7 @@ class Neighbors(Frozen, frozen=True, tag="neighbors"):
     by_distance: bool
 
 
-class Nested(Frozen, frozen=True):
+class _Nested(Frozen, frozen=True):
     """A classifier that has others in it."""
 
     def __post_init__(self) -> None:
@@ -227,10 +225,10 @@ class Nested(Frozen, frozen=True):
     @property
     def depth(self) -> int:
         """How many classifiers stand in one another, this one too."""
-        return 1 + max(each.depth if isinstance(each, Nested) else 1 for each in self.inner)
+        return 1 + max(each.depth if isinstance(each, _Nested) else 1 for each in self.inner)
 
 
-class Vote(Nested, frozen=True, tag="vote"):
+class Vote(_Nested, frozen=True, tag="vote"):
     """The mean of the probabilities of several classifiers, of which each may have a weight.
 
     Attributes:
@@ -242,11 +240,10 @@ class Vote(Nested, frozen=True, tag="vote"):
     hard: bool = False
 
 
-class Calibration(Nested, frozen=True, tag="calibration"):
+class Calibration(_Nested, frozen=True, tag="calibration"):
     """The mean of the calibrated answers of several classifiers: a sigmoid for each class, and the sum made 1.
 
     Attributes:
-        estimators: the classifiers.
         gives: of which of their answers the sigmoid is.
     """
 
@@ -261,11 +258,10 @@ class Stacked(Frozen, frozen=True):
     gives: Literal["probabilities", "decision", "label"]
 
 
-class Stacking(Nested, frozen=True, tag="stacking"):
+class Stacking(_Nested, frozen=True, tag="stacking"):
     """A classifier of what other classifiers answer.
 
     Attributes:
-        estimators: the others.
         final: the classifier.
         passthrough: whether it gets the columns too, behind the answers.
     """
@@ -288,23 +284,22 @@ class Bagged(Frozen, frozen=True):
     classes: Annotated[tuple[Annotated[int, Meta(ge=0, lt=MAX_CLASSES)], ...], Meta(max_length=MAX_CLASSES)] = ()
 
 
-class Bagging(Nested, frozen=True, tag="bagging"):
+class Bagging(_Nested, frozen=True, tag="bagging"):
     """The mean of the probabilities of several classifiers; one without probabilities gives one vote to its label."""
 
     estimators: Annotated[tuple[Bagged, ...], Meta(min_length=1, max_length=MAX_INNER)]
 
 
-class AdaBoost(Nested, frozen=True, tag="adaboost"):
+class AdaBoost(_Nested, frozen=True, tag="adaboost"):
     """The label of each classifier gives its weight to one class, and takes a share of it from each other one."""
 
     estimators: Annotated[tuple[Classifier, ...], Meta(min_length=1, max_length=MAX_INNER)]
 
 
-class OneVsRest(Nested, frozen=True, tag="one_vs_rest"):
+class OneVsRest(_Nested, frozen=True, tag="one_vs_rest"):
     """For each class a classifier that parts it from all others; of two classes one for the second.
 
     Attributes:
-        estimators: the classifiers.
         gives: which of their answers decides: a decision above 0, or a probability above one half.
     """
 
@@ -336,7 +331,6 @@ class Steps(Frozen, frozen=True):
     """All steps of a model.
 
     Attributes:
-        classifier: the classifier.
         parts: what becomes of the columns; the parts stand beside each other in this order.
         joined: the steps on all of that together.
     """

@@ -42,8 +42,6 @@ class Numbers:
     """Numbers that the model chooses: as bytes they are little-endian, one behind the other.
 
     Attributes:
-        name: what they are called in the model.
-        dtype: their type.
         dims: how many there are, by dimension.
         positive: whether each is greater than zero.
         packed: whether they are a list of an attribute, and no tensor.

@@ -97,7 +97,6 @@ class FittedLogisticRegression:
         n_iter_: iterations; (1,) or (k,), at least 0.
         n_features_in_: f.
         feature_names_in_: the column names of the data frame that it was fitted on, or None.
-        sklearn_version: the version of scikit-learn that wrote the file.
     """
 
     parameters: dict[str, _Parameter]
@@ -248,11 +247,7 @@ def _about(name: str) -> Iterator[None]:
 
 
 def _parameter(name: str, value: object) -> _Parameter:
-    """The value of one parameter as plain Python.
-
-    Raises:
-        ExportRefusal: it is none that scikit-learn accepts, or not finite.
-    """
+    """The value of one parameter as plain Python."""
     value = plain(value)
     if name == "class_weight" and isinstance(value, dict):
         return {label: _number(weight, _WEIGHT) for label, weight in value.items()}

@@ -30,11 +30,6 @@ def choose(found: Iterable[Attached], artifact: str, trust: Trust | None) -> dic
 
     Of several signatures it is the first one that a trusted signer has made, or else the first one. Of several
     provenances it is one with such a signature before one with any, and before one with none; then the latest one.
-
-    Args:
-        found: what is attached to the image.
-        artifact: the artifact digest.
-        trust: who must have signed.
     """
     signatures: list[bytes] = []
     statements: dict[bytes, datetime] = {}

@@ -15,19 +15,19 @@ from msgspec import Struct, json
 
 from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.errors import ArtifactRejected, ConfigError
-from artifact_pipeline.registry.connecting import Connecting
 from artifact_pipeline.registry.image import MANIFEST_TYPE, BlobRecord, read_image
 from artifact_pipeline.registry.received import rejected
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.referrers import fallback_tag, referrers_of
 from artifact_pipeline.registry.repository import Repository
+from artifact_pipeline.registry.roles import deciding
 from artifact_pipeline.registry.tags import INDEX_TYPES, MAX_TAGS, TaggedManifest, read_tagged, read_tags
-from artifact_pipeline.registry.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from artifact_pipeline.registry.request import RegistryRequest
+    from artifact_pipeline.registry.roles import PromotionRequest
 
 _DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
 _FALLBACK = re.compile(r"sha256-[0-9a-f]{64}")
@@ -36,13 +36,12 @@ _MAX_USED = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class SpareImage:
+class _SpareImage:
     """An artifact that no other tag leads to.
 
     Attributes:
         reference: where it is, by its OCI digest.
         artifact: the artifact digest.
-        tags: that lead to it.
         beside: the digests of the manifests that refer to it, and of the index that lists them.
         blobs: digest and size of what it consists of, without what another image of the repository has, too.
     """
@@ -55,15 +54,14 @@ class SpareImage:
 
 
 @dataclass(frozen=True, slots=True)
-class RegistryGarbage:
+class _RegistryGarbage:
     """What can be deleted in a repository, or was.
 
     Attributes:
-        images: the artifacts.
         kept: how many other images tags of the pattern lead to: another tag leads there, too, or they are no artifacts.
     """
 
-    images: tuple[SpareImage, ...]
+    images: tuple[_SpareImage, ...]
     kept: int
 
     @property
@@ -73,38 +71,57 @@ class RegistryGarbage:
 
 
 def collect(
-    request: RegistryRequest, patterns: Sequence[str], *, delete: bool, progress: Callable[[str], None]
-) -> RegistryGarbage:
+    request: RegistryRequest,
+    patterns: Sequence[str],
+    *,
+    roles: Sequence[PromotionRequest] = (),
+    delete: bool,
+    progress: Callable[[str], None],
+) -> _RegistryGarbage:
     """Find the artifacts that tags of some patterns lead to, and no other tag; and delete them.
 
     Args:
         request: the repository, and how it is reached.
         patterns: of tags, as a shell has them.
+        roles: keep who is, or was, in these: `demote` can put each of them back.
         delete: delete each one, after what refers to it.
         progress: called with what is done, in a few words.
 
     Raises:
-        ConfigError: the reference names a tag or a digest, or there is no pattern.
-        ArtifactRejected: what the registry lists cannot be read whole, so that it is not known what is in use.
+        ConfigError: the reference names a tag or a digest, there is no pattern, or nothing ever was in a role.
+        ArtifactRejected: what the registry lists, or a role's history, cannot be read whole, so that it is not known
+            what is in use.
         StorageError: the registry is out of reach, refuses, or deletes nothing.
     """
     if not patterns:
         hint = "--match 'sha-*' takes the artifacts that only such tags lead to; tags like v1 and champion keep theirs"
         raise ConfigError("--match: which tags keep nothing is not said", hint=hint)
     reference = ImageReference.parse_repository(request.reference)
-    repository = Repository(Wire(reference, Connecting.of(request), delete=delete))
+    repository = Repository(reference, request.connecting, delete=delete)
     reading = _Reading(repository, patterns)
     reading.read(progress)
+    reading.keep(_in_roles(roles))
     found = reading.end(progress)
     if not delete or not found.images:
         return found
     reading.read(progress, again=True)
+    reading.keep(_in_roles(roles))
     found = reading.without_used(found)
     for image in found.images:
         progress(f"deleting {image.reference}")
         for wanted in (*image.beside, image.reference.target):
             repository.delete_manifest(wanted)
     return found
+
+
+def _in_roles(roles: Sequence[PromotionRequest]) -> Iterator[str]:
+    """The OCI digests of all that is or was in some roles."""
+    for each in roles:
+        with deciding(each, whole=True) as decision:
+            if not decision.entries:
+                hint = "give --role, --pointer and --name as promote was given them"
+                raise ConfigError(f"{decision.pointer.place}: nothing was ever in the role {each.role}", hint=hint)
+            yield from (entry.said.to.image for entry in decision.entries)
 
 
 class _Listed(Struct, frozen=True):
@@ -120,19 +137,14 @@ class _Reading:
 
     def __init__(self, repository: Repository, patterns: Sequence[str]) -> None:
         self._repository, self._patterns = repository, patterns
-        self._spare: dict[str, SpareImage] = {}
+        self._spare: dict[str, _SpareImage] = {}
         self._others: set[str] = set()
         self._used: set[str] = set()
         self._indexes: set[str] = set()
         self._lists: dict[str, str] = {}
 
     def read(self, progress: Callable[[str], None], *, again: bool = False) -> None:
-        """Take note of what all tags lead to; `again` of those that keep something.
-
-        Raises:
-            ArtifactRejected: the list of tags, or an index, cannot be read whole.
-            StorageError: the registry is out of reach.
-        """
+        """Take note of what all tags lead to; `again` of those that keep something."""
         names, complete = read_tags(self._repository)
         if not complete:
             words = f"has no end, a name that is none, or more than {MAX_TAGS:,} tags"
@@ -140,6 +152,10 @@ class _Reading:
         wanted = [name for name in names if not (again and self._matches(name))]
         for each in read_tagged(self._repository, wanted, progress):
             self._add(each)
+
+    def keep(self, images: Iterable[str]) -> None:
+        """Take note of images that stay, whatever leads to them."""
+        self._used.update(images)
 
     def _matches(self, tag: str) -> bool:
         return any(fnmatchcase(tag, pattern) for pattern in self._patterns)
@@ -174,32 +190,28 @@ class _Reading:
                 words = f"its tags lead to more than {_MAX_USED:,} manifests and files"
                 raise rejected(str(self._repository.wire.reference), "repository-large", words)
 
-    def end(self, progress: Callable[[str], None]) -> RegistryGarbage:
-        """What nothing else leads to, with what refers to it.
-
-        Raises:
-            ArtifactRejected: what refers to an image cannot be read.
-            StorageError: the registry is out of reach.
-        """
+    def end(self, progress: Callable[[str], None]) -> _RegistryGarbage:
+        """What nothing else leads to, with what refers to it."""
         spare = {found: image for found, image in self._spare.items() if found not in self._used}
         lists = {fallback_tag(found) for found in spare}
         used = self._used | {found for tag, found in self._lists.items() if tag not in lists}
+        used |= {blob for found, image in self._spare.items() if found not in spare for blob, _ in image.blobs}
         images = []
         for found, image in spare.items():
             progress(f"looking for what refers to {image.reference}")
             beside = dict.fromkeys([*self._referring(found), *filter(None, [self._lists.get(fallback_tag(found))])])
             blobs = tuple(blob for blob in image.blobs if blob[0] not in used)
             images.append(replace(image, blobs=blobs, beside=tuple(each for each in beside if each not in used)))
-        return RegistryGarbage(tuple(images), len({*self._spare, *self._others}) - len(images))
+        return _RegistryGarbage(tuple(images), len({*self._spare, *self._others}) - len(images))
 
-    def without_used(self, found: RegistryGarbage) -> RegistryGarbage:
+    def without_used(self, found: _RegistryGarbage) -> _RegistryGarbage:
         """What of that is still in no use."""
         images = [
             replace(image, beside=tuple(each for each in image.beside if each not in self._used))
             for image in found.images
             if image.reference.target not in self._used
         ]
-        return RegistryGarbage(tuple(images), found.kept + len(found.images) - len(images))
+        return _RegistryGarbage(tuple(images), found.kept + len(found.images) - len(images))
 
     def _referring(self, image: str) -> Iterator[str]:
         """The digests of the manifests that say themselves that they refer to an image: anyone may list others."""
@@ -212,13 +224,13 @@ class _Reading:
                 continue
 
 
-def _image(tagged: TaggedManifest, repository: ImageReference) -> SpareImage | None:
+def _image(tagged: TaggedManifest, repository: ImageReference) -> _SpareImage | None:
     try:
         image = read_image(tagged.data, tagged.kind)
     except ArtifactRejected:
         return None
     blobs = {each.digest: each.size for each in (*image.files.values(), image.config)}
-    return SpareImage(repository.at(tagged.digest), image.files[NAME].digest, (tagged.tag,), tuple(blobs.items()))
+    return _SpareImage(repository.at(tagged.digest), image.files[NAME].digest, (tagged.tag,), tuple(blobs.items()))
 
 
 def _listed(data: bytes) -> tuple[BlobRecord, ...]:

@@ -46,7 +46,7 @@ _HINT_REMOTE = "name a remote (git:origin), a URL (git:https://â€¦, git:ssh://â€
 
 
 @contextmanager
-def opened_ref(remote: str, ref: str, *, plain_http: bool = False) -> Iterator[GitPointer]:
+def opened_ref(remote: str, ref: str, *, plain_http: bool = False) -> Iterator[_GitPointer]:
     """A pointer that is a ref, usable while the block lasts.
 
     Args:
@@ -69,10 +69,10 @@ def opened_ref(remote: str, ref: str, *, plain_http: bool = False) -> Iterator[G
             runner.begin()
         url = _checked(url, plain_http=plain_http)
         runner.allow("file:https:ssh:http" if url.startswith("http:") else "file:https:ssh")
-        yield GitPointer(runner, url, ref)
+        yield _GitPointer(runner, url, ref)
 
 
-class GitPointer:
+class _GitPointer:
     """The ref of a repository that is elsewhere."""
 
     def __init__(self, git: _GitRunner, url: str, ref: str) -> None:
@@ -108,7 +108,8 @@ class GitPointer:
                 return True
             stands = self._fetched()
             if stands is not None and stands != after:
-                return self._holds(commit, stands)
+                # Whether our commit is, or comes before, the one that the ref leads to.
+                return not self._git.run("merge-base", "--is-ancestor", commit, stands).returncode
             if b"lock" not in done.stderr:  # else the ref is held by one that has not moved it yet
                 break
             pause(attempt)
@@ -120,10 +121,6 @@ class GitPointer:
             *("push", "--quiet", "--no-verify", "--no-follow-tags", "--no-recurse-submodules", "--no-signed"),
             *(f"--force-with-lease={self._ref}:{after or ''}", "--", self._url, f"{commit}:{self._ref}"),
         )
-
-    def _holds(self, commit: str, stands: str) -> bool:
-        """Whether a commit is, or comes before, the one that the ref leads to."""
-        return not self._git.run("merge-base", "--is-ancestor", commit, stands).returncode
 
     def _fetched(self) -> str | None:
         """The commit that the ref leads to, with all before it; None where there is no such ref."""
@@ -224,11 +221,7 @@ class _GitRunner:
         self._environment |= {"GIT_DIR": str(self._folder), "GIT_OBJECT_DIRECTORY": str(self._objects)}
 
     def url_of(self, remote: str) -> str:
-        """Use the settings of the repository around the working folder, and return where it pushes to.
-
-        Raises:
-            ConfigError: there is none, or it has no such remote.
-        """
+        """Use the settings of the repository around the working folder, and return where it pushes to."""
         where = Path.cwd()
         done = self.run("rev-parse", "--path-format=absolute", "--git-dir", "--git-path", "objects", where=where)
         lines = done.stdout.decode("utf-8", "surrogateescape").splitlines()
@@ -268,11 +261,7 @@ def _absolute_path() -> str:
 
 
 def _checked(url: str, *, plain_http: bool) -> str:
-    """A URL of a kind that is allowed; a path is made an absolute one.
-
-    Raises:
-        ConfigError: it is none.
-    """
+    """A URL of a kind that is allowed; a path is made an absolute one."""
     scheme, is_url, _ = url.partition("://")
     plain: Plain = "anywhere" if plain_http else "here"
     allowed = scheme in {"https", "ssh", "file"} or is_permitted(_shown(url), plain=plain)

@@ -70,7 +70,6 @@ class PackedImage:
 
     Attributes:
         manifest: the bytes of the OCI manifest.
-        config: the bytes of its config.
         files: the artifact's files by name, the manifest first.
     """
 

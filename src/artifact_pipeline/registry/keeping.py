@@ -6,7 +6,6 @@ import glob
 import os
 import shutil
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact.parts import NAME
@@ -22,89 +21,60 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Verified
 
 
-@dataclass(frozen=True, slots=True)
-class KeptInStore:
-    """The store beside a pointer, and the pointer.
+def check_place(path: Path, *, as_folder: bool) -> None:
+    """See that an artifact can be kept at `path`, a pointer or a folder of its own.
 
-    Attributes:
-        path: of the pointer.
+    Raises:
+        StorageError: it cannot be written, or something else stands there.
     """
-
-    path: Path
-
-    def check(self) -> None:
-        """See that the pointer can be written.
-
-        Raises:
-            StorageError: it cannot.
-        """
-        Store(self.path).check()
-
-    def keep(self, verified: Verified, beside: Mapping[str, bytes]) -> tuple[Path, bool]:
-        """Put an artifact into the store, and let the pointer lead to it if its gate passed.
-
-        Args:
-            verified: the artifact, in the folder that is taken in.
-            beside: what stands beside it.
-
-        Returns:
-            Where it stands, and whether the pointer leads there.
-
-        Raises:
-            StorageError: the disk is full, the folder read-only, or the store busy.
-        """
-        gate = verified.manifest.gate
-        passed = gate is not None and gate.verdict == "passed"
-        folder = Store(self.path).adopt(verified.folder, _files(verified), beside=beside, in_charge=passed)
-        return folder, passed
+    if not as_folder:
+        Store(path).check()
+        return
+    check_writable(path, folder=True)
+    if not path.parent.is_dir():
+        check_writable(path)  # names the folder that is missing
+    if os.path.lexists(path) and (path.is_symlink() or not (path / NAME).is_file()):
+        raise StorageError(
+            f"cannot write {path}: something stands there that is no artifact", hint="name another folder"
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class KeptAsFolder:
-    """A folder of its own, with no store and no pointer.
+def keep_in_store(path: Path, verified: Verified, beside: Mapping[str, bytes]) -> tuple[Path, bool]:
+    """Put an artifact into the store beside the pointer `path`, and let that lead to it if its gate passed.
 
-    Attributes:
-        path: of the folder; what stands beside an artifact gets its name and an end.
+    Returns:
+        Where it stands, and whether the pointer leads there.
+
+    Raises:
+        StorageError: the disk is full, the folder read-only, or the store busy.
     """
+    gate = verified.manifest.gate
+    passed = gate is not None and gate.verdict == "passed"
+    return Store(path).adopt(verified.folder, _files(verified), beside=beside, in_charge=passed), passed
 
-    path: Path
 
-    def check(self) -> None:
-        """See that the folder can be written.
+def keep_as_folder(path: Path, verified: Verified, beside: Mapping[str, bytes]) -> Path:
+    """Make an artifact the folder `path` by one rename; what stands beside it gets that name and an end.
 
-        Raises:
-            StorageError: something else stands there.
-        """
-        check_writable(self.path, folder=True)
-        if not self.path.parent.is_dir():
-            check_writable(self.path)  # names the folder that is missing
-        if os.path.lexists(self.path) and (self.path.is_symlink() or not (self.path / NAME).is_file()):
+    Raises:
+        StorageError: another artifact stands there, or another file beside it.
+        OSError: as the system says.
+    """
+    stands = os.path.lexists(path)
+    if stands and not holds(path, _files(verified)):
+        raise StorageError(f"cannot write {path}: another artifact stands there", hint="name another folder")
+    places = {path.with_name(path.name + suffix): data for suffix, data in beside.items()}
+    for place in places:
+        if not stands and os.path.lexists(place):
             raise StorageError(
-                f"cannot write {self.path}: something stands there that is no artifact", hint="name another folder"
+                f"cannot write {place}: something stands there that is not this artifact's", hint="move it away"
             )
-
-    def keep(self, verified: Verified, beside: Mapping[str, bytes]) -> tuple[Path, bool]:
-        """Put an artifact in its place by one rename; as `KeptInStore.keep`, and no pointer leads there.
-
-        Raises:
-            StorageError: another artifact stands there, or another file beside it.
-            OSError: as the system says.
-        """
-        stands = os.path.lexists(self.path)
-        if stands and not holds(self.path, _files(verified)):
-            raise StorageError(f"cannot write {self.path}: another artifact stands there", hint="name another folder")
-        places = {self.path.with_name(self.path.name + suffix): data for suffix, data in beside.items()}
-        for place in places:
-            if not stands and os.path.lexists(place):
-                raise StorageError(
-                    f"cannot write {place}: something stands there that is not this artifact's", hint="move it away"
-                )
-        for place, data in places.items():
-            write_atomic(place, data)
-        if not stands:
-            verified.folder.rename(self.path)
-            sync_folder(self.path.parent)
-        return self.path, False
+    for place, data in places.items():
+        write_atomic(place, data)
+    if not stands:
+        verified.folder.rename(path)
+        sync_folder(path.parent)
+    return path
 
 
 def _files(verified: Verified) -> dict[str, bytes]:

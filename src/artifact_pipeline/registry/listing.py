@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact.manifest import parse_manifest
@@ -12,14 +11,12 @@ from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.artifact.provenance import SUFFIX, Statement
 from artifact_pipeline.artifact.store import Run
 from artifact_pipeline.errors import ArtifactRejected
-from artifact_pipeline.registry.connecting import Connecting
 from artifact_pipeline.registry.evidence import choose
 from artifact_pipeline.registry.image import read_image
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.referrers import attached
 from artifact_pipeline.registry.repository import Repository
 from artifact_pipeline.registry.tags import read_tagged, read_tags
-from artifact_pipeline.registry.wire import Wire
 from artifact_pipeline.trust.beside import creation
 
 if TYPE_CHECKING:
@@ -70,17 +67,13 @@ class RegistryList:
 def list_images(request: RegistryRequest, progress: Callable[[str], None]) -> RegistryList:
     """List the artifacts that the tags of a repository lead to.
 
-    Args:
-        request: the repository, and how it is reached.
-        progress: called with what is being read, in a few words.
-
     Raises:
         ConfigError: the reference names a tag or a digest.
         ArtifactRejected: there is no such repository, or its list of tags is none.
         StorageError: the registry is out of reach, or refuses.
     """
     reference = ImageReference.parse_repository(request.reference)
-    repository = Repository(Wire(reference, Connecting.of(request)))
+    repository = Repository(reference, request.connecting)
     names, complete = read_tags(repository)
     tags: dict[str, list[str]] = {}
     layers: dict[str, tuple[str, int]] = {}
@@ -113,10 +106,8 @@ def _layer(data: bytes, kind: str) -> tuple[str, int] | None:
 
 
 def _manifest(repository: Repository, artifact: str, size: int) -> Manifest | None:
-    data = BytesIO()
     try:
-        repository.read_blob(artifact, size, data, name=NAME, progress=lambda _: None)
-        return parse_manifest(data.getvalue())
+        return parse_manifest(repository.read_small(artifact, size, name=NAME))
     except ArtifactRejected:
         return None
 

@@ -45,10 +45,13 @@ class StoredObject(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ObjectSource:
-    """A `PullSource` in an object store.
+    """An artifact in an object store, as `pull` takes it; of its files nothing was taken yet.
 
     Attributes:
         reference: where it stands, by the artifact digest.
+
+    Raises:
+        StorageError: of each method: the store does not answer.
     """
 
     reference: StoreReference
@@ -60,7 +63,6 @@ class ObjectSource:
         Raises:
             ConfigError: the request has options of registries, or the URL is no place in a store.
             ArtifactRejected: there is no pointer, or it leads to no artifact.
-            StorageError: the store does not answer.
         """
         refuse_registry_options(request)
         if reference.digest is not None:
@@ -75,16 +77,24 @@ class ObjectSource:
 
     @property
     def artifact(self) -> str:
-        """As `PullSource.artifact`."""
+        """The artifact digest that it is said to have."""
         return self.reference.digest or ""
 
     def attached(self) -> Iterable[Attached]:
-        """As `PullSource.attached`."""
+        """The signatures and statements that stand with it.
+
+        Raises:
+            ArtifactRejected: one is not what it is announced as.
+        """
         found = {end: read_object(self.reference.folder + end, MAX_BESIDE_BYTES, end) for end in BESIDE}
         return as_attached({end: each.data for end, each in found.items() if each is not None})
 
     def manifest(self) -> Manifest:
-        """As `PullSource.manifest`."""
+        """Take its manifest, and see that the place has the files that it lists, as far as the place says.
+
+        Raises:
+            ArtifactRejected: it has another digest than `artifact`, is no manifest, or lists other files.
+        """
         place = f"{self.reference.folder}/{NAME}"
         found = read_object(place, MAX_MANIFEST_BYTES, NAME)
         if found is None:
@@ -94,7 +104,12 @@ class ObjectSource:
         return parse_manifest(found.data)
 
     def read(self, record: Manifest1.File, sink: BinaryIO, progress: Callable[[int], None]) -> None:
-        """As `PullSource.read`."""
+        """Write a file that the manifest lists into a file that is empty.
+
+        Raises:
+            ArtifactRejected: other bytes come, more, or fewer (`blob-digest`, `blob-long`, `blob-short`), or none
+                (`blob-missing`).
+        """
         received = Received(record.name, record.size, sink)
         with reading(record.name):
             for piece in objects.pieces(f"{self.reference.folder}/{record.name}"):

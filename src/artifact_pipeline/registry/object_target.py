@@ -14,9 +14,9 @@ from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem, StorageError
 from artifact_pipeline.registry.evidence import choose
 from artifact_pipeline.registry.object_source import BESIDE, read_object, reading, refuse_registry_options
-from artifact_pipeline.registry.progress import BytesDone
 from artifact_pipeline.registry.referrers import as_attached
 from artifact_pipeline.registry.repeating import TRIES, pause
+from artifact_pipeline.registry.request import counted
 from artifact_pipeline.storage import objects
 from artifact_pipeline.trust.beside import MAX_BESIDE_BYTES
 
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.registry.object_source import StoredObject
-    from artifact_pipeline.registry.progress import Progress
     from artifact_pipeline.registry.reference import StoreReference
-    from artifact_pipeline.registry.request import RegistryRequest
+    from artifact_pipeline.registry.request import Progress, RegistryRequest
 
 
 class ObjectTarget:
@@ -120,21 +119,15 @@ class ObjectTarget:
 def _put_files(reference: StoreReference, verified: Verified, progress: Progress) -> int:
     """Put the files that are missing, the manifest last, and return how many bytes that were."""
     files = {**verified.members, NAME: verified.manifest.canonical()}
-    total, done, sent = sum(map(len, files.values())), 0, 0
-    for name, data in files.items():
-        count = BytesDone(name, done, total, progress)
-        sent += _put(f"{reference.folder}/{name}", data)
-        count(len(data))
-        done += len(data)
+    sent = 0
+    for name, count in counted({name: len(data) for name, data in files.items()}, progress):
+        sent += _put(f"{reference.folder}/{name}", files[name])
+        count(len(files[name]))
     return sent
 
 
 def _put(url: str, data: bytes) -> int:
-    """Create an object of these bytes, and return how many were sent; none where it stands there already.
-
-    Raises:
-        StorageError: other bytes stand there, or it is created and removed by others all the time.
-    """
+    """Create an object of these bytes, and return how many were sent; none where it stands there already."""
     sent = 0
     for attempt in range(TRIES):
         if _stands(url, data):

@@ -26,7 +26,6 @@ class RecordedPromotion:
     """One entry of a pointer.
 
     Attributes:
-        statement: the bytes of the statement.
         signature: of the statement; None where it has none.
         version: by which the entry after it says what it comes after.
     """
@@ -41,6 +40,9 @@ class PromotionPointer(Protocol):
 
     Attributes:
         place: what messages call it.
+
+    Raises:
+        StorageError: of each method: it is out of reach, or refuses.
     """
 
     place: str
@@ -50,7 +52,6 @@ class PromotionPointer(Protocol):
 
         Raises:
             ArtifactRejected: what stands there is no history of promotions.
-            StorageError: it is out of reach.
         """
 
     def append(self, statement: bytes, signature: bytes | None, *, after: str | None) -> bool:
@@ -60,9 +61,6 @@ class PromotionPointer(Protocol):
 
         Returns:
             Whether the entry stands in the history.
-
-        Raises:
-            StorageError: it is out of reach, or refuses for another reason.
         """
 
 

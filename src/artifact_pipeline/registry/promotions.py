@@ -121,16 +121,13 @@ class PromotionEntry:
     """One promotion of a history.
 
     Attributes:
-        said: what its statement says.
         digest: of the statement.
-        data: the statement's bytes.
         signature: of the statement, not checked; None where it has none.
         version: by which the pointer knows the entry.
     """
 
     said: Promotion
     digest: str
-    data: bytes
     signature: bytes | None
     version: str
 
@@ -192,7 +189,7 @@ def read_history(
         if statement.subject[0].name != _repository(repository):
             message = f"{pointer.place} is about {statement.subject[0].name!r:.200}, not {_repository(repository)}"
             raise ConfigError(message, hint="give this repository a pointer of its own: --name NAME")
-        entries.append(PromotionEntry(said, found, each.statement, each.signature, each.version))
+        entries.append(PromotionEntry(said, found, each.signature, each.version))
     if entries and entries[-1].said.previous is not None and len(entries) < most:
         raise no_history(pointer.place, "the first statement names one before it, which is missing")
     return entries

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.errors import ConfigError
-from artifact_pipeline.registry.connecting import Connecting
 from artifact_pipeline.registry.image import MANIFEST_TYPE, pack
 from artifact_pipeline.registry.object_target import ObjectTarget
-from artifact_pipeline.registry.progress import BytesDone
 from artifact_pipeline.registry.reference import ImageReference, parse_reference
 from artifact_pipeline.registry.referrers import as_attached, attach
 from artifact_pipeline.registry.repository import Repository
-from artifact_pipeline.registry.wire import Wire
+from artifact_pipeline.registry.request import counted
 from artifact_pipeline.trust.beside import files_beside
 from artifact_pipeline.verification import verify
 
@@ -23,9 +21,8 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.registry.image import PackedImage
-    from artifact_pipeline.registry.progress import Progress
     from artifact_pipeline.registry.reference import RemoteReference
-    from artifact_pipeline.registry.request import RegistryRequest
+    from artifact_pipeline.registry.request import Progress, RegistryRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,6 @@ class Pushed:
         reference: where it is, by its digest.
         name: the tag, or the URL of the pointer, that leads to it now; or None.
         artifact: the artifact digest.
-        files: how many files the artifact has.
         sent: the bytes of them that were not there yet.
         attached: which of `.sig`, `.provenance.json` and `.provenance.json.sig` went with it.
     """
@@ -93,9 +89,9 @@ class _ImageTarget:
     def put(self, verified: Verified, beside: Mapping[str, bytes]) -> tuple[ImageReference, int, str | None]:
         """As `ObjectTarget.put`, with the tag in place of the pointer."""
         reference, image = self._reference, pack(verified)
-        repository = Repository(Wire(reference, Connecting.of(self._request), push=True))
+        repository = Repository(reference, self._request.connecting, push=True)
         sent = _send_files(repository, image, self._request.progress)
-        repository.write_blob(image.config, progress=lambda _: None)
+        repository.write_blob(image.config)
         repository.write_manifest(image.digest, image.manifest, MANIFEST_TYPE)
         for each, suffix in zip(as_attached(beside), beside, strict=True):
             attach(repository, image.manifest, each.kind, each.data, title=f"{verified.manifest.name}{suffix}")
@@ -106,10 +102,8 @@ class _ImageTarget:
 
 def _send_files(repository: Repository, image: PackedImage, progress: Progress) -> int:
     """Send the files that the registry has not yet, and return how many bytes that were."""
-    total, done, sent = sum(map(len, image.files.values())), 0, 0
-    for name, data in image.files.items():
-        count = BytesDone(name, done, total, progress)
-        if repository.write_blob(data, progress=count):
-            sent += len(data)
-        done += len(data)
+    sent = 0
+    for name, count in counted({name: len(data) for name, data in image.files.items()}, progress):
+        if repository.write_blob(image.files[name], progress=count):
+            sent += len(image.files[name])
     return sent

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import ArtifactRejected, Problem
 
-
-class BlobSink(Protocol):
-    """What takes the bytes of a blob: a binary file."""
-
-    def write(self, data: bytes | memoryview, /) -> object:
-        """Append bytes."""
-
-    def seek(self, place: int, /) -> int:
-        """Go to a place."""
-
-    def truncate(self, /) -> int:
-        """Cut off what stands behind the place."""
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 
 def rejected(place: str, rule: str, message: str) -> ArtifactRejected:
@@ -31,7 +21,7 @@ def rejected(place: str, rule: str, message: str) -> ArtifactRejected:
 class Received:
     """What has come of a blob so far."""
 
-    def __init__(self, name: str, size: int, sink: BlobSink) -> None:
+    def __init__(self, name: str, size: int, sink: BinaryIO) -> None:
         self.name, self.size, self.sink = name, size, sink
         self.at, self.hash = 0, hashlib.sha256()
 

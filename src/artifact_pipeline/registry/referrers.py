@@ -2,11 +2,11 @@
 
 A registry lists them by an API, or has none: then an index under a tag that is named by the image's digest lists them,
 as the OCI distribution spec has it. Whoever may push may attach: nothing here is trusted by where it comes from.
+What asks the registry raises what `Repository` raises.
 """
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from msgspec import Meta, Struct, to_builtins
@@ -70,11 +70,10 @@ def attach(repository: Repository, subject: bytes, kind: str, data: bytes, *, ti
         title: the file's name, for people.
 
     Raises:
-        StorageError: the registry is out of reach, or refuses it.
         ArtifactRejected: the registry has a list of what refers to the image that cannot be read.
     """
     for blob in (data, _EMPTY):
-        repository.write_blob(blob, progress=lambda _: None)
+        repository.write_blob(blob)
     manifest = compact(
         {
             "schemaVersion": 2,
@@ -108,7 +107,6 @@ def attached(repository: Repository, subject: str) -> Iterator[Attached]:
 
     Raises:
         ArtifactRejected: one is not what its digest says, or is too large.
-        StorageError: the registry is out of reach.
     """
     listed = referrers_of(repository, subject)
     ours = [each for each in listed if each.artifact_type in {SIGNATURE_TYPE, PROVENANCE_TYPE, ""}]
@@ -127,7 +125,6 @@ def referrers_of(repository: Repository, subject: str) -> tuple[BlobRecord, ...]
 
     Raises:
         ArtifactRejected: the list cannot be read.
-        StorageError: the registry is out of reach.
     """
     listed = _by_api(repository, subject)
     return _tagged(repository, subject) if listed is None else listed
@@ -137,9 +134,7 @@ def _read(repository: Repository, layer: BlobRecord) -> bytes:
     place = "the signature" if layer.media_type == SIGNATURE_TYPE else "the provenance"
     if layer.size > MAX_BESIDE_BYTES:
         raise rejected(place, "blob-long", f"is larger than {MAX_BESIDE_BYTES:,} bytes")
-    data = BytesIO()
-    repository.read_blob(layer.digest, layer.size, data, name=place, progress=lambda _: None)
-    return data.getvalue()
+    return repository.read_small(layer.digest, layer.size, name=place)
 
 
 def _by_api(repository: Repository, subject: str) -> tuple[BlobRecord, ...] | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from artifact_pipeline.artifact.manifest import Verified
-    from artifact_pipeline.registry.reference import ImageReference
+    from artifact_pipeline.registry.reference import ImageReference, StoreReference
     from artifact_pipeline.registry.request import RegistryRequest
     from artifact_pipeline.trust.policy import Trust
 
@@ -81,11 +81,7 @@ def _temporary(place: str) -> Iterator[Path]:
 
 @contextmanager
 def _own_folder() -> Iterator[str]:
-    """A private folder for temporary files, gone afterwards.
-
-    Raises:
-        StorageError: there is no place for it.
-    """
+    """A private folder for temporary files, gone afterwards."""
     import tempfile
 
     try:
@@ -133,16 +129,14 @@ def watch(place: str) -> Callable[[], str | None]:
             f"{place} names a digest, which never leads elsewhere",
             hint="name the tag or the pointer alone, or leave --follow out",
         )
-    return _watched_tag(reference) if isinstance(reference, ImageReference) else partial(_pointed, place)
+    return _watched_tag(reference) if isinstance(reference, ImageReference) else partial(_pointed, reference)
 
 
 def _watched_tag(reference: ImageReference) -> Callable[[], str | None]:
-    from artifact_pipeline.registry.connecting import Connecting
     from artifact_pipeline.registry.image import MANIFEST_TYPE
     from artifact_pipeline.registry.repository import Repository
-    from artifact_pipeline.registry.wire import Wire
 
-    tag, repository = reference.target, Repository(Wire(reference, Connecting()))
+    tag, repository = reference.target, Repository(reference)
 
     def look() -> str | None:
         found = repository.digest_of(tag, (MANIFEST_TYPE,))
@@ -151,11 +145,11 @@ def _watched_tag(reference: ImageReference) -> Callable[[], str | None]:
     return look
 
 
-def _pointed(place: str) -> str | None:
+def _pointed(reference: StoreReference) -> str | None:
+    from artifact_pipeline.registry.object_source import ObjectSource
     from artifact_pipeline.registry.request import RegistryRequest
-    from artifact_pipeline.registry.source import find
 
     try:
-        return str(find(RegistryRequest(place)).reference)
+        return str(ObjectSource.find(reference, RegistryRequest(str(reference))).reference)
     except ArtifactRejected:
         return None

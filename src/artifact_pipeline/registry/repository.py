@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from io import BytesIO
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urljoin
 
@@ -15,16 +16,18 @@ from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, StorageError, plural
 from artifact_pipeline.registry.received import Received, rejected
 from artifact_pipeline.registry.repeating import TRIES, pause
+from artifact_pipeline.registry.request import Connecting
+from artifact_pipeline.registry.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from typing import BinaryIO
 
     from urllib3 import BaseHTTPResponse
 
-    from artifact_pipeline.registry.received import BlobSink
-    from artifact_pipeline.registry.wire import Wire
+    from artifact_pipeline.registry.reference import ImageReference
 
-    Progress = Callable[[int], None]
+    Count = Callable[[int], None]
 
 CHUNK = 16 << 20
 """Bytes of a blob that are sent by one request."""
@@ -40,13 +43,36 @@ _RANGE = re.compile(r"(?:bytes[= ])?0-([0-9]{1,18})")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/(?:[0-9]{1,18}|\*)")
 
 
+def _ignore(_more: int) -> None:
+    """Say nothing of bytes that have moved."""
+
+
 class Repository:
-    """One repository of a registry."""
+    """One repository of a registry.
 
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
+    Raises:
+        StorageError: of each method: the registry is out of reach, or refuses; it has another manifest than it was
+            sent, or lets none be deleted.
+    """
 
-    def read_blob(self, wanted: str, size: int, sink: BlobSink, *, name: str, progress: Progress) -> None:
+    def __init__(
+        self,
+        reference: ImageReference,
+        connecting: Connecting | None = None,
+        *,
+        push: bool = False,
+        delete: bool = False,
+    ) -> None:
+        """Connect with a repository; arguments and errors as of `Wire`, by default reached as the environment says."""
+        self.wire = Wire(reference, connecting or Connecting(), push=push, delete=delete)
+
+    def read_small(self, wanted: str, size: int, *, name: str) -> bytes:
+        """The bytes of a blob whose size was found to be small; arguments and errors as of `read_blob`."""
+        data = BytesIO()
+        self.read_blob(wanted, size, data, name=name)
+        return data.getvalue()
+
+    def read_blob(self, wanted: str, size: int, sink: BinaryIO, *, name: str, progress: Count = _ignore) -> None:
         """Write a blob into a file that is empty; after a cut go on where that was.
 
         Args:
@@ -59,7 +85,6 @@ class Repository:
         Raises:
             ArtifactRejected: the registry sent other bytes, more, or fewer (`blob-digest`, `blob-long`,
                 `blob-short`), or has no such blob (`blob-missing`).
-            StorageError: the registry is out of reach.
         """
         from urllib3.exceptions import HTTPError
 
@@ -110,7 +135,6 @@ class Repository:
 
         Raises:
             ArtifactRejected: the registry sent another manifest than that digest names.
-            StorageError: the registry is out of reach, or refuses.
         """
         answered = self.wire.ask_whole(
             "GET", f"manifests/{target}", headers={"Accept": ", ".join(kinds)}, limit=MAX_MANIFEST_BYTES
@@ -124,18 +148,7 @@ class Repository:
         return answered.data, answered.headers.get("Content-Type", "").partition(";")[0].strip()
 
     def digest_of(self, tag: str, kinds: Sequence[str]) -> str | None:
-        """The digest of the manifest to which a tag leads, which a registry says without sending it.
-
-        Args:
-            tag: the tag.
-            kinds: the media types that are understood.
-
-        Returns:
-            The digest; None where there is no such tag.
-
-        Raises:
-            StorageError: the registry is out of reach, or refuses.
-        """
+        """The digest to which a tag leads, which a registry says without sending the manifest; None without it."""
         response = self.wire.ask("HEAD", f"manifests/{tag}", headers={"Accept": ", ".join(kinds)})
         response.drain_conn()
         if response.status == 404:
@@ -153,9 +166,6 @@ class Repository:
 
         Returns:
             Whether the registry keeps the list of what refers to its subject.
-
-        Raises:
-            StorageError: the registry is out of reach, refuses it, or says that it is another one.
         """
         response = self.wire.ask("PUT", f"manifests/{target}", body=data, headers={"Content-Type": kind})
         if response.status != 201:
@@ -167,11 +177,7 @@ class Repository:
         return "OCI-Subject" in response.headers
 
     def delete_manifest(self, wanted: str) -> None:
-        """Delete a manifest by its digest, and with it all tags that lead to it; one that is gone is as good.
-
-        Raises:
-            StorageError: the registry is out of reach, refuses, or deletes nothing at all.
-        """
+        """Delete a manifest by its digest, and with it all tags that lead to it; one that is gone is as good."""
         response = self.wire.ask("DELETE", f"manifests/{wanted}")
         if response.status == 405:
             response.drain_conn()
@@ -181,25 +187,18 @@ class Repository:
         response.drain_conn()
 
     def has_blob(self, wanted: str) -> bool:
-        """Whether the repository has a blob.
-
-        Raises:
-            StorageError: the registry is out of reach, or refuses.
-        """
+        """Whether the repository has a blob."""
         response = self.wire.ask("HEAD", f"blobs/{wanted}")
         response.drain_conn()
         if response.status not in {200, 404}:
             raise self.wire.refused(f"a look for the blob {wanted}", response)
         return response.status == 200
 
-    def write_blob(self, data: bytes, *, progress: Progress) -> bool:
+    def write_blob(self, data: bytes, *, progress: Count = _ignore) -> bool:
         """Put a blob into the repository, if it is not there yet.
 
         Returns:
             Whether it was sent.
-
-        Raises:
-            StorageError: the registry is out of reach, or refuses it.
         """
         wanted, sent = digest(data), False
         for _ in range(TRIES):
@@ -217,17 +216,13 @@ class Repository:
 class _Upload:
     """One upload of one blob."""
 
-    def __init__(self, wire: Wire, data: bytes, wanted: str, progress: Progress) -> None:
+    def __init__(self, wire: Wire, data: bytes, wanted: str, progress: Count) -> None:
         self._wire, self._data, self._wanted, self._progress = wire, memoryview(data), wanted, progress
         self._at = 0
         self._place = ""
 
     def run(self) -> bool:
-        """Send the blob; False where it has to be looked for, and begun from its beginning.
-
-        Raises:
-            StorageError: the registry refuses it.
-        """
+        """Send the blob; False where it has to be looked for, and begun from its beginning."""
         started = self._wire.try_once("POST", "blobs/uploads/", headers={"Content-Length": "0"})
         if started is None:
             pause(0)

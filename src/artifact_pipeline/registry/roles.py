@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Literal
 from artifact_pipeline.artifact import provenance
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.errors import ArtifactRejected, GateFailed, Problem, StorageError
-from artifact_pipeline.registry.connecting import Connecting
 from artifact_pipeline.registry.image import MANIFEST_TYPE
 from artifact_pipeline.registry.promotions import (
     PROMOTION_SIGNATURE_TYPE,
@@ -28,7 +27,6 @@ from artifact_pipeline.registry.promotions import (
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.referrers import attach
 from artifact_pipeline.registry.repository import Repository
-from artifact_pipeline.registry.wire import Wire
 from artifact_pipeline.trust.signing import WHOLE
 
 if TYPE_CHECKING:
@@ -143,7 +141,9 @@ class RoleDecision:
         signature = seal("promotion.json", {WHOLE: digest(data)}) if seal is not None else None
         repository = self._writable()
         manifest = self._image(repository, image)
-        self._attach(repository, manifest, data, signature)
+        attach(repository, manifest, PROMOTION_TYPE, data, title="promotion.json")
+        if signature is not None:
+            attach(repository, manifest, PROMOTION_SIGNATURE_TYPE, signature, title="promotion.json.sig")
         if not self.pointer.append(data, signature, after=stands.version if stands is not None else None):
             raise self._lost(outcome)
         self._move_tag(repository, manifest)
@@ -161,12 +161,11 @@ class RoleDecision:
 
     def mirror(self) -> str | None:
         """Where the tag of the role leads."""
-        wire = Wire(self.repository, Connecting.of(self.request.registry))
-        read = Repository(wire).read_manifest(self.request.role, (MANIFEST_TYPE,))
-        return digest(read[0]) if read is not None else None
+        repository = Repository(self.repository, self.request.registry.connecting)
+        return repository.digest_of(self.request.role, (MANIFEST_TYPE,))
 
     def _writable(self) -> Repository:
-        return Repository(Wire(self.repository, Connecting.of(self.request.registry), push=True))
+        return Repository(self.repository, self.request.registry.connecting, push=True)
 
     def _image(self, repository: Repository, image: str) -> bytes:
         read = repository.read_manifest(image, (MANIFEST_TYPE,))
@@ -175,11 +174,6 @@ class RoleDecision:
             hint = f"promote another artifact, or put an earlier {self.request.role} back"
             raise ArtifactRejected("there is no artifact", problems=[problem], hint=hint)
         return read[0]
-
-    def _attach(self, repository: Repository, image: bytes, data: bytes, signature: bytes | None) -> None:
-        attach(repository, image, PROMOTION_TYPE, data, title="promotion.json")
-        if signature is not None:
-            attach(repository, image, PROMOTION_SIGNATURE_TYPE, signature, title="promotion.json.sig")
 
     def _move_tag(self, repository: Repository, image: bytes) -> None:
         try:

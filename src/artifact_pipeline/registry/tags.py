@@ -1,4 +1,7 @@
-"""The tags of a repository and the manifests that they lead to, within bounds whatever the registry answers."""
+"""The tags of a repository and the manifests that they lead to, within bounds whatever the registry answers.
+
+What asks the registry raises what `Repository` raises.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ _KINDS = (MANIFEST_TYPE, *INDEX_TYPES, f"{_DOCKER}.v2+json")
 _NEXT = re.compile(r'<([^<>]*)>[^<>,]*;\s*rel="?next\b', re.IGNORECASE)
 
 
-class TagNames(NamedTuple):
+class _TagNames(NamedTuple):
     """The names of a repository's tags.
 
     Attributes:
@@ -61,14 +64,13 @@ class _Tags(Struct, frozen=True):
     tags: list[str] | None = None
 
 
-def read_tags(repository: Repository) -> TagNames:
+def read_tags(repository: Repository) -> _TagNames:
     """Read the names of a repository's tags, page by page.
 
     Where a page leads is asked of this repository alone: of a link the query counts.
 
     Raises:
         ArtifactRejected: the registry has no such repository, or its list is none.
-        StorageError: the registry is out of reach, or refuses.
     """
     found: dict[str, None] = {}
     query, proper = f"n={_PAGE}", True
@@ -80,11 +82,11 @@ def read_tags(repository: Repository) -> TagNames:
         if len(found) > MAX_TAGS:
             break
         if following is None:
-            return TagNames(tuple(found), proper)
+            return _TagNames(tuple(found), proper)
         if len(found) == before:  # the same page again, which may go on for ever
             break
         query = following
-    return TagNames(tuple(found)[:MAX_TAGS], complete=False)
+    return _TagNames(tuple(found)[:MAX_TAGS], complete=False)
 
 
 def _page(repository: Repository, query: str) -> tuple[list[str], str | None]:
@@ -119,16 +121,7 @@ def _following(link: str) -> str | None:
 def read_tagged(
     repository: Repository, names: Iterable[str], progress: Callable[[str], None]
 ) -> Iterator[TaggedManifest]:
-    """What each tag leads to; one that is gone meanwhile is left out.
-
-    Args:
-        repository: with the tags.
-        names: the tags.
-        progress: called with a few words for each tag.
-
-    Raises:
-        StorageError: the registry is out of reach, refuses, or sends more than a manifest may have.
-    """
+    """What each tag leads to; one that is gone meanwhile is left out."""
     listed = list(names)
     for place, name in enumerate(listed, 1):
         progress(f"reading tag {place:,} of {len(listed):,}")

@@ -24,7 +24,7 @@ class _Token(Struct, frozen=True):
     access_token: str = ""
 
 
-class TokenRequest(NamedTuple):
+class _TokenRequest(NamedTuple):
     """A request for a token."""
 
     method: str
@@ -54,7 +54,7 @@ class Challenge:
         found = {name.lower(): quoted or bare for name, quoted, bare in _PARAMETER.findall(rest)}
         return cls(scheme.lower(), found.get("realm", ""), found.get("service", ""))
 
-    def token_request(self, login: RegistryLogin | None, scope: str) -> TokenRequest:
+    def token_request(self, login: RegistryLogin | None, scope: str) -> _TokenRequest:
         """The request for a token.
 
         Args:
@@ -65,9 +65,9 @@ class Challenge:
         if login is not None and not login.user:  # a refresh token
             form = {**wanted, "grant_type": "refresh_token", "refresh_token": login.secret, "client_id": _CLIENT}
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
-            return TokenRequest("POST", self.realm, headers, urlencode(form).encode("ascii"))
+            return _TokenRequest("POST", self.realm, headers, urlencode(form).encode("ascii"))
         url = f"{self.realm}{'&' if '?' in self.realm else '?'}{urlencode(wanted)}"
-        return TokenRequest("GET", url, {"Authorization": login.basic} if login is not None else {})
+        return _TokenRequest("GET", url, {"Authorization": login.basic} if login is not None else {})
 
     def token_of(self, data: bytes) -> str | None:
         """The token in the service's answer; None where there is none."""

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from artifact_pipeline.errors import ConfigError, PipelineError, Problem, StorageError
 from artifact_pipeline.registry.addresses import is_loopback, is_permitted, joined, origin, proxy_for
-from artifact_pipeline.registry.connecting import TOKEN_HOSTS
 from artifact_pipeline.registry.credentials import find_login
 from artifact_pipeline.registry.repeating import TRIES, pause
+from artifact_pipeline.registry.request import TOKEN_HOSTS
 from artifact_pipeline.registry.tokens import Challenge, choose
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
     from artifact_pipeline.registry.addresses import Plain
-    from artifact_pipeline.registry.connecting import Connecting
     from artifact_pipeline.registry.credentials import RegistryLogin
     from artifact_pipeline.registry.reference import ImageReference
+    from artifact_pipeline.registry.request import Connecting
 
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -38,7 +38,7 @@ _TOKEN_HOSTS = {"registry-1.docker.io": "auth.docker.io", "registry.gitlab.com":
 _HINT = "nothing is left half-written; try again, or ask who runs the registry"
 
 
-class WholeAnswer(NamedTuple):
+class _WholeAnswer(NamedTuple):
     """A response that was read whole."""
 
     status: int
@@ -57,13 +57,7 @@ class Wire:
     def __init__(
         self, reference: ImageReference, connecting: Connecting, *, push: bool = False, delete: bool = False
     ) -> None:
-        """Connect with a repository.
-
-        Args:
-            reference: the repository.
-            connecting: how the registry is reached.
-            push: ask for the right to write, too.
-            delete: ask for the right to delete, too.
+        """Connect with a repository, with the right to write or to delete where that is asked for.
 
         Raises:
             PipelineError: the extra is not installed.
@@ -121,7 +115,7 @@ class Wire:
             pause(attempt, response.headers.get("Retry-After"))
         raise AssertionError
 
-    def ask_whole(self, method: str, url: str, *, headers: Mapping[str, str] | None = None, limit: int) -> WholeAnswer:
+    def ask_whole(self, method: str, url: str, *, headers: Mapping[str, str] | None = None, limit: int) -> _WholeAnswer:
         """Like `ask`, and read the body, of which more than `limit` bytes are refused.
 
         Raises:
@@ -145,7 +139,7 @@ class Wire:
                 raise StorageError(
                     f"{self.reference.registry} answers {method} with more than {limit:,} bytes", hint=_HINT
                 )
-            return WholeAnswer(response.status, response.headers, data)
+            return _WholeAnswer(response.status, response.headers, data)
         raise AssertionError
 
     def try_once(
@@ -279,9 +273,9 @@ class Wire:
         with suppress(HTTPError):
             data = response.read(_MAX_ERROR_BYTES)
         response.close()
-        return self.refused_whole(what, WholeAnswer(response.status, response.headers, data))
+        return self.refused_whole(what, _WholeAnswer(response.status, response.headers, data))
 
-    def refused_whole(self, what: str, answered: WholeAnswer) -> StorageError:
+    def refused_whole(self, what: str, answered: _WholeAnswer) -> StorageError:
         """Like `refused`, for a response that was read whole."""
         words = _words(answered.data)
         return StorageError(

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from artifact_pipeline import __version__
-from artifact_pipeline.artifact.about import KEY, AboutRecord
+from artifact_pipeline.artifact.about import AboutRecord
 from artifact_pipeline.artifact.parts import NAME
-from artifact_pipeline.canonical import PREFIX, dotted
+from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import plural
 from artifact_pipeline.reports.licences import spdx_licence
-from artifact_pipeline.reports.statements import held_out_figures, text_of, verdict_of
+from artifact_pipeline.reports.statements import held_out_figures, recipe_of, text_of, verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,7 +69,7 @@ def _model(verified: Verified) -> Part:
         "model-digest": manifest.model.digest,
         "gate": verdict_of(manifest),
         "estimator": manifest.model.estimator,
-        **{f"recipe.{key}": text_of(value) for key, value in _recipe(manifest).items()},
+        **{f"recipe.{key}": text_of(value) for key, value in recipe_of(manifest).items()},
     }
     found: Part = {
         "type": "machine-learning-model",
@@ -91,17 +91,16 @@ def _model(verified: Verified) -> Part:
     return {**found, "properties": _properties(properties)}
 
 
-def _recipe(manifest: Manifest) -> dict[str, Any]:
-    return dotted({key: value for key, value in manifest.recipe.items() if key != KEY})
-
-
 def _card(manifest: Manifest, about: AboutRecord) -> Part:
     """The model card: how it was made, what was measured, what it is for."""
     model = manifest.model
     considerations = {
         "useCases": [about.intended_use] if about.intended_use else [],
         "technicalLimitations": [about.limits] if about.limits else [],
-        "performanceTradeoffs": list(_unpredicted(manifest)),
+        "performanceTradeoffs": [
+            f"{each.label!r} is never predicted, and is the label of {plural(each.rows, 'held-out row')}"
+            for each in manifest.metrics.held_out.never_predicted
+        ],
     }
     kinds = {"number": "float64", "boolean": "float64, 0 or 1", "category": "string"}
     return {
@@ -117,11 +116,6 @@ def _card(manifest: Manifest, about: AboutRecord) -> Part:
         "quantitativeAnalysis": {"performanceMetrics": list(_figures(manifest))},
         "considerations": {key: texts for key, texts in considerations.items() if texts},
     }
-
-
-def _unpredicted(manifest: Manifest) -> Iterator[str]:
-    for each in manifest.metrics.held_out.never_predicted:
-        yield f"{each.label!r} is never predicted, and is the label of {plural(each.rows, 'held-out row')}"
 
 
 def _figures(manifest: Manifest) -> Iterator[Part]:

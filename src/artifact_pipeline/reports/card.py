@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.artifact.about import KEY, AboutRecord
-from artifact_pipeline.canonical import dotted
+from artifact_pipeline.artifact.about import AboutRecord
 from artifact_pipeline.errors import listing, plural
 from artifact_pipeline.reports.licences import hub_licence
 from artifact_pipeline.reports.markdown import (
@@ -22,13 +21,13 @@ from artifact_pipeline.reports.markdown import (
     prose,
     table,
 )
-from artifact_pipeline.reports.statements import held_out_figures, text_of, verdict_of
+from artifact_pipeline.reports.statements import held_out_figures, recipe_of, text_of, verdict_of
+from artifact_pipeline.reports.tables import CLASSES, class_rows
 from artifact_pipeline.reports.yaml_text import yaml_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from artifact_pipeline.artifact.figures import HeldOut
     from artifact_pipeline.artifact.manifest import Manifest, Verified
     from artifact_pipeline.reports.yaml_text import Value
 
@@ -112,7 +111,7 @@ def _parts(verified: Verified, about: AboutRecord) -> Iterator[str]:
     yield figures_table(manifest)
     yield baseline(held_out)
     yield "### By class"
-    yield _classes(held_out)
+    yield table(CLASSES, class_rows(held_out.classes[:_MOST], escape)) + _more(len(held_out.classes))
     yield "### Confusion matrix"
     yield confusion_table(manifest.model.classes, held_out.confusion)
     yield f"### Gate: {verdict_of(manifest)}"
@@ -147,14 +146,6 @@ def _measured_limits(manifest: Manifest) -> Iterator[str]:
         yield "**The model did not pass its gate.** `predict` and `serve` refuse it."
 
 
-def _classes(held_out: HeldOut) -> str:
-    rows = [
-        [escape(each.label), f"{each.rows:,}", f"{each.precision:.4f}", f"{each.recall:.4f}", f"{each.f1:.4f}"]
-        for each in held_out.classes[:_MOST]
-    ]
-    return table(["class", "rows", "precision", "recall", "F1"], rows) + _more(len(held_out.classes))
-
-
 def _data(manifest: Manifest) -> Iterator[str]:
     data, columns = manifest.data, manifest.model.columns
     yield "## Data"
@@ -177,7 +168,7 @@ def _data(manifest: Manifest) -> Iterator[str]:
 
 
 def _training(manifest: Manifest) -> Iterator[str]:
-    recipe = dotted({key: value for key, value in manifest.recipe.items() if key != KEY})
+    recipe = recipe_of(manifest)
     rows = [[escape(key), escape(text_of(value))] for key, value in list(recipe.items())[:_MOST]]
     yield table(["recipe", "value"], rows) + _more(len(recipe))
     if manifest.model.iterations is not None:

@@ -21,12 +21,11 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, slots=True)
-class ArtifactDocument:
+class _ArtifactDocument:
     """A document, and what it is about.
 
     Attributes:
         artifact: the artifact digest.
-        text: the document.
         written: where it was written; None where nowhere.
         place: where the artifact is: as it was named, or where it was pulled from, by its digest.
     """
@@ -39,7 +38,7 @@ class ArtifactDocument:
 
 def document(
     kind: Kind, artifact: Path | str, to: Path | None = None, *, expect: str | None = None
-) -> ArtifactDocument:
+) -> _ArtifactDocument:
     """Verify an artifact, and return a document about it, written if a place is named; its gate may have failed.
 
     Args:
@@ -59,7 +58,7 @@ def document(
     text = _text(kind, verified)
     if to is not None:
         write_atomic(to, text.encode())
-    return ArtifactDocument(verified.digest, text, to, verified.reference or artifact)
+    return _ArtifactDocument(verified.digest, text, to, verified.reference or artifact)
 
 
 def _text(kind: Kind, verified: Verified) -> str:

@@ -8,13 +8,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from msgspec import UNSET
-
-from artifact_pipeline.artifact.about import KEY, AboutRecord
-from artifact_pipeline.artifact.manifest1 import Manifest1
+from artifact_pipeline.artifact.about import AboutRecord
 from artifact_pipeline.artifact.parts import NAME, Frozen
 from artifact_pipeline.canonical import dotted
-from artifact_pipeline.reports.statements import text_of, verdict_of
+from artifact_pipeline.reports.statements import figures_of, recipe_of, text_of, verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,18 +28,14 @@ class Facts(Frozen, frozen=True):
     """An artifact, flat.
 
     Attributes:
-        name: of the model.
         artifact: the artifact digest.
         model: the model digest.
         gate: `passed`, `failed` or `missing`.
         params: the recipe, the classifier as `estimator`, and behind `estimator.` each of its parameters, as text.
         metrics: each figure by rows and name, intervals behind `_low` and `_high`, and the rows themselves.
         classes: the labels, in the order of the model.
-        about: what people say of the model.
-        data: the sources of the rows.
         target: the column of labels.
         files: the digest of each file.
-        environment: what the bytes depend on.
     """
 
     name: str
@@ -84,10 +77,9 @@ def facts_of(verified: Verified) -> Facts:
 
 
 def _params(manifest: Manifest) -> dict[str, str]:
-    recipe = {key: value for key, value in manifest.recipe.items() if key != KEY}
     made = {"estimator": manifest.model.estimator, **dotted({"estimator": dict(manifest.model.parameters)})}
     found: dict[str, str] = {}
-    for key, value in (dotted(recipe) | made).items():
+    for key, value in (recipe_of(manifest) | made).items():
         name = _BAD.sub("_", key).strip(" .") or "_"
         while name in found:  # two keys of which only what is not allowed in a name differs
             name += "_"
@@ -96,45 +88,18 @@ def _params(manifest: Manifest) -> dict[str, str]:
 
 
 def _metrics(manifest: Manifest) -> Iterator[tuple[str, float]]:
-    yield from _counts(manifest)
-    if isinstance(manifest, Manifest1):
-        yield from _metrics_of_format_1(manifest)
-        return
-    names = class_names(manifest.model.classes)
-    for each in manifest.metrics.figures:
+    data, names = manifest.data, class_names(manifest.model.classes)
+    yield "held_out/rows", float(data.split.held_out)
+    yield "training/rows", float(data.split.training)
+    yield "all/rows", float(data.rows)
+    for each in figures_of(manifest):
         name = f"{each.rows}/{_BAD.sub('_', each.name)}"
-        if each.label is not UNSET:
+        if each.label is not None:
             name = f"{name}/{names.get(each.label, _BAD.sub('_', str(each.label)))}"
         yield name, each.value
-        if each.low is not UNSET and each.high is not UNSET:
+        if each.low is not None and each.high is not None:
             yield f"{name}_low", each.low
             yield f"{name}_high", each.high
-
-
-def _counts(manifest: Manifest) -> Iterator[tuple[str, float]]:
-    yield "held_out/rows", float(manifest.data.split.held_out)
-    yield "training/rows", float(manifest.data.split.training)
-    yield "all/rows", float(manifest.data.rows)
-
-
-def _metrics_of_format_1(manifest: Manifest1) -> Iterator[tuple[str, float]]:
-    metrics, names = manifest.metrics, class_names(manifest.model.classes)
-    for rows, figures in (("training", metrics.training), ("all", metrics.all)):
-        for name in ("accuracy", "f1_weighted", "f1_macro", "log_loss"):
-            value = getattr(figures, name)
-            if value is not None:
-                yield f"{rows}/{name}", value
-    held_out = metrics.held_out
-    for name, each in (("accuracy", held_out.accuracy), ("f1_weighted", held_out.f1_weighted)):
-        yield f"held_out/{name}", each.value
-        yield f"held_out/{name}_low", each.low
-        yield f"held_out/{name}_high", each.high
-    yield "held_out/f1_macro", held_out.f1_macro
-    if held_out.log_loss is not None:
-        yield "held_out/log_loss", held_out.log_loss
-    for of_class in held_out.classes:
-        for name in ("precision", "recall", "f1"):
-            yield f"held_out/{name}/{names[of_class.label]}", getattr(of_class, name)
 
 
 def class_names(classes: tuple[int | str, ...]) -> Mapping[int | str, str]:

@@ -10,10 +10,12 @@ import re
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.errors import listing, plural
+from artifact_pipeline.reports.statements import verdict_of
 from artifact_pipeline.reports.tables import (
     ALL,
     SAMPLE_HEADER,
     clean,
+    environment_rows,
     figure,
     sample_rows,
     score_rows,
@@ -83,9 +85,8 @@ def _code(text: str) -> str:
 def manifest_page(digest: str, manifest: Manifest) -> str:
     """Return what a manifest holds: digests, metrics with intervals, gate, confusion matrix, environment."""
     held_out = manifest.metrics.held_out
-    verdict = manifest.gate.verdict if manifest.gate else "missing"
     parts = [
-        f"## Model {escape(manifest.name)}: gate {verdict}",
+        f"## Model {escape(manifest.name)}: gate {verdict_of(manifest)}",
         table(["digest", "SHA-256"], [["artifact", f"`{digest}`"], ["model", f"`{manifest.model.digest}`"]]),
         "### Metrics",
         figures_table(manifest),
@@ -110,12 +111,7 @@ def gate_table(manifest: Manifest) -> str:
 
 
 def comparison_page(comparison: Comparison, *, looks: int) -> str:
-    """Return how a candidate stands beside its champion.
-
-    Args:
-        comparison: what was found.
-        looks: how often the held-out rows have been looked at.
-    """
+    """Return how a candidate stands beside its champion, and how often the held-out rows were looked at."""
     counted = f"{plural(comparison.rows, 'held-out row')}, looked at {plural(looks, 'time')}"
     shows = shown_comparison(comparison)
     parts = [
@@ -236,13 +232,7 @@ def _count(count: int, *, right: bool) -> str:
 
 def environment_table(environment: Environment) -> str:
     """Return what the artifact's bytes depend on, folded away."""
-    rows = [
-        ["Python", f"{environment.python.implementation} {environment.python.version}"],
-        ["system", f"{environment.system} {environment.architecture}, {environment.libc}"],
-        *([name, version] for name, version in sorted(environment.packages.items())),
-        *([each.library, f"{each.version}, kernel {each.kernel}"] for each in environment.blas),
-    ]
-    shown = table(["part", "version"], [[escape(cell) for cell in row] for row in rows])
+    shown = table(["part", "version"], [[escape(cell) for cell in row] for row in environment_rows(environment)])
     return f"<details><summary>Environment</summary>\n\n{shown}\n\n</details>"
 
 

@@ -20,6 +20,7 @@ from artifact_pipeline.errors import ConfigError, StorageError
 from artifact_pipeline.registry import remote
 from artifact_pipeline.reports.mlflow_run import Filling, fill
 from artifact_pipeline.reports.mlflow_server import MlflowServer
+from artifact_pipeline.reports.statements import verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -63,11 +64,7 @@ class Exported:
     Attributes:
         outcome: `exported`; `completed`, where an earlier try had begun; or `already there`.
         artifact: the artifact digest.
-        url: the page of the run.
         run: the id of the run.
-        experiment: its experiment.
-        model: the registered model.
-        version: its version.
         alias: the alias that leads to the version; None where none was asked for, or the gate failed.
         notes: what was shortened, or is to be known.
     """
@@ -106,11 +103,10 @@ class _Export:
     @property
     def tags(self) -> list[dict[str, str]]:
         """What a run and a version are known by, as MLflow takes it."""
-        gate = self.verified.manifest.gate
         values = {
             _DIGEST: self.digest,
             "model_digest": self.verified.manifest.model.digest,
-            "gate": gate.verdict if gate else "missing",
+            "gate": verdict_of(self.verified.manifest),
         }
         return [{"key": key, "value": value} for key, value in values.items()]
 
@@ -158,8 +154,11 @@ def _export(state: _Export, alias: str | None) -> Exported:
     files = f"{root}/{identifier}/artifacts"
     try:
         if finished is None:
-            _reopen(state, run)
-            state.notes += fill(state.server, Filling(state.verified, identifier, files, _started(run)), state.progress)
+            if run["info"].get("status") != "RUNNING":
+                state.server.set("runs/update", {"run_id": identifier, "status": "RUNNING"})
+            # By the time when it began, so that a second try writes the same metrics.
+            begun = int(run["info"].get("start_time", 0))
+            state.notes += fill(state.server, Filling(state.verified, identifier, files, begun), state.progress)
         version, owner = _version(state, identifier, run)
         if owner != identifier and owner in {each["info"].get("run_id") for each in _runs(state, experiment)}:
             # Another export of the same digest came first: its run and its version stay.
@@ -246,16 +245,6 @@ def _new_run(state: _Export, experiment: str) -> dict[str, Any]:
     return run
 
 
-def _started(run: dict[str, Any]) -> int:
-    """When the run began: the time of its metrics, so that a second try writes the same ones."""
-    return int(run["info"].get("start_time", 0))
-
-
-def _reopen(state: _Export, run: dict[str, Any]) -> None:
-    if run["info"].get("status") != "RUNNING":
-        state.server.set("runs/update", {"run_id": run["info"]["run_id"], "status": "RUNNING"})
-
-
 def _close(state: _Export, run: str, status: Literal["FINISHED", "FAILED"]) -> None:
     state.server.set("runs/update", {"run_id": run, "status": status, "end_time": int(time.time() * 1000)})
 
@@ -295,8 +284,7 @@ def _move(state: _Export, alias: str | None, version: str) -> str | None:
     """Let the alias lead to the version, unless the gate failed; None where it does not."""
     if alias is None:
         return None
-    gate = state.verified.manifest.gate
-    if gate is None or gate.verdict != "passed":
+    if verdict_of(state.verified.manifest) != "passed":
         state.notes.append(f"the gate did not pass: the alias {alias} stays where it is")
         return None
     state.server.set("registered-models/alias", {"name": state.model, "alias": alias, "version": version})
@@ -304,11 +292,7 @@ def _move(state: _Export, alias: str | None, version: str) -> str | None:
 
 
 def _identifier(value: object) -> str:
-    """An id of the server, as it may stand in a path.
-
-    Raises:
-        StorageError: it is none.
-    """
+    """An id of the server, as it may stand in a path; anything else is refused."""
     if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
         raise StorageError(f"the server names a run or an experiment {value!r:.80}", hint="the server's log says more")
     return quote(value)

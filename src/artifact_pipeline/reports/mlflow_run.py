@@ -1,11 +1,14 @@
 """What a run of MLflow holds of an artifact: parameters, figures, data, files; each may be written twice.
 
-The limits are those of MLflow's server: what is longer is shortened, and said.
+The limits are those of MLflow's server: what is longer is shortened, and said. The model is there as MLflow loads it:
+`MLmodel` of the onnx flavour, with its signature, beside `model.onnx`. Its inputs are the tensors of that model: `X`
+for numbers and booleans, `S` for categories, whose columns and order the file names.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.artifact.about import AboutRecord
@@ -13,13 +16,13 @@ from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import plural
 from artifact_pipeline.reports.facts import facts_of
-from artifact_pipeline.reports.mlflow_model import mlflow_files
+from artifact_pipeline.reports.yaml_text import yaml_text
 from artifact_pipeline.rows.matrix import HELD_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from artifact_pipeline.artifact.manifest import Verified
+    from artifact_pipeline.artifact.manifest import Manifest, Verified
     from artifact_pipeline.reports.facts import Facts
     from artifact_pipeline.reports.mlflow_server import MlflowServer
 
@@ -34,7 +37,6 @@ class Filling(NamedTuple):
     """What is written into a run.
 
     Attributes:
-        verified: the artifact.
         run: the id of the run.
         files: the path of its files at the server.
         time: when it began, in milliseconds.
@@ -138,3 +140,65 @@ def _datasets(verified: Verified, facts: Facts) -> Iterator[dict[str, Any]]:
             dataset["schema"] = schema
         context = "evaluation" if each["name"] == HELD_OUT else "training"
         yield {"dataset": dataset, "tags": [{"key": "mlflow.data.context", "value": context}]}
+
+
+MLMODEL = "MLmodel"
+_MODEL = "model.onnx"
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+!_-]*")
+_TYPES = {"string": "str"}
+
+
+def mlflow_files(verified: Verified) -> dict[str, bytes]:
+    """Return the files of the folder that MLflow loads, by name."""
+    manifest = verified.manifest
+    python = manifest.environment.python.version
+    versions = manifest.environment.packages
+    pinned = [
+        f"{name}=={versions[name]}" for name in ("numpy", "onnxruntime") if _VERSION.fullmatch(versions.get(name, ""))
+    ]
+    environment = {"python": python, "dependencies": ["-r requirements.txt"]}
+    return {
+        MLMODEL: yaml_text(_mlmodel(verified)).encode(),
+        _MODEL: verified.role("model"),
+        "requirements.txt": "".join(f"{line}\n" for line in ("mlflow", "onnx", *pinned)).encode(),
+        "python_env.yaml": yaml_text(environment).encode(),
+    }
+
+
+def tensor_columns(manifest: Manifest) -> dict[str, list[str]]:
+    """Return the columns of each tensor that the model takes, in their order; no tensor without columns."""
+    numbers = [each.name for each in manifest.model.columns if each.kind != "category"]
+    texts = [each.name for each in manifest.model.columns if each.kind == "category"]
+    return {name: columns for name, columns in (("X", numbers), ("S", texts)) if columns}
+
+
+def _mlmodel(verified: Verified) -> dict[str, Any]:
+    manifest = verified.manifest
+    function: dict[str, Any] = {
+        "loader_module": "mlflow.onnx",
+        "data": _MODEL,
+        "env": {"virtualenv": "python_env.yaml"},
+        "python_version": manifest.environment.python.version,
+    }
+    onnx = {"data": _MODEL, "onnx_version": "1", "providers": ["CPUExecutionProvider"]}
+    return {
+        "artifact_path": "model",
+        "flavors": {"onnx": onnx, "python_function": function},
+        "metadata": {"artifact_digest": verified.digest, "columns": tensor_columns(manifest)},
+        "signature": _signature(manifest),
+    }
+
+
+def _signature(manifest: Manifest) -> dict[str, str]:
+    types = {"X": manifest.model.dtype, "S": "str"}
+    inputs = [_tensor(name, types[name], len(columns)) for name, columns in tensor_columns(manifest).items()]
+    outputs = [
+        _tensor(each.name, _TYPES.get(each.dtype, each.dtype), *(size for size in each.shape[1:] if size is not None))
+        for each in manifest.model.outputs
+    ]
+    return {"inputs": json.dumps(inputs), "outputs": json.dumps(outputs)}
+
+
+def _tensor(name: str, dtype: str, *shape: int) -> dict[str, Any]:
+    return {"name": name, "type": "tensor", "tensor-spec": {"dtype": dtype, "shape": [-1, *shape]}}

@@ -242,11 +242,7 @@ def _pool(url: str, environment: Mapping[str, str]) -> PoolManager:
 
 
 def _read(response: BaseHTTPResponse) -> bytes:
-    """The bytes of an answer.
-
-    Raises:
-        StorageError: there are more of them than any answer needs.
-    """
+    """The bytes of an answer, which may be no more than any answer needs."""
     data = response.read(_MAX_ANSWER + 1)
     if len(data) > _MAX_ANSWER:
         response.close()

@@ -23,13 +23,11 @@ _FONT = 'font-family="DejaVu Sans, Verdana, sans-serif" style="background:#fff"'
 
 
 @dataclass(frozen=True, slots=True)
-class SearchOverview:
+class _SearchOverview:
     """A search as it is shown.
 
     Attributes:
         artifact: the artifact digest.
-        manifest: what the artifact says.
-        results: what the search gave.
         ordered: the same, the best on the most rows first, those that failed last.
     """
 
@@ -39,7 +37,7 @@ class SearchOverview:
     ordered: tuple[SearchResults.Trial, ...]
 
     @classmethod
-    def of(cls, artifact: Verified) -> SearchOverview:
+    def of(cls, artifact: Verified) -> _SearchOverview:
         """Take what an artifact says.
 
         Raises:
@@ -58,7 +56,7 @@ class SearchOverview:
 
 
 @own_settings()
-def search_overview(artifact: Path | str, to: Path | None = None) -> SearchOverview:
+def search_overview(artifact: Path | str, to: Path | None = None) -> _SearchOverview:
     """Verify an artifact and return the search that gave it, drawn into a file if one is named.
 
     Args:
@@ -76,7 +74,7 @@ def search_overview(artifact: Path | str, to: Path | None = None) -> SearchOverv
             raise ConfigError(f"--output: must end in {', '.join(ENDINGS)}", hint="-o search.svg")
         check_outputs([*artifact_places(artifact)], [Place("--output", str(to))])
     verified = remote.verify(artifact, accept_failed_gate=True)
-    found = SearchOverview.of(verified)
+    found = _SearchOverview.of(verified)
     if to is not None:
         write_atomic(to, _plot(verified, to.suffix))
     return found

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import UNSET
 
+from artifact_pipeline.artifact.about import KEY
 from artifact_pipeline.artifact.manifest1 import Manifest1
+from artifact_pipeline.canonical import dotted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from artifact_pipeline.artifact.manifest import Manifest
 
 
-class Stated(NamedTuple):
-    """One figure of the held-out rows.
+class _Stated(NamedTuple):
+    """One figure of a manifest.
 
     Attributes:
+        rows: `held_out`, `training` or `all`.
         name: as the registry of metrics has it.
-        value: what was measured.
         low: the lower end of its 95 % interval; None where it has none.
         high: the upper end.
         label: the class that it is about; None where it is about all.
     """
 
+    rows: str
     name: str
     value: float
     low: float | None = None
@@ -31,44 +36,44 @@ class Stated(NamedTuple):
     label: int | str | None = None
 
 
-def held_out_figures(manifest: Manifest, *, by_class: bool = False) -> list[Stated]:
+def figures_of(manifest: Manifest) -> Iterator[_Stated]:
+    """Yield all figures of a manifest, those of all classes before those of each one."""
+    if isinstance(manifest, Manifest1):
+        yield from _of_format_1(manifest)
+        return
+    for each in manifest.metrics.figures:
+        low, high = (None if end is UNSET else end for end in (each.low, each.high))
+        yield _Stated(each.rows, each.name, each.value, low, high, None if each.label is UNSET else each.label)
+
+
+def held_out_figures(manifest: Manifest, *, by_class: bool = False) -> list[_Stated]:
     """Return the figures of the held-out rows, of all classes together, or of each one."""
-    found = _of_format_1(manifest) if isinstance(manifest, Manifest1) else _of_format_2(manifest)
+    found = (each for each in figures_of(manifest) if each.rows == "held_out")
     return [each for each in found if (each.label is not None) == by_class]
 
 
 def verdict_of(manifest: Manifest) -> str:
-    """Return the gate's verdict, or `missing`."""
+    """Return the gate's verdict, `passed` or `failed`, or else `missing`."""
     return manifest.gate.verdict if manifest.gate else "missing"
 
 
-def _of_format_1(manifest: Manifest1) -> list[Stated]:
-    held_out = manifest.metrics.held_out
-    estimates = {"accuracy": held_out.accuracy, "f1_weighted": held_out.f1_weighted}
-    found = [Stated(name, each.value, each.low, each.high) for name, each in estimates.items()]
-    found.append(Stated("f1_macro", held_out.f1_macro))
-    if held_out.log_loss is not None:
-        found.append(Stated("log_loss", held_out.log_loss))
-    return found + [
-        Stated(name, getattr(each, name), label=each.label)
-        for name in ("precision", "recall", "f1")
-        for each in held_out.classes
-    ]
+def _of_format_1(manifest: Manifest1) -> Iterator[_Stated]:
+    metrics, held_out = manifest.metrics, manifest.metrics.held_out
+    for rows, figures in (("training", metrics.training), ("all", metrics.all)):
+        for name in ("accuracy", "f1_weighted", "f1_macro", "log_loss"):
+            yield _Stated(rows, name, getattr(figures, name))
+    for name, each in (("accuracy", held_out.accuracy), ("f1_weighted", held_out.f1_weighted)):
+        yield _Stated("held_out", name, each.value, each.low, each.high)
+    for name in ("f1_macro", "log_loss"):
+        yield _Stated("held_out", name, getattr(held_out, name))
+    for name in ("precision", "recall", "f1"):
+        for of_class in held_out.classes:
+            yield _Stated("held_out", name, getattr(of_class, name), label=of_class.label)
 
 
-def _of_format_2(manifest: Manifest) -> list[Stated]:
-    assert not isinstance(manifest, Manifest1)
-    return [
-        Stated(
-            each.name,
-            each.value,
-            None if each.low is UNSET else each.low,
-            None if each.high is UNSET else each.high,
-            None if each.label is UNSET else each.label,
-        )
-        for each in manifest.metrics.figures
-        if each.rows == "held_out"
-    ]
+def recipe_of(manifest: Manifest) -> dict[str, Any]:
+    """Return the recipe by dotted names, without what people say of the model."""
+    return dotted({key: value for key, value in manifest.recipe.items() if key != KEY})
 
 
 def text_of(value: object) -> str:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from artifact_pipeline.errors import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from artifact_pipeline.artifact.environment import Environment
+    from artifact_pipeline.artifact.figures import HeldOut
     from artifact_pipeline.artifact.manifest1 import GateRecord
     from artifact_pipeline.artifact.manifest2 import JudgedGate, JudgedRule
     from artifact_pipeline.artifact.provenance import Comparison
@@ -80,6 +82,25 @@ def sample_rows(
     ]
 
 
+CLASSES = ("class", "rows", "precision", "recall", "F1")
+
+
+def class_rows(classes: Sequence[HeldOut.ClassFigures], show: Callable[[object], str] = str) -> list[list[str]]:
+    """Precision, recall and F1 of each class, a row each, as `CLASSES` names them; `show` as of `sample_rows`."""
+    return [
+        [show(each.label), f"{each.rows:,}", *map(figure, (each.precision, each.recall, each.f1))] for each in classes
+    ]
+
+
+def environment_rows(environment: Environment) -> Iterator[tuple[str, str]]:
+    """What an artifact's bytes depend on: each part, and its version."""
+    yield "Python", f"{environment.python.implementation} {environment.python.version}"
+    yield "system", f"{environment.system} {environment.architecture}, {environment.libc}"
+    yield from sorted(environment.packages.items())
+    for each in environment.blas:
+        yield each.library, f"{each.version}, kernel {each.kernel}"
+
+
 _COMPARISON = ["candidate - champion", "difference", "95 % interval", "must lie above"]
 _OUTCOMES = {
     "identical": "the same model",
@@ -90,11 +111,10 @@ _OUTCOMES = {
 """The outcomes of a comparison, in words."""
 
 
-class ShownComparison(NamedTuple):
+class _ShownComparison(NamedTuple):
     """A comparison as it is shown.
 
     Attributes:
-        header: the names of the cells.
         rows: both differences with their intervals, a row each.
         meaning: the outcome, in words.
         counts: the rows that one model alone gets right, and the p value.
@@ -106,11 +126,11 @@ class ShownComparison(NamedTuple):
     counts: str
 
 
-def shown_comparison(comparison: Comparison) -> ShownComparison:
+def shown_comparison(comparison: Comparison) -> _ShownComparison:
     """Return a comparison as it is shown."""
     rows = [
         [name, f"{each.value:+.4f}", f"{each.low:+.4f} to {each.high:+.4f}", f"{-comparison.margin:+.4f}"]
         for name, each in (("accuracy", comparison.accuracy), ("F1 weighted", comparison.f1_weighted))
     ]
     counts = f"{plural(comparison.won, 'row')} won, {comparison.lost:,} lost, McNemar p {comparison.mcnemar:.4f}"
-    return ShownComparison(_COMPARISON, rows, _OUTCOMES[comparison.outcome], counts)
+    return _ShownComparison(_COMPARISON, rows, _OUTCOMES[comparison.outcome], counts)

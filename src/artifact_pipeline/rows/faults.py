@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import DataRejected, Problem, listing
@@ -27,7 +27,7 @@ RULES = {
     "label-missing": "the label is missing",
     "column-late": "no row before has this column",
     "label-lines": "{value!r} spans several lines of the file; is a quote missing, or one too many?",
-    "label-unknown": "the label {value!r} is none of the model's",
+    "label-unknown": "the label {value!r} is none of the model's, which are {labels}",
     "not-a-level": "{value!r} is neither text nor a whole number",
     "level-unknown": "{value!r} is none of the model's levels",
     "mixed-kinds": "{value!r} is of another type than the values before it",
@@ -150,7 +150,14 @@ def reason(rule: str, column: str, value: object, wanted: Wanted) -> str:
     if column in wanted.features:
         index = wanted.features.index(column)
         low, high = float(wanted.low[index]), float(wanted.high[index])
-    return RULES[rule].format(value=value, low=low, high=high, limit=MAX_VALUE[wanted.dtype])
+    labels = _listed_labels(wanted.classes) if rule == "label-unknown" else ""
+    return RULES[rule].format(value=value, low=low, high=high, limit=MAX_VALUE[wanted.dtype], labels=labels)
+
+
+@cache
+def _listed_labels(classes: tuple[int | str, ...]) -> str:
+    """The first labels of a model: whether they are text or numbers can be seen."""
+    return listing([f"{each!r:.40}" for each in classes], 5)
 
 
 def unfit(place: str, *problems: tuple[str, str], hint: str | None = None) -> DataRejected:

@@ -25,7 +25,6 @@ class Opened:
 
     Attributes:
         place: its path or URL.
-        file: reads and seeks.
         size: bytes.
         stamp: changes when the file does: its size and time, or the store's tag.
         path: a path by which C++ can open the very same file again; None for an object in a store.

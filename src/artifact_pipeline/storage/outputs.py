@@ -60,10 +60,6 @@ _NOTHING = _Identity(frozenset(), frozenset())
 def check_outputs(inputs: Iterable[Place], outputs: Sequence[Place]) -> None:
     """Refuse outputs that would change an input or each other, or that cannot be written.
 
-    Args:
-        inputs: what is read.
-        outputs: what is written.
-
     Raises:
         ConfigError: an output is an input, lies in a folder or fits a pattern that is read, has an input in it, or is
             another output.

@@ -40,7 +40,6 @@ class Policy(Frozen, frozen=True):
     """Whom and what a consumer trusts, format 1.
 
     Attributes:
-        format: 1.
         keys: public keys, each in PEM, or a path that starts at the policy's folder.
         identities: who signs by Sigstore.
         sigstore: the path of the client trust config of a Sigstore of one's own.
@@ -111,7 +110,6 @@ class Trust:
 
     Attributes:
         signers: whose signature counts; empty where a digest is expected instead.
-        policy: what else is asked.
         policy_digest: the digest of the policy's file, or None where a key was named alone.
         signature: where the signature is; None is beside the artifact's folder.
     """

@@ -73,7 +73,6 @@ class Signers:
     """Whose signature counts.
 
     Attributes:
-        keys: their public keys.
         identities: who signs by Sigstore.
         sigstore: the trust root of a Sigstore of one's own; None is the public one.
     """
@@ -92,11 +91,7 @@ class Signers:
     sigstore: bytes | None = None
 
     def check(self, data: bytes, *, place: str) -> Signed:
-        """Check who has signed, and read what was signed.
-
-        Args:
-            data: the signature file's bytes.
-            place: the file's name, for messages.
+        """Check who has signed the file `place`, and read what was signed.
 
         Raises:
             ArtifactRejected: it is no signature (`signature-invalid`) or no trusted signer's (`signature-key`), or

@@ -53,4 +53,4 @@ def _plan(graph: Graph, spec: AdaBoost, x: Matrix, classes: int, *, families: Fa
     return Scores(scores, graph.add("Softmax", halves, axis=1), lambda: scores)
 
 
-FAMILY = NestedFamily("AdaBoostClassifier", AdaBoost, _describe, _plan)
+FAMILY = NestedFamily("AdaBoostClassifier", _describe, _plan)

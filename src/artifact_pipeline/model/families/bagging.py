@@ -105,4 +105,4 @@ def _check(spec: Bagging, arrays: Mapping[str, bytes], width: int, classes: int,
         families.check(each.classifier, numbers, len(each.features) or width, _known(each, classes))
 
 
-FAMILY = NestedFamily("BaggingClassifier", Bagging, _describe, _plan, _check)
+FAMILY = NestedFamily("BaggingClassifier", _describe, _plan, _check)

@@ -64,7 +64,6 @@ def _gaussian(graph: Graph, x: Matrix, classes: int) -> str:
 
 FAMILY = Family(
     frozenset({"BernoulliNB", "ComplementNB", "GaussianNB", "MultinomialNB"}),
-    (BernoulliBayes, GaussianBayes),
     _describe,
     _plan,
 )

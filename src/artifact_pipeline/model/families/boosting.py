@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.model.bounds import MAX_CLASS_STEPS
-from artifact_pipeline.model.families.family import Arrays, Family, named, not_written, two_scores
+from artifact_pipeline.model.families.family import Arrays, Family, named, not_written, refuse_many_numbers, two_scores
 from artifact_pipeline.model.families.tree_arrays import Tree, constant, ensemble
 from artifact_pipeline.model.families.tree_check import check_ensemble
 from artifact_pipeline.model.families.trees import (
     as_float32,
     ensemble_of,
+    estimated_bytes,
     plan_ensemble,
-    refuse_large_arrays,
     refuse_large_fit,
     require_few_nodes,
 )
@@ -49,7 +49,9 @@ def _describe(estimator: Any) -> tuple[Boosting, Arrays]:
     arrays: Arrays = {}
     for number, (first, others) in enumerate(zip(begin, zip(*trees, strict=True), strict=True)):
         arrays |= named(part(number), ensemble([constant(float(first)), *others]))
-    refuse_large_arrays(estimator, arrays, hint=_HISTOGRAM_HINT if histogram else _GRADIENT_HINT)
+    refuse_many_numbers(
+        type(estimator).__name__, estimated_bytes(arrays), hint=_HISTOGRAM_HINT if histogram else _GRADIENT_HINT
+    )
     spec = Boosting(
         nodes=tuple(len(arrays[f"{part(number)}.nodes_splits"]) for number in range(len(begin))),
         trees=len(trees) + 1,
@@ -120,6 +122,4 @@ def _check(spec: Boosting, arrays: Mapping[str, bytes], width: int, classes: int
         check_ensemble(ensemble_of(part(number), arrays), width)
 
 
-FAMILY = Family(
-    frozenset({"GradientBoostingClassifier", "HistGradientBoostingClassifier"}), (Boosting,), _describe, _plan, _check
-)
+FAMILY = Family(frozenset({"GradientBoostingClassifier", "HistGradientBoostingClassifier"}), _describe, _plan, _check)

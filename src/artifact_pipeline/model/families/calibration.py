@@ -55,4 +55,4 @@ def _calibrated(graph: Graph, response: str, classes: int) -> str:
     return two_classes(graph, each) if classes == 2 else sum_made_one(graph, each)
 
 
-FAMILY = NestedFamily("CalibratedClassifierCV", Calibration, _describe, _plan)
+FAMILY = NestedFamily("CalibratedClassifierCV", _describe, _plan)

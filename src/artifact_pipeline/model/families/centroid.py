@@ -64,4 +64,4 @@ def _distances(graph: Graph, spec: Centroid, x: str, centroids: str, *, classes:
     return graph.add("Concat", *sums, axis=1)
 
 
-FAMILY = Family(frozenset({"NearestCentroid"}), (Centroid,), _describe, _plan)
+FAMILY = Family(frozenset({"NearestCentroid"}), _describe, _plan)

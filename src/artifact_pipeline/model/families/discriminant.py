@@ -42,4 +42,4 @@ def _plan(graph: Graph, spec: Quadratic, x: Matrix, classes: int) -> Scores:
     return Scores(scores, graph.add("Softmax", scores, axis=1), lambda: scores)
 
 
-FAMILY = Family(frozenset({"QuadraticDiscriminantAnalysis"}), (Quadratic,), _describe, _plan)
+FAMILY = Family(frozenset({"QuadraticDiscriminantAnalysis"}), _describe, _plan)

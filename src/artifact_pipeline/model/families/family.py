@@ -29,7 +29,6 @@ class Family:
 
     Attributes:
         estimators: the names of their classes in scikit-learn.
-        specs: the types of their specs.
         describe: returns the spec and the numbers of a fitted estimator.
         plan: adds its steps to a graph, of a matrix and a number of classes, and returns the names of its answers.
         check: refuses numbers that no estimator has, beyond those that are not finite or must be positive; they are
@@ -37,7 +36,6 @@ class Family:
     """
 
     estimators: frozenset[str]
-    specs: tuple[type, ...]
     describe: Callable[[Any], tuple[Any, Arrays]]
     plan: Callable[[Graph, Any, Matrix, int], Scores]
     check: Callable[[Any, Mapping[str, bytes], int, int], None] | None = None
@@ -95,13 +93,12 @@ def require_few_classes(classes: int) -> None:
     require(classes <= MAX_CLASS_STEPS, "onnx-classes", message)
 
 
-def refuse_many_numbers(name: str, arrays: Arrays, *, hint: str) -> None:
+def refuse_many_numbers(name: str, size: int, *, hint: str) -> None:
     """Refuse numbers that take too many bytes in a model, before any is written.
 
     Raises:
         ConfigError: they do, with the hint.
     """
-    size = sum(array.nbytes for array in arrays.values())
     if size > MAX_BYTES:
         raise not_written(f"{name} would take {size:,} bytes in the model, allowed are {MAX_BYTES:,}", hint=hint)
 
@@ -129,3 +126,17 @@ def of_step(name: str) -> Iterator[None]:
     except ConfigError as error:
         problems = [Problem(f"model, step {name!r}", each.rule, each.message) for each in error.problems]
         raise ConfigError(error.message, problems=problems, hint=error.hint) from None
+
+
+def distances(graph: Graph, metric: str, x: Matrix, references: str, *, count: int) -> str:
+    """Add the distance of each row to each of `count` references, in the order of the true one, rows x references.
+
+    `euclidean` gives squares; `minkowski` sums of powers, whose exponent is the parameter `power`.
+    """
+    graph.hold(count * x.width)
+    rows = graph.add("Unsqueeze", x.name, graph.axis(1))
+    apart = graph.add("Sub", rows, references)
+    apart = graph.add("Mul", apart, apart) if metric == "euclidean" else graph.add("Abs", apart)
+    if metric == "minkowski":
+        apart = graph.add("Pow", apart, graph.parameter("power", 1, positive=True))
+    return graph.add("ReduceSum", apart, graph.axis(2), keepdims=0)

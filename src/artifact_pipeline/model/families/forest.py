@@ -11,14 +11,14 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.model.bounds import MAX_TREES
-from artifact_pipeline.model.families.family import Arrays, Family, named, not_written
+from artifact_pipeline.model.families.family import Arrays, Family, named, not_written, refuse_many_numbers
 from artifact_pipeline.model.families.tree_arrays import Tree, ensemble
 from artifact_pipeline.model.families.tree_check import RULE, check_ensemble
 from artifact_pipeline.model.families.trees import (
     as_float32,
     ensemble_of,
+    estimated_bytes,
     plan_ensemble,
-    refuse_large_arrays,
     refuse_large_fit,
     require_few_nodes,
 )
@@ -60,7 +60,7 @@ def _describe(estimator: Any) -> tuple[Forest, Arrays]:
         arrays |= named(part(number), attributes)
         sizes.append(len(attributes["nodes_splits"]))
     arrays[TABLE] = table.rows()
-    refuse_large_arrays(estimator, arrays, hint=_HINT)
+    refuse_many_numbers(type(estimator).__name__, estimated_bytes(arrays), hint=_HINT)
     return Forest(nodes=tuple(sizes), leaves=len(arrays[TABLE])), arrays
 
 
@@ -139,7 +139,6 @@ def _check(spec: Forest, arrays: Mapping[str, bytes], width: int, classes: int) 
 
 FAMILY = Family(
     frozenset({"DecisionTreeClassifier", "ExtraTreeClassifier", "ExtraTreesClassifier", "RandomForestClassifier"}),
-    (Forest,),
     _describe,
     _plan,
     _check,

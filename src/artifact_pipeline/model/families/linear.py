@@ -49,4 +49,4 @@ def _plan(graph: Graph, spec: Linear, x: Matrix, classes: int) -> Scores:
     return Scores(scores, sum_made_one(graph, each), lambda: scores)
 
 
-FAMILY = Family(frozenset({*_SOFTMAX, *_SCORES, "SGDClassifier"}), (Linear,), _describe, _plan)
+FAMILY = Family(frozenset({*_SOFTMAX, *_SCORES, "SGDClassifier"}), _describe, _plan)

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from artifact_pipeline.model.families.distances import distances
-from artifact_pipeline.model.families.family import Arrays, Family, not_written, refuse_many_numbers
+from artifact_pipeline.model.families.family import Arrays, Family, distances, not_written, refuse_many_numbers
 from artifact_pipeline.model.graph import Scores
 from artifact_pipeline.model.spec import Neighbors
 from artifact_pipeline.model.wire import DTYPES, require
@@ -45,7 +44,7 @@ def _describe(estimator: Any) -> tuple[Neighbors, Arrays]:
         arrays["power"] = np.array([power])
         if by_distance:
             arrays["root"] = np.array([1.0 / power])
-    refuse_many_numbers("KNeighborsClassifier", arrays, hint=_HINT)
+    refuse_many_numbers("KNeighborsClassifier", sum(each.nbytes for each in arrays.values()), hint=_HINT)
     spec = Neighbors(rows=len(rows), neighbors=estimator.n_neighbors, metric=metric, by_distance=by_distance)
     return spec, arrays
 
@@ -86,4 +85,4 @@ def _check(spec: Neighbors, arrays: Mapping[str, bytes], width: int, classes: in
     require(min(found) >= 0 and max(found) < classes, "onnx-classes", message)
 
 
-FAMILY = Family(frozenset({"KNeighborsClassifier"}), (Neighbors,), _describe, _plan, _check)
+FAMILY = Family(frozenset({"KNeighborsClassifier"}), _describe, _plan, _check)

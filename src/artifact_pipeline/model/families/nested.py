@@ -39,14 +39,10 @@ class NestedFamily(NamedTuple):
 
     Attributes:
         estimator: the name of its class in scikit-learn.
-        spec: the type of its spec.
-        describe: as that of a `Family`, with all families behind.
-        plan: the same.
-        check: the same.
+        describe: as that of a `Family`, with all families behind; so are `plan` and `check`.
     """
 
     estimator: str
-    spec: type
     describe: Callable[..., tuple[Any, Arrays]]
     plan: Callable[..., Scores]
     check: Callable[..., None] = check_each
@@ -55,7 +51,6 @@ class NestedFamily(NamedTuple):
         """The family, by functions that do the same for any classifier."""
         return Family(
             frozenset({self.estimator}),
-            (self.spec,),
             partial(self.describe, families=families),
             partial(self.plan, families=families),
             partial(self.check, families=families),

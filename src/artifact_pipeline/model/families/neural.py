@@ -40,4 +40,4 @@ def _plan(graph: Graph, spec: Neural, x: Matrix, classes: int) -> Scores:
     return Scores(probabilities, probabilities)
 
 
-FAMILY = Family(frozenset({"MLPClassifier"}), (Neural,), _describe, _plan)
+FAMILY = Family(frozenset({"MLPClassifier"}), _describe, _plan)

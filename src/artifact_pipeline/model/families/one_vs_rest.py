@@ -77,4 +77,4 @@ def _check(spec: OneVsRest, arrays: Mapping[str, bytes], width: int, classes: in
     check_each(spec, arrays, width, 2, families=families)
 
 
-FAMILY = NestedFamily("OneVsRestClassifier", OneVsRest, _describe, _plan, _check)
+FAMILY = NestedFamily("OneVsRestClassifier", _describe, _plan, _check)

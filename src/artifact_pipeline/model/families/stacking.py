@@ -76,4 +76,4 @@ def _check(spec: Stacking, arrays: Mapping[str, bytes], width: int, classes: int
     families.check(spec.final, own("final", arrays), _width(spec, width, classes), classes)
 
 
-FAMILY = NestedFamily("StackingClassifier", Stacking, _describe, _plan, _check)
+FAMILY = NestedFamily("StackingClassifier", _describe, _plan, _check)

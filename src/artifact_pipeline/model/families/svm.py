@@ -5,8 +5,14 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.families.distances import distances
-from artifact_pipeline.model.families.family import Arrays, Family, not_written, refuse_many_numbers, two_scores
+from artifact_pipeline.model.families.family import (
+    Arrays,
+    Family,
+    distances,
+    not_written,
+    refuse_many_numbers,
+    two_scores,
+)
 from artifact_pipeline.model.graph import Constant, Scores
 from artifact_pipeline.model.spec import Svm
 from artifact_pipeline.model.wire import DTYPES, require
@@ -45,7 +51,7 @@ def _describe(estimator: Any) -> tuple[Svm, Arrays]:
     coefficients = np.split(estimator._dual_coef_.T, ends)
     for position, (some, weights) in enumerate(zip(vectors, coefficients, strict=True)):
         arrays |= {f"vectors.{position}": some, f"coefficients.{position}": weights}
-    refuse_many_numbers(name, arrays, hint=_HINT)
+    refuse_many_numbers(name, sum(each.nbytes for each in arrays.values()), hint=_HINT)
     kernel: Any = estimator.kernel
     spec = Svm(
         kernel=kernel,
@@ -153,4 +159,4 @@ def _decision(graph: Graph, sums: str, classes: int) -> str:
     return graph.add("Add", votes, graph.add("Div", total, bound))
 
 
-FAMILY = Family(frozenset({"NuSVC", "SVC"}), (Svm,), _describe, _plan)
+FAMILY = Family(frozenset({"NuSVC", "SVC"}), _describe, _plan)

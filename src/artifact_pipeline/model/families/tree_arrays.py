@@ -23,7 +23,6 @@ class Tree(NamedTuple):
     Attributes:
         left: where the node stands that follows if the feature is at most the threshold; negative for a leaf.
         right: where the node stands that follows otherwise.
-        feature: which column a node looks at.
         threshold: what it compares the column with, as float64.
         missing_left: whether a missing value goes to the left.
         value: what a leaf gives.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.model.bounds import MAX_NODES, MAX_TREE_DEPTH
-from artifact_pipeline.model.families.family import MAX_BYTES, Arrays, not_written
+from artifact_pipeline.model.families.family import Arrays, not_written
 from artifact_pipeline.model.graph import ML, Graph, Matrix
 from artifact_pipeline.model.wire import DTYPES, pack, require
 
@@ -92,18 +92,6 @@ def refuse_large_fit(estimator: Any, nodes: int, depth: int, *, hint: str) -> No
     if depth > MAX_TREE_DEPTH:
         message = f"a tree of {name} is {depth:,} nodes deep, allowed are {MAX_TREE_DEPTH:,}"
         raise not_written(message, hint=f'set "max_depth": {MAX_TREE_DEPTH} at most')
-
-
-def refuse_large_arrays(estimator: Any, arrays: Arrays, *, hint: str) -> None:
-    """Refuse numbers that take too many bytes in a model, before any is written.
-
-    Raises:
-        ConfigError: they do, with the hint.
-    """
-    size = estimated_bytes(arrays)
-    if size > MAX_BYTES:
-        message = f"{type(estimator).__name__} would take {size:,} bytes in the model, allowed are {MAX_BYTES:,}"
-        raise not_written(message, hint=hint)
 
 
 def estimated_bytes(arrays: Arrays) -> int:

@@ -51,4 +51,4 @@ def _plan(graph: Graph, spec: Vote, x: Matrix, classes: int, *, families: Famili
     return Scores(probabilities, probabilities)
 
 
-FAMILY = NestedFamily("VotingClassifier", Vote, _describe, _plan)
+FAMILY = NestedFamily("VotingClassifier", _describe, _plan)

@@ -18,6 +18,7 @@ from artifact_pipeline.reports.page import (
 )
 from artifact_pipeline.reports.page.parts import Page, Section
 from artifact_pipeline.reports.page.weights import importance_of, weights_of
+from artifact_pipeline.reports.statements import verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,17 +35,11 @@ _NO_ROWS = (
 
 
 def page_of(artifact: Verified, answered: AnsweredRows | None, receipt: Receipt | None) -> Page:
-    """Return the page of one artifact.
-
-    Args:
-        artifact: the verified artifact; its gate may have failed.
-        answered: the labelled rows that are at hand; None where there are none.
-        receipt: of a prediction by this artifact.
-    """
+    """Return the page of one artifact, whose gate may have failed, with what is at hand of rows and a receipt."""
     manifest = artifact.manifest
     return Page(
         title=manifest.name,
-        verdict=overview.verdict_of(manifest),
+        verdict=verdict_of(manifest),
         lead=overview.lead(manifest),
         digests=(("artifact", artifact.digest), ("model", manifest.model.digest)),
         tiles=overview.tiles(manifest),
@@ -98,14 +93,8 @@ def _reasons(artifact: Verified, answered: AnsweredRows | None) -> tuple[Section
 def page_of_several(
     artifacts: Sequence[Verified], answered: Sequence[AnsweredRows | None], receipt: Receipt | None
 ) -> Page:
-    """Return the page of several artifacts.
-
-    Args:
-        artifacts: the verified artifacts, of which the first is the one that others are compared with.
-        answered: for each the labelled rows that are at hand.
-        receipt: of a prediction by one of them.
-    """
-    verdicts = {overview.verdict_of(each.manifest) for each in artifacts}
+    """Return the page of several artifacts, of which the first is the one that others are compared with."""
+    verdicts = {verdict_of(each.manifest) for each in artifacts}
     return Page(
         title=f"{len(artifacts):,} models beside each other",
         verdict=verdicts.pop() if len(verdicts) == 1 else "",
@@ -122,15 +111,10 @@ def page_of_several(
 
 
 def page_of_candidate(artifacts: Sequence[Verified], comparisons: Sequence[Comparison]) -> Page:
-    """Return the page of a candidate beside its champions.
-
-    Args:
-        artifacts: the verified artifacts, the candidate first.
-        comparisons: of it with each other one.
-    """
+    """Return the page of a candidate, the first of the artifacts, beside its champions."""
     return Page(
         title=f"Candidate beside {plural(len(comparisons), 'champion')}",
-        verdict=overview.verdict_of(artifacts[0].manifest),
+        verdict=verdict_of(artifacts[0].manifest),
         lead=(),
         digests=(),
         tiles=(),

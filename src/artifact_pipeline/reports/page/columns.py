@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact.reference import Reference
 from artifact_pipeline.reports.page.parts import MAX_LISTED, Cell, DataTable, Section, more, short
-from artifact_pipeline.reports.page.values import number
 from artifact_pipeline.rows.coded import MISSING_CODE
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def _row(column: Column, feature: FeatureReference, rows: int) -> tuple[str | Ce
     name, outline = short(column.name), Cell(_words(column, counts), path=_outline(edges, counts, feature))
     if column.kind == "category":
         return name, "category", share, "", "", "", outline
-    low, mean, high = (number(each) for each in (feature.low, feature.mean, feature.high))
+    low, mean, high = (f"{each:.6g}" for each in (feature.low, feature.mean, feature.high))
     return name, column.kind, share, low, mean, high, outline
 
 

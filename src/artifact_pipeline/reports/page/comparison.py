@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from artifact_pipeline.canonical import dotted
 from artifact_pipeline.errors import plural
-from artifact_pipeline.reports.page import overview, plots
-from artifact_pipeline.reports.page.parts import MAX_LISTED, Cell, DataTable, Plot, Section, figures, more, short
+from artifact_pipeline.reports.page import plots
+from artifact_pipeline.reports.page.parts import MAX_LISTED, Cell, DataTable, Plot, Section, more, short
 from artifact_pipeline.reports.page.plots import Range
+from artifact_pipeline.reports.statements import verdict_of
+from artifact_pipeline.reports.tables import figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 _METHODS = "Tango's interval of accuracy, bootstrap of F1, the exact test of McNemar."
 
 
-def names_of(artifacts: Sequence[Verified]) -> list[str]:
+def _names_of(artifacts: Sequence[Verified]) -> list[str]:
     """Return a short name for each artifact: a letter, its classifier, and the first digits of its digest."""
     return [
         f"{chr(ord('A') + place)}: {short(each.manifest.model.estimator.rpartition('.')[2], 34)} {each.digest[7:15]}"
@@ -31,8 +33,9 @@ def names_of(artifacts: Sequence[Verified]) -> list[str]:
 
 def section(artifacts: Sequence[Verified]) -> Section:
     """Return the figures of all of them."""
-    names = names_of(artifacts)
+    names = _names_of(artifacts)
     held_out = [each.manifest.metrics.held_out for each in artifacts]
+    verdicts = [verdict_of(each.manifest) for each in artifacts]
     ranges = [
         Range(name, each.accuracy.value, each.accuracy.low, each.accuracy.high, None, each.majority_share)
         for name, each in zip(names, held_out, strict=True)
@@ -44,11 +47,9 @@ def section(artifacts: Sequence[Verified]) -> Section:
             f"{each.rows:,}",
             f"{each.accuracy.value:.4f}",
             f"{each.accuracy.low:.4f} to {each.accuracy.high:.4f}",
-            *figures([each.f1_weighted.value, each.f1_macro, each.log_loss]),
+            *map(figure, (each.f1_weighted.value, each.f1_macro, each.log_loss)),
         )
-        for name, each, verdict in zip(
-            names, held_out, (overview.verdict_of(each.manifest) for each in artifacts), strict=True
-        )
+        for name, each, verdict in zip(names, held_out, verdicts, strict=True)
     )
     heads = ("model", "gate", "held out", "accuracy", "95 % interval", "F1 weighted", "F1 macro", "log loss")
     table = DataTable("Figures over the held-out rows of each", heads, rows)
@@ -84,7 +85,7 @@ def recipes(artifacts: Sequence[Verified]) -> Section:
     rows: tuple[tuple[str | Cell, ...], ...] = tuple(
         (short(key), *(Cell(short(str(each.get(key, "")), 80), look="digest") for each in said)) for key in listed
     )
-    heads = ("key", *(name.partition(" ")[0].rstrip(":") for name in names_of(artifacts)))
+    heads = ("key", *(name.partition(" ")[0].rstrip(":") for name in _names_of(artifacts)))
     note = more(len(keys), len(listed), "keys")
     text = "Nothing of recipe and data differs." if not keys else ""
     table = (DataTable("What differs", heads, rows, note=note),) if keys else ()
@@ -95,7 +96,7 @@ def pairs(artifacts: Sequence[Verified], answered: Sequence[AnsweredRows | None]
     """Return how each later one stands beside the first, over the rows that both held out."""
     from artifact_pipeline.metrics import paired
 
-    names, rows, texts = names_of(artifacts), [], []
+    names, rows, texts = _names_of(artifacts), [], []
     first, own = artifacts[0].manifest, answered[0]
     for name, artifact, theirs in zip(names[1:], artifacts[1:], answered[1:], strict=True):
         reason = _incomparable(artifacts[0], artifact, own, theirs)
@@ -114,12 +115,7 @@ def pairs(artifacts: Sequence[Verified], answered: Sequence[AnsweredRows | None]
 
 
 def champions(artifacts: Sequence[Verified], found: Sequence[Comparison]) -> Section:
-    """Return how the first one, a candidate, stands beside each other one.
-
-    Args:
-        artifacts: the candidate, then its champions.
-        found: the comparison with each champion; at least one.
-    """
+    """Return how the first one, a candidate, stands beside each other one, by at least one comparison."""
     rows: tuple[tuple[str | Cell, ...], ...] = tuple(
         (
             name,
@@ -130,7 +126,7 @@ def champions(artifacts: Sequence[Verified], found: Sequence[Comparison]) -> Sec
             f"{each.lost:,}",
             f"{each.mcnemar:.4f}",
         )
-        for name, each in zip(names_of(artifacts)[1:], found, strict=True)
+        for name, each in zip(_names_of(artifacts)[1:], found, strict=True)
     )
     heads = ("champion", "outcome", "accuracy", "95 % interval", "F1 weighted", "95 % interval", "won", "lost")
     note = f"Won: rows that the candidate alone gets right; lost: rows that the champion alone gets right. {_METHODS}"

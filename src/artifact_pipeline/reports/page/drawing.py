@@ -160,7 +160,7 @@ class Drawing:
             self._figure.savefig(
                 buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
             )
-        text = plain_svg(buffer.getvalue(), self._name, width=round(96 * self._size[0]))
+        text = _plain_svg(buffer.getvalue(), self._name, width=round(96 * self._size[0]))
         return Markup(text)  # noqa: S704 - matplotlib has escaped the texts
 
 
@@ -180,14 +180,8 @@ def label(text: object, most: int = 22) -> str:
     return clean(short(text, most))
 
 
-def plain_svg(text: str, name: str, *, width: int) -> str:
-    """Return an SVG of matplotlib without ids that nothing asks for, style attributes, and digits that nobody sees.
-
-    Args:
-        text: the file.
-        name: what the other ids begin with.
-        width: pixels; the height follows.
-    """
+def _plain_svg(text: str, name: str, *, width: int) -> str:
+    """An SVG of matplotlib without ids that nothing asks for, style attributes, and digits that nobody sees."""
     root = ET.fromstring(text)  # noqa: S314 - it was written a moment ago, by matplotlib
     asked = {each for element in root.iter() for value in element.attrib.values() for each in _ANCHOR.findall(value)}
     for element in root.iter():

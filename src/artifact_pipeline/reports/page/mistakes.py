@@ -10,7 +10,6 @@ from artifact_pipeline.errors import plural
 from artifact_pipeline.plugins import data_set_with
 from artifact_pipeline.reports.page import plots
 from artifact_pipeline.reports.page.parts import Card, Cards, Cell, DataTable, Plot, Section, more, short
-from artifact_pipeline.reports.page.values import value_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Manifest
     from artifact_pipeline.reports.page.parts import Block
     from artifact_pipeline.reports.page.rows import AnsweredRows
+    from artifact_pipeline.rows.features import Column, Features
 
 _MAX_CLASSES = 25
 """A confusion matrix of more classes is a picture without numbers."""
@@ -38,8 +38,6 @@ class Shown:
     """How rows are shown.
 
     Attributes:
-        answered: the rows.
-        manifest: of the model.
         columns: which of its columns are shown of a row that is no picture, the most important ones first.
         pictures: draws a row; None where rows are no pictures.
     """
@@ -60,15 +58,12 @@ class Shown:
             cards = tuple(self._card(int(each)) for each in positions)
             return Cards(title, cards, note=note, folded=bool(anchor), anchor=anchor)
         columns = self.manifest.model.columns
-        heads = ("row", "actual", "predicted", self._given, *(short(columns[each].name, 28) for each in self.columns))
+        given = "probability" if self.answered.has_probabilities else "score"
+        heads = ("row", "actual", "predicted", given, *(short(columns[each].name, 28) for each in self.columns))
         left = len(columns) - len(self.columns)
         notes = [note, f"{left:,} more columns are not shown." if left else ""]
         cells = tuple(self._cells(int(each)) for each in positions)
         return DataTable(title, heads, cells, note=" ".join(filter(None, notes)), folded=bool(anchor), anchor=anchor)
-
-    @property
-    def _given(self) -> str:
-        return "probability" if self.answered.has_probabilities else "score"
 
     def _label(self, position: int) -> str:
         return short(self.manifest.model.classes[position], 30)
@@ -80,7 +75,7 @@ class Shown:
             self._label(int(answered.actual[row])),
             self._label(int(answered.predicted[row])),
             f"{answered.given[row]:.4f}",
-            *(value_of(answered.features, columns, row, each) for each in self.columns),
+            *(_value(answered.features, columns, row, each) for each in self.columns),
         )
 
     def _card(self, row: int) -> Card:
@@ -91,6 +86,18 @@ class Shown:
         lines = (f"{was} → {said}" if actual != predicted else was, f"{answered.given[row]:.2f}", f"row {number}")
         alt = f"row {number}: {was}, predicted {said}"
         return Card(data_uri(self.pictures.row(answered.features.X[row])), alt, lines)
+
+
+def _value(features: Features, columns: Sequence[Column], row: int, position: int) -> str:
+    """The value that a row has in the column at a position among all."""
+    column = columns[position]
+    place = sum((each.kind == "category") == (column.kind == "category") for each in columns[:position])
+    if column.kind == "category":
+        return short(features.S[row, place] or "missing", 40)
+    value = float(features.X[row, place])
+    if value != value:  # noqa: PLR0124 - it is NaN
+        return "missing"
+    return {0.0: "false", 1.0: "true"}[value] if column.kind == "boolean" else f"{value:.6g}"
 
 
 def pictures_for(manifest: Manifest) -> plugins.Pictures | None:

@@ -8,13 +8,12 @@ from artifact_pipeline.artifact.provenance import Statement
 from artifact_pipeline.canonical import dotted
 from artifact_pipeline.errors import plural
 from artifact_pipeline.reports.page.parts import MAX_LISTED, Cell, Commands, DataTable, Section, more, short
-from artifact_pipeline.reports.tables import shown_comparison
+from artifact_pipeline.reports.tables import environment_rows, shown_comparison
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from artifact_pipeline.artifact.manifest import Manifest, Verified
-    from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.prediction.receipt import Receipt
 
 
@@ -34,7 +33,7 @@ def section(artifact: Verified) -> Section:
             note=more(len(recipe), len(listed), "keys"),
             folded=True,
         ),
-        DataTable("Environment", ("part", "version"), tuple(_environment(manifest)), folded=True),
+        DataTable("Environment", ("part", "version"), tuple(environment_rows(manifest.environment)), folded=True),
         DataTable(
             "Files",
             ("file", "bytes", "SHA-256"),
@@ -69,34 +68,17 @@ def _told(statement: Statement) -> Iterator[tuple[str | Cell, ...]]:
     yield "the held-out rows were looked at", plural(statement.internal.looks, "time")
 
 
-def _environment(manifest: Manifest) -> Iterator[tuple[str, str]]:
-    environment = manifest.environment
-    yield "Python", f"{environment.python.implementation} {environment.python.version}"
-    yield "system", f"{environment.system} {environment.architecture}, {environment.libc}"
-    yield from sorted(environment.packages.items())
-    for each in environment.blas:
-        yield each.library, f"{each.version}, kernel {each.kernel}"
-
-
 def champion(artifact: Verified) -> Section | None:
     """Return the comparison with a champion that the provenance records; None where there was none."""
     statement = Statement.of(artifact)
     found = statement.internal.comparison if statement is not None else None
     if found is None or found.candidate != artifact.manifest.model.digest:
         return None
-    return Section("champion", "Beside its champion", (_outcome(found),), (comparison_table(found),))
-
-
-def _outcome(found: Comparison) -> str:
     shows = shown_comparison(found)
     counted = f"{shows.counts}, over {plural(found.rows, 'held-out row')}"
-    return f"{shows.meaning.capitalize()}: {counted}. The champion is {found.champion}."
-
-
-def comparison_table(found: Comparison) -> DataTable:
-    """Return both differences with their intervals."""
-    shows = shown_comparison(found)
-    return DataTable(f"Comparison: {found.outcome}", tuple(shows.header), tuple(map(tuple, shows.rows)))
+    text = f"{shows.meaning.capitalize()}: {counted}. The champion is {found.champion}."
+    table = DataTable(f"Comparison: {found.outcome}", tuple(shows.header), tuple(map(tuple, shows.rows)))
+    return Section("champion", "Beside its champion", (text,), (table,))
 
 
 def drift(receipt: Receipt) -> Section:

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from artifact_pipeline.artifact.manifest2 import BASELINE, Manifest2
+from artifact_pipeline.artifact.manifest2 import BASELINE
 from artifact_pipeline.errors import listing, plural
 from artifact_pipeline.metrics.registry import METRICS
 from artifact_pipeline.reports.page import plots
-from artifact_pipeline.reports.page.parts import MAX_LISTED, Cell, DataTable, Plot, Section, Tile, figures, more, short
+from artifact_pipeline.reports.page.parts import MAX_LISTED, Cell, DataTable, Plot, Section, Tile, more, short
 from artifact_pipeline.reports.page.plots import Range
-from artifact_pipeline.reports.tables import ALL, shown_rules
+from artifact_pipeline.reports.statements import figures_of, held_out_figures
+from artifact_pipeline.reports.tables import ALL, figure, shown_rules
 
 if TYPE_CHECKING:
-    from artifact_pipeline.artifact.figures import HeldOut
     from artifact_pipeline.artifact.manifest import Manifest
 
 _WORDS = {each.name: each.words for each in METRICS}
@@ -23,25 +23,16 @@ _RANGED = ("accuracy", "balanced_accuracy", "f1_weighted", "f1_macro", "roc_auc"
 """The figures from 0 to 1 that are drawn beside each other."""
 
 
-def verdict_of(manifest: Manifest) -> str:
-    """Return `passed`, `failed` or `missing`."""
-    return manifest.gate.verdict if manifest.gate else "missing"
-
-
-def right_of(held_out: HeldOut) -> int:
-    """How many held-out rows were answered right."""
-    return sum(row[place] for place, row in enumerate(held_out.confusion))
-
-
 def lead(manifest: Manifest) -> tuple[str, ...]:
     """Return the sentences under the title."""
     held_out, model = manifest.metrics.held_out, manifest.model
     estimator = model.estimator.rpartition(".")[2]
+    right = sum(row[place] for place, row in enumerate(held_out.confusion))
     trained = (
         f"trained on {plural(manifest.data.split.training, 'row')}" if manifest.data.split.training else "packaged"
     )
     first = (
-        f"{estimator}, {trained}, is right on {right_of(held_out):,} of {plural(held_out.rows, 'held-out row')}; "
+        f"{estimator}, {trained}, is right on {right:,} of {plural(held_out.rows, 'held-out row')}; "
         f"always answering {short(held_out.majority.label, 30)} would be right on {held_out.majority.rows:,}."
     )
     missed = [short(each.label, 30) for each in held_out.never_predicted]
@@ -67,7 +58,7 @@ def tiles(manifest: Manifest) -> tuple[Tile, ...]:
 
 def section(manifest: Manifest) -> Section:
     """Return figures and gate."""
-    rows = ranges_of(manifest)
+    rows = _ranges(manifest)
     words = "; ".join(
         f"{row.name} {row.value:.4f}"
         + ("" if row.low is None or row.high is None else f" ({row.low:.4f} to {row.high:.4f})")
@@ -85,25 +76,14 @@ def section(manifest: Manifest) -> Section:
     return Section("figures", "Figures and gate", (), (plot, _gate(manifest)), beside=True)
 
 
-def ranges_of(manifest: Manifest) -> list[Range]:
+def _ranges(manifest: Manifest) -> list[Range]:
     """The figures from 0 to 1, with the gate's bounds and, of accuracy, the share of the majority."""
-    held_out = manifest.metrics.held_out
     bounds = {rule.metric: rule.minimum for rule in manifest.gate.rules if _is_least(rule)} if manifest.gate else {}
-    found = {
-        "accuracy": (held_out.accuracy.value, held_out.accuracy.low, held_out.accuracy.high),
-        "f1_weighted": (held_out.f1_weighted.value, held_out.f1_weighted.low, held_out.f1_weighted.high),
-        "f1_macro": (held_out.f1_macro, None, None),
-    }
-    if isinstance(manifest, Manifest2):
-        for each in manifest.metrics.figures:
-            if each.rows == "held_out" and each.label is UNSET and each.name in _RANGED:
-                low, high = (None if end is UNSET else end for end in (each.low, each.high))
-                found[each.name] = (each.value, low, high)
-    share = held_out.majority_share
+    found = {each.name: each for each in held_out_figures(manifest)}
+    share = manifest.metrics.held_out.majority_share
     return [
-        Range(_spoken(name), *found[name], bounds.get(name), share if name == "accuracy" else None)
-        for name in _RANGED
-        if name in found
+        Range(_spoken(name), each.value, each.low, each.high, bounds.get(name), share if name == "accuracy" else None)
+        for name, each in ((name, found[name]) for name in _RANGED if name in found)
     ]
 
 
@@ -125,26 +105,13 @@ def _spoken(name: str) -> str:
 
 
 def _figures(manifest: Manifest) -> DataTable:
-    metrics, held_out = manifest.metrics, manifest.metrics.held_out
-    if isinstance(manifest, Manifest2):
-        values: dict[str, dict[str, str]] = {}
-        for each in manifest.metrics.figures:
-            if each.label is UNSET:
-                row = values.setdefault(each.name, {})
-                row[each.rows] = f"{each.value:.4f}"
-                if each.rows == "held_out" and each.low is not UNSET:
-                    row["interval"] = f"{each.low:.4f} to {each.high:.4f}"
-    else:
-        names = ("accuracy", "f1_weighted", "f1_macro", "log_loss")
-        of_all = [[getattr(each, name) for name in names] for each in (metrics.training, metrics.all)]
-        own = [held_out.accuracy.value, held_out.f1_weighted.value, held_out.f1_macro, held_out.log_loss]
-        kinds = zip(("held_out", "training", "all"), map(figures, (own, *of_all)), strict=True)
-        values = {name: {} for name in names}
-        for kind, cells in kinds:
-            for name, cell in zip(names, cells, strict=True):
-                values[name][kind] = cell
-        for name, found in (("accuracy", held_out.accuracy), ("f1_weighted", held_out.f1_weighted)):
-            values[name]["interval"] = f"{found.low:.4f} to {found.high:.4f}"
+    values: dict[str, dict[str, str]] = {}
+    for each in figures_of(manifest):
+        if each.label is None:
+            row = values.setdefault(each.name, {})
+            row[each.rows] = figure(each.value)
+            if each.rows == "held_out" and each.low is not None:
+                row["interval"] = f"{each.low:.4f} to {each.high:.4f}"
     trained = bool(manifest.data.split.training)
     keys = ("held_out", "interval", *(("training", "all") if trained else ()))
     heads = ("held out", "95 % interval", *(("training", ALL["some"]) if trained else ()))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from markupsafe import Markup
 
@@ -25,19 +25,14 @@ class Cell(NamedTuple):
     """A cell of a table that is more than text.
 
     Attributes:
-        text: what it shows.
         link: the anchor that it leads to, or none.
         look: a class of the style sheet.
-        picture: a data URI of a picture that stands before the text.
-        alt: what the picture shows.
         path: the outline of a small histogram, as SVG has it.
     """
 
     text: str
     link: str = ""
     look: str = ""
-    picture: str = ""
-    alt: str = ""
     path: str = ""
 
 
@@ -46,8 +41,6 @@ class DataTable:
     """A table; columns of numbers stand to the right.
 
     Attributes:
-        caption: what it shows.
-        columns: the heads.
         rows: the cells; the first of each row is its head.
         note: what is said under it, such as what was left out.
         folded: whether it stands behind a summary that one opens.
@@ -90,11 +83,9 @@ class Plot:
     """A plot, with the table behind it.
 
     Attributes:
-        title: what it shows.
         words: the same for who cannot see it, in a sentence with the figures that matter.
         svg: draws it; only where it is shown.
         table: the numbers behind it; None where they stand beside it.
-        note: how to read it.
     """
 
     kind: ClassVar[str] = "plot"
@@ -115,15 +106,7 @@ class Card(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Cards:
-    """Pictures beside each other.
-
-    Attributes:
-        title: what they show.
-        cards: the pictures.
-        note: what is said under them.
-        folded: whether they stand behind a summary that one opens.
-        anchor: the name by which a link leads to them.
-    """
+    """Pictures beside each other; folded, and with an anchor, as a `DataTable`."""
 
     kind: ClassVar[str] = "cards"
     title: str
@@ -150,9 +133,7 @@ class Section:
 
     Attributes:
         name: its anchor.
-        title: its head.
         texts: sentences under the head.
-        blocks: what it shows.
         beside: whether the blocks stand beside each other where there is room, those that are folded as one.
     """
 
@@ -176,12 +157,9 @@ class Page:
     """A whole page.
 
     Attributes:
-        title: its head.
         verdict: of the gate, or of all gates; empty where several models have several verdicts.
         lead: sentences under the head.
-        digests: names and digests.
         tiles: the figures that one looks at first.
-        sections: the parts.
     """
 
     title: str
@@ -190,11 +168,6 @@ class Page:
     digests: tuple[tuple[str, str], ...]
     tiles: tuple[Tile, ...]
     sections: tuple[Section, ...]
-
-
-def figures(values: Sequence[float | None]) -> list[str]:
-    """Return figures of four decimals, and an empty text where there is none."""
-    return ["" if value is None else f"{value:.4f}" for value in values]
 
 
 def more(total: int, shown: int, things: str) -> str:

@@ -1,8 +1,10 @@
-"""The plots of a page, each of the numbers of its table."""
+"""The plots of a page, each of the numbers of its table; ids begin with the name of the plot."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from artifact_pipeline.reports.page.drawing import BAND, BLUE, FAINT, GREY, INK, ORANGE, Drawing, label
 
@@ -25,13 +27,12 @@ class Range(NamedTuple):
     chance: float | None = None
 
 
-def ranges(name: str, rows: Sequence[Range], *, zero: bool = False) -> Markup:
+def ranges(name: str, rows: Sequence[Range]) -> Markup:
     """Draw figures with their intervals, the first one at the top.
 
     Args:
         name: what the ids begin with.
         rows: the figures; where one has a bound of the gate, it is a bar, and the majority's share a dotted line.
-        zero: whether a line at 0 is drawn.
     """
     with Drawing(name, width=6.2, height=0.95 + 0.36 * len(rows)) as drawing:
         axes = drawing.axes
@@ -49,8 +50,6 @@ def ranges(name: str, rows: Sequence[Range], *, zero: bool = False) -> Markup:
             marks.append(("", GREY, "majority share", ":"))
         for marker, colour, words, style in marks:
             axes.plot([], [], marker or style, color=colour, label=words, linewidth=2)
-        if zero:
-            axes.axvline(0, color=GREY, linewidth=0.8)
         axes.set_yticks(range(len(rows)), [label(row.name, 42) for row in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.grid(axis="x")
@@ -62,12 +61,7 @@ def ranges(name: str, rows: Sequence[Range], *, zero: bool = False) -> Markup:
 
 
 def class_bars(name: str, classes: Sequence[tuple[str, float, float, float]]) -> Markup:
-    """Draw precision, recall and F1 of each class: a bar of F1, with a mark for either of the others.
-
-    Args:
-        name: what the ids begin with.
-        classes: label, precision, recall and F1 of each class.
-    """
+    """Draw precision, recall and F1, which follow the label of each class: a bar of F1, and a mark for either other."""
     with Drawing(name, height=0.9 + 0.27 * len(classes)) as drawing:
         axes, places = drawing.axes, range(len(classes))
         f1 = [each[3] for each in classes]
@@ -84,13 +78,7 @@ def class_bars(name: str, classes: Sequence[tuple[str, float, float, float]]) ->
 
 
 def reliability(name: str, found: curves.Reliability, said: str) -> Markup:
-    """Draw how often what is said with a probability comes true.
-
-    Args:
-        name: what the ids begin with.
-        found: the curve, its band and the bins.
-        said: what the probability is of, for the axis.
-    """
+    """Draw how often what is said with a probability comes true; `said` is what the probability is of."""
     with Drawing(name, width=4.6, height=4.0) as drawing:
         axes = drawing.axes
         axes.fill_between(
@@ -141,21 +129,13 @@ def curve(
 
 def thinned(found: curves.Thresholds, most: int = 150) -> list[int]:
     """The positions of so many thresholds that a curve needs: the first, the last, and others evenly between them."""
-    import numpy as np
-
     places = np.linspace(0, len(found.recall) - 1, min(most, len(found.recall))).astype(np.int64)
     kept: list[int] = np.unique(places).tolist()
     return kept
 
 
 def signed_bars(name: str, bars: Sequence[Range], axis: str) -> Markup:
-    """Draw bars to either side of 0, with intervals where they have one.
-
-    Args:
-        name: what the ids begin with.
-        bars: the bars, the first one at the top.
-        axis: what they measure.
-    """
+    """Draw bars to either side of 0, the first one at the top, with intervals where they have one."""
     with Drawing(name, width=6.2, height=0.9 + 0.27 * len(bars)) as drawing:
         axes, places = drawing.axes, range(len(bars))
         colours = [BLUE if each.value >= 0 else ORANGE for each in bars]
@@ -172,12 +152,7 @@ def signed_bars(name: str, bars: Sequence[Range], axis: str) -> Markup:
 
 
 def heat_map(name: str, shares: Sequence[Sequence[float]]) -> Markup:
-    """Draw a confusion matrix of many classes as a picture, darker for a greater share of the actual class.
-
-    Args:
-        name: what the ids begin with.
-        shares: the share of each predicted class, a row for each actual one.
-    """
+    """Draw a confusion matrix, a row for each actual class, as a picture, darker for a greater share of that class."""
     with Drawing(name, width=5.4, height=5.2) as drawing:
         axes = drawing.axes
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")

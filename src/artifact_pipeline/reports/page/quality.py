@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from artifact_pipeline.errors import plural
 from artifact_pipeline.metrics import curves
 from artifact_pipeline.reports.page import plots
-from artifact_pipeline.reports.page.parts import MAX_LISTED, DataTable, Plot, Section, figures, more, short
+from artifact_pipeline.reports.page.parts import MAX_LISTED, DataTable, Plot, Section, more, short
+from artifact_pipeline.reports.tables import figure
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Manifest
@@ -36,7 +37,7 @@ def by_class(manifest: Manifest) -> Plot:
         ordered.sort(key=lambda each: (not each.rows, each.f1))
     drawn = ordered[:_MAX_BARS]
     rows = tuple(
-        (short(each.label, 30), f"{each.rows:,}", *figures([each.precision, each.recall, each.f1]))
+        (short(each.label, 30), f"{each.rows:,}", *map(figure, (each.precision, each.recall, each.f1)))
         for each in ordered[:MAX_LISTED]
     )
     table = DataTable(
@@ -115,7 +116,7 @@ def thresholds(answered: AnsweredRows, manifest: Manifest) -> Section | None:
         f"Some thresholds, {answered.words}",
         (f"share answered {second}", "recall", "false alarms", "precision"),
         tuple(
-            tuple(figures([share * r + (1 - share) * a, r, a, p]))
+            tuple(map(figure, (share * r + (1 - share) * a, r, a, p)))
             for r, a, p in ((found.recall[at], found.false_alarms[at], found.precision[at]) for at in few)
         ),
     )

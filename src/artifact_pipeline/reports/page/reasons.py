@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from artifact_pipeline.errors import plural
 from artifact_pipeline.reports.page import plots
 from artifact_pipeline.reports.page.mistakes import data_uri, pictures_for
@@ -24,8 +26,6 @@ _UNSCALED = "Numbers are not scaled: a weight is per unit of its column, and onl
 
 def of_weights(weights: Weights, manifest: Manifest) -> Section:
     """Return the weights of a linear model."""
-    import numpy as np
-
     classes, pictures = manifest.model.classes, pictures_for(manifest)
     text = _SCALED if weights.scaled else _UNSCALED
     if pictures is not None and len(weights.names) == len(manifest.model.inputs):
@@ -109,8 +109,6 @@ def of_importance(found: Importance, answered: AnsweredRows, manifest: Manifest)
         )
     ]
     if pictures is not None:
-        import numpy as np
-
         values = np.zeros(len(columns))
         values[list(found.columns)] = [loss.value for loss in found.losses]
         picture = data_uri(pictures.signed(values, float(np.abs(values).max())))

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.reports.page.parts import Page
-    from artifact_pipeline.reports.page.rows import AnsweredRows
 
 Form = Literal["html", "markdown"]
 MAX_ARTIFACTS = 12
@@ -38,7 +37,6 @@ class ReportRequest:
 
     Attributes:
         artifacts: pointers, or artifacts' folders; of several the first is the one that others are compared with.
-        output: the file that is written.
         data: a table with labels, as `predict` reads it; None shows rows of a built-in data set alone.
         receipt: of a prediction by one of the artifacts.
         form: HTML, or Markdown without plots.
@@ -56,10 +54,6 @@ class Report:
     """What was written.
 
     Attributes:
-        output: the file.
-        size: its bytes.
-        sha256: its digest.
-        artifacts: what it is about.
         rows: how many labelled rows of each were at hand, by what is known of them; None where there were none.
     """
 
@@ -84,9 +78,6 @@ class Report:
 def report(request: ReportRequest) -> Report:
     """Verify artifacts, answer the rows that are at hand, and write the page.
 
-    Args:
-        request: what is asked.
-
     Raises:
         ArtifactRejected: an artifact is not what it claims to be, or the receipt is none or about another one.
         ConfigError: the output is an input, or too many artifacts are named.
@@ -101,7 +92,8 @@ def report(request: ReportRequest) -> Report:
     artifacts = tuple(remote.verify(each, accept_failed_gate=True) for each in request.artifacts)
     receipt = _receipt(request.receipt, artifacts) if request.receipt is not None else None
     answered = [answer_rows(each, request.data) for each in artifacts]
-    page = _page(artifacts, answered, receipt)
+    several = len(artifacts) > 1
+    page = page_of_several(artifacts, answered, receipt) if several else page_of(artifacts[0], answered[0], receipt)
     text = _text(page, request.form).encode(errors="backslashreplace")
     write_atomic(request.output, text)
     rows = tuple(None if each is None else (each.side, len(each)) for each in answered)
@@ -145,12 +137,6 @@ def _read(request: ReportRequest) -> list[Place]:
     return found
 
 
-def _page(artifacts: Sequence[Verified], answered: Sequence[AnsweredRows | None], receipt: Receipt | None) -> Page:
-    if len(artifacts) == 1:
-        return page_of(artifacts[0], answered[0], receipt)
-    return page_of_several(artifacts, answered, receipt)
-
-
 def _text(page: Page, form: Form) -> str:
     if form == "html":
         from artifact_pipeline.reports.page.render import html
@@ -162,11 +148,7 @@ def _text(page: Page, form: Form) -> str:
 
 
 def _receipt(place: Path, artifacts: Sequence[Verified]) -> Receipt:
-    """Read a receipt of one of the artifacts.
-
-    Raises:
-        ArtifactRejected: it is none, or about another artifact.
-    """
+    """Read a receipt of one of the artifacts."""
     try:
         found = Receipt.parse(read_bounded(place, MAX_BYTES), place=str(place), rule=RULE)
     except (OSError, ValueError) as error:

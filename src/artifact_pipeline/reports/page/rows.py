@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import numpy as np
+
 from artifact_pipeline.errors import DataRejected, Problem
 from artifact_pipeline.plugins import NAMES, data_set
 from artifact_pipeline.prediction.hash_split import HELD_OUT_SIDE, TRAINING_SIDE, UNKNOWN_SIDE
@@ -18,7 +20,6 @@ from artifact_pipeline.rows.sources import Source, find_sources
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from artifact_pipeline.artifact.manifest import Manifest, Verified
@@ -37,10 +38,8 @@ class AnsweredRows:
         place: what they were read from; never a folder of this machine.
         known: whether the rows were recognised, by their digest, as those that the manifest names.
         left_out: how many labelled rows are not among these, since the model may have learned them.
-        unlabelled: how many rows have no label.
         repeated: how many of these rows have just the values of a training row; None where that is not known.
         numbers: the number of each row in its file, from 0.
-        features: the rows.
         actual: positions in the model's classes.
         predicted: likewise.
         given: what the model gives for the predicted class: its probability, or its score.
@@ -86,14 +85,12 @@ class AnsweredRows:
 
     def surest(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
         """The positions of the chosen rows, the surest answers first: by probability, or by the gap of the scores."""
-        import numpy as np
-
         sure = self.given if self.has_probabilities else self.given - self.of_actual
         positions = np.flatnonzero(chosen)
         return positions[np.argsort(-sure[positions], kind="stable")]
 
 
-def own_data_set(manifest: Manifest) -> str | None:
+def _own_data_set(manifest: Manifest) -> str | None:
     """Return the name of the data set, of those that come with the package, that a model was trained from."""
     name = manifest.recipe.get("dataset")
     if not isinstance(name, str) or name not in NAMES:
@@ -117,7 +114,7 @@ def answer_rows(artifact: Verified, data: str | None) -> AnsweredRows | None:
         ArtifactRejected: the runtime refuses the model, or its golden answers differ here.
         DataRejected: the rows cannot be read, one is bad, or none has a label.
     """
-    name = own_data_set(artifact.manifest) if data is None else None
+    name = _own_data_set(artifact.manifest) if data is None else None
     if data is None and name is None:
         return None
     sources = [Source(name, name, name)] if name is not None else find_sources([str(data)])
@@ -154,8 +151,6 @@ class _Reading:
 
     def add(self, scored: Scored) -> None:
         """Take note of a batch."""
-        import numpy as np
-
         batch, rows = scored.batch, np.arange(len(scored.labels))
         self._own.add(scored)
         split = self._scorer.split
@@ -175,13 +170,7 @@ class _Reading:
         )
 
     def end(self, sources: Sequence[Source]) -> AnsweredRows:
-        """Choose the rows.
-
-        Raises:
-            DataRejected: none has a label.
-        """
-        import numpy as np
-
+        """Choose the rows."""
         place = sources[0].name if len(sources) == 1 else f"{sources[0].name} and {len(sources) - 1:,} more"
         whole = (
             _Piece(
@@ -218,8 +207,6 @@ class _Reading:
 
     def _repeated(self, features: Features, sides: NDArray[np.int8], held_out: NDArray[np.int64]) -> int | None:
         """How many of the held-out rows have just the values of a training row; None where these are not at hand."""
-        import numpy as np
-
         from artifact_pipeline.rows.row_hash import feature_hashes
 
         training = np.flatnonzero(sides == TRAINING_SIDE)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from artifact_pipeline.metrics import curves
 from artifact_pipeline.model.contributions import LinearScores
 from artifact_pipeline.rows.features import Features, category_columns
@@ -12,7 +14,6 @@ from artifact_pipeline.rows.features import Features, category_columns
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from artifact_pipeline.artifact.manifest import Verified
@@ -58,8 +59,6 @@ class Importance(NamedTuple):
     Attributes:
         columns: positions among the model's columns.
         losses: of the share of right answers, each with its 95 % interval.
-        rows: how many rows were answered, each with each column shuffled.
-        repeats: how often each column was shuffled.
     """
 
     columns: tuple[int, ...]
@@ -73,13 +72,7 @@ def importance_of(answered: AnsweredRows, columns: Sequence[Column]) -> Importan
 
     L. Breiman (2001), Random forests, section 10. By the published model, over rows that it has not learned where they
     can be told, with a fixed seed.
-
-    Args:
-        answered: the rows, and what answers them.
-        columns: the model's columns.
     """
-    import numpy as np
-
     rows = min(len(answered), _MAX_ROWS, max(_LEAST_ROWS, _MAX_ANSWERS // (_REPEATS * len(columns))))
     repeats = max(1, min(_REPEATS, _MAX_ANSWERS // (rows * len(columns))))
     if rows * len(columns) > 2 * _MAX_ANSWERS:
@@ -90,17 +83,14 @@ def importance_of(answered: AnsweredRows, columns: Sequence[Column]) -> Importan
     before = (answered.predicted[chosen] == actual).astype(np.float64)
     orders = [generator.permutation(rows) for _ in range(repeats)]
     losses = []
+    categories = bool(category_columns(columns))
     for position in range(len(columns)):
-        pieces = [_shuffled(features, columns, position, order) for order in orders]
-        found = answered.predictor.predict_rows(*_arrays(Features.concatenate(pieces), columns)).positions
+        whole = Features.concatenate([_shuffled(features, columns, position, order) for order in orders])
+        found = answered.predictor.predict_rows(whole.X, whole.S if categories else None).positions
         right = (found.reshape(repeats, rows) == actual).mean(axis=0)
         losses.append(curves.Loss.of(before - right))
     ordered = sorted(range(len(columns)), key=lambda position: -losses[position].value)
     return Importance(tuple(ordered), tuple(losses[each] for each in ordered), rows, repeats)
-
-
-def _arrays(features: Features, columns: Sequence[Column]) -> tuple[NDArray[np.float64], NDArray[np.object_] | None]:
-    return features.X, features.S if category_columns(columns) else None
 
 
 def _shuffled(features: Features, columns: Sequence[Column], position: int, order: NDArray[np.int64]) -> Features:

@@ -150,12 +150,14 @@ class Lines:
         is_label = name == self._wanted.target
         text = str(value) if is_label and isinstance(value, bool) else text_of(value)
         check_text(name, text)
-        if text and is_label and isinstance(value, msgspec.Raw) != (self._label is int):
-            raise self._bad("label-unknown", name, text)
+        is_number = isinstance(value, msgspec.Raw)
+        if text and is_label and is_number != (self._label is int):
+            raise self._bad("label-unknown", name, text, float(text) if is_number else None)
         return text
 
-    def _bad(self, rule: str, name: str, value: str) -> BadLineError:
-        return BadLineError(rule, reason(rule, name, value[:MAX_SHOWN], self._wanted), name, value)
+    def _bad(self, rule: str, name: str, value: str, number: float | None = None) -> BadLineError:
+        shown = value[:MAX_SHOWN] if number is None else number
+        return BadLineError(rule, reason(rule, name, shown, self._wanted), name, value)
 
 
 def picker(names: Sequence[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
