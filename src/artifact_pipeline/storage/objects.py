@@ -1,7 +1,8 @@
 """Objects in a store such as S3, by obstore (extra `scale`): read by ranges, written by one request, listed.
 
 Its settings come from the environment (AWS_REGION, AWS_ENDPOINT_URL, …). A store that does not answer is asked again
-for some seconds.
+for some seconds. What reads raises `DataRejected` where there is no such object, or the store does not answer; what
+writes raises `StorageError` where it cannot be written.
 """
 
 from __future__ import annotations
@@ -112,11 +113,7 @@ def _refusing(refusal: Callable[[str, Exception], Exception], url: str) -> Itera
 
 
 def opened(url: str) -> Opened:
-    """Open an object for reading.
-
-    Raises:
-        DataRejected: it does not exist, or the store does not answer.
-    """
+    """Open an object for reading."""
     import obstore
 
     store, path = _store(url)
@@ -128,11 +125,7 @@ def opened(url: str) -> Opened:
 
 
 def stamp(url: str) -> str:
-    """What an object is known by, as in `Opened.stamp`.
-
-    Raises:
-        DataRejected: it does not exist, or the store does not answer.
-    """
+    """What an object is known by, as in `Opened.stamp`."""
     import obstore
 
     store, path = _store(url)
@@ -176,11 +169,7 @@ class _Raw(io.RawIOBase):
 
 @contextmanager
 def staged(url: str) -> Iterator[BinaryIO]:
-    """Open what becomes an object, whole, when the block ends well.
-
-    Raises:
-        StorageError: it cannot be written.
-    """
+    """Open what becomes an object, whole, when the block ends well."""
     import obstore
 
     store, path = _store(url)
@@ -191,11 +180,7 @@ def staged(url: str) -> Iterator[BinaryIO]:
 
 
 def pieces(url: str) -> Iterator[memoryview]:
-    """The bytes of an object in order; each request brings some, so that none takes long.
-
-    Raises:
-        DataRejected: it does not exist, or the store does not answer.
-    """
+    """The bytes of an object in order; each request brings some, so that none takes long."""
     import obstore
 
     store, path = _store(url)
@@ -247,11 +232,7 @@ def write_if(url: str, data: bytes, version: dict[str, str] | None) -> bool:
 
 
 def remove(url: str) -> None:
-    """Remove an object; one that is not there is no error.
-
-    Raises:
-        StorageError: it cannot be removed.
-    """
+    """Remove an object; one that is not there is no error."""
     import obstore
 
     store, path = _store(url)
@@ -260,11 +241,7 @@ def remove(url: str) -> None:
 
 
 def listed(url: str) -> list[StoredFile]:
-    """The objects below a URL, or those that its pattern fits, or the one that it names; sorted by name.
-
-    Raises:
-        DataRejected: the store does not answer.
-    """
+    """The objects below a URL, or those that its pattern fits, or the one that it names; sorted by name."""
     root, path = _split(url)
     pattern = path.rstrip("/").split("/") if MAGIC.search(path) else None
     folder = "/".join(fixed_parts(pattern)) if pattern else path.rstrip("/")
