@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import ipc, parquet
@@ -268,20 +269,14 @@ def test_store_that_does_not_answer(nobody: None) -> None:
 
 def test_store_that_goes_while_it_is_read(store: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that answers no more ends the reading, and the digest beside it, in the same error."""
-
-    class Gone:
-        def read(self, _size: int) -> bytes:
-            raise objects_error()
-
-    def objects_error() -> Exception:
-        from obstore.exceptions import GenericError
-
-        return GenericError("Generic S3 error: HTTP error: error decoding response body\n\nDebug source:\nmuch more")
-
     import obstore
+    from obstore.exceptions import GenericError
+
+    def gone(*_: object, **__: object) -> bytes:
+        raise GenericError("Generic S3 error: HTTP error: error decoding response body\n\nDebug source:\nmuch more")
 
     url = store.put("object", DATA)
-    monkeypatch.setattr(obstore, "open_reader", lambda *_, **__: Gone())
+    monkeypatch.setattr(obstore, "get_range", gone)
     with storage.opened(url) as file, storage.Digesting(file) as digesting:
         for use in (file.file.read, digesting.result):
             with pytest.raises(DataRejected, match="the store does not answer"):
@@ -351,6 +346,29 @@ def test_one_object_of_predictions(store: Bucket, predict: Callable[..., int], t
     for each in (name, f"{name}.receipt.json"):
         assert store.get(each) == (tmp_path / each).read_bytes()
     assert main(["verify", f"s3://bucket/{name}", "--receipt", "-q"]) == 0
+
+
+def test_columns_of_an_object_are_read_once(
+    store: Bucket, predict: Callable[..., int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each byte of a Parquet object is asked for twice, for its rows and its digest, and not by a small request."""
+    import obstore
+
+    sizes, get_range = [], obstore.get_range
+
+    def counted(*arguments: Any, start: int, end: int) -> Any:
+        sizes.append(end - start)
+        return get_range(*arguments, start=start, end=end)
+
+    monkeypatch.setattr(obstore, "get_range", counted)
+    columns = {name: np.random.default_rng(1).standard_normal(1 << 20) for name in ("width", "height")}
+    path = tmp_path / "wide.parquet"
+    parquet.write_table(pa.table(columns), path, use_dictionary=False)
+    url, size = store.put("wide.parquet", path.read_bytes()), path.stat().st_size
+    assert predict(url, "-o", "out.parquet") == 0
+    assert size > 16 << 20
+    assert 2 * size <= sum(sizes) < 2.1 * size
+    assert len(sizes) < 20
 
 
 def test_bad_rows_go_into_the_store(store: Bucket, predict: Callable[..., int], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ for some seconds.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -122,9 +123,9 @@ def opened(url: str) -> Opened:
     store, path = _store(url)
     with _refusing(_unreadable, url):
         about = _awaited(obstore.head, store, path)
-        reader = _awaited(partial(obstore.open_reader, buffer_size=_AHEAD), store, path)
-        file = io.BufferedReader(_Raw(url, reader), _AHEAD)
-    return Opened(url, cast("BinaryIO", file), about["size"], _stamp(about), None)
+    ahead, raw = (_Raw(url, about["size"]) for _ in range(2))
+    file = io.BufferedReader(ahead, _AHEAD)
+    return Opened(url, cast("BinaryIO", file), about["size"], _stamp(about), None, cast("BinaryIO", raw))
 
 
 def stamp(url: str) -> str:
@@ -145,10 +146,11 @@ def _stamp(about: Any) -> str:
 
 
 class _Raw(io.RawIOBase):
-    """An object's reader as Python knows raw files."""
+    """An object as Python knows raw files; each read is one request."""
 
-    def __init__(self, url: str, reader: Any) -> None:
-        self._url, self._reader = url, reader
+    def __init__(self, url: str, size: int) -> None:
+        self._url, self._size, self._at = url, size, 0
+        self._store, self._path = _store(url)
 
     def readable(self) -> bool:
         """Whether it can be read."""
@@ -160,18 +162,28 @@ class _Raw(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer as far as there are bytes, and return how many came."""
+        import obstore
+
+        end = min(self._at + len(buffer), self._size)
+        if end <= self._at:
+            return 0
         with _refusing(_unreadable, self._url):
-            data = _awaited(self._reader.read, len(buffer))
+            data = _awaited(partial(obstore.get_range, start=self._at, end=end), self._store, self._path)
         buffer[: len(data)] = memoryview(data)
+        self._at += len(data)
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go on at another place, and return it."""
-        return int(self._reader.seek(offset, whence))
+        place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        if place < 0:
+            raise OSError(errno.EINVAL, "before the beginning")
+        self._at = place
+        return place
 
     def tell(self) -> int:
         """Return the place of the next byte."""
-        return int(self._reader.tell())
+        return self._at
 
 
 @contextmanager
