@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from threading import Barrier
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -20,6 +21,7 @@ from artifact_pipeline.storage import places as storage
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.publication import publish
 from buckets import Bucket, empty_bucket, s3_server
+from registries import Request, Response, forward, relay
 from tables import blobs, write_table
 
 if TYPE_CHECKING:
@@ -369,6 +371,46 @@ def test_columns_of_an_object_are_read_once(
     assert size > 16 << 20
     assert 2 * size <= sum(sizes) < 2.1 * size
     assert len(sizes) < 20
+
+
+def test_objects_are_opened_several_at_a_time(
+    server: str, store: Bucket, predict: Callable[..., int], tmp_path: Path
+) -> None:
+    """Before the first row a store is asked about several objects at once; what comes of them keeps their order."""
+    columns = blobs(["no", "yes"], rows=9, seed=3)
+    (tmp_path / "rows").mkdir()
+    for number in range(4):
+        name, extra = f"{number}.parquet", {f"more {number}": [number] * 9}
+        store.put(f"rows/{name}", write_table(tmp_path / "rows" / name, {**columns, **extra}).read_bytes())
+    together, seen = Barrier(4, timeout=30), set[str]()
+
+    def answer(request: Request) -> Response:
+        if request.method == "HEAD" and request.path.startswith("/bucket/rows/") and request.path not in seen:
+            seen.add(request.path)
+            together.wait()  # until all four are asked for
+        return forward(server.removeprefix("http://"), request)
+
+    with relay(answer) as front, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{front.address}")
+        assert predict("s3://bucket/rows/", "-o", "out/") == 0
+    assert not together.broken
+    assert predict("rows", "-o", "there/") == 0
+    assert (tmp_path / "out.receipt.json").read_bytes() == (tmp_path / "there.receipt.json").read_bytes()
+
+
+def test_the_first_place_that_fails_is_the_error() -> None:
+    """Of places that are asked at once the first one's error is raised, and those that wait are not asked."""
+    asked = list[int]()
+
+    def ask(place: int) -> int:
+        asked.append(place)
+        if place >= 3:
+            raise ValueError(place)
+        return place
+
+    assert storage.ask_several(ask, [2, 0, 1]) == [2, 0, 1]
+    with pytest.raises(ValueError, match=r"^3$"):
+        storage.ask_several(ask, range(1000))
 
 
 def test_bad_rows_go_into_the_store(store: Bucket, predict: Callable[..., int], tmp_path: Path) -> None:
