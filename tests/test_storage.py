@@ -18,6 +18,7 @@ from artifact_pipeline.errors import ConfigError, DataRejected, StorageError
 from artifact_pipeline.prediction.proof import prove
 from artifact_pipeline.storage import objects
 from artifact_pipeline.storage import places as storage
+from artifact_pipeline.storage.waiting import ask_several
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.publication import publish
 from buckets import Bucket, empty_bucket, s3_server
@@ -408,9 +409,9 @@ def test_the_first_place_that_fails_is_the_error() -> None:
             raise ValueError(place)
         return place
 
-    assert storage.ask_several(ask, [2, 0, 1]) == [2, 0, 1]
+    assert ask_several(ask, [2, 0, 1]) == [2, 0, 1]
     with pytest.raises(ValueError, match=r"^3$"):
-        storage.ask_several(ask, range(1000))
+        ask_several(ask, range(1000))
 
 
 def test_bad_rows_go_into_the_store(store: Bucket, predict: Callable[..., int], tmp_path: Path) -> None:

@@ -79,13 +79,19 @@ class Ledger:
         self.counts = PredictionCounts.zero(scorer)
         self._unsaved, self._due = False, 0.0
         _refuse_many(len(sources))
-        remote = any(storage.is_url(source.place) for source in sources)
-        self.opened = storage.ask_several(self._open, sources) if remote else [*map(self._open, sources)]
+        self.opened = self._open_all()
         for opened in self.opened:
             self.left_out |= dict.fromkeys(opened.left_out)
             self.notes += opened.notes
         _refuse_many(sum(-(-(opened.total or 1) // PART) for opened in self.opened))
         self._job = self._described()
+
+    def _open_all(self) -> list[_Opened]:
+        if not any(storage.is_url(source.place) for source in self.sources):
+            return [self._open(source) for source in self.sources]
+        from artifact_pipeline.storage.waiting import ask_several
+
+        return ask_several(self._open, self.sources)
 
     def _open(self, source: Source) -> _Opened:
         if source.place == STDIN:  # which can be read but once

@@ -11,16 +11,15 @@ import io
 import os
 import re
 import tempfile
-import threading
-from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from artifact_pipeline.errors import ConfigError, StorageError
 from artifact_pipeline.storage.opened import BLOCK, Opened, StoredFile, unreadable
 from artifact_pipeline.storage.patterns import MAGIC, fits_or_parent, fixed_parts
+from artifact_pipeline.storage.waiting import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,33 +73,6 @@ def _connected(root: str, _settings: tuple[tuple[str, str], ...]) -> Any:
         raise ConfigError(f"{root} cannot be opened: {_reason(error)}", hint=_HINT_SETTINGS) from error
 
 
-class _Outcome(Future[Any]):
-    """The result of a call in another thread; an error of its block is raised where the result is awaited."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> bool:
-        if error is not None:
-            self.set_exception(error)
-        return True
-
-
-def _awaited(call: Callable[..., Any], *arguments: Any) -> Any:
-    """What a call returns that waits for a store; Ctrl-C ends the waiting, which the library itself would not do."""
-    if threading.current_thread() is not threading.main_thread():
-        return call(*arguments)
-    outcome = _Outcome()
-
-    def _run() -> None:
-        with outcome:
-            outcome.set_result(call(*arguments))
-
-    # Not an executor's thread: the process would wait for it before it ends.
-    threading.Thread(target=_run, daemon=True).start()
-    return outcome.result()
-
-
 @contextmanager
 def _refusing(refusal: Callable[[str, Exception], Exception], url: str) -> Iterator[None]:
     """Turn what a store answers, or that it does not, into a refusal."""
@@ -122,7 +94,7 @@ def opened(url: str) -> Opened:
 
     store, path = _store(url)
     with _refusing(_unreadable, url):
-        about = _awaited(obstore.head, store, path)
+        about = awaited(obstore.head, store, path)
     ahead, raw = (_Raw(url, about["size"]) for _ in range(2))
     file = io.BufferedReader(ahead, _AHEAD)
     return Opened(url, cast("BinaryIO", file), about["size"], _stamp(about), None, cast("BinaryIO", raw))
@@ -138,7 +110,7 @@ def stamp(url: str) -> str:
 
     store, path = _store(url)
     with _refusing(_unreadable, url):
-        return _stamp(_awaited(obstore.head, store, path))
+        return _stamp(awaited(obstore.head, store, path))
 
 
 def _stamp(about: Any) -> str:
@@ -168,7 +140,7 @@ class _Raw(io.RawIOBase):
         if end <= self._at:
             return 0
         with _refusing(_unreadable, self._url):
-            data = _awaited(partial(obstore.get_range, start=self._at, end=end), self._store, self._path)
+            data = awaited(partial(obstore.get_range, start=self._at, end=end), self._store, self._path)
         buffer[: len(data)] = memoryview(data)
         self._at += len(data)
         return len(data)
@@ -199,7 +171,7 @@ def staged(url: str) -> Iterator[BinaryIO]:
     with _refusing(_unwritable, url), tempfile.SpooledTemporaryFile(_SPOOL) as file:
         yield cast("BinaryIO", file)
         file.seek(0)
-        _awaited(obstore.put, store, path, cast("BinaryIO", file))
+        awaited(obstore.put, store, path, cast("BinaryIO", file))
 
 
 def pieces(url: str) -> Iterator[memoryview]:
@@ -212,10 +184,10 @@ def pieces(url: str) -> Iterator[memoryview]:
 
     store, path = _store(url)
     with _refusing(_unreadable, url):
-        size = _awaited(obstore.head, store, path)["size"]
+        size = awaited(obstore.head, store, path)["size"]
         for at in range(0, size, _AHEAD):
             part = partial(obstore.get_range, start=at, end=min(at + _AHEAD, size))
-            yield memoryview(_awaited(part, store, path))
+            yield memoryview(awaited(part, store, path))
 
 
 def read_versioned(url: str, limit: int) -> tuple[bytes, dict[str, str]] | None:
@@ -228,12 +200,12 @@ def read_versioned(url: str, limit: int) -> tuple[bytes, dict[str, str]] | None:
 
     store, path = _store(url)
     with _refusing(_unreadable, url), suppress(FileNotFoundError):
-        found = _awaited(obstore.get, store, path)
+        found = awaited(obstore.get, store, path)
         if found.meta["size"] > limit:
             raise unreadable(url, f"larger than {limit:,} bytes", rule="too-large")
         known = {name: found.meta[name] for name in ("e_tag", "version")}
         version = {name: value for name, value in known.items() if value is not None}
-        return bytes(_awaited(found.bytes)), version
+        return bytes(awaited(found.bytes)), version
     return None
 
 
@@ -253,7 +225,7 @@ def write_if(url: str, data: bytes, version: dict[str, str] | None) -> bool:
     store, path = _store(url)
     put = partial(obstore.put, mode=cast("Any", "create" if version is None else version), use_multipart=False)
     with _refusing(_unwritable, url), suppress(AlreadyExistsError, PreconditionError):
-        _awaited(put, store, path, data)
+        awaited(put, store, path, data)
         return True
     return False
 
@@ -268,7 +240,7 @@ def remove(url: str) -> None:
 
     store, path = _store(url)
     with _refusing(_unwritable, url), suppress(FileNotFoundError):
-        _awaited(obstore.delete, store, path)
+        awaited(obstore.delete, store, path)
 
 
 def listed(url: str) -> list[StoredFile]:
@@ -296,7 +268,7 @@ def _below(url: str, root: str, folder: str) -> Iterator[tuple[str, int]]:
 
     store, _ = _store(root)
     with _refusing(_unreadable, url):
-        blocks = _awaited(list, obstore.list(store, prefix=folder or None))
+        blocks = awaited(list, obstore.list(store, prefix=folder or None))
         found = [each for block in blocks for each in block]
     for each in found:
         name, size = each["path"], each["size"]
@@ -311,7 +283,7 @@ def _named(url: str) -> list[StoredFile]:
 
     store, path = _store(url)
     with _refusing(_unreadable, url), suppress(FileNotFoundError):
-        return [StoredFile(url, path.rpartition("/")[2], _awaited(obstore.head, store, path)["size"])]
+        return [StoredFile(url, path.rpartition("/")[2], awaited(obstore.head, store, path)["size"])]
     return []
 
 

@@ -12,20 +12,15 @@ import stat
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self, TypeVar, cast
+from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from artifact_pipeline import files
 from artifact_pipeline.errors import DataRejected
 from artifact_pipeline.storage.opened import BLOCK, Opened, StoredFile, unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
 
-_Place = TypeVar("_Place")
-_Answer = TypeVar("_Answer")
-
-_AT_ONCE = 16
-"""Places of a store that are asked at a time."""
 _SCHEMES = ("s3", "gs", "az", "abfss")
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -207,31 +202,3 @@ def list_files(url: str) -> list[StoredFile]:
     from artifact_pipeline.storage import objects
 
     return objects.listed(url)
-
-
-def ask_several(ask: Callable[[_Place], _Answer], places: Sequence[_Place]) -> list[_Answer]:
-    """Ask a store about several places at a time, since most of it is waiting; the answers are in the places' order.
-
-    The error of the first place that has one is raised, and no further place is asked then.
-    """
-    from concurrent.futures import Future
-
-    answers = [Future[_Answer]() for _ in places]
-    left, stopped = iter(zip(places, answers, strict=True)), threading.Event()
-
-    def _run() -> None:
-        for place, answer in left:
-            if stopped.is_set():
-                return
-            try:
-                answer.set_result(ask(place))
-            except BaseException as error:  # noqa: BLE001 - it is raised where the answer is taken
-                answer.set_exception(error)
-
-    # Not an executor's threads: the process would wait for them before it ends, and so Ctrl-C for the store.
-    for _ in range(min(_AT_ONCE, len(places))):
-        threading.Thread(target=_run, daemon=True).start()
-    try:
-        return [each.result() for each in answers]
-    finally:
-        stopped.set()
