@@ -18,7 +18,7 @@ install = $(if $(shell command -v uv),uv pip install --quiet --compile-bytecode 
 # The tests start the package some thousand times: it is compiled once, whatever a container's environment says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run serve report test coverage test-slow fuzz workflows check dist docs notebooks parameters estimators lock bench bench-batch bench-batch-mixed bench-train-table bench-forests bench-unchanged bench-feedback bench-tracking bench-search bench-serving bench-tables branches promote clean
+.PHONY: help run serve report test coverage test-slow fuzz workflows check dist docs notebooks parameters estimators lock bench bench-all bench-batch bench-batch-mixed bench-train-table bench-forests bench-scale bench-unchanged bench-feedback bench-tracking bench-search bench-serving bench-tables branches promote clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -156,6 +156,9 @@ lock: ## make every lock again from pyproject.toml; LOCK_ARGS=--upgrade for newe
 bench: $(DEV) ## the figures of docs/benchmarks.md, measured again beside the bare scripts; ARGS=--help
 	$(BIN)/python -m benchmarks.spine $(ARGS)
 
+bench-all: $(DEV) ## all of them, into docs/benchmarks.md, one after the other; ARGS="--quick --only batch forests"
+	$(BIN)/python -m benchmarks.bench_all $(ARGS)
+
 bench-batch: $(DEV) ## predict on files of 10^5 to 10^7 rows, beside pandas, scikit-learn and the limit; ARGS=--help
 	$(BIN)/python -m benchmarks.batch $(ARGS)
 
@@ -164,6 +167,9 @@ bench-batch-mixed: $(DEV) ## predict on 10^6 rows with three categories, beside 
 
 bench-train-table: $(DEV) ## train on a CSV of 10^6 rows, beside scikit-learn with pandas; ARGS=--help
 	$(BIN)/python -m benchmarks.train_table $(ARGS)
+
+bench-scale: $(DEV) ## predict by two Dask workers beside one process; what a task, a worker and a row cost; ARGS=--help
+	$(BIN)/python -m benchmarks.scale $(ARGS)
 
 bench-forests: $(DEV) ## trees in ONNX Runtime beside scikit-learn, 10^4 rows in memory; ARGS=--help
 	$(BIN)/python -m benchmarks.forests $(ARGS)

@@ -12,17 +12,16 @@ one more set holds the digits' whole numbers, which Parquet packs to a tenth. Ru
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import subprocess
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks.environments import ROOT, batch_python
-from benchmarks.measure import Command, Ratio, Summary, clean_environment, interleave
+from benchmarks.measure import Command, Ratio, Series, Summary, add_json_option, clean_environment, interleave
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -96,7 +95,7 @@ def prepared(folder: Path) -> None:
         shutil.copy(ROOT / "benchmarks" / script, folder)
 
 
-def measure_all(options: argparse.Namespace, folder: Path) -> tuple[list[Measured], list[str]]:
+def measure_all(options: argparse.Namespace, folder: Path, series: Series) -> tuple[list[Measured], list[str]]:
     """Measure every size and kind, and compare the labels of each."""
     python = options.bare_python or batch_python()
     measured: list[Measured] = []
@@ -108,7 +107,9 @@ def measure_all(options: argparse.Namespace, folder: Path) -> tuple[list[Measure
         runs = options.runs or RUNS.get(rows, 5)
         sys.stderr.write(f"{rows:,} {kind} rows: {runs} x each side\n")
         commands = sides(folder, given, python, pandas=rows <= options.pandas_up_to)
-        measured += summarised(rows, kind, interleave(commands, runs=runs, warm_up=not options.quick and runs > 1))
+        usages = interleave(commands, runs=runs, warm_up=not options.quick and runs > 1)
+        series.add_usages(f"{rows:,} {kind} rows", usages)
+        measured += summarised(rows, kind, usages)
         count, unequal, ties = _child(
             "compare", str(folder / "ours.parquet"), str(folder / "batch_sklearn.parquet")
         ).split()
@@ -163,17 +164,15 @@ def table(measured: Sequence[Measured]) -> Iterator[str]:
 
 def main() -> None:
     """Measure, and print."""
-    options = _options()
+    options, series = _options(), Series()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
         prepared(folder)
-        measured, labels = measure_all(options, folder)
+        measured, labels = measure_all(options, folder, series)
     print(*table(measured), "", *labels, "", sep="\n")
     for name, shown, reached in verdicts(measured):
         print(f"{name}: {shown}: {'yes' if reached else 'NO'}")
-    if options.json:
-        result: dict[str, Any] = {"measured": [asdict(each) for each in measured], "labels": labels}
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
+    series.write(options.json, measured=[asdict(each) for each in measured], labels=labels)
 
 
 def _options() -> argparse.Namespace:
@@ -193,7 +192,7 @@ def _options() -> argparse.Namespace:
         help="pandas holds 1.6 kB a row: leave it out above",
     )
     add("--folder", type=Path, metavar="DIR", help="where the files go while it runs (10 million rows take 2.5 GB)")
-    add("--json", type=Path, metavar="FILE", help="write every figure there as well")
+    add_json_option(parser)
     add("--bare-python", type=str, metavar="PYTHON", help="run the bare scripts by this Python")
     return parser.parse_args()
 

@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.environments import ROOT
-from benchmarks.measure import Command, Ratio, Summary, clean_environment, interleave
+from benchmarks.measure import Command, Ratio, Series, Summary, add_json_option, clean_environment, interleave
 
 AGAINST_BARE = 1.5
 LEVELS = (5, 40, 400)
@@ -86,6 +86,9 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         usages = interleave(prepared(Path(name), options.rows), runs=options.runs, warm_up=options.runs > 1)
+    series = Series()
+    series.add_usages(f"{options.rows:,} mixed rows", usages)
+    series.write(options.json)
     bare = [usage.cpu for usage in usages["bare script"]]
     print(f"{'side':<20}  {'CPU s':>7}  {'wall s':>7}  {'peak MiB':>8}  {'CPU/bare':>8}")
     for side, each in usages.items():
@@ -108,6 +111,7 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--rows", type=int, default=1_000_000, metavar="N", help="rows to answer (default: %(default)s)")
     add("--runs", type=int, default=5, metavar="N", help="runs of each command, the first to warm up (default: 5)")
+    add_json_option(parser)
     add("--folder", type=Path, metavar="DIR", help="where the files go while it runs")
     add("--write", nargs=3, metavar=("FILE", "N", "LABELS"), help="write rows, and measure nothing")
     return parser.parse_args()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.environments import ROOT
+from benchmarks.measure import Series, add_json_option
 from benchmarks.report import aligned
 
 from artifact_pipeline import open_artifact, train
@@ -67,12 +68,15 @@ def main() -> None:
     parser.add_argument("--drawings", type=int, default=200, help="drawings that are fed back (default: 200)")
     parser.add_argument("--lots", type=int, default=5, help="how many models, each of other drawings (default: 5)")
     parser.add_argument("--unseen", type=int, default=2000, help="drawings to measure on (default: 2,000)")
-    asked = parser.parse_args()
+    add_json_option(parser)
+    asked, series = parser.parse_args(), Series()
     sys.path.insert(0, str(ROOT / "tests"))
     X, y = drawn(asked.unseen, 2)
 
     def row(title: str, made: Training) -> list[str]:
         answers = open_artifact(made.folder, accept_failed_gate=True).predict(X)
+        series.add("unseen drawings", "share right", {title: [float((answers == y).mean())]})
+        series.add("digits", "held-out accuracy", {title: [made.manifest.metrics.held_out.accuracy.value]})
         return [
             title,
             f"{(answers == y).mean():.1%}",
@@ -88,6 +92,7 @@ def main() -> None:
             rows.append(row(f"with {asked.drawings} drawings, lot {lot}", trained(folder, f"lot{lot}", path)))
     head = ["", f"right of {asked.unseen:,} other drawings", "held-out accuracy of the digits", "beside the first"]
     print(*aligned([head, *rows], left=1), sep="\n")
+    series.write(asked.json)
 
 
 if __name__ == "__main__":

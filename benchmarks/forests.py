@@ -12,6 +12,8 @@ import time
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.measure import Series, add_json_option
+
 from artifact_pipeline.runtime import pin_numerics
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def estimators() -> dict[str, Any]:
     }
 
 
-def measure(name: str, estimator: Any, *, rows: int, runs: int) -> list[str]:
+def measure(name: str, estimator: Any, *, rows: int, runs: int, series: Series) -> list[str]:
     """Fit on so many rows, answer as many others by both sides, and return lines to print."""
     from sklearn.datasets import make_classification
 
@@ -56,6 +58,7 @@ def measure(name: str, estimator: Any, *, rows: int, runs: int) -> list[str]:
             answers[calls] = predictor.predict_features(features)
             taken = _cpu(lambda predictor=predictor: predictor.predict_features(features))  # type: ignore[misc]
             sides.setdefault(f"{calls:,} rows a call", []).append(taken)
+    series.add(name, "CPU s", sides)
     bare, (usual, *others) = median(sides["scikit-learn"]), answers.values()
     equal = all((each.values == usual.values).all() and (each.labels == usual.labels).all() for each in others)
     lines = [f"{name:<34}  {side:<18}  {median(cpu):>7.4f}  {median(cpu) / bare:>5.2f}" for side, cpu in sides.items()]
@@ -77,11 +80,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.forests", description=summary)
     parser.add_argument("--rows", type=int, default=10_000, metavar="N", help="rows to answer (default: %(default)s)")
     parser.add_argument("--runs", type=int, default=7, metavar="N", help="runs of each side (default: %(default)s)")
-    options = parser.parse_args()
+    add_json_option(parser)
+    options, series = parser.parse_args(), Series()
     pin_numerics()
     print(f"{'':<34}  {'side':<18}  {'CPU s':>7}  {'ratio':>5}")
     for name, estimator in estimators().items():
-        print(*measure(name, estimator, rows=options.rows, runs=options.runs), sep="\n", flush=True)
+        lines = measure(name, estimator, rows=options.rows, runs=options.runs, series=series)
+        print(*lines, sep="\n", flush=True)
+    series.write(options.json)
 
 
 if __name__ == "__main__":

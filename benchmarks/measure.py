@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import statistics
@@ -10,12 +11,13 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
 MAXRSS_PER_MIB = 1 << 20 if sys.platform == "darwin" else 1 << 10
 """`ru_maxrss` counts bytes on macOS, KiB elsewhere."""
@@ -168,3 +170,31 @@ class Ratio:
         """Of two series measured in turn."""
         pairs = [our / other for our, other in zip(ours, others, strict=True)]
         return cls(statistics.median(ours) / statistics.median(others), statistics.median(pairs))
+
+
+@dataclass(slots=True)
+class Series:
+    """What a benchmark has measured, each single value, as the page of all benchmarks takes it (`bench_all`)."""
+
+    kept: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, what: str, unit: str, sides: Mapping[str, Sequence[float]]) -> None:
+        """Keep the values of each side, in one unit."""
+        for side, values in sides.items():
+            shown = [float(f"{value:.5g}") for value in values]
+            self.kept.append({"what": what, "side": side, "unit": unit, "values": shown})
+
+    def add_usages(self, what: str, sides: Mapping[str, Sequence[Usage]]) -> None:
+        """Keep what processes took."""
+        for unit, name in (("CPU s", "cpu"), ("wall s", "wall"), ("peak MiB", "peak")):
+            self.add(what, unit, {side: [getattr(each, name) for each in usages] for side, usages in sides.items()})
+
+    def write(self, place: Path | None, **more: Any) -> None:
+        """Write them as JSON, beside whatever else a benchmark says; with no place, nothing."""
+        if place is not None:
+            place.write_text(json.dumps({**more, "series": self.kept}, indent=2) + "\n")
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """Let a benchmark write its series."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there as well")

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from benchmarks.environments import ROOT
-from benchmarks.measure import Command, Ratio, Summary, interleave, measure
+from benchmarks.measure import Command, Ratio, Series, Summary, add_json_option, interleave, measure
 
 from artifact_pipeline.runtime import CACHE_KIB, CACHE_VARIABLE, KERNEL, KERNEL_VARIABLE
 
@@ -98,7 +98,9 @@ def main() -> None:
     """Measure, and print what was found; the status is 1 where a limit is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--runs", type=int, default=1, metavar="N", help="runs of each; the medians are shown")
-    runs = parser.parse_args().runs
+    add_json_option(parser)
+    options, series = parser.parse_args(), Series()
+    runs = options.runs
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         first = ours(root / "search")
@@ -115,6 +117,8 @@ def main() -> None:
         theirs = json.loads((root / "bare" / "scores.json").read_text())
         scores = [json.loads(line)["scores"] for line in digests["search"].splitlines()]
         right = {each: correct(root / each) for each in ("search", "halving")}
+    series.add_usages("40 trials on the digits", usages)
+    series.write(options.json)
     print("side       CPU s   wall s")
     for side, each in usages.items():
         cpu, wall = (Summary.of([getattr(usage, kind) for usage in each]).median for kind in ("cpu", "wall"))

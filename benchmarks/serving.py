@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 import joblib
 import numpy as np
 from benchmarks.environments import ROOT, serving_python
-from benchmarks.measure import Ratio, Summary, clean_environment
+from benchmarks.measure import Ratio, Series, Summary, add_json_option, clean_environment
 from benchmarks.serving_load import Cores, Load, Memory, Target, memory, put_load, require_wrk
 from benchmarks.serving_servers import FORMATS, mixed_row, servers, started
 
@@ -340,13 +340,12 @@ def main() -> None:
     print(*about, "", *tables(measured, known), "", sep="\n")
     for title, shown, reached in verdicts(measured, known):
         print(f"{title}: {shown}: {'yes' if reached else 'NO'}")
-    if options.json:
-        runs = [
-            {**asdict(case), "server": name, "runs": [*map(asdict, loads)]}
-            for (case, name), loads in taken.loads.items()
-        ]
-        result = {"measured": [*map(asdict, measured)], "servers": [*map(asdict, known)], "runs": runs}
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
+    series = Series()
+    for (case, name), loads in taken.loads.items():
+        what = f"{case.rows} rows, {case.form}, {case.connections} connections"
+        series.add(what, "CPU µs a request", {name: [load.cpu for load in loads]})
+        series.add(what, "p99 µs", {name: [load.p99 for load in loads]})
+    series.write(options.json, measured=[*map(asdict, measured)], servers=[*map(asdict, known)])
 
 
 def _options() -> argparse.Namespace:
@@ -357,7 +356,7 @@ def _options() -> argparse.Namespace:
     add("--repeats", type=int, default=3, metavar="N", help="how often each load is put on each server (default: 3)")
     add("--servers", nargs="+", default=[*NAMES], choices=NAMES, help="which (default: all)")
     add("--rows", type=int, nargs="+", default=[1, 64], metavar="N", help="of a request (default: 1 64)")
-    add("--json", type=Path, metavar="FILE", help="write every figure there as well")
+    add_json_option(parser)
     add("--bare-python", type=Path, metavar="PYTHON", help="run the other servers by this Python")
     options = parser.parse_args()
     if min(options.seconds, options.repeats, *options.rows) < 1:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.environments import ROOT, bare_python
-from benchmarks.measure import Command, busy_core, clean_environment, forget, interleave
+from benchmarks.measure import Command, Series, add_json_option, busy_core, clean_environment, forget, interleave
 from benchmarks.report import Figure, figure, figure_table, usage_table
 
 ONE_THREAD = tuple((f"{library}_NUM_THREADS", "1") for library in ("OPENBLAS", "OMP", "MKL"))
@@ -186,23 +186,18 @@ def main() -> None:
         about = machine(bare)
         _say("results of both sides")
         figures = results(folders, bare)
-        measured = {}
+        measured, series = {}, Series()
         for scenario in scenarios(folders, bare, quick=options.quick, kernel=_ran_kernel(folders.ours)):
             _say(f"{scenario.name}: {options.runs} x {' and '.join(scenario.sides)}")
             with busy_core() if scenario.busy else nullcontext():
                 sides = interleave(scenario.sides, runs=options.runs, warm_up=warm_up)
             measured[scenario.name] = sides
+            series.add_usages(scenario.name, sides)
             figures += [figure(scenario.name, what, limit, sides) for what, limit in scenario.limits.items()]
     print(", ".join(f"{key}: {value}" for key, value in about.items()))
     print(f"{options.runs - warm_up} runs of each command counted, {int(warm_up)} before them to warm up\n")
     print(*usage_table(measured), "", *figure_table(figures), sep="\n")
-    if options.json:
-        plain = {
-            name: {side: [asdict(usage) for usage in usages] for side, usages in sides.items()}
-            for name, sides in measured.items()
-        }
-        result = {"machine": about, "measured": plain, "figures": [asdict(each) for each in figures]}
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
+    series.write(options.json, machine=about, figures=[asdict(each) for each in figures])
 
 
 def _ran_kernel(folder: Path) -> bool:
@@ -230,7 +225,7 @@ def _options() -> argparse.Namespace:
         action="store_true",
         help="count the first run too, and leave out the busy core and the other BLAS kernel",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every single measurement there as well")
+    add_json_option(parser)
     parser.add_argument(
         "--bare-python",
         type=Path,

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.environments import ROOT, tables_python
-from benchmarks.measure import clean_environment
+from benchmarks.measure import Series, add_json_option, clean_environment
 from benchmarks.report import aligned
 from benchmarks.tables_automl import measure_automl
 from benchmarks.tables_sources import TABLES
@@ -177,14 +177,20 @@ def main() -> None:
     parser.add_argument("--part", choices=["strangers", "automl"], help="one of the two parts alone")
     parser.add_argument("--runs", type=int, default=4, metavar="N", help="runs beside AutoML; the first is not counted")
     parser.add_argument("--folder", type=Path, metavar="FOLDER", help="keep what is written there")
-    options = parser.parse_args()
+    add_json_option(parser)
+    options, series = parser.parse_args(), Series()
     with tempfile.TemporaryDirectory() as name:
         folder = options.folder or Path(name)
         folder.mkdir(exist_ok=True)
         if options.part != "automl":
-            print_strangers(strangers(folder.resolve(), options.only))
+            trained = strangers(folder.resolve(), options.only)
+            both = [(each.ours, each.bare) for each in trained if each.ours is not None and each.bare is not None]
+            ours, bare = map(list, zip(*both, strict=True))
+            series.add(f"{len(both)} tables of strangers", "accuracy", {"ours": ours, "by hand": bare})
+            print_strangers(trained)
         if options.part != "strangers":
-            measure_automl(folder.resolve(), options.runs)
+            measure_automl(folder.resolve(), options.runs, series)
+        series.write(options.json)
 
 
 if __name__ == "__main__":

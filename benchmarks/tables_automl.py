@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from benchmarks.environments import ROOT, autogluon_python, mljar_python
-from benchmarks.measure import Command, Summary, interleave
+from benchmarks.measure import Command, Series, Summary, interleave
 from benchmarks.report import aligned
 
 if TYPE_CHECKING:
@@ -77,11 +77,13 @@ def size_of(folder: Path) -> float:
     return sum(each.stat().st_size for each in folder.rglob("*") if each.is_file()) / 1000
 
 
-def measure_automl(folder: Path, runs: int) -> None:
+def measure_automl(folder: Path, runs: int, series: Series) -> None:
     """Measure, and print a table and the figures."""
     trains, predicts = sides(folder)
     trained = interleave(trains, runs=runs, warm_up=runs > 1)
     predicted = interleave(predicts, runs=runs, warm_up=runs > 1)
+    series.add_usages("train", trained)
+    series.add_usages("load and predict", predicted)
     rows = [["", "train, CPU (s)", "load and predict, CPU (s)", "on disk (kB)"]]
     cpu, answer, sizes = {}, {}, {}
     for name in trains:

@@ -23,7 +23,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from benchmarks.environments import ROOT
-from benchmarks.measure import Command, Usage, measure
+from benchmarks.measure import Command, Series, Usage, add_json_option, measure
 from benchmarks.report import figure, figure_table, usage_table
 
 if TYPE_CHECKING:
@@ -77,7 +77,9 @@ def main() -> None:
     """Measure, and print two tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tracking", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--runs", type=int, default=9, metavar="N", help="runs of each; the first is not counted")
-    runs = max(parser.parse_args().runs, 2)
+    add_json_option(parser)
+    options, series = parser.parse_args(), Series()
+    runs = max(options.runs, 2)
     measured: dict[str, list[Usage]] = {"ours": [], "bare": []}
     with tempfile.TemporaryDirectory() as name, server(Path(name)) as uri:
         for number in range(runs):
@@ -86,6 +88,8 @@ def main() -> None:
     counted = {side: usages[1:] for side, usages in measured.items()}
     print(f"{runs - 1} runs of each command counted; `bare` is MLflow's own client\n")
     print(*usage_table({TITLE: counted}), "", *figure_table([figure(TITLE, "cpu", LIMIT, counted)]), sep="\n")
+    series.add_usages(TITLE, counted)
+    series.write(options.json)
 
 
 if __name__ == "__main__":

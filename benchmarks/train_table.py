@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.environments import ROOT
-from benchmarks.measure import Command, Ratio, Summary, clean_environment, interleave
+from benchmarks.measure import Command, Ratio, Series, Summary, add_json_option, clean_environment, interleave
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,12 +74,13 @@ def sides(folder: Path, kind: str) -> dict[str, Command]:
     }
 
 
-def measure_kind(folder: Path, kind: str, *, rows: int, runs: int) -> list[str]:
+def measure_kind(folder: Path, kind: str, *, rows: int, runs: int, series: Series) -> list[str]:
     """Measure one kind of rows; returns lines to print."""
     for place, count in ((f"{kind}.csv", rows), (f"few-{kind}.csv", FEW)):
         command = [sys.executable, "-m", "benchmarks.train_table", "--write", str(folder / place), str(count), kind]
         subprocess.run(command, cwd=ROOT, env=clean_environment(), check=True)
     usages = interleave(sides(folder, kind), runs=runs, warm_up=runs > 1)
+    series.add_usages(f"{rows:,} rows, {kind}", usages)
     lines = []
     for side, each in usages.items():
         cpu, wall, peak = (
@@ -112,8 +113,11 @@ def main() -> None:
         folder = Path(name)
         shutil.copy(ROOT / "benchmarks" / "bare_train_table.py", folder)
         print(f"{'rows':>9}  {'kind':<10}  {'side':<22}  {'CPU s':>7}  {'wall s':>7}  {'peak MiB':>8}")
+        series = Series()
         for kind in options.kinds:
-            print(*measure_kind(folder, kind, rows=options.rows, runs=options.runs), sep="\n", flush=True)
+            lines = measure_kind(folder, kind, rows=options.rows, runs=options.runs, series=series)
+            print(*lines, sep="\n", flush=True)
+    series.write(options.json)
 
 
 def _options() -> argparse.Namespace:
@@ -123,6 +127,7 @@ def _options() -> argparse.Namespace:
     add("--rows", type=int, default=1_000_000, metavar="N", help="rows of the table (default: %(default)s)")
     add("--runs", type=int, default=4, metavar="N", help="runs of each command, the first to warm up (default: 4)")
     add("--kinds", nargs="+", choices=KINDS, default=["mixed"], help="what the columns hold (default: mixed)")
+    add_json_option(parser)
     add("--folder", type=Path, metavar="DIR", help="where the files go while it runs")
     add("--write", nargs=3, metavar=("FILE", "N", "KIND"), help="write rows, and measure nothing")
     return parser.parse_args()

@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.environments import ROOT, bare_python, dvc_python
-from benchmarks.measure import Command, clean_environment, interleave
+from benchmarks.measure import Command, Series, add_json_option, clean_environment, interleave
 from benchmarks.report import figure, figure_table, usage_table
 
 LIMIT = 0.25
@@ -60,7 +60,9 @@ def main() -> None:
     """Measure, and print two tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.unchanged", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--runs", type=int, default=9, metavar="N", help="runs of each; the first is not counted")
-    runs = max(parser.parse_args().runs, 2)
+    add_json_option(parser)
+    options, series = parser.parse_args(), Series()
+    runs = max(options.runs, 2)
     dvc = str(Path(dvc_python()).with_name("dvc"))
     with tempfile.TemporaryDirectory() as name:
         folders = Path(name, "ours"), Path(name, "dvc")
@@ -71,6 +73,8 @@ def main() -> None:
     title = "train with nothing to do, beside dvc repro"
     print(f"{runs - 1} runs of each command counted; `bare` is `dvc repro`\n")
     print(*usage_table({title: measured}), "", *figure_table([figure(title, "cpu", LIMIT, measured)]), sep="\n")
+    series.add_usages(title, measured)
+    series.write(options.json)
 
 
 if __name__ == "__main__":

@@ -62,10 +62,13 @@ def _client(endpoint: str) -> Any:
 
 
 @contextmanager
-def s3_server() -> Iterator[str]:
+def s3_server(seen: list[tuple[str, str, int]] | None = None) -> Iterator[str]:
     """Run moto's server on a port of its own, and yield its address.
 
     It answers one request at a time: moto looks whether a condition holds and then writes, a real store in one step.
+
+    Args:
+        seen: takes of each request the method, the range that it asks for, and how many bytes it brings.
     """
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
@@ -74,6 +77,9 @@ def s3_server() -> Iterator[str]:
     moto, turn = DomainDispatcherApplication(create_backend_app), threading.Lock()
 
     def serve(environ: Any, start: Any) -> Any:
+        if seen is not None:
+            brought = int(environ.get("CONTENT_LENGTH") or 0)
+            seen.append((environ["REQUEST_METHOD"], environ.get("HTTP_RANGE", ""), brought))
         with turn:
             return moto(environ, start)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import TYPE_CHECKING, BinaryIO
+from threading import Barrier
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import ipc, parquet
@@ -16,9 +18,11 @@ from artifact_pipeline.errors import ConfigError, DataRejected, StorageError
 from artifact_pipeline.prediction.proof import prove
 from artifact_pipeline.storage import objects
 from artifact_pipeline.storage import places as storage
+from artifact_pipeline.storage.waiting import ask_several
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.publication import publish
 from buckets import Bucket, empty_bucket, s3_server
+from registries import Request, Response, forward, relay
 from tables import blobs, write_table
 
 if TYPE_CHECKING:
@@ -268,20 +272,14 @@ def test_store_that_does_not_answer(nobody: None) -> None:
 
 def test_store_that_goes_while_it_is_read(store: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that answers no more ends the reading, and the digest beside it, in the same error."""
-
-    class Gone:
-        def read(self, _size: int) -> bytes:
-            raise objects_error()
-
-    def objects_error() -> Exception:
-        from obstore.exceptions import GenericError
-
-        return GenericError("Generic S3 error: HTTP error: error decoding response body\n\nDebug source:\nmuch more")
-
     import obstore
+    from obstore.exceptions import GenericError
+
+    def gone(*_: object, **__: object) -> bytes:
+        raise GenericError("Generic S3 error: HTTP error: error decoding response body\n\nDebug source:\nmuch more")
 
     url = store.put("object", DATA)
-    monkeypatch.setattr(obstore, "open_reader", lambda *_, **__: Gone())
+    monkeypatch.setattr(obstore, "get_range", gone)
     with storage.opened(url) as file, storage.Digesting(file) as digesting:
         for use in (file.file.read, digesting.result):
             with pytest.raises(DataRejected, match="the store does not answer"):
@@ -351,6 +349,69 @@ def test_one_object_of_predictions(store: Bucket, predict: Callable[..., int], t
     for each in (name, f"{name}.receipt.json"):
         assert store.get(each) == (tmp_path / each).read_bytes()
     assert main(["verify", f"s3://bucket/{name}", "--receipt", "-q"]) == 0
+
+
+def test_columns_of_an_object_are_read_once(
+    store: Bucket, predict: Callable[..., int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each byte of a Parquet object is asked for twice, for its rows and its digest, and not by a small request."""
+    import obstore
+
+    sizes, get_range = [], obstore.get_range
+
+    def counted(*arguments: Any, start: int, end: int) -> Any:
+        sizes.append(end - start)
+        return get_range(*arguments, start=start, end=end)
+
+    monkeypatch.setattr(obstore, "get_range", counted)
+    columns = {name: np.random.default_rng(1).standard_normal(1 << 20) for name in ("width", "height")}
+    path = tmp_path / "wide.parquet"
+    parquet.write_table(pa.table(columns), path, use_dictionary=False)
+    url, size = store.put("wide.parquet", path.read_bytes()), path.stat().st_size
+    assert predict(url, "-o", "out.parquet") == 0
+    assert size > 16 << 20
+    assert 2 * size <= sum(sizes) < 2.1 * size
+    assert len(sizes) < 20
+
+
+def test_objects_are_opened_several_at_a_time(
+    server: str, store: Bucket, predict: Callable[..., int], tmp_path: Path
+) -> None:
+    """Before the first row a store is asked about several objects at once; what comes of them keeps their order."""
+    columns = blobs(["no", "yes"], rows=9, seed=3)
+    (tmp_path / "rows").mkdir()
+    for number in range(4):
+        name, extra = f"{number}.parquet", {f"more {number}": [number] * 9}
+        store.put(f"rows/{name}", write_table(tmp_path / "rows" / name, {**columns, **extra}).read_bytes())
+    together, seen = Barrier(4, timeout=30), set[str]()
+
+    def answer(request: Request) -> Response:
+        if request.method == "HEAD" and request.path.startswith("/bucket/rows/") and request.path not in seen:
+            seen.add(request.path)
+            together.wait()  # until all four are asked for
+        return forward(server.removeprefix("http://"), request)
+
+    with relay(answer) as front, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{front.address}")
+        assert predict("s3://bucket/rows/", "-o", "out/") == 0
+    assert not together.broken
+    assert predict("rows", "-o", "there/") == 0
+    assert (tmp_path / "out.receipt.json").read_bytes() == (tmp_path / "there.receipt.json").read_bytes()
+
+
+def test_the_first_place_that_fails_is_the_error() -> None:
+    """Of places that are asked at once the first one's error is raised, and those that wait are not asked."""
+    asked = list[int]()
+
+    def ask(place: int) -> int:
+        asked.append(place)
+        if place >= 3:
+            raise ValueError(place)
+        return place
+
+    assert ask_several(ask, [2, 0, 1]) == [2, 0, 1]
+    with pytest.raises(ValueError, match=r"^3$"):
+        ask_several(ask, range(1000))
 
 
 def test_bad_rows_go_into_the_store(store: Bucket, predict: Callable[..., int], tmp_path: Path) -> None:

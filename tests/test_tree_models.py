@@ -28,6 +28,7 @@ from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.model import classifiers
 from artifact_pipeline.model.check import checked_plan
 from artifact_pipeline.model.families import boosting, forest, trees
+from artifact_pipeline.model.families import family as family_rules
 from artifact_pipeline.model.families.trees import estimated_bytes
 from artifact_pipeline.model.spec import Steps
 from artifact_pipeline.model.writer import write
@@ -337,7 +338,7 @@ def test_too_many_steps_are_refused_with_a_hint(
 @pytest.mark.parametrize("name", ["RandomForest", *BOOSTED])
 def test_trees_that_take_too_many_bytes_are_refused_with_a_hint(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The size is estimated from the fit, and nothing is written."""
-    monkeypatch.setattr(trees, "MAX_BYTES", 10_000)
+    monkeypatch.setattr(family_rules, "MAX_BYTES", 10_000)
     with pytest.raises(ConfigError) as refused:
         write(digits_model(name), DIGITS.columns)
     assert refused.value.rules == {"model-not-written"}

@@ -239,11 +239,7 @@ _MAX_BYTES = 65_536
 
 
 def _say_other_config(output: Output, artifact: Path | str, verified: Verified) -> dict[str, Any] | None:
-    """Say in one line where the config beside a pointer is not the one that the model was made from.
-
-    Returns:
-        The same as `--json` prints it; None where the model was made from that config, or where that is not known.
-    """
+    """Say in one line where the config beside a pointer is not the one that the model was made from; return it."""
     if isinstance(artifact, str):
         return None
     config = artifact.parent / _CONFIG

@@ -145,17 +145,9 @@ def _trust(trust: Verified.Trusted) -> str:
 def check_export(
     output: Output, manifest: Manifest, artifact: Path | str, export: Path, *, required: bool = False
 ) -> str:
-    """Compare the pickle with the manifest, by its digest alone, and say what was found.
+    """Say whether the pickle is the manifest's, by its digest alone, and return `matches`, `differs` or `missing`.
 
-    Args:
-        output: where to say it.
-        manifest: the manifest that binds the export.
-        artifact: where the manifest was found; the pickle should be beside it, and is not in a registry.
-        export: where the pickle should be, if the command line says so.
-        required: refuse where it is missing or another one, and do not merely say so.
-
-    Returns:
-        `matches`, `differs` or `missing`.
+    It should stand beside the artifact, which a registry does not give, unless the command line names a place.
 
     Raises:
         ArtifactRejected: it is required, and missing or another one.

@@ -157,8 +157,7 @@ def search(
     The plot has the metric against each parameter, by fold, with the mean. How much better the chosen trial is than
     trial 0 is said by folds: the held-out rows are not read again.
     """
-    from artifact_pipeline.reports.page.trials import HEAD, cells
-    from artifact_pipeline.reports.search import search_overview
+    from artifact_pipeline.reports.page.trials import HEAD, cells, search_overview
 
     found = search_overview(artifact, to)
     output.table(HEAD, [cells(each) for each in found.ordered])

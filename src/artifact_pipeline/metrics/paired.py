@@ -113,10 +113,8 @@ def _score(won: int, lost: int, rows: int, difference: float) -> float:
     return distance / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, distance)
 
 
-def resampled_interval(
-    differences: Sequence[float], test_share: float, level: float = LEVEL
-) -> tuple[float, float, float]:
-    """Return the mean of differences by fold, and its corrected resampled t-interval.
+def resampled_interval(differences: Sequence[float], test_share: float) -> tuple[float, float, float]:
+    """Return the mean of differences by fold, and the ends of its corrected resampled t-interval, 95 %.
 
     C. Nadeau, Y. Bengio (2003), Inference for the Generalization Error, Machine Learning 52: folds share training rows,
     and so the variance of the mean is taken as (1/k + test/training) times that of the differences.
@@ -124,15 +122,11 @@ def resampled_interval(
     Args:
         differences: of two models' scores, at least two folds.
         test_share: how many rows a fold is scored on, for each that it is fitted on.
-        level: of the interval.
-
-    Returns:
-        Mean, lower and upper end.
     """
     count = len(differences)
     mean = math.fsum(differences) / count
     variance = math.fsum((each - mean) ** 2 for each in differences) / (count - 1)
-    half = _student(count - 1, level) * math.sqrt((1 / count + test_share) * variance)
+    half = _student(count - 1, LEVEL) * math.sqrt((1 / count + test_share) * variance)
     return mean, mean - half, mean + half
 
 

@@ -64,14 +64,11 @@ class _At(NamedTuple):
 
 
 def read(data: bytes, expected: Message) -> dict[str, bytes]:
-    """Read the bytes of a model.
+    """Read the bytes of a model, and return those of each `Numbers`, by its name.
 
     Args:
         data: the whole file.
         expected: the message, with `Numbers` where the model chooses.
-
-    Returns:
-        The bytes of each `Numbers`, by its name.
 
     Raises:
         RuleBroken: the bytes are not such a message. The caller compares with `encode` too: a second spelling of the

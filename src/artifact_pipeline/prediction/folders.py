@@ -47,10 +47,12 @@ class _Finished(NamedTuple):
 
 
 class _Opened(NamedTuple):
-    """What is known of a source once it was opened: its stamp, and how many rows it has where its format says it."""
+    """What is known of a source once it was opened; how many rows it has, where its format says it."""
 
     stamp: str
     total: int | None
+    left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 _MAX_PARTS = 16_000
@@ -77,17 +79,25 @@ class Ledger:
         self.counts = PredictionCounts.zero(scorer)
         self._unsaved, self._due = False, 0.0
         _refuse_many(len(sources))
-        self.opened = [self._open(source) for source in sources]
+        self.opened = self._open_all()
+        for opened in self.opened:
+            self.left_out |= dict.fromkeys(opened.left_out)
+            self.notes += opened.notes
         _refuse_many(sum(-(-(opened.total or 1) // PART) for opened in self.opened))
         self._job = self._described()
+
+    def _open_all(self) -> list[_Opened]:
+        if not any(storage.is_url(source.place) for source in self.sources):
+            return [self._open(source) for source in self.sources]
+        from artifact_pipeline.storage.waiting import ask_several
+
+        return ask_several(self._open, self.sources)
 
     def _open(self, source: Source) -> _Opened:
         if source.place == STDIN:  # which can be read but once
             return _Opened("", None)
         with open_rows(source, self.scorer.wanted(source), digest=False) as rows:
-            self.left_out |= dict.fromkeys(rows.left_out)
-            self.notes += self.scorer.untold(rows)
-            return _Opened(rows.stamp, rows.total)
+            return _Opened(rows.stamp, rows.total, rows.left_out, tuple(self.scorer.untold(rows)))
 
     def _described(self) -> dict[str, Any]:
         """What must be the same for the work to go on: artifact, options, and the inputs with their stamps."""

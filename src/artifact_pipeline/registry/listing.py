@@ -11,10 +11,9 @@ from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.artifact.provenance import SUFFIX, Statement
 from artifact_pipeline.artifact.store import Run
 from artifact_pipeline.errors import ArtifactRejected
-from artifact_pipeline.registry.evidence import choose
 from artifact_pipeline.registry.image import read_image
 from artifact_pipeline.registry.reference import ImageReference
-from artifact_pipeline.registry.referrers import attached
+from artifact_pipeline.registry.referrers import attached, choose_beside
 from artifact_pipeline.registry.repository import Repository
 from artifact_pipeline.registry.tags import read_tagged, read_tags
 from artifact_pipeline.trust.beside import creation
@@ -115,7 +114,7 @@ def _manifest(repository: Repository, artifact: str, size: int) -> Manifest | No
 def _provenance(repository: Repository, image: str, artifact: str) -> tuple[datetime | None, Statement | None]:
     """The provenance that `pull` would take by digest alone: when the artifact was made, and what else it says."""
     try:
-        data = choose(attached(repository, image), artifact, None).get(SUFFIX)
+        data = choose_beside(attached(repository, image), artifact, None).get(SUFFIX)
         if data is None:
             return None, None
         made = creation(data, artifact, "the provenance")

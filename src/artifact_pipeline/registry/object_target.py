@@ -12,9 +12,8 @@ from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.artifact.pointer import MAX_POINTER_BYTES, STORE, target_in
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem, StorageError
-from artifact_pipeline.registry.evidence import choose
 from artifact_pipeline.registry.object_source import BESIDE, read_object, reading, refuse_registry_options
-from artifact_pipeline.registry.referrers import as_attached
+from artifact_pipeline.registry.referrers import as_attached, choose_beside
 from artifact_pipeline.registry.repeating import TRIES, pause
 from artifact_pipeline.registry.request import counted
 from artifact_pipeline.storage import objects
@@ -73,7 +72,7 @@ class ObjectTarget:
             there = {end: read_object(reference.folder + end, MAX_BESIDE_BYTES, end) for end in BESIDE}
             theirs = {end: each.data for end, each in there.items() if each is not None}
             attached = [*as_attached(ours), *as_attached(theirs)]
-            chosen = choose(attached, reference.digest or "", self._request.trust)
+            chosen = choose_beside(attached, reference.digest or "", self._request.trust)
             changed = {end: data for end, data in chosen.items() if theirs.get(end) != data}
             if all(_swap(reference.folder + end, there[end], data) for end, data in changed.items()):
                 return

@@ -16,13 +16,12 @@ from artifact_pipeline.artifact.pointer import STORE
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, Problem
 from artifact_pipeline.files import storage_error, sync_folder, write_new
-from artifact_pipeline.registry.evidence import choose
 from artifact_pipeline.registry.image import MANIFEST_TYPE, read_image
 from artifact_pipeline.registry.keeping import check_place, keep_as_folder, keep_in_store, staging
 from artifact_pipeline.registry.object_source import ObjectSource
 from artifact_pipeline.registry.received import rejected
 from artifact_pipeline.registry.reference import ImageReference, parse_reference
-from artifact_pipeline.registry.referrers import attached
+from artifact_pipeline.registry.referrers import attached, choose_beside
 from artifact_pipeline.registry.repository import Repository
 from artifact_pipeline.registry.request import counted
 from artifact_pipeline.trust.beside import check_beside
@@ -149,7 +148,7 @@ def _take_evidence(source: _ImageSource | ObjectSource, folder: Path, request: R
     artifact, expect, trust = source.artifact, request.expect, request.trust
     if expect is not None and artifact != expect:
         raise rejected(NAME, "digest-unexpected", f"expected {expect}, found {artifact}")
-    beside = choose(source.attached(), artifact, trust)
+    beside = choose_beside(source.attached(), artifact, trust)
     for suffix, data in beside.items():
         write_new(folder.with_name(folder.name + suffix), data)
     if trust is not None:

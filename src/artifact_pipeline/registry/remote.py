@@ -50,13 +50,7 @@ def verify(
 
 
 def taken(request: RegistryRequest) -> Verified:
-    """Pull an artifact, and keep it in memory alone.
-
-    Raises:
-        ArtifactRejected: as `verify`.
-        ConfigError: likewise.
-        StorageError: likewise.
-    """
+    """Pull an artifact, and keep it in memory alone; what is raised is as of `verify`."""
     from artifact_pipeline.artifact.provenance import SUFFIX
     from artifact_pipeline.registry.pull import pull
 

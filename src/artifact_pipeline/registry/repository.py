@@ -162,11 +162,7 @@ class Repository:
         return None if read is None else digest(read[0])
 
     def write_manifest(self, target: str, data: bytes, kind: str) -> bool:
-        """Put a manifest or an index under its digest, or under a tag.
-
-        Returns:
-            Whether the registry keeps the list of what refers to its subject.
-        """
+        """Put a manifest under its digest or a tag; return whether the registry lists what refers to its subject."""
         response = self.wire.ask("PUT", f"manifests/{target}", body=data, headers={"Content-Type": kind})
         if response.status != 201:
             raise self.wire.refused(f"the manifest {target}", response)
@@ -195,11 +191,7 @@ class Repository:
         return response.status == 200
 
     def write_blob(self, data: bytes, *, progress: Count = _ignore) -> bool:
-        """Put a blob into the repository, if it is not there yet.
-
-        Returns:
-            Whether it was sent.
-        """
+        """Put a blob into the repository, if it is not there yet, and return whether it was sent."""
         wanted, sent = digest(data), False
         for _ in range(TRIES):
             if self.has_blob(wanted):  # also where an answer was lost, and not the blob

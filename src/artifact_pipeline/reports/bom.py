@@ -16,7 +16,6 @@ from artifact_pipeline.artifact.about import AboutRecord
 from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import plural
-from artifact_pipeline.reports.licences import spdx_licence
 from artifact_pipeline.reports.statements import held_out_figures, recipe_of, text_of, verdict_of
 
 if TYPE_CHECKING:
@@ -32,6 +31,18 @@ SPECIFICATION = "1.6"
 _MODEL = "model"
 _OURS = "artifact-pipeline"
 _MEDIA = {".json": "application/json", ".onnx": "application/octet-stream"}
+
+_SPDX = (
+    "0BSD AFL-3.0 AGPL-3.0-only AGPL-3.0-or-later Apache-2.0 Artistic-2.0 BlueOak-1.0.0 BSD-2-Clause BSD-3-Clause "
+    "BSD-3-Clause-Clear BSL-1.0 CC-BY-2.0 CC-BY-2.5 CC-BY-3.0 CC-BY-4.0 CC-BY-NC-2.0 CC-BY-NC-3.0 CC-BY-NC-4.0 "
+    "CC-BY-NC-ND-4.0 CC-BY-NC-SA-4.0 CC-BY-ND-4.0 CC-BY-SA-3.0 CC-BY-SA-4.0 CC0-1.0 CDLA-Permissive-1.0 "
+    "CDLA-Permissive-2.0 CDLA-Sharing-1.0 ECL-2.0 EPL-1.0 EPL-2.0 EUPL-1.1 EUPL-1.2 GFDL-1.3-or-later GPL-2.0-only "
+    "GPL-2.0-or-later GPL-3.0-only GPL-3.0-or-later ISC LGPL-2.1-only LGPL-2.1-or-later LGPL-3.0-only "
+    "LGPL-3.0-or-later LPPL-1.3c MIT MPL-2.0 MS-PL NCSA ODbL-1.0 ODC-By-1.0 OFL-1.1 OSL-3.0 PDDL-1.0 PostgreSQL "
+    "Unlicense WTFPL Zlib"
+)
+_BY_LOWER = {each.lower(): each for each in _SPDX.split()}
+"""The common SPDX identifiers in their one spelling."""
 
 
 def bill_of_materials(verified: Verified) -> dict[str, Any]:
@@ -84,7 +95,7 @@ def _model(verified: Verified) -> Part:
     if about.authors:
         found["authors"] = [{"name": each} for each in about.authors]
     if about.license is not None:
-        known = spdx_licence(about.license)
+        known = _BY_LOWER.get(about.license.lower())
         found["licenses"] = [{"license": {"id": known} if known is not None else {"name": about.license}}]
     if about.contact is not None:
         properties["contact"] = about.contact

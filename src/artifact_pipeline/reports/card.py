@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact.about import AboutRecord
 from artifact_pipeline.errors import listing, plural
-from artifact_pipeline.reports.licences import hub_licence
 from artifact_pipeline.reports.markdown import (
     baseline,
     confusion_table,
@@ -36,6 +35,15 @@ _TYPES = {"f1_weighted": "f1", "f1_macro": "f1", "brier": "brier_score"}
 """The Hub's name of a metric, where it is another than ours."""
 _MOST = 100
 """Columns, or keys of the recipe, that are listed at most."""
+_HUB = (
+    "afl-3.0 agpl-3.0 apache-2.0 artistic-2.0 bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 cc-by-2.0 cc- "
+    "by-2.5 cc-by-3.0 cc-by-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nc-nd-4.0 cc-by-nc-sa-4.0 cc-by- "
+    "nd-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0 cdla-permissive-1.0 cdla-permissive-2.0 cdla-sharing-1.0 ecl-2.0 "
+    "epl-1.0 epl-2.0 eupl-1.1 eupl-1.2 gpl-2.0 gpl-3.0 isc lgpl-2.1 lgpl-3.0 lppl-1.3c mit mpl-2.0 ms-pl ncsa "
+    "odbl ofl-1.1 osl-3.0 pddl postgresql unlicense wtfpl zlib"
+)
+_ON_HUB = frozenset(_HUB.split())
+_HUB_NAMES = {"odbl-1.0": "odbl", "pddl-1.0": "pddl"}
 _UNSAID = "The config of this model does not say it."
 
 
@@ -75,7 +83,7 @@ def _metadata(verified: Verified, about: AboutRecord) -> dict[str, Value]:
     }
     types = dict.fromkeys(_TYPES.get(each.name, each.name) for each in figures)
     return {
-        **(hub_licence(about.license) if about.license is not None else {}),
+        **(_licence(about.license) if about.license is not None else {}),
         "library_name": "onnx",
         "pipeline_tag": TASK,
         "tags": [
@@ -88,6 +96,13 @@ def _metadata(verified: Verified, about: AboutRecord) -> dict[str, Value]:
         "metrics": list(types),
         "model-index": [{"name": manifest.name, "results": [result]}],
     }
+
+
+def _licence(name: str) -> dict[str, str]:
+    """What a card's metadata says of a licence: by the Hub's own name, or as `other` with its name."""
+    short = name.lower().removesuffix("-only").removesuffix("-or-later")
+    short = _HUB_NAMES.get(short, short)
+    return {"license": short} if short in _ON_HUB else {"license": "other", "license_name": name.lower()}
 
 
 def _figure_name(name: str, low: float | None, high: float | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 from artifact_pipeline.artifact.pointer import artifact_places
 from artifact_pipeline.files import write_atomic
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Verified
 
 Kind = Literal["card", "bom", "facts"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, slots=True)

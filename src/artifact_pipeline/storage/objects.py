@@ -1,25 +1,26 @@
 """Objects in a store such as S3, by obstore (extra `scale`): read by ranges, written by one request, listed.
 
 Its settings come from the environment (AWS_REGION, AWS_ENDPOINT_URL, …). A store that does not answer is asked again
-for some seconds.
+for some seconds. What reads raises `DataRejected` where there is no such object, or the store does not answer; what
+writes raises `StorageError` where it cannot be written.
 """
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
 import tempfile
-import threading
-from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from artifact_pipeline.errors import ConfigError, StorageError
 from artifact_pipeline.storage.opened import BLOCK, Opened, StoredFile, unreadable
 from artifact_pipeline.storage.patterns import MAGIC, fits_or_parent, fixed_parts
+from artifact_pipeline.storage.waiting import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,33 +74,6 @@ def _connected(root: str, _settings: tuple[tuple[str, str], ...]) -> Any:
         raise ConfigError(f"{root} cannot be opened: {_reason(error)}", hint=_HINT_SETTINGS) from error
 
 
-class _Outcome(Future[Any]):
-    """The result of a call in another thread; an error of its block is raised where the result is awaited."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> bool:
-        if error is not None:
-            self.set_exception(error)
-        return True
-
-
-def _awaited(call: Callable[..., Any], *arguments: Any) -> Any:
-    """What a call returns that waits for a store; Ctrl-C ends the waiting, which the library itself would not do."""
-    if threading.current_thread() is not threading.main_thread():
-        return call(*arguments)
-    outcome = _Outcome()
-
-    def _run() -> None:
-        with outcome:
-            outcome.set_result(call(*arguments))
-
-    # Not an executor's thread: the process would wait for it before it ends.
-    threading.Thread(target=_run, daemon=True).start()
-    return outcome.result()
-
-
 @contextmanager
 def _refusing(refusal: Callable[[str, Exception], Exception], url: str) -> Iterator[None]:
     """Turn what a store answers, or that it does not, into a refusal."""
@@ -112,32 +86,24 @@ def _refusing(refusal: Callable[[str, Exception], Exception], url: str) -> Itera
 
 
 def opened(url: str) -> Opened:
-    """Open an object for reading.
-
-    Raises:
-        DataRejected: it does not exist, or the store does not answer.
-    """
+    """Open an object for reading."""
     import obstore
 
     store, path = _store(url)
     with _refusing(_unreadable, url):
-        about = _awaited(obstore.head, store, path)
-        reader = _awaited(partial(obstore.open_reader, buffer_size=_AHEAD), store, path)
-        file = io.BufferedReader(_Raw(url, reader), _AHEAD)
-    return Opened(url, cast("BinaryIO", file), about["size"], _stamp(about), None)
+        about = awaited(obstore.head, store, path)
+    ahead, raw = (_Raw(url, about["size"]) for _ in range(2))
+    file = io.BufferedReader(ahead, _AHEAD)
+    return Opened(url, cast("BinaryIO", file), about["size"], _stamp(about), None, cast("BinaryIO", raw))
 
 
 def stamp(url: str) -> str:
-    """What an object is known by, as in `Opened.stamp`.
-
-    Raises:
-        DataRejected: it does not exist, or the store does not answer.
-    """
+    """What an object is known by, as in `Opened.stamp`."""
     import obstore
 
     store, path = _store(url)
     with _refusing(_unreadable, url):
-        return _stamp(_awaited(obstore.head, store, path))
+        return _stamp(awaited(obstore.head, store, path))
 
 
 def _stamp(about: Any) -> str:
@@ -145,10 +111,11 @@ def _stamp(about: Any) -> str:
 
 
 class _Raw(io.RawIOBase):
-    """An object's reader as Python knows raw files."""
+    """An object as Python knows raw files; each read is one request."""
 
-    def __init__(self, url: str, reader: Any) -> None:
-        self._url, self._reader = url, reader
+    def __init__(self, url: str, size: int) -> None:
+        self._url, self._size, self._at = url, size, 0
+        self._store, self._path = _store(url)
 
     def readable(self) -> bool:
         """Whether it can be read."""
@@ -160,50 +127,52 @@ class _Raw(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer as far as there are bytes, and return how many came."""
+        import obstore
+
+        end = min(self._at + len(buffer), self._size)
+        if end <= self._at:
+            return 0
         with _refusing(_unreadable, self._url):
-            data = _awaited(self._reader.read, len(buffer))
+            data = awaited(partial(obstore.get_range, start=self._at, end=end), self._store, self._path)
         buffer[: len(data)] = memoryview(data)
+        self._at += len(data)
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go on at another place, and return it."""
-        return int(self._reader.seek(offset, whence))
+        place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        if place < 0:
+            raise OSError(errno.EINVAL, "before the beginning")
+        self._at = place
+        return place
 
     def tell(self) -> int:
         """Return the place of the next byte."""
-        return int(self._reader.tell())
+        return self._at
 
 
 @contextmanager
 def staged(url: str) -> Iterator[BinaryIO]:
-    """Open what becomes an object, whole, when the block ends well.
-
-    Raises:
-        StorageError: it cannot be written.
-    """
+    """Open what becomes an object, whole, when the block ends well."""
     import obstore
 
     store, path = _store(url)
     with _refusing(_unwritable, url), tempfile.SpooledTemporaryFile(_SPOOL) as file:
         yield cast("BinaryIO", file)
         file.seek(0)
-        _awaited(obstore.put, store, path, cast("BinaryIO", file))
+        awaited(obstore.put, store, path, cast("BinaryIO", file))
 
 
 def pieces(url: str) -> Iterator[memoryview]:
-    """The bytes of an object in order; each request brings some, so that none takes long.
-
-    Raises:
-        DataRejected: it does not exist, or the store does not answer.
-    """
+    """The bytes of an object in order; each request brings some, so that none takes long."""
     import obstore
 
     store, path = _store(url)
     with _refusing(_unreadable, url):
-        size = _awaited(obstore.head, store, path)["size"]
+        size = awaited(obstore.head, store, path)["size"]
         for at in range(0, size, _AHEAD):
             part = partial(obstore.get_range, start=at, end=min(at + _AHEAD, size))
-            yield memoryview(_awaited(part, store, path))
+            yield memoryview(awaited(part, store, path))
 
 
 def read_versioned(url: str, limit: int) -> tuple[bytes, dict[str, str]] | None:
@@ -216,12 +185,12 @@ def read_versioned(url: str, limit: int) -> tuple[bytes, dict[str, str]] | None:
 
     store, path = _store(url)
     with _refusing(_unreadable, url), suppress(FileNotFoundError):
-        found = _awaited(obstore.get, store, path)
+        found = awaited(obstore.get, store, path)
         if found.meta["size"] > limit:
             raise unreadable(url, f"larger than {limit:,} bytes", rule="too-large")
         known = {name: found.meta[name] for name in ("e_tag", "version")}
         version = {name: value for name, value in known.items() if value is not None}
-        return bytes(_awaited(found.bytes)), version
+        return bytes(awaited(found.bytes)), version
     return None
 
 
@@ -241,30 +210,22 @@ def write_if(url: str, data: bytes, version: dict[str, str] | None) -> bool:
     store, path = _store(url)
     put = partial(obstore.put, mode=cast("Any", "create" if version is None else version), use_multipart=False)
     with _refusing(_unwritable, url), suppress(AlreadyExistsError, PreconditionError):
-        _awaited(put, store, path, data)
+        awaited(put, store, path, data)
         return True
     return False
 
 
 def remove(url: str) -> None:
-    """Remove an object; one that is not there is no error.
-
-    Raises:
-        StorageError: it cannot be removed.
-    """
+    """Remove an object; one that is not there is no error."""
     import obstore
 
     store, path = _store(url)
     with _refusing(_unwritable, url), suppress(FileNotFoundError):
-        _awaited(obstore.delete, store, path)
+        awaited(obstore.delete, store, path)
 
 
 def listed(url: str) -> list[StoredFile]:
-    """The objects below a URL, or those that its pattern fits, or the one that it names; sorted by name.
-
-    Raises:
-        DataRejected: the store does not answer.
-    """
+    """The objects below a URL, or those that its pattern fits, or the one that it names; sorted by name."""
     root, path = _split(url)
     pattern = path.rstrip("/").split("/") if MAGIC.search(path) else None
     folder = "/".join(fixed_parts(pattern)) if pattern else path.rstrip("/")
@@ -284,7 +245,7 @@ def _below(url: str, root: str, folder: str) -> Iterator[tuple[str, int]]:
 
     store, _ = _store(root)
     with _refusing(_unreadable, url):
-        blocks = _awaited(list, obstore.list(store, prefix=folder or None))
+        blocks = awaited(list, obstore.list(store, prefix=folder or None))
         found = [each for block in blocks for each in block]
     for each in found:
         name, size = each["path"], each["size"]
@@ -299,7 +260,7 @@ def _named(url: str) -> list[StoredFile]:
 
     store, path = _store(url)
     with _refusing(_unreadable, url), suppress(FileNotFoundError):
-        return [StoredFile(url, path.rpartition("/")[2], _awaited(obstore.head, store, path)["size"])]
+        return [StoredFile(url, path.rpartition("/")[2], awaited(obstore.head, store, path)["size"])]
     return []
 
 

@@ -28,6 +28,7 @@ class Opened:
         size: bytes.
         stamp: changes when the file does: its size and time, or the store's tag.
         path: a path by which C++ can open the very same file again; None for an object in a store.
+        raw: an object once more, without what `file` reads ahead, for a reader that jumps; None for a file.
     """
 
     place: str
@@ -35,6 +36,7 @@ class Opened:
     size: int
     stamp: str
     path: str | None
+    raw: BinaryIO | None = None
 
     def read_at(self, place: int, size: int) -> bytes:
         """Some bytes; fewer where the file ends.

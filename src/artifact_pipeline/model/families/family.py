@@ -1,4 +1,7 @@
-"""What a family of classifiers is: how one is described, and what it adds to a graph."""
+"""What a family of classifiers is: how one is described, and what it adds to a graph.
+
+What begins with `require` raises `RuleBroken`, and what begins with `refuse` raises `ConfigError`, with the hint.
+"""
 
 from __future__ import annotations
 
@@ -84,21 +87,13 @@ def sum_made_one(graph: Graph, each: str) -> str:
 
 
 def require_few_classes(classes: int) -> None:
-    """Refuse more classes than an estimator may have whose graph has steps for each.
-
-    Raises:
-        RuleBroken: there are more.
-    """
+    """Refuse more classes than an estimator may have whose graph has steps for each."""
     message = f"{classes:,} classes, allowed are {MAX_CLASS_STEPS:,} with this estimator"
     require(classes <= MAX_CLASS_STEPS, "onnx-classes", message)
 
 
 def refuse_many_numbers(name: str, size: int, *, hint: str) -> None:
-    """Refuse numbers that take too many bytes in a model, before any is written.
-
-    Raises:
-        ConfigError: they do, with the hint.
-    """
+    """Refuse numbers that take too many bytes in a model, before any is written."""
     if size > MAX_BYTES:
         raise not_written(f"{name} would take {size:,} bytes in the model, allowed are {MAX_BYTES:,}", hint=hint)
 

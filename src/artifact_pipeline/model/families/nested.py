@@ -76,11 +76,7 @@ def describe_each(families: Families, estimators: Sequence[Any]) -> tuple[list[A
 
 
 def refuse_fewer_classes(estimators: Sequence[Any], classes: int, *, hint: str) -> None:
-    """Refuse classifiers that have not seen all classes.
-
-    Raises:
-        ConfigError: one has not, with the hint.
-    """
+    """Refuse classifiers that have not seen all classes."""
     for each in estimators:
         if len(each.classes_) != classes:
             name = type(each).__name__
@@ -135,9 +131,5 @@ def vote_of(graph: Graph, found: Scores, classes: int) -> str:
 
 
 def require_places(places: Sequence[int], count: int, what: str) -> None:
-    """Refuse positions of columns or classes that do not exist.
-
-    Raises:
-        RuleBroken: one does not.
-    """
+    """Refuse positions of columns or classes that do not exist."""
     require(max(places, default=0) < count, "onnx-shape", f"{what} that is not there, of {count:,}")

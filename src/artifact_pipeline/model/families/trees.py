@@ -71,21 +71,13 @@ def ensemble_of(part: str, arrays: Mapping[str, bytes]) -> Arrays:
 
 
 def require_few_nodes(nodes: Sequence[int]) -> None:
-    """Refuse more nodes that split than a model may have, before anything is made of them.
-
-    Raises:
-        RuleBroken: there are more.
-    """
+    """Refuse more nodes that split than a model may have, before anything is made of them."""
     total = sum(nodes)
     require(total <= MAX_NODES, "onnx-too-large", f"its trees have {total:,} nodes, allowed are {MAX_NODES:,}")
 
 
 def refuse_large_fit(estimator: Any, nodes: int, depth: int, *, hint: str) -> None:
-    """Refuse fitted trees that have too many nodes that split, or are too deep.
-
-    Raises:
-        ConfigError: they are, with the hint.
-    """
+    """Refuse fitted trees that have too many nodes that split, or are too deep."""
     name = type(estimator).__name__
     if nodes > MAX_NODES:
         raise not_written(f"the trees of {name} have {nodes:,} nodes, allowed are {MAX_NODES:,}", hint=hint)

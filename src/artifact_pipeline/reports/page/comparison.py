@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.metrics import paired
     from artifact_pipeline.reports.page.rows import AnsweredRows
 
+_COMPARED = ("accuracy", "95 % interval", "F1 weighted", "95 % interval", "won", "lost", "McNemar p")
 _METHODS = "Tango's interval of accuracy, bootstrap of F1, the exact test of McNemar."
 
 
@@ -104,11 +105,9 @@ def pairs(artifacts: Sequence[Verified], answered: Sequence[AnsweredRows | None]
             texts.append(f"{name}: {reason}.")
             continue
         found = paired.compare(own.actual, theirs.predicted, own.predicted, classes=len(first.model.classes))
-        cells = (_change(found.accuracy), _change(found.f1_weighted))
-        rows.append((name, *cells[0], *cells[1], f"{found.won:,}", f"{found.lost:,}", f"{found.mcnemar:.4f}"))
-    heads = ("model", "accuracy", "95 % interval", "F1 weighted", "95 % interval", "won", "lost", "McNemar p")
+        rows.append((name, *_compared(found)))
     table = DataTable(
-        f"Each minus {names[0]}", heads, tuple(rows),
+        f"Each minus {names[0]}", ("model", *_COMPARED), tuple(rows),
         note=f"Won: rows that it alone gets right; lost: rows that the first one alone gets right. {_METHODS}",
     )  # fmt: skip
     return Section("pairs", "On the same rows", tuple(texts), (table,) if rows else ())
@@ -120,17 +119,12 @@ def champions(artifacts: Sequence[Verified], found: Sequence[Comparison]) -> Sec
         (
             name,
             Cell(each.outcome, look={"failed": "bad", "inconclusive": ""}.get(each.outcome, "good")),
-            *_change(each.accuracy),
-            *_change(each.f1_weighted),
-            f"{each.won:,}",
-            f"{each.lost:,}",
-            f"{each.mcnemar:.4f}",
+            *_compared(each),
         )
         for name, each in zip(_names_of(artifacts)[1:], found, strict=True)
     )
-    heads = ("champion", "outcome", "accuracy", "95 % interval", "F1 weighted", "95 % interval", "won", "lost")
     note = f"Won: rows that the candidate alone gets right; lost: rows that the champion alone gets right. {_METHODS}"
-    table = DataTable("Candidate minus champion", (*heads, "McNemar p"), rows, note=note)
+    table = DataTable("Candidate minus champion", ("champion", "outcome", *_COMPARED), rows, note=note)
     counted = plural(found[0].rows, "held-out row")
     text = f"Over the same {counted}; both intervals must lie above {-found[0].margin:.4f}."
     return Section("champions", "Beside its champions", (text,), (table,))
@@ -151,5 +145,9 @@ def _incomparable(one: Verified, other: Verified, own: AnsweredRows | None, thei
     return ""
 
 
-def _change(found: paired.PairedDifference | Comparison.Change) -> tuple[str, str]:
-    return f"{found.value:+.4f}", f"{found.low:+.4f} to {found.high:+.4f}"
+def _compared(found: paired.Paired | Comparison) -> tuple[str, ...]:
+    """The cells of a comparison, as `_COMPARED` names them."""
+    changes = [
+        (f"{each.value:+.4f}", f"{each.low:+.4f} to {each.high:+.4f}") for each in (found.accuracy, found.f1_weighted)
+    ]
+    return (*changes[0], *changes[1], f"{found.won:,}", f"{found.lost:,}", f"{found.mcnemar:.4f}")

@@ -14,6 +14,7 @@ from artifact_pipeline.prediction.receipt import MAX_BYTES, RULE, Receipt
 from artifact_pipeline.registry import remote
 from artifact_pipeline.reports.page.build import page_of, page_of_candidate, page_of_several
 from artifact_pipeline.reports.page.drawing import own_settings
+from artifact_pipeline.reports.page.render import RENDERED
 from artifact_pipeline.reports.page.rows import answer_rows
 from artifact_pipeline.rows.sources import find_sources, places_of
 from artifact_pipeline.storage.outputs import Place, check_outputs
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.artifact.provenance import Comparison
-    from artifact_pipeline.reports.page.parts import Page
 
 Form = Literal["html", "markdown"]
 MAX_ARTIFACTS = 12
@@ -94,7 +94,7 @@ def report(request: ReportRequest) -> Report:
     answered = [answer_rows(each, request.data) for each in artifacts]
     several = len(artifacts) > 1
     page = page_of_several(artifacts, answered, receipt) if several else page_of(artifacts[0], answered[0], receipt)
-    text = _text(page, request.form).encode(errors="backslashreplace")
+    text = RENDERED[request.form](page).encode(errors="backslashreplace")
     write_atomic(request.output, text)
     rows = tuple(None if each is None else (each.side, len(each)) for each in answered)
     return Report(request.output, len(text), digest(text), artifacts, rows)
@@ -108,12 +108,12 @@ def page_alone(artifact: Verified) -> dict[str, bytes]:
     """
     form: Form = "html" if all(map(find_spec, ("jinja2", "matplotlib"))) else "markdown"
     name = "report.html" if form == "html" else "report.md"
-    return {name: _text(page_of(artifact, None, None), form).encode(errors="backslashreplace")}
+    return {name: RENDERED[form](page_of(artifact, None, None)).encode(errors="backslashreplace")}
 
 
 def candidate_page(artifacts: Sequence[Verified], comparisons: Sequence[Comparison], form: Form) -> str:
     """Return the page of a candidate beside its champions, as `page_of_candidate` has it, under `own_settings`."""
-    return _text(page_of_candidate(artifacts, comparisons), form)
+    return RENDERED[form](page_of_candidate(artifacts, comparisons))
 
 
 def check_packages(form: Form) -> None:
@@ -135,16 +135,6 @@ def _read(request: ReportRequest) -> list[Place]:
     if request.receipt is not None:
         found.append(Place("the receipt", str(request.receipt)))
     return found
-
-
-def _text(page: Page, form: Form) -> str:
-    if form == "html":
-        from artifact_pipeline.reports.page.render import html
-
-        return html(page)
-    from artifact_pipeline.reports.page.markdown import markdown
-
-    return markdown(page)
 
 
 def _receipt(place: Path, artifacts: Sequence[Verified]) -> Receipt:

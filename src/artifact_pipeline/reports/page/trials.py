@@ -1,23 +1,28 @@
-"""The trials of a search: a table, the best first, and the metric against each parameter that was drawn."""
+"""The trials of a search, in a page or alone: a table, the best first, and the metric against each drawn parameter."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.artifact import trials
+from artifact_pipeline.artifact.pointer import artifact_places
+from artifact_pipeline.artifact.trials import SearchResults
 from artifact_pipeline.canonical import dotted
-from artifact_pipeline.errors import plural
-from artifact_pipeline.reports.page.drawing import BLUE, FAINT, GREY, INK, ORANGE, Drawing, label
+from artifact_pipeline.errors import ConfigError, plural
+from artifact_pipeline.files import write_atomic
+from artifact_pipeline.registry import remote
+from artifact_pipeline.reports.page.drawing import BLUE, FAINT, GREY, INK, ORANGE, Drawing, label, own_settings
 from artifact_pipeline.reports.page.parts import MAX_LISTED, DataTable, Plot, Section, more, short
+from artifact_pipeline.storage.outputs import Place, check_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from markupsafe import Markup
 
-    from artifact_pipeline.artifact.manifest import Verified
-    from artifact_pipeline.artifact.trials import SearchResults
+    from artifact_pipeline.artifact.manifest import Manifest, Verified
 
 _COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", GREY, INK)
 """Okabe and Ito's palette; the ninth classifier has the first colour again."""
@@ -30,12 +35,12 @@ HEAD = ("trial", "estimator", "parameters", "score ± sd", "rows")
 
 def section(artifact: Verified) -> Section | None:
     """Return the part of a page about the search that gave an artifact; None where there was none."""
-    results = trials.SearchResults.of_artifact(artifact)
+    results = SearchResults.of_artifact(artifact)
     asked = artifact.manifest.recipe.get("search")
     if results is None or not isinstance(asked, dict):
         return None
     metric = str(asked.get("metric"))
-    found = ordered(results, metric)
+    found = _ordered(results, metric)
     if not found or not found[0].scores:
         return None
     rows = tuple(cells(each) for each in found[:MAX_LISTED])
@@ -45,8 +50,8 @@ def section(artifact: Verified) -> Section | None:
     words = (
         f"{plural(len(found), 'result')} of the search; the best mean is {found[0].mean:.4f}, of trial {found[0].trial}"
     )
-    plot = Plot(title, words, lambda: Drawn(artifact).svg(), table, note="Small points are folds, large ones means.")
-    texts = [trials.SearchResults.PROVES]
+    plot = Plot(title, words, lambda: _Drawn(artifact).svg(), table, note="Small points are folds, large ones means.")
+    texts = [SearchResults.PROVES]
     over = results.over_first(artifact.manifest.recipe)
     if over is not None:
         said = "On the same folds the chosen trial is {:+.4f} over trial 0, 95 % interval {:+.4f} to {:+.4f}."
@@ -54,7 +59,7 @@ def section(artifact: Verified) -> Section | None:
     return Section("search", "Search", tuple(texts), (plot,))
 
 
-def ordered(results: SearchResults, metric: str) -> list[SearchResults.Trial]:
+def _ordered(results: SearchResults, metric: str) -> list[SearchResults.Trial]:
     """Return all results: those on the most rows first, of these the best mean; those that failed at the end."""
     scored = results.ranked(metric)
     scored.sort(key=lambda each: -each.rows)  # stable: the best mean first among equal rows
@@ -82,12 +87,12 @@ def _text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
 
 
-class Drawn:
+class _Drawn:
     """The plot of a search: a panel for each parameter that differs, a colour for each classifier."""
 
     def __init__(self, artifact: Verified) -> None:
         """Take the results of an artifact that has some."""
-        results = trials.SearchResults.of_artifact(artifact)
+        results = SearchResults.of_artifact(artifact)
         asked: Any = artifact.manifest.recipe["search"]
         assert results is not None
         self._metric = str(asked.get("metric"))
@@ -166,3 +171,78 @@ def _logarithmic(space: Mapping[str, Any], above: str = "") -> Iterator[str]:
             if "log_uniform" in value:
                 yield f"{above}{key}"
             yield from _logarithmic(value, f"{above}{key}.")
+
+
+ENDINGS = (".svg", ".html", ".png")
+_FONT = 'font-family="DejaVu Sans, Verdana, sans-serif" style="background:#fff"'
+
+
+@dataclass(frozen=True, slots=True)
+class _SearchOverview:
+    """A search as it is shown.
+
+    Attributes:
+        artifact: the artifact digest.
+        ordered: the same, the best on the most rows first, those that failed last.
+    """
+
+    artifact: str
+    manifest: Manifest
+    results: SearchResults
+    ordered: tuple[SearchResults.Trial, ...]
+
+    @classmethod
+    def of(cls, artifact: Verified) -> _SearchOverview:
+        """Take what an artifact says.
+
+        Raises:
+            ConfigError: it was not searched for.
+        """
+        results = SearchResults.of_artifact(artifact)
+        asked: Any = artifact.manifest.recipe.get("search")
+        if results is None or not isinstance(asked, dict):
+            raise ConfigError("the artifact was not searched for", hint="artifact-pipeline inspect shows it")
+        metric = str(asked.get("metric"))
+        if not results.ranked(metric):
+            raise ConfigError("no trial of the search has scores", hint="artifact-pipeline inspect shows the artifact")
+        return cls(artifact.digest, artifact.manifest, results, tuple(_ordered(results, metric)))
+
+
+@own_settings()
+def search_overview(artifact: Path | str, to: Path | None = None) -> _SearchOverview:
+    """Verify an artifact and return the search that gave it, drawn into a file if one is named.
+
+    Args:
+        artifact: a pointer, or an artifact's folder; its gate may have failed.
+        to: where the plot is written: an SVG, a page of HTML or a PNG, as its name ends.
+
+    Raises:
+        ArtifactRejected: it is not what it claims to be.
+        ConfigError: it was not searched for, or the file's name has another end, or is read.
+        ModuleNotFoundError: matplotlib is not installed, which the extra `report` brings.
+        StorageError: the file cannot be written.
+    """
+    if to is not None:
+        if to.suffix not in ENDINGS:
+            raise ConfigError(f"--output: must end in {', '.join(ENDINGS)}", hint="-o search.svg")
+        check_outputs([*artifact_places(artifact)], [Place("--output", str(to))])
+    verified = remote.verify(artifact, accept_failed_gate=True)
+    found = _SearchOverview.of(verified)
+    if to is not None:
+        write_atomic(to, _plot(verified, to.suffix))
+    return found
+
+
+def _plot(artifact: Verified, ending: str) -> bytes:
+    if ending == ".png":
+        return _Drawn(artifact).png()
+    if ending == ".svg":
+        return str(_Drawn(artifact).svg()).replace("<svg ", f"<svg {_FONT} ", 1).encode()
+    from artifact_pipeline.reports.page.parts import Page
+    from artifact_pipeline.reports.page.render import html
+
+    part = section(artifact)
+    assert part is not None
+    name = artifact.manifest.name
+    page = Page(name, "", (), (("artifact", artifact.digest),), tiles=(), sections=(part,))
+    return html(page).encode(errors="backslashreplace")

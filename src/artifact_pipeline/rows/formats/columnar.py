@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _FEATHER_1 = b"FEA1"
 _BUFFER = 1 << 16
 """Bytes that are read ahead in each column; without a buffer a column is held whole, a row group at a time."""
+_REQUEST = 1 << 23
+"""Bytes of an object that are read ahead in each column at most, since each is a request."""
 _AHEAD = 64
 """Batches whose row groups are looked at together where none of them ends where a batch does."""
 
@@ -129,11 +131,24 @@ class ParquetReader(PositionReader):
         from pyarrow import parquet
 
         self._chunk = wanted.chunk
-        with parquet.ParquetFile(self.native(), pre_buffer=False, buffer_size=_BUFFER) as self._parquet:
+        with parquet.ParquetFile(self.native(), pre_buffer=False, buffer_size=self._ahead(wanted)) as self._parquet:
             schema = self._parquet.schema_arrow
             self.choose(schema, wanted)
             self.total = self._parquet.metadata.num_rows
             yield
+
+    def native(self) -> Any:
+        """The file as Arrow reads it, in turn from each column: what is read ahead of one does not serve the next."""
+        import pyarrow as pa
+
+        return pa.PythonFile(self.file.raw, mode="r") if self.file.raw else super().native()
+
+    def _ahead(self, wanted: Wanted) -> int:
+        """Bytes that are read ahead in each column; of an object as many as memory allows."""
+        if self.file.raw is None:
+            return _BUFFER
+        columns = 1 + len(wanted.features) + len(wanted.keep) + len(wanted.keys)
+        return max(_BUFFER, min(_REQUEST, LARGEST // columns))
 
     def pieces(self, start: int) -> Iterator[Piece]:
         """The rows from the row group on in which `start` stands."""
