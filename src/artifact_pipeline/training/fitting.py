@@ -71,15 +71,29 @@ def _classifier_of(model: Any) -> Any:
     return model
 
 
+def last_step(model: Any, taken: Any) -> tuple[Any, Any]:
+    """Return the classifier that ends a fitted model, and rows as it takes them, prepared by the steps before it.
+
+    Args:
+        model: a classifier, or a pipeline that ends in one.
+        taken: the rows as the model takes them.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the fit has given them
+        while hasattr(model, "named_steps"):
+            taken = model[:-1].transform(taken) if len(model) > 1 else taken
+            model = model.steps[-1][1]
+    return model, taken
+
+
 def frame(features: Features, columns: Sequence[Column]) -> pa.Table:
     """Return rows as a table with names, which a scikit-learn `ColumnTransformer` takes."""
     import numpy as np
     import pyarrow as pa
 
-    numbers, texts = iter(features.X.T), iter(features.S.T)
+    numbers, texts = iter(features.numbers_by_column(np.arange(len(features)))), iter(features.S.T)
     arrays = [
-        pa.array(next(texts), pa.string()) if each.kind == "category" else pa.array(np.ascontiguousarray(next(numbers)))
-        for each in columns
+        pa.array(next(texts), pa.string()) if each.kind == "category" else pa.array(next(numbers)) for each in columns
     ]
     return pa.Table.from_arrays(arrays, [each.name for each in columns])
 

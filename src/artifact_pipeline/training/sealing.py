@@ -159,7 +159,7 @@ def _members(data: Dataset, written: WrittenBytes, answers: Answers) -> dict[str
     count, columns = len(written.classes), written.columns
     learned = data.described
     trained, held_out = np.searchsorted(np.array(written.classes), data.y[learned]), answers.take(data.held_out)
-    described = _described(data.rows.features.take(learned), columns)
+    described = _described(data.rows.features, learned, columns)
     golden = selftest2.draw_golden_rows(described, columns)
     golden_answers = written.predictor.predict_features(decoded(golden, columns))
     reference = Reference(
@@ -224,12 +224,13 @@ def _input(column: Column) -> InputColumn:
     )
 
 
-def _described(features: Features, columns: Sequence[Column]) -> tuple[FeatureReference, ...]:
+def _described(features: Features, rows: NDArray[np.int64], columns: Sequence[Column]) -> tuple[FeatureReference, ...]:
+    numbers, texts = features.numbers_by_column(rows), features.S[rows].T
     return tuple(
         FeatureReference.of_category(values, len(column.levels), column.name)
         if column.kind == "category"
         else FeatureReference.of(values, column.name, nullable=column.nullable)
-        for values, column in zip(coded(columns, features.X.T, features.S.T), columns, strict=True)
+        for values, column in zip(coded(columns, numbers, texts), columns, strict=True)
     )
 
 
@@ -245,15 +246,17 @@ def compared(fitted: FittedModel, answered: Iterable[tuple[Any, Answers]]) -> Wr
     """
     import numpy as np
 
+    from artifact_pipeline.training.fitting import last_step
     from artifact_pipeline.training.ties import open_rows
 
     rows = ties = unequal = 0
     difference = 0.0
     for taken, answers in answered:
-        positions, values = _estimated(fitted, taken, answers)
+        classifier, prepared = last_step(fitted.model, taken)
+        positions, values = _estimated(classifier, prepared, answers)
         scale = np.maximum(1.0, np.abs(values).max(axis=1))
         best = np.sort(values, axis=1)
-        left_open = open_rows(fitted.model, taken)
+        left_open = open_rows(classifier, prepared)
         tie = (best[:, -1] - best[:, -2] <= _PARITY * scale) | left_open
         rows, ties = rows + len(positions), ties + int(tie.sum())
         unequal += int(((answers.positions != positions) & ~tie).sum())
@@ -271,23 +274,22 @@ def compared(fitted: FittedModel, answered: Iterable[tuple[Any, Answers]]) -> Wr
     return WrittenModel.Parity(rows=rows, ties=ties, max_difference=round(difference, DECIMALS))
 
 
-def _estimated(fitted: FittedModel, taken: Any, answers: Answers) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Labels, as positions, and probabilities, or scores, of the estimator; the published ones where it has none."""
+def _estimated(classifier: Any, rows: Any, answers: Answers) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Labels, as positions, and probabilities, or scores, of the classifier; the published ones where it has none."""
     import warnings
 
     import numpy as np
 
-    model = fitted.model
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the fit has given them
-        labels, values = model.predict(taken), answers.values
+        labels, values = classifier.predict(rows), answers.values
         if answers.kind == "probabilities":
-            values = model.predict_proba(taken)
-        elif hasattr(model, "decision_function"):
-            values = model.decision_function(taken)
+            values = classifier.predict_proba(rows)
+        elif hasattr(classifier, "decision_function"):
+            values = classifier.decision_function(rows)
     if values.ndim == 1:
         values = np.column_stack([np.zeros(len(values)), values])
-    return np.searchsorted(fitted.classifier.classes_, labels), values
+    return np.searchsorted(classifier.classes_, labels), values
 
 
 def _measured(data: Dataset, answers: Answers, classes: Sequence[int | str]) -> Measured:
