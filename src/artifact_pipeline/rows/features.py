@@ -92,14 +92,14 @@ class Features:
         """Some rows, one after the other, as views of the same memory where the slice has no step."""
         return self.take(range(*rows.indices(len(self)))) if rows.step else Features(self.X[rows], self.S[rows])
 
-    def numbers_by_column(self, positions: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-        """The numbers of the rows at some positions, of shape (numbers and booleans, rows), C-contiguous."""
+    def numbers_by_column(self, rows: NDArray[np.integer[Any]] | None = None) -> NDArray[np.float64]:
+        """The numbers of the rows at some positions, or of all, of shape (numbers and booleans, rows), C-contiguous."""
         import numpy as np
 
-        found = np.empty((self.X.shape[1], len(positions)))
-        for start in range(0, len(positions), _AT_ONCE):
+        found = np.empty((self.X.shape[1], len(self) if rows is None else len(rows)))
+        for start in range(0, found.shape[1], _AT_ONCE):
             here = slice(start, start + _AT_ONCE)
-            found[:, here] = self.X[positions[here]].T
+            found[:, here] = self.X[here if rows is None else rows[here]].T
         return found
 
     def take(self, positions: Sequence[int] | NDArray[np.integer[Any]] | NDArray[np.bool_]) -> Features:
