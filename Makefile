@@ -165,7 +165,7 @@ bench-batch: $(DEV) ## predict on files of 10^5 to 10^7 rows, beside pandas, sci
 bench-batch-mixed: $(DEV) ## predict on 10^6 rows with three categories, beside a bare script; ARGS=--help
 	$(BIN)/python -m benchmarks.batch_mixed $(ARGS)
 
-bench-train-table: $(DEV) ## train on a CSV of 10^6 rows, beside scikit-learn with pandas; ARGS=--help
+bench-train-table: $(DEV) ## train on a CSV and a Parquet of 10^6 rows, beside scikit-learn with pandas; ARGS=--help
 	$(BIN)/python -m benchmarks.train_table $(ARGS)
 
 bench-scale: $(DEV) ## predict by two Dask workers beside one process; what a task, a worker and a row cost; ARGS=--help

@@ -16,7 +16,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-frame = pd.read_csv(sys.argv[1])
+read = pd.read_parquet if sys.argv[1].endswith(".parquet") else pd.read_csv
+frame = read(sys.argv[1])
 y = frame.pop("label").to_numpy()
 train, held_out = train_test_split(np.arange(len(y)), test_size=0.2, random_state=42)
 model = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, solver="lbfgs", max_iter=20))

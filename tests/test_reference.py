@@ -86,6 +86,18 @@ def test_the_bound_of_discrete_features(distinct: int, *, discrete: bool) -> Non
     assert len(feature.edges) == (distinct if discrete else 10)
 
 
+@pytest.mark.parametrize("head", [0, 1, 3000])
+@pytest.mark.parametrize("decimals", [0, 1, 9])
+def test_many_values_are_described_by_the_deciles_of_all(head: int, decimals: int) -> None:
+    """The deciles are those of the sorted values to the last bit, however many rows at the head are equal."""
+    column = np.random.default_rng(head + decimals).normal(0, 20, 5000).round(decimals) + 0.0
+    column[:head] = 2.0
+    feature = FeatureReference.of(column, "x")
+    assert not feature.discrete
+    assert list(feature.edges) == np.unique(np.quantile(np.sort(column), np.arange(10) / 10)).tolist()
+    assert list(feature.counts) == counted(feature, column)
+
+
 def test_outputs_are_counted_by_label_and_by_tenths_of_confidence() -> None:
     """The answers over the held-out rows: rows by predicted class, and the highest probability by tenths."""
     probabilities = np.array([[0.95, 0.05], [0.5, 0.5], [0.31, 0.69], [0.0, 1.0]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pickle import dumps
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from sklearn.pipeline import Pipeline
 from artifact_pipeline.config import from_mapping
 from artifact_pipeline.config.estimators import WRITTEN
 from artifact_pipeline.errors import ConfigError, DataRejected
-from artifact_pipeline.rows.features import Column, category_columns, number_columns
+from artifact_pipeline.rows.features import Column, Features, category_columns, number_columns
 from artifact_pipeline.training.estimators import faults, resolved
+from artifact_pipeline.training.fitting import fit_model, frame, one_thread
 from artifact_pipeline.training.pipeline import known_columns, preparation, unfitted
 from fitted import COLUMNS, digits_table, mixed_table, parity, taken, unseen
 
@@ -167,3 +169,25 @@ def test_a_category_of_rare_levels_alone_is_refused(encoder: str) -> None:
         unfitted(config("LogisticRegression", {"category": [encoder]}), columns, ["no", "yes"])
     assert [(each.place, each.rule) for each in caught.value.problems] == [("column 'name'", "rare-levels")]
     assert caught.value.hint == "leave the columns out: -S 'dataset.drop=[\"name\"]'"
+
+
+@pytest.mark.parametrize(
+    "number",
+    [["standard_scale"], ["min_max_scale"], ["robust_scale"], ["min_max_scale", "standard_scale"]],
+    ids="-".join,
+)
+def test_a_large_table_is_scaled_as_scikit_learn_scales_it(number: list[str]) -> None:
+    """Scalers that learn from a matrix give the bytes that the pipeline gives that scikit-learn fits on a table."""
+    random = np.random.default_rng(7)
+    columns = tuple(Column(f"column {at}", "number") for at in range(8))
+    features = Features.of_numbers(random.normal(3, 1, (1 << 17, 8)) * 10.0 ** np.arange(-4, 4))
+    features.X[:5] = features.X[0]
+    features.X[:, 2] = 7.25
+    y = random.integers(0, 2, len(features))
+    asked = config("GaussianNB", {"number": number})
+    expected = unfitted(asked, columns, [0, 1])
+    with one_thread():
+        expected.fit(frame(features, columns), y)
+    fitted = fit_model(unfitted(asked, columns, [0, 1]), columns, features, y)
+    assert dumps(fitted.model, protocol=5) == dumps(expected, protocol=5)
+    assert fitted.notes == ()

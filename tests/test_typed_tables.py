@@ -116,6 +116,33 @@ def test_a_column_that_is_empty_at_first_is_what_comes_later(tmp_path: Path) -> 
     assert [(each.name, each.reason) for each in read.left_out] == [("d", "it has no value")]
 
 
+@pytest.mark.parametrize("late", [0, 3, 21])
+def test_rows_that_come_in_pieces_become_one_matrix(tmp_path: Path, late: int) -> None:
+    """Numbers stand in their columns whatever is left out beside them, and wherever a column has its first value."""
+    rows = 200
+    b = [None] * late + [each / 3 for each in range(rows - late)]
+    city = [("Rom", "Kiel", None)[each % 3] for each in range(rows)]
+    table = pa.table(
+        {
+            "id": [*range(1, rows + 1)],
+            "a": [each / 7 for each in range(rows)],
+            "city": city,
+            "b": b,
+            "flag": [each % 4 == 0 for each in range(rows)],
+            "label": ["no", "yes"] * (rows // 2),
+        }
+    )
+    with pa.OSFile(str(tmp_path / "table.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=7)
+    read = read_table(str(tmp_path / "table.arrow"), target="label")
+    assert [each.name for each in read.left_out] == ["id"]
+    expected = [table["a"].to_numpy(), table["b"].to_numpy(), table["flag"].to_numpy()]
+    np.testing.assert_array_equal(read.X, np.stack(expected, axis=1).astype(float))
+    assert read.X.flags.c_contiguous
+    assert read.S is not None
+    assert read.S[:, 0].tolist() == [each or "" for each in city]
+
+
 def test_files_of_a_folder_are_one_table(tmp_path: Path) -> None:
     """A text in a later file makes the column of all files a category, digits of the first file among its levels."""
     for name, cells in [("1.csv", ["1", "2"]), ("2.csv", ["", ""]), ("3.csv", ["x", "2"]), ("4.csv", ["3", "3"])]:

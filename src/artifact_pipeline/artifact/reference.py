@@ -27,6 +27,8 @@ _PLACE = "reference.json"
 MAX_DISTINCT = 32
 """A feature with at most this many different values is described value by value, another one by its deciles."""
 _DECILES = 10
+_GLANCE = 1024
+"""Rows that tell most columns of many values."""
 
 
 class Histogram(Frozen, frozen=True):
@@ -65,13 +67,13 @@ class FeatureReference(Histogram, frozen=True):
         """
         import numpy as np
 
-        present = column[column != MISSING_CODE] if nullable else column
-        ordered = np.sort(present)
-        edges = ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
-        discrete = len(edges) <= MAX_DISTINCT
-        if not discrete:
-            edges = np.unique(np.quantile(ordered, np.arange(_DECILES) / _DECILES))
-        counts = np.diff(np.searchsorted(ordered, edges), append=len(ordered))
+        present = np.ascontiguousarray(column[column != MISSING_CODE] if nullable else column)
+        values = _few_values(present)
+        discrete = values is not None
+        edges = np.unique(np.quantile(present, np.arange(_DECILES) / _DECILES)) if values is None else values
+        # The values below each edge are compared and counted, which costs a tenth of sorting them.
+        below = np.array([np.count_nonzero(present < edge) for edge in edges], dtype=np.int64)
+        counts = np.diff(below, append=len(present))
         if nullable:
             edges = np.append(MISSING_CODE, edges)
             counts = np.append(len(column) - len(present), counts)
@@ -181,6 +183,16 @@ class Reference(Frozen, frozen=True):
         over_held_out = {sum(counts) for counts in (self.outputs.labels, confidence.counts)}
         if over_training != {self.rows} or over_held_out != {self.outputs.rows}:
             yield Problem(_PLACE, "reference-counts", "the counts do not add up to the rows")
+
+
+def _few_values(column: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """The different values of a column, ascending; None where there are more than `MAX_DISTINCT`."""
+    import numpy as np
+
+    if len(np.unique(column[:_GLANCE])) > MAX_DISTINCT:  # as of most columns of measured numbers
+        return None
+    values = np.unique(column)
+    return values if len(values) <= MAX_DISTINCT else None
 
 
 def _counts(values: NDArray[np.float64], edges: NDArray[np.float64]) -> tuple[int, ...]:

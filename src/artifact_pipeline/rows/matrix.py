@@ -69,6 +69,7 @@ class Rows:
     split_by: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     held_out: int = 0
     feedback: tuple[int, ...] = ()
+    _digests: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Make the columns of the names, where none are given."""
@@ -123,8 +124,10 @@ class Rows:
         )
 
     def digests(self) -> tuple[str, ...]:
-        """The digest of each of `sources`."""
-        return tuple(each.digest() for each in self.sources)
+        """The digest of each of `sources`, computed once."""
+        if not self._digests:
+            self._digests.extend(each.digest() for each in self.sources)
+        return tuple(self._digests)
 
     def digest(self) -> str:
         """The digest of names, kinds, values and labels, whatever file they came from.

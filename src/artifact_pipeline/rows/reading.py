@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.errors import plural
 from artifact_pipeline.rows.faults import Faults
-from artifact_pipeline.rows.features import MISSING
 from artifact_pipeline.rows.inference import GAP_NUMBERS, ColumnCells
 from artifact_pipeline.rows.labels import alike
 
@@ -20,13 +19,57 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.features import ColumnKind
 
 
-class HeldRows(NamedTuple):
-    """Some rows: a matrix of the columns that are held as numbers, by name, and the cells of the others."""
+_GROWTH = 8
+"""A matrix that is full grows by this part of itself: on Linux its memory is moved, and not copied."""
+_AT_ONCE = 1 << 14
+"""Rows that are copied at once."""
 
-    rows: int
-    numbers: tuple[str, ...]
-    matrix: NDArray[np.float64]
-    texts: dict[str, NDArray[np.int32]]
+
+class HeldRows:
+    """Neighbouring rows: a matrix of the columns that are held as numbers in all of them, and the cells of the others.
+
+    Attributes:
+        numbers: the names of the columns in the matrix.
+        rows: how many there are.
+    """
+
+    def __init__(self, numbers: tuple[str, ...]) -> None:
+        """Begin without a row."""
+        import numpy as np
+
+        self.numbers, self.rows = numbers, 0
+        self._matrix = np.empty((0, len(numbers)))
+        self._texts: dict[str, list[NDArray[np.int32]]] = {}
+
+    def add(self, found: Mapping[str, NDArray[Any]], rows: int) -> None:
+        """Add rows: their cells by the columns' names."""
+        import numpy as np
+
+        end = self.rows + rows
+        if self.numbers and rows:
+            if end > len(self._matrix):
+                self._resize(end + end // _GROWTH)
+            own = self._matrix[self.rows : end]
+            np.stack([found[name] for name in self.numbers], axis=1, out=own)
+            own += 0.0  # minus zero is zero: a CSV that writes whole numbers has only one zero
+        for name in found.keys() - self.numbers:
+            self._texts.setdefault(name, []).append(found[name])
+        self.rows = end
+
+    def _resize(self, rows: int) -> None:
+        self._matrix.resize((rows, len(self.numbers)), refcheck=False)  # no other array has its memory yet
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """The numbers, of shape (rows, numbers); once it is asked for, no row is added."""
+        self._resize(self.rows)
+        return self._matrix
+
+    def texts(self, name: str) -> NDArray[np.int32]:
+        """The cells of a column that is not in the matrix, or that has no value in these rows, as `ColumnCells.add`."""
+        import numpy as np
+
+        return np.concatenate(self._texts.get(name, [np.full(self.rows, -1, dtype=np.int32)]))
 
 
 class Reading:
@@ -39,20 +82,15 @@ class Reading:
 
     def take(self, piece: Piece, wanted: Wanted) -> tuple[Rejected, ...]:
         """Take some rows, and return the first bad value of each column that has one."""
-        import numpy as np
-
         faults = Faults(piece, wanted)
         found = {
             name: each.add(piece.table.column(name), faults, loose=piece.loose) for name, each in self.cells.items()
         }
         numbers = tuple(name for name, each in self.cells.items() if not each.holds_texts)
-        rows = piece.table.num_rows
-        matrix = np.empty((rows, 0))
-        if numbers:
-            matrix = np.stack([found[name] for name in numbers], axis=1, dtype=np.float64)
-            np.add(matrix, 0.0, out=matrix)  # minus zero is zero: a CSV that writes whole numbers has only one zero
-        self.parts.append(HeldRows(rows, numbers, matrix, {name: found[name] for name in found if name not in numbers}))
-        self.rows += rows
+        if not self.parts or self.parts[-1].numbers != numbers:
+            self.parts.append(HeldRows(numbers))
+        self.parts[-1].add(found, piece.table.num_rows)
+        self.rows += piece.table.num_rows
         return faults.firsts()
 
     def numbers_of(self, name: str) -> list[NDArray[np.float64]]:
@@ -70,12 +108,12 @@ class Learned(NamedTuple):
 
 
 def arrays_of(learned: Mapping[str, Learned], rows: int) -> tuple[NDArray[np.float64], NDArray[Any]]:
-    """All rows as the two arrays of `Features`; each part is let go as it is copied, so that there is one matrix."""
+    """All rows as the two arrays of `Features`; where all numbers are held in one matrix, it is the first of them."""
     import numpy as np
 
     numbers = [name for name, each in learned.items() if each.kind != "category"]
     texts = [name for name, each in learned.items() if each.kind == "category"]
-    X, S = np.empty((rows, len(numbers))), np.empty((rows, len(texts)), dtype=object)
+    X, S = None, np.empty((rows, len(texts)), dtype=object)
     for reading in dict.fromkeys(each.reading for each in learned.values()):
         places = {name: at for at, name in enumerate(numbers) if learned[name].reading is reading}
         own = [(at, learned[name].cells) for at, name in enumerate(texts) if learned[name].reading is reading]
@@ -84,14 +122,15 @@ def arrays_of(learned: Mapping[str, Learned], rows: int) -> tuple[NDArray[np.flo
         while reading.parts:
             part = reading.parts.pop()
             here = slice(at, at + part.rows)
-            if part.numbers == (*places,) and len(places) == len(numbers):
-                X[here] = part.matrix
-            else:
+            if part.rows == rows and part.numbers == (*places,) == (*numbers,):
+                X = part.matrix
+            elif places:
+                X = np.empty((rows, len(numbers))) if X is None else X
                 _copy_numbers(X[here], part, places, learned)
             for column, cells in own:
-                S[here, column] = cells.texts(part.texts[cells.name]) if cells.name in part.texts else MISSING
+                S[here, column] = cells.texts(part.texts(cells.name))
             at += part.rows
-    return X, S
+    return np.empty((rows, len(numbers))) if X is None else X, S
 
 
 def _copy_numbers(
@@ -100,9 +139,12 @@ def _copy_numbers(
     """Copy the columns of a part to their places in the matrix."""
     at = {name: column for column, name in enumerate(part.numbers)}
     plain = [name for name in places if name in at]
-    X[:, [places[name] for name in plain]] = part.matrix[:, [at[name] for name in plain]]
+    to, taken, matrix = [places[name] for name in plain], [at[name] for name in plain], part.matrix
+    for start in range(0, part.rows, _AT_ONCE):
+        here = slice(start, start + _AT_ONCE)
+        X[here, to] = matrix[here, taken]
     for name in places.keys() - at.keys():
-        X[:, places[name]] = learned[name].cells.floats(part.texts[name])
+        X[:, places[name]] = learned[name].cells.floats(part.texts(name))
 
 
 def column_warnings(learned: Mapping[str, Learned], X: NDArray[np.float64]) -> list[str]:

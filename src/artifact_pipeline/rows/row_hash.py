@@ -32,8 +32,8 @@ _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+([eE][+-]?[0-9]+)?|[eE][+-]?[0
 """A number that is not written by digits alone."""
 _WHOLE = re.compile(r"-?[0-9]+\.0")
 _BOOLEANS = {**dict.fromkeys(TRUE, "true"), **dict.fromkeys(FALSE, "false")}
-_PIECE = 1 << 14
-"""Rows whose bytes stand in memory at once."""
+_PIECE = 1 << 11
+"""Rows whose bytes stand in memory at once: more of them do not stay in the processor's cache."""
 
 
 def feature_hashes(columns: Sequence[Column], rows: Features, *, seed: int) -> NDArray[np.uint64]:
@@ -100,7 +100,10 @@ def _number_bytes(X: NDArray[np.float64]) -> Sequence[bytes] | None:
 
     if not X.shape[1]:
         return None
-    plain = np.where(np.isnan(X), np.nan, X + 0.0).astype("<f8", order="C")
+    plain = np.add(X, 0.0, dtype="<f8", order="C")
+    gaps = np.isnan(plain)
+    if gaps.any():
+        plain[gaps] = np.nan
     rows: list[bytes] = plain.view(f"V{plain.shape[1] * 8}").ravel().tolist()
     return rows
 

@@ -205,6 +205,5 @@ def _values(cells: ColumnCells, reading: Reading, *, category: bool) -> NDArray[
 
     if not cells.holds_texts:
         return np.concatenate(reading.numbers_of(cells.name))
-    parts = [part.texts.get(cells.name, np.full(part.rows, -1, np.int32)) for part in reading.parts]
-    codes = np.concatenate(parts)
+    codes = np.concatenate([part.texts(cells.name) for part in reading.parts])
     return codes if category else cells.floats(codes)

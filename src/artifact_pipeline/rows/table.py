@@ -65,13 +65,17 @@ def read_table(
     Raises:
         DataRejected: it cannot be read, a column is missing or can be of no kind, or a label is missing.
     """
+    import pyarrow as pa
+
     with about_learning():
         asked = None if features is None else tuple(features)
         chosen = _Chosen(asked, tuple(drop), columns or {}, split_by or {})
         table = _TypedTable(path, LabelColumn(target) if isinstance(target, str) else target, chosen)
         for source in find_sources([path]):
             table.add(source)
-        return table.rows()
+        rows = table.rows()
+    pa.default_memory_pool().release_unused()  # of a large Parquet, 60 MiB that would stand beside the matrix
+    return rows
 
 
 class _Chosen(NamedTuple):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.artifact.manifest2 import WrittenModel
 from artifact_pipeline.errors import DataRejected, Problem
+from artifact_pipeline.rows.features import Features, are_plain_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,9 +19,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from artifact_pipeline.rows.features import Column, Features
+    from artifact_pipeline.rows.features import Column
 
 _LIMITED = local()
+_SCALERS = frozenset({"StandardScaler", "MinMaxScaler", "RobustScaler"})
+"""Steps that learn numbers of each column alone."""
+_LARGE = 1 << 20
+"""Values from which on a table is not copied to be scaled."""
+_FEW = 2
+"""Rows of the table that then stands for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +78,28 @@ def _classifier_of(model: Any) -> Any:
     return model
 
 
+def last_step(model: Any, taken: Any) -> tuple[Any, Any]:
+    """Return the classifier that ends a fitted model, and rows as it takes them, prepared by the steps before it.
+
+    Args:
+        model: a classifier, or a pipeline that ends in one.
+        taken: the rows as the model takes them.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the fit has given them
+        while hasattr(model, "named_steps"):
+            taken = model[:-1].transform(taken) if len(model) > 1 else taken
+            model = model.steps[-1][1]
+    return model, taken
+
+
 def frame(features: Features, columns: Sequence[Column]) -> pa.Table:
     """Return rows as a table with names, which a scikit-learn `ColumnTransformer` takes."""
-    import numpy as np
     import pyarrow as pa
 
-    numbers, texts = iter(features.X.T), iter(features.S.T)
+    numbers, texts = iter(features.numbers_by_column()), iter(features.S.T)
     arrays = [
-        pa.array(next(texts), pa.string()) if each.kind == "category" else pa.array(np.ascontiguousarray(next(numbers)))
-        for each in columns
+        pa.array(next(texts), pa.string()) if each.kind == "category" else pa.array(next(numbers)) for each in columns
     ]
     return pa.Table.from_arrays(arrays, [each.name for each in columns])
 
@@ -107,9 +127,18 @@ def fit_model(
     import numpy as np
 
     fitted = FittedModel(model, tuple(columns), None)
-    taken = fitted.taken(features)
-    del features  # where the caller lets go of them too, they are not held while the model is fitted
-    converged, others = fit_by_one_thread(model, taken, y, jobs=jobs)
+    if features.X.size >= _LARGE and _only_scales(model, columns):
+        given = [features.X]
+        del features  # where the caller lets go of them too, they are not held while the model is fitted
+        with _learning(jobs) as caught:
+            taken = _scaled(model, columns, given.pop())
+            fitted.classifier.fit(taken, y)
+    else:
+        taken = fitted.taken(features)
+        del features
+        with _learning(jobs) as caught:
+            model.fit(taken, y)
+    converged, others = _said(model, caught)
     notes = dict.fromkeys(str(each.message) for each in others)
     iterations = getattr(fitted.classifier, "n_iter_", None)
     fit = None
@@ -137,18 +166,57 @@ def fit_by_one_thread(
     Raises:
         DataRejected: scikit-learn refuses the rows.
     """
-    from sklearn.exceptions import ConvergenceWarning
+    with _learning(jobs) as caught:
+        estimator.fit(X, y)
+    return _said(estimator, caught)
 
+
+@contextmanager
+def _learning(jobs: int) -> Iterator[list[warnings.WarningMessage]]:
+    """Fit in this block with one BLAS and one OpenMP thread in each job; gives what was warned of."""
     with one_thread(), _at_a_time(jobs), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            estimator.fit(X, y)
+            yield caught
         except (ValueError, ArithmeticError, AttributeError) as error:  # sag divides by zero where C is tiny
             problem = Problem("rows", "unlearnable", str(error).splitlines()[0].removesuffix("."))
             raise DataRejected("the rows cannot be learned", problems=[problem]) from error
+
+
+def _said(estimator: Any, caught: list[warnings.WarningMessage]) -> tuple[bool, list[warnings.WarningMessage]]:
+    """Whether an estimator that was fitted has converged, and what else was warned of."""
+    from sklearn.exceptions import ConvergenceWarning
+
     _check_finite(estimator)
     others = [each for each in caught if not issubclass(each.category, ConvergenceWarning)]
     return len(others) == len(caught), others
+
+
+def _only_scales(model: Any, columns: Sequence[Column]) -> bool:
+    """Whether a model is a pipeline that scales numbers, of which none may be missing, before its classifier."""
+    if not hasattr(model, "named_steps") or not are_plain_numbers(columns):
+        return False
+    ((_, steps, _),) = model.named_steps["columns"].transformers
+    return hasattr(steps, "named_steps") and all(type(step).__name__ in _SCALERS for _, step in steps.steps)
+
+
+def _scaled(model: Any, columns: Sequence[Column], X: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fit the scalers of a model, and return the rows that they have scaled.
+
+    scikit-learn copies a table at each step, and holds the table meanwhile. So the table has a few rows, of which the
+    steps learn the columns' names, and each scaler then learns its numbers from all rows, as a matrix.
+    """
+    from sklearn import clone
+
+    choice = model.named_steps["columns"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the whole gives them
+        choice.fit(frame(Features.of_numbers(X[:_FEW]), columns))
+    for _, step in choice.named_transformers_["number"].steps:
+        whole = clone(step)
+        X = whole.fit_transform(X)
+        vars(step).update(vars(whole))
+    return X
 
 
 @contextmanager

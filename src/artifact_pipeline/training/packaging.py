@@ -28,9 +28,10 @@ from artifact_pipeline.training.packaged import (
     label_of,
     synthetic_rows,
 )
+from artifact_pipeline.training.parity import compared
 from artifact_pipeline.training.publication import check_places, put_in_charge
 from artifact_pipeline.training.request import Training
-from artifact_pipeline.training.sealing import Made, WrittenBytes, compared, sealed
+from artifact_pipeline.training.sealing import Made, WrittenBytes, sealed
 from artifact_pipeline.training.statement import LOCK, TrainingOrigin, looks_at, state
 from artifact_pipeline.training.unchanged import Look
 

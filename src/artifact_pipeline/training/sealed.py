@@ -65,8 +65,8 @@ def data_record(data: Dataset, split: bytes) -> Data:
     """What a manifest says of the rows and their split, of which `split` has a bit for each row."""
     rows = data.rows
     sources = tuple(
-        Data.Source(name=each.source, digest=each.digest(), algorithm=each.digest_algorithm, rows=len(each.X))
-        for each in rows.sources
+        Data.Source(name=each.source, digest=hashed, algorithm=each.digest_algorithm, rows=len(each.X))
+        for each, hashed in zip(rows.sources, rows.digests(), strict=True)
     )
     held_out = Data.Split(digest=digest(split), held_out=len(data.held_out), training=len(data.train))
     return Data(sources=sources, target=rows.target, split=held_out)

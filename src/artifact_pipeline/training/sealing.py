@@ -18,13 +18,14 @@ from artifact_pipeline.artifact.reference import FeatureReference, OutputReferen
 from artifact_pipeline.artifact.trials import ROLE
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.config import recipe
-from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem, listing
+from artifact_pipeline.errors import ConfigError, Problem, listing
 from artifact_pipeline.pickles import export_bytes
 from artifact_pipeline.rows.coded import coded, decoded
+from artifact_pipeline.training.parity import compared
 from artifact_pipeline.training.sealed import ROLES, Candidate, data_record, export_records, file_records, read_back
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -41,8 +42,6 @@ _SHOWN = 5
 """Labels that an error names."""
 _AT_ONCE = 1 << 16
 """Rows that are compared at once."""
-_PARITY = 1e-6
-"""The greatest difference between the published model and the estimator, as a share of scores above 1."""
 
 
 def seal(config: Config, data: Dataset, fitted: FittedModel, *, results: bytes = b"") -> Candidate:
@@ -159,7 +158,7 @@ def _members(data: Dataset, written: WrittenBytes, answers: Answers) -> dict[str
     count, columns = len(written.classes), written.columns
     learned = data.described
     trained, held_out = np.searchsorted(np.array(written.classes), data.y[learned]), answers.take(data.held_out)
-    described = _described(data.rows.features.take(learned), columns)
+    described = _described(data.rows.features, learned, columns)
     golden = selftest2.draw_golden_rows(described, columns)
     golden_answers = written.predictor.predict_features(decoded(golden, columns))
     reference = Reference(
@@ -224,70 +223,14 @@ def _input(column: Column) -> InputColumn:
     )
 
 
-def _described(features: Features, columns: Sequence[Column]) -> tuple[FeatureReference, ...]:
+def _described(features: Features, rows: NDArray[np.int64], columns: Sequence[Column]) -> tuple[FeatureReference, ...]:
+    numbers, texts = features.numbers_by_column(rows), features.S[rows].T
     return tuple(
         FeatureReference.of_category(values, len(column.levels), column.name)
         if column.kind == "category"
         else FeatureReference.of(values, column.name, nullable=column.nullable)
-        for values, column in zip(coded(columns, features.X.T, features.S.T), columns, strict=True)
+        for values, column in zip(coded(columns, numbers, texts), columns, strict=True)
     )
-
-
-def compared(fitted: FittedModel, answered: Iterable[tuple[Any, Answers]]) -> WrittenModel.Parity:
-    """Compare the published model's answers with the estimator's, row by row; those that it leaves open are ties.
-
-    Args:
-        fitted: the estimator.
-        answered: rows as it takes them, and what the published model answers to them.
-
-    Raises:
-        ArtifactRejected: a label differs where two answers are no tie, or an answer by more than 1e-6.
-    """
-    import numpy as np
-
-    from artifact_pipeline.training.ties import open_rows
-
-    rows = ties = unequal = 0
-    difference = 0.0
-    for taken, answers in answered:
-        positions, values = _estimated(fitted, taken, answers)
-        scale = np.maximum(1.0, np.abs(values).max(axis=1))
-        best = np.sort(values, axis=1)
-        left_open = open_rows(fitted.model, taken)
-        tie = (best[:, -1] - best[:, -2] <= _PARITY * scale) | left_open
-        rows, ties = rows + len(positions), ties + int(tie.sum())
-        unequal += int(((answers.positions != positions) & ~tie).sum())
-        differences = np.where(left_open, 0.0, np.abs(answers.values - values).max(axis=1) / scale)
-        difference = float(np.max([difference, differences.max()]))
-    if unequal or not difference <= _PARITY:
-        message = (
-            f"{unequal} of {rows} labels differ from the estimator's, and an answer by {difference:.1e} "
-            f"({_PARITY:.0e} at most)"
-        )
-        raise ArtifactRejected(
-            "the model that would be published is not the model that was trained",
-            problems=[Problem("model.onnx", "parity", message)],
-        )
-    return WrittenModel.Parity(rows=rows, ties=ties, max_difference=round(difference, DECIMALS))
-
-
-def _estimated(fitted: FittedModel, taken: Any, answers: Answers) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Labels, as positions, and probabilities, or scores, of the estimator; the published ones where it has none."""
-    import warnings
-
-    import numpy as np
-
-    model = fitted.model
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the fit has given them
-        labels, values = model.predict(taken), answers.values
-        if answers.kind == "probabilities":
-            values = model.predict_proba(taken)
-        elif hasattr(model, "decision_function"):
-            values = model.decision_function(taken)
-    if values.ndim == 1:
-        values = np.column_stack([np.zeros(len(values)), values])
-    return np.searchsorted(fitted.classifier.classes_, labels), values
 
 
 def _measured(data: Dataset, answers: Answers, classes: Sequence[int | str]) -> Measured:

@@ -18,22 +18,14 @@ _EQUAL = 1e-9
 """Two distances whose difference is less than this share of them are equal: rounding may order them either way."""
 
 
-def open_rows(model: Any, taken: Any) -> NDArray[np.bool_] | bool:
+def open_rows(classifier: Any, rows: Any) -> NDArray[np.bool_] | bool:
     """Return of each row whether training rows that are equally far decide its answer; False where none compares rows.
 
     Args:
-        model: a fitted classifier, or a pipeline that ends in one; nearest neighbours may stand anywhere in it.
-        taken: the rows as it takes them.
+        classifier: a fitted one; nearest neighbours may stand anywhere in it.
+        rows: the rows as it takes them.
     """
-    classifier, before = model, []
-    while hasattr(classifier, "named_steps"):
-        before.append(classifier[:-1])
-        classifier = classifier.steps[-1][1]
-    if not _compares(classifier):
-        return False
-    for steps in before:
-        taken = steps.transform(taken) if len(steps) else taken
-    return _open_rows(classifier, taken)
+    return _open_rows(classifier, rows) if _compares(classifier) else False
 
 
 def _compares(estimator: Any) -> bool:

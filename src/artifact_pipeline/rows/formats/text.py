@@ -175,13 +175,15 @@ def _has_leading_zero(block: bytes) -> bool:
     """Whether a value may be digits that begin with a zero; no value that does is overlooked."""
     import numpy as np
 
-    whole = np.frombuffer(b"\n" + block + b"\n", dtype=np.uint8)
+    if block[:1] == b"0" and block[1:2].isdigit():
+        return True
+    whole = np.frombuffer(block, dtype=np.uint8)
     for start in range(0, len(block), _SLICE):
         around = whole[start : start + _SLICE + 2]
         before, behind = around[:-2], around[2:]
         found = around[1:-1] == ord("0")
         found &= (behind - ord("0")) < 10  # what is less than "0" is very much then, since it has no sign
-        found &= (before < ord("0")) & (before != ord("."))  # what may stand between values is less than a digit
+        found &= before < ord(".")  # as all is that may stand between values, and a sign
         if found.any():
             return True
     return False

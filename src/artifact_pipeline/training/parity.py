@@ -1,0 +1,90 @@
+"""The published model beside the estimator that it was written from: do they answer alike?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from artifact_pipeline.artifact.manifest2 import WrittenModel
+from artifact_pipeline.artifact.parts import DECIMALS
+from artifact_pipeline.errors import ArtifactRejected, Problem
+from artifact_pipeline.training.fitting import last_step
+from artifact_pipeline.training.ties import open_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from artifact_pipeline.model.predictor import Answers
+    from artifact_pipeline.training.fitting import FittedModel
+
+_PARITY = 1e-6
+"""The greatest difference between the published model and the estimator, as a share of scores above 1."""
+
+
+def compared(fitted: FittedModel, answered: Iterable[tuple[Any, Answers]]) -> WrittenModel.Parity:
+    """Compare the published model's answers with the estimator's, row by row; those that it leaves open are ties.
+
+    Args:
+        fitted: the estimator.
+        answered: rows as it takes them, and what the published model answers to them.
+
+    Raises:
+        ArtifactRejected: a label differs where two answers are no tie, or an answer by more than 1e-6.
+    """
+    import numpy as np
+
+    rows = ties = unequal = 0
+    difference = 0.0
+    for taken, answers in answered:
+        classifier, prepared = last_step(fitted.model, taken)
+        positions, values = _estimated(classifier, prepared, answers)
+        by_class = np.ascontiguousarray(values.T)  # NumPy takes several times as long over a few values of each row
+        scale = np.maximum(1.0, np.abs(by_class).max(axis=0))
+        left_open = open_rows(classifier, prepared)
+        tie = (_lead(by_class) <= _PARITY * scale) | left_open
+        rows, ties = rows + len(positions), ties + int(tie.sum())
+        unequal += int(((answers.positions != positions) & ~tie).sum())
+        differences = np.where(left_open, 0.0, np.abs(answers.values.T - by_class).max(axis=0) / scale)
+        difference = float(np.max([difference, differences.max()]))
+    if unequal or not difference <= _PARITY:
+        message = (
+            f"{unequal} of {rows} labels differ from the estimator's, and an answer by {difference:.1e} "
+            f"({_PARITY:.0e} at most)"
+        )
+        raise ArtifactRejected(
+            "the model that would be published is not the model that was trained",
+            problems=[Problem("model.onnx", "parity", message)],
+        )
+    return WrittenModel.Parity(rows=rows, ties=ties, max_difference=round(difference, DECIMALS))
+
+
+def _lead(by_class: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far each row's best value is above its second; of shape (rows,) for values of shape (classes, rows)."""
+    import numpy as np
+
+    first: NDArray[np.float64] = np.maximum(*by_class[:2])
+    second: NDArray[np.float64] = np.minimum(*by_class[:2])
+    for values in by_class[2:]:
+        second = np.maximum(second, np.minimum(first, values))
+        first = np.maximum(first, values)
+    return first - second
+
+
+def _estimated(classifier: Any, rows: Any, answers: Answers) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Labels, as positions, and probabilities, or scores, of the classifier; the published ones where it has none."""
+    import warnings
+
+    import numpy as np
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the fit has given them
+        labels, values = classifier.predict(rows), answers.values
+        if answers.kind == "probabilities":
+            values = classifier.predict_proba(rows)
+        elif hasattr(classifier, "decision_function"):
+            values = classifier.decision_function(rows)
+    if values.ndim == 1:
+        values = np.column_stack([np.zeros(len(values)), values])
+    return np.searchsorted(classifier.classes_, labels), values
