@@ -129,6 +129,48 @@ def test_without_an_id_there_is_none(served: Served) -> None:
     assert "id" not in answered(*whole(respond(ask(ROW, id=None), served)))
 
 
+PLAIN = {"name": '"X"', "shape": "[2,64]", "datatype": '"FP64"', "data": f"[{'0.1,' * 127}5.5]"}
+"""The members of a tensor that is read in one pass."""
+NUMBERS = ("-0.0", "7", "1e300", "-1.1e300", "5e-324", "1E2", "9" * 19, "1" * 400, "1e999", "01", "", "NaN", "null")
+INSTEAD: list[dict[str, str]] = [
+    *({"name": each} for each in ('"Y"', '"X:"', '"\\u0058"', "null")),
+    *({"shape": f"[{each}]"} for each in ("2,8,8", "2.0,64", "1,64", "128", "64,2", "2,63", "9999,64", "-2,64", "")),
+    *({"datatype": each} for each in ('"FP32"', '"BOOL"', '"INT64"', '"a:b"')),
+    *({"data": PLAIN["data"].replace("5.5", each)} for each in (*NUMBERS, "true", '"1"', "[1]", "1,1", "1],[1")),
+    {"shape": "[0,64]", "data": "[]"},
+    *({"id": each} for each in ('"a"', '"a:b"', '"\\u003a"', "null", "7", '"b","id":"a"')),
+    *({"beside": each} for each in ('"name":"X"', '"data":[1]', '"more":":"', '"parameters":{}')),
+]
+"""What stands in the place of some of them, or beside all."""
+
+
+@pytest.mark.parametrize("instead", [{}, *INSTEAD], ids=lambda each: str(each)[-40:])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_request_is_read_the_same_with_its_length(served: Served, instead: dict[str, str], order: int) -> None:
+    """A request that may be read in one pass has the rows, or the refusal, of one that tells its length and is not."""
+    members = {**PLAIN, **instead}
+    id_, beside = ([members.pop(name)] if name in members else [] for name in ("id", "beside"))
+    tensor = ",".join([f'"{name}":{value}' for name, value in members.items()][::order] + beside)
+    body = ",".join([f'{{"inputs":[{{{tensor}}}]', *(f'"id":{each}' for each in id_)]).encode() + b"}"
+    found: list[Any] = []
+    for length in (None, str(len(body))):
+        try:
+            inference = parse(Asked(body, length), served)
+        except Refusal as refused:
+            found.append((refused.status, refused.message))
+        else:
+            X = inference.rows.X
+            found.append((X.dtype, X.shape, X.tobytes(), inference.rows.S, inference.id, inference.outputs))
+    assert found[0] == found[1]
+
+
+def test_as_many_plain_rows_as_are_allowed_are_read(served: Served) -> None:
+    """The bound on rows holds for a request that is read in one pass."""
+    for bound, status in ((2, 0), (1, 413)):
+        asked, few = ask(DIGITS.X[:2], "FP64", "flat"), replace(served, max_rows=bound)
+        assert (refusal(asked, few).status if status else len(parse(asked, few).rows.X)) in {2, status}
+
+
 BOTH = (("label", False), ("probabilities", False))
 
 

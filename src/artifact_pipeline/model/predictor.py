@@ -123,6 +123,7 @@ class Predictor:
             problem = Problem("model.onnx", "onnx-runtime", f"ONNX Runtime refuses the model: {reason}")
             raise ArtifactRejected("the model cannot be loaded", problems=[problem]) from error
         inputs = {each.name for each in self._session.get_inputs()}
+        self._run_options = ort.RunOptions()  # or each call makes its own
         self._takes_numbers, self._takes_texts = "X" in inputs, "S" in inputs
         self._outputs = [each.name for each in self._session.get_outputs()]
 
@@ -216,7 +217,7 @@ class Predictor:
         labels, values = self.answer(rows, S)
         # A value that is not finite makes each score of its row infinite or no number, and so do values that large
         # that a score is; softmax makes NaN of either. So the answers tell of the rows too.
-        if not np.isfinite(values).all():
+        if np.count_nonzero(np.isfinite(values)) < values.size:
             message = "a row holds a value too large for the model to answer"
             if not self.columns and not np.isfinite(rows).all():
                 message = f"a row holds a value that is no finite {self.dtype}"
@@ -243,7 +244,7 @@ class Predictor:
         if self._takes_texts:
             assert texts is not None
             feeds["S"] = np.ascontiguousarray(texts)
-        labels, values = self._session.run(self._outputs, feeds)
+        labels, values = self._session.run(self._outputs, feeds, self._run_options)
         return labels, values
 
     def replay(self, golden: SelfTest | GoldenRows) -> None:

@@ -6,6 +6,7 @@ a JSON array are counted before they are read. What a value may be says `rows.va
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.rows.faults import RULES
@@ -28,7 +29,9 @@ from artifact_pipeline.serving.tensordata import (
     MAX_TOLD,
     array_of,
     decoded,
+    has_null,
     other_nesting,
+    packed,
     see_all_used,
     see_count,
     see_size,
@@ -131,19 +134,22 @@ def _json(tensor: InputTensor, tail: bytes, rows: int, served: Served) -> NDArra
     see_count(tensor, raw, inner, rows * served.features)
     decoders = FLAT if inner[:1] != b"[" else ROWS if len(tensor.shape) == 2 else SQUARES
     values, form = _values(raw, tensor.datatype, decoders, served)
-    shape = (rows * served.features,) if decoders is FLAT else tuple(tensor.shape)
+    if decoders is ROWS and {*map(len, values)} == {served.features}:
+        values, decoders = [*chain.from_iterable(values)], FLAT
+    if decoders is FLAT:
+        return packed(values, form).reshape(rows, served.features)
     try:
         X = np.array(values, dtype=form)
     except ValueError:  # as many numbers, but in rows that differ
         X = np.empty(0)
-    if X.shape != shape:
+    if X.shape != tuple(tensor.shape):
         raise other_nesting(tensor)
     return X.reshape(rows, served.features)
 
 
 def _values(raw: bytes, datatype: str, decoders: Mapping[str, Any], served: Served) -> tuple[Any, str]:
     """The numbers of a JSON array, and the dtype that holds them; what is missing is NaN."""
-    missing = b"null" in raw
+    missing = has_null(raw)
     if datatype == "FP64" and served.narrow:
         try:
             return decoders[NARROWED + OR_NULL if missing else NARROWED](raw), "<f4"

@@ -18,7 +18,8 @@ from msgspec import Raw, Struct
 from artifact_pipeline.serving.http import Refusal, Response
 from artifact_pipeline.serving.inputs import rows_of
 from artifact_pipeline.serving.model import LABEL
-from artifact_pipeline.serving.tensordata import InputTensor, malformed, not_finite, told
+from artifact_pipeline.serving.plain import read_plain
+from artifact_pipeline.serving.tensordata import InputTensor, count, malformed, not_finite, told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,6 +95,9 @@ def parse_inference(body: bytes, header_length: str | None, served: Served) -> I
     Raises:
         Refusal: anything in it does not fit the protocol or the model.
     """
+    plain = read_plain(body, served) if header_length is None else None
+    if plain is not None:
+        return Inference(*plain, tuple((name, False) for name in served.outputs))
     head, tail = _split(body, header_length)
     try:
         request = _decode(head)
@@ -102,7 +106,7 @@ def parse_inference(body: bytes, header_length: str | None, served: Served) -> I
             raise not_finite(served) from None
         raise malformed(error) from None
     # What is known stands in it once, if it has no colon more. A backslash may hide one.
-    if b"\\" in head or head.count(b":") != request.colons:
+    if b"\\" in head or count(b":", head) != request.colons:
         _look_closer(head, request.inputs)
     return Inference(rows_of(request.inputs, tail, served), request.id, _outputs(request, served))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.drift.histograms import Histograms
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.serving.model import Served
 
 _AT_ONCE = 64
-"""Requests, or eight times as many rows, that go into the window together: one by one they cost a tenth more."""
+"""Requests that go into the window together, or as many rows as one may have: one by one they cost a tenth more."""
 _SEEN, _MODEL, _FIELDS = range(3)
 """The numbers before the rows of a part: rows that were put, the model's tag; and how many numbers there are."""
 
@@ -123,7 +124,7 @@ class Window:
         """Begin with this model's rows."""
         with self._lock:
             self._ring, self._served = Ring(self._memory, served, self._rows), served
-            self._noted: list[tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any], NDArray[np.float64]]] = []
+            self._noted: deque[tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any], NDArray[np.float64]]] = deque()
             self._waiting = 0  # rows of them
             self._numbers[_SEEN] = 0
             self._numbers[_MODEL] = _tag(served)
@@ -135,13 +136,20 @@ class Window:
                 if served is self._served:  # or it was swapped meanwhile
                     self._noted.append((*rows, labels, values))
                     self._waiting += len(labels)
-                    if len(self._noted) >= _AT_ONCE or self._waiting >= _AT_ONCE * 8:
+                    self._pass_over()
+                    if len(self._noted) >= _AT_ONCE or self._waiting >= served.max_rows:
                         self._settle()
 
     def settle(self) -> None:
         """Put into the ring what has been noted: often, and before it is judged."""
         with self._lock:
             self._settle()
+
+    def _pass_over(self) -> None:
+        """Let go of the requests behind which others fill the window: that costs nothing, and to put them does."""
+        while self._waiting - (rows := len(self._noted[0][2])) >= self._ring.capacity:
+            self._noted.popleft()
+            self._waiting -= rows
 
     def _settle(self) -> None:
         import numpy as np
