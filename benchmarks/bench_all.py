@@ -55,7 +55,9 @@ BENCHMARKS = {
         "`predict` by two Dask workers beside one process, and what a task costs: [past one machine](scale.md)",
         "--runs 1 --files 2 --store-files 1",
     ),
-    "train_table": Benchmark("`train` on a CSV and a Parquet of 10⁶ rows, beside scikit-learn with pandas", "--runs 3 --rows 100000"),
+    "train_table": Benchmark(
+        "`train` on a CSV and a Parquet of 10⁶ rows, beside scikit-learn with pandas", "--runs 3 --rows 100000"
+    ),
     "feedback": Benchmark(
         "what a model of the digits makes of 2,000 drawings, before and after 200 others were fed back",
         "--lots 1 --unseen 500",
