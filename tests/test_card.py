@@ -80,6 +80,8 @@ def test_card_says_what_about_says() -> None:
         ("MIT", {"license": "mit"}),
         ("GPL-3.0-or-later", {"license": "gpl-3.0"}),
         ("ODbL-1.0", {"license": "odbl"}),
+        ("CC-BY-2.5", {"license": "cc-by-2.5"}),
+        ("CC-BY-ND-4.0", {"license": "cc-by-nd-4.0"}),
         ("LicenseRef-Ours", {"license": "other", "license_name": "licenseref-ours"}),
     ],
 )
