@@ -118,12 +118,12 @@ class Histograms:
 
         Args:
             reference: the artifact's.
-            dtype: `float32` or `float64`, the model's and so that of every column.
+            dtype: `float32` or `float64`, the model's.
         """
         import numpy as np
 
-        self._dtype = np.dtype(dtype)
-        self._features = [_Feature(feature, self._dtype) for feature in reference.features]
+        self._dtypes = tuple(dict.fromkeys([np.dtype(dtype), np.dtype(np.float32)]))
+        self._features = [_Feature(feature, self._dtypes) for feature in reference.features]
         self._confidence = np.array(reference.outputs.confidence.edges[1:])
         self._counts = Counts.zero(reference)
         self._buffer = np.empty(BLOCK, dtype=np.bool_)
@@ -134,7 +134,7 @@ class Histograms:
         """Count some rows.
 
         Args:
-            columns: each feature's values, contiguous, of shape (rows,), of the model's dtype and finite.
+            columns: each feature's values, contiguous, of shape (rows,) and finite, of the model's dtype or of float32.
             positions: the predicted class of each row as a position, of shape (rows,).
             confidence: the highest probability of each row, of shape (rows,).
 
@@ -145,8 +145,8 @@ class Histograms:
 
         rows = len(positions)
         forms = {(column.dtype, column.shape) for column in columns}
-        if forms != {(self._dtype, (rows,))} or confidence.shape != (rows,):
-            raise ValueError(f"columns of {sorted(map(str, forms))} do not fit {rows} rows of {self._dtype}")
+        if not forms <= {(each, (rows,)) for each in self._dtypes} or confidence.shape != (rows,):
+            raise ValueError(f"columns of {sorted(map(str, forms))} do not fit {rows} rows of {self._dtypes[0]}")
         counted = [each.count(column, self._buffer) for each, column in zip(self._features, columns, strict=True)]
         self._counts += Counts(
             rows=rows,
@@ -162,28 +162,33 @@ class Histograms:
 
 
 class _Feature:
-    """One feature's inner edges in the columns' dtype, and where it is nearly constant what is usual."""
+    """One feature's inner edges in each dtype of columns, and where it is nearly constant what is usual."""
 
-    def __init__(self, feature: FeatureReference, dtype: np.dtype[Any]) -> None:
+    def __init__(self, feature: FeatureReference, dtypes: Sequence[np.dtype[Any]]) -> None:
         import numpy as np
 
-        self._edges = _at_least(np.array(feature.edges[1:], dtype=np.float64), dtype)
+        edges = np.array(feature.edges[1:], dtype=np.float64)
+        self._edges = {dtype: _at_least(edges, dtype) for dtype in dtypes}
         # So many bins a category alone has; its values are their very positions.
         self._levels = len(feature.edges) if feature.discrete and len(feature.edges) > _MOST_COMPARED else 0
         self._usual = usual_bin(feature)
         self._value: Any = None
         if self._usual is not None and feature.discrete:
             with np.errstate(over="ignore"):  # a value beyond the dtype is no row's
-                self._value = np.float64(feature.edges[self._usual]).astype(dtype)
+                self._value = np.float64(feature.edges[self._usual]).astype(dtypes[0])
 
     def count(self, column: NDArray[Any], buffer: NDArray[np.bool_]) -> tuple[tuple[int, ...], int]:
         """Rows by bin, and the unusual ones."""
-        bins = self._counted(column) if self._levels else _bins(column, self._edges, buffer)
+        import numpy as np
+
+        bins = self._counted(column) if self._levels else _bins(column, self._edges[column.dtype], buffer)
         if self._usual is None:
             return bins, 0
         if self._value is None:
             return bins, len(column) - bins[self._usual]
-        return bins, _unequal(column, self._value, buffer)
+        with np.errstate(over="ignore"):
+            narrow = self._value.astype(column.dtype)
+        return bins, _unequal(column, narrow, buffer) if narrow == self._value else len(column)
 
     def _counted(self, codes: NDArray[Any]) -> tuple[int, ...]:
         import numpy as np
