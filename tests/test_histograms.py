@@ -114,6 +114,24 @@ def test_float32_of_a_model_of_float64_is_counted_as_float64(stream: tuple[list[
     assert count(reference, column[None], dtype="float64") == count(reference, column[None].astype(np.float64))
 
 
+@given(
+    st.lists(st.integers(-2, 300), min_size=13, max_size=32, unique=True).map(sorted),
+    st.lists(st.floats(-1, 257, width=32) | st.integers(0, 256).map(float) | st.just(-0.0), max_size=41),
+    st.sampled_from([np.float32, np.float64]),
+)
+@example(list(range(17)), [0.0, -0.0, 15.5, 16.0, 255.99], np.float32)
+@example(list(range(17)), [3.0, 256.0], np.float32)
+@example(list(range(17)), [3.0, -1e-38], np.float32)
+@example([*range(12), 12.5], [12.25, 12.75], np.float32)
+def test_bins_of_whole_numbers_are_the_formats(
+    bounds: list[float], values: list[float], dtype: type[np.floating]
+) -> None:
+    """Values are counted exactly where the edges are whole numbers, whether all fit into a byte or not."""
+    column = np.array(values, dtype=dtype)
+    counted = count(reference_of(feature_of([*map(float, bounds)])), column[None], dtype="float64")
+    assert counted.features == (_counts(column.astype(np.float64), np.array(bounds, dtype=np.float64)),)
+
+
 @pytest.mark.parametrize("rows", [0, 1, BLOCK - 1, BLOCK, 2 * BLOCK + 3])
 def test_a_block_is_no_border(rows: int) -> None:
     """However many rows come at once, all of them are counted, by bin, label, confidence and usual value."""

@@ -1,7 +1,8 @@
 """Histograms of rows that stream by, in constant memory: the bins are those of `reference.json`, counted exactly.
 
 No value is looked up in the edges. A comparison of a whole column with one edge, and counting what it gives, run at
-the speed of the vector unit: sixteen edges together take a tenth of the time of one `searchsorted`.
+the speed of the vector unit: sixteen edges together take a tenth of the time of one `searchsorted`. Where many edges
+are whole numbers, and all values lie from 0 to below 256, their whole parts are counted, two at once: half that time.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ BLOCK = 65_536
 """Values a comparison: with 8,192 the calls themselves cost as much again, and what 262,144 need leaves the cache."""
 _MOST_COMPARED = 64
 """Bins up to which comparing with each edge is the faster way; a feature of numbers has fewer."""
+_MANY = 12
+"""Edges from which on it is faster to count bytes than to compare with each edge."""
+_BYTE = 256
 _NEARLY_ALL = 99
 """Percent of the training rows in one bin from which on a feature counts as nearly constant."""
 
@@ -169,6 +173,9 @@ class _Feature:
 
         edges = np.array(feature.edges[1:], dtype=np.float64)
         self._edges = {dtype: _at_least(edges, dtype) for dtype in dtypes}
+        # The bin of each byte, and so of each value with that whole part.
+        by_bytes = len(edges) >= _MANY and bool((edges == np.floor(edges)).all())
+        self._of_bytes = edges.searchsorted(np.arange(_BYTE), side="right") if by_bytes else None
         # So many bins a category alone has; its values are their very positions.
         self._levels = len(feature.edges) if feature.discrete and len(feature.edges) > _MOST_COMPARED else 0
         self._usual = usual_bin(feature)
@@ -181,7 +188,8 @@ class _Feature:
         """Rows by bin, and the unusual ones."""
         import numpy as np
 
-        bins = self._counted(column) if self._levels else _bins(column, self._edges[column.dtype], buffer)
+        bins = self._counted(column) if self._levels else self._by_bytes(column)
+        bins = bins or _bins(column, self._edges[column.dtype], buffer)
         if self._usual is None:
             return bins, 0
         if self._value is None:
@@ -194,6 +202,23 @@ class _Feature:
         import numpy as np
 
         return tuple(np.bincount(codes.astype(np.int64), minlength=self._levels).tolist())
+
+    def _by_bytes(self, column: NDArray[Any]) -> tuple[int, ...]:
+        """Rows by bin, by the whole parts of the values; nothing where these are no bytes, or do not tell the bin."""
+        import numpy as np
+
+        if self._of_bytes is None or not len(column) or not (column.min() >= 0 and column.max() < _BYTE):
+            return ()
+        wholes = column.astype(np.uint8)
+        paired = len(wholes) - len(wholes) % 2
+        pairs = np.bincount(wholes[:paired].view(np.uint16), minlength=_BYTE * (int(wholes.max()) + 1))
+        pairs = pairs.reshape(-1, _BYTE)  # how often one byte is beside another
+        counts = pairs.sum(axis=0)
+        counts[: len(pairs)] += pairs.sum(axis=1)
+        counts[wholes[paired:]] += 1
+        bins = np.zeros(len(self._edges[column.dtype]) + 1, dtype=np.int64)
+        np.add.at(bins, self._of_bytes, counts)
+        return tuple(bins.tolist())
 
 
 def _at_least(edges: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
