@@ -1,6 +1,7 @@
 """The limit: read, assemble the matrix, hash input and output, write, with the pipeline's settings and no model.
 
-What is written is as much as predictions are: the row's number, a label, ten probabilities, all made up.
+What is written is as much as predictions are: the row's number, a label, ten probabilities, all made up. pandas, which
+pyarrow imports with its first array where it is installed, is kept out, as `predict` keeps it out.
 
 python batch_limit.py INPUT OUTPUT
 """
@@ -15,6 +16,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
+
+from artifact_pipeline.runtime import without_pandas
 
 CHUNK, BLOCK, ROW_GROUP = 1 << 16, 4096, 1 << 18
 NAMES = ["row", "predicted", *(f"probability_{label}" for label in range(10))]
@@ -89,7 +92,6 @@ def write(given: Path, file: BinaryIO) -> str:
     return sink.hash.hexdigest()
 
 
-with Path(sys.argv[1]).open("rb") as read:
+with without_pandas(), Path(sys.argv[1]).open("rb") as read, Path(sys.argv[2]).open("wb") as written:
     print(hashlib.file_digest(read, "sha256").hexdigest())
-with Path(sys.argv[2]).open("wb") as written:
     print(write(Path(sys.argv[1]), written))

@@ -47,10 +47,13 @@ def reference_of(*features: FeatureReference) -> Reference:
     return Reference(format=1, rows=sum(features[0].counts), features=features, labels=(1,) * CLASSES, outputs=outputs)
 
 
-def count(reference: Reference, columns: np.ndarray, *cuts: int) -> Counts:
-    """Count columns, with answers made from the row's number, in one piece or cut into several."""
+def count(reference: Reference, columns: np.ndarray, *cuts: int, dtype: str = "") -> Counts:
+    """Count columns, with answers made from the row's number, in one piece or cut into several; `dtype` is the model's.
+
+    Without it the model has that of the columns.
+    """
     rows = np.arange(columns.shape[1])
-    counter = Histograms(reference, str(columns.dtype))
+    counter = Histograms(reference, dtype or str(columns.dtype))
     for part in np.split(rows, sorted(cuts)):
         confidence = (part % 11) / 10
         counter.add(np.ascontiguousarray(columns[:, part]), part % len(reference.outputs.labels), confidence)
@@ -98,6 +101,35 @@ def test_bins_are_the_formats_in_float32(stream: tuple[list[float], np.ndarray])
     bounds, column = stream
     counted = count(reference_of(feature_of(bounds)), column[None])
     assert counted.features == (_counts(column.astype(np.float64), np.array(bounds)),)
+
+
+@given(streams(np.float32), st.integers(0, 31))
+@example(([0.1, 0.7], np.array([0.1, 0.7], dtype=np.float32)), 0)
+@example(([-1e300, 1e300], np.array([0.0, SINGLE.max], dtype=np.float32)), 1)
+def test_float32_of_a_model_of_float64_is_counted_as_float64(stream: tuple[list[float], np.ndarray], at: int) -> None:
+    """A column that a file holds as float32 gives the counts that its numbers give as float64, unusual ones too."""
+    bounds, column = stream
+    nearly_constant = [99 * len(bounds) if index == at % len(bounds) else 1 for index in range(len(bounds))]
+    reference = reference_of(feature_of(bounds, nearly_constant))
+    assert count(reference, column[None], dtype="float64") == count(reference, column[None].astype(np.float64))
+
+
+@given(
+    st.lists(st.integers(-2, 300), min_size=13, max_size=32, unique=True).map(sorted),
+    st.lists(st.floats(-1, 257, width=32) | st.integers(0, 256).map(float) | st.just(-0.0), max_size=41),
+    st.sampled_from([np.float32, np.float64]),
+)
+@example(list(range(17)), [0.0, -0.0, 15.5, 16.0, 255.99], np.float32)
+@example(list(range(17)), [3.0, 256.0], np.float32)
+@example(list(range(17)), [3.0, -1e-38], np.float32)
+@example([*range(12), 12.5], [12.25, 12.75], np.float32)
+def test_bins_of_whole_numbers_are_the_formats(
+    bounds: list[float], values: list[float], dtype: type[np.floating]
+) -> None:
+    """Values are counted exactly where the edges are whole numbers, whether all fit into a byte or not."""
+    column = np.array(values, dtype=dtype)
+    counted = count(reference_of(feature_of([*map(float, bounds)])), column[None], dtype="float64")
+    assert counted.features == (_counts(column.astype(np.float64), np.array(bounds, dtype=np.float64)),)
 
 
 @pytest.mark.parametrize("rows", [0, 1, BLOCK - 1, BLOCK, 2 * BLOCK + 3])

@@ -1,7 +1,8 @@
 """Histograms of rows that stream by, in constant memory: the bins are those of `reference.json`, counted exactly.
 
 No value is looked up in the edges. A comparison of a whole column with one edge, and counting what it gives, run at
-the speed of the vector unit: sixteen edges together take a tenth of the time of one `searchsorted`.
+the speed of the vector unit: sixteen edges together take a tenth of the time of one `searchsorted`. Where many edges
+are whole numbers, and all values lie from 0 to below 256, their whole parts are counted, two at once: half that time.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ BLOCK = 65_536
 """Values a comparison: with 8,192 the calls themselves cost as much again, and what 262,144 need leaves the cache."""
 _MOST_COMPARED = 64
 """Bins up to which comparing with each edge is the faster way; a feature of numbers has fewer."""
+_MANY = 12
+"""Edges from which on it is faster to count bytes than to compare with each edge."""
+_BYTE = 256
 _NEARLY_ALL = 99
 """Percent of the training rows in one bin from which on a feature counts as nearly constant."""
 
@@ -118,12 +122,12 @@ class Histograms:
 
         Args:
             reference: the artifact's.
-            dtype: `float32` or `float64`, the model's and so that of every column.
+            dtype: `float32` or `float64`, the model's.
         """
         import numpy as np
 
-        self._dtype = np.dtype(dtype)
-        self._features = [_Feature(feature, self._dtype) for feature in reference.features]
+        self._dtypes = tuple(dict.fromkeys([np.dtype(dtype), np.dtype(np.float32)]))
+        self._features = [_Feature(feature, self._dtypes) for feature in reference.features]
         self._confidence = np.array(reference.outputs.confidence.edges[1:])
         self._counts = Counts.zero(reference)
         self._buffer = np.empty(BLOCK, dtype=np.bool_)
@@ -134,7 +138,7 @@ class Histograms:
         """Count some rows.
 
         Args:
-            columns: each feature's values, contiguous, of shape (rows,), of the model's dtype and finite.
+            columns: each feature's values, contiguous, of shape (rows,) and finite, of the model's dtype or of float32.
             positions: the predicted class of each row as a position, of shape (rows,).
             confidence: the highest probability of each row, of shape (rows,).
 
@@ -145,8 +149,8 @@ class Histograms:
 
         rows = len(positions)
         forms = {(column.dtype, column.shape) for column in columns}
-        if forms != {(self._dtype, (rows,))} or confidence.shape != (rows,):
-            raise ValueError(f"columns of {sorted(map(str, forms))} do not fit {rows} rows of {self._dtype}")
+        if not forms <= {(each, (rows,)) for each in self._dtypes} or confidence.shape != (rows,):
+            raise ValueError(f"columns of {sorted(map(str, forms))} do not fit {rows} rows of {self._dtypes[0]}")
         counted = [each.count(column, self._buffer) for each, column in zip(self._features, columns, strict=True)]
         self._counts += Counts(
             rows=rows,
@@ -162,33 +166,59 @@ class Histograms:
 
 
 class _Feature:
-    """One feature's inner edges in the columns' dtype, and where it is nearly constant what is usual."""
+    """One feature's inner edges in each dtype of columns, and where it is nearly constant what is usual."""
 
-    def __init__(self, feature: FeatureReference, dtype: np.dtype[Any]) -> None:
+    def __init__(self, feature: FeatureReference, dtypes: Sequence[np.dtype[Any]]) -> None:
         import numpy as np
 
-        self._edges = _at_least(np.array(feature.edges[1:], dtype=np.float64), dtype)
+        edges = np.array(feature.edges[1:], dtype=np.float64)
+        self._edges = {dtype: _at_least(edges, dtype) for dtype in dtypes}
+        # The bin of each byte, and so of each value with that whole part.
+        by_bytes = len(edges) >= _MANY and bool((edges == np.floor(edges)).all())
+        self._of_bytes = edges.searchsorted(np.arange(_BYTE), side="right") if by_bytes else None
         # So many bins a category alone has; its values are their very positions.
         self._levels = len(feature.edges) if feature.discrete and len(feature.edges) > _MOST_COMPARED else 0
         self._usual = usual_bin(feature)
         self._value: Any = None
         if self._usual is not None and feature.discrete:
             with np.errstate(over="ignore"):  # a value beyond the dtype is no row's
-                self._value = np.float64(feature.edges[self._usual]).astype(dtype)
+                self._value = np.float64(feature.edges[self._usual]).astype(dtypes[0])
 
     def count(self, column: NDArray[Any], buffer: NDArray[np.bool_]) -> tuple[tuple[int, ...], int]:
         """Rows by bin, and the unusual ones."""
-        bins = self._counted(column) if self._levels else _bins(column, self._edges, buffer)
+        import numpy as np
+
+        bins = self._counted(column) if self._levels else self._by_bytes(column)
+        bins = bins or _bins(column, self._edges[column.dtype], buffer)
         if self._usual is None:
             return bins, 0
         if self._value is None:
             return bins, len(column) - bins[self._usual]
-        return bins, _unequal(column, self._value, buffer)
+        with np.errstate(over="ignore"):
+            narrow = self._value.astype(column.dtype)
+        return bins, _unequal(column, narrow, buffer) if narrow == self._value else len(column)
 
     def _counted(self, codes: NDArray[Any]) -> tuple[int, ...]:
         import numpy as np
 
         return tuple(np.bincount(codes.astype(np.int64), minlength=self._levels).tolist())
+
+    def _by_bytes(self, column: NDArray[Any]) -> tuple[int, ...]:
+        """Rows by bin, by the whole parts of the values; nothing where these are no bytes, or do not tell the bin."""
+        import numpy as np
+
+        if self._of_bytes is None or not len(column) or not (column.min() >= 0 and column.max() < _BYTE):
+            return ()
+        wholes = column.astype(np.uint8)
+        paired = len(wholes) - len(wholes) % 2
+        pairs = np.bincount(wholes[:paired].view(np.uint16), minlength=_BYTE * (int(wholes.max()) + 1))
+        pairs = pairs.reshape(-1, _BYTE)  # how often one byte is beside another
+        counts = pairs.sum(axis=0)
+        counts[: len(pairs)] += pairs.sum(axis=1)
+        counts[wholes[paired:]] += 1
+        bins = np.zeros(len(self._edges[column.dtype]) + 1, dtype=np.int64)
+        np.add.at(bins, self._of_bytes, counts)
+        return tuple(bins.tolist())
 
 
 def _at_least(edges: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:

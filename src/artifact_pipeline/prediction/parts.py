@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.drift.histograms import Histograms
+from artifact_pipeline.prediction.ahead import read_ahead
 from artifact_pipeline.prediction.counts import MISTAKES, SAMPLES, PredictionCounts, Sample
 from artifact_pipeline.prediction.hash_split import HELD_OUT_SIDE, TRAINING_SIDE, UNKNOWN_SIDE, side_names
 from artifact_pipeline.prediction.receipt import Receipt
@@ -224,16 +225,15 @@ def score_parts(
     with open_rows(named, scorer.wanted(named), digest=digest) as rows:
         # Batches, not one of which too many is read.
         chunks = None if whole else (parts.stop - first) * (PART // scorer.wanted(named).chunk)
-        for number, batches in groupby(
-            islice(rows.batches(first * PART), chunks), key=lambda batch: batch.start // PART
-        ):
-            name = to.part(index, number)
-            with PredictionFile.staged(scorer, to.inside(name), to.piece(index, number)) as file:
-                for batch in batches:
-                    file.add(named, batch, {})
-                    progress(batch.count, rows.done())
-                output, rejected = file.close(name)
-            done(Part(index, number, output, rejected, file.counts))
+        with closing(read_ahead(named, rows, islice(rows.batches(first * PART), chunks))) as batches:
+            for number, own in groupby(batches, key=lambda read: read[0].start // PART):
+                name = to.part(index, number)
+                with PredictionFile.staged(scorer, to.inside(name), to.piece(index, number)) as file:
+                    for batch, share in own:
+                        file.add(named, batch, {})
+                        progress(batch.count, share)
+                    output, rejected = file.close(name)
+                done(Part(index, number, output, rejected, file.counts))
         return (PREFIX + rows.digest() if digest else None), rows.stamp
 
 

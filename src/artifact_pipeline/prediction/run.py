@@ -7,7 +7,7 @@ verified and its golden rows are replayed; the rows are answered; the receipt is
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import ConfigError, DriftFound, Problem, plural
 from artifact_pipeline.files import check_writable
 from artifact_pipeline.plugins import data_set
+from artifact_pipeline.prediction.ahead import read_ahead
 from artifact_pipeline.prediction.destination import STDOUT, Destination
 from artifact_pipeline.prediction.hash_split import side_names
 from artifact_pipeline.prediction.outcome import OF_SPLIT, Predictions, receipt_of, scores_of_sides
@@ -272,11 +273,12 @@ class _FileRun:
             with open_rows(source, self._scorer.wanted(source)) as rows:
                 self._left_out |= dict.fromkeys(rows.left_out)
                 self._notes += self._scorer.untold(rows)
-                for batch in rows.batches(0):
-                    scored = into.add(source, batch, self._extra(source, batch))
-                    if self._own is not None:
-                        self._own.add(scored)
-                    self._progress(batch.count, (index + rows.done()) / len(self._sources))
+                with closing(read_ahead(source, rows, rows.batches(0))) as batches:
+                    for batch, share in batches:
+                        scored = into.add(source, batch, self._extra(source, batch))
+                        if self._own is not None:
+                            self._own.add(scored)
+                        self._progress(batch.count, (index + share) / len(self._sources))
                 digest = PREFIX + rows.digest()
                 self._notes += rows.notes
             rows_read = into.counts.read - before

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 _RANGE_MARGIN = 0.5
 """How far beyond the trained range a value may lie, as a share of that range, where the recipe does not say."""
+_SIDE_BY_SIDE = 32
+"""Columns that are turned into rows at once: a call's rows of them stay in the cache."""
+_PADDING = 16
+"""Values between one column and the next: a power of two apart, all would share a few lines of the cache."""
 FILE, IMAGE, SPLIT = "file", "image", "split"
 """The columns that name the file, and the picture, that a row is from, and the side of the split that it is on."""
 
@@ -95,6 +99,8 @@ class BatchPredictor:
         self._predictor = predictor
         # One piece of memory for the rows of all calls, since fresh memory is cleared by the system first.
         self._block = np.empty((predictor.rows, predictor.features), dtype=predictor.dtype)
+        width = min(_SIDE_BY_SIDE, predictor.features)
+        self._side_by_side = np.empty((width, predictor.rows + _PADDING), dtype=predictor.dtype)
 
     def score(self, batch: Batch) -> Scored:
         """Answer a batch; a row so large that no probability comes of it is set aside with the bad ones."""
@@ -123,11 +129,23 @@ class BatchPredictor:
         for start in range(0, count, predictor.rows):
             end = min(start + predictor.rows, count)
             rows = block[: end - start]
-            for index, column in enumerate(columns):  # a block at a time: what is written stays in the cache
-                rows[:, index] = column[start:end]
+            self._fill(rows, columns, start)
             labels[start:end], shares = predictor.answer(rows, self._texts(batch, start, end))
             probabilities[:, start:end] = shares.T
         return labels, probabilities
+
+    def _fill(self, rows: NDArray[Any], columns: Sequence[NDArray[Any]], start: int) -> None:
+        """Put the values of columns, from `start` on, into rows.
+
+        They go first beside their columns' others, and from there to their rows. That takes half as long as straight to
+        the rows, where each of a column's values is in another line of the cache.
+        """
+        count = len(rows)
+        for first in range(0, len(columns), _SIDE_BY_SIDE):
+            some = columns[first : first + _SIDE_BY_SIDE]
+            for values, column in zip(self._side_by_side, some, strict=False):
+                values[:count] = column[start : start + count]
+            rows[:, first : first + len(some)] = self._side_by_side[: len(some), :count].T
 
     @staticmethod
     def _texts(batch: Batch, start: int, end: int) -> NDArray[Any] | None:

@@ -195,8 +195,8 @@ class Batch:
         start: the number of the first row in its file, a multiple of `Wanted.chunk`.
         count: how many rows were read.
         numbers: int64, the number of each row that can be answered.
-        columns: for each feature that is a number or a boolean a contiguous array of the model's dtype, every value
-            finite, or NaN where it is missing and may be.
+        columns: for each feature that is a number or a boolean a contiguous array of the model's dtype, or of float32
+            where the file has that, every value finite, or NaN where it is missing and may be.
         actual: int64 positions of the labels in the model's classes, `UNLABELLED` where one is missing; None where
             the file has no such column.
         kept: the columns that are copied to the output, and those that split the rows, as far as the file has them.

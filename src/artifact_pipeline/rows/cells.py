@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import inf, isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.rows.features import MISSING, Column
 from artifact_pipeline.rows.kinds import Values, values_of, values_of_texts
 from artifact_pipeline.rows.labels import is_label, label_texts
+from artifact_pipeline.rows.limits import MAX_VALUE
 from artifact_pipeline.rows.values import MISSING_TEXTS, Levels, number_faults
 
 if TYPE_CHECKING:
@@ -23,16 +25,19 @@ class Cells(NamedTuple):
     """The cells of a column that a model takes.
 
     Attributes:
-        values: float64, NaN where one is missing; or objects, each a str, `MISSING` where one is missing.
+        values: float64, or float32 where the column holds these, NaN where one is missing; or objects, each a str,
+            `MISSING` where one is missing.
         bad: rules of `faults.RULES`, each with the rows that break it, bool of shape (rows,).
         missing: how many are missing.
         unseen: how many hold a level that the model does not know.
+        ends: the least and the greatest number; infinity and minus infinity where there is none.
     """
 
     values: NDArray[Any]
     bad: list[tuple[str, Any]]
     missing: int = 0
     unseen: int = 0
+    ends: tuple[float, float] = (inf, -inf)
 
 
 def without_missing_texts(column: pa.Array) -> pa.Array:
@@ -57,9 +62,22 @@ def number_cells(column: pa.Array, about: Column) -> Cells:
 
     texts = pa.types.is_string(column.type)
     values = numbers_of_texts(column, about.kind) if texts else values_of(column)
-    floats = values.floats.astype(np.float64, copy=False)
+    # A float32 is the same number as float64: as such it would take twice the memory.
+    floats = values.floats if values.floats.dtype == np.float32 else values.floats.astype(np.float64, copy=False)
     bad = [each for each in values.bad if _any(each[1])]
-    return Cells(floats, bad + number_faults(floats, about), int(np.count_nonzero(np.isnan(floats))))
+    missing, ends, limit = 0, _ends(floats), MAX_VALUE["float64"]
+    if isnan(ends[0]):
+        missing = int(np.count_nonzero(np.isnan(floats)))
+        ends = float(np.fmin.reduce(floats, initial=inf)), float(np.fmax.reduce(floats, initial=-inf))
+    may_be = about.kind != "boolean" and (about.nullable or not missing)
+    if not (may_be and -limit <= ends[0] and ends[1] <= limit):
+        bad += number_faults(floats.astype(np.float64, copy=False), about)
+    return Cells(floats, bad, missing, ends=ends)
+
+
+def _ends(floats: NDArray[np.floating]) -> tuple[float, float]:
+    """The least and the greatest; NaN where there is one."""
+    return (float(floats.min()), float(floats.max())) if len(floats) else (inf, -inf)
 
 
 def read_as_number(column: pa.Array) -> NDArray[np.float64] | None:

@@ -30,8 +30,8 @@ def coded(
         texts: those of each category, objects, each a str.
 
     Returns:
-        For each column an array of shape (rows,): of a category float64, of any other as it came, with `MISSING_CODE`
-        where a number is missing.
+        For each column an array of shape (rows,): of a category float64, of any other as it came; where a number is
+        missing, float64 with `MISSING_CODE` for it.
     """
     import numpy as np
 
@@ -42,7 +42,9 @@ def coded(
             found.append(level_codes(next(texts), column.levels).astype(np.float64))
         else:
             values = next(numbers)
-            found.append(np.where(np.isnan(values), MISSING_CODE, values) if column.nullable else values)
+            if column.nullable and (missing := np.isnan(values)).any():
+                values = np.where(missing, MISSING_CODE, values.astype(np.float64, copy=False))
+            found.append(values)
     return found
 
 

@@ -190,8 +190,6 @@ def _plain(faults: Faults) -> _Found:
 
 def _typed(columns: tuple[Column, ...], faults: Faults) -> _Found:
     """The features where each has its kind."""
-    import numpy as np
-
     numbers, texts, found = [], [], []
     for at, about in enumerate(columns):
         column = faults.piece.table.column(about.name)
@@ -202,10 +200,8 @@ def _typed(columns: tuple[Column, ...], faults: Faults) -> _Found:
         found.append(cells)
         if category:
             texts.append(cells.values)
-        elif cells.missing == len(cells.values):
-            numbers.append(_Numbers(at, cells.values, np.inf, -np.inf))
         else:
-            numbers.append(_Numbers(at, cells.values, np.nanmin(cells.values), np.nanmax(cells.values)))
+            numbers.append(_Numbers(at, cells.values, *cells.ends))
     return _Found(numbers, tuple(texts), tuple(each.missing for each in found), tuple(each.unseen for each in found))
 
 
