@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = ("batch_limit.py", "batch_pandas.py", "batch_sklearn.py")
 RUNS = {100_000: 9, 1_000_000: 7, 10_000_000: 3}
-LIMITS = {"predict --no-drift": 1.25, "predict": 1.6}
+LIMITS = {"predict --no-drift": 1.1, "predict": 1.25}
 """Of each side the most CPU that it may take, against the limit's."""
 AGAINST_PANDAS = 0.5
 MAX_PEAK = 500
