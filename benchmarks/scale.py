@@ -90,8 +90,8 @@ def wait_for_quiet(patience: float) -> None:
 @contextmanager
 def cluster(folder: Path, workers: int, variables: dict[str, str] | None = None) -> Iterator[Cluster]:
     """Start a scheduler and workers; with the block they end."""
-    told, environment = folder / "scheduler.json", {**clean_environment(), **(variables or {})}
-    told.unlink(missing_ok=True)
+    address_file, environment = folder / "scheduler.json", {**clean_environment(), **(variables or {})}
+    address_file.unlink(missing_ok=True)
 
     def start(*arguments: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", *arguments, "--no-dashboard"]
@@ -102,11 +102,17 @@ def cluster(folder: Path, workers: int, variables: dict[str, str] | None = None)
 
     with ExitStack() as stack:
         scheduler = start(
-            "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(told)
+            "distributed.cli.dask_scheduler",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--scheduler-file",
+            str(address_file),
         )
-        while not (told.exists() and told.read_text().endswith("}")):
+        while not (address_file.exists() and address_file.read_text().endswith("}")):
             time.sleep(0.05)
-        address = json.loads(told.read_text())["address"]
+        address = json.loads(address_file.read_text())["address"]
         options = ("--nthreads", "1", "--no-nanny", "--memory-limit", "0", "--local-directory", str(folder))
         started = [start("distributed.cli.dask_worker", address, *options) for _ in range(workers)]
         wait_for(address, workers)

@@ -15,39 +15,26 @@ from artifact_pipeline.canonical import canonical_json, digest
 from artifact_pipeline.cli import main
 from artifact_pipeline.errors import ArtifactRejected
 from artifact_pipeline.prediction.proof import PROVES, prove
-from rowfiles import DIGITS, answer, digits, publish_digits, train_words, words, write_rows
+from rowfiles import DIGITS, answer, digits, words, write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from artifact_pipeline.artifact.manifest import Verified
-    from artifact_pipeline.training.sealed import Candidate
 
     Change = Callable[[dict[str, Any]], object]
 
 
-@pytest.fixture(scope="module")
-def model(candidate: Candidate, tmp_path_factory: pytest.TempPathFactory) -> Verified:
-    """The model of the digits."""
-    return publish_digits(candidate, tmp_path_factory.mktemp("digits"))
-
-
-@pytest.fixture(scope="module")
-def of_words(tmp_path_factory: pytest.TempPathFactory) -> Verified:
-    """A model whose labels are texts, with quotes and commas in them."""
-    return train_words(tmp_path_factory.mktemp("words"))
-
-
 @pytest.fixture(scope="module", params=["csv", "parquet", "jsonl"])
-def made(request: pytest.FixtureRequest, model: Verified, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(request: pytest.FixtureRequest, of_digits: Verified, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Predictions of forty rows with their labels and of one bad row, in each format, `out.*`."""
     root = tmp_path_factory.mktemp("made")
     columns = {**digits(), "target": np.roll(DIGITS.y[:40], 1)}
     columns["note"] = np.array(['a\nnote,\n"of" lines\n'] * 40)
     columns["pixel_3_3"] = np.where(np.arange(40) == 7, np.nan, columns["pixel_3_3"])
     table = write_rows(root / "rows.parquet", columns)
-    answer(model, table, to=root / f"out.{request.param}", on_error="quarantine", keep=("note",))
+    answer(of_digits, table, to=root / f"out.{request.param}", on_error="quarantine", keep=("note",))
     return root / f"out.{request.param}"
 
 
@@ -71,9 +58,9 @@ def rules(output: str, **asked: Any) -> frozenset[str]:
     return frozenset()
 
 
-def test_a_true_receipt_is_proven(made: Path, model: Verified) -> None:
+def test_a_true_receipt_is_proven(made: Path, of_digits: Verified) -> None:
     """Predictions in each format, with bad rows and texts of several lines, are what their receipt tells of."""
-    told = prove(str(made), inputs=[str(made.parent / "rows.parquet")], expect=model.digest)
+    told = prove(str(made), inputs=[str(made.parent / "rows.parquet")], expect=of_digits.digest)
     assert (told.rows.read, told.rows.written, told.rows.rejected) == (40, 39, 1)
 
 
@@ -136,13 +123,23 @@ def test_a_name_that_leads_out_is_not_followed(name: str, made: Path, tmp_path: 
 
 
 @pytest.fixture
-def folder(model: Verified, tmp_path: Path) -> Path:
+def folder(of_digits: Verified, tmp_path: Path) -> Path:
     """Predictions of two inputs in a folder of parts."""
     (tmp_path / "rows").mkdir()
     write_rows(tmp_path / "rows" / "a.parquet", digits(30))
     write_rows(tmp_path / "rows" / "b.csv", digits(10))
     assert (
-        main(["predict", str(tmp_path / "rows"), "-o", f"{tmp_path}/out/", "--artifact", str(model.folder), "--quiet"])
+        main(
+            [
+                "predict",
+                str(tmp_path / "rows"),
+                "-o",
+                f"{tmp_path}/out/",
+                "--artifact",
+                str(of_digits.folder),
+                "--quiet",
+            ]
+        )
         == 0
     )
     assert rules(str(tmp_path / "out")) == set()
@@ -197,12 +194,12 @@ def test_what_is_no_file_of_the_folder_is_refused(
 
 
 @pytest.mark.parametrize("form", ["csv", "csv.gz", "parquet", "arrow", "jsonl", "npy", "npz"])
-def test_rows_of_an_input_are_counted_in_each_format(form: str, model: Verified, tmp_path: Path) -> None:
+def test_rows_of_an_input_are_counted_in_each_format(form: str, of_digits: Verified, tmp_path: Path) -> None:
     """As many rows as a prediction reads of a file are counted without the model, bad ones included."""
     columns = {name: column for name, column in digits(23).items() if name != "target"}
     columns["pixel_3_3"] = np.where(np.arange(23) == 7, np.nan, columns["pixel_3_3"])
     table = write_rows(tmp_path / f"rows.{form}", columns)
-    told = answer(model, table, to=tmp_path / "out.csv", on_error="quarantine").receipt
+    told = answer(of_digits, table, to=tmp_path / "out.csv", on_error="quarantine").receipt
     assert told.inputs[0].rows == 23
     assert rules(str(tmp_path / "out.csv"), inputs=[str(table)]) == set()
     wrong = structs.replace(told, inputs=(structs.replace(told.inputs[0], rows=24),))

@@ -5,7 +5,6 @@ Any other request, and any that is to be refused, is left to `tensors`, which sa
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -13,7 +12,7 @@ from msgspec.json import Decoder
 
 from artifact_pipeline.serving.inputs import SentRows
 from artifact_pipeline.serving.limits import SMALL
-from artifact_pipeline.serving.tensordata import count
+from artifact_pipeline.serving.tensordata import count, packed
 
 if TYPE_CHECKING:
     from artifact_pipeline.serving.model import Served
@@ -44,8 +43,6 @@ def read_plain(body: bytes, served: Served) -> tuple[SentRows, str | None] | Non
         body: the request. A large one is looked at closer, which counts its numbers before they are read.
         served: the model that is asked.
     """
-    import numpy as np
-
     if not served.shapes or served.narrow or served.features == 1 or len(body) > SMALL:
         return None
     try:
@@ -63,5 +60,5 @@ def read_plain(body: bytes, served: Served) -> tuple[SentRows, str | None] | Non
         or len(tensor.data) != rows * served.features
     ):
         return None
-    X = np.frombuffer(struct.pack(f"{len(tensor.data)}d", *tensor.data)).reshape(rows, served.features)
+    X = packed(tensor.data, "float64").reshape(rows, served.features)
     return None if served.rules.fault(X) else (SentRows(X, None), request.id)

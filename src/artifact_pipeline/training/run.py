@@ -139,8 +139,9 @@ def _same_file(request: TrainingRequest, origin: TrainingOrigin, observer: Obser
     check_places(request.artifact, request.export, inputs=_files_of(origin), outputs=request.outputs)
     observer.looked(look)
     stands = look.standing
-    training = Training("unchanged", stands.digest, stands.manifest, stands.place, look)
-    return replace(training, in_charge=True, export=request.export)
+    return Training(
+        "unchanged", stands.digest, stands.manifest, stands.place, look, in_charge=True, export=request.export
+    )
 
 
 def _checked(request: TrainingRequest, origin: TrainingOrigin) -> Config:
@@ -269,10 +270,10 @@ def _train(
     if champion is not None:
         comparison = challenge(candidate, champion, data.rows, task.config.gate, its_rows=its_rows)
     looks = statement.looks_at(candidate.manifest.data.split.digest, task.request.artifact, champion)
-    told = statement.state(
+    made_from = statement.state(
         candidate, task.origin, key=task.key, looks=looks, comparison=comparison, fingerprint=task.fingerprint
     )
-    return candidate, told
+    return candidate, made_from
 
 
 def _keep(request: TrainingRequest, training: Training, champion: Verified, candidate: Candidate) -> Training:
