@@ -9,7 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from artifact_pipeline.model.families.encoders import ENCODERS, accepts_unknown, is_missing_level, level_text, levels_of
+from artifact_pipeline.model.families.encoders import (
+    ENCODERS,
+    accepts_unknown,
+    is_missing_level,
+    level_text,
+    levels_at,
+    levels_of,
+)
 from artifact_pipeline.model.families.family import not_written, of_step
 from artifact_pipeline.rows.features import MAX_LEVEL_BYTES, MAX_LEVELS, MISSING, Column
 
@@ -74,7 +81,7 @@ class Branch:
         if self.encoder is None:
             return any(type(each.step).__name__ == "SimpleImputer" for each in self.steps)
         encoder = self.encoder.step
-        levels = levels_of(encoder)[at]
+        levels = levels_at(encoder, at)
         imputed = self.imputer is not None and level_text(self.imputer.step.statistics_[at]) in levels
         return MISSING in levels or imputed or accepts_unknown(encoder)
 
@@ -89,7 +96,7 @@ class Branch:
 
         assert self.encoder is not None
         encoder = self.encoder.step
-        own = dict(zip(levels_of(encoder)[at], encoder.categories_[at].tolist(), strict=True))
+        own = dict(zip(levels_at(encoder, at), encoder.categories_[at].tolist(), strict=True))
         kinds = {type(value) for value in own.values() if not is_missing_level(value)}
         numbers = bool(kinds) and str not in kinds
         if MISSING not in own:
