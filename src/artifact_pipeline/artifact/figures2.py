@@ -71,7 +71,6 @@ class Measured(Frozen, frozen=True):
     def held_out(self) -> HeldOut:
         """The figures over the held-out rows that every model has; the log loss is None where there is none."""
         found = self.by_key()
-        labels = [label for name, rows, label in found if (name, rows) == ("recall", "held_out") and label is not UNSET]
         return HeldOut(
             rows=self.counts.held_out,
             accuracy=_estimate(found["accuracy", "held_out", UNSET]),
@@ -86,7 +85,7 @@ class Measured(Frozen, frozen=True):
                     f1=found["f1", "held_out", label].value,
                     rows=sum(row),
                 )
-                for label, row in zip(labels, self.confusion, strict=True)
+                for label, row in zip(_recalled(found), self.confusion, strict=True)
             ),
             confusion=self.confusion,
         )
@@ -140,11 +139,19 @@ class Measured(Frozen, frozen=True):
         for each in self.figures:
             if each.low is not UNSET and each.high is not UNSET and not each.low <= each.high:
                 yield "metrics-figures", f"the interval of {each.name} ends before it begins"
+        recalled = _recalled(found)
+        if recalled != list(labels) and set(labels) <= set(recalled):
+            yield "metrics-figures", "the recall of the held_out rows is not that of each class, in their order"
 
 
 def _estimate(figure: Figure) -> HeldOut.Estimate:
     low, high = (figure.value if each is UNSET else each for each in (figure.low, figure.high))
     return HeldOut.Estimate(value=figure.value, low=low, high=high)
+
+
+def _recalled(found: dict[_Key, Figure]) -> list[int | str]:
+    """The labels whose recall over the held-out rows was measured."""
+    return [label for name, rows, label in found if (name, rows) == ("recall", "held_out") and label is not UNSET]
 
 
 def _log_loss(found: dict[_Key, Figure], rows: Rows) -> float | None:

@@ -49,16 +49,22 @@ def demands(asked: Mapping[str, Any], measured: Measured) -> Iterator[_Demand]:
         asked: the recipe's `gate`; of a manifest that is forged it may hold anything.
         measured: the figures.
     """
+    figures: dict[str, dict[int | str | UnsetType, float]] = {}
+    for each in measured.figures:
+        if each.rows == "held_out":
+            figures.setdefault(each.name, {})[each.label] = each.value
     for key in sorted(asked):
         limit, _, name = key.partition("_")
         if key == BASELINE and asked[key] is True:
             yield _Demand(BASELINE, UNSET, measured.held_out.majority_share, "higher", measured.held_out.accuracy.low)
         elif limit in _BOUNDS and asked[key] is not None:
-            yield from _of_metric(_ALIASES.get(name, name), asked[key], _BOUNDS[limit], measured)
+            metric = _ALIASES.get(name, name)
+            yield from _of_metric(metric, asked[key], _BOUNDS[limit], figures.get(metric, {}))
 
 
-def _of_metric(name: str, bound: Any, better: Literal["higher", "lower"], measured: Measured) -> Iterator[_Demand]:
-    figures = {each.label: each.value for each in measured.figures if each.name == name and each.rows == "held_out"}
+def _of_metric(
+    name: str, bound: Any, better: Literal["higher", "lower"], figures: Mapping[int | str | UnsetType, float]
+) -> Iterator[_Demand]:
     if isinstance(bound, dict):
         values = {str(label): (label, value) for label, value in figures.items()}
         for text, least in bound.items():

@@ -198,11 +198,15 @@ class Manifest1(Frozen, frozen=True):
 def check_model(classes: Sequence[int | str], inputs: Sequence[str]) -> None:
     """See that a model's labels are of one kind and ascend, and that each input has a name of its own.
 
+    ONNX holds labels that are whole numbers as int64.
+
     Raises:
         ValueError: they are not so.
     """
     if len({type(label) for label in classes}) != 1 or list(classes) != sorted(set(classes)):
         raise ValueError("classes must be different whole numbers, or different texts, ascending")
+    if isinstance(classes[0], int) and not -(2**63) <= classes[0] <= classes[-1] < 2**63:
+        raise ValueError("a class is no whole number of 64 bits")
     if len(set(inputs)) != len(inputs):
         raise ValueError("an input stands twice")
 

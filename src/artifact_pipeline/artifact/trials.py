@@ -7,10 +7,10 @@ verifies or signs an artifact does so with it. Its lines are in the order of row
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import fsum, inf, isfinite, sqrt
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from math import fsum, inf, sqrt
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from msgspec import UNSET, UnsetType, json
+from msgspec import UNSET, Meta, UnsetType, json
 
 from artifact_pipeline.artifact.parts import Count, Frozen
 from artifact_pipeline.canonical import canonical_json
@@ -25,6 +25,8 @@ ROLE = "search"
 FILE = "search.jsonl"
 _LOWER = {"log_loss", "brier"}
 """The metrics of which less is better."""
+_Score = Annotated[float, Meta(ge=-1e100, le=1e100)]
+"""Within bounds where sums and squares of scores are finite: the file may come from anybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class SearchResults:
         trial: Count
         rows: Count
         model: dict[str, Any]
-        scores: tuple[float, ...] = ()
+        scores: tuple[_Score, ...] = ()
         error: str | UnsetType = UNSET
 
         @property
@@ -85,7 +87,7 @@ class SearchResults:
                 ValueError: it is no canonical line of one.
             """
             trial = json.decode(line, type=cls)
-            if trial.line() != line or not all(map(isfinite, trial.scores)):
+            if trial.line() != line:
                 raise ValueError("not in canonical form")
             if bool(trial.scores) == (trial.error is not UNSET):
                 raise ValueError("a trial has scores, or an error")
@@ -212,11 +214,12 @@ def _falling(name: str, default: float) -> Callable[[dict[str, Any]], float]:
 
 
 def _number(value: Any, null: float) -> float:
+    """The value of a parameter, or the sum of its values; whole numbers of any size stay whole."""
     if isinstance(value, list | tuple):
-        return fsum(_number(each, 0.0) for each in value)
+        return sum(each for each in value if isinstance(each, int | float))
     if value is None:
         return null
-    return float(value) if isinstance(value, int | float) else 0.0
+    return value if isinstance(value, int | float) else 0.0
 
 
 _TREES = (_rising("n_estimators", 100), _rising("max_depth", inf), _falling("min_samples_leaf", 1))
