@@ -124,12 +124,15 @@ class Measured(Frozen, frozen=True):
         if not sum(map(sum, self.confusion)) == counts.held_out > 0 or counts.all != counts.held_out + counts.training:
             yield "metrics-rows", "the confusion matrix does not count the held-out rows"
             return
+        yield from self._figure_problems(labels)
+
+    def _figure_problems(self, labels: tuple[int | str, ...]) -> Iterator[tuple[str, str]]:
         found = self.by_key()
         if len(found) < len(self.figures):
             yield "metrics-figures", "a figure stands twice"
         for key, value in _needed(self.confusion, labels).items():
             name, rows, _ = key
-            if rows == "training" and not counts.training:
+            if rows == "training" and not self.counts.training:
                 continue
             figure = found.get(key)
             if figure is None:

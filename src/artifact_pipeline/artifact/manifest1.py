@@ -205,7 +205,7 @@ def check_model(classes: Sequence[int | str], inputs: Sequence[str]) -> None:
     """
     if len({type(label) for label in classes}) != 1 or list(classes) != sorted(set(classes)):
         raise ValueError("classes must be different whole numbers, or different texts, ascending")
-    if isinstance(classes[0], int) and not -(2**63) <= classes[0] <= classes[-1] < 2**63:
+    if any(isinstance(label, int) and not -(2**63) <= label < 2**63 for label in classes):
         raise ValueError("a class is no whole number of 64 bits")
     if len(set(inputs)) != len(inputs):
         raise ValueError("an input stands twice")
