@@ -15,14 +15,12 @@ import reprlib
 import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from artifact_pipeline.errors import ArtifactRejected, Problem
 from artifact_pipeline.model.reading import read_varint
-from artifact_pipeline.model.wire import RuleBroken, require
+from artifact_pipeline.model.wire import RuleBroken, require, require_few_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_MODEL_BYTES = 64 << 20
 MAX_FEATURES = 65_536
 MAX_CLASSES = 10_000
 MAX_TEXT_BYTES = 1_024  # of a name, or of a label
@@ -122,18 +120,13 @@ def read_model(data: bytes, template: dict[str, Any], *, name: str) -> tuple[dic
     """
     chosen: dict[object, int] = {}
     try:
-        require(
-            len(data) <= MAX_MODEL_BYTES,
-            "onnx-too-large",
-            f"it has {len(data):,} bytes, allowed are {MAX_MODEL_BYTES:,}",
-        )
+        require_few_bytes(data)
         model = _read(memoryview(data), "ModelProto")
         _match(model, template, "model", "onnx-graph", chosen=chosen)
         for tensor in model["graph"]["initializer"]:
             tensor["labels"] = _labels(tensor)
     except RuleBroken as refusal:
-        problem = Problem(name, *refusal.args)
-        raise ArtifactRejected("the model is not one that this program writes", problems=[problem]) from None
+        raise refusal.rejected(name) from None
     return model, chosen
 
 

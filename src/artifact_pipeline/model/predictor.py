@@ -93,20 +93,15 @@ class Predictor:
         """
         import numpy as np
 
-        dtype = "float64"
         if columns is None:
             from artifact_pipeline.model.linear import walk
 
-            (taken,) = walk(model).inputs
-            features = taken.shape[-1]
-            assert features is not None  # of a shape only the rows have no fixed number
-            dtype = taken.dtype
+            shape = walk(model)
+            self.features, self.dtype = shape.features, np.dtype(shape.dtype)
         else:
-            features = len(number_columns(columns))
+            self.features, self.dtype = len(number_columns(columns)), np.dtype("float64")
         ort = load_onnxruntime()
         self.columns, self.kind, self.rows = tuple(columns or ()), kind, rows
-        self.features = features
-        self.dtype = np.dtype(dtype)
         self.classes = np.array(classes)
         gapless = self.classes.dtype.kind == "i" and int(classes[-1]) - int(classes[0]) == len(classes) - 1
         self._first = self.classes[0] if gapless else None

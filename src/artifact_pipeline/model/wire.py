@@ -12,6 +12,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from artifact_pipeline.errors import ArtifactRejected, Problem
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -23,8 +25,16 @@ _ITEM_BYTES = {"float64": 8, "int64": 8, "uint8": 1}
 Message = dict[str, Any]
 
 
+MAX_MODEL_BYTES = 64 << 20
+
+
 class RuleBroken(Exception):
     """A rule, and what breaks it, as its two arguments."""
+
+    def rejected(self, place: str) -> ArtifactRejected:
+        """The refusal of a model whose file, or whose manifest, is `place`."""
+        problem = Problem(place, *self.args)
+        return ArtifactRejected("the model is not one that this program writes", problems=[problem])
 
 
 def require(holds: bool, rule: str, message: str) -> None:  # noqa: FBT001 - reads as an assertion
@@ -35,6 +45,12 @@ def require(holds: bool, rule: str, message: str) -> None:  # noqa: FBT001 - rea
     """
     if not holds:
         raise RuleBroken(rule, message)
+
+
+def require_few_bytes(data: bytes) -> None:
+    """Refuse a model that is larger than `MAX_MODEL_BYTES`."""
+    message = f"it has {len(data):,} bytes, allowed are {MAX_MODEL_BYTES:,}"
+    require(len(data) <= MAX_MODEL_BYTES, "onnx-too-large", message)
 
 
 @dataclass(frozen=True, slots=True)

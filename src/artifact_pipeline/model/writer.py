@@ -11,14 +11,14 @@ from msgspec.structs import replace
 
 from artifact_pipeline.errors import ConfigError, Problem
 from artifact_pipeline.model import classifiers
-from artifact_pipeline.model.check import MAX_MODEL_BYTES, check_numbers
+from artifact_pipeline.model.check import check_numbers
 from artifact_pipeline.model.families.encoders import described_part
 from artifact_pipeline.model.families.family import named, not_written, of_step
 from artifact_pipeline.model.families.preprocess import describe_numbers
 from artifact_pipeline.model.layout import layout_of
 from artifact_pipeline.model.plan import CLASSIFIER, plan
 from artifact_pipeline.model.spec import NumberPart, Steps
-from artifact_pipeline.model.wire import Numbers, RuleBroken, encode, require
+from artifact_pipeline.model.wire import Numbers, RuleBroken, encode, require, require_few_bytes
 from artifact_pipeline.rows.features import category_columns, number_columns
 
 if TYPE_CHECKING:
@@ -68,14 +68,10 @@ def write(
         assert not arrays  # what is described is planned
         check_numbers(planned, steps, held, len(labels))
         data = encode(planned.message, held)
-        size = f"it has {len(data):,} bytes, allowed are {MAX_MODEL_BYTES:,}"
-        require(len(data) <= MAX_MODEL_BYTES, "onnx-too-large", size)
+        require_few_bytes(data)
     except RuleBroken as refusal:
-        rule, message = refusal.args
-        hint = _HINTS.get(rule)
-        raise ConfigError(
-            "the model cannot be written", problems=[Problem("model", rule, message)], hint=hint
-        ) from None
+        problem = Problem("model", *refusal.args)
+        raise ConfigError("the model cannot be written", problems=[problem], hint=_HINTS.get(problem.rule)) from None
     return data, steps
 
 
