@@ -1,4 +1,4 @@
-"""The graph of a model, format 2, step by step: what stands in it but for the numbers.
+"""The graph of a model, format 2, built step by step, without its numbers.
 
 A family adds its steps and gets the names of their outputs. Numbers that the model chooses are declared with their
 names and sizes; everything else, constants too, is part of the graph.
@@ -7,6 +7,7 @@ names and sizes; everything else, constants too, is part of the graph.
 from __future__ import annotations
 
 import struct
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -84,10 +85,7 @@ Attribute = int | Constant | Numbers
 
 
 class Graph:
-    """A graph to which steps are added.
-
-    `within` gives the same graph for a part of the model, whose numbers have the part's name in theirs.
-    """
+    """A graph to which steps are added."""
 
     def __init__(self) -> None:
         self._nodes: list[Message] = []
@@ -97,24 +95,22 @@ class Graph:
         self._part = ""
 
     def within(self, part: str) -> Graph:
-        """The same graph for a part of the model."""
-        inner = Graph()
-        inner._nodes, inner._initializers, inner._numbers = self._nodes, self._initializers, self._numbers
-        inner._widest = self._widest
+        """The same graph for a part of the model, whose numbers have the part's name in theirs."""
+        inner: Graph = copy(self)  # the lists and dicts are the same ones
         inner._part = f"{self._part}{part}."
         return inner
 
     @property
     def widest(self) -> int:
-        """Most numbers that a row has in any matrix that was held."""
+        """The width of the widest matrix that was held."""
         return self._widest[0]
 
     def hold(self, width: int) -> None:
-        """Say that a step gives a matrix of so many columns, by which it is decided how many rows go in one call."""
+        """Note that a step gives a matrix of this width: the widest one decides how many rows go in one call."""
         self._widest[0] = max(self._widest[0], width)
 
     def hold_matrix(self, width: int) -> None:
-        """Say the same of a matrix that a step on columns takes.
+        """Note the width of a matrix that a step on columns takes.
 
         Raises:
             RuleBroken: it has no column, or more than `MAX_WIDTH`.
@@ -172,8 +168,8 @@ class Graph:
 
     def constant(self, name: str, value: Constant) -> str:
         """A tensor that does not depend on the model; the same name is the same tensor everywhere."""
-        found = self._initializers.setdefault(name, _tensor(value.dtype, value.dims, value.data, name))
-        assert found == _tensor(value.dtype, value.dims, value.data, name)
+        tensor = _tensor(value.dtype, value.dims, value.data, name)
+        assert self._initializers.setdefault(name, tensor) == tensor
         return name
 
     def double(self, value: float) -> str:
@@ -193,7 +189,7 @@ class Graph:
         return self.constant(f"index {position}", replace(Constant.of_integers([position]), dims=()))
 
     def numbers_to(self, count: int) -> str:
-        """The whole numbers from 0 on, so many, as a vector."""
+        """The first `count` whole numbers from 0, as a vector."""
         return self.constant(f"numbers to {count}", Constant.of_integers(range(count)))
 
     def column(self, name: str, position: int) -> str:

@@ -30,8 +30,8 @@ _HINT = 'take "LinearSVC", or fewer training rows'
 def _describe(estimator: Any) -> tuple[Svm, Arrays]:
     import numpy as np
 
-    name, classes = type(estimator).__name__, len(estimator.classes_)
-    if not isinstance(estimator.kernel, str) or estimator.kernel == "precomputed":
+    name, classes, kernel = type(estimator).__name__, len(estimator.classes_), estimator.kernel
+    if callable(kernel) or kernel == "precomputed":
         raise not_written(f"the kernel of this {name} is no formula", hint='set "kernel": "rbf"')
     if estimator.probability is True:
         hint = f"take CalibratedClassifierCV with a {name} in it, which gives probabilities"
@@ -41,7 +41,7 @@ def _describe(estimator: Any) -> tuple[Svm, Arrays]:
     counts = estimator.n_support_.tolist()
     if not all(counts):
         raise not_written(f"a class of this {name} has no support vector", hint='set "C" higher, or "nu"')
-    if estimator.kernel == "poly" and not 1 <= estimator.degree <= 1024:
+    if kernel == "poly" and not 1 <= estimator.degree <= 1024:
         raise not_written(f"a {name} of degree {estimator.degree}", hint='set "degree" from 1 to 1024')
     # The public ones are negated where there are two classes.
     arrays: Arrays = {"intercepts": np.asarray(estimator._intercept_)[None]}
@@ -52,10 +52,9 @@ def _describe(estimator: Any) -> tuple[Svm, Arrays]:
     for position, (some, weights) in enumerate(zip(vectors, coefficients, strict=True)):
         arrays |= {f"vectors.{position}": some, f"coefficients.{position}": weights}
     refuse_many_numbers(name, sum(each.nbytes for each in arrays.values()), hint=_HINT)
-    kernel: Any = estimator.kernel
     spec = Svm(
         kernel=kernel,
-        degree=estimator.degree if estimator.kernel == "poly" else 1,
+        degree=estimator.degree if kernel == "poly" else 1,
         vectors=tuple(counts),
         break_ties=bool(estimator.break_ties) and classes > 2,
     )
@@ -87,12 +86,12 @@ def _plan(graph: Graph, spec: Svm, x: Matrix, classes: int) -> Scores:
     pairs = list(combinations(range(classes), 2))
     graph.hold(2 * len(pairs) + classes * classes)
     joined = graph.add("Concat", *parts, axis=1)
-    ofs = ([i * (classes - 1) + j - 1 for i, j in pairs], [j * (classes - 1) + i for i, j in pairs])
-    each = [
-        graph.add("Gather", joined, graph.constant(f"pairs {side} of {classes}", Constant.of_integers(places)), axis=1)
-        for side, places in enumerate(ofs)
+    places = ([i * (classes - 1) + j - 1 for i, j in pairs], [j * (classes - 1) + i for i, j in pairs])
+    halves = [
+        graph.add("Gather", joined, graph.constant(f"pairs {side} of {classes}", Constant.of_integers(half)), axis=1)
+        for side, half in enumerate(places)
     ]
-    sums = graph.add("Add", graph.add("Add", *each), graph.parameter("intercepts", 1, len(pairs)))
+    sums = graph.add("Add", graph.add("Add", *halves), graph.parameter("intercepts", 1, len(pairs)))
     votes = _votes(graph, graph.add("Greater", sums, graph.double(0.0)), classes)
     if classes > 2:
         decision = _decision(graph, sums, classes)
