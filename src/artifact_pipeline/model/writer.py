@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from artifact_pipeline.errors import ConfigError, Problem
 from artifact_pipeline.model import classifiers
 from artifact_pipeline.model.check import check_numbers
-from artifact_pipeline.model.families.encoders import described_part
+from artifact_pipeline.model.families.encoders import describe_encoder
 from artifact_pipeline.model.families.family import named, not_written, of_step
 from artifact_pipeline.model.families.preprocess import describe_numbers
 from artifact_pipeline.model.layout import layout_of
@@ -112,7 +112,7 @@ def _described(model: Any, columns: Sequence[Column], order: Sequence[str]) -> t
             continue
         imputer, levels = branch.imputer and branch.imputer.step, [kind[at].levels for at in places]
         with of_step(branch.encoder.name):
-            encoded = described_part(imputer, branch.encoder.step, levels)
+            encoded = describe_encoder(imputer, branch.encoder.step, levels)
         parts.append(replace(encoded, columns=chosen, steps=steps))
     joined, own = _steps("joined", layout.joined)
     return Steps(classifier=spec, parts=tuple(parts), joined=joined), arrays | own

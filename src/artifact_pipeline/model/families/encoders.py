@@ -22,8 +22,8 @@ _NONE = -1
 """The code of a level that no column of its own stands for."""
 
 
-def described_part(imputer: Any, encoder: Any, levels: Sequence[Sequence[str]]) -> CategoryPart:
-    """The spec of a fitted encoder, but for its columns and the steps behind it.
+def describe_encoder(imputer: Any, encoder: Any, levels: Sequence[Sequence[str]]) -> CategoryPart:
+    """The spec of a fitted encoder, without its columns and the steps behind it.
 
     Args:
         imputer: a fitted `SimpleImputer` before it; None where there is none.
@@ -42,12 +42,11 @@ def described_part(imputer: Any, encoder: Any, levels: Sequence[Sequence[str]]) 
         by_level = dict(zip(own, found, strict=True))
         codes.append(tuple(by_level[level] for level in known))
         unknown.append(_unknown_code(encoder, rare, by_level))
-    missing = () if imputer is None else _imputed(imputer, levels)
-    as_they_are = all(each == tuple(range(len(each))) for each in codes)
+    positions = all(each == tuple(range(len(each))) for each in codes)
     return CategoryPart(
         encoding="one_hot" if one_hot else "ordinal",
-        missing=missing,
-        codes=() if as_they_are else tuple(codes),
+        missing=() if imputer is None else _imputed_levels(imputer, levels),
+        codes=() if positions else tuple(codes),
         unknown=() if set(unknown) == {_NONE} else tuple(unknown),
     )
 
@@ -151,7 +150,7 @@ def _unknown_code(encoder: Any, rare: list[Any] | None, codes: Mapping[str, int]
     return codes[level_text(rare[0])]
 
 
-def _imputed(imputer: Any, levels: Sequence[Sequence[str]]) -> tuple[str, ...]:
+def _imputed_levels(imputer: Any, levels: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """For each category the level that a missing value counts as; "" where the model does not know it."""
     if not is_missing_level(imputer.missing_values):
         message = f"SimpleImputer with missing_values={imputer.missing_values!r:.40} before an encoder"
@@ -172,19 +171,16 @@ def plan_categories(graph: Graph, spec: CategoryPart, name: str, levels: Mapping
     missing, unknown = spec.missing or (MISSING,) * count, spec.unknown or (_NONE,) * count
     said = {len(missing), len(unknown), len(codes)} == {count}
     require(said, "onnx-shape", "what stands for a missing, an unknown or a known level is not said for each category")
-    parts, width = [], 0
+    one_hot, parts, width = spec.encoding == "one_hot", [], 0
     for known, own, filled, other, position in zip(levels.values(), codes, missing, unknown, levels, strict=True):
         column = graph.column(name, position)
         code = _code(graph, column, dict(zip(known, own, strict=False)), missing=filled, unknown=other)
-        if spec.encoding == "one_hot":
-            columns = max(*own, other) + 1
-            fits = len(own) == len(known) and min(*own, other) >= _NONE and 1 <= columns <= len(known)
-            require(fits, "onnx-shape", "the codes of a category are not those of its levels")
+        columns = max(*own, other) + 1 if one_hot else 1
+        fits = not one_hot or (min(*own, other) >= _NONE and 1 <= columns <= len(known))
+        require(fits and len(own) == len(known), "onnx-shape", "the codes of a category are not those of its levels")
+        if one_hot:
             code = graph.add("Equal", code, graph.numbers_to(columns))
-            width += columns
-        else:
-            require(len(own) == len(known), "onnx-shape", "the codes of a category are not those of its levels")
-            width += 1
+        width += columns
         parts.append(graph.add("Cast", code, to=DTYPES["float64"]))
     return Matrix(parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1), width)
 
