@@ -15,7 +15,7 @@ from msgspec import ValidationError, convert
 
 from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.model import classifiers
-from artifact_pipeline.model.families.family import own
+from artifact_pipeline.model.families.family import unprefixed
 from artifact_pipeline.model.plan import CLASSIFIER, plan
 from artifact_pipeline.model.reading import read
 from artifact_pipeline.model.spec import Steps
@@ -86,7 +86,7 @@ def check_numbers(planned: ModelPlan, steps: Steps, arrays: Mapping[str, bytes],
     for numbers in planned.numbers:
         if numbers.dtype == "float64":
             _check_doubles(numbers, arrays[numbers.name])
-    classifiers.check(steps.classifier, own(CLASSIFIER, arrays), planned.width, classes)
+    classifiers.check(steps.classifier, unprefixed(CLASSIFIER, arrays), planned.width, classes)
 
 
 def _check_doubles(numbers: Numbers, data: bytes) -> None:

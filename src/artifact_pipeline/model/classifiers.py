@@ -1,6 +1,6 @@
 """All families of classifiers: which one an estimator, or a spec, belongs to.
 
-A family is loaded when one of its classifiers is met: a prediction needs one of them.
+A family is imported when it is needed first: a prediction needs one of them.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from msgspec import convert
 from artifact_pipeline.artifact.manifest2 import WrittenModel
 from artifact_pipeline.model import linear
 from artifact_pipeline.model.check import numbers_of
-from artifact_pipeline.model.families.family import own
+from artifact_pipeline.model.families.family import unprefixed
 from artifact_pipeline.model.plan import CLASSIFIER
 from artifact_pipeline.model.spec import Impute, Linear, NumberPart, Pca, Scale, Steps
 from artifact_pipeline.rows.features import MISSING
@@ -182,7 +182,7 @@ class LinearScores:
     def _stepped(self, numbers: _Numbers, part: str, steps: Sequence[NumberStep]) -> _Numbers:
         """The numbers behind some steps."""
         for position, step in enumerate(steps):
-            arrays = own(f"{part}.{position}", self.arrays)
+            arrays = unprefixed(f"{part}.{position}", self.arrays)
             if isinstance(step, Impute):
                 numbers = _imputed(numbers, step, arrays["values"][0])
             elif isinstance(step, Pca):

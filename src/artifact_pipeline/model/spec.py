@@ -1,6 +1,6 @@
-"""The spec of a model, format 2: which steps it takes, and every size that its columns and classes do not say.
+"""The spec of a model, format 2: its steps, and every size that does not follow from its columns and classes.
 
-The manifest holds it as JSON. With the columns and the classes it says everything about `model.onnx` but the numbers.
+The manifest holds it as JSON. With the columns and the classes it determines `model.onnx` except for the numbers.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class Impute(Frozen, frozen=True, tag="impute"):
 
 
 class Scale(Frozen, frozen=True, tag="scale"):
-    """Something is subtracted from each column, then it is divided by something: either may be left out."""
+    """A center is subtracted from each column, then it is divided by a scale: either may be left out."""
 
     center: bool
     scale: bool
 
 
 class MinMaxScale(Frozen, frozen=True, tag="min_max_scale"):
-    """Each column is multiplied by something, then something is added."""
+    """Each column is multiplied by a factor, then an offset is added."""
 
 
 class Pca(Frozen, frozen=True, tag="pca"):
@@ -118,7 +118,7 @@ class BernoulliBayes(Frozen, frozen=True, tag="bernoulli_bayes"):
 
 
 class Quadratic(Frozen, frozen=True, tag="quadratic"):
-    """Each class has a normal distribution of all columns together, in as many directions as `ranks` says for it."""
+    """Each class has a multivariate normal distribution, whose rank `ranks` gives."""
 
     ranks: Annotated[tuple[Width, ...], Meta(min_length=2, max_length=MAX_CLASS_STEPS)]
 
@@ -136,7 +136,7 @@ class Centroid(Frozen, frozen=True, tag="centroid"):
 
 
 class Neural(Frozen, frozen=True, tag="neural"):
-    """Layers of neurons: how many each has, but for the first and the last, and what each of them does."""
+    """A multi-layer perceptron: the widths of its hidden layers, and their activation."""
 
     activation: Literal["identity", "logistic", "tanh", "relu"]
     hidden: Annotated[tuple[Width, ...], Meta(max_length=64)]
@@ -175,10 +175,9 @@ class Boosting(Frozen, frozen=True, tag="boosting"):
 
 
 class Svm(Frozen, frozen=True, tag="svm"):
-    """Each pair of classes has a score, a sum over the support vectors of both; each score is a vote for one class.
+    """Each pair of classes has a score, a sum over the support vectors of both, which is a vote for one of them.
 
     Attributes:
-        kernel: how a row is compared with a support vector.
         degree: of the kernel `poly`; 1 elsewhere.
         vectors: how many support vectors each class has.
         break_ties: whether the sums of the scores decide between classes that have equally many votes.
@@ -198,7 +197,6 @@ class Neighbors(Frozen, frozen=True, tag="neighbors"):
     Attributes:
         rows: how many training rows there are.
         neighbors: how many of them vote.
-        metric: how far a row is from another one.
         by_distance: whether a nearer row counts for more.
     """
 
@@ -262,8 +260,7 @@ class Stacking(_Nested, frozen=True, tag="stacking"):
     """A classifier of what other classifiers answer.
 
     Attributes:
-        final: the classifier.
-        passthrough: whether it gets the columns too, behind the answers.
+        passthrough: whether `final` gets the columns too, behind the answers.
     """
 
     estimators: Annotated[tuple[Stacked, ...], Meta(min_length=1, max_length=MAX_INNER)]

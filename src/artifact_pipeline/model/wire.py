@@ -55,12 +55,11 @@ def require_few_bytes(data: bytes) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Numbers that the model chooses: as bytes they are little-endian, one behind the other.
+    """An array that the model chooses: as bytes its numbers are little-endian, one behind the other.
 
     Attributes:
-        dims: how many there are, by dimension.
-        positive: whether each is greater than zero.
-        packed: whether they are a list of an attribute, and no tensor.
+        positive: whether each number must be greater than zero.
+        packed: whether it is a list of an attribute, and no tensor.
     """
 
     name: str
@@ -71,7 +70,7 @@ class Numbers:
 
     @property
     def size(self) -> int:
-        """How many bytes they have."""
+        """How many bytes it has."""
         return math.prod(self.dims) * _ITEM_BYTES[self.dtype]
 
 
@@ -148,7 +147,7 @@ def encode(message: Message, arrays: Mapping[str, bytes], kind: str = "ModelProt
 
 
 def _payload(value: Any, arrays: Mapping[str, bytes], kind: str) -> bytes:
-    """What stands behind the length of a field."""
+    """The bytes of a field's value, which stand behind their length."""
     if isinstance(value, dict):
         return encode(value, arrays, kind)
     if isinstance(value, Numbers):

@@ -13,7 +13,7 @@ from artifact_pipeline.errors import ConfigError, Problem
 from artifact_pipeline.model import classifiers
 from artifact_pipeline.model.check import check_numbers
 from artifact_pipeline.model.families.encoders import describe_encoder
-from artifact_pipeline.model.families.family import named, not_written, of_step
+from artifact_pipeline.model.families.family import not_written, of_step, prefixed
 from artifact_pipeline.model.families.preprocess import describe_numbers
 from artifact_pipeline.model.layout import layout_of
 from artifact_pipeline.model.plan import CLASSIFIER, plan
@@ -98,7 +98,7 @@ def _described(model: Any, columns: Sequence[Column], order: Sequence[str]) -> t
         raise not_written(f"it was fitted on {layout.width:,} columns, and here are {len(order):,}")
     with of_step(layout.classifier.name):
         spec, numbers = classifiers.describe(layout.classifier.step)
-    arrays = named(CLASSIFIER, numbers)
+    arrays = prefixed(CLASSIFIER, numbers)
     parts: list[NumberPart | CategoryPart] = []
     for position, branch in enumerate(layout.branches):
         steps, own = _steps(f"part.{position}", branch.steps)
@@ -135,5 +135,5 @@ def _steps(part: str, steps: Sequence[NamedStep]) -> tuple[tuple[NumberStep, ...
         with of_step(each.name):
             spec, numbers = describe_numbers(each.step)
         found.append(spec)
-        arrays |= named(f"{part}.{position}", numbers)
+        arrays |= prefixed(f"{part}.{position}", numbers)
     return tuple(found), arrays

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.families.family import Arrays, not_written, own, two_scores
+from artifact_pipeline.model.families.family import Arrays, not_written, two_scores, unprefixed
 from artifact_pipeline.model.families.nested import (
     Families,
     NestedFamily,
@@ -101,7 +101,7 @@ def _decision(graph: Graph, found: list[Scores], classes: int) -> str:
 
 def _check(spec: Bagging, arrays: Mapping[str, bytes], width: int, classes: int, *, families: Families) -> None:
     for position, each in enumerate(spec.estimators):
-        numbers = own(str(position), arrays)
+        numbers = unprefixed(str(position), arrays)
         families.check(each.classifier, numbers, len(each.features) or width, _known(each, classes))
 
 

@@ -11,7 +11,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.model.bounds import MAX_TREES
-from artifact_pipeline.model.families.family import Arrays, Family, named, not_written, refuse_many_numbers
+from artifact_pipeline.model.families.family import Arrays, Family, not_written, prefixed, refuse_many_numbers
 from artifact_pipeline.model.families.tree_arrays import Tree, ensemble
 from artifact_pipeline.model.families.tree_check import RULE, check_ensemble
 from artifact_pipeline.model.families.trees import (
@@ -58,7 +58,7 @@ def _describe(estimator: Any) -> tuple[Forest, Arrays]:
     sizes = []
     for number, tree in enumerate(trees):
         attributes = ensemble([_with_rows_of(table, tree)])
-        arrays |= named(part(number), attributes)
+        arrays |= prefixed(part(number), attributes)
         sizes.append(len(attributes["nodes_splits"]))
     arrays[TABLE] = np.frombuffer(b"".join(table)).reshape(len(table), -1)
     refuse_many_numbers(type(estimator).__name__, estimated_bytes(arrays), hint=_HINT)

@@ -1,4 +1,4 @@
-"""What all families have in common that hold other classifiers: each is described, planned and checked by its own."""
+"""What all families share whose classifiers hold others: each of these belongs to a family of its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from artifact_pipeline.model.bounds import MAX_INNER
-from artifact_pipeline.model.families.family import Arrays, Family, named, not_written, own
+from artifact_pipeline.model.families.family import Arrays, Family, not_written, prefixed, unprefixed
 from artifact_pipeline.model.wire import DTYPES, RuleBroken, require
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Families(NamedTuple):
-    """All families as functions that do the same for any classifier: those of `classifiers`."""
+    """The functions of `classifiers`, which do the same for a classifier of any family."""
 
     describe: Callable[[Any], tuple[Classifier, Arrays]]
     plan: Callable[[Graph, Classifier, Matrix, int], Scores]
@@ -31,7 +31,7 @@ def check_each(spec: Any, arrays: Mapping[str, bytes], width: int, classes: int,
         RuleBroken: they break a rule.
     """
     for position, each in enumerate(spec.estimators):
-        families.check(each, own(str(position), arrays), width, classes)
+        families.check(each, unprefixed(str(position), arrays), width, classes)
 
 
 class NestedFamily(NamedTuple):
@@ -39,7 +39,7 @@ class NestedFamily(NamedTuple):
 
     Attributes:
         estimator: the name of its class in scikit-learn.
-        describe: as that of a `Family`, with all families behind; so are `plan` and `check`.
+        describe: as that of a `Family`, with the keyword `families`; so are `plan` and `check`.
     """
 
     estimator: str
@@ -48,7 +48,7 @@ class NestedFamily(NamedTuple):
     check: Callable[..., None] = check_each
 
     def among(self, families: Families) -> Family:
-        """The family, by functions that do the same for any classifier."""
+        """The same as a `Family`."""
         return Family(
             frozenset({self.estimator}),
             partial(self.describe, families=families),
@@ -71,7 +71,7 @@ def describe_each(families: Families, estimators: Sequence[Any]) -> tuple[list[A
     for position, each in enumerate(estimators):
         spec, numbers = families.describe(each)
         specs.append(spec)
-        arrays |= named(str(position), numbers)
+        arrays |= prefixed(str(position), numbers)
     return specs, arrays
 
 
@@ -121,8 +121,7 @@ def label_of(graph: Graph, found: Scores) -> str:
 
 def is_label(graph: Graph, found: Scores, classes: int) -> str:
     """Whether each class is the label that a classifier gives, rows x classes."""
-    every = graph.numbers_to(classes)
-    return graph.add("Equal", label_of(graph, found), every)
+    return graph.add("Equal", label_of(graph, found), graph.numbers_to(classes))
 
 
 def vote_of(graph: Graph, found: Scores, classes: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from artifact_pipeline.model.families.family import named, own
+from artifact_pipeline.model.families.family import prefixed, unprefixed
 from artifact_pipeline.model.families.nested import (
     Families,
     NestedFamily,
@@ -40,7 +40,7 @@ def _describe(estimator: Any, *, families: Families) -> tuple[Stacking, Arrays]:
         for spec, method in zip(specs, estimator.stack_method_, strict=True)
     ]
     spec = Stacking(estimators=tuple(stacked), final=final, passthrough=bool(estimator.passthrough))
-    return spec, arrays | named("final", numbers)
+    return spec, arrays | prefixed("final", numbers)
 
 
 def _plan(graph: Graph, spec: Stacking, x: Matrix, classes: int, *, families: Families) -> Scores:
@@ -72,8 +72,8 @@ def _width(spec: Stacking, width: int, classes: int) -> int:
 
 def _check(spec: Stacking, arrays: Mapping[str, bytes], width: int, classes: int, *, families: Families) -> None:
     for position, each in enumerate(spec.estimators):
-        families.check(each.classifier, own(str(position), arrays), width, classes)
-    families.check(spec.final, own("final", arrays), _width(spec, width, classes), classes)
+        families.check(each.classifier, unprefixed(str(position), arrays), width, classes)
+    families.check(spec.final, unprefixed("final", arrays), _width(spec, width, classes), classes)
 
 
 FAMILY = NestedFamily("StackingClassifier", _describe, _plan, _check)
