@@ -17,14 +17,12 @@ _Prose = Annotated[str, Meta(min_length=1, max_length=4096)]
 
 
 class AboutRecord(Frozen, frozen=True):
-    """What the config's section `about` says; None, or no author, where it does not say it.
+    """The config's section `about`; what it does not say is None, or empty.
 
     Attributes:
-        description: what the model does.
-        intended_use: for whom and for what it is made.
+        intended_use: for whom and for what the model is made.
         limits: for what it must not be used.
         license: an SPDX identifier, in any case.
-        authors: who made it.
         contact: where questions go.
     """
 

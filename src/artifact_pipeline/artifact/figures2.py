@@ -20,15 +20,11 @@ LABEL_FIGURES = ("precision", "recall", "f1")
 
 
 class Figure(Frozen, frozen=True):
-    """One figure of a model.
+    """One figure of a model, rounded to six decimals.
 
     Attributes:
         name: as the registry of metrics has it, such as `accuracy`.
-        rows: over which rows it was measured.
-        value: rounded to six decimals.
-        better: whether a greater or a smaller value is better.
-        low: the lower end of its 95 % interval, where it has one.
-        high: the upper end.
+        low: the lower end of its 95 % interval, where it has one; `high` is the upper end.
         label: the class that it is about; a figure about all classes has no such field.
     """
 
@@ -47,9 +43,8 @@ class Measured(Frozen, frozen=True):
     The one parser of manifests asks for `problems`: what it gives has every figure that is read here.
 
     Attributes:
-        counts: over how many rows of each kind.
         confusion: counts over the held-out rows; a row for each actual class, a column for each predicted one.
-        figures: each figure once.
+        figures: each once.
     """
 
     class Counts(Frozen, frozen=True):
@@ -111,11 +106,7 @@ class Measured(Frozen, frozen=True):
         )
 
     def problems(self, labels: tuple[int | str, ...]) -> Iterator[tuple[str, str]]:
-        """Yield a rule and a message for what in the figures cannot be; nothing where all follows.
-
-        Args:
-            labels: the model's classes.
-        """
+        """Yield the rule and the message of each contradiction in the figures of a model with these classes."""
         count = len(labels)
         if len(self.confusion) != count or any(len(row) != count for row in self.confusion):
             yield "metrics-confusion", f"the confusion matrix must be {count} by {count}"

@@ -1,4 +1,4 @@
-"""Whether the gate's verdict follows from the manifest's own figures, as every reader asks again.
+"""Whether the gate's verdict follows from the manifest's own figures: every reader checks it again.
 
 The standard library and msgspec alone, so that `verify` can ask it.
 """
@@ -42,9 +42,7 @@ class _Demand(NamedTuple):
 def demands(asked: Mapping[str, Any], held_out: HeldOut) -> Iterator[_Demand]:
     """Yield what a gate must judge, in the order of its rules.
 
-    Args:
-        asked: the recipe's `gate`; of a manifest that is forged it may hold anything.
-        held_out: the figures.
+    `asked` is the recipe's `gate`; in a forged manifest it may hold anything.
     """
     figures = {"accuracy": held_out.accuracy.value, "f1_weighted": held_out.f1_weighted.value}
     for metric, key in METRICS.items():
@@ -62,11 +60,9 @@ def demands(asked: Mapping[str, Any], held_out: HeldOut) -> Iterator[_Demand]:
 
 
 def gate_problems(manifest: Manifest, *, accept_failed: bool) -> Iterator[Problem]:
-    """Yield why this manifest's model may not be used, as far as its gate goes.
+    """Yield why this manifest's gate forbids to use the model.
 
-    Args:
-        manifest: a parsed manifest.
-        accept_failed: let a missing or failed gate pass; one that contradicts itself is refused all the same.
+    With `accept_failed` a missing or failed gate passes; one that contradicts itself is refused all the same.
     """
     yield from _figure_problems(manifest) if isinstance(manifest, Manifest1) else count_problems(manifest)
     yield from _binding_problems(manifest)

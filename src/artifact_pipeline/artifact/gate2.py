@@ -43,11 +43,9 @@ class _Demand(NamedTuple):
 
 
 def demands(asked: Mapping[str, Any], measured: Measured) -> Iterator[_Demand]:
-    """Yield what a gate must judge, in the order of its rules: that of its keys, sorted.
+    """Yield what a gate must judge, in the order of its rules, which is that of its sorted keys.
 
-    Args:
-        asked: the recipe's `gate`; of a manifest that is forged it may hold anything.
-        measured: the figures.
+    `asked` is the recipe's `gate`; in a forged manifest it may hold anything.
     """
     figures: dict[str, dict[int | str | UnsetType, float]] = {}
     for each in measured.figures:
@@ -78,13 +76,7 @@ def _of_metric(
 
 
 def judge(asked: Mapping[str, Any], measured: Measured, *, model: str, held_out: str) -> JudgedGate:
-    """Judge figures by what a recipe asks.
-
-    Args:
-        asked: the recipe's `gate`.
-        measured: the figures.
-        model: the model digest that the verdict is bound to.
-        held_out: the digest of the split that they were measured on.
+    """Judge figures by a recipe's `gate`; the verdict is bound to the digests of the model and of the split.
 
     Raises:
         ValueError: a metric is asked for that was not measured; the message names it.

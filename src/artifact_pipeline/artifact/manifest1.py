@@ -196,7 +196,7 @@ class Manifest1(Frozen, frozen=True):
 
 
 def check_model(classes: Sequence[int | str], inputs: Sequence[str]) -> None:
-    """See that a model's labels are of one kind and ascend, and that each input has a name of its own.
+    """Check that a model's labels are of one kind and ascend, and that each input has a name of its own.
 
     ONNX holds labels that are whole numbers as int64.
 
@@ -212,7 +212,7 @@ def check_model(classes: Sequence[int | str], inputs: Sequence[str]) -> None:
 
 
 def check_files(files: Sequence[Manifest1.File], needed: Sequence[str]) -> None:
-    """See that the files of a manifest have different names and these roles, each once, and are not too large.
+    """Check that the files of a manifest have different names and these roles, each once, and are not too large.
 
     Raises:
         ValueError: they are not so.
