@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import lru_cache
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -83,15 +85,14 @@ def _plan(graph: Graph, spec: Svm, x: Matrix, classes: int) -> Scores:
         vectors = graph.parameter(f"vectors.{position}", count, x.width)
         weights = graph.parameter(f"coefficients.{position}", count, classes - 1)
         parts.append(graph.add("MatMul", kernel(x, vectors, count), weights))
-    pairs = list(combinations(range(classes), 2))
-    graph.hold(2 * len(pairs) + classes * classes)
+    pairs = classes * (classes - 1) // 2
+    graph.hold(2 * pairs + classes * classes)
     joined = graph.add("Concat", *parts, axis=1)
-    places = ([i * (classes - 1) + j - 1 for i, j in pairs], [j * (classes - 1) + i for i, j in pairs])
     halves = [
-        graph.add("Gather", joined, graph.constant(f"pairs {side} of {classes}", Constant.of_integers(half)), axis=1)
-        for side, half in enumerate(places)
+        graph.add("Gather", joined, graph.constant(f"pairs {side} of {classes}", half), axis=1)
+        for side, half in enumerate(_pairs(classes))
     ]
-    sums = graph.add("Add", graph.add("Add", *halves), graph.parameter("intercepts", 1, len(pairs)))
+    sums = graph.add("Add", graph.add("Add", *halves), graph.parameter("intercepts", 1, pairs))
     votes = _votes(graph, graph.add("Greater", sums, graph.double(0.0)), classes)
     if classes > 2:
         decision = _decision(graph, sums, classes)
@@ -131,15 +132,28 @@ def _power(graph: Graph, base: str, degree: int) -> str:
     return result
 
 
-def _grid(graph: Graph, first: str, second: str, classes: int) -> str:
-    """For each class the sum over the pairs that have it: of `first` where it is the first one, else of `second`."""
+@lru_cache(maxsize=1)
+def _pairs(classes: int) -> tuple[Constant, Constant]:
+    """For each pair of classes, where the products of its first and of its second class stand among those of all."""
+    pairs = list(combinations(range(classes), 2))
+    first = [i * (classes - 1) + j - 1 for i, j in pairs]
+    return Constant.of_integers(first), Constant.of_integers([j * (classes - 1) + i for i, j in pairs])
+
+
+@lru_cache(maxsize=1)
+def _grid_places(classes: int) -> Constant:
+    """For each class and each other one, where their pair stands: among all pairs, or among the same ones turned."""
     pairs = list(combinations(range(classes), 2))
     place = {pair: at for at, pair in enumerate(pairs)} | {(j, i): len(pairs) + at for at, (i, j) in enumerate(pairs)}
     places = [place.get((i, j), 2 * len(pairs)) for i in range(classes) for j in range(classes)]
-    held = Constant("int64", (classes, classes), Constant.of_integers(places).data)
+    return replace(Constant.of_integers(places), dims=(classes, classes))
+
+
+def _grid(graph: Graph, first: str, second: str, classes: int) -> str:
+    """For each class the sum over the pairs that have it: of `first` where it is the first one, else of `second`."""
     nothing = graph.add("Mul", graph.column(first, 0), graph.double(0.0))
     every = graph.add("Concat", first, second, nothing, axis=1)
-    grid = graph.add("Gather", every, graph.constant(f"grid of {classes}", held), axis=1)
+    grid = graph.add("Gather", every, graph.constant(f"grid of {classes}", _grid_places(classes)), axis=1)
     return graph.add("ReduceSum", grid, graph.axis(2), keepdims=0)
 
 
