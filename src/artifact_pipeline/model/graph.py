@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.model.bounds import MAX_WIDTH
-from artifact_pipeline.model.wire import DTYPES, Numbers, require
+from artifact_pipeline.model.wire import DTYPES, MAX_MODEL_BYTES, Numbers, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,6 +65,11 @@ class Constant:
     dims: tuple[int, ...]
     data: bytes | Sequence[str]
 
+    @property
+    def least_bytes(self) -> int:
+        """How many bytes it takes at least in a model: a string takes two beside its characters."""
+        return len(self.data) if isinstance(self.data, bytes) else sum(len(text) + 2 for text in self.data)
+
     @classmethod
     def of_doubles(cls, values: Sequence[float]) -> Constant:
         """A vector of float64."""
@@ -91,7 +96,7 @@ class Graph:
         self._nodes: list[Message] = []
         self._initializers: dict[str, Message] = {}
         self._numbers: dict[str, Numbers] = {}
-        self._widest = [1]
+        self._sizes = {"widest": 1, "constants": 0}
         self._part = ""
 
     def within(self, part: str) -> Graph:
@@ -103,11 +108,11 @@ class Graph:
     @property
     def widest(self) -> int:
         """The width of the widest matrix that was held."""
-        return self._widest[0]
+        return self._sizes["widest"]
 
     def hold(self, width: int) -> None:
         """Note that a step gives a matrix of this width: the widest one decides how many rows go in one call."""
-        self._widest[0] = max(self._widest[0], width)
+        self._sizes["widest"] = max(self._sizes["widest"], width)
 
     def hold_matrix(self, width: int) -> None:
         """Note the width of a matrix that a step on columns takes.
@@ -130,9 +135,14 @@ class Graph:
         """Add a step, and return the name of its output.
 
         Raises:
-            RuleBroken: the graph has `MAX_STEPS` already.
+            RuleBroken: the graph has `MAX_STEPS` already, or its constants are larger than a model may be.
         """
         require(len(self._nodes) < MAX_STEPS, "onnx-too-large", f"more than {MAX_STEPS:,} steps in one model")
+        self._sizes["constants"] += sum(
+            value.least_bytes for value in attributes.values() if isinstance(value, Constant)
+        )
+        message = f"its constants have more than {MAX_MODEL_BYTES:,} bytes"
+        require(self._sizes["constants"] <= MAX_MODEL_BYTES, "onnx-too-large", message)
         output = output or f"{operator}_{len(self._nodes)}"
         node: Message = {"op_type": operator} | ({"domain": domain} if domain else {})
         node |= {"input": list(inputs), "output": [output]}
