@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 METRICS: dict[Metric, str] = {"accuracy": "min_accuracy", "f1_weighted": "min_f1"}
 """Each metric that every gate of format 1 must have a rule for, and the recipe's key for its minimum."""
 GATE_ALONE = frozenset({"gate-failed", "gate-missing"})
-"""The rules that a whole artifact breaks whose model was judged and failed, or was never judged."""
+"""The rules that an artifact breaks that is whole, and whose model failed its gate or was never judged."""
 
 
 class _Demand(NamedTuple):

@@ -63,7 +63,7 @@ class Data(Frozen, frozen=True):
 
     @property
     def split_sources(self) -> tuple[Source, ...]:
-        """The sources whose rows have a bit in `split.bin`: all but feedback, which is learned from."""
+        """The sources whose rows have a bit in `split.bin`: all except feedback, which is never held out."""
         return tuple(source for source in self.sources if source.name != FEEDBACK)
 
     @property

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 STAGING = ".staging"
 _BESIDE = re.compile(r"\.?([0-9a-f]{64})\.(?:provenance\.json|sig|provenance\.json\.sig)(?:\.[0-9a-f]{16}\.tmp)?")
-"""What stands beside an artifact, or is being written there, and is removed with it; anything else is not ours."""
+"""Files beside an artifact, or being written there, that are removed with it; anything else is not ours."""
 _STAGED = re.compile(rf"\.[0-9a-f]{{64}}{re.escape(provenance.SUFFIX)}\.[0-9a-f]{{16}}\.tmp")
 """Provenance that is being written, under the lock."""
 

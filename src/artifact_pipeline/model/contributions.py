@@ -1,7 +1,7 @@
 """What each column adds to the scores of a row, where scores are sums of coefficients times transformed values.
 
-Each number that the classifier gets belongs to the column that it was made of. Principal components belong to several:
-then each column has the share that the components give it.
+Each number that the classifier gets belongs to the column of which it was computed. Principal components belong to all
+columns: then each column has its share of each component.
 """
 
 from __future__ import annotations
@@ -75,8 +75,6 @@ class LinearScores:
     """A model whose scores are linear in its transformed columns.
 
     Attributes:
-        columns: the columns that it takes.
-        steps: its spec.
         arrays: its numbers by their names.
         weights: the coefficients, float64 of shape (classes, transformed columns).
     """
@@ -88,7 +86,7 @@ class LinearScores:
 
     @classmethod
     def of(cls, manifest: Manifest, data: bytes) -> LinearScores | None:
-        """Return what makes the scores of a model, whose bytes were checked; None where they are not linear."""
+        """Read the scores of a model, whose bytes were checked; None where they are not linear."""
         said = manifest.model
         if not isinstance(said, WrittenModel):
             weights = np.array(linear.coefficients(data))
@@ -122,9 +120,9 @@ class LinearScores:
         return any(isinstance(step, Scale) and step.scale for step in steps)
 
     def names(self) -> list[str] | None:
-        """Return what each weight of a class is of: a column, a level, or that a column is missing.
+        """Return the names of a class's weights: a column, a level, or that a column is missing.
 
-        None where the classifier gets numbers that are mixed of several columns.
+        None where the classifier gets principal components.
         """
         names: list[str] = []
         for part in self.steps.parts:

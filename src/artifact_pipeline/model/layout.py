@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _UNSEEN_NUMBER = 2.0**31
-"""What stands for an unknown level among levels that are numbers."""
+"""An unknown level among levels that are numbers."""
 _COLUMN_TRANSFORMER = "ColumnTransformer"
 _NO_STEPS = {
     "FunctionTransformer": "compute such columns before, in the data; or take one of scikit-learn's scalers",
     "FeatureUnion": "take a ColumnTransformer",
     _COLUMN_TRANSFORMER: "let it be the first step, and no step of another one",
 }
-"""What can be no step of a model, and what to take in its place."""
+"""Steps that no model can have, and what to use instead."""
 
 
 class NamedStep(NamedTuple):
@@ -112,8 +112,8 @@ class Layout:
     """The steps of a fitted model.
 
     Attributes:
-        branches: what becomes of the columns, one beside the other.
-        joined: the steps on all of that together.
+        branches: the groups of columns and their steps; their results are put side by side.
+        joined: the steps on all of these results together.
         width: how many columns the model was fitted on.
     """
 
@@ -183,7 +183,7 @@ def _flat(name: str, step: Any) -> Iterator[NamedStep]:
 
 
 def _does_nothing(step: Any) -> bool:
-    """Whether a step gives the columns as it gets them."""
+    """Whether a step returns its columns unchanged."""
     import numpy as np
 
     if type(step).__name__ == "FunctionTransformer":

@@ -1,11 +1,11 @@
-"""Read the bytes of `model.onnx` before any session is made, and compare them with a family's template.
+"""Read the bytes of `model.onnx`, format 1, before any session is made, and compare them with a template.
 
-An allow-list in the strict sense: the bytes are read by `_FIELDS`, the table of the fields that we write, and the
-result must be the template of a family, such as that of `linear`. What else ONNX can express (control flow, functions,
-external data, other operators) is refused by name. So is a second spelling of the same model, with a field twice
-or out of order, or a number with needless bytes: no other reader sees another model in bytes that pass.
+This is a strict allow-list: the bytes are read by `_FIELDS`, the table of the fields that we write, and the result must
+be the template of `linear`. Whatever else ONNX can express (control flow, functions, external data, other operators) is
+refused by name. So is a second spelling of the same model, with a field twice or out of order, or a number with
+needless bytes: no other reader sees another model in bytes that pass.
 
-Nothing is imported but the standard library, and nothing is allocated that the file does not hold.
+The standard library alone is imported, and only what the file holds is allocated.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ OPSET = 13
 DTYPES = {"float32": 1, "int64": 7, "string": 8, "float64": 11}
 """The element types that we write, with their numbers in ONNX."""
 OPERATORS = ("ArgMax", "Cast", "Gather", "Gemm", "Softmax")
-"""The operators of all families."""
+"""The operators of `linear`."""
 
 
 class _Field(NamedTuple):

@@ -27,7 +27,7 @@ CLASSIFIER = "classifier"
 MAX_ROWS = 4096
 """Most rows in one call of a model."""
 MAX_MATRIX_BYTES = 128 << 20
-"""Most bytes of one matrix during a call: a few of them stand beside each other."""
+"""Most bytes of one matrix during a call, in which a few of them exist at once."""
 NUMBERS, CATEGORIES = "X", "S"
 """The inputs."""
 
@@ -113,7 +113,7 @@ def _plan_columns(graph: Graph, columns: Sequence[Column], steps: Steps) -> Matr
 
 
 def _select(graph: Graph, part: str, columns: Sequence[int], numbers: int) -> Matrix:
-    """Some of the numbers; all where none is named."""
+    """The numbers at some positions; all numbers where there are none."""
     if not columns:
         return Matrix(NUMBERS, numbers)
     positions = graph.constant(f"{part} columns", Constant.of_integers(columns))

@@ -266,7 +266,7 @@ def _not_finite(message: str) -> DataRejected:
 
 
 def predictor_of(manifest: Manifest, members: Mapping[str, bytes]) -> Predictor:
-    """Make the predictor of a model whose bytes are at hand, its golden rows already replayed.
+    """Make the predictor of a model from the bytes of an artifact's files, and replay its golden rows.
 
     Raises:
         ArtifactRejected: the bytes are not what the manifest says, the runtime refuses them, or the golden answers
@@ -285,7 +285,7 @@ def predictor_of(manifest: Manifest, members: Mapping[str, bytes]) -> Predictor:
 
 
 def open_predictor(artifact: Verified) -> Predictor:
-    """Make the predictor of a verified artifact, its golden rows already replayed.
+    """Make the predictor of a verified artifact, and replay its golden rows.
 
     Raises:
         ArtifactRejected: the runtime refuses the model, or the golden answers differ.

@@ -1,8 +1,8 @@
 """Read the bytes of `model.onnx` beside the message that they must be.
 
-An allow-list in the strict sense: what is not in the message is refused, and named. Nothing is kept but the model's
-numbers, and nothing is allocated that the message and the file do not both hold. Nothing is imported but the standard
-library; lists of whole numbers, which trees have, need NumPy.
+This is a strict allow-list: what is not in the message is refused by name. Only the model's numbers are kept, and only
+what both the message and the file hold is allocated. The standard library alone is imported; lists of whole numbers,
+which trees have, need NumPy.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ class _Place(NamedTuple):
     rule: str
 
     def inside(self, name: str) -> _Place:
-        """In a field of the message that stands here."""
+        """The place of a field of this message."""
         return _Place(f"{self.place}.{name}", _RULES.get(name, self.rule))
 
     def refuse(self, message: str, rule: str | None = None) -> NoReturn:
-        """Refuse what stands here, by the rule of this place or by another one."""
+        """Refuse the value here, by the rule of this place or by another one."""
         raise RuleBroken(rule or self.rule, f"{self.place} {message}")
 
     def refuse_field(self, kind: str, number: int) -> NoReturn:
@@ -136,7 +136,7 @@ class _Reader:
 
 
 def _numbers(found: memoryview, expected: Numbers, at: _Place) -> bytes:
-    """The bytes of numbers that the model chooses."""
+    """The bytes of an array that the model chooses."""
     if expected.packed:
         return _unpack(found, expected.dims[0], at)
     if len(found) != expected.size:

@@ -100,8 +100,8 @@ class Linear(Frozen, frozen=True, tag="linear"):
     """Scores are linear in the columns.
 
     Attributes:
-        probabilities: how they come of the scores: by softmax, by a sigmoid for each class of which the sum is made 1,
-            by the formula of the modified Huber loss; None where the estimator gives none.
+        probabilities: how they follow from the scores: by softmax, by a sigmoid for each class and division by their
+            sum, by the formula of the modified Huber loss; None where the estimator has none.
     """
 
     probabilities: Literal["softmax", "sigmoid", "modified_huber"] | None
@@ -158,11 +158,11 @@ class Forest(Frozen, frozen=True, tag="forest"):
 
 
 class Boosting(Frozen, frozen=True, tag="boosting"):
-    """Scores are sums of what the leaves give that a row reaches.
+    """Scores are sums of the values of the leaves that a row reaches.
 
     Attributes:
         nodes: for each score how many nodes its trees have that split; of two classes the second one alone has a score.
-        trees: how many trees each score has; the first one gives the same to each row.
+        trees: how many trees each score has; the first one has the same value for each row.
         histogram: whether columns are compared as float64, and not as float32, and of two classes the first one is the
             answer where the score is zero.
         exponential: whether the loss was the exponential one, which makes another probability of a score.
@@ -210,7 +210,7 @@ class _Nested(Frozen, frozen=True):
     """A classifier that has others in it."""
 
     def __post_init__(self) -> None:
-        """Refuse what is nested too deeply."""
+        """Refuse classifiers that are nested too deeply."""
         if self.depth > MAX_DEPTH:
             raise ValueError(f"more than {MAX_DEPTH} classifiers stand in one another")
 
@@ -222,7 +222,7 @@ class _Nested(Frozen, frozen=True):
 
     @property
     def depth(self) -> int:
-        """How many classifiers stand in one another, this one too."""
+        """How deep classifiers are nested, this one counted."""
         return 1 + max(each.depth if isinstance(each, _Nested) else 1 for each in self.inner)
 
 
@@ -242,7 +242,7 @@ class Calibration(_Nested, frozen=True, tag="calibration"):
     """The mean of the calibrated answers of several classifiers: a sigmoid for each class, and the sum made 1.
 
     Attributes:
-        gives: of which of their answers the sigmoid is.
+        gives: the answer to which the sigmoid is applied.
     """
 
     estimators: Annotated[tuple[Classifier, ...], Meta(min_length=1, max_length=MAX_INNER)]
@@ -250,14 +250,14 @@ class Calibration(_Nested, frozen=True, tag="calibration"):
 
 
 class Stacked(Frozen, frozen=True):
-    """A classifier whose answer is a part of another one's rows, and which of its answers that is."""
+    """A classifier of which one answer is given to the final one."""
 
     classifier: Classifier
     gives: Literal["probabilities", "decision", "label"]
 
 
 class Stacking(_Nested, frozen=True, tag="stacking"):
-    """A classifier of what other classifiers answer.
+    """A final classifier, whose columns are the answers of others.
 
     Attributes:
         passthrough: whether `final` gets the columns too, behind the answers.
@@ -288,7 +288,7 @@ class Bagging(_Nested, frozen=True, tag="bagging"):
 
 
 class AdaBoost(_Nested, frozen=True, tag="adaboost"):
-    """The label of each classifier gives its weight to one class, and takes a share of it from each other one."""
+    """Each classifier adds its weight to the class of its label, and subtracts a share of it from each other class."""
 
     estimators: Annotated[tuple[Classifier, ...], Meta(min_length=1, max_length=MAX_INNER)]
 
@@ -297,7 +297,7 @@ class OneVsRest(_Nested, frozen=True, tag="one_vs_rest"):
     """For each class a classifier that parts it from all others; of two classes one for the second.
 
     Attributes:
-        gives: which of their answers decides: a decision above 0, or a probability above one half.
+        gives: the answer that decides: a decision above 0, or a probability above one half.
     """
 
     estimators: Annotated[tuple[Classifier, ...], Meta(min_length=1, max_length=MAX_CLASS_STEPS)]
@@ -328,8 +328,8 @@ class Steps(Frozen, frozen=True):
     """All steps of a model.
 
     Attributes:
-        parts: what becomes of the columns; the parts stand beside each other in this order.
-        joined: the steps on all of that together.
+        parts: the groups of columns and their steps; their results are put side by side in this order.
+        joined: the steps on all of these results together.
     """
 
     classifier: Classifier

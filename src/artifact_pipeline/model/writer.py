@@ -119,7 +119,7 @@ def _described(model: Any, columns: Sequence[Column], order: Sequence[str]) -> t
 
 
 def _places(taken: Sequence[str], names: Sequence[str]) -> tuple[int, ...]:
-    """Where the columns of a branch stand among those of its kind."""
+    """The positions of a branch's columns among those of their kind."""
     places = {name: place for place, name in enumerate(names)}
     for name in taken:
         if name not in places:

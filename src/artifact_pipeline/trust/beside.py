@@ -1,4 +1,4 @@
-"""What stands beside an artifact in its store: provenance and signatures, checked for their form alone.
+"""The files beside an artifact in its store: provenance and signatures, checked for their form alone.
 
 Nothing here makes an artifact acceptable; `signing` checks who has signed. But a file under such a name that is
 something else, a pickle for example, is found before a person or another program opens it.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ENCODERS = ("OneHotEncoder", "OrdinalEncoder")
 _NONE = -1
-"""The code of a level that no column of its own stands for."""
+"""The code of a level without a column of its own."""
 
 
 def describe_encoder(imputer: Any, encoder: Any, levels: Sequence[Sequence[str]]) -> CategoryPart:

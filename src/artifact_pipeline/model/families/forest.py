@@ -1,8 +1,8 @@
 """Single trees, and forests of them: the share of each class, averaged over the trees.
 
-Each tree gives the number of the row of a table, and the table has the shares that leaves give: so a leaf costs one
-number, not one for each class. scikit-learn adds tree by tree, in their order, and so does `CumSum`, by its definition,
-where `ReduceSum` leaves the order open.
+Each leaf holds the number of a row of a table, and the rows are the shares of the classes: so a leaf costs one number,
+not one for each class. scikit-learn adds tree by tree, in their order. So does `CumSum`, by its definition;
+`ReduceSum` leaves the order open.
 """
 
 from __future__ import annotations
