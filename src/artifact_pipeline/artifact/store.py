@@ -195,12 +195,12 @@ class Store:
         return folder
 
     def adopt(self, folder: Path, files: Mapping[str, bytes], *, beside: Mapping[str, bytes], in_charge: bool) -> Path:
-        """Take in a verified folder by one rename, and return its place in the store.
+        """Move a verified folder into the store by one rename, and return its place there.
 
         Args:
             folder: on the store's file system, forced to the disk, named by its digest.
-            files: what it holds, by name.
-            beside: what is to stand beside it, by the ends of the names.
+            files: its files, by name.
+            beside: the files to write beside it, by the ends of their names.
             in_charge: whether the pointer leads to it then.
 
         Raises:
@@ -238,9 +238,7 @@ class Store:
     def collect(self, *, keep: int, delete: bool) -> list[store_folders.Spare]:
         """Return what no pointer leads to: artifacts, the latest first, and what writers that died have left.
 
-        Args:
-            keep: how many of the artifacts stay, the latest ones.
-            delete: take the others away, with what stands beside them.
+        The latest `keep` artifacts stay; with `delete` the others are removed, with the files beside them.
 
         Raises:
             StorageError: the folder is read-only, or the store busy.

@@ -58,10 +58,7 @@ def remove(folder: Path, *, lenient: bool = False) -> None:
 def sweep(store: Path, artifacts: Iterable[Path], *, coming: str = "") -> None:
     """Remove artifacts, the files beside them, and what a writer that died has left.
 
-    Args:
-        store: the folder of the store.
-        artifacts: the folders of the artifacts.
-        coming: the name of an artifact that will stand there next; files beside it stay.
+    `coming` is the name of an artifact that will be published next: files beside it stay.
     """
     staging = store / STAGING
     remove(staging, lenient=True)
@@ -83,13 +80,7 @@ def left_beside(store: Path, *, there: Container[str] = ()) -> Iterator[Path]:
 
 
 def spare(store: Path, artifacts: Iterable[Path], *, keep: int) -> list[Spare]:
-    """Describe what can be removed.
-
-    Args:
-        store: the folder of the store.
-        artifacts: the folders of the artifacts that no pointer leads to, the latest first.
-        keep: how many of them stay.
-    """
+    """Describe what can be removed: of the artifacts that no pointer leads to, the latest first, `keep` stay."""
     found = [
         Spare(folder, sum(map(_size, (folder, *store.glob(f"{folder.name}.*")))), place < keep)
         for place, folder in enumerate(artifacts)

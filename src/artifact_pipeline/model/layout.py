@@ -139,12 +139,10 @@ class Layout:
         return tuple(found[position] for position in sorted(found))
 
     def nullable(self, names: Sequence[str], columns: Sequence[Column], missing: Mapping[str, int]) -> list[bool]:
-        """Whether each column may be missing: where the model imputes it, knows it as a level, or was given such rows.
+        """Whether each column may be missing: the model imputes it, knows it as a level, or was given such rows.
 
-        Args:
-            names: the columns that it was fitted on.
-            columns: the columns that it takes.
-            missing: how many of the given values are missing, by column.
+        `names` are the columns that the model was fitted on, `columns` those that it takes, and `missing` counts the
+        missing values of each in the given rows.
         """
         safe = dict.fromkeys([each.name for each in columns], True)
         for branch in self.branches:

@@ -203,13 +203,7 @@ def _known_digests(name: str, files: Mapping[str, str]) -> Any:
 
 
 def sign(name: str, files: Mapping[str, str], private_key: Path, *, password: bytes | None = None) -> bytes:
-    """Sign the digests of files with a private key.
-
-    Args:
-        name: what the files are together.
-        files: the digest of each file, by name; a single file is `WHOLE`.
-        private_key: a file with a private key in PEM.
-        password: what unlocks it.
+    """Sign the digests of files, by their names, with the private key of a PEM file; a single file is `WHOLE`.
 
     Returns:
         The signature file's bytes, checked once more with the public key.
@@ -226,13 +220,10 @@ def sign(name: str, files: Mapping[str, str], private_key: Path, *, password: by
 
 
 def sign_by_sigstore(name: str, files: Mapping[str, str], token: str, *, sigstore: Path | None = None) -> bytes:
-    """Sign the digests of files without a key: Sigstore certifies the identity in the token.
+    """Sign the digests of files, by their names, without a key: Sigstore certifies the identity in the token.
 
-    Args:
-        name: what the files are together.
-        files: the digest of each file, by name.
-        token: an OpenID Connect token for the audience `sigstore`.
-        sigstore: the trust config of a Sigstore of one's own.
+    `token` is an OpenID Connect token for the audience `sigstore`; the file `sigstore` is the trust config of a Sigstore
+    of one's own.
 
     Raises:
         PipelineError: Sigstore is out of reach, or refuses the token.
