@@ -222,8 +222,8 @@ def sign(name: str, files: Mapping[str, str], private_key: Path, *, password: by
 def sign_by_sigstore(name: str, files: Mapping[str, str], token: str, *, sigstore: Path | None = None) -> bytes:
     """Sign the digests of files, by their names, without a key: Sigstore certifies the identity in the token.
 
-    `token` is an OpenID Connect token for the audience `sigstore`; the file `sigstore` is the trust config of a Sigstore
-    of one's own.
+    `token` is an OpenID Connect token for the audience `sigstore`. The file `sigstore` is the trust config of another
+    Sigstore than the public one.
 
     Raises:
         PipelineError: Sigstore is out of reach, or refuses the token.
