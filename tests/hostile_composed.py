@@ -194,6 +194,19 @@ def pairs_of_a_thousand_classes() -> Claim:
 COMPOSED["pairs_of_a_thousand_classes"] = pairs_of_a_thousand_classes, "onnx-classes"
 
 
+def levels_in_256_parts() -> Claim:
+    """A manifest of 900 kB asks for tables of levels that take 500 MB."""
+    levels = tuple(sorted(format(number, "x") for number in range(9_990)))
+    columns = [Column(str(number), "category", levels=levels) for number in range(14)]
+    steps = spec.Steps(
+        classifier=spec.Linear(probabilities="softmax"), parts=(spec.CategoryPart(encoding="ordinal"),) * 256
+    )
+    return replace(claim("machine"), columns=columns, steps=steps)
+
+
+COMPOSED["levels_in_256_parts"] = levels_in_256_parts, "onnx-too-large"
+
+
 def vectors_of_144_mb() -> Claim:
     """The bytes say the same as the manifest, and hold no vectors."""
     return _without_numbers(spec.Svm(kernel="rbf", degree=1, vectors=(2_000_000,) * 3, break_ties=False))

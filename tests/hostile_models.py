@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import StandardScaler
 
-from artifact_pipeline.model import check, spec
+from artifact_pipeline.model import spec, wire
 from artifact_pipeline.model.plan import plan
 from artifact_pipeline.model.wire import encode
 from artifact_pipeline.model.writer import write
@@ -620,7 +620,7 @@ def operator_that_is_no_utf8() -> Claim:
 
 @_hostile("onnx-too-large")
 def larger_than_the_bound() -> Claim:
-    return replace(good(), data=bytes(check.MAX_MODEL_BYTES + 1))
+    return replace(good(), data=bytes(wire.MAX_MODEL_BYTES + 1))
 
 
 @_hostile("onnx-operator")

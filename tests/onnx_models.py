@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import AttributeProto, ModelProto, TensorProto, helper
 
-from artifact_pipeline.model import onnx_walk
+from artifact_pipeline.model import onnx_walk, wire
 from linear_writer import linear_classifier
 
 if TYPE_CHECKING:
@@ -451,7 +451,7 @@ def name_that_is_no_utf8() -> bytes:
 
 @_hostile("onnx-too-large")
 def larger_than_the_bound() -> bytes:
-    return bytes(onnx_walk.MAX_MODEL_BYTES + 1)
+    return bytes(wire.MAX_MODEL_BYTES + 1)
 
 
 @_changed("onnx-too-large")

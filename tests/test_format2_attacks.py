@@ -85,6 +85,7 @@ MANIFEST: dict[str, tuple[Changes, set[str]]] = {
     "a number with levels": ({"model.inputs.0.levels": ["a"], "model.inputs.0.other": "accept"}, {"manifest-field"}),
     "a column twice": ({"model.inputs.1.name": "age"}, {"manifest-field"}),
     "labels of two kinds": ({"model.classes": [1, "well"]}, {"manifest-field"}),
+    "a label that no model can hold": ({"model.classes": [1, 2**63]}, {"manifest-field"}),
     "a kind of column that there is not": ({"model.inputs.0.kind": "date"}, {"manifest-field"}),
     "an unknown field": ({"model.code": "import os"}, {"manifest-field"}),
     "steps that are none": ({"model.steps": {}}, {"manifest-field"}),
@@ -120,6 +121,18 @@ def test_a_changed_manifest_is_refused_by_its_rule(name: str, folder: Path) -> N
     else:
         reseal(folder, changes)
     assert rules(folder) == expected
+
+
+def test_figures_of_other_classes_are_refused(folder: Path) -> None:
+    """Each class has its recall, in the order of the classes: what counts their rows relies on it."""
+    figures = manifest_of(folder)["metrics"]["figures"]
+    first, second = (at for at, each in enumerate(figures) if (each["name"], each["rows"]) == ("recall", "held_out"))
+    reseal(folder, {f"metrics.figures.{len(figures)}": {**figures[first], "label": "dead"}})
+    assert rules(folder) == {"metrics-figures"}
+    reseal(folder, {"metrics.figures": figures})
+    assert rules(folder) == set()
+    reseal(folder, {f"metrics.figures.{first}": figures[second], f"metrics.figures.{second}": figures[first]})
+    assert rules(folder) == {"metrics-figures"}
 
 
 def manifest_without_gate(folder: Path) -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import sys
 import tracemalloc
 from copy import deepcopy
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import onnx
 import pytest
@@ -14,10 +16,13 @@ from onnx import ModelProto
 from artifact_pipeline.errors import ArtifactRejected
 from artifact_pipeline.model.check import checked_plan
 from artifact_pipeline.model.plan import plan
-from artifact_pipeline.model.spec import Steps
+from artifact_pipeline.model.spec import Bagged, Bagging, Steps, Svm
 from artifact_pipeline.model.wire import FIELDS
 from hostile_composed import COMPOSED, MODELS, claim
 from hostile_models import HOSTILE, Claim, gaussian, good
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 GOOD = {"numbers": good, "words": lambda: good(words=True), "gaussian": gaussian}
 ALL = HOSTILE | COMPOSED
@@ -72,6 +77,24 @@ def test_a_refusal_takes_little_memory(name: str) -> None:
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
+
+
+def test_the_pairs_of_classes_are_laid_out_once() -> None:
+    """A bag of machines takes less than one call for each machine and pair: a short manifest may ask for twenty."""
+    columns, classes, machines, calls = claim("machine").columns, 200, 4, 0
+    machine = Svm(kernel="linear", degree=1, vectors=(1,) * classes, break_ties=False)
+    steps = Steps(classifier=Bagging(estimators=(Bagged(classifier=machine),) * machines))
+
+    def counted(frame: FrameType, event: str, _: object) -> None:
+        nonlocal calls
+        calls += event == "c_call"
+
+    sys.setprofile(counted)
+    try:
+        plan(columns, steps, range(classes))
+    finally:
+        sys.setprofile(None)
+    assert calls < machines * classes**2
 
 
 Tree = list[tuple[int, "int | bytes | Tree"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,7 @@ from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from types import FrameType
 
     Run = Callable[..., Any]
 
@@ -248,6 +250,28 @@ def test_labels_of_any_type(y: Any, classes: tuple[int | str, ...]) -> None:
     assert done.manifest.model.classes == classes
     places = np.searchsorted(model.classes_, model.predict(PLAIN))
     assert (ap.open_artifact("artifact").predict(PLAIN) == np.array(classes)[places]).all()
+
+
+def test_the_work_is_proportional_to_the_number_of_categories() -> None:
+    """Of twice as many encoded columns, twice as much is computed: each column's levels are read a few times."""
+
+    def calls(columns: int) -> int:
+        table = pd.DataFrame({f"c{number}": np.array(LEVELS)[np.arange(60) % 5] for number in range(columns)})
+        encoder = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=3)
+        model, count = make_pipeline(encoder, logistic()).fit(table, LABELS[:60]), 0
+
+        def counted(frame: FrameType, event: str, _: object) -> None:
+            nonlocal count
+            count += event == "call" and frame.f_code.co_filename.endswith("encoders.py")
+
+        sys.setprofile(counted)
+        try:
+            ap.package(model, table, LABELS[:60], name="m", gate={"min_accuracy": 0.0})
+        finally:
+            sys.setprofile(None)
+        return count
+
+    assert calls(80) < 2.5 * calls(40)
 
 
 def test_the_manifest_says_what_is_not_known() -> None:

@@ -325,6 +325,8 @@ def test_one_standard_error_takes_the_simpler_model() -> None:
     ]
     line = Trial(trial=3, rows=9, model={"model": {"estimator": "LogisticRegression", "C": 99.0}}, scores=(0.8, 0.88))
     assert SearchResults.of([best, near, line]).chosen("accuracy", "one_se") == line
+    beyond = Trial(trial=4, rows=9, model={"model": {"estimator": "SVC", "C": 10**400}}, scores=(0.8, 0.9))
+    assert SearchResults.of([best, near, beyond]).chosen("accuracy", "one_se") == near
 
 
 def test_a_trial_that_fails_is_a_line_and_stops_nothing(tmp_path: Path) -> None:
@@ -391,9 +393,10 @@ def test_results_that_are_none_are_refused(whole: Training) -> None:
     for bad in (second + first, first + first, first[:-1], b"{}\n", first.replace(b'"rows":', b'"rows": '), b"\xff\n"):
         with pytest.raises(ArtifactRejected, match="search"):
             SearchResults.of_artifact(replace(artifact, members={**artifact.members, "search.jsonl": bad}))
-    no_score = Trial(trial=0, rows=3, model={"model": {}}).line()
-    with pytest.raises(ArtifactRejected, match="search"):
-        SearchResults.of_artifact(replace(artifact, members={**artifact.members, "search.jsonl": no_score}))
+    for none in ({}, {"scores": (1e200, 0.0)}):
+        line = Trial(trial=0, rows=3, model={"model": {}}, **none).line()
+        with pytest.raises(ArtifactRejected, match="search"):
+            SearchResults.of_artifact(replace(artifact, members={**artifact.members, "search.jsonl": line}))
 
 
 def test_cross_validation_of_one_model(tmp_path: Path) -> None:

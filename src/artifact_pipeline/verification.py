@@ -217,11 +217,11 @@ def _checks_of_format_2(manifest: Manifest2) -> dict[str, Callable[[bytes], Iter
 def _model_problems(manifest: Manifest1, data: bytes) -> Iterator[Problem]:
     from artifact_pipeline.model.linear import walk
 
-    place, said, found = manifest.file("model").name, manifest.model, walk(data)
+    place, said = manifest.file("model").name, manifest.model
+    found = walk(data, name=place)
     said_tensors = [("X", said.dtype, said.shape), *((each.name, each.dtype, each.shape) for each in said.outputs)]
-    found_tensors = [tuple(each) for each in (*found.inputs, *found.outputs)]
-    if said_tensors != found_tensors or said.shape != (None, len(said.inputs)):
-        yield Problem(place, "model-shape", f"the manifest says {said_tensors}, the model has {found_tensors}")
+    if said_tensors != found.tensors or said.shape != (None, len(said.inputs)):
+        yield Problem(place, "model-shape", f"the manifest says {said_tensors}, the model has {found.tensors}")
     if said.classes != found.classes:
         yield Problem(place, "model-classes", "the manifest has other classes than the model")
 

@@ -1,6 +1,6 @@
 """The artifact: a folder that proves itself. docs/artifact-format.md describes it."""
 
 ARTIFACT = "artifact"
-"""Where a training writes its pointer, unless the user says another place, and where all others look for it."""
+"""The default path of the pointer, which a training writes and all other verbs read."""
 EXPORT = "model_train.pkl"
-"""Likewise the pickle for Python users, beside the pointer."""
+"""The default path of the pickle for Python users."""

@@ -1,4 +1,4 @@
-"""What people say of a model: the recipe's `about`, read from a manifest that may come from anybody."""
+"""A model's description by its authors: the recipe's `about`, read from a manifest that may come from anybody."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ _Prose = Annotated[str, Meta(min_length=1, max_length=4096)]
 
 
 class AboutRecord(Frozen, frozen=True):
-    """What the config's section `about` says; None, or no author, where it does not say it.
+    """The config's section `about`; what it does not say is None, or empty.
 
     Attributes:
-        description: what the model does.
-        intended_use: for whom and for what it is made.
+        intended_use: for whom and for what the model is made.
         limits: for what it must not be used.
         license: an SPDX identifier, in any case.
-        authors: who made it.
         contact: where questions go.
     """
 
@@ -37,7 +35,7 @@ class AboutRecord(Frozen, frozen=True):
 
     @classmethod
     def of(cls, manifest: Manifest) -> Self:
-        """Read what a manifest's recipe says of its model; a recipe without `about` says nothing.
+        """Read the section of a manifest's recipe; without one everything is empty.
 
         Raises:
             ArtifactRejected: it is not what a config can say.
@@ -52,7 +50,7 @@ class AboutRecord(Frozen, frozen=True):
             ) from error
 
     def lines(self) -> dict[str, str]:
-        """Return what is said, by its name in words."""
+        """Return the texts that are there, by their names in words."""
         named = {
             "description": self.description,
             "intended use": self.intended_use,

@@ -20,15 +20,11 @@ LABEL_FIGURES = ("precision", "recall", "f1")
 
 
 class Figure(Frozen, frozen=True):
-    """One figure of a model.
+    """One figure of a model, rounded to six decimals.
 
     Attributes:
         name: as the registry of metrics has it, such as `accuracy`.
-        rows: over which rows it was measured.
-        value: rounded to six decimals.
-        better: whether a greater or a smaller value is better.
-        low: the lower end of its 95 % interval, where it has one.
-        high: the upper end.
+        low: the lower end of its 95 % interval, where it has one; `high` is the upper end.
         label: the class that it is about; a figure about all classes has no such field.
     """
 
@@ -47,9 +43,8 @@ class Measured(Frozen, frozen=True):
     The one parser of manifests asks for `problems`: what it gives has every figure that is read here.
 
     Attributes:
-        counts: over how many rows of each kind.
         confusion: counts over the held-out rows; a row for each actual class, a column for each predicted one.
-        figures: each figure once.
+        figures: each once.
     """
 
     class Counts(Frozen, frozen=True):
@@ -71,7 +66,6 @@ class Measured(Frozen, frozen=True):
     def held_out(self) -> HeldOut:
         """The figures over the held-out rows that every model has; the log loss is None where there is none."""
         found = self.by_key()
-        labels = [label for name, rows, label in found if (name, rows) == ("recall", "held_out") and label is not UNSET]
         return HeldOut(
             rows=self.counts.held_out,
             accuracy=_estimate(found["accuracy", "held_out", UNSET]),
@@ -86,7 +80,7 @@ class Measured(Frozen, frozen=True):
                     f1=found["f1", "held_out", label].value,
                     rows=sum(row),
                 )
-                for label, row in zip(labels, self.confusion, strict=True)
+                for label, row in zip(_recalled(found), self.confusion, strict=True)
             ),
             confusion=self.confusion,
         )
@@ -112,11 +106,7 @@ class Measured(Frozen, frozen=True):
         )
 
     def problems(self, labels: tuple[int | str, ...]) -> Iterator[tuple[str, str]]:
-        """Yield a rule and a message for what in the figures cannot be; nothing where all follows.
-
-        Args:
-            labels: the model's classes.
-        """
+        """Yield the rule and the message of each contradiction in the figures of a model with these classes."""
         count = len(labels)
         if len(self.confusion) != count or any(len(row) != count for row in self.confusion):
             yield "metrics-confusion", f"the confusion matrix must be {count} by {count}"
@@ -125,12 +115,15 @@ class Measured(Frozen, frozen=True):
         if not sum(map(sum, self.confusion)) == counts.held_out > 0 or counts.all != counts.held_out + counts.training:
             yield "metrics-rows", "the confusion matrix does not count the held-out rows"
             return
+        yield from self._figure_problems(labels)
+
+    def _figure_problems(self, labels: tuple[int | str, ...]) -> Iterator[tuple[str, str]]:
         found = self.by_key()
         if len(found) < len(self.figures):
             yield "metrics-figures", "a figure stands twice"
         for key, value in _needed(self.confusion, labels).items():
             name, rows, _ = key
-            if rows == "training" and not counts.training:
+            if rows == "training" and not self.counts.training:
                 continue
             figure = found.get(key)
             if figure is None:
@@ -140,11 +133,19 @@ class Measured(Frozen, frozen=True):
         for each in self.figures:
             if each.low is not UNSET and each.high is not UNSET and not each.low <= each.high:
                 yield "metrics-figures", f"the interval of {each.name} ends before it begins"
+        recalled = _recalled(found)
+        if recalled != list(labels) and set(labels) <= set(recalled):
+            yield "metrics-figures", "the recall of the held_out rows is not that of each class, in their order"
 
 
 def _estimate(figure: Figure) -> HeldOut.Estimate:
     low, high = (figure.value if each is UNSET else each for each in (figure.low, figure.high))
     return HeldOut.Estimate(value=figure.value, low=low, high=high)
+
+
+def _recalled(found: dict[_Key, Figure]) -> list[int | str]:
+    """The labels whose recall over the held-out rows was measured."""
+    return [label for name, rows, label in found if (name, rows) == ("recall", "held_out") and label is not UNSET]
 
 
 def _log_loss(found: dict[_Key, Figure], rows: Rows) -> float | None:

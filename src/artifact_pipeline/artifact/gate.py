@@ -1,4 +1,4 @@
-"""Whether the gate's verdict follows from the manifest's own figures, as every reader asks again.
+"""Whether the gate's verdict follows from the manifest's own figures: every reader checks it again.
 
 The standard library and msgspec alone, so that `verify` can ask it.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 METRICS: dict[Metric, str] = {"accuracy": "min_accuracy", "f1_weighted": "min_f1"}
 """Each metric that every gate of format 1 must have a rule for, and the recipe's key for its minimum."""
 GATE_ALONE = frozenset({"gate-failed", "gate-missing"})
-"""The rules that a whole artifact breaks whose model was judged and failed, or was never judged."""
+"""The rules that an artifact breaks that is whole, and whose model failed its gate or was never judged."""
 
 
 class _Demand(NamedTuple):
@@ -42,9 +42,7 @@ class _Demand(NamedTuple):
 def demands(asked: Mapping[str, Any], held_out: HeldOut) -> Iterator[_Demand]:
     """Yield what a gate must judge, in the order of its rules.
 
-    Args:
-        asked: the recipe's `gate`; of a manifest that is forged it may hold anything.
-        held_out: the figures.
+    `asked` is the recipe's `gate`; in a forged manifest it may hold anything.
     """
     figures = {"accuracy": held_out.accuracy.value, "f1_weighted": held_out.f1_weighted.value}
     for metric, key in METRICS.items():
@@ -62,11 +60,9 @@ def demands(asked: Mapping[str, Any], held_out: HeldOut) -> Iterator[_Demand]:
 
 
 def gate_problems(manifest: Manifest, *, accept_failed: bool) -> Iterator[Problem]:
-    """Yield why this manifest's model may not be used, as far as its gate goes.
+    """Yield why this manifest's gate forbids to use the model.
 
-    Args:
-        manifest: a parsed manifest.
-        accept_failed: let a missing or failed gate pass; one that contradicts itself is refused all the same.
+    With `accept_failed` a missing or failed gate passes; one that contradicts itself is refused all the same.
     """
     yield from _figure_problems(manifest) if isinstance(manifest, Manifest1) else count_problems(manifest)
     yield from _binding_problems(manifest)

@@ -43,22 +43,26 @@ class _Demand(NamedTuple):
 
 
 def demands(asked: Mapping[str, Any], measured: Measured) -> Iterator[_Demand]:
-    """Yield what a gate must judge, in the order of its rules: that of its keys, sorted.
+    """Yield what a gate must judge, in the order of its rules, which is that of its sorted keys.
 
-    Args:
-        asked: the recipe's `gate`; of a manifest that is forged it may hold anything.
-        measured: the figures.
+    `asked` is the recipe's `gate`; in a forged manifest it may hold anything.
     """
+    figures: dict[str, dict[int | str | UnsetType, float]] = {}
+    for each in measured.figures:
+        if each.rows == "held_out":
+            figures.setdefault(each.name, {})[each.label] = each.value
     for key in sorted(asked):
         limit, _, name = key.partition("_")
         if key == BASELINE and asked[key] is True:
             yield _Demand(BASELINE, UNSET, measured.held_out.majority_share, "higher", measured.held_out.accuracy.low)
         elif limit in _BOUNDS and asked[key] is not None:
-            yield from _of_metric(_ALIASES.get(name, name), asked[key], _BOUNDS[limit], measured)
+            metric = _ALIASES.get(name, name)
+            yield from _of_metric(metric, asked[key], _BOUNDS[limit], figures.get(metric, {}))
 
 
-def _of_metric(name: str, bound: Any, better: Literal["higher", "lower"], measured: Measured) -> Iterator[_Demand]:
-    figures = {each.label: each.value for each in measured.figures if each.name == name and each.rows == "held_out"}
+def _of_metric(
+    name: str, bound: Any, better: Literal["higher", "lower"], figures: Mapping[int | str | UnsetType, float]
+) -> Iterator[_Demand]:
     if isinstance(bound, dict):
         values = {str(label): (label, value) for label, value in figures.items()}
         for text, least in bound.items():
@@ -72,13 +76,7 @@ def _of_metric(name: str, bound: Any, better: Literal["higher", "lower"], measur
 
 
 def judge(asked: Mapping[str, Any], measured: Measured, *, model: str, held_out: str) -> JudgedGate:
-    """Judge figures by what a recipe asks.
-
-    Args:
-        asked: the recipe's `gate`.
-        measured: the figures.
-        model: the model digest that the verdict is bound to.
-        held_out: the digest of the split that they were measured on.
+    """Judge figures by a recipe's `gate`; the verdict is bound to the digests of the model and of the split.
 
     Raises:
         ValueError: a metric is asked for that was not measured; the message names it.

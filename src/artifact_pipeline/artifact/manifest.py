@@ -1,4 +1,4 @@
-"""The manifest of an artifact, of either format: its parser, and an artifact whose every byte was checked."""
+"""The parser of manifests of both formats, and an artifact whose every byte was checked."""
 
 from __future__ import annotations
 
@@ -59,16 +59,14 @@ class Verified:
 
     Attributes:
         digest: the artifact digest.
-        manifest: the parsed manifest.
         members: each listed file's bytes by name.
         folder: the real path of the folder that it was read from; where it was pulled, that is gone.
-        trust: what was asked of it from outside.
         reference: where it was pulled from, by a digest; None where it was read from a folder.
         provenance: the bytes of the provenance that was pulled with it; None where there was none.
     """
 
     class Trusted(Frozen, frozen=True):
-        """What was asked of an artifact from outside of it, and was fulfilled; without any of it, integrity only.
+        """What its consumer asked of an artifact, and was fulfilled; with nothing asked, its integrity alone.
 
         Attributes:
             expected: whether its digest was known from elsewhere.

@@ -63,7 +63,7 @@ class Data(Frozen, frozen=True):
 
     @property
     def split_sources(self) -> tuple[Source, ...]:
-        """The sources whose rows have a bit in `split.bin`: all but feedback, which is learned from."""
+        """The sources whose rows have a bit in `split.bin`: all except feedback, which is never held out."""
         return tuple(source for source in self.sources if source.name != FEEDBACK)
 
     @property
@@ -196,19 +196,23 @@ class Manifest1(Frozen, frozen=True):
 
 
 def check_model(classes: Sequence[int | str], inputs: Sequence[str]) -> None:
-    """See that a model's labels are of one kind and ascend, and that each input has a name of its own.
+    """Check that a model's labels are of one kind and ascend, and that each input has a name of its own.
+
+    ONNX holds labels that are whole numbers as int64.
 
     Raises:
         ValueError: they are not so.
     """
     if len({type(label) for label in classes}) != 1 or list(classes) != sorted(set(classes)):
         raise ValueError("classes must be different whole numbers, or different texts, ascending")
+    if any(isinstance(label, int) and not -(2**63) <= label < 2**63 for label in classes):
+        raise ValueError("a class is no whole number of 64 bits")
     if len(set(inputs)) != len(inputs):
         raise ValueError("an input stands twice")
 
 
 def check_files(files: Sequence[Manifest1.File], needed: Sequence[str]) -> None:
-    """See that the files of a manifest have different names and these roles, each once, and are not too large.
+    """Check that the files of a manifest have different names and these roles, each once, and are not too large.
 
     Raises:
         ValueError: they are not so.

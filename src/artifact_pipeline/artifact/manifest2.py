@@ -23,11 +23,9 @@ class InputColumn(Frozen, frozen=True):
     """One column that the model takes.
 
     Attributes:
-        name: of the column.
-        kind: what its values are.
         nullable: whether a value may be missing.
-        levels: of a category the levels that the model knows, ascending; the empty text where missing is one of them.
-        other: of a category what becomes of a level that is none of these.
+        levels: the levels of a category that the model knows, ascending; the empty text where missing is one of them.
+        other: whether any other level of a category is accepted, or its row refused.
     """
 
     name: Text
@@ -52,15 +50,14 @@ class WrittenModel(Frozen, frozen=True):
     """What `model.onnx` is, and how its numbers came about.
 
     Attributes:
-        digest: the model digest.
         estimator: the class that was fitted, with its module.
         parameters: its constructor's parameters.
         fit: how the fit went; null where the estimator does not say.
         inputs: the columns, in the order in which the model takes them.
         steps: what is computed, from the columns to the scores; `model.spec` reads it.
-        answers: what the model gives beside the label: `probabilities`, or `scores`, which are none.
-        classes: the labels, in the order of its columns.
-        parity: the published model beside the estimator that it was written from.
+        answers: the output beside the label.
+        classes: the labels, in the order of that output's columns.
+        parity: how the published model compares with the estimator that it was written from.
     """
 
     class Fit(Frozen, frozen=True):
@@ -133,11 +130,9 @@ class JudgedRule(Frozen, frozen=True):
     """One rule of a gate, what was observed, and whether that is enough.
 
     Attributes:
-        metric: as the figures have it, or `beats_baseline`.
-        bound: what was asked.
+        metric: as the figures have it, or `beats_baseline`, whose bound must be exceeded.
         better: `higher` where the observed value must be at least the bound, `lower` where it must be at most that.
         observed: what was measured on the held-out rows.
-        passed: whether it is enough; the baseline must be exceeded.
         label: the class that the rule is about; a rule about all classes has no such field.
     """
 

@@ -1,7 +1,7 @@
-"""The way from a path to an artifact's folder, and the names that are promises on it.
+"""The way from a path to an artifact's folder, and the digests that names on it promise.
 
 A store names each folder by its artifact digest. So `artifacts/<hex>` promises a digest wherever it stands on the way:
-in what was asked for, in a link, in a one-line file, or as the real name of the folder that is read in the end.
+in the path that was given, in a link, in a one-line file, or as the real name of the folder that is read in the end.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ _MAX_LINKS = 40
 """As many as Linux follows."""
 
 
-class _Way(NamedTuple):
+class _Followed(NamedTuple):
     """Where a path leads.
 
     Attributes:
-        folder: the real path of the folder that is read, without a link in it.
-        promised: the names that its manifest's digest must have, in hexadecimal; none outside of a store.
+        folder: the real path of the folder, without a link in it.
+        promised: the names on the way, in hexadecimal, that must be its manifest's digest; none outside of a store.
     """
 
     folder: Path
     promised: frozenset[str]
 
 
-def follow(path: Path) -> _Way:
+def follow(path: Path) -> _Followed:
     """Follow a path once, link by link, to the folder that it leads to.
 
     Raises:
@@ -56,13 +56,13 @@ def follow(path: Path) -> _Way:
     place = path
     try:
         for _ in range(_MAX_LINKS):
-            said = place.absolute()
-            real = _real(said)
-            promised |= {each.name for each in (said, real) if is_stored(each)}
+            given = place.absolute()
+            real = _real(given)
+            promised |= {each.name for each in (given, real) if is_stored(each)}
             target = _next(real)
             if target is None:
                 real.lstat()
-                return _Way(real, frozenset(promised))
+                return _Followed(real, frozenset(promised))
             place = real.parent / target
         message = "the links lead in a ring"
     except (FileNotFoundError, ValueError):  # ValueError: a name that holds a null
@@ -84,7 +84,7 @@ def resolve(path: Path) -> Path:
 
 
 def is_fixed(path: Path) -> bool:
-    """Whether something is there, and a path leads to it without any link: it leads there for ever."""
+    """Whether a path leads to a folder without any link, and so always to the same one."""
     try:
         return resolve(path) == Path(os.path.normpath(path.absolute()))
     except ArtifactRejected:
@@ -99,9 +99,7 @@ def is_stored(folder: Path) -> bool:
 def artifact_places(artifact: Path | str, role: str = "the artifact") -> Iterator[Place]:
     """Yield what is read of an artifact: its pointer, its folder, and its provenance; nothing of a remote one.
 
-    Args:
-        artifact: a pointer, or an artifact's folder; there may be none.
-        role: how a message names it.
+    `artifact` is a pointer, or an artifact's folder; there may be none. `role` names it in a message.
     """
     if isinstance(artifact, str):
         return
@@ -115,7 +113,7 @@ def artifact_places(artifact: Path | str, role: str = "the artifact") -> Iterato
 
 
 def target_of(pointer: Path) -> str | None:
-    """The hexadecimal name that a pointer as `publish` writes it leads to; None where there is no such pointer."""
+    """The hexadecimal name that a pointer leads to; None where there is none that `publish` writes."""
     try:
         if pointer.is_symlink():
             target = _TARGET.fullmatch(str(pointer.readlink()))
@@ -139,7 +137,7 @@ def _real(path: Path) -> Path:
 
 
 def _next(path: Path) -> Path | str | None:
-    """Where a link, a one-line file or a mount of Kubernetes leads; None where the path is none of them."""
+    """The target of a link, a one-line file or a mount of Kubernetes; None where the path is none of them."""
     if path.is_symlink():
         return path.readlink()
     target = target_of(path)

@@ -1,4 +1,4 @@
-"""Provenance: what is said about an artifact, beside it and never in it. An in-toto statement, SLSA's predicate.
+"""Provenance: an in-toto statement with SLSA's predicate, beside an artifact and never in it.
 
     artifacts/<hex>/                    the artifact, a function of recipe, data and environment
     artifacts/<hex>.provenance.json     when, where, from which commit, and how it compares with its champion
@@ -49,9 +49,8 @@ class Comparison(Struct, frozen=True, kw_only=True, rename="camel"):
     Attributes:
         candidate: the candidate's model digest.
         champion: the champion's artifact digest.
-        champion_model: its model digest.
+        champion_model: the champion's model digest.
         held_out: the digest of the split that both were measured on.
-        rows: how many rows were held out.
         won: rows that the candidate alone gets right.
         lost: rows that the champion alone gets right.
         accuracy: Tango's score interval.
@@ -85,7 +84,7 @@ class Comparison(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Resource(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One thing that the artifact was made from."""
+    """Something that the artifact was made from."""
 
     name: str = ""
     uri: str = ""
@@ -168,12 +167,12 @@ class Statement(InToto[_Predicate], frozen=True, kw_only=True, rename="camel"):
 
     @property
     def source(self) -> Resource | None:
-        """The commit that it was made from; None where nothing is said of one."""
+        """The commit that it was made from; None where the statement names none."""
         return next((each for each in self.dependencies if each.name == SOURCE), None)
 
     @property
     def internal(self) -> Internal:
-        """What this package has written for itself."""
+        """What this package wrote to read again later."""
         return self.predicate.build_definition.internal_parameters
 
     def encode(self) -> bytes:
@@ -200,16 +199,7 @@ class Statement(InToto[_Predicate], frozen=True, kw_only=True, rename="camel"):
         builder: str,
         run: BuildRun,
     ) -> Self:
-        """Make the statement about an artifact.
-
-        Args:
-            artifact_digest: the artifact.
-            internal: what this package reads again.
-            recipe: the manifest's recipe.
-            dependencies: what it was made from.
-            builder: the URI of who made it.
-            run: which run made it.
-        """
+        """Make the statement about an artifact; `recipe` is its manifest's, `builder` the URI of who made it."""
         definition = _Definition(
             build_type=BUILD,
             external_parameters={"recipe": recipe},
@@ -226,11 +216,7 @@ class Statement(InToto[_Predicate], frozen=True, kw_only=True, rename="camel"):
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """What is said about the artifact in this folder; None where that is nothing, damaged, or about another one.
-
-        Args:
-            folder: an artifact's folder in its store, named by its digest.
-        """
+        """The statement beside an artifact's folder in a store; None if it is missing, damaged or about another one."""
         try:
             data = read_bounded(place(folder), _MAX_BYTES)
         except (OSError, ValueError):
@@ -239,7 +225,7 @@ class Statement(InToto[_Predicate], frozen=True, kw_only=True, rename="camel"):
 
     @classmethod
     def of(cls, artifact: Verified) -> Self | None:
-        """What is said about an artifact that was verified; None as `read` has it."""
+        """The statement about a verified artifact; None as `read` has it."""
         if artifact.reference is None:
             return cls.read(artifact.folder)
         return cls._about(artifact.provenance or b"", artifact.digest)

@@ -1,7 +1,7 @@
 """`reference.json`: the training data's distribution, with which rows are compared at inference to find drift.
 
-Features and actual labels are described over the training rows; the model's outputs over the held-out rows, since
-on rows that it has learned a model is surer of itself than on any others.
+Features and actual labels are described over the training rows; the model's outputs over the held-out rows, since a
+model is more confident on rows that it has learned.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _PLACE = "reference.json"
 MAX_DISTINCT = 32
 """A feature with at most this many different values is described value by value, another one by its deciles."""
 _DECILES = 10
-_GLANCE = 1024
-"""Rows that tell most columns of many values."""
+_FIRST_ROWS = 1024
+"""Rows that are looked at first: in most columns of measured numbers they have more values than `MAX_DISTINCT`."""
 
 
 class Histogram(Frozen, frozen=True):
@@ -58,13 +58,7 @@ class FeatureReference(Histogram, frozen=True):
 
     @classmethod
     def of(cls, column: NDArray[np.float64], name: str, *, nullable: bool = False) -> FeatureReference:
-        """Describe a column of the training rows.
-
-        Args:
-            column: float64 of shape (rows,), `MISSING_CODE` where a value is missing.
-            name: the feature's name.
-            nullable: whether a value may be missing.
-        """
+        """Describe a column of the training rows, float64 of shape (rows,), `MISSING_CODE` where a value is missing."""
         import numpy as np
 
         present = np.ascontiguousarray(column[column != MISSING_CODE] if nullable else column)
@@ -92,10 +86,8 @@ class FeatureReference(Histogram, frozen=True):
     def of_category(cls, codes: NDArray[np.float64], levels: int, name: str) -> FeatureReference:
         """Describe a category of the training rows.
 
-        Args:
-            codes: the position of each row's level, `levels` where it is none of them; float64 of shape (rows,).
-            levels: how many levels the model knows.
-            name: the feature's name.
+        `codes` are the positions of the rows' levels among as many as the model knows; `levels` stands for any other
+        level. They are float64 of shape (rows,).
         """
         import numpy as np
 
@@ -138,7 +130,9 @@ class OutputReference(Frozen, frozen=True):
         confidence = Histogram(edges=(0.0,), counts=(rows,))
         if probabilities is not None:
             edges = np.arange(10) / 10
-            confidence = Histogram(edges=tuple(edges.tolist()), counts=_counts(probabilities.max(axis=1), edges))
+            bins = np.searchsorted(edges, probabilities.max(axis=1), side="right") - 1
+            counts = np.bincount(np.maximum(bins, 0), minlength=len(edges))
+            confidence = Histogram(edges=tuple(edges.tolist()), counts=tuple(counts.tolist()))
         labels = np.bincount(predicted, minlength=classes)
         return cls(rows=rows, labels=tuple(labels.tolist()), confidence=confidence)
 
@@ -189,14 +183,7 @@ def _few_values(column: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """The different values of a column, ascending; None where there are more than `MAX_DISTINCT`."""
     import numpy as np
 
-    if len(np.unique(column[:_GLANCE])) > MAX_DISTINCT:  # as of most columns of measured numbers
+    if len(np.unique(column[:_FIRST_ROWS])) > MAX_DISTINCT:
         return None
     values = np.unique(column)
     return values if len(values) <= MAX_DISTINCT else None
-
-
-def _counts(values: NDArray[np.float64], edges: NDArray[np.float64]) -> tuple[int, ...]:
-    import numpy as np
-
-    bins = np.searchsorted(edges, values, side="right") - 1
-    return tuple(np.bincount(np.maximum(bins, 0), minlength=len(edges)).tolist())

@@ -1,6 +1,6 @@
-"""`selftest.json`: golden rows, drawn from the training data's distribution, and what the model answers to them.
+"""`selftest.json`: golden rows, drawn from the training data's distribution, and the model's answers to them.
 
-They are rows of no person: each feature is drawn by itself from its histogram. Before the first real row the predictor
+They are no person's rows: each feature is drawn by itself from its histogram. Before the first real row the predictor
 answers them again, so that a runtime or a processor that computes something else is found.
 """
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.features import Column
 
 Value = float | str | None
-"""What stands in a golden row: a number or truth value, a level, or None where it is missing."""
+"""A value of a golden row: a number or truth value, a level, or None where it is missing."""
 _MOST = MAX_LEVELS + ROWS + 2
 _TIE = 1e-6
 """Two answers this close may be in either order on another processor."""
@@ -49,11 +49,8 @@ class GoldenRows(Frozen, frozen=True):
     ) -> GoldenRows:
         """Record what the published model answers to the golden rows.
 
-        Args:
-            rows: each with a value for every column.
-            labels: of shape (rows,).
-            answers: probabilities or scores, float64 of shape (rows, classes). A row whose two best are within 1e-6 is
-                left out, unless that is true of all.
+        `labels` are of shape (rows,), `answers` are probabilities or scores, float64 of shape (rows, classes). A row
+        whose two best answers are within 1e-6 is left out, unless that is true of all rows.
         """
         import numpy as np
 
@@ -101,12 +98,7 @@ def _fits(value: Value, column: Column) -> bool:
 
 
 def draw_golden_rows(features: Sequence[FeatureReference], columns: Sequence[Column]) -> list[list[Value]]:
-    """Draw the golden rows, always the same ones for the same features.
-
-    Args:
-        features: how each column is distributed.
-        columns: the model's columns, in the same order.
-    """
+    """Draw the golden rows, always the same ones for the same features, which are in the order of the columns."""
     import random
 
     generator = random.Random(SEED)  # noqa: S311 - golden rows, not secrets

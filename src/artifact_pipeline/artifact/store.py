@@ -54,9 +54,9 @@ class Run:
 
     Attributes:
         digest: the artifact digest.
-        manifest: the parsed manifest, or None where it cannot be read.
+        manifest: None where it cannot be read.
         current: whether the pointer leads here.
-        statement: its provenance, or None where there is none that can be read.
+        statement: its provenance; None where there is none that can be read.
     """
 
     digest: str
@@ -170,8 +170,8 @@ class Store:
             in_charge: False keeps the artifact in the store and leaves pointer and export as they are.
             export: where the export is written, and its bytes; under the same lock, so that of two trainings at once
                 the later one writes both.
-            statement: what is said about the artifact, written beside it before the pointer leads there; it replaces
-                that of an earlier training of the same bytes. None leaves that as it is.
+            statement: the provenance, written beside the artifact before the pointer leads there; None leaves that of
+                an earlier training of the same bytes.
 
         Returns:
             The artifact's folder.
@@ -181,50 +181,44 @@ class Store:
                 artifact, the old or the new, or to nothing if there was none.
         """
         self.check()
-        try:
-            with self._locked():
-                name = digest(manifest).removeprefix(PREFIX)
-                # Before anything is written: room is made while what stood before still stands.
-                self._make_room(coming=name)
-                folder = self._stage({**members, NAME: manifest}, name)
-                if statement is not None:
-                    write_atomic(provenance.place(folder), statement)
-                if in_charge:
-                    self._point(name)
-                    if export is not None:
-                        write_atomic(*export)
-        except OSError as error:
-            raise storage_error(self.folder, error) from error
+        with self._locked(self.folder):
+            name = digest(manifest).removeprefix(PREFIX)
+            # Before anything is written: room is made while what stood before still stands.
+            self._make_room(coming=name)
+            folder = self._stage({**members, NAME: manifest}, name)
+            if statement is not None:
+                write_atomic(provenance.place(folder), statement)
+            if in_charge:
+                self._point(name)
+                if export is not None:
+                    write_atomic(*export)
         return folder
 
     def adopt(self, folder: Path, files: Mapping[str, bytes], *, beside: Mapping[str, bytes], in_charge: bool) -> Path:
-        """Take in a verified folder by one rename, and return its place in the store.
+        """Move a verified folder into the store by one rename, and return its place there.
 
         Args:
             folder: on the store's file system, forced to the disk, named by its digest.
-            files: what it holds, by name.
-            beside: what is to stand beside it, by the ends of the names.
+            files: its files, by name.
+            beside: the files to write beside it, by the ends of their names.
             in_charge: whether the pointer leads to it then.
 
         Raises:
-            StorageError: likewise.
+            StorageError: the disk is full, the folder read-only, or the store busy.
         """
         place = self.folder / folder.name
-        try:
-            with self._locked():
-                self._make_room(coming=place.name)
-                if not store_folders.holds(place, files):
-                    if place.exists():  # damaged
-                        store_folders.remove(place)
-                    folder.rename(place)
-                os.utime(place)
-                sync_folder(self.folder)
-                for suffix, data in beside.items():
-                    write_atomic(place.with_name(place.name + suffix), data)
-                if in_charge:
-                    self._point(folder.name)
-        except OSError as error:
-            raise storage_error(self.folder, error) from error
+        with self._locked(self.folder):
+            self._make_room(coming=place.name)
+            if not store_folders.holds(place, files):
+                if place.exists():  # damaged
+                    store_folders.remove(place)
+                folder.rename(place)
+            os.utime(place)
+            sync_folder(self.folder)
+            for suffix, data in beside.items():
+                write_atomic(place.with_name(place.name + suffix), data)
+            if in_charge:
+                self._point(folder.name)
         return place
 
     def move_pointer(self, artifact_digest: str) -> None:
@@ -235,59 +229,61 @@ class Store:
             ArtifactRejected: the store does not hold it, or no longer.
         """
         self.check()
-        try:
-            with self._locked():
-                # Another process may have removed it, as the oldest one, since it was verified.
-                if not self.place(artifact_digest).is_dir():
-                    raise ArtifactRejected(f"the store has no artifact {artifact_digest}")
-                self._point(artifact_digest.removeprefix(PREFIX))
-        except OSError as error:
-            raise storage_error(self.pointer, error) from error
+        with self._locked(self.pointer):
+            # Another process may have removed it, as the oldest one, since it was verified.
+            if not self.place(artifact_digest).is_dir():
+                raise ArtifactRejected(f"the store has no artifact {artifact_digest}")
+            self._point(artifact_digest.removeprefix(PREFIX))
 
     def collect(self, *, keep: int, delete: bool) -> list[store_folders.Spare]:
         """Return what no pointer leads to: artifacts, the latest first, and what writers that died have left.
 
-        Args:
-            keep: how many of the artifacts stay, the latest ones.
-            delete: take the others away, with what stands beside them.
+        The latest `keep` artifacts stay; with `delete` the others are removed, with the files beside them.
 
         Raises:
             StorageError: the folder is read-only, or the store busy.
         """
         if not self.folder.is_dir():
             return []
-        try:
-            with self._locked():
-                pointed = self._pointed()
-                artifacts = [path for path in self._newest_first() if path.name not in pointed]
-                found = store_folders.spare(self.folder, artifacts, keep=keep)
-                if os.path.lexists(self._staged):
-                    found.append(store_folders.Spare(self._staged, 0, kept=False))
-                if delete:
-                    store_folders.sweep(self.folder, artifacts[keep:])
-                    self._staged.unlink(missing_ok=True)
-                    sync_folder(self.folder)
-        except OSError as error:
-            raise storage_error(self.folder, error) from error
+        with self._locked(self.folder):
+            pointed = self._pointed()
+            artifacts = [path for path in self._newest_first() if path.name not in pointed]
+            found = store_folders.spare(self.folder, artifacts, keep=keep)
+            if os.path.lexists(self._staged):
+                found.append(store_folders.Spare(self._staged, 0, kept=False))
+            if delete:
+                store_folders.sweep(self.folder, artifacts[keep:])
+                self._staged.unlink(missing_ok=True)
+                sync_folder(self.folder)
         return found
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Hold the store's lock; the system lets go of it when its holder dies, however it dies."""
-        self.folder.mkdir(exist_ok=True)
-        descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    def _locked(self, changed: Path) -> Iterator[None]:
+        """Hold the store's lock while `changed` is written; the system releases it when its holder dies.
+
+        Raises:
+            StorageError: the store is busy, or the system refuses a change inside.
+        """
         try:
-            deadline = time.monotonic() + PATIENCE
-            while not try_lock(descriptor):
-                if time.monotonic() > deadline:
-                    raise StorageError(
-                        f"{self.folder} is busy: another process has been changing it for {PATIENCE:.0f} seconds",
-                        hint="look for a training that hangs, and end it",
-                    )
-                time.sleep(0.02)
-            yield
-        finally:
-            os.close(descriptor)
+            self.folder.mkdir(exist_ok=True)
+            descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                self._wait_for(descriptor)
+                yield
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise storage_error(changed, error) from error
+
+    def _wait_for(self, lock: int) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not try_lock(lock):
+            if time.monotonic() > deadline:
+                raise StorageError(
+                    f"{self.folder} is busy: another process has been changing it for {PATIENCE:.0f} seconds",
+                    hint="look for a training that hangs, and end it",
+                )
+            time.sleep(0.02)
 
     def _stage(self, files: Mapping[str, bytes], name: str) -> Path:
         """Write a folder under another name and rename it, forced to the disk at each step."""
@@ -339,7 +335,7 @@ class Store:
         return {self._name_of(path) for path in self.pointer.parent.iterdir() if path != self._staged}
 
     def _name_of(self, path: Path) -> str | None:
-        """The name of this store's artifact that a path leads to, by whatever links; None where it leads elsewhere."""
+        """The name of this store's artifact that a path leads to through any links; None where it leads elsewhere."""
         if (target := target_of(path)) is not None:  # also where it is gone
             return target
         try:

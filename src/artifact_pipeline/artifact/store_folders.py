@@ -1,6 +1,6 @@
-"""The folders of a store: what one holds, what can be taken away, and what a writer that died has left.
+"""The folders of a store: what one holds, what can be removed, and what a writer that died has left.
 
-A caller that takes away holds the store's lock: then nothing that is staged there belongs to a writer that lives.
+A caller that removes holds the store's lock: then nothing that is staged there belongs to a writer that lives.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 STAGING = ".staging"
 _BESIDE = re.compile(r"\.?([0-9a-f]{64})\.(?:provenance\.json|sig|provenance\.json\.sig)(?:\.[0-9a-f]{16}\.tmp)?")
-"""What stands beside an artifact, or is being written there, and is removed with it; anything else is not ours."""
+"""Files beside an artifact, or being written there, that are removed with it; anything else is not ours."""
 _STAGED = re.compile(rf"\.[0-9a-f]{{64}}{re.escape(provenance.SUFFIX)}\.[0-9a-f]{{16}}\.tmp")
 """Provenance that is being written, under the lock."""
 
@@ -56,12 +56,9 @@ def remove(folder: Path, *, lenient: bool = False) -> None:
 
 
 def sweep(store: Path, artifacts: Iterable[Path], *, coming: str = "") -> None:
-    """Take artifacts away, what stood beside them, and what a writer that died has left.
+    """Remove artifacts, the files beside them, and what a writer that died has left.
 
-    Args:
-        store: the folder of the store.
-        artifacts: the folders of the artifacts.
-        coming: the name of an artifact that will stand there next; what stands beside it stays.
+    `coming` is the name of an artifact that will be published next: files beside it stay.
     """
     staging = store / STAGING
     remove(staging, lenient=True)
@@ -73,12 +70,7 @@ def sweep(store: Path, artifacts: Iterable[Path], *, coming: str = "") -> None:
 
 
 def left_beside(store: Path, *, there: Container[str] = ()) -> Iterator[Path]:
-    """The files beside artifacts that are gone, and staged ones.
-
-    Args:
-        store: the folder of the store.
-        there: the names of artifacts that count as if they stood there.
-    """
+    """The files beside artifacts that are gone, and staged ones; artifacts named in `there` count as present."""
     for path in list(store.iterdir()):
         match = _BESIDE.fullmatch(path.name)
         if match is None or path.is_dir():
@@ -88,19 +80,15 @@ def left_beside(store: Path, *, there: Container[str] = ()) -> Iterator[Path]:
 
 
 def spare(store: Path, artifacts: Iterable[Path], *, keep: int) -> list[Spare]:
-    """Describe what can be taken away.
-
-    Args:
-        store: the folder of the store.
-        artifacts: the folders of the artifacts that no pointer leads to, the latest first.
-        keep: how many of them stay.
-    """
+    """Describe what can be removed: of the artifacts that no pointer leads to, the latest first, `keep` stay."""
     found = [
         Spare(folder, sum(map(_size, (folder, *store.glob(f"{folder.name}.*")))), place < keep)
         for place, folder in enumerate(artifacts)
     ]
-    left = [path for path in (store / STAGING,) if path.exists()]
-    return found + [Spare(path, _size(path), kept=False) for path in (*left, *left_beside(store))]
+    left = [*left_beside(store)]
+    if (store / STAGING).exists():
+        left.insert(0, store / STAGING)
+    return found + [Spare(path, _size(path), kept=False) for path in left]
 
 
 def _size(path: Path) -> int:

@@ -7,10 +7,10 @@ verifies or signs an artifact does so with it. Its lines are in the order of row
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import fsum, inf, isfinite, sqrt
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from math import fsum, inf, sqrt
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from msgspec import UNSET, UnsetType, json
+from msgspec import UNSET, Meta, UnsetType, json
 
 from artifact_pipeline.artifact.parts import Count, Frozen
 from artifact_pipeline.canonical import canonical_json
@@ -25,31 +25,29 @@ ROLE = "search"
 FILE = "search.jsonl"
 _LOWER = {"log_loss", "brier"}
 """The metrics of which less is better."""
+_Score = Annotated[float, Meta(ge=-1e100, le=1e100)]
+"""Within bounds where sums and squares of scores are finite: the file may come from anybody."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResults:
-    """The results of a search.
-
-    Attributes:
-        trials: in the order of their lines.
-    """
+    """The results of a search, in the order of their lines."""
 
     class Trial(Frozen, frozen=True):
-        """What came of one trial.
+        """The result of one trial.
 
         Attributes:
             trial: its number in the plan.
             rows: how many training rows it was fitted on, at most, in all folds together.
             model: what was drawn: the config's `model`, and `preprocess` where the space has it.
-            scores: the metric on each fold, of each repeat after the other; none where it failed.
+            scores: the metric on each fold, one repeat after the other; none where it failed.
             error: why it failed.
         """
 
         trial: Count
         rows: Count
         model: dict[str, Any]
-        scores: tuple[float, ...] = ()
+        scores: tuple[_Score, ...] = ()
         error: str | UnsetType = UNSET
 
         @property
@@ -85,7 +83,7 @@ class SearchResults:
                 ValueError: it is no canonical line of one.
             """
             trial = json.decode(line, type=cls)
-            if trial.line() != line or not all(map(isfinite, trial.scores)):
+            if trial.line() != line:
                 raise ValueError("not in canonical form")
             if bool(trial.scores) == (trial.error is not UNSET):
                 raise ValueError("a trial has scores, or an error")
@@ -95,13 +93,13 @@ class SearchResults:
 
     @dataclass(frozen=True, slots=True)
     class Standing:
-        """How a search stands that runs.
+        """The state of a search that runs.
 
         Attributes:
             done: how many results there are.
             taken_up: how many of them an earlier run has found.
             total: how many there will be.
-            best: the best of the round that runs, the best first.
+            best: the best results of the current round, the best first.
             metric: what their scores are.
         """
 
@@ -153,33 +151,27 @@ class SearchResults:
         return sorted((each for each in self.trials if each.scores), key=lambda each: (sign * each.mean, each.trial))
 
     def chosen(self, metric: str, select: str) -> Trial | None:
-        """Return the result whose model is taken: of those on the most rows the best mean, then the lowest number.
+        """Return the result whose model is taken; None where every trial failed.
 
-        Args:
-            metric: what the scores are.
-            select: `best`; `one_se` takes the simplest model within one standard error of the best mean.
-
-        Returns:
-            None where every trial failed.
+        Of the results on the most rows, `select` takes the `best` mean, and of equal ones the lowest number; `one_se`
+        takes the simplest model within one standard error of the best mean.
         """
         ranked = self.ranked(metric)
         most = max((each.rows for each in ranked), default=0)
         found = [each for each in ranked if each.rows == most]
-        if not found or select == "best":
-            return next(iter(found), None)
+        if not found:
+            return None
         best = found[0]
+        if select == "best":
+            return best
         near = [each for each in found if abs(each.mean - best.mean) <= best.standard_error]
         return min(near, key=lambda each: (_complexity(each.model["model"]), each.trial))
 
     def over_first(self, recipe: Mapping[str, Any]) -> tuple[float, float, float] | None:
-        """Return how much better than trial 0 the chosen trial is on the same folds.
+        """Return how much better than trial 0 the chosen trial of a manifest's recipe is on the same folds.
 
-        Args:
-            recipe: the manifest's, with its search.
-
-        Returns:
-            The mean difference of the metric, and its 95 % interval; None where trial 0 is chosen, or has no scores on
-            as many rows, or the folds differ in size.
+        It is the mean difference of the metric, and its 95 % interval; None where trial 0 is chosen, or has no scores
+        on as many rows, or the folds differ in size.
         """
         from artifact_pipeline.metrics import paired
 
@@ -202,21 +194,22 @@ def _rejected(name: str, message: str) -> ArtifactRejected:
 
 
 def _rising(name: str, default: float) -> Callable[[dict[str, Any]], float]:
-    """More of a parameter is a more complex model; null is no limit."""
+    """The complexity of a model that is more complex with more of a parameter; null is no limit."""
     return lambda model: _number(model.get(name, default), inf)
 
 
 def _falling(name: str, default: float) -> Callable[[dict[str, Any]], float]:
-    """Less of a parameter is a more complex model."""
+    """The complexity of a model that is more complex with less of a parameter."""
     return lambda model: -_number(model.get(name, default), 0.0)
 
 
 def _number(value: Any, null: float) -> float:
+    """The value of a parameter, or the sum of its values; whole numbers of any size stay whole."""
     if isinstance(value, list | tuple):
-        return fsum(_number(each, 0.0) for each in value)
+        return sum(each for each in value if isinstance(each, int | float))
     if value is None:
         return null
-    return float(value) if isinstance(value, int | float) else 0.0
+    return value if isinstance(value, int | float) else 0.0
 
 
 _TREES = (_rising("n_estimators", 100), _rising("max_depth", inf), _falling("min_samples_leaf", 1))
@@ -238,7 +231,7 @@ SIMPLER: dict[str, tuple[Callable[[dict[str, Any]], float], ...]] = {
     "HistGradientBoostingClassifier": (_rising("max_iter", 100), _rising("max_leaf_nodes", 31)),
     "MLPClassifier": (_rising("hidden_layer_sizes", 100), _falling("alpha", 1e-4)),
 }
-"""What `one_se` takes for simpler: an earlier classifier, then less of what is named; others come last, all alike."""
+"""The order of `one_se`: an earlier classifier is simpler, then a lower complexity; others come last, all alike."""
 
 
 def _complexity(model: dict[str, Any]) -> tuple[float, ...]:

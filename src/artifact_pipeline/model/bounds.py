@@ -1,4 +1,4 @@
-"""The bounds of a model, format 2: a manifest of a few bytes could ask for any memory."""
+"""The bounds of a model, format 2: without them a manifest of a few bytes could ask for any memory."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ MAX_TREES = 2_000
 MAX_TREE_DEPTH = 512
 """Most nodes that split on the way to a leaf: ONNX Runtime follows a tree by recursion."""
 MAX_DEPTH = 8
-"""How many estimators may stand in one another."""
+"""How deep estimators may be nested."""
 MAX_INNER = 1_000
-"""Most estimators that stand beside each other in another one."""
+"""Most estimators directly in another one."""
 MAX_REFERENCES = 2_000_000
 """Most rows that a model holds, to compare others with them."""
 

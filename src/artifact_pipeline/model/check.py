@@ -1,6 +1,6 @@
 """Check the bytes of a model, format 2, before any session is made: they are its plan, and its numbers keep the rules.
 
-Two looks at the bytes: one beside the plan names what differs and finds the numbers, then the plan with these numbers
+The bytes are read beside the plan, which names what differs and finds the numbers. Then the plan with these numbers
 must give the same bytes again. So no other reader sees another model in bytes that pass.
 """
 
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from msgspec import ValidationError, convert
 
-from artifact_pipeline.errors import ArtifactRejected, Problem
+from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.model import classifiers
-from artifact_pipeline.model.families.family import own
+from artifact_pipeline.model.families.family import unprefixed
 from artifact_pipeline.model.plan import CLASSIFIER, plan
 from artifact_pipeline.model.reading import read
 from artifact_pipeline.model.spec import Steps
-from artifact_pipeline.model.wire import Numbers, RuleBroken, encode, require
+from artifact_pipeline.model.wire import Numbers, RuleBroken, encode, require, require_few_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest2 import WrittenModel
     from artifact_pipeline.model.plan import ModelPlan
     from artifact_pipeline.rows.features import Column
-
-MAX_MODEL_BYTES = 64 << 20
 
 
 def checked_plan(
@@ -42,18 +40,16 @@ def checked_plan(
     """Check the bytes of a model beside what its manifest says, and return its plan; problems are at `name`.
 
     Raises:
-        ArtifactRejected: the writer does not write such bytes for such a spec; its one problem is the first that was
-            met.
+        ArtifactRejected: the writer does not write such bytes for such a spec; the problem is the first that was met.
     """
     try:
-        size = f"it has {len(data):,} bytes, allowed are {MAX_MODEL_BYTES:,}"
-        require(len(data) <= MAX_MODEL_BYTES, "onnx-too-large", size)
+        require_few_bytes(data)
         planned = plan(columns, steps, classes)
         arrays = read(data, planned.message)
         require(encode(planned.message, arrays) == data, "onnx-wire", "the same model is written in another way")
         check_numbers(planned, steps, arrays, len(classes))
     except RuleBroken as refusal:
-        raise _refused(name, *refusal.args) from None
+        raise refusal.rejected(name) from None
     return planned
 
 
@@ -73,17 +69,12 @@ def check_written(data: bytes, said: WrittenModel, *, name: str = "model.onnx") 
     try:
         steps = convert(said.steps, Steps)
     except ValidationError as error:
-        raise _refused("manifest.json", "manifest-field", f"model.steps: {error}"[:200]) from None
+        raise RuleBroken("manifest-field", f"model.steps: {error}"[:200]).rejected(NAME) from None
     planned = checked_plan(data, said.columns, steps, said.classes, name=name)
     if planned.answers != said.answers:
         words = f"the manifest says that it gives {said.answers}, and it gives {planned.answers}"
-        raise _refused(name, "model-shape", words)
+        raise RuleBroken("model-shape", words).rejected(name)
     return planned.rows
-
-
-def _refused(place: str, rule: str, message: str) -> ArtifactRejected:
-    problem = Problem(place, rule, message)
-    return ArtifactRejected("the model is not one that this program writes", problems=[problem])
 
 
 def check_numbers(planned: ModelPlan, steps: Steps, arrays: Mapping[str, bytes], classes: int) -> None:
@@ -95,7 +86,7 @@ def check_numbers(planned: ModelPlan, steps: Steps, arrays: Mapping[str, bytes],
     for numbers in planned.numbers:
         if numbers.dtype == "float64":
             _check_doubles(numbers, arrays[numbers.name])
-    classifiers.check(steps.classifier, own(CLASSIFIER, arrays), planned.width, classes)
+    classifiers.check(steps.classifier, unprefixed(CLASSIFIER, arrays), planned.width, classes)
 
 
 def _check_doubles(numbers: Numbers, data: bytes) -> None:

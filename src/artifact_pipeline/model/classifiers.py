@@ -1,6 +1,7 @@
 """All families of classifiers: which one an estimator, or a spec, belongs to.
 
-A family is loaded when one of its classifiers is met: a prediction needs one of them.
+A family is imported when it is needed first: a prediction needs one of them. A family whose classifiers hold others
+describes, plans and checks these by the functions here.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.model.families.family import Arrays, Family, not_written
-from artifact_pipeline.model.families.nested import Families
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,6 +83,5 @@ def _family_of(spec: Classifier) -> Family:
 
 @cache
 def _family(module: str) -> Family:
-    own = import_module(f"artifact_pipeline.model.families.{module}").FAMILY
-    family: Family = own if isinstance(own, Family) else own.among(Families(describe, plan, check))
+    family: Family = import_module(f"artifact_pipeline.model.families.{module}").FAMILY
     return family

@@ -1,12 +1,13 @@
 """What each column adds to the scores of a row, where scores are sums of coefficients times transformed values.
 
-Each number that the classifier gets belongs to the column that it was made of. Principal components belong to several:
-then each column has the share that the components give it.
+Each number that the classifier gets belongs to the column of which it was computed. Principal components belong to all
+columns: then each column has its share of each component.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,13 +16,13 @@ from msgspec import convert
 from artifact_pipeline.artifact.manifest2 import WrittenModel
 from artifact_pipeline.model import linear
 from artifact_pipeline.model.check import numbers_of
-from artifact_pipeline.model.families.family import own
+from artifact_pipeline.model.families.family import unprefixed
 from artifact_pipeline.model.plan import CLASSIFIER
-from artifact_pipeline.model.spec import Impute, Linear, MinMaxScale, NumberPart, Pca, Scale, Steps
+from artifact_pipeline.model.spec import Impute, Linear, NumberPart, Pca, Scale, Steps
 from artifact_pipeline.rows.features import MISSING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,27 +33,41 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
-class _Own(NamedTuple):
-    """Numbers of a row, each made of one column."""
+_UNSCALED = {"scale": 1.0, "center": 0.0}
+"""What a number is divided by, and what is subtracted from it before, where a scaler does not."""
+
+
+class _Numbers(NamedTuple):
+    """The numbers that a row has become, each as the sum of what columns add to it.
+
+    Attributes:
+        values: what one column adds to one number, float64 of shape (entries,).
+        owners: that column.
+        places: the position of that number.
+        mixed: whether the number is made of several columns; then a constant that is added to it is of none of them.
+        width: how many numbers there are.
+    """
 
     values: Floats
     owners: NDArray[np.int64]
+    places: NDArray[np.int64]
+    mixed: NDArray[np.bool_]
+    width: int
 
     def times(self, weights: Floats, columns: int) -> Floats:
         """What each column adds to each product: of shape (columns, products); `weights` are (numbers, products)."""
-        found = np.zeros((columns, weights.shape[1]))
-        np.add.at(found, self.owners, self.values[:, None] * weights)
-        return found
+        added = [np.bincount(self.owners, self.values * each[self.places], minlength=columns) for each in weights.T]
+        return np.stack(added, axis=1)
 
-
-class _Mixed(NamedTuple):
-    """Numbers of a row, each made of several columns: what each column adds to each, of shape (columns, numbers)."""
-
-    shares: Floats
-
-    def times(self, weights: Floats, columns: int) -> Floats:  # noqa: ARG002 - of `_Own` it is not known
-        """As of `_Own`."""
-        return self.shares @ weights
+    def beside(self, other: _Numbers) -> _Numbers:
+        """These numbers, and then others."""
+        return _Numbers(
+            np.concatenate([self.values, other.values]),
+            np.concatenate([self.owners, other.owners]),
+            np.concatenate([self.places, other.places + self.width]),
+            np.concatenate([self.mixed, other.mixed]),
+            self.width + other.width,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +75,6 @@ class LinearScores:
     """A model whose scores are linear in its transformed columns.
 
     Attributes:
-        columns: the columns that it takes.
-        steps: its spec.
         arrays: its numbers by their names.
         weights: the coefficients, float64 of shape (classes, transformed columns).
     """
@@ -73,7 +86,7 @@ class LinearScores:
 
     @classmethod
     def of(cls, manifest: Manifest, data: bytes) -> LinearScores | None:
-        """Return what makes the scores of a model, whose bytes were checked; None where they are not linear."""
+        """Read the scores of a model, whose bytes were checked; None where they are not linear."""
         said = manifest.model
         if not isinstance(said, WrittenModel):
             weights = np.array(linear.coefficients(data))
@@ -93,15 +106,12 @@ class LinearScores:
 
         Beside a constant that no column changes, they add up to the scores.
         """
-        blocks: list[_Own | _Mixed] = []
+        parts = []
         for position, part in enumerate(self.steps.parts):
             taken = self._numbers(part, row) if isinstance(part, NumberPart) else self._codes(part, row)
-            blocks += self._stepped([taken], f"part.{position}", part.steps)
-        blocks = self._stepped(blocks, "joined", self.steps.joined)
-        found = np.zeros((len(self.columns), len(self.weights)))
-        for block, weights in _beside(blocks, self.weights.T):
-            found += block.times(weights, len(self.columns))
-        return found
+            parts.append(self._stepped(taken, f"part.{position}", part.steps))
+        joined = self._stepped(reduce(_Numbers.beside, parts), "joined", self.steps.joined)
+        return joined.times(self.weights.T, len(self.columns))
 
     @property
     def scaled(self) -> bool:
@@ -110,9 +120,9 @@ class LinearScores:
         return any(isinstance(step, Scale) and step.scale for step in steps)
 
     def names(self) -> list[str] | None:
-        """Return what each weight of a class is of: a column, a level, or that a column is missing.
+        """Return the names of a class's weights: a column, a level, or that a column is missing.
 
-        None where the classifier gets numbers that are mixed of several columns.
+        None where the classifier gets principal components.
         """
         names: list[str] = []
         for part in self.steps.parts:
@@ -130,11 +140,10 @@ class LinearScores:
         names = []
         for at, (_, owner) in enumerate(self._places(part)):
             column = self.columns[owner]
-            codes = part.codes[at] if part.codes else range(len(column.levels))
-            unknown = part.unknown[at] if part.unknown else -1
             if part.encoding != "one_hot":
                 names.append(f"{column.name} (its code)")
                 continue
+            codes, unknown = _codes_of(part, at, column)
             for code in range(max(*codes, unknown) + 1):
                 levels = [level or "missing" for level, own in zip(column.levels, codes, strict=True) if own == code]
                 names.append(f"{column.name} = {' or '.join(levels) if levels else 'any other'}")
@@ -146,18 +155,17 @@ class LinearScores:
         all_of_kind = [at for at, column in enumerate(self.columns) if (column.kind == "category") == category]
         return [(each, all_of_kind[each]) for each in part.columns or range(len(all_of_kind))]
 
-    def _numbers(self, part: NumberPart, row: Features) -> _Own:
+    def _numbers(self, part: NumberPart, row: Features) -> _Numbers:
         places = self._places(part)
         values = row.X[0].astype(np.float64)[[each for each, _ in places]]
-        return _Own(values, np.array([owner for _, owner in places]))
+        return _owned(values, [owner for _, owner in places])
 
-    def _codes(self, part: CategoryPart, row: Features) -> _Own:
+    def _codes(self, part: CategoryPart, row: Features) -> _Numbers:
         values: list[float] = []
         owners: list[int] = []
         for at, (place, owner) in enumerate(self._places(part)):
             levels = self.columns[owner].levels
-            codes = part.codes[at] if part.codes else range(len(levels))
-            unknown = part.unknown[at] if part.unknown else -1
+            codes, unknown = _codes_of(part, at, self.columns[owner])
             text = row.S[0, place]
             if text == MISSING and part.missing and part.missing[at]:
                 text = part.missing[at]
@@ -167,23 +175,26 @@ class LinearScores:
                 encoded = [float(each == code) for each in range(max(*codes, unknown) + 1)]
             values += encoded
             owners += [owner] * len(encoded)
-        return _Own(np.array(values), np.array(owners))
+        return _owned(np.array(values), owners)
 
-    def _stepped(self, blocks: list[_Own | _Mixed], part: str, steps: Sequence[NumberStep]) -> list[_Own | _Mixed]:
+    def _stepped(self, numbers: _Numbers, part: str, steps: Sequence[NumberStep]) -> _Numbers:
+        """The numbers behind some steps."""
         for position, step in enumerate(steps):
-            blocks = self._behind(blocks, step, own(f"{part}.{position}", self.arrays))
-        return blocks
+            arrays = unprefixed(f"{part}.{position}", self.arrays)
+            if isinstance(step, Impute):
+                numbers = _imputed(numbers, step, arrays["values"][0])
+            elif isinstance(step, Pca):
+                components = arrays["components"] / arrays["scale"] if step.whiten else arrays["components"]
+                numbers = _mixed(numbers.times(components, len(self.columns)))
+            else:
+                numbers = _scaled(numbers, arrays)
+        return numbers
 
-    def _behind(
-        self, blocks: list[_Own | _Mixed], step: NumberStep, arrays: Mapping[str, Floats]
-    ) -> list[_Own | _Mixed]:
-        """The numbers behind one step, of those before it."""
-        if isinstance(step, Impute):
-            return _imputed(blocks, step, arrays["values"])
-        if isinstance(step, Scale | MinMaxScale):
-            return _scaled(blocks, step, arrays)
-        components = arrays["components"] / arrays["scale"] if step.whiten else arrays["components"]
-        return [_Mixed(sum(block.times(each, len(self.columns)) for block, each in _beside(blocks, components)))]  # type: ignore[arg-type]
+
+def _codes_of(part: CategoryPart, at: int, column: Column) -> tuple[Sequence[int], int]:
+    """The code of each level of the column that a part takes at a place, and that of an unknown level."""
+    codes = part.codes[at] if part.codes else range(len(column.levels))
+    return codes, part.unknown[at] if part.unknown else -1
 
 
 def _names_behind(names: list[str], steps: Sequence[NumberStep]) -> list[str] | None:
@@ -196,50 +207,30 @@ def _names_behind(names: list[str], steps: Sequence[NumberStep]) -> list[str] | 
     return names
 
 
-def _beside(blocks: Sequence[_Own | _Mixed], rows: Floats) -> Iterator[tuple[_Own | _Mixed, Floats]]:
-    """Each block, and the rows of a matrix that belong to its numbers."""
-    start = 0
-    for block in blocks:
-        end = start + (len(block.values) if isinstance(block, _Own) else block.shares.shape[1])
-        yield block, rows[start:end]
-        start = end
+def _owned(values: Floats, owners: Sequence[int]) -> _Numbers:
+    """Numbers that are made of one column each."""
+    count = len(values)
+    return _Numbers(values, np.array(owners), np.arange(count), np.zeros(count, dtype=bool), count)
 
 
-def _imputed(blocks: list[_Own | _Mixed], step: Impute, values: Floats) -> list[_Own | _Mixed]:
-    found: list[_Own | _Mixed] = []
-    missing, owners = [], []
-    for block, filled in _beside(blocks, values.T):
-        if isinstance(block, _Own):  # what is mixed has no gap
-            gaps = np.isnan(block.values)
-            missing.append(gaps)
-            owners.append(block.owners)
-            found.append(_Own(np.where(gaps, filled[:, 0], block.values), block.owners))
-        else:
-            missing.append(np.zeros(len(filled), dtype=bool))
-            owners.append(np.zeros(len(filled), dtype=np.int64))
-            found.append(block)
-    if step.indicators:
-        chosen = np.array(step.indicators)
-        found.append(_Own(np.concatenate(missing)[chosen].astype(np.float64), np.concatenate(owners)[chosen]))
-    return found
+def _mixed(shares: Floats) -> _Numbers:
+    """Numbers that are made of all columns; `shares` are of shape (columns, numbers)."""
+    owners, places = np.indices(shares.shape).reshape(2, -1)
+    return _Numbers(shares.ravel(), owners, places, np.ones(shares.size, dtype=bool), shares.shape[1])
 
 
-def _scaled(
-    blocks: list[_Own | _Mixed], step: Scale | MinMaxScale, arrays: Mapping[str, Floats]
-) -> list[_Own | _Mixed]:
-    """Each number of one column becomes its transformed value; of mixed ones the shift is a constant, and left out."""
-    if isinstance(step, Scale):
-        either = next(iter(arrays.values()), None)
-        if either is None:
-            return blocks
-        scale, center = arrays.get("scale", np.ones_like(either)), arrays.get("center", np.zeros_like(either))
-        factors, offsets = 1 / scale, -center / scale
-    else:
-        factors, offsets = arrays["factors"], arrays["offsets"]
-    both = np.concatenate([factors, offsets]).T
-    return [
-        block._replace(values=block.values * each[:, 0] + each[:, 1])
-        if isinstance(block, _Own)
-        else _Mixed(block.shares * each[:, 0])
-        for block, each in _beside(blocks, both)
-    ]
+def _imputed(numbers: _Numbers, step: Impute, values: Floats) -> _Numbers:
+    gaps = np.isnan(numbers.values)
+    filled = numbers._replace(values=np.where(gaps, values[numbers.places], numbers.values))
+    said = np.isin(numbers.places, step.indicators)
+    places = np.searchsorted(step.indicators, numbers.places[said])
+    missing = gaps[said].astype(np.float64)
+    return filled.beside(_Numbers(missing, numbers.owners[said], places, numbers.mixed[said], len(step.indicators)))
+
+
+def _scaled(numbers: _Numbers, arrays: Mapping[str, Floats]) -> _Numbers:
+    """The numbers behind `Scale`, which subtracts and divides, or `MinMaxScale`, which multiplies and adds."""
+    scale, center = (arrays.get(name, np.full((1, numbers.width), default)) for name, default in _UNSCALED.items())
+    factors, offsets = arrays.get("factors", 1 / scale)[0], arrays.get("offsets", -center / scale)[0]
+    added = np.where(numbers.mixed, 0, offsets[numbers.places])
+    return numbers._replace(values=numbers.values * factors[numbers.places] + added)

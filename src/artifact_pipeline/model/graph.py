@@ -1,4 +1,4 @@
-"""The graph of a model, format 2, step by step: what stands in it but for the numbers.
+"""The graph of a model, format 2, built step by step, without its numbers.
 
 A family adds its steps and gets the names of their outputs. Numbers that the model chooses are declared with their
 names and sizes; everything else, constants too, is part of the graph.
@@ -7,11 +7,12 @@ names and sizes; everything else, constants too, is part of the graph.
 from __future__ import annotations
 
 import struct
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.model.bounds import MAX_WIDTH
-from artifact_pipeline.model.wire import DTYPES, Numbers, require
+from artifact_pipeline.model.wire import DTYPES, MAX_MODEL_BYTES, Numbers, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,6 +65,11 @@ class Constant:
     dims: tuple[int, ...]
     data: bytes | Sequence[str]
 
+    @property
+    def least_bytes(self) -> int:
+        """How many bytes it takes at least in a model: a string takes two beside its characters."""
+        return len(self.data) if isinstance(self.data, bytes) else sum(len(text) + 2 for text in self.data)
+
     @classmethod
     def of_doubles(cls, values: Sequence[float]) -> Constant:
         """A vector of float64."""
@@ -84,37 +90,32 @@ Attribute = int | Constant | Numbers
 
 
 class Graph:
-    """A graph to which steps are added.
-
-    `within` gives the same graph for a part of the model, whose numbers have the part's name in theirs.
-    """
+    """A graph to which steps are added."""
 
     def __init__(self) -> None:
         self._nodes: list[Message] = []
         self._initializers: dict[str, Message] = {}
         self._numbers: dict[str, Numbers] = {}
-        self._widest = [1]
+        self._sizes = {"widest": 1, "constants": 0}
         self._part = ""
 
     def within(self, part: str) -> Graph:
-        """The same graph for a part of the model."""
-        inner = Graph()
-        inner._nodes, inner._initializers, inner._numbers = self._nodes, self._initializers, self._numbers
-        inner._widest = self._widest
+        """The same graph for a part of the model, whose numbers have the part's name in theirs."""
+        inner: Graph = copy(self)  # the lists and dicts are the same ones
         inner._part = f"{self._part}{part}."
         return inner
 
     @property
     def widest(self) -> int:
-        """Most numbers that a row has in any matrix that was held."""
-        return self._widest[0]
+        """The width of the widest matrix that was held."""
+        return self._sizes["widest"]
 
     def hold(self, width: int) -> None:
-        """Say that a step gives a matrix of so many columns, by which it is decided how many rows go in one call."""
-        self._widest[0] = max(self._widest[0], width)
+        """Note that a step gives a matrix of this width: the widest one decides how many rows go in one call."""
+        self._sizes["widest"] = max(self._sizes["widest"], width)
 
     def hold_matrix(self, width: int) -> None:
-        """Say the same of a matrix that a step on columns takes.
+        """Note the width of a matrix that a step on columns takes.
 
         Raises:
             RuleBroken: it has no column, or more than `MAX_WIDTH`.
@@ -134,9 +135,14 @@ class Graph:
         """Add a step, and return the name of its output.
 
         Raises:
-            RuleBroken: the graph has `MAX_STEPS` already.
+            RuleBroken: the graph has `MAX_STEPS` already, or its constants are larger than a model may be.
         """
         require(len(self._nodes) < MAX_STEPS, "onnx-too-large", f"more than {MAX_STEPS:,} steps in one model")
+        self._sizes["constants"] += sum(
+            value.least_bytes for value in attributes.values() if isinstance(value, Constant)
+        )
+        message = f"its constants have more than {MAX_MODEL_BYTES:,} bytes"
+        require(self._sizes["constants"] <= MAX_MODEL_BYTES, "onnx-too-large", message)
         output = output or f"{operator}_{len(self._nodes)}"
         node: Message = {"op_type": operator} | ({"domain": domain} if domain else {})
         node |= {"input": list(inputs), "output": [output]}
@@ -172,8 +178,8 @@ class Graph:
 
     def constant(self, name: str, value: Constant) -> str:
         """A tensor that does not depend on the model; the same name is the same tensor everywhere."""
-        found = self._initializers.setdefault(name, _tensor(value.dtype, value.dims, value.data, name))
-        assert found == _tensor(value.dtype, value.dims, value.data, name)
+        tensor = _tensor(value.dtype, value.dims, value.data, name)
+        assert self._initializers.setdefault(name, tensor) == tensor
         return name
 
     def double(self, value: float) -> str:
@@ -193,7 +199,7 @@ class Graph:
         return self.constant(f"index {position}", replace(Constant.of_integers([position]), dims=()))
 
     def numbers_to(self, count: int) -> str:
-        """The whole numbers from 0 on, so many, as a vector."""
+        """The first `count` whole numbers from 0, as a vector."""
         return self.constant(f"numbers to {count}", Constant.of_integers(range(count)))
 
     def column(self, name: str, position: int) -> str:

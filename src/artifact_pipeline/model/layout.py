@@ -9,7 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from artifact_pipeline.model.families.encoders import ENCODERS, accepts_unknown, is_missing_level, level_text, levels_of
+from artifact_pipeline.model.families.encoders import (
+    ENCODERS,
+    accepts_unknown,
+    is_missing_level,
+    level_text,
+    levels_at,
+    levels_of,
+)
 from artifact_pipeline.model.families.family import not_written, of_step
 from artifact_pipeline.rows.features import MAX_LEVEL_BYTES, MAX_LEVELS, MISSING, Column
 
@@ -19,14 +26,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _UNSEEN_NUMBER = 2.0**31
-"""What stands for an unknown level among levels that are numbers."""
-_CHOICE = "ColumnTransformer"
+"""An unknown level among levels that are numbers."""
+_COLUMN_TRANSFORMER = "ColumnTransformer"
 _NO_STEPS = {
     "FunctionTransformer": "compute such columns before, in the data; or take one of scikit-learn's scalers",
     "FeatureUnion": "take a ColumnTransformer",
-    _CHOICE: "let it be the first step, and no step of another one",
+    _COLUMN_TRANSFORMER: "let it be the first step, and no step of another one",
 }
-"""What can be no step of a model, and what to take in its place."""
+"""Steps that no model can have, and what to use instead."""
 
 
 class NamedStep(NamedTuple):
@@ -41,7 +48,7 @@ class Branch:
     """Some columns, and the steps on them.
 
     Attributes:
-        columns: the positions of the columns among those that the model was fitted on.
+        columns: their positions among those that the model was fitted on.
         imputer: the imputer before the encoder; None where there is none, or no encoder.
         encoder: what makes numbers of categories; None where the columns are numbers.
     """
@@ -70,26 +77,24 @@ class Branch:
         return found
 
     def takes_missing(self, at: int) -> bool:
-        """Whether its column at a place may be missing: the model imputes it, or knows it as a level."""
+        """Whether the column at `at` may be missing: the model imputes it, or knows it as a level."""
         if self.encoder is None:
             return any(type(each.step).__name__ == "SimpleImputer" for each in self.steps)
         encoder = self.encoder.step
-        levels = levels_of(encoder)[at]
+        levels = levels_at(encoder, at)
         imputed = self.imputer is not None and level_text(self.imputer.step.statistics_[at]) in levels
         return MISSING in levels or imputed or accepts_unknown(encoder)
 
     def as_fitted(self, texts: NDArray[Any], at: int) -> NDArray[Any]:
-        """Levels as the encoder learned them: numbers where they were such, and its own spelling of what is missing.
+        """Return levels as the encoder learned them: as numbers where they were numbers, missing ones as it has them.
 
-        Args:
-            texts: the levels as an artifact has them; shape (rows,).
-            at: which of its columns they are.
+        `texts` are levels of the column at `at` as an artifact has them, objects of shape (rows,).
         """
         import numpy as np
 
         assert self.encoder is not None
         encoder = self.encoder.step
-        own = dict(zip(levels_of(encoder)[at], encoder.categories_[at].tolist(), strict=True))
+        own = dict(zip(levels_at(encoder, at), encoder.categories_[at].tolist(), strict=True))
         kinds = {type(value) for value in own.values() if not is_missing_level(value)}
         numbers = bool(kinds) and str not in kinds
         if MISSING not in own:
@@ -107,8 +112,8 @@ class Layout:
     """The steps of a fitted model.
 
     Attributes:
-        branches: what becomes of the columns, one beside the other.
-        joined: the steps on all of that together.
+        branches: the groups of columns and their steps; their results are put side by side.
+        joined: the steps on all of these results together.
         width: how many columns the model was fitted on.
     """
 
@@ -134,12 +139,10 @@ class Layout:
         return tuple(found[position] for position in sorted(found))
 
     def nullable(self, names: Sequence[str], columns: Sequence[Column], missing: Mapping[str, int]) -> list[bool]:
-        """Whether each column may be missing: where the model imputes it, knows it as a level, or was given such rows.
+        """Whether each column may be missing: the model imputes it, knows it as a level, or was given such rows.
 
-        Args:
-            names: the columns that it was fitted on.
-            columns: the columns that it takes.
-            missing: how many of the given values are missing, by column.
+        `names` are the columns that the model was fitted on, `columns` those that it takes, and `missing` counts the
+        missing values of each in the given rows.
         """
         safe = dict.fromkeys([each.name for each in columns], True)
         for branch in self.branches:
@@ -154,31 +157,31 @@ def layout_of(model: Any) -> Layout:
     Raises:
         ConfigError: it has a step that no model can have; the problem names the step.
     """
-    *steps, classifier = _flat(model, "") if _is_pipeline(model) else [NamedStep("classifier", model)]
+    *steps, classifier = _flat("" if _is_pipeline(model) else "classifier", model)
     width = (steps[0] if steps else classifier).step.n_features_in_
-    if not steps or type(steps[0].step).__name__ != _CHOICE:
+    if not steps or type(steps[0].step).__name__ != _COLUMN_TRANSFORMER:
         return Layout((_branch("columns", tuple(range(width)), steps),), (), classifier, width)
     branches = tuple(_branches(steps[0]))
     if not branches:
         raise not_written("the ColumnTransformer takes no column")
-    return Layout(branches, tuple(_checked(steps[1:])), classifier, width)
+    return Layout(branches, tuple(_number_steps(steps[1:])), classifier, width)
 
 
 def _is_pipeline(model: Any) -> bool:
     return type(model).__name__ == "Pipeline"
 
 
-def _flat(model: Any, begin: str) -> Iterator[NamedStep]:
-    """The steps of a pipeline, those of the pipelines in it in their places; without those that do nothing."""
-    for name, step in model.steps:
-        if _is_pipeline(step):
-            yield from _flat(step, f"{begin}{name}.")
-        elif not _does_nothing(step):
-            yield NamedStep(begin + name, step)
+def _flat(name: str, step: Any) -> Iterator[NamedStep]:
+    """The step, or in place of a pipeline its steps, with the pipeline's name; those that do nothing are left out."""
+    if _is_pipeline(step):
+        for own, each in step.steps:
+            yield from _flat(f"{name}.{own}" if name else own, each)
+    elif not _does_nothing(step):
+        yield NamedStep(name, step)
 
 
 def _does_nothing(step: Any) -> bool:
-    """Whether a step gives the columns as it gets them."""
+    """Whether a step returns its columns unchanged."""
     import numpy as np
 
     if type(step).__name__ == "FunctionTransformer":
@@ -198,11 +201,7 @@ def _branches(chosen: NamedStep) -> Iterator[Branch]:
         if not columns or (isinstance(step, str) and step == "drop"):
             continue
         path = f"{chosen.name}.{name}"
-        if _is_pipeline(step):
-            steps = [*_flat(step, f"{path}.")]
-        else:
-            steps = [] if _does_nothing(step) else [NamedStep(path, step)]
-        yield _branch(path, columns, steps)
+        yield _branch(path, columns, [*_flat(path, step)])
 
 
 def _branch(name: str, columns: tuple[int, ...], steps: Sequence[NamedStep]) -> Branch:
@@ -210,17 +209,16 @@ def _branch(name: str, columns: tuple[int, ...], steps: Sequence[NamedStep]) -> 
     kinds = [type(each.step).__name__ for each in steps]
     at = next((place for place, kind in enumerate(kinds) if kind in ENCODERS), None)
     if at is None:
-        return Branch(name, columns, None, None, tuple(_checked(steps)))
+        return Branch(name, columns, None, None, tuple(_number_steps(steps)))
     if kinds[:at] not in ([], ["SimpleImputer"]):
         with of_step(steps[0].name):
-            raise not_written(
-                f"{kinds[0]} before {kinds[at]}", hint="let a SimpleImputer alone stand before an encoder"
-            )
-    return Branch(name, columns, steps[0] if at else None, steps[at], tuple(_checked(steps[at + 1 :])))
+            hint = "let a SimpleImputer alone stand before an encoder"
+            raise not_written(f"{kinds[0]} before {kinds[at]}", hint=hint)
+    return Branch(name, columns, steps[0] if at else None, steps[at], tuple(_number_steps(steps[at + 1 :])))
 
 
-def _checked(steps: Sequence[NamedStep]) -> Iterator[NamedStep]:
-    """The steps on numbers, of which the kinds that can never be one are refused here."""
+def _number_steps(steps: Sequence[NamedStep]) -> Iterator[NamedStep]:
+    """The same steps, all on numbers; kinds that can never be one are refused."""
     for each in steps:
         kind = type(each.step).__name__
         if kind in _NO_STEPS or kind in ENCODERS:

@@ -3,24 +3,10 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from artifact_pipeline.model.graph import PRODUCER, ROWS
-from artifact_pipeline.model.onnx_walk import (
-    DTYPES,
-    IR_VERSION,
-    MAX_CLASSES,
-    MAX_FEATURES,
-    OPSET,
-    read_model,
-)
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
+from artifact_pipeline.model.onnx_walk import DTYPES, IR_VERSION, MAX_CLASSES, MAX_FEATURES, OPSET, read_model
 
 _CLASSES = range(2, MAX_CLASSES + 1)
 _FEATURES = range(1, MAX_FEATURES + 1)
@@ -75,30 +61,28 @@ _TEMPLATE = {
 """The one model that we write, as `read_model` describes a template."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelShape:
+class ModelShape(NamedTuple):
     """What the bytes of a model say.
 
     Attributes:
-        inputs: `X`, rows x features.
-        outputs: `label`, rows, and `probabilities`, rows x classes.
-        operators: the steps of the graph, in order.
+        features: how many numbers a row has.
+        dtype: their type, `float32` or `float64`.
         classes: the labels, in the order of the probabilities' columns.
-        parameters: how many weights there are, intercepts included.
     """
 
-    class Tensor(NamedTuple):
-        """An input or output: its name in the graph, `float32`, `float64`, `int64` or `string`, None for the rows."""
-
-        name: str
-        dtype: str
-        shape: tuple[int | None, ...]
-
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
-    operators: tuple[str, ...]
+    features: int
+    dtype: str
     classes: tuple[int, ...] | tuple[str, ...]
-    parameters: int
+
+    @property
+    def tensors(self) -> list[tuple[str, str, tuple[int | None, ...]]]:
+        """The input and the outputs: name, type and shape of each, in which None is the number of rows."""
+        label = "string" if isinstance(self.classes[0], str) else "int64"
+        return [
+            ("X", self.dtype, (None, self.features)),
+            ("label", label, (None,)),
+            ("probabilities", "float64", (None, len(self.classes))),
+        ]
 
 
 def walk(data: bytes, *, name: str = "model.onnx") -> ModelShape:
@@ -108,13 +92,8 @@ def walk(data: bytes, *, name: str = "model.onnx") -> ModelShape:
         ArtifactRejected: format 1 has no such bytes; its one problem is the first that was met.
     """
     model, chosen = read_model(data, _TEMPLATE, name=name)
-    count, features = chosen[_CLASSES], chosen[_FEATURES]
-    x = ModelShape.Tensor("X", _DTYPE_NAMES[chosen[_INPUT_TYPE]], (None, features))
-    label = ModelShape.Tensor("label", _DTYPE_NAMES[chosen[_LABEL_TYPE]], (None,))
-    probabilities = ModelShape.Tensor("probabilities", "float64", (None, count))
-    operators = tuple(node.operator for node in _NODES)
-    classes = model["graph"]["initializer"][2]["labels"]
-    return ModelShape((x,), (label, probabilities), operators, classes, count * features + count)
+    labels = model["graph"]["initializer"][2]["labels"]
+    return ModelShape(chosen[_FEATURES], _DTYPE_NAMES[chosen[_INPUT_TYPE]], labels)
 
 
 def coefficients(data: bytes) -> tuple[tuple[float, ...], ...]:

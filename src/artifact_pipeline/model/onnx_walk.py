@@ -1,11 +1,11 @@
-"""Read the bytes of `model.onnx` before any session is made, and compare them with a family's template.
+"""Read the bytes of `model.onnx`, format 1, before any session is made, and compare them with a template.
 
-An allow-list in the strict sense: the bytes are read by `_FIELDS`, the table of the fields that we write, and the
-result must be the template of a family, such as that of `linear`. What else ONNX can express (control flow, functions,
-external data, other operators) is refused by name. So is a second spelling of the same model, with a field twice
-or out of order, or a number with needless bytes: no other reader sees another model in bytes that pass.
+This is a strict allow-list: the bytes are read by `_FIELDS`, the table of the fields that we write, and the result must
+be the template of `linear`. Whatever else ONNX can express (control flow, functions, external data, other operators) is
+refused by name. So is a second spelling of the same model, with a field twice or out of order, or a number with
+needless bytes: no other reader sees another model in bytes that pass.
 
-Nothing is imported but the standard library, and nothing is allocated that the file does not hold.
+The standard library alone is imported, and only what the file holds is allocated.
 """
 
 from __future__ import annotations
@@ -15,14 +15,12 @@ import reprlib
 import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from artifact_pipeline.errors import ArtifactRejected, Problem
 from artifact_pipeline.model.reading import read_varint
-from artifact_pipeline.model.wire import RuleBroken, require
+from artifact_pipeline.model.wire import RuleBroken, require, require_few_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_MODEL_BYTES = 64 << 20
 MAX_FEATURES = 65_536
 MAX_CLASSES = 10_000
 MAX_TEXT_BYTES = 1_024  # of a name, or of a label
@@ -33,7 +31,7 @@ OPSET = 13
 DTYPES = {"float32": 1, "int64": 7, "string": 8, "float64": 11}
 """The element types that we write, with their numbers in ONNX."""
 OPERATORS = ("ArgMax", "Cast", "Gather", "Gemm", "Softmax")
-"""The operators of all families."""
+"""The operators of `linear`."""
 
 
 class _Field(NamedTuple):
@@ -122,18 +120,13 @@ def read_model(data: bytes, template: dict[str, Any], *, name: str) -> tuple[dic
     """
     chosen: dict[object, int] = {}
     try:
-        require(
-            len(data) <= MAX_MODEL_BYTES,
-            "onnx-too-large",
-            f"it has {len(data):,} bytes, allowed are {MAX_MODEL_BYTES:,}",
-        )
+        require_few_bytes(data)
         model = _read(memoryview(data), "ModelProto")
         _match(model, template, "model", "onnx-graph", chosen=chosen)
         for tensor in model["graph"]["initializer"]:
             tensor["labels"] = _labels(tensor)
     except RuleBroken as refusal:
-        problem = Problem(name, *refusal.args)
-        raise ArtifactRejected("the model is not one that this program writes", problems=[problem]) from None
+        raise refusal.rejected(name) from None
     return model, chosen
 
 

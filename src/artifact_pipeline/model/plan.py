@@ -1,4 +1,4 @@
-"""The plan of a model: the whole of `model.onnx` but for its numbers, from what the manifest says."""
+"""The plan of a model: the whole of `model.onnx` without its numbers, from what the manifest says."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from artifact_pipeline.model.graph import Constant, Graph, Matrix, port
 from artifact_pipeline.model.reading import CLASSES
 from artifact_pipeline.model.spec import CategoryPart, NumberPart
 from artifact_pipeline.model.wire import require
+from artifact_pipeline.rows.features import category_columns, number_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,14 +27,14 @@ CLASSIFIER = "classifier"
 MAX_ROWS = 4096
 """Most rows in one call of a model."""
 MAX_MATRIX_BYTES = 128 << 20
-"""Most bytes of one matrix during a call: a few of them stand beside each other."""
+"""Most bytes of one matrix during a call, in which a few of them exist at once."""
 NUMBERS, CATEGORIES = "X", "S"
 """The inputs."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelPlan:
-    """A model but for its numbers.
+    """A model without its numbers.
 
     Attributes:
         message: the model, with `Numbers` where it chooses.
@@ -55,7 +56,7 @@ class ModelPlan:
 
 
 def plan(columns: Sequence[Column], steps: Steps, classes: Sequence[int | str]) -> ModelPlan:
-    """Say what a model is, but for its numbers; the classes are in the order of the answers' columns.
+    """Plan a model; the classes are in the order of the answers' columns.
 
     Raises:
         RuleBroken: the three do not fit together, or are beyond a bound.
@@ -63,7 +64,7 @@ def plan(columns: Sequence[Column], steps: Steps, classes: Sequence[int | str]) 
     require(2 <= len(classes) <= MAX_CLASSES, "onnx-classes", f"{len(classes):,} classes, allowed are 2 to 10,000")
     require(len(set(classes)) == len(classes), "onnx-classes", "a label stands twice")
     graph = Graph()
-    x = _encoded(graph, columns, steps)
+    x = _plan_columns(graph, columns, steps)
     graph.hold_matrix(x.width)
     graph.hold(len(classes))
     found = classifiers.plan(graph.within(CLASSIFIER), steps.classifier, x, len(classes))
@@ -79,16 +80,15 @@ def plan(columns: Sequence[Column], steps: Steps, classes: Sequence[int | str]) 
 
 
 def _inputs(columns: Sequence[Column]) -> list[Message]:
-    categories = sum(column.kind == "category" for column in columns)
-    numbers = len(columns) - categories
+    numbers, categories = len(number_columns(columns)), len(category_columns(columns))
     ports = [port(NUMBERS, "float64", numbers)] if numbers else []
     return [*ports, port(CATEGORIES, "string", categories)] if categories else ports
 
 
-def _encoded(graph: Graph, columns: Sequence[Column], steps: Steps) -> Matrix:
+def _plan_columns(graph: Graph, columns: Sequence[Column], steps: Steps) -> Matrix:
     """All columns as the one matrix that the classifier gets."""
     graph.hold_matrix(len(columns))
-    categories = [column.levels for column in columns if column.kind == "category"]
+    categories = [column.levels for column in category_columns(columns)]
     numbers = len(columns) - len(categories)
     taken: dict[type, set[int]] = {NumberPart: set(), CategoryPart: set()}
     parts = []
@@ -101,27 +101,27 @@ def _encoded(graph: Graph, columns: Sequence[Column], steps: Steps) -> Matrix:
         if isinstance(part, CategoryPart):
             x = plan_categories(graph, part, CATEGORIES, {each: categories[each] for each in chosen})
         else:
-            x = _chosen(graph, name, part.columns, numbers)
-        parts.append(_stepped(graph, name, part.steps, x))
+            x = _select(graph, name, part.columns, numbers)
+        parts.append(_plan_steps(graph, name, part.steps, x))
     for kind, count in ((NumberPart, numbers), (CategoryPart, len(categories))):
         require(len(taken[kind]) == count, "onnx-shape", "there is a column that no part takes")
     x = parts[0]
     if len(parts) > 1:
         x = Matrix(graph.add("Concat", *(part.name for part in parts), axis=1), sum(part.width for part in parts))
         graph.hold_matrix(x.width)
-    return _stepped(graph, "joined", steps.joined, x)
+    return _plan_steps(graph, "joined", steps.joined, x)
 
 
-def _chosen(graph: Graph, part: str, columns: Sequence[int], numbers: int) -> Matrix:
-    """Some of the numbers; all where none is named."""
+def _select(graph: Graph, part: str, columns: Sequence[int], numbers: int) -> Matrix:
+    """The numbers at some positions; all numbers where there are none."""
     if not columns:
         return Matrix(NUMBERS, numbers)
     positions = graph.constant(f"{part} columns", Constant.of_integers(columns))
     return Matrix(graph.add("Gather", NUMBERS, positions, axis=1), len(columns))
 
 
-def _stepped(graph: Graph, part: str, steps: Sequence[NumberStep], x: Matrix) -> Matrix:
-    """A matrix behind some steps on numbers."""
+def _plan_steps(graph: Graph, part: str, steps: Sequence[NumberStep], x: Matrix) -> Matrix:
+    """Add some steps on the numbers of a matrix."""
     graph.hold_matrix(x.width)
     for position, step in enumerate(steps):
         x = plan_numbers(graph.within(f"{part}.{position}"), step, x)

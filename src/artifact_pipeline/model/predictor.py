@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 AnswerKind = Literal["probabilities", "scores"]
 _NAMES: dict[AnswerKind, str] = {"probabilities": "probability", "scores": "score"}
 BATCH = 4096
-"""Rows a call, in training and in inference alike: the last bits of an answer depend on it, and the memory beside the
-rows. A call of 512 costs a fifth more a row, one of 8,192 no less."""
+"""Rows a call, in training and in inference alike: the last bits of an answer depend on it, and so does the memory
+beside the rows. A call of 512 costs a fifth more a row, one of 8,192 no less."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the model says to some rows.
+    """What the model answers to some rows.
 
     Attributes:
         labels: the predicted class of each row, int64 or Unicode of shape (rows,).
@@ -61,7 +61,7 @@ class Predictor:
     """A session over the bytes of one `model.onnx`, one thread, no file and no network touched.
 
     Attributes:
-        columns: the columns that the model takes; of format 1 it knows their number alone.
+        columns: the columns that the model takes; empty for format 1.
         features: how many numbers a row has, categories not counted.
         dtype: the type in which the model takes them.
         classes: the labels, ascending.
@@ -78,35 +78,25 @@ class Predictor:
         kind: AnswerKind = "probabilities",
         rows: int = BATCH,
     ) -> None:
-        """Make the session from the bytes.
+        """Make the session from the bytes of `model.onnx`.
 
-        Args:
-            model: the bytes of `model.onnx`.
-            classes: the labels, in the model's order, which is ascending.
-            columns: what a model of format 2 takes, which `check` has found to be what its manifest says; None for a
-                model of format 1, which is walked here.
-            kind: what the model gives beside the label.
-            rows: how many rows may go in one call.
+        `columns` are those of a model of format 2, whose bytes `check` has accepted; None is a model of format 1, which
+        is walked here.
 
         Raises:
             ArtifactRejected: the bytes are not a model that this package writes, or the runtime refuses them.
         """
         import numpy as np
 
-        dtype = "float64"
         if columns is None:
             from artifact_pipeline.model.linear import walk
 
-            (taken,) = walk(model).inputs
-            features = taken.shape[-1]
-            assert features is not None  # of a shape only the rows have no fixed number
-            dtype = taken.dtype
+            shape = walk(model)
+            self.features, self.dtype = shape.features, np.dtype(shape.dtype)
         else:
-            features = len(number_columns(columns))
+            self.features, self.dtype = len(number_columns(columns)), np.dtype("float64")
         ort = load_onnxruntime()
         self.columns, self.kind, self.rows = tuple(columns or ()), kind, rows
-        self.features = features
-        self.dtype = np.dtype(dtype)
         self.classes = np.array(classes)
         gapless = self.classes.dtype.kind == "i" and int(classes[-1]) - int(classes[0]) == len(classes) - 1
         self._first = self.classes[0] if gapless else None
@@ -128,7 +118,7 @@ class Predictor:
         self._outputs = [each.name for each in self._session.get_outputs()]
 
     def predict_rows(self, X: NDArray[np.float64], S: NDArray[Any] | None) -> Answers:
-        """Answer rows as they were read to be learned: of format 1 the numbers, of format 2 the categories too.
+        """Answer rows of numbers and categories; a model of format 1 takes the numbers alone.
 
         Raises:
             DataRejected: as `predict` and `predict_features`.
@@ -138,7 +128,7 @@ class Predictor:
         return self.predict_features(Features.of_numbers(X) if S is None else Features(X, S))
 
     def predict_features(self, features: Features) -> Answers:
-        """Answer rows of the model's columns, whatever they hold.
+        """Answer rows of the columns of a model of format 2.
 
         Raises:
             DataRejected: a value is missing where none may be, is infinite, or is so large that no answer comes of it.
@@ -156,10 +146,7 @@ class Predictor:
         return labels, values
 
     def predict(self, X: NDArray[np.float64]) -> Answers:
-        """Answer rows.
-
-        Args:
-            X: float64 of shape (rows, features), every value finite.
+        """Answer rows of a model of format 1, float64 of shape (rows, features), every value finite.
 
         Raises:
             DataRejected: another number of features, or a value that is not finite in the model's dtype, or so large
@@ -199,7 +186,7 @@ class Predictor:
     def _by_calls(
         self, count: int, answer: Callable[[slice], tuple[NDArray[Any], NDArray[np.float64]]]
     ) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """The answers to so many rows, of as many a call as the model takes; `answer` gives those of a slice."""
+        """Answer `count` rows, as many in a call as the model takes; `answer` gives the answers to a slice of them."""
         import numpy as np
 
         pieces = [slice(start, start + self.rows) for start in range(0, count, self.rows)] or [slice(0)]
@@ -215,8 +202,8 @@ class Predictor:
             with np.errstate(over="ignore"):  # what overflows is refused below
                 rows = np.ascontiguousarray(X, dtype=self.dtype)
         labels, values = self.answer(rows, S)
-        # A value that is not finite makes each score of its row infinite or no number, and so do values that large
-        # that a score is; softmax makes NaN of either. So the answers tell of the rows too.
+        # A value that is not finite, or so large that a score overflows, makes the answers to its row not finite: so
+        # the answers show it, and the rows need not be looked at.
         if np.count_nonzero(np.isfinite(values)) < values.size:
             message = "a row holds a value too large for the model to answer"
             if not self.columns and not np.isfinite(rows).all():
@@ -279,7 +266,7 @@ def _not_finite(message: str) -> DataRejected:
 
 
 def predictor_of(manifest: Manifest, members: Mapping[str, bytes]) -> Predictor:
-    """Make the predictor of a model whose bytes are at hand, its golden rows already replayed.
+    """Make the predictor of a model from the bytes of an artifact's files, and replay its golden rows.
 
     Raises:
         ArtifactRejected: the bytes are not what the manifest says, the runtime refuses them, or the golden answers
@@ -298,7 +285,7 @@ def predictor_of(manifest: Manifest, members: Mapping[str, bytes]) -> Predictor:
 
 
 def open_predictor(artifact: Verified) -> Predictor:
-    """Make the predictor of a verified artifact, its golden rows already replayed.
+    """Make the predictor of a verified artifact, and replay its golden rows.
 
     Raises:
         ArtifactRejected: the runtime refuses the model, or the golden answers differ.

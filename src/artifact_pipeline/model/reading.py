@@ -1,8 +1,8 @@
 """Read the bytes of `model.onnx` beside the message that they must be.
 
-An allow-list in the strict sense: what is not in the message is refused, and named. Nothing is kept but the model's
-numbers, and nothing is allocated that the message and the file do not both hold. Nothing is imported but the standard
-library; lists of whole numbers, which trees have, need NumPy.
+This is a strict allow-list: what is not in the message is refused by name. Only the model's numbers are kept, and only
+what both the message and the file hold is allocated. The standard library alone is imported; lists of whole numbers,
+which trees have, need NumPy.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.model.wire import Message
 
-_FORBIDDEN = {("TensorProto", 13): "onnx-external-data", ("TensorProto", 14): "onnx-external-data"}
-"""Fields that deserve a rule of their own; every other one that we never write breaks `onnx-field`."""
+_EXTERNAL = {("TensorProto", 13), ("TensorProto", 14)}
+"""Fields by which data of another file is taken: they break `onnx-external-data`, all others that we never write
+`onnx-field`."""
 
 _RULES = {
     "ir_version": "onnx-opset",
@@ -43,23 +44,23 @@ _KINDS = {(kind, field.name): field.kind for kind, fields in FIELDS.items() for 
 _HIGH = bytes(range(0x80, 0x100))
 
 
-class _At(NamedTuple):
+class _Place(NamedTuple):
     """A place in the model, and the rule that a difference there breaks."""
 
     place: str
     rule: str
 
-    def inside(self, name: str) -> _At:
-        """In a field of the message that stands here."""
-        return _At(f"{self.place}.{name}", _RULES.get(name, self.rule))
+    def inside(self, name: str) -> _Place:
+        """The place of a field of this message."""
+        return _Place(f"{self.place}.{name}", _RULES.get(name, self.rule))
 
     def refuse(self, message: str, rule: str | None = None) -> NoReturn:
-        """Refuse what stands here, by the rule of this place or by another one."""
+        """Refuse the value here, by the rule of this place or by another one."""
         raise RuleBroken(rule or self.rule, f"{self.place} {message}")
 
     def refuse_field(self, kind: str, number: int) -> NoReturn:
         """Refuse a field that we never write."""
-        rule = _FORBIDDEN.get((kind, number), "onnx-field")
+        rule = "onnx-external-data" if (kind, number) in _EXTERNAL else "onnx-field"
         self.refuse(f"holds field {number} of {kind}, which we never write", rule)
 
 
@@ -75,7 +76,7 @@ def read(data: bytes, expected: Message) -> dict[str, bytes]:
             same message may pass here.
     """
     reader = _Reader()
-    reader.message(memoryview(data), "ModelProto", expected, at=_At("model", "onnx-graph"))
+    reader.message(memoryview(data), "ModelProto", expected, at=_Place("model", "onnx-graph"))
     return reader.arrays
 
 
@@ -85,7 +86,7 @@ class _Reader:
     def __init__(self) -> None:
         self.arrays: dict[str, bytes] = {}
 
-    def message(self, data: memoryview, kind: str, expected: Message, *, at: _At) -> None:
+    def message(self, data: memoryview, kind: str, expected: Message, *, at: _Place) -> None:
         """Read one message; its fields are compared in the order of `expected`, which begins with the operator."""
         most = sum(len(value) if isinstance(value, list) else 1 for value in expected.values())
         found: dict[str, list[Any]] = {}
@@ -100,12 +101,12 @@ class _Reader:
         for name, value in expected.items():
             inside = at.inside(name)
             if labels and name in {"string_data", "raw_data"}:
-                inside = _At(inside.place, "onnx-classes")
+                inside = _Place(inside.place, "onnx-classes")
             self._field(found.pop(name, []), value, kind=kind, name=name, at=inside)
         for name in found:
             at.refuse(f"holds {name}, which does not belong here", at.inside(name).rule)
 
-    def _field(self, found: list[Any], expected: Any, *, kind: str, name: str, at: _At) -> None:
+    def _field(self, found: list[Any], expected: Any, *, kind: str, name: str, at: _Place) -> None:
         """Compare all values of one field."""
         if not isinstance(expected, list):
             if not found:
@@ -115,11 +116,11 @@ class _Reader:
             self._value(found[0], expected, kind=kind, name=name, at=at)
             return
         for index, (one, value) in enumerate(zip(found, expected, strict=False)):
-            self._value(one, value, kind=kind, name=name, at=_At(f"{at.place}[{index}]", at.rule))
+            self._value(one, value, kind=kind, name=name, at=_Place(f"{at.place}[{index}]", at.rule))
         if len(found) != len(expected):  # of more, those beyond the first one were not read
             at.refuse(f"has {'more' if len(found) > len(expected) else 'fewer'} items than {len(expected)}")
 
-    def _value(self, found: Any, expected: Any, *, kind: str, name: str, at: _At) -> None:
+    def _value(self, found: Any, expected: Any, *, kind: str, name: str, at: _Place) -> None:
         """Compare one value."""
         if isinstance(expected, dict):
             self.message(found, _KINDS[kind, name], expected, at=at)
@@ -134,8 +135,8 @@ class _Reader:
             at.refuse(f"is {text}, allowed is {reprlib.repr(expected)}" if is_text else "holds other bytes")
 
 
-def _numbers(found: memoryview, expected: Numbers, at: _At) -> bytes:
-    """The bytes of numbers that the model chooses."""
+def _numbers(found: memoryview, expected: Numbers, at: _Place) -> bytes:
+    """The bytes of an array that the model chooses."""
     if expected.packed:
         return _unpack(found, expected.dims[0], at)
     if len(found) != expected.size:
@@ -143,7 +144,7 @@ def _numbers(found: memoryview, expected: Numbers, at: _At) -> bytes:
     return bytes(found)
 
 
-def _fields(data: memoryview, kind: str, at: _At) -> Iterator[tuple[int, int | memoryview]]:
+def _fields(data: memoryview, kind: str, at: _Place) -> Iterator[tuple[int, int | memoryview]]:
     """The numbers and values of the fields of a message, as they come."""
     place, size, fields = 0, len(data), FIELDS[kind]
     while place < size:
@@ -181,7 +182,7 @@ def read_varint(data: memoryview, at: int) -> tuple[int, int]:
     raise RuleBroken("onnx-wire", "a number has more than 63 bits")
 
 
-def _unpack(data: memoryview, count: int, at: _At) -> bytes:
+def _unpack(data: memoryview, count: int, at: _Place) -> bytes:
     """Read `count` whole numbers in base 128 as int64, one behind the other."""
     if len(data) > 9 * count:
         at.refuse(f"has {len(data):,} bytes, allowed are {9 * count:,}", "onnx-initializer-size")

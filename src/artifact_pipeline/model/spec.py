@@ -1,6 +1,6 @@
-"""The spec of a model, format 2: which steps it takes, and every size that its columns and classes do not say.
+"""The spec of a model, format 2: its steps, and every size that does not follow from its columns and classes.
 
-The manifest holds it as JSON. With the columns and the classes it says everything about `model.onnx` but the numbers.
+The manifest holds it as JSON. With the columns and the classes it determines `model.onnx` except for the numbers.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class Impute(Frozen, frozen=True, tag="impute"):
 
 
 class Scale(Frozen, frozen=True, tag="scale"):
-    """Something is subtracted from each column, then it is divided by something: either may be left out."""
+    """A center is subtracted from each column, then it is divided by a scale: either may be left out."""
 
     center: bool
     scale: bool
 
 
 class MinMaxScale(Frozen, frozen=True, tag="min_max_scale"):
-    """Each column is multiplied by something, then something is added."""
+    """Each column is multiplied by a factor, then an offset is added."""
 
 
 class Pca(Frozen, frozen=True, tag="pca"):
@@ -100,8 +100,8 @@ class Linear(Frozen, frozen=True, tag="linear"):
     """Scores are linear in the columns.
 
     Attributes:
-        probabilities: how they come of the scores: by softmax, by a sigmoid for each class of which the sum is made 1,
-            by the formula of the modified Huber loss; None where the estimator gives none.
+        probabilities: how they follow from the scores: by softmax, by a sigmoid for each class and division by their
+            sum, by the formula of the modified Huber loss; None where the estimator has none.
     """
 
     probabilities: Literal["softmax", "sigmoid", "modified_huber"] | None
@@ -118,7 +118,7 @@ class BernoulliBayes(Frozen, frozen=True, tag="bernoulli_bayes"):
 
 
 class Quadratic(Frozen, frozen=True, tag="quadratic"):
-    """Each class has a normal distribution of all columns together, in as many directions as `ranks` says for it."""
+    """Each class has a multivariate normal distribution, whose rank `ranks` gives."""
 
     ranks: Annotated[tuple[Width, ...], Meta(min_length=2, max_length=MAX_CLASS_STEPS)]
 
@@ -136,7 +136,7 @@ class Centroid(Frozen, frozen=True, tag="centroid"):
 
 
 class Neural(Frozen, frozen=True, tag="neural"):
-    """Layers of neurons: how many each has, but for the first and the last, and what each of them does."""
+    """A multi-layer perceptron: the widths of its hidden layers, and their activation."""
 
     activation: Literal["identity", "logistic", "tanh", "relu"]
     hidden: Annotated[tuple[Width, ...], Meta(max_length=64)]
@@ -158,11 +158,11 @@ class Forest(Frozen, frozen=True, tag="forest"):
 
 
 class Boosting(Frozen, frozen=True, tag="boosting"):
-    """Scores are sums of what the leaves give that a row reaches.
+    """Scores are sums of the values of the leaves that a row reaches.
 
     Attributes:
         nodes: for each score how many nodes its trees have that split; of two classes the second one alone has a score.
-        trees: how many trees each score has; the first one gives the same to each row.
+        trees: how many trees each score has; the first one has the same value for each row.
         histogram: whether columns are compared as float64, and not as float32, and of two classes the first one is the
             answer where the score is zero.
         exponential: whether the loss was the exponential one, which makes another probability of a score.
@@ -175,10 +175,9 @@ class Boosting(Frozen, frozen=True, tag="boosting"):
 
 
 class Svm(Frozen, frozen=True, tag="svm"):
-    """Each pair of classes has a score, a sum over the support vectors of both; each score is a vote for one class.
+    """Each pair of classes has a score, a sum over the support vectors of both, which is a vote for one of them.
 
     Attributes:
-        kernel: how a row is compared with a support vector.
         degree: of the kernel `poly`; 1 elsewhere.
         vectors: how many support vectors each class has.
         break_ties: whether the sums of the scores decide between classes that have equally many votes.
@@ -198,7 +197,6 @@ class Neighbors(Frozen, frozen=True, tag="neighbors"):
     Attributes:
         rows: how many training rows there are.
         neighbors: how many of them vote.
-        metric: how far a row is from another one.
         by_distance: whether a nearer row counts for more.
     """
 
@@ -212,7 +210,7 @@ class _Nested(Frozen, frozen=True):
     """A classifier that has others in it."""
 
     def __post_init__(self) -> None:
-        """Refuse what is nested too deeply."""
+        """Refuse classifiers that are nested too deeply."""
         if self.depth > MAX_DEPTH:
             raise ValueError(f"more than {MAX_DEPTH} classifiers stand in one another")
 
@@ -224,7 +222,7 @@ class _Nested(Frozen, frozen=True):
 
     @property
     def depth(self) -> int:
-        """How many classifiers stand in one another, this one too."""
+        """How deep classifiers are nested, this one counted."""
         return 1 + max(each.depth if isinstance(each, _Nested) else 1 for each in self.inner)
 
 
@@ -244,7 +242,7 @@ class Calibration(_Nested, frozen=True, tag="calibration"):
     """The mean of the calibrated answers of several classifiers: a sigmoid for each class, and the sum made 1.
 
     Attributes:
-        gives: of which of their answers the sigmoid is.
+        gives: the answer to which the sigmoid is applied.
     """
 
     estimators: Annotated[tuple[Classifier, ...], Meta(min_length=1, max_length=MAX_INNER)]
@@ -252,18 +250,17 @@ class Calibration(_Nested, frozen=True, tag="calibration"):
 
 
 class Stacked(Frozen, frozen=True):
-    """A classifier whose answer is a part of another one's rows, and which of its answers that is."""
+    """A classifier of which one answer is given to the final one."""
 
     classifier: Classifier
     gives: Literal["probabilities", "decision", "label"]
 
 
 class Stacking(_Nested, frozen=True, tag="stacking"):
-    """A classifier of what other classifiers answer.
+    """A final classifier, whose columns are the answers of others.
 
     Attributes:
-        final: the classifier.
-        passthrough: whether it gets the columns too, behind the answers.
+        passthrough: whether `final` gets the columns too, behind the answers.
     """
 
     estimators: Annotated[tuple[Stacked, ...], Meta(min_length=1, max_length=MAX_INNER)]
@@ -291,7 +288,7 @@ class Bagging(_Nested, frozen=True, tag="bagging"):
 
 
 class AdaBoost(_Nested, frozen=True, tag="adaboost"):
-    """The label of each classifier gives its weight to one class, and takes a share of it from each other one."""
+    """Each classifier adds its weight to the class of its label, and subtracts a share of it from each other class."""
 
     estimators: Annotated[tuple[Classifier, ...], Meta(min_length=1, max_length=MAX_INNER)]
 
@@ -300,7 +297,7 @@ class OneVsRest(_Nested, frozen=True, tag="one_vs_rest"):
     """For each class a classifier that parts it from all others; of two classes one for the second.
 
     Attributes:
-        gives: which of their answers decides: a decision above 0, or a probability above one half.
+        gives: the answer that decides: a decision above 0, or a probability above one half.
     """
 
     estimators: Annotated[tuple[Classifier, ...], Meta(min_length=1, max_length=MAX_CLASS_STEPS)]
@@ -331,8 +328,8 @@ class Steps(Frozen, frozen=True):
     """All steps of a model.
 
     Attributes:
-        parts: what becomes of the columns; the parts stand beside each other in this order.
-        joined: the steps on all of that together.
+        parts: the groups of columns and their steps; their results are put side by side in this order.
+        joined: the steps on all of these results together.
     """
 
     classifier: Classifier

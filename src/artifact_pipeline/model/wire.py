@@ -12,6 +12,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from artifact_pipeline.errors import ArtifactRejected, Problem
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -23,8 +25,16 @@ _ITEM_BYTES = {"float64": 8, "int64": 8, "uint8": 1}
 Message = dict[str, Any]
 
 
+MAX_MODEL_BYTES = 64 << 20
+
+
 class RuleBroken(Exception):
     """A rule, and what breaks it, as its two arguments."""
+
+    def rejected(self, place: str) -> ArtifactRejected:
+        """The refusal of a model whose file, or whose manifest, is `place`."""
+        problem = Problem(place, *self.args)
+        return ArtifactRejected("the model is not one that this program writes", problems=[problem])
 
 
 def require(holds: bool, rule: str, message: str) -> None:  # noqa: FBT001 - reads as an assertion
@@ -37,14 +47,19 @@ def require(holds: bool, rule: str, message: str) -> None:  # noqa: FBT001 - rea
         raise RuleBroken(rule, message)
 
 
+def require_few_bytes(data: bytes) -> None:
+    """Refuse a model that is larger than `MAX_MODEL_BYTES`."""
+    message = f"it has {len(data):,} bytes, allowed are {MAX_MODEL_BYTES:,}"
+    require(len(data) <= MAX_MODEL_BYTES, "onnx-too-large", message)
+
+
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Numbers that the model chooses: as bytes they are little-endian, one behind the other.
+    """An array that the model chooses: as bytes its numbers are little-endian, one behind the other.
 
     Attributes:
-        dims: how many there are, by dimension.
-        positive: whether each is greater than zero.
-        packed: whether they are a list of an attribute, and no tensor.
+        positive: whether each number must be greater than zero.
+        packed: whether it is a list of an attribute, and no tensor.
     """
 
     name: str
@@ -55,7 +70,7 @@ class Numbers:
 
     @property
     def size(self) -> int:
-        """How many bytes they have."""
+        """How many bytes it has."""
         return math.prod(self.dims) * _ITEM_BYTES[self.dtype]
 
 
@@ -132,7 +147,7 @@ def encode(message: Message, arrays: Mapping[str, bytes], kind: str = "ModelProt
 
 
 def _payload(value: Any, arrays: Mapping[str, bytes], kind: str) -> bytes:
-    """What stands behind the length of a field."""
+    """The bytes of a field's value, which stand behind their length."""
     if isinstance(value, dict):
         return encode(value, arrays, kind)
     if isinstance(value, Numbers):

@@ -11,14 +11,14 @@ from msgspec.structs import replace
 
 from artifact_pipeline.errors import ConfigError, Problem
 from artifact_pipeline.model import classifiers
-from artifact_pipeline.model.check import MAX_MODEL_BYTES, check_numbers
-from artifact_pipeline.model.families.encoders import described_part
-from artifact_pipeline.model.families.family import named, not_written, of_step
+from artifact_pipeline.model.check import check_numbers
+from artifact_pipeline.model.families.encoders import describe_encoder
+from artifact_pipeline.model.families.family import not_written, of_step, prefixed
 from artifact_pipeline.model.families.preprocess import describe_numbers
 from artifact_pipeline.model.layout import layout_of
 from artifact_pipeline.model.plan import CLASSIFIER, plan
 from artifact_pipeline.model.spec import NumberPart, Steps
-from artifact_pipeline.model.wire import Numbers, RuleBroken, encode, require
+from artifact_pipeline.model.wire import Numbers, RuleBroken, encode, require, require_few_bytes
 from artifact_pipeline.rows.features import category_columns, number_columns
 
 if TYPE_CHECKING:
@@ -68,14 +68,10 @@ def write(
         assert not arrays  # what is described is planned
         check_numbers(planned, steps, held, len(labels))
         data = encode(planned.message, held)
-        size = f"it has {len(data):,} bytes, allowed are {MAX_MODEL_BYTES:,}"
-        require(len(data) <= MAX_MODEL_BYTES, "onnx-too-large", size)
+        require_few_bytes(data)
     except RuleBroken as refusal:
-        rule, message = refusal.args
-        hint = _HINTS.get(rule)
-        raise ConfigError(
-            "the model cannot be written", problems=[Problem("model", rule, message)], hint=hint
-        ) from None
+        problem = Problem("model", *refusal.args)
+        raise ConfigError("the model cannot be written", problems=[problem], hint=_HINTS.get(problem.rule)) from None
     return data, steps
 
 
@@ -102,7 +98,7 @@ def _described(model: Any, columns: Sequence[Column], order: Sequence[str]) -> t
         raise not_written(f"it was fitted on {layout.width:,} columns, and here are {len(order):,}")
     with of_step(layout.classifier.name):
         spec, numbers = classifiers.describe(layout.classifier.step)
-    arrays = named(CLASSIFIER, numbers)
+    arrays = prefixed(CLASSIFIER, numbers)
     parts: list[NumberPart | CategoryPart] = []
     for position, branch in enumerate(layout.branches):
         steps, own = _steps(f"part.{position}", branch.steps)
@@ -116,14 +112,14 @@ def _described(model: Any, columns: Sequence[Column], order: Sequence[str]) -> t
             continue
         imputer, levels = branch.imputer and branch.imputer.step, [kind[at].levels for at in places]
         with of_step(branch.encoder.name):
-            encoded = described_part(imputer, branch.encoder.step, levels)
+            encoded = describe_encoder(imputer, branch.encoder.step, levels)
         parts.append(replace(encoded, columns=chosen, steps=steps))
     joined, own = _steps("joined", layout.joined)
     return Steps(classifier=spec, parts=tuple(parts), joined=joined), arrays | own
 
 
 def _places(taken: Sequence[str], names: Sequence[str]) -> tuple[int, ...]:
-    """Where the columns of a branch stand among those of its kind."""
+    """The positions of a branch's columns among those of their kind."""
     places = {name: place for place, name in enumerate(names)}
     for name in taken:
         if name not in places:
@@ -139,5 +135,5 @@ def _steps(part: str, steps: Sequence[NamedStep]) -> tuple[tuple[NumberStep, ...
         with of_step(each.name):
             spec, numbers = describe_numbers(each.step)
         found.append(spec)
-        arrays |= named(f"{part}.{position}", numbers)
+        arrays |= prefixed(f"{part}.{position}", numbers)
     return tuple(found), arrays

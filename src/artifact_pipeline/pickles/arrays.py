@@ -1,4 +1,4 @@
-"""What reading a pickle may leave behind: plain values, labels and inert nodes; and the arrays that they describe.
+"""The results of reading a pickle: plain values, labels and inert nodes; and the arrays that they describe.
 
 The forms in which NumPy and joblib write an array are matched literally, and its bytes become a NumPy array.
 """
@@ -51,7 +51,7 @@ LABELS = {
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """What a real unpickler would have made by calling `label`; `state` is what BUILD gives it, None before that."""
+    """A call of `label` that an unpickler would have made; `state` is set by BUILD, and None before that."""
 
     label: Label
     args: tuple[object, ...]
@@ -152,7 +152,7 @@ def plain(value: object) -> object:
 
 
 def joblib_layout(state: object) -> _Layout:
-    """What joblib says about an array before it writes the bytes; anything else raises `ExportRefusal`."""
+    """The description of an array that joblib writes before its bytes; anything else raises `ExportRefusal`."""
     if not isinstance(state, dict):
         raise ExportRefusal("export-array", f"joblib describes an array by {show(state)}")
     known = {"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"}

@@ -1,7 +1,7 @@
 """The export for Python users: written as a pickle, and read back as numbers without unpickling.
 
-No name in a file is imported, and nothing in it is called: `machine` turns its bytes into inert values, which are
-checked here, each attribute, to be those of a fitted `LogisticRegression`. Only `rebuild` needs scikit-learn.
+No name in a file is imported, and nothing in it is called: `machine` turns its bytes into inert values. Here each of
+them is checked to be an attribute of a fitted `LogisticRegression`. Only `rebuild` needs scikit-learn.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def _attributes(root: object) -> dict[str, object]:
 def _fitted(state: dict[str, object]) -> FittedLogisticRegression:
     parameters = {}
     for name in _PARAMETERS:
-        with _about(name):
+        with _naming(name):
             parameters[name] = _parameter(name, state[name])
     n_features, version = state["n_features_in_"], state["_sklearn_version"]
     if type(n_features) is not int:
@@ -186,7 +186,7 @@ def _array(state: dict[str, object], name: str, kinds: str) -> NDArray[Any]:
     """An attribute that is an array of one of NumPy's `kinds`; floats are finite."""
     import numpy as np
 
-    with _about(name):
+    with _naming(name):
         array = numbers(state[name])
         if array.dtype.kind not in kinds:
             raise ExportRefusal("export-dtype", f"has the dtype {array.dtype}")
@@ -208,7 +208,7 @@ def _intercept(state: dict[str, object]) -> NDArray[Any]:
 def _feature_names(state: dict[str, object]) -> tuple[str, ...] | None:
     if "feature_names_in_" not in state:
         return None
-    with _about("feature_names_in_"):
+    with _naming("feature_names_in_"):
         return names(state["feature_names_in_"])
 
 
@@ -238,7 +238,7 @@ def _check_shape(name: str, array: NDArray[Any], *allowed: tuple[int, ...]) -> N
 
 
 @contextmanager
-def _about(name: str) -> Iterator[None]:
+def _naming(name: str) -> Iterator[None]:
     """Name the attribute in the refusal of what is read inside."""
     try:
         yield
@@ -248,7 +248,6 @@ def _about(name: str) -> Iterator[None]:
 
 def _parameter(name: str, value: object) -> _Parameter:
     """The value of one parameter as plain Python."""
-    value = plain(value)
     if name == "class_weight" and isinstance(value, dict):
         return {label: _number(weight, _WEIGHT) for label, weight in value.items()}
     return _number(value, _PARAMETERS[name])
@@ -267,8 +266,8 @@ def _number(value: object, allowed: _Allowed) -> bool | int | float | str | None
 def export_bytes(estimator: LogisticRegression) -> bytes:
     """The pickle of a fitted estimator: equal numbers give equal bytes, in every process.
 
-    What is written is the estimator as it will be read back: the reader has checked it, and the bytes depend neither
-    on which objects share memory nor on the order of the attributes.
+    The estimator is written as it will be read back: the reader has checked it, and the bytes depend neither on which
+    objects share memory nor on the order of the attributes.
 
     Raises:
         ArtifactRejected: it is no fitted `LogisticRegression` with finite numbers.

@@ -1,1 +1,1 @@
-"""Trust: whose signature counts, what a consumer asks of an artifact, and what stands beside it."""
+"""Trust: whose signature counts, what a consumer asks of an artifact, and the files beside it."""

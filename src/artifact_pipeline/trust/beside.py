@@ -1,7 +1,7 @@
-"""What stands beside an artifact in its store: provenance and signatures, checked for their form alone.
+"""The files beside an artifact in its store: provenance and signatures, checked for their form alone.
 
-Nothing that makes an artifact acceptable is taken from them here; `signing` says who has signed. But a file under such
-a name that is something else, a pickle for example, is found before a person or another program opens it.
+Nothing here makes an artifact acceptable; `signing` checks who has signed. But a file under such a name that is
+something else, a pickle for example, is found before a person or another program opens it.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from artifact_pipeline.files import read_bounded, reason_of
 from artifact_pipeline.trust.signing import rejected, signed_files
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from artifact_pipeline.artifact.manifest import Verified
-
 
 MAX_BESIDE_BYTES = 1 << 20
 _Time = Annotated[datetime, Meta(tz=True)]
@@ -79,13 +79,11 @@ def check_beside(artifact: Verified) -> None:
         ArtifactRejected: one is no provenance or no signature, or is about another artifact.
     """
     problems: list[Problem] = []
-    for suffix in (PROVENANCE, SIGNATURE, PROVENANCE + SIGNATURE) if is_stored(artifact.folder) else ():
-        place = pointer.beside(artifact.folder, suffix)
-        if os.path.lexists(place):
-            try:
-                _check(place, suffix, artifact.digest)
-            except ArtifactRejected as error:
-                problems += error.problems
+    for suffix, place in _places(artifact) if is_stored(artifact.folder) else ():
+        try:
+            _check(place, suffix, artifact.digest)
+        except ArtifactRejected as error:
+            problems += error.problems
     if problems:
         raise ArtifactRejected(
             "the artifact is whole, and what stands beside it is not about it",
@@ -100,16 +98,19 @@ def files_beside(artifact: Verified) -> dict[str, bytes]:
     Raises:
         ArtifactRejected: one cannot be read, is no provenance or no signature, or is about another artifact.
     """
-    places = {
-        suffix: pointer.beside(artifact.folder, suffix) for suffix in (PROVENANCE, SIGNATURE, PROVENANCE + SIGNATURE)
-    }
-    return {
-        suffix: _check(place, suffix, artifact.digest) for suffix, place in places.items() if os.path.lexists(place)
-    }
+    return {suffix: _check(place, suffix, artifact.digest) for suffix, place in _places(artifact)}
+
+
+def _places(artifact: Verified) -> Iterator[tuple[str, Path]]:
+    """The files that exist beside an artifact's folder, each with the end of its name."""
+    for suffix in (PROVENANCE, SIGNATURE, PROVENANCE + SIGNATURE):
+        place = pointer.beside(artifact.folder, suffix)
+        if os.path.lexists(place):
+            yield suffix, place
 
 
 def _check(place: Path, suffix: str, artifact: str) -> bytes:
-    """Read a file beside an artifact, and see that it has the form that its name promises."""
+    """Read a file beside an artifact, and check that it has the form that its name promises."""
     data = read_beside(place, "provenance" if suffix == PROVENANCE else "signature")
     if suffix == PROVENANCE:
         _predicate(data, artifact, place.name)

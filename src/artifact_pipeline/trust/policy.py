@@ -1,7 +1,7 @@
-"""Whom a consumer trusts, said from outside the artifact; what is not allowed is refused.
+"""The consumer's policy: whose artifacts are accepted, and which ones; everything else is refused.
 
-A policy is a JSON file of the consumer's. docs/trust.md describes its keys, and what they protect against. The checks
-stand before the manifest is parsed, or at the latest before the model is.
+A policy is a JSON file of the consumer. docs/trust.md describes its keys, and what they protect against. It is applied
+before the manifest is parsed, and at the latest before the model is.
 """
 
 from __future__ import annotations
@@ -82,10 +82,11 @@ class Policy(Frozen, frozen=True):
         """
 
         def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-            found = dict(pairs)
-            if len(found) != len(pairs):
-                twice = next(key for key, _ in pairs if [name for name, _ in pairs].count(key) > 1)
-                raise _refused(place, "policy-duplicate-key", f"the key {twice!r:.80} stands twice")
+            found: dict[str, Any] = {}
+            for key, value in pairs:
+                if key in found:
+                    raise _refused(place, "policy-duplicate-key", f"the key {key!r:.80} stands twice")
+                found[key] = value
             return found
 
         def number(word: str) -> float:
@@ -128,13 +129,10 @@ class Trust:
         signature: Path | None = None,
         expected: bool = False,
     ) -> Trust | None:
-        """What is asked of an artifact; None where neither a policy nor a key is named.
+        """Return what is asked of an artifact; None where neither a policy nor a key is named.
 
-        Args:
-            policy: a policy's file.
-            public_key: the file of the one key whose signature counts.
-            signature: where the signature is, if not beside the artifact.
-            expected: whether the artifact digest is known from elsewhere, too.
+        The three files are the policy, the one key whose signature counts, and the signature, if that is not beside the
+        artifact. `expected` says that the artifact digest is known from elsewhere, too.
 
         Raises:
             ConfigError: the policy or a key cannot be used, or the options contradict each other.
@@ -161,13 +159,13 @@ class Trust:
         return cls(signers, parsed, digest(data), signature)
 
     def admit(self, folder: Path, artifact: str) -> Signed | None:
-        """Ask who vouches for an artifact digest, before a byte of the artifact is parsed.
+        """Check an artifact's digest, signature and age, before a byte of the artifact is parsed.
 
         Returns:
-            What a trusted signer said; None where no signature is asked for.
+            What a trusted signer signed; None where no signature is asked for.
 
         Raises:
-            ArtifactRejected: no trusted signer does, or it is revoked, or older than allowed.
+            ArtifactRejected: no trusted signer signed it, or it is revoked, or older than allowed.
         """
         if artifact in self.policy.revoked:
             raise rejected(NAME, "revoked", f"the policy has revoked {artifact}")
@@ -195,7 +193,7 @@ class Trust:
             raise rejected(place.name, "too-old", message)
 
     def judge(self, manifest: Manifest, signed: Signed | None) -> Iterator[Problem]:
-        """Yield what the policy does not allow; before the model is parsed."""
+        """Yield what the policy does not allow in a manifest; called before the model is parsed."""
         if signed is not None:
             yield from _file_problems(manifest, signed)
         if manifest.model.digest in self.policy.revoked:

@@ -1,4 +1,4 @@
-"""Signatures by OpenSSF `model-signing`, beside what they are about: who has signed, and which digests.
+"""Signatures by OpenSSF `model-signing`, beside what they sign: who has signed, and which digests.
 
 A signature is a Sigstore bundle around an in-toto statement that lists a digest per file. The cryptography is
 upstream's. The statement is compared here, with the digests of the bytes that were read and are going to be parsed:
@@ -91,15 +91,15 @@ class Signers:
     sigstore: bytes | None = None
 
     def check(self, data: bytes, *, place: str) -> Signed:
-        """Check who has signed the file `place`, and read what was signed.
+        """Check who has signed, and read what was signed; `data` are the bytes of the signature at `place`.
 
         Raises:
             ArtifactRejected: it is no signature (`signature-invalid`) or no trusted signer's (`signature-key`), or
                 Sigstore's trust root is out of reach (`sigstore-unreachable`).
         """
-        bundle, files = _decoded(data, place)
+        bundle, files = _parse(data, place)
         trusted = self.keys if bundle.material.public_key is not None else self.identities
-        signer = next((each for each in trusted if _holds(data, files, each, self.sigstore)), None)
+        signer = next((each for each in trusted if _has_signed(each, data, files, self.sigstore)), None)
         if signer is None:
             raise rejected(place, "signature-key", "is not a signature of any signer that is trusted")
         return Signed(str(signer), files)
@@ -107,7 +107,7 @@ class Signers:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What a trusted signer has said.
+    """What a trusted signer has signed.
 
     Attributes:
         signer: the key's fingerprint, or the identity.
@@ -118,7 +118,8 @@ class Signed:
     files: Mapping[str, str]
 
 
-def _decoded(data: bytes, place: str) -> tuple[_Bundle, dict[str, str]]:
+def _parse(data: bytes, place: str) -> tuple[_Bundle, dict[str, str]]:
+    """The signature, and the digest of each file that it is about."""
     try:
         bundle = json.decode(data, type=_Bundle)
         resources = json.decode(bundle.envelope.payload, type=_Payload).predicate.resources
@@ -136,7 +137,7 @@ def signed_files(data: bytes, place: str) -> Mapping[str, str]:
     Raises:
         ArtifactRejected: it is no signature.
     """
-    return _decoded(data, place)[1]
+    return _parse(data, place)[1]
 
 
 def rejected(place: str, rule: str, message: str) -> ArtifactRejected:
@@ -146,21 +147,21 @@ def rejected(place: str, rule: str, message: str) -> ArtifactRejected:
     return ArtifactRejected("the artifact is not trusted", problems=[problem], hint=hint)
 
 
-def _holds(data: bytes, files: Mapping[str, str], signer: Key | Signers.Identity, sigstore: bytes | None) -> bool:
+def _has_signed(signer: Key | Signers.Identity, data: bytes, files: Mapping[str, str], sigstore: bytes | None) -> bool:
     """Whether upstream finds that `signer` has signed a statement about just these files.
 
-    Upstream parses the signature by itself. It is given our reading of it in place of a folder, so that the two
-    readings must be one, whatever a hostile file makes of two parsers.
+    Upstream parses the signature itself. It gets the digests that we have read in place of a folder: so both parsers
+    must read the same, even in a hostile file.
     """
     # First: where the extra is missing, this is the package to name.
     from sigstore.errors import Error, TUFError  # noqa: I001
     from cryptography.exceptions import InvalidSignature
 
     with _private_folder() as folder, redirect_stdout(io.StringIO()):  # upstream prints warnings
-        signature = _put(folder / "signature", data)
+        signature = _write(folder / "signature", data)
         try:
             verifying = _verifying(folder, signer, sigstore)
-            verifying.set_hashing_config(_known("", files)).verify(folder, signature)
+            verifying.set_hashing_config(_known_digests("", files)).verify(folder, signature)
         except TUFError as error:
             raise rejected(str(signer), "sigstore-unreachable", str(error)[:200].lower()) from error
         except (InvalidSignature, Error, ValueError, TypeError, LookupError, AttributeError, RecursionError):
@@ -171,8 +172,8 @@ def _holds(data: bytes, files: Mapping[str, str], signer: Key | Signers.Identity
 def _verifying(folder: Path, signer: Key | Signers.Identity, sigstore: bytes | None) -> Any:
     config = _upstream("verifying")
     if isinstance(signer, Key):
-        return config.use_elliptic_key_verifier(public_key=_put(folder / "key.pem", signer.pem))
-    root = _put(folder / "sigstore.json", sigstore) if sigstore is not None else None
+        return config.use_elliptic_key_verifier(public_key=_write(folder / "key.pem", signer.pem))
+    root = _write(folder / "sigstore.json", sigstore) if sigstore is not None else None
     return config.use_sigstore_verifier(identity=signer.identity, oidc_issuer=signer.issuer, trust_config=root)
 
 
@@ -181,8 +182,8 @@ def _upstream(module: Literal["signing", "verifying"]) -> Any:
     return import_module(f"model_signing.{module}").Config()
 
 
-def _known(name: str, files: Mapping[str, str]) -> Any:
-    """In place of upstream's walk over a folder: digests that are known already."""
+def _known_digests(name: str, files: Mapping[str, str]) -> Any:
+    """A configuration by which upstream takes these digests and does not hash a folder."""
     from model_signing import hashing, manifest
     from model_signing._hashing.hashing import Digest
 
@@ -202,13 +203,7 @@ def _known(name: str, files: Mapping[str, str]) -> Any:
 
 
 def sign(name: str, files: Mapping[str, str], private_key: Path, *, password: bytes | None = None) -> bytes:
-    """Sign the digests of files with a private key.
-
-    Args:
-        name: what the files are together.
-        files: the digest of each file, by name; a single file is `WHOLE`.
-        private_key: a file with a private key in PEM.
-        password: what unlocks it.
+    """Sign the digests of files, by their names, with the private key of a PEM file; a single file is `WHOLE`.
 
     Returns:
         The signature file's bytes, checked once more with the public key.
@@ -219,19 +214,16 @@ def sign(name: str, files: Mapping[str, str], private_key: Path, *, password: by
     public = Key.of_private(private_key, password)
     # Bytes, whatever upstream's annotation says: it hands the password on to a library that takes nothing else.
     config = _upstream("signing").use_elliptic_key_signer(private_key=private_key, password=password)
-    data = _written(config, name, files)
+    data = _sign_by(config, name, files)
     Signers(keys=(public,)).check(data, place=name)
     return data
 
 
 def sign_by_sigstore(name: str, files: Mapping[str, str], token: str, *, sigstore: Path | None = None) -> bytes:
-    """Sign the digests of files without a key: Sigstore certifies the identity in the token.
+    """Sign the digests of files, by their names, without a key: Sigstore certifies the identity in the token.
 
-    Args:
-        name: what the files are together.
-        files: the digest of each file, by name.
-        token: an OpenID Connect token for the audience `sigstore`.
-        sigstore: the trust config of a Sigstore of one's own.
+    `token` is an OpenID Connect token for the audience `sigstore`. The file `sigstore` is the trust config of another
+    Sigstore than the public one.
 
     Raises:
         PipelineError: Sigstore is out of reach, or refuses the token.
@@ -241,17 +233,17 @@ def sign_by_sigstore(name: str, files: Mapping[str, str], token: str, *, sigstor
 
     try:
         config = _upstream("signing").use_sigstore_signer(identity_token=token, trust_config=sigstore)
-        return _written(config, name, files)
+        return _sign_by(config, name, files)
     except (Error, RequestException, ValueError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         hint = "nothing is written; sign again where Sigstore can be reached"
         raise PipelineError(f"Sigstore did not sign: {reason[:200].lower()}", hint=hint) from error
 
 
-def _written(config: Any, name: str, files: Mapping[str, str]) -> bytes:
+def _sign_by(config: Any, name: str, files: Mapping[str, str]) -> bytes:
     with _private_folder() as folder:
         place = folder / "signature"
-        config.set_hashing_config(_known(name, files)).sign(folder, place)
+        config.set_hashing_config(_known_digests(name, files)).sign(folder, place)
         return place.read_bytes()
 
 
@@ -279,18 +271,18 @@ def _private_folder() -> Iterator[Path]:
     try:
         holder = tempfile.TemporaryDirectory(prefix="artifact-pipeline-")
     except OSError as error:
-        raise _no_room(error) from error
+        raise _temporary_file_error(error) from error
     with holder as name:
         yield Path(name)
 
 
-def _put(place: Path, data: bytes) -> Path:
+def _write(place: Path, data: bytes) -> Path:
     try:
         place.write_bytes(data)
     except OSError as error:
-        raise _no_room(error) from error
+        raise _temporary_file_error(error) from error
     return place
 
 
-def _no_room(error: OSError) -> StorageError:
+def _temporary_file_error(error: OSError) -> StorageError:
     return StorageError(f"cannot write a temporary file: {reason_of(error)}", hint="name a folder with room: TMPDIR=…")

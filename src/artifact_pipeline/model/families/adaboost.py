@@ -4,28 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.families.family import two_scores
-from artifact_pipeline.model.families.nested import (
-    Families,
-    NestedFamily,
-    describe_each,
-    is_label,
-    refuse_fewer_classes,
-)
+from artifact_pipeline.model import classifiers
+from artifact_pipeline.model.families.family import Arrays, Family, two_scores
+from artifact_pipeline.model.families.nested import check_each, describe_each, is_label, refuse_fewer_classes
 from artifact_pipeline.model.graph import Scores
 from artifact_pipeline.model.spec import AdaBoost
 
 if TYPE_CHECKING:
-    from artifact_pipeline.model.families.family import Arrays
     from artifact_pipeline.model.graph import Graph, Matrix
 
 
-def _describe(estimator: Any, *, families: Families) -> tuple[AdaBoost, Arrays]:
+def _describe(estimator: Any) -> tuple[AdaBoost, Arrays]:
     import numpy as np
 
     classes = len(estimator.classes_)
     refuse_fewer_classes(estimator.estimators_, classes, hint="give that class more rows")
-    specs, arrays = describe_each(families, estimator.estimators_)
+    specs, arrays = describe_each(estimator.estimators_)
     weights = np.asarray(estimator.estimator_weights_, dtype=np.float64)[: len(specs)]
     for position, weight in enumerate(weights):
         arrays[f"{position}.for"] = np.array([weight])
@@ -35,11 +29,11 @@ def _describe(estimator: Any, *, families: Families) -> tuple[AdaBoost, Arrays]:
     return AdaBoost(estimators=tuple(specs)), arrays
 
 
-def _plan(graph: Graph, spec: AdaBoost, x: Matrix, classes: int, *, families: Families) -> Scores:
+def _plan(graph: Graph, spec: AdaBoost, x: Matrix, classes: int) -> Scores:
     total = ""
     for position, each in enumerate(spec.estimators):
         part = graph.within(str(position))
-        chosen = is_label(part, families.plan(part, each, x, classes), classes)
+        chosen = is_label(part, classifiers.plan(part, each, x, classes), classes)
         votes = graph.add("Where", chosen, part.parameter("for", 1), part.parameter("against", 1))
         total = graph.add("Add", total, votes) if total else votes
     decision = graph.add("Div", total, graph.parameter("total", 1, positive=True))
@@ -53,4 +47,4 @@ def _plan(graph: Graph, spec: AdaBoost, x: Matrix, classes: int, *, families: Fa
     return Scores(scores, graph.add("Softmax", halves, axis=1), lambda: scores)
 
 
-FAMILY = NestedFamily("AdaBoostClassifier", _describe, _plan)
+FAMILY = Family(frozenset({"AdaBoostClassifier"}), _describe, _plan, check_each)

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.families.family import Arrays, not_written, own, two_scores
-from artifact_pipeline.model.families.nested import (
-    Families,
-    NestedFamily,
-    answer_of,
-    describe_each,
-    require_places,
-    vote_of,
-)
+from artifact_pipeline.model import classifiers
+from artifact_pipeline.model.families.family import Arrays, Family, not_written, two_scores, unprefixed
+from artifact_pipeline.model.families.nested import answer_of, describe_each, require_places, vote_of
 from artifact_pipeline.model.graph import Constant, Matrix, Scores
 from artifact_pipeline.model.spec import Bagged, Bagging
 from artifact_pipeline.model.wire import require
@@ -23,8 +17,8 @@ if TYPE_CHECKING:
     from artifact_pipeline.model.graph import Graph
 
 
-def _describe(estimator: Any, *, families: Families) -> tuple[Bagging, Arrays]:
-    specs, arrays = describe_each(families, estimator.estimators_)
+def _describe(estimator: Any) -> tuple[Bagging, Arrays]:
+    specs, arrays = describe_each(estimator.estimators_)
     classes, width = len(estimator.classes_), estimator.n_features_in_
     bagged = []
     for spec, each, features in zip(specs, estimator.estimators_, estimator.estimators_features_, strict=True):
@@ -42,11 +36,8 @@ def _describe(estimator: Any, *, families: Families) -> tuple[Bagging, Arrays]:
     return Bagging(estimators=tuple(bagged)), arrays
 
 
-def _plan(graph: Graph, spec: Bagging, x: Matrix, classes: int, *, families: Families) -> Scores:
-    found = [
-        _plan_one(graph.within(str(position)), each, x, classes, families=families)
-        for position, each in enumerate(spec.estimators)
-    ]
+def _plan(graph: Graph, spec: Bagging, x: Matrix, classes: int) -> Scores:
+    found = [_plan_one(graph.within(str(position)), each, x, classes) for position, each in enumerate(spec.estimators)]
     votes = [
         _over_all(graph, each, one.probabilities or vote_of(graph, one, _known(each, classes)), classes)
         for each, one in zip(spec.estimators, found, strict=True)
@@ -57,7 +48,7 @@ def _plan(graph: Graph, spec: Bagging, x: Matrix, classes: int, *, families: Fam
     return Scores(probabilities, probabilities, lambda: _decision(graph, found, classes))
 
 
-def _plan_one(graph: Graph, spec: Bagged, x: Matrix, classes: int, *, families: Families) -> Scores:
+def _plan_one(graph: Graph, spec: Bagged, x: Matrix, classes: int) -> Scores:
     """A classifier of its own columns and classes."""
     require_places(spec.features, x.width, "a classifier of a bag has a column")
     require_places(spec.classes, classes, "a classifier of a bag has a class")
@@ -68,7 +59,7 @@ def _plan_one(graph: Graph, spec: Bagged, x: Matrix, classes: int, *, families: 
         columns = graph.constant(f"columns {places}", Constant.of_integers(spec.features))
         x = Matrix(graph.add("Gather", x.name, columns, axis=1), len(spec.features))
         graph.hold(x.width)
-    return families.plan(graph, spec.classifier, x, _known(spec, classes))
+    return classifiers.plan(graph, spec.classifier, x, _known(spec, classes))
 
 
 def _known(spec: Bagged, classes: int) -> int:
@@ -99,10 +90,10 @@ def _decision(graph: Graph, found: list[Scores], classes: int) -> str:
     return mean if classes > 2 else two_scores(graph, mean)
 
 
-def _check(spec: Bagging, arrays: Mapping[str, bytes], width: int, classes: int, *, families: Families) -> None:
+def _check(spec: Bagging, arrays: Mapping[str, bytes], width: int, classes: int) -> None:
     for position, each in enumerate(spec.estimators):
-        numbers = own(str(position), arrays)
-        families.check(each.classifier, numbers, len(each.features) or width, _known(each, classes))
+        numbers = unprefixed(str(position), arrays)
+        classifiers.check(each.classifier, numbers, len(each.features) or width, _known(each, classes))
 
 
-FAMILY = NestedFamily("BaggingClassifier", _describe, _plan, _check)
+FAMILY = Family(frozenset({"BaggingClassifier"}), _describe, _plan, _check)

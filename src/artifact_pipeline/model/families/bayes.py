@@ -62,8 +62,4 @@ def _gaussian(graph: Graph, x: Matrix, classes: int) -> str:
     return graph.add("Add", graph.parameter("log_priors", 1, classes), likelihood)
 
 
-FAMILY = Family(
-    frozenset({"BernoulliNB", "ComplementNB", "GaussianNB", "MultinomialNB"}),
-    _describe,
-    _plan,
-)
+FAMILY = Family(frozenset({"BernoulliNB", "ComplementNB", "GaussianNB", "MultinomialNB"}), _describe, _plan)

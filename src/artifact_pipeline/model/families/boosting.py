@@ -9,7 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.model.bounds import MAX_CLASS_STEPS
-from artifact_pipeline.model.families.family import Arrays, Family, named, not_written, refuse_many_numbers, two_scores
+from artifact_pipeline.model.families.family import (
+    Arrays,
+    Family,
+    not_written,
+    prefixed,
+    refuse_many_numbers,
+    two_scores,
+)
 from artifact_pipeline.model.families.tree_arrays import Tree, constant, ensemble
 from artifact_pipeline.model.families.tree_check import check_ensemble
 from artifact_pipeline.model.families.trees import (
@@ -48,7 +55,7 @@ def _describe(estimator: Any) -> tuple[Boosting, Arrays]:
         raise not_written(message, hint='take "ExtraTreesClassifier", whose trees have all classes together')
     arrays: Arrays = {}
     for number, (first, others) in enumerate(zip(begin, zip(*trees, strict=True), strict=True)):
-        arrays |= named(part(number), ensemble([constant(float(first)), *others]))
+        arrays |= prefixed(part(number), ensemble([constant(float(first)), *others]))
     refuse_many_numbers(
         type(estimator).__name__, estimated_bytes(arrays), hint=_HISTOGRAM_HINT if histogram else _GRADIENT_HINT
     )

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 ENCODERS = ("OneHotEncoder", "OrdinalEncoder")
 _NONE = -1
-"""The code of a level that no column of its own stands for."""
+"""The code of a level without a column of its own."""
 
 
-def described_part(imputer: Any, encoder: Any, levels: Sequence[Sequence[str]]) -> CategoryPart:
-    """The spec of a fitted encoder, but for its columns and the steps behind it.
+def describe_encoder(imputer: Any, encoder: Any, levels: Sequence[Sequence[str]]) -> CategoryPart:
+    """The spec of a fitted encoder, without its columns and the steps behind it.
 
     Args:
         imputer: a fitted `SimpleImputer` before it; None where there is none.
@@ -35,19 +35,18 @@ def described_part(imputer: Any, encoder: Any, levels: Sequence[Sequence[str]]) 
     """
     one_hot = type(encoder).__name__ == "OneHotEncoder"
     codes, unknown = [], []
-    for position, (known, own) in enumerate(zip(levels, levels_of(encoder), strict=True)):
-        found = _one_hot_codes(encoder, position) if one_hot else _ordinal_codes(encoder, position)
+    for position, (known, own, rare) in enumerate(zip(levels, levels_of(encoder), _infrequent(encoder), strict=True)):
         if sorted(own) != sorted(known):
             raise not_written("the encoder has other levels than the columns")
-        places = {level: place for place, level in enumerate(own)}
-        codes.append(tuple(found[places[level]] for level in known))
-        unknown.append(_unknown_code(encoder, position, max(found)))
-    missing = () if imputer is None else _imputed(imputer, levels)
-    as_they_are = all(each == tuple(range(len(each))) for each in codes)
+        found = _one_hot_codes(encoder, position, rare) if one_hot else _ordinal_codes(encoder, position, rare)
+        by_level = dict(zip(own, found, strict=True))
+        codes.append(tuple(by_level[level] for level in known))
+        unknown.append(_unknown_code(encoder, rare, by_level))
+    positions = all(each == tuple(range(len(each))) for each in codes)
     return CategoryPart(
         encoding="one_hot" if one_hot else "ordinal",
-        missing=missing,
-        codes=() if as_they_are else tuple(codes),
+        missing=() if imputer is None else _imputed_levels(imputer, levels),
+        codes=() if positions else tuple(codes),
         unknown=() if set(unknown) == {_NONE} else tuple(unknown),
     )
 
@@ -58,16 +57,18 @@ def levels_of(encoder: Any) -> list[list[str]]:
     Raises:
         ConfigError: a level is none of a model's, or two are the same text.
     """
-    found = []
-    for position, categories in enumerate(encoder.categories_):
-        texts = [level_text(each) for each in categories.tolist()]
-        twice = [text for text, count in Counter(texts).items() if count > 1]
-        if twice:
-            shown = "a missing value" if twice[0] == MISSING else f"the level {twice[0]!r:.40}"
-            message = f"{type(encoder).__name__} has {shown} in two ways, in column {position + 1} that it takes"
-            raise not_written(message, hint="write it in one way, and fit again")
-        found.append(texts)
-    return found
+    return [levels_at(encoder, position) for position in range(len(encoder.categories_))]
+
+
+def levels_at(encoder: Any, position: int) -> list[str]:
+    """The levels of one column; as `levels_of`."""
+    texts = [level_text(each) for each in encoder.categories_[position].tolist()]
+    twice = [text for text, count in Counter(texts).items() if count > 1]
+    if twice:
+        shown = "a missing value" if twice[0] == MISSING else f"the level {twice[0]!r:.40}"
+        message = f"{type(encoder).__name__} has {shown} in two ways, in column {position + 1} that it takes"
+        raise not_written(message, hint="write it in one way, and fit again")
+    return texts
 
 
 def level_text(value: Any) -> str:
@@ -97,9 +98,16 @@ def is_missing_level(value: Any) -> bool:
     return value is None or type(value).__name__ == "NAType" or is_nan(value)
 
 
-def _one_hot_codes(encoder: Any, position: int) -> list[int]:
+def _infrequent(encoder: Any) -> list[list[Any] | None]:
+    """For each column the levels that the encoder groups as infrequent; None where it groups none."""
+    if encoder.min_frequency is None and encoder.max_categories is None:
+        return [None] * len(encoder.categories_)
+    return [None if rare is None else rare.tolist() for rare in encoder.infrequent_categories_]
+
+
+def _one_hot_codes(encoder: Any, position: int, rare: list[Any] | None) -> list[int]:
     """The code of each level: its column among those of this category, or -1."""
-    codes = _grouped(encoder, position, encoder.categories_[position].tolist())
+    codes = _grouped(encoder.categories_[position].tolist(), rare)
     dropped = None if encoder.drop_idx_ is None else encoder.drop_idx_[position]
     if dropped is None:
         return codes
@@ -107,11 +115,10 @@ def _one_hot_codes(encoder: Any, position: int) -> list[int]:
     return [_NONE if code == gone else code - (code > gone) for code in codes]
 
 
-def _ordinal_codes(encoder: Any, position: int) -> list[int]:
+def _ordinal_codes(encoder: Any, position: int, rare: list[Any] | None) -> list[int]:
     """The code of each level; NaN, and no other missing value, has one that was asked for."""
     categories = encoder.categories_[position].tolist()
-    present = [value for value in categories if not is_nan(value)]
-    codes = iter(_grouped(encoder, position, present))
+    codes = iter(_grouped([value for value in categories if not is_nan(value)], rare))
     missing = encoder.encoded_missing_value
     return [_whole(missing, "encoded_missing_value") if is_nan(value) else next(codes) for value in categories]
 
@@ -122,19 +129,11 @@ def _whole(value: Any, name: str) -> int:
     raise not_written(f"OrdinalEncoder with {name}={value!r:.40}", hint=f"fit it with {name}=-1")
 
 
-def _grouped(encoder: Any, position: int, categories: Sequence[Any]) -> list[int]:
+def _grouped(categories: Sequence[Any], rare: list[Any] | None) -> list[int]:
     """The code of each level, where the infrequent ones have the last code together."""
-    infrequent = getattr(encoder, "infrequent_categories_", None) if _groups(encoder) else None
-    rare = None if infrequent is None else infrequent[position]
-    if rare is None:
-        return list(range(len(categories)))
-    names = {level_text(each) for each in rare.tolist()}
+    names = {level_text(each) for each in rare or ()}
     frequent, last = iter(range(len(categories))), len(categories) - len(names)
     return [last if level_text(each) in names else next(frequent) for each in categories]
-
-
-def _groups(encoder: Any) -> bool:
-    return encoder.min_frequency is not None or encoder.max_categories is not None
 
 
 def accepts_unknown(encoder: Any) -> bool:
@@ -142,21 +141,16 @@ def accepts_unknown(encoder: Any) -> bool:
     return bool(encoder.handle_unknown != "error")
 
 
-def _unknown_code(encoder: Any, position: int, last: int) -> int:
-    if not accepts_unknown(encoder) or encoder.handle_unknown == "ignore":
-        return _NONE
+def _unknown_code(encoder: Any, rare: list[Any] | None, codes: Mapping[str, int]) -> int:
+    """The code of a level that the encoder does not know; `codes` are those of its own levels."""
     if encoder.handle_unknown == "use_encoded_value":
         return _whole(encoder.unknown_value, "unknown_value")
-    rare = encoder.infrequent_categories_[position] if _groups(encoder) else None
-    if rare is None:
+    if rare is None or encoder.handle_unknown in {"error", "ignore"}:
         return _NONE
-    name, own = level_text(rare.tolist()[0]), levels_of(encoder)[position]
-    code = _one_hot_codes(encoder, position)[own.index(name)]
-    assert code in {_NONE, last}
-    return code
+    return codes[level_text(rare[0])]
 
 
-def _imputed(imputer: Any, levels: Sequence[Sequence[str]]) -> tuple[str, ...]:
+def _imputed_levels(imputer: Any, levels: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """For each category the level that a missing value counts as; "" where the model does not know it."""
     if not is_missing_level(imputer.missing_values):
         message = f"SimpleImputer with missing_values={imputer.missing_values!r:.40} before an encoder"
@@ -177,19 +171,16 @@ def plan_categories(graph: Graph, spec: CategoryPart, name: str, levels: Mapping
     missing, unknown = spec.missing or (MISSING,) * count, spec.unknown or (_NONE,) * count
     said = {len(missing), len(unknown), len(codes)} == {count}
     require(said, "onnx-shape", "what stands for a missing, an unknown or a known level is not said for each category")
-    parts, width = [], 0
+    one_hot, parts, width = spec.encoding == "one_hot", [], 0
     for known, own, filled, other, position in zip(levels.values(), codes, missing, unknown, levels, strict=True):
         column = graph.column(name, position)
         code = _code(graph, column, dict(zip(known, own, strict=False)), missing=filled, unknown=other)
-        if spec.encoding == "one_hot":
-            columns = max(*own, other) + 1
-            fits = len(own) == len(known) and min(*own, other) >= _NONE and 1 <= columns <= len(known)
-            require(fits, "onnx-shape", "the codes of a category are not those of its levels")
+        columns = max(*own, other) + 1 if one_hot else 1
+        fits = not one_hot or (min(*own, other) >= _NONE and 1 <= columns <= len(known))
+        require(fits and len(own) == len(known), "onnx-shape", "the codes of a category are not those of its levels")
+        if one_hot:
             code = graph.add("Equal", code, graph.numbers_to(columns))
-            width += columns
-        else:
-            require(len(own) == len(known), "onnx-shape", "the codes of a category are not those of its levels")
-            width += 1
+        width += columns
         parts.append(graph.add("Cast", code, to=DTYPES["float64"]))
     return Matrix(parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1), width)
 

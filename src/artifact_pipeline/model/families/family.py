@@ -1,6 +1,6 @@
-"""What a family of classifiers is: how one is described, and what it adds to a graph.
+"""A family of classifiers: how a fitted one is described, and what it adds to a graph.
 
-What begins with `require` raises `RuleBroken`, and what begins with `refuse` raises `ConfigError`, with the hint.
+Functions whose names begin with `require` raise `RuleBroken`; those that begin with `refuse` raise `ConfigError`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.model.graph import Graph, Matrix, Scores
 
 MAX_BYTES = 60 << 20
-"""Of the numbers of a classifier; a model of 64 MiB has its steps and labels too."""
+"""Most bytes of a classifier's numbers: a model of 64 MiB has steps and labels too."""
 
 Arrays = dict[str, Any]
 """The numbers of a fitted step as NumPy arrays, by their names."""
@@ -44,15 +44,15 @@ class Family:
     check: Callable[[Any, Mapping[str, bytes], int, int], None] | None = None
 
 
-def named(part: str, arrays: Arrays) -> Arrays:
-    """The numbers of a part by the names that they have in the whole."""
+def prefixed(part: str, arrays: Arrays) -> Arrays:
+    """The numbers of a part, by the names that they have in the whole model."""
     return {f"{part}.{name}": array for name, array in arrays.items()}
 
 
-def own(part: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """The numbers of a part, by its own names."""
-    begin = f"{part}."
-    return {name.removeprefix(begin): held for name, held in arrays.items() if name.startswith(begin)}
+def unprefixed(part: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers of a part of the whole model, by the names that they have in the part."""
+    prefix = f"{part}."
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def sigmoid(graph: Graph, name: str) -> str:
@@ -60,9 +60,8 @@ def sigmoid(graph: Graph, name: str) -> str:
 
     The operator of that name gives 0 for -40 already, and where scores are that low their shares count.
     """
-    return graph.add(
-        "Div", graph.double(1.0), graph.add("Add", graph.double(1.0), graph.add("Exp", graph.add("Neg", name)))
-    )
+    exponential = graph.add("Exp", graph.add("Neg", name))
+    return graph.add("Div", graph.double(1.0), graph.add("Add", graph.double(1.0), exponential))
 
 
 def two_classes(graph: Graph, second: str) -> str:
@@ -111,11 +110,7 @@ def is_nan(value: Any) -> bool:
 
 @contextmanager
 def of_step(name: str) -> Iterator[None]:
-    """Name the step in an error about it.
-
-    Raises:
-        ConfigError: the same, whose problems have the step as their place.
-    """
+    """Name the step as the place of each problem of a `ConfigError` that is raised inside."""
     try:
         yield
     except ConfigError as error:

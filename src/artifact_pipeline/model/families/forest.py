@@ -1,8 +1,8 @@
 """Single trees, and forests of them: the share of each class, averaged over the trees.
 
-Each tree gives the number of the row of a table, and the table has the shares that leaves give: so a leaf costs one
-number, not one for each class. scikit-learn adds tree by tree, in their order, and so does `CumSum`, by its definition,
-where `ReduceSum` leaves the order open.
+Each leaf holds the number of a row of a table, and the rows are the shares of the classes: so a leaf costs one number,
+not one for each class. scikit-learn adds tree by tree, in their order. So does `CumSum`, by its definition;
+`ReduceSum` leaves the order open.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.model.bounds import MAX_TREES
-from artifact_pipeline.model.families.family import Arrays, Family, named, not_written, refuse_many_numbers
+from artifact_pipeline.model.families.family import Arrays, Family, not_written, prefixed, refuse_many_numbers
 from artifact_pipeline.model.families.tree_arrays import Tree, ensemble
 from artifact_pipeline.model.families.tree_check import RULE, check_ensemble
 from artifact_pipeline.model.families.trees import (
@@ -29,9 +29,6 @@ from artifact_pipeline.model.wire import DTYPES, require
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from artifact_pipeline.model.graph import Graph, Matrix
 
 SHARES_AT_ONCE = 512
@@ -46,53 +43,36 @@ def part(tree: int) -> str:
 
 
 def _describe(estimator: Any) -> tuple[Forest, Arrays]:
+    import numpy as np
+
     trees = [each.tree_ for each in getattr(estimator, "estimators_", [estimator])]
     if len(trees) > MAX_TREES:
         message = f"{type(estimator).__name__} has {len(trees):,} trees, allowed are {MAX_TREES:,}"
         raise not_written(message, hint=f'set "n_estimators": {MAX_TREES} or fewer')
     nodes = sum(tree.node_count - tree.n_leaves for tree in trees)
     refuse_large_fit(estimator, nodes, max(tree.max_depth for tree in trees), hint=_HINT)
-    table = _Table()
+    # The different rows of shares and their numbers, in the order in which they come. They are few: all leaves of one
+    # class alone give the same row.
+    table: dict[bytes, int] = {}
     arrays: Arrays = {}
     sizes = []
     for number, tree in enumerate(trees):
         attributes = ensemble([_with_rows_of(table, tree)])
-        arrays |= named(part(number), attributes)
+        arrays |= prefixed(part(number), attributes)
         sizes.append(len(attributes["nodes_splits"]))
-    arrays[TABLE] = table.rows()
+    arrays[TABLE] = np.frombuffer(b"".join(table)).reshape(len(table), -1)
     refuse_many_numbers(type(estimator).__name__, estimated_bytes(arrays), hint=_HINT)
     return Forest(nodes=tuple(sizes), leaves=len(arrays[TABLE])), arrays
 
 
-def _with_rows_of(table: _Table, tree: Any) -> Tree:
-    """A tree whose leaves give the numbers of their rows in the table."""
+def _with_rows_of(table: dict[bytes, int], tree: Any) -> Tree:
+    """A tree whose leaves give the numbers of their rows in the table; rows that are new are added to it."""
     import numpy as np
 
     leaves = tree.children_left < 0
     value = np.zeros(tree.node_count)
-    value[leaves] = table.add(tree.value[leaves, 0])
+    value[leaves] = [table.setdefault(row.tobytes(), len(table)) for row in tree.value[leaves, 0]]
     return Tree.of_scikit_learn(tree, value)
-
-
-class _Table:
-    """The different rows of shares that leaves give, in the order in which they come.
-
-    They are few: a leaf of one class alone gives one of as many rows as there are classes.
-    """
-
-    def __init__(self) -> None:
-        self._numbers: dict[bytes, int] = {}
-
-    def add(self, rows: NDArray[np.float64]) -> list[int]:
-        """Take rows that are new, and return the numbers that all have."""
-        data, size, known = rows.tobytes(), rows.shape[1] * rows.itemsize, self._numbers
-        return [known.setdefault(data[at : at + size], len(known)) for at in range(0, len(data), size)]
-
-    def rows(self) -> NDArray[np.float64]:
-        """The table."""
-        import numpy as np
-
-        return np.frombuffer(b"".join(self._numbers)).reshape(len(self._numbers), -1)
 
 
 def _plan(graph: Graph, spec: Forest, x: Matrix, classes: int) -> Scores:

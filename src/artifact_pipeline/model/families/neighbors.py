@@ -5,7 +5,7 @@ Of training rows that are equally far, those count that stand first; scikit-lear
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.model.families.family import Arrays, Family, distances, not_written, refuse_many_numbers
 from artifact_pipeline.model.graph import Scores
@@ -18,22 +18,17 @@ if TYPE_CHECKING:
     from artifact_pipeline.model.graph import Graph, Matrix
 
 _HINT = 'take fewer training rows, or "RandomForestClassifier"'
-_METRICS: dict[str, Literal["euclidean", "manhattan", "minkowski"]] = {
-    "euclidean": "euclidean",
-    "manhattan": "manhattan",
-    "minkowski": "minkowski",
-}
+_METRICS = ("euclidean", "manhattan", "minkowski")
 
 
 def _describe(estimator: Any) -> tuple[Neighbors, Arrays]:
     import numpy as np
 
-    metric = _METRICS.get(estimator.effective_metric_)
-    if metric is None or callable(estimator.weights):
-        what = f"the metric {estimator.metric}" if metric is None else "weights by a function"
-        raise not_written(
-            f"{what} of KNeighborsClassifier is no formula that a model has", hint='set "metric": "euclidean"'
-        )
+    metric: Any = estimator.effective_metric_
+    if metric not in _METRICS or callable(estimator.weights):
+        what = "weights by a function" if metric in _METRICS else f"the metric {estimator.metric}"
+        message = f"{what} of KNeighborsClassifier is no formula that a model has"
+        raise not_written(message, hint='set "metric": "euclidean"')
     if estimator.effective_metric_params_.get("w") is not None:
         raise not_written("the weights of columns of KNeighborsClassifier", hint='leave "metric_params" out')
     rows = np.asarray(estimator._fit_X, dtype=np.float64)  # noqa: SLF001

@@ -1,63 +1,31 @@
-"""What all families have in common that hold other classifiers: each is described, planned and checked by its own."""
+"""What all families share whose classifiers hold others: each of these belongs to a family of its own."""
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
+from artifact_pipeline.model import classifiers
 from artifact_pipeline.model.bounds import MAX_INNER
-from artifact_pipeline.model.families.family import Arrays, Family, named, not_written, own
+from artifact_pipeline.model.families.family import Arrays, not_written, prefixed, unprefixed
 from artifact_pipeline.model.wire import DTYPES, RuleBroken, require
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from artifact_pipeline.model.graph import Graph, Matrix, Scores
-    from artifact_pipeline.model.spec import Classifier
-
-
-class Families(NamedTuple):
-    """All families as functions that do the same for any classifier: those of `classifiers`."""
-
-    describe: Callable[[Any], tuple[Classifier, Arrays]]
-    plan: Callable[[Graph, Classifier, Matrix, int], Scores]
-    check: Callable[[Classifier, Mapping[str, bytes], int, int], None]
+    from artifact_pipeline.model.graph import Graph, Scores
 
 
-def check_each(spec: Any, arrays: Mapping[str, bytes], width: int, classes: int, *, families: Families) -> None:
+def check_each(spec: Any, arrays: Mapping[str, bytes], width: int, classes: int) -> None:
     """Check the numbers of several classifiers of the same columns and classes, the `estimators` of a spec.
 
     Raises:
         RuleBroken: they break a rule.
     """
     for position, each in enumerate(spec.estimators):
-        families.check(each, own(str(position), arrays), width, classes)
+        classifiers.check(each, unprefixed(str(position), arrays), width, classes)
 
 
-class NestedFamily(NamedTuple):
-    """A family whose classifiers hold others: a `Family`, once all families are known.
-
-    Attributes:
-        estimator: the name of its class in scikit-learn.
-        describe: as that of a `Family`, with all families behind; so are `plan` and `check`.
-    """
-
-    estimator: str
-    describe: Callable[..., tuple[Any, Arrays]]
-    plan: Callable[..., Scores]
-    check: Callable[..., None] = check_each
-
-    def among(self, families: Families) -> Family:
-        """The family, by functions that do the same for any classifier."""
-        return Family(
-            frozenset({self.estimator}),
-            partial(self.describe, families=families),
-            partial(self.plan, families=families),
-            partial(self.check, families=families),
-        )
-
-
-def describe_each(families: Families, estimators: Sequence[Any]) -> tuple[list[Any], Arrays]:
+def describe_each(estimators: Sequence[Any]) -> tuple[list[Any], Arrays]:
     """The specs of several classifiers, and their numbers, each with its position in its name.
 
     Raises:
@@ -69,9 +37,9 @@ def describe_each(families: Families, estimators: Sequence[Any]) -> tuple[list[A
     arrays: Arrays = {}
     specs = []
     for position, each in enumerate(estimators):
-        spec, numbers = families.describe(each)
+        spec, numbers = classifiers.describe(each)
         specs.append(spec)
-        arrays |= named(str(position), numbers)
+        arrays |= prefixed(str(position), numbers)
     return specs, arrays
 
 
@@ -121,8 +89,7 @@ def label_of(graph: Graph, found: Scores) -> str:
 
 def is_label(graph: Graph, found: Scores, classes: int) -> str:
     """Whether each class is the label that a classifier gives, rows x classes."""
-    every = graph.numbers_to(classes)
-    return graph.add("Equal", label_of(graph, found), every)
+    return graph.add("Equal", label_of(graph, found), graph.numbers_to(classes))
 
 
 def vote_of(graph: Graph, found: Scores, classes: int) -> str:

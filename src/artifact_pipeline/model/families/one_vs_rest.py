@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.model.families.family import Arrays, not_written, require_few_classes, two_scores
-from artifact_pipeline.model.families.nested import (
-    Families,
-    NestedFamily,
-    answer_of,
-    check_each,
-    describe_each,
-    gives,
-    refuse_fewer_classes,
-)
+from artifact_pipeline.model import classifiers
+from artifact_pipeline.model.families.family import Arrays, Family, not_written, require_few_classes, two_scores
+from artifact_pipeline.model.families.nested import answer_of, check_each, describe_each, gives, refuse_fewer_classes
 from artifact_pipeline.model.graph import Scores
 from artifact_pipeline.model.spec import Bagging, Forest, Neighbors, OneVsRest
 from artifact_pipeline.model.wire import require
@@ -25,9 +18,9 @@ if TYPE_CHECKING:
     from artifact_pipeline.model.spec import Classifier
 
 
-def _describe(estimator: Any, *, families: Families) -> tuple[OneVsRest, Arrays]:
+def _describe(estimator: Any) -> tuple[OneVsRest, Arrays]:
     refuse_fewer_classes(estimator.estimators_, 2, hint="give each class more rows")
-    specs, arrays = describe_each(families, estimator.estimators_)
+    specs, arrays = describe_each(estimator.estimators_)
     decides = gives(estimator.estimators_[0])
     if decides == "probabilities" and not all(map(_is_exact, specs)):
         name = type(estimator.estimators_[0]).__name__
@@ -43,14 +36,14 @@ def _is_exact(spec: Classifier) -> bool:
     return isinstance(spec, Forest) or (isinstance(spec, Neighbors) and not spec.by_distance)
 
 
-def _plan(graph: Graph, spec: OneVsRest, x: Matrix, classes: int, *, families: Families) -> Scores:
+def _plan(graph: Graph, spec: OneVsRest, x: Matrix, classes: int) -> Scores:
     """The first class with the greatest response; of two, the second one where its response is above the threshold."""
     require_few_classes(classes)
     count = 1 if classes == 2 else classes
     message = f"it has {len(spec.estimators):,} classifiers for {classes:,} classes"
     require(len(spec.estimators) == count, "onnx-shape", message)
     parts = [graph.within(str(position)) for position in range(count)]
-    found = [families.plan(part, each, x, 2) for part, each in zip(parts, spec.estimators, strict=True)]
+    found = [classifiers.plan(part, each, x, 2) for part, each in zip(parts, spec.estimators, strict=True)]
     responses = [answer_of(part, one, 2, which=spec.gives) for part, one in zip(parts, found, strict=True)]
     decides = spec.gives == "decision"
     if classes > 2:
@@ -73,8 +66,8 @@ def _probabilities(graph: Graph, found: Sequence[Scores]) -> str | None:
     return graph.add("Div", joined, graph.add("Where", nothing, graph.double(1.0), total))
 
 
-def _check(spec: OneVsRest, arrays: Mapping[str, bytes], width: int, classes: int, *, families: Families) -> None:  # noqa: ARG001
-    check_each(spec, arrays, width, 2, families=families)
+def _check(spec: OneVsRest, arrays: Mapping[str, bytes], width: int, classes: int) -> None:  # noqa: ARG001
+    check_each(spec, arrays, width, 2)
 
 
-FAMILY = NestedFamily("OneVsRestClassifier", _describe, _plan, _check)
+FAMILY = Family(frozenset({"OneVsRestClassifier"}), _describe, _plan, _check)

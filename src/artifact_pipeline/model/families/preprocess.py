@@ -12,7 +12,6 @@ from artifact_pipeline.model.wire import DTYPES, require
 if TYPE_CHECKING:
     from artifact_pipeline.model.graph import Graph
 
-_DOUBLE = DTYPES["float64"]
 _HINT = "take StandardScaler, MinMaxScaler, RobustScaler, SimpleImputer or PCA"
 
 
@@ -24,22 +23,22 @@ def describe_numbers(step: Any) -> tuple[NumberStep, Arrays]:
     """
     kind = type(step).__name__
     if kind == "SimpleImputer":
-        return _described_imputer(step)
+        return _describe_imputer(step)
     if kind == "StandardScaler":
-        return _described_scaler(step.mean_ if step.with_mean else None, step.scale_)
+        return _describe_scaler(step.mean_ if step.with_mean else None, step.scale_)
     if kind == "RobustScaler":
         center = step.center_ if step.with_centering else None
-        return _described_scaler(center, step.scale_ if step.with_scaling else None)
+        return _describe_scaler(center, step.scale_ if step.with_scaling else None)
     if kind == "MinMaxScaler":
         if step.clip:
             raise not_written("MinMaxScaler with clip=True", hint="fit it with clip=False")
         return MinMaxScale(), {"factors": step.scale_[None], "offsets": step.min_[None]}
     if kind == "PCA":
-        return _described_pca(step)
+        return _describe_pca(step)
     raise not_written(f"{kind} is no step on numbers that a model can have", hint=_HINT)
 
 
-def _described_imputer(step: Any) -> tuple[Impute, Arrays]:
+def _describe_imputer(step: Any) -> tuple[Impute, Arrays]:
     import numpy as np
 
     if not is_nan(step.missing_values):
@@ -53,13 +52,13 @@ def _described_imputer(step: Any) -> tuple[Impute, Arrays]:
     return Impute(indicators=indicators), {"values": values[None]}
 
 
-def _described_scaler(center: Any, scale: Any) -> tuple[Scale, Arrays]:
+def _describe_scaler(center: Any, scale: Any) -> tuple[Scale, Arrays]:
     arrays = {"center": center, "scale": scale}
     spec = Scale(center=center is not None, scale=scale is not None)
     return spec, {name: array[None] for name, array in arrays.items() if array is not None}
 
 
-def _described_pca(step: Any) -> tuple[Pca, Arrays]:
+def _describe_pca(step: Any) -> tuple[Pca, Arrays]:
     """As `PCA.transform` computes: the product first, then that of the mean is subtracted from it."""
     import numpy as np
 
@@ -75,9 +74,9 @@ def _described_pca(step: Any) -> tuple[Pca, Arrays]:
 def plan_numbers(graph: Graph, spec: NumberStep, x: Matrix) -> Matrix:
     """Add a step on numbers to a graph."""
     if isinstance(spec, Impute):
-        return _imputed(graph, spec, x)
+        return _plan_imputer(graph, spec, x)
     if isinstance(spec, Scale):
-        return _scaled(graph, spec, x)
+        return _plan_scaler(graph, spec, x)
     if isinstance(spec, MinMaxScale):
         product = graph.add("Mul", x.name, graph.parameter("factors", 1, x.width))
         return Matrix(graph.add("Add", product, graph.parameter("offsets", 1, x.width)), x.width)
@@ -88,7 +87,7 @@ def plan_numbers(graph: Graph, spec: NumberStep, x: Matrix) -> Matrix:
     return Matrix(result, spec.components)
 
 
-def _imputed(graph: Graph, spec: Impute, x: Matrix) -> Matrix:
+def _plan_imputer(graph: Graph, spec: Impute, x: Matrix) -> Matrix:
     missing = graph.add("IsNaN", x.name)
     filled = graph.add("Where", missing, graph.parameter("values", 1, x.width), x.name)
     if not spec.indicators:
@@ -96,11 +95,11 @@ def _imputed(graph: Graph, spec: Impute, x: Matrix) -> Matrix:
     ordered = list(spec.indicators) == sorted(set(spec.indicators))
     require(ordered and spec.indicators[-1] < x.width, "onnx-shape", "an indicator of a column that is not there")
     columns = graph.constant(f"{filled} indicators", Constant.of_integers(spec.indicators))
-    said = graph.add("Cast", graph.add("Gather", missing, columns, axis=1), to=_DOUBLE)
+    said = graph.add("Cast", graph.add("Gather", missing, columns, axis=1), to=DTYPES["float64"])
     return Matrix(graph.add("Concat", filled, said, axis=1), x.width + len(spec.indicators))
 
 
-def _scaled(graph: Graph, spec: Scale, x: Matrix) -> Matrix:
+def _plan_scaler(graph: Graph, spec: Scale, x: Matrix) -> Matrix:
     """By a subtraction and a division, never by a product with a reciprocal: those are scikit-learn's own bits."""
     result = x.name
     if spec.center:

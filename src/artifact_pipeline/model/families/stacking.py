@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from artifact_pipeline.model.families.family import named, own
-from artifact_pipeline.model.families.nested import (
-    Families,
-    NestedFamily,
-    answer_of,
-    describe_each,
-    label_of,
-    refuse_fewer_classes,
-)
+from artifact_pipeline.model import classifiers
+from artifact_pipeline.model.families.family import Arrays, Family, prefixed, unprefixed
+from artifact_pipeline.model.families.nested import answer_of, describe_each, label_of, refuse_fewer_classes
 from artifact_pipeline.model.graph import Matrix, Scores
 from artifact_pipeline.model.spec import Stacked, Stacking
 from artifact_pipeline.model.wire import DTYPES
@@ -20,7 +14,6 @@ from artifact_pipeline.model.wire import DTYPES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from artifact_pipeline.model.families.family import Arrays
     from artifact_pipeline.model.graph import Graph
 
 _GIVES: dict[str, Literal["probabilities", "decision", "label"]] = {
@@ -30,30 +23,30 @@ _GIVES: dict[str, Literal["probabilities", "decision", "label"]] = {
 }
 
 
-def _describe(estimator: Any, *, families: Families) -> tuple[Stacking, Arrays]:
+def _describe(estimator: Any) -> tuple[Stacking, Arrays]:
     inner = [*estimator.estimators_, estimator.final_estimator_]
     refuse_fewer_classes(inner, len(estimator.classes_), hint="leave it out")
-    specs, arrays = describe_each(families, estimator.estimators_)
-    final, numbers = families.describe(estimator.final_estimator_)
+    specs, arrays = describe_each(estimator.estimators_)
+    final, numbers = classifiers.describe(estimator.final_estimator_)
     stacked = [
         Stacked(classifier=spec, gives=_GIVES[method])
         for spec, method in zip(specs, estimator.stack_method_, strict=True)
     ]
     spec = Stacking(estimators=tuple(stacked), final=final, passthrough=bool(estimator.passthrough))
-    return spec, arrays | named("final", numbers)
+    return spec, arrays | prefixed("final", numbers)
 
 
-def _plan(graph: Graph, spec: Stacking, x: Matrix, classes: int, *, families: Families) -> Scores:
+def _plan(graph: Graph, spec: Stacking, x: Matrix, classes: int) -> Scores:
     parts = []
     for position, each in enumerate(spec.estimators):
         part = graph.within(str(position))
-        parts.append(_answer(part, each, families.plan(part, each.classifier, x, classes), classes))
+        parts.append(_answer(part, each, classifiers.plan(part, each.classifier, x, classes), classes))
     if spec.passthrough:
         parts.append(x.name)
     width = _width(spec, x.width, classes)
     graph.hold_matrix(width)
     answers = graph.add("Concat", *parts, axis=1)
-    return families.plan(graph.within("final"), spec.final, Matrix(answers, width), classes)
+    return classifiers.plan(graph.within("final"), spec.final, Matrix(answers, width), classes)
 
 
 def _answer(graph: Graph, stacked: Stacked, found: Scores, classes: int) -> str:
@@ -70,10 +63,10 @@ def _width(spec: Stacking, width: int, classes: int) -> int:
     return answers + (width if spec.passthrough else 0)
 
 
-def _check(spec: Stacking, arrays: Mapping[str, bytes], width: int, classes: int, *, families: Families) -> None:
+def _check(spec: Stacking, arrays: Mapping[str, bytes], width: int, classes: int) -> None:
     for position, each in enumerate(spec.estimators):
-        families.check(each.classifier, own(str(position), arrays), width, classes)
-    families.check(spec.final, own("final", arrays), _width(spec, width, classes), classes)
+        classifiers.check(each.classifier, unprefixed(str(position), arrays), width, classes)
+    classifiers.check(spec.final, unprefixed("final", arrays), _width(spec, width, classes), classes)
 
 
-FAMILY = NestedFamily("StackingClassifier", _describe, _plan, _check)
+FAMILY = Family(frozenset({"StackingClassifier"}), _describe, _plan, _check)

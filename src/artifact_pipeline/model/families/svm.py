@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import lru_cache
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +32,8 @@ _HINT = 'take "LinearSVC", or fewer training rows'
 def _describe(estimator: Any) -> tuple[Svm, Arrays]:
     import numpy as np
 
-    name, classes = type(estimator).__name__, len(estimator.classes_)
-    if not isinstance(estimator.kernel, str) or estimator.kernel == "precomputed":
+    name, classes, kernel = type(estimator).__name__, len(estimator.classes_), estimator.kernel
+    if callable(kernel) or kernel == "precomputed":
         raise not_written(f"the kernel of this {name} is no formula", hint='set "kernel": "rbf"')
     if estimator.probability is True:
         hint = f"take CalibratedClassifierCV with a {name} in it, which gives probabilities"
@@ -41,7 +43,7 @@ def _describe(estimator: Any) -> tuple[Svm, Arrays]:
     counts = estimator.n_support_.tolist()
     if not all(counts):
         raise not_written(f"a class of this {name} has no support vector", hint='set "C" higher, or "nu"')
-    if estimator.kernel == "poly" and not 1 <= estimator.degree <= 1024:
+    if kernel == "poly" and not 1 <= estimator.degree <= 1024:
         raise not_written(f"a {name} of degree {estimator.degree}", hint='set "degree" from 1 to 1024')
     # The public ones are negated where there are two classes.
     arrays: Arrays = {"intercepts": np.asarray(estimator._intercept_)[None]}
@@ -52,10 +54,9 @@ def _describe(estimator: Any) -> tuple[Svm, Arrays]:
     for position, (some, weights) in enumerate(zip(vectors, coefficients, strict=True)):
         arrays |= {f"vectors.{position}": some, f"coefficients.{position}": weights}
     refuse_many_numbers(name, sum(each.nbytes for each in arrays.values()), hint=_HINT)
-    kernel: Any = estimator.kernel
     spec = Svm(
         kernel=kernel,
-        degree=estimator.degree if estimator.kernel == "poly" else 1,
+        degree=estimator.degree if kernel == "poly" else 1,
         vectors=tuple(counts),
         break_ties=bool(estimator.break_ties) and classes > 2,
     )
@@ -84,15 +85,14 @@ def _plan(graph: Graph, spec: Svm, x: Matrix, classes: int) -> Scores:
         vectors = graph.parameter(f"vectors.{position}", count, x.width)
         weights = graph.parameter(f"coefficients.{position}", count, classes - 1)
         parts.append(graph.add("MatMul", kernel(x, vectors, count), weights))
-    pairs = list(combinations(range(classes), 2))
-    graph.hold(2 * len(pairs) + classes * classes)
+    pairs = classes * (classes - 1) // 2
+    graph.hold(2 * pairs + classes * classes)
     joined = graph.add("Concat", *parts, axis=1)
-    ofs = ([i * (classes - 1) + j - 1 for i, j in pairs], [j * (classes - 1) + i for i, j in pairs])
-    each = [
-        graph.add("Gather", joined, graph.constant(f"pairs {side} of {classes}", Constant.of_integers(places)), axis=1)
-        for side, places in enumerate(ofs)
+    halves = [
+        graph.add("Gather", joined, graph.constant(f"pairs {side} of {classes}", half), axis=1)
+        for side, half in enumerate(_pairs(classes))
     ]
-    sums = graph.add("Add", graph.add("Add", *each), graph.parameter("intercepts", 1, len(pairs)))
+    sums = graph.add("Add", graph.add("Add", *halves), graph.parameter("intercepts", 1, pairs))
     votes = _votes(graph, graph.add("Greater", sums, graph.double(0.0)), classes)
     if classes > 2:
         decision = _decision(graph, sums, classes)
@@ -132,15 +132,28 @@ def _power(graph: Graph, base: str, degree: int) -> str:
     return result
 
 
-def _grid(graph: Graph, first: str, second: str, classes: int) -> str:
-    """For each class the sum over the pairs that have it: of `first` where it is the first one, else of `second`."""
+@lru_cache(maxsize=1)
+def _pairs(classes: int) -> tuple[Constant, Constant]:
+    """For each pair of classes, where the products of its first and of its second class stand among those of all."""
+    pairs = list(combinations(range(classes), 2))
+    first = [i * (classes - 1) + j - 1 for i, j in pairs]
+    return Constant.of_integers(first), Constant.of_integers([j * (classes - 1) + i for i, j in pairs])
+
+
+@lru_cache(maxsize=1)
+def _grid_places(classes: int) -> Constant:
+    """For each class and each other one, where their pair stands: among all pairs, or among the same ones turned."""
     pairs = list(combinations(range(classes), 2))
     place = {pair: at for at, pair in enumerate(pairs)} | {(j, i): len(pairs) + at for at, (i, j) in enumerate(pairs)}
     places = [place.get((i, j), 2 * len(pairs)) for i in range(classes) for j in range(classes)]
-    held = Constant("int64", (classes, classes), Constant.of_integers(places).data)
+    return replace(Constant.of_integers(places), dims=(classes, classes))
+
+
+def _grid(graph: Graph, first: str, second: str, classes: int) -> str:
+    """For each class the sum over the pairs that have it: of `first` where it is the first one, else of `second`."""
     nothing = graph.add("Mul", graph.column(first, 0), graph.double(0.0))
     every = graph.add("Concat", first, second, nothing, axis=1)
-    grid = graph.add("Gather", every, graph.constant(f"grid of {classes}", held), axis=1)
+    grid = graph.add("Gather", every, graph.constant(f"grid of {classes}", _grid_places(classes)), axis=1)
     return graph.add("ReduceSum", grid, graph.axis(2), keepdims=0)
 
 

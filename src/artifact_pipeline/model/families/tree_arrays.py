@@ -21,11 +21,10 @@ class Tree(NamedTuple):
     """One tree in scikit-learn's layout: each array has one value for each node, leaves among them.
 
     Attributes:
-        left: where the node stands that follows if the feature is at most the threshold; negative for a leaf.
-        right: where the node stands that follows otherwise.
-        threshold: what it compares the column with, as float64.
+        left: the position of the next node if the feature is at most the threshold; negative for a leaf.
+        right: the position of the next node otherwise.
         missing_left: whether a missing value goes to the left.
-        value: what a leaf gives.
+        value: the value of a leaf.
     """
 
     left: NDArray[Any]
@@ -37,7 +36,7 @@ class Tree(NamedTuple):
 
     @classmethod
     def of_scikit_learn(cls, tree: Any, value: NDArray[np.float64]) -> Tree:
-        """The `tree_` of an estimator, with what its leaves give."""
+        """The `tree_` of an estimator, with the values of its nodes."""
         return cls(
             tree.children_left, tree.children_right, tree.feature, tree.threshold, tree.missing_go_to_left, value
         )
@@ -55,7 +54,7 @@ class Tree(NamedTuple):
 
 
 def constant(value: float) -> Tree:
-    """A tree that gives one value to every row.
+    """A tree with one value for every row.
 
     ONNX knows no tree that is a leaf alone. So it has a node that splits, and the same value on both sides.
     """
@@ -72,7 +71,7 @@ def constant(value: float) -> Tree:
 
 
 def ensemble(trees: Sequence[Tree]) -> Arrays:
-    """The attributes of one `TreeEnsemble` that gives the sum of what the trees give.
+    """The attributes of one `TreeEnsemble` whose output is the sum of the trees' values.
 
     Nodes and leaves keep scikit-learn's order, so a child stands behind its parent.
     """

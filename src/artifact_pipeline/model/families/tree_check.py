@@ -1,8 +1,8 @@
-"""Check trees that came as bytes before a session is made of them.
+"""Check the bytes of trees before a session is made of them.
 
-ONNX Runtime walks a tree by recursion, so a chain of 30,000 nodes ends the process; a threshold that is no number
-passes there, and a column that does not exist is met only when rows come. Nothing here follows a tree by recursion:
-whole arrays are compared, and the depth is counted level by level, up to its bound.
+ONNX Runtime walks a tree by recursion, so a chain of 30,000 nodes ends the process. It accepts a threshold that is no
+number, and finds a column that does not exist only when rows come. Here whole arrays are compared, without recursion,
+and the depth is counted level by level, up to its bound.
 """
 
 from __future__ import annotations
@@ -38,9 +38,11 @@ def check_ensemble(arrays: Arrays, width: int) -> None:
     for side in ("true", "false"):
         children, is_leaf = arrays[f"nodes_{side}nodeids"], arrays[f"nodes_{side}leafs"] == 1
         exists = (children >= 0) & (children < np.where(is_leaf, leaves, nodes))
-        _all(exists, f"a {side} branch leads to a node or a leaf that does not exist")
+        _require_all(exists, f"a {side} branch leads to a node or a leaf that does not exist")
         # So there is no cycle, and a node that is reached once is reached from a root.
-        _all(is_leaf | (children > np.arange(nodes)), f"a {side} branch leads back to its own node or to one before it")
+        _require_all(
+            is_leaf | (children > np.arange(nodes)), f"a {side} branch leads back to its own node or to one before it"
+        )
         to_nodes.append(np.where(is_leaf, -1, children))
         to_leaves.append(children[is_leaf])
     _reached_once(np.concatenate([roots, *(each[each >= 0] for each in to_nodes)]), nodes, "node")
@@ -48,24 +50,24 @@ def check_ensemble(arrays: Arrays, width: int) -> None:
     _check_depth(roots, np.stack(to_nodes, axis=1))
 
 
-def _all(holds: NDArray[Any], message: str) -> None:
-    """Refuse with the rule of trees unless it holds everywhere."""
+def _require_all(holds: NDArray[Any], message: str) -> None:
+    """Refuse trees in which something does not hold everywhere."""
     require(bool(holds.all()), RULE, message)
 
 
 def _check_values(arrays: Arrays, width: int) -> None:
-    """Check each number that stands for itself; those that may be no whole number are finite, as all of a model."""
-    _all(arrays["nodes_modes"] == 0, "a node compares by something else than ≤")
-    _all(arrays["leaf_targetids"] == 0, "a leaf counts for another target than the first")
+    """Check each number by itself; thresholds and weights are known to be finite."""
+    _require_all(arrays["nodes_modes"] == 0, "a node compares by something else than ≤")
+    _require_all(arrays["leaf_targetids"] == 0, "a leaf counts for another target than the first")
     features = arrays["nodes_featureids"]
-    _all((features >= 0) & (features < width), f"a node looks at a column that does not exist, of {width:,}")
+    _require_all((features >= 0) & (features < width), f"a node looks at a column that does not exist, of {width:,}")
     for name in ("nodes_trueleafs", "nodes_falseleafs", "nodes_missing_value_tracks_true"):
-        _all((arrays[name] == 0) | (arrays[name] == 1), f"{name} holds a number that is neither 0 nor 1")
+        _require_all((arrays[name] == 0) | (arrays[name] == 1), f"{name} holds a number that is neither 0 nor 1")
 
 
 def _check_roots(roots: NDArray[Any], nodes: int) -> None:
     """Check that each tree begins at a node of its own, the first one at the first."""
-    _all(roots[1:] > roots[:-1], "the roots of the trees do not ascend")
+    _require_all(roots[1:] > roots[:-1], "the roots of the trees do not ascend")
     require(roots[0] == 0, RULE, "the first tree does not begin at the first node")
     require(roots[-1] < nodes, RULE, "the root of a tree is a node that does not exist")
 
@@ -75,8 +77,8 @@ def _reached_once(reached: NDArray[Any], count: int, noun: str) -> None:
     import numpy as np
 
     times = np.bincount(reached, minlength=count)
-    _all(times < 2, f"a {noun} is reached twice")
-    _all(times > 0, f"a {noun} is never reached")
+    _require_all(times < 2, f"a {noun} is reached twice")
+    _require_all(times > 0, f"a {noun} is never reached")
 
 
 def _check_depth(roots: NDArray[Any], children: NDArray[Any]) -> None:

@@ -1,4 +1,4 @@
-"""What all families made of trees have in common: the step in the graph, its numbers, and the bounds of its size."""
+"""What all families of trees share: the step in the graph, its numbers, and the bounds of its size."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ATTRIBUTES = (
 
 
 def plan_ensemble(graph: Graph, x: Matrix, *, nodes: int, trees: int) -> str:
-    """Add the step that gives for each row the sum of what its leaves give, one in each tree; rows x 1.
+    """Add the step that sums the values of the leaves that a row reaches, one in each tree; rows x 1.
 
     A `TreeEnsemble` with one output answers many rows in a third of the time of one with several.
     """

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from artifact_pipeline.model import classifiers
+from artifact_pipeline.model.families.family import Arrays, Family
 from artifact_pipeline.model.families.nested import (
-    Families,
-    NestedFamily,
+    check_each,
     describe_each,
     probabilities_of,
     refuse_fewer_classes,
@@ -16,15 +17,14 @@ from artifact_pipeline.model.graph import Scores
 from artifact_pipeline.model.spec import Vote
 
 if TYPE_CHECKING:
-    from artifact_pipeline.model.families.family import Arrays
     from artifact_pipeline.model.graph import Graph, Matrix
 
 
-def _describe(estimator: Any, *, families: Families) -> tuple[Vote, Arrays]:
+def _describe(estimator: Any) -> tuple[Vote, Arrays]:
     import numpy as np
 
     refuse_fewer_classes(estimator.estimators_, len(estimator.classes_), hint="leave it out")
-    specs, arrays = describe_each(families, estimator.estimators_)
+    specs, arrays = describe_each(estimator.estimators_)
     hard, weighted = estimator.voting == "hard", estimator.weights is not None
     if weighted:
         taken = [each != "drop" for _, each in estimator.estimators]
@@ -35,11 +35,11 @@ def _describe(estimator: Any, *, families: Families) -> tuple[Vote, Arrays]:
     return Vote(estimators=tuple(specs), weighted=weighted, hard=hard), arrays
 
 
-def _plan(graph: Graph, spec: Vote, x: Matrix, classes: int, *, families: Families) -> Scores:
+def _plan(graph: Graph, spec: Vote, x: Matrix, classes: int) -> Scores:
     total = ""
     for position, each in enumerate(spec.estimators):
         part = graph.within(str(position))
-        answer = families.plan(part, each, x, classes)
+        answer = classifiers.plan(part, each, x, classes)
         found = vote_of(graph, answer, classes) if spec.hard else probabilities_of(answer)
         if spec.weighted:
             found = graph.add("Mul", found, part.parameter("weight", 1))
@@ -51,4 +51,4 @@ def _plan(graph: Graph, spec: Vote, x: Matrix, classes: int, *, families: Famili
     return Scores(probabilities, probabilities)
 
 
-FAMILY = NestedFamily("VotingClassifier", _describe, _plan)
+FAMILY = Family(frozenset({"VotingClassifier"}), _describe, _plan, check_each)
