@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -70,35 +71,48 @@ def given_rows(X: Any, model: Any, layout: Layout) -> GivenRows:
         layout: its steps.
 
     Raises:
-        DataRejected: X is none of these, or has another number of columns, or lacks one.
+        DataRejected: X is none of these, or has another number of columns, or lacks one, or has one twice.
     """
     import numpy as np
     import pyarrow as pa
 
-    width, taken = layout.width, {position for branch in layout.branches for position in branch.columns}
+    width = layout.width
     known = getattr(model, "feature_names_in_", None)
     fitted_names = None if known is None else tuple(map(str, known))
     X = np.asarray(X) if isinstance(X, list | tuple) else X
-    if hasattr(X, "tocsr"):
-        raise _unfit("a sparse matrix", "give X.toarray(), or the data frame")
     if isinstance(X, np.ndarray):
         if X.ndim != 2 or X.shape[1] != width:
             raise _unfit(f"of shape {X.shape}, and the model was fitted on {plural(width, 'column')}", None)
         names = fitted_names or tuple(f"x{position}" for position in range(width))
         return GivenRows(X, names, {name: X[:, at] for at, name in enumerate(names)}, fitted_names is None)
-    if not hasattr(X, "keys") and not hasattr(X, "get_columns"):
-        if not (hasattr(X, "__arrow_c_stream__") or hasattr(X, "__arrow_c_array__")):
-            raise _unfit(f"{type(X).__name__}", "give a data frame, a dict of columns or a matrix")
-        X = pa.table(X)
-    own = tuple(X.column_names if isinstance(X, pa.Table) else X.keys() if hasattr(X, "keys") else X.columns)
+    X, own = _table_of(X)
+    names = tuple(map(str, own))
     if fitted_names is None and len(own) != width:
         words = f"a table of {plural(len(own), 'column')}, and the model was fitted on {width:,}"
         raise _unfit(words, "give the columns that it was fitted on, in their order")
-    missing = [name for position, name in enumerate(fitted_names or ()) if position in taken and name not in own]
+    used = {position for branch in layout.branches for position in branch.columns}
+    missing = [name for position, name in enumerate(fitted_names or ()) if position in used and name not in names]
     if missing:
         raise _unfit(f"a table without the column {missing[0]!r:.80}, which the model was fitted on", None)
     table = X if isinstance(X, pa.Table) else {str(name): X[name] for name in own}
-    return GivenRows(X, fitted_names or tuple(map(str, own)), table, fitted_names is None)
+    return GivenRows(X, fitted_names or names, table, fitted_names is None)
+
+
+def _table_of(X: Any) -> tuple[Any, list[Any]]:
+    """Return a data frame, a dict of columns or an Arrow table, and its columns as it names them."""
+    import pyarrow as pa
+
+    if hasattr(X, "tocsr"):
+        raise _unfit("a sparse matrix", "give X.toarray(), or the data frame")
+    if not hasattr(X, "keys") and not hasattr(X, "get_columns"):
+        if not (hasattr(X, "__arrow_c_stream__") or hasattr(X, "__arrow_c_array__")):
+            raise _unfit(type(X).__name__, "give a data frame, a dict of columns or a matrix")
+        X = pa.table(X)
+    own = [*(X.column_names if isinstance(X, pa.Table) else X.keys() if hasattr(X, "keys") else X.columns)]
+    name, count = next(iter(Counter(map(str, own)).most_common(1)), ("", 0))
+    if count > 1:
+        raise _unfit(f"a table with {count} columns {name!r:.80}", "give each column a name of its own")
+    return X, own
 
 
 def _unfit(what: str, hint: str | None) -> DataRejected:
@@ -176,9 +190,7 @@ def label_of(value: Any) -> int | str | None:
     A boolean is the text `True` or `False`, a number without decimals a whole one.
     """
     value = value.item() if hasattr(value, "item") else value
-    if isinstance(value, bool):
-        return str(value)
-    if isinstance(value, str):
+    if isinstance(value, bool | str):
         return str(value)
     if isinstance(value, int):
         return value
