@@ -66,7 +66,8 @@ def champion(published: Path) -> Verified:
 
 
 def challenge(candidate: Candidate, champion: Verified, **gate: Any) -> Comparison:
-    return c.challenge(candidate, champion, load_digits(), Gate(**gate))
+    digits = load_digits()
+    return c.challenge(candidate, champion, digits, Gate(**gate), its_rows=digits)
 
 
 def put(root: Path, candidate: Candidate, comparison: Comparison | None) -> Path:
@@ -207,7 +208,7 @@ def test_other_rows_than_the_candidates_are_refused(candidate: Candidate, champi
     """Rows that are not the candidate's own are refused before any is answered."""
     digits = load_digits()
     with pytest.raises(DataRejected) as caught:
-        c.challenge(candidate, champion, replace(digits, X=digits.X + 1), Gate())
+        c.challenge(candidate, champion, replace(digits, X=digits.X + 1), Gate(), its_rows=digits)
     assert caught.value.rules == {"data-digest"}
 
 

@@ -11,7 +11,7 @@ from artifact_pipeline.files import write_atomic
 from artifact_pipeline.reports.page import drawing
 from artifact_pipeline.reports.page import request as pages
 from artifact_pipeline.storage.outputs import Place, check_outputs
-from artifact_pipeline.training.champion import compare_several
+from artifact_pipeline.training import champion as comparing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +83,7 @@ def compare_side_by_side(request: ComparisonRequest) -> SideBySide:
         check_outputs(read, [Place("--output", str(request.output))])
     if request.form is not None:
         pages.check_packages(request.form)
-    artifacts, found = compare_several(
+    artifacts, found = comparing.compare(
         request.artifacts, data=request.data, held_out=request.held_out, margin=request.margin
     )
     page = pages.candidate_page(artifacts, found, request.form) if request.form is not None else ""
