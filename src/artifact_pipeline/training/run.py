@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.config import Config
     from artifact_pipeline.rows.matrix import Rows
     from artifact_pipeline.training.dataset import Dataset
-    from artifact_pipeline.training.request import Observer, Outcome, TrainingRequest
+    from artifact_pipeline.training.request import Observer, TrainingRequest
     from artifact_pipeline.training.sealed import Candidate
     from artifact_pipeline.training.search.run import Searched
     from artifact_pipeline.training.unchanged import Look
@@ -51,12 +51,6 @@ class _Task:
     key: dict[str, str]
     look: Look
     fingerprint: str | None
-
-    def kept(self, artifact: Verified, outcome: Outcome) -> Training:
-        """Return the training whose result is an artifact that stands already."""
-        return Training(
-            outcome, artifact.digest, artifact.manifest, artifact.place, self.look, columns=Columns.of(self.rows)
-        )
 
 
 def run(request: TrainingRequest, observer: Observer = SILENT) -> Training:
@@ -78,24 +72,28 @@ def run(request: TrainingRequest, observer: Observer = SILENT) -> Training:
     if (training := _same_file(request, origin, observer)) is not None:
         return training
     task = _begin(request, _checked(request, origin), origin, observer)
-    standing = task.look.standing
-    if standing is not None and task.look.unchanged and not request.force:
-        return replace(task.kept(standing, "unchanged"), in_charge=True, export=request.export)
+    if task.look.unchanged and not request.force:
+        return _unchanged(request, task.look, task.rows)
     with observer.progress() as progress:
         data, its_rows = _prepared(task, progress)
     task, searched = _searched(task, data, observer)
     with observer.progress() as progress:
         candidate, statement = _train(task, data, its_rows=its_rows, searched=searched, progress=progress)
-    comparison, champion = statement.internal.comparison, task.champion
+    folder = Store(request.artifact).place(candidate.digest)
+    columns = Columns.of(task.rows)
+    training = Training.of(candidate, statement, folder, task.look, columns=columns, searched=searched)
+    comparison, champion = training.comparison, task.champion
     stands = request.artifact.is_symlink() or request.artifact.is_file()
     if champion and comparison and comparison.outcome == "identical" and candidate.passed and stands:
-        training = replace(task.kept(champion, "identical"), candidate=candidate, statement=statement)
-        training = replace(training, searched=searched)
+        training = replace(
+            training,
+            outcome="identical",
+            digest=champion.digest,
+            manifest=champion.manifest,
+            folder=champion.place,
+        )
         observer.measured(training)
         return _keep(request, training, champion, candidate)
-    folder = Store(request.artifact).place(candidate.digest)
-    training = Training.of(candidate, statement, folder, task.look, columns=Columns.of(task.rows))
-    training = replace(training, searched=searched)
     observer.measured(training)
     return put_in_charge(training, artifact=request.artifact, export=request.export)
 
@@ -130,17 +128,30 @@ def _origin(request: TrainingRequest) -> TrainingOrigin:
 
 def _same_file(request: TrainingRequest, origin: TrainingOrigin, observer: Observer) -> Training | None:
     """Return the training that changes nothing, where that is known without parsing the config; None elsewhere."""
-    said = (request.champion, request.champion_expect, request.champion_policy, request.minutes, request.scheduler)
-    if origin.data is None or request.overrides or request.force or any(each is not None for each in said):
+    options = (request.champion, request.champion_expect, request.champion_policy, request.minutes, request.scheduler)
+    if origin.data is None or request.overrides or request.force or any(each is not None for each in options):
         return None
     look = unchanged.look_by_fingerprint(request.artifact, request.export, origin.data)
-    if look is None or look.standing is None or not look.unchanged:
+    if look is None or not look.unchanged:
         return None
     check_places(request.artifact, request.export, inputs=_files_of(origin), outputs=request.outputs)
     observer.looked(look)
-    stands = look.standing
+    return _unchanged(request, look, None)
+
+
+def _unchanged(request: TrainingRequest, look: Look, rows: Rows | None) -> Training:
+    """Return the training that leaves the artifact in charge where it is."""
+    artifact = look.standing
+    assert artifact is not None
     return Training(
-        "unchanged", stands.digest, stands.manifest, stands.place, look, in_charge=True, export=request.export
+        "unchanged",
+        artifact.digest,
+        artifact.manifest,
+        artifact.place,
+        look,
+        columns=Columns.of(rows),
+        in_charge=True,
+        export=request.export,
     )
 
 
