@@ -163,6 +163,8 @@ def test_jobs_change_no_bit(name: str, table: Path, tmp_path: Path) -> None:
 
 THREADS = """
 import sklearn.ensemble, joblib, threadpoolctl
+import numpy
+from artifact_pipeline.rows.features import Features
 from artifact_pipeline.training import fitting
 
 def most(_):
@@ -173,7 +175,7 @@ class Looks:
         self.found = joblib.Parallel()(joblib.delayed(most)(each) for each in range(4))
 
 looks = Looks()
-fitting.fit_by_one_thread(looks, None, None, jobs=2)
+fitting.fit_model(looks, [], Features.of_numbers(numpy.zeros((1, 1))), None, jobs=2)
 print(sorted(set(looks.found)), joblib.Parallel()(joblib.delayed(most)(each) for each in range(1)))
 """
 

@@ -139,7 +139,7 @@ class PackagedModel(FittedModel):
         """The columns that it was fitted on."""
         return self.given.names
 
-    def taken(self, features: Features) -> Any:
+    def inputs(self, features: Features) -> Any:
         """Rows of the columns as its owner would give them: a data frame like the one that was given, or a matrix."""
         import numpy as np
 
@@ -154,7 +154,7 @@ class PackagedModel(FittedModel):
         every = {name: columns.get(name, np.zeros(len(features))) for name in self.given.names}
         return np.column_stack([*every.values()]) if self.given.matrix else _frame_like(self.given.X, every)
 
-    def answered(self, features: Features) -> Any:
+    def given_inputs(self, features: Features) -> Any:
         """The rows that were given, as the model is to answer them: in float64, as the artifact will."""
         import numpy as np
 
@@ -162,7 +162,7 @@ class PackagedModel(FittedModel):
         if isinstance(X, np.ndarray) and self.given.matrix:
             return X.astype(np.float64) if X.dtype.kind == "f" else X
         if isinstance(X, dict | np.ndarray) or self.given.hold_float32:
-            return self.taken(features)
+            return self.inputs(features)
         if hasattr(X, "select") and hasattr(X, "column_names"):  # a table of pyarrow
             return X.select(self.given.there)
         return X if self.given.matrix else X[self.given.there]

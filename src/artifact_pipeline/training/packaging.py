@@ -24,10 +24,10 @@ from artifact_pipeline.rows.memory import MEND, PLACE, batches_of
 from artifact_pipeline.runtime import pin_numerics
 from artifact_pipeline.training.dataset import PACKAGED, Dataset
 from artifact_pipeline.training.packaged import PackagedModel, given_rows, label_of, synthetic_rows
-from artifact_pipeline.training.parity import compared
+from artifact_pipeline.training.parity import measure_parity
 from artifact_pipeline.training.publication import check_places, put_in_charge
 from artifact_pipeline.training.request import Training
-from artifact_pipeline.training.sealing import Made, WrittenBytes, sealed
+from artifact_pipeline.training.sealing import SealedParts, WrittenBytes, make_candidate
 from artifact_pipeline.training.statement import LOCK, TrainingOrigin, looks_at, state
 from artifact_pipeline.training.unchanged import Look
 
@@ -136,8 +136,8 @@ def _candidate(fitted: Any, X: Any, y: Any, *, name: str, gate: dict[str, Any]) 
     answers = _answers(written, features, missing)
     parity = _parity(model, written, features, answers)
     data = Dataset(rows, np.empty(0, dtype=np.int64), np.arange(len(labels)))
-    made = Made(name, {"dataset": PACKAGED, "gate": gate}, model, written, parity, None)
-    return replace(sealed(made, data, answers), notes=(_FLOAT32,) if model.given.hold_float32 else ())
+    parts = SealedParts(name, {"dataset": PACKAGED, "gate": gate}, model, written, parity, None)
+    return replace(make_candidate(parts, data, answers), notes=(_FLOAT32,) if model.given.hold_float32 else ())
 
 
 def _with_rows(fitted: Any, X: Any) -> tuple[PackagedModel, Features, dict[str, int]]:
@@ -163,7 +163,7 @@ def _parity(model: PackagedModel, written: WrittenBytes, features: Features, ans
     synthetic = synthetic_rows(features, model.columns, SYNTHETIC_ROWS)
     drawn = written.predictor.predict_features(synthetic)
     try:
-        return compared(model, [(model.answered(features), answers), (model.taken(synthetic), drawn)])
+        return measure_parity(model, [(model.given_inputs(features), answers), (model.inputs(synthetic), drawn)])
     except (ValueError, TypeError) as error:
         message = str(error).splitlines()[0][:200].removesuffix(".")
         problem = Problem("model", "unanswered", f"it does not answer rows of its columns: {message}")

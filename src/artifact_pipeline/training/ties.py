@@ -1,4 +1,4 @@
-"""Rows whose answer scikit-learn leaves open: of training rows that are equally far, it takes any.
+"""Rows with tied nearest neighbours: of training rows that are equally far, scikit-learn takes any.
 
 Which one counts depends on the order in which a heap was filled. The written model takes the first of them, so it may
 give such a row another answer than the estimator.
@@ -18,21 +18,21 @@ _EQUAL = 1e-9
 """Two distances whose difference is less than this share of them are equal: rounding may order them either way."""
 
 
-def open_rows(classifier: Any, rows: Any) -> NDArray[np.bool_] | bool:
-    """Return of each row whether training rows that are equally far decide its answer; False where none compares rows.
+def tied_rows(classifier: Any, rows: Any) -> NDArray[np.bool_] | bool:
+    """Return for each row whether its answer depends on a tie of neighbours; False where no part of it has neighbours.
 
     Args:
         classifier: a fitted one; nearest neighbours may stand anywhere in it.
         rows: the rows as it takes them.
     """
-    return _open_rows(classifier, rows) if _compares(classifier) else False
+    return _tied_rows(classifier, rows) if _has_neighbours(classifier) else False
 
 
-def _compares(estimator: Any) -> bool:
-    return type(estimator).__name__ == "KNeighborsClassifier" or any(map(_compares, _parts(estimator)))
+def _has_neighbours(estimator: Any) -> bool:
+    return type(estimator).__name__ == "KNeighborsClassifier" or any(map(_has_neighbours, _parts(estimator)))
 
 
-def _open_rows(estimator: Any, X: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _tied_rows(estimator: Any, X: NDArray[np.float64]) -> NDArray[np.bool_]:
     import numpy as np
 
     if type(estimator).__name__ == "KNeighborsClassifier":
@@ -44,10 +44,10 @@ def _open_rows(estimator: Any, X: NDArray[np.float64]) -> NDArray[np.bool_]:
     found = np.zeros(len(X), dtype=bool)
     features = getattr(estimator, "estimators_features_", None)
     for position, part in enumerate(_parts(estimator)):
-        if _compares(part):
+        if _has_neighbours(part):
             last = part is getattr(estimator, "final_estimator_", None)
             rows = estimator.transform(X) if last else X[:, features[position]] if features else X
-            found |= _open_rows(part, rows)
+            found |= _tied_rows(part, rows)
     return found
 
 

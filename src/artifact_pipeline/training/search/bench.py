@@ -110,7 +110,7 @@ class Bench:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                score = float(scorer(fitted.model, fitted.taken(self.features.take(part.test)), self.y[part.test]))
+                score = float(scorer(fitted.model, fitted.inputs(self.features.take(part.test)), self.y[part.test]))
             except (AttributeError, ValueError) as error:
                 raise _unscored(str(error).splitlines()[0]) from error
         if not math.isfinite(score):
