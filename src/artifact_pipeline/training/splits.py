@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.config.preparing import Split
     from artifact_pipeline.rows.features import Column, Features
+    from artifact_pipeline.rows.matrix import Rows
 
     Labels = NDArray[np.int64] | NDArray[np.str_]
 
 
 _PIECE = 1 << 14
-"""Rows that are looked at at once."""
+"""Rows that are hashed at once."""
 
 
 class Sides(NamedTuple):
@@ -60,6 +61,12 @@ class LabelledRows(NamedTuple):
     rows: Features
     y: Labels
     others: Mapping[str, Sequence[Any] | NDArray[Any]]
+
+    @classmethod
+    def of(cls, rows: Rows) -> LabelledRows:
+        """Return what a split needs of rows, which must have labels."""
+        assert rows.y is not None
+        return cls(rows.columns, rows.features, rows.y, others=rows.split_by)
 
     def values(self, name: str) -> Sequence[Any] | NDArray[Any]:
         """Return the values of a column.
@@ -99,7 +106,7 @@ def split(table: LabelledRows, asked: Split, *, random_state: int) -> Sides:
         out = _by_group(table, asked, random_state)
     else:
         out = _by_time(table, asked)
-    return _checked(table.y, out, mend=_MENDS[asked.by])
+    return _sides(table.y, out, mend=_MENDS[asked.by])
 
 
 _MENDS = {
@@ -143,7 +150,7 @@ def of_two_files(y: Labels, training: int) -> Sides:
     """
     import numpy as np
 
-    return _checked(y, np.arange(len(y)) >= training, mend=_MENDS["held_out"])
+    return _sides(y, np.arange(len(y)) >= training, mend=_MENDS["held_out"])
 
 
 def repeated(rows: Features, sides: Sides) -> int:
@@ -165,7 +172,7 @@ def held_out_beside(
     Args:
         table: the rows of the other table.
         held_out: the rows that a split has held out.
-        asked: how it split.
+        asked: the split.
         random_state: its seed.
     """
     import numpy as np
@@ -183,7 +190,7 @@ def held_out_beside(
 
 
 def _fingerprints(rows: Features) -> NDArray[np.uint64]:
-    """A number for each row that equal rows share, and others do not; another process gives other ones."""
+    """A 64-bit hash of each row; texts have other hashes in another process."""
     import numpy as np
 
     found = np.zeros(len(rows), dtype=np.uint64)
@@ -252,8 +259,8 @@ def complete(table: LabelledRows, name: str) -> Sequence[Any] | NDArray[Any]:
     return values
 
 
-def _checked(y: Labels, out: NDArray[np.bool_], *, mend: str) -> Sides:
-    """Return the sides, both in the order of the rows."""
+def _sides(y: Labels, out: NDArray[np.bool_], *, mend: str) -> Sides:
+    """Return the checked sides, both in the order of the rows; `out` says which rows are held out."""
     import numpy as np
 
     _check_classes(y)

@@ -23,24 +23,21 @@ if TYPE_CHECKING:
     from artifact_pipeline.training.dataset import Dataset
     from artifact_pipeline.training.splits import Labels
 
-    Asked = tuple[int, int]
+    TrialKey = tuple[int, int]  # the number of the trial, and how many rows, in the order of halving, are fitted on
 
 _SCORERS = {"log_loss": "neg_log_loss", "brier": "neg_brier_score"}
 """scikit-learn's names for metrics that it has with the other sign."""
-_LONGEST = 500
+_MAX_REASON = 500
+"""Characters of the reason of a failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """The training rows, how they are folded, and what is drawn; one copy serves every trial.
+    """The training rows, how they are folded, and the config with its search; one copy serves every trial.
 
     Attributes:
-        config: what was asked, with its search.
-        columns: the columns of the rows, with all their levels.
-        features: the training rows.
-        y: their labels.
-        folds: positions among them.
-        ranks: the place of each of them in the order of halving.
+        columns: the columns of the training rows, with all their levels.
+        ranks: the place of each training row in the order of halving.
     """
 
     config: Config
@@ -70,16 +67,12 @@ class Bench:
             ranks=ranks_of(y, config.search.seed),
         )
 
-    def run(self, asked: Asked) -> SearchResults.Trial:
-        """Return what comes of a trial; that it fails is a result, too.
-
-        Args:
-            asked: the number of the trial, and how many rows, in the order of halving, are fitted on.
-        """
+    def run(self, key: TrialKey) -> SearchResults.Trial:
+        """Return the result of a trial; a failure is a result, too."""
         from artifact_pipeline.training.estimators import resolved
         from artifact_pipeline.training.fitting import one_thread
 
-        number, rows = asked
+        number, rows = key
         drawn = sections(self.config, number)
         try:
             config = resolved(self.config.with_model(drawn))
@@ -154,4 +147,4 @@ def _reason(error: PipelineError | ValueError) -> str:
     """Why a trial failed, in a line."""
     problems = getattr(error, "problems", ())
     found = problems[0].message if problems else str(error)
-    return " ".join(found.split())[:_LONGEST]
+    return " ".join(found.split())[:_MAX_REASON]
