@@ -93,7 +93,7 @@ def drafted_column(column: SurveyedColumn, reason: str | None, target: Target) -
         labels = listing([*map(repr, target.labels)], _SHOWN)
         return DraftedColumn(column.name, column.kind, "target", target.why, column.missing, labels)
     use: Use = "learned" if reason is None else "left out"
-    return DraftedColumn(column.name, column.kind, use, reason or _why_kind(column), column.missing, _values_of(column))
+    return DraftedColumn(column.name, column.kind, use, reason or _why_kind(column), column.missing, _values(column))
 
 
 def _why_kind(column: SurveyedColumn) -> str:
@@ -104,7 +104,7 @@ def _why_kind(column: SurveyedColumn) -> str:
     return "each value is a number" if column.kind == "number" else "each value is true or false"
 
 
-def _values_of(column: SurveyedColumn) -> str:
+def _values(column: SurveyedColumn) -> str:
     """The levels of a category, the range of a number, or how many are true."""
     import numpy as np
 
