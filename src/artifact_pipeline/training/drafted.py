@@ -42,9 +42,8 @@ class DraftedColumn:
     """A column as the draft has it.
 
     Attributes:
-        name: its name.
         kind: what it holds; None where it cannot be learned from.
-        use: what it is in the config.
+        use: its use in the config.
         why: why it is of that kind, or why it is left out.
         missing: how many cells are missing.
         values: its levels, or its range, in words.
@@ -63,12 +62,10 @@ class Draft:
     """A config, and what it was made from.
 
     Attributes:
-        config: the config, as its file has it.
+        config: the values of the config's file.
         written: the files that were written, the config first.
         rows: how many rows the table has.
         files: how many files they were read from.
-        columns: each column of the table.
-        target: the column of the labels, with its classes.
         model: why this model was chosen.
         alternatives: other values of `model`.
         warnings: what a person should look at, a sentence each.
