@@ -36,13 +36,7 @@ KINDS: Mapping[Kind, str] = {  # first those that change a model most
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Something that the bytes depend on, and that differs here from what the manifest records.
-
-    Attributes:
-        what: the thing of that kind, such as a package.
-        recorded: what the manifest records.
-        here: what this training found.
-    """
+    """Something that the bytes depend on, and that differs here from what the manifest records."""
 
     kind: Kind
     what: str

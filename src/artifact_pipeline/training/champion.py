@@ -40,11 +40,6 @@ _HINT_OF_HASH = (
 def rows_for(champion: Verified, rows: Rows, config: Config) -> Rows:
     """Return a candidate's rows by the columns that its champion takes, which may be others, or of other kinds.
 
-    Args:
-        champion: the verified artifact.
-        rows: the rows by the candidate's columns.
-        config: the candidate's config, which names the table.
-
     Raises:
         ArtifactRejected: the table does not have a column that the champion needs, or not as it needs it.
     """

@@ -107,11 +107,7 @@ class Dataset:
 
 
 def load_rows(config: Config, *, columns: Sequence[Column] | None = None) -> Rows:
-    """Return all rows that the config names: those that are split, and feedback behind them.
-
-    Args:
-        config: says which rows.
-        columns: as in `load_split_rows`.
+    """Return all rows that the config names: those that are split, as `load_split_rows` does, and feedback behind them.
 
     Raises:
         DataRejected: a file cannot be read, or does not have these columns.

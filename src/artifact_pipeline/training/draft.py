@@ -44,10 +44,6 @@ _SHOWN = 3
 def draft(request: DraftRequest, progress: Callable[[str], None] = lambda _: None) -> Draft:
     """Look at a table, and write a config for it.
 
-    Args:
-        request: what is asked.
-        progress: is called with each step, in a few words.
-
     Raises:
         ConfigError: the output stands already or is an input, or no column can be the target.
         DataRejected: the table cannot be read, or holds nothing to learn from.
@@ -148,12 +144,7 @@ def _drafted_config(
 ) -> tuple[dict[str, Any], Rows, tuple[str, ...]]:
     """The config with its split, the rows as a training by it reads them, and why they are not split by their hash.
 
-    Args:
-        request: what is asked.
-        target: the column of the labels.
-        reasons: why each other column is left out, None where it is not; those that turn out to be of rare levels alone
-            among the training rows are added.
-        model: the model.
+    A column whose levels are all rare among the training rows is left out, too: its reason is added to `reasons`.
 
     Raises:
         DataRejected: the rows cannot be read or split, or no column is left.

@@ -56,11 +56,7 @@ _DEPRECATED = "deprecated"
 
 
 def faults(values: Mapping[str, Any]) -> Iterator[Fault]:
-    """Yield what scikit-learn would refuse of a config's `model`; nothing where its type refuses it already.
-
-    Args:
-        values: the config's values, as they were written.
-    """
+    """Yield what scikit-learn would refuse of a config's `model`, as it was written, and its type does not refuse."""
     yield from _model_faults(values.get("model"), ("model",))
 
 
@@ -202,11 +198,7 @@ def _plain(model: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build(config: Config, labels: Sequence[int | str]) -> Any:
-    """Return the unfitted estimator that the config names, with its random state in every part.
-
-    Args:
-        config: a config that has passed `faults`, with a model.
-        labels: the labels of the rows, by which `class_weight` counts.
+    """Return the unfitted estimator that a config names, with its random state in every part.
 
     Raises:
         ConfigError: `class_weight` names a label that no row has, or the solver cannot learn so many classes.

@@ -79,12 +79,7 @@ def _classifier_of(model: Any) -> Any:
 
 
 def last_step(model: Any, rows: Any) -> tuple[Any, Any]:
-    """Return the classifier that ends a fitted model, and rows as it takes them, prepared by the steps before it.
-
-    Args:
-        model: a classifier, or a pipeline that ends in one.
-        rows: the rows as the model takes them.
-    """
+    """Return the classifier that ends a fitted model, and rows as it takes them, prepared by the steps before it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the fit has given them
         while hasattr(model, "named_steps"):
@@ -149,14 +144,9 @@ def fit_model(
 def fit_by_one_thread(
     estimator: Any, X: Any, y: NDArray[np.int64] | NDArray[np.str_]
 ) -> tuple[bool, list[warnings.WarningMessage]]:
-    """Fit an estimator with one BLAS and one OpenMP thread.
+    """Fit an estimator in place with one BLAS and one OpenMP thread.
 
     More threads change the last bits of a linear model; and they fight over a small fit: 0.07 s of CPU become 8 s.
-
-    Args:
-        estimator: unfitted; it is fitted in place.
-        X: the rows as it takes them.
-        y: their labels, of shape (rows,).
 
     Returns:
         Whether it converged, and what else it warned of.

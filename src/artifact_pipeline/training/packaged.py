@@ -65,11 +65,6 @@ class GivenRows(NamedTuple):
 def given_rows(X: Any, model: Any, layout: Layout) -> GivenRows:
     """Return the rows that were given with a model.
 
-    Args:
-        X: a data frame, a table, a dict of columns or a matrix.
-        model: the fitted model, which may know the names of its columns.
-        layout: its steps.
-
     Raises:
         DataRejected: X is none of these, or has another number of columns, or lacks one, or has one twice.
     """

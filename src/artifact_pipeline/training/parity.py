@@ -26,10 +26,6 @@ _PARITY = 1e-6
 def measure_parity(fitted: FittedModel, answered: Iterable[tuple[Any, Answers]]) -> WrittenModel.Parity:
     """Compare the published model's answers with the estimator's, row by row; a tied row may get another label.
 
-    Args:
-        fitted: the estimator.
-        answered: rows as it takes them, and what the published model answers to them.
-
     Raises:
         ArtifactRejected: a label differs where two answers are no tie, or an answer by more than 1e-6.
     """

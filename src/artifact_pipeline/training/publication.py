@@ -93,11 +93,6 @@ def publish(candidate: Candidate, *, artifact: Path, export: Path | None, statem
 def put_in_charge(training: Training, *, artifact: Path, export: Path | None) -> Training:
     """Publish the candidate of a training, and return the training with where that stands.
 
-    Args:
-        training: with its candidate and its statement.
-        artifact: where the pointer stands.
-        export: as `publish` takes it.
-
     Raises:
         GateFailed: as `publish`; its `result` is the training.
         ConfigError: as `publish`.
@@ -151,11 +146,6 @@ def comparison_problems(comparison: Comparison) -> Iterator[Problem]:
 
 def renew_export(candidate: Candidate, standing: Verified, export: Path) -> bool:
     """Write `model_train.pkl` of an artifact that stays, where the file is missing or belongs to another artifact.
-
-    Args:
-        candidate: the same model, trained again.
-        standing: the artifact that stays in charge.
-        export: where the export stands.
 
     Returns:
         Whether the export belongs to the artifact afterwards.

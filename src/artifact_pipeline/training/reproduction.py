@@ -188,10 +188,6 @@ def reproduce(asked: ReproductionRequest, *, progress: Callable[[str], None] | N
     The BLAS kernel that the manifest records is used, if NumPy is not loaded yet and the user set none. A model that
     was searched for is trained again as the results in the artifact choose it, unless the search is done again, too.
 
-    Args:
-        asked: what is asked.
-        progress: is called with each step, in a few words; None for silence.
-
     Raises:
         ArtifactRejected: one of them is not what it claims to be, or this version cannot train the recipe.
         ConfigError: a file that is needed is not named, or one is named that is not.

@@ -56,10 +56,6 @@ class _Task:
 def run(request: TrainingRequest, observer: Observer = SILENT) -> Training:
     """Train, measure, judge, compare and publish; or find that nothing has changed.
 
-    Args:
-        request: what is asked.
-        observer: what the caller sees meanwhile.
-
     Raises:
         ConfigError: the config breaks a rule, or an output is an input.
         GateFailed: the gate, or the comparison with the champion, failed; its `result` is the training. The candidate
@@ -99,12 +95,7 @@ def run(request: TrainingRequest, observer: Observer = SILENT) -> Training:
 
 
 def plan(request: TrainingRequest, *, explain: bool = False, observer: Observer = SILENT) -> Plan:
-    """Return what `run` would do; nothing is trained, and nothing is written.
-
-    Args:
-        request: what is asked.
-        explain: also find what has changed since the artifact in charge was made.
-        observer: what the caller sees meanwhile.
+    """Return what `run` would do, and with `explain` also what has changed; nothing is trained or written.
 
     Raises:
         ConfigError: as `run`.

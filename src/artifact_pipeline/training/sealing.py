@@ -53,12 +53,6 @@ _CHUNK = 1 << 16
 def seal(config: Config, data: Dataset, fitted: FittedModel, *, results: bytes = b"") -> Candidate:
     """Write a model that was trained from a config, and measure and describe the bytes that are written.
 
-    Args:
-        config: is recorded as the recipe.
-        data: the rows and their split.
-        fitted: the model, fitted on the training rows.
-        results: the lines of the search that chose it; empty where there was none.
-
     Raises:
         ArtifactRejected: the model that would be published is not the one that was trained.
         ConfigError, DataRejected: as `make_candidate`.

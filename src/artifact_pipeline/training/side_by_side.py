@@ -61,9 +61,6 @@ class SideBySide:
 def compare_side_by_side(request: ComparisonRequest) -> SideBySide:
     """Compare a candidate with its champions on the rows that all held out, and make a page of it.
 
-    Args:
-        request: what is asked.
-
     Raises:
         ArtifactRejected: one is not what it claims to be, or cannot be compared with.
         ConfigError: rows are needed and not named, there are too many artifacts, or the page would be written over what

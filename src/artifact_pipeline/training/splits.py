@@ -50,9 +50,7 @@ class LabelledRows(NamedTuple):
     """Rows to be split.
 
     Attributes:
-        columns: the columns that are learned from.
-        rows: their values.
-        y: the labels.
+        columns: the columns that are learned from, whose values are `rows`.
         others: the values of the columns by which the rows are split, as they were read, whether they are learned from
             or not; None and NaN are missing.
     """
@@ -139,11 +137,7 @@ def random_split(y: Labels, *, test_size: float, random_state: int, stratify: bo
 
 
 def of_two_files(y: Labels, training: int) -> Sides:
-    """Return the sides of rows whose first ones are from the file to learn from, and the others from the held-out file.
-
-    Args:
-        y: the labels of all.
-        training: how many rows are to be learned from.
+    """Return the sides of rows of which the first `training` are learned from; the others are of the held-out file.
 
     Raises:
         DataRejected: as `split`.
@@ -167,13 +161,7 @@ def held_out_beside(
     """Return which rows of another table must not be learned from, bool of shape (rows,).
 
     Those are rows that have the very features of a held-out row; of a hash split, rows on its held-out side; and of
-    a split by groups, rows of a group that is held out.
-
-    Args:
-        table: the rows of the other table.
-        held_out: the rows that a split has held out.
-        asked: the split.
-        random_state: its seed.
+    a split by groups, rows of a group that is held out. `held_out` are the rows that the split has held out.
     """
     import numpy as np
 

@@ -34,12 +34,6 @@ def recipe_config(
 ) -> Config:
     """Return the config that a manifest's recipe stands for; keys that it lacks take this version's defaults.
 
-    Args:
-        manifest: has the recipe.
-        data: the table, where the recipe names one.
-        held_out: the held-out file, where the recipe has one.
-        feedback: the files of feedback, where the data has any.
-
     Raises:
         ArtifactRejected: this version cannot train the recipe.
         ConfigError: a file that is needed is not named, or one is named that is not.

@@ -95,11 +95,7 @@ def key_of(config: Config, rows: Rows | None, champion: Verified | None = None) 
 
 
 def fingerprint_of(config: bytes) -> str | None:
-    """Return the digest of what a config's file holds and of what parses it; None where the parser is not known.
-
-    Args:
-        config: what the file holds.
-    """
+    """Return the digest of a config file's bytes and of its parser's version; None where that is not known."""
     return _fingerprint(config, _installed())
 
 
@@ -113,11 +109,6 @@ def look_by_fingerprint(artifact: Path, export: Path | None, config: bytes) -> L
 
     A built-in data set, no option that wins over the file and no champion are the caller's to see to; they are what
     the artifact in charge was trained with, where its provenance has a fingerprint.
-
-    Args:
-        artifact: as `look` takes it.
-        export: likewise.
-        config: what the config's file holds.
     """
     try:
         statement = provenance.Statement.read(resolve(artifact))
@@ -135,13 +126,7 @@ def look_by_fingerprint(artifact: Path, export: Path | None, config: bytes) -> L
 
 
 def look(artifact: Path, export: Path | None, key: Mapping[str, str]) -> Look:
-    """Compare the artifact in charge, and its export, with a key.
-
-    Args:
-        artifact: where the pointer stands.
-        export: where `model_train.pkl` stands; None where none is asked for.
-        key: what `key_of` returned.
-    """
+    """Compare the artifact in charge, and its export where one is asked for, with what `key_of` returned."""
     try:
         folder = resolve(artifact)
     except ArtifactRejected:

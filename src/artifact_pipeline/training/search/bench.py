@@ -124,12 +124,7 @@ class Bench:
 
 
 def sections(config: Config, number: int) -> dict[str, Any]:
-    """Return the model of a trial, as the config's sections: drawn by the seed and the number alone.
-
-    Args:
-        config: what was asked, with its search.
-        number: of the trial; without a space every trial has the config's own model.
-    """
+    """Return the model of a trial, as the config's sections, drawn by seed and number; without a space the config's."""
     assert config.search is not None
     if config.search.space is None:
         assert config.model is not None

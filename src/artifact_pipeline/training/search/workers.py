@@ -39,9 +39,7 @@ class Workers(Protocol):
 def workers(bench: Bench, at: int | str) -> Iterator[Workers]:
     """Start the workers of a search; no process of them is left afterwards.
 
-    Args:
-        bench: what a trial needs.
-        at: how many run at a time, of which 1 runs in this process; or the address of a Dask scheduler.
+    `at` is how many trials run at a time, of which 1 runs in this process; or the address of a Dask scheduler.
     """
     if isinstance(at, str):
         from artifact_pipeline.training.search.cluster import on_cluster
