@@ -259,8 +259,7 @@ def compare(
     from artifact_pipeline.training import champion as comparing
 
     both = [storage.artifact_place(each) for each in (candidate, champion)]
-    _, (comparison,) = comparing.compare(both, data=_path(data), held_out=_path(held_out), margin=margin)
-    return comparison
+    return comparing.compare(both, data=_path(data), held_out=_path(held_out), margin=margin)[1][0]
 
 
 @naming_extras
