@@ -23,7 +23,7 @@ from artifact_pipeline.training import candidate as candidates
 from artifact_pipeline.training import champion as c
 from artifact_pipeline.training.dataset import load_rows
 from artifact_pipeline.training.publication import publish, rollback
-from artifact_pipeline.training.statement import TrainingOrigin, state
+from artifact_pipeline.training.statement import TrainingOrigin, make_statement
 from artifact_pipeline.verification import verify
 from tables import blobs, write_table
 from tools import hexadecimal, renamed
@@ -71,7 +71,7 @@ def challenge(candidate: Candidate, champion: Verified, **gate: Any) -> Comparis
 
 
 def put(root: Path, candidate: Candidate, comparison: Comparison | None) -> Path:
-    statement = state(candidate, TrainingOrigin(CONFIG, Path("x")), key={}, looks=2, comparison=comparison)
+    statement = make_statement(candidate, TrainingOrigin(CONFIG, Path("x")), key={}, looks=2, comparison=comparison)
     export = root / "model_train.pkl"
     return publish(candidate, artifact=root / "artifact", export=export, statement=statement)
 

@@ -48,15 +48,15 @@ class GivenRows(NamedTuple):
     @property
     def booleans(self) -> frozenset[str]:
         """The columns that hold booleans."""
-        return frozenset(name for name in self.there if self.type_of(name) in _BOOLEAN)
+        return frozenset(name for name in self.present if self.type_of(name) in _BOOLEAN)
 
     @property
     def hold_float32(self) -> bool:
         """Whether a number is a float32, which the model would compute in float32."""
-        return any(self.type_of(name) in _FLOAT32 for name in self.there)
+        return any(self.type_of(name) in _FLOAT32 for name in self.present)
 
     @property
-    def there(self) -> list[str]:
+    def present(self) -> list[str]:
         """The columns that the table has; one that the model drops may be missing."""
         own = self.table.column_names if hasattr(self.table, "column_names") else self.table.keys()  # type: ignore[union-attr]
         return [name for name in self.names if name in own]
@@ -77,18 +77,18 @@ def given_rows(X: Any, model: Any, layout: Layout) -> GivenRows:
     X = np.asarray(X) if isinstance(X, list | tuple) else X
     if isinstance(X, np.ndarray):
         if X.ndim != 2 or X.shape[1] != width:
-            raise _unfit(f"of shape {X.shape}, and the model was fitted on {plural(width, 'column')}", None)
+            raise _refused(f"of shape {X.shape}, and the model was fitted on {plural(width, 'column')}", None)
         names = fitted_names or tuple(f"x{position}" for position in range(width))
         return GivenRows(X, names, {name: X[:, at] for at, name in enumerate(names)}, fitted_names is None)
     X, own = _table_of(X)
     names = tuple(map(str, own))
     if fitted_names is None and len(own) != width:
         words = f"a table of {plural(len(own), 'column')}, and the model was fitted on {width:,}"
-        raise _unfit(words, "give the columns that it was fitted on, in their order")
+        raise _refused(words, "give the columns that it was fitted on, in their order")
     used = {position for branch in layout.branches for position in branch.columns}
     missing = [name for position, name in enumerate(fitted_names or ()) if position in used and name not in names]
     if missing:
-        raise _unfit(f"a table without the column {missing[0]!r:.80}, which the model was fitted on", None)
+        raise _refused(f"a table without the column {missing[0]!r:.80}, which the model was fitted on", None)
     table = X if isinstance(X, pa.Table) else {str(name): X[name] for name in own}
     return GivenRows(X, fitted_names or names, table, fitted_names is None)
 
@@ -98,19 +98,19 @@ def _table_of(X: Any) -> tuple[Any, list[Any]]:
     import pyarrow as pa
 
     if hasattr(X, "tocsr"):
-        raise _unfit("a sparse matrix", "give X.toarray(), or the data frame")
+        raise _refused("a sparse matrix", "give X.toarray(), or the data frame")
     if not hasattr(X, "keys") and not hasattr(X, "get_columns"):
         if not (hasattr(X, "__arrow_c_stream__") or hasattr(X, "__arrow_c_array__")):
-            raise _unfit(type(X).__name__, "give a data frame, a dict of columns or a matrix")
+            raise _refused(type(X).__name__, "give a data frame, a dict of columns or a matrix")
         X = pa.table(X)
     own = [*(X.column_names if isinstance(X, pa.Table) else X.keys() if hasattr(X, "keys") else X.columns)]
     name, count = next(iter(Counter(map(str, own)).most_common(1)), ("", 0))
     if count > 1:
-        raise _unfit(f"a table with {count} columns {name!r:.80}", "give each column a name of its own")
+        raise _refused(f"a table with {count} columns {name!r:.80}", "give each column a name of its own")
     return X, own
 
 
-def _unfit(what: str, hint: str | None) -> DataRejected:
+def _refused(what: str, hint: str | None) -> DataRejected:
     problem = Problem("X", "rows-shape", f"it is {what}")
     return DataRejected("the rows do not fit the model", problems=[problem], hint=hint)
 
@@ -159,8 +159,8 @@ class PackagedModel(FittedModel):
         if isinstance(X, dict | np.ndarray) or self.given.hold_float32:
             return self.inputs(features)
         if hasattr(X, "select") and hasattr(X, "column_names"):  # a table of pyarrow
-            return X.select(self.given.there)
-        return X if self.given.matrix else X[self.given.there]
+            return X.select(self.given.present)
+        return X if self.given.matrix else X[self.given.present]
 
 
 def _frame_like(X: Any, columns: Mapping[str, NDArray[Any]]) -> Any:
@@ -213,12 +213,12 @@ def synthetic_rows(features: Features, columns: Sequence[Column], rows: int) -> 
             S[:, next(texts)] = drawn
             continue
         at = next(numbers)
-        X[:, at] = _drawn(features.X[:, at], random, rows, boolean=column.kind == "boolean")
+        X[:, at] = _draw_numbers(features.X[:, at], random, rows, boolean=column.kind == "boolean")
         X[gaps, at] = np.nan
     return Features(X, S)
 
 
-def _drawn(given: NDArray[np.float64], random: np.random.Generator, rows: int, *, boolean: bool) -> Any:
+def _draw_numbers(given: NDArray[np.float64], random: np.random.Generator, rows: int, *, boolean: bool) -> Any:
     import numpy as np
 
     there = given[~np.isnan(given)]

@@ -28,7 +28,7 @@ from artifact_pipeline.training.parity import measure_parity
 from artifact_pipeline.training.publication import check_places, put_in_charge
 from artifact_pipeline.training.request import Training
 from artifact_pipeline.training.sealing import SealedParts, WrittenBytes, make_candidate
-from artifact_pipeline.training.statement import LOCK, TrainingOrigin, looks_at, state
+from artifact_pipeline.training.statement import LOCK, TrainingOrigin, count_looks, make_statement
 from artifact_pipeline.training.unchanged import Look
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ def package(
     check_places(place, None)
     candidate = _candidate(fitted, X, y, name=name, gate=asked)
     key = {"packaged": candidate.manifest.model.digest}
-    looks = looks_at(candidate.manifest.data.split.digest, place)
-    statement = state(candidate, origin, key=key, looks=looks)
+    looks = count_looks(candidate.manifest.data.split.digest, place)
+    statement = make_statement(candidate, origin, key=key, looks=looks)
     folder = Store(place).place(candidate.digest)
     training = Training.of(candidate, statement, folder, Look(reason="the model was trained elsewhere"))
     return put_in_charge(training, artifact=place, export=None)

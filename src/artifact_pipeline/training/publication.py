@@ -115,11 +115,11 @@ def _gate_problems(manifest: Manifest) -> Iterator[Problem]:
         if not rule.passed:
             why = ", since no held-out row has this label" if rule.label in unseen else ""
             if rule.metric == BASELINE:
-                why = _out_of_reach(held_out)
+                why = _why_unreachable(held_out)
             yield Problem("gate", f"gate-{rule.metric}", rule.shortfall + why)
 
 
-def _out_of_reach(held_out: HeldOut) -> str:
+def _why_unreachable(held_out: HeldOut) -> str:
     """Why no model at all could beat the baseline on these rows; empty where one could."""
     from artifact_pipeline.metrics.classification import wilson_interval
 

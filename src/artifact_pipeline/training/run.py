@@ -67,7 +67,7 @@ def run(request: TrainingRequest, observer: Observer = SILENT) -> Training:
     origin = _origin(request)
     if (training := _same_file(request, origin, observer)) is not None:
         return training
-    task = _begin(request, _checked(request, origin), origin, observer)
+    task = _read_task(request, _checked_config(request, origin), origin, observer)
     if task.look.unchanged and not request.force:
         return _unchanged(request, task.look, task.rows)
     with observer.progress() as progress:
@@ -89,7 +89,7 @@ def run(request: TrainingRequest, observer: Observer = SILENT) -> Training:
             folder=champion.place,
         )
         observer.measured(training)
-        return _keep(request, training, champion, candidate)
+        return _keep_champion(request, training, champion, candidate)
     observer.measured(training)
     return put_in_charge(training, artifact=request.artifact, export=request.export)
 
@@ -104,11 +104,11 @@ def plan(request: TrainingRequest, *, explain: bool = False, observer: Observer 
         StorageError: a result could not be written.
     """
     origin = _origin(request)
-    config = _checked(request, origin)
+    config = _checked_config(request, origin)
     store = Store(request.artifact).folder
     if not explain:
         return Plan(config, store, Columns.of(_load(config, observer)))
-    task = _begin(request, config, origin, observer)
+    task = _read_task(request, config, origin, observer)
     return Plan(config, store, Columns.of(task.rows), task.look)
 
 
@@ -146,7 +146,7 @@ def _unchanged(request: TrainingRequest, look: Look, rows: Rows | None) -> Train
     )
 
 
-def _checked(request: TrainingRequest, origin: TrainingOrigin) -> Config:
+def _checked_config(request: TrainingRequest, origin: TrainingOrigin) -> Config:
     """Read the config, and make sure that the results can be written, and over nothing that is read."""
     from artifact_pipeline.training.reading import read_config
 
@@ -196,7 +196,7 @@ def _champion(request: TrainingRequest, config: Config) -> Verified | None:
     return remote.verify(place, expect=expect, trust=trust)
 
 
-def _begin(request: TrainingRequest, config: Config, origin: TrainingOrigin, observer: Observer) -> _Task:
+def _read_task(request: TrainingRequest, config: Config, origin: TrainingOrigin, observer: Observer) -> _Task:
     """Read the rows, and look whether there is anything to train."""
     champion = _champion(request, config)
     rows = _load(config, observer)
@@ -271,14 +271,14 @@ def _train(
     candidate = train(task.config, data, progress=progress, jobs=task.request.jobs, searched=searched)
     if champion is not None:
         comparison = challenge(candidate, champion, data.rows, task.config.gate, its_rows=its_rows)
-    looks = statement.looks_at(candidate.manifest.data.split.digest, task.request.artifact, champion)
-    made_from = statement.state(
+    looks = statement.count_looks(candidate.manifest.data.split.digest, task.request.artifact, champion)
+    made_from = statement.make_statement(
         candidate, task.origin, key=task.key, looks=looks, comparison=comparison, fingerprint=task.fingerprint
     )
     return candidate, made_from
 
 
-def _keep(request: TrainingRequest, training: Training, champion: Verified, candidate: Candidate) -> Training:
+def _keep_champion(request: TrainingRequest, training: Training, champion: Verified, candidate: Candidate) -> Training:
     """Publish nothing, because the champion is this very model; write its export where that is missing."""
     artifact, export = request.artifact, request.export
     if (folder := resolve(artifact)).name != champion.folder.name:
