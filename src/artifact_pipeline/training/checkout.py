@@ -147,7 +147,7 @@ def _check_place(repository: _Repository, core: dict[str, str]) -> None:
 def _core_settings(repository: _Repository) -> dict[str, str]:
     """The settings of `[core]`; what the config includes is not read."""
     section, found = "", dict[str, str]()
-    lines = _text(repository.common, "config", missing="", limit=_MAX_SETTINGS).splitlines()
+    lines = _text(repository.common, "config", optional=True, limit=_MAX_SETTINGS).splitlines()
     for line in (each for each in lines if len(each) <= _MAX_SETTING):
         rest = line
         if head := _SECTION.fullmatch(line):
@@ -160,16 +160,16 @@ def _core_settings(repository: _Repository) -> dict[str, str]:
 # --- which commit
 
 
-def _text(root: Path, name: str, *, missing: str | None = None, limit: int = MAX_BYTES) -> str:
-    """A file's text without the line break at its end; `missing` where there is no file.
+def _text(root: Path, name: str, *, optional: bool = False, limit: int = MAX_BYTES) -> str:
+    """A file's text without the line break at its end; empty where there is no file and it is optional.
 
     Raises:
         OSError: it cannot be read.
         ValueError: it leads out of `root`, is too large, or is no regular file.
     """
     place = root / name
-    if missing is not None and not place.is_file():
-        return missing
+    if optional and not place.is_file():
+        return ""
     if not place.resolve().is_relative_to(root.resolve()):
         raise ValueError("a file of its .git leads elsewhere, and is not followed")
     try:
@@ -187,14 +187,14 @@ def _head_commit(repository: _Repository) -> str | None:
         ref = _REF.fullmatch(text)
         if ref is None:
             raise ValueError("its HEAD is of no known form")
-        text = _text(repository.common, ref[1], missing="") or _packed_ref(repository, ref[1])
+        text = _text(repository.common, ref[1], optional=True) or _packed_ref(repository, ref[1])
         if not text:
             return None
     raise ValueError("its HEAD leads from ref to ref")
 
 
 def _packed_ref(repository: _Repository, ref: str) -> str:
-    lines = _text(repository.common, "packed-refs", missing="", limit=_MAX_REFS).splitlines()
+    lines = _text(repository.common, "packed-refs", optional=True, limit=_MAX_REFS).splitlines()
     return next((line.removesuffix(f" {ref}") for line in lines if line.endswith(f" {ref}")), "")
 
 
@@ -244,7 +244,7 @@ class _Git:
             (folder / name).mkdir()
         (folder / "HEAD").write_text(f"{commit}\n")
         (folder / "config").write_text(_config(commit, core))
-        attributes = _text(repository.common, "info/attributes", missing="", limit=_MAX_SETTINGS)
+        attributes = _text(repository.common, "info/attributes", optional=True, limit=_MAX_SETTINGS)
         (folder / "info" / "attributes").write_text(attributes + "\n", errors="surrogateescape")
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},

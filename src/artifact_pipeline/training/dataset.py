@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.plugins import data_set
+from artifact_pipeline.training.splits import LabelledRows, held_out_beside, of_two_files, repeated, split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,8 +51,6 @@ class Dataset:
         Raises:
             DataRejected: the rows cannot be read, or cannot be split as asked.
         """
-        from artifact_pipeline.training.splits import LabelledRows, of_two_files, repeated, split
-
         whole = load_rows(config) if rows is None else rows
         rows = whole.split
         table = LabelledRows.of(rows)
@@ -70,7 +69,6 @@ class Dataset:
         import numpy as np
 
         from artifact_pipeline.rows import feedback
-        from artifact_pipeline.training.splits import LabelledRows, held_out_beside
 
         held_out, kept, left_out = LabelledRows.of(self.rows.take(self.held_out)), [], 0
         for each in whole.sources[-len(whole.feedback) :]:
@@ -122,7 +120,7 @@ def load_rows(config: Config, *, columns: Sequence[Column] | None = None) -> Row
     return feedback.with_feedback(rows, config.feedback, leave_out=leave_out)
 
 
-def load_split_rows(config: Config, *, columns: Sequence[Column] | None = None) -> Rows:
+def load_split_rows(config: Config, *, columns: Sequence[Column] | None) -> Rows:
     """Return the rows that are split: a built-in data set, or a table, and the held-out file behind it.
 
     Args:

@@ -94,13 +94,9 @@ def key_of(config: Config, rows: Rows | None, champion: Verified | None = None) 
     return key
 
 
-def fingerprint_of(config: bytes) -> str | None:
+def fingerprint_of(config: bytes, installed: Mapping[str, str | None] | None = None) -> str | None:
     """Return the digest of a config file's bytes and of its parser's version; None where that is not known."""
-    return _fingerprint(config, _installed())
-
-
-def _fingerprint(config: bytes, installed: Mapping[str, str | None]) -> str | None:
-    parser = installed.get(_PARSER)
+    parser = (_installed() if installed is None else installed).get(_PARSER)
     return digest(f"{_PARSER} {parser}\n".encode() + config) if parser else None
 
 
@@ -117,7 +113,7 @@ def look_by_fingerprint(artifact: Path, export: Path | None, config: bytes) -> L
     if statement is None or statement.internal.fingerprint is None:
         return None
     installed = _installed()
-    if statement.internal.fingerprint != _fingerprint(config, installed):
+    if statement.internal.fingerprint != fingerprint_of(config, installed):
         return None
     # The recipe follows from the file by parser and source, and the digest of built-in data from both.
     key = statement.internal.key

@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.artifact.trials import SearchResults
 from artifact_pipeline.errors import DataRejected, PipelineError, Problem
-from artifact_pipeline.training.search.folds import Fold
+from artifact_pipeline.rows.folding import fold_rare_levels
+from artifact_pipeline.training.estimators import resolved
+from artifact_pipeline.training.fitting import fit_model, one_thread
+from artifact_pipeline.training.pipeline import known_columns, unfitted
+from artifact_pipeline.training.search.folds import Fold, folds_of, ranks_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,8 +58,6 @@ class Bench:
         Raises:
             DataRejected: they cannot be folded as asked.
         """
-        from artifact_pipeline.training.search.folds import folds_of, ranks_of
-
         assert config.search is not None
         y = data.y[data.train]
         return cls(
@@ -69,9 +71,6 @@ class Bench:
 
     def run(self, key: TrialKey) -> SearchResults.Trial:
         """Return the result of a trial; a failure is a result, too."""
-        from artifact_pipeline.training.estimators import resolved
-        from artifact_pipeline.training.fitting import one_thread
-
         number, rows = key
         drawn = sections(self.config, number)
         try:
@@ -89,16 +88,11 @@ class Bench:
         """Return the model of a trial, and the columns as it knows them by some rows."""
         import numpy as np
 
-        from artifact_pipeline.rows.folding import fold_rare_levels
-        from artifact_pipeline.training.pipeline import known_columns, unfitted
-
         columns = known_columns(config, fold_rare_levels(self.columns, self.features, train).columns)
         return unfitted(config, columns, np.unique(self.y).tolist()), columns
 
     def _score(self, model: Any, columns: tuple[Column, ...], part: Fold, scorer: Any) -> float:
         """Fit on some rows, and score on others."""
-        from artifact_pipeline.training.fitting import fit_model
-
         fitted = fit_model(model, columns, self.features.take(part.train), self.y[part.train])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -11,6 +11,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.errors import DataRejected, Problem
+from artifact_pipeline.rows.row_hash import feature_hashes, key_hashes
+from artifact_pipeline.training.splits import LabelledRows, complete
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,9 +44,6 @@ def folds_of(data: Dataset, config: Config, search: Search) -> tuple[Fold, ...]:
         DataRejected: the rows are too few, or the groups or times among them.
     """
     import numpy as np
-
-    from artifact_pipeline.rows.row_hash import feature_hashes, key_hashes
-    from artifact_pipeline.training.splits import LabelledRows, complete
 
     split, rows, train = config.split, data.rows, data.train
     y = data.y[train]

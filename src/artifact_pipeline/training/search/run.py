@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact.trials import FILE, SearchResults
 from artifact_pipeline.errors import ArtifactRejected, DataRejected, Problem
+from artifact_pipeline.training.estimators import resolved
 from artifact_pipeline.training.search.bench import Bench, sections
 from artifact_pipeline.training.search.folds import rounds_of
 from artifact_pipeline.training.search.workers import workers
@@ -70,8 +71,6 @@ class Searched:
         Raises:
             DataRejected: every trial failed.
         """
-        from artifact_pipeline.training.estimators import resolved
-
         assert config.search is not None
         winner = results.chosen(config.search.metric, config.search.select)
         if winner is None:
