@@ -168,7 +168,8 @@ def _fitting(jobs: int) -> Iterator[list[warnings.WarningMessage]]:
             yield caught
         except (ValueError, ArithmeticError, AttributeError) as error:  # sag divides by zero where C is tiny
             problem = Problem("rows", "unlearnable", str(error).splitlines()[0].removesuffix("."))
-            raise DataRejected("the rows cannot be learned", problems=[problem]) from error
+            hint = "train another classifier, or change its parameters or preprocess by what scikit-learn says"
+            raise DataRejected("the rows cannot be learned", problems=[problem], hint=hint) from error
 
 
 def _check_fit(estimator: Any, caught: list[warnings.WarningMessage]) -> tuple[bool, list[warnings.WarningMessage]]:

@@ -8,7 +8,7 @@ from artifact_pipeline.artifact.manifest2 import WrittenModel
 from artifact_pipeline.artifact.parts import DECIMALS
 from artifact_pipeline.errors import ArtifactRejected, Problem
 from artifact_pipeline.training.fitting import last_step
-from artifact_pipeline.training.ties import tied_rows
+from artifact_pipeline.training.ties import tied_neighbours, tied_votes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,11 +38,14 @@ def measure_parity(fitted: FittedModel, answered: Iterable[tuple[Any, Answers]])
         positions, values = _estimator_answers(classifier, prepared, answers)
         by_class = np.ascontiguousarray(values.T)  # NumPy takes several times as long over a few values of each row
         scale = np.maximum(1.0, np.abs(by_class).max(axis=0))
-        tied = tied_rows(classifier, prepared)
-        tie = (_margin(by_class) <= _PARITY * scale) | tied
-        rows, ties = rows + len(positions), ties + int(tie.sum())
-        unequal += int(((answers.positions != positions) & ~tie).sum())
-        differences = np.where(tied, 0.0, np.abs(answers.values.T - by_class).max(axis=0) / scale)
+        neighbours = tied_neighbours(classifier, prepared)
+        tied = (_margin(by_class) <= _PARITY * scale) | neighbours
+        differences = np.where(neighbours, 0.0, np.abs(answers.values.T - by_class).max(axis=0) / scale)
+        wrong = (answers.positions != positions) & ~tied
+        if wrong.any() or not differences.max() <= _PARITY:
+            votes = (wrong | ~(differences <= _PARITY)) & tied_votes(classifier, prepared)
+            tied, wrong, differences = tied | votes, wrong & ~votes, np.where(votes, 0.0, differences)
+        rows, ties, unequal = rows + len(positions), ties + int(tied.sum()), unequal + int(wrong.sum())
         difference = float(np.max([difference, differences.max()]))
     if unequal or not difference <= _PARITY:
         message = (

@@ -81,7 +81,8 @@ class LabelledRows(NamedTuple):
             if name in names:
                 values: NDArray[Any] = found[:, names.index(name)]
                 return values
-        raise _refused("split-column", f"no column {name!r}, by which the rows are to be split")
+        message = f"no column {name!r}, by which the rows are to be split"
+        raise _refused("split-column", message, hint="name a column of the table in split.column or split.key")
 
 
 def split(table: LabelledRows, asked: Split, *, random_state: int) -> Sides:
@@ -131,7 +132,8 @@ def random_split(y: Labels, *, test_size: float, random_state: int, stratify: bo
             np.arange(len(y)), test_size=test_size, random_state=random_state, stratify=y if stratify else None
         )
     except ValueError as error:
-        raise _refused("split", str(error).splitlines()[0].removesuffix(".")) from error
+        hint = "give more rows, set another test_size, or set stratify to false"
+        raise _refused("split", str(error).splitlines()[0].removesuffix("."), hint=hint) from error
     _check_training(y, train, hint="set stratify to true, or give more rows of that label")
     return Sides(train, held_out)
 
@@ -243,7 +245,8 @@ def complete(table: LabelledRows, name: str) -> Sequence[Any] | NDArray[Any]:
     values = table.values(name)
     missing = next((row for row, value in enumerate(values) if is_missing(value)), None)
     if missing is not None:
-        raise _refused("split-missing", f"row {missing + 1} has no value in the column {name!r}, which splits the rows")
+        message = f"row {missing + 1} has no value in the column {name!r}, which splits the rows"
+        raise _refused("split-missing", message, hint="give it one, leave the row out, or split by another column")
     return values
 
 
@@ -266,7 +269,8 @@ def _check_classes(y: Labels) -> None:
 
     classes = np.unique(y)
     if len(classes) == 1:
-        raise _refused("single-class", f"all rows have the label {classes[0]}; a classifier needs two")
+        message = f"all rows have the label {classes[0]}; a classifier needs two"
+        raise _refused("single-class", message, hint="give rows of another label, or name another target")
 
 
 def _check_training(y: Labels, train: NDArray[np.int64], *, hint: str) -> None:
@@ -277,5 +281,5 @@ def _check_training(y: Labels, train: NDArray[np.int64], *, hint: str) -> None:
         raise _refused("class-not-in-training", f"no training row has the label {missing[0]}", hint=hint)
 
 
-def _refused(rule: str, message: str, *, hint: str | None = None) -> DataRejected:
+def _refused(rule: str, message: str, *, hint: str) -> DataRejected:
     return DataRejected("the rows cannot be split", problems=[Problem("rows", rule, message)], hint=hint)

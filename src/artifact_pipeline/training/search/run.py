@@ -77,7 +77,8 @@ class Searched:
             problems = [
                 Problem(f"trial {each.trial}", "trial-failed", str(each.error)) for each in results.trials[:_SHOWN]
             ]
-            raise DataRejected("every trial of the search failed", problems=problems)
+            hint = "change the space, preprocess or the rows by what the trials say"
+            raise DataRejected("every trial of the search failed", problems=problems, hint=hint)
         chosen = resolved(config.with_model(sections(config, winner.trial)))
         return cls(config, results, winner, chosen)
 
