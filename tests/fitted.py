@@ -36,7 +36,7 @@ from artifact_pipeline.model.writer import write
 from artifact_pipeline.rows.features import Column, Features
 from artifact_pipeline.runtime import load_onnxruntime
 from artifact_pipeline.training.fitting import frame, last_step
-from artifact_pipeline.training.ties import open_rows
+from artifact_pipeline.training.ties import tied_neighbours
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -258,7 +258,7 @@ def parity(model: Any, columns: Sequence[Column], rows: Features) -> Parity:
     X = taken(model, columns, rows)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        settled = np.broadcast_to(~np.asarray(open_rows(*last_step(model, X))), len(labels))
+        settled = np.broadcast_to(~np.asarray(tied_neighbours(*last_step(model, X))), len(labels))
         unequal = int(((labels != model.predict(X)) & settled).sum())
         if session.answers == "probabilities":
             differences = np.abs(answers - model.predict_proba(X)).max(axis=1)

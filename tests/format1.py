@@ -26,7 +26,7 @@ from artifact_pipeline.pickles import export_bytes
 from artifact_pipeline.training.dataset import Dataset
 from artifact_pipeline.training.estimators import build
 from artifact_pipeline.training.fitting import fit_by_one_thread
-from artifact_pipeline.training.sealed import ROLES, Candidate, data_record, export_records, read_back
+from artifact_pipeline.training.sealed import FILE_NAMES, Candidate, data_record, export_records, read_back
 from linear_writer import linear_classifier
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.config import Config
 
-NAMES = {**ROLES, "parameters": "parameters.npz"}
+NAMES = {**FILE_NAMES, "parameters": "parameters.npz"}
 
 
 def train(config: Config) -> Candidate:

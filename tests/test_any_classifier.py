@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import artifact_pipeline
+from artifact_pipeline import api
 from artifact_pipeline.artifact.manifest2 import Manifest2
 from artifact_pipeline.cli import main
-from artifact_pipeline.errors import ConfigError
+from artifact_pipeline.errors import ConfigError, GateFailed
 from artifact_pipeline.training.request import TrainingRequest
 from artifact_pipeline.training.run import run
 from conftest import run_python
@@ -163,6 +164,8 @@ def test_jobs_change_no_bit(name: str, table: Path, tmp_path: Path) -> None:
 
 THREADS = """
 import sklearn.ensemble, joblib, threadpoolctl
+import numpy
+from artifact_pipeline.rows.features import Features
 from artifact_pipeline.training import fitting
 
 def most(_):
@@ -173,7 +176,7 @@ class Looks:
         self.found = joblib.Parallel()(joblib.delayed(most)(each) for each in range(4))
 
 looks = Looks()
-fitting.fit_by_one_thread(looks, None, None, jobs=2)
+fitting.fit_model(looks, [], Features.of_numbers(numpy.zeros((1, 1))), None, jobs=2)
 print(sorted(set(looks.found)), joblib.Parallel()(joblib.delayed(most)(each) for each in range(1)))
 """
 
@@ -236,3 +239,26 @@ def test_a_model_without_probabilities_says_so(table: Path, tmp_path: Path) -> N
     model = artifact_pipeline.open_artifact(tmp_path / "artifact")
     with pytest.raises(ConfigError, match="gives no probabilities"):
         model.predict_proba({name: [] for name in COLUMNS})
+
+
+@pytest.mark.parametrize(
+    ("seed", "model"),
+    [
+        (5, {"estimator": "SVC"}),
+        (3, {"estimator": "BaggingClassifier", "base_estimator": {"estimator": "SVC"}}),
+        (0, {"estimator": "CalibratedClassifierCV", "base_estimator": {"estimator": "SVC"}, "cv": 2}),
+    ],
+    ids=["alone", "in bags", "calibrated"],
+)
+def test_votes_that_rounding_decides_are_ties(seed: int, model: dict[str, Any], tmp_path: Path) -> None:
+    """A row that is equally far from two classes may get either vote, and is a tie, as by few levels it often is."""
+    generator = np.random.default_rng(seed)
+    rows = zip(generator.choice(["a", "b", "c", "d"], 80), generator.integers(0, 6, 80), strict=True)
+    table = tmp_path / "table.csv"
+    table.write_text("site,stage\n" + "".join(f"{site},s{stage}\n" for site, stage in rows))
+    config = {"dataset": {"path": str(table), "target": "stage"}, "split": {"by": "random"}, "model": model}
+    with pytest.raises(GateFailed) as failed:
+        api.train(config, artifact=tmp_path / "artifact")
+    parity = failed.value.result.manifest.model.parity
+    assert parity.rows == 80
+    assert parity.max_difference <= 1e-6

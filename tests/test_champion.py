@@ -23,7 +23,7 @@ from artifact_pipeline.training import candidate as candidates
 from artifact_pipeline.training import champion as c
 from artifact_pipeline.training.dataset import load_rows
 from artifact_pipeline.training.publication import publish, rollback
-from artifact_pipeline.training.statement import TrainingOrigin, state
+from artifact_pipeline.training.statement import TrainingOrigin, make_statement
 from artifact_pipeline.verification import verify
 from tables import blobs, write_table
 from tools import hexadecimal, renamed
@@ -66,11 +66,12 @@ def champion(published: Path) -> Verified:
 
 
 def challenge(candidate: Candidate, champion: Verified, **gate: Any) -> Comparison:
-    return c.challenge(candidate, champion, load_digits(), Gate(**gate))
+    digits = load_digits()
+    return c.challenge(candidate, champion, digits, Gate(**gate), its_rows=digits)
 
 
 def put(root: Path, candidate: Candidate, comparison: Comparison | None) -> Path:
-    statement = state(candidate, TrainingOrigin(CONFIG, Path("x")), key={}, looks=2, comparison=comparison)
+    statement = make_statement(candidate, TrainingOrigin(CONFIG, Path("x")), key={}, looks=2, comparison=comparison)
     export = root / "model_train.pkl"
     return publish(candidate, artifact=root / "artifact", export=export, statement=statement)
 
@@ -207,7 +208,7 @@ def test_other_rows_than_the_candidates_are_refused(candidate: Candidate, champi
     """Rows that are not the candidate's own are refused before any is answered."""
     digits = load_digits()
     with pytest.raises(DataRejected) as caught:
-        c.challenge(candidate, champion, replace(digits, X=digits.X + 1), Gate())
+        c.challenge(candidate, champion, replace(digits, X=digits.X + 1), Gate(), its_rows=digits)
     assert caught.value.rules == {"data-digest"}
 
 

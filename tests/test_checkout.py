@@ -220,7 +220,7 @@ def test_an_endless_git_is_ended(origin: Path, tmp_path: Path, monkeypatch: pyte
     expected = head(origin)
     executable(tmp_path / "git", "exec sleep 600")
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(checkout, "PATIENCE", 0.1)
+    monkeypatch.setattr(checkout, "TIMEOUT", 0.1)
     assert Checkout.around(origin) == Checkout(expected, reason="git took longer than 0 seconds")
 
 

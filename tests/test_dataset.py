@@ -77,6 +77,7 @@ def test_rows_that_cannot_be_split_are_refused(labels: list, asked: dict, rule: 
     with pytest.raises(DataRejected) as caught:
         random_split(np.array(labels), **{"test_size": 0.2, "random_state": 42, "stratify": False, **asked})
     assert caught.value.rules == {rule}
+    assert caught.value.hint
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=40).filter(any))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.decomposition import PCA
@@ -240,8 +241,9 @@ def test_columns_may_come_in_another_order_and_dropped_ones_be_missing() -> None
         (LABELS.astype(np.str_), ("no", "yes")),
         (LABELS.astype(object), ("no", "yes")),
         (LABELS.tolist(), ("no", "yes")),
+        (pa.chunked_array([LABELS.tolist()]), ("no", "yes")),
     ],
-    ids=["booleans", "floats", "whole numbers", "texts", "objects", "a list"],
+    ids=["booleans", "floats", "whole numbers", "texts", "objects", "a list", "a column of Arrow"],
 )
 def test_labels_of_any_type(y: Any, classes: tuple[int | str, ...]) -> None:
     """Booleans become the texts that a CSV of them holds, whole floats whole numbers; others stay as they are."""
@@ -432,14 +434,25 @@ def test_what_is_not_fitted_is_refused(model: Any) -> None:
         (TABLE, LABELS[:5], "rows-shape", "5 labels, and X has 400 rows"),
         (TABLE, np.column_stack([LABELS, LABELS]), "rows-shape", "several labels"),
         (TABLE, LabelEncoder().fit_transform(LABELS), "label-unknown", "the model answers with 'no', 'yes'"),
+        (TABLE, 5, "rows-shape", "no sequence of labels"),
         (TABLE, [None, *LABELS[1:]], "label-unknown", "row 0 has the label None"),
         (TABLE[:0], LABELS[:0], "no-rows", "no row"),
         (TABLE.to_numpy(object)[:, :3], LABELS, "rows-shape", "(400, 3)"),
         ("rows.csv", LABELS, "rows-shape", "str"),
+        (
+            TABLE.set_axis(["id", "age", "age", "city", "plan", "member"], axis=1),
+            LABELS,
+            "rows-shape",
+            "2 columns 'age'",
+        ),
+        (pa.table([pa.array([1.0])] * 2, names=["age", "age"]), LABELS, "rows-shape", "2 columns 'age'"),
         (TABLE.assign(income="much"), LABELS, "not-a-number", "'much' is not a number"),
         (TABLE.assign(city="Bergen"), LABELS, "level-unknown", "Bergen"),
     ],
-    ids=["a column", "too few", "two a row", "encoded", "missing", "no row", "narrow", "a path", "texts", "a level"],
+    ids=[
+        *("a column", "too few", "two a row", "encoded", "a number", "missing", "no row", "narrow"),
+        *("a path", "a name twice", "a name twice in Arrow", "texts", "a level"),
+    ],
 )
 def test_rows_and_labels_that_do_not_fit_are_refused(X: Any, y: Any, rule: str, words: str) -> None:
     """What is wrong is named, and nothing is written."""

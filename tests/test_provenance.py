@@ -20,7 +20,7 @@ from artifact_pipeline.config import load_config
 from artifact_pipeline.errors import GateFailed
 from artifact_pipeline.training.candidate import train
 from artifact_pipeline.training.publication import publish
-from artifact_pipeline.training.statement import TrainingOrigin, looks_at, state
+from artifact_pipeline.training.statement import TrainingOrigin, count_looks, make_statement
 from artifact_pipeline.verification import verify
 from tools import hexadecimal, renamed, require_tool, scraps
 
@@ -47,7 +47,7 @@ def no_ci(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def put(root: Path, candidate: Candidate, *, origin: TrainingOrigin = NOWHERE, looks: int = 1) -> Statement:
     """Publish with provenance, and read it back."""
-    statement = state(candidate, origin, key=KEY, looks=looks)
+    statement = make_statement(candidate, origin, key=KEY, looks=looks)
     artifact, export = root / "artifact", root / "model_train.pkl"
     folder = publish(candidate, artifact=artifact, export=export, statement=statement)
     told = provenance.Statement.read(folder)
@@ -305,17 +305,17 @@ def test_what_stands_beside_goes_with_its_artifact(tmp_path: Path, candidate: Ca
 def test_looks_are_counted_by_split(tmp_path: Path, candidate: Candidate) -> None:
     """A training that measures on the same held-out rows counts one more; other rows begin at one."""
     artifact, split = tmp_path / "artifact", candidate.manifest.data.split.digest
-    assert looks_at(split, artifact) == 1
+    assert count_looks(split, artifact) == 1
     put(tmp_path, candidate, looks=7)
-    assert looks_at(split, artifact) == 8
-    assert looks_at(f"sha256:{'0' * 64}", artifact) == 1
+    assert count_looks(split, artifact) == 8
+    assert count_looks(f"sha256:{'0' * 64}", artifact) == 1
 
 
 def test_a_champion_without_provenance_has_looked_once(published: Path, tmp_path_factory: Any) -> None:
     """A champion whose provenance is missing was measured on its held-out rows all the same."""
     champion = verify(published / "artifact")
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "artifact"
-    assert looks_at(champion.manifest.data.split.digest, elsewhere, champion) == 2
+    assert count_looks(champion.manifest.data.split.digest, elsewhere, champion) == 2
 
 
 # --- by the command line

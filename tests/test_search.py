@@ -338,8 +338,9 @@ def test_a_trial_that_fails_is_a_line_and_stops_nothing(tmp_path: Path) -> None:
     assert len(trials) == 6
     assert {each.estimator for each in failed} == {"Perceptron"}
     assert all("predict_proba" in str(each.error) for each in failed)
-    with pytest.raises(DataRejected, match="every trial of the search failed"):
+    with pytest.raises(DataRejected, match="every trial of the search failed") as caught:
         trained(tmp_path, asked(metric="log_loss", space=[perceptron]))
+    assert caught.value.hint
 
 
 # The artifact

@@ -99,14 +99,14 @@ def test_two_workers_give_the_results_of_one_process_though_one_is_killed(
 @slow
 def test_a_trial_that_ends_each_worker_ends_the_search(there: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """A trial that kills its workers is named; where none is left before that, this is said, and nothing hangs."""
-    monkeypatch.setattr(cluster, "_PATIENCE", 0.0)
+    monkeypatch.setattr(cluster, "_MAX_IDLE_SECONDS", 0.0)
     config = read_config(SEARCH)
     bench = Bench.of(config, Dataset.load(config))
     deadly = "import os\nfrom artifact_pipeline.training.search.bench import Bench\nBench.run = lambda *_: os._exit(9)"
     there.add(deadly)
     with pytest.raises(PipelineError, match="has had no worker for 0 seconds"), workers(bench, there.address) as at:
         list(at.results([(4, 99)]))
-    monkeypatch.setattr(cluster, "_TRIES", 1)
+    monkeypatch.setattr(cluster, "_MAX_DEATHS", 1)
     there.add(deadly)
     with (
         pytest.raises(PipelineError, match="the trial 4 of the search has ended 1 workers of the cluster"),

@@ -208,6 +208,7 @@ def test_a_split_that_cannot_be_made_is_refused(asked: dict[str, Any], others: d
         split(table(others=others), Split(**asked), random_state=42)
     found = caught.value.problems[0]
     assert f"{found.rule}: {found.message}".startswith(problem)
+    assert caught.value.hint
 
 
 def test_a_class_that_training_lacks_is_refused() -> None:

@@ -388,6 +388,9 @@ def test_rollback_refuses_what_is_not_one_artifact(published: Path, candidate: C
         rollback(published / "artifact", to=twin[:10])
     with pytest.raises(ArtifactRejected, match="no artifacts whose digest begins with sha256:xyz"):
         rollback(published / "artifact", to="sha256:xyz")
+    for empty in ("", "sha256:"):
+        with pytest.raises(ArtifactRejected, match="no artifacts whose digest begins with"):
+            rollback(published / "artifact", to=empty)
     assert verify(published / "artifact").digest == other.digest
 
 

@@ -187,6 +187,7 @@ def test_rows_that_scikit_learn_refuses_are_refused(rows: tuple[np.ndarray, np.n
     with pytest.raises(DataRejected) as caught:
         fit(*rows, config())
     assert caught.value.rules == {"unlearnable"}
+    assert caught.value.hint
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from artifact_pipeline.config import load_config
 from artifact_pipeline.digits.dataset import DIGITS, load_digits
 from artifact_pipeline.training.dataset import load_rows
 from artifact_pipeline.training.publication import publish
-from artifact_pipeline.training.statement import TrainingOrigin, state
+from artifact_pipeline.training.statement import TrainingOrigin, make_statement
 from artifact_pipeline.training.unchanged import Look, fingerprint_of, key_of, look, look_by_fingerprint
 from artifact_pipeline.verification import verify
 from tables import blobs, write_table
@@ -53,7 +53,7 @@ def key(*overrides: str, champion: Verified | None = None) -> dict[str, str]:
 def put(root: Path, candidate: Candidate, told: dict[str, str], fingerprint: str | None = None) -> None:
     """Publish a candidate as one that was made from this key."""
     origin = TrainingOrigin(CONFIG, Path("nowhere"))
-    statement = state(candidate, origin, key=told, looks=1, fingerprint=fingerprint)
+    statement = make_statement(candidate, origin, key=told, looks=1, fingerprint=fingerprint)
     publish(candidate, artifact=root / "artifact", export=root / "model_train.pkl", statement=statement)
 
 

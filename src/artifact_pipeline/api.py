@@ -258,8 +258,8 @@ def compare(
     """
     from artifact_pipeline.training import champion as comparing
 
-    ours, theirs = storage.artifact_place(candidate), storage.artifact_place(champion)
-    return comparing.compare(ours, theirs, data=_path(data), held_out=_path(held_out), margin=margin)[1]
+    both = [storage.artifact_place(each) for each in (candidate, champion)]
+    return comparing.compare(both, data=_path(data), held_out=_path(held_out), margin=margin)[1][0]
 
 
 @naming_extras

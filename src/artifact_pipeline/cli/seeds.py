@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from artifact_pipeline.training import seeds as training
     from artifact_pipeline.training.request import TrainingRequest
 
-_NOT_WITH = ("champion", "champion_expect", "champion_policy", "dry_run", "explain", "force", "summary", "outputs")
-"""The options of a training that say something about what is published."""
+_NOT_WITH = (
+    *("champion", "champion_expect", "champion_policy", "dry_run", "explain", "force", "summary", "outputs"),
+    *("minutes", "scheduler"),
+)
+"""The options of a training that say something about what is published, or bound the search of one training."""
 _CELLS = 50
 """Width of the line that shows where the seeds lie."""
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 """Every interval is a 95 % interval."""
-_Z = 1.959963984540054
+Z = 1.959963984540054
 """The 97.5th percentile of the standard normal distribution, which a 95 % interval needs."""
 BOOTSTRAP_DRAWS = 2000
 BOOTSTRAP_SEED = 20240229
@@ -87,8 +87,8 @@ def log_loss(actual: NDArray[np.int64], probabilities: NDArray[np.float64]) -> f
 def wilson_interval(hits: int, rows: int) -> tuple[float, float]:
     """Wilson's score interval for a share (Wilson 1927, JASA 22, 209-212), 95 %."""
     share = hits / rows
-    centre = (share + _Z * _Z / (2 * rows)) / (1 + _Z * _Z / rows)
-    half = _Z / (1 + _Z * _Z / rows) * math.sqrt(share * (1 - share) / rows + _Z * _Z / (4 * rows * rows))
+    centre = (share + Z * Z / (2 * rows)) / (1 + Z * Z / rows)
+    half = Z / (1 + Z * Z / rows) * math.sqrt(share * (1 - share) / rows + Z * Z / (4 * rows * rows))
     return max(0.0, centre - half), min(1.0, centre + half)
 
 

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from artifact_pipeline.metrics.classification import LEVEL, wilson_interval
+from artifact_pipeline.metrics.classification import BOOTSTRAP_SEED, LEVEL, Z, wilson_interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
 
-_SEED = 20240229
-"""Any fixed number would do; with it the same rows always give the same band."""
 _DRAWS = 200
 _MAX_GROUPS = 100
 """Most groups of rows that the isotonic regression sees; rows of nearly equal probability are one group."""
@@ -120,7 +118,8 @@ def isotonic(values: Floats, weights: Floats) -> Floats:
 
 def _band(means: Floats, sizes: Floats) -> tuple[Floats, Floats]:
     """The 95 % band of the curve, if each probability were right."""
-    draws = np.random.default_rng(_SEED).binomial(sizes.astype(np.int64), np.clip(means, 0, 1), (_DRAWS, len(means)))
+    generator = np.random.default_rng(BOOTSTRAP_SEED)
+    draws = generator.binomial(sizes.astype(np.int64), np.clip(means, 0, 1), (_DRAWS, len(means)))
     curves = np.array([isotonic(each / sizes, sizes) for each in draws])
     low, high = np.quantile(curves, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return low, high
@@ -182,5 +181,5 @@ class Loss(NamedTuple):
         """
         rows = len(differences)
         value = float(differences.mean())
-        half = 1.959963984540054 * float(differences.std(ddof=1)) / rows**0.5 if rows > 1 else 0.0
+        half = Z * float(differences.std(ddof=1)) / rows**0.5 if rows > 1 else 0.0
         return cls(value, value - half, value + half)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from artifact_pipeline.metrics.classification import BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, LEVEL, weighted_f1
+from artifact_pipeline.metrics.classification import BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, LEVEL, Z, weighted_f1
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,8 +75,8 @@ def compare(
     )
 
 
-def tango_interval(won: int, lost: int, rows: int, level: float = LEVEL) -> tuple[float, float]:
-    """Tango's score interval for the difference of two paired proportions.
+def tango_interval(won: int, lost: int, rows: int) -> tuple[float, float]:
+    """Tango's 95 % score interval for the difference of two paired proportions.
 
     T. Tango (1998), Equivalence test and confidence interval for the difference in proportions for the paired-sample
     design, Statistics in Medicine 17, 891-908: all differences that the score test does not reject.
@@ -85,15 +85,13 @@ def tango_interval(won: int, lost: int, rows: int, level: float = LEVEL) -> tupl
         won: rows with the event for the first alone.
         lost: rows with the event for the second alone.
         rows: all rows, at least one.
-        level: the level of confidence, between 0 and 1.
     """
     from scipy.optimize import brentq
-    from scipy.stats import norm
 
-    z, value = float(norm.ppf((1 + level) / 2)), (won - lost) / rows
+    value = (won - lost) / rows
 
     def excess(difference: float, side: float) -> float:
-        return side * _score(won, lost, rows, difference) - z
+        return side * _score(won, lost, rows, difference) - Z
 
     # The score falls from +infinity at -1 to -infinity at 1, and is 0 at the observed difference.
     low = -1.0 if value == -1 else brentq(excess, -1 + 1e-12, value, args=(1.0,), xtol=1e-12)
@@ -126,12 +124,12 @@ def resampled_interval(differences: Sequence[float], test_share: float) -> tuple
     count = len(differences)
     mean = math.fsum(differences) / count
     variance = math.fsum((each - mean) ** 2 for each in differences) / (count - 1)
-    half = _student(count - 1, LEVEL) * math.sqrt((1 / count + test_share) * variance)
+    half = _student_bound(count - 1, LEVEL) * math.sqrt((1 / count + test_share) * variance)
     return mean, mean - half, mean + half
 
 
-def _student(freedom: int, level: float) -> float:
-    """Return the bound that Student's t stays within with a probability, by bisection.
+def _student_bound(freedom: int, level: float) -> float:
+    """Return the bound b with P(-b < t < b) = level, for Student's t, by bisection: the base install has no SciPy.
 
     M. Abramowitz, I. Stegun (1964), Handbook of Mathematical Functions, 26.7.3 and 26.7.4.
     """

@@ -8,15 +8,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from artifact_pipeline.config.problems import by_label
 from artifact_pipeline.errors import plural
+from artifact_pipeline.rows.folding import fold_rare_levels
+from artifact_pipeline.training import sealing
 from artifact_pipeline.training.dataset import Dataset
+from artifact_pipeline.training.fitting import fit_model
+from artifact_pipeline.training.pipeline import known_columns, unfitted
+from artifact_pipeline.training.scales import Scales
+from artifact_pipeline.training.search.run import Searched, search
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from artifact_pipeline.config import Config
     from artifact_pipeline.training.sealed import Candidate
-    from artifact_pipeline.training.search.run import Searched
 
 
 def train(
@@ -43,14 +49,6 @@ def train(
         ArtifactRejected: the model that would be published is not the one that was trained.
     """
     import numpy as np
-
-    from artifact_pipeline.config.problems import by_label
-    from artifact_pipeline.rows.folding import fold_rare_levels
-    from artifact_pipeline.training import sealing
-    from artifact_pipeline.training.fitting import fit_model
-    from artifact_pipeline.training.pipeline import known_columns, unfitted
-    from artifact_pipeline.training.scales import Scales
-    from artifact_pipeline.training.search.run import search
 
     if data is None:
         progress("loading rows")

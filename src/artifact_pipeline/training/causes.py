@@ -22,7 +22,7 @@ GRADES: tuple[Grade, ...] = get_args(Grade)
 KernelChoice = Literal["artifact", "user", "process", "default"]
 """Who chose the BLAS kernel, as `runtime.choose_kernel` returns it."""
 Kind = Literal["format", "data", "recipe", "kernel", "packages", "python", "libc", "system"]
-KINDS: Mapping[Kind, str] = {
+KINDS: Mapping[Kind, str] = {  # first those that change a model most
     "format": "the format of the artifact",
     "data": "the data",
     "recipe": "the recipe",
@@ -36,14 +36,7 @@ KINDS: Mapping[Kind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Something that the bytes depend on, and that differs here from what the manifest records.
-
-    Attributes:
-        kind: which kind of thing.
-        what: which one of that kind, such as a package.
-        recorded: what the manifest records.
-        here: what this training found.
-    """
+    """Something that the bytes depend on, and that differs here from what the manifest records."""
 
     kind: Kind
     what: str
@@ -53,30 +46,31 @@ class Cause:
 
 def find_causes(recorded: Manifest, here: Manifest) -> Iterator[Cause]:
     """Yield all differences that can change the bytes; first those that change a model most."""
-    old, new = recorded.environment, here.environment
-    asked = _packages(old)
-    if recorded.format != here.format:  # whose packages are others, too
-        yield Cause("format", "format", str(recorded.format), str(here.format))
-        asked = {name: number for name, number in asked.items() if name in _packages(new)}
-    yield from _differing("data", _rows(recorded), _rows(here))
-    yield from _differing("recipe", recipe_of(recorded), recipe_of(here))
-    yield from _contradictions(recorded)
-    yield from _differing("kernel", *({"BLAS kernel": ", ".join(each.kernels)} for each in (old, new)))
-    yield from _differing("packages", asked, _packages(new))
-    yield from _differing(
-        "python", *({"Python": f"{each.python.implementation} {each.python.version}"} for each in (old, new))
-    )
-    yield from _differing("libc", *({"C library": each.libc} for each in (old, new)))
-    yield from _differing(
-        "system", *({"system": each.system, "architecture": each.architecture} for each in (old, new))
-    )
+    old, new = _dependencies(recorded), _dependencies(here)
+    if recorded.format != here.format:  # each format records packages of its own
+        old["packages"] = {name: number for name, number in old["packages"].items() if name in new["packages"]}
+    for kind in KINDS:
+        for what in dict.fromkeys([*old[kind], *new[kind]]):
+            was, found = old[kind].get(what, "none"), new[kind].get(what, "none")
+            if was != found:
+                yield Cause(kind, what, was, found)
+        if kind == "recipe":
+            yield from _contradictions(recorded)
 
 
-def _differing(kind: Kind, recorded: Mapping[str, str], here: Mapping[str, str]) -> Iterator[Cause]:
-    for what in dict.fromkeys([*recorded, *here]):
-        old, new = recorded.get(what, "none"), here.get(what, "none")
-        if old != new:
-            yield Cause(kind, what, old, new)
+def _dependencies(manifest: Manifest) -> dict[Kind, dict[str, str]]:
+    """Return all that the bytes depend on, as a manifest records it."""
+    environment = manifest.environment
+    return {
+        "format": {"format": str(manifest.format)},
+        "data": _rows(manifest),
+        "recipe": recipe_of(manifest),
+        "kernel": {"BLAS kernel": ", ".join(environment.kernels)},
+        "packages": _packages(environment),
+        "python": {"Python": f"{environment.python.implementation} {environment.python.version}"},
+        "libc": {"C library": environment.libc},
+        "system": {"system": environment.system, "architecture": environment.architecture},
+    }
 
 
 def _contradictions(manifest: Manifest) -> Iterator[Cause]:

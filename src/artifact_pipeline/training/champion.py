@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from artifact_pipeline.artifact.parts import DECIMALS
 from artifact_pipeline.artifact.provenance import Comparison
@@ -39,11 +39,6 @@ _HINT_OF_HASH = (
 
 def rows_for(champion: Verified, rows: Rows, config: Config) -> Rows:
     """Return a candidate's rows by the columns that its champion takes, which may be others, or of other kinds.
-
-    Args:
-        champion: the verified artifact.
-        rows: the rows by the candidate's columns.
-        config: the candidate's config, which names the table.
 
     Raises:
         ArtifactRejected: the table does not have a column that the champion needs, or not as it needs it.
@@ -133,47 +128,24 @@ def _hint_of_split(champion: Verified) -> str:
 
 
 def compare(
-    candidate: Path | str, champion: Path | str, *, data: Path | None, held_out: Path | None = None, margin: float
-) -> tuple[Verified, Comparison]:
-    """Compare two artifacts on the rows that both held out; their gates may have failed.
-
-    Args:
-        candidate: a pointer, an artifact's folder, or a place in a registry.
-        champion: likewise.
-        data: the table that both were trained from; None for a built-in data set.
-        held_out: the held-out file of both, where they have one.
-        margin: by how much the candidate may be worse.
-
-    Returns:
-        The candidate, and the comparison.
-
-    Raises:
-        ArtifactRejected: one is not what it claims to be, or the two cannot be compared.
-        ConfigError: the table, or the held-out file, is needed and not named.
-        DataRejected: the rows cannot be read, or are others.
-    """
-    (ours, _), (comparison,) = compare_several((candidate, champion), data=data, held_out=held_out, margin=margin)
-    return ours, comparison
-
-
-def compare_several(
-    artifacts: Sequence[Path | str], *, data: Path | None, held_out: Path | None = None, margin: float
+    artifacts: Sequence[Path | str], *, data: Path | None, held_out: Path | None, margin: float
 ) -> tuple[tuple[Verified, ...], tuple[Comparison, ...]]:
-    """Compare an artifact with each of some others; all are verified first.
+    """Compare an artifact with each of some others, on the rows that both held out; all are verified first.
 
     Args:
-        artifacts: the candidate, then its champions.
-        data: as `compare` takes it.
-        held_out: likewise.
-        margin: likewise.
+        artifacts: the candidate, then its champions: pointers, artifacts' folders, or places in a registry. Their
+            gates may have failed.
+        data: the table that all were trained from; None for a built-in data set.
+        held_out: the held-out file of all, where they have one.
+        margin: by how much the candidate may be worse.
 
     Returns:
         The artifacts, and the comparisons of the first one with each other one.
 
     Raises:
-        ArtifactRejected: as `compare`.
-        ConfigError: likewise.
-        DataRejected: likewise.
+        ArtifactRejected: one is not what it claims to be, or two cannot be compared.
+        ConfigError: the table, or the held-out file, is needed and not named.
+        DataRejected: the rows cannot be read, or are others.
     """
     verified = tuple(remote.verify(path, accept_failed_gate=True) for path in artifacts)
     return verified, compare_verified(verified, data=data, held_out=held_out, margin=margin)
@@ -182,7 +154,7 @@ def compare_several(
 def compare_verified(
     artifacts: Sequence[Verified], *, data: Path | None, held_out: Path | None, margin: float
 ) -> tuple[Comparison, ...]:
-    """Compare an artifact with each of some others, as `compare_several`, once they are verified."""
+    """Compare an artifact with each of some others, as `compare` does, once they are verified."""
     from artifact_pipeline.config import Gate
 
     ours, *others = artifacts
@@ -196,26 +168,24 @@ def compare_verified(
     return tuple(found)
 
 
-def split_with_path(manifest: Manifest, held_out: Path | None) -> dict[str, Any]:
-    """Return the split of a manifest's recipe with the held-out file, whose path no manifest holds.
+def check_held_out(manifest: Manifest, held_out: Path | None) -> None:
+    """Make sure that a held-out file is named exactly where a manifest's recipe has one; its path no manifest holds.
 
     Raises:
         ConfigError: it is needed and not named, or named and not needed.
     """
     split = manifest.recipe.get("split")
-    if not (isinstance(split, dict) and split.get("by") == "held_out"):
-        if held_out is not None:
-            raise ConfigError("--held-out: the artifact's recipe has no held-out file", hint="leave it away")
-        return {}
-    if held_out is None:
+    needed = isinstance(split, dict) and split.get("by") == "held_out"
+    if held_out is not None and not needed:
+        raise ConfigError("--held-out: the artifact's recipe has no held-out file", hint="leave it away")
+    if held_out is None and needed:
         message = "--held-out: the artifact was measured on the rows of a held-out file, and holds no path to it"
         raise ConfigError(message, hint="name that file, too: --held-out FILE")
-    return {"split": {**split, "path": str(held_out)}}
 
 
 def _rows_of(manifest: Manifest, data: Path | None, held_out: Path | None) -> Rows:
     """The rows that an artifact was trained from; `challenge` compares their digest."""
-    beside = split_with_path(manifest, held_out)
+    check_held_out(manifest, held_out)
     if data is not None:
         from artifact_pipeline.rows.held_out import with_held_out
         from artifact_pipeline.rows.labels import LabelColumn
@@ -231,9 +201,9 @@ def _rows_of(manifest: Manifest, data: Path | None, held_out: Path | None) -> Ro
             columns=kinds,
             split_by=dict.fromkeys(split.key if split else (), "key"),
         )
-        if not beside:
+        if held_out is None:
             return rows
-        return with_held_out(rows, beside["split"]["path"], beside=str(data), leave_out=left_out)
+        return with_held_out(rows, str(held_out), beside=str(data), leave_out=left_out)
     name = manifest.recipe.get("dataset")
     if name not in NAMES:
         raise ConfigError("--data is needed: the artifact was made from a table", hint="--data rows.csv")
@@ -242,7 +212,7 @@ def _rows_of(manifest: Manifest, data: Path | None, held_out: Path | None) -> Ro
 
 
 def challenge(
-    candidate: Candidate | Verified, champion: Verified, rows: Rows, asked: Gate, *, its_rows: Rows | None = None
+    candidate: Candidate | Verified, champion: Verified, rows: Rows, gate: Gate, *, its_rows: Rows
 ) -> Comparison:
     """Compare a candidate with its champion on the rows that both held out.
 
@@ -250,8 +220,8 @@ def challenge(
         candidate: a trained model, or an artifact.
         champion: the verified artifact that it would replace.
         rows: all rows; the candidate's `split.bin` says which of those but feedback were held out.
-        asked: the margin, and what to make of an inconclusive comparison.
-        its_rows: the same rows by the champion's columns, as `rows_for` gives them; None where they are `rows`.
+        gate: the margin, and what to make of an inconclusive comparison.
+        its_rows: the same rows by the champion's columns, as `rows_for` gives them.
 
     Raises:
         ArtifactRejected: the two are not about the same data, split and classes.
@@ -261,14 +231,13 @@ def challenge(
 
     from artifact_pipeline.metrics import paired
 
-    rows, mine, its = rows.split, candidate.manifest, champion.manifest
+    rows, its_rows, mine, its = rows.split, its_rows.split, candidate.manifest, champion.manifest
     split = candidate.members[mine.file("split").name]
     found, recorded = rows.digests(), [source.digest for source in mine.data.split_sources]
     if recorded != [*found]:
         message = f"found {', '.join(found)}, the manifest says {', '.join(recorded)}"
         problem = Problem("rows", "data-digest", message)
         raise DataRejected("these are not the rows that the model was trained from", problems=[problem])
-    its_rows = rows if its_rows is None else its_rows.split
     check_fit(champion, its_rows, split)
     if mine.model.classes != its.model.classes:
         raise _refused(champion, "champion-classes", "it has other classes")
@@ -277,11 +246,9 @@ def challenge(
     held_out = np.unpackbits(np.frombuffer(split, np.uint8), count=len(rows.X), bitorder="little").nonzero()[0]
     assert rows.y is not None
     actual = np.searchsorted(np.array(mine.model.classes), rows.y[held_out])
-    answers = [_answers(candidate, rows, held_out), _answers(champion, its_rows, held_out)]
-    result = paired.compare(actual, answers[0], answers[1], classes=len(mine.model.classes))
-    outcome = _outcome(result, asked.margin)
-    if mine.model.digest == its.model.digest:
-        outcome = "identical"
+    answers, its_answers = _answers(candidate, rows, held_out), _answers(champion, its_rows, held_out)
+    result = paired.compare(actual, answers, its_answers, classes=len(mine.model.classes))
+    outcome = "identical" if mine.model.digest == its.model.digest else _outcome(result, gate.margin)
     return Comparison(
         candidate=mine.model.digest,
         champion=champion.digest,
@@ -293,9 +260,9 @@ def challenge(
         accuracy=_rounded(result.accuracy),
         f1_weighted=_rounded(result.f1_weighted),
         mcnemar=round(result.mcnemar, DECIMALS),
-        margin=asked.margin,
+        margin=gate.margin,
         outcome=outcome,
-        accepted=outcome in {"identical", "passed"} or (outcome == "inconclusive" and asked.on_inconclusive == "pass"),
+        accepted=outcome in {"identical", "passed"} or (outcome == "inconclusive" and gate.on_inconclusive == "pass"),
     )
 
 

@@ -25,7 +25,7 @@ _MAX_SETTING = 1000
 """Characters of a line of settings; no setting that counts here has a longer one."""
 _MAX_REFS = 64 << 20
 _MAX_INDEX = 1 << 30
-PATIENCE = 10.0
+TIMEOUT = 10.0
 """Seconds that git may take for one command."""
 _MAX_ALLOCATION = "1g"
 """What git may allocate at once: an object itself states how large it is once unpacked."""
@@ -66,19 +66,19 @@ class Checkout:
         """
         commit = None
         try:
-            repository = _find(folder.resolve())
+            repository = _find_repository(folder.resolve())
             if repository is None:
                 return None
-            core = _core(repository)
+            core = _core_settings(repository)
             _check_place(repository, core)
-            commit = _head(repository)
+            commit = _head_commit(repository)
             return None if commit is None else cls(commit, _is_dirty(repository, commit, core))
         except ValueError as error:
             return cls(commit, reason=str(error))
         except RuntimeError:  # of `resolve`
             return cls(commit, reason="its .git leads in a circle")
         except subprocess.TimeoutExpired:
-            return cls(commit, reason=f"git took longer than {PATIENCE:.0f} seconds")
+            return cls(commit, reason=f"git took longer than {TIMEOUT:.0f} seconds")
         except OSError as error:
             what = "its .git cannot be read" if commit is None else "its files cannot be compared"
             return cls(commit, reason=f"{what}: {reason_of(error)}")
@@ -102,13 +102,13 @@ class _Repository:
 # --- where it is
 
 
-def _find(folder: Path) -> _Repository | None:
+def _find_repository(folder: Path) -> _Repository | None:
     for work in (folder, *folder.parents):
         place = work / ".git"
         if place.is_symlink():
             raise ValueError("its .git is a link, which is not followed")
         if place.is_file():
-            return _linked(work, place)
+            return _linked_repository(work, place)
         if (place / "HEAD").is_file():
             if (place / "commondir").exists():
                 raise ValueError("its .git folder leads elsewhere, which is not followed")
@@ -116,7 +116,7 @@ def _find(folder: Path) -> _Repository | None:
     return None
 
 
-def _linked(work: Path, place: Path) -> _Repository:
+def _linked_repository(work: Path, place: Path) -> _Repository:
     """The repository of a `.git` file, if it leads to a folder that leads back, or to one around this folder.
 
     Anybody can write such a file, and let it lead to a repository that has nothing to do with this folder.
@@ -144,10 +144,10 @@ def _check_place(repository: _Repository, core: dict[str, str]) -> None:
         raise ValueError("its repository says that another folder is checked out")
 
 
-def _core(repository: _Repository) -> dict[str, str]:
+def _core_settings(repository: _Repository) -> dict[str, str]:
     """The settings of `[core]`; what the config includes is not read."""
     section, found = "", dict[str, str]()
-    lines = _text(repository.common, "config", missing="", limit=_MAX_SETTINGS).splitlines()
+    lines = _text(repository.common, "config", optional=True, limit=_MAX_SETTINGS).splitlines()
     for line in (each for each in lines if len(each) <= _MAX_SETTING):
         rest = line
         if head := _SECTION.fullmatch(line):
@@ -160,16 +160,16 @@ def _core(repository: _Repository) -> dict[str, str]:
 # --- which commit
 
 
-def _text(root: Path, name: str, *, missing: str | None = None, limit: int = MAX_BYTES) -> str:
-    """A file's text without the line break at its end; `missing` where there is no file.
+def _text(root: Path, name: str, *, optional: bool = False, limit: int = MAX_BYTES) -> str:
+    """A file's text without the line break at its end; empty where there is no file and it is optional.
 
     Raises:
         OSError: it cannot be read.
         ValueError: it leads out of `root`, is too large, or is no regular file.
     """
     place = root / name
-    if missing is not None and not place.is_file():
-        return missing
+    if optional and not place.is_file():
+        return ""
     if not place.resolve().is_relative_to(root.resolve()):
         raise ValueError("a file of its .git leads elsewhere, and is not followed")
     try:
@@ -178,7 +178,7 @@ def _text(root: Path, name: str, *, missing: str | None = None, limit: int = MAX
         raise ValueError(f"a file of its .git is {error}") from None
 
 
-def _head(repository: _Repository) -> str | None:
+def _head_commit(repository: _Repository) -> str | None:
     """The commit that HEAD names; None where its branch has none yet."""
     text = _text(repository.own, "HEAD")
     for _ in range(_MAX_LINKS):
@@ -187,14 +187,14 @@ def _head(repository: _Repository) -> str | None:
         ref = _REF.fullmatch(text)
         if ref is None:
             raise ValueError("its HEAD is of no known form")
-        text = _text(repository.common, ref[1], missing="") or _packed(repository, ref[1])
+        text = _text(repository.common, ref[1], optional=True) or _packed_ref(repository, ref[1])
         if not text:
             return None
     raise ValueError("its HEAD leads from ref to ref")
 
 
-def _packed(repository: _Repository, ref: str) -> str:
-    lines = _text(repository.common, "packed-refs", missing="", limit=_MAX_REFS).splitlines()
+def _packed_ref(repository: _Repository, ref: str) -> str:
+    lines = _text(repository.common, "packed-refs", optional=True, limit=_MAX_REFS).splitlines()
     return next((line.removesuffix(f" {ref}") for line in lines if line.endswith(f" {ref}")), "")
 
 
@@ -213,17 +213,17 @@ def _is_dirty(repository: _Repository, commit: str, core: dict[str, str]) -> boo
     with tempfile.TemporaryDirectory(prefix="artifact-pipeline-") as folder:
         git = _Git(repository, Path(folder), commit, core)
         changed = []
-        for entry in git.ask("status", *_STATUS):
+        for entry in git.run("status", *_STATUS):
             kind, state, *_, path = entry.split(b" ", 8)
             if kind != b"1" or state != b".M":  # staged, deleted or in conflict: no filter would make it the same
                 return True
             changed.append(path)
         if changed:
-            attributes = git.ask("check-attr", "--stdin", "filter", given=b"\0".join(changed) + b"\0")
+            attributes = git.run("check-attr", "--stdin", "filter", given=b"\0".join(changed) + b"\0")
             if {b"unspecified", b"unset"} & {*attributes[2::3]}:
                 return True
             raise ValueError("changed files belong to a filter, which is not run")
-        for entry in git.ask("ls-files", "--stage"):
+        for entry in git.run("ls-files", "--stage"):
             head, _, path = entry.partition(b"\t")
             if head.startswith(_SUBMODULE) and (repository.work / os.fsdecode(path) / ".git").exists():
                 raise ValueError("it has submodules, which are not looked into")
@@ -231,7 +231,7 @@ def _is_dirty(repository: _Repository, commit: str, core: dict[str, str]) -> boo
 
 
 class _Git:
-    """The user's git, in a repository folder of ours, which holds no config, hook or remote of theirs."""
+    """The user's git, in a repository folder of ours, which holds no config, hook or remote of the checkout."""
 
     def __init__(self, repository: _Repository, folder: Path, commit: str, core: dict[str, str]) -> None:
         # Never from a relative path: that would be a program of the working folder.
@@ -244,7 +244,7 @@ class _Git:
             (folder / name).mkdir()
         (folder / "HEAD").write_text(f"{commit}\n")
         (folder / "config").write_text(_config(commit, core))
-        attributes = _text(repository.common, "info/attributes", missing="", limit=_MAX_SETTINGS)
+        attributes = _text(repository.common, "info/attributes", optional=True, limit=_MAX_SETTINGS)
         (folder / "info" / "attributes").write_text(attributes + "\n", errors="surrogateescape")
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
@@ -262,7 +262,7 @@ class _Git:
             "GIT_WORK_TREE": str(repository.work),
         }
 
-    def ask(self, *arguments: str, given: bytes = b"") -> list[bytes]:
+    def run(self, *arguments: str, given: bytes = b"") -> list[bytes]:
         """Return what a command prints, split at its zero bytes.
 
         Raises:
@@ -276,7 +276,7 @@ class _Git:
             input=given,
             capture_output=True,
             check=False,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
         )
         if done.returncode:
             raise ValueError("git cannot compare its files with the commit")

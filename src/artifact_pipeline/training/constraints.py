@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Integral, Real
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import either, listing
@@ -85,20 +86,25 @@ class Constraints:
         from sklearn.utils._param_validation import make_constraint
 
         raw = self.raw[name]
-        made = [make_constraint(each) for each in (raw if isinstance(raw, list) else [raw])]
-        shown = [self._narrowed(name, _alternative(each)) for each in made if not each.hidden]
-        # Elsewhere a dict is by the names of columns, which the estimator behind the steps does not know.
-        found = [each for each in shown if each is not None and (each is not _BY_LABEL or name == "class_weight")]
+        found = []
+        for constraint in map(make_constraint, raw if isinstance(raw, list) else [raw]):
+            made = _ALTERNATIVES.get(type(constraint).__name__)
+            if made is None or constraint.hidden:
+                continue
+            if (alternative := self._narrowed(name, made(constraint))) is not None:
+                found.append(alternative)
         return found if any(each is not _NULL for each in found) else []
 
     def _narrowed(self, name: str, found: Alternative | None) -> Alternative | None:
-        """Return an alternative without the texts, or the null, of which no model can be written."""
+        """Return an alternative without the values of which no model can be written; None where none is left."""
         place = (self.estimator, name)
         if found is _NULL and place in _NO_NULL:
             return None
+        if found is _BY_LABEL and name != "class_weight":  # by the names of columns, which no estimator here knows
+            return None
         if found is None or not found.options or place not in _TEXTS:
             return found
-        return _texts(tuple(each for each in found.options if each in _TEXTS[place]))
+        return _texts([each for each in found.options if each in _TEXTS[place]])
 
     def words(self, name: str) -> str:
         """Return what a value must be."""
@@ -126,12 +132,6 @@ def tuples(value: Any) -> Any:
 def _as_lists(value: Any) -> Any:
     """Return a value with each tuple in it an array of JSON."""
     return [_as_lists(each) for each in value] if isinstance(value, list | tuple) else value
-
-
-def _alternative(constraint: Any) -> Alternative | None:
-    """Return a constraint of scikit-learn as messages say it; None where JSON writes no value of it."""
-    made = _ALTERNATIVES.get(type(constraint).__name__)
-    return made(constraint) if made is not None else None
 
 
 def _interval(constraint: Any) -> Alternative:
@@ -174,38 +174,20 @@ def _in_words(interval: Any, *, whole: bool) -> str:
 def _options(constraint: Any) -> Alternative | None:
     """Some texts, without those that scikit-learn is about to remove."""
     deprecated: set[str] = getattr(constraint, "deprecated", set())
-    return _texts(
-        tuple(sorted(each for each in constraint.options if isinstance(each, str) and each not in deprecated))
-    )
+    return _texts(sorted(each for each in constraint.options if isinstance(each, str) and each not in deprecated))
 
 
-def _texts(options: tuple[str, ...]) -> Alternative | None:
+def _texts(options: list[str]) -> Alternative | None:
     if not options:
         return None
     words = listing([f'"{each}"' for each in options], _MAX_LISTED)
     words = f"one of {words}" if len(options) > 1 else words
-    schema = {"enum": [*options]} if len(options) > 1 else {"const": options[0]}
-    return Alternative(
-        words, lambda value: isinstance(value, str), lambda value: value in options, options=options, schema=schema
-    )
+    schema = {"enum": options} if len(options) > 1 else {"const": options[0]}
+    return Alternative(words, _of_type(str), lambda value: value in options, options=tuple(options), schema=schema)
 
 
-def _none(_: Any) -> Alternative:
-    return _NULL
-
-
-def _boolean(_: Any) -> Alternative:
-    return Alternative(
-        "true or false",
-        lambda value: isinstance(value, bool),
-        lambda value: isinstance(value, bool),
-        schema={"type": "boolean"},
-    )
-
-
-def _array(_: Any) -> Alternative:
-    schema = {"type": "array", "minItems": 1, "items": {"type": ["number", "array"]}}
-    return Alternative("an array of numbers", lambda value: isinstance(value, list | tuple), _is_array, schema=schema)
+def _of_type(*types: type) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, types)
 
 
 def _is_array(value: object) -> bool:
@@ -223,17 +205,12 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and _is_bounded(value)
 
 
-def _folds(_: Any) -> Alternative:
-    """How a cross-validation folds the rows: how many folds; Python could give an object."""
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
-    def is_whole(value: object) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool)
 
-    def takes(value: object) -> bool:
-        return value is None or (isinstance(value, int) and is_whole(value) and value >= 2)
-
-    schema = {"anyOf": [{"type": "integer", "minimum": 2}, {"type": "null"}]}
-    return Alternative("a whole number of at least 2, or null", is_whole, takes, schema=schema)
+def _is_fold_count(value: Any) -> bool:
+    return value is None or (_is_whole(value) and value >= 2)
 
 
 def _instances(constraint: Any) -> Alternative | None:
@@ -241,7 +218,7 @@ def _instances(constraint: Any) -> Alternative | None:
     if constraint.type is dict:
         return _BY_LABEL
     if constraint.type is tuple:  # a list beside it means arrays; alone it means outputs, of which there is one
-        return _array(constraint)
+        return _ARRAY
     return None
 
 
@@ -249,10 +226,24 @@ def _is_by_label(value: object) -> bool:
     return isinstance(value, Mapping) and bool(value) and all(_is_number(each) and each > 0 for each in value.values())
 
 
-_NULL = Alternative("null", lambda value: value is None, lambda value: value is None, schema={"type": "null"})
+_NULL = Alternative("null", _of_type(NoneType), _of_type(NoneType), schema={"type": "null"})
+_BOOLEAN = Alternative("true or false", _of_type(bool), _of_type(bool), schema={"type": "boolean"})
+_ARRAY = Alternative(
+    "an array of numbers",
+    _of_type(list, tuple),
+    _is_array,
+    schema={"type": "array", "minItems": 1, "items": {"type": ["number", "array"]}},
+)
+_FOLDS = Alternative(
+    "a whole number of at least 2, or null",
+    _is_whole,
+    _is_fold_count,
+    schema={"anyOf": [{"type": "integer", "minimum": 2}, {"type": "null"}]},
+)
+"""The folds of a cross-validation; Python could give an object."""
 _BY_LABEL = Alternative(
     'an object by label such as {"malignant": 10}',
-    lambda value: isinstance(value, Mapping),
+    _of_type(Mapping),
     _is_by_label,
     schema={"type": "object", "minProperties": 1, "additionalProperties": {"type": "number", "exclusiveMinimum": 0}},
 )
@@ -260,10 +251,10 @@ _ALTERNATIVES: dict[str, Callable[[Any], Alternative | None]] = {
     "Interval": _interval,
     "Options": _options,
     "StrOptions": _options,
-    "_NoneConstraint": _none,
-    "_Booleans": _boolean,
-    "_ArrayLikes": _array,
-    "_CVObjects": _folds,
+    "_NoneConstraint": lambda _: _NULL,
+    "_Booleans": lambda _: _BOOLEAN,
+    "_ArrayLikes": lambda _: _ARRAY,
+    "_CVObjects": lambda _: _FOLDS,
     "_InstancesOf": _instances,
 }
 """How each kind of scikit-learn's constraints is said and asked; what is not here takes no value of JSON."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.plugins import data_set
+from artifact_pipeline.training.splits import LabelledRows, held_out_beside, of_two_files, repeated, split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,11 +17,9 @@ if TYPE_CHECKING:
     from artifact_pipeline.config import Config
     from artifact_pipeline.rows.features import Column
     from artifact_pipeline.rows.matrix import Rows
-    from artifact_pipeline.training.splits import LabelledRows
-
 
 PACKAGED = "packaged"
-"""What the rows are called that came with a model that was trained elsewhere, in its recipe too."""
+"""The name of rows that came with a model that was trained elsewhere, also in its recipe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +51,11 @@ class Dataset:
         Raises:
             DataRejected: the rows cannot be read, or cannot be split as asked.
         """
-        from artifact_pipeline.training.splits import of_two_files, repeated, split
-
         whole = load_rows(config) if rows is None else rows
         rows = whole.split
-        assert rows.y is not None
-        table = _labelled(rows)
+        table = LabelledRows.of(rows)
         if rows.held_out:
-            sides = of_two_files(rows.y, len(rows.y) - rows.held_out)
+            sides = of_two_files(table.y, len(table.y) - rows.held_out)
         else:
             sides = split(table, config.split, random_state=config.random_state)
         # A hash of the features has equal rows on one side.
@@ -69,15 +65,14 @@ class Dataset:
         return data._with_feedback(whole, config) if whole.feedback else data
 
     def _with_feedback(self, whole: Rows, config: Config) -> Dataset:
-        """The rows with the feedback that is behind them, but for those of its rows that the split holds out."""
+        """Return the data with the rows of feedback behind it, but for those that the split holds out."""
         import numpy as np
 
         from artifact_pipeline.rows import feedback
-        from artifact_pipeline.training.splits import held_out_beside
 
-        held_out, kept, left_out = _labelled(self.rows.take(self.held_out)), [], 0
+        held_out, kept, left_out = LabelledRows.of(self.rows.take(self.held_out)), [], 0
         for each in whole.sources[-len(whole.feedback) :]:
-            out = held_out_beside(_labelled(each), held_out, config.split, random_state=config.random_state)
+            out = held_out_beside(LabelledRows.of(each), held_out, config.split, random_state=config.random_state)
             kept.append(each.take(np.flatnonzero(~out)))
             left_out += int(out.sum())
         rows = feedback.beside(self.rows, kept)
@@ -109,19 +104,8 @@ class Dataset:
         return np.packbits(flags, bitorder="little").tobytes()
 
 
-def _labelled(rows: Rows) -> LabelledRows:
-    from artifact_pipeline.training.splits import LabelledRows
-
-    assert rows.y is not None
-    return LabelledRows(rows.columns, rows.features, rows.y, others=rows.split_by)
-
-
 def load_rows(config: Config, *, columns: Sequence[Column] | None = None) -> Rows:
-    """Return all rows that the config names: those that are split, and feedback behind them.
-
-    Args:
-        config: says which rows.
-        columns: as in `load_split_rows`.
+    """Return all rows that the config names: those that are split, as `load_split_rows` does, and feedback behind them.
 
     Raises:
         DataRejected: a file cannot be read, or does not have these columns.
@@ -136,7 +120,7 @@ def load_rows(config: Config, *, columns: Sequence[Column] | None = None) -> Row
     return feedback.with_feedback(rows, config.feedback, leave_out=leave_out)
 
 
-def load_split_rows(config: Config, *, columns: Sequence[Column] | None = None) -> Rows:
+def load_split_rows(config: Config, *, columns: Sequence[Column] | None) -> Rows:
     """Return the rows that are split: a built-in data set, or a table, and the held-out file behind it.
 
     Args:

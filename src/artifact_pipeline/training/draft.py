@@ -44,10 +44,6 @@ _SHOWN = 3
 def draft(request: DraftRequest, progress: Callable[[str], None] = lambda _: None) -> Draft:
     """Look at a table, and write a config for it.
 
-    Args:
-        request: what is asked.
-        progress: is called with each step, in a few words.
-
     Raises:
         ConfigError: the output stands already or is an input, or no column can be the target.
         DataRejected: the table cannot be read, or holds nothing to learn from.
@@ -64,7 +60,7 @@ def draft(request: DraftRequest, progress: Callable[[str], None] = lambda _: Non
     }
     models = (_TREES, _FOREST, _LINEAR) if survey.rows >= MANY_ROWS else (_LINEAR, _TREES, _FOREST)
     progress("reading and splitting the rows as a training does")
-    values, rows, split = _settled(request, target, reasons, models[0])
+    values, rows, split = _drafted_config(request, target, reasons, models[0])
     learned = [column for column in survey.columns if reasons.get(column.name, "") is None]
     text = _text(_shortest(values), request)
     return Draft(
@@ -74,7 +70,7 @@ def draft(request: DraftRequest, progress: Callable[[str], None] = lambda _: Non
         files=survey.files,
         columns=tuple(drafted_column(column, reasons.get(column.name), target) for column in survey.columns),
         target=target,
-        model=_why(survey.rows),
+        model=_model_reason(survey.rows),
         alternatives=models[1:],
         warnings=(
             *suspicions.target_suspicions(target),
@@ -104,12 +100,11 @@ def _check_output(request: DraftRequest) -> None:
 
 
 def _survey(request: DraftRequest) -> Survey:
+    from artifact_pipeline.plugins import data_set
     from artifact_pipeline.rows.survey import survey_rows, survey_table
 
     if request.table is not None:
         return survey_table(request.table, target=request.target)
-    from artifact_pipeline.plugins import data_set
-
     assert request.dataset is not None
     return survey_rows(data_set(request.dataset).load())
 
@@ -123,43 +118,33 @@ def _nothing_to_learn(request: DraftRequest, reasons: dict[str, str | None]) -> 
 
 
 def _values(request: DraftRequest, target: Target, dropped: list[str], model: dict[str, Any]) -> dict[str, Any]:
-    """The config with all that it means, and with the path as the working folder has it."""
-    dataset: Any = request.dataset
-    name = {}
-    if request.table is not None:
-        dataset = {"path": request.table, "target": target.name}
-        dataset |= {"drop": dropped} if dropped else {}
-        dataset |= {} if target.labelled.all() else {"unlabelled": "leave_out"}
-        name = {"name": _name_of(request.table)}
-    return {
-        **name,
-        "dataset": dataset,
+    """The config with every section, and with the path relative to the working folder."""
+    from artifact_pipeline.config.schema import name_after
+
+    values: dict[str, Any] = {
+        "dataset": request.dataset,
         "split": _BY_HASH,
         "preprocess": "auto",
         "model": model,
         "gate": {"beats_baseline": True, "min_accuracy": None, "min_f1": None},
     }
+    if request.table is None:
+        return values
+    dataset: dict[str, Any] = {"path": request.table, "target": target.name}
+    if dropped:
+        dataset["drop"] = dropped
+    if not target.labelled.all():
+        dataset["unlabelled"] = "leave_out"
+    stem = Path(os.path.abspath(request.table)).name.partition(".")[0]  # noqa: PTH100 - it follows no link
+    return {"name": name_after(stem) or "table", **values, "dataset": dataset}
 
 
-def _name_of(path: str) -> str:
-    """A name for the model after that of the file."""
-    from artifact_pipeline.config.schema import name_after
-
-    stem = Path(os.path.abspath(path)).name.partition(".")[0]  # noqa: PTH100 - it follows no link
-    return name_after(stem) or "table"
-
-
-def _settled(
+def _drafted_config(
     request: DraftRequest, target: Target, reasons: dict[str, str | None], model: dict[str, Any]
 ) -> tuple[dict[str, Any], Rows, tuple[str, ...]]:
     """The config with its split, the rows as a training by it reads them, and why they are not split by their hash.
 
-    Args:
-        request: what is asked.
-        target: the column of the labels.
-        reasons: why each other column is left out, None where it is not; those that turn out to be of rare levels alone
-            among the training rows are added.
-        model: the model.
+    A column whose levels are all rare among the training rows is left out, too: its reason is added to `reasons`.
 
     Raises:
         DataRejected: the rows cannot be read or split, or no column is left.
@@ -173,7 +158,7 @@ def _settled(
         values = _values(request, target, [name for name, why in reasons.items() if why is not None], model)
         rows = load_rows(_config(values))
         split, why_split = _split(rows, target)
-        values, training = _seeded({**values, "split": split}, rows)
+        values, training = _with_seed({**values, "split": split}, rows)
         folded = fold_rare_levels(rows.columns, rows.features, training).columns
         empty = [column.name for column in folded if column.kind == "category" and not column.levels]
         if not empty:
@@ -199,7 +184,7 @@ def _split(rows: Rows, target: Target) -> tuple[dict[str, Any], tuple[str, ...]]
     return {"by": "random", "test_size": 0.2, "stratify": stratify}, (f"{words}, and drawn at random",)
 
 
-def _seeded(values: dict[str, Any], rows: Rows) -> tuple[dict[str, Any], NDArray[np.int64]]:
+def _with_seed(values: dict[str, Any], rows: Rows) -> tuple[dict[str, Any], NDArray[np.int64]]:
     """The config with a random state by which the rows can be split, and the positions of the training rows.
 
     Raises:
@@ -223,7 +208,7 @@ def _seeded(values: dict[str, Any], rows: Rows) -> tuple[dict[str, Any], NDArray
 
 
 def _shortest(values: dict[str, Any]) -> dict[str, Any]:
-    """The config without the sections that say what is the default anyway."""
+    """The config without the sections that equal their defaults."""
     from artifact_pipeline.config import recipe
 
     for section in ("split", "preprocess", "gate"):
@@ -240,7 +225,7 @@ def _config(values: dict[str, Any]) -> Config:
 
 
 def _text(values: dict[str, Any], request: DraftRequest) -> str:
-    """The config's file: paths in it start at its folder."""
+    """The text of the config's file; paths in it are relative to its folder."""
     from artifact_pipeline.config.schema import SCHEMA_KEY
 
     if request.table is not None:
@@ -257,7 +242,7 @@ def _text(values: dict[str, Any], request: DraftRequest) -> str:
 
 
 def _from_folder(path: str, folder: Path) -> str:
-    """A path as it starts at a folder; one that is absolute, and does not lie in it, stays as it is."""
+    """Return a path relative to a folder; an absolute one that does not lie in it stays as it is."""
     above, name = os.path.split(os.path.abspath(path))  # noqa: PTH100 - a link at its end is not followed
     real = os.path.join(os.path.realpath(above), name)  # noqa: PTH118
     relative = os.path.relpath(real, os.path.realpath(folder))
@@ -265,7 +250,7 @@ def _from_folder(path: str, folder: Path) -> str:
 
 
 def _write(request: DraftRequest, text: str) -> tuple[Path, ...]:
-    """Write the config, and the schema beside it where none stands there."""
+    """Write the config, and the schema beside it unless there is one."""
     from artifact_pipeline.config import schema_text
     from artifact_pipeline.files import storage_error, write_atomic, write_new
 
@@ -283,7 +268,7 @@ def _write(request: DraftRequest, text: str) -> tuple[Path, ...]:
     return (request.output, schema)
 
 
-def _why(rows: int) -> str:
+def _model_reason(rows: int) -> str:
     if rows >= MANY_ROWS:
         return f"the table has at least {MANY_ROWS:,} rows, from which trees learn more than a linear model"
     return f"the table has fewer than {MANY_ROWS:,} rows, for which a linear model is as good as trees, and smaller"

@@ -42,9 +42,8 @@ class DraftedColumn:
     """A column as the draft has it.
 
     Attributes:
-        name: its name.
         kind: what it holds; None where it cannot be learned from.
-        use: what it is in the config.
+        use: its use in the config.
         why: why it is of that kind, or why it is left out.
         missing: how many cells are missing.
         values: its levels, or its range, in words.
@@ -63,12 +62,10 @@ class Draft:
     """A config, and what it was made from.
 
     Attributes:
-        config: the config, as its file has it.
+        config: the values of the config's file.
         written: the files that were written, the config first.
         rows: how many rows the table has.
         files: how many files they were read from.
-        columns: each column of the table.
-        target: the column of the labels, with its classes.
         model: why this model was chosen.
         alternatives: other values of `model`.
         warnings: what a person should look at, a sentence each.
@@ -93,7 +90,7 @@ def drafted_column(column: SurveyedColumn, reason: str | None, target: Target) -
         labels = listing([*map(repr, target.labels)], _SHOWN)
         return DraftedColumn(column.name, column.kind, "target", target.why, column.missing, labels)
     use: Use = "learned" if reason is None else "left out"
-    return DraftedColumn(column.name, column.kind, use, reason or _why_kind(column), column.missing, _values_of(column))
+    return DraftedColumn(column.name, column.kind, use, reason or _why_kind(column), column.missing, _values(column))
 
 
 def _why_kind(column: SurveyedColumn) -> str:
@@ -104,7 +101,7 @@ def _why_kind(column: SurveyedColumn) -> str:
     return "each value is a number" if column.kind == "number" else "each value is true or false"
 
 
-def _values_of(column: SurveyedColumn) -> str:
+def _values(column: SurveyedColumn) -> str:
     """The levels of a category, the range of a number, or how many are true."""
     import numpy as np
 

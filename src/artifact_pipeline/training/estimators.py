@@ -26,26 +26,25 @@ if TYPE_CHECKING:
     from artifact_pipeline.config import Config
     from artifact_pipeline.config.jsontext import KeyPath
 
-_OURS = {
+_RESERVED = {
     "random_state": "the random_state of the config reaches every estimator",
     "n_jobs": "`train --jobs` says how many fit the parts of a model, whose bytes do not depend on it",
     "verbose": "it prints, and changes nothing of the model",
     "warm_start": "every fit starts from nothing, so that the same config gives the same bytes",
 }
 """Parameters that no config sets, and why."""
-_NEVER = {
+_NO_PROBABILITY = "scikit-learn has deprecated it, and CalibratedClassifierCV around the classifier gives probabilities"
+_NOT_ALLOWED = {
     ("HistGradientBoostingClassifier", "categorical_features"): "the kinds of the columns decide it",
     ("VotingClassifier", "flatten_transform"): "it changes nothing of the model",
     ("LogisticRegressionCV", "use_legacy_attributes"): "it changes nothing of the model",
     ("KNeighborsClassifier", "algorithm"): "each row is compared with all training rows",
     ("KNeighborsClassifier", "leaf_size"): "each row is compared with all training rows",
-    **dict.fromkeys(
-        (("SVC", "probability"), ("NuSVC", "probability")),
-        "scikit-learn has deprecated it, and CalibratedClassifierCV around the classifier gives probabilities",
-    ),
+    ("SVC", "probability"): _NO_PROBABILITY,
+    ("NuSVC", "probability"): _NO_PROBABILITY,
 }
 """Parameters of one estimator that no config sets, and why."""
-_SETTLED: dict[str, dict[str, Any]] = {
+_OUR_DEFAULTS: dict[str, dict[str, Any]] = {
     "LogisticRegressionCV": {"scoring": None, "l1_ratios": (0.0,), "use_legacy_attributes": False},
     "VotingClassifier": {"voting": "soft"},
     # One leaf of all rows: distances to the last bit, where the default loses some, and no order but that of the rows.
@@ -57,11 +56,7 @@ _DEPRECATED = "deprecated"
 
 
 def faults(values: Mapping[str, Any]) -> Iterator[Fault]:
-    """Yield what scikit-learn would refuse of a config's `model`; nothing where its type refuses it already.
-
-    Args:
-        values: the config's values, as they were written.
-    """
+    """Yield what scikit-learn would refuse of a config's `model`, as it was written, and its type does not refuse."""
     yield from _model_faults(values.get("model"), ("model",))
 
 
@@ -107,33 +102,35 @@ def _takes_weights(name: str) -> bool:
 def not_allowed(name: str) -> list[str]:
     """Return the parameters of a classifier that no config sets, but for those that none ever sets."""
     constraints = Constraints.of(estimator_class(name))
-    inner = {"estimators", "estimator", "final_estimator"} if name in KINDS else set()
     return [
-        key
-        for key in constraints.names
-        if key not in _OURS and key not in inner and _refused_key(name, key, constraints)
+        key for key in _plain_keys(name, constraints) if key not in _RESERVED and _refused_key(name, key, constraints)
     ]
 
 
 def parameter_schemas(name: str) -> dict[str, dict[str, Any]]:
     """Return the JSON Schema of each parameter that a config may set, but for those that hold other classifiers."""
     constraints = Constraints.of(estimator_class(name))
-    constraints = replace(constraints, defaults=constraints.defaults | _SETTLED.get(name, {}))
-    inner = {"estimators", "estimator", "final_estimator"} if name in KINDS else set()
-    allowed = [key for key in constraints.names if key not in inner and not _refused_key(name, key, constraints)]
+    constraints = replace(constraints, defaults=constraints.defaults | _OUR_DEFAULTS.get(name, {}))
+    allowed = [key for key in _plain_keys(name, constraints) if not _refused_key(name, key, constraints)]
     return {key: constraints.schema(key) for key in allowed}
+
+
+def _plain_keys(name: str, constraints: Constraints) -> list[str]:
+    """Return the parameters of a classifier that hold no other classifier."""
+    inner = {"estimators", "estimator", "final_estimator"} if name in KINDS else set()
+    return [key for key in constraints.names if key not in inner]
 
 
 def _refused_key(name: str, key: str, constraints: Constraints) -> str:
     """Return why a config may not have this key, as a message has it; empty where it may."""
-    if key in _OURS:
-        return f"no key of a config: {_OURS[key]}"
-    if (name, key) in _NEVER:
-        return f"no key of a config: {_NEVER[name, key]}"
+    if key in _RESERVED:
+        return f"no key of a config: {_RESERVED[key]}"
+    if (name, key) in _NOT_ALLOWED:
+        return f"no key of a config: {_NOT_ALLOWED[name, key]}"
     allowed = [
         "base_estimator" if each == "estimator" else each
         for each in constraints.names
-        if each not in _OURS and (name, each) not in _NEVER
+        if each not in _RESERVED and (name, each) not in _NOT_ALLOWED
     ]
     if key not in constraints.names:
         return f"{name} has no such parameter{suggestion(key, allowed) or ', it has ' + ', '.join(sorted(allowed))}"
@@ -184,7 +181,7 @@ def _plain(model: Mapping[str, Any]) -> dict[str, Any]:
     if name == "LogisticRegression":
         return dict(model)
     constraints = Constraints.of(estimator_class(name))
-    settled = constraints.defaults | _SETTLED.get(name, {})
+    settled = constraints.defaults | _OUR_DEFAULTS.get(name, {})
     found: dict[str, Any] = {"estimator": name}
     for key, value in model.items():
         if key == "estimators":
@@ -201,31 +198,29 @@ def _plain(model: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build(config: Config, labels: Sequence[int | str]) -> Any:
-    """Return the unfitted estimator that the config names, with its random state in every part.
-
-    Args:
-        config: a config that has passed `faults`, with a model.
-        labels: the labels of the rows, by which `class_weight` counts.
+    """Return the unfitted estimator that a config names, with its random state in every part.
 
     Raises:
         ConfigError: `class_weight` names a label that no row has, or the solver cannot learn so many classes.
     """
     assert config.model is not None
     place = "" if config.model.estimator == "LogisticRegression" else "model."
-    return _built(config.model.model_dump(), config.random_state, labels, place)
+    return _build(config.model.model_dump(), config.random_state, labels, place)
 
 
-def _built(model: Mapping[str, Any], random_state: int, labels: Sequence[int | str], place: str) -> Any:
+def _build(model: Mapping[str, Any], random_state: int, labels: Sequence[int | str], place: str) -> Any:
     name = model["estimator"]
-    parameters = _SETTLED.get(name, {}) | {key: tuples(value) for key, value in model.items() if key != "estimator"}
+    parameters = _OUR_DEFAULTS.get(name, {}) | {
+        key: tuples(value) for key, value in model.items() if key != "estimator"
+    }
     if "estimators" in parameters:
         parameters["estimators"] = [
-            (key, _built(part, random_state, labels, f"{place}estimators.{key}."))
+            (key, _build(part, random_state, labels, f"{place}estimators.{key}."))
             for key, part in model["estimators"].items()
         ]
     for key in NESTED_KEYS:
         if (part := parameters.pop(key, None)) is not None:
-            parameters[key.removeprefix("base_")] = _built(part, random_state, labels, f"{place}{key}.")
+            parameters[key.removeprefix("base_")] = _build(part, random_state, labels, f"{place}{key}.")
     if isinstance(weights := parameters.get("class_weight"), dict):
         parameters["class_weight"] = by_label(f"{place}class_weight", weights, labels)
     if parameters.get("solver") == "liblinear" and len(labels) > 2:

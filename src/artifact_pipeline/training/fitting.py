@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.rows.features import Column
 
-_LIMITED = local()
+_THREAD = local()
 _SCALERS = frozenset({"StandardScaler", "MinMaxScaler", "RobustScaler"})
 """Steps that learn numbers of each column alone."""
-_LARGE = 1 << 20
-"""Values from which on a table is not copied to be scaled."""
-_FEW = 2
-"""Rows of the table that then stands for all."""
+_LARGE_VALUES = 1 << 20
+"""Values of a table from which on no scaled copy of it is made."""
+_SAMPLE_ROWS = 2
+"""Rows of the small table on which the steps are fitted then, to learn the names of the columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class FittedModel:
         model: the classifier, or the `Pipeline` that ends in it.
         columns: the columns that it was fitted on.
         fit: how many iterations it took, and whether it converged; None where the estimator does not say.
-        notes: what scikit-learn has warned of.
+        notes: the warnings of scikit-learn.
     """
 
     model: Any
@@ -66,7 +66,7 @@ class FittedModel:
         """Whether the solver stopped by its own rule; true where there is none."""
         return self.fit is None or self.fit.converged
 
-    def taken(self, features: Features) -> Any:
+    def inputs(self, features: Features) -> Any:
         """Rows as the model takes them: a matrix, or a table with the columns' names."""
         return frame(features, self.columns) if hasattr(self.model, "named_steps") else features.X
 
@@ -78,19 +78,14 @@ def _classifier_of(model: Any) -> Any:
     return model
 
 
-def last_step(model: Any, taken: Any) -> tuple[Any, Any]:
-    """Return the classifier that ends a fitted model, and rows as it takes them, prepared by the steps before it.
-
-    Args:
-        model: a classifier, or a pipeline that ends in one.
-        taken: the rows as the model takes them.
-    """
+def last_step(model: Any, rows: Any) -> tuple[Any, Any]:
+    """Return the classifier that ends a fitted model, and rows as it takes them, prepared by the steps before it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the fit has given them
         while hasattr(model, "named_steps"):
-            taken = model[:-1].transform(taken) if len(model) > 1 else taken
+            rows = model[:-1].transform(rows) if len(model) > 1 else rows
             model = model.steps[-1][1]
-    return model, taken
+    return model, rows
 
 
 def frame(features: Features, columns: Sequence[Column]) -> pa.Table:
@@ -127,38 +122,31 @@ def fit_model(
     import numpy as np
 
     fitted = FittedModel(model, tuple(columns), None)
-    if features.X.size >= _LARGE and _only_scales(model, columns):
+    if features.X.size >= _LARGE_VALUES and _only_scales(model, columns):
         given = [features.X]
         del features  # where the caller lets go of them too, they are not held while the model is fitted
-        with _learning(jobs) as caught:
-            taken = _scaled(model, columns, given.pop())
-            fitted.classifier.fit(taken, y)
+        with _fitting(jobs) as caught:
+            fitted.classifier.fit(_scaled(model, columns, given.pop()), y)
     else:
-        taken = fitted.taken(features)
+        inputs = fitted.inputs(features)
         del features
-        with _learning(jobs) as caught:
-            model.fit(taken, y)
-    converged, others = _said(model, caught)
-    notes = dict.fromkeys(str(each.message) for each in others)
+        with _fitting(jobs) as caught:
+            model.fit(inputs, y)
+    converged, others = _check_fit(model, caught)
+    messages = dict.fromkeys(str(each.message) for each in others)
     iterations = getattr(fitted.classifier, "n_iter_", None)
     fit = None
     if iterations is not None:
         fit = WrittenModel.Fit(iterations=int(np.max(iterations)), converged=converged)
-    return replace(fitted, fit=fit, notes=tuple(f"scikit-learn warns: {each}" for each in notes))
+    return replace(fitted, fit=fit, notes=tuple(f"scikit-learn warns: {each}" for each in messages))
 
 
 def fit_by_one_thread(
-    estimator: Any, X: Any, y: NDArray[np.int64] | NDArray[np.str_], *, jobs: int = 1
+    estimator: Any, X: Any, y: NDArray[np.int64] | NDArray[np.str_]
 ) -> tuple[bool, list[warnings.WarningMessage]]:
-    """Fit an estimator with one BLAS and one OpenMP thread in each job.
+    """Fit an estimator in place with one BLAS and one OpenMP thread.
 
     More threads change the last bits of a linear model; and they fight over a small fit: 0.07 s of CPU become 8 s.
-
-    Args:
-        estimator: unfitted; it is fitted in place.
-        X: the rows as it takes them.
-        y: their labels, of shape (rows,).
-        jobs: how many trees, folds or classifiers in a classifier are fitted at a time.
 
     Returns:
         Whether it converged, and what else it warned of.
@@ -166,25 +154,26 @@ def fit_by_one_thread(
     Raises:
         DataRejected: scikit-learn refuses the rows.
     """
-    with _learning(jobs) as caught:
+    with _fitting(jobs=1) as caught:
         estimator.fit(X, y)
-    return _said(estimator, caught)
+    return _check_fit(estimator, caught)
 
 
 @contextmanager
-def _learning(jobs: int) -> Iterator[list[warnings.WarningMessage]]:
-    """Fit in this block with one BLAS and one OpenMP thread in each job; gives what was warned of."""
-    with one_thread(), _at_a_time(jobs), warnings.catch_warnings(record=True) as caught:
+def _fitting(jobs: int) -> Iterator[list[warnings.WarningMessage]]:
+    """Fit in this block with one BLAS and one OpenMP thread in each job; yields the warnings of the fit."""
+    with one_thread(), _parallel(jobs), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             yield caught
         except (ValueError, ArithmeticError, AttributeError) as error:  # sag divides by zero where C is tiny
             problem = Problem("rows", "unlearnable", str(error).splitlines()[0].removesuffix("."))
-            raise DataRejected("the rows cannot be learned", problems=[problem]) from error
+            hint = "train another classifier, or change its parameters or preprocess by what scikit-learn says"
+            raise DataRejected("the rows cannot be learned", problems=[problem], hint=hint) from error
 
 
-def _said(estimator: Any, caught: list[warnings.WarningMessage]) -> tuple[bool, list[warnings.WarningMessage]]:
-    """Whether an estimator that was fitted has converged, and what else was warned of."""
+def _check_fit(estimator: Any, caught: list[warnings.WarningMessage]) -> tuple[bool, list[warnings.WarningMessage]]:
+    """Check the numbers of a fitted estimator; return whether it converged, and its other warnings."""
     from sklearn.exceptions import ConvergenceWarning
 
     _check_finite(estimator)
@@ -211,7 +200,7 @@ def _scaled(model: Any, columns: Sequence[Column], X: NDArray[np.float64]) -> ND
     choice = model.named_steps["columns"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the whole gives them
-        choice.fit(frame(Features.of_numbers(X[:_FEW]), columns))
+        choice.fit(frame(Features.of_numbers(X[:_SAMPLE_ROWS]), columns))
     for _, step in choice.named_transformers_["number"].steps:
         whole = clone(step)
         X = whole.fit_transform(X)
@@ -228,19 +217,19 @@ def one_thread() -> Iterator[None]:
     """
     from threadpoolctl import threadpool_limits
 
-    if getattr(_LIMITED, "inside", False):
+    if getattr(_THREAD, "inside", False):
         yield
         return
     with threadpool_limits(1):
-        _LIMITED.inside = True
+        _THREAD.inside = True
         try:
             yield
         finally:
-            _LIMITED.inside = False
+            _THREAD.inside = False
 
 
 @contextmanager
-def _at_a_time(jobs: int) -> Iterator[None]:
+def _parallel(jobs: int) -> Iterator[None]:
     """Let scikit-learn fit so many parts of an estimator at a time in this block, wherever it can, with the same bits.
 
     By threads: what processes give back is a copy, and a pickle of copies has other bytes. Each thread has a number of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -47,15 +48,15 @@ class GivenRows(NamedTuple):
     @property
     def booleans(self) -> frozenset[str]:
         """The columns that hold booleans."""
-        return frozenset(name for name in self.there if self.type_of(name) in _BOOLEAN)
+        return frozenset(name for name in self.present if self.type_of(name) in _BOOLEAN)
 
     @property
     def hold_float32(self) -> bool:
         """Whether a number is a float32, which the model would compute in float32."""
-        return any(self.type_of(name) in _FLOAT32 for name in self.there)
+        return any(self.type_of(name) in _FLOAT32 for name in self.present)
 
     @property
-    def there(self) -> list[str]:
+    def present(self) -> list[str]:
         """The columns that the table has; one that the model drops may be missing."""
         own = self.table.column_names if hasattr(self.table, "column_names") else self.table.keys()  # type: ignore[union-attr]
         return [name for name in self.names if name in own]
@@ -64,44 +65,52 @@ class GivenRows(NamedTuple):
 def given_rows(X: Any, model: Any, layout: Layout) -> GivenRows:
     """Return the rows that were given with a model.
 
-    Args:
-        X: a data frame, a table, a dict of columns or a matrix.
-        model: the fitted model, which may know the names of its columns.
-        layout: its steps.
-
     Raises:
-        DataRejected: X is none of these, or has another number of columns, or lacks one.
+        DataRejected: X is none of these, or has another number of columns, or lacks one, or has one twice.
     """
     import numpy as np
     import pyarrow as pa
 
-    width, taken = layout.width, {position for branch in layout.branches for position in branch.columns}
+    width = layout.width
     known = getattr(model, "feature_names_in_", None)
     fitted_names = None if known is None else tuple(map(str, known))
     X = np.asarray(X) if isinstance(X, list | tuple) else X
-    if hasattr(X, "tocsr"):
-        raise _unfit("a sparse matrix", "give X.toarray(), or the data frame")
     if isinstance(X, np.ndarray):
         if X.ndim != 2 or X.shape[1] != width:
-            raise _unfit(f"of shape {X.shape}, and the model was fitted on {plural(width, 'column')}", None)
+            raise _refused(f"of shape {X.shape}, and the model was fitted on {plural(width, 'column')}", None)
         names = fitted_names or tuple(f"x{position}" for position in range(width))
         return GivenRows(X, names, {name: X[:, at] for at, name in enumerate(names)}, fitted_names is None)
-    if not hasattr(X, "keys") and not hasattr(X, "get_columns"):
-        if not (hasattr(X, "__arrow_c_stream__") or hasattr(X, "__arrow_c_array__")):
-            raise _unfit(f"{type(X).__name__}", "give a data frame, a dict of columns or a matrix")
-        X = pa.table(X)
-    own = tuple(X.column_names if isinstance(X, pa.Table) else X.keys() if hasattr(X, "keys") else X.columns)
+    X, own = _table_of(X)
+    names = tuple(map(str, own))
     if fitted_names is None and len(own) != width:
         words = f"a table of {plural(len(own), 'column')}, and the model was fitted on {width:,}"
-        raise _unfit(words, "give the columns that it was fitted on, in their order")
-    missing = [name for position, name in enumerate(fitted_names or ()) if position in taken and name not in own]
+        raise _refused(words, "give the columns that it was fitted on, in their order")
+    used = {position for branch in layout.branches for position in branch.columns}
+    missing = [name for position, name in enumerate(fitted_names or ()) if position in used and name not in names]
     if missing:
-        raise _unfit(f"a table without the column {missing[0]!r:.80}, which the model was fitted on", None)
+        raise _refused(f"a table without the column {missing[0]!r:.80}, which the model was fitted on", None)
     table = X if isinstance(X, pa.Table) else {str(name): X[name] for name in own}
-    return GivenRows(X, fitted_names or tuple(map(str, own)), table, fitted_names is None)
+    return GivenRows(X, fitted_names or names, table, fitted_names is None)
 
 
-def _unfit(what: str, hint: str | None) -> DataRejected:
+def _table_of(X: Any) -> tuple[Any, list[Any]]:
+    """Return a data frame, a dict of columns or an Arrow table, and its columns as it names them."""
+    import pyarrow as pa
+
+    if hasattr(X, "tocsr"):
+        raise _refused("a sparse matrix", "give X.toarray(), or the data frame")
+    if not hasattr(X, "keys") and not hasattr(X, "get_columns"):
+        if not (hasattr(X, "__arrow_c_stream__") or hasattr(X, "__arrow_c_array__")):
+            raise _refused(type(X).__name__, "give a data frame, a dict of columns or a matrix")
+        X = pa.table(X)
+    own = [*(X.column_names if isinstance(X, pa.Table) else X.keys() if hasattr(X, "keys") else X.columns)]
+    name, count = next(iter(Counter(map(str, own)).most_common(1)), ("", 0))
+    if count > 1:
+        raise _refused(f"a table with {count} columns {name!r:.80}", "give each column a name of its own")
+    return X, own
+
+
+def _refused(what: str, hint: str | None) -> DataRejected:
     problem = Problem("X", "rows-shape", f"it is {what}")
     return DataRejected("the rows do not fit the model", problems=[problem], hint=hint)
 
@@ -125,7 +134,7 @@ class PackagedModel(FittedModel):
         """The columns that it was fitted on."""
         return self.given.names
 
-    def taken(self, features: Features) -> Any:
+    def inputs(self, features: Features) -> Any:
         """Rows of the columns as its owner would give them: a data frame like the one that was given, or a matrix."""
         import numpy as np
 
@@ -140,7 +149,7 @@ class PackagedModel(FittedModel):
         every = {name: columns.get(name, np.zeros(len(features))) for name in self.given.names}
         return np.column_stack([*every.values()]) if self.given.matrix else _frame_like(self.given.X, every)
 
-    def answered(self, features: Features) -> Any:
+    def given_inputs(self, features: Features) -> Any:
         """The rows that were given, as the model is to answer them: in float64, as the artifact will."""
         import numpy as np
 
@@ -148,10 +157,10 @@ class PackagedModel(FittedModel):
         if isinstance(X, np.ndarray) and self.given.matrix:
             return X.astype(np.float64) if X.dtype.kind == "f" else X
         if isinstance(X, dict | np.ndarray) or self.given.hold_float32:
-            return self.taken(features)
+            return self.inputs(features)
         if hasattr(X, "select") and hasattr(X, "column_names"):  # a table of pyarrow
-            return X.select(self.given.there)
-        return X if self.given.matrix else X[self.given.there]
+            return X.select(self.given.present)
+        return X if self.given.matrix else X[self.given.present]
 
 
 def _frame_like(X: Any, columns: Mapping[str, NDArray[Any]]) -> Any:
@@ -176,9 +185,7 @@ def label_of(value: Any) -> int | str | None:
     A boolean is the text `True` or `False`, a number without decimals a whole one.
     """
     value = value.item() if hasattr(value, "item") else value
-    if isinstance(value, bool):
-        return str(value)
-    if isinstance(value, str):
+    if isinstance(value, bool | str):
         return str(value)
     if isinstance(value, int):
         return value
@@ -206,12 +213,12 @@ def synthetic_rows(features: Features, columns: Sequence[Column], rows: int) -> 
             S[:, next(texts)] = drawn
             continue
         at = next(numbers)
-        X[:, at] = _drawn(features.X[:, at], random, rows, boolean=column.kind == "boolean")
+        X[:, at] = _draw_numbers(features.X[:, at], random, rows, boolean=column.kind == "boolean")
         X[gaps, at] = np.nan
     return Features(X, S)
 
 
-def _drawn(given: NDArray[np.float64], random: np.random.Generator, rows: int, *, boolean: bool) -> Any:
+def _draw_numbers(given: NDArray[np.float64], random: np.random.Generator, rows: int, *, boolean: bool) -> Any:
     import numpy as np
 
     there = given[~np.isnan(given)]

@@ -6,6 +6,7 @@ of training. What is known is measured on the rows that are given, which its own
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from artifact_pipeline.artifact import ARTIFACT
 from artifact_pipeline.artifact.store import Store
 from artifact_pipeline.config import from_mapping, recipe
-from artifact_pipeline.errors import ConfigError, DataRejected, Problem, listing
+from artifact_pipeline.errors import ConfigError, DataRejected, Problem, listing, plural
 from artifact_pipeline.extras import naming_extras
 from artifact_pipeline.model.families.family import not_written
 from artifact_pipeline.rows.batches import NO_COLUMN, Wanted
@@ -22,17 +23,12 @@ from artifact_pipeline.rows.matrix import Rows
 from artifact_pipeline.rows.memory import MEND, PLACE, batches_of
 from artifact_pipeline.runtime import pin_numerics
 from artifact_pipeline.training.dataset import PACKAGED, Dataset
-from artifact_pipeline.training.packaged import (
-    PackagedModel,
-    given_rows,
-    label_of,
-    synthetic_rows,
-)
-from artifact_pipeline.training.parity import compared
+from artifact_pipeline.training.packaged import PackagedModel, given_rows, label_of, synthetic_rows
+from artifact_pipeline.training.parity import measure_parity
 from artifact_pipeline.training.publication import check_places, put_in_charge
 from artifact_pipeline.training.request import Training
-from artifact_pipeline.training.sealing import Made, WrittenBytes, sealed
-from artifact_pipeline.training.statement import LOCK, TrainingOrigin, looks_at, state
+from artifact_pipeline.training.sealing import SealedParts, WrittenBytes, make_candidate
+from artifact_pipeline.training.statement import LOCK, TrainingOrigin, count_looks, make_statement
 from artifact_pipeline.training.unchanged import Look
 
 if TYPE_CHECKING:
@@ -47,7 +43,7 @@ if TYPE_CHECKING:
 
 SYNTHETIC_ROWS = 10_000
 """Rows beside the given ones on which the artifact is compared with the model."""
-_BASELINE = {"beats_baseline": True}
+_FLOAT32 = "X holds float32, and the artifact computes in float64: it was compared with the model on the same numbers"
 
 
 @naming_extras
@@ -96,14 +92,10 @@ def package(
     origin = TrainingOrigin(None, place.parent / LOCK)
     asked = _gate(name, gate)
     check_places(place, None)
-    return _published(_candidate(fitted, X, y, name=name, gate=asked), place, origin)
-
-
-def _published(candidate: Candidate, place: Path, origin: TrainingOrigin) -> Training:
-    """Publish what was packaged, with its provenance."""
+    candidate = _candidate(fitted, X, y, name=name, gate=asked)
     key = {"packaged": candidate.manifest.model.digest}
-    looks = looks_at(candidate.manifest.data.split.digest, place)
-    statement = state(candidate, origin, key=key, looks=looks)
+    looks = count_looks(candidate.manifest.data.split.digest, place)
+    statement = make_statement(candidate, origin, key=key, looks=looks)
     folder = Store(place).place(candidate.digest)
     training = Training.of(candidate, statement, folder, Look(reason="the model was trained elsewhere"))
     return put_in_charge(training, artifact=place, export=None)
@@ -115,7 +107,7 @@ def _gate(name: str, given: Mapping[str, object] | None) -> dict[str, Any]:
     Raises:
         ConfigError: it breaks a rule, or the name does.
     """
-    gate = {} if given is None else given
+    gate = given or {}
     if gate.get("champion") is not None:
         problem = Problem("gate.champion", "not-allowed", "a packaged model is compared once it is an artifact")
         raise ConfigError("the gate cannot be used", problems=[problem], hint="compare(candidate, champion)")
@@ -128,7 +120,7 @@ def _gate(name: str, given: Mapping[str, object] | None) -> dict[str, Any]:
         }
     )
     asked = {key: value for key, value in recipe(config)["gate"].items() if key in gate}
-    return asked or dict(_BASELINE)
+    return asked or {"beats_baseline": True}
 
 
 def _candidate(fitted: Any, X: Any, y: Any, *, name: str, gate: dict[str, Any]) -> Candidate:
@@ -144,8 +136,8 @@ def _candidate(fitted: Any, X: Any, y: Any, *, name: str, gate: dict[str, Any]) 
     answers = _answers(written, features, missing)
     parity = _parity(model, written, features, answers)
     data = Dataset(rows, np.empty(0, dtype=np.int64), np.arange(len(labels)))
-    made = Made(name, {"dataset": PACKAGED, "gate": gate}, model, written, parity, None)
-    return replace(sealed(made, data, answers), notes=_notes(model.given))
+    parts = SealedParts(name, {"dataset": PACKAGED, "gate": gate}, model, written, parity, None)
+    return replace(make_candidate(parts, data, answers), notes=(_FLOAT32,) if model.given.hold_float32 else ())
 
 
 def _with_rows(fitted: Any, X: Any) -> tuple[PackagedModel, Features, dict[str, int]]:
@@ -171,7 +163,7 @@ def _parity(model: PackagedModel, written: WrittenBytes, features: Features, ans
     synthetic = synthetic_rows(features, model.columns, SYNTHETIC_ROWS)
     drawn = written.predictor.predict_features(synthetic)
     try:
-        return compared(model, [(model.answered(features), answers), (model.taken(synthetic), drawn)])
+        return measure_parity(model, [(model.given_inputs(features), answers), (model.inputs(synthetic), drawn)])
     except (ValueError, TypeError) as error:
         message = str(error).splitlines()[0][:200].removesuffix(".")
         problem = Problem("model", "unanswered", f"it does not answer rows of its columns: {message}")
@@ -194,14 +186,6 @@ def _answers(written: WrittenBytes, features: Features, missing: Mapping[str, in
         problem = Problem(f"X, column {gaps[0]!r:.80}", "missing", message)
         hint = "let a SimpleImputer stand before the other steps, and fit again; or leave these rows out"
         raise DataRejected("the rows do not fit the model", problems=[problem], hint=hint) from error
-
-
-def _notes(given: GivenRows) -> tuple[str, ...]:
-    if not given.hold_float32:
-        return ()
-    return (
-        "X holds float32, and the artifact computes in float64: it was compared with the model on the same numbers",
-    )
 
 
 def _labels(model: Any) -> tuple[int | str, ...]:
@@ -242,13 +226,7 @@ def _positions(y: Any, labels: Sequence[int | str], rows: int) -> list[int]:
     Raises:
         DataRejected: a label is missing, or none of the model's, or there are more or fewer than rows.
     """
-    values = y.tolist() if hasattr(y, "tolist") else y.to_list() if hasattr(y, "to_list") else list(y)
-    if len(values) != rows or any(isinstance(each, list) for each in values):
-        message = f"has {len(values):,} labels, and X has {rows:,} rows"
-        if len(values) == rows:
-            message = "has several labels for a row"
-        problem = Problem("y", "rows-shape", message)
-        raise DataRejected("the labels do not fit the model", problems=[problem], hint="give one label for each row")
+    values = _label_values(y, rows)
     places = {label: place for place, label in enumerate(labels)}
     found = [places.get(label_of(each), -1) for each in values]  # type: ignore[arg-type]
     if -1 not in found:
@@ -262,6 +240,22 @@ def _positions(y: Any, labels: Sequence[int | str], rows: int) -> list[int]:
         hint="give the labels as the model was fitted on them: of encoded ones LabelEncoder.transform(y), or fit it "
         "again on the labels themselves, with which the artifact then answers",
     )
+
+
+def _label_values(y: Any, rows: int) -> list[Any]:
+    """The given labels as Python's own values, one for each row."""
+    method = next((name for name in ("tolist", "to_list", "to_pylist") if hasattr(y, name)), None)
+    values = getattr(y, method)() if method else [*y] if isinstance(y, Iterable) else None
+    if not isinstance(values, list):
+        message = "is no sequence of labels"
+    elif len(values) != rows:
+        message = f"has {plural(len(values), 'label')}, and X has {plural(rows, 'row')}"
+    elif any(isinstance(each, list) for each in values):
+        message = "has several labels for a row"
+    else:
+        return values
+    problem = Problem("y", "rows-shape", message)
+    raise DataRejected("the labels do not fit the model", problems=[problem], hint="give one label for each row")
 
 
 def _target(y: Any, names: Sequence[str]) -> str:

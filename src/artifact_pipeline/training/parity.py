@@ -8,7 +8,7 @@ from artifact_pipeline.artifact.manifest2 import WrittenModel
 from artifact_pipeline.artifact.parts import DECIMALS
 from artifact_pipeline.errors import ArtifactRejected, Problem
 from artifact_pipeline.training.fitting import last_step
-from artifact_pipeline.training.ties import open_rows
+from artifact_pipeline.training.ties import tied_neighbours, tied_votes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,12 +23,8 @@ _PARITY = 1e-6
 """The greatest difference between the published model and the estimator, as a share of scores above 1."""
 
 
-def compared(fitted: FittedModel, answered: Iterable[tuple[Any, Answers]]) -> WrittenModel.Parity:
-    """Compare the published model's answers with the estimator's, row by row; those that it leaves open are ties.
-
-    Args:
-        fitted: the estimator.
-        answered: rows as it takes them, and what the published model answers to them.
+def measure_parity(fitted: FittedModel, answered: Iterable[tuple[Any, Answers]]) -> WrittenModel.Parity:
+    """Compare the published model's answers with the estimator's, row by row; a tied row may get another label.
 
     Raises:
         ArtifactRejected: a label differs where two answers are no tie, or an answer by more than 1e-6.
@@ -39,14 +35,17 @@ def compared(fitted: FittedModel, answered: Iterable[tuple[Any, Answers]]) -> Wr
     difference = 0.0
     for taken, answers in answered:
         classifier, prepared = last_step(fitted.model, taken)
-        positions, values = _estimated(classifier, prepared, answers)
+        positions, values = _estimator_answers(classifier, prepared, answers)
         by_class = np.ascontiguousarray(values.T)  # NumPy takes several times as long over a few values of each row
         scale = np.maximum(1.0, np.abs(by_class).max(axis=0))
-        left_open = open_rows(classifier, prepared)
-        tie = (_lead(by_class) <= _PARITY * scale) | left_open
-        rows, ties = rows + len(positions), ties + int(tie.sum())
-        unequal += int(((answers.positions != positions) & ~tie).sum())
-        differences = np.where(left_open, 0.0, np.abs(answers.values.T - by_class).max(axis=0) / scale)
+        neighbours = tied_neighbours(classifier, prepared)
+        tied = (_margin(by_class) <= _PARITY * scale) | neighbours
+        differences = np.where(neighbours, 0.0, np.abs(answers.values.T - by_class).max(axis=0) / scale)
+        wrong = (answers.positions != positions) & ~tied
+        if wrong.any() or not differences.max() <= _PARITY:
+            votes = (wrong | ~(differences <= _PARITY)) & tied_votes(classifier, prepared)
+            tied, wrong, differences = tied | votes, wrong & ~votes, np.where(votes, 0.0, differences)
+        rows, ties, unequal = rows + len(positions), ties + int(tied.sum()), unequal + int(wrong.sum())
         difference = float(np.max([difference, differences.max()]))
     if unequal or not difference <= _PARITY:
         message = (
@@ -60,7 +59,7 @@ def compared(fitted: FittedModel, answered: Iterable[tuple[Any, Answers]]) -> Wr
     return WrittenModel.Parity(rows=rows, ties=ties, max_difference=round(difference, DECIMALS))
 
 
-def _lead(by_class: NDArray[np.float64]) -> NDArray[np.float64]:
+def _margin(by_class: NDArray[np.float64]) -> NDArray[np.float64]:
     """How far each row's best value is above its second; of shape (rows,) for values of shape (classes, rows)."""
     import numpy as np
 
@@ -72,7 +71,7 @@ def _lead(by_class: NDArray[np.float64]) -> NDArray[np.float64]:
     return first - second
 
 
-def _estimated(classifier: Any, rows: Any, answers: Answers) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _estimator_answers(classifier: Any, rows: Any, answers: Answers) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Labels, as positions, and probabilities, or scores, of the classifier; the published ones where it has none."""
     import warnings
 

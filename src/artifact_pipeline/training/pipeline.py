@@ -28,7 +28,7 @@ _MIN_MAX = "min_max_scale"
 
 
 class _Needs(NamedTuple):
-    """What a classifier needs of its columns: the step that scales them, and whether missing numbers are replaced."""
+    """The step that scales a classifier's columns, empty for none, and whether missing numbers must be imputed."""
 
     scale: str
     imputed: bool
@@ -60,13 +60,13 @@ def unfitted(config: Config, columns: Sequence[Column], labels: Sequence[int | s
 
     transformers: list[tuple[str, Any, list[str]]] = []
     if numbers:
-        made = [(_name(position, each.step), _number_step(each)) for position, each in enumerate(_steps(steps))]
+        made = [(f"{position}_{each.step}", _number_step(each)) for position, each in enumerate(_steps(steps))]
         transformers.append(
             ("number", Pipeline(made) if made else FunctionTransformer(np.asarray), [each.name for each in numbers])
         )
     if categories:
         levels = [list(column.levels) for column in categories]
-        made = [(_name(position, each), _category_step(each, levels)) for position, each in enumerate(steps.category)]
+        made = [(f"{position}_{each}", _category_step(each, levels)) for position, each in enumerate(steps.category)]
         transformers.append(("category", Pipeline(made), [each.name for each in categories]))
     return Pipeline([("columns", ColumnTransformer(transformers)), ("classifier", classifier)])
 
@@ -92,12 +92,7 @@ def preparation(config: Config, columns: Sequence[Column]) -> Preparation:
 
 
 def known_columns(config: Config, columns: Sequence[Column]) -> tuple[Column, ...]:
-    """Return the columns as the model knows them: where a missing category is imputed, it is no level of its own.
-
-    Args:
-        config: says whether it is.
-        columns: the columns of the training rows.
-    """
+    """Return the columns as the model knows them: where a missing category is imputed, it is no level of its own."""
     if not any(each.startswith(_IMPUTE) for each in preparation(config, columns).category):
         return tuple(columns)
     return tuple(
@@ -122,10 +117,10 @@ def _needs(model: Any) -> _Needs:
 
 
 def _check_steps(config: Config, steps: Preparation, columns: Sequence[Column]) -> None:
-    """Refuse columns that the classifier does not take as they are, with the step that is missing."""
-    problems = []
+    """Refuse columns that the classifier does not take without another step, and name the step."""
     categories = category_columns(columns)
     _check_levels(categories)
+    problems = []
     if categories and not steps.category:
         message = f"preprocess.category: the column {categories[0].name!r} holds categories, which must be encoded"
         problems.append(Problem("config", "missing-step", message))
@@ -145,11 +140,7 @@ def _check_steps(config: Config, steps: Preparation, columns: Sequence[Column]) 
 
 
 def _check_levels(categories: Sequence[Column]) -> None:
-    """Refuse categories of which a model would know no level.
-
-    Raises:
-        DataRejected: there is one.
-    """
+    """Refuse categories of which a model would know no level."""
     empty = [column.name for column in categories if not column.levels]
     if empty:
         message = f"none of its levels has {MIN_ROWS} training rows, so it would be *other* in all of them"
@@ -157,13 +148,8 @@ def _check_levels(categories: Sequence[Column]) -> None:
         raise DataRejected("the table cannot be learned", problems=problems, hint=mends(drop=empty))
 
 
-def _name(position: int, step: str) -> str:
-    """A step's name, which a pipeline must have once."""
-    return f"{position}_{step}"
-
-
 def _number_step(step: Step) -> Any:
-    """Return the unfitted step for numbers of a name and its parameters."""
+    """Return the unfitted step for numbers."""
     from sklearn.decomposition import PCA
     from sklearn.impute import SimpleImputer
     from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
@@ -179,7 +165,7 @@ def _number_step(step: Step) -> Any:
 
 
 def _category_step(step: str, levels: list[list[str]]) -> Any:
-    """Return the unfitted step for categories of a name; what is none of an encoder's levels is *other* to it."""
+    """Return the unfitted step for categories; a level that an encoder does not know is *other* to it."""
     import numpy as np
     from sklearn.impute import SimpleImputer
     from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder

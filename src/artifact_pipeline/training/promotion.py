@@ -52,7 +52,7 @@ def promote(request: roles.PromotionRequest, terms: ChampionTerms) -> roles.Prom
         stands = decision.stands
         if stands is not None and stands.said.to.image == roles.image_digest(candidate):
             return decision.repair(stands)
-        comparison = _compared(decision, candidate, terms) if stands is not None else None
+        comparison = _compare_with_role(decision, candidate, terms) if stands is not None else None
         problems = [*comparison_problems(comparison)] if comparison is not None else []
         if problems:
             error = GateFailed(
@@ -65,7 +65,7 @@ def promote(request: roles.PromotionRequest, terms: ChampionTerms) -> roles.Prom
         return decision.put(candidate, "promote", comparison)
 
 
-def _compared(decision: roles.RoleDecision, candidate: Verified, terms: ChampionTerms) -> Comparison:
+def _compare_with_role(decision: roles.RoleDecision, candidate: Verified, terms: ChampionTerms) -> Comparison:
     """The candidate, beside the artifact in the role.
 
     What is trusted is not asked of that one: the candidate may be there to take the place of one that was revoked.

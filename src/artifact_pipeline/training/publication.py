@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from artifact_pipeline.artifact.gate import GATE_ALONE
 from artifact_pipeline.artifact.manifest2 import BASELINE
 from artifact_pipeline.artifact.store import Store
-from artifact_pipeline.canonical import digest
+from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, GateFailed, Problem, plural
 from artifact_pipeline.files import write_atomic
 from artifact_pipeline.storage.outputs import Place, check_outputs, refuse_overlap
 from artifact_pipeline.verification import export_state, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from artifact_pipeline.artifact.figures import HeldOut
@@ -93,11 +93,6 @@ def publish(candidate: Candidate, *, artifact: Path, export: Path | None, statem
 def put_in_charge(training: Training, *, artifact: Path, export: Path | None) -> Training:
     """Publish the candidate of a training, and return the training with where that stands.
 
-    Args:
-        training: with its candidate and its statement.
-        artifact: where the pointer stands.
-        export: as `publish` takes it.
-
     Raises:
         GateFailed: as `publish`; its `result` is the training.
         ConfigError: as `publish`.
@@ -120,11 +115,11 @@ def _gate_problems(manifest: Manifest) -> Iterator[Problem]:
         if not rule.passed:
             why = ", since no held-out row has this label" if rule.label in unseen else ""
             if rule.metric == BASELINE:
-                why = _out_of_reach(held_out)
+                why = _why_unreachable(held_out)
             yield Problem("gate", f"gate-{rule.metric}", rule.shortfall + why)
 
 
-def _out_of_reach(held_out: HeldOut) -> str:
+def _why_unreachable(held_out: HeldOut) -> str:
     """Why no model at all could beat the baseline on these rows; empty where one could."""
     from artifact_pipeline.metrics.classification import wilson_interval
 
@@ -151,11 +146,6 @@ def comparison_problems(comparison: Comparison) -> Iterator[Problem]:
 
 def renew_export(candidate: Candidate, standing: Verified, export: Path) -> bool:
     """Write `model_train.pkl` of an artifact that stays, where the file is missing or belongs to another artifact.
-
-    Args:
-        candidate: the same model, trained again.
-        standing: the artifact that stays in charge.
-        export: where the export stands.
 
     Returns:
         Whether the export belongs to the artifact afterwards.
@@ -185,31 +175,36 @@ def rollback(artifact: Path, *, to: str | None = None, trust: Trust | None = Non
         StorageError: the pointer cannot be written.
     """
     store = Store(artifact)
-    runs = store.runs()
-    if to is None:
-        after = next((index + 1 for index, run in enumerate(runs) if run.current), 0)
-        name = _name_of(runs[after - 1]) if after else None
-        chosen = [run for run in runs[after:] if run.passed and name in {None, _name_of(run)}][:1]
-    else:
-        chosen = [run for run in runs if run.digest.removeprefix("sha256:").startswith(to.removeprefix("sha256:"))]
-    if len(chosen) != 1:
-        found = "no" if not chosen else f"{len(chosen)}"
-        wanted = f"artifacts whose digest begins with {to}" if to else "earlier artifact of this name whose gate passed"
-        raise ArtifactRejected(
-            f"the store has {found} {wanted}", hint="artifact-pipeline runs lists what there is; name one digest"
-        )
+    earlier = _earlier(store.runs(), to).digest
     try:
-        verified = verify(store.place(chosen[0].digest), trust=trust)
+        verified = verify(store.place(earlier), trust=trust)
     except ArtifactRejected as error:
         if not error.rules or not error.rules <= GATE_ALONE:
             raise
         raise ArtifactRejected(
-            f"{chosen[0].digest} did not pass its gate, and rollback puts nothing else in charge",
+            f"{earlier} did not pass its gate, and rollback puts nothing else in charge",
             problems=error.problems,
             hint="artifact-pipeline runs lists the artifacts that passed",
         ) from error
     store.move_pointer(verified.digest)
     return verified
+
+
+def _earlier(runs: Sequence[Run], to: str | None) -> Run:
+    """Return the artifact of the store that `rollback` puts in charge."""
+    if to is None:
+        after = next((index + 1 for index, run in enumerate(runs) if run.current), 0)
+        name = _name_of(runs[after - 1]) if after else None
+        found = [run for run in runs[after:] if run.passed and name in {None, _name_of(run)}][:1]
+        wanted = "earlier artifact of this name whose gate passed"
+    else:
+        digits = to.removeprefix(PREFIX)
+        found = [run for run in runs if digits and run.digest.removeprefix(PREFIX).startswith(digits)]
+        wanted = f"artifacts whose digest begins with {to or 'nothing'}"
+    if len(found) != 1:
+        hint = "artifact-pipeline runs lists what there is; name one digest"
+        raise ArtifactRejected(f"the store has {len(found) or 'no'} {wanted}", hint=hint)
+    return found[0]
 
 
 def _name_of(run: Run) -> str | None:

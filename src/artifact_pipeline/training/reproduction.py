@@ -188,10 +188,6 @@ def reproduce(asked: ReproductionRequest, *, progress: Callable[[str], None] | N
     The BLAS kernel that the manifest records is used, if NumPy is not loaded yet and the user set none. A model that
     was searched for is trained again as the results in the artifact choose it, unless the search is done again, too.
 
-    Args:
-        asked: what is asked.
-        progress: is called with each step, in a few words; None for silence.
-
     Raises:
         ArtifactRejected: one of them is not what it claims to be, or this version cannot train the recipe.
         ConfigError: a file that is needed is not named, or one is named that is not.
@@ -199,7 +195,7 @@ def reproduce(asked: ReproductionRequest, *, progress: Callable[[str], None] | N
     """
     report = progress or (lambda _: None)
     verified = remote.verify(asked.artifact, expect=asked.expect, accept_failed_gate=True)
-    rival = remote.verify(asked.champion, accept_failed_gate=True) if asked.champion is not None else None
+    champion = remote.verify(asked.champion, accept_failed_gate=True) if asked.champion is not None else None
     manifest, recorded_kernels = verified.manifest, verified.manifest.environment.kernels
     # Before NumPy is loaded, which the training does.
     chosen_by = choose_kernel(recorded_kernels[0] if len(recorded_kernels) == 1 else "")
@@ -211,14 +207,17 @@ def reproduce(asked: ReproductionRequest, *, progress: Callable[[str], None] | N
     # The manifest names the columns: a table's rules for leaving one out may have changed.
     dataset = Dataset.load(config, load_rows(config, columns=manifest.model.columns))
     trained = train(config, dataset, progress=report, jobs=asked.jobs, searched=found)
-    candidate, carried = _with_own_recipe(trained, manifest)
+    candidate, carried = _with_recorded_recipe(trained, manifest)
     if found is not None:
         carried = (*carried, f"{plural(len(found.results.trials), 'result')} in {FILE}: --search makes them again")
     report("comparing")
     differences = _differences(verified, candidate, dataset)
     statement = provenance.Statement.of(verified)
     recorded = statement.internal.comparison if statement is not None else None
-    if recorded is not None and rival is None:
+    comparison = None
+    if champion is not None:
+        comparison = _challenge(candidate, champion, dataset.rows, config, recorded=recorded)
+    elif recorded is not None:
         carried = (*carried, f"the comparison with {recorded.champion}: --champion makes it again")
     return Reproduction(
         grade=_grade(verified, candidate, differences),
@@ -230,7 +229,7 @@ def reproduce(asked: ReproductionRequest, *, progress: Callable[[str], None] | N
         differences=differences,
         causes=tuple(find_causes(manifest, candidate.manifest)),
         carried=carried,
-        comparison=_challenge(candidate, rival, dataset.rows, config, recorded=recorded) if rival is not None else None,
+        comparison=comparison,
         recorded=recorded,
     )
 
@@ -246,7 +245,7 @@ def _challenge(
     return challenge(candidate, champion, rows, asked, its_rows=rows_for(champion, rows, config))
 
 
-def _with_own_recipe(candidate: Candidate, manifest: Manifest) -> tuple[Candidate, tuple[str, ...]]:
+def _with_recorded_recipe(candidate: Candidate, manifest: Manifest) -> tuple[Candidate, tuple[str, ...]]:
     """Write the recipe as the manifest does, where the only difference is what this version has added to recipes."""
     here, recorded = recipe_of(candidate.manifest), recipe_of(manifest)
     added = {key: value for key, value in here.items() if key not in recorded}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -90,15 +90,15 @@ class Columns:
         """Return the columns of a table; None for a built-in data set."""
         if rows is None or rows.source != "table":
             return None
-        files, empty = rows.files
+        files, empty_files = rows.files
         return cls(
-            rows.target,
-            rows.names,
-            rows.kinds,
-            rows.left_out,
-            len(rows.split.X),
-            files,
-            empty,
+            target=rows.target,
+            names=rows.names,
+            kinds=rows.kinds,
+            left_out=rows.left_out,
+            rows=len(rows.split.X),
+            files=files,
+            empty_files=empty_files,
             warnings=rows.warnings,
             held_out=rows.held_out,
         )
@@ -138,17 +138,16 @@ class Training:
 
     @classmethod
     def of(
-        cls, candidate: Candidate, statement: Statement, folder: Path, look: Look, *, columns: Columns | None = None
+        cls,
+        candidate: Candidate,
+        statement: Statement,
+        folder: Path,
+        look: Look,
+        *,
+        columns: Columns | None = None,
+        searched: Searched | None = None,
     ) -> Training:
-        """Return the training of a candidate that is not in charge yet.
-
-        Args:
-            candidate: the model.
-            statement: its provenance, with the comparison where there was a champion.
-            folder: where the artifact is to stand.
-            look: what has changed.
-            columns: what a table gave.
-        """
+        """Return the training of a candidate that is not in charge yet; `folder` is where it is to stand."""
         comparison = statement.internal.comparison
         accepted = candidate.passed and (comparison is None or comparison.accepted)
         return cls(
@@ -159,6 +158,7 @@ class Training:
             look,
             columns=columns,
             candidate=candidate,
+            searched=searched,
             statement=statement,
         )
 
@@ -217,9 +217,8 @@ def _ignore(_: object) -> None:
     """Do nothing."""
 
 
-@contextmanager
-def _silence() -> Iterator[Callable[[object], None]]:
-    yield _ignore
+def _silence() -> AbstractContextManager[Callable[[object], None]]:
+    return nullcontext(_ignore)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.config import Config
     from artifact_pipeline.rows.matrix import Rows
     from artifact_pipeline.training.dataset import Dataset
-    from artifact_pipeline.training.request import Observer, Outcome, TrainingRequest
+    from artifact_pipeline.training.request import Observer, TrainingRequest
     from artifact_pipeline.training.sealed import Candidate
     from artifact_pipeline.training.search.run import Searched
     from artifact_pipeline.training.unchanged import Look
@@ -52,19 +52,9 @@ class _Task:
     look: Look
     fingerprint: str | None
 
-    def kept(self, artifact: Verified, outcome: Outcome) -> Training:
-        """Return the training whose result is an artifact that stands already."""
-        return Training(
-            outcome, artifact.digest, artifact.manifest, artifact.place, self.look, columns=Columns.of(self.rows)
-        )
-
 
 def run(request: TrainingRequest, observer: Observer = SILENT) -> Training:
     """Train, measure, judge, compare and publish; or find that nothing has changed.
-
-    Args:
-        request: what is asked.
-        observer: what the caller sees meanwhile.
 
     Raises:
         ConfigError: the config breaks a rule, or an output is an input.
@@ -77,36 +67,35 @@ def run(request: TrainingRequest, observer: Observer = SILENT) -> Training:
     origin = _origin(request)
     if (training := _same_file(request, origin, observer)) is not None:
         return training
-    task = _begin(request, _checked(request, origin), origin, observer)
-    standing = task.look.standing
-    if standing is not None and task.look.unchanged and not request.force:
-        return replace(task.kept(standing, "unchanged"), in_charge=True, export=request.export)
+    task = _read_task(request, _checked_config(request, origin), origin, observer)
+    if task.look.unchanged and not request.force:
+        return _unchanged(request, task.look, task.rows)
     with observer.progress() as progress:
         data, its_rows = _prepared(task, progress)
     task, searched = _searched(task, data, observer)
     with observer.progress() as progress:
         candidate, statement = _train(task, data, its_rows=its_rows, searched=searched, progress=progress)
-    comparison, champion = statement.internal.comparison, task.champion
+    folder = Store(request.artifact).place(candidate.digest)
+    columns = Columns.of(task.rows)
+    training = Training.of(candidate, statement, folder, task.look, columns=columns, searched=searched)
+    comparison, champion = training.comparison, task.champion
     stands = request.artifact.is_symlink() or request.artifact.is_file()
     if champion and comparison and comparison.outcome == "identical" and candidate.passed and stands:
-        training = replace(task.kept(champion, "identical"), candidate=candidate, statement=statement)
-        training = replace(training, searched=searched)
+        training = replace(
+            training,
+            outcome="identical",
+            digest=champion.digest,
+            manifest=champion.manifest,
+            folder=champion.place,
+        )
         observer.measured(training)
-        return _keep(request, training, champion, candidate)
-    folder = Store(request.artifact).place(candidate.digest)
-    training = Training.of(candidate, statement, folder, task.look, columns=Columns.of(task.rows))
-    training = replace(training, searched=searched)
+        return _keep_champion(request, training, champion, candidate)
     observer.measured(training)
     return put_in_charge(training, artifact=request.artifact, export=request.export)
 
 
 def plan(request: TrainingRequest, *, explain: bool = False, observer: Observer = SILENT) -> Plan:
-    """Return what `run` would do; nothing is trained, and nothing is written.
-
-    Args:
-        request: what is asked.
-        explain: also find what has changed since the artifact in charge was made.
-        observer: what the caller sees meanwhile.
+    """Return what `run` would do, and with `explain` also what has changed; nothing is trained or written.
 
     Raises:
         ConfigError: as `run`.
@@ -115,11 +104,11 @@ def plan(request: TrainingRequest, *, explain: bool = False, observer: Observer 
         StorageError: a result could not be written.
     """
     origin = _origin(request)
-    config = _checked(request, origin)
+    config = _checked_config(request, origin)
     store = Store(request.artifact).folder
     if not explain:
         return Plan(config, store, Columns.of(_load(config, observer)))
-    task = _begin(request, config, origin, observer)
+    task = _read_task(request, config, origin, observer)
     return Plan(config, store, Columns.of(task.rows), task.look)
 
 
@@ -130,21 +119,34 @@ def _origin(request: TrainingRequest) -> TrainingOrigin:
 
 def _same_file(request: TrainingRequest, origin: TrainingOrigin, observer: Observer) -> Training | None:
     """Return the training that changes nothing, where that is known without parsing the config; None elsewhere."""
-    said = (request.champion, request.champion_expect, request.champion_policy, request.minutes, request.scheduler)
-    if origin.data is None or request.overrides or request.force or any(each is not None for each in said):
+    options = (request.champion, request.champion_expect, request.champion_policy, request.minutes, request.scheduler)
+    if origin.data is None or request.overrides or request.force or any(each is not None for each in options):
         return None
     look = unchanged.look_by_fingerprint(request.artifact, request.export, origin.data)
-    if look is None or look.standing is None or not look.unchanged:
+    if look is None or not look.unchanged:
         return None
     check_places(request.artifact, request.export, inputs=_files_of(origin), outputs=request.outputs)
     observer.looked(look)
-    stands = look.standing
+    return _unchanged(request, look, None)
+
+
+def _unchanged(request: TrainingRequest, look: Look, rows: Rows | None) -> Training:
+    """Return the training that leaves the artifact in charge where it is."""
+    artifact = look.standing
+    assert artifact is not None
     return Training(
-        "unchanged", stands.digest, stands.manifest, stands.place, look, in_charge=True, export=request.export
+        "unchanged",
+        artifact.digest,
+        artifact.manifest,
+        artifact.place,
+        look,
+        columns=Columns.of(rows),
+        in_charge=True,
+        export=request.export,
     )
 
 
-def _checked(request: TrainingRequest, origin: TrainingOrigin) -> Config:
+def _checked_config(request: TrainingRequest, origin: TrainingOrigin) -> Config:
     """Read the config, and make sure that the results can be written, and over nothing that is read."""
     from artifact_pipeline.training.reading import read_config
 
@@ -194,7 +196,7 @@ def _champion(request: TrainingRequest, config: Config) -> Verified | None:
     return remote.verify(place, expect=expect, trust=trust)
 
 
-def _begin(request: TrainingRequest, config: Config, origin: TrainingOrigin, observer: Observer) -> _Task:
+def _read_task(request: TrainingRequest, config: Config, origin: TrainingOrigin, observer: Observer) -> _Task:
     """Read the rows, and look whether there is anything to train."""
     champion = _champion(request, config)
     rows = _load(config, observer)
@@ -269,14 +271,14 @@ def _train(
     candidate = train(task.config, data, progress=progress, jobs=task.request.jobs, searched=searched)
     if champion is not None:
         comparison = challenge(candidate, champion, data.rows, task.config.gate, its_rows=its_rows)
-    looks = statement.looks_at(candidate.manifest.data.split.digest, task.request.artifact, champion)
-    made_from = statement.state(
+    looks = statement.count_looks(candidate.manifest.data.split.digest, task.request.artifact, champion)
+    made_from = statement.make_statement(
         candidate, task.origin, key=task.key, looks=looks, comparison=comparison, fingerprint=task.fingerprint
     )
     return candidate, made_from
 
 
-def _keep(request: TrainingRequest, training: Training, champion: Verified, candidate: Candidate) -> Training:
+def _keep_champion(request: TrainingRequest, training: Training, champion: Verified, candidate: Candidate) -> Training:
     """Publish nothing, because the champion is this very model; write its export where that is missing."""
     artifact, export = request.artifact, request.export
     if (folder := resolve(artifact)).name != champion.folder.name:

@@ -17,14 +17,7 @@ _UNSCALED = 1000
 
 @dataclass(frozen=True, slots=True)
 class Scales:
-    """The two columns whose scales are furthest apart.
-
-    Attributes:
-        wide: the column with the largest standard deviation.
-        narrow: the one with the smallest, of those that vary at all.
-        wide_deviation: the largest standard deviation.
-        narrow_deviation: the smallest.
-    """
+    """The columns with the largest and the smallest standard deviation, of those that vary at all."""
 
     wide: str
     narrow: str
@@ -33,7 +26,7 @@ class Scales:
 
     @property
     def ratio(self) -> float:
-        """How many times the one is the other."""
+        """The larger deviation as a multiple of the smaller one."""
         return self.wide_deviation / self.narrow_deviation
 
     @classmethod

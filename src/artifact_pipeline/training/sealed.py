@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.training.dataset import Dataset
     from artifact_pipeline.training.scales import Scales
 
-ROLES = {
+FILE_NAMES = {
     "model": "model.onnx",
     "reference": "reference.json",
     "selftest": "selftest.json",
@@ -75,7 +75,7 @@ def data_record(data: Dataset, split: bytes) -> Data:
 def file_records(members: Mapping[str, bytes]) -> tuple[Manifest1.File, ...]:
     """What a manifest says of its files, whose bytes are given by role."""
     return tuple(
-        Manifest1.File(name=ROLES[role], role=role, size=len(content), sha256=digest(content))
+        Manifest1.File(name=FILE_NAMES[role], role=role, size=len(content), sha256=digest(content))
         for role, content in sorted(members.items())
     )
 

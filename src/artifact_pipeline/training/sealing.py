@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pickle import dumps
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,8 +20,15 @@ from artifact_pipeline.config import recipe
 from artifact_pipeline.errors import ConfigError, Problem, listing
 from artifact_pipeline.pickles import export_bytes
 from artifact_pipeline.rows.coded import coded, decoded
-from artifact_pipeline.training.parity import compared
-from artifact_pipeline.training.sealed import ROLES, Candidate, data_record, export_records, file_records, read_back
+from artifact_pipeline.training.parity import measure_parity
+from artifact_pipeline.training.sealed import (
+    FILE_NAMES,
+    Candidate,
+    data_record,
+    export_records,
+    file_records,
+    read_back,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -40,43 +46,35 @@ if TYPE_CHECKING:
 
 _SHOWN = 5
 """Labels that an error names."""
-_AT_ONCE = 1 << 16
+_CHUNK = 1 << 16
 """Rows that are compared at once."""
 
 
 def seal(config: Config, data: Dataset, fitted: FittedModel, *, results: bytes = b"") -> Candidate:
     """Write a model that was trained from a config, and measure and describe the bytes that are written.
 
-    Args:
-        config: what was asked.
-        data: the rows and their split.
-        fitted: the model, fitted on the training rows.
-        results: the results of the search that chose it; empty where there was none.
-
     Raises:
-        ArtifactRejected: as `sealed`.
-        ConfigError: likewise.
-        DataRejected: likewise.
+        ArtifactRejected: the model that would be published is not the one that was trained.
+        ConfigError, DataRejected: as `make_candidate`.
     """
     written = WrittenBytes.of(fitted)
     answers = written.predictor.predict_features(data.rows.features)
-    parity = compared(fitted, _in_pieces(fitted, data.rows.features, answers))
-    export = _exported(fitted.model)
-    made = Made(config.name, recipe(config), fitted, written, parity, export, results)
-    return sealed(made, data, answers)
+    parity = measure_parity(fitted, _in_pieces(fitted, data.rows.features, answers))
+    parts = SealedParts(config.name, recipe(config), fitted, written, parity, _export_of(fitted.model), results)
+    return make_candidate(parts, data, answers)
 
 
 def _in_pieces(fitted: FittedModel, features: Features, answers: Answers) -> Iterator[tuple[Any, Answers]]:
     """Rows as the estimator takes them, and their answers, piece by piece: there is no second matrix of all rows."""
     import numpy as np
 
-    for start in range(0, len(features), _AT_ONCE):
-        rows = slice(start, start + _AT_ONCE)
-        yield fitted.taken(features[rows]), answers.take(np.arange(len(features))[rows])
+    for start in range(0, len(features), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        yield fitted.inputs(features[rows]), answers.take(np.arange(len(features))[rows])
 
 
-class Made(NamedTuple):
-    """A fitted model that was written and compared, and what is said of how it came about."""
+class SealedParts(NamedTuple):
+    """A fitted model that was written and compared, and what the manifest records of its origin."""
 
     name: str
     recipe: dict[str, Any]
@@ -87,54 +85,44 @@ class Made(NamedTuple):
     results: bytes = b""
 
 
-def sealed(made: Made, data: Dataset, answers: Answers) -> Candidate:
-    """Measure and describe a model that was written.
-
-    Args:
-        made: the model.
-        data: the rows and their split.
-        answers: what it answers to all of them.
+def make_candidate(parts: SealedParts, data: Dataset, answers: Answers) -> Candidate:
+    """Measure, judge and describe a model that was written; `answers` are those that it gives to all rows.
 
     Raises:
-        ArtifactRejected: the model that would be published is not the one that was trained.
-        ConfigError: the model cannot be written, or the gate asks for a metric that it does not have.
-        DataRejected: the model cannot be described.
+        ConfigError: the gate asks for a metric that the model does not have.
+        DataRejected: the model has too many columns or labels to be described.
     """
-    written = made.written
-    members = _members(data, written, answers) | ({ROLE: made.results} if made.results else {})
-    measured = _measured(data, answers, written.classes)
+    members = _members(parts, data, answers)
+    measured = _measure(data, answers, parts.fitted.labels)
     manifest = Manifest2(
         format=2,
-        name=made.name,
+        name=parts.name,
         task="classification",
-        recipe=made.recipe,
+        recipe=parts.recipe,
         data=data_record(data, members["split"]),
-        model=_said(made.fitted, written, made.parity),
+        model=_model_record(parts),
         environment=Environment.here(),
         metrics=measured,
-        gate=_judged(made.recipe["gate"], measured, members),
+        gate=_judge(parts.recipe["gate"], measured, members),
         files=file_records(members),
-        exports=() if made.export is None else export_records(made.export),
+        exports=() if parts.export is None else export_records(parts.export),
     )
-    files = {ROLES[role]: content for role, content in members.items()}
-    return Candidate(read_back(manifest), files, made.export or b"", repeated=data.repeated)
+    files = {FILE_NAMES[role]: content for role, content in members.items()}
+    return Candidate(read_back(manifest), files, parts.export or b"", repeated=data.repeated)
 
 
-def _exported(model: Any) -> bytes:
+def _export_of(model: Any) -> bytes:
     """Return the pickle of a fitted model; a `LogisticRegression` alone is written so that our reader takes it."""
     if type(model).__name__ == "LogisticRegression":
         return export_bytes(model)
     return dumps(model, protocol=5)
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenBytes:
+class WrittenBytes(NamedTuple):
     """A model as it will be published, and the predictor of its bytes."""
 
     data: bytes
     steps: Steps
-    classes: tuple[int | str, ...]
-    columns: tuple[Column, ...]
     predictor: Predictor
 
     @classmethod
@@ -148,58 +136,58 @@ class WrittenBytes:
         data, steps = write(fitted.model, columns, classes=classes, order=fitted.order)
         planned = checked_plan(data, columns, steps, classes)
         predictor = Predictor(data, classes, columns, kind=planned.answers, rows=planned.rows)
-        return cls(data, steps, classes, columns, predictor)
+        return cls(data, steps, predictor)
 
 
-def _members(data: Dataset, written: WrittenBytes, answers: Answers) -> dict[str, bytes]:
+def _members(parts: SealedParts, data: Dataset, answers: Answers) -> dict[str, bytes]:
     """The bytes of each file, by role."""
     import numpy as np
 
-    count, columns = len(written.classes), written.columns
-    learned = data.described
-    trained, held_out = np.searchsorted(np.array(written.classes), data.y[learned]), answers.take(data.held_out)
-    described = _described(data.rows.features, learned, columns)
-    golden = selftest2.draw_golden_rows(described, columns)
-    golden_answers = written.predictor.predict_features(decoded(golden, columns))
+    labels, columns, described = parts.fitted.labels, parts.fitted.columns, data.described
+    actual, held_out = np.searchsorted(np.array(labels), data.y[described]), answers.take(data.held_out)
+    features = _feature_references(data.rows.features, described, columns)
+    golden = selftest2.draw_golden_rows(features, columns)
+    golden_answers = parts.written.predictor.predict_features(decoded(golden, columns))
     reference = Reference(
         format=2,
-        rows=len(learned),
-        features=described,
-        labels=tuple(np.bincount(trained, minlength=count).tolist()),
-        outputs=OutputReference.of(held_out.positions, count, held_out.probabilities),
+        rows=len(described),
+        features=features,
+        labels=tuple(np.bincount(actual, minlength=len(labels)).tolist()),
+        outputs=OutputReference.of(held_out.positions, len(labels), held_out.probabilities),
     )
-    return {
-        "model": written.data,
+    members = {
+        "model": parts.written.data,
         "reference": reference.canonical(),
         "selftest": selftest2.GoldenRows.of(golden, golden_answers.labels, golden_answers.values).canonical(),
         "split": data.split_bits(),
     }
+    return members | ({ROLE: parts.results} if parts.results else {})
 
 
-def _said(fitted: FittedModel, written: WrittenBytes, parity: WrittenModel.Parity) -> WrittenModel:
-    """What the manifest says of the model."""
+def _model_record(parts: SealedParts) -> WrittenModel:
+    fitted, written = parts.fitted, parts.written
     kind = type(fitted.classifier)
     return WrittenModel(
         digest=digest(written.data),
         estimator=f"{kind.__module__.partition('._')[0]}.{kind.__name__}",
         parameters=plain_parameters(fitted.classifier),
         fit=fitted.fit,
-        inputs=tuple(map(_input, written.columns)),
+        inputs=tuple(map(_input, fitted.columns)),
         steps=to_builtins(written.steps),
         answers=written.predictor.kind,
-        classes=written.classes,
-        parity=parity,
+        classes=fitted.labels,
+        parity=parts.parity,
     )
 
 
-def _judged(asked: Mapping[str, Any], measured: Measured, members: Mapping[str, bytes]) -> JudgedGate:
+def _judge(gate: Mapping[str, Any], measured: Measured, members: Mapping[str, bytes]) -> JudgedGate:
     try:
-        return judge(asked, measured, model=digest(members["model"]), held_out=digest(members["split"]))
+        return judge(gate, measured, model=digest(members["model"]), held_out=digest(members["split"]))
     except ValueError as error:
-        raise _not_judged(str(error), measured) from None
+        raise _unmeasured(str(error), measured) from None
 
 
-def _not_judged(metric: str, measured: Measured) -> ConfigError:
+def _unmeasured(metric: str, measured: Measured) -> ConfigError:
     """The error for a metric that was not measured: for want of probabilities, or of held-out rows of each class."""
     unseen = [repr(each.label) for each in measured.held_out.classes if not each.rows]
     if measured.held_out.log_loss is None:
@@ -223,7 +211,9 @@ def _input(column: Column) -> InputColumn:
     )
 
 
-def _described(features: Features, rows: NDArray[np.int64], columns: Sequence[Column]) -> tuple[FeatureReference, ...]:
+def _feature_references(
+    features: Features, rows: NDArray[np.int64], columns: Sequence[Column]
+) -> tuple[FeatureReference, ...]:
     numbers, texts = features.numbers_by_column(rows), features.S[rows].T
     return tuple(
         FeatureReference.of_category(values, len(column.levels), column.name)
@@ -233,7 +223,7 @@ def _described(features: Features, rows: NDArray[np.int64], columns: Sequence[Co
     )
 
 
-def _measured(data: Dataset, answers: Answers, classes: Sequence[int | str]) -> Measured:
+def _measure(data: Dataset, answers: Answers, classes: Sequence[int | str]) -> Measured:
     import numpy as np
 
     from artifact_pipeline.metrics.registry import Answered, measure

@@ -31,7 +31,7 @@ class SeedRun:
         accuracy: on the held-out rows, 0 to 1; None where there was no training.
         f1_weighted: likewise.
         passed: whether the gate passed.
-        reason: why there was no training: the rows cannot be split, or judged, so.
+        reason: why there was no training: with this seed the rows cannot be split, or the model not judged.
     """
 
     seed: int
@@ -43,12 +43,7 @@ class SeedRun:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """One held-out figure over seeds.
-
-    Attributes:
-        own: with the config's own seed.
-        values: with each other seed that gave a model.
-    """
+    """One held-out figure: with the config's own seed, and with each other seed that gave a model."""
 
     own: float
     values: tuple[float, ...]
@@ -81,12 +76,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class TriedSeeds:
-    """What a config gives with other seeds.
-
-    Attributes:
-        own: with the config's own.
-        others: with each other one, ascending.
-    """
+    """What a config gives with its own seed, and with other ones, ascending."""
 
     own: SeedRun
     others: tuple[SeedRun, ...]
@@ -143,7 +133,7 @@ def try_seeds(
 
 
 def _others(config: Config, rows: Rows, seeds: int, *, jobs: int, progress: Callable[[str], None]) -> Iterator[SeedRun]:
-    """What each other seed gives; a split that cannot be learned or judged, as the own one can, is bad luck."""
+    """Yield what each other seed gives; one whose split cannot be learned or judged counts as failed."""
     chosen = islice((seed for seed in count() if seed != config.random_state), seeds)
     for number, seed in enumerate(chosen, 1):
         progress(f"training with seed {seed}, {number:,} of {seeds:,}")

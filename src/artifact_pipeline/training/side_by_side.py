@@ -11,7 +11,7 @@ from artifact_pipeline.files import write_atomic
 from artifact_pipeline.reports.page import drawing
 from artifact_pipeline.reports.page import request as pages
 from artifact_pipeline.storage.outputs import Place, check_outputs
-from artifact_pipeline.training.champion import compare_several
+from artifact_pipeline.training import champion as comparing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,9 +61,6 @@ class SideBySide:
 def compare_side_by_side(request: ComparisonRequest) -> SideBySide:
     """Compare a candidate with its champions on the rows that all held out, and make a page of it.
 
-    Args:
-        request: what is asked.
-
     Raises:
         ArtifactRejected: one is not what it claims to be, or cannot be compared with.
         ConfigError: rows are needed and not named, there are too many artifacts, or the page would be written over what
@@ -83,7 +80,7 @@ def compare_side_by_side(request: ComparisonRequest) -> SideBySide:
         check_outputs(read, [Place("--output", str(request.output))])
     if request.form is not None:
         pages.check_packages(request.form)
-    artifacts, found = compare_several(
+    artifacts, found = comparing.compare(
         request.artifacts, data=request.data, held_out=request.held_out, margin=request.margin
     )
     page = pages.candidate_page(artifacts, found, request.form) if request.form is not None else ""

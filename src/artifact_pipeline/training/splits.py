@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.config.preparing import Split
     from artifact_pipeline.rows.features import Column, Features
+    from artifact_pipeline.rows.matrix import Rows
 
     Labels = NDArray[np.int64] | NDArray[np.str_]
 
 
 _PIECE = 1 << 14
-"""Rows that are looked at at once."""
+"""Rows that are hashed at once."""
 
 
 class Sides(NamedTuple):
@@ -49,9 +50,7 @@ class LabelledRows(NamedTuple):
     """Rows to be split.
 
     Attributes:
-        columns: the columns that are learned from.
-        rows: their values.
-        y: the labels.
+        columns: the columns that are learned from, whose values are `rows`.
         others: the values of the columns by which the rows are split, as they were read, whether they are learned from
             or not; None and NaN are missing.
     """
@@ -60,6 +59,12 @@ class LabelledRows(NamedTuple):
     rows: Features
     y: Labels
     others: Mapping[str, Sequence[Any] | NDArray[Any]]
+
+    @classmethod
+    def of(cls, rows: Rows) -> LabelledRows:
+        """Return what a split needs of rows, which must have labels."""
+        assert rows.y is not None
+        return cls(rows.columns, rows.features, rows.y, others=rows.split_by)
 
     def values(self, name: str) -> Sequence[Any] | NDArray[Any]:
         """Return the values of a column.
@@ -76,7 +81,8 @@ class LabelledRows(NamedTuple):
             if name in names:
                 values: NDArray[Any] = found[:, names.index(name)]
                 return values
-        raise _refused("split-column", f"no column {name!r}, by which the rows are to be split")
+        message = f"no column {name!r}, by which the rows are to be split"
+        raise _refused("split-column", message, hint="name a column of the table in split.column or split.key")
 
 
 def split(table: LabelledRows, asked: Split, *, random_state: int) -> Sides:
@@ -99,7 +105,7 @@ def split(table: LabelledRows, asked: Split, *, random_state: int) -> Sides:
         out = _by_group(table, asked, random_state)
     else:
         out = _by_time(table, asked)
-    return _checked(table.y, out, mend=_MENDS[asked.by])
+    return _sides(table.y, out, mend=_MENDS[asked.by])
 
 
 _MENDS = {
@@ -126,24 +132,21 @@ def random_split(y: Labels, *, test_size: float, random_state: int, stratify: bo
             np.arange(len(y)), test_size=test_size, random_state=random_state, stratify=y if stratify else None
         )
     except ValueError as error:
-        raise _refused("split", str(error).splitlines()[0].removesuffix(".")) from error
+        hint = "give more rows, set another test_size, or set stratify to false"
+        raise _refused("split", str(error).splitlines()[0].removesuffix("."), hint=hint) from error
     _check_training(y, train, hint="set stratify to true, or give more rows of that label")
     return Sides(train, held_out)
 
 
 def of_two_files(y: Labels, training: int) -> Sides:
-    """Return the sides of rows whose first ones are from the file to learn from, and the others from the held-out file.
-
-    Args:
-        y: the labels of all.
-        training: how many rows are to be learned from.
+    """Return the sides of rows of which the first `training` are learned from; the others are of the held-out file.
 
     Raises:
         DataRejected: as `split`.
     """
     import numpy as np
 
-    return _checked(y, np.arange(len(y)) >= training, mend=_MENDS["held_out"])
+    return _sides(y, np.arange(len(y)) >= training, mend=_MENDS["held_out"])
 
 
 def repeated(rows: Features, sides: Sides) -> int:
@@ -160,13 +163,7 @@ def held_out_beside(
     """Return which rows of another table must not be learned from, bool of shape (rows,).
 
     Those are rows that have the very features of a held-out row; of a hash split, rows on its held-out side; and of
-    a split by groups, rows of a group that is held out.
-
-    Args:
-        table: the rows of the other table.
-        held_out: the rows that a split has held out.
-        asked: how it split.
-        random_state: its seed.
+    a split by groups, rows of a group that is held out. `held_out` are the rows that the split has held out.
     """
     import numpy as np
 
@@ -183,7 +180,7 @@ def held_out_beside(
 
 
 def _fingerprints(rows: Features) -> NDArray[np.uint64]:
-    """A number for each row that equal rows share, and others do not; another process gives other ones."""
+    """A 64-bit hash of each row; texts have other hashes in another process."""
     import numpy as np
 
     found = np.zeros(len(rows), dtype=np.uint64)
@@ -248,12 +245,13 @@ def complete(table: LabelledRows, name: str) -> Sequence[Any] | NDArray[Any]:
     values = table.values(name)
     missing = next((row for row, value in enumerate(values) if is_missing(value)), None)
     if missing is not None:
-        raise _refused("split-missing", f"row {missing + 1} has no value in the column {name!r}, which splits the rows")
+        message = f"row {missing + 1} has no value in the column {name!r}, which splits the rows"
+        raise _refused("split-missing", message, hint="give it one, leave the row out, or split by another column")
     return values
 
 
-def _checked(y: Labels, out: NDArray[np.bool_], *, mend: str) -> Sides:
-    """Return the sides, both in the order of the rows."""
+def _sides(y: Labels, out: NDArray[np.bool_], *, mend: str) -> Sides:
+    """Return the checked sides, both in the order of the rows; `out` says which rows are held out."""
     import numpy as np
 
     _check_classes(y)
@@ -271,7 +269,8 @@ def _check_classes(y: Labels) -> None:
 
     classes = np.unique(y)
     if len(classes) == 1:
-        raise _refused("single-class", f"all rows have the label {classes[0]}; a classifier needs two")
+        message = f"all rows have the label {classes[0]}; a classifier needs two"
+        raise _refused("single-class", message, hint="give rows of another label, or name another target")
 
 
 def _check_training(y: Labels, train: NDArray[np.int64], *, hint: str) -> None:
@@ -282,5 +281,5 @@ def _check_training(y: Labels, train: NDArray[np.int64], *, hint: str) -> None:
         raise _refused("class-not-in-training", f"no training row has the label {missing[0]}", hint=hint)
 
 
-def _refused(rule: str, message: str, *, hint: str | None = None) -> DataRejected:
+def _refused(rule: str, message: str, *, hint: str) -> DataRejected:
     return DataRejected("the rows cannot be split", problems=[Problem("rows", rule, message)], hint=hint)

@@ -47,7 +47,7 @@ class TrainingOrigin:
         object.__setattr__(self, "data", _read(self.config, _MAX_CONFIG) if self.config is not None else None)
 
 
-def state(
+def make_statement(
     candidate: Candidate,
     origin: TrainingOrigin,
     *,
@@ -62,7 +62,7 @@ def state(
         candidate: what was trained.
         origin: where the training began.
         key: `unchanged.key_of`.
-        looks: `looks_at`.
+        looks: `count_looks`.
         comparison: the candidate beside its champion.
         fingerprint: `unchanged.fingerprint_of`; None where more than the config's file decides the recipe.
     """
@@ -86,7 +86,7 @@ def state(
     )
 
 
-def looks_at(split: str, artifact: Path, champion: Verified | None = None) -> int:
+def count_looks(split: str, artifact: Path, champion: Verified | None = None) -> int:
     """Return how often the held-out rows of this split have been looked at, the training that asks included.
 
     It is one more than the most that the champion or an artifact of this store records.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from artifact_pipeline.rows.inference import Refused
     from artifact_pipeline.rows.survey import Survey, SurveyedColumn
     from artifact_pipeline.training.targets import Target
 
@@ -33,10 +34,10 @@ _GROUPS = frozenset({
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 _FEW_LEVELS = 20
 """Most levels of a column that is compared with the target level by level."""
-_NEAR = 0.98
-"""The share of the majority's mistakes that a column must take away alone to be called near to the target."""
-_RARE = 0.05
-_DOMINANT = 0.9
+_NEAR_TARGET = 0.98
+"""The share of the rows outside the most frequent class that a suspicious column predicts alone."""
+_RARE_SHARE = 0.05
+_DOMINANT_SHARE = 0.9
 _FEW_ROWS = 10
 """Rows of a class below which its figures say little."""
 _SHOWN = 5
@@ -45,7 +46,7 @@ _SHOWN = 5
 def reason_to_drop(column: SurveyedColumn, survey: Survey, target: Target) -> str | None:
     """Return why a column should not be learned from; None where it should."""
     if column.fault is not None:
-        return _in_words(column)
+        return _fault_reason(column.fault)
     if column.row_number is not None:
         last = column.row_number + survey.rows - 1
         return f"it counts the rows, {column.row_number} to {last:,}"
@@ -59,14 +60,13 @@ def reason_to_drop(column: SurveyedColumn, survey: Survey, target: Target) -> st
     return "it is a copy of the target: each of its values has one class" if _is_copy(column, target) else None
 
 
-def _in_words(column: SurveyedColumn) -> str:
-    assert column.fault is not None
-    if column.fault.rule == "no-values":
+def _fault_reason(fault: Refused) -> str:
+    if fault.rule == "no-values":
         return "it has no value"
-    return f"{_RULES.get(column.fault.rule, '')}{column.fault.message}"
+    return _FAULT_PREFIXES.get(fault.rule, "") + fault.message
 
 
-_RULES = {"free-text": "free text or an id: ", "date": "a date: "}
+_FAULT_PREFIXES = {"free-text": "free text or an id: ", "date": "a date: "}
 
 
 def _has_word(name: str, words: frozenset[str]) -> bool:
@@ -82,7 +82,7 @@ def _levels(column: SurveyedColumn, target: Target) -> NDArray[np.int64] | None:
 
 
 def _is_copy(column: SurveyedColumn, target: Target) -> bool:
-    """Whether a column and the target say the same in other words: one value for each class."""
+    """Whether a column has one value for each class of the target."""
     import numpy as np
 
     codes = _levels(column, target)
@@ -96,7 +96,7 @@ def column_suspicions(columns: Sequence[SurveyedColumn], target: Target) -> list
     """Return what is suspicious about the columns that are learned from, a sentence each."""
     found = []
     for column in columns:
-        if (share := _taken_away(column, target)) >= _NEAR:
+        if (share := _explained_share(column, target)) >= _NEAR_TARGET:
             drop = shlex.quote(f"dataset.drop={json.dumps([column.name], ensure_ascii=False)}")
             found.append(
                 f"column {column.name!r} alone tells the class of {share:.1%} of the rows that the most frequent class "
@@ -105,8 +105,8 @@ def column_suspicions(columns: Sequence[SurveyedColumn], target: Target) -> list
     return found
 
 
-def _taken_away(column: SurveyedColumn, target: Target) -> float:
-    """The share of the rows outside the most frequent class whose class the column alone tells.
+def _explained_share(column: SurveyedColumn, target: Target) -> float:
+    """The share of the rows outside the most frequent class whose class the column alone predicts.
 
     Of a column with few values each value answers with its most frequent class. A number with many values answers by
     one threshold, where there are two classes.
@@ -127,7 +127,7 @@ def _taken_away(column: SurveyedColumn, target: Target) -> float:
 
 
 def _best_threshold(values: NDArray[Any], codes: NDArray[np.int64]) -> int:
-    """Most rows that one threshold sorts into their class, of two."""
+    """The most rows that one threshold classifies correctly, of two classes."""
     import numpy as np
 
     order = np.argsort(values, kind="stable")
@@ -143,11 +143,11 @@ def target_suspicions(target: Target) -> list[str]:
     rows = len(target.codes)
     found = []
     largest = target.counts[0] / rows
-    if largest >= _DOMINANT or target.counts[-1] / rows < _RARE:
+    if largest >= _DOMINANT_SHARE or target.counts[-1] / rows < _RARE_SHARE:
         rare = [
             f"{label!r} ({plural(count, 'row')})"
             for label, count in zip(target.labels, target.counts, strict=True)
-            if count / rows < _RARE
+            if count / rows < _RARE_SHARE
         ]
         words = f"{target.labels[0]!r} is the label of {largest:.1%} of the rows"
         if rare:
@@ -170,10 +170,12 @@ def split_suggestions(survey: Survey, target: Target) -> list[str]:
             continue
         if column.fault is not None and column.fault.rule == "date":
             words = f"{column.name!r} is a date; if the model is to answer later rows, hold the latest out"
-            found.append(f"{words}: {_by('time', column)}")
+            found.append(f"{words}: {_split_by('time', column)}")
         elif groups := _groups(column, survey):
             words = f"each of the {groups:,} values of {column.name!r} stands in {survey.rows / groups:.1f} rows"
-            found.append(f"{words}; if it names a person or a thing, keep its rows together: {_by('group', column)}")
+            found.append(
+                f"{words}; if it names a person or a thing, keep its rows together: {_split_by('group', column)}"
+            )
     return found
 
 
@@ -185,6 +187,6 @@ def _groups(column: SurveyedColumn, survey: Survey) -> int:
     return groups if _FEW_LEVELS < groups <= survey.rows / 2 else 0
 
 
-def _by(kind: str, column: SurveyedColumn) -> str:
+def _split_by(kind: str, column: SurveyedColumn) -> str:
     split = json.dumps({"by": kind, "column": column.name}, ensure_ascii=False)
     return f"-S {shlex.quote(f'split={split}')}"

@@ -68,28 +68,28 @@ def choose_target(survey: Survey, named: str | None) -> Target:
             raise ConfigError("there is no such target", problems=[problem], hint=meant_names([name], [*columns]))
         _check(columns[name], survey)
         return _target(columns[name], "--target names it" if named is not None else "the file calls it the labels")
-    return _found(survey)
+    return _guessed(survey)
 
 
-def _found(survey: Survey) -> Target:
-    candidates = [column for column in survey.columns if _can_be_found(column)]
-    called = [column for column in candidates if _is_called(column)]
-    if not called:
-        named = [column for column in survey.columns if _is_called(column)]
+def _guessed(survey: Survey) -> Target:
+    candidates = [column for column in survey.columns if _is_candidate(column)]
+    possible = [column for column in candidates if _has_target_name(column)]
+    if not possible:
+        named = [column for column in survey.columns if _has_target_name(column)]
         if named:
             _check(named[-1], survey)
             return _target(named[-1], _BY_NAME)
-        called = candidates
-    last = called[-1] if called and called[-1] is survey.columns[-1] else None
-    chosen = called[0] if len(called) == 1 else last
+        possible = candidates
+    last = possible[-1] if possible and possible[-1] is survey.columns[-1] else None
+    chosen = possible[0] if len(possible) == 1 else last
     if chosen is None:
-        raise _unknown(called)
-    by_name = f"{_BY_NAME}, and it is the last column of such a name" if len(called) > 1 else _BY_NAME
+        raise _no_target(possible)
+    by_name = f"{_BY_NAME}, and it is the last column of such a name" if len(possible) > 1 else _BY_NAME
     by_place = "it is the last column, and holds classes" if chosen is last else "no other column holds classes"
-    return _target(chosen, by_name if _is_called(chosen) else by_place)
+    return _target(chosen, by_name if _has_target_name(chosen) else by_place)
 
 
-def _unknown(candidates: list[SurveyedColumn]) -> ConfigError:
+def _no_target(candidates: list[SurveyedColumn]) -> ConfigError:
     """The error where several columns can be meant, or none."""
     if not candidates:
         problem = Problem(
@@ -103,12 +103,12 @@ def _unknown(candidates: list[SurveyedColumn]) -> ConfigError:
     return ConfigError("say which column is the target", problems=[problem], hint=hint)
 
 
-def _is_called(column: SurveyedColumn) -> bool:
+def _has_target_name(column: SurveyedColumn) -> bool:
     return column.name.strip().lower().replace(" ", "_").replace(".", "_") in TARGET_NAMES
 
 
-def _can_be_found(column: SurveyedColumn) -> bool:
-    """Whether a column may be a target that no one has named."""
+def _is_candidate(column: SurveyedColumn) -> bool:
+    """Whether a column may be guessed as the target."""
     if column.kind is None or column.missing or column.is_index or column.row_number is not None:
         return False
     return is_whole(column) and 2 <= distinct(column) <= MAX_GUESSED
@@ -120,18 +120,18 @@ def is_whole(column: SurveyedColumn) -> bool:
 
     if column.kind != "number":
         return True
-    values = column.values[_there(column)]
+    values = column.values[_present(column)]
     return bool((np.trunc(values) == values).all())
 
 
 def distinct(column: SurveyedColumn) -> int:
-    """How many different values there are."""
+    """The number of different values, without missing ones."""
     import numpy as np
 
-    return len(np.unique(column.values[_there(column)]))
+    return len(np.unique(column.values[_present(column)]))
 
 
-def _there(column: SurveyedColumn) -> NDArray[np.bool_]:
+def _present(column: SurveyedColumn) -> NDArray[np.bool_]:
     """Which cells are not missing, bool of shape (rows,)."""
     import numpy as np
 
@@ -140,24 +140,25 @@ def _there(column: SurveyedColumn) -> NDArray[np.bool_]:
 
 
 def _check(column: SurveyedColumn, survey: Survey) -> None:
-    """Refuse a target that no classifier learns."""
+    """Refuse a column that no classifier can learn as its target."""
     if column.fault is not None:
         problem = Problem(f"column {column.name!r}", column.fault.rule, column.fault.message)
-        raise DataRejected("the target cannot be learned", problems=[problem], hint=_others(survey, column))
-    values = distinct(column)
-    if column.kind == "number" and (not is_whole(column) or values > MAX_CLASSES):
-        what = "numbers with decimals" if not is_whole(column) else f"{values:,} different numbers"
+        raise DataRejected("the target cannot be learned", problems=[problem], hint=_hint(survey, column))
+    values, whole = distinct(column), is_whole(column)
+    if column.kind == "number" and (not whole or values > MAX_CLASSES):
+        what = f"{values:,} different numbers" if whole else "numbers with decimals"
         message = f"column {column.name!r} holds {what}: it is a quantity, and a classifier learns classes"
         problem = Problem("--target", "target-is-quantity", message)
-        raise ConfigError("the target is no class", problems=[problem], hint=_others(survey, column))
-    if values < 2:
+    elif values < 2:
         problem = Problem("--target", "single-class", f"column {column.name!r} has one value alone")
-        raise ConfigError("the target is no class", problems=[problem], hint=_others(survey, column))
+    else:
+        return
+    raise ConfigError("the target is no class", problems=[problem], hint=_hint(survey, column))
 
 
-def _others(survey: Survey, column: SurveyedColumn) -> str:
-    """What to name instead."""
-    names = [each.name for each in survey.columns if each is not column and _can_be_found(each)]
+def _hint(survey: Survey, column: SurveyedColumn) -> str:
+    """Say what to do with a target that is refused."""
+    names = [each.name for each in survey.columns if each is not column and _is_candidate(each)]
     sort = "sort it into classes in a column of its own"
     return f"{sort}, or name another target: {' or '.join(map(_option, names[:_SHOWN]))}" if names else sort
 
@@ -169,7 +170,7 @@ def _option(name: str) -> str:
 def _target(column: SurveyedColumn, why: str) -> Target:
     import numpy as np
 
-    labelled = _there(column)
+    labelled = _present(column)
     values, codes = np.unique(column.values[labelled], return_inverse=True)
     if column.kind == "category":
         texts = [column.levels[int(each)] for each in values]

@@ -8,7 +8,7 @@ from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.config import of_recipe
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem, plural
 from artifact_pipeline.rows.matrix import FEEDBACK
-from artifact_pipeline.training.champion import split_with_path
+from artifact_pipeline.training.champion import check_held_out
 from artifact_pipeline.training.dataset import PACKAGED
 from artifact_pipeline.training.reading import read_config
 
@@ -34,12 +34,6 @@ def recipe_config(
 ) -> Config:
     """Return the config that a manifest's recipe stands for; keys that it lacks take this version's defaults.
 
-    Args:
-        manifest: has the recipe.
-        data: the table, where the recipe names one.
-        held_out: the held-out file, where the recipe has one.
-        feedback: the files of feedback, where the data has any.
-
     Raises:
         ArtifactRejected: this version cannot train the recipe.
         ConfigError: a file that is needed is not named, or one is named that is not.
@@ -64,7 +58,9 @@ def recipe_config(
         recipe["dataset"] = {**table, "path": str(data)}  # over any path that a forged recipe may name
     elif data is not None:
         raise ConfigError(f"--data: the artifact was trained from the built-in {table}, not from a table")
-    recipe |= split_with_path(manifest, held_out)
+    check_held_out(manifest, held_out)
+    if held_out is not None:
+        recipe["split"] = {**recipe["split"], "path": str(held_out)}
     recipe["feedback"] = _feedback(manifest, feedback)
     try:
         return read_config(of_recipe(recipe))

@@ -94,17 +94,9 @@ def key_of(config: Config, rows: Rows | None, champion: Verified | None = None) 
     return key
 
 
-def fingerprint_of(config: bytes) -> str | None:
-    """Return the digest of what a config's file holds and of what parses it; None where the parser is not known.
-
-    Args:
-        config: what the file holds.
-    """
-    return _fingerprint(config, _installed())
-
-
-def _fingerprint(config: bytes, installed: Mapping[str, str | None]) -> str | None:
-    parser = installed.get(_PARSER)
+def fingerprint_of(config: bytes, installed: Mapping[str, str | None] | None = None) -> str | None:
+    """Return the digest of a config file's bytes and of its parser's version; None where that is not known."""
+    parser = (_installed() if installed is None else installed).get(_PARSER)
     return digest(f"{_PARSER} {parser}\n".encode() + config) if parser else None
 
 
@@ -113,11 +105,6 @@ def look_by_fingerprint(artifact: Path, export: Path | None, config: bytes) -> L
 
     A built-in data set, no option that wins over the file and no champion are the caller's to see to; they are what
     the artifact in charge was trained with, where its provenance has a fingerprint.
-
-    Args:
-        artifact: as `look` takes it.
-        export: likewise.
-        config: what the config's file holds.
     """
     try:
         statement = provenance.Statement.read(resolve(artifact))
@@ -126,7 +113,7 @@ def look_by_fingerprint(artifact: Path, export: Path | None, config: bytes) -> L
     if statement is None or statement.internal.fingerprint is None:
         return None
     installed = _installed()
-    if statement.internal.fingerprint != _fingerprint(config, installed):
+    if statement.internal.fingerprint != fingerprint_of(config, installed):
         return None
     # The recipe follows from the file by parser and source, and the digest of built-in data from both.
     key = statement.internal.key
@@ -135,13 +122,7 @@ def look_by_fingerprint(artifact: Path, export: Path | None, config: bytes) -> L
 
 
 def look(artifact: Path, export: Path | None, key: Mapping[str, str]) -> Look:
-    """Compare the artifact in charge, and its export, with a key.
-
-    Args:
-        artifact: where the pointer stands.
-        export: where `model_train.pkl` stands; None where none is asked for.
-        key: what `key_of` returned.
-    """
+    """Compare the artifact in charge, and its export where one is asked for, with what `key_of` returned."""
     try:
         folder = resolve(artifact)
     except ArtifactRejected:

@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.artifact.trials import SearchResults
 from artifact_pipeline.errors import DataRejected, PipelineError, Problem
-from artifact_pipeline.training.search.folds import Fold
+from artifact_pipeline.rows.folding import fold_rare_levels
+from artifact_pipeline.training.estimators import resolved
+from artifact_pipeline.training.fitting import fit_model, one_thread
+from artifact_pipeline.training.pipeline import known_columns, unfitted
+from artifact_pipeline.training.search.folds import Fold, folds_of, ranks_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,24 +27,21 @@ if TYPE_CHECKING:
     from artifact_pipeline.training.dataset import Dataset
     from artifact_pipeline.training.splits import Labels
 
-    Asked = tuple[int, int]
+    TrialKey = tuple[int, int]  # the number of the trial, and how many rows, in the order of halving, are fitted on
 
 _SCORERS = {"log_loss": "neg_log_loss", "brier": "neg_brier_score"}
 """scikit-learn's names for metrics that it has with the other sign."""
-_LONGEST = 500
+_MAX_REASON = 500
+"""Characters of the reason of a failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """The training rows, how they are folded, and what is drawn; one copy serves every trial.
+    """The training rows, how they are folded, and the config with its search; one copy serves every trial.
 
     Attributes:
-        config: what was asked, with its search.
-        columns: the columns of the rows, with all their levels.
-        features: the training rows.
-        y: their labels.
-        folds: positions among them.
-        ranks: the place of each of them in the order of halving.
+        columns: the columns of the training rows, with all their levels.
+        ranks: the place of each training row in the order of halving.
     """
 
     config: Config
@@ -57,8 +58,6 @@ class Bench:
         Raises:
             DataRejected: they cannot be folded as asked.
         """
-        from artifact_pipeline.training.search.folds import folds_of, ranks_of
-
         assert config.search is not None
         y = data.y[data.train]
         return cls(
@@ -70,16 +69,9 @@ class Bench:
             ranks=ranks_of(y, config.search.seed),
         )
 
-    def run(self, asked: Asked) -> SearchResults.Trial:
-        """Return what comes of a trial; that it fails is a result, too.
-
-        Args:
-            asked: the number of the trial, and how many rows, in the order of halving, are fitted on.
-        """
-        from artifact_pipeline.training.estimators import resolved
-        from artifact_pipeline.training.fitting import one_thread
-
-        number, rows = asked
+    def run(self, key: TrialKey) -> SearchResults.Trial:
+        """Return the result of a trial; a failure is a result, too."""
+        number, rows = key
         drawn = sections(self.config, number)
         try:
             config = resolved(self.config.with_model(drawn))
@@ -96,21 +88,16 @@ class Bench:
         """Return the model of a trial, and the columns as it knows them by some rows."""
         import numpy as np
 
-        from artifact_pipeline.rows.folding import fold_rare_levels
-        from artifact_pipeline.training.pipeline import known_columns, unfitted
-
         columns = known_columns(config, fold_rare_levels(self.columns, self.features, train).columns)
         return unfitted(config, columns, np.unique(self.y).tolist()), columns
 
     def _score(self, model: Any, columns: tuple[Column, ...], part: Fold, scorer: Any) -> float:
         """Fit on some rows, and score on others."""
-        from artifact_pipeline.training.fitting import fit_model
-
         fitted = fit_model(model, columns, self.features.take(part.train), self.y[part.train])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                score = float(scorer(fitted.model, fitted.taken(self.features.take(part.test)), self.y[part.test]))
+                score = float(scorer(fitted.model, fitted.inputs(self.features.take(part.test)), self.y[part.test]))
             except (AttributeError, ValueError) as error:
                 raise _unscored(str(error).splitlines()[0]) from error
         if not math.isfinite(score):
@@ -131,12 +118,7 @@ class Bench:
 
 
 def sections(config: Config, number: int) -> dict[str, Any]:
-    """Return the model of a trial, as the config's sections: drawn by the seed and the number alone.
-
-    Args:
-        config: what was asked, with its search.
-        number: of the trial; without a space every trial has the config's own model.
-    """
+    """Return the model of a trial, as the config's sections, drawn by seed and number; without a space the config's."""
     assert config.search is not None
     if config.search.space is None:
         assert config.model is not None
@@ -154,4 +136,4 @@ def _reason(error: PipelineError | ValueError) -> str:
     """Why a trial failed, in a line."""
     problems = getattr(error, "problems", ())
     found = problems[0].message if problems else str(error)
-    return " ".join(found.split())[:_LONGEST]
+    return " ".join(found.split())[:_MAX_REASON]

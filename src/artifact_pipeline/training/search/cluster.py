@@ -1,8 +1,7 @@
-"""The trials of a search on a Dask cluster: one at a time in each worker process, and each where this process says.
+"""The trials of a search on a Dask cluster: one at a time in each worker process, assigned by this process.
 
-Dask brings the bench to each worker once, from one to the other. A worker that is gone gives its trial back. What a
-worker computes with must be what this process would compute with, to the kernel of BLAS: another one is refused,
-whenever it joins.
+Dask brings the bench to each worker once, from one to the other. The trial of a worker that is gone runs again. A
+worker must have the same packages, code and BLAS kernel as this process: another one is refused, whenever it joins.
 """
 
 from __future__ import annotations
@@ -28,15 +27,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from artifact_pipeline.artifact.trials import SearchResults
-    from artifact_pipeline.training.search.bench import Asked, Bench
+    from artifact_pipeline.training.search.bench import Bench, TrialKey
 
-    Sent = tuple[Asked, Any]
+    Sent = tuple[TrialKey, Any]
 
-_TRIES = 3
-"""How many workers a trial may end."""
-_LOOK = 1.0
-"""Seconds from one look at which workers there are to the next."""
-_PATIENCE = 60.0
+_MAX_DEATHS = 3
+"""Workers that one trial may end."""
+_UPDATE_SECONDS = 1.0
+"""Seconds between two requests for the list of workers."""
+_MAX_IDLE_SECONDS = 60.0
 """Seconds without any worker after which the search ends."""
 _HINT_RESUME = "what was found is kept: the same train goes on with it"
 _HINT_SAME = (
@@ -46,59 +45,55 @@ _HINT_SAME = (
 
 
 @contextmanager
-def on_cluster(bench: Bench, scheduler: str) -> Iterator[_OnCluster]:
-    """Give what runs trials on a Dask cluster that is there.
-
-    Args:
-        bench: what a trial needs.
-        scheduler: its address, such as `tcp://host:8786`.
+def on_cluster(bench: Bench, scheduler: str) -> Iterator[_ClusterWorkers]:
+    """Connect to a Dask cluster that runs trials; `scheduler` is its address, such as `tcp://host:8786`.
 
     Raises:
         PipelineError: it does not answer, it has no worker, or a worker computes with something else than this process.
     """
     with cluster.connected(scheduler) as client:
         # A task, and not scattered: what is scattered is lost with the workers that hold it, a task is done again.
-        sent = client.submit(_hold, bench, pure=False)
-        yield _OnCluster(client, sent)
+        sent = client.submit(_same, bench, pure=False)
+        yield _ClusterWorkers(client, sent)
 
 
 @dataclass(slots=True)
-class _OnCluster:
+class _ClusterWorkers:
     client: Any
     bench: Any
     _workers: set[str] = field(default_factory=set)
     _running: dict[str, Sent] = field(default_factory=dict)
-    _deaths: Counter[Asked] = field(default_factory=Counter)
-    _looked: float = float("-inf")
-    _seen: float = field(default_factory=time.monotonic)
+    _deaths: Counter[TrialKey] = field(default_factory=Counter)
+    _updated: float = float("-inf")
+    _last_with_workers: float = field(default_factory=time.monotonic)
 
-    def results(self, asked: Sequence[Asked]) -> Iterator[SearchResults.Trial]:
+    def results(self, keys: Sequence[TrialKey]) -> Iterator[SearchResults.Trial]:
         """Run as many at a time as there are workers, those that join later too.
 
         Raises:
             PipelineError: a trial ends each worker that runs it, no worker is left, or one that joined is refused.
         """
-        waiting, done = deque(asked), SimpleQueue[str]()
+        waiting, done = deque(keys), SimpleQueue[str]()
         while waiting or self._running:
-            if time.monotonic() - self._looked >= _LOOK:
-                self._look(waiting)
-            self._give(waiting, done)
+            if time.monotonic() - self._updated >= _UPDATE_SECONDS:
+                self._update_workers(waiting)
+            self._assign(waiting, done)
             try:
-                worker = done.get(timeout=_LOOK)
+                worker = done.get(timeout=_UPDATE_SECONDS)
             except Empty:
                 continue
             if worker not in self._running or not self._running[worker][1].done():
-                continue  # it was given up meanwhile
-            trial = self._taken(worker)
+                continue  # the worker was dropped meanwhile
+            trial = self._result_of(worker)
             if trial is None:
-                self._looked = float("-inf")
-                waiting.appendleft(self._buried(worker))
+                self._updated = float("-inf")
+                waiting.appendleft(self._drop(worker))
                 continue
-            self._give(waiting, done)  # before the result is written
+            self._assign(waiting, done)  # before the result is written
             yield trial
 
-    def _look(self, waiting: deque[Asked]) -> None:
-        """See which workers there are; the trials of those that are gone wait again.
+    def _update_workers(self, waiting: deque[TrialKey]) -> None:
+        """Update the list of workers; the trials of those that are gone wait again.
 
         Raises:
             PipelineError: the scheduler is gone, no worker is left, or one that joined is refused.
@@ -106,32 +101,32 @@ class _OnCluster:
         try:
             found = {*self.client.nthreads()}
             joined = [*(found - self._workers)]
-            answers = self.client.run(_computes_with, workers=joined, on_error="return") if joined else {}
+            answers = self.client.run(_numerics, workers=joined, on_error="return") if joined else {}
         except (OSError, RuntimeError, ValueError) as error:
             raise PipelineError("the Dask scheduler is gone", hint=_HINT_RESUME) from error
-        self._looked = time.monotonic()
+        self._updated = time.monotonic()
         gone = {address for address, answer in answers.items() if isinstance(answer, OSError)}
         _check({address: answer for address, answer in answers.items() if address not in gone})
         self._workers = found - gone
-        waiting.extendleft(self._buried(worker) for worker in [*self._running] if worker not in self._workers)
+        waiting.extendleft(self._drop(worker) for worker in [*self._running] if worker not in self._workers)
         if self._workers:
-            self._seen = self._looked
-        elif self._looked - self._seen >= _PATIENCE:
-            message = f"the Dask cluster has had no worker for {_PATIENCE:.0f} seconds"
+            self._last_with_workers = self._updated
+        elif self._updated - self._last_with_workers >= _MAX_IDLE_SECONDS:
+            message = f"the Dask cluster has had no worker for {_MAX_IDLE_SECONDS:.0f} seconds"
             raise PipelineError(message, hint=f"start some; {_HINT_RESUME}")
 
-    def _give(self, waiting: deque[Asked], done: SimpleQueue[str]) -> None:
-        """Give each worker that is free a trial."""
+    def _assign(self, waiting: deque[TrialKey], done: SimpleQueue[str]) -> None:
+        """Assign a trial to each free worker."""
         for worker in self._workers - self._running.keys():
             if not waiting:
                 return
-            asked = waiting.popleft()
-            future = self.client.submit(_run, self.bench, asked, workers=[worker], pure=False)
-            self._running[worker] = asked, future
-            future.add_done_callback(partial(_note, done, worker))
+            key = waiting.popleft()
+            future = self.client.submit(_run, self.bench, key, workers=[worker], pure=False)
+            self._running[worker] = key, future
+            future.add_done_callback(partial(_report_done, done, worker))
 
-    def _taken(self, worker: str) -> SearchResults.Trial | None:
-        """Take the result of a worker; None where it went with the worker."""
+    def _result_of(self, worker: str) -> SearchResults.Trial | None:
+        """Return the result of a worker that is done; None where the worker died with it."""
         from concurrent.futures import CancelledError
 
         from distributed.scheduler import KilledWorker
@@ -143,33 +138,33 @@ class _OnCluster:
         del self._running[worker]  # and Dask forgets the result
         return trial
 
-    def _buried(self, worker: str) -> Asked:
-        """Return the trial of a worker that is gone.
+    def _drop(self, worker: str) -> TrialKey:
+        """Remove a worker that is gone, and return its trial.
 
         Raises:
-            PipelineError: it has ended some of them.
+            PipelineError: the trial has ended too many workers.
         """
-        asked, future = self._running.pop(worker)
+        key, future = self._running.pop(worker)
         self._workers.discard(worker)
         future.cancel()
-        self._deaths[asked] += 1
-        if self._deaths[asked] >= _TRIES:
-            message = f"the trial {asked[0]} of the search has ended {_TRIES} workers of the cluster"
+        self._deaths[key] += 1
+        if self._deaths[key] >= _MAX_DEATHS:
+            message = f"the trial {key[0]} of the search has ended {_MAX_DEATHS} workers of the cluster"
             raise PipelineError(message, hint=f"see their logs, perhaps for a lack of memory; {_HINT_RESUME}")
-        return asked
+        return key
 
 
-def _note(done: SimpleQueue[str], worker: str, _: Any) -> None:
+def _report_done(done: SimpleQueue[str], worker: str, _: Any) -> None:
     done.put(worker)
 
 
 def _check(answers: Mapping[str, object]) -> None:
-    """Refuse workers that compute with something else than this process, each by its name.
+    """Refuse workers with other numerics than this process, each by its name.
 
     Raises:
-        PipelineError: some do.
+        PipelineError: there are some.
     """
-    here = _computes_with()
+    here = _numerics()
     problems = []
     for address, there in sorted(answers.items()):
         if not isinstance(there, dict):
@@ -188,13 +183,13 @@ def _check(answers: Mapping[str, object]) -> None:
 
 # What runs on a worker.
 
-_ONE = Lock()
+_ONE_TRIAL = Lock()
 """One trial at a time in a process, whatever threads it has: each sets how many threads BLAS has."""
 
 
 @lru_cache(maxsize=1)
-def _computes_with() -> dict[str, str]:
-    """All that decides the bits of a result: Python, system, packages, this package's code, BLAS and its kernel."""
+def _numerics() -> dict[str, str]:
+    """Return all that decides the bits of a result: Python, system, packages, this package's code, the BLAS kernel."""
     import sklearn.linear_model
 
     assert sklearn.linear_model  # BLAS is loaded by it, SciPy's too
@@ -205,12 +200,11 @@ def _computes_with() -> dict[str, str]:
     }
 
 
-def _hold(bench: Bench) -> Bench:
-    """Give the bench back, as a task that others wait for: Dask brings it to each worker once."""
+def _same(bench: Bench) -> Bench:
+    """Return the bench, as a task on which the others depend: so Dask brings it to each worker once."""
     return bench
 
 
-def _run(bench: Bench, asked: Asked) -> SearchResults.Trial:
-    """Run a trial."""
-    with _ONE:
-        return bench.run(asked)
+def _run(bench: Bench, key: TrialKey) -> SearchResults.Trial:
+    with _ONE_TRIAL:
+        return bench.run(key)

@@ -11,6 +11,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.errors import DataRejected, Problem
+from artifact_pipeline.rows.row_hash import feature_hashes, key_hashes
+from artifact_pipeline.training.splits import LabelledRows, complete
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,9 +24,9 @@ if TYPE_CHECKING:
     from artifact_pipeline.training.dataset import Dataset
     from artifact_pipeline.training.splits import Labels
 
-_FACTOR = 3
-"""Of one round of halving to the next: so many times the rows, and one of so many trials."""
-_SUBSETS = 2**31
+_HALVING_FACTOR = 3
+"""From one round of halving to the next the rows grow by this factor, and the trials shrink by it."""
+_ORDER_STREAM = 2**31
 """The stream of random numbers that orders the rows; those below draw the trials."""
 
 
@@ -41,38 +43,30 @@ def folds_of(data: Dataset, config: Config, search: Search) -> tuple[Fold, ...]:
     Raises:
         DataRejected: the rows are too few, or the groups or times among them.
     """
-    from artifact_pipeline.rows.row_hash import feature_hashes, key_hashes
-    from artifact_pipeline.training.splits import LabelledRows, complete
+    import numpy as np
 
     split, rows, train = config.split, data.rows, data.train
     y = data.y[train]
-    table = LabelledRows(rows.columns, rows.features, data.y, others=rows.split_by)
+    table = LabelledRows.of(rows)
     if split.by == "time":
         assert split.column is not None
-        found = _forward(_at(complete(table, split.column), train), search.folds)
+        found = _forward_chaining(np.asarray(complete(table, split.column))[train], search.folds)
     elif split.columns:
         keys = {name: complete(table, name) for name in split.columns}
-        found = _dealt(y, search, groups=key_hashes(keys, seed=config.random_state)[train])
+        found = _stratified(y, search, groups=key_hashes(keys, seed=config.random_state)[train])
     elif split.by == "hash":
         hashes = feature_hashes(rows.columns, rows.features.take(train), seed=config.random_state)
-        found = _dealt_whole(y, search, hashes)
+        found = _by_hash(y, search, hashes)
     else:
-        found = _dealt(y, search)
+        found = _stratified(y, search)
     folds = tuple(found)
     if not all(len(each.train) and len(each.test) for each in folds):
         raise _refused(f"they are too few, or too few differ, for {search.folds} folds")
     return folds
 
 
-def _at(values: Any, positions: NDArray[np.int64]) -> NDArray[Any]:
-    import numpy as np
-
-    found: NDArray[Any] = np.asarray(values)[positions]
-    return found
-
-
-def _dealt(y: Labels, search: Search, *, groups: NDArray[np.uint64] | None = None) -> Iterator[Fold]:
-    """Deal the rows, or whole groups of them, to folds, with the share of each label in all of them alike."""
+def _stratified(y: Labels, search: Search, *, groups: NDArray[np.uint64] | None = None) -> Iterator[Fold]:
+    """Divide the rows, or whole groups of them, into folds with nearly the same share of each label."""
     import numpy as np
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
@@ -88,19 +82,19 @@ def _dealt(y: Labels, search: Search, *, groups: NDArray[np.uint64] | None = Non
         yield from (Fold(train, test) for train, test in found)
 
 
-def _dealt_whole(y: Labels, search: Search, hashes: NDArray[np.uint64]) -> Iterator[Fold]:
-    """Deal the rows to folds by their hash: equal rows stay together, and no order of rows decides anything."""
+def _by_hash(y: Labels, search: Search, hashes: NDArray[np.uint64]) -> Iterator[Fold]:
+    """Divide the rows into folds by their hash: equal rows stay together, and the order of rows has no effect."""
     import numpy as np
 
     _, first, which = np.unique(hashes, return_index=True, return_inverse=True)
-    for fold in _dealt(y[first], search):
+    for fold in _stratified(y[first], search):
         inside = np.zeros(len(first), dtype=np.bool_)
         inside[fold.test] = True
         yield Fold(np.flatnonzero(~inside[which]), np.flatnonzero(inside[which]))
 
 
-def _forward(times: NDArray[Any], count: int) -> Iterator[Fold]:
-    """Cut the rows by time; what came before a fold is what its model learns from. Equal times stay together."""
+def _forward_chaining(times: NDArray[Any], count: int) -> Iterator[Fold]:
+    """Cut the rows by time; the model of a fold learns from all earlier rows. Equal times stay together."""
     import numpy as np
 
     order = np.argsort(times, kind="stable")
@@ -112,10 +106,10 @@ def _forward(times: NDArray[Any], count: int) -> Iterator[Fold]:
 
 
 def ranks_of(y: Labels, seed: int) -> NDArray[np.int64]:
-    """Return the place of each row in an order whose every beginning has nearly the share of each label in all rows."""
+    """Return the place of each row in an order whose first n rows have nearly the label shares of all, for each n."""
     import numpy as np
 
-    shuffled = np.random.default_rng([seed, _SUBSETS]).permutation(len(y))
+    shuffled = np.random.default_rng([seed, _ORDER_STREAM]).permutation(len(y))
     _, labels, counts = np.unique(y[shuffled], return_inverse=True, return_counts=True)
     by_label = np.argsort(labels, kind="stable")
     within = np.empty(len(y), dtype=np.int64)
@@ -137,9 +131,11 @@ def rounds_of(y: Labels, search: Search) -> tuple[tuple[int, int], ...]:
     rows, rounds, trials = len(y), 1, search.trials
     if search.rounds == "halving":
         least = 2 * search.folds * len(np.unique(y))
-        while rows // _FACTOR**rounds >= least and trials >= _FACTOR**rounds:
+        while rows // _HALVING_FACTOR**rounds >= least and trials >= _HALVING_FACTOR**rounds:
             rounds += 1
-    return tuple((rows // _FACTOR ** (rounds - 1 - at), -(-trials // _FACTOR**at)) for at in range(rounds))
+    return tuple(
+        (rows // _HALVING_FACTOR ** (rounds - 1 - at), -(-trials // _HALVING_FACTOR**at)) for at in range(rounds)
+    )
 
 
 def _refused(message: str) -> DataRejected:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from artifact_pipeline.training.search.bench import Asked
+    from artifact_pipeline.training.search.bench import TrialKey
 
 FOLDER = ".search"
 KEPT = 10
@@ -45,10 +45,10 @@ class Records:
     """The file of one search, held by this process.
 
     Attributes:
-        found: the results that stood in it, by trial and rows.
+        found: the results that it held when it was opened.
     """
 
-    found: dict[Asked, SearchResults.Trial]
+    found: dict[TrialKey, SearchResults.Trial]
     _file: IO[bytes]
     _path: Path
 
@@ -86,11 +86,11 @@ def records(store: Path, key: Mapping[str, str], *, resume: bool) -> Iterator[Re
     except OSError as error:
         raise storage_error(path, error) from error
     with file:
-        yield Records(_taken_up(path, file, resume=resume), file, path)
+        yield Records(_lock_and_read(path, file, resume=resume), file, path)
 
 
-def _taken_up(path: Path, file: IO[bytes], *, resume: bool) -> dict[Asked, SearchResults.Trial]:
-    """Hold an open file, and return the results in it; what is none is cut off."""
+def _lock_and_read(path: Path, file: IO[bytes], *, resume: bool) -> dict[TrialKey, SearchResults.Trial]:
+    """Lock an open file, and return the results in it; the rest of it is cut off."""
     try:
         if not try_lock(file.fileno()):
             message = f"{path} is busy: another training runs the same search"
@@ -105,9 +105,9 @@ def _taken_up(path: Path, file: IO[bytes], *, resume: bool) -> dict[Asked, Searc
     return found
 
 
-def _read(data: bytes) -> tuple[dict[Asked, SearchResults.Trial], int]:
-    """Return the results up to the first line that is none, and how many bytes they take."""
-    found: dict[Asked, SearchResults.Trial] = {}
+def _read(data: bytes) -> tuple[dict[TrialKey, SearchResults.Trial], int]:
+    """Return the results up to the first invalid line, and how many bytes they take."""
+    found: dict[TrialKey, SearchResults.Trial] = {}
     good = 0
     for line in data.splitlines(keepends=True):
         try:
@@ -122,12 +122,12 @@ def _read(data: bytes) -> tuple[dict[Asked, SearchResults.Trial], int]:
 def _remove_others(own: Path) -> None:
     """Remove the files of other searches beyond the latest ones."""
     others = [path for path in own.parent.glob("*.jsonl") if path != own]
-    for path in sorted(others, key=_time, reverse=True)[KEPT:]:
+    for path in sorted(others, key=_modified, reverse=True)[KEPT:]:
         with suppress(OSError):  # gone meanwhile, or not ours to remove
             path.unlink()
 
 
-def _time(path: Path) -> int:
+def _modified(path: Path) -> int:
     with suppress(OSError):
         return path.stat().st_mtime_ns
     return 0

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from itertools import count, takewhile
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact.trials import FILE, SearchResults
 from artifact_pipeline.errors import ArtifactRejected, DataRejected, Problem
+from artifact_pipeline.training.estimators import resolved
 from artifact_pipeline.training.search.bench import Bench, sections
 from artifact_pipeline.training.search.folds import rounds_of
 from artifact_pipeline.training.search.workers import workers
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.training.search.workers import Workers
 
 _BEST = 5
+"""Results that `watch` gets."""
 _SHOWN = 3
 """Failed trials that an error names."""
 
@@ -35,9 +38,8 @@ class Searched:
     """What a search gave.
 
     Attributes:
-        config: what was asked; where the search stopped early, its `search.stop` says after how many results.
-        results: all results.
-        winner: the one whose model is taken.
+        config: the config with its search; where that stopped early, `search.stop` says after how many results.
+        winner: the result whose model is taken.
         chosen: the config of its model alone.
     """
 
@@ -69,15 +71,14 @@ class Searched:
         Raises:
             DataRejected: every trial failed.
         """
-        from artifact_pipeline.training.estimators import resolved
-
         assert config.search is not None
         winner = results.chosen(config.search.metric, config.search.select)
         if winner is None:
             problems = [
                 Problem(f"trial {each.trial}", "trial-failed", str(each.error)) for each in results.trials[:_SHOWN]
             ]
-            raise DataRejected("every trial of the search failed", problems=problems)
+            hint = "change the space, preprocess or the rows by what the trials say"
+            raise DataRejected("every trial of the search failed", problems=problems, hint=hint)
         chosen = resolved(config.with_model(sections(config, winner.trial)))
         return cls(config, results, winner, chosen)
 
@@ -104,50 +105,40 @@ class _Run:
         self.taken_up += len(done)
         self.best.clear()
         self._show(done, *done.values())
-        self.stopped = len(done) < len(numbers) and self._late(done)
-        if self.stopped:
-            return self._cut(numbers, done)
-        for trial in self.at.results([(number, rows) for number in numbers if number not in done]):
-            done[trial.trial] = trial
-            if self.records is not None:
-                self.records.append(trial)
-            self._show(done, trial)
-            if len(done) < len(numbers) and self._late(done):
-                self.stopped = True
-                return self._cut(numbers, done)
-        self.results += done.values()
-        return True
-
-    def _cut(self, numbers: Sequence[int], done: dict[int, SearchResults.Trial]) -> bool:
-        """Leave out a round that did not come to its end; of the first one take what there is without a gap."""
-        if not self.results:
-            count = next(at for at, number in enumerate(numbers) if number not in done)
-            self.results += [done[number] for number in numbers[:count]]
-        return False
+        missing = [(number, rows) for number in numbers if number not in done]
+        self.stopped = bool(missing) and self._late(done)
+        if not self.stopped:
+            for trial in self.at.results(missing):
+                done[trial.trial] = trial
+                if self.records is not None:
+                    self.records.append(trial)
+                self._show(done, trial)
+                if len(done) < len(numbers) and self._late(done):
+                    self.stopped = True
+                    break
+        if not self.stopped:
+            self.results += done.values()
+        elif not self.results:  # the first round: a later one that did not come to its end is left out
+            self.results += _without_gap(done)
+        return not self.stopped
 
     def _late(self, done: dict[int, SearchResults.Trial]) -> bool:
-        """Whether the time is over, and there is a result to take: that of the first trials, without a gap."""
+        """Whether the time is over, and there is a result to take."""
         if time.monotonic() < self.deadline:
             return False
-        if self.results:
-            return True
-        first = 0
-        while first in done:
-            if done[first].scores:
-                return True
-            first += 1
-        return False
+        return bool(self.results) or any(each.scores for each in _without_gap(done))
 
     def _show(self, done: dict[int, SearchResults.Trial], *more: SearchResults.Trial) -> None:
         search = self.bench.config.search
         assert search is not None
         self.best = SearchResults.of([*self.best, *more]).ranked(search.metric)[:_BEST]
-        count = len(self.results) + len(done)
-        self.watch(SearchResults.Standing(count, self.taken_up, self.total, tuple(self.best), search.metric))
+        finished = len(self.results) + len(done)
+        self.watch(SearchResults.Standing(finished, self.taken_up, self.total, tuple(self.best), search.metric))
 
 
-def _ignore(_: SearchResults.Standing) -> None:
-    """Do nothing."""
+def _without_gap(done: dict[int, SearchResults.Trial]) -> list[SearchResults.Trial]:
+    """Return the results of trial 0 and those after it, up to the first that is missing."""
+    return [done[number] for number in takewhile(done.__contains__, count())]
 
 
 def search(
@@ -157,7 +148,7 @@ def search(
     at: int | str = 1,
     records: Records | None = None,
     minutes: float | None = None,
-    watch: Callable[[SearchResults.Standing], None] = _ignore,
+    watch: Callable[[SearchResults.Standing], None] = lambda _: None,
 ) -> Searched:
     """Search for a model on the training rows.
 
@@ -179,11 +170,12 @@ def search(
     assert asked is not None
     bench = Bench.of(config, data)
     rounds = rounds_of(bench.y, asked)
-    limit = asked.stop or sum(trials for _, trials in rounds)
+    planned = sum(trials for _, trials in rounds)
+    limit = min(asked.stop or planned, planned)
     deadline = float("inf") if minutes is None else time.monotonic() + 60 * minutes
     numbers: Sequence[int] = range(asked.trials)
     with workers(bench, at) as there:
-        running = _Run(bench, there, records, deadline, watch, min(limit, sum(trials for _, trials in rounds)))
+        running = _Run(bench, there, records, deadline, watch, total=limit)
         for rows, trials in rounds:
             numbers = numbers[: min(trials, limit - len(running.results))]
             before = len(running.results)

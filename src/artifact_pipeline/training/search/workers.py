@@ -1,7 +1,7 @@
 """Where the trials of a search run: here, in processes of their own, or on a cluster.
 
-Whatever runs them takes the trials that are asked, and gives each result as it comes; who asks sorts them. The bench
-crosses to each process once, and a process that dies in mid-trial is replaced, and its trial runs again.
+Workers take the keys of trials, and yield each result as it comes, in any order. The bench is sent to each process
+once, and a process that dies in mid-trial is replaced, and its trial runs again.
 """
 
 from __future__ import annotations
@@ -21,27 +21,25 @@ if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
 
     from artifact_pipeline.artifact.trials import SearchResults
-    from artifact_pipeline.training.search.bench import Asked, Bench
+    from artifact_pipeline.training.search.bench import Bench, TrialKey
 
-_TRIES = 3
-"""How often a trial may end the process that runs it."""
+_MAX_DEATHS = 3
+"""Processes that one trial may end."""
 
 
 class Workers(Protocol):
-    """What runs trials."""
+    """Runs the trials of a search."""
 
-    def results(self, asked: Sequence[Asked]) -> Iterator[SearchResults.Trial]:
+    def results(self, keys: Sequence[TrialKey]) -> Iterator[SearchResults.Trial]:
         """Run trials, and yield each result as it comes, in any order."""
         ...
 
 
 @contextmanager
 def workers(bench: Bench, at: int | str) -> Iterator[Workers]:
-    """Give what runs trials; no process of it is left afterwards.
+    """Start the workers of a search; no process of them is left afterwards.
 
-    Args:
-        bench: what a trial needs.
-        at: how many run at a time, of which 1 runs in this process; or the address of a Dask scheduler.
+    `at` is how many trials run at a time, of which 1 runs in this process; or the address of a Dask scheduler.
     """
     if isinstance(at, str):
         from artifact_pipeline.training.search.cluster import on_cluster
@@ -50,7 +48,7 @@ def workers(bench: Bench, at: int | str) -> Iterator[Workers]:
             yield there
         return
     if at == 1:
-        yield _Here(bench)
+        yield _InProcess(bench)
         return
     pool = _Processes(bench, at)
     try:
@@ -60,12 +58,12 @@ def workers(bench: Bench, at: int | str) -> Iterator[Workers]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Here:
+class _InProcess:
     bench: Bench
 
-    def results(self, asked: Sequence[Asked]) -> Iterator[SearchResults.Trial]:
+    def results(self, keys: Sequence[TrialKey]) -> Iterator[SearchResults.Trial]:
         """Run one after the other."""
-        yield from map(self.bench.run, asked)
+        yield from map(self.bench.run, keys)
 
 
 @dataclass(slots=True)
@@ -74,7 +72,7 @@ class _Worker:
 
     process: SpawnProcess
     pipe: Connection
-    asked: Asked | None = None
+    key: TrialKey | None = None
 
 
 @dataclass(slots=True)
@@ -82,63 +80,67 @@ class _Processes:
     bench: Bench
     jobs: int
     _alive: list[_Worker] = field(default_factory=list)
-    _deaths: Counter[Asked | None] = field(default_factory=Counter)
+    _deaths: Counter[TrialKey] = field(default_factory=Counter)
 
-    def results(self, asked: Sequence[Asked]) -> Iterator[SearchResults.Trial]:
+    def results(self, keys: Sequence[TrialKey]) -> Iterator[SearchResults.Trial]:
         """Run several at a time.
 
         Raises:
             PipelineError: a trial ends each process that runs it.
         """
-        waiting = deque(asked)
+        waiting = deque(keys)
         running = 0
         while waiting or running:
             self._start(min(self.jobs, len(waiting) + running) - len(self._alive))
             for each in self._alive:
-                if each.asked is None and waiting:
-                    self._give(each, waiting)
-            done: Any = connection.wait([each.pipe for each in self._alive if each.asked is not None])
+                if each.key is None and waiting:
+                    self._assign(each, waiting)
+            done: Any = connection.wait([each.pipe for each in self._alive if each.key is not None])
             for each in [worker for worker in self._alive if worker.pipe in done]:
                 try:
                     trial: SearchResults.Trial | BaseException = each.pipe.recv()
                 except (EOFError, OSError):
-                    waiting.appendleft(self._buried(each))
+                    waiting.appendleft(self._drop(each))
                     continue
-                each.asked = None
+                each.key = None
                 if isinstance(trial, BaseException):
                     raise trial
                 if waiting:  # before the result is written
-                    self._give(each, waiting)
+                    self._assign(each, waiting)
                 yield trial
-            running = sum(each.asked is not None for each in self._alive)
+            running = sum(each.key is not None for each in self._alive)
 
-    def _give(self, worker: _Worker, waiting: deque[Asked]) -> None:
-        worker.asked = waiting.popleft()
+    def _assign(self, worker: _Worker, waiting: deque[TrialKey]) -> None:
+        worker.key = waiting.popleft()
         with suppress(OSError):  # it has died; its pipe says so, too, and the trial runs again
-            worker.pipe.send(worker.asked)
+            worker.pipe.send(worker.key)
 
-    def _buried(self, worker: _Worker) -> Asked:
-        """Take out a process that died, and return its trial."""
+    def _drop(self, worker: _Worker) -> TrialKey:
+        """Remove a process that died, and return its trial.
+
+        Raises:
+            PipelineError: the trial has ended too many processes.
+        """
         self._alive.remove(worker)
         worker.pipe.close()
         worker.process.join()
-        asked = worker.asked
-        assert asked is not None
-        self._deaths[asked] += 1
-        if self._deaths[asked] >= _TRIES:
+        key = worker.key
+        assert key is not None
+        self._deaths[key] += 1
+        if self._deaths[key] >= _MAX_DEATHS:
             status = worker.process.exitcode
             raise PipelineError(
-                f"the trial {asked[0]} of the search has ended {_TRIES} processes, the last with status {status}",
+                f"the trial {key[0]} of the search has ended {_MAX_DEATHS} processes, the last with status {status}",
                 hint="the memory may be too small for so many at a time: set fewer --jobs",
             )
-        return asked
+        return key
 
     def _start(self, count: int) -> None:
         """Start some processes, and give each the bench."""
         context, started = get_context("spawn"), []
         for _ in range(count):
             ours, its = context.Pipe()
-            process = context.Process(target=_work, args=(its,), daemon=True)
+            process = context.Process(target=_run_trials, args=(its,), daemon=True)
             process.start()
             its.close()
             self._alive.append(_Worker(process, ours))
@@ -157,19 +159,19 @@ class _Processes:
         self._alive.clear()
 
 
-def _work(pipe: Connection) -> None:
-    """Run trials for as long as they come, as a process of its own."""
+def _run_trials(pipe: Connection) -> None:
+    """Run trials in a process of its own until the pipe is closed."""
     import signal
     from threading import Thread
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who has started this process ends it
-    Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process ends this one
+    Thread(target=_exit_with_parent, daemon=True).start()
     try:
         bench: Bench = pipe.recv()
         while True:
-            asked: Asked = pipe.recv()
+            key: TrialKey = pipe.recv()
             try:
-                trial = bench.run(asked)
+                trial = bench.run(key)
             except BaseException as error:
                 pipe.send(error)  # it is raised where the search runs
                 raise
@@ -178,7 +180,7 @@ def _work(pipe: Connection) -> None:
         return
 
 
-def _end_with_parent() -> None:
+def _exit_with_parent() -> None:
     """End this process as soon as the one that started it has ended, however that was."""
     parent = parent_process()
     if parent is not None:
