@@ -424,6 +424,19 @@ def test_a_truncated_parquet_file_is_refused(tmp_path: Path) -> None:
         assert rule_of(path) == "unreadable", length
 
 
+@pytest.mark.parametrize("asked", [{}, {"columns": {"a": "category"}}, {"target": "a"}, {"drop": ["a"]}])
+def test_times_in_an_unknown_zone_are_refused(tmp_path: Path, asked: dict[str, Any]) -> None:
+    """A column of times whose zone Arrow does not know is refused by name, unless it is left out."""
+    path = tmp_path / "rows.parquet"
+    cells = {"a": pa.array([1, 2], pa.timestamp("us", "Nowhere/City")), "b": [0.5, 0.25], "kind": ["no", "yes"]}
+    parquet.write_table(pa.table(cells), path)
+    if "drop" in asked:
+        assert read_table(path, target="kind", **asked).names == ("b",)
+        return
+    error = refused(path, **asked)
+    assert (error.rules, error.hint) == ({"time-zone"}, "write the times in UTC, or leave these columns out")
+
+
 @pytest.mark.parametrize("name", ["rows.txt", "rows", "rows.xlsx", "rows.json", "rows.png"])
 def test_another_suffix_is_refused(tmp_path: Path, name: str) -> None:
     """The format is told by the suffix alone; another one is refused before the file is opened."""

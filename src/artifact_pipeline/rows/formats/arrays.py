@@ -6,7 +6,6 @@ import ast
 import io
 import math
 import re
-import shutil
 import struct
 import tempfile
 import zipfile
@@ -20,6 +19,7 @@ from artifact_pipeline.rows.batches import Piece
 from artifact_pipeline.rows.columns import parse_texts
 from artifact_pipeline.rows.faults import listed_names, unfit
 from artifact_pipeline.rows.formats.columnar import PositionReader, refusing
+from artifact_pipeline.rows.formats.streams import copy_to_temporary
 from artifact_pipeline.rows.limits import FREE, MAX_FILE_RATIO, MAX_HEADER, MAX_MEMBERS
 from artifact_pipeline.storage.opened import unreadable
 
@@ -267,7 +267,7 @@ class NpzReader(_ArrayReader):
         """Unpack a matrix that lies column by column into a temporary file, to be read by position."""
         file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
         packed.seek(0)
-        shutil.copyfileobj(packed, file, _BLOCK)
+        copy_to_temporary(packed, file)
         if file.tell() != self._matrix.size:
             message = f"X has {file.tell():,} bytes, its header says {self._matrix.size:,}"
             raise unreadable(self.place, message, rule="truncated")

@@ -246,26 +246,44 @@ class ArrowReader(PositionReader):
 
 
 def choose_typed_columns(place: str, schema: pa.Schema, wanted: Wanted) -> tuple[list[str], tuple[str, ...]]:
-    """The columns to read, as of `choose_columns`; their types are checked.
+    """Return the columns to read and the others, as `choose_columns`, and check the types of those to read.
 
     A column that is kept must fit any format of output, and its size in memory must be known.
 
     Raises:
-        DataRejected: a column is missing, or its type is another than it must be.
+        DataRejected: a column is missing, or has a wrong type.
     """
     import pyarrow as pa
 
     columns, left_out = choose_columns(place, schema.names, wanted)
-    check_types(place, pa.schema([(name, _plain_type(schema.field(name).type)) for name in columns]), wanted)
-    kinds = {name: schema.field(name).type for name in wanted.keep}
+    types = {name: _plain_type(schema.field(name).type) for name in columns}
+    check_types(place, pa.schema(types), wanted)
     problems = [
+        ("time-zone", f"column {name!r} holds {kind}, a time zone that is not known here")
+        for name, kind in types.items()
+        if _has_unknown_zone(kind)
+    ]
+    problems = problems or [
         ("not-carried", f"column {name!r} holds {kind}, which is not carried through")
-        for name, kind in kinds.items()
-        if not _is_carried(kind)
+        for name in wanted.keep
+        if not _is_carried(kind := schema.field(name).type)
     ]
     if problems:
         raise unfit(place, *problems)
     return columns, left_out
+
+
+def _has_unknown_zone(kind: pa.DataType) -> bool:
+    """Whether a type is that of times in a zone in which Arrow cannot write them."""
+    import pyarrow as pa
+
+    if not pa.types.is_timestamp(kind) or kind.tz is None:
+        return False
+    try:
+        pa.array([0], kind).cast(pa.string())
+    except pa.ArrowInvalid:
+        return True
+    return False
 
 
 def _is_carried(kind: Any, *, within: bool = False) -> bool:
@@ -282,7 +300,8 @@ def _is_carried(kind: Any, *, within: bool = False) -> bool:
         return all(_is_carried(kind.field(at).type, within=True) for at in range(kind.num_fields))
     if types.is_large_list(kind) or types.is_fixed_size_list(kind):
         return _is_carried(kind.value_type, within=True)
-    return not (types.is_nested(kind) or types.is_run_end_encoded(kind) or types.is_interval(kind))
+    unfit_types = types.is_nested(kind) or types.is_run_end_encoded(kind) or types.is_interval(kind)
+    return not (unfit_types or _has_unknown_zone(kind))
 
 
 def _plain_type(kind: Any) -> Any:

@@ -45,17 +45,17 @@ class JsonLinesReader(TextReader):
             first += len(lines)
 
     def _piece(self, first: int, lines: list[bytes]) -> Piece:
-        import numpy as np
-
-        found = [self._lines.read(number, line) for number, line in enumerate(lines, first)]
-        rows = [each for each in found if not isinstance(each, Rejected)]
-        broken = tuple(each for each in found if isinstance(each, Rejected))
-        numbers = np.arange(first, first + len(lines))
-        if broken:
-            numbers = np.setdiff1d(numbers, [each.row for each in broken], assume_unique=True)
+        rows, numbers, broken = [], [], []
+        for number, line in enumerate(lines, first):
+            found = self._lines.read(number, line)
+            if isinstance(found, Rejected):
+                broken.append(found)
+            else:
+                rows.append(found)
+                numbers.append(number)
         table = self._lines.table(rows, numbers)
         firsts, self._lines.firsts = tuple(self._lines.firsts.values()), {}
-        return Piece(first, len(lines), table, numbers, broken, written=self._lines.written, firsts=firsts)
+        return Piece(first, len(lines), table, broken=tuple(broken), written=self._lines.written, firsts=firsts)
 
 
 def _lines_of(block: bytes) -> list[bytes]:

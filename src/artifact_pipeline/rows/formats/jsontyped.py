@@ -28,9 +28,7 @@ from artifact_pipeline.rows.values import FALSE, MISSING_TEXTS, TRUE
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
     import pyarrow as pa
-    from numpy.typing import NDArray
 
     from artifact_pipeline.rows.batches import Wanted
     from artifact_pipeline.rows.formats.jsonvalues import Row
@@ -186,7 +184,7 @@ class LearnedLines(Lines):
         check_text(name, text)
         return str(value) or None
 
-    def table(self, rows: list[Row], numbers: NDArray[np.int64]) -> pa.RecordBatch:
+    def table(self, rows: list[Row], numbers: Sequence[int]) -> pa.RecordBatch:
         """Rows as columns, each of the type that its values are of; all are null where those are of several types."""
         import pyarrow as pa
 
@@ -199,7 +197,7 @@ class LearnedLines(Lines):
         columns += [pa.array(column, pa.string()) for column in labels]
         return pa.RecordBatch.from_arrays(columns, [*self._numbers, *self.texts])
 
-    def _array(self, name: str, values: list[Any], numbers: NDArray[np.int64]) -> pa.Array:
+    def _array(self, name: str, values: list[Any], numbers: Sequence[int]) -> pa.Array:
         import numpy as np
         import pyarrow as pa
 
@@ -216,5 +214,5 @@ class LearnedLines(Lines):
             return pa.array([None if each is None else level_of(each) or str(each) for each in values], pa.string())
         shown = text_of(values[odd])[:MAX_SHOWN]
         message = reason("mixed-kinds", name, shown, self._wanted)
-        self.firsts.setdefault(name, Rejected(int(numbers[odd]), name, shown, "mixed-kinds", message, {}))
+        self.firsts.setdefault(name, Rejected(numbers[odd], name, shown, "mixed-kinds", message, {}))
         return pa.nulls(len(values))

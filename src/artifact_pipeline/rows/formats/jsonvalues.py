@@ -16,9 +16,7 @@ from artifact_pipeline.rows.limits import MAX_SHOWN, MAX_WHOLE
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
     import pyarrow as pa
-    from numpy.typing import NDArray
 
     from artifact_pipeline.rows.batches import Wanted, Written
 
@@ -65,7 +63,7 @@ class Lines:
         except BadLineError as bad:
             return self._rejected(number, line, bad)
 
-    def table(self, rows: list[Row], numbers: NDArray[np.int64]) -> pa.RecordBatch:  # noqa: ARG002 - `LearnedLines` needs it
+    def table(self, rows: list[Row], numbers: Sequence[int]) -> pa.RecordBatch:  # noqa: ARG002 - `LearnedLines` needs it
         """Rows as columns: features as numbers, the others as text, since the next line's type is not known.
 
         Args:

@@ -83,10 +83,9 @@ class PictureReader(Reader):
                 rows.append(found)
                 names.append(name)
         matrix = np.array(rows).reshape(len(rows), len(self.wanted.features))
-        numbers = np.setdiff1d(np.arange(first, first + len(members)), [each.row for each in broken])
         columns = [pa.array(column) for column in np.ascontiguousarray(matrix.T)]
         table = pa.RecordBatch.from_arrays([*columns, pa.array(names, pa.string())], [*self.wanted.features, _NAME])
-        return Piece(first, len(members), table, numbers, tuple(broken))
+        return Piece(first, len(members), table, broken=tuple(broken))
 
     def _row(self, number: int, place: str, name: str) -> NDArray[np.float64] | Rejected:
         one = sources.Source(place, name, "image")

@@ -19,9 +19,10 @@ from artifact_pipeline.rows.values import MISSING_TEXTS
 from artifact_pipeline.storage.opened import unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator
 
     import numpy as np
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from artifact_pipeline.errors import DataRejected
@@ -39,7 +40,7 @@ class CsvReader(TextReader):
 
     def begin(self, block: bytes) -> None:
         """Read the header."""
-        self._first, names = _header(self.place, block)
+        self._first, names = _read_header(self.place, block)
         hint = _separator_hint(self.place, names)
         self._columns, self.left_out = choose_columns(self.place, names, self.wanted, hint=hint) if names else ([], ())
         self.names = tuple(names)
@@ -47,10 +48,9 @@ class CsvReader(TextReader):
         infers = self.wanted.learning and self.wanted.columns is not None
         self._inferred = frozenset(self.wanted.features if infers else ()) - self.kinds.keys()
         self._never_missing = frozenset(each.name for each in self.wanted.columns or () if not each.nullable)
-        # For Arrow the columns are numbered, so that no name of theirs means anything to it.
-        self._numbered = ",".join(map(str, range(len(names)))).encode() + b"\n"
-        numbers = {name: str(number) for number, name in enumerate(names)}
-        self._chosen = [numbers[name] for name in self._columns]
+        # Arrow gets numbers for names, so that no name has a meaning for it.
+        self._numbered_header = ",".join(map(str, range(len(names)))).encode() + b"\n"
+        self._numbers_of = {name: str(number) for number, name in enumerate(names)}
 
     def end_of_rows(self, block: bytes) -> int:
         """Where the last line ends whose end stands in no quotes, or 0; the block begins with a row."""
@@ -77,7 +77,6 @@ class CsvReader(TextReader):
             first, line = piece.end, line + block.count(b"\n")
 
     def _piece(self, first: int, block: bytes) -> Piece:
-        import numpy as np
         import pyarrow as pa
 
         broken: list[Rejected] = []
@@ -93,14 +92,12 @@ class CsvReader(TextReader):
             texts = table is None
             if table is None:
                 broken.clear()
-                table = self._parsed(block, _note, {})
+                table = self._parsed(block, _note, self._columns)
         except pa.ArrowException as error:
             raise unreadable(self.place, f"after row {first}: {str(error).splitlines()[0][:200]}") from error
-        count, numbers = table.num_rows + len(broken), None
-        if broken:
-            numbers = np.setdiff1d(np.arange(first, first + count), [each.row for each in broken], assume_unique=True)
         known = {**self.kinds}
-        piece = Piece(first, count, table, numbers, tuple(broken), written="any", loose=True)
+        count = table.num_rows + len(broken)
+        piece = Piece(first, count, table, broken=tuple(broken), written="any", loose=True)
         piece = parse_texts(piece, self.wanted, self.kinds)
         # Where a block could not be read as numbers, the next ones cannot be either, unless kinds were not known yet.
         self._direct = self._direct and (not texts or known != self.kinds)
@@ -111,10 +108,8 @@ class CsvReader(TextReader):
         import pyarrow as pa
 
         features = {name for name in self.wanted.features if self.kinds.get(name, "number") == "number"}
-        chosen = zip(self._columns, self._chosen, strict=True)
-        kinds = {number: pa.float64() for name, number in chosen if name in features}
         try:
-            table = self._parsed(block, note, kinds)
+            table = self._parsed(block, note, self._columns, numbers=features)
         except pa.ArrowInvalid:
             return None
         whole = []
@@ -136,39 +131,37 @@ class CsvReader(TextReader):
         """Whether one of these columns holds digits that begin with a zero."""
         from pyarrow import compute
 
-        table = self._parsed(block, lambda _: "skip", {}, names)
+        table = self._parsed(block, lambda _: "skip", names)
         found = (compute.match_substring_regex(column, LEADING_ZERO) for column in table.columns)
         return any(compute.any(each).as_py() for each in found)
 
-    def _parsed(self, block: bytes, note: Any, kinds: dict[str, Any], names: Sequence[str] | None = None) -> Any:
-        """The rows of a block; a column of `kinds` has the type that it says, any other one is text.
+    def _parsed(self, block: bytes, note: Any, names: list[str], *, numbers: Collection[str] = ()) -> pa.RecordBatch:
+        """Return some columns of a block, as text or as numbers.
 
         Args:
             block: whole rows.
-            note: what is called with each row of another width.
-            kinds: types by the number of the column.
-            names: the columns to read; None reads those that are wanted.
+            note: a function that is called with each row of another width.
+            names: the columns.
+            numbers: those of them that are read as numbers.
         """
         import pyarrow as pa
         from pyarrow import csv as arrow
 
-        data = self._numbered + block
-        columns, chosen = self._columns, self._chosen
-        if names is not None:
-            columns, chosen = list(names), [chosen[columns.index(name)] for name in names]
+        data = self._numbered_header + block
+        types = {self._numbers_of[name]: pa.float64() if name in numbers else pa.string() for name in names}
         table = arrow.read_csv(
             pa.BufferReader(data),
             read_options=arrow.ReadOptions(use_threads=False, block_size=len(data) + 1),
             parse_options=arrow.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
             convert_options=arrow.ConvertOptions(
-                include_columns=chosen,
-                column_types=dict.fromkeys(chosen, pa.string()) | kinds,
+                include_columns=list(types),
+                column_types=types,
                 null_values=[] if self.wanted.columns is None else [*MISSING_TEXTS],  # of numbers alone
                 strings_can_be_null=False,
                 check_utf8=False,  # the block was checked whole, which is faster
             ),
         )
-        return pa.RecordBatch.from_arrays([column.chunk(0) for column in table.columns], columns)
+        return pa.RecordBatch.from_arrays([column.chunk(0) for column in table.columns], names)
 
 
 def _has_leading_zero(block: bytes) -> bool:
@@ -245,7 +238,7 @@ def _misplaced_quote(block: bytes) -> int | None:
     return int(min(wrong)) if wrong else None
 
 
-def _header(place: str, block: bytes) -> tuple[bytes, list[str]]:
+def _read_header(place: str, block: bytes) -> tuple[bytes, list[str]]:
     """The first rows without the header, and the names in it; none where the file is empty.
 
     Raises:
