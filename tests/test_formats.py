@@ -94,6 +94,20 @@ def test_a_pipe_is_read_to_its_end(published: Path, expected: bytes, suffix: str
     assert (published / "out.parquet").read_bytes() == expected
 
 
+@pytest.mark.parametrize(
+    ("redirection", "status", "message"),
+    [("< rows.npz", 8, "error: cannot write /"), ("< .", 5, "standard input: is a directory")],
+)
+def test_standard_input_that_cannot_be_copied_is_one_error(
+    published: Path, redirection: str, status: int, message: str
+) -> None:
+    """A format that is read by position is copied first: a full disk and a folder are one error each."""
+    write_rows(published / "rows.npz", digits())
+    limited = f'ulimit -f 0; "{sys.executable}" -m artifact_pipeline predict - --from npz -o - {redirection}'
+    done = subprocess.run(["bash", "-c", limited], cwd=published, capture_output=True, text=True, check=False)
+    assert (done.returncode, message in done.stderr) == (status, True), done.stderr
+
+
 def test_standard_input_that_is_closed_is_refused(published: Path) -> None:
     """Without a standard input there are no rows, and no traceback."""
     command = f'"{sys.executable}" -m artifact_pipeline predict - --from csv <&-'
