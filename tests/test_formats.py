@@ -94,18 +94,13 @@ def test_a_pipe_is_read_to_its_end(published: Path, expected: bytes, suffix: str
     assert (published / "out.parquet").read_bytes() == expected
 
 
-@pytest.mark.parametrize(
-    ("redirection", "status", "message"),
-    [("< rows.npz", 8, "error: cannot write /"), ("< .", 5, "standard input: is a directory")],
-)
-def test_standard_input_that_cannot_be_copied_is_one_error(
-    published: Path, redirection: str, status: int, message: str
-) -> None:
-    """A format that is read by position is copied first: a full disk and a folder are one error each."""
+def test_standard_input_that_cannot_be_copied_is_one_error(published: Path) -> None:
+    """A format that is read by position is copied first; a disk that takes nothing is an error of storage."""
     write_rows(published / "rows.npz", digits())
-    limited = f'ulimit -f 0; "{sys.executable}" -m artifact_pipeline predict - --from npz -o - {redirection}'
+    limited = f'ulimit -f 0; "{sys.executable}" -m artifact_pipeline predict - --from npz -o - < rows.npz'
     done = subprocess.run(["bash", "-c", limited], cwd=published, capture_output=True, text=True, check=False)
-    assert (done.returncode, message in done.stderr) == (status, True), done.stderr
+    assert done.returncode == 8, done.stderr
+    assert done.stderr.startswith("error: cannot write a temporary file: ")
 
 
 def test_standard_input_that_is_closed_is_refused(published: Path) -> None:

@@ -7,7 +7,6 @@ import io
 import math
 import re
 import struct
-import tempfile
 import zipfile
 import zlib
 from abc import abstractmethod
@@ -19,7 +18,7 @@ from artifact_pipeline.rows.batches import Piece
 from artifact_pipeline.rows.columns import parse_texts
 from artifact_pipeline.rows.faults import listed_names, unfit
 from artifact_pipeline.rows.formats.columnar import PositionReader, refusing
-from artifact_pipeline.rows.formats.streams import copy_to_temporary
+from artifact_pipeline.rows.formats.streams import temporary_copy
 from artifact_pipeline.rows.limits import FREE, MAX_FILE_RATIO, MAX_HEADER, MAX_MEMBERS
 from artifact_pipeline.storage.opened import unreadable
 
@@ -265,9 +264,8 @@ class NpzReader(_ArrayReader):
 
     def _unpack(self, stack: ExitStack, packed: IO[bytes]) -> None:
         """Unpack a matrix that lies column by column into a temporary file, to be read by position."""
-        file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
         packed.seek(0)
-        copy_to_temporary(packed, file)
+        file = stack.enter_context(temporary_copy(packed))
         if file.tell() != self._matrix.size:
             message = f"X has {file.tell():,} bytes, its header says {self._matrix.size:,}"
             raise unreadable(self.place, message, rule="truncated")

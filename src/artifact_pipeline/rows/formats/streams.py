@@ -9,11 +9,11 @@ import sys
 import tempfile
 import zlib
 from abc import abstractmethod
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
-from artifact_pipeline.files import storage_error
+from artifact_pipeline.errors import StorageError
+from artifact_pipeline.files import reason_of
 from artifact_pipeline.rows.formats.opening import Reader
 from artifact_pipeline.rows.limits import FREE, MAX_ROW, MAX_STREAM_RATIO
 from artifact_pipeline.rows.sources import STDIN
@@ -151,23 +151,34 @@ def spooled(source: Source) -> Iterator[str]:
     if source.place != STDIN:
         yield source.place
         return
-    with tempfile.NamedTemporaryFile() as file:
-        copy_to_temporary(HashedStream("standard input", _stdin(), digest=False), file)
+    with temporary_copy(HashedStream("standard input", _stdin(), digest=False)) as file:
         yield file.name
 
 
-def copy_to_temporary(content: HashedStream | IO[bytes], file: IO[bytes]) -> None:
-    """Copy a stream to a temporary file.
+@contextmanager
+def temporary_copy(content: HashedStream | IO[bytes]) -> Iterator[IO[bytes]]:
+    """Yield a temporary file with the content of a stream.
 
     Raises:
-        StorageError: the file cannot be written, for example because the disk is full.
+        StorageError: it cannot be written, for example because the disk is full.
     """
-    while block := content.read(_BLOCK):
+    with ExitStack() as stack:
         try:
-            file.write(block)
-            file.flush()
+            file = stack.enter_context(tempfile.NamedTemporaryFile())
         except OSError as error:
-            raise storage_error(Path(tempfile.gettempdir()), error) from error
+            raise _no_temporary_file(error) from error
+        while block := content.read(_BLOCK):
+            try:
+                file.write(block)
+                file.flush()
+            except OSError as error:
+                raise _no_temporary_file(error) from error
+        yield file
+
+
+def _no_temporary_file(error: OSError) -> StorageError:
+    hint = "free some space, or name a folder with space in the variable TMPDIR"
+    return StorageError(f"cannot write a temporary file: {reason_of(error)}", hint=hint)
 
 
 class TextReader(Reader):
