@@ -1,4 +1,4 @@
-"""Rare levels: those that few training rows hold are data of people, and a model does not learn them by name."""
+"""Rare levels: a level of a few training rows may identify people, and a model does not learn it by name."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.features import Features
 
 MIN_ROWS = 5
-"""Least training rows of a level that a model knows."""
+"""Least number of training rows of a level that a model knows."""
 _SHOWN = 5
-"""Columns that a note names."""
+"""Most columns that a note names."""
 
 
 class FoldedColumns(NamedTuple):
     """The columns that a model takes.
 
     Attributes:
-        columns: as they were read, but a category has the levels that at least `MIN_ROWS` training rows hold.
-        notes: what was folded into *other*, a sentence each.
+        columns: as they were read, but a category has only the levels of at least `MIN_ROWS` training rows.
+        notes: sentences about the levels that were folded into *other*.
     """
 
     columns: tuple[Column, ...]
@@ -45,10 +45,10 @@ def fold_rare_levels(
 
     Args:
         columns: the columns as they were read, with all their levels.
-        features: all rows of them.
+        features: all rows.
         training: the positions of the training rows.
-        missing_is_level: whether a missing value is a level of its own, where enough rows have one; otherwise the
-            model puts a level in its place.
+        missing_is_level: whether a missing value is a level of its own, if enough rows have one; otherwise the model
+            replaces it by a level.
     """
     import numpy as np
     import pyarrow as pa

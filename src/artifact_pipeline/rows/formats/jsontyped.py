@@ -1,4 +1,4 @@
-"""Values of JSON Lines where columns have kinds: numbers, booleans, categories, and null where one is missing."""
+"""Values of JSON Lines with kinds of columns: numbers, booleans, categories, and null for a missing value."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(SIGNED_NUMBER)
 _GROUPS = {int: "number", float: "number", bool: "boolean", str: "text"}
-"""Python's types of the values of JSON, by what a column of them holds."""
-_SAFE = 4000
-"""Digits of which Python makes a whole number."""
+"""The kind of values of each type of Python's."""
+_MAX_DIGITS = 4000
+"""Digits of a whole number that Python converts."""
 
 
 def _is_missing(value: object) -> bool:
@@ -45,7 +45,7 @@ def _is_missing(value: object) -> bool:
 
 
 class TypedLines(Lines):
-    """Reads lines that a model answers whose columns have kinds."""
+    """Reads lines that a model of format 2 answers, whose columns have kinds."""
 
     def __init__(self, wanted: Wanted, texts: Sequence[str], there: Sequence[str]) -> None:
         columns = wanted.columns or ()
@@ -58,7 +58,7 @@ class TypedLines(Lines):
         self._allowed = [own[each.kind] | ({type(None)} if each.nullable else set()) for each in numbers]
 
     def _are_plain(self, numbers: tuple[Any, ...]) -> bool:
-        """Whether all are numbers that float64 holds, booleans where those belong, or missing where they may be."""
+        """Whether all are numbers that float64 holds, booleans of boolean columns, or missing in nullable columns."""
         if not all(map(contains, self._allowed, map(type, numbers))):
             return False
         return all(-MAX_WHOLE <= each <= MAX_WHOLE for each in numbers if type(each) is int)
@@ -92,30 +92,30 @@ class TypedLines(Lines):
 
 
 def level_of(value: object) -> str | None:
-    """A value of JSON as the text of a level; None where it is none."""
+    """Return a value of JSON as the text of a level; None if it is none."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
         return value
     text = json_of(value)
     if text.lstrip("-").isdigit():
-        return str(int(text)) if len(text) < _SAFE else text
+        return str(int(text)) if len(text) < _MAX_DIGITS else text
     number = float(text)
     return str(int(number)) if number.is_integer() and abs(number) <= MAX_WHOLE else None
 
 
 class LearnedLines(Lines):
-    """Reads lines that a model learns from whose columns are of any kind.
+    """Reads lines that a model learns from, whose columns are of any kind.
 
-    A row has its values as Python has them. The columns of a table are of the type that their values are of. The first
-    of its `texts` are the labels, where there are any; the first of these tells of which type all are.
+    A row has Python's values. A column of the table gets the type of its values. The first column of `texts` are the
+    labels, if there are any; all of them must have the type of the first label.
     """
 
     def __init__(self, wanted: Wanted, texts: Sequence[str], there: Sequence[str]) -> None:
         super().__init__(wanted, texts, there)
         self._kind_of_labels: type | None = None
 
-    def _plain_texts(self, row: dict[str, Any]) -> list[str | None] | None:
+    def _fast_texts(self, row: dict[str, Any]) -> list[str | None] | None:
         values = [row.get(name) for name in self.texts]
         labels, others = values[:1], values[1:]
         plain = row.keys() <= self._there and all(type(each) is self._kind_of_labels for each in labels)
@@ -129,8 +129,8 @@ class LearnedLines(Lines):
             return False
         return int not in types or all(-MAX_WHOLE <= each <= MAX_WHOLE for each in numbers if type(each) is int)
 
-    def _careful(self, number: int, line: bytes) -> Row:
-        """A row; each bad value is noted, and missing in the row."""
+    def _read_checked(self, number: int, line: bytes) -> Row:
+        """Return a row; a bad value is missing in it, and the first one of each column is added to `firsts`."""
         row = self._object(line)
 
         def _checked(read: Callable[[str, object], Any], name: str) -> Any:
@@ -153,7 +153,7 @@ class LearnedLines(Lines):
         return row
 
     def _value(self, name: str, value: object) -> object:
-        """A value as Python has it; a number is one that float64 holds."""
+        """Return a value of Python's; a number is one that float64 holds."""
         if isinstance(value, list | dict):
             raise self._bad("nested", name, json_of(value))
         if isinstance(value, str):
@@ -166,7 +166,7 @@ class LearnedLines(Lines):
         return self._float(name, text)
 
     def _label_of(self, name: str, value: object) -> str | None:
-        """A label as text; all are of one type."""
+        """Return a label as text; it must have the type of the labels before it."""
         if value is None:
             return None
         text = text_of(value)
@@ -185,7 +185,7 @@ class LearnedLines(Lines):
         return str(value) or None
 
     def table(self, rows: list[Row], numbers: Sequence[int]) -> pa.RecordBatch:
-        """Rows as columns, each of the type that its values are of; all are null where those are of several types."""
+        """Convert rows into columns, each of the type of its values; a column of several types becomes all null."""
         import pyarrow as pa
 
         values = list(zip(*[values for values, _ in rows], strict=True)) or [()] * len(self._numbers)
