@@ -194,7 +194,7 @@ class _Feature:
             return bins, len(column) - bins[self._usual]
         with np.errstate(over="ignore"):
             narrow = self._value.astype(column.dtype)
-        return bins, _unequal(column, narrow, buffer) if narrow == self._value else len(column)
+        return bins, int(np.count_nonzero(column != narrow)) if narrow == self._value else len(column)
 
     def _by_position(self, codes: NDArray[Any]) -> tuple[int, ...]:
         import numpy as np
@@ -242,16 +242,6 @@ def _bins(values: NDArray[Any], edges: NDArray[Any], buffer: NDArray[np.bool_]) 
                 break
             reached[index] += hits
     return tuple(low - high for low, high in pairwise(reached))
-
-
-def _unequal(values: NDArray[Any], usual: Any, buffer: NDArray[np.bool_]) -> int:
-    import numpy as np
-
-    unequal = 0
-    for start in range(0, len(values), BLOCK):
-        block = values[start : start + BLOCK]
-        unequal += int(np.count_nonzero(np.not_equal(block, usual, out=buffer[: len(block)])))
-    return unequal
 
 
 def _sum(ours: Sequence[int], theirs: Sequence[int]) -> tuple[int, ...]:

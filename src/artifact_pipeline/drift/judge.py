@@ -96,9 +96,9 @@ class Drift:
         """The outputs and features that drifted."""
         return tuple(shift for shift in self.shifts if shift.drifted)
 
-    def worst(self, count: int = WORST) -> tuple[Shift, ...]:
-        """Return the first `count` results, drifted ones first."""
-        return tuple(sorted(self.shifts, key=lambda shift: not shift.drifted))[:count]
+    def worst(self) -> tuple[Shift, ...]:
+        """Return the first `WORST` results, drifted ones first."""
+        return tuple(sorted(self.shifts, key=lambda shift: not shift.drifted))[:WORST]
 
     def plain(self) -> dict[str, Any]:
         """Return the entry of a receipt: rows, tested, the names of what drifted, and the worst ten in full."""

@@ -230,7 +230,7 @@ class Batch:
         return Features(X, np.stack(self.texts, axis=1) if self.texts else np.empty((rows, 0), dtype=object))
 
 
-def align(pieces: Iterator[Piece], start: int, chunk: int = CHUNK) -> Iterator[Piece]:
+def align(pieces: Iterator[Piece], start: int, chunk: int) -> Iterator[Piece]:
     """Yield the rows from row `start` on, a multiple of `chunk`, in pieces that end at multiples of `chunk`."""
     held: list[Piece] = []
     border = start + chunk

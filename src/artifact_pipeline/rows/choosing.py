@@ -72,14 +72,7 @@ class ColumnChoice:
     def __init__(
         self, target: str, asked: tuple[str, ...] | None, drop: tuple[str, ...], split_by: tuple[str, ...]
     ) -> None:
-        """Begin without a file.
-
-        Args:
-            target: the column of the labels.
-            asked: the columns to learn from; None takes all that are no index.
-            drop: columns to leave out.
-            split_by: columns that split the rows.
-        """
+        """Begin without a file; with None for `asked` all columns are learned from that are no index."""
         self._target, self._asked, self._drop, self._split_by = target, asked, drop, split_by
         self._first_place = ""
         self.features: tuple[str, ...] = ()
@@ -90,12 +83,7 @@ class ColumnChoice:
         self.left_out[name] = LeftOut(name, reason)
 
     def columns_of(self, source: Source, names: tuple[str, ...], index: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the columns to read of a file.
-
-        Args:
-            source: the file.
-            names: its columns.
-            index: those of them that are an index of pandas.
+        """Return the columns to read of a file that has the columns `names`; those of `index` are an index of pandas.
 
         Raises:
             DataRejected: a column is missing, has no name, or there is none to learn from.
@@ -176,16 +164,10 @@ def capped(problems: list[Problem], place: str) -> list[Problem]:
 
 
 def refuse_bad_rows(place: str, broken: Sequence[Rejected], firsts: Iterable[Rejected], order: tuple[str, ...]) -> None:
-    """Refuse a file if one of its rows is bad.
-
-    Args:
-        place: the file.
-        broken: malformed rows, the first of which is named.
-        firsts: bad values, the first of which is named for each column.
-        order: the columns, in the order in which they are named.
+    """Refuse a file that has malformed rows or bad values.
 
     Raises:
-        DataRejected: a row is bad.
+        DataRejected: it names the first malformed row, and for each column, in their `order`, the first bad value.
     """
     first: dict[str, Rejected] = {}
     for each in firsts:

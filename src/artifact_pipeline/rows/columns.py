@@ -114,7 +114,11 @@ def to_batch(piece: Piece, wanted: Wanted, place: str) -> Batch:
     check_types(place, table.schema, wanted)
     found = _plain(faults) if wanted.columns is None else _typed(wanted.columns, faults)
     outside = _outside(found.numbers, faults)
-    actual = _positions(table.column(wanted.target), faults) if wanted.target in table.schema.names else None
+    actual = None
+    if wanted.target in table.schema.names:
+        actual, unknown = positions_of(table.column(wanted.target), piece.written, wanted.classes)
+        if unknown is not None:
+            faults.add(wanted.target, "label-unknown", unknown)
     if not wanted.formulas:
         _refuse_formulas({name: table.column(name) for name in wanted.keep}, faults)
     if faults.found:  # without the bad rows there is none
@@ -229,11 +233,3 @@ def _refuse_formulas(kept: dict[str, pa.Array], faults: Faults) -> None:
             bad = compute.and_not(suspect, compute.match_substring_regex(text, SIGNED_NUMBER))
             if compute.any(bad).as_py():
                 faults.add(name, "csv-formula", bad)
-
-
-def _positions(column: pa.Array, faults: Faults) -> NDArray[np.int64]:
-    """Return labels as positions in the model's classes; a label that the model does not know is a fault."""
-    positions, unknown = positions_of(column, faults.piece.written, faults.wanted.classes)
-    if unknown is not None:
-        faults.add(faults.wanted.target, "label-unknown", unknown)
-    return positions

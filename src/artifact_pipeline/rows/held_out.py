@@ -13,7 +13,6 @@ from artifact_pipeline.storage import places as storage
 
 if TYPE_CHECKING:
     from artifact_pipeline.rows.matrix import Rows
-    from artifact_pipeline.rows.sources import Source
 
 _REFUSED = "the held-out file cannot be used"
 
@@ -31,33 +30,25 @@ def with_held_out(rows: Rows, path: str, *, beside: str, leave_out: bool = False
         DataRejected: it cannot be read, does not have the columns, has a value or a label that the model cannot take,
             or is the training file.
     """
+    hint = f'name a file of other rows, or hold a part of {path} out: -S \'split={{"by": "hash"}}\''
     with refusing(_REFUSED):
         sources = find_sources([path])
-        _refuse_same_file(path, sources, find_sources([beside]))
+        training = {_identity(each.place) for each in find_sources([beside])}
+        for each in sources:
+            if _identity(each.place) in training:
+                raise _refused(each.place, "held-out-same", "is the training file", hint=hint)
         found = read_beside(sources, rows, leave_out=leave_out)
     if not len(found.X):
         raise _refused(path, "no-rows", "holds no rows")
     both = replace(rows.followed_by([found]), held_out=len(found.X))
     first, second = both.digests()
     if first == second:
-        raise _refused(path, "held-out-same", "holds just the rows of the training file", hint=_hint_same(path))
+        raise _refused(path, "held-out-same", "holds just the rows of the training file", hint=hint)
     return both
 
 
 def _refused(place: str, rule: str, message: str, *, hint: str | None = None) -> DataRejected:
     return DataRejected(_REFUSED, problems=[Problem(place, rule, message)], hint=hint)
-
-
-def _hint_same(path: str) -> str:
-    return f'name a file of other rows, or hold a part of {path} out: -S \'split={{"by": "hash"}}\''
-
-
-def _refuse_same_file(path: str, held_out: list[Source], training: list[Source]) -> None:
-    """Refuse a file that is a training file, too, even under another name."""
-    known = {_identity(each.place) for each in training}
-    for each in held_out:
-        if _identity(each.place) in known:
-            raise _refused(each.place, "held-out-same", "is the training file", hint=_hint_same(path))
 
 
 def _identity(place: str) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from artifact_pipeline.rows.limits import MAX_WHOLE
@@ -84,16 +85,10 @@ def _decimals(column: pa.Array) -> Values:
         digits = compute.utf8_trim(compute.replace_substring_regex(text, r"[-.]|[eE].*", ""), "0")
         many = compute.greater(compute.utf8_length(digits), _SAFE_DIGITS).fill_null(False)  # noqa: FBT003 - Arrow's
         if compute.any(many).as_py():
-            same = np.array([value is None or _is_same(value) for value in column.to_pylist()])
-            return Values(floats, [("too-many-digits", ~same)])
+            # A decimal is kept if it is equal to the shortest text of its nearest float.
+            lost = [value is not None and Decimal(repr(float(value))) != value for value in column.to_pylist()]
+            return Values(floats, [("too-many-digits", np.array(lost))])
     return Values(floats, [])
-
-
-def _is_same(value: Any) -> bool:
-    """Whether a decimal is equal to the shortest text of its nearest float."""
-    from decimal import Decimal
-
-    return bool(Decimal(repr(float(value))) == value)
 
 
 def values_of_texts(column: pa.Array, kind: Kind) -> Values:

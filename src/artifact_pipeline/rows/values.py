@@ -154,11 +154,8 @@ def _level_of(name: str, levels: frozenset[str]) -> str:
     """Return the level that a text stands for; the text itself if there is no such level."""
     if name in levels:
         return name
-    like: tuple[str, ...] = (name.removesuffix(".0"), f"{name}.0") if _is_whole(name) else ()
+    is_whole = name.removesuffix(".0").removeprefix("-").isdigit()
+    like: tuple[str, ...] = (name.removesuffix(".0"), f"{name}.0") if is_whole else ()
     like += next((each for each in (TRUE, FALSE) if name in each), ())
     found = [each for each in like if each in levels]
     return found[0] if len(found) == 1 else name
-
-
-def _is_whole(text: str) -> bool:
-    return text.removesuffix(".0").removeprefix("-").isdigit()

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from artifact_pipeline.errors import DataRejected
     from artifact_pipeline.rows.batches import Wanted
     from artifact_pipeline.rows.sources import Source
     from artifact_pipeline.storage.opened import Opened
@@ -91,12 +90,6 @@ class PositionReader(Reader):
         return self.digesting.result()
 
 
-def _refuse_feather_1(place: str) -> DataRejected:
-    call = f'from pyarrow import feather as f; f.write_feather(f.read_table({json.dumps(place)}), "version2.feather")'
-    hint = f"write it as version 2: python -c {shlex.quote(call)}"
-    return unreadable(place, "is of Feather's version 1, which is not read", rule="another-format", hint=hint)
-
-
 def _pandas_index(schema: pa.Schema) -> tuple[str, ...]:
     """Return the columns that are an index of pandas, by the file's metadata."""
     try:
@@ -126,10 +119,12 @@ class ParquetReader(PositionReader):
         """Read the footer."""
         from pyarrow import parquet
 
-        self._chunk = wanted.chunk
-        with parquet.ParquetFile(self.native(), pre_buffer=False, buffer_size=self._ahead(wanted)) as self._parquet:
-            schema = self._parquet.schema_arrow
-            self.choose(schema, wanted)
+        self._chunk, ahead = wanted.chunk, _BUFFER
+        if self.file.raw is not None:
+            columns = 1 + len(wanted.features) + len(wanted.keep) + len(wanted.keys)
+            ahead = max(_BUFFER, min(_REQUEST, LARGEST // columns))
+        with parquet.ParquetFile(self.native(), pre_buffer=False, buffer_size=ahead) as self._parquet:
+            self.choose(self._parquet.schema_arrow, wanted)
             self.total = self._parquet.metadata.num_rows
             yield
 
@@ -138,13 +133,6 @@ class ParquetReader(PositionReader):
         import pyarrow as pa
 
         return pa.PythonFile(self.file.raw, mode="r") if self.file.raw else super().native()
-
-    def _ahead(self, wanted: Wanted) -> int:
-        """Return the bytes to read ahead in each column; of an object as many as memory allows."""
-        if self.file.raw is None:
-            return _BUFFER
-        columns = 1 + len(wanted.features) + len(wanted.keep) + len(wanted.keys)
-        return max(_BUFFER, min(_REQUEST, LARGEST // columns))
 
     def pieces(self, start: int) -> Iterator[Piece]:
         """Yield the rows from the beginning of the row group with `start` on."""
@@ -201,7 +189,11 @@ class ArrowReader(PositionReader):
         from pyarrow import ipc
 
         if self.file.read_at(0, len(_FEATHER_1)) == _FEATHER_1:
-            raise _refuse_feather_1(self.place)
+            path = json.dumps(self.place)
+            call = f'from pyarrow import feather as f; f.write_feather(f.read_table({path}), "version2.feather")'
+            hint = f"write it as version 2: python -c {shlex.quote(call)}"
+            message = "is of Feather's version 1, which is not read"
+            raise unreadable(self.place, message, rule="another-format", hint=hint)
         self._messages = messages = Messages(self.file, len(wanted.features) + len(wanted.keep) + len(wanted.keys))
         messages.check()
         kind = ipc.open_file if messages.is_file else ipc.open_stream

@@ -131,7 +131,10 @@ class LearnedLines(Lines):
 
     def _read_checked(self, number: int, line: bytes) -> Row:
         """Return a row; a bad value is missing in it, and the first one of each column is added to `firsts`."""
-        row = self._object(line)
+        row = object_of(line, number=raw)
+        late = next((name for name in row if name not in self._there), None)
+        if late is not None:
+            raise self._bad("column-late", late, "")
 
         def _checked(read: Callable[[str, object], Any], name: str) -> Any:
             try:
@@ -144,13 +147,6 @@ class LearnedLines(Lines):
         labels, others = self.texts[:1], self.texts[1:]
         texts = [_checked(self._label_of, name) for name in labels]
         return values, [*texts, *(_checked(self._text, name) for name in others)]
-
-    def _object(self, line: bytes) -> dict[str, Any]:
-        row = object_of(line, number=raw)
-        late = [name for name in row if name not in self._there]
-        if late:
-            raise self._bad("column-late", late[0], "")
-        return row
 
     def _value(self, name: str, value: object) -> object:
         """Return a value of Python's; a number is one that float64 holds."""

@@ -142,13 +142,9 @@ def open_rows(source: Source, wanted: Wanted, *, digest: bool = True) -> Iterato
 def choose_columns(
     place: str, there: Sequence[str], wanted: Wanted, *, hint: str | None = None
 ) -> tuple[list[str], tuple[str, ...]]:
-    """Return the columns to read, and the other columns.
+    """Return the columns to read of a file that has the columns `there`, and the other columns.
 
-    Args:
-        place: the file.
-        there: its columns.
-        wanted: what is read of it.
-        hint: what to do about a missing column; None names the columns that are there.
+    The error about a missing column has the `hint`; None names the columns that are there.
 
     Raises:
         DataRejected: a wanted column is missing, or a column occurs twice.

@@ -108,12 +108,7 @@ class Pages:
             self._groups: list[list[Fields]] = [group[1] for group in footer.get(4, [])]
 
     def rows_at_once(self, group: int, columns: Sequence[str], most: int) -> int:
-        """Return how many rows of a row group can be unpacked at a time, at most `most`.
-
-        Args:
-            group: its number, from 0.
-            columns: the columns that are read.
-            most: the number of rows that are wanted.
+        """Return how many rows of some columns of a row group can be unpacked at a time, at most `most`.
 
         Raises:
             DataRejected: not one row can be unpacked, or a page breaks the format.

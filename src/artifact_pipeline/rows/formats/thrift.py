@@ -30,12 +30,7 @@ FieldTypes = dict[int, Any]
 
 
 def read_fields(data: bytes, at: int, wanted: FieldTypes) -> tuple[Fields, int]:
-    """Read a structure, and return its wanted fields by their numbers, and the position behind it.
-
-    Args:
-        data: bytes with the structure.
-        at: its position.
-        wanted: the wanted fields.
+    """Read the structure at a position, and return its wanted fields by their numbers, and the position behind it.
 
     Raises:
         IndexError: it does not end within the data.
