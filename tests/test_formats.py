@@ -94,6 +94,15 @@ def test_a_pipe_is_read_to_its_end(published: Path, expected: bytes, suffix: str
     assert (published / "out.parquet").read_bytes() == expected
 
 
+def test_standard_input_that_cannot_be_copied_is_one_error(published: Path) -> None:
+    """A format that is read by position is copied first; a disk that takes nothing is an error of storage."""
+    write_rows(published / "rows.npz", digits())
+    limited = f'ulimit -f 0; "{sys.executable}" -m artifact_pipeline predict - --from npz -o - < rows.npz'
+    done = subprocess.run(["bash", "-c", limited], cwd=published, capture_output=True, text=True, check=False)
+    assert done.returncode == 8, done.stderr
+    assert "error: cannot write a temporary file: " in done.stderr
+
+
 def test_standard_input_that_is_closed_is_refused(published: Path) -> None:
     """Without a standard input there are no rows, and no traceback."""
     command = f'"{sys.executable}" -m artifact_pipeline predict - --from csv <&-'

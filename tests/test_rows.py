@@ -424,6 +424,27 @@ def test_a_truncated_parquet_file_is_refused(tmp_path: Path) -> None:
         assert rule_of(path) == "unreadable", length
 
 
+def test_many_missing_columns_are_refused_at_once(tmp_path: Path) -> None:
+    """Of thousands of missing columns the first are compared with what is there: all with all would take minutes."""
+    path = write_table(tmp_path / "rows.csv", {**{f"column {at}": [at, 1] for at in range(3000)}, "kind": [0, 1]})
+    error = refused(path, features=[f"Column_{at}" for at in range(3000)])
+    assert len(error.problems) == 3000
+    assert str(error.hint).startswith("did you mean 'column 0', 'column 1', 'column 2'")
+
+
+@pytest.mark.parametrize("asked", [{}, {"columns": {"a": "category"}}, {"target": "a"}, {"drop": ["a"]}])
+def test_times_in_an_unknown_zone_are_refused(tmp_path: Path, asked: dict[str, Any]) -> None:
+    """A column of times whose zone Arrow does not know is refused by name, unless it is left out."""
+    path = tmp_path / "rows.parquet"
+    cells = {"a": pa.array([1, 2], pa.timestamp("us", "Nowhere/City")), "b": [0.5, 0.25], "kind": ["no", "yes"]}
+    parquet.write_table(pa.table(cells), path)
+    if "drop" in asked:
+        assert read_table(path, target="kind", **asked).names == ("b",)
+        return
+    error = refused(path, **asked)
+    assert (error.rules, error.hint) == ({"time-zone"}, "write the times in UTC, or leave these columns out")
+
+
 @pytest.mark.parametrize("name", ["rows.txt", "rows", "rows.xlsx", "rows.json", "rows.png"])
 def test_another_suffix_is_refused(tmp_path: Path, name: str) -> None:
     """The format is told by the suffix alone; another one is refused before the file is opened."""

@@ -192,6 +192,15 @@ def test_digest_of_an_object(store: Bucket) -> None:
         assert digesting.result() == hashlib.sha256(DATA).hexdigest()
 
 
+def test_digest_of_what_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    """A file that is closed while it is hashed gives an error, whatever its kind, and no digest of a part of it."""
+    (tmp_path / "file").write_bytes(DATA)
+    with storage.opened(str(tmp_path / "file")) as file:
+        pass
+    with storage.Digesting(file) as digesting, pytest.raises(ValueError, match="closed file"):
+        digesting.result()
+
+
 def test_object_that_changes_under_the_reader_is_refused(store: Bucket) -> None:
     """An object that is replaced while it is read is refused at the end, and so is one that goes."""
     url = store.put("object", DATA)

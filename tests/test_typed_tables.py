@@ -452,6 +452,16 @@ def test_rows_without_a_label_are_left_out_where_that_is_asked(tmp_path: Path, s
     assert caught.value.hint == "leave out the rows that have no label: -S dataset.unlabelled=leave_out"
 
 
+def test_a_file_whose_rows_are_all_left_out_adds_nothing(tmp_path: Path) -> None:
+    """A column that numbers the rows is left out, too, behind a file without a label whose columns hold other types."""
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    write(folder / "a.csv", {"x": [1, 2], "id": [0, 1], "label": [None, None]})
+    write(folder / "b.csv", {"x": ["u", "v"] * 20, "id": list(range(40)), "label": LABELS})
+    found = read_table(str(folder), target=LabelColumn("label", leave_out=True))
+    assert (found.names, found.kinds, [each.name for each in found.left_out]) == (("x",), ("category",), ["id"])
+
+
 def test_a_bad_row_has_its_own_number_behind_rows_that_are_left_out(tmp_path: Path) -> None:
     """A column that can be of no kind is refused by the row of the file, whichever rows before are left out."""
     dates = [None, None, *(f"2024-01-{1 + at % 28}" for at in range(38))]

@@ -232,5 +232,3 @@ def test_a_level_is_known_where_enough_training_rows_hold_it(codes: list[int], s
     lost = [each for each in held if held.count(each) < MIN_ROWS]
     assert bool(folded.notes) is bool(lost)
     assert not lost or f"{len(lost)} row" in folded.notes[0]
-    without = fold_rare_levels((column,), Features(np.empty((len(S), 0)), S), training, missing_is_level=False)
-    assert MISSING not in without.columns[0].levels

@@ -1,13 +1,13 @@
-"""Histograms of rows that stream by, in constant memory: the bins are those of `reference.json`, counted exactly.
+"""Exact histograms of a stream of rows, in constant memory, in the bins of `reference.json`.
 
-No value is looked up in the edges. A comparison of a whole column with one edge, and counting what it gives, run at
-the speed of the vector unit: sixteen edges together take a tenth of the time of one `searchsorted`. Where many edges
-are whole numbers, and all values lie from 0 to below 256, their whole parts are counted, two at once: half that time.
+A whole column is compared with one edge after the other, since that is vectorised: sixteen edges take a tenth of the
+time of one `searchsorted`. If many edges are whole numbers and all values are in [0, 256), the whole parts of the
+values are counted in pairs, in half that time.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -20,33 +20,33 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.reference import FeatureReference, Reference
 
 BLOCK = 65_536
-"""Values a comparison: with 8,192 the calls themselves cost as much again, and what 262,144 need leaves the cache."""
-_MOST_COMPARED = 64
-"""Bins up to which comparing with each edge is the faster way; a feature of numbers has fewer."""
-_MANY = 12
-"""Edges from which on it is faster to count bytes than to compare with each edge."""
+"""Values of one comparison: 8,192 would double the overhead of the calls, 262,144 would not fit into the cache."""
+_MAX_COMPARED = 64
+"""Most bins for which values are compared with each edge; a feature of numbers has fewer."""
+_MIN_FOR_BYTES = 12
+"""Least number of edges for which it is faster to count bytes than to compare with each edge."""
 _BYTE = 256
 _NEARLY_ALL = 99
-"""Percent of the training rows in one bin from which on a feature counts as nearly constant."""
+"""Least percentage of the training rows in one bin of a feature that counts as nearly constant."""
 
 
 def usual_bin(feature: FeatureReference) -> int | None:
-    """The bin that holds at least 99 % of the training rows, or None where the feature varies."""
+    """Return the bin that holds at least 99 % of the training rows; None if there is none."""
     most = max(feature.counts)
     return feature.counts.index(most) if most and 100 * most >= _NEARLY_ALL * sum(feature.counts) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What was counted over some rows; counts of other rows can be added.
+    """Counts of some rows; the counts of other rows can be added.
 
     Attributes:
-        rows: how many rows.
-        features: rows by bin, for each feature.
-        unusual: for each nearly constant feature the rows off its usual value, or off its usual bin where it has more
-            than a few values; 0 for every other feature.
-        labels: rows by predicted class.
-        confidence: rows by their highest probability.
+        rows: the number of rows.
+        features: for each feature the rows in each bin.
+        unusual: for each nearly constant feature the rows without its usual value, or outside its usual bin if it has
+            more than a few values; 0 for every other feature.
+        labels: the rows of each predicted class.
+        confidence: the rows in each bin of the highest probability.
     """
 
     rows: int
@@ -76,24 +76,27 @@ class Counts:
         )
 
     def plain(self) -> dict[str, Any]:
-        """Dicts, lists and whole numbers."""
+        """Return the counts as a dict of lists and whole numbers."""
         return {
-            name: list(map(_plain, value)) if isinstance(value, tuple) else value
-            for name, value in asdict(self).items()
+            "rows": self.rows,
+            "features": [list(bins) for bins in self.features],
+            "unusual": list(self.unusual),
+            "labels": list(self.labels),
+            "confidence": list(self.confidence),
         }
 
     @classmethod
     def from_plain(cls, value: object, reference: Reference) -> Counts:
-        """Read back what `plain` gave.
+        """Return the counts of which `plain` gave this value.
 
         Raises:
-            ValueError: it is not what `plain` gives for this reference, or its counts do not add up to its rows.
+            ValueError: it is no result of `plain` for this reference, or its counts do not add up to its rows.
         """
         names = [field.name for field in fields(cls)]
         if not isinstance(value, dict) or set(value) != set(names):
             raise ValueError(f"counts must be an object of {', '.join(names)}")
         shape = cls.zero(reference)
-        features = _listed(value["features"], len(shape.features), "features")
+        features = _list_of(value["features"], len(shape.features), "features")
         counts = cls(
             rows=_whole(value["rows"], "rows"),
             features=tuple(
@@ -115,15 +118,10 @@ class Counts:
 
 
 class Histograms:
-    """Counts rows as they come; what it holds does not grow with them."""
+    """Counts rows in constant memory."""
 
     def __init__(self, reference: Reference, dtype: str) -> None:
-        """Prepare the edges.
-
-        Args:
-            reference: the artifact's.
-            dtype: `float32` or `float64`, the model's.
-        """
+        """Prepare the edges of the reference, for a model of the dtype `float32` or `float64`."""
         import numpy as np
 
         self._dtypes = tuple(dict.fromkeys([np.dtype(dtype), np.dtype(np.float32)]))
@@ -143,7 +141,7 @@ class Histograms:
             confidence: the highest probability of each row, of shape (rows,).
 
         Raises:
-            ValueError: another dtype, number of features, classes or rows.
+            ValueError: a dtype or a number of features, classes or rows does not fit.
         """
         import numpy as np
 
@@ -161,12 +159,12 @@ class Histograms:
         )
 
     def counts(self) -> Counts:
-        """What was counted so far."""
+        """Return the counts of all rows so far."""
         return self._counts
 
 
 class _Feature:
-    """One feature's inner edges in each dtype of columns, and where it is nearly constant what is usual."""
+    """One feature's inner edges in each dtype of columns, and its usual bin and value if it is nearly constant."""
 
     def __init__(self, feature: FeatureReference, dtypes: Sequence[np.dtype[Any]]) -> None:
         import numpy as np
@@ -174,21 +172,21 @@ class _Feature:
         edges = np.array(feature.edges[1:], dtype=np.float64)
         self._edges = {dtype: _at_least(edges, dtype) for dtype in dtypes}
         # The bin of each byte, and so of each value with that whole part.
-        by_bytes = len(edges) >= _MANY and bool((edges == np.floor(edges)).all())
+        by_bytes = len(edges) >= _MIN_FOR_BYTES and bool((edges == np.floor(edges)).all())
         self._of_bytes = edges.searchsorted(np.arange(_BYTE), side="right") if by_bytes else None
-        # So many bins a category alone has; its values are their very positions.
-        self._levels = len(feature.edges) if feature.discrete and len(feature.edges) > _MOST_COMPARED else 0
+        # Only a category has so many bins; its values are the positions of the bins.
+        self._levels = len(feature.edges) if feature.discrete and len(feature.edges) > _MAX_COMPARED else 0
         self._usual = usual_bin(feature)
         self._value: Any = None
         if self._usual is not None and feature.discrete:
-            with np.errstate(over="ignore"):  # a value beyond the dtype is no row's
+            with np.errstate(over="ignore"):  # no row has a value beyond the dtype
                 self._value = np.float64(feature.edges[self._usual]).astype(dtypes[0])
 
     def count(self, column: NDArray[Any], buffer: NDArray[np.bool_]) -> tuple[tuple[int, ...], int]:
-        """Rows by bin, and the unusual ones."""
+        """Return the rows in each bin, and the unusual rows."""
         import numpy as np
 
-        bins = self._counted(column) if self._levels else self._by_bytes(column)
+        bins = self._by_position(column) if self._levels else self._by_bytes(column)
         bins = bins or _bins(column, self._edges[column.dtype], buffer)
         if self._usual is None:
             return bins, 0
@@ -196,15 +194,15 @@ class _Feature:
             return bins, len(column) - bins[self._usual]
         with np.errstate(over="ignore"):
             narrow = self._value.astype(column.dtype)
-        return bins, _unequal(column, narrow, buffer) if narrow == self._value else len(column)
+        return bins, int(np.count_nonzero(column != narrow)) if narrow == self._value else len(column)
 
-    def _counted(self, codes: NDArray[Any]) -> tuple[int, ...]:
+    def _by_position(self, codes: NDArray[Any]) -> tuple[int, ...]:
         import numpy as np
 
         return tuple(np.bincount(codes.astype(np.int64), minlength=self._levels).tolist())
 
     def _by_bytes(self, column: NDArray[Any]) -> tuple[int, ...]:
-        """Rows by bin, by the whole parts of the values; nothing where these are no bytes, or do not tell the bin."""
+        """Return the rows in each bin, from the whole parts of the values; () if these are no bytes or not enough."""
         import numpy as np
 
         if self._of_bytes is None or not len(column) or not (column.min() >= 0 and column.max() < _BYTE):
@@ -222,10 +220,7 @@ class _Feature:
 
 
 def _at_least(edges: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The smallest numbers of `dtype` that are not below the edges: a value reaches the one where it reaches the other.
-
-    Past the largest number that is infinity, which no value reaches.
-    """
+    """Return the smallest numbers of `dtype` that are not below the edges; infinity beyond its largest number."""
     import numpy as np
 
     with np.errstate(over="ignore"):
@@ -234,7 +229,7 @@ def _at_least(edges: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def _bins(values: NDArray[Any], edges: NDArray[Any], buffer: NDArray[np.bool_]) -> tuple[int, ...]:
-    """Values by bin, from the inner edges: what is in a bin reaches its edge and not the next one."""
+    """Return the number of values in each bin, which begins with its edge and ends before the next one."""
     import numpy as np
 
     reached = [len(values), *[0] * len(edges), 0]
@@ -249,32 +244,18 @@ def _bins(values: NDArray[Any], edges: NDArray[Any], buffer: NDArray[np.bool_]) 
     return tuple(low - high for low, high in pairwise(reached))
 
 
-def _unequal(values: NDArray[Any], usual: Any, buffer: NDArray[np.bool_]) -> int:
-    import numpy as np
-
-    unequal = 0
-    for start in range(0, len(values), BLOCK):
-        block = values[start : start + BLOCK]
-        unequal += int(np.count_nonzero(np.not_equal(block, usual, out=buffer[: len(block)])))
-    return unequal
-
-
 def _sum(ours: Sequence[int], theirs: Sequence[int]) -> tuple[int, ...]:
     return tuple(a + b for a, b in zip(ours, theirs, strict=True))
 
 
-def _plain(value: int | tuple[int, ...]) -> int | list[int]:
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _listed(value: object, length: int, name: str) -> list[object]:
+def _list_of(value: object, length: int, name: str) -> list[object]:
     if not isinstance(value, list) or len(value) != length:
         raise ValueError(f"{name}: {length} entries were expected")
     return value
 
 
 def _wholes(value: object, length: int, name: str) -> tuple[int, ...]:
-    return tuple(_whole(each, name) for each in _listed(value, length, name))
+    return tuple(_whole(each, name) for each in _list_of(value, length, name))
 
 
 def _whole(value: object, name: str) -> int:

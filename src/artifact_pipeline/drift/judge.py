@@ -18,7 +18,7 @@ The test takes rows to be independent. Pure Python: it sees counts, never rows, 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -52,15 +52,15 @@ LABEL, CONFIDENCE = "predicted label", "confidence"
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """One thing that was tested.
+    """The result of one test.
 
     Attributes:
         name: the feature, or `predicted label`, or `confidence`, the highest probability of a row.
-        kind: of the model's outputs, or one of its features.
+        kind: whether an output of the model or one of its features was tested.
         rule: the test: of the whole histogram, or of the unusual rows of a feature that was nearly constant.
-        effect: how large the difference is, 0 to 1; by rule, see above.
-        p: the probability of one so large by chance, corrected for the number of tests.
-        drifted: whether it is significant and large enough.
+        effect: the size of the difference, 0 to 1, by the rule.
+        p: the p value, corrected for the number of tests.
+        drifted: whether the difference is significant and large enough.
         change: the largest change in words, such as `label 3: 10.0 % -> 31.2 %`.
     """
 
@@ -73,16 +73,8 @@ class Shift:
     change: str
 
     def plain(self) -> dict[str, Any]:
-        """Texts, a truth value, and figures of six significant digits."""
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "rule": self.rule,
-            "effect": _rounded(self.effect),
-            "p": _rounded(self.p),
-            "drifted": self.drifted,
-            "change": self.change,
-        }
+        """Return the attributes as a dict, the figures with six significant digits."""
+        return asdict(self) | {"effect": _rounded(self.effect), "p": _rounded(self.p)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +83,8 @@ class Drift:
 
     Attributes:
         rows: how many rows were judged.
-        tested: how much could be tested; with few rows little or nothing can.
-        shifts: everything that was tested: outputs first, then features; what drifted first, then by effect.
+        tested: how many tests were made; with few rows few or none can be.
+        shifts: the result of each test: outputs before features, drifted ones first, then by effect.
     """
 
     rows: int
@@ -101,15 +93,15 @@ class Drift:
 
     @property
     def drifted(self) -> tuple[Shift, ...]:
-        """What drifted."""
+        """The outputs and features that drifted."""
         return tuple(shift for shift in self.shifts if shift.drifted)
 
-    def worst(self, count: int = WORST) -> tuple[Shift, ...]:
-        """The first `count`; what drifted comes first."""
-        return tuple(sorted(self.shifts, key=lambda shift: not shift.drifted))[:count]
+    def worst(self) -> tuple[Shift, ...]:
+        """Return the first `WORST` results, drifted ones first."""
+        return tuple(sorted(self.shifts, key=lambda shift: not shift.drifted))[:WORST]
 
     def plain(self) -> dict[str, Any]:
-        """What a receipt holds: rows, tested, the names of what drifted, and the worst ten in full."""
+        """Return the entry of a receipt: rows, tested, the names of what drifted, and the worst ten in full."""
         return {
             "rows": self.rows,
             "tested": self.tested,
@@ -121,13 +113,13 @@ class Drift:
 def judge(
     reference: Reference, counts: Counts, classes: Sequence[int | str] = (), columns: Sequence[Column] = ()
 ) -> Drift:
-    """Compare what was counted with the reference.
+    """Compare the counts of some rows with the reference.
 
     Args:
         reference: the artifact's.
-        counts: of the rows, with this reference's bins.
-        classes: the model's labels, as messages name them; without them a label is named by its position.
-        columns: the model's columns, whose levels messages name.
+        counts: the counts of the rows in this reference's bins.
+        classes: the model's labels, for messages; without them a message names a label by its position.
+        columns: the model's columns, for the levels in messages.
     """
     tested = list(_tests(reference, counts, classes, columns)) if counts.rows >= LEAST_ROWS else []
     corrected = holm([shift.p for shift in tested])
@@ -142,32 +134,35 @@ def judge(
 def _tests(
     reference: Reference, counts: Counts, classes: Sequence[int | str], columns: Sequence[Column]
 ) -> Iterator[Shift]:
-    """Yield what can be tested, its p not corrected yet."""
+    """Yield the result of each possible test, with its p value not corrected yet."""
     outputs = reference.outputs
     labels = [f"label {label}" for label in classes or range(len(outputs.labels))]
-    pairs, labels = _rarest_first(_paired(outputs.labels, counts.labels), labels)
-    yield from _chi_square(LABEL, "output", pairs, labels)
-    pairs = _paired(outputs.confidence.counts, counts.confidence)
+    pairs = list(zip(outputs.labels, counts.labels, strict=True))
+    # Labels have no neighbours: sorted by frequency, the rarest are pooled with each other.
+    order = sorted(range(len(pairs)), key=lambda index: sum(pairs[index]))
+    yield from _chi_square(LABEL, "output", [pairs[index] for index in order], [labels[index] for index in order])
+    pairs = list(zip(outputs.confidence.counts, counts.confidence, strict=True))
     yield from _chi_square(CONFIDENCE, "output", pairs, _ranges(outputs.confidence.edges))
     levels = {column.name: column.levels for column in columns if column.kind == "category"}
     for feature, seen, unusual in zip(reference.features, counts.features, counts.unusual, strict=True):
-        usual, words = usual_bin(feature), _bins(feature, levels.get(feature.name))
+        usual, bins = usual_bin(feature), _bin_names(feature, levels.get(feature.name))
         if usual is None:
-            yield from _chi_square(feature.name, "feature", _paired(feature.counts, seen), words)
+            pairs = list(zip(feature.counts, seen, strict=True))
+            yield from _chi_square(feature.name, "feature", pairs, bins)
         else:
-            yield from _rare(feature, usual, unusual, counts.rows, word=words[usual])
+            yield from _rare(feature, usual, unusual, counts.rows, bin_name=bins[usual])
 
 
 def _chi_square(
-    name: str, kind: Literal["output", "feature"], pairs: Sequence[Pair], words: Sequence[str]
+    name: str, kind: Literal["output", "feature"], pairs: Sequence[Pair], bins: Sequence[str]
 ) -> Iterator[Shift]:
     result = two_samples(pairs)
     if result is not None:
         effect, p = result
-        yield Shift(name, kind, "chi-square", effect=effect, p=p, drifted=False, change=_largest(pairs, words))
+        yield Shift(name, kind, "chi-square", effect=effect, p=p, drifted=False, change=_largest_change(pairs, bins))
 
 
-def _rare(feature: FeatureReference, usual: int, unusual: int, rows: int, *, word: str) -> Iterator[Shift]:
+def _rare(feature: FeatureReference, usual: int, unusual: int, rows: int, *, bin_name: str) -> Iterator[Shift]:
     trained = sum(feature.counts)
     before = trained - feature.counts[usual]
     if before + unusual:
@@ -178,12 +173,12 @@ def _rare(feature: FeatureReference, usual: int, unusual: int, rows: int, *, wor
             effect=max(0.0, unusual / rows - before / trained),
             p=more_often(unusual, before, rows, trained),
             drifted=False,
-            change=f"not {word}: {_percent(before, trained)} -> {_percent(unusual, rows)}",
+            change=f"not {bin_name}: {_percent(before, trained)} -> {_percent(unusual, rows)}",
         )
 
 
 def two_samples(pairs: Sequence[Pair]) -> tuple[float, float] | None:
-    """Compare two binned samples: the effect and the p value, or None where there are too few rows to tell.
+    """Compare two binned samples, and return the effect and the p value; None if there are too few rows.
 
     Args:
         pairs: rows by bin, of the reference and of the window.
@@ -192,16 +187,16 @@ def two_samples(pairs: Sequence[Pair]) -> tuple[float, float] | None:
     pooled = pool(pairs)
     if len(pooled) < 2:
         return None
-    # Whole numbers as far as they go: with ten million rows nothing is lost. r * window and s * trained would be equal.
+    # The differences are whole numbers, so that ten million rows lose no precision.
     statistic = sum((r * window - s * trained) ** 2 / (trained * window * (r + s)) for r, s in pooled)
     halves = sum((r * window - s * trained) ** 2 / (trained * window * (r * window + s * trained)) for r, s in pooled)
     return math.sqrt(halves / 2), chi_square_tail(statistic, len(pooled) - 1)
 
 
 def pool(pairs: Sequence[Pair]) -> list[Pair]:
-    """Pool neighbours until both samples expect enough rows in each bin, given what they hold together.
+    """Pool neighbouring bins until both samples expect `EXPECTED` rows in each; return none if there are too few rows.
 
-    That looks at the sums of both alone, and so does not favour a verdict. Empty where no bin reaches it.
+    Only the sums of both samples decide, so that pooling favours no verdict.
     """
     trained, window = _totals(pairs)
     smaller, both = min(trained, window), trained + window
@@ -212,27 +207,27 @@ def pool(pairs: Sequence[Pair]) -> list[Pair]:
         if smaller * (r + s) >= EXPECTED * both > 0:
             pooled.append((r, s))
             r = s = 0
-    if pooled:  # what is left over belongs to the last
+    if pooled:  # the rest belongs to the last bin
         pooled[-1] = (pooled[-1][0] + r, pooled[-1][1] + s)
     return pooled
 
 
 def chi_square_tail(x: float, degrees: int) -> float:
-    """The probability that chi-square is above `x`: the closed finite sums (Abramowitz and Stegun 26.4.4, 26.4.5)."""
+    """Return the probability that chi-square exceeds `x` (finite sums of Abramowitz and Stegun 26.4.4, 26.4.5)."""
     half, odd = x / 2, degrees % 2
     if half <= 0:
         return 1.0
-    log_half = math.log(half)  # powers and factorials overflow, their logarithms do not
+    log_half = math.log(half)  # powers and factorials would overflow
     powers = [index + odd / 2 for index in range(degrees // 2)]
     terms = [math.exp(power * log_half - half - math.lgamma(power + 1)) for power in powers]
     return min(1.0, math.fsum([math.erfc(math.sqrt(half)) if odd else 0.0, *terms]))
 
 
 def more_often(unusual: int, before: int, rows: int, trained: int) -> float:
-    """The probability of this many unusual rows or more, if they are as frequent as in training.
+    """Return the probability of this many unusual rows or more, if they are as frequent as in training.
 
-    Given that there are `unusual + before` of them together, their number among the `rows` is binomial. Exact: the
-    terms are summed away from the middle, where each is smaller than the one before it.
+    Given `unusual + before` of them together, their number among the `rows` is binomial. The sum is exact: it goes
+    away from the middle, where each term is smaller than the one before it.
     """
     total, odds = unusual + before, rows / trained
     above = unusual * trained > before * rows
@@ -251,7 +246,7 @@ def more_often(unusual: int, before: int, rows: int, trained: int) -> float:
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """Correct p values for their number (Holm 1979), in the order in which they came."""
+    """Return p values corrected for their number (Holm 1979), in the same order."""
     corrected = [1.0] * len(values)
     largest = 0.0
     for rank, index in enumerate(sorted(range(len(values)), key=values.__getitem__)):
@@ -260,31 +255,21 @@ def holm(values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _paired(trained: Sequence[int], window: Sequence[int]) -> list[Pair]:
-    return list(zip(trained, window, strict=True))
-
-
-def _rarest_first(pairs: list[Pair], words: list[str]) -> tuple[list[Pair], list[str]]:
-    """Labels have no neighbours: the rarest are put beside each other, and so pooled."""
-    order = sorted(range(len(pairs)), key=lambda index: sum(pairs[index]))
-    return [pairs[index] for index in order], [words[index] for index in order]
-
-
-def _largest(pairs: Sequence[Pair], words: Sequence[str]) -> str:
-    """The bin whose share changed the most, in words."""
+def _largest_change(pairs: Sequence[Pair], bins: Sequence[str]) -> str:
+    """Return the change of the bin whose share changed the most, in words."""
     trained, window = _totals(pairs)
     changes = [abs(s * trained - r * window) for r, s in pairs]
     index = changes.index(max(changes))
     r, s = pairs[index]
-    return f"{words[index]}: {_percent(r, trained)} -> {_percent(s, window)}"
+    return f"{bins[index]}: {_percent(r, trained)} -> {_percent(s, window)}"
 
 
 def _totals(pairs: Sequence[Pair]) -> Pair:
     return sum(r for r, _ in pairs), sum(s for _, s in pairs)
 
 
-def _bins(feature: FeatureReference, levels: Sequence[str] | None) -> list[str]:
-    """What each bin of a feature holds, in words."""
+def _bin_names(feature: FeatureReference, levels: Sequence[str] | None) -> list[str]:
+    """Return a name for each bin of a feature."""
     if levels is not None:
         return [*(f"level {level}" if level else "missing" for level in levels), "another level"]
     missing = ["missing"] if feature.edges[0] == MISSING_CODE else []

@@ -1,4 +1,4 @@
-"""Batches: what is read of a file, the pieces that its reader gives, and the batches that a model answers."""
+"""What is read of a file, the pieces that its reader yields, and the batches that a model answers."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32] | NDArray[np.float64]
 
 Written = Literal["text", "number", "any"]
-"""What the texts of a file's labels are: text, numbers, or either, where the format does not say, as a CSV."""
+"""The type of a file's labels: text, numbers, or either, if the format does not say, as a CSV."""
 CHUNK = 1 << 16
-"""Most rows of a batch. Batches end at multiples of this in the file, so that no result depends on where a reader cuts,
-or on where an interrupted run begins again."""
+"""Most rows of a batch. Batches end at multiples of this in the file, so that no result depends on how a reader cuts
+the file, or on where an interrupted run continues."""
 _MIN_CHUNK = 1 << 12
 """Least rows of a batch: what the model answers in one call."""
-_VALUES = 64 * CHUNK
-"""Most values of a batch: rows of more than 64 features come in smaller batches."""
+_MAX_VALUES = 64 * CHUNK
+"""Most values of a batch: rows of more than 64 features are read in smaller batches."""
 UNLABELLED = -1
 """The position of a label that is missing."""
 NO_COLUMN = "\0"
@@ -40,8 +40,8 @@ class Rejected(NamedTuple):
 
     Attributes:
         row: its number in the file, from 0.
-        column: the column that is bad; empty where it is the whole row.
-        value: what stands there, at most 80 characters of it.
+        column: the column of the bad value; empty if the whole row is bad.
+        value: the bad value, at most 80 characters of it.
         rule: the rule's name, such as `not-a-number`.
         message: the rule in words, the end of "row 3, column 'a': …".
         record: the row as it was read, to be corrected and read again; or a function that returns it.
@@ -56,11 +56,11 @@ class Rejected(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where it stands in its file."""
+        """The row and the column."""
         return f"row {self.row}, column {self.column!r}" if self.column else f"row {self.row}"
 
     def refusal(self, place: str, *, hint: str) -> DataRejected:
-        """The error for this row of the file `place`, where bad rows are not set aside."""
+        """Return the error for this row of the file `place`, if bad rows are not written to a file of their own."""
         problem = Problem(f"{place}, {self.place}", self.rule, self.message)
         return DataRejected("a row cannot be answered", problems=[problem], hint=hint)
 
@@ -72,26 +72,28 @@ class Wanted:
     Attributes:
         features: the model's columns, in its order.
         dtype: the model's type.
-        target: the label's column, which is read if the file has it.
+        target: the column of the labels, which is read if the file has it.
         classes: the model's labels, in its order.
         keep: columns that are copied to the output.
-        low: float64 of shape (features,), the least value within the trained range.
-        high: likewise the greatest.
-        out_of_range: what is done with rows beyond that range.
+        low: float64 of shape (features,), the least value of the trained range; None if there is no range.
+        high: likewise the greatest value.
+        out_of_range: how rows beyond that range are treated.
         formulas: whether a copied text may be one that a spreadsheet would run.
-        kinds: the kind of each feature of a model of format 1; empty where all are numbers.
+        kinds: the kind of each feature of a model of format 1; empty if all are numbers.
+        learning: whether the rows are learned from. Then the file's first rows decide the kind of each feature, labels
+            keep their type, and the first bad value of each column is recorded instead of each bad row.
+        columns: the features with their kinds, of a model of format 2 or as far as a training knows them; None for a
+            model of format 1.
         keys: columns that split the rows, which are read if the file has them.
-        learning: whether the rows are learned from. Then the file's first rows tell the kind of each feature, labels
-            keep their type, and the first bad value of each column is noted, not each bad row.
     """
 
     features: tuple[str, ...]
     dtype: Literal["float32", "float64"]
     target: str
-    classes: tuple[int | str, ...]
-    keep: tuple[str, ...]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
+    classes: tuple[int | str, ...] = ()
+    keep: tuple[str, ...] = ()
+    low: NDArray[np.float64] | None = None
+    high: NDArray[np.float64] | None = None
     out_of_range: Literal["warn", "reject", "ignore"] = "warn"
     formulas: bool = True
     kinds: tuple[Kind, ...] = ()
@@ -109,22 +111,19 @@ class Wanted:
 
     @classmethod
     def columns_alone(cls, keep: tuple[str, ...], features: tuple[str, ...] = ()) -> Wanted:
-        """What is read without a model: some columns as they are, and some columns of numbers."""
-        import numpy as np
-
-        bounds = np.zeros(len(features))
-        return cls(features, "float64", NO_COLUMN, (), keep, low=bounds, high=bounds, out_of_range="ignore")
+        """Return what is read without a model: some columns as they are, and some columns of numbers."""
+        return cls(features, "float64", NO_COLUMN, keep=keep)
 
     @property
     def chunk(self) -> int:
-        """Rows of a batch: `CHUNK`, or less where the rows are wide; `CHUNK` is a multiple of it."""
+        """Rows of a batch: `CHUNK`, or a divisor of it for wide rows."""
         chunk = CHUNK
-        while chunk > _MIN_CHUNK and chunk * len(self.features) > _VALUES:
+        while chunk > _MIN_CHUNK and chunk * len(self.features) > _MAX_VALUES:
             chunk //= 2
         return chunk
 
     def to_read(self, there: Sequence[str]) -> list[str]:
-        """The columns to read of a file that has the columns `there`, each once."""
+        """Return the columns to read of a file that has the columns `there`, each once."""
         optional = [name for name in (self.target, *self.keys) if name in there]
         wanted = [*self.features, *self.keep, *optional]
         return list(dict.fromkeys(wanted))
@@ -132,17 +131,17 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some rows as they stand in their file, one after the other.
+    """Consecutive rows of a file.
 
     Attributes:
         start: the number of the first row, from 0.
         count: how many rows were read, with the broken ones.
-        table: the rows of the right form, with at least the wanted columns.
-        numbers: the number of each of them, int64; None where they are `start`, `start + 1`, ….
-        broken: the other rows.
-        written: what a label that is text is.
-        firsts: the first bad value of each column, where the rows are learned from.
-        loose: whether a feature that is text may be meant as something else, since the file has no types, as a CSV.
+        table: the well-formed rows, with at least the wanted columns.
+        numbers: the number of each of these, int64; None if they are all rows but the broken ones.
+        broken: the malformed rows.
+        written: the type of a label that is text in the file.
+        firsts: the first bad value of each column, if the rows are learned from.
+        loose: whether a text may stand for a number or a boolean, since the file has no types, as a CSV.
     """
 
     start: int
@@ -160,52 +159,52 @@ class Piece:
         return self.start + self.count
 
     def row_numbers(self) -> NDArray[np.int64]:
-        """The number of each row of the table."""
+        """Return the number of each row of the table."""
         import numpy as np
 
-        return np.arange(self.start, self.start + self.table.num_rows) if self.numbers is None else self.numbers
+        if self.numbers is not None:
+            return self.numbers
+        numbers, broken = np.arange(self.start, self.end), [each.row for each in self.broken]
+        return np.setdiff1d(numbers, broken, assume_unique=True) if broken else numbers
 
     def only(self, good: NDArray[np.bool_], broken: tuple[Rejected, ...]) -> Piece:
-        """The marked rows of the table; the others are among the broken ones."""
+        """Return a piece of the marked rows of the table; the others are among the broken ones."""
         import pyarrow as pa
 
         table = self.table.filter(pa.array(good))
         return replace(self, table=table, numbers=self.row_numbers()[good], broken=broken)
 
     def within(self, start: int, end: int) -> Piece:
-        """The rows of this piece from `start` to before `end`."""
+        """Return the rows of this piece from `start` to before `end`."""
         start, end = max(start, self.start), min(end, self.end)
         if (start, end) == (self.start, self.end):
             return self
         broken = tuple(each for each in self.broken if start <= each.row < end)
-        if self.numbers is None:
-            first, last, numbers = start - self.start, end - self.start, None
-        else:
-            first, last = self.numbers.searchsorted([start, end]).tolist()
-            numbers = self.numbers[first:last]
+        numbers = self.row_numbers()
+        first, last = numbers.searchsorted([start, end]).tolist()
         table = self.table.slice(first, last - first)
-        return replace(self, start=start, count=end - start, table=table, numbers=numbers, broken=broken)
+        return replace(self, start=start, count=end - start, table=table, numbers=numbers[first:last], broken=broken)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows that can be answered, and those that cannot.
+    """Rows that can be answered, and rows that cannot.
 
     Attributes:
         start: the number of the first row in its file, a multiple of `Wanted.chunk`.
         count: how many rows were read.
         numbers: int64, the number of each row that can be answered.
         columns: for each feature that is a number or a boolean a contiguous array of the model's dtype, or of float32
-            where the file has that, every value finite, or NaN where it is missing and may be.
-        actual: int64 positions of the labels in the model's classes, `UNLABELLED` where one is missing; None where
-            the file has no such column.
+            if the file has that; every value is finite, or NaN for a missing value of a nullable column.
+        actual: int64 positions of the labels in the model's classes, `UNLABELLED` for a missing label; None if the
+            file has no such column.
         kept: the columns that are copied to the output, and those that split the rows, as far as the file has them.
         rejected: the rows that cannot be answered, in the order of their numbers.
         outside: how many rows that can be answered have a value out of the trained range.
         written: as in `Piece`.
-        texts: for each category an array of objects, each a str, `features.MISSING` where it is missing and may be.
-        missing: for each feature how many of its values are missing; empty where none may be.
-        unseen: for each feature how many of its values are levels that the model does not know; empty likewise.
+        texts: for each category an array of objects, each a str, `features.MISSING` for a missing value.
+        missing: for each feature the number of missing values; empty if no column is nullable.
+        unseen: for each feature the number of values that are unknown levels; empty likewise.
     """
 
     start: int
@@ -223,7 +222,7 @@ class Batch:
 
     @property
     def features(self) -> Features:
-        """The rows that can be answered, as the model takes them; made at each call."""
+        """The rows that can be answered, as the model takes them; computed at each call."""
         import numpy as np
 
         rows = len(self.numbers)
@@ -231,8 +230,8 @@ class Batch:
         return Features(X, np.stack(self.texts, axis=1) if self.texts else np.empty((rows, 0), dtype=object))
 
 
-def align(pieces: Iterator[Piece], start: int, chunk: int = CHUNK) -> Iterator[Piece]:
-    """The same rows, from row `start` on, in pieces that end at multiples of `chunk`; `start` is one."""
+def align(pieces: Iterator[Piece], start: int, chunk: int) -> Iterator[Piece]:
+    """Yield the rows from row `start` on, a multiple of `chunk`, in pieces that end at multiples of `chunk`."""
     held: list[Piece] = []
     border = start + chunk
     for piece in pieces:
@@ -251,14 +250,11 @@ def _joined(pieces: list[Piece]) -> Piece:
 
     if len(pieces) == 1:
         return pieces[0]
-    numbers = None
-    if any(piece.numbers is not None for piece in pieces):
-        numbers = np.concatenate([piece.row_numbers() for piece in pieces])
     return Piece(
         pieces[0].start,
         sum(piece.count for piece in pieces),
         pa.concat_batches([piece.table for piece in pieces]),
-        numbers,
+        np.concatenate([piece.row_numbers() for piece in pieces]),
         tuple(each for piece in pieces for each in piece.broken),
         pieces[0].written,
         loose=pieces[0].loose,

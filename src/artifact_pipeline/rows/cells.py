@@ -1,4 +1,4 @@
-"""Cells: what stands in a column of any type becomes numbers or levels, by the column's kind; some are missing."""
+"""Converts the cells of a column of any type into numbers or levels, by the column's kind."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 _WHOLE = r"^-?[0-9]+$"
 LEADING_ZERO = r"^[ \t]*0[0-9]+[ \t]*$"
-"""A text that is a level, though it could be read as a number: a ZIP code, a number of a part."""
+"""Digits that are a level and no number, such as a ZIP code or the number of a part."""
 
 
 class Cells(NamedTuple):
-    """The cells of a column that a model takes.
+    """The converted cells of a column.
 
     Attributes:
-        values: float64, or float32 where the column holds these, NaN where one is missing; or objects, each a str,
-            `MISSING` where one is missing.
+        values: float64, or float32 if the column has that type, NaN for a missing cell; or objects, each a str,
+            `MISSING` for a missing cell.
         bad: rules of `faults.RULES`, each with the rows that break it, bool of shape (rows,).
-        missing: how many are missing.
-        unseen: how many hold a level that the model does not know.
-        ends: the least and the greatest number; infinity and minus infinity where there is none.
+        missing: the number of missing cells.
+        unseen: the number of cells with a level that the model does not know.
+        ends: the least and the greatest number; infinity and minus infinity if there is none.
     """
 
     values: NDArray[Any]
@@ -41,7 +41,7 @@ class Cells(NamedTuple):
 
 
 def without_missing_texts(column: pa.Array) -> pa.Array:
-    """The same texts, null where one stands for a missing value."""
+    """Return the texts, with null for one that stands for a missing value."""
     import pyarrow as pa
     from pyarrow import compute
 
@@ -50,38 +50,34 @@ def without_missing_texts(column: pa.Array) -> pa.Array:
 
 
 def numbers_of_texts(column: pa.Array, kind: Any) -> Values:
-    """Texts as numbers or booleans; a missing one is NaN, and nothing is wrong with it."""
+    """Convert texts into numbers or booleans; a missing one is NaN and not bad."""
     values = values_of_texts(without_missing_texts(column), kind)
     return Values(values.floats, [(rule, bad) for rule, bad in values.bad if rule != "missing"])
 
 
 def number_cells(column: pa.Array, about: Column) -> Cells:
-    """The cells of a number or a boolean, of a column of any type."""
+    """Convert a column of any type into numbers or booleans."""
     import numpy as np
     import pyarrow as pa
 
     texts = pa.types.is_string(column.type)
     values = numbers_of_texts(column, about.kind) if texts else values_of(column)
-    # A float32 is the same number as float64: as such it would take twice the memory.
+    # float32 stays: as float64 the same numbers would take twice the memory.
     floats = values.floats if values.floats.dtype == np.float32 else values.floats.astype(np.float64, copy=False)
     bad = [each for each in values.bad if _any(each[1])]
-    missing, ends, limit = 0, _ends(floats), MAX_VALUE["float64"]
-    if isnan(ends[0]):
+    missing, limit = 0, MAX_VALUE["float64"]
+    least, greatest = float(floats.min(initial=inf)), float(floats.max(initial=-inf))
+    if isnan(least):
         missing = int(np.count_nonzero(np.isnan(floats)))
-        ends = float(np.fmin.reduce(floats, initial=inf)), float(np.fmax.reduce(floats, initial=-inf))
+        least, greatest = float(np.fmin.reduce(floats, initial=inf)), float(np.fmax.reduce(floats, initial=-inf))
     may_be = about.kind != "boolean" and (about.nullable or not missing)
-    if not (may_be and -limit <= ends[0] and ends[1] <= limit):
+    if not (may_be and -limit <= least and greatest <= limit):
         bad += number_faults(floats.astype(np.float64, copy=False), about)
-    return Cells(floats, bad, missing, ends=ends)
-
-
-def _ends(floats: NDArray[np.floating]) -> tuple[float, float]:
-    """The least and the greatest; NaN where there is one."""
-    return (float(floats.min()), float(floats.max())) if len(floats) else (inf, -inf)
+    return Cells(floats, bad, missing, ends=(least, greatest))
 
 
 def read_as_number(column: pa.Array) -> NDArray[np.float64] | None:
-    """Texts as numbers, NaN where one is missing; None where one is no number that float64 holds, or is a level."""
+    """Convert texts into numbers, NaN for a missing one; None if one is a level, or no number that float64 holds."""
     from pyarrow import compute
 
     values = numbers_of_texts(column, "number")
@@ -100,21 +96,16 @@ def _any(marks: Any) -> bool:
     return bool(marks.any() if isinstance(marks, np.ndarray) else compute.any(marks).as_py())
 
 
-def can_be_level(kind: Any) -> bool:
-    """Whether a column of this type can hold the levels of a category."""
-    return is_label(kind)
-
-
 def level_texts(column: pa.Array) -> tuple[pa.Array, list[tuple[str, Any]]]:
-    """A column of any type as the texts of levels, null where one is missing; and which cells are none.
+    """Convert a column of any type into the texts of levels, null for a missing one; also return which are no levels.
 
-    A boolean is `true` or `false`, a whole number is written without a point, a date as ISO 8601 has it.
+    A boolean becomes `true` or `false`, a whole number has no point, a date is written as in ISO 8601.
     """
     import pyarrow as pa
     from pyarrow import compute
 
     kind = column.type
-    if not can_be_level(kind):
+    if not is_label(kind):
         return pa.nulls(len(column), pa.string()), [("not-a-level", column.is_valid())]
     if pa.types.is_string(kind):
         return without_missing_texts(column), []
@@ -128,7 +119,7 @@ def level_texts(column: pa.Array) -> tuple[pa.Array, list[tuple[str, Any]]]:
 
 
 def category_cells(column: pa.Array, about: Column) -> Cells:
-    """The cells of a category, of a column of any type."""
+    """Convert a column of any type into the levels of a category."""
     import numpy as np
 
     texts, bad = level_texts(column)

@@ -1,93 +1,110 @@
-"""What is chosen of a table to learn from, by its columns' names; and the refusals of one."""
+"""Which columns of a table are learned from, chosen by their names; and the errors of a table to learn from."""
 
 from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from artifact_pipeline.errors import DataRejected, Problem
-from artifact_pipeline.rows.batches import Piece, Rejected
 from artifact_pipeline.rows.faults import meant_names
-from artifact_pipeline.rows.labels import Labels
 from artifact_pipeline.rows.limits import MAX_LISTED, MAX_TEXT
 from artifact_pipeline.rows.matrix import LeftOut
 from artifact_pipeline.rows.mends import drop_hint, hint_of_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from artifact_pipeline.rows.batches import Rejected
     from artifact_pipeline.rows.sources import Source
 
 _UNNAMED = re.compile(r"|Unnamed: [0-9]+|__index_level_[0-9]+__")
-"""How pandas writes, and reads again, a column without a name."""
+"""The names that pandas gives to a column without a name."""
 WITHOUT_NAMES = frozenset({"npy", "npz"})
 """Formats whose columns are read all or not at all."""
 REFUSED = "the table cannot be learned"
-_REFUSED_BY_READERS = frozenset({"the rows do not fit the model", "there are no rows to predict"})
-"""The readers' words, which are of rows to answer."""
+_READERS_MESSAGES = frozenset({"the rows do not fit the model", "there are no rows to predict"})
+"""Messages of the readers that are about rows to answer."""
 
 
 @contextmanager
 def about_learning() -> Iterator[None]:
-    """Let the readers' refusals say that the table is to be learned from."""
+    """Replace the messages of the readers' errors by one about a table to learn from."""
     try:
         yield
     except DataRejected as error:
         if "unknown-suffix" in error.rules and error.message == "the rows cannot be read":
             hint = "give the table such a name; in a folder of parts no other file may stand"
             raise DataRejected(REFUSED, problems=error.problems, hint=hint) from error
-        if error.message not in _REFUSED_BY_READERS:
+        if error.message not in _READERS_MESSAGES:
             raise
         raise DataRejected(REFUSED, problems=error.problems, hint=error.hint) from error
 
 
 def refusal(place: str, rule: str, message: str, *, hint: str) -> DataRejected:
-    """Return the error of a table that cannot be learned, with one problem."""
+    """Return the error of a table that cannot be learned from, with one problem."""
     return DataRejected(REFUSED, problems=[Problem(place, rule, message)], hint=hint)
 
 
-class LearnedTable:
-    """Of a table that is being read: which columns are learned from, the labels, and where a row stands."""
+def no_rows(place: str) -> DataRejected:
+    """Return the error of a table without a row."""
+    return refusal(place, "no-rows", "holds no rows", hint="name a table that has a header and rows below it")
+
+
+def refuse_picture(source: Source) -> None:
+    """Refuse a picture, which has no label."""
+    if source.format == "image":
+        message = "is a picture, which has no label"
+        raise refusal(source.place, "unknown-suffix", message, hint="name a table, such as rows.csv")
+
+
+class ColumnChoice:
+    """The columns of a table to learn from; the first file that has columns determines them.
+
+    Attributes:
+        features: the columns to learn from, in their order; empty before the first file.
+        left_out: the other columns, by their names.
+    """
 
     def __init__(
-        self,
-        path: str,
-        target: str,
-        features: tuple[str, ...] | None,
-        drop: tuple[str, ...],
-        *,
-        split_by: tuple[str, ...] = (),
+        self, target: str, asked: tuple[str, ...] | None, drop: tuple[str, ...], split_by: tuple[str, ...]
     ) -> None:
-        self._path, self._target, self._asked, self._drop = path, target, features, drop
-        self._split_by = split_by
-        self._features: tuple[str, ...] = ()
-        self._left_out: dict[str, LeftOut] = {}
-        self._labels = Labels(target)
-        self._starts: list[tuple[int, str]] = []  # the number of a file's first row among all, and its place
-        self._count = self._files = self._empty = 0
-        self._warnings: list[str] = []
+        """Begin without a file; with None for `asked` all columns are learned from that are no index."""
+        self._target, self._asked, self._drop, self._split_by = target, asked, drop, split_by
+        self._first_place = ""
+        self.features: tuple[str, ...] = ()
+        self.left_out: dict[str, LeftOut] = {}
 
-    def _choose(self, source: Source, names: tuple[str, ...], index: tuple[str, ...]) -> tuple[str, ...]:
-        """The columns to read of a file; the first one decides which are learned from."""
-        if not self._features:
+    def leave_out(self, name: str, reason: str) -> None:
+        """Leave a column out."""
+        self.left_out[name] = LeftOut(name, reason)
+
+    def columns_of(self, source: Source, names: tuple[str, ...], index: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the columns to read of a file that has the columns `names`; those of `index` are an index of pandas.
+
+        Raises:
+            DataRejected: a column is missing, has no name, or there is none to learn from.
+        """
+        if not self.features:
+            self._first_place = source.place
             self._check_split_by(source, names)
-            self._choose_features(source.place, names, index)
-        known = {*self._features, self._target, *self._left_out}
+            self._choose(source.place, names, index)
+        known = {*self.features, self._target, *self.left_out}
         for name, _ in source.partitions:
-            self._left_out.setdefault(name, LeftOut(name, "it stands in the names of folders alone"))
+            if name not in self.left_out:
+                self.leave_out(name, "it stands in the names of folders alone")
         for name in names:
             if name not in known:
-                self._left_out[name] = LeftOut(name, f"{self._starts[0][1]} does not have it")
+                self.leave_out(name, f"{self._first_place} does not have it")
         if source.format in WITHOUT_NAMES:
             return tuple(name for name in names if name != self._target)
-        return self._features
+        return self.features
 
     def _check_split_by(self, source: Source, names: tuple[str, ...]) -> None:
-        """Check that the columns by which the rows are split are there, or stand in the names of folders."""
+        """Check that the columns by which the rows are split are in the file, or in the names of its folders."""
         there = {*names, *(name for name, _ in source.partitions)}
         missing = [name for name in self._split_by if name not in there]
         if missing:
@@ -95,8 +112,7 @@ class LearnedTable:
             problems = [Problem(source.place, "split-column", message.format(name)) for name in missing]
             raise DataRejected(REFUSED, problems=problems, hint=meant_names(missing, names))
 
-    def _choose_features(self, place: str, names: tuple[str, ...], index: tuple[str, ...]) -> None:
-        """Choose the columns to learn from, of those of the first file; some of them are its `index`."""
+    def _choose(self, place: str, names: tuple[str, ...], index: tuple[str, ...]) -> None:
         known = frozenset(names)
         missing = [name for name in (*(self._asked or ()), *self._drop) if name not in known]
         if missing:
@@ -113,83 +129,61 @@ class LearnedTable:
             message = f"has no column to learn from beside the target {self._target!r}"
             raise refusal(place, "no-columns", message, hint=f"it has: {', '.join(map(repr, names))}")
         taken = frozenset(chosen)
-        self._features = chosen
+        self.features = chosen
         reasons |= {name: f"{reasons[name]}; it splits the rows" for name in self._split_by if name in reasons}
-        self._left_out = {name: LeftOut(name, reasons[name]) for name in there if name not in taken}
-
-    def _learned_labels(self) -> NDArray[np.int64] | NDArray[np.str_]:
-        if not self._count:
-            hint = "name a table that has a header and rows below it"
-            raise refusal(self._path, "no-rows", "holds no rows", hint=hint)
-        y = self._labels.finish()
-        if isinstance(y, Rejected):
-            where = f"{self._place_of(y.row)}, column {y.column!r}"
-            raise refusal(where, y.rule, y.message, hint=hint_of_columns([y]))
-        return y
-
-    def _place_of(self, row: int) -> str:
-        """Where a row stands, by its number among all rows."""
-        start, place = self._file_of(row)
-        return f"{place}, row {row - start}"
-
-    def _file_of(self, row: int) -> tuple[int, str]:
-        """The number of the first row of its file among all rows, and the file."""
-        return next(each for each in reversed(self._starts) if each[0] <= row)
-
-    def _no_column(self) -> DataRejected:
-        message = "all of its columns but the target count the rows"
-        return refusal(self._path, "no-columns", message, hint="dataset.features takes them all the same")
-
-    def _is_kept(self, name: str, first: int | None) -> bool:
-        """Whether a column is learned from; it is not where it counts the rows from `first` on."""
-        if first is None:
-            if is_unnamed(name):
-                raise _unnamed(self._path, name)
-            return True
-        last = first + self._count - 1
-        reason = f"it counts the rows, {first} to {last:,}; dataset.features would take it"
-        self._left_out[name] = LeftOut(name, reason)
-        return False
+        self.left_out = {name: LeftOut(name, reasons[name]) for name in there if name not in taken}
 
 
 def is_unnamed(name: str) -> bool:
-    """Whether a column has no name of its own: pandas has written it for an index."""
+    """Whether pandas has made up the name, for an index or a column without one."""
     return _UNNAMED.fullmatch(name) is not None
 
 
 def _check_names(place: str, names: Sequence[str]) -> None:
     if "" in names:
-        raise _unnamed(place, "")
+        raise unnamed(place, "")
     for name in names:
         if len(name) > MAX_TEXT:
             message = f"a column's name must have 1 to {MAX_TEXT} characters, got {name!r:.80}"
             raise refusal(place, "column-name", message, hint="give it a shorter name")
 
 
-def _unnamed(place: str, name: str) -> DataRejected:
+def unnamed(place: str, name: str) -> DataRejected:
+    """Return the error of a column without a name of its own."""
     message = f"the column {name!r} has no name of its own; it looks like an index that pandas has written"
     hint = f"leave it out: {drop_hint([name])}; or write the table without it: to_csv(…, index=False)"
     return refusal(place, "column-name", message, hint=hint)
 
 
-def refuse(source: Source, rows: Piece, order: tuple[str, ...]) -> NoReturn:
-    """Refuse a table for the first bad value of each column, or for the first broken row."""
+def capped(problems: list[Problem], place: str) -> list[Problem]:
+    """Return the first problems, and one that counts the others."""
+    if len(problems) <= MAX_LISTED:
+        return problems
+    more = Problem(place, problems[MAX_LISTED].rule, f"{len(problems) - MAX_LISTED:,} columns more are bad")
+    return [*problems[:MAX_LISTED], more]
+
+
+def refuse_bad_rows(place: str, broken: Sequence[Rejected], firsts: Iterable[Rejected], order: tuple[str, ...]) -> None:
+    """Refuse a file that has malformed rows or bad values.
+
+    Raises:
+        DataRejected: it names the first malformed row, and for each column, in their `order`, the first bad value.
+    """
     first: dict[str, Rejected] = {}
-    for each in rows.firsts:
+    for each in firsts:
         if each.column not in first or each.row < first[each.column].row:
             first[each.column] = each
-    bad = [*rows.broken[:1], *(first[name] for name in order if name in first)]
-    problems = [Problem(f"{source.place}, {each.place}", each.rule, each.message) for each in bad[:MAX_LISTED]]
-    if len(bad) > MAX_LISTED:
-        problems.append(Problem(source.place, bad[MAX_LISTED].rule, f"{len(bad) - MAX_LISTED:,} columns more are bad"))
-    raise DataRejected(REFUSED, problems=problems, hint=hint_of_columns(bad))
+    bad = [*broken[:1], *(first[name] for name in order if name in first)]
+    if bad:
+        problems = [Problem(f"{place}, {each.place}", each.rule, each.message) for each in bad]
+        raise DataRejected(REFUSED, problems=capped(problems, place), hint=hint_of_columns(bad))
 
 
 def row_number_of(pieces: Sequence[NDArray[np.float64]]) -> int | None:
-    """The first number of a column that counts the rows, each number once in any order; None where it does not.
+    """Return the first number of a column that numbers the rows, in any order; None if it does not.
 
     Args:
-        pieces: the column, each piece float64 of shape (some rows,).
+        pieces: the column, each piece float64 of shape (some rows,), at least one row.
     """
     import numpy as np
 

@@ -1,11 +1,11 @@
-"""Features as columns of numbers: what histograms and golden rows are made of, whatever kind a column is."""
+"""Features of any kind as columns of numbers, for histograms and golden rows."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.rows.features import Features, category_columns, number_columns
+from artifact_pipeline.rows.features import MISSING, Features
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.features import Column
 
 MISSING_CODE = -sys.float_info.max
-"""What stands for a missing number: below every other, so that it has a bin of its own."""
+"""The code of a missing number: it is less than all numbers, and so has a bin of its own."""
 
 
 def coded(
     columns: Sequence[Column], numbers: Iterable[NDArray[Any]], texts: Iterable[NDArray[Any]]
 ) -> list[NDArray[Any]]:
-    """Return each column as numbers: a category by the position of its level, another level by their number.
+    """Return each column as numbers, in the order of the columns; a level is replaced by its position.
 
     Args:
-        columns: the model's columns; the result is in their order.
-        numbers: the values of each number and boolean among them, of shape (rows,); NaN where one is missing.
-        texts: those of each category, objects, each a str.
+        columns: the model's columns.
+        numbers: the values of each number and boolean among them, of shape (rows,), NaN for a missing one.
+        texts: the values of each category, objects, each a str.
 
     Returns:
-        For each column an array of shape (rows,): of a category float64, of any other as it came; where a number is
-        missing, float64 with `MISSING_CODE` for it.
+        For each column an array of shape (rows,): of a category float64; of any other column the array as it was, or
+        float64 with `MISSING_CODE` for missing numbers.
     """
     import numpy as np
 
@@ -49,7 +49,7 @@ def coded(
 
 
 def level_codes(texts: NDArray[Any], levels: Sequence[str]) -> NDArray[np.int64]:
-    """Return the position of each text in the levels, and their number for a text that is none of them.
+    """Return the position of each text in the levels; the number of levels for an unknown text.
 
     Args:
         texts: objects, each a str, of shape (rows,).
@@ -63,20 +63,19 @@ def level_codes(texts: NDArray[Any], levels: Sequence[str]) -> NDArray[np.int64]
 
 
 def decoded(rows: Sequence[Sequence[float | str | None]], columns: Sequence[Column]) -> Features:
-    """Return rows that are written value by value, None where one is missing, as features.
+    """Return rows of single values as features.
 
     Args:
-        rows: each with a value for every column, in the order of the columns.
+        rows: each with a value for every column, in the order of the columns; None for a missing one.
         columns: the model's columns.
     """
     import numpy as np
 
-    places = [place for place, column in enumerate(columns) if column.kind != "category"]
-    X = np.empty((len(rows), len(number_columns(columns))))
-    for index, place in enumerate(places):
-        X[:, index] = [np.nan if row[place] is None else row[place] for row in rows]
-    S = np.empty((len(rows), len(category_columns(columns))), dtype=object)
-    texts = [place for place, column in enumerate(columns) if column.kind == "category"]
-    for index, place in enumerate(texts):
-        S[:, index] = [row[place] or "" for row in rows]
+    numbers = [position for position, column in enumerate(columns) if column.kind != "category"]
+    texts = [position for position, column in enumerate(columns) if column.kind == "category"]
+    X, S = np.empty((len(rows), len(numbers))), np.empty((len(rows), len(texts)), dtype=object)
+    for index, position in enumerate(numbers):
+        X[:, index] = [np.nan if row[position] is None else row[position] for row in rows]
+    for index, position in enumerate(texts):
+        S[:, index] = [row[position] or MISSING for row in rows]
     return Features(X, S)

@@ -1,11 +1,11 @@
-"""A piece's columns become those of a batch: finite numbers of the model's dtype; what cannot is a bad row."""
+"""Converts a piece's columns into those of a batch; a row with a value that cannot be converted is rejected."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from artifact_pipeline.rows.batches import Batch, Piece, Wanted
+from artifact_pipeline.rows.batches import Batch, Piece, Rejected, Wanted
 from artifact_pipeline.rows.cells import category_cells, number_cells, read_as_number
 from artifact_pipeline.rows.faults import Faults, unfit
 from artifact_pipeline.rows.kinds import SIGNED_NUMBER, holds_numbers, values_of, values_of_texts
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.features import Column, ColumnKind
 
 FORMULA = "=+-@\t\r"
-"""How a text begins that a spreadsheet runs (OWASP, CSV injection)."""
+"""First characters of a text that a spreadsheet runs (OWASP, CSV injection)."""
 
 
 def check_types(place: str, schema: pa.Schema, wanted: Wanted) -> None:
     """Check that a file's columns hold numbers or booleans, and labels.
 
-    Where they are learned from, or a category, a feature of another type is refused later, with its row and its value.
+    A feature that is learned from, or is a category, may have any type: a bad value is refused later, with its row.
 
     Raises:
-        DataRejected: a column's type is another.
+        DataRejected: a column has another type.
     """
     problems = []
     categories = {column.name for column in wanted.columns or () if column.kind == "category"}
@@ -45,62 +45,53 @@ def check_types(place: str, schema: pa.Schema, wanted: Wanted) -> None:
 
 
 def parse_texts(piece: Piece, wanted: Wanted, kinds: dict[str, ColumnKind]) -> Piece:
-    """The same rows with the text of each feature read as numbers; a row where that fails is a broken one.
+    """Return the rows with the texts of each feature read as numbers; rows where that fails become broken ones.
 
-    A category stays text. So does a column that is learned from, where its kind is not given and its texts are no
-    numbers: then it is noted as a category, which inference may call something else.
+    A category stays text. A column that is learned from also stays text if its kind is not given and its texts are no
+    numbers; `kinds` then has it as a category, which inference may change.
 
     Args:
         piece: rows whose features are texts, or numbers already.
         wanted: what is read of them.
-        kinds: the kinds of the features as far as they are known; a category that these rows show is noted there.
+        kinds: the known kinds of the features; a category that these rows show is added.
     """
     import pyarrow as pa
 
     faults = Faults(piece, wanted)
     names = piece.table.schema.names
     columns = dict(zip(names, piece.table.columns, strict=True))
+    given = {each.name: each for each in wanted.columns or ()}
     for name in wanted.features:
-        if pa.types.is_string(columns[name].type):
-            columns[name], found = _parsed(columns[name], name, wanted, kinds)
-            for rule, bad in found:
-                faults.add(name, rule, bad)
+        column = columns[name]
+        if not pa.types.is_string(column.type) or kinds.get(name) == "category":
+            continue
+        bad: list[tuple[str, Any]] = []
+        if name in given:
+            cells = number_cells(column, given[name])
+            columns[name], bad = pa.array(cells.values), cells.bad
+        elif wanted.columns is None:
+            values = values_of_texts(column, "boolean" if kinds.get(name) == "boolean" else "number")
+            columns[name], bad = pa.array(values.floats), values.bad
+        elif (floats := read_as_number(column)) is not None:
+            columns[name] = pa.array(floats, from_pandas=True)
+        else:
+            kinds[name] = "category"
+        for rule, rows in bad:
+            faults.add(name, rule, rows)
     _refuse_lines(columns, faults)
-    table = pa.RecordBatch.from_arrays(list(columns.values()), names)
+    parsed = replace(piece, table=pa.RecordBatch.from_arrays(list(columns.values()), names))
     if wanted.learning:
-        return replace(piece, table=table, firsts=faults.firsts())
-    parsed = replace(piece, table=table)
-    if not faults.found:
-        return parsed
-    broken = sorted([*piece.broken, *faults.rejected()], key=lambda each: each.row)
-    return parsed.only(faults.good(), tuple(broken))
+        return replace(parsed, firsts=faults.firsts())
+    return parsed.only(faults.good(), _all_broken(piece, faults)) if faults.found else parsed
 
 
-def _parsed(
-    column: pa.Array, name: str, wanted: Wanted, kinds: dict[str, ColumnKind]
-) -> tuple[pa.Array, list[tuple[str, Any]]]:
-    """The texts of a feature as numbers, or as they are where they are levels; and the rules that some break."""
-    import pyarrow as pa
-
-    about = next((each for each in wanted.columns or () if each.name == name), None)
-    known = kinds.get(name)
-    if known == "category":
-        return column, []
-    if about is not None:
-        cells = number_cells(column, about)
-        return pa.array(cells.values), cells.bad
-    if wanted.columns is None:
-        values = values_of_texts(column, "boolean" if known == "boolean" else "number")
-        return pa.array(values.floats), values.bad
-    floats = read_as_number(column)
-    if floats is not None:
-        return pa.array(floats, from_pandas=True), []
-    kinds[name] = "category"
-    return column, []
+def _all_broken(piece: Piece, faults: Faults) -> tuple[Rejected, ...]:
+    """Return the broken rows of a piece and those with a fault, in the order of their numbers."""
+    return tuple(sorted([*piece.broken, *faults.rejected()], key=lambda each: each.row))
 
 
 def _refuse_lines(columns: dict[str, pa.Array], faults: Faults) -> None:
-    """Note labels of several lines that the model does not know: quotes have joined rows, most likely."""
+    """Refuse unknown labels of several lines: a wrong quote has probably joined rows."""
     import pyarrow as pa
     from pyarrow import compute
 
@@ -114,60 +105,45 @@ def _refuse_lines(columns: dict[str, pa.Array], faults: Faults) -> None:
 
 
 def to_batch(piece: Piece, wanted: Wanted, place: str) -> Batch:
-    """The rows of a piece of the file `place` as a batch.
+    """Convert a piece of the file `place` into a batch.
 
     Raises:
         DataRejected: a column's type is not that of numbers, or of labels.
     """
-    check_types(place, piece.table.schema, wanted)
-    faults = Faults(piece, wanted)
+    table, faults = piece.table, Faults(piece, wanted)
+    check_types(place, table.schema, wanted)
     found = _plain(faults) if wanted.columns is None else _typed(wanted.columns, faults)
     outside = _outside(found.numbers, faults)
-    has_labels = wanted.target in piece.table.schema.names
-    actual = _positions(piece.table.column(wanted.target), faults) if has_labels else None
+    actual = None
+    if wanted.target in table.schema.names:
+        actual, unknown = positions_of(table.column(wanted.target), piece.written, wanted.classes)
+        if unknown is not None:
+            faults.add(wanted.target, "label-unknown", unknown)
     if not wanted.formulas:
-        _refuse_formulas({name: piece.table.column(name) for name in wanted.keep}, faults)
-    there = (name for name in wanted.keys if name in piece.table.schema.names)
-    kept = {name: piece.table.column(name) for name in (*wanted.keep, *there)}
-    rejected = faults.rejected() if faults.found else []
-    broken = tuple(sorted([*piece.broken, *rejected], key=lambda each: each.row))
-    if rejected and wanted.columns is not None:
-        return to_batch(piece.only(faults.good(), broken), wanted, place)
-    batch = Batch(
+        _refuse_formulas({name: table.column(name) for name in wanted.keep}, faults)
+    if faults.found:  # without the bad rows there is none
+        return to_batch(piece.only(faults.good(), _all_broken(piece, faults)), wanted, place)
+    keys = (name for name in wanted.keys if name in table.schema.names)
+    return Batch(
         start=piece.start,
         count=piece.count,
         numbers=piece.row_numbers(),
         columns=[number.values for number in found.numbers],
         actual=actual,
-        kept=kept,
-        rejected=broken,
+        kept={name: table.column(name) for name in (*wanted.keep, *keys)},
+        rejected=piece.broken,
         outside=int(outside.sum()) if outside is not None else 0,
         written=piece.written,
         texts=found.texts,
         missing=found.missing,
         unseen=found.unseen,
     )
-    return _only(batch, faults.good(), outside) if rejected else batch
-
-
-def _only(batch: Batch, good: NDArray[np.bool_], outside: NDArray[np.bool_] | None) -> Batch:
-    """The marked rows of a batch."""
-    import pyarrow as pa
-
-    return replace(
-        batch,
-        numbers=batch.numbers[good],
-        columns=[column[good] for column in batch.columns],
-        actual=batch.actual[good] if batch.actual is not None else None,
-        kept={name: column.filter(pa.array(good)) for name, column in batch.kept.items()},
-        outside=int(outside[good].sum()) if outside is not None else 0,
-    )
 
 
 class _Numbers(NamedTuple):
-    """A feature of numbers: its place among the features, its values, and the least and the greatest of them."""
+    """A feature of numbers: its position among the features, its values, their minimum and their maximum."""
 
-    place: int
+    position: int
     values: Floats
     least: float
     greatest: float
@@ -183,13 +159,13 @@ class _Found(NamedTuple):
 
 
 def _plain(faults: Faults) -> _Found:
-    """The features where all are numbers that are there."""
+    """Return the features of a model of format 1: numbers without a missing value."""
     table = faults.piece.table
     return _Found([_feature(table.column(name), at, faults) for at, name in enumerate(faults.wanted.features)])
 
 
 def _typed(columns: tuple[Column, ...], faults: Faults) -> _Found:
-    """The features where each has its kind."""
+    """Return the features of a model of format 2: each has its kind."""
     numbers, texts, found = [], [], []
     for at, about in enumerate(columns):
         column = faults.piece.table.column(about.name)
@@ -205,11 +181,11 @@ def _typed(columns: tuple[Column, ...], faults: Faults) -> _Found:
     return _Found(numbers, tuple(texts), tuple(each.missing for each in found), tuple(each.unseen for each in found))
 
 
-def _feature(column: pa.Array, place: int, faults: Faults) -> _Numbers:
-    """A column as numbers of the model's dtype, with its least and its greatest; bad ones are zero, and noted."""
+def _feature(column: pa.Array, position: int, faults: Faults) -> _Numbers:
+    """Return a column as numbers of the model's dtype; a bad value becomes zero, and a fault."""
     import numpy as np
 
-    name, dtype = faults.wanted.features[place], np.dtype(faults.wanted.dtype)
+    name, dtype = faults.wanted.features[position], np.dtype(faults.wanted.dtype)
     values, found = values_of(column)
     for rule, rows in found:
         faults.add(name, rule, rows)
@@ -217,36 +193,36 @@ def _feature(column: pa.Array, place: int, faults: Faults) -> _Numbers:
         with np.errstate(over="ignore"):  # what overflows is found in the next lines
             values = values.astype(dtype)
     if not len(values):
-        return _Numbers(place, values, 0.0, 0.0)
+        return _Numbers(position, values, 0.0, 0.0)
     limit, least, greatest = MAX_VALUE[faults.wanted.dtype], values.min(), values.max()
-    if -limit <= least and greatest <= limit:  # neither holds where there is a NaN
-        return _Numbers(place, np.ascontiguousarray(values), least, greatest)
+    if -limit <= least and greatest <= limit:  # both are false if there is a NaN
+        return _Numbers(position, np.ascontiguousarray(values), least, greatest)
     bad = ~(np.abs(values) <= limit)
     if column.null_count:
         faults.add(name, "missing", column.is_null())
     faults.add(name, "not-finite", bad)
     values = np.where(bad, dtype.type(0), values)
-    return _Numbers(place, values, values.min(), values.max())
+    return _Numbers(position, values, values.min(), values.max())
 
 
 def _outside(numbers: list[_Numbers], faults: Faults) -> NDArray[np.bool_] | None:
-    """Which rows have a value out of the trained range; None where no row has, or where that is ignored."""
+    """Return which rows have a value out of the trained range; None if no row has one, or the range is ignored."""
     wanted, outside = faults.wanted, None
-    if wanted.out_of_range == "ignore" or not len(faults.piece.table):
+    if wanted.low is None or wanted.high is None or wanted.out_of_range == "ignore" or not len(faults.piece.table):
         return None
-    for place, values, least, greatest in numbers:
-        low, high = wanted.low[place], wanted.high[place]
+    for position, values, least, greatest in numbers:
+        low, high = wanted.low[position], wanted.high[position]
         if low <= least and greatest <= high:
             continue
         beyond = (values < low) | (values > high)
         outside = beyond if outside is None else outside | beyond
         if wanted.out_of_range == "reject":
-            faults.add(wanted.features[place], "out-of-range", beyond)
+            faults.add(wanted.features[position], "out-of-range", beyond)
     return outside
 
 
 def _refuse_formulas(kept: dict[str, pa.Array], faults: Faults) -> None:
-    """Note text that a spreadsheet takes for a formula; a number with its sign is none."""
+    """Refuse text that a spreadsheet takes for a formula; a number with its sign is none."""
     import pyarrow as pa
     from pyarrow import compute
 
@@ -257,11 +233,3 @@ def _refuse_formulas(kept: dict[str, pa.Array], faults: Faults) -> None:
             bad = compute.and_not(suspect, compute.match_substring_regex(text, SIGNED_NUMBER))
             if compute.any(bad).as_py():
                 faults.add(name, "csv-formula", bad)
-
-
-def _positions(column: pa.Array, faults: Faults) -> NDArray[np.int64]:
-    """Labels as positions in the model's classes; a label that the model does not know is a bad row's."""
-    positions, unknown = positions_of(column, faults.piece.written, faults.wanted.classes)
-    if unknown is not None:
-        faults.add(faults.wanted.target, "label-unknown", unknown)
-    return positions

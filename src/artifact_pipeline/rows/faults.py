@@ -1,4 +1,4 @@
-"""Why rows and files are refused: each rule in words, and the first fault of each bad row."""
+"""Why rows and files are refused: a sentence for each rule, and the first fault of each bad row."""
 
 from __future__ import annotations
 
@@ -40,19 +40,22 @@ RULES = {
     "null-character": "{value!r} holds a null character",
     "csv-formula": "{value!r} begins like a formula, which a spreadsheet would run; write Parquet or JSON Lines",
 }
-"""Why a value is bad."""
+"""The message about a bad value, by the rule that it breaks."""
 _UNFIT_HINTS = {
     "not-a-number": "turn these columns into numbers; the model was trained on numbers",
     "label-invalid": "write the labels as text or whole numbers",
     "not-carried": "leave these columns out of --keep",
+    "time-zone": "write the times in UTC, or leave these columns out",
 }
 """What to do about a column of another type."""
-_AT_ONCE = 1024
-"""How many bad rows are held as Python's objects."""
+_MAX_RECORDS = 1024
+"""Most bad rows that are held as Python objects."""
+_MAX_COMPARED = 5000
+"""Most names with which a missing one is compared: each comparison takes some microseconds."""
 
 
 class Faults:
-    """The first fault of each bad row of a piece; where the rows are learned from, the first of each column."""
+    """The first fault of each bad row of a piece; if the rows are learned from, the first fault of each column."""
 
     def __init__(self, piece: Piece, wanted: Wanted) -> None:
         self.piece, self.wanted = piece, wanted
@@ -60,7 +63,7 @@ class Faults:
         self._firsts: dict[str, tuple[int, str]] = {}  # column → position in the table, rule
 
     def add(self, column: str, rule: str, bad: NDArray[np.bool_] | pa.BooleanArray) -> None:
-        """Note the rows that are marked; a row, or a column, that has a fault already keeps it."""
+        """Add a fault of the marked rows; a row, or a column, that has a fault already keeps that one."""
         import numpy as np
 
         marks = bad if isinstance(bad, np.ndarray) else bad.to_numpy(zero_copy_only=False)
@@ -73,14 +76,14 @@ class Faults:
             self.found.setdefault(position, (column, rule))
 
     def firsts(self) -> tuple[Rejected, ...]:
-        """The first bad value of each column, in the order of the columns; empty where the rows are answered."""
+        """Return the first bad value of each column, if the rows are learned from."""
         return tuple(
             self._rejected([position], {position: (column, rule)})[0]
             for column, (position, rule) in self._firsts.items()
         )
 
     def good(self) -> NDArray[np.bool_]:
-        """Which rows have no fault, of shape (rows,)."""
+        """Return which rows have no fault, of shape (rows,)."""
         import numpy as np
 
         good = np.ones(self.piece.table.num_rows, dtype=np.bool_)
@@ -88,7 +91,7 @@ class Faults:
         return good
 
     def rejected(self) -> list[Rejected]:
-        """The bad rows, in the order of their numbers."""
+        """Return the bad rows, in the order of their numbers."""
         return self._rejected(sorted(self.found), self.found)
 
     def _rejected(self, positions: list[int], found: dict[int, tuple[str, str]]) -> list[Rejected]:
@@ -108,17 +111,17 @@ class Faults:
 
 
 class _Records:
-    """Rows of a table as JSON has them, made some at a time as they are asked for: as objects they are large."""
+    """Rows of a table as JSON objects, of which only some are held at a time, since they are large."""
 
     def __init__(self, table: pa.RecordBatch) -> None:
         self._table, self._start = table, 0
         self._made: list[dict[str, Any]] = []
 
     def at(self, index: int) -> dict[str, Any]:
-        """One row; a value that JSON does not have is text."""
+        """Return one row; a value that JSON does not have is text."""
         if not self._start <= index < self._start + len(self._made):
-            self._start = index - index % _AT_ONCE
-            columns = [_json_values(column) for column in self._table.slice(self._start, _AT_ONCE).columns]
+            self._start = index - index % _MAX_RECORDS
+            columns = [_json_values(column) for column in self._table.slice(self._start, _MAX_RECORDS).columns]
             names = self._table.schema.names
             self._made = [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
         return self._made[index - self._start]
@@ -145,9 +148,11 @@ def _json_value(value: Any) -> Any:
 
 
 def reason(rule: str, column: str, value: object, wanted: Wanted) -> str:
-    """A rule in words, for a value of a column."""
+    """Return the message of a rule about a value of a column."""
     low = high = 0.0
-    if column in wanted.features:
+    if rule == "out-of-range":
+        assert wanted.low is not None
+        assert wanted.high is not None
         index = wanted.features.index(column)
         low, high = float(wanted.low[index]), float(wanted.high[index])
     labels = _listed_labels(wanted.classes) if rule == "label-unknown" else ""
@@ -156,12 +161,12 @@ def reason(rule: str, column: str, value: object, wanted: Wanted) -> str:
 
 @cache
 def _listed_labels(classes: tuple[int | str, ...]) -> str:
-    """The first labels of a model: whether they are text or numbers can be seen."""
+    """Return the first labels of a model, quoted if they are text."""
     return listing([f"{each!r:.40}" for each in classes], 5)
 
 
 def unfit(place: str, *problems: tuple[str, str], hint: str | None = None) -> DataRejected:
-    """The error for a file whose columns are not the model's; each problem is a rule and a message."""
+    """Return the error for a file whose columns are not the model's; each problem is a rule and a message."""
     found = [Problem(place, rule, message) for rule, message in problems[:MAX_LISTED]]
     if len(problems) > MAX_LISTED:
         found.append(Problem(place, problems[MAX_LISTED][0], f"and {len(problems) - MAX_LISTED:,} more"))
@@ -170,16 +175,17 @@ def unfit(place: str, *problems: tuple[str, str], hint: str | None = None) -> Da
 
 
 def listed_names(names: Sequence[str]) -> str:
-    """Names in quotes; of very many the first ones, and how many there are."""
+    """Return names in quotes; of very many the first ones, and their number."""
     return listing([repr(name) for name in names], MAX_LISTED)
 
 
 def meant_names(missing: Sequence[str], there: Sequence[str]) -> str:
-    """A hint: which of the names that are there may have been meant, and all of them."""
+    """Return a hint: the names that are similar to the first missing ones, and the names that are there."""
     import difflib
 
-    lower = {each.lower().strip(): each for each in there if len(each) <= 64}
-    close = [difflib.get_close_matches(name.lower().strip(), lower, n=1) for name in missing if len(name) <= 64]
+    lower = {each.lower().strip(): each for each in there[:_MAX_COMPARED] if len(each) <= 64}
+    first = [name.lower().strip() for name in missing[:MAX_LISTED] if len(name) <= 64]
+    close = [difflib.get_close_matches(name, lower, n=1) for name in first]
     near = list(dict.fromkeys(lower[found[0]] for found in close if found))
     meant = f"did you mean {listed_names(near)}? " if near else ""
     return f"{meant}it has: {listed_names(there)}" if there else "it has no columns"

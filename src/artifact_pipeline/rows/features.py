@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ColumnKind = Literal["number", "boolean", "category"]
-"""What a column holds: numbers; 1 where it is true and 0 where it is false; or texts."""
+"""The kind of a column: numbers; 1 for true and 0 for false; or texts."""
 MISSING = ""
-"""A missing category: the text that is in the list of missing values, so that no file has it as a level."""
+"""The text of a missing category; it is in the list of missing values, so that no file has it as a level."""
 MAX_LEVELS = 10_000
 """Most levels of a category."""
 MAX_LEVEL_BYTES = 1024
 """Most bytes of a level in UTF-8."""
 _AT_ONCE = 1024
-"""Rows that are put into columns at once: they stay in the processor's cache."""
+"""Rows that are transposed at a time: they fit into the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,11 @@ class Column:
 
     Attributes:
         name: its name in a file.
-        kind: what it holds.
+        kind: its kind.
         nullable: whether a value may be missing.
-        levels: of a category, the levels that the model knows, sorted by code point; `MISSING` is one of them where a
+        levels: the levels of a category that the model knows, sorted by code point; `MISSING` is one of them if a
             missing value is a level of its own.
-        other: what becomes of a level that is not in `levels`: the model answers it as *other*, or the row is refused.
+        other: whether a level that is not in `levels` is answered as *other*, or its row is refused.
     """
 
     name: str
@@ -44,17 +44,17 @@ class Column:
 
 
 def number_columns(columns: Sequence[Column]) -> tuple[Column, ...]:
-    """The numbers and the booleans among columns: those of `Features.X`, in its order."""
+    """Return the numbers and the booleans, which are the columns of `Features.X`."""
     return tuple(column for column in columns if column.kind != "category")
 
 
 def category_columns(columns: Sequence[Column]) -> tuple[Column, ...]:
-    """The categories among columns: those of `Features.S`, in its order."""
+    """Return the categories, which are the columns of `Features.S`."""
     return tuple(column for column in columns if column.kind == "category")
 
 
 def are_plain_numbers(columns: Sequence[Column]) -> bool:
-    """Whether all columns are numbers or booleans without a missing value: what format 1 knows."""
+    """Whether all columns are numbers or booleans without a missing value, as in format 1."""
     return all(column.kind != "category" and not column.nullable for column in columns)
 
 
@@ -72,28 +72,27 @@ class Features:
 
     @classmethod
     def of_numbers(cls, X: NDArray[np.float64]) -> Features:
-        """Rows of numbers and booleans alone."""
+        """Return rows that have numbers and booleans alone."""
         import numpy as np
 
         return cls(np.ascontiguousarray(X, dtype=np.float64), np.empty((len(X), 0), dtype=object))
 
     @classmethod
     def concatenate(cls, pieces: Sequence[Features]) -> Features:
-        """The rows of all pieces, one piece after the other; there is at least one piece."""
+        """Return the rows of all pieces, of which there is at least one."""
         import numpy as np
 
         return cls(np.concatenate([each.X for each in pieces]), np.concatenate([each.S for each in pieces]))
 
     def __len__(self) -> int:
-        """How many rows there are."""
         return len(self.X)
 
     def __getitem__(self, rows: slice) -> Features:
-        """Some rows, one after the other, as views of the same memory where the slice has no step."""
+        """Return some rows, as views of the same memory if the slice has no step."""
         return self.take(range(*rows.indices(len(self)))) if rows.step else Features(self.X[rows], self.S[rows])
 
     def numbers_by_column(self, rows: NDArray[np.integer[Any]] | None = None) -> NDArray[np.float64]:
-        """The numbers of the rows at some positions, or of all, of shape (numbers and booleans, rows), C-contiguous."""
+        """Return `X` of some rows, or of all, transposed: (numbers and booleans, rows), C-contiguous."""
         import numpy as np
 
         found = np.empty((self.X.shape[1], len(self) if rows is None else len(rows)))
@@ -103,7 +102,7 @@ class Features:
         return found
 
     def take(self, positions: Sequence[int] | NDArray[np.integer[Any]] | NDArray[np.bool_]) -> Features:
-        """The rows at some positions, in their order; or the rows that are marked."""
+        """Return the rows at some positions, in this order; or the marked rows."""
         import numpy as np
 
         chosen = np.asarray(positions)

@@ -1,8 +1,8 @@
-"""What a column holds, inferred at training over all of its rows, by stated rules; or as the config gives it.
+"""The kind of a column, inferred at training from all of its rows, or given by the config.
 
-A number: every cell that is not missing is one. A boolean: every one is true or false. A category: texts with at most
-1,000 levels, and at most half as many as rows; digits of which some begin with a zero are one too. A text of a file
-that has types stays text. Dates, free text and nested values are refused, each with its row and what to do.
+Number: every cell that is not missing is a number. Boolean: every one is true or false. Category: texts with at most
+1,000 levels, and at most half as many as rows; or digits of which some begin with a zero. A text in a file that has
+types stays text. Dates, free text and nested values are refused, each with a row and a hint.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.features import ColumnKind
 
 MAX_INFERRED_LEVELS = 1000
-"""Most levels of a category that was not given as one: texts with more are names, ids or sentences."""
+"""Most levels of an inferred category: texts with more levels are names, ids or sentences."""
 _MOSTLY = 0.5
-"""The share of numbers from which on a text among them is taken for a slip."""
+"""Least share of numbers in a column for which a text is called a mistake."""
 _NUMBER = rf"^[ \t]*{SIGNED_NUMBER.removeprefix('^').removesuffix('$')}[ \t]*$"
 _DIGITS = r"^[ \t]*[0-9]+[ \t]*$"
 _DATE = (
@@ -35,18 +35,18 @@ _DATE = (
     r"([T ][0-9]{1,2}:[0-9]{2}.*)?[ \t]*$"
 )
 _GAPS = frozenset({"na", "n/a", "nan", "null", "none", "nil", "-", "--", "?", ".", "#n/a", "<na>", "-999", "-9999"})
-"""What may stand for a missing value and is not taken for one, in lower case."""
+"""Texts in lower case that may stand for a missing value, but are read as levels."""
 GAP_NUMBERS = (-999.0, -9999.0)
-"""Numbers that may."""
+"""Numbers that may stand for a missing value."""
 
 
 class Refused(NamedTuple):
     """Why a column cannot be learned from.
 
     Attributes:
-        row: a row among all rows of the table that shows it; None where no row does.
-        rule, message: the rule and what is wrong, for a `Problem`.
-        mend: what to do, by name: `drop` the column, give it the kind `category`, or leave cells `empty`.
+        row: the number of a row that shows it, among all rows of the table; None if no single row does.
+        rule, message: those of a `Problem`.
+        mend: what to do: `drop` the column, give it the kind `category`, or leave cells `empty`.
     """
 
     row: int | None
@@ -56,23 +56,20 @@ class Refused(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What a column is.
+    """The kind of a column.
 
     Attributes:
-        kind: its kind; None where it has no value at all.
-        again: whether its cells must be read again as such; where the kind is a category that is not `sure`, its texts
-            were not seen from the first row on, and what it is must be decided again.
-        sure: whether this is the last word.
+        kind: its kind; None if it has no value at all.
+        again: the cells as which it has to be read again, and then be decided; None if this decision is final.
     """
 
     kind: ColumnKind | None
-    again: bool = False
-    sure: bool = True
+    again: ColumnCells | None = None
 
 
 @dataclass(slots=True)
 class _Shapes:
-    """What all texts of a column are so far."""
+    """What all texts of a column have in common so far, and the first text that is too long or has a null."""
 
     numbers: bool = True
     digits: bool = True
@@ -84,14 +81,16 @@ class _Shapes:
 
 
 class ColumnCells:
-    """The cells of a column that is learned from: held as numbers, or as positions among its levels.
+    """Infers the kind of a column that is learned from; its cells become numbers, or positions among its levels.
 
     Attributes:
         name: the column.
-        levels: each level in the order in which they came, with how many cells hold it.
-        missing: how many cells are missing.
-        least: the least number; infinite where there is none.
-        greatest: the greatest number; minus infinity where there is none.
+        given: its kind, if it need not be inferred.
+        holds_texts: whether its cells are held as texts now.
+        levels: each level in the order of the rows, with the number of its cells.
+        missing: the number of missing cells.
+        least: the least number; infinity if there is none.
+        greatest: the greatest number; minus infinity if there is none.
     """
 
     def __init__(self, name: str, given: ColumnKind | None = None, *, as_texts: bool = False) -> None:
@@ -99,14 +98,14 @@ class ColumnCells:
 
         Args:
             name: the column.
-            given: its kind where it need not be inferred.
-            as_texts: whether its cells are to be held as texts, though their kind is not decided.
+            given: its kind, if it need not be inferred.
+            as_texts: whether to hold its cells as texts while their kind is not decided.
         """
         self.name, self.given = name, given
         self.levels: dict[str, int] = {}
         self.missing, self.least, self.greatest = 0, float("inf"), -float("inf")
         self._places: dict[str, int] = {}
-        self._texts = as_texts or given == "category"
+        self.holds_texts = as_texts or given == "category"
         self._rows = self._numbers = 0
         self._typed: ColumnKind | None = None
         self._many = self._late = self._loose = False
@@ -114,37 +113,32 @@ class ColumnCells:
         self._first: tuple[int, str] | None = None  # the first text, or the first that is no number
         self._odd: tuple[int, str] | None = None
 
-    @property
-    def holds_texts(self) -> bool:
-        """Whether its cells are held as texts now."""
-        return self._texts
-
     def add(self, column: pa.Array, faults: Faults, *, loose: bool) -> NDArray[Any]:
-        """Take the next cells.
+        """Add the next cells.
 
         Args:
             column: the cells.
-            faults: where a cell that cannot be learned is noted.
-            loose: whether texts may be meant as something else, since the file has no types.
+            faults: gets a fault for each cell that cannot be learned.
+            loose: whether a text may stand for a number or a boolean, since the file has no types.
 
         Returns:
-            float64, NaN where one is missing; or int32 positions among the levels, -1 where one is missing.
+            float64, NaN for a missing cell; or int32 positions among the levels, -1 for a missing cell.
         """
         import pyarrow as pa
 
         text = pa.types.is_string(column.type)
         if not self._fits(column, faults, loose=loose or self._loose):
             column, text = pa.nulls(len(column)), False
-        if text and not self._texts and self.given is None and (loose or column.null_count < len(column)):
+        if text and not self.holds_texts and self.given is None and (loose or column.null_count < len(column)):
             self._late = self._rows > self.missing
-            self._texts = True
+            self.holds_texts = True
         self._loose = self._loose or (loose and text)
-        cells = self._add_texts(column, faults) if self._texts else self._add_numbers(column, faults)
+        cells = self._add_texts(column, faults) if self.holds_texts else self._add_numbers(column, faults)
         self._rows += len(column)
         return cells
 
     def _fits(self, column: pa.Array, faults: Faults, *, loose: bool) -> bool:
-        """Whether cells of this type can be learned, and are of the kind of those before them."""
+        """Whether cells of this type can be learned, and have the kind of the cells before them."""
         import pyarrow as pa
 
         types, kind = pa.types, column.type
@@ -179,7 +173,7 @@ class ColumnCells:
         limit, zeros_and_ones = MAX_VALUE["float64"], self.given == "boolean"
         if len(floats) and not bad and not zeros_and_ones:
             least, greatest = float(floats.min()), float(floats.max())
-            if -limit <= least and greatest <= limit:  # which no NaN is
+            if -limit <= least and greatest <= limit:  # both are false if there is a NaN
                 self.least, self.greatest = min(self.least, least), max(self.greatest, greatest)
                 return floats
         unknown = np.isnan(floats)
@@ -214,7 +208,7 @@ class ColumnCells:
         return places
 
     def _look_at(self, names: pa.Array, codes: NDArray[np.int32], counts: NDArray[np.int64]) -> None:
-        """Note what different texts are."""
+        """Update what is known of the texts, from each different one."""
         import numpy as np
         import pyarrow as pa
         from pyarrow import compute
@@ -246,49 +240,49 @@ class ColumnCells:
         shapes.null = shapes.null or _first(compute.match_substring(names, "\0").to_numpy(zero_copy_only=False))
 
     def decide(self) -> Decision | Refused:
-        """What the column is, once all rows were seen; or why it cannot be learned from."""
+        """Return the kind of the column, after all rows were added; or why it cannot be learned from."""
         if self.given is None and self.missing == self._rows:
             return Decision(None)
-        if not self._texts:
+        if not self.holds_texts:
             return Decision(self.given or self._typed or "number")
-        if self._late:
-            return Decision("category", again=True, sure=False)
+        if self._late:  # the first texts came after numbers
+            return Decision("category", again=ColumnCells(self.name, as_texts=True))
         return self._loose_kind() or self._refused() or Decision("category")
 
     def _loose_kind(self) -> Decision | None:
-        """What texts of a file without types are, if they are no levels."""
+        """Return the kind of texts of a file without types, if they are no levels."""
         shapes = self._shapes
         if self.given is not None or not self._loose:
             return None
         if shapes.numbers and not (shapes.digits and shapes.leading_zero):
-            return Decision("number", again=True)
+            return Decision("number", again=ColumnCells(self.name, "number"))
         return Decision("boolean") if shapes.booleans else None
 
     @property
     def may_count_rows(self) -> bool:
-        """Whether the numbers reach from 0 or 1 as far as a column does that counts the rows."""
+        """Whether the least and the greatest number are those of a column that numbers the rows from 0 or 1."""
         ends = (self.least, self.greatest)
         return not self.missing and ends in {(0.0, self._rows - 1.0), (1.0, float(self._rows))}
 
     def floats(self, cells: NDArray[Any]) -> NDArray[np.float64]:
-        """The cells that `add` returned as floats; of texts they are those of booleans."""
+        """Return cells of `add` as floats; texts are booleans."""
         import numpy as np
 
-        if not self._texts:
+        if not self.holds_texts:
             return cells
         each = [float(name.strip(" \t") in TRUE) for name in self.levels]
         floats: NDArray[np.float64] = np.array([*each, np.nan])[cells]
         return floats
 
     def texts(self, cells: NDArray[np.int32]) -> NDArray[Any]:
-        """The cells that `add` returned as texts, `MISSING` where one is missing."""
+        """Return cells of `add` as texts, `MISSING` for a missing one."""
         import numpy as np
 
         texts: NDArray[Any] = np.array([*self.levels, MISSING], dtype=object)[cells]
         return texts
 
     def _refused(self) -> Refused | None:
-        """Why a column of texts is no category; None where it is one."""
+        """Return why a column of texts is no category; None if it is one."""
         shapes, (row, shown) = self._shapes, self._first or (0, "")
         if shapes.dates and self.given is None and self._first:
             return Refused(row, "date", f"{shown!r:.{MAX_SHOWN}} is a date or a time", ("drop", "category"))
@@ -301,7 +295,7 @@ class ColumnCells:
         return self._too_many()
 
     def _too_many(self) -> Refused | None:
-        """Why a column of texts has too many levels; None where it has not."""
+        """Return why a column of texts has too many levels; None if it has not."""
         row, shown = self._first or (0, "")
         if self.given is not None:
             message = f"a category has at most {MAX_LEVELS:,} levels; it has more"
@@ -320,7 +314,7 @@ class ColumnCells:
         return Refused(row, "free-text", message, ("drop",) if self._many else ("drop", "category"))
 
     def warnings(self) -> list[str]:
-        """What is suspicious about a category, a sentence each."""
+        """Return one sentence for each suspicious thing about a category."""
         gaps = [name for name in self.levels if name.strip().lower() in _GAPS]
         if not gaps:
             return []

@@ -1,7 +1,8 @@
-"""The kinds of feature columns, and how the values of each kind become floats: from Arrow's types and from texts."""
+"""Converts the values of numbers and booleans into floats, from Arrow's types and from texts."""
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from artifact_pipeline.rows.limits import MAX_WHOLE
@@ -13,20 +14,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Kind = Literal["number", "boolean"]
-"""What a column holds; a boolean is 1 where it is true, and 0 where it is false."""
+"""The kind of a column; true is 1, and false is 0."""
 SIGNED_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _NUMBER = rf"(?i){SIGNED_NUMBER}|^[+-]?(nan(\([a-z0-9_]*\))?|inf|infinity)$"
-"""What Arrow reads as a number; some of it is not finite."""
+"""The texts that Arrow reads as numbers, some of which are not finite."""
 _WHOLE = r"^[ \t]*[+-]?[0-9]+[ \t]*$"
 _SAFE_DIGITS = 15
-"""Two different decimals of at most this many digits are two different float64."""
+"""Most digits with which two different decimals are always two different float64."""
 
 
 class Values(NamedTuple):
-    """The values of a column.
+    """The converted values of a column.
 
     Attributes:
-        floats: of shape (rows,) and any width; NaN where a value is missing or cannot be read.
+        floats: of shape (rows,) and any width; NaN for a value that is missing or cannot be read.
         bad: rules of `faults.RULES`, each with the rows that break it, bool of shape (rows,).
     """
 
@@ -44,7 +45,7 @@ def holds_numbers(kind: pa.DataType) -> bool:
 
 
 def values_of(column: pa.Array) -> Values:
-    """The values of a column that has a type; where the type is none of numbers, every value is bad."""
+    """Convert a column of numbers or booleans; in a column of another type every value is bad."""
     import numpy as np
     import pyarrow as pa
 
@@ -73,34 +74,28 @@ def _not_exact(column: pa.Array) -> list[tuple[str, Any]]:
 
 
 def _decimals(column: pa.Array) -> Values:
-    """Decimals as the nearest floats, as if they were read as text; one with too many digits would be another."""
+    """Convert decimals into the nearest floats; one with too many digits is bad, since it would be another number."""
     import numpy as np
     import pyarrow as pa
     from pyarrow import compute
 
     text = column.cast(pa.string())
-    floats = text.cast(pa.float64()).to_numpy(zero_copy_only=False)  # Arrow's own conversion is off by a bit for some
+    floats = text.cast(pa.float64()).to_numpy(zero_copy_only=False)  # Arrow's direct cast does not always round right
     if column.type.precision > _SAFE_DIGITS:
         digits = compute.utf8_trim(compute.replace_substring_regex(text, r"[-.]|[eE].*", ""), "0")
         many = compute.greater(compute.utf8_length(digits), _SAFE_DIGITS).fill_null(False)  # noqa: FBT003 - Arrow's
         if compute.any(many).as_py():
-            same = np.array([value is None or _is_same(value) for value in column.to_pylist()])
-            return Values(floats, [("too-many-digits", ~same)])
+            # A decimal is kept if it is equal to the shortest text of its nearest float.
+            lost = [value is not None and Decimal(repr(float(value))) != value for value in column.to_pylist()]
+            return Values(floats, [("too-many-digits", np.array(lost))])
     return Values(floats, [])
 
 
-def _is_same(value: Any) -> bool:
-    """Whether a decimal is what its nearest float is written as."""
-    from decimal import Decimal
-
-    return bool(Decimal(repr(float(value))) == value)
-
-
 def values_of_texts(column: pa.Array, kind: Kind) -> Values:
-    """The values of texts of a column's kind, blanks around them allowed.
+    """Convert texts into numbers or booleans; blanks around them are allowed.
 
-    Arrow reads them, all at once if it can. What it takes is `_NUMBER`, so that a text is read alike whatever stands
-    beside it; a test compares the two.
+    Arrow reads all at once if it can; otherwise it reads those that match `_NUMBER`. The two agree, which a test
+    checks, so that a text is read alike whatever the others are.
     """
     import numpy as np
     import pyarrow as pa
@@ -138,7 +133,7 @@ def _booleans(text: pa.Array, empty: pa.Array) -> Values:
 
 
 def _cast(column: pa.Array) -> NDArray[np.float64] | None:
-    """Texts as numbers; None where some of them are not numbers."""
+    """Convert texts into numbers; None if one of them is no number."""
     import pyarrow as pa
 
     try:

@@ -1,13 +1,13 @@
-"""Files of labelled rows beside the rows to learn from: read as a model of their columns will read them."""
+"""Files of labelled rows beside the rows to learn from, read as a model of their columns will read them."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.errors import DataRejected, Problem
 from artifact_pipeline.rows.batches import UNLABELLED, Wanted
-from artifact_pipeline.rows.features import Features
 from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.rows.limits import MAX_LISTED
 from artifact_pipeline.rows.mends import HINTS
@@ -16,7 +16,6 @@ from artifact_pipeline.rows.split_columns import key_values
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from artifact_pipeline.rows.batches import Batch
@@ -31,30 +30,13 @@ _HINTS = {
 """What to do about a row, by the rule that it breaks."""
 
 
-class LabelledRowsBeside(NamedTuple):
-    """The labelled rows of some files.
-
-    Attributes:
-        features: their values, by the columns of the rows beside which they are.
-        y: their labels.
-        kept: the columns that were asked for beside these, as texts.
-    """
-
-    features: Features
-    y: NDArray[np.int64] | NDArray[np.str_]
-    kept: dict[str, NDArray[Any]]
-
-
-def read_beside(
-    sources: Sequence[Source], rows: Rows, *, leave_out: bool, keys: tuple[str, ...] = ()
-) -> LabelledRowsBeside:
+def read_beside(sources: Sequence[Source], rows: Rows, *, leave_out: bool) -> Rows:
     """Read files whole, each row with its label.
 
     Args:
         sources: the files.
-        rows: the rows to learn from; they say what each column holds, and which labels there are.
-        leave_out: whether a row without a label is left out, and not refused.
-        keys: columns that are read as keys, too.
+        rows: the rows to learn from; they determine the kinds of the columns, the labels and the columns of the split.
+        leave_out: whether a row without a label is left out instead of refused.
 
     Raises:
         DataRejected: one cannot be read, lacks a column, or has a value or a label that the model cannot take.
@@ -62,75 +44,59 @@ def read_beside(
     import numpy as np
 
     assert rows.y is not None
-    classes = np.unique(rows.y)
-    wanted = _wanted(rows, tuple(classes.tolist()), keys)
+    classes, names, keys = np.unique(rows.y), tuple(each.name for each in rows.columns), tuple(rows.split_by)
+    wanted = Wanted(names, "float64", rows.target, tuple(classes.tolist()), columns=rows.columns, keys=keys)
     mend = HINTS["label-missing"] if rows.source == "table" else "give the row its label, or leave it out"
     mend = "" if leave_out else mend
-    found = [each for source in sources for each in _labelled(source, wanted, mend=mend)]
-    return LabelledRowsBeside(
-        Features.concatenate([rows.features[:0], *(each.features for each in found)]),
-        np.concatenate([rows.y[:0], *(classes[each.y] for each in found)]),
-        {name: np.concatenate([np.empty(0, dtype=object), *(each.kept[name] for each in found)]) for name in keys},
-    )
+    nothing = replace(rows.take(slice(0)), held_out=0, feedback=())
+    pieces = []
+    for source in sources:
+        with open_rows(source, wanted, digest=False) as opened:
+            batches = opened.batches(0)
+            pieces += [_labelled(opened, batch, nothing, classes, mend=mend) for batch in batches]
+    return nothing.followed_by(pieces)
 
 
 @contextmanager
 def refusing(message: str) -> Iterator[None]:
-    """Let the readers' refusals begin with `message`, which says what the files are for."""
+    """Replace the message of the readers' errors by `message`, which tells what the files are for."""
     try:
         yield
     except DataRejected as error:
         raise DataRejected(message, problems=error.problems, hint=error.hint) from error
 
 
-def _wanted(rows: Rows, classes: tuple[int | str, ...], keys: tuple[str, ...]) -> Wanted:
-    import numpy as np
+def _labelled(opened: Reader, batch: Batch, rows: Rows, classes: NDArray[Any], *, mend: str) -> Rows:
+    """Return the rows of a batch that have a label, with the columns of `rows`.
 
-    bounds = np.zeros(len(rows.columns))
-    names = tuple(each.name for each in rows.columns)
-    return Wanted(
-        names,
-        "float64",
-        rows.target,
-        classes,
-        (),
-        low=bounds,
-        high=bounds,
-        out_of_range="ignore",
-        columns=rows.columns,
-        keys=keys,
+    Raises:
+        DataRejected: a row is bad; or it has no label, and `mend` says what to do about that.
+    """
+    place, target = opened.place, rows.target
+    if batch.rejected:
+        bad = batch.rejected[:MAX_LISTED]
+        problems = [Problem(f"{place}, {each.place}", each.rule, each.message) for each in bad]
+        hint = next((_HINTS[each.rule] for each in bad if each.rule in _HINTS), "mend these rows, or leave them out")
+        raise DataRejected("", problems=problems, hint=hint)
+    if batch.actual is None:
+        raise _lacks(place, target, "has the labels", opened.names)
+    missing = (batch.actual == UNLABELLED).nonzero()[0]
+    if len(missing) and mend:
+        where = f"{place}, row {batch.numbers[missing[0]]}, column {target!r}"
+        raise _refused(where, "label-missing", "the label is missing", hint=mend)
+    there = batch.actual != UNLABELLED
+    features = batch.features.take(there)
+    return replace(
+        rows,
+        X=features.X,
+        y=classes[batch.actual[there]],
+        S=None if rows.S is None else features.S,
+        split_by={name: _keys(opened, batch, name)[there] for name in rows.split_by},
     )
 
 
-def _labelled(source: Source, wanted: Wanted, *, mend: str) -> Iterator[LabelledRowsBeside]:
-    """The rows of a file that have a label, and as `y` its position in the classes.
-
-    Raises:
-        DataRejected: a row is bad, or has no label, where there is a mend for that; it is left out where there is none.
-    """
-    with open_rows(source, wanted, digest=False) as rows:
-        for batch in rows.batches(0):
-            if batch.rejected:
-                bad = batch.rejected[:MAX_LISTED]
-                hint = next((_HINTS[each.rule] for each in bad if each.rule in _HINTS), None)
-                raise DataRejected(
-                    "",
-                    problems=[Problem(f"{source.place}, {each.place}", each.rule, each.message) for each in bad],
-                    hint=hint or "mend these rows, or leave them out",
-                )
-            if batch.actual is None:
-                raise _lacks(source.place, wanted.target, "has the labels", rows.names)
-            missing = (batch.actual == UNLABELLED).nonzero()[0]
-            if len(missing) and mend:
-                place = f"{source.place}, row {batch.numbers[missing[0]]}, column {wanted.target!r}"
-                raise _refused(place, "label-missing", "the label is missing", hint=mend)
-            there = batch.actual != UNLABELLED
-            kept = {name: _keys(rows, batch, name, place=source.place)[there] for name in wanted.keys}
-            yield LabelledRowsBeside(batch.features.take(there), batch.actual[there], kept)
-
-
-def _keys(rows: Reader, batch: Batch, name: str, *, place: str) -> NDArray[Any]:
-    """The values of a column that splits the rows, each a text.
+def _keys(opened: Reader, batch: Batch, name: str) -> NDArray[Any]:
+    """Return the values of a column that splits the rows, each a text.
 
     Raises:
         DataRejected: the file lacks it, or a row has no value there.
@@ -138,12 +104,12 @@ def _keys(rows: Reader, batch: Batch, name: str, *, place: str) -> NDArray[Any]:
     import numpy as np
 
     if name not in batch.kept:
-        raise _lacks(place, name, "splits the rows", rows.names)
-    texts = key_values(batch.kept[name], boolean=rows.wanted.known_kinds.get(name) == "boolean")
+        raise _lacks(opened.place, name, "splits the rows", opened.names)
+    texts = key_values(batch.kept[name], boolean=opened.wanted.known_kinds.get(name) == "boolean")
     if texts is None or texts.null_count:
         row = 0 if texts is None else np.flatnonzero(texts.is_null())[0]
-        place = f"{place}, row {batch.numbers[row]}, column {name!r}"
-        raise _refused(place, "split-missing", "has no value that splits the rows", hint=HINTS["split-missing"])
+        where = f"{opened.place}, row {batch.numbers[row]}, column {name!r}"
+        raise _refused(where, "split-missing", "has no value that splits the rows", hint=HINTS["split-missing"])
     values: NDArray[Any] = texts.to_numpy(zero_copy_only=False)
     return values
 

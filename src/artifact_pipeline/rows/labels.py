@@ -1,4 +1,4 @@
-"""Labels as they are written: the same rule where a model is trained and where its answers are scored."""
+"""How labels are read: by the same rules for training and for scoring."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.batches import Written
 
 _WHOLE = re.compile(r"(0|-?[1-9][0-9]*)(\.0)?")
-"""A whole number as it is written: 007, 0x10 and +1 are texts."""
+"""The text of a whole number; 007, 0x10 and +1 are labels of text."""
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _MAX_PAIRS = 5
-"""Pairs of labels that a warning names."""
+"""Most groups of labels that a warning names."""
 
 
 def is_label(kind: Any) -> bool:
@@ -40,13 +40,13 @@ def is_label(kind: Any) -> bool:
 
 
 def label_texts(column: pa.Array, written: Written) -> tuple[pa.Array, Written]:
-    """Labels as text, null where one is missing, and what they are in their file.
+    """Convert labels into text, null for a missing one, and return it with their type in the file.
 
-    A whole number is written without a point, a boolean as `False` or `True`, a date as ISO 8601 has it.
+    A whole number has no point, a boolean becomes `False` or `True`, a date is written as in ISO 8601.
 
     Args:
         column: labels of a type that `is_label` accepts.
-        written: what a label is in the file if it is text.
+        written: the type of labels that are text.
     """
     import pyarrow as pa
     from pyarrow import compute
@@ -73,12 +73,12 @@ def label_texts(column: pa.Array, written: Written) -> tuple[pa.Array, Written]:
 
 
 class LabelColumn(NamedTuple):
-    """The column of the labels, and what becomes of a row that has none.
+    """The column of the labels.
 
     Attributes:
-        name: the column.
-        leave_out: whether such a row is left out, and not refused; then a text that stands for a missing value in any
-            other column stands for one here, too.
+        name: its name.
+        leave_out: whether a row without a label is left out instead of refused; then the texts that stand for a missing
+            value in other columns do so here, too.
     """
 
     name: str
@@ -86,7 +86,7 @@ class LabelColumn(NamedTuple):
 
 
 def labelled(column: pa.Array, written: Written) -> pa.BooleanArray:
-    """Whether each row has a label: neither nothing nor a text that stands for a missing value."""
+    """Return which rows have a label that is no text for a missing value."""
     import pyarrow as pa
     from pyarrow import compute
 
@@ -96,7 +96,7 @@ def labelled(column: pa.Array, written: Written) -> pa.BooleanArray:
 
 
 def _floats(column: pa.Array) -> pa.Array:
-    """Numbers as text, whole ones without a point; null where one is missing."""
+    """Convert numbers into text, whole ones without a point, null for a missing one."""
     import numpy as np
     import pyarrow as pa
     from pyarrow import compute
@@ -112,15 +112,14 @@ def _floats(column: pa.Array) -> pa.Array:
 def positions_of(
     column: pa.Array, written: Written, classes: tuple[int | str, ...]
 ) -> tuple[NDArray[np.int64], pa.BooleanArray | None]:
-    """The position of each label in a model's classes, `UNLABELLED` where it is missing or none of them.
+    """Return the position of each label in a model's classes, `UNLABELLED` if it is missing or unknown.
 
-    A text that stands for a missing value in any other column is a label only where it is one of the classes.
-
-    They are compared as text: whole numbers of any width are equal or not, without a cast that might lose digits. In a
-    file that has types, a text is never the class of a number, nor a number that of a text.
+    A text that stands for a missing value in other columns is a label only if it is one of the classes. Labels are
+    compared as text, since a cast of whole numbers might lose digits. In a file that has types, a text never equals a
+    number.
 
     Returns:
-        The positions, and which labels are none of the classes; None where all are.
+        The positions, and which labels are unknown; None if none is.
     """
     import numpy as np
     import pyarrow as pa
@@ -140,10 +139,9 @@ def positions_of(
 
 
 class Labels:
-    """The labels of a table to learn from, held as positions among the different ones."""
+    """The labels of a table to learn from, held as positions among the different labels."""
 
     def __init__(self, target: str) -> None:
-        """Begin with no labels of the column `target`."""
         self._target = target
         self._known: dict[str, int] = {}
         self._positions: list[NDArray[np.int32]] = []
@@ -175,7 +173,7 @@ class Labels:
         return Rejected(row, self._target, value, rule, message, {})
 
     def finish(self) -> NDArray[np.int64] | NDArray[np.str_] | Rejected:
-        """All labels, int64 if they are whole numbers, or else text; or the first row whose label cannot be learned."""
+        """Return all labels, int64 if all are whole numbers, otherwise text; or the first row with a bad label."""
         import numpy as np
 
         if self._bad is not None:
@@ -198,12 +196,12 @@ class Labels:
         return any("." in name and not _WHOLE.fullmatch(name) for name in self._known)
 
     def alike(self) -> list[str]:
-        """A warning for each group of labels that differ only in letter case or in blanks around them."""
+        """Return a warning for each group of labels that differ only in case or in blanks around them."""
         return [f"{each}; each is a class of its own" for each in alike(self._known, "labels")]
 
 
 def alike(names: Iterable[str], what: str) -> list[str]:
-    """A sentence for each group of names that differ only in letter case or in blanks around them."""
+    """Return a sentence for each group of names that differ only in case or in blanks around them."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in sorted(names):
         groups[name.strip().casefold()].append(name)
@@ -214,12 +212,12 @@ def alike(names: Iterable[str], what: str) -> list[str]:
 
 
 def _wrong(name: str, *, numbers: bool, measured: bool) -> str | None:
-    """Why a label cannot be learned; None where it can.
+    """Return why a label cannot be learned; None if it can.
 
     Args:
         name: the label.
         numbers: whether all labels are whole numbers.
-        measured: whether all are numbers, but not all whole.
+        measured: whether all labels are numbers, but not all whole.
     """
     if numbers:  # Python does not read whole numbers of more than a few thousand digits
         inside = len(name) < MAX_SHOWN and -MAX_INT64 - 1 <= int(name.removesuffix(".0")) <= MAX_INT64

@@ -10,7 +10,7 @@ from artifact_pipeline.canonical import PREFIX, canonical_json
 from artifact_pipeline.rows.features import Column, Features, are_plain_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.features import ColumnKind
 
 DIGEST_ALGORITHM = "rows-1"
-"""The name of what `RowsDigest` does; another way of hashing rows gets another name."""
+"""The algorithm of `RowsDigest`."""
 TYPED_DIGEST_ALGORITHM = "rows-2"
-"""The name of what `TypedRowsDigest` does."""
+"""The algorithm of `TypedRowsDigest`."""
 HELD_OUT = "held_out"
 """The name of a source whose rows are held out."""
 FEEDBACK = "feedback"
-"""The name of a source whose rows are all learned from: the split does not know them."""
+"""The name of a source whose rows are all learned from and never split."""
 _AT_ONCE = 1 << 16
-"""Rows that are copied to be hashed."""
+"""Rows that are copied at a time to be hashed."""
 
 
 class LeftOut(NamedTuple):
-    """A column that a training does not learn from, and why, in words."""
+    """A column that a training does not learn from, and the reason."""
 
     name: str
     reason: str
@@ -41,19 +41,19 @@ class Rows:
     """Rows with named columns, and their labels where they are known.
 
     Attributes:
-        source: what the rows are, `digits`, `table`, `held_out` or `feedback`; never a path.
-        names: one name a column, in order.
+        source: the origin of the rows, `digits`, `table`, `held_out` or `feedback`; never a path.
+        names: the name of each column.
         target: the name of the label.
-        X: float64 of shape (rows, numbers and booleans), C-contiguous, every value finite, or NaN where it is missing.
-        y: int64 or fixed-width Unicode of shape (rows,), or None where the labels are not known.
+        X: float64 of shape (rows, numbers and booleans), C-contiguous; every value is finite, or NaN if it is missing.
+        y: int64 or fixed-width Unicode of shape (rows,); None if the labels are not known.
         left_out: the table's columns that are not learned from.
-        files: how many files they were read from, and how many of those held no row.
-        warnings: what is suspicious about them, a sentence each.
-        columns: the columns with their kinds, and with all levels that the rows hold; numbers where none are given.
-        S: the categories, objects of shape (rows, categories), each a str; none where it is None.
-        split_by: the values of the columns by which the rows are split, by name: texts, or numbers in their order.
-        held_out: how many rows, the last ones before the feedback, are those of a held-out file.
-        feedback: how many rows, the last ones, are those of each file of feedback.
+        files: the number of files, and of those without a row.
+        warnings: one sentence for each suspicious thing.
+        columns: the columns with their kinds, and with all levels in the rows; by default all are numbers.
+        S: the categories, objects of shape (rows, categories), each a str; None if there are none.
+        split_by: the values of each column by which the rows are split, texts or numbers.
+        held_out: the number of rows of a held-out file; they are the last rows before the feedback.
+        feedback: the number of rows of each file of feedback; they are the last rows.
     """
 
     source: str
@@ -72,7 +72,7 @@ class Rows:
     _digests: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Make the columns of the names, where none are given."""
+        """Derive the columns from the names by default."""
         if not self.columns:
             object.__setattr__(self, "columns", tuple(Column(name, "number") for name in self.names))
 
@@ -83,7 +83,7 @@ class Rows:
 
     @property
     def digest_algorithm(self) -> str:
-        """The name of what `digest` does."""
+        """The algorithm of `digest`."""
         return DIGEST_ALGORITHM if are_plain_numbers(self.columns) else TYPED_DIGEST_ALGORITHM
 
     @property
@@ -93,7 +93,7 @@ class Rows:
 
     @property
     def sources(self) -> tuple[Rows, ...]:
-        """The rows of each table that was named: those to learn from, those of a held-out file, and feedback."""
+        """The rows of each table: those to learn from, those of a held-out file, and those of each file of feedback."""
         if not self.held_out and not self.feedback:
             return (self,)
         counts = [(self.source, len(self.X) - self.held_out - sum(self.feedback))]
@@ -108,13 +108,13 @@ class Rows:
 
     @property
     def split(self) -> Rows:
-        """The rows that are split: all but the feedback."""
+        """All rows but the feedback: those that are split."""
         if not self.feedback:
             return self
         return replace(self.take(slice(0, len(self.X) - sum(self.feedback))), feedback=())
 
     def take(self, rows: slice | NDArray[np.integer[Any]]) -> Rows:
-        """Return some rows, in this order; what they say of themselves stays as it is."""
+        """Return some rows, in this order; all other attributes stay as they are."""
         return replace(
             self,
             X=self.X[rows],
@@ -123,16 +123,30 @@ class Rows:
             split_by={name: values[rows] for name, values in self.split_by.items()},
         )
 
+    def followed_by(self, pieces: Sequence[Rows]) -> Rows:
+        """Return these rows and those of the pieces, which have the same columns and labels; the rest is as here."""
+        import numpy as np
+
+        every = [self, *pieces]
+        features = Features.concatenate([each.features for each in every])
+        return replace(
+            self,
+            X=features.X,
+            y=np.concatenate([each.y for each in every if each.y is not None]),
+            S=None if self.S is None else features.S,
+            split_by={name: np.concatenate([each.split_by[name] for each in every]) for name in self.split_by},
+        )
+
     def digests(self) -> tuple[str, ...]:
-        """The digest of each of `sources`, computed once."""
+        """Return the digest of each of `sources`, which is computed once."""
         if not self._digests:
             self._digests.extend(each.digest() for each in self.sources)
         return tuple(self._digests)
 
     def digest(self) -> str:
-        """The digest of names, kinds, values and labels, whatever file they came from.
+        """Return the digest of names, kinds, values and labels, which does not depend on the file format.
 
-        It is `rows-1` where all columns are numbers or booleans without a missing value, or else `rows-2`.
+        The algorithm is `rows-1` if all columns are numbers or booleans without a missing value, otherwise `rows-2`.
         """
         if not are_plain_numbers(self.columns):
             typed = TypedRowsDigest(self.columns, self.target)
@@ -144,7 +158,7 @@ class Rows:
 
 
 class RowsDigest:
-    """The digest of rows that come in pieces, from which their number must be known."""
+    """The digest of rows that are added in pieces; their number must be known before."""
 
     def __init__(self, names: tuple[str, ...], target: str, rows: int) -> None:
         self._names, self._target, self._shape = names, target, (rows, len(names))
@@ -159,7 +173,7 @@ class RowsDigest:
         self._hash.update(_canonical(X).ravel().data)  # the rows' own memory, not a copy of it
 
     def finish(self, y: NDArray[np.int64] | NDArray[np.str_] | None) -> str:
-        """Add the labels, where they are known, and give the digest."""
+        """Add the labels, if they are known, and return the digest."""
         if y is not None:
             self._begin("y", y, y.shape, (self._target,))
             self._hash.update(_canonical(y).ravel().data)
@@ -171,7 +185,7 @@ class RowsDigest:
 
 
 class TypedRowsDigest:
-    """The digest of rows with categories or missing values, that come in pieces, wherever these are cut."""
+    """The digest of rows with categories or missing values that are added in pieces of any size."""
 
     def __init__(self, columns: tuple[Column, ...], target: str) -> None:
         self._columns, self._target = columns, target
@@ -188,7 +202,7 @@ class TypedRowsDigest:
         import numpy as np
 
         X = features.X + 0.0  # minus zero is zero
-        X[np.isnan(X)] = np.nan  # there are many
+        X[np.isnan(X)] = np.nan  # NaN has many bit patterns
         self._rows += len(X)
         self._numbers.update(_canonical(X).ravel().data)
         for (lengths, texts), column in zip(self._categories, features.S.T, strict=True):
@@ -197,7 +211,7 @@ class TypedRowsDigest:
             texts.update(b"".join(encoded))
 
     def finish(self, y: NDArray[np.int64] | NDArray[np.str_] | None) -> str:
-        """Add the labels, where they are known, and give the digest."""
+        """Add the labels, if they are known, and return the digest."""
         labels = None
         if y is not None:
             hashed = hashlib.sha256(_canonical(y).ravel().data).hexdigest()
@@ -213,5 +227,5 @@ class TypedRowsDigest:
 
 
 def _canonical(array: NDArray[Any]) -> NDArray[Any]:
-    """Little-endian and in C order; that costs nothing where it is so already."""
+    """Return the array as little-endian and in C order; it is copied only if it is not so already."""
     return array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)

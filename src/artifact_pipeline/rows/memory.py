@@ -1,4 +1,4 @@
-"""Tables in memory become batches, by the same rules as files: Arrow's capsules, a dict of columns, a NumPy array."""
+"""Reads tables in memory by the same rules as files: Arrow's capsules, a dict of columns, a NumPy array."""
 
 from __future__ import annotations
 
@@ -25,24 +25,20 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.batches import Batch, Wanted
 
 PLACE = "the table"
-"""How messages name it."""
+"""The name of the table in messages."""
 MEND = "mend it, or leave the row out"
 
 
 class _ArrowStream(Protocol):
-    """Rows that Arrow's C stream interface gives: a DataFrame of pandas or Polars, a relation of DuckDB, a table."""
+    """A table with Arrow's C stream interface: a DataFrame of pandas or Polars, a relation of DuckDB, a table."""
 
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Give the stream."""
-        ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
 
 class _ArrowArray(Protocol):
-    """Rows that Arrow's C data interface gives, such as one record batch."""
+    """A table with Arrow's C data interface, such as one record batch."""
 
-    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
-        """Give the schema and the rows."""
-        ...
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]: ...
 
 
 if TYPE_CHECKING:
@@ -50,7 +46,7 @@ if TYPE_CHECKING:
 
 
 def batches_of(table: Table, wanted: Wanted) -> Iterator[Batch]:
-    """The rows of a table in memory, cut where those of a file are.
+    """Yield the rows of a table in memory in batches, as those of a file.
 
     Args:
         table: an object with Arrow's PyCapsule protocol; a mapping from names to columns; or a NumPy array of shape
@@ -58,7 +54,7 @@ def batches_of(table: Table, wanted: Wanted) -> Iterator[Batch]:
         wanted: what is read of it.
 
     Raises:
-        DataRejected: it is no table, lacks a wanted column, or a column does not hold numbers.
+        DataRejected: it is no table, lacks a wanted column, or has a column of a wrong type.
     """
     return (to_batch(piece, wanted, PLACE) for piece in align(_pieces(table, wanted), 0, wanted.chunk))
 
@@ -85,11 +81,7 @@ def _pieces(table: Any, wanted: Wanted) -> Iterator[Piece]:
 
 @contextmanager
 def _refusing() -> Iterator[None]:
-    """Turn what Arrow, or another library, says of a table that it cannot give into a refusal.
-
-    Raises:
-        DataRejected: it cannot be read.
-    """
+    """Turn an error of Arrow or of the table's library into a `DataRejected`."""
     import pyarrow as pa
 
     try:
@@ -105,7 +97,7 @@ def _first_words(error: Exception) -> str:
 
 
 def _stream(table: Any, wanted: Wanted) -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
-    """The stream of a table; where its library cannot make one of all columns, the wanted columns one by one."""
+    """Return the stream of a table; if its library cannot convert all columns, convert the wanted ones one by one."""
     import pyarrow as pa
 
     with _refusing():
@@ -114,7 +106,7 @@ def _stream(table: Any, wanted: Wanted) -> tuple[pa.Schema, Iterable[pa.RecordBa
         except (pa.ArrowException, TypeError, ValueError):
             if not hasattr(table, "keys"):
                 raise
-            # Such as a DataFrame of pandas with a column of mixed objects: which may not be wanted, or has a bad value.
+            # For example a DataFrame of pandas with a column of mixed objects, which may not be wanted.
             batch = _from_columns(table, wanted)
             return batch.schema, [batch]
     return reader.schema, reader
@@ -138,7 +130,7 @@ def _next(batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
 
 
 def _from_columns(table: Any, wanted: Wanted) -> pa.RecordBatch:
-    """The wanted columns of a mapping, or of a DataFrame, whose `keys` are its columns too."""
+    """Return the wanted columns of a mapping, or of a DataFrame, whose `keys` are its columns."""
     import pyarrow as pa
 
     names = list(table.keys())
@@ -157,20 +149,20 @@ def _from_columns(table: Any, wanted: Wanted) -> pa.RecordBatch:
 
 
 def _column(values: Any, name: str, wanted: Wanted) -> pa.Array:
-    """A column as Arrow has it.
+    """Convert a column into an Arrow array.
 
     Raises:
-        DataRejected: it is no column, or some of its values are no numbers.
+        DataRejected: it is no column, or one of its values is no number.
     """
     import numpy as np
     import pyarrow as pa
 
     if isinstance(values, np.ndarray):
-        values = values.astype(values.dtype.newbyteorder("="), copy=False)  # Arrow takes no other order of bytes
+        values = values.astype(values.dtype.newbyteorder("="), copy=False)  # Arrow takes no other byte order
     try:
         if hasattr(values, "__arrow_c_stream__"):
             return pa.chunked_array(values).combine_chunks()
-        return pa.array(values, from_pandas=wanted.columns is not None)  # then NaN among texts is a missing one
+        return pa.array(values, from_pandas=wanted.columns is not None)  # NaN among texts is a missing value then
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         if any(each.name == name and each.kind == "category" for each in wanted.columns or ()):
             raise unfit(PLACE, ("not-a-level", f"column {name!r}: {_first_words(error)}")) from error
@@ -179,10 +171,10 @@ def _column(values: Any, name: str, wanted: Wanted) -> pa.Array:
 
 
 def _refuse_values(values: Any, name: str, wanted: Wanted) -> None:
-    """Refuse the first value of a sequence that is no number, or too large a whole one; nothing where there is none.
+    """Refuse the first value of a sequence that is no number, or a whole number that is too large.
 
     Raises:
-        DataRejected: there is one.
+        DataRejected: there is such a value.
     """
     import numpy as np
 

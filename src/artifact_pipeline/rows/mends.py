@@ -1,4 +1,4 @@
-"""What to do about a table that cannot be learned from, each mend as it is typed."""
+"""Hints about a table that cannot be learned from, with the options to type."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ HINTS = {
     "mixed-times": "write all times of the column alike: all with a time zone, or none",
     "too-many-digits": "round the decimals to 15 digits, or write the column as float64",
 }
-"""What to do about a bad value, by its rule."""
+"""The hint about a bad value, by its rule."""
 _OTHER_KINDS = frozenset({"not-a-number", "not-a-boolean", "not-a-level", "date", "nested", "mixed-kinds"})
-"""Rules that say that a column is of another kind."""
+"""Rules that a column of another kind breaks."""
 _AS_CATEGORY = frozenset({"date", "mixed-kinds"})
-"""Those that a category does not break."""
+"""Those of them that a category does not break."""
 
 
 def drop_hint(names: Sequence[str]) -> str:
-    """The option of the command line that leaves columns out."""
+    """Return the option that leaves columns out."""
     return f"-S {shlex.quote(f'dataset.drop={json.dumps([*names], ensure_ascii=False)}')}"
 
 
 def mends(empty: Sequence[str] = (), drop: Sequence[str] = (), category: Sequence[str] = ()) -> str:
-    """What to do about columns, each option as it is typed."""
+    """Return a hint with the columns whose empty cells, omission or kind would help, and the options to type."""
     hints = []
     if empty:
         hints.append("leave a cell empty where its value is missing")
@@ -53,7 +53,7 @@ def mends(empty: Sequence[str] = (), drop: Sequence[str] = (), category: Sequenc
 
 
 def hint_of_columns(bad: Sequence[Rejected]) -> str:
-    """What to do about bad values."""
+    """Return a hint about bad values."""
     others = [each.column for each in bad if each.rule in _OTHER_KINDS]
     categories = [each.column for each in bad if each.rule in _AS_CATEGORY]
     hints = [mends(drop=others, category=categories)] if others else []

@@ -1,36 +1,48 @@
-"""Columns of a table as they are read to learn from, in parts, and the arrays that they become."""
+"""The columns of a table while it is read to learn from, in parts, and their conversion into arrays."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifact_pipeline.errors import plural
+from artifact_pipeline.rows.batches import Wanted
 from artifact_pipeline.rows.faults import Faults
+from artifact_pipeline.rows.features import Column
 from artifact_pipeline.rows.inference import GAP_NUMBERS, ColumnCells
 from artifact_pipeline.rows.labels import alike
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from artifact_pipeline.rows.batches import Piece, Rejected, Wanted
+    from artifact_pipeline.rows.batches import Piece, Rejected
     from artifact_pipeline.rows.features import ColumnKind
 
 
 _GROWTH = 8
-"""A matrix that is full grows by this part of itself: on Linux its memory is moved, and not copied."""
+"""A full matrix grows by one part of so many: on Linux its memory is moved, and not copied."""
 _AT_ONCE = 1 << 14
-"""Rows that are copied at once."""
+"""Rows that are copied at a time."""
+
+
+def wanted_for(
+    features: tuple[str, ...], target: str, *, keep: tuple[str, ...] = (), cells: Iterable[ColumnCells] = ()
+) -> Wanted:
+    """Return what is read of a file to learn from; `cells` tell which columns have a given kind, or are text."""
+    columns = tuple(
+        Column(each.name, each.given or "category", nullable=True) for each in cells if each.given or each.holds_texts
+    )
+    return Wanted(features, "float64", target, keep=keep, learning=True, columns=columns)
 
 
 class HeldRows:
-    """Neighbouring rows: a matrix of the columns that are held as numbers in all of them, and the cells of the others.
+    """Consecutive rows: a matrix of the columns that are numbers in all of them, and the cells of the other columns.
 
     Attributes:
         numbers: the names of the columns in the matrix.
-        rows: how many there are.
+        rows: the number of rows.
     """
 
     def __init__(self, numbers: tuple[str, ...]) -> None:
@@ -51,29 +63,29 @@ class HeldRows:
                 self._resize(end + end // _GROWTH)
             own = self._matrix[self.rows : end]
             np.stack([found[name] for name in self.numbers], axis=1, out=own)
-            own += 0.0  # minus zero is zero: a CSV that writes whole numbers has only one zero
+            own += 0.0  # minus zero becomes zero: a CSV of whole numbers has only one zero
         for name in found.keys() - self.numbers:
             self._texts.setdefault(name, []).append(found[name])
         self.rows = end
 
     def _resize(self, rows: int) -> None:
-        self._matrix.resize((rows, len(self.numbers)), refcheck=False)  # no other array has its memory yet
+        self._matrix.resize((rows, len(self.numbers)), refcheck=False)  # no other array shares its memory yet
 
     @property
     def matrix(self) -> NDArray[np.float64]:
-        """The numbers, of shape (rows, numbers); once it is asked for, no row is added."""
+        """The numbers, of shape (rows, numbers); no row can be added afterwards."""
         self._resize(self.rows)
         return self._matrix
 
     def texts(self, name: str) -> NDArray[np.int32]:
-        """The cells of a column that is not in the matrix, or that has no value in these rows, as `ColumnCells.add`."""
+        """Return the cells of a column that is not in the matrix, as `ColumnCells.add`; -1 if it has no value here."""
         import numpy as np
 
         return np.concatenate(self._texts.get(name, [np.full(self.rows, -1, dtype=np.int32)]))
 
 
 class Reading:
-    """Some columns of a table as they are read, once from its first row to its last."""
+    """Some columns of a table, read once from its first row to its last."""
 
     def __init__(self, cells: Sequence[ColumnCells]) -> None:
         self.cells = {each.name: each for each in cells}
@@ -81,7 +93,7 @@ class Reading:
         self.rows = 0
 
     def take(self, piece: Piece, wanted: Wanted) -> tuple[Rejected, ...]:
-        """Take some rows, and return the first bad value of each column that has one."""
+        """Add some rows, and return the first bad value of each column that has one."""
         faults = Faults(piece, wanted)
         found = {
             name: each.add(piece.table.column(name), faults, loose=piece.loose) for name, each in self.cells.items()
@@ -94,13 +106,12 @@ class Reading:
         return faults.firsts()
 
     def numbers_of(self, name: str) -> list[NDArray[np.float64]]:
-        """A column that was held as numbers from the first row on, as pieces of shape (rows,)."""
-        places = [part.numbers.index(name) for part in self.parts]
-        return [part.matrix[:, at] for part, at in zip(self.parts, places, strict=True)]
+        """Return a column of numbers in pieces of shape (rows,), each with at least one row."""
+        return [part.matrix[:, part.numbers.index(name)] for part in self.parts if part.rows]
 
 
 class Learned(NamedTuple):
-    """A column to learn from: its cells, and the reading that holds them."""
+    """A column to learn from: its kind, its cells, and the reading that holds them."""
 
     kind: ColumnKind
     cells: ColumnCells
@@ -108,7 +119,7 @@ class Learned(NamedTuple):
 
 
 def arrays_of(learned: Mapping[str, Learned], rows: int) -> tuple[NDArray[np.float64], NDArray[Any]]:
-    """All rows as the two arrays of `Features`; where all numbers are held in one matrix, it is the first of them."""
+    """Return all rows as the two arrays of `Features`; a matrix that has all numbers of all rows is not copied."""
     import numpy as np
 
     numbers = [name for name, each in learned.items() if each.kind != "category"]
@@ -136,7 +147,7 @@ def arrays_of(learned: Mapping[str, Learned], rows: int) -> tuple[NDArray[np.flo
 def _copy_numbers(
     X: NDArray[np.float64], part: HeldRows, places: Mapping[str, int], learned: Mapping[str, Learned]
 ) -> None:
-    """Copy the columns of a part to their places in the matrix."""
+    """Copy the columns of a part into the matrix."""
     at = {name: column for column, name in enumerate(part.numbers)}
     plain = [name for name in places if name in at]
     to, taken, matrix = [places[name] for name in plain], [at[name] for name in plain], part.matrix
@@ -148,7 +159,7 @@ def _copy_numbers(
 
 
 def column_warnings(learned: Mapping[str, Learned], X: NDArray[np.float64]) -> list[str]:
-    """What is suspicious about the columns, a sentence each."""
+    """Return one sentence for each suspicious thing about the columns."""
     import numpy as np
 
     found = []

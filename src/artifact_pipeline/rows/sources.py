@@ -1,4 +1,4 @@
-"""What a user names as input becomes a list of files, each with its format."""
+"""Finds the files that the inputs of a command name, each with its format."""
 
 from __future__ import annotations
 
@@ -43,22 +43,22 @@ _SUFFIXES = {
     ".jpg": "image",
     ".jpeg": "image",
 }
-"""The format that the end of a name tells, in lower case."""
+"""The format of each suffix, in lower case."""
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
-"""How Hive names the folder of rows that have no value."""
+"""Hive's name for a missing value in the name of a folder."""
 _FORMATS = tuple(dict.fromkeys(_SUFFIXES.values()))
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file of rows, or the pictures of one command, each of which is a row.
+    """One file of rows, or all pictures of a command, each of which is a row.
 
     Attributes:
         place: a path, a URL, or `-` for standard input.
-        name: how receipts and predictions call it: relative to the folder that was named, never absolute.
+        name: its name in receipts and predictions: relative to the input that was named, never absolute.
         format: one of `_FORMATS`, or the name of a data set that comes with the package.
         members: the place and the name of each picture.
-        partitions: columns that the folders' names tell, as Hive and Spark write them: `year=2024/part-0.parquet`.
+        partitions: columns and values in the names of folders, as in `year=2024/part-0.parquet` of Hive and Spark.
     """
 
     place: str
@@ -88,21 +88,21 @@ def built_in_source(features: Sequence[str]) -> Source:
 
 
 def format_of(name: str) -> str | None:
-    """The format that a name's end tells, or None."""
+    """Return the format of a name, by its suffix; None if that is unknown."""
     lower = name.lower()
-    return next((form for suffix, form in sorted(_SUFFIXES.items(), reverse=True) if lower.endswith(suffix)), None)
+    return next((form for suffix, form in _SUFFIXES.items() if lower.endswith(suffix)), None)
 
 
 def find_sources(inputs: Sequence[str], form: str | None = None) -> list[Source]:
-    """List the files that the inputs name: files, folders (walked, sorted), glob patterns, URLs, `-`.
+    """List the files that the inputs name, in a stable order.
 
     Args:
-        inputs: what the user said.
-        form: the format of all of them; None tells it by each name.
+        inputs: files, folders, glob patterns, URLs, or `-`.
+        form: the format of all files; None takes it from each name.
 
     Raises:
-        DataRejected: nothing is there, or a name tells no format.
-        ConfigError: standard input without a format, or beside files.
+        DataRejected: a file does not exist, or its format is unknown.
+        ConfigError: standard input has no format or is named with files, or a file is named twice.
     """
     if STDIN in inputs and len(inputs) > 1:
         raise ConfigError("standard input cannot be read together with files", hint="name either - or files")
@@ -112,7 +112,7 @@ def find_sources(inputs: Sequence[str], form: str | None = None) -> list[Source]
     if twice is not None:
         raise ConfigError(f"{twice} is named twice", hint="its rows would be answered twice; name it once")
     names = [name for _, name in found]
-    if len(set(names)) < len(names):  # two folders with equal names inside: then by what was named
+    if len(set(names)) < len(names):  # two folders with equal names of files: the folders' names are needed, too
         found = [(place, place.lstrip("/")) for place, _ in found]
     sources = [
         Source(place, readable(name), form or _format_or_refuse(place), partitions=_partitions(readable(name)))
@@ -124,14 +124,14 @@ def find_sources(inputs: Sequence[str], form: str | None = None) -> list[Source]
 
 
 def _partitions(name: str) -> tuple[tuple[str, str], ...]:
-    """The columns that stand in the folders of a name, each with its value; one that is missing is empty."""
+    """Return the columns in the names of a file's folders, each with its value; a missing value is empty."""
     pairs = [folder.partition("=") for folder in name.split("/")[:-1] if "=" in folder]
     found = {unquote(column): unquote(value) for column, _, value in pairs if column}
     return tuple((column, "" if value == _NO_VALUE else value) for column, value in found.items())
 
 
 def places_of(inputs: Sequence[str], sources: Sequence[Source], *, role: str = _INPUT) -> Iterator[Place]:
-    """The places that are read: what the user named, and the files that were found there."""
+    """Yield the places that are read: the inputs, and the files that they name."""
     for each in inputs:
         if each == STDIN:
             yield Place(role, "standard input", "stream")
@@ -167,7 +167,7 @@ def _expand(named: str) -> Iterator[tuple[str, str]]:
     elif os.path.lexists(named) or not glob.has_magic(named):
         yield named, Path(named).name
     else:
-        places = sorted(glob.glob(named, recursive=True))  # noqa: PTH207 - absolute or relative, as it was said
+        places = sorted(glob.glob(named, recursive=True))  # noqa: PTH207 - absolute or relative, as the pattern
         asked = Path(named).name.startswith((".", "_"))
         places = [place for place in places if asked or not _hidden((Path(place).name,))]
         if not places:
@@ -177,7 +177,7 @@ def _expand(named: str) -> Iterator[tuple[str, str]]:
 
 
 def _folder(folder: str) -> Iterator[tuple[str, str]]:
-    """Whatever stands in a folder and is not hidden: nothing is left out without a word."""
+    """Yield all files of a folder that are not hidden."""
     files = []
     for root, folders, names in os.walk(folder, onerror=_refuse_folder):
         folders[:] = [name for name in folders if not _hidden((name,))]
@@ -196,7 +196,7 @@ def _refuse_folder(error: OSError) -> None:
 
 
 def readable(name: str) -> str:
-    """A name as text: the system's may hold bytes that are none."""
+    """Return a name as text, with backslash escapes for bytes that are no UTF-8."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
@@ -212,7 +212,7 @@ def _remote(url: str) -> Iterator[tuple[str, str]]:
 
 
 def _hidden(parts: tuple[str, ...]) -> bool:
-    """What Spark, Dask and pyarrow leave out too: `_SUCCESS`, `_metadata`, dot files."""
+    """Whether a file is one that Spark, Dask and pyarrow leave out, too: `_SUCCESS`, `_metadata`, dot files."""
     return any(part.startswith((".", "_")) for part in parts)
 
 

@@ -1,4 +1,4 @@
-"""Columns that split the rows, whether they are learned from or not: keys as text, times as numbers in their order."""
+"""Columns that split the rows, whether they are learned from or not: keys as text, times as sortable numbers."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.batches import Piece, Rejected, Wanted
 
 SplitRole = Literal["key", "time"]
-"""Whether the rows of one value stay together, or the latest rows are held out."""
+"""`key`: rows with the same value stay together; `time`: the latest rows are held out."""
 _TimeKind = Literal["number", "local", "zoned"]
-"""Numbers, times without a time zone, and times with one: no two of these can be ordered."""
+"""Numbers, times without a time zone, and times with one, which cannot be compared with each other."""
 _NUMBER = re.compile(SIGNED_NUMBER)
 _MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - of times without a time zone
@@ -31,11 +31,11 @@ _TICK = timedelta(microseconds=1)
 
 
 def key_values(column: pa.Array, *, boolean: bool = False) -> pa.Array | None:
-    """Return a key's values as text, null where one is missing; None where no value of this type is a key.
+    """Return the values of a key as text, null for a missing one; None if the type of the column is not that of a key.
 
     Args:
         column: the values.
-        boolean: whether it is a boolean that is learned from, too: a text of it may have become a number.
+        boolean: whether the column is also learned from as a boolean, which may have been converted into numbers.
     """
     import pyarrow as pa
     from pyarrow import compute
@@ -46,16 +46,16 @@ def key_values(column: pa.Array, *, boolean: bool = False) -> pa.Array | None:
 
 
 class SplitColumns:
-    """The values of the columns that split the rows of a table, as it is read."""
+    """The values of the columns that split the rows of a table, collected while it is read."""
 
     def __init__(self, roles: Mapping[str, SplitRole]) -> None:
-        """Begin without a row; `roles` has each column by its name."""
+        """Begin without a row, with the role of each column by its name."""
         self._roles = roles
         self._parts: dict[str, list[Any]] = {name: [] for name in roles}
         self._kinds: dict[str, _TimeKind] = {}
 
     def take(self, piece: Piece, wanted: Wanted) -> tuple[Rejected, ...]:
-        """Take some rows, and return the first bad value of each column that has one."""
+        """Add some rows, and return the first bad value of each column that has one."""
         faults = Faults(piece, wanted)
         for name, role in self._roles.items():
             column = piece.table.column(name)
@@ -64,7 +64,7 @@ class SplitColumns:
         return faults.firsts()
 
     def values(self) -> dict[str, NDArray[Any]]:
-        """All values by the column's name: a key's are texts, a time's are numbers."""
+        """Return all values by the column's name: texts of a key, numbers of a time."""
         import numpy as np
 
         return {name: np.concatenate([np.empty(0, parts[0].dtype), *parts]) for name, parts in self._parts.items()}
@@ -108,7 +108,7 @@ class SplitColumns:
         return floats
 
     def _times_of_texts(self, name: str, column: pa.Array, faults: Faults) -> NDArray[Any]:
-        """Times as text; each different text is read once."""
+        """Convert times that are text; each different text is read once."""
         import numpy as np
 
         encoded = column.fill_null("").dictionary_encode()
@@ -123,13 +123,13 @@ class SplitColumns:
         return times
 
     def _check_kind(self, name: str, kind: _TimeKind, rows: NDArray[np.bool_], faults: Faults) -> None:
-        """Note rows whose times are of another kind than those before them."""
+        """Add a fault for rows whose times are of another kind than those before them."""
         if rows.any() and self._kinds.setdefault(name, kind) != kind:
             faults.add(name, "mixed-times", rows)
 
 
 def _time_of(text: str) -> tuple[_TimeKind, float] | Literal["split-missing", "not-a-time"]:
-    """A text as a time, in microseconds since 1970 where it is a date, or the rule that it breaks."""
+    """Return a text as a number, or a date in microseconds since 1970; or the rule that it breaks."""
     text = text.strip(" \t")
     if not text:
         return "split-missing"

@@ -1,7 +1,7 @@
-"""A table looked at whole, before a target is chosen: what each of its columns holds, or why it cannot be learned from.
+"""A description of each column of a table, before a target is chosen: its kind, or why it cannot be learned from.
 
-The columns are read by the readers of training and inferred by its rules, but a column that cannot be learned from is
-described and does not end the reading.
+The columns are read by the readers of training and inferred by its rules, but a column that cannot be learned from does
+not end the reading.
 """
 
 from __future__ import annotations
@@ -9,20 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.errors import DataRejected, Problem
-from artifact_pipeline.rows.batches import NO_COLUMN, Wanted
+from artifact_pipeline.rows.batches import NO_COLUMN
 from artifact_pipeline.rows.choosing import (
-    REFUSED,
     WITHOUT_NAMES,
     about_learning,
     is_unnamed,
-    refuse,
+    no_rows,
+    refuse_bad_rows,
+    refuse_picture,
     row_number_of,
 )
-from artifact_pipeline.rows.features import Column
 from artifact_pipeline.rows.formats.opening import open_rows
-from artifact_pipeline.rows.inference import ColumnCells, Refused
-from artifact_pipeline.rows.reading import Reading
+from artifact_pipeline.rows.inference import ColumnCells, Decision, Refused
+from artifact_pipeline.rows.reading import Reading, wanted_for
 from artifact_pipeline.rows.sources import find_sources
 from artifact_pipeline.storage.opened import unreadable
 
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.sources import Source
 
 _LABELS = "y"
-"""The array of an NPZ file that holds the labels, where no other is named."""
+"""The default array of the labels in an NPZ file."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,14 +42,14 @@ class SurveyedColumn:
 
     Attributes:
         name: its name.
-        kind: what it holds; None where it cannot be learned from.
-        fault: why it cannot be learned from; None where it can.
-        missing: how many cells are missing.
-        values: float64 of shape (rows,), NaN where one is missing; of a category int32 positions among `levels`, -1
-            where one is missing; empty where the column cannot be learned from.
-        levels: of a category its texts, in the order in which they came.
-        row_number: the first number of a column that counts the rows; None where it does not.
-        is_index: whether the file says that it is the index of pandas, or it has no name of its own.
+        kind: its kind; None if it cannot be learned from.
+        fault: why it cannot be learned from; None if it can.
+        missing: the number of missing cells.
+        values: float64 of shape (rows,), NaN for a missing cell; of a category int32 positions among `levels`, -1 for a
+            missing cell; empty if the column cannot be learned from.
+        levels: the texts of a category, in the order of the rows.
+        row_number: the first number of a column that numbers the rows; None for any other.
+        is_index: whether the file marks it as the index of pandas, or it has no name of its own.
     """
 
     name: str
@@ -68,10 +67,10 @@ class Survey:
     """A table, column by column.
 
     Attributes:
-        rows: how many rows it has.
-        files: how many files they were read from.
+        rows: the number of rows.
+        files: the number of files.
         columns: its columns, in their order.
-        labels: the column that the format itself calls the labels, such as `y` of an NPZ file; None for most formats.
+        labels: the column of the labels if the format defines it, such as `y` in an NPZ file; None for most formats.
     """
 
     rows: int
@@ -95,7 +94,7 @@ def survey_table(path: str, *, target: str | None = None) -> Survey:
 
 
 def survey_rows(rows: Rows) -> Survey:
-    """Return the survey of rows that are read already, and have labels."""
+    """Return the survey of rows in memory that have labels."""
     import numpy as np
 
     assert rows.y is not None
@@ -106,101 +105,79 @@ def survey_rows(rows: Rows) -> Survey:
 
 
 class _Surveyor:
-    """Reads the files of a table, some columns of it again where their first cells were of another kind."""
+    """Reads the files of a table; columns whose first cells had another kind are read again."""
 
     def __init__(self, path: str, sources: list[Source], target: str | None) -> None:
-        self._path, self._sources = path, [each for each in sources if self._has_rows(each)]
-        arrays = any(each.format in WITHOUT_NAMES for each in self._sources)
+        for source in sources:
+            refuse_picture(source)
+        self._path, self._sources = path, sources
+        arrays = any(each.format in WITHOUT_NAMES for each in sources)
         self._labels = (target or _LABELS) if arrays else None
         self._names: tuple[str, ...] = ()
         self._index: tuple[str, ...] = ()
         self._faults: dict[str, Refused] = {}
-        self._rows = 0
-
-    def _has_rows(self, source: Source) -> bool:
-        if source.format == "image":
-            problem = Problem(source.place, "unknown-suffix", "is a picture, which has no label")
-            raise DataRejected(REFUSED, problems=[problem], hint="name a table, such as rows.csv")
-        return True
 
     def survey(self) -> Survey:
         """Return the survey."""
-        files = [source for source in self._sources if self._names_of(source)]
-        first = self._read(files, [ColumnCells(name) for name in self._names])
-        self._rows = first.rows
-        if not self._rows:
-            problem = Problem(self._path, "no-rows", "holds no rows")
-            raise DataRejected(REFUSED, problems=[problem], hint="name a table that has a header and rows below it")
+        files = [source for source in self._sources if self._has_columns(source)]
+        first = reading = self._read(files, [ColumnCells(name) for name in self._names])
+        if not first.rows:
+            raise no_rows(self._path)
         found: dict[str, SurveyedColumn] = {}
-        reading = first
         while reading.cells:
             again = []
-            for cells in reading.cells.values():
-                decided = self._decided(cells, reading)
-                if isinstance(decided, ColumnCells):
-                    again.append(decided)
+            for name, cells in reading.cells.items():
+                decision = self._faults.get(name) or cells.decide()
+                if isinstance(decision, Decision) and decision.again is not None:
+                    again.append(decision.again)
                 else:
-                    found[cells.name] = decided
+                    found[name] = self._surveyed(cells, decision, reading)
             reading = self._read(files, again) if again else Reading([])
-            if again and reading.rows != self._rows:
+            if again and reading.rows != first.rows:
                 raise unreadable(self._path, "has changed while it was read")
         columns = tuple(found[name] for name in self._names)
-        return Survey(self._rows, len(self._sources), columns, self._labels)
+        return Survey(first.rows, len(self._sources), columns, self._labels)
 
-    def _names_of(self, source: Source) -> bool:
-        """Whether a file has columns; the first one that has any decides which are surveyed."""
-        with open_rows(source, self._wanted(()), digest=False) as reader:
+    def _has_columns(self, source: Source) -> bool:
+        """Whether a file has columns; the first one that has any determines which are surveyed."""
+        with open_rows(source, wanted_for((), self._labels or NO_COLUMN), digest=False) as opened:
             if not self._names:
-                self._names, self._index = reader.names, reader.index
-            return bool(reader.names)
-
-    def _wanted(self, cells: tuple[ColumnCells, ...]) -> Wanted:
-        import numpy as np
-
-        features = tuple(each.name for each in cells if each.name != self._labels)
-        known = tuple(
-            Column(each.name, each.given or "category", nullable=True)
-            for each in cells
-            if each.given or each.holds_texts
-        )
-        bounds, target = np.zeros(len(features)), self._labels or NO_COLUMN
-        return Wanted(features, "float64", target, (), (), bounds, bounds, "ignore", learning=True, columns=known)
+                self._names, self._index = opened.names, opened.index
+            return bool(opened.names)
 
     def _read(self, files: list[Source], cells: list[ColumnCells]) -> Reading:
-        """Read some columns of all files, and note the first fault of each."""
+        """Read some columns of all files, and store the first fault of each."""
         reading = Reading(cells)
+        features = tuple(each.name for each in cells if each.name != self._labels)
         for source in files:
-            wanted = self._wanted(tuple(cells))
-            with open_rows(source, wanted, digest=False) as rows:
-                for piece in rows.unaligned():
+            wanted = wanted_for(features, self._labels or NO_COLUMN, cells=cells)
+            with open_rows(source, wanted, digest=False) as opened:
+                for piece in opened.unaligned():
                     if piece.broken:
-                        refuse(source, piece, self._names)
+                        refuse_bad_rows(source.place, piece.broken, piece.firsts, self._names)
                     start = reading.rows
                     for each in (*piece.firsts, *reading.take(piece, wanted)):
                         fault = Refused(start + each.row - piece.start, each.rule, each.message, ("drop",))
                         self._faults.setdefault(each.column, fault)
         return reading
 
-    def _decided(self, cells: ColumnCells, reading: Reading) -> SurveyedColumn | ColumnCells:
-        """What a column is; or the cells as which it is to be read again."""
+    def _surveyed(self, cells: ColumnCells, decision: Decision | Refused, reading: Reading) -> SurveyedColumn:
         import numpy as np
 
-        is_index = cells.name in self._index or is_unnamed(cells.name)
-        decision = self._faults.get(cells.name) or cells.decide()
+        name, is_index = cells.name, cells.name in self._index or is_unnamed(cells.name)
         if isinstance(decision, Refused) or decision.kind is None:
             fault = decision if isinstance(decision, Refused) else Refused(None, "no-values", "it has no value", ())
-            return SurveyedColumn(cells.name, None, fault, cells.missing, np.empty(0), is_index=is_index)
-        if decision.again:
-            return ColumnCells(cells.name, decision.kind if decision.sure else None, as_texts=not decision.sure)
-        values, first = _values(cells, reading, category=decision.kind == "category"), None
+            return SurveyedColumn(name, None, fault, cells.missing, np.empty(0), is_index=is_index)
+        category, first = decision.kind == "category", None
+        values = _values(cells, reading, category=category)
         if decision.kind == "number" and not cells.missing:
             first = row_number_of([values])
-        levels = tuple(cells.levels) if decision.kind == "category" else ()
-        return SurveyedColumn(cells.name, decision.kind, None, cells.missing, values, levels, first, is_index=is_index)
+        levels = tuple(cells.levels) if category else ()
+        return SurveyedColumn(name, decision.kind, None, cells.missing, values, levels, first, is_index=is_index)
 
 
 def _values(cells: ColumnCells, reading: Reading, *, category: bool) -> NDArray[Any]:
-    """All cells of a column, as `SurveyedColumn.values` has them."""
+    """Return all cells of a column, as `SurveyedColumn.values`."""
     import numpy as np
 
     if not cells.holds_texts:

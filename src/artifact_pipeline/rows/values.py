@@ -1,4 +1,4 @@
-"""The rules of single values, whatever they were read from: numbers, and the levels of a category."""
+"""The rules of single values, for files and requests: numbers, and the levels of a category."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MISSING_TEXTS = ("", "NA", "NaN", "null")
-"""The texts of a feature that stand for a missing value, blanks around them allowed."""
+"""The texts of a feature that stand for a missing value; blanks around them are allowed."""
 TRUE, FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
-"""How a CSV writes booleans."""
+"""The spellings of booleans in a CSV."""
 
 
 class Level(NamedTuple):
-    """What a text of a category is.
+    """A text of a category, compared with the levels that a model knows.
 
     Attributes:
-        text: the level that it means; the text itself where the model has none that is like it.
+        text: the level that it stands for; the text itself if the model knows no such level.
         unseen: whether the model does not know it.
-        rule: the rule of `faults.RULES` that it breaks; empty where nothing is wrong with it.
+        rule: the rule of `faults.RULES` that it breaks; empty if it breaks none.
     """
 
     text: str
@@ -51,10 +51,10 @@ class Levels:
             self.other += "_"
 
     def of(self, text: str) -> Level:
-        """Return what a text is that is not missing.
+        """Return the level of a text that is not missing.
 
-        Where the model does not know it, `1.0` is the level `1`, `1` the level `1.0`, and a spelling of true or false
-        the one that it knows: the next program may write a whole number, or a boolean, in another way.
+        If the model does not know it, `1.0` is the level `1`, `1` is the level `1.0`, and true or false is the spelling
+        that it knows, since another program may write a whole number or a boolean in another way.
         """
         if text in self._plain:
             return self._plain[text]
@@ -65,7 +65,7 @@ class Levels:
         return Level(text, unseen, "level-unknown" if unseen and self._about.other == "refuse" else "")
 
     def of_cell(self, text: str | None) -> Level:
-        """Return what a text is, or one that is missing."""
+        """Return the level of a text, or of a missing value."""
         if text in self._plain:
             return self._plain[text]
         return self._missing if text is None or text.strip(" \t") in MISSING_TEXTS else self.of(text)
@@ -74,10 +74,10 @@ class Levels:
 def number_faults(
     floats: NDArray[np.floating], about: Column, dtype: Literal["float32", "float64"] = "float64"
 ) -> list[tuple[str, NDArray[np.bool_]]]:
-    """Return the rules that numbers break, each with the values that break it; none where nothing is wrong.
+    """Return the rules that numbers break, each with the values that break it.
 
     Args:
-        floats: NaN where one is missing; a boolean is 1 or 0.
+        floats: NaN for a missing value; a boolean is 1 or 0.
         about: the column.
         dtype: the model's type.
     """
@@ -103,15 +103,10 @@ class NumberFault(NamedTuple):
 
 
 class NumberRules:
-    """What the numbers and the booleans of some columns may be, looked at all at once."""
+    """Checks the values of some numbers and booleans, all columns at a time."""
 
     def __init__(self, columns: Sequence[Column], dtype: Literal["float32", "float64"]) -> None:
-        """Prepare.
-
-        Args:
-            columns: numbers and booleans.
-            dtype: the model's type.
-        """
+        """Prepare the check of these numbers and booleans, for a model of this dtype."""
         import numpy as np
 
         self._columns, self._dtype = tuple(columns), dtype
@@ -121,11 +116,11 @@ class NumberRules:
         self._some_missing, self._some_booleans = not self._required.all(), bool(self._booleans.any())
 
     def fault(self, X: NDArray[np.floating], *, may_be_no_boolean: bool = True) -> NumberFault | None:
-        """Return the first fault, column by column; None where there is none.
+        """Return the first fault, column by column; None if there is none.
 
         Args:
-            X: of shape (rows, columns), NaN where a value is missing.
-            may_be_no_boolean: whether the values of booleans may be others than 1 and 0.
+            X: of shape (rows, columns), NaN for a missing value.
+            may_be_no_boolean: whether booleans may have other values than 1 and 0.
         """
         if self._are_right(X) and not (may_be_no_boolean and self._some_booleans and self._has_no_boolean(X)):
             return None
@@ -139,7 +134,7 @@ class NumberRules:
 
         if not X.size:
             return True
-        if np.vdot(X, X) <= self._limit:  # no square is beyond it, and there is no NaN: the least that can be asked
+        if np.vdot(X, X) <= self._limit:  # the fastest check: no square exceeds the limit, and there is no NaN
             return True
         sizes = np.abs(X)
         if sizes.max() <= self._limit:
@@ -156,14 +151,11 @@ class NumberRules:
 
 
 def _level_of(name: str, levels: frozenset[str]) -> str:
-    """The level that a text means; the text itself where the model has none that is like it."""
+    """Return the level that a text stands for; the text itself if there is no such level."""
     if name in levels:
         return name
-    like: tuple[str, ...] = (name.removesuffix(".0"), f"{name}.0") if _is_whole(name) else ()
+    is_whole = name.removesuffix(".0").removeprefix("-").isdigit()
+    like: tuple[str, ...] = (name.removesuffix(".0"), f"{name}.0") if is_whole else ()
     like += next((each for each in (TRUE, FALSE) if name in each), ())
     found = [each for each in like if each in levels]
     return found[0] if len(found) == 1 else name
-
-
-def _is_whole(text: str) -> bool:
-    return text.removesuffix(".0").removeprefix("-").isdigit()

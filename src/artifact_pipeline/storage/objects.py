@@ -1,8 +1,8 @@
 """Objects in a store such as S3, by obstore (extra `scale`): read by ranges, written by one request, listed.
 
-Its settings come from the environment (AWS_REGION, AWS_ENDPOINT_URL, …). A store that does not answer is asked again
-for some seconds. What reads raises `DataRejected` where there is no such object, or the store does not answer; what
-writes raises `StorageError` where it cannot be written.
+The settings come from the environment (AWS_REGION, AWS_ENDPOINT_URL, …). A request to a store that does not answer is
+repeated for some seconds. A function that reads raises `DataRejected` if the object does not exist or the store does
+not answer; a function that writes raises `StorageError`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from artifact_pipeline.errors import ConfigError, StorageError
 from artifact_pipeline.storage.opened import BLOCK, Opened, StoredFile, unreadable
-from artifact_pipeline.storage.patterns import MAGIC, fits_or_parent, fixed_parts
-from artifact_pipeline.storage.waiting import awaited
+from artifact_pipeline.storage.patterns import MAGIC, fixed_parts, matches
+from artifact_pipeline.storage.waiting import interruptible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,26 +28,26 @@ if TYPE_CHECKING:
     from artifact_pipeline.errors import DataRejected
 
 _SPOOL = 64 << 20
-"""Bytes of an object that are held in memory before it is sent; what is larger waits in a temporary file."""
-_AHEAD = 8 * BLOCK
-"""Bytes that one request brings."""
+"""Bytes of a new object that are held in memory; a larger object is held in a temporary file until it is sent."""
+_REQUEST = 8 * BLOCK
+"""Bytes of one request."""
 _RETRIES: dict[str, Any] = {
     "max_retries": 5,
     "retry_timeout": timedelta(seconds=20),
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2},
 }
-"""Some three seconds where the connection is refused, and twenty where the network drops what is sent."""
+"""About three seconds if the connection is refused, and twenty if the network drops packets."""
 _SETTINGS = ("AWS_", "GOOGLE_", "AZURE_")
 _ILLEGAL = re.compile(r"//|(^|/)\.{1,2}(/|$)|[\x00-\x1f\x7f]")
-"""What the libraries of the stores themselves would rewrite: empty names, `.` and `..`, control characters."""
+"""Parts of a name that the stores' own libraries would rewrite: empty names, `.` and `..`, control characters."""
 _METADATA = re.compile(r"/latest/(api/token|meta-data)")
-"""Where a machine of Amazon's finds keys, and where obstore asks for them when the environment has none."""
+"""The metadata service of EC2, which obstore asks for keys when the environment has none."""
 _HINT_SETTINGS = "its settings come from the environment: AWS_REGION, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, …"
 _HINT_KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SKIP_SIGNATURE=true for public objects"
 
 
 def _split(url: str) -> tuple[str, str]:
-    """A URL taken apart: `s3://bucket`, and the name of the object in it."""
+    """Split a URL into `s3://bucket` and the name of the object in it."""
     scheme, _, rest = url.partition("://")
     bucket, _, path = rest.partition("/")
     if not bucket or _ILLEGAL.search(path):
@@ -56,7 +56,7 @@ def _split(url: str) -> tuple[str, str]:
 
 
 def _store(url: str) -> tuple[Any, str]:
-    """The store of a URL, and the object's name in it."""
+    """Return the store of a URL, and the object's name in it."""
     root, path = _split(url)
     settings = tuple(sorted((key, value) for key, value in os.environ.items() if key.startswith(_SETTINGS)))
     return _connected(root, settings), path
@@ -64,7 +64,7 @@ def _store(url: str) -> tuple[Any, str]:
 
 @lru_cache(maxsize=8)
 def _connected(root: str, _settings: tuple[tuple[str, str], ...]) -> Any:
-    """A store with its pool of connections, which are kept as long as the settings stay the same."""
+    """Return a store with its pool of connections, which is reused while the settings stay the same."""
     from obstore.exceptions import BaseError
     from obstore.store import from_url
 
@@ -75,14 +75,14 @@ def _connected(root: str, _settings: tuple[tuple[str, str], ...]) -> Any:
 
 
 @contextmanager
-def _refusing(refusal: Callable[[str, Exception], Exception], url: str) -> Iterator[None]:
-    """Turn what a store answers, or that it does not, into a refusal."""
+def _translated(error_of: Callable[[str, Exception], Exception], url: str) -> Iterator[None]:
+    """Turn an error of obstore into the error that `error_of` makes of it."""
     from obstore.exceptions import BaseError
 
     try:
         yield
     except (BaseError, OSError) as error:
-        raise refusal(url, error) from error
+        raise error_of(url, error) from error
 
 
 def opened(url: str) -> Opened:
@@ -90,56 +90,52 @@ def opened(url: str) -> Opened:
     import obstore
 
     store, path = _store(url)
-    with _refusing(_unreadable, url):
-        about = awaited(obstore.head, store, path)
-    ahead, raw = (_Raw(url, about["size"]) for _ in range(2))
-    file = io.BufferedReader(ahead, _AHEAD)
-    return Opened(url, cast("BinaryIO", file), about["size"], _stamp(about), None, cast("BinaryIO", raw))
+    with _translated(_unreadable, url):
+        about = interruptible(obstore.head, store, path)
+    size = about["size"]
+    file, raw = io.BufferedReader(_ObjectFile(url, size), _REQUEST), _ObjectFile(url, size)
+    return Opened(url, cast("BinaryIO", file), size, _stamp(about), None, cast("BinaryIO", raw))
 
 
 def stamp(url: str) -> str:
-    """What an object is known by, as in `Opened.stamp`."""
+    """Return the stamp of an object, as in `Opened.stamp`."""
     import obstore
 
     store, path = _store(url)
-    with _refusing(_unreadable, url):
-        return _stamp(awaited(obstore.head, store, path))
+    with _translated(_unreadable, url):
+        return _stamp(interruptible(obstore.head, store, path))
 
 
 def _stamp(about: Any) -> str:
     return f"{about['size']}-{about['e_tag']}"
 
 
-class _Raw(io.RawIOBase):
-    """An object as Python knows raw files; each read is one request."""
+class _ObjectFile(io.RawIOBase):
+    """An object as a raw file of Python's; each read is one request."""
 
     def __init__(self, url: str, size: int) -> None:
         self._url, self._size, self._at = url, size, 0
         self._store, self._path = _store(url)
 
     def readable(self) -> bool:
-        """Whether it can be read."""
         return True
 
     def seekable(self) -> bool:
-        """Whether it can be read from any place on."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer as far as there are bytes, and return how many came."""
         import obstore
 
         end = min(self._at + len(buffer), self._size)
         if end <= self._at:
             return 0
-        with _refusing(_unreadable, self._url):
-            data = awaited(partial(obstore.get_range, start=self._at, end=end), self._store, self._path)
+        with _translated(_unreadable, self._url):
+            data = interruptible(partial(obstore.get_range, start=self._at, end=end), self._store, self._path)
         buffer[: len(data)] = memoryview(data)
         self._at += len(data)
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go on at another place, and return it."""
         place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
         if place < 0:
             raise OSError(errno.EINVAL, "before the beginning")
@@ -147,36 +143,35 @@ class _Raw(io.RawIOBase):
         return place
 
     def tell(self) -> int:
-        """Return the place of the next byte."""
         return self._at
 
 
 @contextmanager
 def staged(url: str) -> Iterator[BinaryIO]:
-    """Open what becomes an object, whole, when the block ends well."""
+    """Open a new file, which is sent as the object if the block ends without an error."""
     import obstore
 
     store, path = _store(url)
-    with _refusing(_unwritable, url), tempfile.SpooledTemporaryFile(_SPOOL) as file:
+    with _translated(_unwritable, url), tempfile.SpooledTemporaryFile(_SPOOL) as file:
         yield cast("BinaryIO", file)
         file.seek(0)
-        awaited(obstore.put, store, path, cast("BinaryIO", file))
+        interruptible(obstore.put, store, path, cast("BinaryIO", file))
 
 
 def pieces(url: str) -> Iterator[memoryview]:
-    """The bytes of an object in order; each request brings some, so that none takes long."""
+    """Yield the bytes of an object in order, those of one request at a time."""
     import obstore
 
     store, path = _store(url)
-    with _refusing(_unreadable, url):
-        size = awaited(obstore.head, store, path)["size"]
-        for at in range(0, size, _AHEAD):
-            part = partial(obstore.get_range, start=at, end=min(at + _AHEAD, size))
-            yield memoryview(awaited(part, store, path))
+    with _translated(_unreadable, url):
+        size = interruptible(obstore.head, store, path)["size"]
+        for at in range(0, size, _REQUEST):
+            part = partial(obstore.get_range, start=at, end=min(at + _REQUEST, size))
+            yield memoryview(interruptible(part, store, path))
 
 
 def read_versioned(url: str, limit: int) -> tuple[bytes, dict[str, str]] | None:
-    """Read a small object whole, with the version that `write_if` takes; None where there is none.
+    """Return the bytes of a small object, and its version for `write_if`; None if there is no such object.
 
     Raises:
         DataRejected: it is larger than `limit` bytes, or the store does not answer.
@@ -184,22 +179,22 @@ def read_versioned(url: str, limit: int) -> tuple[bytes, dict[str, str]] | None:
     import obstore
 
     store, path = _store(url)
-    with _refusing(_unreadable, url), suppress(FileNotFoundError):
-        found = awaited(obstore.get, store, path)
+    with _translated(_unreadable, url), suppress(FileNotFoundError):
+        found = interruptible(obstore.get, store, path)
         if found.meta["size"] > limit:
             raise unreadable(url, f"larger than {limit:,} bytes", rule="too-large")
         known = {name: found.meta[name] for name in ("e_tag", "version")}
         version = {name: value for name, value in known.items() if value is not None}
-        return bytes(awaited(found.bytes)), version
+        return bytes(interruptible(found.bytes)), version
     return None
 
 
 def write_if(url: str, data: bytes, version: dict[str, str] | None) -> bool:
-    """Write a small object only if it still has this version, or with None only if there is none yet.
+    """Write a small object if it still has this version; with None, if it does not exist yet.
 
     Returns:
-        Whether it was written. A request that is sent again after an answer was lost finds its own object there, and
-        gives false: the caller reads what stands there.
+        Whether it was written. If an answer was lost and the request repeated, it finds its own object, and the result
+        is false: the caller has to read the object.
 
     Raises:
         StorageError: the store does not answer, or has no conditional writes.
@@ -209,30 +204,30 @@ def write_if(url: str, data: bytes, version: dict[str, str] | None) -> bool:
 
     store, path = _store(url)
     put = partial(obstore.put, mode=cast("Any", "create" if version is None else version), use_multipart=False)
-    with _refusing(_unwritable, url), suppress(AlreadyExistsError, PreconditionError):
-        awaited(put, store, path, data)
+    with _translated(_unwritable, url), suppress(AlreadyExistsError, PreconditionError):
+        interruptible(put, store, path, data)
         return True
     return False
 
 
 def remove(url: str) -> None:
-    """Remove an object; one that is not there is no error."""
+    """Remove an object, if it exists."""
     import obstore
 
     store, path = _store(url)
-    with _refusing(_unwritable, url), suppress(FileNotFoundError):
-        awaited(obstore.delete, store, path)
+    with _translated(_unwritable, url), suppress(FileNotFoundError):
+        interruptible(obstore.delete, store, path)
 
 
 def listed(url: str) -> list[StoredFile]:
-    """The objects below a URL, or those that its pattern fits, or the one that it names; sorted by name."""
+    """Return the objects below a URL, or those that match its pattern, or the one that it names; sorted by name."""
     root, path = _split(url)
     pattern = path.rstrip("/").split("/") if MAGIC.search(path) else None
     folder = "/".join(fixed_parts(pattern)) if pattern else path.rstrip("/")
     found = [
         StoredFile(f"{root}/{name}", name[len(folder) + 1 if folder else 0 :], size)
         for name, size in _below(url, root, folder)
-        if pattern is None or fits_or_parent(name.split("/"), pattern)
+        if pattern is None or matches(name.split("/"), pattern)
     ]
     if not found and path and not path.endswith("/"):
         return _named(url)
@@ -240,12 +235,12 @@ def listed(url: str) -> list[StoredFile]:
 
 
 def _below(url: str, root: str, folder: str) -> Iterator[tuple[str, int]]:
-    """Names and sizes of the objects below a folder, without the markers that stand for folders themselves."""
+    """Yield names and sizes of the objects below a folder, without the empty objects that mark a folder."""
     import obstore
 
     store, _ = _store(root)
-    with _refusing(_unreadable, url):
-        blocks = awaited(list, obstore.list(store, prefix=folder or None))
+    with _translated(_unreadable, url):
+        blocks = interruptible(list, obstore.list(store, prefix=folder or None))
         found = [each for block in blocks for each in block]
     for each in found:
         name, size = each["path"], each["size"]
@@ -255,12 +250,12 @@ def _below(url: str, root: str, folder: str) -> Iterator[tuple[str, int]]:
 
 
 def _named(url: str) -> list[StoredFile]:
-    """The one object that has this very name, even one like a pattern or without a suffix; or none."""
+    """Return the object with exactly this name, if there is one; the name may look like a pattern or lack a suffix."""
     import obstore
 
     store, path = _store(url)
-    with _refusing(_unreadable, url), suppress(FileNotFoundError):
-        return [StoredFile(url, path.rpartition("/")[2], awaited(obstore.head, store, path)["size"])]
+    with _translated(_unreadable, url), suppress(FileNotFoundError):
+        return [StoredFile(url, path.rpartition("/")[2], interruptible(obstore.head, store, path)["size"])]
     return []
 
 
@@ -283,7 +278,7 @@ def _hint(error: Exception) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, without the request's address, its duration and the library's own dump of it."""
+    """Return the reason of an error, without the request's address and duration and the library's debug output."""
     text = str(error).partition("\n\nDebug source")[0]
     if _METADATA.search(text):
         return "there are no keys for it"

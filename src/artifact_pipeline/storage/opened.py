@@ -12,7 +12,7 @@ BLOCK = 1 << 20
 
 
 class StoredFile(NamedTuple):
-    """One object in a store: its URL, its name below the URL that was listed, and its size."""
+    """One object in a store: its URL, its name below the URL that was listed, and its size in bytes."""
 
     url: str
     name: str
@@ -25,10 +25,10 @@ class Opened:
 
     Attributes:
         place: its path or URL.
-        size: bytes.
-        stamp: changes when the file does: its size and time, or the store's tag.
-        path: a path by which C++ can open the very same file again; None for an object in a store.
-        raw: an object once more, without what `file` reads ahead, for a reader that jumps; None for a file.
+        size: in bytes.
+        stamp: a text that changes when the file changes: its size and time, or the store's tag.
+        path: a path by which C++ can open the same file again; None for an object in a store.
+        raw: the same object without read-ahead, for a reader that seeks; None for a file.
     """
 
     place: str
@@ -39,7 +39,7 @@ class Opened:
     raw: BinaryIO | None = None
 
     def read_at(self, place: int, size: int) -> bytes:
-        """Some bytes; fewer where the file ends.
+        """Return `size` bytes from position `place` on; fewer at the end of the file.
 
         Raises:
             ValueError: the place or the size is negative.
@@ -62,10 +62,10 @@ HINTS = {
     "object-array": "save numbers: np.savez('rows.npz', X=X.astype(float), y=y)",
     "rows-shape": "save a matrix of one row for each label: np.savez('rows.npz', X=X, y=y)",
 }
-"""What to do where a refusal says no more, by its rule."""
+"""The hint of an error that gives none of its own, by its rule."""
 
 
 def unreadable(place: str, message: str, *, rule: str = "unreadable", hint: str | None = None) -> DataRejected:
-    """The refusal of a file that cannot be read."""
+    """Return the error for a file that cannot be read."""
     problem = Problem(place, rule, message)
     return DataRejected("the rows cannot be read", problems=[problem], hint=hint or HINTS.get(rule))

@@ -1,6 +1,6 @@
-"""Where bytes stand: a local path, or an object in a store such as S3, named by its URL (`objects`).
+"""Files at a local path, or in an object store such as S3, where a URL names them (`objects`).
 
-Reading gives a binary file; writing is whole or not at all, by a rename here and by one request there.
+A file is opened as a binary file. It is written whole or not at all: by one rename locally, by one request to a store.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self, cast
 from artifact_pipeline import files
 from artifact_pipeline.errors import DataRejected
 from artifact_pipeline.storage.opened import BLOCK, Opened, StoredFile, unreadable
+from artifact_pipeline.storage.waiting import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +32,7 @@ def is_url(place: str) -> bool:
 
 
 def artifact_place(place: str | os.PathLike[str]) -> Path | str:
-    """Where an artifact is: a path of this machine, or a text where a scheme such as `oci://` names another place."""
+    """Return a local path, or the text itself where it begins with a scheme such as `oci://`."""
     return place if isinstance(place, str) and _REMOTE.match(place) else Path(place)
 
 
@@ -40,7 +41,7 @@ def opened(place: str) -> Iterator[Opened]:
     """Open a file or an object for reading.
 
     Raises:
-        DataRejected: it does not exist, is no regular file, or cannot be read; and, at the end, if it has changed.
+        DataRejected: it does not exist, is no regular file, or cannot be read; or it has changed when the block ends.
     """
     if is_url(place):
         from artifact_pipeline.storage import objects
@@ -53,24 +54,23 @@ def opened(place: str) -> Iterator[Opened]:
     try:
         # O_NONBLOCK: a FIFO put in the file's place must not make the reader wait for a writer.
         descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise unreadable(place, "does not exist", rule="missing-file") from error
     except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        message = "does not exist" if missing else (error.strerror or "cannot be opened").lower()
-        raise unreadable(place, message, rule="missing-file" if missing else "unreadable") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise unreadable(place, files.reason_of(error)) from error
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode):
         os.close(descriptor)
         raise unreadable(place, "not a regular file")
     with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor has no path
-        before = _stamp(descriptor)
         again = f"/proc/self/fd/{descriptor}"
         path = again if os.path.exists(again) else place  # noqa: PTH110 - a question to the system
-        yield Opened(place, cast("BinaryIO", file), os.fstat(descriptor).st_size, before, path)
-        if _stamp(descriptor) != before:
+        yield Opened(place, cast("BinaryIO", file), about.st_size, _stamp(about), path)
+        if _stamp(os.fstat(descriptor)) != _stamp(about):
             raise unreadable(place, "was changed while it was read", rule="changed")
 
 
-def _stamp(descriptor: int) -> str:
-    about = os.fstat(descriptor)
+def _stamp(about: os.stat_result) -> str:
     return f"{about.st_size}-{about.st_mtime_ns}"
 
 
@@ -78,8 +78,7 @@ class Digesting:
     """The SHA-256 of an open file, computed in a thread while it is read by position; leaving the block ends it."""
 
     def __init__(self, file: Opened) -> None:
-        self._file, self._stopped, self._hash = file, threading.Event(), hashlib.sha256()
-        self._failed: OSError | DataRejected | None = None
+        self._file, self._stopped, self._digest = file, threading.Event(), Outcome()
         self._thread = threading.Thread(target=self._run, name=f"digest of {file.place}", daemon=True)
 
     def __enter__(self) -> Self:
@@ -91,27 +90,25 @@ class Digesting:
         self._thread.join()
 
     def result(self) -> str:
-        """The digest as 64 hexadecimal digits, once all is read.
+        """Wait until the whole file is read, and return its digest as 64 hexadecimal digits.
 
         Raises:
             DataRejected: the file could not be read.
         """
-        self._thread.join()
-        if isinstance(self._failed, DataRejected):
-            raise self._failed
-        if self._failed is not None:
-            reason = (self._failed.strerror or "cannot be read").lower()
-            raise unreadable(self._file.place, reason) from self._failed
-        return self._hash.hexdigest()
+        try:
+            return str(self._digest.result())
+        except OSError as error:
+            raise unreadable(self._file.place, files.reason_of(error)) from error
 
     def _run(self) -> None:
-        try:
+        hashed = hashlib.sha256()
+        with self._digest:
             for block in self._blocks():
-                self._hash.update(block)  # lets other threads run
+                hashed.update(block)  # lets other threads run
                 if self._stopped.is_set():
+                    self._digest.cancel()
                     return
-        except (OSError, DataRejected) as error:
-            self._failed = error
+            self._digest.set_result(hashed.hexdigest())
 
     def _blocks(self) -> Iterator[bytes | memoryview]:
         if is_url(self._file.place):
@@ -130,7 +127,7 @@ class Digesting:
 
 @contextmanager
 def staged(place: str) -> Iterator[BinaryIO]:
-    """Open a new file that takes its place whole when the block ends well, or not at all.
+    """Open a new file, which replaces what is at `place` if the block ends without an error.
 
     Raises:
         StorageError: it cannot be written.
@@ -160,7 +157,7 @@ def write(place: str, data: bytes) -> None:
 
 
 def read(place: str, limit: int) -> bytes | None:
-    """Read a small file whole; None where there is none.
+    """Return the bytes of a small file, or None if there is no such file.
 
     Raises:
         DataRejected: it cannot be read, or is larger than `limit` bytes.
@@ -177,7 +174,7 @@ def read(place: str, limit: int) -> bytes | None:
 
 
 def remove(place: str) -> None:
-    """Remove a file or an object; one that is not there is no error.
+    """Remove a file or an object, if it exists.
 
     Raises:
         StorageError: it cannot be removed.
@@ -194,7 +191,7 @@ def remove(place: str) -> None:
 
 
 def list_files(url: str) -> list[StoredFile]:
-    """The objects below a URL, or those that its pattern fits, or the one that it names; sorted by name.
+    """Return the objects below a URL, or those that match its pattern, or the one that it names; sorted by name.
 
     Raises:
         DataRejected: the store does not answer.

@@ -1,4 +1,4 @@
-"""Waiting for a store: Ctrl-C ends it, and several places are asked at a time."""
+"""Calls in other threads: Ctrl-C ends the wait for a store, and several places are looked at in parallel."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ if TYPE_CHECKING:
 _Place = TypeVar("_Place")
 _Answer = TypeVar("_Answer")
 
-_AT_ONCE = 16
-"""Places that are asked at a time."""
+_THREADS = 16
 
 
-class _Outcome(Future[Any]):
-    """The result of a call in another thread; an error of its block is raised where the result is awaited."""
+class Outcome(Future[Any]):
+    """The result of a block in another thread; `result` raises the error with which the block ended."""
 
     def __enter__(self) -> Self:
         return self
@@ -28,11 +27,11 @@ class _Outcome(Future[Any]):
         return True
 
 
-def awaited(call: Callable[..., Any], *arguments: Any) -> Any:
-    """What a call returns that waits for a store; Ctrl-C ends the waiting, which the library itself would not do."""
+def interruptible(call: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a call returns; Ctrl-C ends the wait for it, which the library of the stores does not allow."""
     if threading.current_thread() is not threading.main_thread():
         return call(*arguments)
-    outcome = _Outcome()
+    outcome = Outcome()
 
     def _run() -> None:
         with outcome:
@@ -44,11 +43,11 @@ def awaited(call: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def ask_several(ask: Callable[[_Place], _Answer], places: Sequence[_Place]) -> list[_Answer]:
-    """Ask about several places at a time, since most of it is waiting; the answers are in the places' order.
+    """Call `ask` for several places in parallel, and return the answers in the order of the places.
 
-    The error of the first place that has one is raised, and no further place is asked then.
+    After the first error no further call begins; the error of the first place that has one is raised.
     """
-    outcomes = [_Outcome() for _ in places]
+    outcomes = [Outcome() for _ in places]
     left, stopped = iter(zip(places, outcomes, strict=True)), threading.Event()
 
     def _run() -> None:
@@ -58,7 +57,7 @@ def ask_several(ask: Callable[[_Place], _Answer], places: Sequence[_Place]) -> l
             with outcome:
                 outcome.set_result(ask(place))
 
-    for _ in range(min(_AT_ONCE, len(places))):
+    for _ in range(min(_THREADS, len(places))):
         threading.Thread(target=_run, daemon=True).start()
     try:
         return [each.result() for each in outcomes]

@@ -276,11 +276,8 @@ def _read(columns: tuple[Column, ...], given: GivenRows) -> tuple[Features, dict
     Raises:
         DataRejected: there is no row, a column is missing, or a value is none of its column's.
     """
-    import numpy as np
-
     names = tuple(each.name for each in columns)
-    bounds = np.zeros(len(names))
-    wanted = Wanted(names, "float64", NO_COLUMN, (), (), bounds, bounds, "ignore", columns=columns)
+    wanted = Wanted(names, "float64", NO_COLUMN, columns=columns)
     pieces, missing = [], dict.fromkeys(names, 0)
     try:
         for batch in batches_of(given.table, wanted):

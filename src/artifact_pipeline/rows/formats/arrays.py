@@ -1,14 +1,11 @@
-"""NumPy's files: NPY and NPZ. A matrix has no names, so its columns must be just the model's, in its order."""
+"""NumPy's files, NPY and NPZ. A matrix has no names, so its columns must be exactly the model's, in its order."""
 
 from __future__ import annotations
 
 import ast
-import io
 import math
 import re
-import shutil
 import struct
-import tempfile
 import zipfile
 import zlib
 from abc import abstractmethod
@@ -20,6 +17,7 @@ from artifact_pipeline.rows.batches import Piece
 from artifact_pipeline.rows.columns import parse_texts
 from artifact_pipeline.rows.faults import listed_names, unfit
 from artifact_pipeline.rows.formats.columnar import PositionReader, refusing
+from artifact_pipeline.rows.formats.streams import temporary_copy
 from artifact_pipeline.rows.limits import FREE, MAX_FILE_RATIO, MAX_HEADER, MAX_MEMBERS
 from artifact_pipeline.storage.opened import unreadable
 
@@ -36,10 +34,10 @@ _MAGIC = b"\x93NUMPY"
 _LENGTHS = {1: 2, 2: 4, 3: 4}
 """Bytes of the header's length, by the version of the format."""
 _DTYPE = re.compile(r"[<>=|](f[248]|[iu][1248]|b1|U[1-9][0-9]{0,2})")
-"""Numbers of at most eight bytes, booleans, and short texts, which labels may be."""
+"""Numbers of at most eight bytes, booleans, and short texts, as which labels may be written."""
 _BLOCK = 1 << 20
 _SAVE = "write both into one file: np.savez('rows.npz', X=X, y=y)"
-_SPOILED = (
+_ARCHIVE_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
@@ -49,28 +47,28 @@ _SPOILED = (
     NotImplementedError,
     RuntimeError,
 )
-"""What Python raises over a broken archive, or one that is encrypted."""
+"""Errors of Python's about an archive that is broken or encrypted."""
 
 
 @contextmanager
 def _refusing_archive(place: str) -> Iterator[None]:
-    """Turn what Python raises over a broken archive into a refusal."""
+    """Turn an error about a broken archive into a `DataRejected`."""
     try:
         yield
-    except _SPOILED as error:
+    except _ARCHIVE_ERRORS as error:
         raise unreadable(place, f"no NPZ file: {error!s:.100}") from error
 
 
 class _Array(NamedTuple):
-    """An array of a file, as its header describes it.
+    """An array in a file, as described by its header.
 
     Attributes:
-        place: the file, for a refusal.
-        file: reads and seeks in the array, header and data.
+        place: the file, for errors.
+        file: the array, header and data, at position 0.
         shape: as in NumPy.
-        fortran: whether a column's values lie together, not a row's.
+        fortran: whether the values of a column are contiguous, instead of those of a row.
         dtype: as in NumPy.
-        offset: where the data begin.
+        offset: the position of the data.
     """
 
     place: str
@@ -87,17 +85,17 @@ class _Array(NamedTuple):
 
     @property
     def width(self) -> int:
-        """Values of a row; 1 in an array of one axis."""
+        """Values of a row; 1 for an array of one axis."""
         return math.prod(self.shape[1:])
 
     def rows(self, first: int, count: int) -> NDArray[Any]:
-        """Some rows, of shape (count, width)."""
+        """Read some rows, of shape (count, width)."""
         import numpy as np
 
         if not self.fortran or len(self.shape) < 2:
             return self._values(first * self.width, count * self.width).reshape(count, self.width)
         columns = np.empty((self.width, count), dtype=self.dtype)
-        # Where the features have several axes, these lie in Fortran's order too.
+        # Several axes of features are in Fortran's order, too.
         order = np.arange(self.width).reshape(self.shape[1:], order="F").ravel().tolist()
         for index, column in enumerate(order):
             columns[index] = self._values(column * self.shape[0] + first, count)
@@ -116,8 +114,8 @@ def _read_array(place: str, file: IO[bytes]) -> _Array:
     """Read the header of an array.
 
     Raises:
-        DataRejected: it is none, or one of anything but numbers and texts; objects, which only a pickle could bring
-            back, are never loaded.
+        DataRejected: it is no array, or has other values than numbers and texts. Objects, which are stored as a pickle,
+            are never loaded.
     """
     import numpy as np
 
@@ -141,7 +139,7 @@ def _check_dtype(place: str, descr: str) -> None:
 
 
 def _described(place: str, header: bytes) -> tuple[tuple[int, ...], bool, str]:
-    """The shape, the order and the type that a header gives."""
+    """Return the shape, the order and the type in a header."""
     try:
         about = ast.literal_eval(header.decode().strip())
         shape, fortran, descr = about["shape"], about["fortran_order"], about["descr"]
@@ -160,7 +158,7 @@ def _exactly(place: str, file: IO[bytes], size: int) -> bytes:
 
 
 def _fill(place: str, file: IO[bytes], buffer: memoryview) -> None:
-    """Read a buffer full, block by block: an archive's member unpacks each block into memory of its own."""
+    """Read until the buffer is full, block by block, since an archive unpacks each block into separate memory."""
     filled = 0
     while filled < len(buffer):
         block = file.read(min(_BLOCK, len(buffer) - filled))
@@ -171,10 +169,10 @@ def _fill(place: str, file: IO[bytes], buffer: memoryview) -> None:
 
 
 def count_rows(place: str, file: IO[bytes]) -> int | None:
-    """The rows of an open NPY or NPZ file as its header says; None where it does not say which array they are.
+    """Return the number of rows in the header of an open NPY or NPZ file; None if it is unclear which array they are.
 
     Raises:
-        DataRejected: it is neither, or holds what is never loaded.
+        DataRejected: it is neither, or has objects, which are never loaded.
     """
     with refusing(place):
         archive = file.read(2) == b"PK"
@@ -191,14 +189,14 @@ def count_rows(place: str, file: IO[bytes]) -> int | None:
 
 
 class _ArrayReader(PositionReader):
-    """What the two readers share."""
+    """The base of the two readers."""
 
     _matrix: _Array
     _labels: _Array | None = None
 
     @contextmanager
     def columns_of(self, wanted: Wanted) -> Iterator[None]:
-        """Read the headers; where the rows are learned from, the columns are numbered, since they have no names."""
+        """Read the headers; columns that are learned from get numbers as names."""
         with ExitStack() as stack:
             self._open(stack, wanted.target)
             if wanted.learning:
@@ -213,7 +211,8 @@ class _ArrayReader(PositionReader):
                 raise unfit(self.place, ("column-missing", message))
             if wanted.columns is None:
                 self.kinds = dict.fromkeys(wanted.features, "boolean" if self._matrix.dtype.kind == "b" else "number")
-            self.total = _count_fitting(self._matrix, wanted)
+            _check_shape(self.place, self._matrix.shape, self._matrix.dtype, wanted)
+            self.total = self._matrix.shape[0]
             if self._labels is not None and self._labels.shape != (self.total,):
                 message = f"labels of shape {self._labels.shape} for {self.total:,} rows"
                 raise unreadable(self.place, message, rule="rows-shape")
@@ -222,10 +221,10 @@ class _ArrayReader(PositionReader):
 
     @abstractmethod
     def _open(self, stack: ExitStack, target: str) -> None:
-        """Find the matrix, and the labels where there are any."""
+        """Find the matrix, and the labels if there are any."""
 
     def pieces(self, start: int) -> Iterator[Piece]:
-        """The rows from `start` on."""
+        """Yield the rows from `start` on."""
         assert self.total is not None
         for first in range(start, self.total, self._own.chunk):
             count = min(self._own.chunk, self.total - first)
@@ -264,10 +263,9 @@ class NpzReader(_ArrayReader):
                 self._unpack(stack, self._members.pop(0))
 
     def _unpack(self, stack: ExitStack, packed: IO[bytes]) -> None:
-        """Unpack a matrix that lies column by column into a temporary file, to be read by position."""
-        file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
+        """Unpack a matrix in Fortran's order into a temporary file, to be read by position."""
         packed.seek(0)
-        shutil.copyfileobj(packed, file, _BLOCK)
+        file = stack.enter_context(temporary_copy(packed))
         if file.tell() != self._matrix.size:
             message = f"X has {file.tell():,} bytes, its header says {self._matrix.size:,}"
             raise unreadable(self.place, message, rule="truncated")
@@ -293,7 +291,7 @@ class NpzReader(_ArrayReader):
         return matrix, labels
 
     def pieces(self, start: int) -> Iterator[Piece]:
-        """All rows from `start` on, unpacked from the first one to the very end, where the checksum is compared."""
+        """Yield the rows from `start` on; all are unpacked to the end of the file, where the checksum is compared."""
         pieces = super().pieces(0)
         while True:
             with _refusing_archive(self.place):
@@ -309,39 +307,38 @@ class NpzReader(_ArrayReader):
                 raise unreadable(self.place, "an array is longer than its header says", rule="truncated")
 
 
-def _count_fitting(array: _Array, wanted: Wanted) -> int:
-    """How many rows an array holds: (rows, features), or with the features in several axes, such as (rows, 8, 8).
+def _check_shape(place: str, shape: tuple[int, ...], dtype: np.dtype[Any], wanted: Wanted) -> None:
+    """Check that an array is one of (rows, features), or has several axes of features, such as (rows, 8, 8).
 
     Raises:
-        DataRejected: another shape, or no numbers.
+        DataRejected: it has another shape, or texts that the model does not take.
     """
-    if len(array.shape) < 2 or array.width != len(wanted.features):
-        message = f"has the shape {array.shape}; the model takes {len(wanted.features)} features a row"
-        raise unfit(array.place, ("rows-shape", message))
-    if array.dtype.kind == "U" and wanted.columns is None:
-        raise unfit(array.place, ("not-a-number", f"holds {array.dtype}, not numbers"))
-    return array.shape[0]
+    if len(shape) < 2 or math.prod(shape[1:]) != len(wanted.features):
+        message = f"has the shape {shape}; the model takes {len(wanted.features)} features a row"
+        raise unfit(place, ("rows-shape", message))
+    if dtype.kind == "U" and wanted.columns is None:
+        raise unfit(place, ("not-a-number", f"holds {dtype}, not numbers"))
 
 
 def matrix_pieces(place: str, matrix: NDArray[Any], wanted: Wanted) -> Iterator[Piece]:
-    """The rows of an array in memory, which must be what an NPY file may hold.
+    """Yield the rows of an array in memory, with the types that an NPY file may have.
 
     Raises:
-        DataRejected: another shape, or no numbers.
+        DataRejected: it has another type or another shape.
     """
     _check_dtype(place, matrix.dtype.str)
-    _count_fitting(_Array(place, io.BytesIO(), matrix.shape, fortran=False, dtype=matrix.dtype, offset=0), wanted)
+    _check_shape(place, matrix.shape, matrix.dtype, wanted)
     for first in range(0, len(matrix), wanted.chunk):
         rows = matrix[first : first + wanted.chunk].reshape(-1, len(wanted.features))
         yield Piece(first, len(rows), _table(rows, wanted))
 
 
 def _table(matrix: NDArray[Any], wanted: Wanted, labels: NDArray[Any] | None = None) -> pa.RecordBatch:
-    """Rows of shape (rows, features), and their labels, as an Arrow table."""
+    """Convert rows of shape (rows, features), and their labels, into an Arrow table."""
     import numpy as np
     import pyarrow as pa
 
-    # One transposition, not one stride a column; and the processor's own order of bytes, which Arrow asks for.
+    # One transposition is faster than strided columns; Arrow takes the byte order of the processor alone.
     columns = list(np.ascontiguousarray(matrix.T, dtype=matrix.dtype.newbyteorder("=")))
     names = list(wanted.features)
     if labels is not None:

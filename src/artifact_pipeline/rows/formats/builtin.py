@@ -1,4 +1,4 @@
-"""A data set that comes with the package, read without Arrow: its rows are an array already."""
+"""A data set that comes with the package; its rows are an array, which is read without Arrow."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ class BuiltInRows:
         yield cls(data_set(source.format), wanted)
 
     def done(self) -> float:
-        """Return 1: all rows are one batch."""
+        """Return 1: all rows are in one batch."""
         return 1.0
 
     def digest(self) -> str:
-        """Return the SHA-256 of the file that the package brings."""
+        """Return the SHA-256 of the package's file."""
         return hashlib.sha256(self._file.read_bytes()).hexdigest()
 
     def batches(self, start: int) -> Iterator[Batch]:
-        """Yield all rows in one batch; none where `start` is not 0."""
+        """Yield all rows in one batch; none if `start` is not 0."""
         import numpy as np
 
         if start:
@@ -68,7 +68,7 @@ class BuiltInRows:
         )
 
     def _positions(self, y: NDArray[Any]) -> NDArray[np.int64] | None:
-        """The labels as positions in the model's classes; None where the model has other classes."""
+        """Return the labels as positions in the model's classes; None if the model has other classes."""
         import numpy as np
 
         classes = np.array(self._wanted.classes)

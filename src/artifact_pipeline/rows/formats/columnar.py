@@ -1,4 +1,4 @@
-"""Parquet and Arrow IPC: files that say what type each column has, read by position, some thousand rows at a time."""
+"""Parquet and Arrow IPC, which have typed columns, read by position, some thousand rows at a time."""
 
 from __future__ import annotations
 
@@ -25,22 +25,21 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from artifact_pipeline.errors import DataRejected
     from artifact_pipeline.rows.batches import Wanted
     from artifact_pipeline.rows.sources import Source
     from artifact_pipeline.storage.opened import Opened
 
 _FEATHER_1 = b"FEA1"
 _BUFFER = 1 << 16
-"""Bytes that are read ahead in each column; without a buffer a column is held whole, a row group at a time."""
+"""Bytes that are read ahead in each column; without a buffer Arrow holds each column of a row group whole."""
 _REQUEST = 1 << 23
-"""Bytes of an object that are read ahead in each column at most, since each is a request."""
+"""Most bytes of an object that are read ahead in each column, by one request."""
 _AHEAD = 64
-"""Batches whose row groups are looked at together where none of them ends where a batch does."""
+"""Batches after which a run of row groups ends, even if none of them ends with a batch."""
 
 
 class PositionReader(Reader):
-    """What the readers of files that are read by position share."""
+    """The base of the readers of files that are read by position."""
 
     def __init__(self, source: Source, wanted: Wanted, file: Opened) -> None:
         super().__init__(source.place, wanted)
@@ -51,7 +50,7 @@ class PositionReader(Reader):
     @classmethod
     @contextmanager
     def open(cls, source: Source, wanted: Wanted, *, digest: bool) -> Iterator[Any]:
-        """Open the file, and begin to hash it where that is asked for."""
+        """Open the file, and begin to hash it if its digest is wanted."""
         with ExitStack() as stack:
             file = stack.enter_context(storage.opened(stack.enter_context(spooled(source))))
             reader = cls(source, wanted, file)
@@ -62,10 +61,10 @@ class PositionReader(Reader):
 
     @abstractmethod
     def columns_of(self, wanted: Wanted) -> AbstractContextManager[None]:
-        """Open what the format needs, find the columns, and count the rows."""
+        """Find the columns, and keep open what is needed to read them."""
 
     def choose(self, schema: pa.Schema, wanted: Wanted) -> None:
-        """Choose the columns, and check that they hold what they must."""
+        """Choose the columns, and check their types."""
         import pyarrow as pa
 
         self._columns, self.left_out = choose_typed_columns(self.place, schema, wanted)
@@ -76,29 +75,23 @@ class PositionReader(Reader):
         self.kinds = {name: "boolean" if name in booleans else "number" for name in wanted.features}
 
     def native(self) -> Any:
-        """The file as Arrow reads it: by itself, or through Python where it is no local one."""
+        """Return the file as Arrow's: a local file is read by Arrow itself, an object through Python."""
         import pyarrow as pa
 
         return pa.OSFile(self.file.path) if self.file.path else pa.PythonFile(self.file.file, mode="r")
 
     def done(self) -> float:
-        """The share of the file that has been read."""
+        """Return the share of the rows that has been read, 0 to 1."""
         return self.read / self.total if self.total else 0.0
 
     def digest(self) -> str:
-        """The SHA-256 of the file's bytes."""
+        """Return the SHA-256 of the file's bytes."""
         assert self.digesting is not None
         return self.digesting.result()
 
 
-def _refuse_feather_1(place: str) -> DataRejected:
-    call = f'from pyarrow import feather as f; f.write_feather(f.read_table({json.dumps(place)}), "version2.feather")'
-    hint = f"write it as version 2: python -c {shlex.quote(call)}"
-    return unreadable(place, "is of Feather's version 1, which is not read", rule="another-format", hint=hint)
-
-
 def _pandas_index(schema: pa.Schema) -> tuple[str, ...]:
-    """The columns that pandas has written for the index of its table, as the file's metadata say."""
+    """Return the columns that are an index of pandas, by the file's metadata."""
     try:
         names = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))["index_columns"]
     except (ValueError, RecursionError, KeyError, TypeError):
@@ -109,11 +102,7 @@ def _pandas_index(schema: pa.Schema) -> tuple[str, ...]:
 
 @contextmanager
 def refusing(place: str) -> Iterator[None]:
-    """Turn what Arrow says of a broken file into a refusal.
-
-    Raises:
-        DataRejected: it cannot be read.
-    """
+    """Turn an error of Arrow about a broken file into a `DataRejected`."""
     import pyarrow as pa
 
     try:
@@ -130,28 +119,23 @@ class ParquetReader(PositionReader):
         """Read the footer."""
         from pyarrow import parquet
 
-        self._chunk = wanted.chunk
-        with parquet.ParquetFile(self.native(), pre_buffer=False, buffer_size=self._ahead(wanted)) as self._parquet:
-            schema = self._parquet.schema_arrow
-            self.choose(schema, wanted)
+        self._chunk, ahead = wanted.chunk, _BUFFER
+        if self.file.raw is not None:
+            columns = 1 + len(wanted.features) + len(wanted.keep) + len(wanted.keys)
+            ahead = max(_BUFFER, min(_REQUEST, LARGEST // columns))
+        with parquet.ParquetFile(self.native(), pre_buffer=False, buffer_size=ahead) as self._parquet:
+            self.choose(self._parquet.schema_arrow, wanted)
             self.total = self._parquet.metadata.num_rows
             yield
 
     def native(self) -> Any:
-        """The file as Arrow reads it, in turn from each column: what is read ahead of one does not serve the next."""
+        """Return the file as Arrow's; an object without Python's read-ahead, since Arrow reads its columns in turn."""
         import pyarrow as pa
 
         return pa.PythonFile(self.file.raw, mode="r") if self.file.raw else super().native()
 
-    def _ahead(self, wanted: Wanted) -> int:
-        """Bytes that are read ahead in each column; of an object as many as memory allows."""
-        if self.file.raw is None:
-            return _BUFFER
-        columns = 1 + len(wanted.features) + len(wanted.keep) + len(wanted.keys)
-        return max(_BUFFER, min(_REQUEST, LARGEST // columns))
-
     def pieces(self, start: int) -> Iterator[Piece]:
-        """The rows from the row group on in which `start` stands."""
+        """Yield the rows from the beginning of the row group with `start` on."""
         metadata, first, group = self._parquet.metadata, 0, 0
         while group < metadata.num_row_groups and first + metadata.row_group(group).num_rows <= start:
             first += metadata.row_group(group).num_rows
@@ -161,7 +145,7 @@ class ParquetReader(PositionReader):
                 for table in self._parquet.iter_batches(
                     rows, row_groups=together, columns=self._columns, use_threads=False
                 ):
-                    table.validate(full=True)  # Parquet's texts may be anything but UTF-8
+                    table.validate(full=True)  # Parquet's texts need not be UTF-8
                     yield Piece(first, table.num_rows, plain(self.place, table, self._columns))
                     first += table.num_rows
                     self.read = first
@@ -169,13 +153,13 @@ class ParquetReader(PositionReader):
             raise unreadable(self.place, f"has {first:,} rows, its footer says {self.total:,}", rule="truncated")
 
     def _runs(self, groups: Sequence[int], first: int) -> Iterator[tuple[list[int], int]]:
-        """Neighbouring row groups that end where a batch does, and how many of their rows can be read at once.
+        """Yield runs of consecutive row groups, each with the number of its rows that can be read at a time.
 
-        None is looked at before its turn: where a part of the file is read, the others are not. They end with a batch,
-        since Arrow's first batch begins with a run, and others would have to be cut and joined from then on.
+        A run ends with a batch, since Arrow's batches begin with the run and would otherwise have to be cut and joined.
+        A row group is examined only before it is read, in case only a part of the file is read.
 
         Raises:
-            DataRejected: one of them unpacks to too much.
+            DataRejected: a row group unpacks to too much.
         """
         pages, together, end = Pages(self.file), list[int](), first
         for group in groups:
@@ -187,9 +171,9 @@ class ParquetReader(PositionReader):
                 together, first = [], end
 
     def _refuse_bomb(self, group: int, size: int) -> None:
-        """Where not all pages are looked at, hold what a row group says of itself against the file.
+        """Refuse a row group of an object whose declared size is too large; not all of its pages are examined.
 
-        Its columns are not asked: where their statistics are spoiled, that ends the process (Arrow 26).
+        The metadata of its columns are not read: if their statistics are broken, Arrow 26 ends the process.
         """
         if self.file.path is None and size > LARGEST + MAX_FILE_RATIO * self.file.size:
             message = f"row group {group} unpacks to {size:,} bytes, {MAX_FILE_RATIO} times the file's size and more"
@@ -197,7 +181,7 @@ class ParquetReader(PositionReader):
 
 
 class ArrowReader(PositionReader):
-    """An open file of Arrow IPC, in the file format (Feather 2) or in that of streams."""
+    """An open file of Arrow IPC, in the file format (Feather 2) or the stream format."""
 
     @contextmanager
     def columns_of(self, wanted: Wanted) -> Iterator[None]:
@@ -205,7 +189,11 @@ class ArrowReader(PositionReader):
         from pyarrow import ipc
 
         if self.file.read_at(0, len(_FEATHER_1)) == _FEATHER_1:
-            raise _refuse_feather_1(self.place)
+            path = json.dumps(self.place)
+            call = f'from pyarrow import feather as f; f.write_feather(f.read_table({path}), "version2.feather")'
+            hint = f"write it as version 2: python -c {shlex.quote(call)}"
+            message = "is of Feather's version 1, which is not read"
+            raise unreadable(self.place, message, rule="another-format", hint=hint)
         self._messages = messages = Messages(self.file, len(wanted.features) + len(wanted.keep) + len(wanted.keys))
         messages.check()
         kind = ipc.open_file if messages.is_file else ipc.open_stream
@@ -217,16 +205,16 @@ class ArrowReader(PositionReader):
             yield
 
     def native(self) -> Any:
-        """The file from its beginning."""
+        """Return the file as Arrow's, from its beginning."""
         self.file.file.seek(0)
         return super().native()
 
     def pieces(self, start: int) -> Iterator[Piece]:
-        """All rows, from the file's beginning."""
+        """Read all rows, and yield those from `start` on; the first batch may begin earlier."""
         first = 0
         with refusing(self.place):
             for batch in self._each():
-                batch.validate(full=True)  # nothing in the format itself keeps an offset within its buffer
+                batch.validate(full=True)  # the format does not ensure that offsets are within the buffers
                 self._messages.check_size(batch.nbytes)
                 if first + batch.num_rows > start:
                     yield Piece(first, batch.num_rows, plain(self.place, batch, self._columns))
@@ -241,31 +229,49 @@ class ArrowReader(PositionReader):
             self.read = index + 1
 
     def done(self) -> float:
-        """The share of the batches that has been read."""
+        """Return the share of the batches that has been read, 0 to 1."""
         return self.read / getattr(self._batches, "num_record_batches", 0) if self.read else 0.0
 
 
 def choose_typed_columns(place: str, schema: pa.Schema, wanted: Wanted) -> tuple[list[str], tuple[str, ...]]:
-    """The columns to read, as of `choose_columns`; their types are checked.
+    """Return the columns to read and the others, as `choose_columns`, and check the types of those to read.
 
     A column that is kept must fit any format of output, and its size in memory must be known.
 
     Raises:
-        DataRejected: a column is missing, or its type is another than it must be.
+        DataRejected: a column is missing, or has a wrong type.
     """
     import pyarrow as pa
 
     columns, left_out = choose_columns(place, schema.names, wanted)
-    check_types(place, pa.schema([(name, _plain_type(schema.field(name).type)) for name in columns]), wanted)
-    kinds = {name: schema.field(name).type for name in wanted.keep}
+    types = {name: _plain_type(schema.field(name).type) for name in columns}
+    check_types(place, pa.schema(types), wanted)
     problems = [
+        ("time-zone", f"column {name!r} holds {kind}, a time zone that is not known here")
+        for name, kind in types.items()
+        if _has_unknown_zone(kind)
+    ]
+    problems = problems or [
         ("not-carried", f"column {name!r} holds {kind}, which is not carried through")
-        for name, kind in kinds.items()
-        if not _is_carried(kind)
+        for name in wanted.keep
+        if not _is_carried(kind := schema.field(name).type)
     ]
     if problems:
         raise unfit(place, *problems)
     return columns, left_out
+
+
+def _has_unknown_zone(kind: pa.DataType) -> bool:
+    """Whether a type is that of times in a zone in which Arrow cannot write them."""
+    import pyarrow as pa
+
+    if not pa.types.is_timestamp(kind) or kind.tz is None:
+        return False
+    try:
+        pa.array([0], kind).cast(pa.string())
+    except pa.ArrowInvalid:
+        return True
+    return False
 
 
 def _is_carried(kind: Any, *, within: bool = False) -> bool:
@@ -282,11 +288,12 @@ def _is_carried(kind: Any, *, within: bool = False) -> bool:
         return all(_is_carried(kind.field(at).type, within=True) for at in range(kind.num_fields))
     if types.is_large_list(kind) or types.is_fixed_size_list(kind):
         return _is_carried(kind.value_type, within=True)
-    return not (types.is_nested(kind) or types.is_run_end_encoded(kind) or types.is_interval(kind))
+    unfit_types = types.is_nested(kind) or types.is_run_end_encoded(kind) or types.is_interval(kind)
+    return not (unfit_types or _has_unknown_zone(kind))
 
 
 def _plain_type(kind: Any) -> Any:
-    """The type of the values of a dictionary, one type of text, and one of bytes."""
+    """Return the type of a dictionary's values, and the standard type of texts and of bytes."""
     import pyarrow as pa
 
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
@@ -296,16 +303,16 @@ def _plain_type(kind: Any) -> Any:
 
 
 def plain(place: str, table: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
-    """Some columns of a table that has been validated, in plain types.
+    """Return some columns of a validated table in plain types.
 
     Raises:
         DataRejected: they would be too large.
     """
     import pyarrow as pa
 
-    meant = sum(_meant(table.column(name)) for name in names)
-    if meant > LARGEST:
-        message = f"{table.num_rows:,} rows mean {meant:,} bytes; allowed are {LARGEST:,}"
+    size = sum(_expanded_size(table.column(name)) for name in names)
+    if size > LARGEST:
+        message = f"{table.num_rows:,} rows mean {size:,} bytes; allowed are {LARGEST:,}"
         raise unreadable(place, message, rule="batch-too-large", hint="keep fewer columns, or shorter texts")
     columns = []
     for name in names:
@@ -316,15 +323,15 @@ def plain(place: str, table: pa.RecordBatch, names: Sequence[str]) -> pa.RecordB
     return pa.RecordBatch.from_arrays(columns, list(names))
 
 
-def _meant(column: Any) -> int:
-    """Bytes, at most, of a column whose values stand in several rows but once in memory; 0 for any other."""
+def _expanded_size(column: Any) -> int:
+    """Return an upper bound of the bytes of a column whose rows share values in memory; 0 for any other column."""
     import numpy as np
     import pyarrow as pa
     from pyarrow import compute
 
     if pa.types.is_string_view(column.type) or pa.types.is_binary_view(column.type):
         views = np.frombuffer(column.buffers()[1], np.int32)[4 * column.offset :][: 4 * len(column)]
-        # Arrow has no kernel for it (26): the length is the first of a view's four numbers.
+        # The length is the first of a view's four numbers; Arrow 26 has no function for it.
         return int(views[::4].sum(where=column.is_valid().to_numpy(zero_copy_only=False), dtype=np.int64))
     if not pa.types.is_dictionary(column.type):
         return 0

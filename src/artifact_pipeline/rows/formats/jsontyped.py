@@ -1,4 +1,4 @@
-"""Values of JSON Lines where columns have kinds: numbers, booleans, categories, and null where one is missing."""
+"""Values of JSON Lines with kinds of columns: numbers, booleans, categories, and null for a missing value."""
 
 from __future__ import annotations
 
@@ -28,18 +28,16 @@ from artifact_pipeline.rows.values import FALSE, MISSING_TEXTS, TRUE
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
     import pyarrow as pa
-    from numpy.typing import NDArray
 
     from artifact_pipeline.rows.batches import Wanted
     from artifact_pipeline.rows.formats.jsonvalues import Row
 
 _NUMBER = re.compile(SIGNED_NUMBER)
 _GROUPS = {int: "number", float: "number", bool: "boolean", str: "text"}
-"""Python's types of the values of JSON, by what a column of them holds."""
-_SAFE = 4000
-"""Digits of which Python makes a whole number."""
+"""The kind of values of each type of Python's."""
+_MAX_DIGITS = 4000
+"""Digits of a whole number that Python converts."""
 
 
 def _is_missing(value: object) -> bool:
@@ -47,7 +45,7 @@ def _is_missing(value: object) -> bool:
 
 
 class TypedLines(Lines):
-    """Reads lines that a model answers whose columns have kinds."""
+    """Reads lines that a model of format 2 answers, whose columns have kinds."""
 
     def __init__(self, wanted: Wanted, texts: Sequence[str], there: Sequence[str]) -> None:
         columns = wanted.columns or ()
@@ -60,7 +58,7 @@ class TypedLines(Lines):
         self._allowed = [own[each.kind] | ({type(None)} if each.nullable else set()) for each in numbers]
 
     def _are_plain(self, numbers: tuple[Any, ...]) -> bool:
-        """Whether all are numbers that float64 holds, booleans where those belong, or missing where they may be."""
+        """Whether all are numbers that float64 holds, booleans of boolean columns, or missing in nullable columns."""
         if not all(map(contains, self._allowed, map(type, numbers))):
             return False
         return all(-MAX_WHOLE <= each <= MAX_WHOLE for each in numbers if type(each) is int)
@@ -94,30 +92,30 @@ class TypedLines(Lines):
 
 
 def level_of(value: object) -> str | None:
-    """A value of JSON as the text of a level; None where it is none."""
+    """Return a value of JSON as the text of a level; None if it is none."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
         return value
     text = json_of(value)
     if text.lstrip("-").isdigit():
-        return str(int(text)) if len(text) < _SAFE else text
+        return str(int(text)) if len(text) < _MAX_DIGITS else text
     number = float(text)
     return str(int(number)) if number.is_integer() and abs(number) <= MAX_WHOLE else None
 
 
 class LearnedLines(Lines):
-    """Reads lines that a model learns from whose columns are of any kind.
+    """Reads lines that a model learns from, whose columns are of any kind.
 
-    A row has its values as Python has them. The columns of a table are of the type that their values are of. The first
-    of its `texts` are the labels, where there are any; the first of these tells of which type all are.
+    A row has Python's values. A column of the table gets the type of its values. The first column of `texts` are the
+    labels, if there are any; all of them must have the type of the first label.
     """
 
     def __init__(self, wanted: Wanted, texts: Sequence[str], there: Sequence[str]) -> None:
         super().__init__(wanted, texts, there)
         self._kind_of_labels: type | None = None
 
-    def _plain_texts(self, row: dict[str, Any]) -> list[str | None] | None:
+    def _fast_texts(self, row: dict[str, Any]) -> list[str | None] | None:
         values = [row.get(name) for name in self.texts]
         labels, others = values[:1], values[1:]
         plain = row.keys() <= self._there and all(type(each) is self._kind_of_labels for each in labels)
@@ -131,9 +129,12 @@ class LearnedLines(Lines):
             return False
         return int not in types or all(-MAX_WHOLE <= each <= MAX_WHOLE for each in numbers if type(each) is int)
 
-    def _careful(self, number: int, line: bytes) -> Row:
-        """A row; each bad value is noted, and missing in the row."""
-        row = self._object(line)
+    def _read_checked(self, number: int, line: bytes) -> Row:
+        """Return a row; a bad value is missing in it, and the first one of each column is added to `firsts`."""
+        row = object_of(line, number=raw)
+        late = next((name for name in row if name not in self._there), None)
+        if late is not None:
+            raise self._bad("column-late", late, "")
 
         def _checked(read: Callable[[str, object], Any], name: str) -> Any:
             try:
@@ -147,15 +148,8 @@ class LearnedLines(Lines):
         texts = [_checked(self._label_of, name) for name in labels]
         return values, [*texts, *(_checked(self._text, name) for name in others)]
 
-    def _object(self, line: bytes) -> dict[str, Any]:
-        row = object_of(line, number=raw)
-        late = [name for name in row if name not in self._there]
-        if late:
-            raise self._bad("column-late", late[0], "")
-        return row
-
     def _value(self, name: str, value: object) -> object:
-        """A value as Python has it; a number is one that float64 holds."""
+        """Return a value of Python's; a number is one that float64 holds."""
         if isinstance(value, list | dict):
             raise self._bad("nested", name, json_of(value))
         if isinstance(value, str):
@@ -168,7 +162,7 @@ class LearnedLines(Lines):
         return self._float(name, text)
 
     def _label_of(self, name: str, value: object) -> str | None:
-        """A label as text; all are of one type."""
+        """Return a label as text; it must have the type of the labels before it."""
         if value is None:
             return None
         text = text_of(value)
@@ -186,8 +180,8 @@ class LearnedLines(Lines):
         check_text(name, text)
         return str(value) or None
 
-    def table(self, rows: list[Row], numbers: NDArray[np.int64]) -> pa.RecordBatch:
-        """Rows as columns, each of the type that its values are of; all are null where those are of several types."""
+    def table(self, rows: list[Row], numbers: Sequence[int]) -> pa.RecordBatch:
+        """Convert rows into columns, each of the type of its values; a column of several types becomes all null."""
         import pyarrow as pa
 
         values = list(zip(*[values for values, _ in rows], strict=True)) or [()] * len(self._numbers)
@@ -199,7 +193,7 @@ class LearnedLines(Lines):
         columns += [pa.array(column, pa.string()) for column in labels]
         return pa.RecordBatch.from_arrays(columns, [*self._numbers, *self.texts])
 
-    def _array(self, name: str, values: list[Any], numbers: NDArray[np.int64]) -> pa.Array:
+    def _array(self, name: str, values: list[Any], numbers: Sequence[int]) -> pa.Array:
         import numpy as np
         import pyarrow as pa
 
@@ -216,5 +210,5 @@ class LearnedLines(Lines):
             return pa.array([None if each is None else level_of(each) or str(each) for each in values], pa.string())
         shown = text_of(values[odd])[:MAX_SHOWN]
         message = reason("mixed-kinds", name, shown, self._wanted)
-        self.firsts.setdefault(name, Rejected(int(numbers[odd]), name, shown, "mixed-kinds", message, {}))
+        self.firsts.setdefault(name, Rejected(numbers[odd], name, shown, "mixed-kinds", message, {}))
         return pa.nulls(len(values))

@@ -1,4 +1,4 @@
-"""Values of JSON Lines: a line becomes the numbers and the texts of a row, or the reason why it is none."""
+"""Converts a line of JSON Lines into the numbers and the texts of a row, or into the reason why it is no row."""
 
 from __future__ import annotations
 
@@ -16,20 +16,18 @@ from artifact_pipeline.rows.limits import MAX_SHOWN, MAX_WHOLE
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
     import pyarrow as pa
-    from numpy.typing import NDArray
 
     from artifact_pipeline.rows.batches import Wanted, Written
 
     Row = tuple[Sequence[Any], list[str | None]]
 
 
-HALF_A_CHARACTER = "holds half a character, or is nested too deeply"
+NOT_ENCODABLE = "holds half a character, or is nested too deeply"
 
 
 class BadLineError(Exception):
-    """Why a line is no row: the rule and its words, the column, and the value; None where it is the whole line."""
+    """Why a line is no row: the rule, the message, the column, and the value; None if the whole line is bad."""
 
     def __init__(self, rule: str, message: str, column: str = "", value: str | None = None) -> None:
         super().__init__(message)
@@ -37,13 +35,15 @@ class BadLineError(Exception):
 
 
 class Lines:
-    """Reads lines that a model answers: features as numbers, all other columns as text.
+    """Reads lines that a model of format 1 answers: features as numbers, all other columns as text.
+
+    A line of the usual form is read fast. Any other line is read with a check of each value.
 
     Attributes:
         texts: the other columns.
-        written: what the texts of the labels are.
-        kinds: the kinds of the features, as far as they are known.
-        firsts: the first bad value of each column, where the rows are learned from.
+        written: the type of labels that are text.
+        kinds: the known kinds of the features.
+        firsts: the first bad value of each column, if the rows are learned from.
     """
 
     written: Written = "any"
@@ -56,21 +56,21 @@ class Lines:
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder().decode
         self._numbers = wanted.features
         self._features = picker(self._numbers)
-        self._booleans: list[bool] = []
+        self._booleans = [kind == "boolean" for kind in self.kinds.values()]
 
     def read(self, number: int, line: bytes) -> Row | Rejected:
-        """The features as numbers and the others as text, or why the line is no row."""
+        """Return the features as numbers and the others as text, or why the line is no row."""
         try:
-            return self._plain(line) or self._careful(number, line)
+            return self._read_fast(line) or self._read_checked(number, line)
         except BadLineError as bad:
             return self._rejected(number, line, bad)
 
-    def table(self, rows: list[Row], numbers: NDArray[np.int64]) -> pa.RecordBatch:  # noqa: ARG002 - `LearnedLines` needs it
-        """Rows as columns: features as numbers, the others as text, since the next line's type is not known.
+    def table(self, rows: list[Row], numbers: Sequence[int]) -> pa.RecordBatch:  # noqa: ARG002 - `LearnedLines` needs it
+        """Convert rows into columns: features are numbers, the others text, since a later line may have another type.
 
         Args:
-            rows: what `read` returned.
-            numbers: the number of each of them in the file.
+            rows: results of `read`.
+            numbers: the number of each of these rows in the file.
         """
         import numpy as np
         import pyarrow as pa
@@ -86,20 +86,20 @@ class Lines:
         value = text if bad.value is None else bad.value
         return Rejected(number, bad.column, value[:MAX_SHOWN], bad.rule, str(bad), text)
 
-    def _plain(self, line: bytes) -> Row | None:
-        """A line of numbers and texts; None where something in it needs more care."""
+    def _read_fast(self, line: bytes) -> Row | None:
+        """Return a line of numbers and texts; None if it has to be checked value by value."""
         try:
             row = self._decode(line)
-            # As many colons as keys: then no key stands twice; the decoder would keep the last one.
+            # With as many colons as keys no key occurs twice; of two the decoder would keep the last one.
             if type(row) is not dict or line.count(b":") != len(row):
                 return None
             numbers: tuple[Any, ...] = self._features(row)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
             return None
-        texts = self._plain_texts(row) if self._are_plain(numbers) else None
+        texts = self._fast_texts(row) if self._are_plain(numbers) else None
         return None if texts is None else (numbers, texts)
 
-    def _plain_texts(self, row: dict[str, Any]) -> list[str | None] | None:
+    def _fast_texts(self, row: dict[str, Any]) -> list[str | None] | None:
         texts = [row.get(name) for name in self.texts]
         if not {type(each) for each in texts} <= {str, int, type(None)}:
             return None
@@ -108,19 +108,15 @@ class Lines:
         return [str(each) if isinstance(each, int) else each for each in texts]
 
     def _are_plain(self, numbers: tuple[Any, ...]) -> bool:
-        """Whether all are numbers that float64 holds, or booleans where those belong."""
+        """Whether all are numbers that float64 holds, or booleans in the columns of booleans."""
         kinds = set(map(type, numbers))
-        if not kinds <= {int, float} and not (kinds <= {int, float, bool} and self._fit(numbers)):
+        if not kinds <= {int, float, bool}:
+            return False
+        if bool in kinds and [type(each) is bool for each in numbers] != self._booleans:
             return False
         return int not in kinds or -MAX_WHOLE <= min(numbers) <= max(numbers) <= MAX_WHOLE
 
-    def _fit(self, numbers: tuple[Any, ...]) -> bool:
-        """Whether booleans stand just in the columns that hold them."""
-        if not self._booleans and len(self.kinds) == len(numbers):
-            self._booleans = [self.kinds[name] == "boolean" for name in self._wanted.features]
-        return [type(each) is bool for each in numbers] == self._booleans
-
-    def _careful(self, number: int, line: bytes) -> Row:  # noqa: ARG002 - `LearnedLines` needs it
+    def _read_checked(self, number: int, line: bytes) -> Row:  # noqa: ARG002 - `LearnedLines` needs it
         row = object_of(line, number=raw)
         numbers = [self._number(name, row.get(name)) for name in self._numbers]
         return numbers, [self._text(name, row.get(name)) for name in self.texts]
@@ -135,7 +131,7 @@ class Lines:
         return self._float(name, json_of(value))
 
     def _float(self, name: str, text: str) -> float:
-        """A number of JSON as the float64 that it is."""
+        """Convert a number of JSON into a float64 of the same value."""
         number = float(text)
         if not abs(number) <= MAX_WHOLE and text.lstrip("-").isdigit():
             raise self._bad("not-exact", name, text)
@@ -144,7 +140,7 @@ class Lines:
         return number
 
     def _text(self, name: str, value: object) -> str | None:
-        """A value as text: a number as it is written, what is nested as JSON."""
+        """Convert a value into text: a number as it is written, a nested value as JSON."""
         if value is None:
             return None
         is_label = name == self._wanted.target
@@ -161,12 +157,12 @@ class Lines:
 
 
 def picker(names: Sequence[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
-    """What takes some values from a dict, as a tuple however many they are."""
+    """Return a function that returns some values of a dict as a tuple."""
     return itemgetter(*names) if len(names) > 1 else lambda row: tuple(row[name] for name in names)
 
 
 def object_of(line: bytes, number: Callable[[str], Any] | None = None) -> dict[str, Any]:
-    """A line as an object that has each key once; `number` makes a value from a number's text."""
+    """Return a line as an object that has each key once; `number` converts the text of a number."""
     try:
         text = line.decode()
         row = json.loads(
@@ -193,26 +189,26 @@ def _no_constant(text: str) -> None:
 
 
 def raw(text: str) -> msgspec.Raw:
-    """A number of JSON as it is written."""
+    """Return a number of JSON as it is written."""
     return msgspec.Raw(text.encode())
 
 
 def text_of(value: object) -> str:
-    """A value as text: one that is text as it is, any other as JSON."""
+    """Return a text as it is, and any other value as JSON."""
     return value if isinstance(value, str) else json_of(value)
 
 
 def json_of(value: object) -> str:
-    """A value as JSON."""
+    """Return a value as JSON."""
     try:
         return msgspec.json.encode(value).decode()
     except (UnicodeEncodeError, RecursionError) as error:
-        raise BadLineError("json-invalid", HALF_A_CHARACTER) from error
+        raise BadLineError("json-invalid", NOT_ENCODABLE) from error
 
 
 def check_text(name: str, text: str) -> None:
-    """Refuse the text of a column that UTF-8 cannot write."""
+    """Refuse the text of a column that UTF-8 cannot encode."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise BadLineError("json-invalid", HALF_A_CHARACTER, name, "") from error
+        raise BadLineError("json-invalid", NOT_ENCODABLE, name, "") from error

@@ -1,4 +1,4 @@
-"""Readers: each format of file becomes batches of rows, in bounded memory, its bytes hashed on the way."""
+"""Readers of all formats, which yield batches of rows in bounded memory and hash the file meanwhile."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ _READERS = {
     "image": "artifact_pipeline.rows.formats.pictures.PictureReader",
     _BUILT_IN: "artifact_pipeline.rows.formats.builtin.BuiltInRows",
 }
-"""By the first part of a format: `csv.gz` is a CSV too."""
+"""The class of each format, by its first part: `csv.gz` is a CSV, too."""
 BY_POSITION = frozenset({"parquet", "npy"})
-"""Formats that are read from any row on without what stands before it."""
+"""Formats that can be read from any row on."""
 
 
 class Reader(ABC):
     """An open file of rows.
 
     Attributes:
-        total: how many rows it has; None where only reading tells.
-        names: its columns; empty where the file is.
+        total: the number of rows; None if it is not known before all are read.
+        names: its columns; empty if the file is empty.
         left_out: its columns that are not read.
-        index: its columns that pandas has written for its index.
-        kinds: the kinds of its features, as far as they are known; complete once all is read.
-        notes: what is suspicious about what has been read so far, a sentence each.
-        stamp: changes when the file does.
+        index: its columns that are an index of pandas.
+        kinds: the known kinds of its features; complete when all rows are read.
+        notes: one sentence for each suspicious thing in the rows read so far.
+        stamp: a text that changes when the file changes.
         wanted: what is read of it and of the names of its folders.
-        partitions: the columns that the folders' names tell, each with its value.
+        partitions: the wanted columns in the names of folders, each with its value.
     """
 
     total: int | None = None
@@ -60,46 +60,41 @@ class Reader(ABC):
     stamp = ""
 
     def __init__(self, place: str, wanted: Wanted) -> None:
-        """Begin with the file at `place`; none of its columns is known yet."""
         self.place, self.wanted = place, wanted
         self.kinds = wanted.known_kinds
         self.partitions: Mapping[str, str] = {}
 
     @abstractmethod
     def pieces(self, start: int) -> Iterator[Piece]:
-        """The rows from `start` on; a piece may begin earlier.
+        """Yield the rows from `start` on; the first piece may begin earlier.
 
         Raises:
-            DataRejected: the file cannot be read on.
+            DataRejected: the file cannot be read.
         """
 
     @abstractmethod
     def done(self) -> float:
-        """The share of the file that has been read, 0 to 1, as far as it can tell."""
+        """Return the share of the file that has been read, 0 to 1, or 0 if that is not known."""
 
     @abstractmethod
     def digest(self) -> str:
-        """The SHA-256 of the file's bytes, once all are read."""
+        """Read all bytes of the file, and return their SHA-256."""
 
     def batches(self, start: int) -> Iterator[Batch]:
-        """The rows from `start` on, a multiple of `wanted.chunk`, in batches that end at multiples of it.
+        """Yield the rows from `start` on, a multiple of `wanted.chunk`, in batches that end at multiples of it.
 
         Raises:
-            DataRejected: the file cannot be read on, or a column does not hold what it must.
+            DataRejected: the file cannot be read, or a column has a wrong type.
         """
         wanted = self.wanted
-        return (to_batch(piece, wanted, self.place) for piece in align(self._bounded(start), start, wanted.chunk))
+        return (to_batch(piece, wanted, self.place) for piece in align(self.unaligned(start), start, wanted.chunk))
 
-    def unaligned(self) -> Iterator[Piece]:
-        """All rows, cut wherever the reader cuts; a column may have another type in the next piece.
+    def unaligned(self, start: int = 0) -> Iterator[Piece]:
+        """Yield the rows from `start` on in pieces of any size; the type of a column may change between pieces.
 
         Raises:
-            DataRejected: the file cannot be read on.
+            DataRejected: the file cannot be read, or the texts of a batch, which have any length, are too large.
         """
-        return self._bounded(0)
-
-    def _bounded(self, start: int) -> Iterator[Piece]:
-        """The pieces, as long as the texts of a batch can be held in memory: they may be of any length."""
         chunk, size = self.wanted.chunk, 0
         others = {*self.wanted.keep, *self.wanted.keys, self.wanted.target}
         for piece in map(self._with_partitions, self.pieces(start)):
@@ -114,7 +109,7 @@ class Reader(ABC):
                 start, size = piece.end - piece.end % chunk, 0
 
     def _with_partitions(self, piece: Piece) -> Piece:
-        """The same rows with the columns that the folders' names tell."""
+        """Return the rows with the columns that are in the names of folders."""
         import pyarrow as pa
 
         table = piece.table
@@ -125,12 +120,12 @@ class Reader(ABC):
 
 @contextmanager
 def open_rows(source: Source, wanted: Wanted, *, digest: bool = True) -> Iterator[Reader]:
-    """Open a source; only a format that is read loads its library.
+    """Open a source by the reader of its format, whose library is loaded only then.
 
     Args:
-        source: what to open.
+        source: the file.
         wanted: what is read of it.
-        digest: whether its digest will be asked for.
+        digest: whether its digest is wanted.
 
     Raises:
         DataRejected: it cannot be read, or lacks a wanted column.
@@ -147,16 +142,12 @@ def open_rows(source: Source, wanted: Wanted, *, digest: bool = True) -> Iterato
 def choose_columns(
     place: str, there: Sequence[str], wanted: Wanted, *, hint: str | None = None
 ) -> tuple[list[str], tuple[str, ...]]:
-    """The columns to read of those that are there, by their names, and the others.
+    """Return the columns to read of a file that has the columns `there`, and the other columns.
 
-    Args:
-        place: the file.
-        there: its columns.
-        wanted: what is read of it.
-        hint: what to do where one is missing; None says what is there.
+    The error about a missing column has the `hint`; None names the columns that are there.
 
     Raises:
-        DataRejected: a wanted column is missing, or one stands twice.
+        DataRejected: a wanted column is missing, or a column occurs twice.
     """
     repeated = [name for name, times in Counter(there).items() if times > 1]
     problems = [("column-repeated", f"the column {name!r} stands twice") for name in repeated]

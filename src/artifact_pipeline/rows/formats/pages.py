@@ -1,8 +1,8 @@
 """The sizes of a Parquet file's pages, read from their headers before a row group is unpacked (ADR 9).
 
-A page is unpacked whole, and a text that a dictionary holds once may stand in every row, so neither the file's size nor
-its footer says how much memory reading takes. The headers of the pages do; their fields have the numbers of the
-format's definition (apache/parquet-format, `parquet.thrift`).
+A page is unpacked whole, and every row may refer to the same text of a dictionary. So the memory for reading depends
+neither on the file's size nor on its footer, but on the headers of the pages. The numbers of their fields are those of
+apache/parquet-format, `parquet.thrift`.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     from artifact_pipeline.storage.opened import Opened
 
 _PIECE = LARGEST // 4
-"""Bytes of the rows that are unpacked at once."""
+"""Bytes of the rows that are unpacked at a time."""
 _SHORT = 1024
-"""Bytes of a dictionary up to which its longest text is not looked for."""
+"""Bytes of a dictionary whose longest text is not searched for."""
 _HEADER_READ = 512
-"""Bytes that are read for a page's header at first; with long texts in its statistics it is larger."""
+"""Bytes that are read first for a page's header; long texts in its statistics make it larger."""
 _MIN_HEADER = 16
 
 _TEXT = 6  # Type.BYTE_ARRAY
-_HELD = 8  # bytes of any other value, or of where a text stands
+_VALUE_SIZE = 8  # bytes of any other value, or of a reference to a text
 _DATA, _DICTIONARY, _DATA_2 = 0, 2, 3  # PageType
 _BY_DICTIONARY = {2, 8}  # Encoding.PLAIN_DICTIONARY, RLE_DICTIONARY
 _BY_PREFIX = 7  # Encoding.DELTA_BYTE_ARRAY
 _REPEATED = 2  # FieldRepetitionType
-_MILD = {0, 1, 5, 7}  # none, Snappy, LZ4: they pack to no less than a 255th
+_LOW_RATIO = {0, 1, 5, 7}  # none, Snappy, LZ4: their ratio is at most 255
 _CODECS = {1: "snappy", 2: "gzip", 4: "brotli", 6: "zstd", 7: "lz4_raw"}  # CompressionCodec, without 0 for none
 
-_ABOUT = {_DATA: 5, _DICTIONARY: 7, _DATA_2: 8}  # the field of a page's header that is about pages of its type
+_OWN_HEADER = {_DATA: 5, _DICTIONARY: 7, _DATA_2: 8}  # the field of a page's header with the header of its type
 
 _FOOTER: FieldTypes = {
     2: [{1: I32, 2: I32, 3: I32, 4: TEXT, 5: I32}],
@@ -50,13 +50,13 @@ _SMALLER = "write it with smaller pages, or with row groups of some ten thousand
 
 
 class _Leaf(NamedTuple):
-    """A column as it is stored.
+    """A stored column.
 
     Attributes:
-        names: its path, `a.b`, and those of what it is a part of.
+        names: its path, `a.b`, and the paths of its parents.
         text: whether its values have no fixed length.
-        width: bytes of a value at most, as Arrow holds it, beside those of a text.
-        repeated: whether a row may hold several of its values.
+        width: most bytes of a value in Arrow, without those of a text.
+        repeated: whether a row may have several of its values.
     """
 
     names: frozenset[str]
@@ -66,20 +66,20 @@ class _Leaf(NamedTuple):
 
     @property
     def is_wide(self) -> bool:
-        """Whether a row may have much more of it than a number."""
-        return self.text or self.repeated or self.width > _HELD
+        """Whether it may take much more memory than a number in each row."""
+        return self.text or self.repeated or self.width > _VALUE_SIZE
 
 
 class _Page(NamedTuple):
-    """A page, by its header.
+    """A page, as described by its header.
 
     Attributes:
-        kind: data, a dictionary, or what holds neither.
-        place: where it begins in the file, behind its header.
-        packed: its bytes there.
-        unpacked: its bytes unpacked.
-        values: its values.
-        encoding: how they are written.
+        kind: its type, `PageType`.
+        place: the position of its content in the file.
+        packed: its bytes in the file.
+        unpacked: its bytes after unpacking.
+        values: the number of its values.
+        encoding: their `Encoding`.
     """
 
     kind: int
@@ -99,9 +99,8 @@ class Pages:
 
     def __init__(self, file: Opened) -> None:
         self._file = file
-        # Pages do not share their headers: if there are more, the file leads to the same ones again and again.
-        self._left = file.size // _MIN_HEADER
-        with self._understood("its footer cannot be read"):
+        self._headers_left = file.size // _MIN_HEADER  # headers do not overlap; a loop of pages ends with an error
+        with self._refusing("its footer cannot be read"):
             (length,) = struct.unpack("<I4x", file.read_at(file.size - 8, 8))
             footer, _ = read_fields(file.read_at(file.size - 8 - length, length), 0, _FOOTER)
             self._leaves = list(_leaves(footer[2]))
@@ -109,18 +108,13 @@ class Pages:
             self._groups: list[list[Fields]] = [group[1] for group in footer.get(4, [])]
 
     def rows_at_once(self, group: int, columns: Sequence[str], most: int) -> int:
-        """How many rows of a row group can be unpacked at once, up to `most`.
-
-        Args:
-            group: its number, from 0.
-            columns: the columns that are read.
-            most: the rows that are wanted.
+        """Return how many rows of some columns of a row group can be unpacked at a time, at most `most`.
 
         Raises:
-            DataRejected: not one can be, or a page cannot be understood.
+            DataRejected: not one row can be unpacked, or a page breaks the format.
         """
         wanted, pages, row = set(columns), 0, 0.0
-        with self._understood(f"the pages of row group {group} cannot be read"):
+        with self._refusing(f"the pages of row group {group} cannot be read"):
             if not wanted <= self._names:
                 raise ValueError(wanted)
             for leaf, chunk in zip(self._leaves, self._groups[group], strict=True):
@@ -134,16 +128,16 @@ class Pages:
         return min(most, max(1, int(_PIECE / row))) if row else most
 
     def _is_read(self, about: Fields) -> bool:
-        """Whether the pages of a column of numbers are looked at: their headers are many.
+        """Whether the many headers of a column of numbers are read.
 
-        Those that are packed mildly are in proportion to the file. Those in a store take a request each.
+        They are not if the codec keeps the pages in proportion to the file, or if each header takes a request.
         """
-        return about[4] not in _MILD and self._file.path is not None
+        return about[4] not in _LOW_RATIO and self._file.path is not None
 
     def _needed(self, leaf: _Leaf, about: Fields) -> tuple[int, float]:
-        """Bytes that a column of a row group takes: its largest pages, and a row of it by a page's average.
+        """Return the bytes of a column's largest pages, and those of its average row in the page where that is largest.
 
-        Where a row may have several values, it may have all of them.
+        If a row may have several values, one row may have all of them.
         """
         dictionary = largest = longest = 0
         row, codec = 0.0, about[4]
@@ -157,27 +151,27 @@ class Pages:
         return dictionary + largest, row
 
     def _pages(self, about: Fields) -> Iterator[_Page]:
-        """The pages of a column of a row group, as Arrow finds them: from its beginning, until all values are there."""
+        """Yield the pages of a column of a row group, as Arrow finds them: from its beginning to its last value."""
         place, left = about[9], about[5]
         if 0 < about.get(11, 0) < place:
             place = about[11]
         while left > 0:
             header, size = self._header(place)
             kind, unpacked, packed = header[1], header[2], header[3]
-            own = header[_ABOUT[kind]] if kind in _ABOUT else {}
+            own = header[_OWN_HEADER[kind]] if kind in _OWN_HEADER else {}
             page = _Page(kind, place + size, packed, unpacked, own.get(1, 0), own.get(4 if kind == _DATA_2 else 2, 0))
             if min(packed, unpacked, page.values) < 0 or page.place + packed > self._file.size:
                 raise ValueError(page)
             if kind != _DICTIONARY:
                 left -= page.values
             place = page.place + packed
-            if kind in _ABOUT:
+            if kind in _OWN_HEADER:
                 yield page
 
     def _header(self, place: int) -> tuple[Fields, int]:
-        """A page's header, and its size."""
-        self._left -= 1
-        if self._left < 0:
+        """Return a page's header, and its size."""
+        self._headers_left -= 1
+        if self._headers_left < 0:
             raise ValueError(place)
         size = _HEADER_READ
         while True:
@@ -190,7 +184,7 @@ class Pages:
                 size *= 32
 
     def _longest(self, page: _Page, codec: int) -> int:
-        """The length of the longest text of a dictionary; of all together where that is little, or too much."""
+        """Return the length of a dictionary's longest text; of all texts together if that is short, or too much."""
         if not _SHORT < page.unpacked <= LARGEST or (codec and codec not in _CODECS):
             return page.unpacked
         data = self._file.read_at(page.place, page.packed)
@@ -205,24 +199,24 @@ class Pages:
         return longest
 
     @contextmanager
-    def _understood(self, words: str) -> Iterator[None]:
-        """Refuse what breaks the format."""
+    def _refusing(self, message: str) -> Iterator[None]:
+        """Turn an error about broken bytes into a `DataRejected`."""
         try:
             yield
         except (IndexError, KeyError, ValueError, OSError, struct.error) as error:
-            raise unreadable(self._file.place, words) from error
+            raise unreadable(self._file.place, message) from error
 
 
 def _text(page: _Page, longest: int) -> float:
-    """Bytes of a text of a page, on average; as many as it may have where it can be longer than what stands there."""
+    """Return the average bytes of a text of a page; the most bytes if the page holds texts in a shorter form."""
     if page.encoding in _BY_DICTIONARY:
         return longest
     return page.unpacked if page.encoding == _BY_PREFIX else page.unpacked / max(page.values, 1)
 
 
 def _leaves(schema: list[Fields]) -> Iterator[_Leaf]:
-    """The columns as they are stored, in the order of the schema: depth first, each behind its parent."""
-    parents: list[tuple[str, frozenset[str], bool]] = []  # of each child that is yet to come
+    """Yield the stored columns in the order of the schema: depth first, each after its parent."""
+    parents: list[tuple[str, frozenset[str], bool]] = []  # of each child that follows
     for at, element in enumerate(schema):
         path, names, repeated = parents.pop() if at else ("", frozenset[str](), False)
         if at:
@@ -234,4 +228,4 @@ def _leaves(schema: list[Fields]) -> Iterator[_Leaf]:
         parents += [(path, names, repeated)] * children
         if at and not children:
             text = element[1] == _TEXT
-            yield _Leaf(names, text, _HELD if text else _HELD + element.get(2, 0), repeated)
+            yield _Leaf(names, text, _VALUE_SIZE if text else _VALUE_SIZE + element.get(2, 0), repeated)

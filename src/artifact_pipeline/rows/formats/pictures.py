@@ -1,4 +1,4 @@
-"""Pictures: each one is a row, made by the recipe of a data set that comes with the package."""
+"""Pictures, each of which is converted into a row by the recipe of a data set that comes with the package."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.batches import Wanted
 
 _ROWS = 256
-"""Pictures a piece."""
+"""Pictures of a piece."""
 _NAME = "image"
-"""The column that tells which picture a row is."""
+"""The column of the pictures' names."""
 
 
 class PictureReader(Reader):
-    """Some pictures."""
+    """Reads pictures."""
 
     names: tuple[str, ...] = (_NAME,)
 
@@ -51,19 +51,19 @@ class PictureReader(Reader):
     @classmethod
     @contextmanager
     def open(cls, source: sources.Source, wanted: Wanted, *, digest: bool) -> Iterator[PictureReader]:  # noqa: ARG003 - always
-        """Nothing is opened yet: each picture is, in its turn."""
+        """Open nothing yet: each picture is opened when it is read."""
         yield cls(source, wanted)
 
     def done(self) -> float:
-        """The share of the pictures that has been read."""
+        """Return the share of the pictures that has been read, 0 to 1."""
         return self._read / len(self._members)
 
     def digest(self) -> str:
-        """The SHA-256 of the list that `sha256sum` would print of the pictures, a digest and a name a line."""
+        """Return the SHA-256 of what `sha256sum` prints for the pictures: a line with digest and name of each."""
         return self._listed.hexdigest()
 
     def pieces(self, start: int) -> Iterator[Piece]:
-        """Every picture, so that the digest has all of them."""
+        """Read every picture, for the digest, and yield those from `start` on."""
         for first in range(0, len(self._members), _ROWS):
             piece = self._piece(first, self._members[first : first + _ROWS])
             if piece.end > start:
@@ -83,10 +83,9 @@ class PictureReader(Reader):
                 rows.append(found)
                 names.append(name)
         matrix = np.array(rows).reshape(len(rows), len(self.wanted.features))
-        numbers = np.setdiff1d(np.arange(first, first + len(members)), [each.row for each in broken])
         columns = [pa.array(column) for column in np.ascontiguousarray(matrix.T)]
         table = pa.RecordBatch.from_arrays([*columns, pa.array(names, pa.string())], [*self.wanted.features, _NAME])
-        return Piece(first, len(members), table, numbers, tuple(broken))
+        return Piece(first, len(members), table, broken=tuple(broken))
 
     def _row(self, number: int, place: str, name: str) -> NDArray[np.float64] | Rejected:
         one = sources.Source(place, name, "image")

@@ -1,17 +1,19 @@
-"""Text files, read from front to back: hashed, unpacked, refused where they unpack to too much, and cut after rows."""
+"""Text files as streams: hashed, unpacked within a limit, and cut after whole rows."""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import shlex
-import shutil
 import sys
 import tempfile
 import zlib
 from abc import abstractmethod
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from contextlib import ExitStack, contextmanager
+from typing import IO, TYPE_CHECKING, Any, Self, cast
 
+from artifact_pipeline.errors import StorageError
+from artifact_pipeline.files import reason_of
 from artifact_pipeline.rows.formats.opening import Reader
 from artifact_pipeline.rows.limits import FREE, MAX_ROW, MAX_STREAM_RATIO
 from artifact_pipeline.rows.sources import STDIN
@@ -27,11 +29,9 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.sources import Source
 
 _BLOCK = 1 << 20
-"""Bytes that are read, and parsed, at once: more of them leave the processor's cache."""
-_PACKED_BLOCK = 1 << 18
-_PACKED = {"gz": "gzip", "zst": "zstd"}
+"""Bytes that are read and parsed at a time: more would not fit into the processor's cache."""
 _BOM = b"\xef\xbb\xbf"
-_SIGNS = (
+_SIGNATURES = (
     (b"\x1f\x8b", "is packed by gzip, which its name does not say", "mv {place} {place}.gz"),
     (b"\x28\xb5\x2f\xfd", "is packed by Zstandard, which its name does not say", "mv {place} {place}.zst"),
     (b"PK\x03\x04", "is a ZIP archive, such as a workbook of Excel", "save its table as CSV, in UTF-8"),
@@ -39,31 +39,31 @@ _SIGNS = (
     (b"PAR1", "is a Parquet file, which its name does not say", "mv {place} {place}.parquet"),
     (b"ARROW1", "is an Arrow file, which its name does not say", "mv {place} {place}.arrow"),
 )
-"""How files of other formats begin."""
+"""The first bytes of files of other formats, with what to say and what to do about them."""
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class HashedStream:
-    """The bytes of a file as they are read; each is hashed once, unless no digest will be asked for.
+    """A file whose bytes are hashed as they are read, if its digest is wanted.
 
     Attributes:
-        size: bytes of the file; 0 where it is not known.
+        size: bytes of the file; 0 if that is not known.
         taken: bytes read.
-        stamp: changes when the file does.
+        stamp: a text that changes when the file changes.
     """
 
     def __init__(self, place: str, file: BinaryIO, size: int = 0, stamp: str = "", *, digest: bool = True) -> None:
-        """Begin at the first byte of `file`, which its opener closes."""
+        """Begin at the first byte of `file`, which the caller closes."""
         self._place, self._file, self.size, self.stamp = place, file, size, stamp
         self._hash = hashlib.sha256() if digest else None
         self.taken = 0
         self.closed = False
 
     def read(self, size: int = -1) -> bytes:
-        """Read at most `size` bytes.
+        """Return at most `size` bytes.
 
         Raises:
-            DataRejected: the system cannot read on.
+            DataRejected: the file cannot be read.
         """
         try:
             data = self._file.read(_BLOCK if size < 0 else size)
@@ -75,19 +75,19 @@ class HashedStream:
         return data
 
     def readable(self) -> bool:
-        """It is; Arrow asks."""
+        """Return True, for Arrow."""
         return True
 
     def close(self) -> None:
-        """Do nothing but say so: Arrow closes what it has read."""
+        """Set `closed`, for Arrow; the file stays open."""
         self.closed = True
 
     def done(self) -> float:
-        """The share of the file that has been read."""
+        """Return the share of the file that has been read, 0 to 1."""
         return self.taken / self.size if self.size else 0.0
 
     def digest(self) -> str:
-        """The SHA-256 of the file, whose rest is read first."""
+        """Read the rest of the file, and return the SHA-256 of all its bytes."""
         assert self._hash is not None
         while self.read(_BLOCK):
             pass
@@ -95,24 +95,28 @@ class HashedStream:
 
 
 class _Unpacked:
-    """What a packed file unpacks to."""
+    """The content of a file that is packed by gzip (`gz`) or Zstandard (`zst`)."""
 
-    def __init__(self, packed: HashedStream, kind: str, place: str) -> None:
+    def __init__(self, packed: HashedStream, suffix: str, place: str) -> None:
         import pyarrow as pa
 
         self._packed, self._place, self._given = packed, place, 0
-        plain = kind == "gzip"
-        self._stream: Any = _Gzip(packed) if plain else pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), kind)
+        if suffix == "gz":
+            self._stream: Any = gzip.GzipFile(fileobj=cast("BinaryIO", packed))
+        else:
+            self._stream = pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), "zstd")
 
     def read(self, size: int) -> bytes:
-        """Read at most `size` bytes.
+        """Return `size` bytes; fewer at the end.
 
         Raises:
-            DataRejected: the file is cut off or spoiled, or unpacks to too much.
+            DataRejected: the file is truncated or broken, or unpacks to too much.
         """
         try:
             data: bytes = self._stream.read(size)
-        except OSError as error:
+        except EOFError as error:
+            raise unreadable(self._place, "ends within its packed content") from error
+        except (OSError, zlib.error) as error:
             raise unreadable(self._place, str(error).splitlines()[0].lower()) from error
         self._given += len(data)
         if self._given > FREE + MAX_STREAM_RATIO * self._packed.taken:
@@ -121,55 +125,14 @@ class _Unpacked:
         return data
 
 
-class _Gzip:
-    """What gzip has packed, in one member or several; zeros behind the last are padding, as of a tape.
-
-    Arrow refuses that padding, and Python 3.11's own reader takes a fifth more time.
-    """
-
-    def __init__(self, packed: HashedStream) -> None:
-        self._packed, self._rest, self._begun = packed, b"", False
-        self._member: Any = None
-
-    def read(self, size: int) -> bytes:
-        """At most `size` bytes; none at the end.
-
-        Raises:
-            OSError: it is cut off, spoiled, or followed by something else.
-        """
-        while self._member is not None or self._next_member():
-            data = self._rest or self._packed.read(_PACKED_BLOCK)
-            try:
-                found: bytes = self._member.decompress(data, size)
-            except zlib.error as error:
-                raise OSError(str(error)) from error
-            self._rest = self._member.unconsumed_tail
-            if self._member.eof:
-                self._rest, self._member = self._member.unused_data, None
-            elif not data and not found:
-                raise OSError("ends within its packed content")
-            if found:
-                return found
-        return b""
-
-    def _next_member(self) -> bool:
-        while data := self._rest or self._packed.read(_PACKED_BLOCK):
-            self._rest = data.lstrip(b"\0") if self._begun else data
-            if self._rest:
-                self._member, self._begun = zlib.decompressobj(wbits=31), True
-                return True
-        return False
-
-
 class _LineEnds:
-    """Text whose lines may end with a carriage return alone, as on old Macs: then it becomes a line feed."""
+    """A text in which a carriage return alone, as on old Macs, is read as a line feed; its first line end decides."""
 
     def __init__(self, content: HashedStream | _Unpacked) -> None:
         self._content = content
         self._returns: bool | None = None
 
     def read(self, size: int) -> bytes:
-        """Read at most `size` bytes; which line ends these are, the first ones tell."""
         data = self._content.read(size)
         if self._returns is None and (b"\n" in data or b"\r" in data[:-1]):
             self._returns = b"\n" not in data
@@ -184,27 +147,51 @@ def _stdin() -> BinaryIO:
 
 @contextmanager
 def spooled(source: Source) -> Iterator[str]:
-    """The path or URL of a source that is read by position; standard input becomes a temporary file."""
+    """Yield the path or URL of a source that is read by position; standard input is copied to a temporary file."""
     if source.place != STDIN:
         yield source.place
         return
-    with tempfile.NamedTemporaryFile() as file:
-        shutil.copyfileobj(_stdin(), file, _BLOCK)
-        file.flush()
+    with temporary_copy(HashedStream("standard input", _stdin(), digest=False)) as file:
         yield file.name
 
 
+@contextmanager
+def temporary_copy(content: HashedStream | IO[bytes]) -> Iterator[IO[bytes]]:
+    """Yield a temporary file with the content of a stream.
+
+    Raises:
+        StorageError: it cannot be written, for example because the disk is full.
+    """
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(tempfile.NamedTemporaryFile())
+        except OSError as error:
+            raise _no_temporary_file(error) from error
+        while block := content.read(_BLOCK):
+            try:
+                file.write(block)
+                file.flush()
+            except OSError as error:
+                raise _no_temporary_file(error) from error
+        yield file
+
+
+def _no_temporary_file(error: OSError) -> StorageError:
+    hint = "free some space, or name a folder with space in the variable TMPDIR"
+    return StorageError(f"cannot write a temporary file: {reason_of(error)}", hint=hint)
+
+
 class TextReader(Reader):
-    """What the readers of CSV and of JSON Lines share."""
+    """The base of the readers of CSV and of JSON Lines."""
 
     mends_line_ends = False
 
     def __init__(self, source: Source, wanted: Wanted, stream: HashedStream, block: int = _BLOCK) -> None:
-        """Read the beginning, which tells the columns; `block` is how many bytes are parsed at once."""
+        """Read the beginning, which has the columns; `block` is how many bytes are parsed at a time."""
         super().__init__(source.place, wanted)
         self._stream, self.stamp = stream, stream.stamp
-        kind = _PACKED.get(source.format.rpartition(".")[2])
-        content = _Unpacked(stream, kind, source.place) if kind else stream
+        suffix = source.format.rpartition(".")[2]
+        content = _Unpacked(stream, suffix, source.place) if suffix in {"gz", "zst"} else stream
         self.blocks = self._cut(_LineEnds(content) if self.mends_line_ends else content, block)
         beginning = next(self.blocks, b"")
         _refuse_other_formats(source.place, beginning)
@@ -213,7 +200,7 @@ class TextReader(Reader):
     @classmethod
     @contextmanager
     def open(cls, source: Source, wanted: Wanted, *, digest: bool) -> Iterator[Self]:
-        """Open the file, and read its beginning; standard input is a file too."""
+        """Open the file or standard input, and read the beginning."""
         if source.place == STDIN:
             yield cls(source, wanted, HashedStream(source.place, _stdin(), digest=digest))
             return
@@ -222,7 +209,7 @@ class TextReader(Reader):
 
     @abstractmethod
     def begin(self, block: bytes) -> None:
-        """Take the columns from the first rows.
+        """Find the columns in the first rows.
 
         Raises:
             DataRejected: a wanted column is missing, or the rows are of another format.
@@ -230,10 +217,10 @@ class TextReader(Reader):
 
     @abstractmethod
     def end_of_rows(self, block: bytes) -> int:
-        """Where the last whole row of a block ends, or 0."""
+        """Return where the last whole row of a block ends, or 0."""
 
     def _cut(self, content: HashedStream | _Unpacked | _LineEnds, size: int) -> Iterator[bytes]:
-        """The content in blocks of whole rows; only the last may lack a line's end."""
+        """Yield the content in blocks of whole rows; only the last may lack a line end."""
         held = b""
         while data := content.read(size):
             held += data
@@ -247,19 +234,19 @@ class TextReader(Reader):
             yield held
 
     def done(self) -> float:
-        """The share of the file that has been read."""
+        """Return the share of the file that has been read, 0 to 1."""
         return self._stream.done()
 
     def digest(self) -> str:
-        """The SHA-256 of the file's bytes, packed as they are."""
+        """Return the SHA-256 of the file's bytes, before they are unpacked."""
         return self._stream.digest()
 
 
 def _refuse_other_formats(place: str, block: bytes) -> None:
     """Refuse a file whose first bytes are packed, of another format, or text of another encoding."""
-    for sign, words, hint in _SIGNS:
-        if block.startswith(sign):
-            raise unreadable(place, words, rule="another-format", hint=hint.format(place=shlex.quote(place)))
+    for signature, message, hint in _SIGNATURES:
+        if block.startswith(signature):
+            raise unreadable(place, message, rule="another-format", hint=hint.format(place=shlex.quote(place)))
     line = block.partition(b"\n")[0]
     if block.startswith(_UTF_16):
         raise not_utf_8(place, "is no UTF-8: it looks like UTF-16", "UTF-16")
@@ -268,6 +255,6 @@ def _refuse_other_formats(place: str, block: bytes) -> None:
 
 
 def not_utf_8(place: str, message: str, encoding: str = "WINDOWS-1252") -> DataRejected:
-    """The error for a text that is not in UTF-8, with the command that writes it so from another encoding."""
+    """Return the error for a text that is not in UTF-8, with the command that converts it from another encoding."""
     hint = f"save the file as UTF-8: iconv -f {encoding} -t UTF-8 {shlex.quote(place)} > utf8.csv"
     return unreadable(place, message, rule="not-utf-8", hint=hint)

@@ -1,4 +1,4 @@
-"""CSV: UTF-8, commas, a header; every value is read as text first, so that a bad one has its row and its column."""
+"""CSV: UTF-8, commas, a header. Values are read as text where needed, so that a bad one has its row and column."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from artifact_pipeline.rows.values import MISSING_TEXTS
 from artifact_pipeline.storage.opened import unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator
 
     import numpy as np
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from artifact_pipeline.errors import DataRejected
 
 _QUOTE, _COMMA, _LINE_FEED, _RETURN = b'",\n\r'
 _SLICE = 1 << 16
-"""Bytes that are looked at together: the processor's cache holds what is computed of them."""
+"""Bytes that are examined at a time: the intermediate arrays fit into the processor's cache."""
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 
@@ -39,7 +40,7 @@ class CsvReader(TextReader):
 
     def begin(self, block: bytes) -> None:
         """Read the header."""
-        self._first, names = _header(self.place, block)
+        self._first, names = _read_header(self.place, block)
         hint = _separator_hint(self.place, names)
         self._columns, self.left_out = choose_columns(self.place, names, self.wanted, hint=hint) if names else ([], ())
         self.names = tuple(names)
@@ -47,13 +48,12 @@ class CsvReader(TextReader):
         infers = self.wanted.learning and self.wanted.columns is not None
         self._inferred = frozenset(self.wanted.features if infers else ()) - self.kinds.keys()
         self._never_missing = frozenset(each.name for each in self.wanted.columns or () if not each.nullable)
-        # For Arrow the columns are numbered, so that no name of theirs means anything to it.
-        self._numbered = ",".join(map(str, range(len(names)))).encode() + b"\n"
-        numbers = {name: str(number) for number, name in enumerate(names)}
-        self._chosen = [numbers[name] for name in self._columns]
+        # Arrow gets numbers for names, so that no name has a meaning for it.
+        self._numbered_header = ",".join(map(str, range(len(names)))).encode() + b"\n"
+        self._numbers_of = {name: str(number) for number, name in enumerate(names)}
 
     def end_of_rows(self, block: bytes) -> int:
-        """Where the last line ends whose end stands in no quotes, or 0; the block begins with a row."""
+        """Return the position after the last line end outside quotes, or 0; the block begins with a row."""
         end = block.rfind(b"\n") + 1
         if not end or _QUOTE not in block:
             return end
@@ -65,56 +65,51 @@ class CsvReader(TextReader):
         return int(outside[-1]) + 1 if len(outside) else 0
 
     def pieces(self, start: int) -> Iterator[Piece]:  # noqa: ARG002 - a CSV is read from its beginning
-        """All rows."""
+        """Yield all rows."""
         first, line = 0, 2
         for block in chain([self._first] if self._first else [], self.blocks):
             joined = _check_text(self.place, block, line)
             if joined and not self.notes:
-                words = f"{self.place}, line {joined}: a value in quotes goes on in the next line; "
-                self.notes = [f"{words}if that is not meant, a quote is missing there, or one too many"]
+                note = f"{self.place}, line {joined}: a value in quotes goes on in the next line; "
+                self.notes = [f"{note}if that is not meant, a quote is missing there, or one too many"]
             piece = self._piece(first, block)
             yield piece
             first, line = piece.end, line + block.count(b"\n")
 
     def _piece(self, first: int, block: bytes) -> Piece:
-        import numpy as np
         import pyarrow as pa
 
         broken: list[Rejected] = []
 
-        def _note(row: Any) -> str:  # Arrow counts the header as row 1, and blank lines not at all
+        def _add_broken(row: Any) -> str:  # Arrow counts the header as row 1, and does not count blank lines
             found, columns = plural(row.actual_columns, "value"), plural(row.expected_columns, "column")
             message = f"has {found}, the header has {columns}"
             broken.append(Rejected(first + row.number - 2, "", row.text[:MAX_SHOWN], "row-width", message, row.text))
             return "skip"
 
         try:
-            table = self._numbers(block, _note) if self._direct else None
+            table = self._numbers(block, _add_broken) if self._direct else None
             texts = table is None
             if table is None:
                 broken.clear()
-                table = self._parsed(block, _note, {})
+                table = self._parsed(block, _add_broken, self._columns)
         except pa.ArrowException as error:
             raise unreadable(self.place, f"after row {first}: {str(error).splitlines()[0][:200]}") from error
-        count, numbers = table.num_rows + len(broken), None
-        if broken:
-            numbers = np.setdiff1d(np.arange(first, first + count), [each.row for each in broken], assume_unique=True)
         known = {**self.kinds}
-        piece = Piece(first, count, table, numbers, tuple(broken), written="any", loose=True)
+        count = table.num_rows + len(broken)
+        piece = Piece(first, count, table, broken=tuple(broken), written="any", loose=True)
         piece = parse_texts(piece, self.wanted, self.kinds)
-        # Where a block could not be read as numbers, the next ones cannot be either, unless kinds were not known yet.
+        # After a block that could not be read as numbers the next ones cannot be either, unless it showed new kinds.
         self._direct = self._direct and (not texts or known != self.kinds)
         return piece
 
-    def _numbers(self, block: bytes, note: Any) -> Any | None:
-        """The rows of a block if all features are finite numbers that float64 holds, or else None: that is faster."""
+    def _numbers(self, block: bytes, on_broken: Any) -> pa.RecordBatch | None:
+        """Read a block faster, if all features are finite numbers that float64 holds; otherwise return None."""
         import pyarrow as pa
 
         features = {name for name in self.wanted.features if self.kinds.get(name, "number") == "number"}
-        chosen = zip(self._columns, self._chosen, strict=True)
-        kinds = {number: pa.float64() for name, number in chosen if name in features}
         try:
-            table = self._parsed(block, note, kinds)
+            table = self._parsed(block, on_broken, self._columns, numbers=features)
         except pa.ArrowInvalid:
             return None
         whole = []
@@ -122,57 +117,53 @@ class CsvReader(TextReader):
             column = table.column(name)
             values = column.to_numpy(zero_copy_only=False)
             if column.null_count:
-                if name in self._never_missing:  # such rows are set aside with the text that stands there
+                if name in self._never_missing:  # such rows are rejected together with their text
                     return None
                 values = values[column.is_valid().to_numpy(zero_copy_only=False)]
-            # Neither holds where there is a NaN.
+            # Both are false if there is a NaN.
             if len(values) and not (values.min() >= -MAX_WHOLE and values.max() <= MAX_WHOLE):
                 return None
-            if name in self._inferred and len(values) and float(values[0]).is_integer():  # as of a column of digits
+            if name in self._inferred and len(values) and float(values[0]).is_integer():  # it may hold digits alone
                 whole.append(name)
         return None if whole and _has_leading_zero(block) and self._are_levels(block, whole) else table
 
     def _are_levels(self, block: bytes, names: list[str]) -> bool:
-        """Whether one of these columns holds digits that begin with a zero."""
+        """Whether one of these columns has digits that begin with a zero."""
         from pyarrow import compute
 
-        table = self._parsed(block, lambda _: "skip", {}, names)
+        table = self._parsed(block, lambda _: "skip", names)
         found = (compute.match_substring_regex(column, LEADING_ZERO) for column in table.columns)
         return any(compute.any(each).as_py() for each in found)
 
-    def _parsed(self, block: bytes, note: Any, kinds: dict[str, Any], names: Sequence[str] | None = None) -> Any:
-        """The rows of a block; a column of `kinds` has the type that it says, any other one is text.
+    def _parsed(
+        self, block: bytes, on_broken: Any, names: list[str], *, numbers: Collection[str] = ()
+    ) -> pa.RecordBatch:
+        """Return some columns of a block of whole rows; `numbers` as numbers, the others as text.
 
-        Args:
-            block: whole rows.
-            note: what is called with each row of another width.
-            kinds: types by the number of the column.
-            names: the columns to read; None reads those that are wanted.
+        A row of another width is passed to `on_broken`.
         """
         import pyarrow as pa
         from pyarrow import csv as arrow
 
-        data = self._numbered + block
-        columns, chosen = self._columns, self._chosen
-        if names is not None:
-            columns, chosen = list(names), [chosen[columns.index(name)] for name in names]
+        data = self._numbered_header + block
+        types = {self._numbers_of[name]: pa.float64() if name in numbers else pa.string() for name in names}
         table = arrow.read_csv(
             pa.BufferReader(data),
             read_options=arrow.ReadOptions(use_threads=False, block_size=len(data) + 1),
-            parse_options=arrow.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
+            parse_options=arrow.ParseOptions(newlines_in_values=True, invalid_row_handler=on_broken),
             convert_options=arrow.ConvertOptions(
-                include_columns=chosen,
-                column_types=dict.fromkeys(chosen, pa.string()) | kinds,
-                null_values=[] if self.wanted.columns is None else [*MISSING_TEXTS],  # of numbers alone
+                include_columns=list(types),
+                column_types=types,
+                null_values=[] if self.wanted.columns is None else [*MISSING_TEXTS],  # for numbers alone
                 strings_can_be_null=False,
-                check_utf8=False,  # the block was checked whole, which is faster
+                check_utf8=False,  # it is faster to check the block whole, as `_check_text` does
             ),
         )
-        return pa.RecordBatch.from_arrays([column.chunk(0) for column in table.columns], columns)
+        return pa.RecordBatch.from_arrays([column.chunk(0) for column in table.columns], names)
 
 
 def _has_leading_zero(block: bytes) -> bool:
-    """Whether a value may be digits that begin with a zero; no value that does is overlooked."""
+    """Whether a value may be digits that begin with a zero; the answer is never wrongly False."""
     import numpy as np
 
     if block[:1] == b"0" and block[1:2].isdigit():
@@ -182,8 +173,8 @@ def _has_leading_zero(block: bytes) -> bool:
         around = whole[start : start + _SLICE + 2]
         before, behind = around[:-2], around[2:]
         found = around[1:-1] == ord("0")
-        found &= (behind - ord("0")) < 10  # what is less than "0" is very much then, since it has no sign
-        found &= before < ord(".")  # as all is that may stand between values, and a sign
+        found &= (behind - ord("0")) < 10  # the difference is unsigned, and large for bytes below "0"
+        found &= before < ord(".")  # true for separators, quotes, blanks and signs
         if found.any():
             return True
     return False
@@ -196,18 +187,13 @@ def _positions(block: bytes, byte: int) -> NDArray[np.int64]:
 
 
 def _check_text(place: str, block: bytes, line: int) -> int | None:
-    """Refuse what Arrow would read in another way than it is meant: bytes that are no text, and quotes that join rows.
-
-    Args:
-        place: the file.
-        block: whole rows.
-        line: the number of its first line, from 1.
+    """Refuse what Arrow would misread: bytes that are no UTF-8, and quotes that join rows.
 
     Returns:
-        The number of the first line whose end stands in quotes, or None.
+        The number of the first line whose end is inside quotes, or None; the block begins with the line `line`.
 
     Raises:
-        DataRejected: it is no UTF-8, or a quote stands in the middle of a value or is not closed.
+        DataRejected: it is no UTF-8, or a quote is in the middle of a value or not closed.
     """
     if not block.isascii():
         try:
@@ -232,7 +218,10 @@ def _no_utf8(place: str, error: UnicodeDecodeError, line: int) -> DataRejected:
 
 
 def _misplaced_quote(block: bytes) -> int | None:
-    """The first quote that neither begins nor ends a value, nor is one of two inside it (RFC 4180)."""
+    """Return the position of the first quote that breaks RFC 4180; None if there is none.
+
+    A quote begins or ends a value, or is one of two inside a quoted value.
+    """
     import numpy as np
 
     quotes = _positions(block, _QUOTE)
@@ -245,8 +234,8 @@ def _misplaced_quote(block: bytes) -> int | None:
     return int(min(wrong)) if wrong else None
 
 
-def _header(place: str, block: bytes) -> tuple[bytes, list[str]]:
-    """The first rows without the header, and the names in it; none where the file is empty.
+def _read_header(place: str, block: bytes) -> tuple[bytes, list[str]]:
+    """Return the first rows without the header, and the names in it; none if the file is empty.
 
     Raises:
         DataRejected: it has no header, is no UTF-8, or a quote in the header is not closed.
@@ -266,8 +255,8 @@ def _header(place: str, block: bytes) -> tuple[bytes, list[str]]:
 
 
 def _separator_hint(place: str, names: list[str]) -> str | None:
-    """What to do about a header that other signs than commas separate; None where it has several names, or no sign."""
-    found = next((sign for sign in _SEPARATORS if sign in names[0]), None) if len(names) == 1 else None
+    """Return a hint about a header with another separator than commas; None if it has several names, or none."""
+    found = next((each for each in _SEPARATORS if each in names[0]), None) if len(names) == 1 else None
     if found is None:
         return None
     read = f'csv.reader(open({json.dumps(place)}, newline=""), delimiter={json.dumps(found)})'

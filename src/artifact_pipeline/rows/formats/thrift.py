@@ -1,8 +1,8 @@
-"""Thrift's compact protocol, in which Parquet's headers are written: wanted fields are read, the others are skipped.
+"""Thrift's compact protocol, the form of Parquet's headers: wanted fields are read, the others are skipped.
 
-Whatever another reader might read otherwise is refused: a wanted field of another type, one that stands twice, a number
-that is too large for its type. Nothing is allocated for what is skipped, and every loop ends with the data, since each
-of its steps reads a byte.
+Whatever another reader might read differently is refused: a wanted field of another type, a field that occurs twice, a
+number that is too large for its type. Nothing is allocated for skipped fields. Every loop ends with the data, since
+each of its steps reads a byte.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 I32, I64, TEXT = 5, 6, 8
-"""Types of fields, by their numbers in the protocol."""
+"""The protocol's numbers of the types of fields."""
 _MAX_DEPTH = 64
-"""Of skipped structures and lists in one another."""
+"""Depth of nested structures and lists that are skipped."""
 _LONG = 15
-"""Stands in the place of a list's length that is this or more; the length follows it."""
+"""The mark of a list of this length or more, whose length follows."""
 _MAX_SHIFT = 63
 _MAX_NUMBER = 32_767
-"""Of a field; in other readers a larger one wraps around, and becomes the number of another field."""
+"""The greatest number of a field; in other readers a larger one overflows to the number of another field."""
 
 _BOOLEANS = {1, 2}
 _WHOLE = {4, I32, I64}
@@ -26,16 +26,11 @@ _SIZES = {1: 1, 2: 1, 3: 1, 7: 8, 13: 16}
 
 Fields = dict[int, Any]
 FieldTypes = dict[int, Any]
-"""By the number of a field its type, its own fields, or those of a list's members: `{1: I32, 2: {…}, 3: [{…}]}`."""
+"""For the number of each field its type, its own fields, or those of a list's members: `{1: I32, 2: {…}, 3: [{…}]}`."""
 
 
 def read_fields(data: bytes, at: int, wanted: FieldTypes) -> tuple[Fields, int]:
-    """A structure: its wanted fields by their numbers, and where it ends.
-
-    Args:
-        data: bytes that hold it.
-        at: where it begins.
-        wanted: what is read of it.
+    """Read the structure at a position, and return its wanted fields by their numbers, and the position behind it.
 
     Raises:
         IndexError: it does not end within the data.
@@ -56,7 +51,7 @@ def read_fields(data: bytes, at: int, wanted: FieldTypes) -> tuple[Fields, int]:
                 raise ValueError(number)
             found[number], at = _value(kind, data, at, wanted[number])
         elif kind not in _BOOLEANS:
-            at = _behind(kind, data, at)
+            at = _skip(kind, data, at)
     return found, at + 1
 
 
@@ -79,7 +74,7 @@ def _value(kind: int, data: bytes, at: int, wanted: Any) -> tuple[Any, int]:
 
 
 def _list(kind: int, data: bytes, at: int, wanted: FieldTypes) -> tuple[list[Fields], int]:
-    count, member, at = _head(data, at)
+    count, member, at = _list_header(data, at)
     if kind != _LIST or (member != _STRUCT and count):
         raise ValueError(member)
     found = []
@@ -89,8 +84,8 @@ def _list(kind: int, data: bytes, at: int, wanted: FieldTypes) -> tuple[list[Fie
     return found, at
 
 
-def _behind(kind: int, data: bytes, at: int, depth: int = 0) -> int:
-    """Where a value ends that is skipped."""
+def _skip(kind: int, data: bytes, at: int, depth: int = 0) -> int:
+    """Return the position behind a value."""
     if depth > _MAX_DEPTH:
         raise ValueError(depth)
     if kind in _WHOLE:
@@ -99,21 +94,21 @@ def _behind(kind: int, data: bytes, at: int, depth: int = 0) -> int:
         size, at = _varint(data, at)
         return at + size
     if kind in {_LIST, _SET}:
-        count, kind, at = _head(data, at)
+        count, kind, at = _list_header(data, at)
         for _ in range(count):
-            at = _behind(kind, data, at, depth + 1)
+            at = _skip(kind, data, at, depth + 1)
         return at
     if kind != _STRUCT:
         return at + _SIZES[kind]
     while kind := (head := data[at]) & 0x0F:
         at = at + 1 if head >> 4 else _varint(data, at + 1)[1]
         if kind not in _BOOLEANS:
-            at = _behind(kind, data, at, depth + 1)
+            at = _skip(kind, data, at, depth + 1)
     return at + 1
 
 
-def _head(data: bytes, at: int) -> tuple[int, int, int]:
-    """How many members a list has, their type, and where they begin."""
+def _list_header(data: bytes, at: int) -> tuple[int, int, int]:
+    """Return the number of a list's members, their type, and their position."""
     head, at = data[at], at + 1
     count = head >> 4
     if count == _LONG:
