@@ -8,6 +8,7 @@ from artifact_pipeline.artifact.provenance import Statement
 from artifact_pipeline.canonical import dotted
 from artifact_pipeline.errors import plural
 from artifact_pipeline.reports.page.parts import MAX_LISTED, Cell, Commands, DataTable, Section, more, short
+from artifact_pipeline.reports.statements import reproduce_command, verdict_of
 from artifact_pipeline.reports.tables import environment_rows, shown_comparison
 
 if TYPE_CHECKING:
@@ -122,20 +123,15 @@ def _shift(each: dict[str, object]) -> Iterator[str | Cell]:
 def commands(artifact: Verified) -> Section:
     """Return how to prove what the page says, with the commands to type."""
     manifest = artifact.manifest
-    table = isinstance(manifest.recipe.get("dataset"), dict)
-    packaged = manifest.recipe.get("dataset") == "packaged"
-    split = manifest.recipe.get("split")
-    beside = " --held-out HELD_OUT" if isinstance(split, dict) and split.get("by") == "held_out" else ""
-    data = f" --data TABLE{beside}" if table else ""
-    failed = "" if manifest.gate is not None and manifest.gate.verdict == "passed" else " --accept-failed-gate"
-    lines = [
-        (
-            "every byte, and that it is this artifact",
-            f"artifact-pipeline verify artifact --expect {artifact.digest}{failed}",
-        ),
-        *([] if packaged else [("train it again, and compare", f"artifact-pipeline reproduce artifact{data}")]),
-        ("this page again", f"artifact-pipeline report artifact{' --data TABLE' if table or packaged else ''}"),
+    reproduce = reproduce_command(manifest, table="TABLE")
+    dataset = manifest.recipe.get("dataset")
+    data = " --data TABLE" if isinstance(dataset, dict) or dataset == "packaged" else ""
+    failed = "" if verdict_of(manifest) == "passed" else " --accept-failed-gate"
+    verify = f"artifact-pipeline verify artifact --expect {artifact.digest}{failed}"
+    lines = (
+        ("every byte, and that it is this artifact", verify),
+        *([("train it again, and compare", reproduce)] if reproduce is not None else []),
+        ("this page again", f"artifact-pipeline report artifact{data}"),
         ("use it", f"artifact-pipeline predict{failed} new.csv -o predictions.parquet"),
-    ]
-    text = "In the folder that holds the artifact."
-    return Section("proof", "Prove it", (text,), (Commands(tuple(lines)),))
+    )
+    return Section("proof", "Prove it", ("In the folder that holds the artifact.",), (Commands(lines),))
