@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Manifest, Verified
     from artifact_pipeline.prediction.receipt import Receipt
+    from artifact_pipeline.reports.page.parts import Row
 
 
 def section(artifact: Verified) -> Section:
     """Return recipe, data, environment and provenance."""
     manifest = artifact.manifest
     statement = Statement.of(artifact)
-    pairs = [*_made(manifest), *(_told(statement) if statement is not None else ())]
+    pairs = [*_made(manifest), *(_claims(statement) if statement is not None else ())]
     recipe = dotted(manifest.recipe)
     listed = list(recipe.items())[:MAX_LISTED]
     blocks = [
@@ -42,11 +43,11 @@ def section(artifact: Verified) -> Section:
             folded=True,
         ),
     ]
-    told = "The provenance beside the artifact is a claim; a signature proves who made it." if statement else ""
-    return Section("origins", "Where it is from", tuple(filter(None, (told,))), tuple(blocks))
+    claim = "The provenance beside the artifact is a claim; a signature proves who made it." if statement else ""
+    return Section("origins", "Where it is from", tuple(filter(None, (claim,))), tuple(blocks))
 
 
-def _made(manifest: Manifest) -> Iterator[tuple[str | Cell, ...]]:
+def _made(manifest: Manifest) -> Iterator[Row]:
     model, data = manifest.model, manifest.data
     yield "estimator", model.estimator
     for source in data.sources:
@@ -57,8 +58,8 @@ def _made(manifest: Manifest) -> Iterator[tuple[str | Cell, ...]]:
     yield "model digest", Cell(model.digest, look="digest")
 
 
-def _told(statement: Statement) -> Iterator[tuple[str | Cell, ...]]:
-    """What the provenance says, of which nobody has checked anything."""
+def _claims(statement: Statement) -> Iterator[Row]:
+    """What the provenance says; nothing of it was checked."""
     run = statement.predicate.run_details
     yield "made on", run.metadata.started_on
     yield "made by", short(run.builder.id, 120)
@@ -100,15 +101,19 @@ def drift(receipt: Receipt) -> Section:
     tested = found.get("tested") if isinstance(found, dict) else None
     if not isinstance(found, dict) or not isinstance(tested, int) or not tested:
         return Section("drift", "Drift", (f"{counted}. Drift was not judged.",), (labels,))
-    worst = [each for each in found.get("worst") or () if isinstance(each, dict)]
-    drifted = found.get("drifted") or ()
-    text = f"{counted}. Drifted in {len(drifted):,} of {plural(tested, 'respect')}."
+    worst = [each for each in _list(found.get("worst")) if isinstance(each, dict)]
+    text = f"{counted}. Drifted in {len(_list(found.get('drifted'))):,} of {plural(tested, 'respect')}."
     table = DataTable(
         "The largest differences from the training data",
         ("what", "effect", "p", "verdict", "largest change"),
         tuple(tuple(_shift(each)) for each in worst[:MAX_LISTED]),
     )
     return Section("drift", "Drift", (text,), (table, labels))
+
+
+def _list(value: object) -> list[object]:
+    """The value where it is a list, else an empty one: a receipt may come from anyone."""
+    return value if isinstance(value, list) else []
 
 
 def _shift(each: dict[str, object]) -> Iterator[str | Cell]:

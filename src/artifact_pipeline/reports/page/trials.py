@@ -127,8 +127,12 @@ class _SearchPlot:
         self._metric = found.metric
         self._scored = [each for each in found.results.trials if each.scores]
         self._most = max(each.rows for each in self._scored)
+        spaces = found.asked.get("space")
         self._log = {
-            key for space in found.asked.get("space") or () if isinstance(space, dict) for key in _logarithmic(space)
+            key
+            for space in (spaces if isinstance(spaces, list) else ())
+            if isinstance(space, dict)
+            for key in _logarithmic(space)
         }
         names = sorted({each.estimator for each in self._scored})
         self._colours = {name: _COLOURS[at % len(_COLOURS)] for at, name in enumerate(names)}
