@@ -240,7 +240,6 @@ def test_an_about_that_cannot_be_read_is_refused() -> None:
 def test_document_in_python(published: Path) -> None:
     """In Python one call gives the text and its artifact, and writes nothing without a place."""
     made = document("card", published / "artifact")
-    assert made.written is None
     assert made.text.startswith("---\n")
     assert made.artifact in made.text
 

@@ -50,7 +50,7 @@ def page_of(artifact: Verified, answered: AnsweredRows | None, receipt: Receipt 
 def _sections(artifact: Verified, answered: AnsweredRows | None, receipt: Receipt | None) -> Iterator[Section]:
     manifest = artifact.manifest
     why, order = _reasons(artifact, answered)
-    shown = mistakes.Shown.of(answered, manifest, order) if answered is not None else None
+    shown = mistakes.ShownRows.of(answered, manifest, order) if answered is not None else None
     yield mistakes.mistakes(shown) if shown is not None else Section("mistakes", "Mistakes", (_NO_ROWS,))
     yield overview.section(manifest)
     yield mistakes.confusion(manifest, shown)
