@@ -97,15 +97,13 @@ def pairs(artifacts: Sequence[Verified], answered: Sequence[AnsweredRows | None]
     from artifact_pipeline.metrics import paired
 
     names, rows, texts = _names_of(artifacts), [], []
-    own = answered[0]
+    classes, own = len(artifacts[0].manifest.model.classes), answered[0]
     for name, artifact, theirs in zip(names[1:], artifacts[1:], answered[1:], strict=True):
         reason = _incomparable(artifacts[0], artifact, own, theirs)
         if reason or own is None or theirs is None:
             texts.append(f"{name}: {reason}.")
             continue
-        found = paired.compare(
-            own.actual, theirs.predicted, own.predicted, classes=len(artifact.manifest.model.classes)
-        )
+        found = paired.compare(own.actual, theirs.predicted, own.predicted, classes=classes)
         rows.append((name, *_compared(found)))
     table = DataTable(
         f"Each minus {names[0]}", ("model", *_COMPARED), tuple(rows),
