@@ -1,4 +1,4 @@
-"""How a registry asks for a login, and the token that it takes in its place."""
+"""The challenge by which a registry asks for a login, and the token that it takes instead."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _TokenRequest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What a registry answers to who has not logged in.
+    """A registry's answer to a request without a login.
 
     Attributes:
         scheme: `bearer`, `basic` or another one, in lower case; empty where there is none.
@@ -58,8 +58,8 @@ class Challenge:
         """The request for a token.
 
         Args:
-            login: who asks; None asks without a name, as one pulls what is public.
-            scope: what the token is to allow: what is needed, whatever the registry names.
+            login: None asks for a token of public images.
+            scope: the actions that the token must allow, whatever the registry names.
         """
         wanted = {"service": self.service, "scope": scope} if self.service else {"scope": scope}
         if login is not None and not login.user:  # a refresh token
@@ -80,10 +80,7 @@ class Challenge:
 
 
 def choose(headers: Iterable[str]) -> Challenge:
-    """Of the ways to log in that a registry names, the one that is taken: a token where there is one."""
+    """Choose one of a registry's challenges: a bearer, or else a basic one, or else the first."""
     found = [Challenge.parse(each) for each in headers]
-    for scheme in ("bearer", "basic"):
-        for each in found:
-            if each.scheme == scheme:
-                return each
-    return found[0] if found else Challenge()
+    by_scheme = {each.scheme: each for each in reversed(found)}
+    return by_scheme.get("bearer") or by_scheme.get("basic") or next(iter(found), Challenge())
