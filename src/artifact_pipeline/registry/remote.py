@@ -63,19 +63,6 @@ def taken(request: RegistryRequest) -> Verified:
 @contextmanager
 def _temporary(place: str) -> Iterator[Path]:
     """The path of a folder that is not there yet, in a private one that is gone afterwards; no error names it."""
-    with _own_folder() as own:
-        try:
-            yield Path(own, "artifact")
-        except StorageError as error:
-            if own in error.message:
-                error.message = error.message.replace(f"{own}/artifact", f"the temporary copy of {place}")
-                error.hint = "TMPDIR=FOLDER names a folder with room"
-            raise
-
-
-@contextmanager
-def _own_folder() -> Iterator[str]:
-    """A private folder for temporary files, gone afterwards."""
     import tempfile
 
     try:
@@ -85,13 +72,19 @@ def _own_folder() -> Iterator[str]:
         raise StorageError(
             f"a pulled artifact has no folder until it is verified: {words}", hint="TMPDIR=FOLDER names one"
         ) from error
-    _copies().add(folder.name)
+    own = folder.name
+    _copies().add(own)
     try:
-        with folder as own:
-            yield own
+        with folder:
+            yield Path(own, "artifact")
+    except StorageError as error:
+        if own in error.message:
+            error.message = error.message.replace(f"{own}/artifact", f"the temporary copy of {place}")
+            error.hint = "TMPDIR=FOLDER names a folder with room"
+        raise
     finally:
-        if not Path(folder.name).exists():  # a signal may interrupt the removal, too
-            _copies().discard(folder.name)
+        if not Path(own).exists():  # a signal may interrupt the removal, too
+            _copies().discard(own)
 
 
 def remove_copies() -> None:
@@ -104,7 +97,7 @@ def remove_copies() -> None:
 
 @cache
 def _copies() -> set[str]:
-    """The temporary folders that are in use, which are removed at the end of the process at the latest."""
+    """The temporary folders in use; the end of the process removes them."""
     atexit.register(remove_copies)
     return set()
 

@@ -93,9 +93,7 @@ class Repository:
                     progress(len(piece))
                 break
             except HTTPError as error:
-                if attempt == TRIES - 1:
-                    raise self.wire.unreachable(error) from error
-                pause(attempt)
+                self.wire.try_again(attempt, error)
             except ArtifactRejected:
                 response.close()
                 raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from msgspec import Struct, json
@@ -22,15 +22,6 @@ _TOKEN = re.compile(r"[\x21-\x7e]{1,65536}")
 class _Token(Struct, frozen=True):
     token: str = ""
     access_token: str = ""
-
-
-class _TokenRequest(NamedTuple):
-    """A request for a token."""
-
-    method: str
-    url: str
-    headers: dict[str, str]
-    body: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +45,8 @@ class Challenge:
         found = {name.lower(): quoted or bare for name, quoted, bare in _PARAMETER.findall(rest)}
         return cls(scheme.lower(), found.get("realm", ""), found.get("service", ""))
 
-    def token_request(self, login: RegistryLogin | None, scope: str) -> _TokenRequest:
-        """The request for a token.
+    def token_request(self, login: RegistryLogin | None, scope: str) -> tuple[str, str, bytes | None, dict[str, str]]:
+        """The request for a token: method, URL, body and headers.
 
         Args:
             login: None asks for a token of public images.
@@ -65,9 +56,9 @@ class Challenge:
         if login is not None and not login.user:  # a refresh token
             form = {**wanted, "grant_type": "refresh_token", "refresh_token": login.secret, "client_id": _CLIENT}
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
-            return _TokenRequest("POST", self.realm, headers, urlencode(form).encode("ascii"))
+            return "POST", self.realm, urlencode(form).encode("ascii"), headers
         url = f"{self.realm}{'&' if '?' in self.realm else '?'}{urlencode(wanted)}"
-        return _TokenRequest("GET", url, {"Authorization": login.basic} if login is not None else {})
+        return "GET", url, None, {"Authorization": login.basic} if login is not None else {}
 
     def token_of(self, data: bytes) -> str | None:
         """The token in the service's answer; None where there is none."""

@@ -102,21 +102,24 @@ class Wire:
         from urllib3.exceptions import HTTPError
 
         for attempt in range(TRIES):
-            last = attempt == TRIES - 1
             try:
                 response = self._exchange(method, url, body, headers or {})
             except HTTPError as error:
-                if last:
-                    raise self.unreachable(error) from error
-                pause(attempt)
+                self.try_again(attempt, error)
                 continue
             if response.status not in _BUSY:
                 return response
-            if last:
+            if attempt == TRIES - 1:
                 raise self.refused(method, response)
             response.drain_conn()
             pause(attempt, response.headers.get("Retry-After"))
         raise AssertionError
+
+    def try_again(self, attempt: int, error: Exception) -> None:
+        """Wait before the next try of a request that failed; raise the error after the last one."""
+        if attempt == TRIES - 1:
+            raise self._unreachable(error) from error
+        pause(attempt)
 
     def read(self, url: str, limit: int, *, accept: Sequence[str] = ()) -> _WholeAnswer:
         """GET as `ask` does, and read the body.
@@ -138,9 +141,7 @@ class Wire:
                 if len(data) <= limit:
                     response.read(1)  # a body that is cut is found at its end
             except HTTPError as error:
-                if attempt == TRIES - 1:
-                    raise self.unreachable(error) from error
-                pause(attempt)
+                self.try_again(attempt, error)
                 continue
             if len(data) > limit:
                 response.close()
@@ -241,8 +242,7 @@ class Wire:
 
     def _token(self, challenge: Challenge) -> str:
         self._check_realm(challenge.realm)
-        request = challenge.token_request(self._login, self._scope)
-        response = self._send(request.method, request.url, request.body, request.headers)
+        response = self._send(*challenge.token_request(self._login, self._scope))
         data = response.read(1 << 20)
         if response.status != 200:
             raise self._denied(f"gives no token (status {response.status})")
@@ -296,7 +296,7 @@ class Wire:
     def _login_hint(self) -> str:
         return f"log in: docker login {self.reference.registry}"
 
-    def unreachable(self, error: Exception) -> StorageError:
+    def _unreachable(self, error: Exception) -> StorageError:
         """The error for a registry that did not answer to the end."""
         reason = " ".join(str(error).split())[:200]
         return StorageError(
