@@ -1,7 +1,7 @@
 """The parts of a repository: blobs and manifests, each named by its digest and checked by it.
 
 What comes is hashed while it streams, and never taken for more than its descriptor says. What goes is sent in pieces;
-after a cut the registry is asked where it stands, since a piece that is sent twice may be written twice.
+after a cut it asks the registry where it stands, since a piece that is sent twice may be written twice.
 """
 
 from __future__ import annotations

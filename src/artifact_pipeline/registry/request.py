@@ -49,7 +49,7 @@ def _ignore(_name: str, _done: int, _total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RegistryRequest:
-    """A place elsewhere, how it is reached, and what the artifact must be.
+    """An artifact elsewhere: its reference, how to reach it, and whom to trust.
 
     Attributes:
         reference: `oci://HOST/NAME`, with a tag or a digest; or `s3://BUCKET/PREFIX` of the store that begins there,

@@ -30,12 +30,12 @@ _MAX_QUERY = 4096
 _DOCKER = "application/vnd.docker.distribution.manifest"
 INDEX_TYPES = (INDEX_TYPE, f"{_DOCKER}.list.v2+json")
 _KINDS = (MANIFEST_TYPE, *INDEX_TYPES, f"{_DOCKER}.v2+json")
-"""All kinds are asked for: of a kind that is not, a registry sends another manifest than the tag leads to."""
+"""A request accepts all kinds: of a kind that is not accepted, a registry sends another manifest than the tag's."""
 _NEXT = re.compile(r'<([^<>]*)>[^<>,]*;\s*rel="?next\b', re.IGNORECASE)
 
 
 class TaggedManifest(NamedTuple):
-    """What a tag leads to: its manifest, or its index."""
+    """A tag, and its manifest or its index."""
 
     tag: str
     data: bytes
@@ -79,7 +79,7 @@ def read_tags(repository: Repository) -> tuple[tuple[str, ...], bool]:
 
 
 def _page(repository: Repository, query: str) -> tuple[list[str], str | None]:
-    """The names of a page, and the query of the next one; None where this is the last one."""
+    """The names of a page, and the query of the next page; None after the last one."""
     wire = repository.wire
     answered = wire.read(f"tags/list?{query}", MAX_MANIFEST_BYTES)
     if answered.status == 404:
@@ -110,7 +110,7 @@ def _following(link: str) -> str | None:
 def read_tagged(
     repository: Repository, names: Iterable[str], progress: Callable[[str], None]
 ) -> Iterator[TaggedManifest]:
-    """What each tag leads to; one that is gone meanwhile is left out."""
+    """Yield the manifest of each tag; one that is gone meanwhile is left out."""
     listed = list(names)
     for place, name in enumerate(listed, 1):
         progress(f"reading tag {place:,} of {len(listed):,}")

@@ -46,12 +46,7 @@ class Challenge:
         return cls(scheme.lower(), found.get("realm", ""), found.get("service", ""))
 
     def token_request(self, login: RegistryLogin | None, scope: str) -> tuple[str, str, bytes | None, dict[str, str]]:
-        """The request for a token: method, URL, body and headers.
-
-        Args:
-            login: None asks for a token of public images.
-            scope: the actions that the token must allow, whatever the registry names.
-        """
+        """The request for a token that allows a scope: method, URL, body and headers; no login for public images."""
         wanted = {"service": self.service, "scope": scope} if self.service else {"scope": scope}
         if login is not None and not login.user:  # a refresh token
             form = {**wanted, "grant_type": "refresh_token", "refresh_token": login.secret, "client_id": _CLIENT}

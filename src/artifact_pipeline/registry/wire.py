@@ -63,7 +63,7 @@ class Wire:
     def __init__(
         self, reference: ImageReference, connecting: Connecting, *, push: bool = False, delete: bool = False
     ) -> None:
-        """Connect with a repository, with the right to write or to delete where that is asked for.
+        """Connect with a repository, on request with the right to write or to delete.
 
         Raises:
             PipelineError: the extra is not installed.
@@ -85,16 +85,10 @@ class Wire:
     def ask(
         self, method: str, url: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> BaseHTTPResponse:
-        """Send a request that may be sent twice, until it is answered.
+        """Send a request that may be sent twice, until it is answered; GET and HEAD follow redirects.
 
-        Args:
-            method: such as `GET`; GET and HEAD follow redirects.
-            url: an address, or a path under `base`.
-            body: what is sent.
-            headers: beside those that every request has.
-
-        Returns:
-            The response, its body not yet read; its status is none by which a server says that it is busy.
+        The URL is an address, or a path under `base`. The body of the response is not read yet, and its status is none
+        by which a server says that it is busy.
 
         Raises:
             StorageError: the registry is out of reach, busy after `TRIES` tries, or refuses the login.
@@ -122,12 +116,7 @@ class Wire:
         pause(attempt)
 
     def read(self, url: str, limit: int, *, accept: Sequence[str] = ()) -> _WholeAnswer:
-        """GET as `ask` does, and read the body.
-
-        Args:
-            url: as of `ask`.
-            limit: the most bytes of the body.
-            accept: the media types that are understood; none for any.
+        """GET as `ask` does, and read the body; `accept` has the media types that are understood, none for any.
 
         Raises:
             StorageError: as `ask`; or the body is larger than `limit`.
@@ -314,7 +303,7 @@ def _require_extra() -> None:
 
 
 def _words(data: bytes) -> str:
-    """What a registry says of an error, in one line; empty where it says nothing."""
+    """A registry's message about an error, in one line; empty where it has none."""
     try:
         first = json.loads(data)["errors"][0]
         return f" ({' '.join(str(first.get('message') or first['code']).split())[:200]})"

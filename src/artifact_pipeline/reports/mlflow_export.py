@@ -113,7 +113,7 @@ class _Export:
 def export_to_mlflow(
     request: ExportRequest, environment: Mapping[str, str], *, progress: Callable[[str], None] | None = None
 ) -> Exported:
-    """Verify an artifact, and see that the server has its run, its version, and the alias if its gate passed.
+    """Verify an artifact, and send its run, its version, and the alias if its gate passed, as far as they are missing.
 
     Args:
         request: the artifact and the server.

@@ -1,6 +1,6 @@
-"""What a run of MLflow holds of an artifact: parameters, figures, data, files; each may be written twice.
+"""The content of a run of MLflow: parameters, figures, data, files; each may be written twice.
 
-The limits are those of MLflow's server: what is longer is shortened, and said. The model is there as MLflow loads it:
+The limits are those of MLflow's server; longer values are shortened, with a note. The model is as MLflow loads it:
 `MLmodel` of the onnx flavour, with its signature, beside `model.onnx`. Its inputs are the tensors of that model: `X`
 for numbers and booleans, `S` for categories, whose columns and order the file names.
 """
@@ -37,15 +37,9 @@ _NOTE = "mlflow.note.content"
 def fill(
     server: MlflowServer, verified: Verified, *, run: str, files: str, begun: int, progress: Callable[[str], None]
 ) -> list[str]:
-    """Write everything that a run holds, and return what had to be shortened, a sentence each.
+    """Write everything that a run holds, and return a sentence about parameters that were shortened.
 
-    Args:
-        server: where to.
-        verified: the artifact.
-        run: the id of the run.
-        files: the path of its files at the server.
-        begun: when it began, in milliseconds.
-        progress: called with each step, in a few words.
+    `files` is the path of the run's files at the server. The run began at `begun`, in milliseconds.
 
     Raises:
         StorageError: the server does not take it.

@@ -26,7 +26,7 @@ _USER, _PASSWORD, _TOKEN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD
 _AUTHORITIES, _INSECURE = "MLFLOW_TRACKING_SERVER_CERT_PATH", "MLFLOW_TRACKING_INSECURE_TLS"
 MISSING, THERE = "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"
 _RACED = "BAD_REQUEST"
-"""MLflow's word for what its database refused; what was wrong with a request is said by another one."""
+"""MLflow's code for an error of its database; a bad request has another code."""
 _MAX_ANSWER = 16 << 20
 _CONNECT_SECONDS, _READ_SECONDS = 10.0, 60.0
 _TRIES = 3
@@ -204,7 +204,7 @@ def _headers(environment: Mapping[str, str]) -> dict[str, str]:
     """The headers of each request, with the credentials as MLflow's own client sends them."""
     user, password, token = (environment.get(name) or "" for name in (_USER, _PASSWORD, _TOKEN))
     headers = {"User-Agent": f"artifact-pipeline/{__version__}", "Accept-Encoding": "identity"}
-    if not f"{user}{password}{token}".isprintable():
+    if not f"{user}{password}{token}".isprintable() or not token.isascii():
         raise ConfigError(f"{_USER}, {_PASSWORD} or {_TOKEN} holds a line break or a letter that cannot be sent")
     if user and password:
         return headers | {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}

@@ -75,8 +75,8 @@ def class_bars(name: str, classes: Sequence[tuple[str, float, float, float]]) ->
         return drawing.svg()
 
 
-def reliability(name: str, found: curves.Reliability, said: str) -> Markup:
-    """Draw how often what is said with a probability comes true; `said` is what the probability is of."""
+def reliability(name: str, found: curves.Reliability, x_label: str) -> Markup:
+    """Draw how often an event occurs against its probability; `x_label` names the probability."""
     with open_drawing(name, width=4.6, height=4.0) as drawing:
         axes = drawing.axes
         axes.fill_between(
@@ -93,7 +93,7 @@ def reliability(name: str, found: curves.Reliability, said: str) -> Markup:
         )  # fmt: skip
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
-        axes.set_xlabel(label(said, 48))
+        axes.set_xlabel(label(x_label, 48))
         axes.set_ylabel("share that came true")
         axes.grid()
         axes.legend(loc="upper left", handlelength=1.4)

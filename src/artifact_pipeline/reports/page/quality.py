@@ -21,7 +21,7 @@ _FEW = 10
 
 
 def section(manifest: Manifest, answered: AnsweredRows | None) -> Section:
-    """Return the figures of each class and, where rows are at hand, how far the probabilities can be believed."""
+    """Return the figures of each class and, where rows are at hand, how well the probabilities are calibrated."""
     few = [each for each in manifest.metrics.held_out.classes if 0 < each.rows < _FEW]
     text = f"{plural(len(few), 'class')} with fewer than {_FEW} held-out rows: their figures are rough."
     title, blocks = "By class", [_by_class(manifest)]
@@ -52,14 +52,14 @@ def _by_class(manifest: Manifest) -> Plot:
 
 
 def _calibration(answered: AnsweredRows, manifest: Manifest) -> Plot:
-    """Return a plot of how often what is said with a probability comes true."""
+    """Return a plot of how often an event occurs against its probability."""
     classes = manifest.model.classes
     if len(classes) == 2:
         second = short(classes[1], 24)
-        said, true, what = answered.of_second, answered.actual == 1, f"probability of {second}"
+        given, occurred, what = answered.of_second, answered.actual == 1, f"probability of {second}"
     else:
-        said, true, what = answered.given, answered.right, "probability of the answer"
-    found = curves.Reliability.of(said, true)
+        given, occurred, what = answered.given, answered.right, "probability of the answer"
+    found = curves.Reliability.of(given, occurred)
     table = DataTable(
         "Bins of equally many rows",
         ("mean probability", "rows", "came true", "95 % interval"),
@@ -73,11 +73,11 @@ def _calibration(answered: AnsweredRows, manifest: Manifest) -> Plot:
             f"{found.uncertainty:.4f}. Intervals by Wilson's score."
         ),
     )
-    gap = float(said.mean()) - float(true.mean())
+    gap = float(given.mean()) - float(occurred.mean())
     towards = "higher" if gap > 0 else "lower"
     words = (
         "Reliability diagram: what is said with a probability, and how often it comes true. On average "
-        f"{what} is {said.mean():.4f}, and {true.mean():.4f} came true: it is "
+        f"{what} is {given.mean():.4f}, and {occurred.mean():.4f} came true: it is "
         f"{abs(gap):.4f} {towards}"
     )
     note = (
