@@ -18,6 +18,7 @@ from artifact_pipeline.errors import ArtifactRejected
 from artifact_pipeline.reports.card import model_card
 from artifact_pipeline.reports.documents import document
 from artifact_pipeline.reports.markdown import prose
+from artifact_pipeline.reports.page import origins
 from artifact_pipeline.reports.yaml_text import yaml_text
 from artifact_pipeline.verification import verify
 from mixedmodels import FOREST, train_mixed
@@ -114,10 +115,30 @@ def test_card_of_a_mixed_table_shows_its_columns(tmp_path: Path) -> None:
 
 
 def test_a_failed_gate_is_said_on_the_card() -> None:
-    """The card of a model whose gate failed warns of it among the limits."""
+    """The card of a model whose gate failed warns of it, and its commands take such a model."""
     verified = digits()
     failed = replace(verified.manifest.gate, verdict="failed")
-    assert "**The model did not pass its gate.**" in model_card(replace_manifest(verified, gate=failed))
+    card = model_card(replace_manifest(verified, gate=failed))
+    assert "**The model did not pass its gate.**" in card
+    assert re.findall(r"artifact-pipeline (\w+) .* --accept-failed-gate$", card, re.MULTILINE) == ["verify", "predict"]
+    assert "accept_failed_gate=True" in card
+    assert "accept" not in model_card(verified)
+
+
+def test_the_command_that_trains_again_names_every_file() -> None:
+    """The card and the page name the options for a held-out file and for each file of feedback."""
+    verified = digits()
+    (source,) = verified.manifest.data.sources
+    others = [replace(source, name=name) for name in ("held_out", "feedback", "feedback")]
+    data = replace(verified.manifest.data, sources=(source, *others))
+    verified = replace_manifest(with_recipe(verified, dataset={"target": "label"}), data=data)
+    options = "--held-out HELD_OUT --with FEEDBACK --with FEEDBACK"
+    assert f"artifact-pipeline reproduce artifact --data rows.csv {options}\n" in model_card(verified)
+    (block,) = origins.commands(verified).blocks
+    assert (
+        "train it again, and compare",
+        f"artifact-pipeline reproduce artifact --data TABLE {options}",
+    ) in block.lines
 
 
 def test_hostile_names_stay_in_their_places() -> None:
@@ -219,7 +240,6 @@ def test_an_about_that_cannot_be_read_is_refused() -> None:
 def test_document_in_python(published: Path) -> None:
     """In Python one call gives the text and its artifact, and writes nothing without a place."""
     made = document("card", published / "artifact")
-    assert made.written is None
     assert made.text.startswith("---\n")
     assert made.artifact in made.text
 

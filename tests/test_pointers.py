@@ -413,7 +413,7 @@ def test_an_endless_git_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "bin" / "git").write_text("#!/bin/sh\nexec sleep 60\n")
     (tmp_path / "bin" / "git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(git_pointer, "_PATIENCE", 0.1)
+    monkeypatch.setattr(git_pointer, "_TIMEOUT", 0.1)
     with pytest.raises(StorageError, match="git takes longer than"), opened("git:./x") as pointer:
         pointer.read()
 

@@ -472,7 +472,7 @@ def test_demoting_and_history_ask_for_a_repository(stand: Stand) -> None:
     """A tag or a digest has no meaning where the role says who is meant."""
     for verb in ("demote", "history"):
         status, said = stand.call(verb, f"{stand.place}:v1", "champion", "--pointer", f"git:{stand.bare}")
-        assert (status, "is one artifact" in said["error"]["message"]) == (2, True)
+        assert (status, "names one artifact" in said["error"]["message"]) == (2, True)
     assert stand.call("promote", stand.place, "champion", "--pointer", f"git:{stand.bare}")[0] == 2
 
 

@@ -320,9 +320,9 @@ def test_a_place_is_a_path_or_a_url(text: str) -> None:
         assert artifact_place(text) == Path(text)
 
 
-def test_variables_say_how_a_registry_is_reached() -> None:
+def test_variables_say_how_a_registry_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     """HTTP without TLS is spoken with the registries that a variable lists, and with no other one."""
-    environment = {"ARTIFACT_PIPELINE_PLAIN_HTTP": "one.internal:5000, two.internal"}
+    monkeypatch.setenv("ARTIFACT_PIPELINE_PLAIN_HTTP", "one.internal:5000, two.internal")
     for place, scheme in {
         "oci://one.internal:5000/x": "http",
         "oci://two.internal/x": "http",
@@ -330,7 +330,7 @@ def test_variables_say_how_a_registry_is_reached() -> None:
         "oci://two.internal:5000/x": "https",
         "oci://ghcr.io/x": "https",
     }.items():
-        wire = Wire(ImageReference.parse(place), Connecting(environment=environment))
+        wire = Wire(ImageReference.parse(place), Connecting())
         assert wire.base.startswith(f"{scheme}://")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from base64 import b64encode
@@ -16,9 +17,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from artifact_pipeline.canonical import canonical_json
 from artifact_pipeline.cli import main
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected
 from artifact_pipeline.reports.page.request import Report, ReportRequest, report
+from forging import reseal
 from tables import write_table
 from tools import slow
 
@@ -361,9 +364,26 @@ def test_drift_of_a_receipt_is_shown(tmp_path: Path) -> None:
     assert "240 rows read, 240 answered" in page_of(artifact, to=tmp_path, receipt=receipt).text
     with pytest.raises(ArtifactRejected, match="about another artifact"):
         page_of(DIGITS, to=tmp_path, receipt=receipt)
+    found = json.loads(receipt.read_bytes())
+    for drift in ({"tested": 3, "worst": 1, "drifted": 5}, {"tested": 3, "worst": [{"effect": "x", "p": []}, 1]}):
+        receipt.write_bytes(canonical_json({**found, "drift": drift}))
+        assert "of 3 respects" in page_of(artifact, to=tmp_path, receipt=receipt).text
     receipt.write_text("{}")
     with pytest.raises(ArtifactRejected):
         page_of(artifact, to=tmp_path, receipt=receipt)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"split": {"by": [1], "column": {}}}, {"split": {"by": "hash", "key": 1}}, {"search": {"space": 5, "metric": []}}],
+    ids=str,
+)
+def test_a_recipe_of_any_shape_has_a_page(tmp_path: Path, changes: dict[str, object]) -> None:
+    """A recipe that this version could not have written is shown, and ends no page."""
+    folder = tmp_path / "artifact"
+    shutil.copytree(DIGITS, folder)
+    reseal(folder, {f"recipe.{key}": value for key, value in changes.items()})
+    assert "Split and leakage checks" in page_of(folder, to=tmp_path).text
 
 
 def test_changed_artifact_is_refused(published: Path) -> None:

@@ -96,8 +96,9 @@ def test_variables_of_mlflow_that_would_weaken_or_break_a_request_are_refused() 
     """An unchecked certificate is refused by the variable's name, and so is a token with a line break."""
     with pytest.raises(ConfigError, match="MLFLOW_TRACKING_INSECURE_TLS"):
         export(DIGITS, "https://127.0.0.1:1", {"MLFLOW_TRACKING_INSECURE_TLS": "true"})
-    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_TOKEN") as caught:
-        export(DIGITS, "http://127.0.0.1:1", {"MLFLOW_TRACKING_TOKEN": f"{SECRET}\r\nX: y"})
+    for token in (f"{SECRET}€", f"{SECRET}\r\nX: y"):
+        with pytest.raises(ConfigError, match="MLFLOW_TRACKING_TOKEN") as caught:
+            export(DIGITS, "http://127.0.0.1:1", {"MLFLOW_TRACKING_TOKEN": token})
     assert SECRET not in str(caught.value)
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from urllib.parse import urljoin, urlsplit
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Plain = Literal["nowhere", "here", "anywhere"]
 """Where HTTP without TLS is spoken: nowhere, with this machine alone, or anywhere."""
@@ -34,7 +31,7 @@ def origin(url: str) -> tuple[str, str, int]:
 
 
 def joined(base: str, url: str) -> str:
-    """An address as seen from another one; one that is none comes back, and `is_permitted` says no to it."""
+    """An address relative to another one; an invalid one is returned as it is, and `is_permitted` refuses it."""
     try:
         return urljoin(base, url)
     except ValueError:
@@ -51,11 +48,6 @@ def is_permitted(url: str, *, plain: Plain) -> bool:
     if not host or user is not None:
         return False
     return scheme == "https" or (scheme == "http" and (plain == "anywhere" or (plain == "here" and is_loopback(host))))
-
-
-def listed(environment: Mapping[str, str], name: str) -> list[str]:
-    """The hosts that a variable lists, separated by commas, each with its port where it has one."""
-    return [host.strip() for host in environment.get(name, "").split(",")]
 
 
 def proxy_for(scheme: str, netloc: str) -> str:

@@ -1,4 +1,4 @@
-"""Who logs in at a registry: what `docker login`, `podman login` or `oras login` has left, or a credential helper says.
+"""The login for a registry, from the files of `docker login`, `podman login` or `oras login`, or a credential helper.
 
 The files are read, never written. A helper is a program that the user has named in such a file; it is started without
 a shell, and given the registry's name alone.
@@ -7,6 +7,7 @@ a shell, and given the registry's name alone.
 from __future__ import annotations
 
 import base64
+import os
 import re
 import subprocess
 from dataclasses import dataclass, field
@@ -19,13 +20,13 @@ from artifact_pipeline.errors import ConfigError, StorageError
 from artifact_pipeline.files import read_bounded, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from artifact_pipeline.registry.reference import ImageReference
 
 _MAX_BYTES = 1 << 20
-_PATIENCE = 30.0
-"""Seconds that a helper may take; one may ask a service in the cloud."""
+_TIMEOUT = 30.0
+"""Seconds that a helper may take; one may call a service in the cloud."""
 _HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _DOCKER_HUB = "https://index.docker.io/v1/"
 """The name by which Docker keeps the login of its own registry."""
@@ -33,7 +34,7 @@ _DOCKER_HUB = "https://index.docker.io/v1/"
 
 @dataclass(frozen=True, slots=True)
 class RegistryLogin:
-    """A user and what proves it; neither is ever printed.
+    """A user and a secret; neither is ever printed.
 
     Attributes:
         user: the name; empty where `secret` is a refresh token.
@@ -67,21 +68,21 @@ class _Answer(Struct, frozen=True, rename="pascal"):
     secret: Annotated[str, Meta(max_length=65_536)]
 
 
-def find_login(reference: ImageReference, environment: Mapping[str, str]) -> RegistryLogin | None:
+def find_login(reference: ImageReference) -> RegistryLogin | None:
     """The login for a registry, from the first file that has one; None where there is none.
 
-    `REGISTRY_AUTH_FILE` is the only file where it is set. Else these are asked: `containers/auth.json` in
+    `REGISTRY_AUTH_FILE` is the only file where it is set. Else these are read: `containers/auth.json` in
     `XDG_RUNTIME_DIR`, and `config.json` in `DOCKER_CONFIG`, by default `.docker` in the home folder.
 
     Raises:
         ConfigError: a file is not what these programs write.
         StorageError: a helper is missing, fails or takes too long.
     """
-    for place in _files(environment):
+    for place in _files():
         try:
             data = read_bounded(place, _MAX_BYTES)
         except FileNotFoundError:
-            if "REGISTRY_AUTH_FILE" in environment:
+            if "REGISTRY_AUTH_FILE" in os.environ:
                 raise _unusable(place, "there is no such file") from None
             continue
         except (OSError, ValueError) as error:
@@ -90,33 +91,31 @@ def find_login(reference: ImageReference, environment: Mapping[str, str]) -> Reg
             logins = json.decode(data, type=_Logins)
         except (ValueError, RecursionError):  # its text may quote a secret
             raise _unusable(place, "is not JSON as a login writes it") from None
-        if (found := _of_file(logins, reference, place, environment)) is not None:
+        if (found := _of_file(logins, reference, place)) is not None:
             return found
     return None
 
 
-def _files(environment: Mapping[str, str]) -> Iterator[Path]:
-    if named := environment.get("REGISTRY_AUTH_FILE"):
+def _files() -> Iterator[Path]:
+    if named := os.environ.get("REGISTRY_AUTH_FILE"):
         yield Path(named)
         return
-    if run := environment.get("XDG_RUNTIME_DIR"):
+    if run := os.environ.get("XDG_RUNTIME_DIR"):
         yield Path(run) / "containers" / "auth.json"
-    if folder := environment.get("DOCKER_CONFIG"):
+    if folder := os.environ.get("DOCKER_CONFIG"):
         yield Path(folder) / "config.json"
-    elif home := environment.get("HOME"):
+    elif home := os.environ.get("HOME"):
         yield Path(home) / ".docker" / "config.json"
 
 
-def _of_file(
-    logins: _Logins, reference: ImageReference, place: Path, environment: Mapping[str, str]
-) -> RegistryLogin | None:
+def _of_file(logins: _Logins, reference: ImageReference, place: Path) -> RegistryLogin | None:
     registry = _DOCKER_HUB if reference.registry == "docker.io" else reference.registry
     helper = logins.cred_helpers.get(reference.registry)
-    if helper and (found := _ask_helper(helper, registry, place, environment)) is not None:
+    if helper and (found := _run_helper(helper, registry, place)) is not None:
         return found
     entry = _entry(logins, reference)
     if entry is None or entry == _Entry():  # Docker writes an empty entry where a store keeps the secret
-        return _ask_helper(logins.creds_store, registry, place, environment) if logins.creds_store else None
+        return _run_helper(logins.creds_store, registry, place) if logins.creds_store else None
     if entry.identitytoken:
         return RegistryLogin("", entry.identitytoken)
     if not entry.auth:
@@ -141,7 +140,7 @@ def _entry(logins: _Logins, reference: ImageReference) -> _Entry | None:
     return next((known[name] for name in names if name in known), None)
 
 
-def _ask_helper(name: str, registry: str, place: Path, environment: Mapping[str, str]) -> RegistryLogin | None:
+def _run_helper(name: str, registry: str, place: Path) -> RegistryLogin | None:
     if not _HELPER.fullmatch(name):
         raise _unusable(place, f"{name!r:.80} is no name of a credential helper")
     program = f"docker-credential-{name}"
@@ -150,12 +149,11 @@ def _ask_helper(name: str, registry: str, place: Path, environment: Mapping[str,
             [program, "get"],
             input=registry.encode(),
             capture_output=True,
-            timeout=_PATIENCE,
+            timeout=_TIMEOUT,
             check=False,
-            env=dict(environment),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        reason = f"took more than {_PATIENCE:.0f} s" if not isinstance(error, OSError) else reason_of(error)
+        reason = f"took more than {_TIMEOUT:.0f} s" if not isinstance(error, OSError) else reason_of(error)
         raise StorageError(f"the credential helper {program} of {place}: {reason}", hint=_login(registry)) from None
     if done.returncode != 0:
         if b"not found" in done.stdout:  # how helpers say that they know no login

@@ -1,4 +1,4 @@
-"""Artifacts of a registry that nothing but tags of a pattern leads to, and their deletion.
+"""Artifacts of a registry to which only tags of some patterns lead, and their deletion.
 
 A registry has no compare-and-swap: the tags that keep something are read once more before the deletion, and one that is
 set after that loses what it leads to.
@@ -16,6 +16,7 @@ from msgspec import Struct, json
 from artifact_pipeline.artifact.parts import NAME
 from artifact_pipeline.errors import ArtifactRejected, ConfigError
 from artifact_pipeline.registry.image import MANIFEST_TYPE, BlobRecord, read_image
+from artifact_pipeline.registry.pointers import MAX_ENTRIES
 from artifact_pipeline.registry.received import rejected
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.referrers import fallback_tag, referrers_of
@@ -37,7 +38,7 @@ _MAX_USED = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class _SpareImage:
-    """An artifact that no other tag leads to.
+    """An artifact to which no other tag leads.
 
     Attributes:
         reference: where it is, by its OCI digest.
@@ -55,7 +56,7 @@ class _SpareImage:
 
 @dataclass(frozen=True, slots=True)
 class _RegistryGarbage:
-    """What can be deleted in a repository, or was.
+    """The artifacts of a repository that can be deleted, or were.
 
     Attributes:
         kept: how many other images tags of the pattern lead to: another tag leads there, too, or they are no artifacts.
@@ -83,9 +84,9 @@ def collect(
     Args:
         request: the repository, and how it is reached.
         patterns: of tags, as a shell has them.
-        roles: keep who is, or was, in these: `demote` can put each of them back.
-        delete: delete each one, after what refers to it.
-        progress: called with what is done, in a few words.
+        roles: keep each artifact that is or was in one of these roles: `demote` can put it back.
+        delete: delete each one, after its referrers.
+        progress: called with each step, in a few words.
 
     Raises:
         ConfigError: the reference names a tag or a digest, there is no pattern, or nothing ever was in a role.
@@ -115,9 +116,9 @@ def collect(
 
 
 def _in_roles(roles: Sequence[PromotionRequest]) -> Iterator[str]:
-    """The OCI digests of all that is or was in some roles."""
+    """The OCI digests of all artifacts that are or were in some roles."""
     for each in roles:
-        with deciding(each, whole=True) as decision:
+        with deciding(each, most=MAX_ENTRIES) as decision:
             if not decision.entries:
                 hint = "give --role, --pointer and --name as promote was given them"
                 raise ConfigError(f"{decision.pointer.place}: nothing was ever in the role {each.role}", hint=hint)
@@ -133,7 +134,7 @@ class _Referring(Struct, frozen=True):
 
 
 class _Reading:
-    """What the tags of a repository lead to, while they are read."""
+    """The images to which the tags of a repository lead, while they are read."""
 
     def __init__(self, repository: Repository, patterns: Sequence[str]) -> None:
         self._repository, self._patterns = repository, patterns
@@ -144,7 +145,7 @@ class _Reading:
         self._lists: dict[str, str] = {}
 
     def read(self, progress: Callable[[str], None], *, again: bool = False) -> None:
-        """Take note of what all tags lead to; `again` of those that keep something."""
+        """Record the images to which all tags lead; with `again` those of tags that no pattern fits."""
         names, complete = read_tags(self._repository)
         if not complete:
             words = f"has no end, a name that is none, or more than {MAX_TAGS:,} tags"
@@ -154,7 +155,7 @@ class _Reading:
             self._add(each)
 
     def keep(self, images: Iterable[str]) -> None:
-        """Take note of images that stay, whatever leads to them."""
+        """Record images that stay."""
         self._used.update(images)
 
     def _matches(self, tag: str) -> bool:
@@ -165,18 +166,18 @@ class _Reading:
         if _FALLBACK.fullmatch(tagged.tag) and kind in INDEX_TYPES:
             self._lists[tagged.tag] = found
             return
-        image = _image(tagged, self._repository.wire.reference) if self._matches(tagged.tag) else None
-        if image is not None:
-            known = self._spare.setdefault(found, image)
-            self._spare[found] = replace(known, tags=tuple(dict.fromkeys((*known.tags, tagged.tag))))
-            return
         if self._matches(tagged.tag):
+            image = _image(tagged, self._repository.wire.reference)
+            if image is not None:
+                known = self._spare.setdefault(found, image)
+                self._spare[found] = replace(known, tags=tuple(dict.fromkeys((*known.tags, tagged.tag))))
+                return
             self._others.add(found)
         self._use(tagged.data, kind)
         self._used.add(found)
 
     def _use(self, data: bytes, kind: str) -> None:
-        """Keep all that a manifest names; of an index also what the indexes in it name."""
+        """Keep all that a manifest names, and all that the indexes in an index name."""
         ahead = [(data, kind)]
         while ahead:
             data, kind = ahead.pop()
@@ -191,7 +192,7 @@ class _Reading:
                 raise rejected(str(self._repository.wire.reference), "repository-large", words)
 
     def end(self, progress: Callable[[str], None]) -> _RegistryGarbage:
-        """What nothing else leads to, with what refers to it."""
+        """The images to which nothing else leads, with their referrers."""
         spare = {found: image for found, image in self._spare.items() if found not in self._used}
         lists = {fallback_tag(found) for found in spare}
         used = self._used | {found for tag, found in self._lists.items() if tag not in lists}
@@ -205,7 +206,7 @@ class _Reading:
         return _RegistryGarbage(tuple(images), len({*self._spare, *self._others}) - len(images))
 
     def without_used(self, found: _RegistryGarbage) -> _RegistryGarbage:
-        """What of that is still in no use."""
+        """Those of the images that are still unused."""
         images = [
             replace(image, beside=tuple(each for each in image.beside if each not in self._used))
             for image in found.images

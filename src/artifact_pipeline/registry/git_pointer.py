@@ -1,9 +1,9 @@
-"""A pointer in a git repository: a ref that is moved by a push which says from where, `--force-with-lease`.
+"""A pointer in a git repository: a ref that is moved by a push with `--force-with-lease`.
 
 The ref leads to a commit with the statement, and its signature where it has one; the commit before is the promotion
-before. The remote decides which of several pushes finds the ref where it said. git runs with the settings of the
-user, whose logins it needs, but without hooks, questions, and transports that start programs. What it makes and
-fetches goes into a folder of ours: work tree, index, refs and objects of the user's repository stay as they are.
+before. The remote accepts one of several pushes, the one that names the commit to which the ref leads. git runs with
+the settings of the user, whose logins it needs, but without hooks, questions, and transports that start programs. Its
+new objects go into a folder of ours: work tree, index, refs and objects of the user's repository stay as they are.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from artifact_pipeline.errors import ConfigError, PipelineError, StorageError
 from artifact_pipeline.files import reason_of
 from artifact_pipeline.registry.addresses import is_permitted
 from artifact_pipeline.registry.pointers import MAX_ENTRIES, MAX_STATEMENT_BYTES, RecordedPromotion, no_history
-from artifact_pipeline.registry.repeating import pause
+from artifact_pipeline.registry.repeating import TRIES, pause
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from artifact_pipeline.registry.addresses import Plain
 
-_PATIENCE = 120.0
+_TIMEOUT = 120.0
 """Seconds that git may take for one command."""
 _STATEMENT, _SIGNATURE = "promotion.json", "promotion.json.sig"
 _REMOTE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _HELPER = re.compile(r"[A-Za-z0-9+.-]*::")
-"""How a URL begins that names a program as its transport."""
+"""The beginning of a URL that names a program as its transport."""
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _ELSEWHERE = {
     *("GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"),
@@ -41,7 +41,6 @@ _ELSEWHERE = {
 }
 """Variables by which git would look for a repository in another place."""
 _SETTINGS = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "gc.auto=0", "push.gpgSign=false")
-_LOCK_TRIES = 5
 _HINT_REMOTE = "name a remote (git:origin), a URL (git:https://…, git:ssh://…), or a path with a slash (git:./repo)"
 
 
@@ -77,8 +76,8 @@ class _GitPointer:
 
     def __init__(self, git: _GitRunner, url: str, ref: str) -> None:
         self._git, self._url, self._ref = git, url, ref
-        self.place = f"{ref} of {_shown(url)}"
-        self._here: set[str] = set()
+        self.place = f"{ref} of {_without_login(url)}"
+        self._fetched_commits: set[str] = set()
 
     def read(self, most: int = MAX_ENTRIES) -> list[RecordedPromotion]:
         """As `PromotionPointer.read`."""
@@ -89,8 +88,7 @@ class _GitPointer:
         commits = listed.stdout.decode("ascii").split()
         if commits[:1] != [tip]:
             raise no_history(self.place, "leads to no commit")
-        names = [f"{commit}:{name}" for commit in commits for name in (_STATEMENT, _SIGNATURE)]
-        found = self._blobs(names)
+        found = self._blobs([f"{commit}:{name}" for commit in commits for name in (_STATEMENT, _SIGNATURE)])
         recorded = []
         for commit in commits:
             statement = found[f"{commit}:{_STATEMENT}"]
@@ -103,7 +101,7 @@ class _GitPointer:
         """As `PromotionPointer.append`."""
         commit = self._commit(statement, signature, after)
         done = self._push(commit, after)
-        for attempt in range(_LOCK_TRIES):
+        for attempt in range(TRIES):
             if not done.returncode:
                 return True
             stands = self._fetched()
@@ -131,7 +129,7 @@ class _GitPointer:
         tip = next((found for found, _, name in lines if name == self._ref), None)
         if tip is None or not _HASH.fullmatch(tip):
             return None
-        if tip in self._here:
+        if tip in self._fetched_commits:
             return tip
         done = self._git.run(
             *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-prune"),
@@ -139,13 +137,13 @@ class _GitPointer:
         )
         if done.returncode:
             raise self._refused("cannot be read", done)
-        self._here.add(tip)
+        self._fetched_commits.add(tip)
         return tip
 
     def _blobs(self, names: list[str]) -> dict[str, bytes | None]:
         """Small files by `COMMIT:NAME`; None for each that is not there."""
         asked = "".join(f"{name}\n" for name in names).encode("ascii")
-        sizes = self._asked("cat-file", "--batch-check=%(objecttype) %(objectsize)", given=asked).splitlines()
+        sizes = self._output("cat-file", "--batch-check=%(objecttype) %(objectsize)", stdin=asked).splitlines()
         there: list[str] = []
         for name, line in zip(names, sizes, strict=True):
             kind, _, size = line.partition(b" ")
@@ -154,7 +152,7 @@ class _GitPointer:
                     raise no_history(self.place, f"{name} is larger than {MAX_STATEMENT_BYTES:,} bytes")
                 there.append(name)
         asked = "".join(f"{name}\n" for name in there).encode("ascii")
-        data = self._asked("cat-file", "--batch=%(objectsize)", given=asked)
+        data = self._output("cat-file", "--batch=%(objectsize)", stdin=asked)
         found: dict[str, bytes | None] = dict.fromkeys(names)
         at = 0
         for name in there:
@@ -167,24 +165,24 @@ class _GitPointer:
         tree = ""
         for name, data in ((_STATEMENT, statement), (_SIGNATURE, signature)):
             if data is not None:
-                tree += f"100644 blob {self._made('hash-object', '-w', '--stdin', given=data)}\t{name}\n"
+                tree += f"100644 blob {self._created('hash-object', '-w', '--stdin', stdin=data)}\t{name}\n"
         parent = ("-p", after) if after is not None else ()
-        return self._made(
+        return self._created(
             *("commit-tree", "--no-gpg-sign", "-m", f"Move {self._ref}", *parent),
-            self._made("mktree", given=tree.encode("ascii")),
+            self._created("mktree", stdin=tree.encode("ascii")),
         )
 
-    def _asked(self, *arguments: str, given: bytes = b"") -> bytes:
-        done = self._git.run(*arguments, given=given)
+    def _output(self, *arguments: str, stdin: bytes = b"") -> bytes:
+        done = self._git.run(*arguments, stdin=stdin)
         if done.returncode:
             raise self._refused("cannot be used", done)
         return done.stdout
 
-    def _made(self, *arguments: str, given: bytes = b"") -> str:
-        return self._asked(*arguments, given=given).decode("ascii").strip()
+    def _created(self, *arguments: str, stdin: bytes = b"") -> str:
+        return self._output(*arguments, stdin=stdin).decode("ascii").strip()
 
     def _refused(self, what: str, done: subprocess.CompletedProcess[bytes]) -> StorageError:
-        words = _words(done.stderr).replace(self._url, _shown(self._url))
+        words = _error_text(done.stderr).replace(self._url, _without_login(self._url))
         hint = "see that git can reach it, and that you may push there: in a workflow, permissions: contents: write"
         return StorageError(f"{self.place} {what}: {words}", hint=hint)
 
@@ -228,13 +226,13 @@ class _GitRunner:
         if not done.returncode:
             done = self.run("remote", "get-url", "--push", "--", remote, where=where)
         if done.returncode:
-            raise ConfigError(f"--pointer git:{remote}: {_words(done.stderr)}", hint=_HINT_REMOTE)
+            raise ConfigError(f"--pointer git:{remote}: {_error_text(done.stderr)}", hint=_HINT_REMOTE)
         alternates = self._objects / "info" / "alternates"
         alternates.write_text(f"{lines[1]}\n", encoding="utf-8", errors="surrogateescape")
         self._environment |= {"GIT_DIR": lines[0], "GIT_OBJECT_DIRECTORY": str(self._objects)}
         return done.stdout.decode("utf-8", "surrogateescape").splitlines()[0]
 
-    def run(self, *arguments: str, given: bytes = b"", where: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+    def run(self, *arguments: str, stdin: bytes = b"", where: Path | None = None) -> subprocess.CompletedProcess[bytes]:
         """Run a command to its end; one that cannot be started, or does not end, is one that fails."""
         command = [self._program, *(part for each in _SETTINGS for part in ("-c", each)), *arguments]
         try:
@@ -242,14 +240,14 @@ class _GitRunner:
                 command,
                 cwd=where or self._folder,
                 env=self._environment,
-                input=given,
+                input=stdin,
                 capture_output=True,
                 check=False,
-                timeout=_PATIENCE,
+                timeout=_TIMEOUT,
                 start_new_session=True,  # no terminal on which ssh could ask
             )
         except subprocess.TimeoutExpired:
-            reason = f"git takes longer than {_PATIENCE:.0f} seconds"
+            reason = f"git takes longer than {_TIMEOUT:.0f} seconds"
         except OSError as error:
             reason = reason_of(error)
         return subprocess.CompletedProcess(command, 1, b"", reason.encode())
@@ -264,20 +262,20 @@ def _checked(url: str, *, plain_http: bool) -> str:
     """A URL of a kind that is allowed; a path is made an absolute one."""
     scheme, is_url, _ = url.partition("://")
     plain: Plain = "anywhere" if plain_http else "here"
-    allowed = scheme in {"https", "ssh", "file"} or is_permitted(_shown(url), plain=plain)
+    allowed = scheme in {"https", "ssh", "file"} or is_permitted(_without_login(url), plain=plain)
     if not url or url.startswith("-") or not url.isprintable() or _HELPER.match(url) or (is_url and not allowed):
-        raise ConfigError(f"--pointer: {_shown(url)!r:.200} is no remote that is allowed", hint=_HINT_REMOTE)
+        raise ConfigError(f"--pointer: {_without_login(url)!r:.200} is no remote that is allowed", hint=_HINT_REMOTE)
     if is_url or ":" in url.partition("/")[0]:  # or `host:path`, as ssh has it
         return url
     return os.path.abspath(url)  # noqa: PTH100 - a link stays a link
 
 
-def _shown(url: str) -> str:
+def _without_login(url: str) -> str:
     """A URL without the login that may stand in it."""
     return re.sub(r"://[^/@]*@", "://", url)
 
 
-def _words(errors: bytes) -> str:
+def _error_text(errors: bytes) -> str:
     """What git says of an error, in one line and without a login."""
     lines = [line for line in errors.decode("utf-8", "replace").splitlines() if line and not line.startswith("hint:")]
-    return _shown("; ".join(lines))[:400] or "git does not say why"
+    return _without_login("; ".join(lines))[:400] or "git does not say why"

@@ -1,4 +1,4 @@
-"""Who was in a role, and one of them put back; a promotion itself is `training.promotion`'s, which compares."""
+"""The history of a role, and the return to an earlier artifact; `training.promotion` compares and promotes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.canonical import PREFIX
-from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem
+from artifact_pipeline.errors import ArtifactRejected, Problem
 from artifact_pipeline.registry import remote
-from artifact_pipeline.registry.reference import SCHEME, ImageReference
+from artifact_pipeline.registry.pointers import MAX_ENTRIES
+from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.roles import deciding
 from artifact_pipeline.trust.signing import WHOLE
 
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PromotionHistory:
-    """Who was in a role.
+    """The artifacts that were in a role.
 
     Attributes:
-        pointer: where that is decided, in words.
+        pointer: the pointer's name in messages.
         entries: the promotions, the latest one first.
-        signers: of each statement the trusted signer, or None; empty where no trust was asked.
+        signers: of each statement the trusted signer, or None; empty where no policy or key was given.
         mirror: the OCI digest that the role's tag leads to, or None.
     """
 
@@ -41,19 +42,19 @@ class PromotionHistory:
 
 
 def history(request: PromotionRequest, *, most: int) -> PromotionHistory:
-    """Who was in a role, from whom to whom, by which verdict, and where the tag leads.
+    """Return the latest promotions of a role, and where its tag leads.
 
     Args:
-        request: the repository, the role and the pointer; whom it trusts must have signed every statement.
-        most: how many promotions, the latest ones.
+        request: the repository, the role and the pointer; a signer that it trusts must have signed every statement.
+        most: how many promotions.
 
     Raises:
         ArtifactRejected: no trusted signer has signed a statement, and `result` is the history; or there is none.
         ConfigError: something that was named cannot be used.
         StorageError: the registry or the pointer is out of reach.
     """
-    _refuse_target(request)
-    with deciding(request, whole=True, most=most) as decision:
+    ImageReference.parse_repository(request.registry.reference)
+    with deciding(request, most=most) as decision:
         trust = request.registry.trust
         found = PromotionHistory(
             decision.pointer.place,
@@ -80,7 +81,7 @@ def demote(request: PromotionRequest, *, to: str | None = None) -> PromotionOutc
     Args:
         request: the repository, the role and the pointer.
         to: the OCI digest or the artifact digest of one that was in the role, or its first digits; None for the one
-            whom the one in the role has followed.
+            before the one in the role.
 
     Raises:
         GateFailed: another promotion came first.
@@ -88,8 +89,8 @@ def demote(request: PromotionRequest, *, to: str | None = None) -> PromotionOutc
         ConfigError: something that was named cannot be used.
         StorageError: the registry or the pointer is out of reach, or refuses.
     """
-    _refuse_target(request)
-    with deciding(request, whole=True) as decision:
+    ImageReference.parse_repository(request.registry.reference)
+    with deciding(request, most=MAX_ENTRIES) as decision:
         chosen = _earlier(decision.entries, to)
         if len(chosen) != 1:
             named = f"artifacts whose digest begins with {to!r:.80}" if to is not None else "earlier artifact"
@@ -105,13 +106,6 @@ def demote(request: PromotionRequest, *, to: str | None = None) -> PromotionOutc
         return decision.put(remote.taken(asked), "demote", None)
 
 
-def _refuse_target(request: PromotionRequest) -> None:
-    reference = ImageReference.parse(request.registry.reference)
-    if reference.tag is not None or reference.digest is not None:
-        whole = f"{SCHEME}{reference.registry}/{reference.name}"
-        raise ConfigError(f"{reference} is one artifact, and the role's repository is asked for", hint=f"name {whole}")
-
-
 def _signer(entry: PromotionEntry, trust: Trust) -> str | None:
     if entry.signature is None:
         return None
@@ -125,19 +119,14 @@ def _signer(entry: PromotionEntry, trust: Trust) -> str | None:
 
 
 def _earlier(entries: list[PromotionEntry], to: str | None) -> list[ImageOfArtifact]:
-    """Who may be meant by the one to put back: one, or none, or several.
+    """The artifacts that may be put back: one, or none, or several that `to` fits.
 
     A demotion takes away what came after the one that it puts back, so that the next one goes further back.
     """
     if to is not None:
-        digits = to.removeprefix(PREFIX)
-        said = [each.said.to for each in entries]
-        return [
-            each
-            for at, each in enumerate(said)
-            if each not in said[:at]
-            and any(name.removeprefix(PREFIX).startswith(digits) for name in (each.image, each.artifact))
-        ]
+        digits = PREFIX + to.removeprefix(PREFIX)
+        known = dict.fromkeys(each.said.to for each in entries)
+        return [each for each in known if each.image.startswith(digits) or each.artifact.startswith(digits)]
     before: list[ImageOfArtifact] = []
     for entry in reversed(entries):
         if entry.said.action == "demote" and entry.said.to in before:

@@ -32,12 +32,12 @@ FILE_PATH = "org.cncf.model.filepath"
 TITLE = "org.opencontainers.image.title"
 _LAYER_TYPE = "application/vnd.cncf.model.{}.v1.raw"
 _ROLES = {"model": "weight", "parameters": "weight", "split": "dataset"}
-"""What ModelPack calls a file by its role; the others describe the weights."""
+"""The type of a file in ModelPack, by its role; the others describe the weights."""
 _MAX_LAYERS = 65
 
 
 class BlobRecord(Struct, frozen=True, rename="camel", kw_only=True):
-    """What an OCI manifest says of a blob, or of another manifest."""
+    """The descriptor of a blob, or of another manifest, in an OCI manifest."""
 
     media_type: Annotated[str, Meta(max_length=256)]
     digest: Digest
@@ -66,7 +66,7 @@ class _Config(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class PackedImage:
-    """An artifact in the form in which a registry takes it.
+    """An artifact as a registry takes it.
 
     Attributes:
         manifest: the bytes of the OCI manifest.
@@ -85,7 +85,7 @@ class PackedImage:
 
 @dataclass(frozen=True, slots=True)
 class PulledImage:
-    """An OCI manifest that describes an artifact; nothing of it was compared with bytes yet.
+    """An OCI manifest that describes an artifact, not yet compared with bytes.
 
     Attributes:
         config: of the model, as ModelPack has it.
@@ -96,7 +96,7 @@ class PulledImage:
     files: Mapping[str, BlobRecord]
 
     def check_files(self, manifest: Manifest) -> None:
-        """See that the layers are the files of an artifact's manifest, by name, digest and size.
+        """Check that the layers are the files of an artifact's manifest, by name, digest and size.
 
         Raises:
             ArtifactRejected: one is missing, unlisted, or another one.
@@ -104,13 +104,15 @@ class PulledImage:
         listed = {record.name: (record.sha256, record.size) for record in manifest.files}
         found = {name: (each.digest, each.size) for name, each in self.files.items() if name != NAME}
         for name in sorted({*listed, *found}):
-            if listed.get(name) != found.get(name):
-                words = "is no layer" if name not in found else "is not in the artifact's manifest"
-                both = "is another file than the artifact's manifest lists"
-                raise rejected(name, "layer-files", both if name in listed and name in found else words)
+            if name not in found:
+                raise rejected(name, "layer-files", "is no layer")
+            if name not in listed:
+                raise rejected(name, "layer-files", "is not in the artifact's manifest")
+            if listed[name] != found[name]:
+                raise rejected(name, "layer-files", "is another file than the artifact's manifest lists")
 
     def check_config(self, data: bytes) -> None:
-        """See that the config of the model lists these layers.
+        """Check that the config of the model lists these layers.
 
         Raises:
             ArtifactRejected: it is no such config, or lists others.
@@ -196,7 +198,7 @@ def read_attached(data: bytes, kind: str) -> tuple[str, BlobRecord] | None:
 
 
 def record(kind: str, data: bytes) -> dict[str, Any]:
-    """What a manifest says of a blob."""
+    """The descriptor of a blob."""
     return {"mediaType": kind, "digest": digest(data), "size": len(data)}
 
 

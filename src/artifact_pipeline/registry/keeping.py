@@ -1,4 +1,4 @@
-"""Where a pulled artifact is kept: in a store, with its pointer, or as a folder of its own."""
+"""The place of a pulled artifact: in a store, with its pointer, or a folder of its own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def check_place(path: Path, *, as_folder: bool) -> None:
-    """See that an artifact can be kept at `path`, a pointer or a folder of its own.
+    """Check that an artifact can be kept at `path`, a pointer or a folder of its own.
 
     Raises:
         StorageError: it cannot be written, or something else stands there.
@@ -54,7 +54,7 @@ def keep_in_store(path: Path, verified: Verified, beside: Mapping[str, bytes]) -
 
 
 def keep_as_folder(path: Path, verified: Verified, beside: Mapping[str, bytes]) -> Path:
-    """Make an artifact the folder `path` by one rename; what stands beside it gets that name and an end.
+    """Make an artifact the folder `path` by one rename; signatures and provenance get that name and an end.
 
     Raises:
         StorageError: another artifact stands there, or another file beside it.

@@ -1,4 +1,4 @@
-"""What a registry holds, listed and not verified: each image and each manifest is compared with its digest, no more."""
+"""The artifacts of a registry, not verified: each image and each manifest is only compared with its digest."""
 
 from __future__ import annotations
 
@@ -50,12 +50,13 @@ class ListedImage:
 
 @dataclass(frozen=True, slots=True)
 class RegistryList:
-    """What a registry holds.
+    """The images of a registry.
 
     Attributes:
-        images: those with provenance, the latest first; then the others by their tags, backwards.
+        images: artifacts; those with provenance first, the latest before the others; then the others by their tags,
+            backwards.
         others: how many images, or indexes, are no artifacts.
-        complete: whether that is all that its tags lead to.
+        complete: whether these are all to which its tags lead.
     """
 
     images: tuple[ListedImage, ...]
@@ -64,7 +65,7 @@ class RegistryList:
 
 
 def list_images(request: RegistryRequest, progress: Callable[[str], None]) -> RegistryList:
-    """List the artifacts that the tags of a repository lead to.
+    """List the artifacts to which the tags of a repository lead.
 
     Raises:
         ConfigError: the reference names a tag or a digest.
@@ -112,7 +113,7 @@ def _manifest(repository: Repository, artifact: str, size: int) -> Manifest | No
 
 
 def _provenance(repository: Repository, image: str, artifact: str) -> tuple[datetime | None, Statement | None]:
-    """The provenance that `pull` would take by digest alone: when the artifact was made, and what else it says."""
+    """The provenance that `pull` would take without a policy: when the artifact was made, and the statement."""
     try:
         data = choose_beside(attached(repository, image), artifact, None).get(SUFFIX)
         if data is None:

@@ -2,7 +2,7 @@
 
 PREFIX/artifact                                one line, `artifacts/<hex>`: the pointer
 PREFIX/artifacts/<hex>/…                       the artifact's files
-PREFIX/artifacts/<hex>.provenance.json, .sig   what is said about it, and signatures
+PREFIX/artifacts/<hex>.provenance.json, .sig   its provenance, and signatures
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from artifact_pipeline.registry.request import RegistryRequest
 
 BESIDE = (PROVENANCE, PROVENANCE + SIGNATURE, SIGNATURE)
-"""The ends of what stands beside an artifact's folder."""
+"""The ends of the names of signatures and provenance beside an artifact's folder."""
 
 
 class StoredObject(NamedTuple):
-    """A small object, and the version by which it is replaced."""
+    """A small object, and its version, with which it is replaced."""
 
     data: bytes
     version: dict[str, str]
@@ -45,7 +45,7 @@ class StoredObject(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ObjectSource:
-    """An artifact in an object store, as `pull` takes it; of its files nothing was taken yet.
+    """An artifact in an object store, whose files are not read yet.
 
     Attributes:
         reference: where it stands, by the artifact digest.
@@ -77,20 +77,20 @@ class ObjectSource:
 
     @property
     def artifact(self) -> str:
-        """The artifact digest that it is said to have."""
+        """The artifact digest by its place."""
         return self.reference.digest or ""
 
     def attached(self) -> Iterable[Attached]:
-        """The signatures and statements that stand with it.
+        """The signatures and the provenance beside it.
 
         Raises:
-            ArtifactRejected: one is not what it is announced as.
+            ArtifactRejected: one is too large.
         """
         found = {end: read_object(self.reference.folder + end, MAX_BESIDE_BYTES, end) for end in BESIDE}
         return as_attached({end: each.data for end, each in found.items() if each is not None})
 
     def manifest(self) -> Manifest:
-        """Take its manifest, and see that the place has the files that it lists, as far as the place says.
+        """Read its manifest, and check its files as far as the place lists them.
 
         Raises:
             ArtifactRejected: it has another digest than `artifact`, is no manifest, or lists other files.
@@ -104,7 +104,7 @@ class ObjectSource:
         return parse_manifest(found.data)
 
     def read(self, record: Manifest1.File, sink: BinaryIO, progress: Callable[[int], None]) -> None:
-        """Write a file that the manifest lists into a file that is empty.
+        """Write a file that the manifest lists into an empty file.
 
         Raises:
             ArtifactRejected: other bytes come, more, or fewer (`blob-digest`, `blob-long`, `blob-short`), or none
@@ -132,7 +132,7 @@ def read_object(url: str, limit: int, name: str) -> StoredObject | None:
 
 @contextmanager
 def reading(name: str) -> Iterator[None]:
-    """Turn what `objects` says of rows into what is said of an artifact's file.
+    """Turn an error of `objects`, which is about rows, into one about an artifact's file.
 
     Raises:
         ArtifactRejected: the object is missing, or too large.
@@ -149,10 +149,10 @@ def reading(name: str) -> Iterator[None]:
 
 
 def refuse_registry_options(request: RegistryRequest) -> None:
-    """Refuse what is asked of a registry alone.
+    """Refuse the options of registries.
 
     Raises:
-        ConfigError: something is.
+        ConfigError: one is given.
     """
     if request.plain_http or request.token_hosts:
         option = "--plain-http" if request.plain_http else "--token-host"

@@ -1,4 +1,4 @@
-"""An artifact into an object store: its files, what stands beside it, and the pointer last.
+"""The push of an artifact into an object store: its files, then signatures and provenance, and the pointer last.
 
 The files are created and never replaced; each compare-and-swap asks for the version that was read. So of two pushes at
 once one moves the pointer, and after a push that was killed anywhere the pointer leads where it led before.
@@ -32,7 +32,7 @@ class ObjectTarget:
     """An object store into which an artifact goes."""
 
     def __init__(self, reference: StoreReference, request: RegistryRequest) -> None:
-        """Read the pointer, which is to lead there still when it is moved.
+        """Read the pointer, which must be the same when it is moved.
 
         Raises:
             ConfigError: the request has options of registries, or the URL is no place in a store.
@@ -67,7 +67,7 @@ class ObjectTarget:
         return reference, sent, reference.pointer
 
     def _put_beside(self, reference: StoreReference, ours: Mapping[str, bytes]) -> None:
-        """Put the best of what stands there and what is ours beside the artifact: nothing signed is lost."""
+        """Put signatures and provenance beside the artifact, chosen from those in the store and ours."""
         for attempt in range(TRIES):
             there = {end: read_object(reference.folder + end, MAX_BESIDE_BYTES, end) for end in BESIDE}
             theirs = {end: each.data for end, each in there.items() if each is not None}
@@ -98,15 +98,16 @@ class ObjectTarget:
 
     def _move_pointer(self, reference: StoreReference) -> None:
         line = f"{STORE}/{(reference.digest or '').removeprefix(PREFIX)}\n".encode("ascii")
-        now, attempt = self._before, 0
-        while now == self._before and attempt < TRIES:
-            if _swap(reference.pointer, now, line):
+        now = self._before
+        for attempt in range(TRIES):
+            if _swap(reference.pointer, self._before, line):
                 return
             now = self._pointer()
             if now is not None and now.data == line:  # ours, whose answer was lost; or another push of this artifact
                 return
+            if now != self._before:
+                break
             pause(attempt)
-            attempt += 1
         leads = f"leads to {PREFIX}{target_in(now.data)}" if now is not None else "is not there"
         raise StorageError(
             f"{reference} stands in the store, and the pointer does not lead to it",
@@ -116,7 +117,7 @@ class ObjectTarget:
 
 
 def _put_files(reference: StoreReference, verified: Verified, progress: Progress) -> int:
-    """Put the files that are missing, the manifest last, and return how many bytes that were."""
+    """Put the missing files, the manifest last, and return the number of bytes that were sent."""
     files = {**verified.members, NAME: verified.manifest.canonical()}
     sent = 0
     for name, count in counted({name: len(data) for name, data in files.items()}, progress):
@@ -139,7 +140,11 @@ def _put(url: str, data: bytes) -> int:
 
 
 def _stands(url: str, data: bytes) -> bool:
-    """Whether an object stands there, which then has these bytes."""
+    """Whether the object is there.
+
+    Raises:
+        StorageError: it has other bytes.
+    """
     at, view = 0, memoryview(data)
     try:
         with reading(url):

@@ -1,6 +1,6 @@
-"""The pointer that decides who is promoted, compared and swapped; each kind keeps every entry that it ever had.
+"""The pointer of a role, moved by compare-and-swap; each kind keeps every entry that it ever had.
 
-Here the kind in an object store; `git_pointer` has the one in a git repository.
+Here is the kind in an object store; `git_pointer` has the one in a git repository.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from artifact_pipeline.errors import ArtifactRejected, DataRejected, Problem, St
 from artifact_pipeline.storage import objects
 
 MAX_ENTRIES = 1000
-"""Of a history, how many entries are looked at, the latest ones."""
+"""Most entries of a history that are read, the latest ones."""
 MAX_STATEMENT_BYTES = 1 << 16
 """Of a statement, and of a signature."""
 _NUMBERED = re.compile(r"([0-9]{10})\.json")
@@ -27,7 +27,7 @@ class RecordedPromotion:
 
     Attributes:
         signature: of the statement; None where it has none.
-        version: by which the entry after it says what it comes after.
+        version: its name, which `append` takes as `after`.
     """
 
     statement: bytes
@@ -39,7 +39,7 @@ class PromotionPointer(Protocol):
     """A pointer whose every entry stays.
 
     Attributes:
-        place: what messages call it.
+        place: its name in messages.
 
     Raises:
         StorageError: of each method: it is out of reach, or refuses.
@@ -57,7 +57,7 @@ class PromotionPointer(Protocol):
     def append(self, statement: bytes, signature: bytes | None, *, after: str | None) -> bool:
         """Add an entry, only if the newest one still is `after`, or with None only if there is none yet.
 
-        Statements must differ, so that it can be seen whose entry stands there after an answer was lost.
+        Statements must differ, so that a lost answer can be made up for by reading the entry.
 
         Returns:
             Whether the entry stands in the history.
@@ -65,7 +65,7 @@ class PromotionPointer(Protocol):
 
 
 def no_history(place: str, message: str) -> ArtifactRejected:
-    """The refusal of what stands at a pointer's place and is no history of promotions."""
+    """The refusal of a pointer that holds no history of promotions."""
     hint = "find out who has changed it; another --pointer, or --name, begins a history of its own"
     problem = Problem(place, "pointer-invalid", message)
     return ArtifactRejected("the pointer has no history of promotions", problems=[problem], hint=hint)
@@ -74,8 +74,8 @@ def no_history(place: str, message: str) -> ArtifactRejected:
 class ObjectPointer:
     """A pointer in an object store: a log of numbered objects, of which each is created once and never replaced.
 
-    The store decides who creates the next number. A log and not one object that is replaced: what was created stays,
-    so that a lost answer is found out by reading that number, whatever has come after it.
+    The store decides who creates the next number. A created object stays, so that after a lost answer the number can be
+    read, whatever has come after it.
     """
 
     def __init__(self, url: str, role: str, name: str) -> None:

@@ -1,7 +1,7 @@
-"""Promotions: who is in a role such as `champion`, from whom to whom, by which verdict; one in-toto statement each.
+"""Promotions: which artifact is in a role such as `champion`; each one is an in-toto statement.
 
 Each statement names the digest of the one before, so that a history is a chain that can be checked, wherever it is
-kept. Without a signature a statement is a claim: it is as good as who may write the pointer.
+kept. Without a signature a statement is a claim: it is as good as those who may write the pointer.
 """
 
 from __future__ import annotations
@@ -54,15 +54,15 @@ class ImageOfArtifact(Struct, frozen=True, kw_only=True):
 
 
 class Promotion(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """What a statement says.
+    """The predicate of a statement.
 
     Attributes:
         action: `promote`, or `demote` where an earlier artifact was put back.
-        role: what the artifact is now, such as `champion`.
+        role: such as `champion`.
         to: the artifact.
         source: the artifact that was in the role; None where there was none.
         previous: the digest of the statement before; None in the first one.
-        comparison: beside the artifact that was in the role; None where there was none, or nothing was compared.
+        comparison: with the artifact that was in the role; None where there was none, or nothing was compared.
         policy: the digest of the policy that the artifact fulfilled, or None.
         signer: whose signature of the artifact was checked, or None.
         on: when, UTC as RFC 3339 writes it.
@@ -96,7 +96,7 @@ class PromotionStatement(Struct, frozen=True, kw_only=True, rename="camel"):
     @classmethod
     def make(cls, repository: ImageReference, promotion: Promotion) -> Self:
         """Make the statement about an image of a repository."""
-        subject = Resource(name=_repository(repository), digest={"sha256": promotion.to.image.removeprefix(PREFIX)})
+        subject = Resource(name=repository.repository, digest={"sha256": promotion.to.image.removeprefix(PREFIX)})
         return cls(type=_IN_TOTO, subject=(subject,), predicate_type=_PREDICATE, predicate=promotion)
 
     @classmethod
@@ -123,7 +123,7 @@ class PromotionEntry:
     Attributes:
         digest: of the statement.
         signature: of the statement, not checked; None where it has none.
-        version: by which the pointer knows the entry.
+        version: the entry's name in the pointer.
     """
 
     said: Promotion
@@ -186,14 +186,10 @@ def read_history(
             raise no_history(pointer.place, f"an entry is about the role {said.role!r:.80}")
         if entries and (entries[-1].said.previous, entries[-1].said.source) != (found, said.to):
             raise no_history(pointer.place, f"the statement before {entries[-1].digest} is not the one that it names")
-        if statement.subject[0].name != _repository(repository):
-            message = f"{pointer.place} is about {statement.subject[0].name!r:.200}, not {_repository(repository)}"
+        if statement.subject[0].name != repository.repository:
+            message = f"{pointer.place} is about {statement.subject[0].name!r:.200}, not {repository.repository}"
             raise ConfigError(message, hint="give this repository a pointer of its own: --name NAME")
         entries.append(PromotionEntry(said, found, each.signature, each.version))
     if entries and entries[-1].said.previous is not None and len(entries) < most:
         raise no_history(pointer.place, "the first statement names one before it, which is missing")
     return entries
-
-
-def _repository(reference: ImageReference) -> str:
-    return f"{reference.registry}/{reference.name}"

@@ -1,7 +1,7 @@
-"""An artifact from elsewhere: each file is hashed while it streams, then the artifact is verified, then it is kept.
+"""The pull of an artifact: each file is hashed while it streams, then the artifact is verified, then it is kept.
 
-All of it comes into a hidden folder beside the place where it will stand, laid out as a store, so that it is verified
-as any artifact is. One rename puts it in its place; before that there is nothing for another program to find.
+All of it comes into a hidden folder beside its later place, laid out as a store, so that it is verified as any artifact
+is. One rename puts it in its place; before that no other program finds it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """What was pulled.
+    """A pulled artifact.
 
     Attributes:
         reference: where it came from, by its digest.
@@ -62,8 +62,8 @@ def pull(request: RegistryRequest, path: Path, *, as_folder: bool = False) -> Pu
     """Take an artifact from a registry or an object store, verify it, and keep it.
 
     Args:
-        request: a repository with a digest or a tag, or a store, with a digest or for what its pointer leads to; and
-            what is asked of the artifact: a policy before the artifact's manifest is parsed.
+        request: a repository with a digest or a tag, or a store, with a digest or for the artifact of its pointer; and
+            whom to trust, which is checked before the artifact's manifest is parsed.
         path: the pointer; the artifact goes into the store beside it.
         as_folder: make the artifact the folder `path`, with no pointer and no store.
 
@@ -136,7 +136,7 @@ class _ImageSource:
 
 
 def _found(request: RegistryRequest) -> _ImageSource | ObjectSource:
-    """Find the artifact that a person asks for."""
+    """Find the requested artifact."""
     reference = parse_reference(request.reference)
     if isinstance(reference, ImageReference):
         return _ImageSource.find(reference, request)
@@ -144,7 +144,7 @@ def _found(request: RegistryRequest) -> _ImageSource | ObjectSource:
 
 
 def _take_evidence(source: _ImageSource | ObjectSource, folder: Path, request: RegistryRequest) -> dict[str, bytes]:
-    """Take signature and provenance, and ask whether they are trusted, before anything of the artifact is taken."""
+    """Take signature and provenance, and check that they are trusted, before anything of the artifact is taken."""
     artifact, expect, trust = source.artifact, request.expect, request.trust
     if expect is not None and artifact != expect:
         raise rejected(NAME, "digest-unexpected", f"expected {expect}, found {artifact}")

@@ -1,4 +1,4 @@
-"""An artifact into a registry or an object store: verified first, what leads to it last."""
+"""The push of an artifact into a registry or an object store: verified first; the tag or the pointer last."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What was pushed.
+    """A pushed artifact.
 
     Attributes:
         reference: where it is, by its digest.
         name: the tag, or the URL of the pointer, that leads to it now; or None.
         artifact: the artifact digest.
-        sent: the bytes of them that were not there yet.
+        files: the number of its files.
+        sent: the number of their bytes that were not there yet.
         attached: which of `.sig`, `.provenance.json` and `.provenance.json.sig` went with it.
     """
 
@@ -53,8 +54,8 @@ def push(artifact: Path, request: RegistryRequest) -> Pushed:
 
     Args:
         artifact: a pointer, or an artifact's folder.
-        request: the repository, a tag where one is to lead to the artifact, and what is asked before a byte is sent.
-            Or a store; with the artifact's digest its pointer stays as it is.
+        request: the repository, with a tag that will lead to the artifact or without one, and whom to trust. Or a
+            store; with the artifact's digest its pointer stays as it is.
 
     Raises:
         ConfigError: the reference is none, or has a digest that the artifact has not.
@@ -101,7 +102,7 @@ class _ImageTarget:
 
 
 def _send_files(repository: Repository, image: PackedImage, progress: Progress) -> int:
-    """Send the files that the registry has not yet, and return how many bytes that were."""
+    """Send the files that the registry does not have, and return the number of their bytes."""
     sent = 0
     for name, count in counted({name: len(data) for name, data in image.files.items()}, progress):
         if repository.write_blob(image.files[name], progress=count):

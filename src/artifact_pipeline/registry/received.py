@@ -1,4 +1,4 @@
-"""Bytes from elsewhere: hashed while they come, and never taken for more than was announced."""
+"""Bytes from elsewhere: hashed while they come, and refused beyond the announced size."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
 
 
 def rejected(place: str, rule: str, message: str) -> ArtifactRejected:
-    """The refusal of something that a registry or a store has sent."""
+    """The refusal of what a registry or a store has sent."""
     hint = "nothing was kept; pull it again, or ask who runs the registry or the store, or a proxy before it"
     return ArtifactRejected("what came is not what was asked for", problems=[Problem(place, rule, message)], hint=hint)
 
 
 class Received:
-    """What has come of a blob so far."""
+    """A blob while it is received."""
 
     def __init__(self, name: str, size: int, sink: BinaryIO) -> None:
         self.name, self.size, self.sink = name, size, sink
         self.at, self.hash = 0, hashlib.sha256()
 
     def restart(self) -> None:
-        """Forget what has come."""
+        """Drop the bytes that have come."""
         self.sink.seek(0)
         self.sink.truncate()
         self.at, self.hash = 0, hashlib.sha256()
 
     def take(self, piece: bytes | memoryview) -> None:
-        """Write and hash the next bytes; refuse more of them than were announced."""
+        """Write and hash the next bytes; refuse more than the announced size."""
         self.at += len(piece)
         if self.at > self.size:
             raise rejected(self.name, "blob-long", f"has more than the {self.size:,} bytes that were announced")

@@ -1,6 +1,6 @@
-"""The name of an artifact elsewhere.
+"""References to artifacts elsewhere.
 
-In a registry it is `oci://HOST[:PORT]/NAME[:TAG][@sha256:…]`, in an object store `s3://BUCKET[/PREFIX][@sha256:…]`.
+In a registry one is `oci://HOST[:PORT]/NAME[:TAG][@sha256:…]`, in an object store `s3://BUCKET[/PREFIX][@sha256:…]`.
 """
 
 from __future__ import annotations
@@ -80,14 +80,14 @@ class ImageReference:
         """
         found = cls.parse(text)
         if found.tag is not None or found.digest is not None:
-            whole = f"{SCHEME}{found.registry}/{found.name}"
-            raise ConfigError(f"{found} names one artifact, and not a repository", hint=f"such as {whole}")
+            hint = f"such as {SCHEME}{found.repository}"
+            raise ConfigError(f"{found} names one artifact, and not a repository", hint=hint)
         return found
 
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag is not None else ""
         digest = f"@{self.digest}" if self.digest is not None else ""
-        return f"{SCHEME}{self.registry}/{self.name}{tag}{digest}"
+        return f"{SCHEME}{self.repository}{tag}{digest}"
 
     @property
     def registry(self) -> str:
@@ -95,8 +95,13 @@ class ImageReference:
         return self.host if self.port is None else f"{self.host}:{self.port}"
 
     @property
+    def repository(self) -> str:
+        """The registry and the name."""
+        return f"{self.registry}/{self.name}"
+
+    @property
     def target(self) -> str:
-        """What the registry is asked for: the digest, or else the tag.
+        """The digest, or else the tag.
 
         Raises:
             ConfigError: there is neither.

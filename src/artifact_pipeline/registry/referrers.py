@@ -1,8 +1,8 @@
-"""What refers to an image in its registry: signatures and provenance, each a small manifest with the image as subject.
+"""The referrers of an image: signatures and provenance, each a small manifest with the image as subject.
 
 A registry lists them by an API, or has none: then an index under a tag that is named by the image's digest lists them,
-as the OCI distribution spec has it. Whoever may push may attach: nothing here is trusted by where it comes from.
-What asks the registry raises what `Repository` raises.
+as the OCI distribution spec has it. Anyone who may push may attach: nothing here is trusted by where it comes from.
+The functions that ask the registry raise what `Repository` raises.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from artifact_pipeline.registry.image import (
     record,
 )
 from artifact_pipeline.registry.received import rejected
+from artifact_pipeline.registry.repeating import TRIES
 from artifact_pipeline.registry.repository import MAX_MANIFEST_BYTES
 from artifact_pipeline.trust.beside import MAX_BESIDE_BYTES, creation
 from artifact_pipeline.trust.signing import WHOLE, signed_files
@@ -44,7 +45,6 @@ MAX_ATTACHED = 64
 """How many signatures and statements of an image are looked at."""
 _EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 _EMPTY = b"{}"
-_TRIES = 5
 
 
 class _Index(Struct, frozen=True, rename="camel", kw_only=True):
@@ -72,7 +72,7 @@ def attach(repository: Repository, subject: bytes, kind: str, data: bytes, *, ti
         subject: the bytes of the image's manifest, which is there already.
         kind: the media type of what is attached.
         data: its bytes.
-        title: the file's name, for people.
+        title: the file's name.
 
     Raises:
         ArtifactRejected: the registry has a list of what refers to the image that cannot be read.
@@ -94,9 +94,9 @@ def attach(repository: Repository, subject: bytes, kind: str, data: bytes, *, ti
 
 
 def _list(repository: Repository, subject: str, entry: dict[str, object]) -> None:
-    """Add an entry to the index under the tag of an image, and see that it stands there: two may write at once."""
+    """Add an entry to the index under the tag of an image, and read it again: two may write at once."""
     tag = fallback_tag(subject)
-    for _ in range(_TRIES):
+    for _ in range(TRIES):
         listed = [_plain(each) for each in _tagged(repository, subject)]
         if any(each["digest"] == entry["digest"] for each in listed):
             return
@@ -126,7 +126,7 @@ def attached(repository: Repository, subject: str) -> Iterator[Attached]:
 
 
 def referrers_of(repository: Repository, subject: str) -> tuple[BlobRecord, ...]:
-    """What is listed as referring to an image, of any kind; nothing of it is read.
+    """The listed referrers of an image, of any kind; none of them is read.
 
     Raises:
         ArtifactRejected: the list cannot be read.
@@ -143,12 +143,10 @@ def _read(repository: Repository, layer: BlobRecord) -> bytes:
 
 
 def _by_api(repository: Repository, subject: str) -> tuple[BlobRecord, ...] | None:
-    """What the registry's own list has; None where it has none: all but an index is no list, a web page neither."""
-    answered = repository.wire.ask_whole(
-        "GET", f"referrers/{subject}", headers={"Accept": INDEX_TYPE}, limit=MAX_MANIFEST_BYTES
-    )
-    kind = answered.headers.get("Content-Type", "").partition(";")[0].strip()
-    return _parse(answered.data) if answered.status == 200 and kind == INDEX_TYPE else None
+    """The registry's own list; None where it has none: anything but an index is no list, such as a web page."""
+    answered = repository.wire.read(f"referrers/{subject}", MAX_MANIFEST_BYTES, accept=(INDEX_TYPE,))
+    is_list = answered.status == 200 and answered.media_type == INDEX_TYPE
+    return _parse(answered.data) if is_list else None
 
 
 def _tagged(repository: Repository, subject: str) -> tuple[BlobRecord, ...]:
@@ -176,11 +174,11 @@ def fallback_tag(subject: str) -> str:
 
 
 def choose_beside(found: Iterable[Attached], artifact: str, trust: Trust | None) -> dict[str, bytes]:
-    """Of all that is attached to an image, the files that go beside the artifact, by the ends of their names.
+    """Choose the files that go beside the artifact, by the ends of their names, from all that is attached to an image.
 
-    Of several signatures it is the first one that a trusted signer has made, or else the first one. Of several
-    provenances it is one with such a signature before one with any, and before one with none; then the latest one.
-    What other programs attach is left where it is; whether what is chosen is to be trusted, the policy says afterwards.
+    Of several signatures it takes the first one of a trusted signer, or else the first one. Of several provenances it
+    prefers one with such a signature, then one with any signature, then the latest one. It leaves out what other
+    programs attach. The policy decides afterwards whether the chosen files are trusted.
     """
     signatures: list[bytes] = []
     statements: dict[bytes, datetime] = {}

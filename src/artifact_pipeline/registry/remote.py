@@ -1,7 +1,7 @@
-"""An artifact wherever it is: at a local path; or in a registry or an object store, from where it is not kept.
+"""An artifact at a local path, or in a registry or an object store, from where it is pulled and not kept.
 
-Everything that is used of an artifact is in memory once it is verified. So a pull needs a private temporary folder
-only until then: there is no cache to operate, and what is killed later leaves nothing behind.
+All that is used of a verified artifact is in memory. So a pull needs a private temporary folder only until then: there
+is no cache to operate, and a process that is killed later leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def verify(
         place: a pointer or an artifact's folder; or, as a text, where it is in a registry or an object store.
         expect: as `verification.verify` takes it.
         accept_failed_gate: likewise.
-        trust: likewise; it is asked before a byte of the artifact is parsed.
+        trust: likewise; it is checked before a byte of the artifact is parsed.
 
     Raises:
         ArtifactRejected: there is none, or it is not what it claims to be, or not trusted.
@@ -63,19 +63,6 @@ def taken(request: RegistryRequest) -> Verified:
 @contextmanager
 def _temporary(place: str) -> Iterator[Path]:
     """The path of a folder that is not there yet, in a private one that is gone afterwards; no error names it."""
-    with _own_folder() as own:
-        try:
-            yield Path(own, "artifact")
-        except StorageError as error:
-            if own in error.message:
-                error.message = error.message.replace(f"{own}/artifact", f"the temporary copy of {place}")
-                error.hint = "TMPDIR=FOLDER names a folder with room"
-            raise
-
-
-@contextmanager
-def _own_folder() -> Iterator[str]:
-    """A private folder for temporary files, gone afterwards."""
     import tempfile
 
     try:
@@ -85,13 +72,19 @@ def _own_folder() -> Iterator[str]:
         raise StorageError(
             f"a pulled artifact has no folder until it is verified: {words}", hint="TMPDIR=FOLDER names one"
         ) from error
-    _copies().add(folder.name)
+    own = folder.name
+    _copies().add(own)
     try:
-        with folder as own:
-            yield own
+        with folder:
+            yield Path(own, "artifact")
+    except StorageError as error:
+        if own in error.message:
+            error.message = error.message.replace(f"{own}/artifact", f"the temporary copy of {place}")
+            error.hint = "TMPDIR=FOLDER names a folder with room"
+        raise
     finally:
-        if not Path(folder.name).exists():  # a signal may interrupt the removal, too
-            _copies().discard(folder.name)
+        if not Path(own).exists():  # a signal may interrupt the removal, too
+            _copies().discard(own)
 
 
 def remove_copies() -> None:
@@ -104,16 +97,16 @@ def remove_copies() -> None:
 
 @cache
 def _copies() -> set[str]:
-    """The temporary folders that are in use, which are removed at the end of the process at the latest."""
+    """The temporary folders in use; the end of the process removes them."""
     atexit.register(remove_copies)
     return set()
 
 
 def watch(place: str) -> Callable[[], str | None]:
-    """What asks where a tag, or the pointer of an object store, leads now: a place by its digest; None for nowhere.
+    """Return a function that reads where a tag, or the pointer of a store, leads now: a reference by digest, or None.
 
     Raises:
-        ConfigError: the place names neither, or a digest, by which it never leads elsewhere.
+        ConfigError: the place names neither, or a digest, which never leads elsewhere.
     """
     from artifact_pipeline.registry.reference import ImageReference, parse_reference
 
@@ -123,10 +116,10 @@ def watch(place: str) -> Callable[[], str | None]:
             f"{place} names a digest, which never leads elsewhere",
             hint="name the tag or the pointer alone, or leave --follow out",
         )
-    return _watched_tag(reference) if isinstance(reference, ImageReference) else partial(_pointed, reference)
+    return _watch_tag(reference) if isinstance(reference, ImageReference) else partial(_read_pointer, reference)
 
 
-def _watched_tag(reference: ImageReference) -> Callable[[], str | None]:
+def _watch_tag(reference: ImageReference) -> Callable[[], str | None]:
     from artifact_pipeline.registry.image import MANIFEST_TYPE
     from artifact_pipeline.registry.repository import Repository
 
@@ -139,7 +132,7 @@ def _watched_tag(reference: ImageReference) -> Callable[[], str | None]:
     return look
 
 
-def _pointed(reference: StoreReference) -> str | None:
+def _read_pointer(reference: StoreReference) -> str | None:
     from artifact_pipeline.registry.object_source import ObjectSource
     from artifact_pipeline.registry.request import RegistryRequest
 

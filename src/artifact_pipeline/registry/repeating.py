@@ -1,4 +1,4 @@
-"""How often a request is sent, and how long the next try waits."""
+"""The number of tries of a request, and the pauses between them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import email.utils
 import time
 
 TRIES = 5
-"""How often something is sent that may be sent twice."""
+"""Most tries of a request that may be sent twice."""
 FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 60.0
 """Seconds between two tries: each pause is three times the one before, or what `Retry-After` says."""
 
 
 def pause(attempt: int, asked: str | None = None) -> None:
-    """Wait before the next try, as long as the registry asks for, within bounds."""
+    """Wait before the next try, by default or for `asked`, the value of `Retry-After`, within bounds."""
     time.sleep(min(_seconds(asked) or FIRST_PAUSE * 3**attempt, _LONGEST_PAUSE))
 
 
 def _seconds(asked: str | None) -> float | None:
-    """What `Retry-After` says, in seconds; None where it says nothing."""
+    """The value of `Retry-After` in seconds; None where it has none."""
     if asked is None:
         return None
     if asked.isascii() and asked.isdigit():

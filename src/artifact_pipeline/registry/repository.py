@@ -1,7 +1,7 @@
 """The parts of a repository: blobs and manifests, each named by its digest and checked by it.
 
 What comes is hashed while it streams, and never taken for more than its descriptor says. What goes is sent in pieces;
-after a cut the registry is asked where it stands, since a piece that is sent twice may be written twice.
+after a cut it asks the registry where it stands, since a piece that is sent twice may be written twice.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from artifact_pipeline.registry.request import Connecting
 from artifact_pipeline.registry.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from typing import BinaryIO
 
     from urllib3 import BaseHTTPResponse
@@ -38,13 +38,14 @@ _NO_DELETION = (
     "who runs it can allow that (of docker-registry: REGISTRY_STORAGE_DELETE_ENABLED=true); "
     "other registries have a page, an API or rules of their own for it"
 )
+_DEFAULT = Connecting()
 _OCTETS = "application/octet-stream"
 _RANGE = re.compile(r"(?:bytes[= ])?0-([0-9]{1,18})")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/(?:[0-9]{1,18}|\*)")
 
 
 def _ignore(_more: int) -> None:
-    """Say nothing of bytes that have moved."""
+    """Report no progress."""
 
 
 class Repository:
@@ -56,31 +57,26 @@ class Repository:
     """
 
     def __init__(
-        self,
-        reference: ImageReference,
-        connecting: Connecting | None = None,
-        *,
-        push: bool = False,
-        delete: bool = False,
+        self, reference: ImageReference, connecting: Connecting = _DEFAULT, *, push: bool = False, delete: bool = False
     ) -> None:
-        """Connect with a repository; arguments and errors as of `Wire`, by default reached as the environment says."""
-        self.wire = Wire(reference, connecting or Connecting(), push=push, delete=delete)
+        """Connect with a repository; arguments and errors as of `Wire`."""
+        self.wire = Wire(reference, connecting, push=push, delete=delete)
 
     def read_small(self, wanted: str, size: int, *, name: str) -> bytes:
-        """The bytes of a blob whose size was found to be small; arguments and errors as of `read_blob`."""
+        """The bytes of a small blob; arguments and errors as of `read_blob`."""
         data = BytesIO()
         self.read_blob(wanted, size, data, name=name)
         return data.getvalue()
 
     def read_blob(self, wanted: str, size: int, sink: BinaryIO, *, name: str, progress: Count = _ignore) -> None:
-        """Write a blob into a file that is empty; after a cut go on where that was.
+        """Write a blob into an empty file; after a cut go on where that was.
 
         Args:
             wanted: its digest.
             size: of it in bytes.
-            sink: where its bytes go; after an error what is there is worth nothing.
-            name: what messages call it.
-            progress: called with the bytes that have come.
+            sink: the file; after an error it holds nothing that can be used.
+            name: its name in messages.
+            progress: called with the number of bytes that have come.
 
         Raises:
             ArtifactRejected: the registry sent other bytes, more, or fewer (`blob-digest`, `blob-long`,
@@ -97,9 +93,7 @@ class Repository:
                     progress(len(piece))
                 break
             except HTTPError as error:
-                if attempt == TRIES - 1:
-                    raise self.wire.unreachable(error) from error
-                pause(attempt)
+                self.wire.try_again(attempt, error)
             except ArtifactRejected:
                 response.close()
                 raise
@@ -126,7 +120,7 @@ class Repository:
             raise self.wire.refused(f"{state.name} ({wanted})", response)
         return response
 
-    def read_manifest(self, target: str, kinds: Iterable[str]) -> tuple[bytes, str] | None:
+    def read_manifest(self, target: str, kinds: Sequence[str]) -> tuple[bytes, str] | None:
         """The bytes and the media type of a manifest or an index; None where there is none.
 
         Args:
@@ -136,16 +130,14 @@ class Repository:
         Raises:
             ArtifactRejected: the registry sent another manifest than that digest names.
         """
-        answered = self.wire.ask_whole(
-            "GET", f"manifests/{target}", headers={"Accept": ", ".join(kinds)}, limit=MAX_MANIFEST_BYTES
-        )
+        answered = self.wire.read(f"manifests/{target}", MAX_MANIFEST_BYTES, accept=kinds)
         if answered.status == 404:
             return None
         if answered.status != 200:
             raise self.wire.refused_whole(f"the manifest {target}", answered)
         if target.startswith(PREFIX) and digest(answered.data) != target:
             raise rejected("the OCI manifest", "blob-digest", f"found {digest(answered.data)}, asked for {target}")
-        return answered.data, answered.headers.get("Content-Type", "").partition(";")[0].strip()
+        return answered.data, answered.media_type
 
     def digest_of(self, tag: str, kinds: Sequence[str]) -> str | None:
         """The digest to which a tag leads, which a registry says without sending the manifest; None without it."""
@@ -225,16 +217,20 @@ class _Upload:
         self._move(started, self._wire.base)
         cuts = 0
         while True:
-            done, response = self._send()
-            if done and response is not None:
-                return response.status == 201
-            if response is None or response.status == 416:
+            status = self._send()
+            if status in {201, 400, 404}:
+                return status == 201
+            if status != 202:
                 cuts += 1
                 if cuts > TRIES or not self._ask():
                     return False
 
-    def _send(self) -> tuple[bool, BaseHTTPResponse | None]:
-        """Send the next piece; whether that ends the upload, and the response, None where there is none."""
+    def _send(self) -> int | None:
+        """Send the next piece and return the status; None where the answer was lost.
+
+        201 ends the upload, 202 asks for another piece, 416 says that the piece does not begin where the upload stands.
+        After 400 or 404 the blob has another digest, or the upload is gone.
+        """
         last = len(self._data) - self._at <= CHUNK
         piece = self._data[self._at : self._at + CHUNK]
         headers = {"Content-Type": _OCTETS, "Content-Length": str(len(piece))}
@@ -245,18 +241,16 @@ class _Upload:
             headers["Content-Range"] = f"{self._at}-{self._at + len(piece) - 1}"
         response = self._wire.try_once("PUT" if last else "PATCH", url, body=piece, headers=headers)
         if response is None:
-            return False, None
-        if response.status == (201 if last else 202):
-            response.drain_conn()
+            return None
+        if response.status not in {201 if last else 202, 400, 404, 416}:
+            raise self._wire.refused("a piece of an upload", response)
+        response.drain_conn()
+        if response.status < 300:
             self._progress(len(piece))
             self._at += len(piece)
             if not last:
                 self._move(response, url)
-            return last, response
-        if response.status in {400, 404, 416}:  # another digest, or an upload that is gone
-            response.drain_conn()
-            return response.status != 416, response
-        raise self._wire.refused("a piece of an upload", response)
+        return response.status
 
     def _ask(self) -> bool:
         """Ask where the upload stands; False where it is gone."""

@@ -1,12 +1,10 @@
-"""What a person asks for when an artifact goes into a registry or an object store, or comes from there."""
+"""The request to push an artifact into a registry or an object store, or to pull it from there."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from artifact_pipeline.registry.addresses import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -21,35 +19,37 @@ PLAIN_HTTP, TOKEN_HOSTS = "ARTIFACT_PIPELINE_PLAIN_HTTP", "ARTIFACT_PIPELINE_TOK
 
 @dataclass(frozen=True, slots=True)
 class Connecting:
-    """How a registry is reached: by what a person asks for, and by the environment.
+    """How a registry is reached: by options, and by the variables `PLAIN_HTTP` and `TOKEN_HOSTS`.
 
     Attributes:
         plain_http: speak HTTP without TLS, wherever the registry is; with this machine that is done anyway.
         token_hosts: hosts, each with its port where it has one, that may give tokens for the registry and are sent the
             login for it.
-        environment: the variables that name logins, and hosts as `PLAIN_HTTP` and `TOKEN_HOSTS` do.
     """
 
     plain_http: bool = False
     token_hosts: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
     def is_plain(self, registry: str) -> bool:
         """Whether HTTP without TLS is spoken with a registry, `HOST` or `HOST:PORT`, wherever it is."""
-        return self.plain_http or registry in listed(self.environment, PLAIN_HTTP)
+        return self.plain_http or registry in _hosts(PLAIN_HTTP)
 
     def may_give_tokens(self, host: str) -> bool:
         """Whether a host, with its port where it has one, may give tokens and see the login."""
-        return host in self.token_hosts or host in listed(self.environment, TOKEN_HOSTS)
+        return host in self.token_hosts or host in _hosts(TOKEN_HOSTS)
+
+
+def _hosts(variable: str) -> list[str]:
+    return [host.strip() for host in os.environ.get(variable, "").split(",")]
 
 
 def _ignore(_name: str, _done: int, _total: int) -> None:
-    """Say nothing of how far bytes have come."""
+    """Report no progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryRequest:
-    """A place elsewhere, how it is reached, and what the artifact must be.
+    """An artifact elsewhere: its reference, how to reach it, and whom to trust.
 
     Attributes:
         reference: `oci://HOST/NAME`, with a tag or a digest; or `s3://BUCKET/PREFIX` of the store that begins there,
@@ -77,7 +77,7 @@ class RegistryRequest:
 
 
 def counted(sizes: Mapping[str, int], progress: Progress) -> Iterator[tuple[str, Callable[[int], None]]]:
-    """Yield each file with a function that takes note of its bytes as they move, and says how far all files are."""
+    """Yield the name of each file with a function that counts its bytes as they move, and reports the progress."""
     total, done = sum(sizes.values()), 0
     for name, size in sizes.items():
         yield name, _counter(name, done, total, progress)

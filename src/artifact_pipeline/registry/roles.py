@@ -1,8 +1,8 @@
-"""A decision about a role: from the entry of the pointer that stood there at its beginning, by one swap.
+"""A decision about a role: the pointer is swapped once, from the entry that was the latest at the beginning.
 
 In this order: the artifact is pulled and verified; the statement is attached to the image, where it changes nothing;
-the pointer is swapped, which is the decision; the tag of the role follows, as its mirror. Whatever ends it between two
-of these, the same command ends it.
+the pointer is swapped, which is the decision; the tag of the role follows, as its mirror. After an interruption between
+two of these steps, the same command does the rest.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PromotionRequest:
-    """A role, and where it is decided.
+    """A role, and its pointer.
 
     Attributes:
         registry: the repository, for `promote` with the candidate's tag or digest; and whom to trust.
@@ -64,12 +64,12 @@ class PromotionRequest:
 
 @dataclass(frozen=True, slots=True)
 class PromotionOutcome:
-    """What came of it.
+    """The result of a promotion or a demotion.
 
     Attributes:
         reference: the artifact that is in the role now, by its OCI digest; after a dry run, that would be.
-        pointer: where that is decided, in words.
-        said: what the statement says that put it there; None where it was there already.
+        pointer: the pointer's name in messages.
+        said: the statement that put it there; None where it was there already.
         signer: who signed that statement, or None.
         mirrored: whether the tag was moved.
     """
@@ -89,21 +89,20 @@ def image_digest(artifact: Verified) -> str:
 
 
 @contextmanager
-def deciding(request: PromotionRequest, *, whole: bool = False, most: int | None = None) -> Iterator[RoleDecision]:
-    """Open the pointer, and read who is in the role."""
+def deciding(request: PromotionRequest, *, most: int = 1) -> Iterator[RoleDecision]:
+    """Open the pointer, and read the latest promotions, at most so many."""
     repository = ImageReference.parse(request.registry.reference)
     opened = opened_pointer(
         request.pointer, repository, request.role, name=request.name, plain_http=request.registry.plain_http
     )
     with opened as pointer:
-        few = {} if whole and most is None else {"most": most or 1}
-        entries = read_history(pointer, repository, request.role, **few)
+        entries = read_history(pointer, repository, request.role, most=most)
         yield RoleDecision(request, repository, pointer, entries)
 
 
 @dataclass(frozen=True, slots=True)
 class RoleDecision:
-    """A decision about a role, from the entry that stood there at its beginning."""
+    """A decision about a role, from the entries at its beginning."""
 
     request: PromotionRequest
     repository: ImageReference
@@ -118,7 +117,7 @@ class RoleDecision:
     def put(
         self, artifact: Verified, action: Literal["promote", "demote"], comparison: Comparison | None
     ) -> PromotionOutcome:
-        """Attach the statement about an artifact that was taken from the registry, swap the pointer, move the tag."""
+        """Attach the statement about an artifact of the registry, swap the pointer, move the tag."""
         trust, stands, image = artifact.trust, self.stands, image_digest(artifact)
         said = Promotion(
             action=action,
@@ -150,13 +149,13 @@ class RoleDecision:
         return replace(outcome, mirrored=True)
 
     def repair(self, stands: PromotionEntry) -> PromotionOutcome:
-        """See that what a promotion does after its decision is done; an earlier one may have ended there."""
-        reference = self.repository.at(stands.said.to.image)
-        outcome = PromotionOutcome(reference, self.pointer.place)
-        if self.request.dry_run or self.mirror() == stands.said.to.image:
+        """Do the steps of an earlier promotion that follow its decision, if it was interrupted there."""
+        image = stands.said.to.image
+        outcome = PromotionOutcome(self.repository.at(image), self.pointer.place)
+        if self.request.dry_run or self.mirror() == image:
             return outcome
         repository = self._writable()
-        self._move_tag(repository, self._image(repository, stands.said.to.image))
+        self._move_tag(repository, self._image(repository, image))
         return replace(outcome, mirrored=True)
 
     def mirror(self) -> str | None:

@@ -1,6 +1,6 @@
 """The tags of a repository and the manifests that they lead to, within bounds whatever the registry answers.
 
-What asks the registry raises what `Repository` raises.
+The functions raise what `Repository` raises.
 """
 
 from __future__ import annotations
@@ -28,27 +28,14 @@ _MAX_PAGES = 100
 _PAGE = 1000
 _MAX_QUERY = 4096
 _DOCKER = "application/vnd.docker.distribution.manifest"
-INDEX_TYPES = {INDEX_TYPE, f"{_DOCKER}.list.v2+json"}
+INDEX_TYPES = (INDEX_TYPE, f"{_DOCKER}.list.v2+json")
 _KINDS = (MANIFEST_TYPE, *INDEX_TYPES, f"{_DOCKER}.v2+json")
-"""All kinds are asked for: of a kind that is not, a registry sends another manifest than the tag leads to."""
+"""A request accepts all kinds: of a kind that is not accepted, a registry sends another manifest than the tag's."""
 _NEXT = re.compile(r'<([^<>]*)>[^<>,]*;\s*rel="?next\b', re.IGNORECASE)
 
 
-class _TagNames(NamedTuple):
-    """The names of a repository's tags.
-
-    Attributes:
-        names: each once, in the order of the registry.
-        complete: whether these are all: there are no more than `MAX_TAGS`, each is a name that a tag may have, and the
-            registry's pages have an end.
-    """
-
-    names: tuple[str, ...]
-    complete: bool
-
-
 class TaggedManifest(NamedTuple):
-    """What a tag leads to: its manifest, or its index."""
+    """A tag, and its manifest or its index."""
 
     tag: str
     data: bytes
@@ -64,10 +51,12 @@ class _Tags(Struct, frozen=True):
     tags: list[str] | None = None
 
 
-def read_tags(repository: Repository) -> _TagNames:
-    """Read the names of a repository's tags, page by page.
+def read_tags(repository: Repository) -> tuple[tuple[str, ...], bool]:
+    """Read the names of a repository's tags, page by page; of a link to the next page only the query is used.
 
-    Where a page leads is asked of this repository alone: of a link the query counts.
+    Returns:
+        The names, each once, in the order of the registry; and whether these are all: there are no more than
+        `MAX_TAGS`, each is a name that a tag may have, and the registry's pages have an end.
 
     Raises:
         ArtifactRejected: the registry has no such repository, or its list is none.
@@ -82,17 +71,17 @@ def read_tags(repository: Repository) -> _TagNames:
         if len(found) > MAX_TAGS:
             break
         if following is None:
-            return _TagNames(tuple(found), proper)
+            return tuple(found), proper
         if len(found) == before:  # the same page again, which may go on for ever
             break
         query = following
-    return _TagNames(tuple(found)[:MAX_TAGS], complete=False)
+    return tuple(found)[:MAX_TAGS], False
 
 
 def _page(repository: Repository, query: str) -> tuple[list[str], str | None]:
-    """The names of a page, and the query of the next one; None where this is the last one."""
+    """The names of a page, and the query of the next page; None after the last one."""
     wire = repository.wire
-    answered = wire.ask_whole("GET", f"tags/list?{query}", limit=MAX_MANIFEST_BYTES)
+    answered = wire.read(f"tags/list?{query}", MAX_MANIFEST_BYTES)
     if answered.status == 404:
         problem = Problem(str(wire.reference), "repository-missing", "the registry has no such repository")
         raise ArtifactRejected("there is no repository", problems=[problem], hint="see that its name is right")
@@ -121,7 +110,7 @@ def _following(link: str) -> str | None:
 def read_tagged(
     repository: Repository, names: Iterable[str], progress: Callable[[str], None]
 ) -> Iterator[TaggedManifest]:
-    """What each tag leads to; one that is gone meanwhile is left out."""
+    """Yield the manifest of each tag; one that is gone meanwhile is left out."""
     listed = list(names)
     for place, name in enumerate(listed, 1):
         progress(f"reading tag {place:,} of {len(listed):,}")

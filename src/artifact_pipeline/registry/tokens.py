@@ -1,10 +1,10 @@
-"""How a registry asks for a login, and the token that it takes in its place."""
+"""The challenge by which a registry asks for a login, and the token that it takes instead."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from msgspec import Struct, json
@@ -24,18 +24,9 @@ class _Token(Struct, frozen=True):
     access_token: str = ""
 
 
-class _TokenRequest(NamedTuple):
-    """A request for a token."""
-
-    method: str
-    url: str
-    headers: dict[str, str]
-    body: bytes | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What a registry answers to who has not logged in.
+    """A registry's answer to a request without a login.
 
     Attributes:
         scheme: `bearer`, `basic` or another one, in lower case; empty where there is none.
@@ -54,20 +45,15 @@ class Challenge:
         found = {name.lower(): quoted or bare for name, quoted, bare in _PARAMETER.findall(rest)}
         return cls(scheme.lower(), found.get("realm", ""), found.get("service", ""))
 
-    def token_request(self, login: RegistryLogin | None, scope: str) -> _TokenRequest:
-        """The request for a token.
-
-        Args:
-            login: who asks; None asks without a name, as one pulls what is public.
-            scope: what the token is to allow: what is needed, whatever the registry names.
-        """
+    def token_request(self, login: RegistryLogin | None, scope: str) -> tuple[str, str, bytes | None, dict[str, str]]:
+        """The request for a token that allows a scope: method, URL, body and headers; no login for public images."""
         wanted = {"service": self.service, "scope": scope} if self.service else {"scope": scope}
         if login is not None and not login.user:  # a refresh token
             form = {**wanted, "grant_type": "refresh_token", "refresh_token": login.secret, "client_id": _CLIENT}
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
-            return _TokenRequest("POST", self.realm, headers, urlencode(form).encode("ascii"))
+            return "POST", self.realm, urlencode(form).encode("ascii"), headers
         url = f"{self.realm}{'&' if '?' in self.realm else '?'}{urlencode(wanted)}"
-        return _TokenRequest("GET", url, {"Authorization": login.basic} if login is not None else {})
+        return "GET", url, None, {"Authorization": login.basic} if login is not None else {}
 
     def token_of(self, data: bytes) -> str | None:
         """The token in the service's answer; None where there is none."""
@@ -80,10 +66,7 @@ class Challenge:
 
 
 def choose(headers: Iterable[str]) -> Challenge:
-    """Of the ways to log in that a registry names, the one that is taken: a token where there is one."""
+    """Choose one of a registry's challenges: a bearer, or else a basic one, or else the first."""
     found = [Challenge.parse(each) for each in headers]
-    for scheme in ("bearer", "basic"):
-        for each in found:
-            if each.scheme == scheme:
-                return each
-    return found[0] if found else Challenge()
+    by_scheme = {each.scheme: each for each in reversed(found)}
+    return by_scheme.get("bearer") or by_scheme.get("basic") or next(iter(found), Challenge())

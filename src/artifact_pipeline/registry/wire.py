@@ -1,12 +1,13 @@
-"""HTTP with a registry, by urllib3 alone: one request with its login, its redirects and its repetitions.
+"""HTTP with a registry, by urllib3 alone: one request with its login, its redirects and its retries.
 
-urllib3 repeats nothing here and follows nothing: where credentials go, and what may be sent twice, is decided below.
+urllib3 retries nothing here and follows nothing: this module decides where credentials go, and what is sent twice.
 """
 
 from __future__ import annotations
 
 import json
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ from artifact_pipeline.registry.request import TOKEN_HOSTS
 from artifact_pipeline.registry.tokens import Challenge, choose
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from urllib3 import BaseHTTPResponse
 
@@ -45,6 +46,11 @@ class _WholeAnswer(NamedTuple):
     headers: Mapping[str, str]
     data: bytes
 
+    @property
+    def media_type(self) -> str:
+        """The media type, without parameters."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip()
+
 
 class Wire:
     """A connection with one repository of a registry.
@@ -57,7 +63,7 @@ class Wire:
     def __init__(
         self, reference: ImageReference, connecting: Connecting, *, push: bool = False, delete: bool = False
     ) -> None:
-        """Connect with a repository, with the right to write or to delete where that is asked for.
+        """Connect with a repository, on request with the right to write or to delete.
 
         Raises:
             PipelineError: the extra is not installed.
@@ -65,33 +71,24 @@ class Wire:
         _require_extra()
         self.reference = reference
         self._connecting = connecting
-        self._actions = "pull" + ",push" * push + ",delete" * delete
         host = _API_HOSTS.get(reference.host, reference.host)
         here: Plain = "here" if is_loopback(host) else "nowhere"
         self._plain: Plain = "anywhere" if connecting.is_plain(reference.registry) else here
         authority = host if reference.port is None else f"{host}:{reference.port}"
         name = reference.name if reference.host != "docker.io" or "/" in reference.name else f"library/{reference.name}"
         self.base = f"{'https' if self._plain == 'nowhere' else 'http'}://{authority}/v2/{name}/"
-        self._name = name
+        self._scope = f"repository:{name}:pull" + ",push" * push + ",delete" * delete
         self._origin = origin(self.base)
         self._authorization: str | None = None
-        self._login: RegistryLogin | None = None
-        self._asked = False
         self._pools: dict[str, Any] = {}
 
     def ask(
         self, method: str, url: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> BaseHTTPResponse:
-        """Send a request that may be sent twice, until it is answered.
+        """Send a request that may be sent twice, until it is answered; GET and HEAD follow redirects.
 
-        Args:
-            method: such as `GET`; GET and HEAD follow redirects.
-            url: an address, or a path under `base`.
-            body: what is sent.
-            headers: beside those that every request has.
-
-        Returns:
-            The response, its body not yet read; its status is none by which a server says that it is busy.
+        The URL is an address, or a path under `base`. The body of the response is not read yet, and its status is none
+        by which a server says that it is busy.
 
         Raises:
             StorageError: the registry is out of reach, busy after `TRIES` tries, or refuses the login.
@@ -99,24 +96,27 @@ class Wire:
         from urllib3.exceptions import HTTPError
 
         for attempt in range(TRIES):
-            last = attempt == TRIES - 1
             try:
                 response = self._exchange(method, url, body, headers or {})
             except HTTPError as error:
-                if last:
-                    raise self.unreachable(error) from error
-                pause(attempt)
+                self.try_again(attempt, error)
                 continue
             if response.status not in _BUSY:
                 return response
-            if last:
+            if attempt == TRIES - 1:
                 raise self.refused(method, response)
             response.drain_conn()
             pause(attempt, response.headers.get("Retry-After"))
         raise AssertionError
 
-    def ask_whole(self, method: str, url: str, *, headers: Mapping[str, str] | None = None, limit: int) -> _WholeAnswer:
-        """Like `ask`, and read the body, of which more than `limit` bytes are refused.
+    def try_again(self, attempt: int, error: Exception) -> None:
+        """Wait before the next try of a request that failed; raise the error after the last one."""
+        if attempt == TRIES - 1:
+            raise self._unreachable(error) from error
+        pause(attempt)
+
+    def read(self, url: str, limit: int, *, accept: Sequence[str] = ()) -> _WholeAnswer:
+        """GET as `ask` does, and read the body; `accept` has the media types that are understood, none for any.
 
         Raises:
             StorageError: as `ask`; or the body is larger than `limit`.
@@ -124,21 +124,17 @@ class Wire:
         from urllib3.exceptions import HTTPError
 
         for attempt in range(TRIES):
-            response = self.ask(method, url, headers=headers)
+            response = self.ask("GET", url, headers={"Accept": ", ".join(accept)} if accept else {})
             try:
                 data = response.read(limit + 1)
                 if len(data) <= limit:
                     response.read(1)  # a body that is cut is found at its end
             except HTTPError as error:
-                if attempt == TRIES - 1:
-                    raise self.unreachable(error) from error
-                pause(attempt)
+                self.try_again(attempt, error)
                 continue
             if len(data) > limit:
                 response.close()
-                raise StorageError(
-                    f"{self.reference.registry} answers {method} with more than {limit:,} bytes", hint=_HINT
-                )
+                raise StorageError(f"{self.reference.registry} answers GET with more than {limit:,} bytes", hint=_HINT)
             return _WholeAnswer(response.status, response.headers, data)
         raise AssertionError
 
@@ -214,6 +210,10 @@ class Wire:
             self._pools[proxy] = ProxyManager(proxy, timeout=timeout) if proxy else PoolManager(timeout=timeout)
         return self._pools[proxy]
 
+    @cached_property
+    def _login(self) -> RegistryLogin | None:
+        return find_login(self.reference)
+
     def _authorize(self, challenge: Challenge) -> str:
         """The value of `Authorization` that a challenge asks for.
 
@@ -221,8 +221,6 @@ class Wire:
             StorageError: there is no login for the registry, or no token for it.
             ConfigError: the token's service is on a host that is not listed.
         """
-        if not self._asked:
-            self._asked, self._login = True, find_login(self.reference, self._connecting.environment)
         if challenge.scheme == "bearer":
             return f"Bearer {self._token(challenge)}"
         if challenge.scheme != "basic":
@@ -233,9 +231,7 @@ class Wire:
 
     def _token(self, challenge: Challenge) -> str:
         self._check_realm(challenge.realm)
-        scope = f"repository:{self._name}:{self._actions}"
-        request = challenge.token_request(self._login, scope)
-        response = self._send(request.method, request.url, request.body, request.headers)
+        response = self._send(*challenge.token_request(self._login, self._scope))
         data = response.read(1 << 20)
         if response.status != 200:
             raise self._denied(f"gives no token (status {response.status})")
@@ -289,7 +285,7 @@ class Wire:
     def _login_hint(self) -> str:
         return f"log in: docker login {self.reference.registry}"
 
-    def unreachable(self, error: Exception) -> StorageError:
+    def _unreachable(self, error: Exception) -> StorageError:
         """The error for a registry that did not answer to the end."""
         reason = " ".join(str(error).split())[:200]
         return StorageError(
@@ -307,7 +303,7 @@ def _require_extra() -> None:
 
 
 def _words(data: bytes) -> str:
-    """What a registry says of an error, in one line; empty where it says nothing."""
+    """A registry's message about an error, in one line; empty where it has none."""
     try:
         first = json.loads(data)["errors"][0]
         return f" ({' '.join(str(first.get('message') or first['code']).split())[:200]})"

@@ -30,9 +30,8 @@ SPECIFICATION = "1.6"
 """The first version that is an international standard (ECMA-424), which today's readers know."""
 _MODEL = "model"
 _OURS = "artifact-pipeline"
-_MEDIA = {".json": "application/json", ".onnx": "application/octet-stream"}
 
-_SPDX = (
+_LICENCES = (
     "0BSD AFL-3.0 AGPL-3.0-only AGPL-3.0-or-later Apache-2.0 Artistic-2.0 BlueOak-1.0.0 BSD-2-Clause BSD-3-Clause "
     "BSD-3-Clause-Clear BSL-1.0 CC-BY-2.0 CC-BY-2.5 CC-BY-3.0 CC-BY-4.0 CC-BY-NC-2.0 CC-BY-NC-3.0 CC-BY-NC-4.0 "
     "CC-BY-NC-ND-4.0 CC-BY-NC-SA-4.0 CC-BY-ND-4.0 CC-BY-SA-3.0 CC-BY-SA-4.0 CC0-1.0 CDLA-Permissive-1.0 "
@@ -41,8 +40,8 @@ _SPDX = (
     "LGPL-3.0-or-later LPPL-1.3c MIT MPL-2.0 MS-PL NCSA ODbL-1.0 ODC-By-1.0 OFL-1.1 OSL-3.0 PDDL-1.0 PostgreSQL "
     "Unlicense WTFPL Zlib"
 )
-_BY_LOWER = {each.lower(): each for each in _SPDX.split()}
-"""The common SPDX identifiers in their one spelling."""
+_SPDX = {each.lower(): each for each in _LICENCES.split()}
+"""The common SPDX identifiers as SPDX spells them, by their lower case."""
 
 
 def bill_of_materials(verified: Verified) -> dict[str, Any]:
@@ -95,7 +94,7 @@ def _model(verified: Verified) -> Part:
     if about.authors:
         found["authors"] = [{"name": each} for each in about.authors]
     if about.license is not None:
-        known = _BY_LOWER.get(about.license.lower())
+        known = _SPDX.get(about.license.lower())
         found["licenses"] = [{"license": {"id": known} if known is not None else {"name": about.license}}]
     if about.contact is not None:
         properties["contact"] = about.contact
@@ -143,9 +142,9 @@ def _figures(manifest: Manifest) -> Iterator[Part]:
 def _files(verified: Verified) -> Iterator[Part]:
     digests = {NAME: verified.digest, **{each.name: each.sha256 for each in verified.manifest.files}}
     for name, digest in sorted(digests.items()):
-        suffix = name[name.rfind(".") :] if "." in name else ""
+        media = "application/json" if name.endswith(".json") else "application/octet-stream"
         found = {"type": "file", "bom-ref": f"file:{name}", "name": name, "hashes": [_hash(digest)]}
-        yield {**found, "mime-type": _MEDIA.get(suffix, "application/octet-stream")}
+        yield {**found, "mime-type": media}
 
 
 def _data(manifest: Manifest) -> Iterator[Part]:

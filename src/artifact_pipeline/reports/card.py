@@ -20,7 +20,7 @@ from artifact_pipeline.reports.markdown import (
     prose,
     table,
 )
-from artifact_pipeline.reports.statements import held_out_figures, recipe_of, text_of, verdict_of
+from artifact_pipeline.reports.statements import held_out_figures, recipe_of, reproduce_command, text_of, verdict_of
 from artifact_pipeline.reports.tables import CLASSES, class_rows
 from artifact_pipeline.reports.yaml_text import yaml_text
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from artifact_pipeline.artifact.manifest import Manifest, Verified
+    from artifact_pipeline.reports.statements import Figure
     from artifact_pipeline.reports.yaml_text import Value
 
 TASK = "tabular-classification"
@@ -35,16 +36,16 @@ _TYPES = {"f1_weighted": "f1", "f1_macro": "f1", "brier": "brier_score"}
 """The Hub's name of a metric, where it is another than ours."""
 _MOST = 100
 """Columns, or keys of the recipe, that are listed at most."""
-_HUB = (
+_HUB_LICENCES = (
     "afl-3.0 agpl-3.0 apache-2.0 artistic-2.0 bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 cc-by-2.0 "
     "cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nc-nd-4.0 cc-by-nc-sa-4.0 "
     "cc-by-nd-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0 cdla-permissive-1.0 cdla-permissive-2.0 cdla-sharing-1.0 ecl-2.0 "
     "epl-1.0 epl-2.0 eupl-1.1 eupl-1.2 gpl-2.0 gpl-3.0 isc lgpl-2.1 lgpl-3.0 lppl-1.3c mit mpl-2.0 ms-pl ncsa "
     "odbl ofl-1.1 osl-3.0 pddl postgresql unlicense wtfpl zlib"
 )
-_ON_HUB = frozenset(_HUB.split())
+"""The licences that the Hub knows, by its names."""
 _HUB_NAMES = {"odbl-1.0": "odbl", "pddl-1.0": "pddl"}
-_UNSAID = "The config of this model does not say it."
+_NOT_SAID = "The config of this model does not say it."
 
 
 def model_card(verified: Verified) -> str:
@@ -53,22 +54,16 @@ def model_card(verified: Verified) -> str:
     Raises:
         ArtifactRejected: what the artifact says about its model cannot be read.
     """
-    manifest = verified.manifest
-    about = AboutRecord.of(manifest)
+    about = AboutRecord.of(verified.manifest)
     page = "\n\n".join(_parts(verified, about))
     return f"---\n{yaml_text(_metadata(verified, about))}---\n\n{page}\n"
 
 
 def _metadata(verified: Verified, about: AboutRecord) -> dict[str, Value]:
     manifest = verified.manifest
-    figures = held_out_figures(manifest)
-    metrics: list[Value] = [
-        {
-            "type": _TYPES.get(each.name, each.name),
-            "name": _figure_name(each.name, each.low, each.high),
-            "value": each.value,
-        }
-        for each in figures
+    metrics: list[dict[str, str | float]] = [
+        {"type": _TYPES.get(each.name, each.name), "name": _figure_name(each), "value": each.value}
+        for each in held_out_figures(manifest)
     ]
     source = manifest.data.sources[0]
     result: Value = {
@@ -81,9 +76,8 @@ def _metadata(verified: Verified, about: AboutRecord) -> dict[str, Value]:
         },
         "metrics": metrics,
     }
-    types = dict.fromkeys(_TYPES.get(each.name, each.name) for each in figures)
     return {
-        **(_licence(about.license) if about.license is not None else {}),
+        **_licence(about.license),
         "library_name": "onnx",
         "pipeline_tag": TASK,
         "tags": [
@@ -93,21 +87,23 @@ def _metadata(verified: Verified, about: AboutRecord) -> dict[str, Value]:
             "artifact-pipeline",
             manifest.model.estimator.rpartition(".")[2] or "classifier",
         ],
-        "metrics": list(types),
+        "metrics": list(dict.fromkeys(each["type"] for each in metrics)),
         "model-index": [{"name": manifest.name, "results": [result]}],
     }
 
 
-def _licence(name: str) -> dict[str, str]:
+def _licence(name: str | None) -> dict[str, str]:
     """What a card's metadata says of a licence: by the Hub's own name, or as `other` with its name."""
+    if name is None:
+        return {}
     short = name.lower().removesuffix("-only").removesuffix("-or-later")
     short = _HUB_NAMES.get(short, short)
-    return {"license": short} if short in _ON_HUB else {"license": "other", "license_name": name.lower()}
+    return {"license": short} if short in _HUB_LICENCES.split() else {"license": "other", "license_name": name.lower()}
 
 
-def _figure_name(name: str, low: float | None, high: float | None) -> str:
-    interval = f", 95 % interval {low:.4f} to {high:.4f}" if low is not None and high is not None else ""
-    return f"{name} on held-out rows{interval}"
+def _figure_name(figure: Figure) -> str:
+    interval = "" if figure.low is None else f", 95 % interval {figure.low:.4f} to {figure.high:.4f}"
+    return f"{figure.name} on held-out rows{interval}"
 
 
 def _parts(verified: Verified, about: AboutRecord) -> Iterator[str]:
@@ -118,9 +114,9 @@ def _parts(verified: Verified, about: AboutRecord) -> Iterator[str]:
     yield from prose(about.description or "")
     yield _summary(verified)
     yield "## Intended use"
-    yield from prose(about.intended_use) if about.intended_use else [_UNSAID]
+    yield from prose(about.intended_use or _NOT_SAID)
     yield "## Limits"
-    yield from prose(about.limits) if about.limits else [_UNSAID]
+    yield from prose(about.limits or _NOT_SAID)
     yield from _measured_limits(manifest)
     yield f"## Metrics, {plural(held_out.rows, 'held-out row')}"
     yield figures_table(manifest)
@@ -151,13 +147,13 @@ def _summary(verified: Verified) -> str:
 
 
 def _measured_limits(manifest: Manifest) -> Iterator[str]:
-    """Yield what the figures themselves say of the limits."""
+    """Yield how far the figures hold, and a warning where the gate did not pass."""
     rows = plural(manifest.metrics.held_out.rows, "held-out row")
     yield (
         f"The figures hold for rows like the {rows}, and for no others. `artifact-pipeline predict` compares new rows "
         "with the training rows, and says where they have drifted."
     )
-    if manifest.gate is None or manifest.gate.verdict != "passed":
+    if verdict_of(manifest) != "passed":
         yield "**The model did not pass its gate.** `predict` and `serve` refuse it."
 
 
@@ -173,10 +169,9 @@ def _data(manifest: Manifest) -> Iterator[str]:
         f"The target is {escape(data.target)}; {counts}. The artifact holds no row: to train again, one needs the rows "
         "with this digest."
     )
-    levels = (listing([escape(level) for level in each.levels]) for each in columns[:_MOST])
     rows = [
-        [escape(each.name), each.kind, "yes" if each.nullable else "no", known]
-        for each, known in zip(columns[:_MOST], levels, strict=True)
+        [escape(each.name), each.kind, "yes" if each.nullable else "no", listing([*map(escape, each.levels)])]
+        for each in columns[:_MOST]
     ]
     yield f"### {plural(len(columns), 'column')}"
     yield table(["column", "kind", "may be missing", "levels"], rows) + _more(len(columns))
@@ -197,35 +192,33 @@ def _more(count: int) -> str:
 
 
 def _use(verified: Verified) -> Iterator[str]:
-    digest, manifest = verified.digest, verified.manifest
-    packaged, table_named = (
-        manifest.recipe.get("dataset") == "packaged",
-        isinstance(manifest.recipe.get("dataset"), dict),
-    )
-    data = " --data rows.csv" if table_named else ""
+    failed = verdict_of(verified.manifest) != "passed"
+    option, argument = (" --accept-failed-gate", "\n    accept_failed_gate=True,") if failed else ("", "")
+    reproduce = reproduce_command(verified.manifest, table="rows.csv")
+    lines = [
+        f"artifact-pipeline verify artifact --expect {verified.digest}{option}",
+        f"artifact-pipeline predict new.csv -o predictions.parquet --artifact artifact{option}",
+        *([reproduce] if reproduce is not None else []),
+    ]
     yield "## Verify, use, reproduce"
     yield (
         "The artifact is a folder of files, and no pickle is among them. Its digest covers each of them, so the first "
         "line proves that you have the model of this card; take the digest from somewhere else than the artifact."
     )
-    again = [] if packaged else [f"artifact-pipeline reproduce artifact{data}"]
-    lines = [
-        f"artifact-pipeline verify artifact --expect {digest}",
-        "artifact-pipeline predict new.csv -o predictions.parquet --artifact artifact",
-        *again,
-    ]
     yield "```sh\n" + "\n".join(lines) + "\n```"
     yield (
         f'```python\nimport artifact_pipeline\n\nmodel = artifact_pipeline.open_artifact(\n    "artifact",\n'
-        f'    expect="{digest}",\n)\nmodel.predict(rows)\n```'
+        f'    expect="{verified.digest}",{argument}\n)\nmodel.predict(rows)\n```'
     )
 
 
 def _people(about: AboutRecord) -> Iterator[str]:
-    said = {"Authors": ", ".join(map(escape, about.authors)), "Contact": escape(about.contact or "")}
-    if about.license:
-        said["Licence"] = escape(about.license)
-    rows = [[name, text] for name, text in said.items() if text]
+    texts = {
+        "Authors": ", ".join(map(escape, about.authors)),
+        "Contact": escape(about.contact or ""),
+        "Licence": escape(about.license or ""),
+    }
+    rows = [[name, text] for name, text in texts.items() if text]
     if rows:
         yield "## Authors and licence"
         yield table(["what", "value"], rows)

@@ -21,17 +21,15 @@ Kind = Literal["card", "bom", "facts"]
 
 @dataclass(frozen=True, slots=True)
 class _ArtifactDocument:
-    """A document, and what it is about.
+    """A document about an artifact.
 
     Attributes:
         artifact: the artifact digest.
-        written: where it was written; None where nowhere.
         place: where the artifact is: as it was named, or where it was pulled from, by its digest.
     """
 
     artifact: str
     text: str
-    written: Path | None
     place: Path | str
 
 
@@ -57,7 +55,7 @@ def document(
     text = _text(kind, verified)
     if to is not None:
         write_atomic(to, text.encode())
-    return _ArtifactDocument(verified.digest, text, to, verified.reference or artifact)
+    return _ArtifactDocument(verified.digest, text, verified.reference or artifact)
 
 
 def _text(kind: Kind, verified: Verified) -> str:

@@ -1,6 +1,6 @@
-"""What any tracker wants to know of an artifact: parameters and figures by flat names, data, digests.
+"""The facts of an artifact for any tracker: parameters and figures by flat names, data, digests.
 
-Names are slashed by what they are about, such as `held_out/accuracy`, and hold only what trackers allow in a name.
+The names of figures begin with their rows, as in `held_out/accuracy`, and hold only letters that trackers allow.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _BAD = re.compile(r"[^A-Za-z0-9_. -]+")
 _LABEL = re.compile(r"[A-Za-z0-9_-]([A-Za-z0-9_. -]{0,62}[A-Za-z0-9_-])?")
 _STEM = "class_"
-"""How the name of a class begins that trackers do not allow; behind it stands its position."""
+"""Begins the name of a class whose label is no name for trackers; its position follows."""
 
 
 class Facts(Frozen, frozen=True):
@@ -53,7 +53,7 @@ class Facts(Frozen, frozen=True):
 
 
 def facts_of(verified: Verified) -> Facts:
-    """Return what there is to track of a verified artifact.
+    """Return the facts of a verified artifact.
 
     Raises:
         ArtifactRejected: what the artifact says about its model cannot be read.
@@ -81,7 +81,7 @@ def _params(manifest: Manifest) -> dict[str, str]:
     found: dict[str, str] = {}
     for key, value in (recipe_of(manifest) | made).items():
         name = _BAD.sub("_", key).strip(" .") or "_"
-        while name in found:  # two keys of which only what is not allowed in a name differs
+        while name in found:  # two keys that differ only in letters that are not allowed
             name += "_"
         found[name] = text_of(value)
     return found
@@ -103,7 +103,7 @@ def _metrics(manifest: Manifest) -> Iterator[tuple[str, float]]:
 
 
 def class_names(classes: tuple[int | str, ...]) -> Mapping[int | str, str]:
-    """Return a name for each label that trackers allow: the label itself, or its position where it is none."""
+    """Return a name for each label: the label itself, or its position where trackers do not allow that as a name."""
     return {
         label: str(label) if _LABEL.fullmatch(str(label)) and not str(label).startswith(_STEM) else f"{_STEM}{position}"
         for position, label in enumerate(classes)

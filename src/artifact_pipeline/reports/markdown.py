@@ -83,7 +83,7 @@ def _code(text: str) -> str:
 
 
 def manifest_page(digest: str, manifest: Manifest) -> str:
-    """Return what a manifest holds: digests, metrics with intervals, gate, confusion matrix, environment."""
+    """Return the page of a manifest: digests, metrics with intervals, gate, confusion matrix, environment."""
     held_out = manifest.metrics.held_out
     parts = [
         f"## Model {escape(manifest.name)}: gate {verdict_of(manifest)}",
@@ -111,7 +111,7 @@ def gate_table(manifest: Manifest) -> str:
 
 
 def comparison_page(comparison: Comparison, *, looks: int) -> str:
-    """Return how a candidate stands beside its champion, and how often the held-out rows were looked at."""
+    """Return the comparison of a candidate with its champion, and how often the held-out rows were looked at."""
     counted = f"{plural(comparison.rows, 'held-out row')}, looked at {plural(looks, 'time')}"
     shows = shown_comparison(comparison)
     parts = [
@@ -124,7 +124,7 @@ def comparison_page(comparison: Comparison, *, looks: int) -> str:
 
 
 def predictions_page(predictions: Predictions) -> str:
-    """Return what a verified model answered: rows, figures by split, and the rows that it got wrong."""
+    """Return the predictions of a verified model: rows, figures by split, and the rows that it got wrong."""
     receipt, scores = predictions.receipt, predictions.scores
     rows = receipt.rows
     counts = f"{plural(rows.read, 'row')} read, {rows.written:,} written, {rows.rejected:,} rejected"
@@ -141,20 +141,14 @@ def predictions_page(predictions: Predictions) -> str:
         ]
     if predictions.drift is not None and predictions.drift.tested:
         parts.append(_drift(predictions.drift))
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(parts) + "\n"
 
 
 def _drift(drift: Drift) -> str:
     if not drift.drifted:
         return f"No drift was found in {plural(drift.tested, 'test')} over {plural(drift.rows, 'row')}."
     rows = [
-        [
-            escape(each.name),
-            f"{each.effect:.3f}",
-            f"{each.p:.1e}",
-            "drifted" if each.drifted else "",
-            escape(each.change),
-        ]
+        [escape(each.name), f"{each.effect:.3f}", f"{each.p:.1e}", "drifted" * each.drifted, escape(each.change)]
         for each in drift.worst()
     ]
     shown = table(["drift", "effect", "p", "verdict", "largest change"], rows)
@@ -170,10 +164,9 @@ def figures_table(manifest: Manifest) -> str:
     ]
     rows = [["held out", f"{held_out.rows:,}", *estimates, f"{held_out.f1_macro:.4f}", figure(held_out.log_loss)]]
     for name, each in (("training", metrics.training), (ALL["some" if metrics.training else "none"], metrics.all)):
-        if each is None:
-            continue
-        figures = (each.accuracy, each.f1_weighted, each.f1_macro, each.log_loss)
-        rows.append([name, f"{each.rows:,}", *(figure(value) for value in figures)])
+        if each is not None:
+            figures = (each.accuracy, each.f1_weighted, each.f1_macro, each.log_loss)
+            rows.append([name, f"{each.rows:,}", *map(figure, figures)])
     return table(["rows", "count", "accuracy (95 %)", "F1 weighted (95 %)", "F1 macro", "log loss"], rows)
 
 

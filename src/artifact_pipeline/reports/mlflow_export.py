@@ -18,12 +18,12 @@ from urllib.parse import quote, urlsplit
 from artifact_pipeline.artifact import provenance
 from artifact_pipeline.errors import ConfigError, StorageError
 from artifact_pipeline.registry import remote
-from artifact_pipeline.reports.mlflow_run import Filling, fill
+from artifact_pipeline.reports.mlflow_run import fill
 from artifact_pipeline.reports.mlflow_server import MlflowServer
 from artifact_pipeline.reports.statements import verdict_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from artifact_pipeline.artifact.manifest import Verified
@@ -33,17 +33,16 @@ _DIGEST = "artifact_digest"
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ALIAS = re.compile(r"(?!latest\Z|v[0-9]+\Z)[A-Za-z0-9_-]{1,255}", re.IGNORECASE)
 _MODEL_NAME = re.compile(r"[A-Za-z0-9 _.@-]{1,256}")
-_MAX_PAGES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What is to be exported, and where.
+    """What is exported, and where to.
 
     Attributes:
         artifact: a pointer, or an artifact's folder; its gate may have failed.
         tracking_uri: the server; None takes `MLFLOW_TRACKING_URI`.
-        experiment: the experiment; None takes the name of the model.
+        experiment: None takes the name of the model.
         model: the registered model; None takes the name of the model.
         alias: the alias that moves to the version if the gate passed; None moves none.
         expect: the artifact digest known from elsewhere; anything else is refused unread.
@@ -102,7 +101,7 @@ class _Export:
 
     @property
     def tags(self) -> list[dict[str, str]]:
-        """What a run and a version are known by, as MLflow takes it."""
+        """The tags of a run and of a version, as MLflow takes them."""
         values = {
             _DIGEST: self.digest,
             "model_digest": self.verified.manifest.model.digest,
@@ -114,13 +113,13 @@ class _Export:
 def export_to_mlflow(
     request: ExportRequest, environment: Mapping[str, str], *, progress: Callable[[str], None] | None = None
 ) -> Exported:
-    """Verify an artifact, and see that the server has its run, its version, and the alias if its gate passed.
+    """Verify an artifact, and send its run, its version, and the alias if its gate passed, as far as they are missing.
 
     Args:
-        request: what, and where to.
+        request: the artifact and the server.
         environment: the variables of MLflow: `MLFLOW_TRACKING_URI`, `…_USERNAME`, `…_PASSWORD`, `…_TOKEN` and
             `…_SERVER_CERT_PATH`.
-        progress: is called with each step, in a few words.
+        progress: called with each step, in a few words.
 
     Raises:
         ConfigError: the server, a name or the alias cannot be used.
@@ -139,49 +138,52 @@ def export_to_mlflow(
     with contextlib.closing(MlflowServer.at(request.tracking_uri, environment)) as server:
         verified = remote.verify(request.artifact, expect=request.expect, accept_failed_gate=True)
         name = verified.manifest.name
-        tell = progress or (lambda _: None)
-        return _export(
-            _Export(server, verified, request.experiment or name, request.model or name, tell), request.alias
+        state = _Export(
+            server, verified, request.experiment or name, request.model or name, progress or (lambda _: None)
         )
+        return _export(state, request.alias)
 
 
 def _export(state: _Export, alias: str | None) -> Exported:
     experiment, root = _experiment(state)
-    runs = list(_runs(state, experiment))
-    finished = next((each for each in runs if each["info"].get("status") == "FINISHED"), None)
-    run = finished or next(iter(runs), None) or _new_run(state, experiment)
+    runs = _runs(state, experiment)
+    finished = [each for each in runs if each["info"].get("status") == "FINISHED"]
+    run = next(iter(finished or runs), None) or _new_run(state, experiment)
+    is_done = bool(finished)
     identifier = _identifier(run["info"].get("run_id"))
-    files = f"{root}/{identifier}/artifacts"
     try:
-        if finished is None:
+        if not is_done:
             if run["info"].get("status") != "RUNNING":
                 state.server.set("runs/update", {"run_id": identifier, "status": "RUNNING"})
             # By the time when it began, so that a second try writes the same metrics.
             begun = int(run["info"].get("start_time", 0))
-            state.notes += fill(state.server, Filling(state.verified, identifier, files, begun), state.progress)
+            files = f"{root}/{identifier}/artifacts"
+            state.notes += fill(
+                state.server, state.verified, run=identifier, files=files, begun=begun, progress=state.progress
+            )
         version, owner = _version(state, identifier, run)
         if owner != identifier and owner in {each["info"].get("run_id") for each in _runs(state, experiment)}:
             # Another export of the same digest came first: its run and its version stay.
             state.server.set("runs/delete", {"run_id": identifier})
-            identifier, finished = owner, run
+            identifier, is_done = owner, True
         moved = _move(state, alias, version)
-        if finished is None:
+        if not is_done:
             _close(state, identifier, "FINISHED")
     except BaseException:
-        if finished is None:
+        if not is_done:
             with contextlib.suppress(StorageError):
                 _close(state, identifier, "FAILED")
         raise
     return Exported(
-        "already there" if finished is not None else "completed" if runs else "exported",
-        state.digest,
-        f"{state.server.url}/#/experiments/{experiment}/runs/{identifier}",
-        identifier,
-        state.experiment,
-        state.model,
-        version,
-        moved,
-        tuple(state.notes),
+        outcome="already there" if is_done else "completed" if runs else "exported",
+        artifact=state.digest,
+        url=f"{state.server.url}/#/experiments/{experiment}/runs/{identifier}",
+        run=identifier,
+        experiment=state.experiment,
+        model=state.model,
+        version=version,
+        alias=moved,
+        notes=tuple(state.notes),
     )
 
 
@@ -202,9 +204,10 @@ def _experiment(state: _Export) -> tuple[str, str]:
 def _root(state: _Export, location: str) -> str:
     """The path of an experiment's files, which must go through the server itself."""
     parts = urlsplit(location)
-    own = parts.scheme in {"mlflow-artifacts", "http", "https"} and parts.netloc in {"", state.server.host}
-    prefix = "/api/2.0/mlflow-artifacts/artifacts"
-    path = parts.path.removeprefix(prefix).strip("/") if parts.scheme != "mlflow-artifacts" else parts.path.strip("/")
+    hosts = {"", urlsplit(state.server.url).netloc}
+    own = parts.scheme in {"mlflow-artifacts", "http", "https"} and parts.netloc in hosts
+    prefix = "" if parts.scheme == "mlflow-artifacts" else "/api/2.0/mlflow-artifacts/artifacts"
+    path = parts.path.removeprefix(prefix).strip("/")
     if not own or ".." in path.split("/") or not path:
         hint = "start the server with --artifacts-destination and --serve-artifacts, and name a new --experiment"
         raise StorageError(
@@ -214,7 +217,7 @@ def _root(state: _Export, location: str) -> str:
     return path
 
 
-def _runs(state: _Export, experiment: str) -> Iterator[dict[str, Any]]:
+def _runs(state: _Export, experiment: str) -> list[dict[str, Any]]:
     """The runs of this digest, the earliest first."""
     body = {
         "experiment_ids": [experiment],
@@ -222,7 +225,7 @@ def _runs(state: _Export, experiment: str) -> Iterator[dict[str, Any]]:
         "order_by": ["attributes.start_time ASC"],
         "max_results": 100,
     }
-    yield from (each for each in state.server.search("runs/search", body).get("runs", []) if "info" in each)
+    return [each for each in state.server.search("runs/search", body).get("runs", []) if "info" in each]
 
 
 def _new_run(state: _Export, experiment: str) -> dict[str, Any]:

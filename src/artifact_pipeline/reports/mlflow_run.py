@@ -1,6 +1,6 @@
-"""What a run of MLflow holds of an artifact: parameters, figures, data, files; each may be written twice.
+"""The content of a run of MLflow: parameters, figures, data, files; each may be written twice.
 
-The limits are those of MLflow's server: what is longer is shortened, and said. The model is there as MLflow loads it:
+The limits are those of MLflow's server; longer values are shortened, with a note. The model is as MLflow loads it:
 `MLmodel` of the onnx flavour, with its signature, beside `model.onnx`. Its inputs are the tensors of that model: `X`
 for numbers and booleans, `S` for categories, whose columns and order the file names.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.artifact.about import AboutRecord
 from artifact_pipeline.artifact.parts import NAME
@@ -17,6 +17,7 @@ from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import plural
 from artifact_pipeline.reports.facts import facts_of
 from artifact_pipeline.reports.yaml_text import yaml_text
+from artifact_pipeline.rows.features import category_columns, number_columns
 from artifact_pipeline.rows.matrix import HELD_OUT
 
 if TYPE_CHECKING:
@@ -33,45 +34,36 @@ _NOTE = "mlflow.note.content"
 """The tag that MLflow shows as the description of a run."""
 
 
-class Filling(NamedTuple):
-    """What is written into a run.
+def fill(
+    server: MlflowServer, verified: Verified, *, run: str, files: str, begun: int, progress: Callable[[str], None]
+) -> list[str]:
+    """Write everything that a run holds, and return a sentence about parameters that were shortened.
 
-    Attributes:
-        run: the id of the run.
-        files: the path of its files at the server.
-        time: when it began, in milliseconds.
-    """
-
-    verified: Verified
-    run: str
-    files: str
-    time: int
-
-
-def fill(server: MlflowServer, filling: Filling, progress: Callable[[str], None]) -> list[str]:
-    """Write everything that a run holds, and return what had to be shortened, a sentence each.
+    `files` is the path of the run's files at the server. The run began at `begun`, in milliseconds.
 
     Raises:
         StorageError: the server does not take it.
     """
-    facts = facts_of(filling.verified)
+    facts = facts_of(verified)
     params, notes = _within(facts.params)
     progress("sending parameters and metrics")
     for part in _batches(params, _MAX_PARAMS):
-        server.set("runs/log-batch", {"run_id": filling.run, "params": part})
-    metrics = [{"key": key[:_MAX_KEY], "value": each} for key, each in facts.metrics.items()]
-    for part in _batches([{**each, "timestamp": filling.time, "step": 0} for each in metrics], _MAX_METRICS):
-        server.set("runs/log-batch", {"run_id": filling.run, "metrics": part})
-    server.set("runs/log-batch", {"run_id": filling.run, "tags": [{"key": _NOTE, "value": _note(filling.verified)}]})
-    server.set("runs/log-inputs", {"run_id": filling.run, "datasets": list(_datasets(filling.verified, facts))})
-    for name, data in run_files(filling.verified).items():
+        server.set("runs/log-batch", {"run_id": run, "params": part})
+    metrics = [
+        {"key": key[:_MAX_KEY], "value": value, "timestamp": begun, "step": 0} for key, value in facts.metrics.items()
+    ]
+    for part in _batches(metrics, _MAX_METRICS):
+        server.set("runs/log-batch", {"run_id": run, "metrics": part})
+    server.set("runs/log-batch", {"run_id": run, "tags": [{"key": _NOTE, "value": _note(verified)}]})
+    server.set("runs/log-inputs", {"run_id": run, "datasets": list(_datasets(verified, facts))})
+    for name, data in run_files(verified).items():
         progress(f"sending {name}")
-        server.upload(filling.files, name, data)
+        server.upload(files, name, data)
     return notes
 
 
 def run_files(verified: Verified) -> dict[str, bytes]:
-    """Return the files of a run: the artifact, the model as MLflow loads it, and what people read; nobody's rows."""
+    """Return the files of a run: the artifact, the model as MLflow loads it, and what people read; no rows."""
     from artifact_pipeline.reports.bom import bill_of_materials
     from artifact_pipeline.reports.card import model_card
     from artifact_pipeline.reports.page.request import page_alone
@@ -91,19 +83,17 @@ def _within(params: Mapping[str, str]) -> tuple[list[dict[str, str]], list[str]]
     found: dict[str, str] = {}
     shortened = []
     for key, value in params.items():
-        name = key
-        if len(key) > _MAX_KEY:
-            number = str(len(found))
-            name = f"{key[: _MAX_KEY - len(number) - 1]}~{number}".replace("~", "-")
+        end = f"-{len(found)}" if len(key) > _MAX_KEY else ""
+        name = f"{key[: _MAX_KEY - len(end)]}{end}"
         found[name] = value if len(value) <= _MAX_VALUE else f"{value[: _MAX_VALUE - 1]}…"
         if (name, found[name]) != (key, value):
             shortened.append(name)
-    named = ", ".join(each[:60] for each in shortened[:3])
-    limits = f"{_MAX_KEY} characters of a name and {_MAX_VALUE:,} of a value"
-    said = (
-        [f"{plural(len(shortened), 'parameter')} shortened to MLflow's limits, {limits}: {named}"] if shortened else []
-    )
-    return [{"key": key, "value": value} for key, value in found.items()], said
+    notes = []
+    if shortened:
+        named = ", ".join(each[:60] for each in shortened[:3])
+        limits = f"{_MAX_KEY} characters of a name and {_MAX_VALUE:,} of a value"
+        notes.append(f"{plural(len(shortened), 'parameter')} shortened to MLflow's limits, {limits}: {named}")
+    return [{"key": key, "value": value} for key, value in found.items()], notes
 
 
 def _batches(items: list[dict[str, Any]], most: int) -> Iterator[list[dict[str, Any]]]:
@@ -117,8 +107,7 @@ def _note(verified: Verified) -> str:
 
     manifest = verified.manifest
     about = AboutRecord.of(manifest)
-    said = [*prose(about.description or ""), figures_table(manifest), baseline(manifest.metrics.held_out)]
-    text = "\n\n".join(said)
+    text = "\n\n".join([*prose(about.description or ""), figures_table(manifest), baseline(manifest.metrics.held_out)])
     proof = f"`artifact-pipeline verify artifact --expect {verified.digest}`"
     return f"{text}\n\n{proof}" if len(text) + len(proof) + 2 <= _MAX_TAG else proof
 
@@ -142,24 +131,20 @@ def _datasets(verified: Verified, facts: Facts) -> Iterator[dict[str, Any]]:
         yield {"dataset": dataset, "tags": [{"key": "mlflow.data.context", "value": context}]}
 
 
-MLMODEL = "MLmodel"
 _MODEL = "model.onnx"
-_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+!_-]*")
-_TYPES = {"string": "str"}
 
 
 def mlflow_files(verified: Verified) -> dict[str, bytes]:
     """Return the files of the folder that MLflow loads, by name."""
     manifest = verified.manifest
-    python = manifest.environment.python.version
     versions = manifest.environment.packages
     pinned = [
         f"{name}=={versions[name]}" for name in ("numpy", "onnxruntime") if _VERSION.fullmatch(versions.get(name, ""))
     ]
-    environment = {"python": python, "dependencies": ["-r requirements.txt"]}
+    environment = {"python": manifest.environment.python.version, "dependencies": ["-r requirements.txt"]}
     return {
-        MLMODEL: yaml_text(_mlmodel(verified)).encode(),
+        "MLmodel": yaml_text(_mlmodel(verified)).encode(),
         _MODEL: verified.role("model"),
         "requirements.txt": "".join(f"{line}\n" for line in ("mlflow", "onnx", *pinned)).encode(),
         "python_env.yaml": yaml_text(environment).encode(),
@@ -168,9 +153,8 @@ def mlflow_files(verified: Verified) -> dict[str, bytes]:
 
 def tensor_columns(manifest: Manifest) -> dict[str, list[str]]:
     """Return the columns of each tensor that the model takes, in their order; no tensor without columns."""
-    numbers = [each.name for each in manifest.model.columns if each.kind != "category"]
-    texts = [each.name for each in manifest.model.columns if each.kind == "category"]
-    return {name: columns for name, columns in (("X", numbers), ("S", texts)) if columns}
+    tensors = {"X": number_columns(manifest.model.columns), "S": category_columns(manifest.model.columns)}
+    return {name: [each.name for each in columns] for name, columns in tensors.items() if columns}
 
 
 def _mlmodel(verified: Verified) -> dict[str, Any]:
@@ -191,14 +175,15 @@ def _mlmodel(verified: Verified) -> dict[str, Any]:
 
 
 def _signature(manifest: Manifest) -> dict[str, str]:
-    types = {"X": manifest.model.dtype, "S": "str"}
+    types = {"X": manifest.model.dtype, "S": "string"}
     inputs = [_tensor(name, types[name], len(columns)) for name, columns in tensor_columns(manifest).items()]
     outputs = [
-        _tensor(each.name, _TYPES.get(each.dtype, each.dtype), *(size for size in each.shape[1:] if size is not None))
+        _tensor(each.name, each.dtype, *(size for size in each.shape[1:] if size is not None))
         for each in manifest.model.outputs
     ]
     return {"inputs": json.dumps(inputs), "outputs": json.dumps(outputs)}
 
 
 def _tensor(name: str, dtype: str, *shape: int) -> dict[str, Any]:
+    dtype = "str" if dtype == "string" else dtype
     return {"name": name, "type": "tensor", "tensor-spec": {"dtype": dtype, "shape": [-1, *shape]}}

@@ -1,13 +1,14 @@
 """A server of MLflow by its REST interface: one connection, credentials for its own host alone, bounded answers.
 
 What may be sent twice without harm is tried again; what makes something new is sent once. A redirect is never followed,
-so that neither a token nor an artifact goes to a host that nobody has named.
+so that neither a token nor an artifact goes to another host.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -25,7 +26,7 @@ _USER, _PASSWORD, _TOKEN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD
 _AUTHORITIES, _INSECURE = "MLFLOW_TRACKING_SERVER_CERT_PATH", "MLFLOW_TRACKING_INSECURE_TLS"
 MISSING, THERE = "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"
 _RACED = "BAD_REQUEST"
-"""MLflow's word for what its database refused; what was wrong with a request is said by another one."""
+"""MLflow's code for an error of its database; a bad request has another code."""
 _MAX_ANSWER = 16 << 20
 _CONNECT_SECONDS, _READ_SECONDS = 10.0, 60.0
 _TRIES = 3
@@ -40,42 +41,40 @@ _HINT_STORE = (
 
 @dataclass(frozen=True, slots=True)
 class MlflowServer:
-    """A server, and what it is asked.
+    """A server, and the requests to it.
 
     Attributes:
         url: its address, without a slash at its end.
-        host: the part of it that names the host and the port.
     """
 
     url: str
-    host: str
     _pool: PoolManager = field(repr=False)
     _headers: Mapping[str, str] = field(repr=False)
 
     @classmethod
     def at(cls, uri: str | None, environment: Mapping[str, str]) -> MlflowServer:
-        """Prepare to ask a server; nothing is sent yet.
+        """Return a client of a server; nothing is sent yet.
 
         Args:
             uri: its address; None takes the one of `MLFLOW_TRACKING_URI`.
-            environment: the variables of MLflow that say where it is, who asks, and whose certificates count.
+            environment: the variables of MLflow: address, credentials, certificates.
 
         Raises:
-            ConfigError: no server is named, or one that cannot be asked so.
+            ConfigError: no server is named, or one that cannot be used.
         """
         url = checked_url(uri if uri is not None else environment.get(URI) or None)
-        return cls(url, urlsplit(url).netloc, _pool(url, environment), _headers(environment))
+        return cls(url, _pool(url, environment), _headers(environment))
 
     def close(self) -> None:
         """Close the connection."""
         self._pool.clear()
 
     def get(self, path: str, *, missing: bool = False, **fields: str) -> dict[str, Any] | None:
-        """Ask for something; None where there is none and `missing` allows that."""
+        """Read something; None where there is none and `missing` allows that."""
         return self._ask("GET", path, fields=fields, again=True, allowed={MISSING} if missing else ())
 
     def search(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Ask for a list, by a body that changes nothing."""
+        """Read a list, by a POST that changes nothing."""
         return self._ask("POST", path, body=body, again=True) or {}
 
     def set(self, path: str, body: dict[str, Any]) -> None:
@@ -90,7 +89,7 @@ class MlflowServer:
         self._ask("POST", path, body=body, again=True)
 
     def create(self, path: str, body: dict[str, Any], *, there: bool = False) -> dict[str, Any] | None:
-        """Make something new, and ask once; None where it is there already and `there` allows that."""
+        """Make something new, by one request; None where it is there already and `there` allows that."""
         return self._ask("POST", path, body=body, allowed={THERE} if there else ())
 
     def delete(self, path: str, body: dict[str, Any]) -> None:
@@ -98,13 +97,7 @@ class MlflowServer:
         self._ask("DELETE", path, body=body, again=True, allowed={MISSING})
 
     def upload(self, root: str, name: str, data: bytes) -> None:
-        """Write one file of a run.
-
-        Args:
-            root: the path of the run's files at the server.
-            name: the file's path below it.
-            data: its bytes.
-        """
+        """Write one file of a run: `name` below `root`, the path of the run's files at the server."""
         path = f"/api/2.0/mlflow-artifacts/artifacts/{quote(f'{root}/{name}')}"
         status, answer = self._send("PUT", path, again=True, data=data)
         if status != 200:
@@ -114,12 +107,10 @@ class MlflowServer:
         self, method: str, path: str, *, allowed: Collection[str] = (), again: bool = False, **what: Any
     ) -> dict[str, Any] | None:
         status, answer = self._send(method, f"/api/2.0/mlflow/{path}", again=again, **what)
-        if status == 200:
-            found = _parsed(answer)
-            if found is None:
-                raise self._refusal(path, status, answer)
+        found = _parsed(answer)
+        if found is not None and status == 200:
             return found
-        if (_parsed(answer) or {}).get("error_code") in allowed:
+        if found is not None and found.get("error_code") in allowed:
             return None
         raise self._refusal(path, status, answer)
 
@@ -164,7 +155,7 @@ class MlflowServer:
             raise StorageError(message, hint=f"see that the server runs, and ask again; {_HINT_URI}") from error
 
     def _refusal(self, what: str, status: int, answer: bytes) -> StorageError:
-        """The error of an answer that is none of those that were hoped for."""
+        """The error for an answer that was not expected."""
         if status in {401, 403}:
             hint = f"set {_TOKEN}, or {_USER} and {_PASSWORD}, as the server's owner has given them to you"
             return StorageError(f"{self.url} refuses the credentials ({status})", hint=hint)
@@ -210,15 +201,13 @@ def _without_secret(uri: str) -> str:
 
 
 def _headers(environment: Mapping[str, str]) -> dict[str, str]:
-    """The headers of each request; whoever asks is named as MLflow's own client does it."""
+    """The headers of each request, with the credentials as MLflow's own client sends them."""
     user, password, token = (environment.get(name) or "" for name in (_USER, _PASSWORD, _TOKEN))
     headers = {"User-Agent": f"artifact-pipeline/{__version__}", "Accept-Encoding": "identity"}
-    if not f"{user}{password}{token}".isprintable():
+    if not f"{user}{password}{token}".isprintable() or not token.isascii():
         raise ConfigError(f"{_USER}, {_PASSWORD} or {_TOKEN} holds a line break or a letter that cannot be sent")
     if user and password:
-        import base64
-
-        return headers | {"Authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"}
+        return headers | {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
     if token:
         return headers | {"Authorization": f"Bearer {token}"}
     return headers
@@ -232,13 +221,10 @@ def _pool(url: str, environment: Mapping[str, str]) -> PoolManager:
     if environment.get(_INSECURE, "").lower() in {"true", "1"}:
         hint = f"unset {_INSECURE}, and let {_AUTHORITIES} name the file of the certificates that count"
         raise ConfigError(f"{_INSECURE} is set, and a certificate is never left unchecked here", hint=hint)
-    authorities = environment.get(_AUTHORITIES) or None
-    options: dict[str, Any] = {"timeout": Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS), "maxsize": 1}
+    options: dict[str, Any] = {}
     if url.startswith("https:"):
-        options["cert_reqs"] = "CERT_REQUIRED"
-        if authorities is not None:
-            options["ca_certs"] = authorities
-    return PoolManager(**options)
+        options = {"cert_reqs": "CERT_REQUIRED", "ca_certs": environment.get(_AUTHORITIES) or None}
+    return PoolManager(timeout=Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS), maxsize=1, **options)
 
 
 def _read(response: BaseHTTPResponse) -> bytes:

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def clean(text: str) -> str:
-    """Show what a terminal would obey: a name from a hostile file must not move the cursor or begin a line."""
+    """Escape what is not printable: a name from a hostile file must not move the cursor or begin a line."""
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def shown_rules(gate: GateRecord | JudgedGate, most: int) -> Sequence[GateRecord.Rule | JudgedRule]:
-    """The rules of a gate; where there are more than `most`, so many of them, those that failed first."""
+    """The rules of a gate; where there are more than `most`, the first `most` of them, those that failed first."""
     rules: Sequence[GateRecord.Rule | JudgedRule] = gate.rules
     return rules if len(rules) <= most else sorted(rules, key=lambda rule: rule.passed)[:most]
 
@@ -41,26 +41,23 @@ ALL = {
     "all": "all (training rows alone)",
     "unknown": "all (may include training rows)",
 }
-"""How all rows are called, by what is known of the training rows among them."""
-
-
-_OF_SIDE = {("training", "unknown"): "training (may be learned)"}
-"""How the rows of a side are called, where the model may have learned some of them, and not others."""
+"""The name of all rows, by what is known of the training rows among them."""
 
 
 def score_rows(scores: Mapping[str, Receipt.Measured]) -> list[list[str]]:
     """Figures by split, a row each; that of all rows says whether training rows can be among them."""
     return [
-        [
-            _OF_SIDE.get((name, str(each.training_rows)), name)
-            if name != "all"
-            else ALL.get(str(each.training_rows), ALL["unknown"]),
-            f"{each.rows:,}",
-            f"{each.accuracy:.4f}",
-            f"{each.f1_weighted:.4f}",
-        ]
+        [_split_name(name, each), f"{each.rows:,}", f"{each.accuracy:.4f}", f"{each.f1_weighted:.4f}"]
         for name, each in scores.items()
     ]
+
+
+def _split_name(name: str, measured: Receipt.Measured) -> str:
+    if name == "all":
+        return ALL.get(str(measured.training_rows), ALL["unknown"])
+    if (name, measured.training_rows) == ("training", "unknown"):
+        return "training (may be learned)"
+    return name
 
 
 SAMPLE_HEADER = ["row", "split", "actual", "predicted", "probability"]
@@ -101,7 +98,7 @@ def environment_rows(environment: Environment) -> Iterator[tuple[str, str]]:
         yield each.library, f"{each.version}, kernel {each.kernel}"
 
 
-_COMPARISON = ["candidate - champion", "difference", "95 % interval", "must lie above"]
+_COMPARISON = ("candidate - champion", "difference", "95 % interval", "must lie above")
 _OUTCOMES = {
     "identical": "the same model",
     "passed": "no worse than the margin allows",

@@ -1,14 +1,15 @@
-"""YAML for readers of other projects, whatever its texts hold: the metadata of a model card, the `MLmodel` of MLflow.
+"""YAML of any texts: the metadata of a model card, the `MLmodel` of MLflow.
 
-Each text is written in double quotes, in which a few escapes are all that YAML knows, and none of its other rules.
+Each text is written in double quotes, where YAML knows a few escapes and no other rule.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     Value = str | bool | int | float | Sequence["Value"] | Mapping[str, "Value"]
 
@@ -22,21 +23,18 @@ def _lines(value: Value) -> Iterator[str]:
     """Yield the lines of a value in block style, the first one without indentation."""
     if isinstance(value, str | bool | int | float):
         yield _scalar(value)
-        return
-    inner = (
-        value.items() if not isinstance(value, str) and hasattr(value, "items") else ((None, each) for each in value)
-    )
-    for key, each in inner:
-        first, *rest = _lines(each)
-        nested = not isinstance(each, str | bool | int | float)
-        if key is None:
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            if isinstance(each, str | bool | int | float):
+                yield f"{key}: {_scalar(each)}"
+            else:
+                yield f"{key}:"
+                yield from (f"  {line}" for line in _lines(each))
+    else:
+        for each in value:
+            first, *rest = _lines(each)
             yield f"- {first}"
-        elif nested:
-            yield f"{key}:"
-            rest = [first, *rest]
-        else:
-            yield f"{key}: {first}"
-        yield from (f"  {line}" for line in rest)
+            yield from (f"  {line}" for line in rest)
 
 
 def _scalar(value: str | float) -> str:

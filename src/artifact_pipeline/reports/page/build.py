@@ -50,7 +50,7 @@ def page_of(artifact: Verified, answered: AnsweredRows | None, receipt: Receipt 
 def _sections(artifact: Verified, answered: AnsweredRows | None, receipt: Receipt | None) -> Iterator[Section]:
     manifest = artifact.manifest
     why, order = _reasons(artifact, answered)
-    shown = mistakes.Shown.of(answered, manifest, order) if answered is not None else None
+    shown = mistakes.ShownRows.of(answered, manifest, order) if answered is not None else None
     yield mistakes.mistakes(shown) if shown is not None else Section("mistakes", "Mistakes", (_NO_ROWS,))
     yield overview.section(manifest)
     yield mistakes.confusion(manifest, shown)
@@ -98,9 +98,6 @@ def page_of_several(
     return Page(
         title=f"{len(artifacts):,} models beside each other",
         verdict=verdicts.pop() if len(verdicts) == 1 else "",
-        lead=(),
-        digests=(),
-        tiles=(),
         sections=(
             comparison.section(artifacts),
             comparison.pairs(artifacts, answered),
@@ -115,9 +112,6 @@ def page_of_candidate(artifacts: Sequence[Verified], comparisons: Sequence[Compa
     return Page(
         title=f"Candidate beside {plural(len(comparisons), 'champion')}",
         verdict=verdict_of(artifacts[0].manifest),
-        lead=(),
-        digests=(),
-        tiles=(),
         sections=(
             comparison.champions(artifacts, comparisons),
             comparison.section(artifacts),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.artifact.reference import FeatureReference
+    from artifact_pipeline.reports.page.parts import Row
     from artifact_pipeline.rows.features import Column
 
 _WIDTH, _HEIGHT = 96, 20
@@ -47,7 +48,7 @@ def section(artifact: Verified) -> Section:
     return Section("columns", "Columns as trained", (text,), (table, counts))
 
 
-def _row(column: Column, feature: FeatureReference, rows: int) -> tuple[str | Cell, ...]:
+def _row(column: Column, feature: FeatureReference, rows: int) -> Row:
     gaps, counts, edges = 0, list(feature.counts), list(feature.edges)
     if column.kind != "category" and column.nullable and edges[0] == MISSING_CODE:
         gaps, counts, edges = counts[0], counts[1:], edges[1:]
@@ -77,21 +78,20 @@ def _outline(edges: Sequence[float], counts: Sequence[int], feature: FeatureRefe
     """The outline of a histogram as SVG draws it, of bars, or of densities where bins are of different width."""
     if not counts:
         return ""
-    ends = [*edges[1:], feature.high]
-    heights = [float(each) for each in counts]
-    if not feature.discrete:
-        widths = [max(end - start, 1e-12) for start, end in zip(edges, ends, strict=True)]
-        spread = max(feature.high - feature.low, 1e-12)
-        heights = [count / max(width, spread / 200) for count, width in zip(counts, widths, strict=True)]
-        lefts = [(start - feature.low) / spread * _WIDTH for start in edges]
-        rights = [(end - feature.low) / spread * _WIDTH for end in ends]
-    else:
-        heights = heights[:_MAX_BARS]
+    if feature.discrete:
+        heights = [float(each) for each in counts[:_MAX_BARS]]
         step = _WIDTH / max(len(heights), 4)
         lefts = [place * step for place in range(len(heights))]
         rights = [left + step - 1 for left in lefts]
+    else:
+        ends = [*edges[1:], feature.high]
+        spread = max(feature.high - feature.low, 1e-12)
+        widths = (max(end - start, spread / 200) for start, end in zip(edges, ends, strict=True))
+        heights = [count / width for count, width in zip(counts, widths, strict=True)]
+        lefts = [(start - feature.low) / spread * _WIDTH for start in edges]
+        rights = [(end - feature.low) / spread * _WIDTH for end in ends]
     top = max(heights) or 1.0
-    bars = zip(lefts, rights, heights, strict=False)
+    bars = zip(lefts, rights, heights, strict=True)
     return "".join(
         f"M{left:.0f} {_HEIGHT}V{_HEIGHT - max(height / top * _HEIGHT, 0.5):.1f}H{right:.1f}V{_HEIGHT}z"
         for left, right, height in bars

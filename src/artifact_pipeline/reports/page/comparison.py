@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.canonical import dotted
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.artifact.provenance import Comparison
     from artifact_pipeline.metrics import paired
+    from artifact_pipeline.reports.page.parts import Row
     from artifact_pipeline.reports.page.rows import AnsweredRows
 
 _COMPARED = ("accuracy", "95 % interval", "F1 weighted", "95 % interval", "won", "lost", "McNemar p")
+_RECIPES = "What differs in the recipes"
 _METHODS = "Tango's interval of accuracy, bootstrap of F1, the exact test of McNemar."
 
 
@@ -41,7 +44,7 @@ def section(artifacts: Sequence[Verified]) -> Section:
         Range(name, each.accuracy.value, each.accuracy.low, each.accuracy.high, None, each.majority_share)
         for name, each in zip(names, held_out, strict=True)
     ]
-    rows: tuple[tuple[str | Cell, ...], ...] = tuple(
+    rows: tuple[Row, ...] = tuple(
         (
             name,
             Cell(verdict, look="good" if verdict == "passed" else "bad"),
@@ -67,7 +70,7 @@ def section(artifacts: Sequence[Verified]) -> Section:
 
 def recipes(artifacts: Sequence[Verified]) -> Section:
     """Return what differs in the recipes and in the data."""
-    said = [
+    facts = [
         {
             "estimator": each.manifest.model.estimator,
             **dotted(each.manifest.recipe),
@@ -77,20 +80,16 @@ def recipes(artifacts: Sequence[Verified]) -> Section:
         }
         for each in artifacts
     ]
-    keys = [
-        key
-        for key in dict.fromkeys(key for each in said for key in each)
-        if len({str(each.get(key, "")) for each in said}) > 1
-    ]
+    keys = [key for key in dict.fromkeys(chain(*facts)) if len({str(each.get(key, "")) for each in facts}) > 1]
+    if not keys:
+        return Section("recipes", _RECIPES, ("Nothing of recipe and data differs.",))
     listed = keys[:MAX_LISTED]
-    rows: tuple[tuple[str | Cell, ...], ...] = tuple(
-        (short(key), *(Cell(short(str(each.get(key, "")), 80), look="digest") for each in said)) for key in listed
+    rows: tuple[Row, ...] = tuple(
+        (short(key), *(Cell(short(str(each.get(key, "")), 80), look="digest") for each in facts)) for key in listed
     )
     heads = ("key", *(name.partition(" ")[0].rstrip(":") for name in _names_of(artifacts)))
-    note = more(len(keys), len(listed), "keys")
-    text = "Nothing of recipe and data differs." if not keys else ""
-    table = (DataTable("What differs", heads, rows, note=note),) if keys else ()
-    return Section("recipes", "What differs in the recipes", tuple(filter(None, (text,))), table)
+    table = DataTable("What differs", heads, rows, note=more(len(keys), len(listed), "keys"))
+    return Section("recipes", _RECIPES, (), (table,))
 
 
 def pairs(artifacts: Sequence[Verified], answered: Sequence[AnsweredRows | None]) -> Section:
@@ -98,13 +97,13 @@ def pairs(artifacts: Sequence[Verified], answered: Sequence[AnsweredRows | None]
     from artifact_pipeline.metrics import paired
 
     names, rows, texts = _names_of(artifacts), [], []
-    first, own = artifacts[0].manifest, answered[0]
+    classes, own = len(artifacts[0].manifest.model.classes), answered[0]
     for name, artifact, theirs in zip(names[1:], artifacts[1:], answered[1:], strict=True):
         reason = _incomparable(artifacts[0], artifact, own, theirs)
         if reason or own is None or theirs is None:
             texts.append(f"{name}: {reason}.")
             continue
-        found = paired.compare(own.actual, theirs.predicted, own.predicted, classes=len(first.model.classes))
+        found = paired.compare(own.actual, theirs.predicted, own.predicted, classes=classes)
         rows.append((name, *_compared(found)))
     table = DataTable(
         f"Each minus {names[0]}", ("model", *_COMPARED), tuple(rows),
@@ -115,7 +114,7 @@ def pairs(artifacts: Sequence[Verified], answered: Sequence[AnsweredRows | None]
 
 def champions(artifacts: Sequence[Verified], found: Sequence[Comparison]) -> Section:
     """Return how the first one, a candidate, stands beside each other one, by at least one comparison."""
-    rows: tuple[tuple[str | Cell, ...], ...] = tuple(
+    rows: tuple[Row, ...] = tuple(
         (
             name,
             Cell(each.outcome, look={"failed": "bad", "inconclusive": ""}.get(each.outcome, "good")),
@@ -148,6 +147,8 @@ def _incomparable(one: Verified, other: Verified, own: AnsweredRows | None, thei
 def _compared(found: paired.Paired | Comparison) -> tuple[str, ...]:
     """The cells of a comparison, as `_COMPARED` names them."""
     changes = [
-        (f"{each.value:+.4f}", f"{each.low:+.4f} to {each.high:+.4f}") for each in (found.accuracy, found.f1_weighted)
+        text
+        for each in (found.accuracy, found.f1_weighted)
+        for text in (f"{each.value:+.4f}", f"{each.low:+.4f} to {each.high:+.4f}")
     ]
-    return (*changes[0], *changes[1], f"{found.won:,}", f"{found.lost:,}", f"{found.mcnemar:.4f}")
+    return (*changes, f"{found.won:,}", f"{found.lost:,}", f"{found.mcnemar:.4f}")

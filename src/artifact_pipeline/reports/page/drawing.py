@@ -12,9 +12,11 @@ import re
 import sys
 import warnings
 from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, cast
 from xml.etree import ElementTree as ET
 
 from artifact_pipeline.reports.page.parts import short
@@ -80,8 +82,8 @@ def own_settings() -> Iterator[None]:
     """Keep matplotlib from reading or writing settings and caches of the user, for this block.
 
     Nor does it look at the system's fonts, which takes seconds where there are many: it is given a list of one font,
-    its own. It looks for its folder once, as it is imported: enter this before that. Where it has been imported, there
-    is nothing to do. A `matplotlibrc` of the working folder may be read; no plot takes anything from it.
+    its own. It looks for its folder once, as it is imported: enter this before that. After it, this does nothing. A
+    `matplotlibrc` of the working folder may be read; no plot takes anything from it.
     """
     if "matplotlib" in sys.modules:
         yield
@@ -102,77 +104,58 @@ def own_settings() -> Iterator[None]:
                     os.environ[name] = value
 
 
+@dataclass(frozen=True, slots=True)
 class Drawing:
-    """A figure to draw on in a `with` block, in which matplotlib has the settings of a page; and its SVG.
+    """A figure to draw on.
 
     Attributes:
         axes: matplotlib's; an array of them where there is a grid.
     """
 
-    def __init__(
-        self, name: str, *, width: float = 5.2, height: float = 3.4, grid: tuple[int, int] | None = None
-    ) -> None:
-        """Take the measures.
-
-        Args:
-            name: what its ids begin with; each plot of a page has another one.
-            width: inches, of which a page shows 96 px as one.
-            height: likewise.
-            grid: rows and columns of panels; None is one panel.
-        """
-        self._name, self._size, self._grid = name, (width, height), grid
-        self._settings = _settings()
-        self._figure: Any = None
-        self.axes: Any = None
-
-    def __enter__(self) -> Self:
-        """Open the figure."""
-        self._settings.__enter__()
-        from matplotlib.figure import Figure
-
-        self._figure = Figure(figsize=self._size, layout="tight")
-        self.axes = self._figure.subplots(*self._grid or (1, 1), squeeze=self._grid is None)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Take matplotlib's settings back."""
-        self._settings.__exit__(None, None, None)
+    axes: Any
+    _figure: Any
+    _name: str
 
     def png(self) -> bytes:
         """The drawing as PNG on white, 144 dots an inch."""
-        import io
-
-        buffer = io.BytesIO()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # as below
-            self._figure.savefig(buffer, format="png", dpi=144, facecolor="white", metadata={"Software": None})
-        return buffer.getvalue()
+        return self._saved("png", {"Software": None}, dpi=144, facecolor="white")
 
     def svg(self) -> Markup:
-        """The drawing, for a page; whoever places it says by a label what it shows."""
-        import io
-
+        """The drawing, for a page; the page has a label that says what it shows."""
         from markupsafe import Markup
 
-        buffer = io.StringIO()
+        text = self._saved("svg", dict.fromkeys(("Date", "Creator", "Format", "Type"))).decode()
+        text = _plain_svg(text, self._name, width=round(96 * self._figure.get_figwidth()))
+        return Markup(text)  # noqa: S704 - matplotlib has escaped the texts
+
+    def _saved(self, form: str, metadata: dict[str, None], **options: Any) -> bytes:
+        buffer = BytesIO()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a label may have letters that the font does not
-            self._figure.savefig(
-                buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
-            )
-        text = _plain_svg(buffer.getvalue(), self._name, width=round(96 * self._size[0]))
-        return Markup(text)  # noqa: S704 - matplotlib has escaped the texts
+            self._figure.savefig(buffer, format=form, metadata=metadata, **options)
+        return buffer.getvalue()
 
 
 @contextmanager
-def _settings() -> Iterator[None]:
-    """Matplotlib's own defaults and `_SETTINGS`, whatever a file of settings says."""
+def open_drawing(
+    name: str, *, width: float = 5.2, height: float = 3.4, grid: tuple[int, int] | None = None
+) -> Iterator[Drawing]:
+    """Open a figure; in the block matplotlib has its own defaults and `_SETTINGS`, whatever a file of settings says.
+
+    Args:
+        name: what its ids begin with; each plot of a page has another one.
+        width: inches, of which a page shows 96 px as one.
+        height: likewise.
+        grid: rows and columns of panels; None is one panel.
+    """
     import matplotlib as mpl
+    from matplotlib.figure import Figure
 
     with mpl.rc_context():
         mpl.rcParams.update({key: value for key, value in mpl.rcParamsDefault.items() if key != "backend"})
         mpl.rcParams.update(cast("Any", _SETTINGS))  # whose keys are literals to the type checker
-        yield
+        figure = Figure(figsize=(width, height), layout="tight")
+        yield Drawing(figure.subplots(*grid or (1, 1), squeeze=grid is None), figure, name)
 
 
 def label(text: object, most: int = 22) -> str:
@@ -181,13 +164,13 @@ def label(text: object, most: int = 22) -> str:
 
 
 def _plain_svg(text: str, name: str, *, width: int) -> str:
-    """An SVG of matplotlib without ids that nothing asks for, style attributes, and digits that nobody sees."""
+    """An SVG of matplotlib without unused ids, style attributes, and digits that cannot be seen."""
     root = ET.fromstring(text)  # noqa: S314 - it was written a moment ago, by matplotlib
-    asked = {each for element in root.iter() for value in element.attrib.values() for each in _ANCHOR.findall(value)}
+    used = {each for element in root.iter() for value in element.attrib.values() for each in _ANCHOR.findall(value)}
     for element in root.iter():
         for child in [each for each in element if each.tag.removeprefix(_SVG) in _DROPPED]:
             element.remove(child)
-        _simplify(element, asked, name)
+        _simplify(element, used, name)
     for key in ("width", "height", "version"):
         root.attrib.pop(key, None)
     root.set("width", str(width))
@@ -196,7 +179,8 @@ def _plain_svg(text: str, name: str, *, width: int) -> str:
     return ET.tostring(root, encoding="unicode").replace("\n", "")
 
 
-def _simplify(element: ET.Element, asked: set[str], name: str) -> None:
+def _simplify(element: ET.Element, used: set[str], name: str) -> None:
+    """Turn an element's style into attributes, begin its ids with a name, and shorten its numbers."""
     attributes = dict(element.attrib)
     element.attrib.clear()
     for part in attributes.pop("style", "").split(";"):
@@ -205,7 +189,7 @@ def _simplify(element: ET.Element, asked: set[str], name: str) -> None:
             key, value = "font-size", size[1]
         if key in _STYLED:
             attributes[key] = value
-    if attributes.get("id") not in asked:
+    if attributes.get("id") not in used:
         attributes.pop("id", None)
     for key, value in attributes.items():
         if key == "id":
@@ -222,11 +206,9 @@ def _simplify(element: ET.Element, asked: set[str], name: str) -> None:
 
 
 def _unnest(element: ET.Element) -> None:
-    """Put the children of a group that says nothing in its place."""
-    for child in list(element):
+    """Replace each group without attributes by its children."""
+    children: list[ET.Element] = []
+    for child in element:
         _unnest(child)
-        if child.tag == f"{_SVG}g" and not child.attrib:
-            at = list(element).index(child)
-            element.remove(child)
-            for offset, each in enumerate(child):
-                element.insert(at + offset, each)
+        children += child if child.tag == f"{_SVG}g" and not child.attrib else [child]
+    element[:] = children

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from base64 import b64encode
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from artifact_pipeline.errors import plural
 from artifact_pipeline.plugins import data_set_with
 from artifact_pipeline.reports.page import plots
 from artifact_pipeline.reports.page.parts import Card, Cards, Cell, DataTable, Plot, Section, more, short
+from artifact_pipeline.reports.page.weights import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline import plugins
     from artifact_pipeline.artifact.manifest import Manifest
-    from artifact_pipeline.reports.page.parts import Block
+    from artifact_pipeline.reports.page.parts import Block, Row
     from artifact_pipeline.reports.page.rows import AnsweredRows
     from artifact_pipeline.rows.features import Column, Features
 
@@ -34,11 +36,11 @@ _MAX_COLUMNS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """How rows are shown.
+class ShownRows:
+    """Rows as they are shown: pictures, or a table.
 
     Attributes:
-        columns: which of its columns are shown of a row that is no picture, the most important ones first.
+        columns: those that a table shows, by position, the most important ones first.
         pictures: draws a row; None where rows are no pictures.
     """
 
@@ -48,8 +50,8 @@ class Shown:
     pictures: plugins.Pictures | None
 
     @classmethod
-    def of(cls, answered: AnsweredRows, manifest: Manifest, columns: Sequence[int]) -> Shown:
-        """Choose how rows are shown: as pictures where a data set of the package has such rows."""
+    def of(cls, answered: AnsweredRows, manifest: Manifest, columns: Sequence[int]) -> Self:
+        """Show rows as pictures where a data set of the package has such rows."""
         return cls(answered, manifest, tuple(columns)[:_MAX_COLUMNS], pictures_for(manifest))
 
     def rows(self, title: str, positions: NDArray[np.int64], *, note: str = "", anchor: str = "") -> DataTable | Cards:
@@ -91,11 +93,11 @@ class Shown:
 def _value(features: Features, columns: Sequence[Column], row: int, position: int) -> str:
     """The value that a row has in the column at a position among all."""
     column = columns[position]
-    place = sum((each.kind == "category") == (column.kind == "category") for each in columns[:position])
+    place = place_of(columns, position)
     if column.kind == "category":
         return short(features.S[row, place] or "missing", 40)
     value = float(features.X[row, place])
-    if value != value:  # noqa: PLR0124 - it is NaN
+    if math.isnan(value):
         return "missing"
     return {0.0: "false", 1.0: "true"}[value] if column.kind == "boolean" else f"{value:.6g}"
 
@@ -111,7 +113,7 @@ def data_uri(png: bytes) -> str:
     return f"data:image/png;base64,{b64encode(png).decode()}"
 
 
-def mistakes(shown: Shown) -> Section:
+def mistakes(shown: ShownRows) -> Section:
     """Return the wrong rows, surest first, and the right ones of which the model was least sure."""
     answered = shown.answered
     wrong = answered.surest(~answered.right)
@@ -131,7 +133,7 @@ def mistakes(shown: Shown) -> Section:
     )
 
 
-def confusion(manifest: Manifest, shown: Shown | None) -> Section:
+def confusion(manifest: Manifest, shown: ShownRows | None) -> Section:
     """Return the confusion matrix, each cell of which leads to its rows where they are at hand."""
     classes = [short(each, 24) for each in manifest.model.classes]
     counts, which = [list(row) for row in manifest.metrics.held_out.confusion], "held-out rows"
@@ -168,7 +170,7 @@ def _behind(counts: Sequence[Sequence[int]]) -> dict[tuple[int, int], str]:
 def _matrix(
     classes: Sequence[str], counts: Sequence[Sequence[int]], which: str, behind: dict[tuple[int, int], str]
 ) -> DataTable:
-    rows: list[tuple[str | Cell, ...]] = []
+    rows: list[Row] = []
     for row, line in enumerate(counts):
         total = sum(line) or 1
         cells = [
@@ -207,15 +209,13 @@ def _picture(classes: Sequence[str], counts: Sequence[Sequence[int]], which: str
     return Plot(f"Confusion matrix, {which}", words, lambda: plots.heat_map("confusion", shares), table, note=note)
 
 
-def _rows_of(shown: Shown, classes: Sequence[str], cell: tuple[int, int], anchor: str) -> DataTable | Cards:
+def _rows_of(shown: ShownRows, classes: Sequence[str], cell: tuple[int, int], anchor: str) -> DataTable | Cards:
     actual, predicted = cell
     answered = shown.answered
-    chosen = (answered.actual == actual) & (answered.predicted == predicted)
-    positions = answered.surest(chosen)
-    right = actual == predicted
-    positions = positions[::-1] if right else positions
+    positions = answered.surest((answered.actual == actual) & (answered.predicted == predicted))
+    named, order = f"{classes[actual]} → {classes[predicted]}", "surest first"
+    if actual == predicted:
+        positions, named, order = positions[::-1], classes[actual], "least sure first"
     first = positions[:_MAX_ROWS]
-    named = classes[actual] if right else f"{classes[actual]} → {classes[predicted]}"
-    order = "least sure first" if right else "surest first"
     title = f"{named}: {plural(len(positions), 'row')}, {order}"
     return shown.rows(title, first, note=more(len(positions), len(first), "rows"), anchor=anchor)

@@ -8,6 +8,7 @@ from artifact_pipeline.artifact.provenance import Statement
 from artifact_pipeline.canonical import dotted
 from artifact_pipeline.errors import plural
 from artifact_pipeline.reports.page.parts import MAX_LISTED, Cell, Commands, DataTable, Section, more, short
+from artifact_pipeline.reports.statements import reproduce_command, verdict_of
 from artifact_pipeline.reports.tables import environment_rows, shown_comparison
 
 if TYPE_CHECKING:
@@ -15,13 +16,14 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Manifest, Verified
     from artifact_pipeline.prediction.receipt import Receipt
+    from artifact_pipeline.reports.page.parts import Row
 
 
 def section(artifact: Verified) -> Section:
     """Return recipe, data, environment and provenance."""
     manifest = artifact.manifest
     statement = Statement.of(artifact)
-    pairs = [*_made(manifest), *(_told(statement) if statement is not None else ())]
+    pairs = [*_made(manifest), *(_claims(statement) if statement is not None else ())]
     recipe = dotted(manifest.recipe)
     listed = list(recipe.items())[:MAX_LISTED]
     blocks = [
@@ -41,11 +43,11 @@ def section(artifact: Verified) -> Section:
             folded=True,
         ),
     ]
-    told = "The provenance beside the artifact is a claim; a signature proves who made it." if statement else ""
-    return Section("origins", "Where it is from", tuple(filter(None, (told,))), tuple(blocks))
+    claim = "The provenance beside the artifact is a claim; a signature proves who made it." if statement else ""
+    return Section("origins", "Where it is from", tuple(filter(None, (claim,))), tuple(blocks))
 
 
-def _made(manifest: Manifest) -> Iterator[tuple[str | Cell, ...]]:
+def _made(manifest: Manifest) -> Iterator[Row]:
     model, data = manifest.model, manifest.data
     yield "estimator", model.estimator
     for source in data.sources:
@@ -56,8 +58,8 @@ def _made(manifest: Manifest) -> Iterator[tuple[str | Cell, ...]]:
     yield "model digest", Cell(model.digest, look="digest")
 
 
-def _told(statement: Statement) -> Iterator[tuple[str | Cell, ...]]:
-    """What the provenance says, of which nobody has checked anything."""
+def _claims(statement: Statement) -> Iterator[Row]:
+    """What the provenance says; nothing of it was checked."""
     run = statement.predicate.run_details
     yield "made on", run.metadata.started_on
     yield "made by", short(run.builder.id, 120)
@@ -99,15 +101,19 @@ def drift(receipt: Receipt) -> Section:
     tested = found.get("tested") if isinstance(found, dict) else None
     if not isinstance(found, dict) or not isinstance(tested, int) or not tested:
         return Section("drift", "Drift", (f"{counted}. Drift was not judged.",), (labels,))
-    worst = [each for each in found.get("worst") or () if isinstance(each, dict)]
-    drifted = found.get("drifted") or ()
-    text = f"{counted}. Drifted in {len(drifted):,} of {plural(tested, 'respect')}."
+    worst = [each for each in _list(found.get("worst")) if isinstance(each, dict)]
+    text = f"{counted}. Drifted in {len(_list(found.get('drifted'))):,} of {plural(tested, 'respect')}."
     table = DataTable(
         "The largest differences from the training data",
         ("what", "effect", "p", "verdict", "largest change"),
         tuple(tuple(_shift(each)) for each in worst[:MAX_LISTED]),
     )
     return Section("drift", "Drift", (text,), (table, labels))
+
+
+def _list(value: object) -> list[object]:
+    """The value where it is a list, else an empty one: a receipt may come from anyone."""
+    return value if isinstance(value, list) else []
 
 
 def _shift(each: dict[str, object]) -> Iterator[str | Cell]:
@@ -122,20 +128,15 @@ def _shift(each: dict[str, object]) -> Iterator[str | Cell]:
 def commands(artifact: Verified) -> Section:
     """Return how to prove what the page says, with the commands to type."""
     manifest = artifact.manifest
-    table = isinstance(manifest.recipe.get("dataset"), dict)
-    packaged = manifest.recipe.get("dataset") == "packaged"
-    split = manifest.recipe.get("split")
-    beside = " --held-out HELD_OUT" if isinstance(split, dict) and split.get("by") == "held_out" else ""
-    data = f" --data TABLE{beside}" if table else ""
-    failed = "" if manifest.gate is not None and manifest.gate.verdict == "passed" else " --accept-failed-gate"
-    lines = [
-        (
-            "every byte, and that it is this artifact",
-            f"artifact-pipeline verify artifact --expect {artifact.digest}{failed}",
-        ),
-        *([] if packaged else [("train it again, and compare", f"artifact-pipeline reproduce artifact{data}")]),
-        ("this page again", f"artifact-pipeline report artifact{' --data TABLE' if table or packaged else ''}"),
+    reproduce = reproduce_command(manifest, table="TABLE")
+    dataset = manifest.recipe.get("dataset")
+    data = " --data TABLE" if isinstance(dataset, dict) or dataset == "packaged" else ""
+    failed = "" if verdict_of(manifest) == "passed" else " --accept-failed-gate"
+    verify = f"artifact-pipeline verify artifact --expect {artifact.digest}{failed}"
+    lines = (
+        ("every byte, and that it is this artifact", verify),
+        *([("train it again, and compare", reproduce)] if reproduce is not None else []),
+        ("this page again", f"artifact-pipeline report artifact{data}"),
         ("use it", f"artifact-pipeline predict{failed} new.csv -o predictions.parquet"),
-    ]
-    text = "In the folder that holds the artifact."
-    return Section("proof", "Prove it", (text,), (Commands(tuple(lines)),))
+    )
+    return Section("proof", "Prove it", ("In the folder that holds the artifact.",), (Commands(lines),))

@@ -1,4 +1,4 @@
-"""What one looks at first: the verdict, the figures with their intervals, the gate and the majority's share."""
+"""The beginning of a page: the verdict, the figures with their intervals, the gate and the majority's share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from artifact_pipeline.artifact.manifest2 import BASELINE
+from artifact_pipeline.artifact.manifest2 import BASELINE, JudgedRule
 from artifact_pipeline.errors import listing, plural
 from artifact_pipeline.metrics.registry import METRICS
 from artifact_pipeline.reports.page import plots
@@ -17,6 +17,7 @@ from artifact_pipeline.reports.tables import ALL, figure, shown_rules
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Manifest
+    from artifact_pipeline.artifact.manifest1 import GateRecord
 
 _WORDS = {each.name: each.words for each in METRICS}
 _RANGED = ("accuracy", "balanced_accuracy", "f1_weighted", "f1_macro", "roc_auc")
@@ -28,9 +29,8 @@ def lead(manifest: Manifest) -> tuple[str, ...]:
     held_out, model = manifest.metrics.held_out, manifest.model
     estimator = model.estimator.rpartition(".")[2]
     right = sum(row[place] for place, row in enumerate(held_out.confusion))
-    trained = (
-        f"trained on {plural(manifest.data.split.training, 'row')}" if manifest.data.split.training else "packaged"
-    )
+    training = manifest.data.split.training
+    trained = f"trained on {plural(training, 'row')}" if training else "packaged"
     first = (
         f"{estimator}, {trained}, is right on {right:,} of {plural(held_out.rows, 'held-out row')}; "
         f"always answering {short(held_out.majority.label, 30)} would be right on {held_out.majority.rows:,}."
@@ -45,15 +45,15 @@ def tiles(manifest: Manifest) -> tuple[Tile, ...]:
     """Return the figures at the top."""
     held_out = manifest.metrics.held_out
     worst = min(held_out.classes, key=lambda each: (not each.rows, each.recall))
-    found = [
+    measured = [
         Tile(name, f"{each.value:.4f}", f"95 %: {each.low:.4f} to {each.high:.4f}")
         for name, each in (("accuracy", held_out.accuracy), ("F1 weighted", held_out.f1_weighted))
     ]
-    found.append(
-        Tile("majority share", f"{held_out.majority_share:.4f}", f"always {short(held_out.majority.label, 24)}")
+    return (
+        *measured,
+        Tile("majority share", f"{held_out.majority_share:.4f}", f"always {short(held_out.majority.label, 24)}"),
+        Tile("least recall", f"{worst.recall:.4f}", f"of {short(worst.label, 24)}, {plural(worst.rows, 'row')}"),
     )
-    of_worst = f"of {short(worst.label, 24)}, {plural(worst.rows, 'row')}"
-    return (*found, Tile("least recall", f"{worst.recall:.4f}", of_worst))
 
 
 def section(manifest: Manifest) -> Section:
@@ -78,25 +78,26 @@ def section(manifest: Manifest) -> Section:
 
 def _ranges(manifest: Manifest) -> list[Range]:
     """The figures from 0 to 1, with the gate's bounds and, of accuracy, the share of the majority."""
-    bounds = {rule.metric: rule.minimum for rule in manifest.gate.rules if _is_least(rule)} if manifest.gate else {}
+    bounds = {rule.metric: rule.minimum for rule in manifest.gate.rules if _has_least(rule)} if manifest.gate else {}
     found = {each.name: each for each in held_out_figures(manifest)}
     share = manifest.metrics.held_out.majority_share
     return [
         Range(_spoken(name), each.value, each.low, each.high, bounds.get(name), share if name == "accuracy" else None)
-        for name, each in ((name, found[name]) for name in _RANGED if name in found)
+        for name in _RANGED
+        if (each := found.get(name)) is not None
     ]
 
 
-def _is_least(rule: object) -> bool:
-    about_all = getattr(rule, "label", UNSET) in {UNSET, None}
-    return about_all and getattr(rule, "better", "higher") == "higher" and getattr(rule, "metric", "") != BASELINE
+def _has_least(rule: GateRecord.Rule | JudgedRule) -> bool:
+    """Whether the bound is the least value of a figure of all classes."""
+    return rule.label is UNSET and _sign(rule) == "≥"
 
 
-def _asked(rule: object) -> str:
-    """How what was observed must stand to the bound."""
-    if getattr(rule, "metric", "") == BASELINE:
+def _sign(rule: GateRecord.Rule | JudgedRule) -> str:
+    """How the observed value must stand to the bound."""
+    if rule.metric == BASELINE:
         return ">"
-    return "≤" if getattr(rule, "better", "higher") == "lower" else "≥"
+    return "≤" if isinstance(rule, JudgedRule) and rule.better == "lower" else "≥"
 
 
 def _spoken(name: str) -> str:
@@ -135,7 +136,7 @@ def _gate(manifest: Manifest) -> DataTable:
             (
                 short(_spoken(each.name)),
                 f"{each.observed:.4f}",
-                f"{_asked(each)} {each.minimum:.4f}",
+                f"{_sign(each)} {each.minimum:.4f}",
                 Cell("passed", look="good") if each.passed else Cell("failed", look="bad"),
             )
             for each in rules

@@ -1,4 +1,4 @@
-"""What a page is made of: sections of tables, plots, cards and texts. All texts are plain; the template escapes."""
+"""The parts of a page: sections of tables, plots, cards and texts. All texts are plain; the template escapes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ if TYPE_CHECKING:
 
 MAX_LISTED = 40
 """Most rows of a long list; what is left out is counted."""
-_MAX_LETTERS = 60
 
 
-def short(text: object, most: int = _MAX_LETTERS) -> str:
+def short(text: object, most: int = 60) -> str:
     """Return a text, cut where it is too long to be read at a glance."""
     whole = str(text)
     return whole if len(whole) <= most else f"{whole[: most - 1]}…"
@@ -36,22 +35,25 @@ class Cell(NamedTuple):
     path: str = ""
 
 
+Row = tuple[str | Cell, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class DataTable:
     """A table; columns of numbers stand to the right.
 
     Attributes:
         rows: the cells; the first of each row is its head.
-        note: what is said under it, such as what was left out.
+        note: a sentence under it, such as how many rows were left out.
         folded: whether it stands behind a summary that one opens.
         anchor: the name by which a link leads to it.
-        pictures: whether it is read by its colours, too.
+        pictures: whether its colours mean something.
     """
 
     kind: ClassVar[str] = "table"
     caption: str
     columns: tuple[str, ...]
-    rows: tuple[tuple[str | Cell, ...], ...]
+    rows: tuple[Row, ...]
     note: str = ""
     folded: bool = False
     anchor: str = ""
@@ -60,7 +62,7 @@ class DataTable:
     @property
     def numeric(self) -> tuple[bool, ...]:
         """Which columns hold numbers alone."""
-        columns = zip(*([*map(_text, row)] for row in self.rows), strict=True) if self.rows else ()
+        columns = zip(*([*map(cell_text, row)] for row in self.rows), strict=True) if self.rows else ()
         found = tuple(any(each not in _BLANK for each in texts) and all(map(_is_number, texts)) for texts in columns)
         return found or (False,) * len(self.columns)
 
@@ -69,7 +71,8 @@ _BLANK = {"", "·", "missing"}
 """What stands among numbers where there is none."""
 
 
-def _text(cell: str | Cell) -> str:
+def cell_text(cell: str | Cell) -> str:
+    """Return the text of a cell."""
     return cell if isinstance(cell, str) else cell.text
 
 
@@ -83,8 +86,8 @@ class Plot:
     """A plot, with the table behind it.
 
     Attributes:
-        words: the same for who cannot see it, in a sentence with the figures that matter.
-        svg: draws it; only where it is shown.
+        words: a sentence with the figures that matter, for readers who cannot see it.
+        svg: draws it; called only where the plot is shown.
         table: the numbers behind it; None where they stand beside it.
     """
 
@@ -145,7 +148,7 @@ class Section:
 
 
 class Tile(NamedTuple):
-    """A figure at the top: its name, its value, and what is said under it."""
+    """A figure at the top: its name, its value, and the words under it."""
 
     name: str
     value: str
@@ -164,12 +167,12 @@ class Page:
 
     title: str
     verdict: str
-    lead: tuple[str, ...]
-    digests: tuple[tuple[str, str], ...]
-    tiles: tuple[Tile, ...]
     sections: tuple[Section, ...]
+    lead: tuple[str, ...] = ()
+    digests: tuple[tuple[str, str], ...] = ()
+    tiles: tuple[Tile, ...] = ()
 
 
 def more(total: int, shown: int, things: str) -> str:
-    """Say what a list leaves out; an empty text where that is nothing."""
+    """Return a sentence about what a list leaves out; an empty text where that is nothing."""
     return f"{shown:,} of {total:,} {things} are shown." if shown < total else ""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from artifact_pipeline.reports.page.drawing import BAND, BLUE, FAINT, GREY, INK, ORANGE, Drawing, label
+from artifact_pipeline.reports.page.drawing import BAND, BLUE, FAINT, GREY, INK, ORANGE, label, open_drawing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,11 +30,9 @@ class Range(NamedTuple):
 def ranges(name: str, rows: Sequence[Range]) -> Markup:
     """Draw figures with their intervals, the first one at the top.
 
-    Args:
-        name: what the ids begin with.
-        rows: the figures; where one has a bound of the gate, it is a bar, and the majority's share a dotted line.
+    A bound of the gate is a bar, and the majority's share a dotted line.
     """
-    with Drawing(name, width=6.2, height=0.95 + 0.36 * len(rows)) as drawing:
+    with open_drawing(name, width=6.2, height=0.95 + 0.36 * len(rows)) as drawing:
         axes = drawing.axes
         for place, row in enumerate(rows):
             low, high = (row.value if end is None else end for end in (row.low, row.high))
@@ -62,7 +60,7 @@ def ranges(name: str, rows: Sequence[Range]) -> Markup:
 
 def class_bars(name: str, classes: Sequence[tuple[str, float, float, float]]) -> Markup:
     """Draw precision, recall and F1, which follow the label of each class: a bar of F1, and a mark for either other."""
-    with Drawing(name, height=0.9 + 0.27 * len(classes)) as drawing:
+    with open_drawing(name, height=0.9 + 0.27 * len(classes)) as drawing:
         axes, places = drawing.axes, range(len(classes))
         f1 = [each[3] for each in classes]
         axes.barh(places, f1, 0.55, color=BAND, label="F1")
@@ -77,9 +75,9 @@ def class_bars(name: str, classes: Sequence[tuple[str, float, float, float]]) ->
         return drawing.svg()
 
 
-def reliability(name: str, found: curves.Reliability, said: str) -> Markup:
-    """Draw how often what is said with a probability comes true; `said` is what the probability is of."""
-    with Drawing(name, width=4.6, height=4.0) as drawing:
+def reliability(name: str, found: curves.Reliability, x_label: str) -> Markup:
+    """Draw how often an event occurs against its probability; `x_label` names the probability."""
+    with open_drawing(name, width=4.6, height=4.0) as drawing:
         axes = drawing.axes
         axes.fill_between(
             found.probability, found.low, found.high, color=BAND, linewidth=0, label="if it is calibrated (95 %)"
@@ -95,7 +93,7 @@ def reliability(name: str, found: curves.Reliability, said: str) -> Markup:
         )  # fmt: skip
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
-        axes.set_xlabel(label(said, 48))
+        axes.set_xlabel(label(x_label, 48))
         axes.set_ylabel("share that came true")
         axes.grid()
         axes.legend(loc="upper left", handlelength=1.4)
@@ -105,16 +103,8 @@ def reliability(name: str, found: curves.Reliability, said: str) -> Markup:
 def curve(
     name: str, x: Sequence[float], y: Sequence[float], *, axis: tuple[str, str], chance: tuple[float, float]
 ) -> Markup:
-    """Draw a curve between 0 and 1.
-
-    Args:
-        name: what the ids begin with.
-        x: the abscissae.
-        y: the ordinates.
-        axis: the names of both axes.
-        chance: the ordinates, at 0 and at 1, of what guessing gives.
-    """
-    with Drawing(name, width=4.2, height=3.8) as drawing:
+    """Draw a curve between 0 and 1; `chance` has the ordinates, at 0 and at 1, of what guessing gives."""
+    with open_drawing(name, width=4.2, height=3.8) as drawing:
         axes = drawing.axes
         axes.plot([0, 1], chance, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)), label="guessing")
         axes.plot(x, y, color=BLUE, linewidth=2, label="the model", drawstyle="steps-post")
@@ -128,7 +118,7 @@ def curve(
 
 
 def thinned(found: curves.Thresholds, most: int = 150) -> list[int]:
-    """The positions of so many thresholds that a curve needs: the first, the last, and others evenly between them."""
+    """The positions of at most so many thresholds: the first, the last, and others evenly between them."""
     places = np.linspace(0, len(found.recall) - 1, min(most, len(found.recall))).astype(np.int64)
     kept: list[int] = np.unique(places).tolist()
     return kept
@@ -136,7 +126,7 @@ def thinned(found: curves.Thresholds, most: int = 150) -> list[int]:
 
 def signed_bars(name: str, bars: Sequence[Range], axis: str) -> Markup:
     """Draw bars to either side of 0, the first one at the top, with intervals where they have one."""
-    with Drawing(name, width=6.2, height=0.9 + 0.27 * len(bars)) as drawing:
+    with open_drawing(name, width=6.2, height=0.9 + 0.27 * len(bars)) as drawing:
         axes, places = drawing.axes, range(len(bars))
         colours = [BLUE if each.value >= 0 else ORANGE for each in bars]
         axes.barh(places, [each.value for each in bars], 0.62, color=colours)
@@ -153,7 +143,7 @@ def signed_bars(name: str, bars: Sequence[Range], axis: str) -> Markup:
 
 def heat_map(name: str, shares: Sequence[Sequence[float]]) -> Markup:
     """Draw a confusion matrix, a row for each actual class, as a picture, darker for a greater share of that class."""
-    with Drawing(name, width=5.4, height=5.2) as drawing:
+    with open_drawing(name, width=5.4, height=5.2) as drawing:
         axes = drawing.axes
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
         axes.set_xlabel("predicted class, by its position")

@@ -1,14 +1,16 @@
-"""How right a model is by class, how far its probabilities can be believed, and what a threshold gives."""
+"""Figures by class, the calibration of the probabilities, and the figures at other thresholds."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from artifact_pipeline.errors import plural
 from artifact_pipeline.metrics import curves
 from artifact_pipeline.reports.page import plots
 from artifact_pipeline.reports.page.parts import MAX_LISTED, DataTable, Plot, Section, more, short
-from artifact_pipeline.reports.tables import figure
+from artifact_pipeline.reports.tables import CLASSES, class_rows, figure
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Manifest
@@ -16,54 +18,48 @@ if TYPE_CHECKING:
 
 _MAX_BARS = 20
 _FEW = 10
-_SAID = "what is said with a probability, and how often it comes true"
 
 
 def section(manifest: Manifest, answered: AnsweredRows | None) -> Section:
-    """Return the figures of each class and, where rows are at hand, how far the probabilities can be believed."""
+    """Return the figures of each class and, where rows are at hand, how well the probabilities are calibrated."""
     few = [each for each in manifest.metrics.held_out.classes if 0 < each.rows < _FEW]
     text = f"{plural(len(few), 'class')} with fewer than {_FEW} held-out rows: their figures are rough."
-    sure = calibration(answered, manifest) if answered is not None else None
-    blocks = (by_class(manifest), *([sure] if sure is not None else ()))
-    title = "By class, and calibration" if sure is not None else "By class"
-    return Section("classes", title, (text,) if few else (), blocks, beside=True)
+    title, blocks = "By class", [_by_class(manifest)]
+    if answered is not None and answered.has_probabilities:
+        title = "By class, and calibration"
+        blocks.append(_calibration(answered, manifest))
+    return Section("classes", title, (text,) if few else (), tuple(blocks), beside=True)
 
 
-def by_class(manifest: Manifest) -> Plot:
+def _by_class(manifest: Manifest) -> Plot:
     """Return precision, recall and F1 of each class, the worst ones where they are too many."""
-    held_out = manifest.metrics.held_out
-    ordered = list(held_out.classes)
-    if len(ordered) > _MAX_BARS:
-        ordered.sort(key=lambda each: (not each.rows, each.f1))
+    classes = manifest.metrics.held_out.classes
+    worst_first = sorted(classes, key=lambda each: (not each.rows, each.f1))
+    ordered = worst_first if len(classes) > _MAX_BARS else classes
     drawn = ordered[:_MAX_BARS]
-    rows = tuple(
-        (short(each.label, 30), f"{each.rows:,}", *map(figure, (each.precision, each.recall, each.f1)))
-        for each in ordered[:MAX_LISTED]
-    )
+    rows = class_rows(ordered[:MAX_LISTED], lambda label: short(label, 30))
     table = DataTable(
         "Precision, recall and F1 of each class",
-        ("class", "rows", "precision", "recall", "F1"),
-        rows,
+        CLASSES,
+        tuple(map(tuple, rows)),
         note=more(len(ordered), len(rows), "classes, the worst first,"),
     )
-    worst = min(held_out.classes, key=lambda each: (not each.rows, each.f1))
+    worst = worst_first[0]
     words = f"Precision, recall and F1 by class; the least F1 is {worst.f1:.4f}, of {short(worst.label, 30)}"
     bars = [(str(each.label), each.precision, each.recall, each.f1) for each in drawn]
     note = more(len(ordered), len(drawn), "classes, the worst first,")
     return Plot("Precision, recall and F1", words, lambda: plots.class_bars("classes", bars), table, note=note)
 
 
-def calibration(answered: AnsweredRows, manifest: Manifest) -> Plot | None:
-    """Return how far the probabilities can be believed; None of a model that gives none."""
-    if not answered.has_probabilities:
-        return None
+def _calibration(answered: AnsweredRows, manifest: Manifest) -> Plot:
+    """Return a plot of how often an event occurs against its probability."""
     classes = manifest.model.classes
     if len(classes) == 2:
         second = short(classes[1], 24)
-        said, true, what = answered.of_second, answered.actual == 1, f"probability of {second}"
+        given, occurred, what = answered.of_second, answered.actual == 1, f"probability of {second}"
     else:
-        said, true, what = answered.given, answered.right, "probability of the answer"
-    found = curves.Reliability.of(said, true)
+        given, occurred, what = answered.given, answered.right, "probability of the answer"
+    found = curves.Reliability.of(given, occurred)
     table = DataTable(
         "Bins of equally many rows",
         ("mean probability", "rows", "came true", "95 % interval"),
@@ -77,10 +73,11 @@ def calibration(answered: AnsweredRows, manifest: Manifest) -> Plot | None:
             f"{found.uncertainty:.4f}. Intervals by Wilson's score."
         ),
     )
-    gap = float(said.mean()) - float(true.mean())
+    gap = float(given.mean()) - float(occurred.mean())
     towards = "higher" if gap > 0 else "lower"
     words = (
-        f"Reliability diagram: {_SAID}. On average {what} is {said.mean():.4f}, and {true.mean():.4f} came true: it is "
+        "Reliability diagram: what is said with a probability, and how often it comes true. On average "
+        f"{what} is {given.mean():.4f}, and {occurred.mean():.4f} came true: it is "
         f"{abs(gap):.4f} {towards}"
     )
     note = (
@@ -100,24 +97,18 @@ def thresholds(answered: AnsweredRows, manifest: Manifest) -> Section | None:
     found = curves.Thresholds.of(answered.actual == 1, answered.of_second)
     if found is None:
         return None
-    second, kept = short(classes[1], 24), plots.thinned(found)
+    second, kept, few = short(classes[1], 24), plots.thinned(found), plots.thinned(found, 12)
     share = float((answered.actual == 1).mean())
     area = _area(found)
-    recall, alarms, precision = (
-        [start, *(float(each[place]) for place in kept)]
-        for start, each in (
-            (0.0, found.recall),
-            (0.0, found.false_alarms),
-            (float(found.precision[0]), found.precision),
-        )
-    )
-    few = plots.thinned(found, 12)
+    recall = [0.0, *found.recall[kept].tolist()]
+    alarms = [0.0, *found.false_alarms[kept].tolist()]
+    precision = [float(found.precision[0]), *found.precision[kept].tolist()]
     table = DataTable(
         f"Some thresholds, {answered.words}",
         (f"share answered {second}", "recall", "false alarms", "precision"),
         tuple(
             tuple(map(figure, (share * r + (1 - share) * a, r, a, p)))
-            for r, a, p in ((found.recall[at], found.false_alarms[at], found.precision[at]) for at in few)
+            for r, a, p in zip(found.recall[few], found.false_alarms[few], found.precision[few], strict=True)
         ),
     )
     roc = Plot(
@@ -127,9 +118,7 @@ def thresholds(answered: AnsweredRows, manifest: Manifest) -> Section | None:
         table,
         note=f"Area {area:.4f}; 0.5 is guessing.",
     )
-    mean = sum(
-        (r - before) * p for before, r, p in zip([0.0, *found.recall], found.recall, found.precision, strict=False)
-    )
+    mean = float((np.diff(found.recall, prepend=0.0) * found.precision).sum())
     both = Plot(
         f"Precision and recall of {second}",
         f"Precision against recall of {second}; the average precision is {mean:.4f}, guessing gives {share:.4f}",
@@ -144,8 +133,4 @@ def thresholds(answered: AnsweredRows, manifest: Manifest) -> Section | None:
 
 def _area(found: curves.Thresholds) -> float:
     """The area under the ROC curve, ties counting half."""
-    area, x, y = 0.0, 0.0, 0.0
-    for alarms, recall in zip(found.false_alarms.tolist(), found.recall.tolist(), strict=True):
-        area += (alarms - x) * (recall + y) / 2
-        x, y = alarms, recall
-    return area
+    return float(np.trapezoid(np.insert(found.recall, 0, 0.0), np.insert(found.false_alarms, 0, 0.0)))

@@ -1,4 +1,4 @@
-"""What a model goes by, as it is shown: pictures, weights by class, or what is lost without a column."""
+"""The section about weights and importance: pictures, weights by class, or the loss without a column."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from artifact_pipeline.reports.page.plots import Range
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Manifest
-    from artifact_pipeline.reports.page.parts import Block
+    from artifact_pipeline.reports.page.parts import Block, Row
     from artifact_pipeline.reports.page.rows import AnsweredRows
     from artifact_pipeline.reports.page.weights import Importance, Weights
 
@@ -42,7 +42,7 @@ def of_weights(weights: Weights, manifest: Manifest) -> Section:
         return _signed(weights, order.tolist(), text, short(classes[1], 30))
     listed, shown = order[:MAX_LISTED].tolist(), min(len(classes), _MAX_CLASSES)
     greatest = float(np.abs(weights.values).max()) or 1.0
-    rows: tuple[tuple[str | Cell, ...], ...] = tuple(
+    rows: tuple[Row, ...] = tuple(
         (short(weights.names[at], 40), *(_weight(weights.values[each, at], greatest) for each in range(shown)))
         for at in listed
     )
@@ -89,9 +89,10 @@ def of_importance(found: Importance, answered: AnsweredRows, manifest: Manifest)
     columns, pictures = manifest.model.columns, pictures_for(manifest)
     pairs = list(zip(found.columns, found.losses, strict=True))
     bars = [Range(columns[at].name, *loss) for at, loss in pairs[:_MAX_BARS]]
-    listed = pairs[:MAX_LISTED]
-    rows = tuple((short(columns[at].name, 48), f"{loss.value:+.4f}", f"{loss.low:+.4f} to {loss.high:+.4f}")
-                 for at, loss in listed)  # fmt: skip
+    rows = tuple(
+        (short(columns[at].name, 48), f"{loss.value:+.4f}", f"{loss.low:+.4f} to {loss.high:+.4f}")
+        for at, loss in pairs[:MAX_LISTED]
+    )
     table = DataTable(
         "Accuracy lost without the column, the most first",
         ("column", "loss", "95 % interval"),
@@ -114,9 +115,8 @@ def of_importance(found: Importance, answered: AnsweredRows, manifest: Manifest)
         picture = data_uri(pictures.signed(values, float(np.abs(values).max())))
         cards = (Card(picture, "importance of each pixel", ("importance",)),)
         blocks.insert(0, Cards("Importance as a picture", cards, note="Blue: accuracy is lost without the pixel."))
-    side = (
-        "" if answered.side == "held out" else " The model may have learned these rows: what it loses may be too much."
-    )
+    learned = " The model may have learned these rows: what it loses may be too much."
+    side = "" if answered.side == "held out" else learned
     text = (
         f"Permutation importance (Breiman 2001) of the published model: {plural(found.rows, 'row')} of the "
         f"{len(answered):,} {answered.words}, each column shuffled {plural(found.repeats, 'time')} with a fixed seed. "

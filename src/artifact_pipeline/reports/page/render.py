@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline import __version__
 from artifact_pipeline.reports.markdown import escape, table
-from artifact_pipeline.reports.page.parts import Cards, Cell, Commands, DataTable, Plot
+from artifact_pipeline.reports.page.parts import Cards, Commands, DataTable, Plot, cell_text
 from artifact_pipeline.reports.tables import clean
 
 if TYPE_CHECKING:
@@ -21,15 +21,13 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.reports.page.parts import Block, Page, Section
 
-_PLACE = "artifact_pipeline.reports.page"
-
 
 def html(page: Page) -> str:
     """Return the page; each text of it is escaped, and what is not printable is shown as an escape."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    folder = files(_PLACE) / "static"
+    folder = files("artifact_pipeline.reports.page") / "static"
     style = (folder / "report.css").read_text(encoding="utf-8")
     template = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_printable
@@ -103,7 +101,7 @@ def _block(block: Block) -> Iterator[str]:
 
 
 def _table(block: DataTable) -> Iterator[str]:
-    rows = [[_shown(cell.text if isinstance(cell, Cell) else cell) for cell in row] for row in block.rows[:_MAX_ROWS]]
+    rows = [[_shown(cell_text(cell)) for cell in row] for row in block.rows[:_MAX_ROWS]]
     if not rows:
         yield escape(block.note or block.caption)
         return

@@ -33,10 +33,10 @@ MAX_ARTIFACTS = 12
 
 @dataclass(frozen=True, slots=True)
 class ReportRequest:
-    """What is asked of a report.
+    """A report to be written.
 
     Attributes:
-        artifacts: pointers, or artifacts' folders; of several the first is the one that others are compared with.
+        artifacts: pointers, or artifacts' folders; the others are compared with the first.
         data: a table with labels, as `predict` reads it; None shows rows of a built-in data set alone.
         receipt: of a prediction by one of the artifacts.
         form: HTML, or Markdown without plots.
@@ -51,10 +51,11 @@ class ReportRequest:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was written.
+    """A report that was written.
 
     Attributes:
-        rows: how many labelled rows of each were at hand, by what is known of them; None where there were none.
+        rows: of each artifact the side of the labelled rows, as `AnsweredRows` has it, and their number; None where
+            there were none.
     """
 
     output: Path
@@ -64,7 +65,7 @@ class Report:
     rows: tuple[tuple[str, int] | None, ...]
 
     def plain(self) -> dict[str, Any]:
-        """The same for JSON."""
+        """Return it ready for JSON."""
         return {
             "report": str(self.output),
             "size": self.size,
@@ -92,8 +93,10 @@ def report(request: ReportRequest) -> Report:
     artifacts = tuple(remote.verify(each, accept_failed_gate=True) for each in request.artifacts)
     receipt = _receipt(request.receipt, artifacts) if request.receipt is not None else None
     answered = [answer_rows(each, request.data) for each in artifacts]
-    several = len(artifacts) > 1
-    page = page_of_several(artifacts, answered, receipt) if several else page_of(artifacts[0], answered[0], receipt)
+    if len(artifacts) > 1:
+        page = page_of_several(artifacts, answered, receipt)
+    else:
+        page = page_of(artifacts[0], answered[0], receipt)
     text = RENDERED[request.form](page).encode(errors="backslashreplace")
     write_atomic(request.output, text)
     rows = tuple(None if each is None else (each.side, len(each)) for each in answered)
@@ -117,7 +120,7 @@ def candidate_page(artifacts: Sequence[Verified], comparisons: Sequence[Comparis
 
 
 def check_packages(form: Form) -> None:
-    """See that a page can be made, before the work; under `own_settings`.
+    """Check that a page can be made, before the work; under `own_settings`.
 
     Raises:
         ModuleNotFoundError: matplotlib or Jinja2 is not installed, which the extra `report` brings.
@@ -128,7 +131,7 @@ def check_packages(form: Form) -> None:
 
 
 def _read(request: ReportRequest) -> list[Place]:
-    """What is read, over which nothing may be written."""
+    """The places that are read, which the output must not replace."""
     found = [place for each in request.artifacts for place in artifact_places(each)]
     if request.data is not None:
         found += places_of([request.data], find_sources([request.data]))

@@ -1,4 +1,4 @@
-"""Labelled rows, answered by the shipped model: which of them it has not learned, and what it made of them."""
+"""Labelled rows, answered by the published model; those that it has not learned where these are known."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Manifest, Verified
     from artifact_pipeline.model.predictor import Predictor
     from artifact_pipeline.prediction.scoring import Scored
+    from artifact_pipeline.rows.features import Column
 
 Side = Literal["held out", "training", "unknown"]
 
@@ -34,18 +35,18 @@ class AnsweredRows:
     """Labelled rows and the model's answers; arrays of shape (rows,) in the order of the file.
 
     Attributes:
-        side: which rows these are: held out from the training, of the training, or not known.
-        place: what they were read from; never a folder of this machine.
+        side: held out from the training, of the training, or not known.
+        place: the name of the file, or of the data set; never a folder of this machine.
         known: whether the rows were recognised, by their digest, as those that the manifest names.
         left_out: how many labelled rows are not among these, since the model may have learned them.
         repeated: how many of these rows have just the values of a training row; None where that is not known.
         numbers: the number of each row in its file, from 0.
         actual: positions in the model's classes.
         predicted: likewise.
-        given: what the model gives for the predicted class: its probability, or its score.
+        given: the probability, or the score, of the predicted class.
         of_actual: the same for the actual class.
         of_second: the same for the second class.
-        predictor: what answers more of such rows.
+        predictor: the model, for more of such rows.
     """
 
     side: Side
@@ -69,7 +70,7 @@ class AnsweredRows:
 
     @property
     def words(self) -> str:
-        """What the rows are called."""
+        """The name of the rows in sentences."""
         return {"held out": "held-out rows", "training": "training rows", "unknown": f"rows of {self.place}"}[self.side]
 
     @property
@@ -91,7 +92,7 @@ class AnsweredRows:
 
 
 def _own_data_set(manifest: Manifest) -> str | None:
-    """Return the name of the data set, of those that come with the package, that a model was trained from."""
+    """Return the name of the data set of the package that a model was trained from; None of any other."""
     name = manifest.recipe.get("dataset")
     if not isinstance(name, str) or name not in NAMES:
         return None
@@ -103,8 +104,8 @@ def _own_data_set(manifest: Manifest) -> str | None:
 def answer_rows(artifact: Verified, data: str | None) -> AnsweredRows | None:
     """Answer the labelled rows that are at hand; None where there are none.
 
-    Rows that the model has not learned are taken where they can be told: the held-out rows of the very file that the
-    manifest names, or those on the held-out side of a hash split. Otherwise all labelled rows are.
+    Rows that the model has not learned are taken where they are known: the held-out rows of the very file that the
+    manifest names, or those on the held-out side of a hash split. Otherwise all labelled rows are taken.
 
     Args:
         artifact: the verified artifact.
@@ -114,24 +115,28 @@ def answer_rows(artifact: Verified, data: str | None) -> AnsweredRows | None:
         ArtifactRejected: the runtime refuses the model, or its golden answers differ here.
         DataRejected: the rows cannot be read, one is bad, or none has a label.
     """
-    name = _own_data_set(artifact.manifest) if data is None else None
-    if data is None and name is None:
+    if data is not None:
+        sources = find_sources([data])
+    elif (name := _own_data_set(artifact.manifest)) is not None:
+        sources = [Source(name, name, name)]
+    else:
         return None
-    sources = [Source(name, name, name)] if name is not None else find_sources([str(data)])
     scorer = Scorer(artifact, Options(out_of_range="ignore", drift=False, form="parquet"))
-    reading = _Reading(scorer)
+    training, pieces = TrainingRows(artifact), []
     for source in sources:
         with open_rows(source, scorer.wanted(source)) as rows:
             for batch in rows.batches(0):
                 scored = scorer.score(batch)
                 if scored.rejected:
                     raise scored.rejected[0].refusal(source.name, hint="mend the row, or leave it out of the table")
-                reading.add(scored)
-    return reading.end(sources)
+                training.add(scored)
+                pieces.append(_piece(scored, scorer))
+    place = sources[0].name if len(sources) == 1 else f"{sources[0].name} and {len(sources) - 1:,} more"
+    return _answered(pieces, scorer, training, place)
 
 
 class _Piece(NamedTuple):
-    """A batch: its rows and what is kept of their answers, a value a row."""
+    """A batch: its rows, and of each row the values that `AnsweredRows` has."""
 
     features: Features
     actual: NDArray[np.int64]
@@ -142,78 +147,65 @@ class _Piece(NamedTuple):
     sides: NDArray[np.int8]
 
 
-class _Reading:
-    """The rows of one or several files while they are read."""
+def _piece(scored: Scored, scorer: Scorer) -> _Piece:
+    batch, values, rows = scored.batch, scored.probabilities, np.arange(len(scored.labels))
+    actual = np.full(len(rows), UNLABELLED) if batch.actual is None else batch.actual
+    return _Piece(
+        features=batch.features,
+        actual=actual,
+        predicted=scored.positions,
+        given=values[scored.positions, rows],
+        of_actual=values[actual, rows],  # a row without a label is not used
+        of_second=values[1],
+        sides=np.full(len(rows), UNKNOWN_SIDE, np.int8) if scorer.split is None else scorer.split.sides(batch),
+    )
 
-    def __init__(self, scorer: Scorer) -> None:
-        self._scorer, self._own = scorer, TrainingRows(scorer.artifact)
-        self._pieces: list[_Piece] = []
 
-    def add(self, scored: Scored) -> None:
-        """Take note of a batch."""
-        batch, rows = scored.batch, np.arange(len(scored.labels))
-        self._own.add(scored)
-        split = self._scorer.split
-        sides = np.full(len(rows), UNKNOWN_SIDE, dtype=np.int8) if split is None else split.sides(batch)
-        actual = np.full(len(rows), UNLABELLED) if batch.actual is None else batch.actual
-        values = scored.probabilities
-        self._pieces.append(
-            _Piece(
-                batch.features,
-                actual,
-                scored.positions,
-                values[scored.positions, rows],
-                values[actual, rows],  # of a row without a label it is never looked at
-                values[1],
-                sides,
-            )
-        )
+def _answered(pieces: Sequence[_Piece], scorer: Scorer, training: TrainingRows, place: str) -> AnsweredRows:
+    """Choose the rows that are shown."""
+    if not any((piece.actual != UNLABELLED).any() for piece in pieces):
+        target = scorer.artifact.manifest.data.target
+        problem = Problem(place, "no-labels", f"has no labelled row: a report needs the column {target!r}")
+        raise DataRejected("the rows cannot be compared with the answers", problems=[problem])
+    features, *columns = zip(*pieces, strict=True)
+    whole = _Piece(Features.concatenate(features), *map(np.concatenate, columns))
+    labelled = whole.actual != UNLABELLED
+    known = bool(training.by_split())
+    sides = training.held_out().astype(np.int8) if known else whole.sides
+    side, chosen = _chosen(sides, labelled)
+    positions = np.flatnonzero(chosen)
+    repeated = None
+    if known and side == "held out":
+        repeated = _repeated(scorer.artifact.manifest.model.columns, whole.features, sides, positions)
+    return AnsweredRows(
+        side=side,
+        place=place,
+        known=known,
+        left_out=int(labelled.sum() - len(positions)),
+        unlabelled=int((~labelled).sum()),
+        repeated=repeated,
+        numbers=positions,
+        features=whole.features.take(positions),
+        actual=whole.actual[positions],
+        predicted=whole.predicted[positions],
+        given=whole.given[positions],
+        of_actual=whole.of_actual[positions],
+        of_second=whole.of_second[positions],
+        predictor=scorer.predictor,
+    )
 
-    def end(self, sources: Sequence[Source]) -> AnsweredRows:
-        """Choose the rows."""
-        place = sources[0].name if len(sources) == 1 else f"{sources[0].name} and {len(sources) - 1:,} more"
-        whole = (
-            _Piece(
-                Features.concatenate([each.features for each in self._pieces]),
-                *(np.concatenate(each) for each in list(zip(*self._pieces, strict=True))[1:]),
-            )
-            if self._pieces
-            else None
-        )
-        if whole is None or not (labelled := whole.actual != UNLABELLED).any():
-            target = self._scorer.artifact.manifest.data.target
-            problem = Problem(place, "no-labels", f"has no labelled row: a report needs the column {target!r}")
-            raise DataRejected("the rows cannot be compared with the answers", problems=[problem])
-        known = bool(self._own.by_split())
-        sides = self._own.held_out().astype(np.int8) if known else whole.sides
-        side, chosen = _chosen(sides, labelled)
-        positions = np.flatnonzero(chosen)
-        return AnsweredRows(
-            side=side,
-            place=place,
-            known=known,
-            left_out=int(labelled.sum() - len(positions)),
-            unlabelled=int((~labelled).sum()),
-            repeated=self._repeated(whole.features, sides, positions) if known and side == "held out" else None,
-            numbers=positions,
-            features=whole.features.take(positions),
-            actual=whole.actual[positions],
-            predicted=whole.predicted[positions],
-            given=whole.given[positions],
-            of_actual=whole.of_actual[positions],
-            of_second=whole.of_second[positions],
-            predictor=self._scorer.predictor,
-        )
 
-    def _repeated(self, features: Features, sides: NDArray[np.int8], held_out: NDArray[np.int64]) -> int | None:
-        """How many of the held-out rows have just the values of a training row; None where these are not at hand."""
-        from artifact_pipeline.rows.row_hash import feature_hashes
+def _repeated(
+    columns: Sequence[Column], features: Features, sides: NDArray[np.int8], held_out: NDArray[np.int64]
+) -> int | None:
+    """How many of the held-out rows have just the values of a training row; None where these are not at hand."""
+    from artifact_pipeline.rows.row_hash import feature_hashes
 
-        training = np.flatnonzero(sides == TRAINING_SIDE)
-        if not len(training):
-            return None
-        hashes = feature_hashes(self._scorer.artifact.manifest.model.columns, features, seed=0)
-        return int(np.isin(hashes[held_out], hashes[training]).sum())
+    training = np.flatnonzero(sides == TRAINING_SIDE)
+    if not len(training):
+        return None
+    hashes = feature_hashes(columns, features, seed=0)
+    return int(np.isin(hashes[held_out], hashes[training]).sum())
 
 
 def _chosen(sides: NDArray[np.int8], labelled: NDArray[np.bool_]) -> tuple[Side, NDArray[np.bool_]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from artifact_pipeline.artifact.pointer import artifact_places
 from artifact_pipeline.artifact.trials import SearchResults
@@ -12,8 +13,9 @@ from artifact_pipeline.canonical import dotted
 from artifact_pipeline.errors import ConfigError, plural
 from artifact_pipeline.files import write_atomic
 from artifact_pipeline.registry import remote
-from artifact_pipeline.reports.page.drawing import BLUE, FAINT, GREY, INK, ORANGE, Drawing, label, own_settings
-from artifact_pipeline.reports.page.parts import MAX_LISTED, DataTable, Plot, Section, more, short
+from artifact_pipeline.reports.page.drawing import BLUE, FAINT, GREY, INK, ORANGE, label, open_drawing, own_settings
+from artifact_pipeline.reports.page.parts import MAX_LISTED, DataTable, Page, Plot, Section, more, short
+from artifact_pipeline.reports.page.render import html
 from artifact_pipeline.storage.outputs import Place, check_outputs
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from artifact_pipeline.artifact.manifest import Manifest, Verified
+    from artifact_pipeline.reports.page.drawing import Drawing
 
 _COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", GREY, INK)
 """Okabe and Ito's palette; the ninth classifier has the first colour again."""
@@ -33,37 +36,67 @@ _LARGEST = 1e300
 HEAD = ("trial", "estimator", "parameters", "score ± sd", "rows")
 
 
+@dataclass(frozen=True, slots=True)
+class _SearchOverview:
+    """A search as it is shown.
+
+    Attributes:
+        artifact: the artifact digest.
+        asked: the recipe's section `search`.
+        ordered: all results: those on the most rows first, of these the best mean; those that failed last.
+    """
+
+    artifact: str
+    manifest: Manifest
+    results: SearchResults
+    asked: dict[str, Any]
+    ordered: tuple[SearchResults.Trial, ...]
+
+    @classmethod
+    def of(cls, artifact: Verified) -> Self | None:
+        """Return the search that gave an artifact; None where there was none."""
+        results = SearchResults.of_artifact(artifact)
+        asked = artifact.manifest.recipe.get("search")
+        if results is None or not isinstance(asked, dict):
+            return None
+        scored = results.ranked(str(asked.get("metric")))
+        scored.sort(key=lambda each: -each.rows)  # stable: the best mean first among equal rows
+        failed = [each for each in results.trials if not each.scores]
+        return cls(artifact.digest, artifact.manifest, results, asked, (*scored, *failed))
+
+    @property
+    def metric(self) -> str:
+        """The metric of the scores."""
+        return str(self.asked.get("metric"))
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether any trial has scores."""
+        return any(each.scores for each in self.ordered)
+
+
 def section(artifact: Verified) -> Section | None:
-    """Return the part of a page about the search that gave an artifact; None where there was none."""
-    results = SearchResults.of_artifact(artifact)
-    asked = artifact.manifest.recipe.get("search")
-    if results is None or not isinstance(asked, dict):
-        return None
-    metric = str(asked.get("metric"))
-    found = _ordered(results, metric)
-    if not found or not found[0].scores:
-        return None
-    rows = tuple(cells(each) for each in found[:MAX_LISTED])
-    note = more(len(found), len(rows), "results, the best first,")
+    """Return the part of a page about the search that gave an artifact; None where there is nothing to show."""
+    found = _SearchOverview.of(artifact)
+    return _section(found) if found is not None and found.has_scores else None
+
+
+def _section(found: _SearchOverview) -> Section:
+    ordered = found.ordered
+    rows = tuple(cells(each) for each in ordered[:MAX_LISTED])
+    note = more(len(ordered), len(rows), "results, the best first,")
     table = DataTable("The results of the search, the best first", HEAD, rows, note=note)
-    title = f"{metric} against each parameter"
-    words = (
-        f"{plural(len(found), 'result')} of the search; the best mean is {found[0].mean:.4f}, of trial {found[0].trial}"
-    )
-    plot = Plot(title, words, lambda: _Drawn(artifact).svg(), table, note="Small points are folds, large ones means.")
+    title = f"{found.metric} against each parameter"
+    best = f"the best mean is {ordered[0].mean:.4f}, of trial {ordered[0].trial}"
+    words = f"{plural(len(ordered), 'result')} of the search; {best}"
+    note = "Small points are folds, large ones means."
+    plot = Plot(title, words, lambda: _SearchPlot(found).svg(), table, note=note)
     texts = [SearchResults.PROVES]
-    over = results.over_first(artifact.manifest.recipe)
+    over = found.results.over_first(found.manifest.recipe)
     if over is not None:
-        said = "On the same folds the chosen trial is {:+.4f} over trial 0, 95 % interval {:+.4f} to {:+.4f}."
-        texts.append(said.format(*over))
+        sentence = "On the same folds the chosen trial is {:+.4f} over trial 0, 95 % interval {:+.4f} to {:+.4f}."
+        texts.append(sentence.format(*over))
     return Section("search", "Search", tuple(texts), (plot,))
-
-
-def _ordered(results: SearchResults, metric: str) -> list[SearchResults.Trial]:
-    """Return all results: those on the most rows first, of these the best mean; those that failed at the end."""
-    scored = results.ranked(metric)
-    scored.sort(key=lambda each: -each.rows)  # stable: the best mean first among equal rows
-    return scored + [each for each in results.trials if not each.scores]
 
 
 def cells(trial: SearchResults.Trial) -> tuple[str, ...]:
@@ -87,38 +120,36 @@ def _text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
 
 
-class _Drawn:
+class _SearchPlot:
     """The plot of a search: a panel for each parameter that differs, a colour for each classifier."""
 
-    def __init__(self, artifact: Verified) -> None:
-        """Take the results of an artifact that has some."""
-        results = SearchResults.of_artifact(artifact)
-        asked: Any = artifact.manifest.recipe["search"]
-        assert results is not None
-        self._metric = str(asked.get("metric"))
-        self._scored = [each for each in results.trials if each.scores]
-        self._most = max((each.rows for each in self._scored), default=0)
+    def __init__(self, found: _SearchOverview) -> None:
+        self._metric = found.metric
+        self._scored = [each for each in found.results.trials if each.scores]
+        self._most = max(each.rows for each in self._scored)
+        spaces = found.asked.get("space")
         self._log = {
-            key for space in asked.get("space") or () if isinstance(space, dict) for key in _logarithmic(space)
+            key
+            for space in (spaces if isinstance(spaces, list) else ())
+            if isinstance(space, dict)
+            for key in _logarithmic(space)
         }
-        names = dict.fromkeys(each.estimator for each in self._scored)
-        self._colours = {name: _COLOURS[at % len(_COLOURS)] for at, name in enumerate(sorted(names))}
+        names = sorted({each.estimator for each in self._scored})
+        self._colours = {name: _COLOURS[at % len(_COLOURS)] for at, name in enumerate(names)}
         self._panels = self._parameters()[:_MAX_PANELS]
 
     def svg(self) -> Markup:
         """The plot as SVG, for a page."""
-        with self._drawing() as drawing:
-            self._fill(drawing)
+        with self._open() as drawing:
             return drawing.svg()
 
     def png(self) -> bytes:
         """The plot as PNG."""
-        with self._drawing() as drawing:
-            self._fill(drawing)
+        with self._open() as drawing:
             return drawing.png()
 
     def _parameters(self) -> list[str]:
-        """The parameters that differ, or that only some classifiers have: the classifier itself comes first."""
+        """The parameters that differ, or that only some classifiers have; the classifier itself comes first."""
         seen: dict[str, set[str]] = {}
         for each in self._scored:
             for key, value in _values(each).items():
@@ -126,11 +157,14 @@ class _Drawn:
         found = sorted(key for key, texts in seen.items() if len(texts) > 1 and key != "estimator")
         return ["estimator", *found] if len(seen.get("estimator", ())) > 1 or not found else found
 
-    def _drawing(self) -> Drawing:
-        """An empty figure of the right size."""
+    @contextmanager
+    def _open(self) -> Iterator[Drawing]:
         columns = min(_COLUMNS, len(self._panels))
         rows = -(-len(self._panels) // columns)
-        return Drawing("search", width=0.6 + 3.1 * columns, height=0.5 + 2.7 * rows, grid=(rows, columns))
+        size = {"width": 0.6 + 3.1 * columns, "height": 0.5 + 2.7 * rows}
+        with open_drawing("search", **size, grid=(rows, columns)) as drawing:
+            self._fill(drawing)
+            yield drawing
 
     def _fill(self, drawing: Drawing) -> None:
         flat = drawing.axes.ravel()
@@ -177,37 +211,6 @@ ENDINGS = (".svg", ".html", ".png")
 _FONT = 'font-family="DejaVu Sans, Verdana, sans-serif" style="background:#fff"'
 
 
-@dataclass(frozen=True, slots=True)
-class _SearchOverview:
-    """A search as it is shown.
-
-    Attributes:
-        artifact: the artifact digest.
-        ordered: the same, the best on the most rows first, those that failed last.
-    """
-
-    artifact: str
-    manifest: Manifest
-    results: SearchResults
-    ordered: tuple[SearchResults.Trial, ...]
-
-    @classmethod
-    def of(cls, artifact: Verified) -> _SearchOverview:
-        """Take what an artifact says.
-
-        Raises:
-            ConfigError: it was not searched for.
-        """
-        results = SearchResults.of_artifact(artifact)
-        asked: Any = artifact.manifest.recipe.get("search")
-        if results is None or not isinstance(asked, dict):
-            raise ConfigError("the artifact was not searched for", hint="artifact-pipeline inspect shows it")
-        metric = str(asked.get("metric"))
-        if not results.ranked(metric):
-            raise ConfigError("no trial of the search has scores", hint="artifact-pipeline inspect shows the artifact")
-        return cls(artifact.digest, artifact.manifest, results, tuple(_ordered(results, metric)))
-
-
 @own_settings()
 def search_overview(artifact: Path | str, to: Path | None = None) -> _SearchOverview:
     """Verify an artifact and return the search that gave it, drawn into a file if one is named.
@@ -226,23 +229,20 @@ def search_overview(artifact: Path | str, to: Path | None = None) -> _SearchOver
         if to.suffix not in ENDINGS:
             raise ConfigError(f"--output: must end in {', '.join(ENDINGS)}", hint="-o search.svg")
         check_outputs([*artifact_places(artifact)], [Place("--output", str(to))])
-    verified = remote.verify(artifact, accept_failed_gate=True)
-    found = _SearchOverview.of(verified)
+    found = _SearchOverview.of(remote.verify(artifact, accept_failed_gate=True))
+    if found is None:
+        raise ConfigError("the artifact was not searched for", hint="artifact-pipeline inspect shows it")
+    if not found.has_scores:
+        raise ConfigError("no trial of the search has scores", hint="artifact-pipeline inspect shows the artifact")
     if to is not None:
-        write_atomic(to, _plot(verified, to.suffix))
+        write_atomic(to, _plot(found, to.suffix))
     return found
 
 
-def _plot(artifact: Verified, ending: str) -> bytes:
+def _plot(found: _SearchOverview, ending: str) -> bytes:
     if ending == ".png":
-        return _Drawn(artifact).png()
+        return _SearchPlot(found).png()
     if ending == ".svg":
-        return str(_Drawn(artifact).svg()).replace("<svg ", f"<svg {_FONT} ", 1).encode()
-    from artifact_pipeline.reports.page.parts import Page
-    from artifact_pipeline.reports.page.render import html
-
-    part = section(artifact)
-    assert part is not None
-    name = artifact.manifest.name
-    page = Page(name, "", (), (("artifact", artifact.digest),), tiles=(), sections=(part,))
+        return str(_SearchPlot(found).svg()).replace("<svg ", f"<svg {_FONT} ", 1).encode()
+    page = Page(found.manifest.name, "", (_section(found),), digests=(("artifact", found.artifact),))
     return html(page).encode(errors="backslashreplace")

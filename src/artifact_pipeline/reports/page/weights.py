@@ -1,4 +1,4 @@
-"""What a model goes by: the weights of a linear one, or what any other loses without a column."""
+"""The weights of a linear model, and the accuracy that any other model loses without a column."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Weights(NamedTuple):
     """The weights of a linear model.
 
     Attributes:
-        names: what each weight is of: a column, a level of a category, or that a column is missing.
+        names: of each weight: a column, a level of a category, or that a column is missing.
         values: float64 of shape (classes, names); of two classes one row, towards the second.
         scaled: whether numbers are divided by their spread first, so that their weights can be compared.
     """
@@ -54,7 +54,7 @@ def weights_of(artifact: Verified) -> Weights | None:
 
 
 class Importance(NamedTuple):
-    """What a model loses where a column is shuffled: the columns, the most important one first.
+    """The accuracy that a model loses where a column is shuffled, the most important column first.
 
     Attributes:
         columns: positions among the model's columns.
@@ -67,11 +67,17 @@ class Importance(NamedTuple):
     repeats: int
 
 
+def place_of(columns: Sequence[Column], position: int) -> int:
+    """Return the place of a column in `Features.X`, or in `Features.S` if it is a category."""
+    is_category = columns[position].kind == "category"
+    return sum((each.kind == "category") == is_category for each in columns[:position])
+
+
 def importance_of(answered: AnsweredRows, columns: Sequence[Column]) -> Importance | None:
     """Shuffle one column after the other, and count the right answers that are lost; None where that costs too much.
 
-    L. Breiman (2001), Random forests, section 10. By the published model, over rows that it has not learned where they
-    can be told, with a fixed seed.
+    L. Breiman (2001), Random forests, section 10. By the published model, over rows that it has not learned where these
+    are known, with a fixed seed.
     """
     rows = min(len(answered), _MAX_ROWS, max(_LEAST_ROWS, _MAX_ANSWERS // (_REPEATS * len(columns))))
     repeats = max(1, min(_REPEATS, _MAX_ANSWERS // (rows * len(columns))))
@@ -95,8 +101,8 @@ def importance_of(answered: AnsweredRows, columns: Sequence[Column]) -> Importan
 
 def _shuffled(features: Features, columns: Sequence[Column], position: int, order: NDArray[np.int64]) -> Features:
     """The rows with the values of one column in another order."""
-    kind = columns[position].kind == "category"
-    place = sum((each.kind == "category") == kind for each in columns[:position])
-    changed = (features.S if kind else features.X).copy()
+    place = place_of(columns, position)
+    is_category = columns[position].kind == "category"
+    changed = (features.S if is_category else features.X).copy()
     changed[:, place] = changed[order, place]
-    return replace(features, S=changed) if kind else replace(features, X=changed)
+    return replace(features, S=changed) if is_category else replace(features, X=changed)
