@@ -118,9 +118,9 @@ class _Process:
         while (self._stop_at is None or loop.time() < self._stop_at) and not served.done():
             self._reloader.tick(second=ticks % _TICKS == 0)
             application.cut_off_late()
-            self._app.metrics.settle()
+            self._app.metrics.update()
             if ticks % _TICKS == 0:
-                self._app.metrics.settle_connections()
+                self._app.metrics.update_connections()
                 if settings.tls is not None:
                     connections.close_idle()
             ticks += 1
