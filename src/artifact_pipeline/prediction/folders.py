@@ -97,7 +97,7 @@ class Ledger:
         if source.place == STDIN:  # which can be read but once
             return _Opened("", None)
         with open_rows(source, self.scorer.wanted(source), digest=False) as rows:
-            return _Opened(rows.stamp, rows.total, rows.left_out, tuple(self.scorer.untold(rows)))
+            return _Opened(rows.stamp, rows.total, rows.left_out, tuple(self.scorer.split_notes(rows)))
 
     def _described(self) -> dict[str, Any]:
         """What must be the same for the work to go on: artifact, options, and the inputs with their stamps."""

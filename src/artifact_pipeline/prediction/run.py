@@ -272,7 +272,7 @@ class _FileRun:
             before = into.counts.read
             with open_rows(source, self._scorer.wanted(source)) as rows:
                 self._left_out |= dict.fromkeys(rows.left_out)
-                self._notes += self._scorer.untold(rows)
+                self._notes += self._scorer.split_notes(rows)
                 with closing(read_ahead(source, rows, rows.batches(0))) as batches:
                     for batch, share in batches:
                         scored = into.add(source, batch, self._extra(source, batch))

@@ -216,7 +216,7 @@ class Scorer:
             keys=() if self.split is None else self.split.key,
         )
 
-    def untold(self, rows: Reader) -> list[str]:
+    def split_notes(self, rows: Reader) -> list[str]:
         """A sentence where the sides of a file's labelled rows are unknown, for want of a column of the split's key."""
         if self.split is None or not self.split.key or self.artifact.manifest.data.target not in rows.names:
             return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -142,11 +143,15 @@ async def _in_thread(work: Callable[[], _Result]) -> _Result:
     future: Future[_Result] = Future()
     future.set_running_or_notify_cancel()
 
+    def pass_on(_kind: object, error: BaseException | None, _trace: object) -> bool:
+        if error is not None:
+            future.set_exception(error)  # which is raised where the work is awaited
+        return True
+
     def run() -> None:
-        try:
+        with ExitStack() as stack:
+            stack.push(pass_on)
             future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - it is raised where the work is awaited
-            future.set_exception(error)
 
     Thread(target=run, name="reload", daemon=True).start()
     return await asyncio.wrap_future(future)
