@@ -244,8 +244,8 @@ def test_tasks_and_their_answers(scene: Scene, alone: tuple[Predictions, dict[st
     """A task is small and has absolute places; its answer is small and plain, and in any order gives one result."""
     to = tmp_path / "out"
     artifact, tasks = tasks_of(scene, to)
-    assert [task.name for task in tasks] == [
-        f"{name}-0" for name in ("a.parquet", "b.csv", "c.npy", "d.jsonl", "e.csv", "sub/f.parquet")
+    assert [(task.source.name, task.first) for task in tasks] == [
+        (name, 0) for name in ("a.parquet", "b.csv", "c.npy", "d.jsonl", "e.csv", "sub/f.parquet")
     ]
     assert all(Path(task.source.place).is_absolute() and Path(task.to.place).is_absolute() for task in tasks)
     done = [answer(artifact, task) for task in reversed(tasks)]

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -331,3 +332,45 @@ def test_a_folder_in_use_is_left_as_it_is(of_words: Verified, tmp_path: Path) ->
     with pytest.raises(ConfigError, match="there is something in"):
         predict(PredictionRequest(of_words, (str(rows),), f"{tmp_path}/out/"))
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("job",), ["artifact"]),
+        (("parts",), [[0, 0, {}]]),
+        (("parts", 0, 4), "2"),
+        (("tally",), None),
+        (("tally", "read"), "2"),
+        (("tally", "written"), -1),
+        (("tally", "rules"), {"not-finite": None}),
+        (("tally", "labels"), [1]),
+        (("tally", "confusion"), [[0]]),
+        (("tally", "sides"), [[[0]]]),
+        (("tally", "labels", 0), 1 << 70),
+    ],
+    ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else "",
+)
+def test_a_damaged_receipt_is_not_gone_on_with(
+    of_words: Verified, tmp_path: Path, path: tuple[str | int, ...], value: Any
+) -> None:
+    """Whatever is wrong in what a receipt says of unfinished work, to resume it is refused and not a bug of ours."""
+    rows = [str(write_rows(tmp_path / name, words())) for name in ("a.csv", "b.csv")]
+
+    def stop(_rows: int, share: float) -> None:
+        if share > 0.5:
+            raise InterruptedHere
+
+    request = PredictionRequest(of_words, tuple(rows), f"{tmp_path}/out/")
+    with pytest.raises(InterruptedHere):
+        predict(request, PredictionObserver(progress=lambda: nullcontext(stop)))
+    place = tmp_path / "out.receipt.json"
+    begun = json.loads(place.read_bytes())
+    *above, last = path
+    inside = begun["progress"]
+    for key in above:
+        inside = inside[key]
+    inside[last] = value
+    place.write_bytes(canonical_json(begun))
+    with pytest.raises((ArtifactRejected, ConfigError), match=r"go on|another artifact"):
+        predict(replace(request, resume=True))
