@@ -49,14 +49,7 @@ class Asgi:
         connections: Connections | None = None,
         log: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
-        """Prepare for the first request.
-
-        Args:
-            app: routes the requests.
-            queue: answers them.
-            connections: notes when a client's request begins and ends; None where the library closes idle connections.
-            log: called with each line of the access log; None for no such log.
-        """
+        """Prepare for the first request; `connections` is None where the library closes idle connections itself."""
         self._app, self._queue, self._connections, self._log = app, queue, connections, log
         self._now = asyncio.get_running_loop().time
         self._in_progress = self._held = 0  # requests, and bytes of their bodies
@@ -97,16 +90,20 @@ class Asgi:
                     exchange.body = message["body"]  # it has come whole, as nearly all do
                     exchange.end()
                 else:
-                    await self._read_or_refuse(exchange, message, receive)
+                    await self._read(exchange, message, receive)
             self._deadlines[task] = math.inf
             return exchange.refused or await self._queue.answer(exchange)
+        except Refusal as refusal:
+            exchange.body = b""
+            exchange.unread, exchange.last = refusal is not _CUT_OFF, refusal is _CUT_OFF
+            return refusal.response()
         except asyncio.CancelledError:
             exchange.last = True
             if self._deadlines[task] > self._now():  # `cut_off`: the process ends
                 return _ENDING
             return Refusal(408, f"the request did not come whole within {self._app.settings.timeout:g} s").response()
         finally:
-            self._release(exchange)
+            self._held -= exchange.held
 
     def cut_off_late(self) -> None:
         """Refuse the requests whose body is late, and close the connections whose client has not read the response."""
@@ -152,16 +149,12 @@ class Asgi:
 
     # The body
 
-    async def _read_or_refuse(self, exchange: Exchange, message: dict[str, Any], receive: Receive) -> None:
-        """Read the body within its bounds, or refuse it."""
-        try:
-            await self._read(exchange, message, receive)
-        except Refusal as refusal:
-            exchange.refused, exchange.body = refusal.response(), b""
-            exchange.unread, exchange.last = refusal is not _CUT_OFF, refusal is _CUT_OFF
-            self._release(exchange)
-
     async def _read(self, exchange: Exchange, message: dict[str, Any], receive: Receive) -> None:
+        """Read the body.
+
+        Raises:
+            Refusal: it does not come whole, or is beyond one of the bounds.
+        """
         pieces = 0
         while True:
             pieces += 1
@@ -188,10 +181,6 @@ class Asgi:
         self._held += more
         exchange.held = size
         return True
-
-    def _release(self, exchange: Exchange) -> None:
-        self._held -= exchange.held
-        exchange.held = 0
 
     # The response
 
@@ -244,11 +233,7 @@ class Asgi:
 
 
 def _headers(path: bytes, lines: Headers) -> dict[bytes, bytes]:
-    """The headers of a request by their names; a header in several lines becomes one list.
-
-    Args:
-        path: the path of the request's target, as it came.
-        lines: the name, in lower case, and the value of each line.
+    """The headers of a request by their names in lower case; a header in several lines becomes one list.
 
     Raises:
         Refusal: the head is too large, a header that is no list stands twice, or the transfer coding is not supported.

@@ -74,12 +74,7 @@ class SentRows(NamedTuple):
 
 
 def rows_of(tensors: Sequence[InputTensor], tail: bytes, served: Served) -> SentRows:
-    """Read the rows of a request.
-
-    Args:
-        tensors: the tensors of the request.
-        tail: the binary data after its JSON.
-        served: the model.
+    """Read the rows of a request by its tensors and the binary data after its JSON.
 
     Raises:
         Refusal: a tensor is missing, unknown or there twice, its shape, its datatype or its data are wrong, or a value

@@ -92,21 +92,19 @@ class Served:
 
     def metadata(self) -> dict[str, Any]:
         """The protocol's model metadata; the inputs are the matrix where the model takes one, else the columns."""
-        taken = [(INPUT, self.number_type, [-1, self.features])]
+        inputs = [_tensor(INPUT, self.number_type, -1, self.features)]
         if not self.shapes:
-            taken = [(name, self.datatype(each.column), [-1, 1]) for name, each in self.inputs.items()]
+            inputs = [_tensor(name, self.datatype(each.column), -1, 1) for name, each in self.inputs.items()]
         label, answers = self.outputs
-        given = [(label, "BYTES" if self.texts else "INT64", [-1]), (answers, "FP64", [-1, len(self.labels)])]
-        inputs, outputs = (
-            [{"name": name, "datatype": datatype, "shape": shape} for name, datatype, shape in tensors]
-            for tensors in (taken, given)
-        )
         return {
             "name": self.name,
             "versions": [self.version],
             "platform": "onnx_onnxv1",
             "inputs": inputs,
-            "outputs": outputs,
+            "outputs": [
+                _tensor(label, "BYTES" if self.texts else "INT64", -1),
+                _tensor(answers, "FP64", -1, len(self.labels)),
+            ],
         }
 
     def coded(self, X: NDArray[Any], S: NDArray[Any] | None) -> NDArray[Any]:
@@ -163,6 +161,10 @@ def _inputs(columns: Sequence[Column]) -> dict[str, ColumnInput]:
         else:
             found[each.name] = ColumnInput(each, next(numbers), None)
     return found
+
+
+def _tensor(name: str, datatype: str, *shape: int) -> dict[str, Any]:
+    return {"name": name, "datatype": datatype, "shape": [*shape]}
 
 
 def server_metadata() -> dict[str, Any]:

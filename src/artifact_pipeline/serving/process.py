@@ -116,10 +116,11 @@ class _Process:
         self._observer.ready(url_of(bound, settings))
         ticks = 0
         while (self._stop_at is None or loop.time() < self._stop_at) and not served.done():
-            self._reloader.tick(second=ticks % _TICKS == 0)
+            second = ticks % _TICKS == 0
+            self._reloader.tick(second=second)
             application.cut_off_late()
             self._app.metrics.update()
-            if ticks % _TICKS == 0:
+            if second:
                 self._app.metrics.update_connections()
                 if settings.tls is not None:
                     connections.close_idle()

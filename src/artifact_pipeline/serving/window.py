@@ -70,13 +70,7 @@ class Ring:
     """The latest rows of one worker, with the position and the confidence of their answers."""
 
     def __init__(self, memory: memoryview, served: Served, rows: int) -> None:
-        """Lay the memory of a worker out for a model.
-
-        Args:
-            memory: the bytes.
-            served: the model.
-            rows: rows at most; there are fewer where the model has more features than the first one.
-        """
+        """Lay the memory out for at most so many rows; there is room for fewer if the model has more features."""
         import numpy as np
 
         dtype, features = served.predictor.dtype, served.features
