@@ -536,5 +536,5 @@ def test_saving_takes_a_tenth_of_the_time_at_most(
 
     cluster._collect(ledger, _results(), 500, lambda *_: None)
     assert 0.05 < saving[0] / now[0] <= 0.12
-    ledger.settle()
+    ledger.flush()
     assert len(json.loads((tmp_path / "out.receipt.json").read_bytes())["outputs"]) == 500

@@ -26,7 +26,7 @@ from artifact_pipeline.errors import ConfigError, PipelineError, Problem
 from artifact_pipeline.prediction.counts import MISTAKES, SAMPLES, PredictionCounts, Sample
 from artifact_pipeline.prediction.parts import PART, Part
 from artifact_pipeline.prediction.receipt import Receipt
-from artifact_pipeline.prediction.workers import ArtifactCopy, Task, TaskResult, answer, environment_words, foreign
+from artifact_pipeline.prediction.workers import ArtifactCopy, Task, TaskResult, answer, environment_text, mismatch
 from artifact_pipeline.rows.formats.opening import BY_POSITION
 from artifact_pipeline.rows.sources import STDIN
 from artifact_pipeline.storage import places as storage
@@ -88,7 +88,7 @@ def _payload(scorer: Scorer) -> ArtifactCopy:
         digest=verified.digest,
         files=((NAME, verified.manifest.canonical()), *sorted(verified.members.items())),
         options=scorer.options,
-        environment=environment_words(),
+        environment=environment_text(),
     )
 
 
@@ -236,7 +236,7 @@ def _check_workers(client: Any) -> None:
             message = f"{there}; the client has artifact-pipeline {__version__}"
             problems.append(Problem(f"worker {address}", "worker-version", message))
     if problems:
-        raise foreign(problems)
+        raise mismatch(problems)
 
 
 def _finished(client: Any, artifact: ArtifactCopy, tasks: list[Task]) -> Iterator[TaskResult]:

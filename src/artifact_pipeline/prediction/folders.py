@@ -63,7 +63,7 @@ _SAVING = 10
 _BEGIN_AGAIN = "remove the folder and its receipt, and begin again"
 
 
-def _refuse_many(parts: int) -> None:
+def _check_part_count(parts: int) -> None:
     if parts > _MAX_PARTS:
         message = f"{parts:,} files or parts are too many for one folder; allowed are {_MAX_PARTS:,}"
         raise ConfigError(message, hint="predict them in several runs, or join small files: a part has a million rows")
@@ -80,12 +80,12 @@ class Ledger:
         self.notes: list[str] = []
         self.counts = PredictionCounts.zero(scorer)
         self._unsaved, self._due = False, 0.0
-        _refuse_many(len(sources))
+        _check_part_count(len(sources))
         self.opened = self._open_all()
         for opened in self.opened:
             self.left_out |= dict.fromkeys(opened.left_out)
             self.notes += opened.notes
-        _refuse_many(sum(-(-(opened.total or 1) // PART) for opened in self.opened))
+        _check_part_count(sum(-(-(opened.total or 1) // PART) for opened in self.opened))
         self._job = self._described()
 
     def _open_all(self) -> list[_Opened]:
@@ -119,7 +119,7 @@ class Ledger:
         if time.monotonic() >= self._due:
             self.save()
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Save the receipt if parts were added since it was saved."""
         if self._unsaved:
             self.save()
@@ -268,12 +268,12 @@ def predict_parts(
         if begun is not None and resume:
             ledger.resume(begun)
         else:
-            ledger.save()  # before the first part, so that a receipt says whose every file in the folder is
+            ledger.save()  # before the first part, so that no file in the folder is without a receipt
         already = len(ledger.parts)
         try:
             run(ledger)
         finally:
-            ledger.settle()
+            ledger.flush()
         written = ledger.complete()
     return replace(_outcome(ledger, written), already=already)
 

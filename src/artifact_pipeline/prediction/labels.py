@@ -177,7 +177,7 @@ def _label_texts(place: str, batch: Batch, name: str, classes: Sequence[str]) ->
     return compute.if_else(known, text, whole).cast(pa.large_string()).fill_null("")
 
 
-def _joined(texts: Sequence[Any]) -> Any:
+def _joined_keys(texts: Sequence[Any]) -> Any:
     """The parts of each key as one text; the parts are quoted as in JSON, so that two keys never give the same text."""
     import pyarrow as pa
     from pyarrow import compute
@@ -204,7 +204,7 @@ def _read_labels(place: str, keys: tuple[str, ...], label: str | None, classes: 
     source = Source(place, place, _format(place))
     there = _columns(source)
     _check_columns(place, there, [label] if label is not None else [])
-    label = _only(place, [name for name in there if name not in keys]) if label is None else label
+    label = _single_column(place, [name for name in there if name not in keys]) if label is None else label
     texts, positions = [], []
     for batch, _ in _batches(source, Wanted.columns_alone((*keys, label))):
         parts = [_text(place, batch, name, "key-invalid") for name in keys]
@@ -215,7 +215,7 @@ def _read_labels(place: str, keys: tuple[str, ...], label: str | None, classes: 
             message = f"the label {found[unknown].as_py()!r:.80} is none of the predictions' classes"
             where = f"{place}, row {batch.numbers[unknown]}"
             raise _refused(where, "label-unknown", message, hint=f"they are: {listed_names(classes)}")
-        texts.append(_joined(parts))
+        texts.append(_joined_keys(parts))
         positions.append(known)
     if not positions:
         raise _refused(place, "no-rows", "holds no rows")
@@ -224,7 +224,7 @@ def _read_labels(place: str, keys: tuple[str, ...], label: str | None, classes: 
     return _Labels(label, joined, np.concatenate(positions))
 
 
-def _only(place: str, others: Sequence[str]) -> str:
+def _single_column(place: str, others: Sequence[str]) -> str:
     if len(others) == 1:
         return others[0]
     message = f"{len(others)} columns are no key: {listed_names(others)}" if others else "every column is a key"
@@ -279,7 +279,7 @@ def _answers(
                 message = f"{texts[unknown].as_py()!r:.80} has no column of probabilities"
                 where = f"{place}, row {batch.numbers[unknown]}, column {PREDICTED!r}"
                 raise _refused(where, "no-predictions", message)
-            joined = _joined([_text(place, batch, name, "key-invalid") for name in keys])
+            joined = _joined_keys([_text(place, batch, name, "key-invalid") for name in keys])
             sides = _text(place, batch, SPLIT, "no-predictions") if split else None
             yield _Answers(joined, predicted, batch.columns, sides)
             progress(batch.count, (index + share) / len(sources))

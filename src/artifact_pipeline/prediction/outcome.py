@@ -54,16 +54,20 @@ class Predictions:
         return SIDES[HELD_OUT_SIDE if self.held_out[row] else TRAINING_SIDE]
 
 
-OF_SPLIT: dict[str, Learned] = {"held-out": "none", "training": "all"}
+LEARNED: dict[str, Learned] = {"held-out": "none", "training": "all"}
 """How many rows of each side the model has learned, of the files that it was trained from."""
-_OF_SIDE: dict[int, Learned] = {HELD_OUT_SIDE: "none", TRAINING_SIDE: "unknown"}
+_LEARNED_BY_HASH: dict[int, Learned] = {HELD_OUT_SIDE: "none", TRAINING_SIDE: "unknown"}
 """The same of any other file, by the side of a hash split."""
 
 
 def scores_of_sides(counts: PredictionCounts) -> dict[str, Receipt.Measured]:
     """Return the figures of each side of a hash split that has rows with a label."""
-    measured = {SIDES[side]: Receipt.Measured.of(counts.sides[side], learned) for side, learned in _OF_SIDE.items()}
-    return {name: each for name, each in measured.items() if each is not None}
+    scores: dict[str, Receipt.Measured] = {}
+    for side, learned in _LEARNED_BY_HASH.items():
+        measured = Receipt.Measured.of(counts.sides[side], learned)
+        if measured is not None:
+            scores[SIDES[side]] = measured
+    return scores
 
 
 def _measured(counts: PredictionCounts) -> Receipt.Measured | None:

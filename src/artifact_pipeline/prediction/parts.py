@@ -81,12 +81,7 @@ class PredictionFile:
         return self._counter.counts
 
     def add(self, source: Source, batch: Batch, extra: dict[str, Any]) -> Scored:
-        """Answer a batch, and write the answers and the bad rows.
-
-        Args:
-            source: where the batch is from.
-            batch: the rows.
-            extra: more columns of the answers, by name.
+        """Answer a batch, and write the answers, with more columns in `extra`, and the bad rows.
 
         Raises:
             DataRejected: a row is bad, and bad rows are not to be set aside.

@@ -21,7 +21,7 @@ from artifact_pipeline.plugins import data_set
 from artifact_pipeline.prediction.ahead import read_ahead
 from artifact_pipeline.prediction.destination import STDOUT, Destination
 from artifact_pipeline.prediction.hash_split import side_names
-from artifact_pipeline.prediction.outcome import OF_SPLIT, Predictions, receipt_of, scores_of_sides
+from artifact_pipeline.prediction.outcome import LEARNED, Predictions, receipt_of, scores_of_sides
 from artifact_pipeline.prediction.parts import PredictionFile, ignore_progress
 from artifact_pipeline.prediction.receipt import Receipt
 from artifact_pipeline.prediction.scoring import Options, Scorer, refuse_formulas
@@ -244,7 +244,7 @@ class _FileRun:
         self._inputs: list[Receipt.Input] = []
         self._left_out: dict[str, None] = {}
         self._notes: list[str] = []
-        self._own = TrainingRows(scorer.artifact) if len(sources) == 1 else None
+        self._training_rows = TrainingRows(scorer.artifact) if len(sources) == 1 else None
         self._splits: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
 
     def write(self, to: Destination, stdout: BinaryIO | None) -> Predictions:
@@ -270,26 +270,26 @@ class _FileRun:
                 with closing(read_ahead(source, rows, rows.batches(0))) as batches:
                     for batch, share in batches:
                         scored = into.add(source, batch, self._extra(source, batch))
-                        if self._own is not None:
-                            self._own.add(scored)
+                        if self._training_rows is not None:
+                            self._training_rows.add(scored)
                         self._progress(batch.count, (index + share) / len(self._sources))
                 digest = PREFIX + rows.digest()
                 self._notes += rows.notes
             rows_read = into.counts.read - before
             self._inputs.append(Receipt.Input(name=source.name, format=source.format, sha256=digest, rows=rows_read))
         into.counts.refuse_no_rows(self._sources[0].place)
-        self._splits = self._own.by_split() if self._own is not None else {}
+        self._splits = self._training_rows.by_split() if self._training_rows is not None else {}
         return into.close(name)
 
     def _extra(self, source: Source, batch: Batch) -> dict[str, Any]:
         """The columns `split` and `actual` of a built-in data set; none of any other source."""
         import numpy as np
 
-        if not source.built_in or self._own is None:
+        if not source.built_in or self._training_rows is None:
             return {}
         artifact = self._scorer.artifact
         own = [each.digest for each in artifact.manifest.data.split_sources] == [data_set(source.format).digest]
-        split = side_names(self._own.held_out()[: batch.count].astype(np.int8) if own else None, batch.count)
+        split = side_names(self._training_rows.held_out()[: batch.count].astype(np.int8) if own else None, batch.count)
         known = batch.actual is not None
         actual = np.array(self._scorer.classes)[batch.actual] if known else np.full(batch.count, "")
         return {"split": split, "actual": actual}
@@ -305,7 +305,7 @@ class _FileRun:
         if receipt.metrics is None or not self._splits:
             return receipt
         # These are exactly the rows of a file of the training, so it is known which of them the model has learned.
-        held_out, training = (len(self._splits[name][0]) for name in OF_SPLIT)
+        held_out, training = (len(self._splits[name][0]) for name in LEARNED)
         learned: Learned = "some" if held_out and training else "all" if training else "none"
         return structs.replace(receipt, metrics=structs.replace(receipt.metrics, training_rows=learned))
 
@@ -316,7 +316,7 @@ class _FileRun:
         scores = {
             name: measured
             for name, pair in splits.items()
-            if (measured := Receipt.Measured.of(metrics.confusion_matrix(*pair, classes), OF_SPLIT[name])) is not None
+            if (measured := Receipt.Measured.of(metrics.confusion_matrix(*pair, classes), LEARNED[name])) is not None
         }
         scores = scores or scores_of_sides(counts)
         if receipt.metrics is not None:
@@ -327,7 +327,7 @@ class _FileRun:
             counts=counts,
             scores=scores,
             drift=None if splits and len(splits["training"][0]) else counts.judged(self._scorer),
-            held_out=self._own.held_out() if splits and self._own is not None else None,
+            held_out=self._training_rows.held_out() if splits and self._training_rows is not None else None,
             left_out=tuple(self._left_out),
             notes=tuple(self._notes),
         )

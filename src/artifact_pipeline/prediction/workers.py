@@ -95,7 +95,7 @@ def answer(artifact: ArtifactCopy, task: Task) -> TaskResult | PipelineError:
         DataRejected: the rows cannot be read; another try may succeed.
     """
     try:
-        return _done(_scorer(artifact), task)
+        return _run(_scorer(artifact), task)
     except PipelineError as error:
         if isinstance(error, StorageError) or "unreadable" in error.rules:
             raise
@@ -120,13 +120,13 @@ def _scorer(artifact: ArtifactCopy) -> Scorer:
 
 
 def _check_environment(artifact: ArtifactCopy) -> None:
-    here = environment_words()
+    here = environment_text()
     if here != artifact.environment:
         message = f"has {here}; the client has {artifact.environment}"
-        raise foreign([Problem(_where(), "worker-environment", message)])
+        raise mismatch([Problem(_this_worker(), "worker-environment", message)])
 
 
-def environment_words() -> str:
+def environment_text() -> str:
     """Return interpreter, system and packages of this process in one line, as a receipt records them."""
     import pyarrow as pa
 
@@ -136,7 +136,7 @@ def environment_words() -> str:
     return ", ".join([found["python"], found["system"], found["architecture"], *packages])
 
 
-def _where() -> str:
+def _this_worker() -> str:
     from distributed import get_worker
 
     try:
@@ -145,12 +145,12 @@ def _where() -> str:
         return "here"
 
 
-def foreign(problems: list[Problem]) -> PipelineError:
-    """The refusal of workers with other packages."""
+def mismatch(problems: list[Problem]) -> PipelineError:
+    """The error for workers whose packages are not those of the client."""
     return PipelineError("the workers are not as the client is", problems=problems, hint=_HINT_INSTALL)
 
 
-def _done(scorer: Scorer, task: Task) -> TaskResult:
+def _run(scorer: Scorer, task: Task) -> TaskResult:
     source, parts = task.source, list[Part]()
     try:
         with open_rows(source, scorer.wanted(source), digest=task.first is None) as rows:
@@ -180,7 +180,7 @@ def _compare(task: Task, stamp: str) -> None:
     part reads the whole file for its digest, and a copy of equal size could hold other rows in other parts.
     """
     if stamp != task.stamp:
-        message = f"{_where()} has another file there than the client (size and time {stamp}, not {task.stamp})"
+        message = f"{_this_worker()} has another file there than the client (size and time {stamp}, not {task.stamp})"
         problem = Problem(task.source.place, "changed", message)
         raise DataRejected("the rows cannot be read", problems=[problem], hint=_HINT_SHARED)
 

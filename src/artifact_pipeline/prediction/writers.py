@@ -69,11 +69,7 @@ class _Writer(ABC):
 
     @abstractmethod
     def write(self, columns: Mapping[str, Any], probabilities: NDArray[np.float64]) -> None:
-        """Write rows.
-
-        Args:
-            columns: arrays, or one text for all rows.
-            probabilities: float64 of shape (classes, rows).
+        """Write rows: columns, each an array or one text for all rows, and float64 probabilities, (classes, rows).
 
         Raises:
             DataRejected: a kept column has another type than before.

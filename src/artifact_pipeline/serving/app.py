@@ -91,12 +91,12 @@ class App:
         """
         self._origins.check(request)  # first: a client that may not ask learns nothing of the model
         path = request.path
-        found = self._at(path)
+        found = self._find(path)
         if found is None and path.startswith(self._prefix):  # a proxy may take the prefix off, or leave it
             path = path[len(self._prefix) - 1 :]
-            found = self._at(path)
+            found = self._find(path)
         if found is None:
-            raise self._nothing_at(path)
+            raise self._not_found(path)
         if request.method != found.method and (request.method, found.method) != ("HEAD", "GET"):
             methods = "GET, HEAD" if found.method == "GET" else found.method
             raise Refusal(405, f"this path takes {methods}", (b"allow", methods.encode()))
@@ -106,10 +106,10 @@ class App:
                 raise self.too_large()
         return found
 
-    def _at(self, path: str) -> Route | None:
+    def _find(self, path: str) -> Route | None:
         return self._models.get(path) or self._routes.get(path)
 
-    def _nothing_at(self, path: str) -> Refusal:
+    def _not_found(self, path: str) -> Refusal:
         served = self.served
         if path == f"{_MODELS}stats" or path.removesuffix("/stats") + "/infer" in self._models:
             return Refusal(404, "the statistics extension is not served; /metrics has the figures")

@@ -52,17 +52,17 @@ def _bind_port(settings: Settings) -> socket.socket:
         )
         bound = socket.socket(family, socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise _unbound(settings, error) from error
+        raise _cannot_listen(settings, error) from error
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
     except (OSError, OverflowError) as error:
         bound.close()
-        raise _unbound(settings, error) from error
+        raise _cannot_listen(settings, error) from error
     return bound
 
 
-def _unbound(settings: Settings, error: Exception) -> ConfigError:
+def _cannot_listen(settings: Settings, error: Exception) -> ConfigError:
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     busy = isinstance(error, OSError) and error.errno in {errno.EADDRINUSE, errno.EACCES}
     return ConfigError(
@@ -136,4 +136,4 @@ def listen(bound: socket.socket, settings: Settings) -> None:
     try:
         bound.listen(BACKLOG)
     except OSError as error:  # another process bound the port too, and listened first
-        raise _unbound(settings, error) from error
+        raise _cannot_listen(settings, error) from error

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _PORTS = {"http": ":80", "https": ":443"}
 """The ports that a browser leaves out of an origin."""
-_MARKS = frozenset({b"sec-fetch-site", b"sec-fetch-dest", b"sec-fetch-user", b"sec-fetch-storage-access"})
+_BROWSER_HEADERS = frozenset({b"sec-fetch-site", b"sec-fetch-dest", b"sec-fetch-user", b"sec-fetch-storage-access"})
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~%-]+)*/?")
 
 
@@ -49,27 +49,27 @@ class Origins:
         host = (request.header(b"host") or "").lower()
         if origin is not None:
             self._check_origin(origin.lower(), host, request.headers)
-        if not self._knows(_name(host)) and not self._is_of_proxy(_name(host)):
-            raise _unknown(host, "--allow-host", _name(host))
+        if not self._is_known(_host_name(host)) and not self._is_of_proxy(_host_name(host)):
+            raise _unknown_name(host, "--allow-host", _host_name(host))
 
     def _check_origin(self, origin: str, host: str, headers: Mapping[bytes, bytes]) -> None:
         scheme, _, called = origin.partition("://")
         port = _PORTS.get(scheme)
         site = headers.get(b"sec-fetch-site")  # which a browser sets, and no page can
         if port is None or site not in {None, b"same-origin"}:
-            raise _of_another(origin)
+            raise _other_origin(origin)
         called = called.removesuffix(port)
         if called == host.removesuffix(port):
             return
         if self._public is not None and f"{scheme}://{called}" == self._public.origin:
             return
         if site is None:
-            raise _of_another(origin)
-        if not self._knows(_name(called)):  # our own page, behind a proxy that changes Host
-            raise _unknown(called, "--public-url", f"{scheme}://{called}/")
+            raise _other_origin(origin)
+        if not self._is_known(_host_name(called)):  # our own page, behind a proxy that changes Host
+            raise _unknown_name(called, "--public-url", f"{scheme}://{called}/")
 
-    def _knows(self, name: str) -> bool:
-        return name in self._names or _is_number(name)
+    def _is_known(self, name: str) -> bool:
+        return name in self._names or _is_ip_address(name)
 
     def _is_of_proxy(self, name: str) -> bool:
         """Whether this may be a proxy's name for the server: the Internet's DNS has no host without a dot."""
@@ -83,28 +83,28 @@ def _is_of_browser(headers: Mapping[bytes, bytes]) -> bool:
     It always sends `Accept-Language`: a page can change it, but not remove it. The `fetch` of Node.js sends
     `Accept-Language` too, and of `Sec-Fetch-*` only the mode; no page can make a browser do that.
     """
-    marked = not _MARKS.isdisjoint(headers)
+    marked = not _BROWSER_HEADERS.isdisjoint(headers)
     return marked or (b"accept-language" in headers and b"sec-fetch-mode" not in headers)
 
 
-def _of_another(origin: str) -> Refusal:
+def _other_origin(origin: str) -> Refusal:
     return Refusal(403, f"a page of another origin has sent this: {origin[:80]!a}")
 
 
-def _unknown(called: str, option: str, value: str) -> Refusal:
+def _unknown_name(called: str, option: str, value: str) -> Refusal:
     shown = value if re.fullmatch(r"[a-z0-9.:/_-]{1,100}", value) else "NAME"
     words = f"a page must call this server by a name that it knows, not {called[:80]!a}"
     return Refusal(403, f"{words}; {option} {shown} makes it known")
 
 
-def _name(host: str) -> str:
+def _host_name(host: str) -> str:
     try:
         return (urlsplit(f"//{host}").hostname or "").lower()
     except ValueError:
         return ""
 
 
-def _is_number(name: str) -> bool:
+def _is_ip_address(name: str) -> bool:
     try:
         ipaddress.ip_address(name)
     except ValueError:
@@ -147,7 +147,7 @@ def host_name(text: str) -> str:
         name = text.encode("idna").decode("ascii").lower()
     except UnicodeError:
         name = ""
-    if re.fullmatch(r"[a-z0-9._-]+", name) or _is_number(text):
+    if re.fullmatch(r"[a-z0-9._-]+", name) or _is_ip_address(text):
         return name
     raise ConfigError(
         f"--allow-host: {text!r:.200} is no name of a host",
