@@ -197,6 +197,38 @@ def test_what_is_complete_is_not_done_again(whole: dict[str, bytes], model: Veri
     assert tree(world) == whole
 
 
+def test_what_is_complete_is_not_taken_for_the_answers_to_other_inputs(
+    whole: dict[str, bytes], model: Verified, world: Path, tmp_path: Path
+) -> None:
+    """To resume a complete folder with other inputs is refused, and not reported as done already."""
+    other = write_table(tmp_path / "other.csv", {"height": [1.0], "width": [0.5]})
+    request = PredictionRequest(model, (str(other),), f"{world / 'out'}/", output_format="parquet", resume=True)
+    with pytest.raises(ConfigError, match="of other inputs"):
+        predict(request)
+    assert tree(world) == whole
+
+
+def test_standard_input_is_not_resumed_behind_a_finished_part(
+    model: Verified, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Standard input cannot be shown to be the same again, so parts of it are not put beside those that are done."""
+    request = PredictionRequest(model, ("-",), f"{tmp_path}/out/", input_format="parquet")
+
+    def stop(_rows: int, share: float) -> None:
+        if share > 0.6:
+            raise InterruptedHere
+
+    with (world / "rows" / "a.parquet").open() as rows:
+        monkeypatch.setattr("sys.stdin", rows)
+        with pytest.raises(InterruptedHere):
+            predict(replace(request, on_error="quarantine"), PredictionObserver(progress=lambda: nullcontext(stop)))
+    before = tree(tmp_path)
+    assert "out/part-00000-00000.parquet" in before
+    with pytest.raises(ConfigError, match="--resume: standard input"):
+        predict(replace(request, on_error="quarantine", resume=True))
+    assert tree(tmp_path) == before
+
+
 def test_a_folder_that_holds_something_is_not_written_into(model: Verified, world: Path, tmp_path: Path) -> None:
     """Without --resume a folder with anything in it is left alone, and so is one with another's files with it."""
     (tmp_path / "out").mkdir()

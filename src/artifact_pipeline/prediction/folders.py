@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -76,15 +76,10 @@ class Ledger:
         self.scorer, self.to, self.sources = scorer, to, sources
         self.parts: dict[Key, _Finished] = {}
         self.digests: dict[int, str] = {}
-        self.left_out: dict[str, None] = {}
-        self.notes: list[str] = []
         self.counts = PredictionCounts.zero(scorer)
         self._unsaved, self._due = False, 0.0
         _check_part_count(len(sources))
         self.opened = self._open_all()
-        for opened in self.opened:
-            self.left_out |= dict.fromkeys(opened.left_out)
-            self.notes += opened.notes
         _check_part_count(sum(-(-(opened.total or 1) // PART) for opened in self.opened))
         self._job = self._described()
 
@@ -168,7 +163,7 @@ class Ledger:
         """Take the finished parts from a receipt of the same work.
 
         Raises:
-            ConfigError: it is of another artifact, of other options or of other inputs.
+            ConfigError: it is of another artifact, of other options or of other inputs, or these may have changed.
             ArtifactRejected: its progress is not what `save` writes, or a part that it lists is not there.
         """
         progress = found.progress or {}
@@ -178,6 +173,9 @@ class Ledger:
             words = f"what was begun there had another {' and '.join(differing).replace('inputs', 'input')}"
             raise ConfigError(f"--resume: {words}", hint="name another folder, or give what was given then")
         names = {source.name: index for index, source in enumerate(self.sources)}
+        if progress.get("parts") and any(source.place == STDIN for source in self.sources):
+            words = "standard input may hold other rows than those of the parts that are done"
+            raise ConfigError(f"--resume: {words}", hint="name another folder, or write the rows to a file first")
         try:
             parts = convert(progress["parts"], list[tuple[Count, Count, Receipt.Output, Receipt.Output | None, Count]])
             self.counts = PredictionCounts.from_plain(progress["tally"], self.scorer.reference)
@@ -275,7 +273,7 @@ def predict_parts(
         finally:
             ledger.flush()
         written = ledger.complete()
-    return replace(_outcome(ledger, written), already=already)
+    return _outcome(ledger, written, already)
 
 
 @contextmanager
@@ -312,11 +310,13 @@ def _check_folder(to: Destination, begun: Receipt | None, *, resume: bool) -> No
 def _already(ledger: Ledger, begun: Receipt) -> Predictions:
     if begun.artifact != ledger.scorer.artifact.digest:
         raise ConfigError("--resume: what stands there is of another artifact", hint="name another folder")
+    if [each.name for each in begun.inputs] != [source.name for source in ledger.sources]:
+        raise ConfigError("--resume: what stands there is of other inputs", hint="name another folder")
     _clear_pieces(ledger.to)
     return Predictions(ledger.to, begun, ledger.counts, {}, None, None, (), already=len(begun.outputs))
 
 
-def _outcome(ledger: Ledger, written: Receipt) -> Predictions:
+def _outcome(ledger: Ledger, written: Receipt, already: int) -> Predictions:
     return Predictions(
         destination=ledger.to,
         receipt=written,
@@ -324,8 +324,9 @@ def _outcome(ledger: Ledger, written: Receipt) -> Predictions:
         scores={**scores_of_sides(ledger.counts), "all": written.metrics} if written.metrics is not None else {},
         drift=ledger.counts.judged(ledger.scorer),
         held_out=None,
-        left_out=tuple(ledger.left_out),
-        notes=tuple(ledger.notes),
+        left_out=tuple(dict.fromkeys(name for opened in ledger.opened for name in opened.left_out)),
+        already=already,
+        notes=tuple(note for opened in ledger.opened for note in opened.notes),
     )
 
 
