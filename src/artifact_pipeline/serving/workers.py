@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from artifact_pipeline.errors import PipelineError, Problem
+from artifact_pipeline.files import reason_of
 from artifact_pipeline.registry import remote
 from artifact_pipeline.serving.binding import url_of
 from artifact_pipeline.serving.metrics import forget_process, remove_metrics_folder
@@ -140,10 +141,14 @@ class _Supervisor:
         """Start all workers, and wait until all serve.
 
         Raises:
-            PipelineError: one has ended, for the reason that it reports, or takes too long.
+            PipelineError: one cannot be forked, has ended, for the reason that it reports, or takes too long.
         """
         for worker in range(self._settings.workers):
-            self._fork(worker)
+            try:
+                self._fork(worker)
+            except OSError as error:
+                words = f"worker {worker} cannot be started: {reason_of(error)}"
+                raise PipelineError(words, hint="fewer --workers, or a higher limit (ulimit -u)") from error
         deadline = time.monotonic() + START_TIMEOUT
         while not self._ending():
             ended = self._poll()
