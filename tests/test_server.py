@@ -336,6 +336,20 @@ def test_whoever_listens_first_has_the_port(root: Path) -> None:
     assert told == []
 
 
+@pytest.mark.parametrize("rows", [10**13, 10**30])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_window_beyond_the_memory_is_refused(root: Path, rows: int, workers: int) -> None:
+    """A window for which there is no memory is refused at the start, by its option."""
+    told: list[str] = []
+    with pytest.raises(ConfigError, match=r"--window 10+: there is no memory for so many rows"):
+        serve(
+            lambda: verify(root / "artifact"),
+            Settings(port=0, window=rows, workers=workers),
+            ServerObserver(told.append, told.append),
+        )
+    assert told == []
+
+
 # The end
 
 

@@ -39,7 +39,7 @@ def serve(load: Callable[[], Verified], settings: Settings, observer: ServerObse
     Raises:
         ArtifactRejected: the artifact is refused at the start.
         ConfigError: the port is taken, the policy cannot be used, the process may not open as many files as it needs
-            for its connections, or `--follow` names what never moves.
+            for its connections, there is no memory for `--window`, or `--follow` names what never moves.
         StorageError: the feedback cannot be written, or the registry is out of reach at the start.
         PipelineError: a worker could not start.
     """

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.drift.histograms import Histograms
 from artifact_pipeline.drift.judge import judge
+from artifact_pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,11 +33,18 @@ class Windows:
     """The memory that all workers share; made before they are started."""
 
     def __init__(self, workers: int, rows: int, features: int) -> None:
-        """Make a part for each worker, of so many rows of so many features, as the model served first has them."""
+        """Make a part for each worker, of so many rows of so many features, as the model served first has them.
+
+        Raises:
+            ConfigError: there is not so much memory.
+        """
         self.rows = rows
         self._workers = workers
         self._size = 8 * (_FIELDS + rows * (features + 2))
-        self._memory = mmap.mmap(-1, self._size * workers)
+        try:
+            self._memory = mmap.mmap(-1, self._size * workers)
+        except (OSError, OverflowError) as error:
+            raise ConfigError(f"--window {rows}: there is no memory for so many rows", hint="--window 1000") from error
 
     def part(self, worker: int) -> tuple[memoryview, memoryview]:
         """Return the part of a worker: its numbers as 64-bit integers, and the bytes of its rows."""
