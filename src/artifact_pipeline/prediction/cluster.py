@@ -69,17 +69,13 @@ def answer_parts_on_cluster(
     Raises:
         ConfigError: standard input is to be read.
     """
-    _refuse_stdin(ledger)
+    if any(source.place == STDIN for source in ledger.sources):
+        raise ConfigError("a cluster cannot read standard input", hint="name files that every worker can read")
     tasks = list(_tasks(ledger))
     if not tasks:
         return
     with connected(scheduler, workers) as client:
         _collect(ledger, _finished(client, _payload(ledger.scorer), tasks), len(tasks), progress)
-
-
-def _refuse_stdin(ledger: Ledger) -> None:
-    if any(source.place == STDIN for source in ledger.sources):
-        raise ConfigError("a cluster cannot read standard input", hint="name files that every worker can read")
 
 
 def _payload(scorer: Scorer) -> ArtifactCopy:

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     import numpy as np
-    import pyarrow as pa
     from numpy.typing import NDArray
 
     from artifact_pipeline.artifact.manifest import Manifest
@@ -73,10 +72,16 @@ class HashSplit:
 
         The side is unknown where a column of the key is missing (`Wanted.keys` asks for it), or has no value.
         """
-        columns = {name: self._key_values(name, batch.kept.get(name)) for name in self.key}
-        return self.sides_of(
-            batch.features, {name: column.to_pylist() for name, column in columns.items() if column is not None}
-        )
+        from artifact_pipeline.rows.split_columns import key_values
+
+        booleans = {each.name for each in self.columns if each.kind == "boolean"}
+        keys: dict[str, Sequence[Any]] = {}
+        for name in self.key:
+            column = batch.kept.get(name)
+            values = None if column is None else key_values(column, boolean=name in booleans)
+            if values is not None:
+                keys[name] = values.to_pylist()
+        return self.sides_of(batch.features, keys)
 
     def sides_of(self, features: Features, keys: Mapping[str, Sequence[Any] | NDArray[Any]]) -> NDArray[np.int8]:
         """Return the side of each row, as `sides` does.
@@ -99,12 +104,3 @@ class HashSplit:
         for values in own.values():
             unknown |= np.fromiter(map(is_missing, values), dtype=np.bool_, count=rows)
         return np.where(unknown, UNKNOWN_SIDE, below(key_hashes(own, seed=self.seed), self.share)).astype(np.int8)
-
-    def _key_values(self, name: str, column: pa.Array | None) -> pa.Array | None:
-        """A key's values as text, as a training reads them; None where there are none."""
-        from artifact_pipeline.rows.split_columns import key_values
-
-        if column is None:
-            return None
-        boolean = any(each.name == name and each.kind == "boolean" for each in self.columns)
-        return key_values(column, boolean=boolean)

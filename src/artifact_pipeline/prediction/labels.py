@@ -131,12 +131,6 @@ def _columns(source: Source) -> tuple[str, ...]:
         return rows.left_out
 
 
-def _check_columns(place: str, there: Sequence[str], needed: Sequence[str]) -> None:
-    for name in needed:
-        if name not in there:
-            raise _refused(place, "column-missing", f"no column {name!r}", hint=meant_names([name], there))
-
-
 def _batches(source: Source, wanted: Wanted) -> Iterator[tuple[Batch, float]]:
     """Yield the rows of a table, some ten thousand at a time, with the share of it that has been read."""
     with open_rows(source, wanted, digest=False) as rows:
@@ -203,8 +197,10 @@ def _read_labels(place: str, keys: tuple[str, ...], label: str | None, classes: 
 
     source = Source(place, place, _format(place))
     there = _columns(source)
-    _check_columns(place, there, [label] if label is not None else [])
-    label = _single_column(place, [name for name in there if name not in keys]) if label is None else label
+    if label is None:
+        label = _single_column(place, [name for name in there if name not in keys])
+    elif label not in there:
+        raise _refused(place, "column-missing", f"no column {label!r}", hint=meant_names([label], there))
     texts, positions = [], []
     for batch, _ in _batches(source, Wanted.columns_alone((*keys, label))):
         parts = [_text(place, batch, name, "key-invalid") for name in keys]

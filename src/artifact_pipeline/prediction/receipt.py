@@ -71,7 +71,7 @@ class Receipt(Frozen, frozen=True):
         training_rows: Learned | UnsetType = UNSET
 
         @classmethod
-        def of(cls, confusion: NDArray[np.int64], training_rows: Learned = "unknown") -> Receipt.Measured | None:
+        def of(cls, confusion: NDArray[np.int64], training_rows: Learned) -> Receipt.Measured | None:
             """Return the figures of a confusion matrix, int64 of shape (classes, classes); None without rows."""
             from artifact_pipeline.metrics import classification as metrics
 

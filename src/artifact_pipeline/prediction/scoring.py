@@ -251,7 +251,7 @@ def refuse_formulas(texts: Iterable[str], form: str) -> None:
     Raises:
         ConfigError: one begins like a formula.
     """
-    risky = [text for text in texts if text and text[0] in FORMULA]
+    risky = [text for text in texts if text.startswith(tuple(FORMULA))]
     if form == "csv" and risky:
         words = f"{risky[0]!r} begins like a formula, which a spreadsheet would run"
         raise ConfigError(f"a CSV cannot be written: {words}", hint="write Parquet or JSON Lines: --to parquet")

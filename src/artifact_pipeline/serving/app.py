@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from artifact_pipeline.errors import DataRejected, StorageError
 from artifact_pipeline.serving import coding, origins
-from artifact_pipeline.serving.http import Refusal, Request, Response, Route, json_response
+from artifact_pipeline.serving.http import RETRY_SOON, Refusal, Request, Response, Route, json_response
+from artifact_pipeline.serving.limits import SMALL
 from artifact_pipeline.serving.model import server_metadata
 from artifact_pipeline.serving.openapi import document
 from artifact_pipeline.serving.page.routes import routes as page
@@ -31,10 +32,7 @@ if TYPE_CHECKING:
     Answered = tuple[NDArray[Any], NDArray[np.float64]]
 
 _Result = TypeVar("_Result")
-_INLINE = 64 << 10
-"""Bytes of a body up to which it is answered on the event loop: that takes a millisecond or two at most."""
 _TOO_LARGE = 413
-_AGAIN = (b"retry-after", b"1")
 _MODELS = "/v2/models/"
 
 
@@ -130,7 +128,7 @@ class App:
     def is_large(self, exchange: Exchange) -> bool:
         """Whether an answer takes so long that other requests must not wait for it."""
         request = exchange.request
-        return exchange.route.large or len(request.body) > _INLINE or (request.packed and self._is_large(request))
+        return exchange.route.large or len(request.body) > SMALL or (request.packed and self._is_large(request))
 
     def answer(self, exchange: Exchange) -> Response:
         """Answer a request that has come whole; from any thread."""
@@ -148,7 +146,7 @@ class App:
     def _is_large(self, request: Request) -> bool:
         """Decompress a body, and return False; or return True where it becomes too large."""
         try:
-            self._unpack(request, _INLINE)
+            self._unpack(request, SMALL)
         except Refusal as refusal:  # of another status: it is raised again where the request is answered
             return refusal.status == _TOO_LARGE
         return False
@@ -179,7 +177,7 @@ class App:
 
     def _readiness(self, **about: str) -> Response:
         response = json_response({**about, "ready": self.ready})
-        return response if self.ready else replace(response, status=503, headers=(*response.headers, _AGAIN))
+        return response if self.ready else replace(response, status=503, headers=(*response.headers, RETRY_SOON))
 
 
 def _parse(served: Served, request: Request) -> tuple[Served, Inference]:
@@ -199,4 +197,4 @@ def _refused_or(work: Callable[..., _Result], *arguments: Any) -> _Result | Resp
     except DataRejected as error:
         return Refusal(400, error.problems[0].message if error.problems else error.message).response()
     except StorageError as error:
-        return Refusal(503, error.message, _AGAIN).response()
+        return Refusal(503, error.message, RETRY_SOON).response()

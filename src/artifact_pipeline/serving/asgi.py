@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from artifact_pipeline.serving import coding
-from artifact_pipeline.serving.http import Exchange, Refusal, Request
+from artifact_pipeline.serving.http import RETRY_SOON, Exchange, Refusal, Request
 from artifact_pipeline.serving.limits import BODIES, MAX_HEAD, MEAN, PIECE, PIECES, QUIET, SMALL, STALLED
 from artifact_pipeline.serving.request_queue import BUSY
 
@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 _CLOSE = (b"connection", b"close")
 _CUT_OFF = Refusal(400, "the request ends before it is whole, or its chunks or trailers are wrong or too large")
 _TOO_MANY_CHUNKS = Refusal(413, "the body comes in too many small pieces; send larger chunks")
-_AGAIN = (b"retry-after", b"1")
-_ENDING = Refusal(503, "the server ends before the request has come whole; try again", _AGAIN).response()
-_NO_ROOM = Refusal(503, "too much is being sent to this server at once; try again", _AGAIN)
+_ENDING = Refusal(503, "the server ends before the request has come whole; try again", RETRY_SOON).response()
+_NO_ROOM = Refusal(503, "too much is being sent to this server at once; try again", RETRY_SOON)
 _SINGLE = frozenset({b"host", b"origin", b"sec-fetch-site", b"inference-header-content-length"})
 """Headers that decide something and are no lists: where one stands twice, programs differ in which one they take."""
 
@@ -46,8 +45,8 @@ class Asgi:
         self,
         app: App,
         queue: RequestQueue,
-        connections: Connections | None = None,
-        log: Callable[[dict[str, Any]], None] | None = None,
+        connections: Connections | None,
+        log: Callable[[dict[str, Any]], None] | None,
     ) -> None:
         """Prepare for the first request; `connections` is None where the library closes idle connections itself."""
         self._app, self._queue, self._connections, self._log = app, queue, connections, log

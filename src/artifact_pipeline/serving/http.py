@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Answer = Callable[[Served, "Request"], "Response"]
 
 JSON = (b"content-type", b"application/json")
+RETRY_SOON = (b"retry-after", b"1")
 
 
 @dataclass(slots=True)

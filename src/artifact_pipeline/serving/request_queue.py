@@ -8,7 +8,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from artifact_pipeline.serving.http import BUG, Refusal
+from artifact_pipeline.serving.http import BUG, RETRY_SOON, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MAX_BATCH = 32
 """Requests that are answered together at most: the first one waits for the last."""
-BUSY = Refusal(503, "too many requests wait already; try again", (b"retry-after", b"1")).response()
+BUSY = Refusal(503, "too many requests wait already; try again", RETRY_SOON).response()
 
 
 class RequestQueue:

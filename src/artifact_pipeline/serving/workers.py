@@ -267,15 +267,12 @@ class _Supervisor:
             with suppress(BrokenPipeError):  # the parent has died
                 os.write(pipe, json.dumps(members).encode() + b"\n")
 
-        def serves(digest: str) -> None:
-            report(serves=digest)
-
         observer = replace(
             self._observer,
-            ready=lambda _url: serves(self._verified.digest),
+            ready=lambda _url: report(serves=self._verified.digest),
             notice=lambda text: self._observer.notice(f"worker {worker}: {text}"),
         )
-        place = WorkerPlace(self._windows, worker, self._life_reader, serves)
+        place = WorkerPlace(self._windows, worker, self._life_reader, lambda digest: report(serves=digest))
         try:
             run_worker(self._verified, self._load, self._settings, observer=observer, bound=self._bound, place=place)
         except PipelineError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,4 +37,4 @@ class Panel:
     accept: str
     fits: Callable[[Served], bool]
     about: Callable[[Served], Mapping[str, Any]]
-    routes: Mapping[str, Route] = field(default_factory=dict)
+    routes: Mapping[str, Route]

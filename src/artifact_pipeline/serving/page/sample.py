@@ -66,4 +66,4 @@ def _texts(row: Sequence[str], columns: Sequence[Column]) -> Iterable[str]:
 
 
 def _is_formula(text: str) -> bool:
-    return text[:1] in FORMULA and text != ""
+    return text.startswith(tuple(FORMULA))
