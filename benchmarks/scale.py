@@ -221,7 +221,7 @@ def measure_merge(folder: Path, runs: int, series: Series) -> dict[str, float]:
         ledger, begun = Ledger(scorer, to, source), time.process_time()
         for number in range(PARTS):
             ledger.add(parts[0]._replace(number=number, counts=PredictionCounts.from_plain(plain, scorer.reference)))
-        ledger.settle()
+        ledger.flush()
         took.append((time.process_time() - begun) / PARTS)
     assert to.receipt is not None
     size = Path(to.receipt).stat().st_size

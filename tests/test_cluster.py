@@ -244,8 +244,8 @@ def test_tasks_and_their_answers(scene: Scene, alone: tuple[Predictions, dict[st
     """A task is small and has absolute places; its answer is small and plain, and in any order gives one result."""
     to = tmp_path / "out"
     artifact, tasks = tasks_of(scene, to)
-    assert [task.name for task in tasks] == [
-        f"{name}-0" for name in ("a.parquet", "b.csv", "c.npy", "d.jsonl", "e.csv", "sub/f.parquet")
+    assert [(task.source.name, task.first) for task in tasks] == [
+        (name, 0) for name in ("a.parquet", "b.csv", "c.npy", "d.jsonl", "e.csv", "sub/f.parquet")
     ]
     assert all(Path(task.source.place).is_absolute() and Path(task.to.place).is_absolute() for task in tasks)
     done = [answer(artifact, task) for task in reversed(tasks)]
@@ -536,5 +536,5 @@ def test_saving_takes_a_tenth_of_the_time_at_most(
 
     cluster._collect(ledger, _results(), 500, lambda *_: None)
     assert 0.05 < saving[0] / now[0] <= 0.12
-    ledger.settle()
+    ledger.flush()
     assert len(json.loads((tmp_path / "out.receipt.json").read_bytes())["outputs"]) == 500

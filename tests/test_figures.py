@@ -116,7 +116,7 @@ def test_the_verdict_is_that_of_the_window_in_batches(
     everything = np.concatenate([DIGITS.X[start : start + rows] for start, rows in requests])
     for start, rows in requests:
         answer(window, DIGITS.X[start : start + rows].astype(form), served)
-    window.settle()
+    window.flush()
     assert windows.drift(served) == judged(served, everything[-capacity:])
 
 
@@ -125,7 +125,7 @@ def test_digits_as_they_were_have_not_drifted(served: Served, held_out: NDArray[
     windows, (window,) = windows_of(served, rows=300)
     for row in held_out:
         answer(window, row[None], served)
-    window.settle()
+    window.flush()
     drift = windows.drift(served)
     assert drift is not None
     assert (drift.rows, drift.drifted) == (300, ())
@@ -137,13 +137,13 @@ def test_digits_that_are_shifted_have_drifted(served: Served, held_out: NDArray[
     windows, (window,) = windows_of(served, rows=300)
     shifted = np.roll(held_out.reshape(-1, 8, 8), 1, axis=2).reshape(-1, 64)
     answer(window, shifted, served)
-    window.settle()
+    window.flush()
     drift = windows.drift(served)
     assert drift is not None
     assert len(drift.drifted) > 20
     assert drift == judged(served, shifted[-300:])
     answer(window, held_out, served)
-    window.settle()
+    window.flush()
     again = windows.drift(served)
     assert again is not None
     assert again.drifted == ()
@@ -153,7 +153,7 @@ def test_without_a_window_nothing_is_judged(served: Served) -> None:
     """A window of 0 rows takes none and judges none."""
     windows, (window,) = windows_of(served, rows=0)
     answer(window, DIGITS.X, served)
-    window.settle()
+    window.flush()
     assert windows.drift(served) is None
     assert "drift" not in ServerMetrics(windows, 0, served).response(served, "", ready=True).body.decode()
 
@@ -171,15 +171,15 @@ def test_the_windows_of_all_workers_are_judged_together(served: Served, held_out
     windows, (first, second) = windows_of(served, workers=2, rows=100)
     answer(first, held_out[:100], served)
     answer(second, held_out[100:160], served)
-    first.settle()
-    second.settle()
+    first.flush()
+    second.flush()
     assert windows.drift(served) == judged(served, held_out[:160])
     other = replace(served, version="f" * 64)
     second.serve(other)
     assert windows.drift(served) == judged(served, held_out[:100])
     answer(second, held_out[160:200], served)  # answered by the old one, as its last
     answer(second, held_out[200:240], other)
-    second.settle()
+    second.flush()
     assert windows.drift(other) == judged(served, held_out[200:240])
     assert windows.drift(served) == judged(served, held_out[:100])
 

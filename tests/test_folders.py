@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -196,6 +197,38 @@ def test_what_is_complete_is_not_done_again(whole: dict[str, bytes], model: Veri
     assert tree(world) == whole
 
 
+def test_what_is_complete_is_not_taken_for_the_answers_to_other_inputs(
+    whole: dict[str, bytes], model: Verified, world: Path, tmp_path: Path
+) -> None:
+    """To resume a complete folder with other inputs is refused, and not reported as done already."""
+    other = write_table(tmp_path / "other.csv", {"height": [1.0], "width": [0.5]})
+    request = PredictionRequest(model, (str(other),), f"{world / 'out'}/", output_format="parquet", resume=True)
+    with pytest.raises(ConfigError, match="of other inputs"):
+        predict(request)
+    assert tree(world) == whole
+
+
+def test_standard_input_is_not_resumed_behind_a_finished_part(
+    model: Verified, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Standard input cannot be shown to be the same again, so parts of it are not put beside those that are done."""
+    request = PredictionRequest(model, ("-",), f"{tmp_path}/out/", input_format="parquet")
+
+    def stop(_rows: int, share: float) -> None:
+        if share > 0.6:
+            raise InterruptedHere
+
+    with (world / "rows" / "a.parquet").open() as rows:
+        monkeypatch.setattr("sys.stdin", rows)
+        with pytest.raises(InterruptedHere):
+            predict(replace(request, on_error="quarantine"), PredictionObserver(progress=lambda: nullcontext(stop)))
+    before = tree(tmp_path)
+    assert "out/part-00000-00000.parquet" in before
+    with pytest.raises(ConfigError, match="--resume: standard input"):
+        predict(replace(request, on_error="quarantine", resume=True))
+    assert tree(tmp_path) == before
+
+
 def test_a_folder_that_holds_something_is_not_written_into(model: Verified, world: Path, tmp_path: Path) -> None:
     """Without --resume a folder with anything in it is left alone, and so is one with another's files with it."""
     (tmp_path / "out").mkdir()
@@ -331,3 +364,45 @@ def test_a_folder_in_use_is_left_as_it_is(of_words: Verified, tmp_path: Path) ->
     with pytest.raises(ConfigError, match="there is something in"):
         predict(PredictionRequest(of_words, (str(rows),), f"{tmp_path}/out/"))
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("job",), ["artifact"]),
+        (("parts",), [[0, 0, {}]]),
+        (("parts", 0, 4), "2"),
+        (("tally",), None),
+        (("tally", "read"), "2"),
+        (("tally", "written"), -1),
+        (("tally", "rules"), {"not-finite": None}),
+        (("tally", "labels"), [1]),
+        (("tally", "confusion"), [[0]]),
+        (("tally", "sides"), [[[0]]]),
+        (("tally", "labels", 0), 1 << 70),
+    ],
+    ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else "",
+)
+def test_a_damaged_receipt_is_not_gone_on_with(
+    of_words: Verified, tmp_path: Path, path: tuple[str | int, ...], value: Any
+) -> None:
+    """Whatever is wrong in what a receipt says of unfinished work, to resume it is refused and not a bug of ours."""
+    rows = [str(write_rows(tmp_path / name, words())) for name in ("a.csv", "b.csv")]
+
+    def stop(_rows: int, share: float) -> None:
+        if share > 0.5:
+            raise InterruptedHere
+
+    request = PredictionRequest(of_words, tuple(rows), f"{tmp_path}/out/")
+    with pytest.raises(InterruptedHere):
+        predict(request, PredictionObserver(progress=lambda: nullcontext(stop)))
+    place = tmp_path / "out.receipt.json"
+    begun = json.loads(place.read_bytes())
+    *above, last = path
+    inside = begun["progress"]
+    for key in above:
+        inside = inside[key]
+    inside[last] = value
+    place.write_bytes(canonical_json(begun))
+    with pytest.raises((ArtifactRejected, ConfigError), match=r"go on|another artifact"):
+        predict(replace(request, resume=True))

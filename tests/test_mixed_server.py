@@ -54,7 +54,7 @@ def judged(served: Served, requests: list[list[Any]], capacity: int = 1000) -> D
     for rows in requests:
         inference = parse_inference(sent(tensors(rows)).body, None, served)
         window.note(inference.rows, *served.predictor.checked(*inference.rows), served)
-    window.settle()
+    window.flush()
     found = windows.drift(served)
     assert found is not None
     return found

@@ -11,6 +11,8 @@ import select
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -36,10 +38,9 @@ from attacks import ATTACKS, MANIFEST, unpack
 from conftest import ROOT, run_python
 from servers import Server, children, memory, runs, serving, sockets, wait_until
 from signatures import digests, seal, write_keys
-from tools import hexadecimal, lay_out, publish, renamed, slow
+from tools import hexadecimal, lay_out, publish, renamed, require_tool, slow
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator
 
     from artifact_pipeline.training.sealed import Candidate
@@ -335,6 +336,20 @@ def test_whoever_listens_first_has_the_port(root: Path) -> None:
     assert told == []
 
 
+@pytest.mark.parametrize("rows", [10**13, 10**30])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_window_beyond_the_memory_is_refused(root: Path, rows: int, workers: int) -> None:
+    """A window for which there is no memory is refused at the start, by its option."""
+    told: list[str] = []
+    with pytest.raises(ConfigError, match=r"--window 10+: there is no memory for so many rows"):
+        serve(
+            lambda: verify(root / "artifact"),
+            Settings(port=0, window=rows, workers=workers),
+            ServerObserver(told.append, told.append),
+        )
+    assert told == []
+
+
 # The end
 
 
@@ -620,6 +635,21 @@ def listens(pid: int) -> bool:
     """Whether a worker has come so far as to catch SIGTERM."""
     told = re.search(r"^SigCgt:\s+([0-9a-f]+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     return told is not None and bool(int(told[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+@pytest.mark.slow
+def test_a_worker_that_cannot_be_forked_ends_the_start(root: Path) -> None:
+    """Where the system lets the server start no further process, that is one error with a mend, and none is left."""
+    command = [sys.executable, "-m", "artifact_pipeline", "serve", str(root / "artifact"), "--port", "0"]
+    faults = [require_tool("strace"), "-f", "-qq", "-o", os.devnull, "-e", "inject=?clone,?fork:error=EAGAIN:when=2"]
+    done = subprocess.run([*faults, *command, "--workers", "2"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.splitlines()) == (
+        1,
+        [
+            "error: worker 1 cannot be started: resource temporarily unavailable",
+            "hint: fewer --workers, or a higher limit (ulimit -u)",
+        ],
+    )
 
 
 def test_workers_do_not_outlive_their_parent(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

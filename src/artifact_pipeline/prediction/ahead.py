@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 def read_ahead(source: Source, rows: Reader, batches: Iterator[Batch]) -> Generator[tuple[Batch, float]]:
     """Yield batches in their order, each with the share of the source that had been read with it.
 
-    One batch is read ahead, since each is of some megabytes. Standard input and objects in a store are not read ahead:
+    One batch is read ahead, since each has some megabytes. Standard input and objects in a store are not read ahead:
     Ctrl-C could not end the waiting for them in another thread.
 
     Args:
         source: where the batches are from.
-        rows: what reads it; it must stay open until the result is exhausted or closed.
-        batches: what is still to be read.
+        rows: its reader, which must stay open until the result is exhausted or closed.
+        batches: the batches that the reader has yet to give.
     """
     shared = ((batch, rows.done()) for batch in batches)
     if source.place == STDIN or storage.is_url(source.place):

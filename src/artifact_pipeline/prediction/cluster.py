@@ -1,7 +1,7 @@
-"""A folder of parts on many machines: a part is a task of a Dask cluster; done twice, it changes nothing.
+"""A folder of parts on many machines: each part is a task of a Dask cluster, and may be done twice.
 
-Dask itself is trusted: who reaches a scheduler can run anything on its workers. The cluster that is started here has
-keys of its own, and so only this process reaches it.
+Dask itself is trusted: whatever can connect to a scheduler can run anything on its workers. The cluster that is started
+here has its own keys, and so only this process can connect to it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from importlib import import_module
 from multiprocessing import resource_tracker
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from artifact_pipeline.errors import ConfigError, PipelineError, Problem
 from artifact_pipeline.prediction.counts import MISTAKES, SAMPLES, PredictionCounts, Sample
 from artifact_pipeline.prediction.parts import PART, Part
 from artifact_pipeline.prediction.receipt import Receipt
-from artifact_pipeline.prediction.workers import ArtifactCopy, Task, TaskResult, answer, environment_words, foreign
+from artifact_pipeline.prediction.workers import ArtifactCopy, Task, TaskResult, answer, environment_text, mismatch
 from artifact_pipeline.rows.formats.opening import BY_POSITION
 from artifact_pipeline.rows.sources import STDIN
 from artifact_pipeline.storage import places as storage
@@ -36,17 +37,17 @@ if TYPE_CHECKING:
     from artifact_pipeline.prediction.folders import Ledger
     from artifact_pipeline.prediction.scoring import Scorer
 
-    Shown = tuple[tuple[int, int], list[Any], list[Any]]
+    Shown = list[tuple[tuple[int, int], Sample]]
 
 _RETRIES = 3
-"""How often a task is tried again after a disk or a network failed; after a worker's death Dask does it anyway."""
+"""How often a task is tried again after a disk or a network failed; after a worker's death Dask tries it anyway."""
 TIMEOUT = 10
-"""Seconds within which a scheduler must answer, and have a worker."""
+"""Seconds within which a scheduler must answer and have a worker."""
 _SAFE_PATH = "PYTHONSAFEPATH"
 _LOGGERS = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio")
 _SETTINGS: dict[str, Any] = {
     "distributed.admin.large-graph-warning-threshold": "1GiB",  # the artifact may be large, and nothing else is
-    # Dask would have memory given back to the system after each batch, which costs a fifth more of its time.
+    # By default memory goes back to the system after each batch, which costs a fifth more time.
     "distributed.nanny.pre-spawn-environ": {},
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
@@ -57,28 +58,24 @@ _HINT_RESUME = "--resume goes on with what was begun"
 def answer_parts_on_cluster(
     ledger: Ledger, progress: Callable[[int, float], None], *, scheduler: str | None, workers: int | None
 ) -> None:
-    """Answer what is missing on a Dask cluster.
+    """Answer the missing parts on a Dask cluster.
 
     Args:
         ledger: the folder.
-        progress: is called with the rows of each task that is done, and the share of all tasks.
-        scheduler: the address of one that is there, such as `tcp://host:8786`; None starts one on this machine.
+        progress: called with the rows of each finished task, and the share of all tasks that are finished.
+        scheduler: the address of a running scheduler, such as `tcp://host:8786`; None starts one on this machine.
         workers: how many processes the cluster on this machine has.
 
     Raises:
         ConfigError: standard input is to be read.
     """
-    _refuse_stdin(ledger)
+    if any(source.place == STDIN for source in ledger.sources):
+        raise ConfigError("a cluster cannot read standard input", hint="name files that every worker can read")
     tasks = list(_tasks(ledger))
     if not tasks:
         return
     with connected(scheduler, workers) as client:
         _collect(ledger, _finished(client, _payload(ledger.scorer), tasks), len(tasks), progress)
-
-
-def _refuse_stdin(ledger: Ledger) -> None:
-    if any(source.place == STDIN for source in ledger.sources):
-        raise ConfigError("a cluster cannot read standard input", hint="name files that every worker can read")
 
 
 def _payload(scorer: Scorer) -> ArtifactCopy:
@@ -87,12 +84,12 @@ def _payload(scorer: Scorer) -> ArtifactCopy:
         digest=verified.digest,
         files=((NAME, verified.manifest.canonical()), *sorted(verified.members.items())),
         options=scorer.options,
-        environment=environment_words(),
+        environment=environment_text(),
     )
 
 
 def _tasks(ledger: Ledger) -> Iterator[Task]:
-    """What is missing: a task a part where rows are found by their position, else a task a source."""
+    """The tasks: one for each missing part where rows are found by their position, else one for each source."""
     to = replace(ledger.to, place=_absolute(ledger.to.place))
     for index, (source, opened) in enumerate(zip(ledger.sources, ledger.opened, strict=True)):
         place = source.place if source.built_in else _absolute(source.place)
@@ -106,21 +103,21 @@ def _tasks(ledger: Ledger) -> Iterator[Task]:
         assert opened.total is not None
         missing = [number for number in range(-(-opened.total // PART)) if (index, number) not in ledger.parts]
         yield from (replace(task, first=number) for number in missing)
-        if not known and 0 not in missing:  # the first part's task brings the digest with it
+        if not known and 0 not in missing:  # the task of the first part also returns the digest
             yield task
 
 
 def _absolute(place: str) -> str:
-    """A place as any process names it, wherever it runs."""
+    """A place as a process in any folder names it."""
     return place if storage.is_url(place) else str(Path(place).absolute())
 
 
 @contextmanager
 def connected(scheduler: str | None, workers: int | None = None) -> Iterator[Any]:
-    """A client of a cluster, which prints nothing and raises what is wrong.
+    """Connect to a cluster for the block; the client prints nothing.
 
     Args:
-        scheduler: the address of one that is there; None starts one on this machine.
+        scheduler: the address of a running scheduler; None starts one on this machine.
         workers: how many processes the cluster on this machine has.
 
     Raises:
@@ -145,16 +142,16 @@ def connected(scheduler: str | None, workers: int | None = None) -> Iterator[Any
 
 @contextmanager
 def _local(workers: int) -> Iterator[Any]:
-    """A cluster on this machine that only this process can reach, by keys that are made for this run."""
+    """Start a cluster on this machine; by keys that are made for this run, only this process can connect to it."""
     distributed: Any = import_module("distributed")
-    import_module("cryptography")  # without it the keys below would fail with other words
+    import_module("cryptography")  # without it the keys below would fail with another message
     with ExitStack() as stack:
         stack.enter_context(_safe_path())
         with _uninterrupted():
             cluster = distributed.LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
-                memory_limit=0,  # the readers bound it; a worker that is killed for it would only begin again
+                memory_limit=0,  # the readers bound it; a worker that is killed for it would only start again
                 dashboard_address=None,
                 scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # any free port
                 security=distributed.Security.temporary(),
@@ -166,9 +163,9 @@ def _local(workers: int) -> Iterator[Any]:
 
 @contextmanager
 def _safe_path() -> Iterator[None]:
-    """Keep the working folder off the module path of each Python that is started meanwhile.
+    """Keep the working folder off the module path of each Python that is started in the block.
 
-    A worker begins as `python -c …`, which would take a `multiprocessing.py` of the working folder for Python's own.
+    A worker is started by `python -c …`, which would import a `multiprocessing.py` of the working folder.
     """
     before = os.environ.get(_SAFE_PATH)
     os.environ[_SAFE_PATH] = "1"
@@ -183,7 +180,7 @@ def _safe_path() -> Iterator[None]:
 
 @contextmanager
 def _silenced() -> Iterator[None]:
-    """Silence Dask's logs: what matters in them comes as an error."""
+    """Silence Dask's logs for the block: what matters in them is raised as an error."""
     before = {name: logging.getLogger(name).level for name in _LOGGERS}
     for name in before:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
@@ -196,15 +193,15 @@ def _silenced() -> Iterator[None]:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Start processes that never see a Ctrl-C, which a terminal sends to all; this one obeys it when they stand.
+    """Block SIGINT, so that processes that are started in the block ignore Ctrl-C, which a terminal sends to all.
 
     Raises:
-        KeyboardInterrupt: there was one meanwhile.
+        KeyboardInterrupt: Ctrl-C was pressed meanwhile.
     """
     held: list[int] = []
     resource_tracker.ensure_running()  # first, since its own start lets the signal through again
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    # Another thread may still take the signal, and Python then calls the handler in this one.
+    # Another thread may still receive the signal, and Python then calls the handler in this one.
     main = threading.current_thread() is threading.main_thread()
     handler = signal.signal(signal.SIGINT, lambda number, _: held.append(number)) if main else None
     try:
@@ -218,12 +215,12 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _version() -> str:
-    """What a worker answers before anything is sent to it."""
+    """Return the version; a worker calls this before it gets any task."""
     return __version__
 
 
 def _hold(artifact: ArtifactCopy) -> ArtifactCopy:
-    """Give the artifact back, as a task that others wait for: Dask brings it to each worker once."""
+    """Return the artifact: as the result of a task, Dask copies it to each worker once."""
     return artifact
 
 
@@ -235,21 +232,21 @@ def _check_workers(client: Any) -> None:
             message = f"{there}; the client has artifact-pipeline {__version__}"
             problems.append(Problem(f"worker {address}", "worker-version", message))
     if problems:
-        raise foreign(problems)
+        raise mismatch(problems)
 
 
 def _finished(client: Any, artifact: ArtifactCopy, tasks: list[Task]) -> Iterator[TaskResult]:
-    """Send all tasks, and give what comes back, in whatever order.
+    """Send all tasks, and yield their results in the order in which they come.
 
     Raises:
-        PipelineError: what a worker refused, or that the cluster is gone.
+        PipelineError: a worker refuses a task, or the cluster is gone.
     """
     distributed: Any = import_module("distributed")
-    # A task too, and not scattered: what is scattered is lost with the workers that hold it, a task is done again.
+    # Not scattered: what is scattered is lost with the workers that hold it, while a task is done again.
     sent = client.submit(_hold, artifact, retries=_RETRIES, pure=False)
     futures = [client.submit(answer, sent, task, retries=_RETRIES, pure=False) for task in tasks]
     completed = distributed.as_completed(futures, loop=client.loop)
-    futures.clear()  # each is let go as soon as it was taken, and its worker forgets it
+    futures.clear()  # so that each result is freed here and on its worker once it is taken
     for future in completed:
         yield _result(future)
         future.release()
@@ -273,27 +270,24 @@ def _result(future: Any) -> TaskResult:
 
 
 def _collect(ledger: Ledger, results: Iterable[TaskResult], count: int, progress: Callable[[int, float], None]) -> None:
-    """Add to the ledger what was done; what is shown of the rows is in the order of the rows, not of the workers."""
-    shown: list[Shown] = []
+    """Add finished parts to the ledger; the rows that are shown are the first ones, in whatever order parts come."""
+    first: Shown = []
+    wrong: Shown = []
     for finished, done in enumerate(results, start=1):
         for number, output, rejected, counted, samples, mistakes in done.parts:
             bad = convert(rejected, Receipt.Output) if rejected is not None else None
             counts = PredictionCounts.from_plain(counted, ledger.scorer.reference)
             ledger.add(Part(done.index, number, convert(output, Receipt.Output), bad, counts))
-            shown = _first([*shown, ((done.index, number), samples, mistakes)])
-        if done.digest is not None:  # after its parts: what has a digest counts as read to its end
+            key = done.index, number
+            first = _first([*first, *((key, Sample(*each)) for each in samples)], SAMPLES)
+            wrong = _first([*wrong, *((key, Sample(*each)) for each in mistakes)], MISTAKES)
+        if done.digest is not None:  # after its parts: a source with a digest counts as read to its end
             ledger.digests[done.index] = done.digest
         progress(sum(part[3]["read"] for part in done.parts), finished / count)
-    ledger.counts.samples = [Sample(*each) for _, samples, _ in shown for each in samples][:SAMPLES]
-    ledger.counts.mistakes = [Sample(*each) for _, _, mistakes in shown for each in mistakes][:MISTAKES]
+    ledger.counts.samples = [row for _, row in first]
+    ledger.counts.mistakes = [row for _, row in wrong]
 
 
-def _first(shown: list[Shown]) -> list[Shown]:
-    """The first parts, as many as are needed to show as many rows and mistakes as are wanted."""
-    kept: list[Shown] = []
-    samples = mistakes = 0
-    for each in sorted(shown):
-        if samples < SAMPLES or mistakes < MISTAKES:
-            kept.append(each)
-            samples, mistakes = samples + len(each[1]), mistakes + len(each[2])
-    return kept
+def _first(rows: Shown, most: int) -> Shown:
+    """The first rows, by the number of their part and in its order."""
+    return sorted(rows, key=itemgetter(0))[:most]

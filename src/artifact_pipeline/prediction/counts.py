@@ -1,4 +1,4 @@
-"""What is counted while rows stream by: of bounded size, and added up in any order."""
+"""Counts over the rows of a prediction, of bounded size; counts of several parts can be added in any order."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from msgspec import convert
+
+from artifact_pipeline.artifact.parts import Count, Frozen, Text
 from artifact_pipeline.drift.histograms import Counts
 from artifact_pipeline.errors import DataRejected, Problem
 from artifact_pipeline.prediction.hash_split import UNKNOWN_SIDE
@@ -22,9 +25,9 @@ if TYPE_CHECKING:
     from artifact_pipeline.prediction.scoring import Scorer
 
 SAMPLES = 5
-"""First rows that are shown."""
+"""Rows that are shown: the first ones."""
 MISTAKES = 50
-"""Wrongly labelled rows that a page lists; the predictions have them all."""
+"""Rows with a wrong answer that a page lists at most; the predictions have them all."""
 
 
 @dataclass(slots=True)
@@ -50,21 +53,21 @@ class LabelledCounts:
             self.losses.append(metrics.log_loss(actual, probabilities) * len(actual))
 
     def figures(self, classes: Sequence[str]) -> HeldOut:
-        """The figures over what was counted, which is not nothing, each rounded to six decimals."""
+        """Return the figures, each rounded to six decimals; at least one row must have been counted."""
         from artifact_pipeline.artifact.figures import HeldOut
 
         return HeldOut.of(self.confusion, sum(self.losses) / int(self.confusion.sum()), classes)
 
 
 class Sample(NamedTuple):
-    """One answered row, for people.
+    """One answered row, to be shown.
 
     Attributes:
         row: its number.
         actual: its label, empty if unknown.
         predicted: the answer.
         probability: that of the answer.
-        side: on which side of a hash split it is, as `hash_split` has them.
+        side: its side of a hash split, one of the constants in `hash_split`.
     """
 
     row: int
@@ -74,6 +77,19 @@ class Sample(NamedTuple):
     side: int = UNKNOWN_SIDE
 
 
+class _PlainCounts(Frozen, frozen=True):
+    """What `PredictionCounts.plain` gives."""
+
+    read: Count
+    written: Count
+    outside: Count
+    rules: dict[Text, Count]
+    labels: tuple[Count, ...]
+    confusion: tuple[tuple[Count, ...], ...]
+    sides: tuple[tuple[tuple[Count, ...], ...], ...]
+    drift: dict[str, Any] | None
+
+
 @dataclass(slots=True)
 class PredictionCounts:
     """Counts over some rows.
@@ -81,15 +97,14 @@ class PredictionCounts:
     Attributes:
         read: rows read, the bad ones included.
         written: rows answered.
-        outside: rows among them with a value out of the trained range.
+        outside: answered rows with a value out of the trained range.
         rules: bad rows by the rule that they break.
-        labels: int64, answered rows by predicted class.
-        confusion: int64 of shape (classes, classes), the rows whose actual label is known.
-        sides: int64 of shape (2, classes, classes): those among them on the training and the held-out side of a hash
-            split.
-        drift: what the drift is judged by; None where that is not asked.
+        labels: int64 of shape (classes,), answered rows by predicted class.
+        confusion: int64 of shape (classes, classes), the answered rows whose actual label is known.
+        sides: int64 of shape (2, classes, classes), the same on the training and on the held-out side of a hash split.
+        drift: the histograms by which drift is judged, or None.
         samples: the first rows.
-        mistakes: the first rows whose answer was wrong.
+        mistakes: the first rows with a wrong answer.
     """
 
     labels: NDArray[np.int64]
@@ -108,16 +123,13 @@ class PredictionCounts:
         """The counts of no rows."""
         import numpy as np
 
-        classes = len(scorer.classes)
         drift = Counts.zero(scorer.reference) if scorer.options.drift else None
-        labels, confusion, sides = (
-            np.zeros(shape, dtype=np.int64) for shape in (classes, (classes, classes), (2, classes, classes))
-        )
+        labels, confusion, sides = (np.zeros(shape, dtype=np.int64) for shape in _shapes(len(scorer.classes)))
         return cls(labels, confusion, sides, drift=drift)
 
     @property
     def rejected(self) -> int:
-        """Bad rows: every row that is read is either written or one of them."""
+        """Bad rows: every row that is read is either one of them or written."""
         return self.rules.total()
 
     def __iadd__(self, other: PredictionCounts) -> Self:
@@ -135,7 +147,7 @@ class PredictionCounts:
         return self
 
     def refuse_no_rows(self, place: str) -> None:
-        """Refuse an input without a row.
+        """Refuse an input without rows.
 
         Raises:
             DataRejected: nothing was read.
@@ -152,7 +164,7 @@ class PredictionCounts:
         return None if self.drift is None else judge.judge(scorer.reference, self.drift, scorer.classes, columns)
 
     def plain(self) -> dict[str, Any]:
-        """The counts for JSON; samples and mistakes are for people, and are left out."""
+        """Return the counts for JSON, without samples and mistakes."""
         return {
             "read": self.read,
             "written": self.written,
@@ -169,17 +181,28 @@ class PredictionCounts:
         """Read back what `plain` gave.
 
         Raises:
-            ValueError, KeyError, TypeError: it is not what `plain` gives.
+            ValueError: it is not what `plain` gives for this reference.
         """
         import numpy as np
 
-        return cls(
-            labels=np.array(value["labels"], dtype=np.int64),
-            confusion=np.array(value["confusion"], dtype=np.int64),
-            sides=np.array(value["sides"], dtype=np.int64),
-            read=value["read"],
-            written=value["written"],
-            outside=value["outside"],
-            rules=Counter(value["rules"]),
-            drift=None if value["drift"] is None else Counts.from_plain(value["drift"], reference),
+        found = convert(value, _PlainCounts)
+        arrays = (found.labels, found.confusion, found.sides)
+        shapes = _shapes(len(reference.outputs.labels))
+        labels, confusion, sides = (
+            np.array(array, dtype=np.int64).reshape(shape) for array, shape in zip(arrays, shapes, strict=True)
         )
+        return cls(
+            labels,
+            confusion,
+            sides,
+            read=found.read,
+            written=found.written,
+            outside=found.outside,
+            rules=Counter(found.rules),
+            drift=None if found.drift is None else Counts.from_plain(found.drift, reference),
+        )
+
+
+def _shapes(classes: int) -> tuple[tuple[int, ...], ...]:
+    """The shapes of `labels`, `confusion` and `sides`."""
+    return (classes,), (classes, classes), (2, classes, classes)

@@ -40,7 +40,7 @@ class Destination:
 
     @classmethod
     def of(cls, output: str, *, to: str | None = None, receipt: str | None = None) -> Destination:
-        """Read what the user named as the output.
+        """Parse the name of an output.
 
         Args:
             output: a file, a folder (with a slash at its end, or there already), a URL, or `-`.
@@ -48,13 +48,13 @@ class Destination:
             receipt: where the receipt goes; None puts it beside the output.
 
         Raises:
-            ConfigError: no format has this name's end.
+            ConfigError: the name ends like no format, or is that of a bucket.
         """
         if output == STDOUT:
             return cls(output, cast("Form", to or "csv"), folder=False, receipt=receipt)
         suffix = Path(output).suffix.lower()
         url = storage.is_url(output)
-        folder = output.endswith("/") or (suffix not in _SUFFIXES and to is None) if url else _is_folder(output)
+        folder = output.endswith("/") or (suffix not in _SUFFIXES and to is None if url else Path(output).is_dir())
         place = output.rstrip("/") if folder else output
         if url and "/" not in place.partition("://")[2]:
             raise ConfigError(
@@ -68,7 +68,7 @@ class Destination:
 
     @property
     def name(self) -> str:
-        """The last part of the place, as text."""
+        """The last part of the place."""
         return readable(self.place.rsplit("/", 1)[-1])
 
     @property
@@ -77,7 +77,7 @@ class Destination:
         return f"{self.place}.rejected.jsonl"
 
     def places(self, *, quarantine: bool) -> list[Place]:
-        """What is written: the predictions, the receipt, and the bad rows where they are set aside."""
+        """Return every place that is written: of the predictions, the receipt, and the bad rows that are set aside."""
         if self.place == STDOUT:
             written = [Place(_OPTION, "standard output", "stream")]
         else:
@@ -88,17 +88,13 @@ class Destination:
         return [*written, *([Place("--receipt", self.receipt)] if self.receipt is not None else [])]
 
     def part(self, source: int, number: int) -> str:
-        """The name of a part."""
+        """Return the name of a part."""
         return f"part-{source:05d}-{number:05d}.{self.form}"
 
     def inside(self, name: str) -> str:
-        """The place of a file in the folder."""
+        """Return the place of a file in the folder."""
         return f"{self.place}/{name}"
 
     def piece(self, source: int, number: int) -> str:
-        """The place of a part's bad rows, until all parts are there."""
+        """Return the place of a part's bad rows, until all parts are there."""
         return f"{self.place}/{PIECES}/part-{source:05d}-{number:05d}.jsonl"
-
-
-def _is_folder(output: str) -> bool:
-    return output.endswith("/") or Path(output).is_dir()

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRequest:
-    """What is asked of an evaluation.
+    """The arguments of an evaluation.
 
     Attributes:
         predictions: what `predict` wrote: a file, a folder of parts, a pattern or a URL.
         labels: a table of keys and labels.
-        keys: the columns, in both, that say which prediction a label belongs to.
+        keys: the columns, in both tables, by which labels and predictions are joined.
         label: the label's column; None takes the only one that is no key.
-        minimums: the least accuracy and the least weighted F1, 0 to 1; one that is missing or None is not asked.
-        outputs: what the caller writes; it must not be what is read.
+        minimums: the least accuracy and the least weighted F1, 0 to 1; None, or a missing one, asks for none.
+        outputs: files that the caller writes; none of them may be an input.
     """
 
     predictions: str
@@ -47,8 +47,8 @@ def evaluate(
     """Score predictions by labels that came later.
 
     Args:
-        request: what is asked.
-        progress: is called with the rows of each batch, and the share of the predictions that has been read.
+        request: its arguments.
+        progress: called with the rows of each batch, and the share of the predictions that has been read.
 
     Raises:
         ConfigError: the keys, the label or a minimum cannot be used, or an output is an input.

@@ -1,7 +1,7 @@
-"""A folder of parts: predictions that survive their process, and go on where they were.
+"""A folder of parts: a prediction that can be killed and resumed.
 
-A part is a million rows of one input. Its file takes its place whole, then the receipt names it; so after a kill the
-receipt says which parts are done, and a part that is done again has the same bytes.
+A part is a million rows of one input. Its file is renamed into its place when it is whole, then the receipt names it.
+So after a kill the receipt says which parts are done, and a part that is done again has the same bytes.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import convert
 
+from artifact_pipeline.artifact.parts import Count
 from artifact_pipeline.errors import ArtifactRejected, ConfigError
 from artifact_pipeline.files import held, storage_error
 from artifact_pipeline.prediction.counts import PredictionCounts
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 
 class _Finished(NamedTuple):
-    """What the receipt knows of a part: its file, its bad rows, and how many rows of its input it read."""
+    """What the receipt says of a part: its file, the file of its bad rows, and how many rows of its input it read."""
 
     output: Receipt.Output
     rejected: Receipt.Output | None
@@ -47,7 +48,7 @@ class _Finished(NamedTuple):
 
 
 class _Opened(NamedTuple):
-    """What is known of a source once it was opened; how many rows it has, where its format says it."""
+    """What is known of a source once it was opened; `total` is how many rows it has, where its format says it."""
 
     stamp: str
     total: int | None
@@ -56,34 +57,30 @@ class _Opened(NamedTuple):
 
 
 _MAX_PARTS = 16_000
-"""Of one receipt: with more it would be too large to be read. That is 16 thousand million rows."""
+"""Parts, which can have 16 thousand million rows, at most: the receipt of more would be too large to be read."""
 _SAVING = 10
-"""Of the time, saving the receipt takes at most this part: after each part at first, less often once it is long."""
+"""Saving the receipt takes at most one part in so many of the time: a long receipt is not saved after each part."""
+_BEGIN_AGAIN = "remove the folder and its receipt, and begin again"
 
 
-def _refuse_many(parts: int) -> None:
+def _check_part_count(parts: int) -> None:
     if parts > _MAX_PARTS:
         message = f"{parts:,} files or parts are too many for one folder; allowed are {_MAX_PARTS:,}"
         raise ConfigError(message, hint="predict them in several runs, or join small files: a part has a million rows")
 
 
 class Ledger:
-    """Which parts of a folder are done, as its receipt says; a part that it does not name is done again."""
+    """The parts of a folder that are done, as its receipt lists them; a part that it does not list is done again."""
 
     def __init__(self, scorer: Scorer, to: Destination, sources: Sequence[Source]) -> None:
         self.scorer, self.to, self.sources = scorer, to, sources
         self.parts: dict[Key, _Finished] = {}
         self.digests: dict[int, str] = {}
-        self.left_out: dict[str, None] = {}
-        self.notes: list[str] = []
         self.counts = PredictionCounts.zero(scorer)
         self._unsaved, self._due = False, 0.0
-        _refuse_many(len(sources))
+        _check_part_count(len(sources))
         self.opened = self._open_all()
-        for opened in self.opened:
-            self.left_out |= dict.fromkeys(opened.left_out)
-            self.notes += opened.notes
-        _refuse_many(sum(-(-(opened.total or 1) // PART) for opened in self.opened))
+        _check_part_count(sum(-(-(opened.total or 1) // PART) for opened in self.opened))
         self._job = self._described()
 
     def _open_all(self) -> list[_Opened]:
@@ -97,17 +94,17 @@ class Ledger:
         if source.place == STDIN:  # which can be read but once
             return _Opened("", None)
         with open_rows(source, self.scorer.wanted(source), digest=False) as rows:
-            return _Opened(rows.stamp, rows.total, rows.left_out, tuple(self.scorer.untold(rows)))
+            return _Opened(rows.stamp, rows.total, rows.left_out, tuple(self.scorer.split_notes(rows)))
 
     def _described(self) -> dict[str, Any]:
-        """What must be the same for the work to go on: artifact, options, and the inputs with their stamps."""
+        """What must be the same when the work is resumed: artifact, options, and the inputs with their stamps."""
         pairs = zip(self.sources, self.opened, strict=True)
         inputs = [[source.name, source.format, opened.stamp] for source, opened in pairs]
         options = {**asdict(self.scorer.options), "keep": list(self.scorer.options.keep)}
         return {"artifact": self.scorer.artifact.digest, "options": options, "inputs": inputs, "rows a part": PART}
 
     def add(self, part: Part) -> None:
-        """Add a part whose file has its place; one that was added before (a worker did it again) changes nothing."""
+        """Add a part whose file is in its place; a part that was added before, and done again, changes nothing."""
         key = (part.source, part.number)
         if key in self.parts:
             return
@@ -117,13 +114,13 @@ class Ledger:
         if time.monotonic() >= self._due:
             self.save()
 
-    def settle(self) -> None:
-        """Save what has come since the last time."""
+    def flush(self) -> None:
+        """Save the receipt if parts were added since it was saved."""
         if self._unsaved:
             self.save()
 
     def save(self) -> None:
-        """Write the receipt of what is done so far.
+        """Write the receipt of the parts that are done.
 
         Raises:
             StorageError: it cannot be written.
@@ -145,7 +142,7 @@ class Ledger:
         }
 
     def receipt(self, progress: dict[str, Any] | None, rejected: Receipt.Output | None = None) -> Receipt:
-        """The receipt as it stands."""
+        """Return the receipt of the parts that are done."""
         rows = Counter[int]()
         for (index, _), part in self.parts.items():
             rows[index] += part.read
@@ -163,52 +160,53 @@ class Ledger:
         )
 
     def resume(self, found: Receipt) -> None:
-        """Go on from a receipt of the same work.
+        """Take the finished parts from a receipt of the same work.
 
         Raises:
-            ConfigError: it is of another artifact, of other options or of other inputs.
-            ArtifactRejected: it does not say how to go on, or a part that it names is not there.
+            ConfigError: it is of another artifact, of other options or of other inputs, or these may have changed.
+            ArtifactRejected: its progress is not what `save` writes, or a part that it lists is not there.
         """
         progress = found.progress or {}
-        job = progress.get("job", {})
-        differing = [name for name, value in self._job.items() if job.get(name) != value]
+        job = progress.get("job")
+        differing = [name for name, value in self._job.items() if not isinstance(job, dict) or job.get(name) != value]
         if differing:
             words = f"what was begun there had another {' and '.join(differing).replace('inputs', 'input')}"
             raise ConfigError(f"--resume: {words}", hint="name another folder, or give what was given then")
         names = {source.name: index for index, source in enumerate(self.sources)}
+        if progress.get("parts") and any(source.place == STDIN for source in self.sources):
+            words = "standard input may hold other rows than those of the parts that are done"
+            raise ConfigError(f"--resume: {words}", hint="name another folder, or write the rows to a file first")
         try:
-            for source, number, output, rejected, read in progress["parts"]:
-                bad = None if rejected is None else convert(rejected, Receipt.Output)
-                self.parts[convert(source, int), convert(number, int)] = _Finished(
-                    convert(output, Receipt.Output), bad, read
-                )
+            parts = convert(progress["parts"], list[tuple[Count, Count, Receipt.Output, Receipt.Output | None, Count]])
             self.counts = PredictionCounts.from_plain(progress["tally"], self.scorer.reference)
             self.digests = {names[each.name]: each.sha256 for each in found.inputs}
-        except (KeyError, ValueError, TypeError) as error:
-            raise ArtifactRejected(f"{self.to.receipt} does not say how to go on: {error}") from error
-        for (source, number), part in self.parts.items():
-            if part.output.name != self.to.part(source, number):  # a receipt leads to no file but its own
-                message = f"{self.to.receipt} does not say how to go on: {part.output.name!r:.80} is no part's name"
-                raise ArtifactRejected(message, hint="remove the folder and its receipt, and begin again")
-            self._check(self.to.inside(part.output.name), part.output)
-            if part.rejected is not None:
-                self._check(self.to.piece(source, number), part.rejected)
+        except (KeyError, ValueError) as error:
+            message = f"{self.to.receipt} does not say how to go on: {error}"
+            raise ArtifactRejected(message, hint=_BEGIN_AGAIN) from error
+        for source, number, output, rejected, read in parts:
+            if output.name != self.to.part(source, number):  # no other file is opened
+                message = f"{self.to.receipt} does not say how to go on: {output.name!r:.80} is no part's name"
+                raise ArtifactRejected(message, hint=_BEGIN_AGAIN)
+            self._check(self.to.inside(output.name), output)
+            if rejected is not None:
+                self._check(self.to.piece(source, number), rejected)
+            self.parts[source, number] = _Finished(output, rejected, read)
 
     def _check(self, place: str, recorded: Receipt.Output) -> None:
         with storage.opened(place) as file:
             if file.size != recorded.size:
                 message = f"{place} has {file.size:,} bytes, the receipt says {recorded.size:,}"
-                raise ArtifactRejected(message, hint="remove the folder and its receipt, and begin again")
+                raise ArtifactRejected(message, hint=_BEGIN_AGAIN)
 
     def first_missing(self, index: int) -> int:
-        """The first part of a source that is not done."""
+        """Return the number of the first part of a source that is not done."""
         number = 0
         while (index, number) in self.parts:
             number += 1
         return number
 
     def complete(self) -> Receipt:
-        """Join the bad rows, and write the receipt of work that is complete; then their pieces may go."""
+        """Join the bad rows of all parts, write the receipt of complete work, and remove the files that were joined."""
         self.counts.refuse_no_rows(self.sources[0].place)
         rejected = self._join() if self.scorer.options.on_error == "quarantine" else None
         written = self.receipt(None, rejected)
@@ -229,7 +227,7 @@ class Ledger:
 
 
 def _clear_pieces(to: Destination) -> None:
-    """Remove the parts' bad rows, which have been joined, and what a killed writer left beside them."""
+    """Remove the files of the parts' bad rows, which have been joined, and what a killed writer left beside them."""
     if storage.is_url(to.place):
         for each in storage.list_files(f"{to.place}/{PIECES}/"):
             storage.remove(each.url)
@@ -252,8 +250,8 @@ def predict_parts(
         run: answers the parts that are missing, and adds each to the ledger.
 
     Raises:
-        ConfigError: there is something in the folder, or what was begun there was something else.
-        ArtifactRejected: the golden answers differ here, or what was begun there is not what its receipt says.
+        ConfigError: the folder is not empty, or what was begun there is other work.
+        ArtifactRejected: the files of the parts that are done are not those of the receipt.
         DataRejected: the rows cannot be read, or one is bad and bad rows are not set aside.
         StorageError: a part cannot be written, or another run is writing into the folder.
     """
@@ -268,19 +266,19 @@ def predict_parts(
         if begun is not None and resume:
             ledger.resume(begun)
         else:
-            ledger.save()  # before the first part: whatever stands in the folder, the receipt says whose it is
+            ledger.save()  # before the first part, so that no file in the folder is without a receipt
         already = len(ledger.parts)
         try:
             run(ledger)
         finally:
-            ledger.settle()
+            ledger.flush()
         written = ledger.complete()
-    return replace(_outcome(ledger, written), already=already)
+    return _outcome(ledger, written, already)
 
 
 @contextmanager
 def _held(to: Destination) -> Iterator[None]:
-    """Make the folder, and hold it: two runs into one folder would mix their parts."""
+    """Make the folder, and lock it for the block: two runs into one folder would mix their parts."""
     if storage.is_url(to.place):
         yield
         return
@@ -294,7 +292,7 @@ def _held(to: Destination) -> Iterator[None]:
 
 
 def _check_folder(to: Destination, begun: Receipt | None, *, resume: bool) -> None:
-    """Refuse to write among what is there; or make the folder of bad rows."""
+    """Refuse a folder that holds anything else than this work, and make the folder of bad rows."""
     hint = "--resume goes on with what was begun there; or name another folder"
     if storage.is_url(to.place):
         there = bool(storage.list_files(f"{to.place}/"))
@@ -312,11 +310,13 @@ def _check_folder(to: Destination, begun: Receipt | None, *, resume: bool) -> No
 def _already(ledger: Ledger, begun: Receipt) -> Predictions:
     if begun.artifact != ledger.scorer.artifact.digest:
         raise ConfigError("--resume: what stands there is of another artifact", hint="name another folder")
+    if [each.name for each in begun.inputs] != [source.name for source in ledger.sources]:
+        raise ConfigError("--resume: what stands there is of other inputs", hint="name another folder")
     _clear_pieces(ledger.to)
     return Predictions(ledger.to, begun, ledger.counts, {}, None, None, (), already=len(begun.outputs))
 
 
-def _outcome(ledger: Ledger, written: Receipt) -> Predictions:
+def _outcome(ledger: Ledger, written: Receipt, already: int) -> Predictions:
     return Predictions(
         destination=ledger.to,
         receipt=written,
@@ -324,13 +324,14 @@ def _outcome(ledger: Ledger, written: Receipt) -> Predictions:
         scores={**scores_of_sides(ledger.counts), "all": written.metrics} if written.metrics is not None else {},
         drift=ledger.counts.judged(ledger.scorer),
         held_out=None,
-        left_out=tuple(ledger.left_out),
-        notes=tuple(ledger.notes),
+        left_out=tuple(dict.fromkeys(name for opened in ledger.opened for name in opened.left_out)),
+        already=already,
+        notes=tuple(note for opened in ledger.opened for note in opened.notes),
     )
 
 
 def answer_parts(ledger: Ledger, progress: Callable[[int, float], None]) -> None:
-    """Answer what is missing in this process, source by source."""
+    """Answer the missing parts in this process, source by source."""
     count = len(ledger.sources)
     for index, source in enumerate(ledger.sources):
 

@@ -1,4 +1,4 @@
-"""The hash split of a model: on which side of it each row of any file is."""
+"""The hash split of a model: the side of it on which any row is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     import numpy as np
-    import pyarrow as pa
     from numpy.typing import NDArray
 
     from artifact_pipeline.artifact.manifest import Manifest
@@ -22,7 +21,7 @@ SIDES: dict[int, Literal["held-out", "training", "unknown"]] = {
     TRAINING_SIDE: "training",
     UNKNOWN_SIDE: "unknown",
 }
-"""How predictions and pages call them."""
+"""The names of the sides in predictions and on pages."""
 
 
 def side_names(sides: NDArray[np.int8] | None, rows: int) -> NDArray[np.str_]:
@@ -36,15 +35,14 @@ def side_names(sides: NDArray[np.int8] | None, rows: int) -> NDArray[np.str_]:
 
 @dataclass(frozen=True, slots=True)
 class HashSplit:
-    """The hash split of a model: it gives the side of any row, and no row is stored for it.
+    """The hash split of a model: it computes the side of any row, without stored rows.
 
-    The model has learned no row of the held-out side. Of the training side it has learned those that the training file
-    had.
+    The model has learned no row of the held-out side, and the rows of the training side that its training file had.
 
     Attributes:
         columns: the model's columns.
-        key: the columns whose hash decides; none where that of all features does.
-        share: of all hashes, the share that is held out.
+        key: the columns that are hashed; empty where all features are.
+        share: the share of all hashes that is held out.
         seed: the salt of the hashes.
     """
 
@@ -55,7 +53,7 @@ class HashSplit:
 
     @classmethod
     def of(cls, manifest: Manifest) -> HashSplit | None:
-        """Return the split of a model; None where it is no hash split, or none that can be computed again."""
+        """Return the split of a model; None where it is no hash split, or cannot be computed again."""
         split, seed = manifest.recipe.get("split"), manifest.recipe.get("random_state")
         if not isinstance(split, dict) or split.get("by") != "hash" or manifest.model.dtype != "float64":
             return None
@@ -72,19 +70,25 @@ class HashSplit:
     def sides(self, batch: Batch) -> NDArray[np.int8]:
         """Return the side of each row that can be answered: `HELD_OUT_SIDE`, `TRAINING_SIDE` or `UNKNOWN_SIDE`.
 
-        It is unknown where a column of the key is not there (`Wanted.keys` asks for it), or has no value.
+        The side is unknown where a column of the key is missing (`Wanted.keys` asks for it), or has no value.
         """
-        columns = {name: self._key_values(name, batch.kept.get(name)) for name in self.key}
-        return self.sides_of(
-            batch.features, {name: column.to_pylist() for name, column in columns.items() if column is not None}
-        )
+        from artifact_pipeline.rows.split_columns import key_values
+
+        booleans = {each.name for each in self.columns if each.kind == "boolean"}
+        keys: dict[str, Sequence[Any]] = {}
+        for name in self.key:
+            column = batch.kept.get(name)
+            values = None if column is None else key_values(column, boolean=name in booleans)
+            if values is not None:
+                keys[name] = values.to_pylist()
+        return self.sides_of(batch.features, keys)
 
     def sides_of(self, features: Features, keys: Mapping[str, Sequence[Any] | NDArray[Any]]) -> NDArray[np.int8]:
         """Return the side of each row, as `sides` does.
 
         Args:
             features: the rows.
-            keys: the values of the columns of the key, by name.
+            keys: the values of the key's columns, by name.
         """
         import numpy as np
 
@@ -100,12 +104,3 @@ class HashSplit:
         for values in own.values():
             unknown |= np.fromiter(map(is_missing, values), dtype=np.bool_, count=rows)
         return np.where(unknown, UNKNOWN_SIDE, below(key_hashes(own, seed=self.seed), self.share)).astype(np.int8)
-
-    def _key_values(self, name: str, column: pa.Array | None) -> pa.Array | None:
-        """A key's values as text, as a training reads them; None where there are none."""
-        from artifact_pipeline.rows.split_columns import key_values
-
-        if column is None:
-            return None
-        boolean = any(each.name == name and each.kind == "boolean" for each in self.columns)
-        return key_values(column, boolean=boolean)

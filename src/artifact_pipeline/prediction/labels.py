@@ -1,7 +1,7 @@
 """Labels that came later: read, joined with predictions by key, and scored.
 
-The labels are held, their keys and positions alone; the predictions stream by. Keys and labels are compared as text,
-since a CSV does not say which type a value has.
+Only the labels' keys and positions are held in memory; the predictions are read batch by batch. Keys and labels are
+compared as text, since a CSV does not say which type a value has.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.batches import Batch
 
 ROW, FILE, SPLIT, PREDICTED, PROBABILITY = "row", "file", "split", "predicted", "probability_"
-"""How predictions name their columns."""
+"""The names of the columns of predictions; `PROBABILITY` is a prefix."""
 _FORMATS = ("csv", "parquet", "arrow", "jsonl")
 """Formats of tables, by the first part of their names: `csv.gz` is a CSV too."""
 _SIDES = ("held-out", "training")
-"""What the column `split` says of a row; or that it is unknown."""
+"""The values of the column `split`; others are not scored apart."""
 HELD = 1 << 23
-"""Probabilities that are held at most, 64 MiB, until one look-up among the labels is worth its while."""
+"""Probabilities that are held at most, 64 MiB, before their keys are looked up: a look-up goes through all labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,8 @@ class Evaluation:
     """How right predictions were.
 
     Attributes:
-        figures: over the rows that have both a prediction and a label.
-        splits: the same over those of them that were held out, and that are on the training side, as the predictions'
-            column `split` has them; empty where they have no such column.
+        figures: the figures over the rows that have both a prediction and a label.
+        splits: the same by the sides in the predictions' column `split`; empty where they have no such column.
         label: the label's column.
         labels: how many labels were read.
         predictions: how many predictions were read.
@@ -61,7 +60,7 @@ class Evaluation:
 
 
 class _Labels(NamedTuple):
-    """Labels in memory: the column's name, a key each, and int32 positions in the predictions' classes."""
+    """Labels: the column's name, and of each row the key and the int32 position in the predictions' classes."""
 
     column: str
     keys: Any
@@ -69,7 +68,7 @@ class _Labels(NamedTuple):
 
 
 class _Answers(NamedTuple):
-    """A batch of predictions: a key each, int32 positions, for each class float64 probabilities, and perhaps sides."""
+    """A batch of predictions: keys, int32 positions, float64 probabilities of each class, and sides or None."""
 
     keys: Any
     predicted: NDArray[np.int32]
@@ -88,7 +87,7 @@ def score(
     _check_keys(keys, label, (predictions, there), (labels, _columns(Source(labels, labels, _format(labels)))))
     known = _read_labels(labels, keys, label, classes)
     join = _Join(known, classes)
-    for held in _gathered(_answers(sources, keys, classes, progress), min(len(known.keys), HELD // len(classes))):
+    for held in _grouped(_answers(sources, keys, classes, progress), min(len(known.keys), HELD // len(classes))):
         join.add(predictions, held)
     if not join.predictions:
         raise _refused(predictions, "no-rows", "holds no rows")
@@ -102,7 +101,7 @@ def score(
 
 
 def _check_keys(keys: Sequence[str], label: str | None, *tables: tuple[str, Sequence[str]]) -> None:
-    """Refuse a table, predictions or labels, without a column of the key, and name one that can be the key."""
+    """Refuse predictions or labels without a column of the key; the hint names a column that both have."""
     (_, predictions), (_, labels) = tables
     common = [name for name in predictions if name in labels and name not in {label, PREDICTED}]
     hint = "let predict carry the column that identifies a row through, --keep COLUMN, and name it here, --key COLUMN"
@@ -132,14 +131,8 @@ def _columns(source: Source) -> tuple[str, ...]:
         return rows.left_out
 
 
-def _check_columns(place: str, there: Sequence[str], needed: Sequence[str]) -> None:
-    for name in needed:
-        if name not in there:
-            raise _refused(place, "column-missing", f"no column {name!r}", hint=meant_names([name], there))
-
-
 def _batches(source: Source, wanted: Wanted) -> Iterator[tuple[Batch, float]]:
-    """The rows of a table, some ten thousand at a time, and the share of it that has been read."""
+    """Yield the rows of a table, some ten thousand at a time, with the share of it that has been read."""
     with open_rows(source, wanted, digest=False) as rows:
         for batch in rows.batches(0):
             if batch.rejected:
@@ -162,7 +155,7 @@ def _text(place: str, batch: Batch, name: str, rule: str) -> Any:
 
 
 def _label_texts(place: str, batch: Batch, name: str, classes: Sequence[str]) -> Any:
-    """Labels as text, by the rule by which they are learned; empty where there is none."""
+    """Labels as text, by the rule of trainings; empty where there is none."""
     import pyarrow as pa
     from pyarrow import compute
 
@@ -178,8 +171,8 @@ def _label_texts(place: str, batch: Batch, name: str, classes: Sequence[str]) ->
     return compute.if_else(known, text, whole).cast(pa.large_string()).fill_null("")
 
 
-def _joined(texts: Sequence[Any]) -> Any:
-    """One text for the parts of each key, each part quoted as in JSON, so that no two keys become one."""
+def _joined_keys(texts: Sequence[Any]) -> Any:
+    """The parts of each key as one text; the parts are quoted as in JSON, so that two keys never give the same text."""
     import pyarrow as pa
     from pyarrow import compute
 
@@ -190,7 +183,7 @@ def _joined(texts: Sequence[Any]) -> Any:
 
 
 def _positions(texts: Any, classes: Sequence[str]) -> tuple[NDArray[np.int32], int]:
-    """Positions in the classes, and the first row whose text is none of them, or -1."""
+    """The position of each text in the classes, and the first row whose text is no class, or -1."""
     import pyarrow as pa
     from pyarrow import compute
 
@@ -204,8 +197,10 @@ def _read_labels(place: str, keys: tuple[str, ...], label: str | None, classes: 
 
     source = Source(place, place, _format(place))
     there = _columns(source)
-    _check_columns(place, there, [label] if label is not None else [])
-    label = _only(place, [name for name in there if name not in keys]) if label is None else label
+    if label is None:
+        label = _single_column(place, [name for name in there if name not in keys])
+    elif label not in there:
+        raise _refused(place, "column-missing", f"no column {label!r}", hint=meant_names([label], there))
     texts, positions = [], []
     for batch, _ in _batches(source, Wanted.columns_alone((*keys, label))):
         parts = [_text(place, batch, name, "key-invalid") for name in keys]
@@ -216,7 +211,7 @@ def _read_labels(place: str, keys: tuple[str, ...], label: str | None, classes: 
             message = f"the label {found[unknown].as_py()!r:.80} is none of the predictions' classes"
             where = f"{place}, row {batch.numbers[unknown]}"
             raise _refused(where, "label-unknown", message, hint=f"they are: {listed_names(classes)}")
-        texts.append(_joined(parts))
+        texts.append(_joined_keys(parts))
         positions.append(known)
     if not positions:
         raise _refused(place, "no-rows", "holds no rows")
@@ -225,7 +220,7 @@ def _read_labels(place: str, keys: tuple[str, ...], label: str | None, classes: 
     return _Labels(label, joined, np.concatenate(positions))
 
 
-def _only(place: str, others: Sequence[str]) -> str:
+def _single_column(place: str, others: Sequence[str]) -> str:
     if len(others) == 1:
         return others[0]
     message = f"{len(others)} columns are no key: {listed_names(others)}" if others else "every column is a key"
@@ -257,7 +252,7 @@ def _refuse_repeated(place: str, keys: Any) -> None:
 
 
 def _classes(place: str, there: Sequence[str]) -> tuple[str, ...]:
-    """The labels whose probabilities stand behind the prediction; what stands before it was carried through."""
+    """The classes, by the columns of probabilities after the prediction; earlier columns were carried through."""
     behind = there[there.index(PREDICTED) + 1 :] if PREDICTED in there else ()
     classes = tuple(name.removeprefix(PROBABILITY) for name in behind if name.startswith(PROBABILITY))
     if not classes:
@@ -280,14 +275,14 @@ def _answers(
                 message = f"{texts[unknown].as_py()!r:.80} has no column of probabilities"
                 where = f"{place}, row {batch.numbers[unknown]}, column {PREDICTED!r}"
                 raise _refused(where, "no-predictions", message)
-            joined = _joined([_text(place, batch, name, "key-invalid") for name in keys])
+            joined = _joined_keys([_text(place, batch, name, "key-invalid") for name in keys])
             sides = _text(place, batch, SPLIT, "no-predictions") if split else None
             yield _Answers(joined, predicted, batch.columns, sides)
             progress(batch.count, (index + share) / len(sources))
 
 
-def _gathered(batches: Iterator[_Answers], rows: int) -> Iterator[list[_Answers]]:
-    """Batches together until they are so many rows: each look-up goes through all labels."""
+def _grouped(batches: Iterator[_Answers], rows: int) -> Iterator[list[_Answers]]:
+    """Yield groups of batches that have at least so many rows; the last group may have fewer."""
     held: list[_Answers] = []
     for batch in batches:
         held.append(batch)
@@ -304,17 +299,15 @@ class _Join:
     def __init__(self, labels: _Labels, classes: Sequence[str]) -> None:
         import numpy as np
 
-        self._labels, self._classes = labels, classes
-        self._times = np.zeros(len(labels.positions), dtype=np.int64)
-        self.all, self.of_side = (
-            LabelledCounts.zero(len(classes)),
-            {side: LabelledCounts.zero(len(classes)) for side in _SIDES},
-        )
+        self._labels = labels
+        self._times = np.zeros(len(labels.positions), dtype=np.int64)  # predictions of each label
+        self.all = LabelledCounts.zero(len(classes))
+        self.of_side = {side: LabelledCounts.zero(len(classes)) for side in _SIDES}
         self.predictions = 0
-        self.first = ""
+        self.first = ""  # key of a prediction
 
     def add(self, place: str, held: Sequence[_Answers]) -> None:
-        """Count predictions, and refuse a second one for a label."""
+        """Count predictions; refuse a second one for the same label."""
         import numpy as np
         import pyarrow as pa
         from pyarrow import compute

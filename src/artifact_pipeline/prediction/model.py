@@ -1,4 +1,4 @@
-"""A verified artifact as Python uses it: it answers tables in memory, and shows itself in a notebook."""
+"""A verified artifact in Python: it answers tables in memory, and has a summary for notebooks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Manifest, Verified
     from artifact_pipeline.rows.memory import Table
 
-
 _MEMORY = Source(PLACE, PLACE, "memory")
 
 
@@ -31,7 +30,7 @@ class Model:
     """A verified artifact that answers rows; `open_artifact` makes one. Several threads may use it.
 
     Attributes:
-        artifact: what was verified: digest, manifest, and the bytes that the answers come from.
+        artifact: the verified artifact, with its digest, its manifest and its bytes.
 
     Examples:
         >>> model = open_artifact("artifact")
@@ -40,13 +39,16 @@ class Model:
     """
 
     def __init__(self, artifact: Verified) -> None:
-        """Open the model, and answer its golden rows again.
+        """Open the model, and replay its golden rows.
 
         Raises:
             ArtifactRejected: the runtime refuses the model, or the golden answers differ here.
         """
         self.artifact = artifact
-        self._scorer = _TableScorer(artifact)
+        scorer = Scorer(artifact, Options(out_of_range="ignore", drift=False, form="parquet"))
+        self._predictor = scorer.predictor
+        # A column of labels may be there, and is not read.
+        self._wanted = replace(scorer.wanted(_MEMORY), target=NO_COLUMN, keys=())
 
     @property
     def digest(self) -> str:
@@ -60,7 +62,7 @@ class Model:
 
     @property
     def manifest(self) -> Manifest:
-        """What the artifact says of itself.
+        """The artifact's manifest.
 
         Examples:
             >>> open_artifact("artifact").manifest.model.estimator
@@ -108,7 +110,7 @@ class Model:
             >>> open_artifact("artifact").predict(np.zeros((2, 64))).shape
             (2,)
         """
-        return self._scorer.answer(table).labels
+        return self._answer(table).labels
 
     def predict_proba(self, table: Table) -> NDArray[np.float64]:
         """Answer every row by the probability of each class.
@@ -128,15 +130,30 @@ class Model:
             >>> open_artifact("artifact").predict_proba(np.zeros((2, 64))).shape
             (2, 10)
         """
-        probabilities = self._scorer.answer(table).probabilities
+        probabilities = self._answer(table).probabilities
         if probabilities is None:
             raise ConfigError(
                 f"{self.manifest.model.estimator} gives no probabilities", hint="ask for labels: model.predict(table)"
             )
         return probabilities
 
+    def _answer(self, table: Table) -> Answers:
+        import numpy as np
+
+        scorer = BatchPredictor(self._predictor)
+        nothing = self._predictor.predict_rows(np.empty((0, self._predictor.features)), None)
+        labels, values = [nothing.labels], [nothing.values]
+        for batch in batches_of(table, self._wanted):
+            scored = scorer.score(batch)
+            if scored.rejected:
+                raise scored.rejected[0].refusal(PLACE, hint=MEND)
+            labels.append(scored.labels)
+            values.append(scored.probabilities.T)
+        answers: NDArray[Any] = np.concatenate(labels)
+        return Answers(answers, self._predictor.positions(answers), np.concatenate(values), nothing.kind)
+
     def verify(self) -> None:
-        """Check once more, where the artifact stands, that nothing of it has changed.
+        """Verify the artifact again in its place: nothing of it has changed.
 
         Raises:
             ArtifactRejected: it is no longer there, or no longer what it was.
@@ -151,46 +168,5 @@ class Model:
         return f"<Model {self.manifest.name!r}, {self.digest}>"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows; every text of the artifact is escaped."""
+        """Return the summary that a notebook shows; every text of the artifact is escaped."""
         return html_summary(self.manifest, self.digest)
-
-
-class _TableScorer:
-    """A verified artifact that answers tables in memory; several threads may use one."""
-
-    def __init__(self, artifact: Verified) -> None:
-        """Open the predictor, and replay the golden rows.
-
-        Raises:
-            ArtifactRejected: the runtime refuses the model, or the golden answers differ.
-        """
-        scorer = Scorer(artifact, Options(out_of_range="ignore", drift=False, form="parquet"))
-        self._predictor = scorer.predictor
-        self._wanted = replace(
-            scorer.wanted(_MEMORY), target=NO_COLUMN, keys=()
-        )  # labels may be there, and are not read
-
-    def answer(self, table: Table) -> Answers:
-        """Answer every row.
-
-        Args:
-            table: as `rows.memory.batches_of` takes it.
-
-        Raises:
-            DataRejected: the table is none or does not fit the model, or a row is bad.
-        """
-        import numpy as np
-
-        calls, nothing = (
-            BatchPredictor(self._predictor),
-            self._predictor.predict_rows(np.empty((0, self._predictor.features)), None),
-        )
-        labels, values = [nothing.labels], [nothing.values]
-        for batch in batches_of(table, self._wanted):
-            scored = calls.score(batch)
-            if scored.rejected:
-                raise scored.rejected[0].refusal(PLACE, hint=MEND)
-            labels.append(scored.labels)
-            values.append(scored.probabilities.T)
-        answers: NDArray[Any] = np.concatenate(labels)
-        return Answers(answers, self._predictor.positions(answers), np.concatenate(values), nothing.kind)

@@ -1,4 +1,4 @@
-"""What a notebook shows of a model, or of a training: HTML without a script, safe whatever an artifact says."""
+"""The summary of a model, or of a training, that a notebook shows: HTML without a script, every text escaped."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _TABLE = "border:0;color:inherit;font:inherit"  # a page without a doctype inher
 _NUMBER = f"{_CELL};font-variant-numeric:tabular-nums"
 _CODE = "font-family:monospace;overflow-wrap:anywhere;background:none;color:inherit"
 _SHOWN = 12
-"""Classes and columns that are named."""
+"""Classes and columns that are named at most."""
 
 
 def html_summary(manifest: Manifest, digest: str, *, facts: Mapping[str, str] | None = None) -> str:
-    """Return what an artifact is as a part of a page; every text of it is escaped.
+    """Return the summary of an artifact; every text of it is escaped.
 
-    All colours are the page's own, so that it is readable on a light and on a dark one.
+    It takes all colours from the page, so that it is readable on a light and on a dark one.
 
     Args:
-        manifest: what the artifact says of itself.
+        manifest: the artifact's manifest.
         digest: the artifact digest.
-        facts: more rows, such as how a training ended, by their heads.
+        facts: the texts of more rows, such as how a training ended, by their heads.
     """
     held_out, gate = manifest.metrics.held_out, manifest.gate
     verdict = f"{'✓' if gate and gate.verdict == 'passed' else '✗'} gate {gate.verdict if gate else 'missing'}"
@@ -47,7 +47,7 @@ def html_summary(manifest: Manifest, digest: str, *, facts: Mapping[str, str] | 
 
 
 def _text(value: object) -> str:
-    """Return text as HTML shows it; what turns the direction of writing, or is not seen, is shown by its number."""
+    """Return text escaped for HTML; characters that cannot be seen are shown by their code points."""
     return escape("".join(each if each.isprintable() else ascii(each)[1:-1] for each in str(value)))
 
 

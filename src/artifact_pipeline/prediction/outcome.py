@@ -1,4 +1,4 @@
-"""The outcome of a run: its receipt, its figures, its drift."""
+"""The outcome of a prediction: its receipt, its figures, its drift."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What came of a prediction.
+    """The outcome of a prediction.
 
     Attributes:
-        destination: where the predictions went.
+        destination: where the predictions are.
         receipt: what was read and written, by digests.
-        counts: the counts behind it, with the first rows and the first mistakes.
+        counts: the counts of the receipt, with the first rows and the first mistakes.
         scores: figures by split, `all` the last; empty where no label came with the rows.
-        drift: the verdict on drift, or None where that was not asked, or where training rows are among these.
-        held_out: bool of shape (rows,), or None where these are not just the rows of a file of the training.
+        drift: the verdict on drift; None where it was not asked for, or where training rows are among these.
+        held_out: bool of shape (rows,); None where these are not exactly the rows of a file of the training.
         left_out: columns of the input that were not used.
         already: parts that an earlier run had finished.
-        notes: what is suspicious about the input, a sentence each.
+        notes: sentences about what is suspicious in the input.
     """
 
     destination: Destination
@@ -48,26 +48,30 @@ class Predictions:
     notes: tuple[str, ...] = ()
 
     def split_of(self, row: int, side: int = UNKNOWN_SIDE) -> str:
-        """`held-out`, `training`, or `unknown`, where neither the file nor the side of a hash split tells it."""
+        """Return `held-out`, `training` or `unknown` for a row and its side of a hash split."""
         if self.held_out is None:
             return SIDES[side]
         return SIDES[HELD_OUT_SIDE if self.held_out[row] else TRAINING_SIDE]
 
 
-OF_SPLIT: dict[str, Learned] = {"held-out": "none", "training": "all"}
-"""What the model has learned of the rows of each side of its own files."""
-_OF_SIDE: dict[int, Learned] = {HELD_OUT_SIDE: "none", TRAINING_SIDE: "unknown"}
-"""What it has learned of the rows of any file: nothing of the held-out side; of the training side those it has seen."""
+LEARNED: dict[str, Learned] = {"held-out": "none", "training": "all"}
+"""How many rows of each side the model has learned, of the files that it was trained from."""
+_LEARNED_BY_HASH: dict[int, Learned] = {HELD_OUT_SIDE: "none", TRAINING_SIDE: "unknown"}
+"""The same of any other file, by the side of a hash split."""
 
 
 def scores_of_sides(counts: PredictionCounts) -> dict[str, Receipt.Measured]:
     """Return the figures of each side of a hash split that has rows with a label."""
-    measured = {SIDES[side]: Receipt.Measured.of(counts.sides[side], learned) for side, learned in _OF_SIDE.items()}
-    return {name: each for name, each in measured.items() if each is not None}
+    scores: dict[str, Receipt.Measured] = {}
+    for side, learned in _LEARNED_BY_HASH.items():
+        measured = Receipt.Measured.of(counts.sides[side], learned)
+        if measured is not None:
+            scores[SIDES[side]] = measured
+    return scores
 
 
 def _measured(counts: PredictionCounts) -> Receipt.Measured | None:
-    """The figures over all labelled rows, of which the model has learned none if all are of the held-out side."""
+    """The figures over all labelled rows; the model has learned none of them if all are on the held-out side."""
     held_out = counts.confusion.sum() == counts.sides[HELD_OUT_SIDE].sum()
     return Receipt.Measured.of(counts.confusion, "none" if held_out else "unknown")
 
@@ -81,15 +85,15 @@ def receipt_of(
     counts: PredictionCounts,
     progress: dict[str, Any] | None = None,
 ) -> Receipt:
-    """The receipt of a run.
+    """Return the receipt of a prediction.
 
     Args:
-        scorer: what answered.
-        inputs: what was read, as far as it has been read to its end.
-        outputs: what was written.
-        rejected: where the bad rows are.
-        counts: the counts.
-        progress: how to go on, where there is something left to do.
+        scorer: the model, and the options.
+        inputs: the files that were read to their end.
+        outputs: the files of predictions.
+        rejected: the file of the bad rows, or None.
+        counts: the counts over all rows.
+        progress: what `--resume` needs, where some parts are missing; None for complete work.
     """
     artifact, judged = scorer.artifact, counts.judged(scorer)
     gate = artifact.manifest.gate.verdict if artifact.manifest.gate is not None else "missing"

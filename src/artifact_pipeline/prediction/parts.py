@@ -1,4 +1,4 @@
-"""A file of predictions while it is written, its bad rows beside it and everything counted; a part is such a file."""
+"""Writes a file of predictions and the file of its bad rows, and counts both; a part of a folder is such a file."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     Progress = Callable[[int, float], None]
 
 PART = 16 * CHUNK
-"""Rows of the input that make a part of a folder."""
+"""Rows of the input in a part of a folder."""
 
 
 def ignore_progress(_rows: int, _share: float) -> None:
-    """Do nothing, where a caller does not want to know how far the work is."""
+    """Do nothing with the progress."""
 
 
 class PredictionFile:
@@ -57,7 +57,7 @@ class PredictionFile:
     @classmethod
     @contextmanager
     def staged(cls, scorer: Scorer, place: str, rejected: str) -> Iterator[PredictionFile]:
-        """A file that takes its place if the block ends well, its bad rows first; or neither does.
+        """Open both files; they are renamed into their places, first that of the bad rows, if the block ends well.
 
         Raises:
             StorageError: one of them cannot be written.
@@ -77,16 +77,11 @@ class PredictionFile:
 
     @property
     def counts(self) -> PredictionCounts:
-        """What was counted so far."""
+        """The counts so far."""
         return self._counter.counts
 
     def add(self, source: Source, batch: Batch, extra: dict[str, Any]) -> Scored:
-        """Answer a batch and write what came of it.
-
-        Args:
-            source: where the batch is from.
-            batch: the rows.
-            extra: columns for all of its rows that are known without the model.
+        """Answer a batch, and write the answers, with more columns in `extra`, and the bad rows.
 
         Raises:
             DataRejected: a row is bad, and bad rows are not to be set aside.
@@ -105,7 +100,7 @@ class PredictionFile:
         return scored
 
     def _sides(self, batch: Batch) -> NDArray[np.int8] | None:
-        """On which side of a hash split each row is; None where that cannot be known, or no label asks for it."""
+        """On which side of a hash split each row is; None where that is unknown, or there are no labels."""
         split = self._scorer.split
         known = split is not None and batch.actual is not None and split.lacks(batch.kept) is None
         if self._with_split is None:
@@ -119,7 +114,7 @@ class PredictionFile:
             self._rejected.write(_rejected_line(source.name, row))
 
     def close(self, name: str) -> tuple[Receipt.Output, Receipt.Output | None]:
-        """Write the end, and return what the receipt says of the file and of the bad rows."""
+        """Write the end of the file, and return the receipt's entries for it and for the bad rows."""
         self._writer.close()
         counts, bad = self.counts, self._rejected
         output = Receipt.Output(name=name, size=self._file.size, sha256=self._file.digest(), rows=counts.written)
@@ -138,7 +133,7 @@ class _Counter:
         self._histograms = Histograms(scorer.reference, scorer.predictor.dtype.name) if scorer.options.drift else None
 
     def add(self, scored: Scored, sides: NDArray[np.int8] | None) -> None:
-        """Count a batch, of which the side of each row may be known."""
+        """Count a batch; `sides` are those of its rows, if they are known."""
         import numpy as np
 
         counts, batch = self.counts, scored.batch
@@ -153,8 +148,7 @@ class _Counter:
             columns = coded(self._columns, batch.columns, batch.texts)
             self._histograms.add(columns, scored.positions, scored.confidence)
             counts.drift = self._histograms.counts()
-        wanted = SAMPLES - len(counts.samples)
-        first = range(min(wanted, len(scored.labels)))
+        first = range(min(SAMPLES - len(counts.samples), len(scored.labels)))
         counts.samples += [self._sample(scored, position, sides) for position in first]
 
     def _compare(self, scored: Scored, actual: NDArray[np.int64], sides: NDArray[np.int8] | None) -> None:
@@ -165,8 +159,8 @@ class _Counter:
         self.counts.confusion += metrics.confusion_matrix(actual[labelled], predicted, len(self.counts.labels))
         for side in (TRAINING_SIDE, HELD_OUT_SIDE) if sides is not None else ():
             own = labelled & (sides == side)
-            found = metrics.confusion_matrix(actual[own], scored.positions[own], len(self.counts.labels))
-            self.counts.sides[side] += found
+            matrix = metrics.confusion_matrix(actual[own], scored.positions[own], len(self.counts.labels))
+            self.counts.sides[side] += matrix
         wrong = (labelled & (actual != scored.positions)).nonzero()[0]
         wanted = MISTAKES - len(self.counts.mistakes)
         self.counts.mistakes += [self._sample(scored, position, sides) for position in wrong[:wanted].tolist()]
@@ -205,15 +199,15 @@ def score_parts(
     """Answer parts of a source, one after the other.
 
     Args:
-        scorer: what answers.
+        scorer: the model, and the options.
         to: the folder.
-        source: its position among the sources, and itself.
+        source: the source's position among the sources, and the source.
         parts: the first part and the one after the last; None stands for the end of the source.
-        done: is called with each part whose file has its place.
-        progress: is called with the rows that were read and the share of the source.
+        done: called with each part whose file is in its place.
+        progress: called with the rows of each batch, and the share of the source that has been read.
 
     Returns:
-        The source's digest, where its end was reached and its beginning asked for, and its stamp.
+        The source's digest, or None where neither its first nor its last part was to be answered; and its stamp.
 
     Raises:
         DataRejected: the rows cannot be read.
@@ -223,7 +217,7 @@ def score_parts(
     first, whole = parts.start or 0, parts.stop is None
     digest = whole or first == 0
     with open_rows(named, scorer.wanted(named), digest=digest) as rows:
-        # Batches, not one of which too many is read.
+        # No batch beyond the last part is read.
         chunks = None if whole else (parts.stop - first) * (PART // scorer.wanted(named).chunk)
         with closing(read_ahead(named, rows, islice(rows.batches(first * PART), chunks))) as batches:
             for number, own in groupby(batches, key=lambda read: read[0].start // PART):
@@ -238,14 +232,14 @@ def score_parts(
 
 
 def _rejected_line(file: str, row: Rejected) -> bytes:
-    """A bad row as a line of JSON, with its reason and with what it was."""
+    """A bad row as a line of JSON: what is wrong, and the row as it was read."""
     line = {"file": file, "row": row.row, "column": row.column or None, "value": row.value, "rule": row.rule}
     record = row.record() if callable(row.record) else row.record
     return json.dumps({**line, "reason": row.message, "record": record}).encode() + b"\n"
 
 
 def _columns(scored: Scored, names: list[str], constants: Mapping[str, Any], *, texts: bool) -> dict[str, Any]:
-    """The columns of a batch's answers but the probabilities, in their order: arrays, or one value for all rows."""
+    """The columns of the answers, without probabilities, in their order: each an array, or one value for all rows."""
     batch = scored.batch
     kept = {name: column.cast("string") for name, column in batch.kept.items()} if texts else batch.kept
     there: dict[str, Any] = {"row": batch.numbers, "predicted": scored.labels, **kept, **constants}

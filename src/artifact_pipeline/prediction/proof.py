@@ -1,4 +1,4 @@
-"""Proof afterwards: are these the predictions that the receipt records, and are those the inputs?"""
+"""Proof afterwards that predictions, and inputs, are those that the receipt records."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 _MAX_LINE = 256 << 20
-"""Bytes of a line about a bad row, which holds the row as it was read."""
+"""Bytes at most of a line about a bad row, which holds the row as it was read."""
 _ARRAYS = frozenset({"npy", "npz"})
 PROVES = (
     "a receipt proves that files and counts are as it says, not who wrote it or that the artifact gave these answers; "
@@ -35,13 +35,13 @@ PROVES = (
 
 
 def prove(output: str, receipt: str | None = None, *, inputs: Sequence[str] = (), expect: str | None = None) -> Receipt:
-    """Compare predictions, and the inputs that are named, with their receipt: digests, sizes and counted rows.
+    """Compare predictions, and inputs if any are given, with their receipt: digests, sizes and counted rows.
 
     Args:
         output: a file of predictions, or a folder of parts.
         receipt: the receipt's place; None for the one beside the output.
-        inputs: files that must be the receipt's inputs.
-        expect: the artifact digest that must have made them.
+        inputs: files that must be among the receipt's inputs.
+        expect: the digest that the receipt's artifact must have.
 
     Raises:
         ArtifactRejected: with every problem found.
@@ -54,7 +54,7 @@ def prove(output: str, receipt: str | None = None, *, inputs: Sequence[str] = ()
         raise ArtifactRejected("there is no receipt", problems=[problem], hint="predict writes one beside its output")
     found = Receipt.parse(data, place=place, rule=RULE)
     names = [*_names(found, place)]
-    # A name that leads elsewhere is not followed, not even to see what is there.
+    # With a name that leads elsewhere in the receipt, no output is opened.
     problems = [*_claims(found, place, expect), *(names or _outputs(found, output)), *_inputs(found, inputs)]
     if problems:
         raise ArtifactRejected(f"{output} is not what its receipt records", problems=problems)
@@ -62,7 +62,7 @@ def prove(output: str, receipt: str | None = None, *, inputs: Sequence[str] = ()
 
 
 def _names(receipt: Receipt, place: str) -> Iterator[Problem]:
-    """Yield where a file that was written has no plain name, or the name of another one."""
+    """Yield a problem for each output whose name is no plain file name, or stands twice."""
     names = [each.name for each in (*receipt.outputs, *([receipt.rejected] if receipt.rejected else []))]
     for name, times in Counter(names).items():
         if name in {"", ".", ".."} or "/" in name or "\0" in name:
@@ -90,7 +90,7 @@ def _claims(receipt: Receipt, place: str, expect: str | None) -> Iterator[Proble
 
 
 def _follows(metrics: Receipt.Measured, predicted: Sequence[int]) -> bool:
-    """Whether figures follow from their matrix, and no label was counted more often than it was predicted."""
+    """Whether figures follow from their matrix, and it counts no label more often than it was predicted."""
     matrix = metrics.confusion
     if not metrics.rows or len(matrix) != len(predicted) or any(len(row) != len(matrix) for row in matrix):
         return False
@@ -105,22 +105,15 @@ def _follows(metrics: Receipt.Measured, predicted: Sequence[int]) -> bool:
 def _outputs(receipt: Receipt, output: str) -> Iterator[Problem]:
     folder = not storage.is_url(output) and Path(output).is_dir()
     labels: Counter[str] = Counter()
-
-    def _count(place: str) -> int:
-        found = _count_predictions(place)
-        labels.update(found)
-        return found.total()
-
     if folder or (storage.is_url(output) and [each.name for each in receipt.outputs] != [output.rsplit("/", 1)[-1]]):
         problems = [*_strangers(output, {each.name for each in receipt.outputs})]
         for each in receipt.outputs:
-            problems += _same(f"{output}/{each.name}", each, _count)
-    elif len(receipt.outputs) == 1:  # by its digest: a file may have another name by now
-        problems = [*_same(output, receipt.outputs[0], _count)]
+            problems += _compared(f"{output}/{each.name}", each, _count_predictions, labels)
+    elif len(receipt.outputs) == 1:  # whose digest counts: the file may have been renamed
+        problems = [*_compared(output, receipt.outputs[0], _count_predictions, labels)]
     else:
-        problems = [
-            Problem(output, "output-missing", f"is no folder, the receipt records {len(receipt.outputs)} files")
-        ]
+        message = f"is no folder, the receipt records {len(receipt.outputs)} files"
+        problems = [Problem(output, "output-missing", message)]
     yield from problems
     if not problems and labels != Counter({str(each.label): each.rows for each in receipt.labels}):
         yield Problem(output, "output-labels", "its labels are not as often there as the receipt says")
@@ -130,19 +123,14 @@ def _outputs(receipt: Receipt, output: str) -> Iterator[Problem]:
 
 def _bad_rows(place: str, receipt: Receipt, rejected: Receipt.Output) -> Iterator[Problem]:
     rules: Counter[str] = Counter()
-
-    def _count(place: str) -> int:
-        rules.update(_count_bad_rows(place))
-        return rules.total()
-
-    problems = [*_same(place, rejected, _count)]
+    problems = [*_compared(place, rejected, _count_bad_rows, rules)]
     yield from problems
     if not problems and rules != Counter(receipt.rows.rules):
         yield Problem(place, "output-rules", f"its rows break {dict(rules)}, the receipt says {receipt.rows.rules}")
 
 
 def _strangers(output: str, names: set[str]) -> Iterator[Problem]:
-    """Yield what is in a folder of parts and should not be: other files, and links that lead out of it."""
+    """Yield a problem for each file in a folder of parts that is not listed, or is a link that leads out of it."""
     if storage.is_url(output):
         found = [each.name for each in storage.list_files(f"{output}/")]
     else:
@@ -156,8 +144,10 @@ def _strangers(output: str, names: set[str]) -> Iterator[Problem]:
             yield Problem(f"{output}/{name}", "output-unlisted", "is there, but not in the receipt")
 
 
-def _same(place: str, recorded: Receipt.Output, count: Callable[[str], int]) -> Iterator[Problem]:
-    """Yield where a file is not the one that is recorded; its rows are counted where its bytes are."""
+def _compared(
+    place: str, recorded: Receipt.Output, count: Callable[[str], Counter[str]], counts: Counter[str]
+) -> Iterator[Problem]:
+    """Yield how a file differs from what is recorded; where its bytes do not, count its rows into `counts`."""
     found = _read(place)
     if found is None:
         yield Problem(place, "output-missing", "is in the receipt but cannot be read")
@@ -173,10 +163,10 @@ def _same(place: str, recorded: Receipt.Output, count: Callable[[str], int]) -> 
     except DataRejected as error:
         yield Problem(place, "output-unreadable", error.problems[0].message if error.problems else error.message)
         return
-    if rows != recorded.rows:
-        yield Problem(
-            place, "output-rows", f"holds {rows:,} row{'s' * (rows != 1)}, the receipt says {recorded.rows:,}"
-        )
+    counts.update(rows)
+    if rows.total() != recorded.rows:
+        message = f"holds {plural(rows.total(), 'row')}, the receipt says {recorded.rows:,}"
+        yield Problem(place, "output-rows", message)
 
 
 def _inputs(receipt: Receipt, inputs: Sequence[str]) -> Iterator[Problem]:
@@ -198,7 +188,7 @@ def _inputs(receipt: Receipt, inputs: Sequence[str]) -> Iterator[Problem]:
 
 
 def _read(place: str) -> tuple[int, str] | None:
-    """A file's size and digest; None where it cannot be read."""
+    """The size and the digest of a file; None where it cannot be read."""
     try:
         with storage.opened(place) as file, storage.Digesting(file) as digesting:
             return file.size, PREFIX + digesting.result()
@@ -248,10 +238,10 @@ def _count_bad_rows(place: str) -> Counter[str]:
 
 
 def _count_input(place: str, form: str) -> int | None:
-    """Rows of an input; None where that cannot be counted without the model, as of pictures.
+    """The number of rows of an input; None where they cannot be counted without the model, as of pictures.
 
     Raises:
-        DataRejected: it cannot be read as what it is said to be.
+        DataRejected: it cannot be read as this format.
     """
     kind = form.partition(".")[0]
     if kind in _ARRAYS:
@@ -270,7 +260,7 @@ def _count_input(place: str, form: str) -> int | None:
 
 
 def _form(place: str) -> str | None:
-    """What `predict` wrote there, by its first byte whatever its name is by now; None where that is nothing at all."""
+    """The format of predictions, by their first bytes, since the file may have been renamed; None where it is empty."""
     with storage.opened(place) as file:
         start = bytes(file.read_at(0, 4))
     if not start:
@@ -286,4 +276,4 @@ def _lines(file: Opened) -> Iterator[bytes]:
                 raise unreadable(file.place, f"has a line of more than {_MAX_LINE:,} bytes", rule="too-large")
             yield line
     finally:
-        reader.detach()  # or it would close the file
+        reader.detach()  # so that it does not close the file

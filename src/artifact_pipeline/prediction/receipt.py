@@ -1,4 +1,4 @@
-"""The receipt: what was read, by which artifact, and what came of it, by digests. docs/inference.md describes it."""
+"""The receipt: what was read, by which artifact, and what was written, by digests. docs/inference.md describes it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 SUFFIX = ".receipt.json"
 MAX_BYTES = 16 << 20
 RULE = "receipt-invalid"
-"""The rule that bytes break which are no receipt."""
+"""The rule that is broken by bytes that are no receipt."""
 Learned = Literal["none", "all", "some", "unknown"]
-"""Which of the rows that were measured are rows that the model has learned."""
+"""How many of the rows that were measured the model has learned."""
 
 
 class Receipt(Frozen, frozen=True):
-    """A receipt, format 1; `progress` is there while the work is not complete, and says how to go on."""
+    """A receipt, format 1; `progress` has what `--resume` needs, and is None once the work is complete."""
 
     class Input(Frozen, frozen=True):
         """One file that was read: its name, never its folder, and the digest of its bytes."""
@@ -50,7 +50,7 @@ class Receipt(Frozen, frozen=True):
         rows: Count
 
     class Rows(Frozen, frozen=True):
-        """Rows read are rows written and rows rejected; `rules` says why, `out_of_range` counts among the written."""
+        """Rows read, written and rejected, these by the rule that they break; rows written that are out of range."""
 
         read: Count
         written: Count
@@ -61,7 +61,7 @@ class Receipt(Frozen, frozen=True):
     class Measured(Frozen, frozen=True):
         """Figures over the rows whose label came with them; the confusion matrix has a row for each actual class.
 
-        `training_rows` is not in receipts of earlier releases, which say nothing of it.
+        Receipts of earlier releases have no `training_rows`.
         """
 
         rows: Count
@@ -71,8 +71,8 @@ class Receipt(Frozen, frozen=True):
         training_rows: Learned | UnsetType = UNSET
 
         @classmethod
-        def of(cls, confusion: NDArray[np.int64], training_rows: Learned = "unknown") -> Receipt.Measured | None:
-            """The figures of a confusion matrix, int64 of shape (classes, classes); None where it counts no row."""
+        def of(cls, confusion: NDArray[np.int64], training_rows: Learned) -> Receipt.Measured | None:
+            """Return the figures of a confusion matrix, int64 of shape (classes, classes); None without rows."""
             from artifact_pipeline.metrics import classification as metrics
 
             if not confusion.sum():
@@ -104,7 +104,7 @@ class Receipt(Frozen, frozen=True):
 
 
 def environment() -> dict[str, Any]:
-    """What answered: the interpreter, the system, and the packages that were loaded to do it; no host and no time."""
+    """Return the interpreter, the system, and the packages that were loaded to predict; no host and no time."""
     packages = {"artifact-pipeline": __version__}
     for name in ("numpy", "onnxruntime", "pyarrow"):
         if name in sys.modules:

@@ -1,4 +1,4 @@
-"""A prediction from its inputs to its receipt: in which order, and what is refused before a row is read.
+"""A prediction from its inputs to its receipt, and what is refused before a row is read.
 
 The order: the name of the output is read; the inputs are found; an output that is an input is refused; the artifact is
 verified and its golden rows are replayed; the rows are answered; the receipt is written; the drift is judged.
@@ -7,7 +7,7 @@ verified and its golden rows are replayed; the rows are answered; the receipt is
 from __future__ import annotations
 
 import os
-from contextlib import closing, contextmanager
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from artifact_pipeline.plugins import data_set
 from artifact_pipeline.prediction.ahead import read_ahead
 from artifact_pipeline.prediction.destination import STDOUT, Destination
 from artifact_pipeline.prediction.hash_split import side_names
-from artifact_pipeline.prediction.outcome import OF_SPLIT, Predictions, receipt_of, scores_of_sides
+from artifact_pipeline.prediction.outcome import LEARNED, Predictions, receipt_of, scores_of_sides
 from artifact_pipeline.prediction.parts import PredictionFile, ignore_progress
 from artifact_pipeline.prediction.receipt import Receipt
 from artifact_pipeline.prediction.scoring import Options, Scorer, refuse_formulas
@@ -41,39 +41,38 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.prediction.counts import PredictionCounts
+    from artifact_pipeline.prediction.parts import Progress
     from artifact_pipeline.prediction.receipt import Learned
     from artifact_pipeline.rows.batches import Batch
     from artifact_pipeline.rows.sources import Source
     from artifact_pipeline.trust.policy import Trust
 
-    Progress = Callable[[int, float], None]
-
 
 @dataclass(frozen=True, slots=True)
 class PredictionRequest:
-    """What is asked of a prediction.
+    """The arguments of a prediction.
 
     Attributes:
-        artifact: a pointer, an artifact's folder, a place in a registry, or an artifact that has been verified.
+        artifact: a pointer, an artifact's folder, a place in a registry, or a verified artifact.
         inputs: files, folders, patterns, URLs, or `-` for standard input; none for the built-in data set that has the
             model's columns.
         output: a file, a folder of parts (with a slash at its end), a URL, or `-` for standard output.
-        keep: columns of the input that are carried through.
-        on_error: stop at the first bad row, or set bad rows aside and go on.
-        out_of_range: what becomes of rows with a value beyond the trained range and its margin.
+        keep: columns of the input that are copied to the output.
+        on_error: stop at the first bad row, or set bad rows aside and continue.
+        out_of_range: what is done about rows with a value beyond the trained range and its margin.
         drift: whether the rows are compared with the training data.
         input_format: the format of all inputs; None takes that of each name.
         output_format: `csv`, `parquet` or `jsonl`; None takes that of the output's name.
-        receipt: where the receipt goes; None puts it beside the output.
-        resume: go on with a folder of parts where an earlier run ended.
+        receipt: where the receipt is written; None puts it beside the output.
+        resume: continue an earlier run into a folder of parts.
         workers: how many processes answer the parts of a folder; None answers in this process.
         scheduler: the address of a Dask cluster that answers them, such as `tcp://host:8786`.
-        stdout: what `-` as the output writes to.
+        stdout: the stream to which an output of `-` is written.
         fail_on_drift: whether drift is an error, once all is written.
-        expect: the artifact digest known from elsewhere; any other is refused.
-        accept_failed_gate: whether a model may be used whose gate is missing or failed.
-        trust: whom and what the caller trusts; None trusts any artifact that is whole.
-        read: what the caller reads beside the inputs; no output may be written over it.
+        expect: the digest that the artifact must have.
+        accept_failed_gate: whether to use a model whose gate is missing or failed.
+        trust: the caller's policy; None trusts any artifact that is whole.
+        read: what the caller reads beside the inputs; no output may replace it.
         outputs: what the caller writes beside the output.
     """
 
@@ -114,23 +113,18 @@ class PredictionOptions(TypedDict, total=False):
     scheduler: str | None
 
 
-@contextmanager
-def _silence() -> Iterator[Progress]:
-    yield ignore_progress
-
-
 @dataclass(frozen=True, slots=True)
 class PredictionObserver:
-    """What a caller wants to know while a prediction runs; by default nothing.
+    """The functions that are called while a prediction runs; by default none.
 
     Attributes:
-        verified: is called with the artifact, before the first row is read.
-        progress: is entered for the work, and gives what is called with the rows of each batch and the share of the
-            input that has been read.
+        verified: called with the artifact, before the first row is read.
+        progress: returns the context in which the work is done; it gives a function that is called with the rows of
+            each batch, and the share of the input that has been read.
     """
 
     verified: Callable[[Verified], object] = lambda _: None
-    progress: Callable[[], AbstractContextManager[Progress]] = _silence
+    progress: Callable[[], AbstractContextManager[Progress]] = lambda: nullcontext(ignore_progress)
 
 
 SILENT = PredictionObserver()
@@ -140,8 +134,8 @@ def predict(request: PredictionRequest, observer: PredictionObserver = SILENT) -
     """Verify the artifact, replay its golden rows, and answer rows into a file, a folder of parts or standard output.
 
     Args:
-        request: what is asked.
-        observer: what is called meanwhile.
+        request: its arguments.
+        observer: the functions that are called meanwhile.
 
     Raises:
         ArtifactRejected: the artifact is not what it claims to be or not trusted, or its golden answers differ here.
@@ -152,7 +146,7 @@ def predict(request: PredictionRequest, observer: PredictionObserver = SILENT) -
     """
     to = _destination(request)
     if isinstance(request.artifact, Path):
-        resolve(request.artifact)  # where there is none, that is said first
+        resolve(request.artifact)  # a missing artifact is the first thing to report
     sources = find_sources(request.inputs, request.input_format) if request.inputs else []
     read = [*places_of(request.inputs, sources), *_artifact_places(request.artifact), *request.read]
     check_outputs(read, [*to.places(quarantine=request.on_error == "quarantine"), *request.outputs])
@@ -182,10 +176,10 @@ def _destination(request: PredictionRequest) -> Destination:
 
 
 def _options(request: PredictionRequest, to: Destination, sources: Sequence[Source]) -> Options:
-    """What is asked, with what the output and the sources settle.
+    """The options of the request, with what follows from the output and the sources.
 
     Raises:
-        ConfigError: a spreadsheet would run the name of a file, which stands in each of its rows.
+        ConfigError: a spreadsheet would run the name of a file, which is written in each of its rows.
     """
     several = len(sources) > 1
     names = [source.name for source in sources] if several else []
@@ -243,18 +237,18 @@ def _drifted(predictions: Predictions) -> DriftFound:
 
 
 class _FileRun:
-    """One run over sources into one file, or into standard output."""
+    """A prediction into one file, or to standard output."""
 
     def __init__(self, scorer: Scorer, progress: Progress, sources: Sequence[Source]) -> None:
         self._scorer, self._progress, self._sources = scorer, progress, sources
         self._inputs: list[Receipt.Input] = []
         self._left_out: dict[str, None] = {}
         self._notes: list[str] = []
-        self._own = TrainingRows(scorer.artifact) if len(sources) == 1 else None
+        self._training_rows = TrainingRows(scorer.artifact) if len(sources) == 1 else None
         self._splits: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
 
     def write(self, to: Destination, stdout: BinaryIO | None) -> Predictions:
-        """Answer all rows; what is written to standard output cannot be taken back."""
+        """Answer all rows; after an error, what was written to standard output stays."""
         if to.place == STDOUT:
             assert stdout is not None
             with PredictionFile(self._scorer, stdout, None) as filled:
@@ -272,30 +266,30 @@ class _FileRun:
             before = into.counts.read
             with open_rows(source, self._scorer.wanted(source)) as rows:
                 self._left_out |= dict.fromkeys(rows.left_out)
-                self._notes += self._scorer.untold(rows)
+                self._notes += self._scorer.split_notes(rows)
                 with closing(read_ahead(source, rows, rows.batches(0))) as batches:
                     for batch, share in batches:
                         scored = into.add(source, batch, self._extra(source, batch))
-                        if self._own is not None:
-                            self._own.add(scored)
+                        if self._training_rows is not None:
+                            self._training_rows.add(scored)
                         self._progress(batch.count, (index + share) / len(self._sources))
                 digest = PREFIX + rows.digest()
                 self._notes += rows.notes
             rows_read = into.counts.read - before
             self._inputs.append(Receipt.Input(name=source.name, format=source.format, sha256=digest, rows=rows_read))
         into.counts.refuse_no_rows(self._sources[0].place)
-        self._splits = self._own.by_split() if self._own is not None else {}
+        self._splits = self._training_rows.by_split() if self._training_rows is not None else {}
         return into.close(name)
 
     def _extra(self, source: Source, batch: Batch) -> dict[str, Any]:
-        """For a built-in data set: which of its rows were held out, and their labels."""
+        """The columns `split` and `actual` of a built-in data set; none of any other source."""
         import numpy as np
 
-        if not source.built_in or self._own is None:
+        if not source.built_in or self._training_rows is None:
             return {}
         artifact = self._scorer.artifact
         own = [each.digest for each in artifact.manifest.data.split_sources] == [data_set(source.format).digest]
-        split = side_names(self._own.held_out()[: batch.count].astype(np.int8) if own else None, batch.count)
+        split = side_names(self._training_rows.held_out()[: batch.count].astype(np.int8) if own else None, batch.count)
         known = batch.actual is not None
         actual = np.array(self._scorer.classes)[batch.actual] if known else np.full(batch.count, "")
         return {"split": split, "actual": actual}
@@ -310,8 +304,8 @@ class _FileRun:
         receipt = receipt_of(self._scorer, self._inputs, outputs=[output], rejected=rejected, counts=counts)
         if receipt.metrics is None or not self._splits:
             return receipt
-        # The rows of a file of the training were measured: all that the model has learned, some or none.
-        held_out, training = (len(self._splits[name][0]) for name in OF_SPLIT)
+        # These are exactly the rows of a file of the training, so it is known which of them the model has learned.
+        held_out, training = (len(self._splits[name][0]) for name in LEARNED)
         learned: Learned = "some" if held_out and training else "all" if training else "none"
         return structs.replace(receipt, metrics=structs.replace(receipt.metrics, training_rows=learned))
 
@@ -322,7 +316,7 @@ class _FileRun:
         scores = {
             name: measured
             for name, pair in splits.items()
-            if (measured := Receipt.Measured.of(metrics.confusion_matrix(*pair, classes), OF_SPLIT[name])) is not None
+            if (measured := Receipt.Measured.of(metrics.confusion_matrix(*pair, classes), LEARNED[name])) is not None
         }
         scores = scores or scores_of_sides(counts)
         if receipt.metrics is not None:
@@ -333,7 +327,7 @@ class _FileRun:
             counts=counts,
             scores=scores,
             drift=None if splits and len(splits["training"][0]) else counts.judged(self._scorer),
-            held_out=self._own.held_out() if splits and self._own is not None else None,
+            held_out=self._training_rows.held_out() if splits and self._training_rows is not None else None,
             left_out=tuple(self._left_out),
             notes=tuple(self._notes),
         )

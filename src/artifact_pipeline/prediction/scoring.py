@@ -1,4 +1,4 @@
-"""Scoring: a verified artifact answers batches, always in the same calls, whatever is read, cut or resumed."""
+"""Scoring: a verified artifact answers batches, in calls of the same size whatever is read, cut or resumed."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.sources import Source
 
 _RANGE_MARGIN = 0.5
-"""How far beyond the trained range a value may lie, as a share of that range, where the recipe does not say."""
-_SIDE_BY_SIDE = 32
-"""Columns that are turned into rows at once: a call's rows of them stay in the cache."""
+"""How far beyond the trained range a value may be, as a share of that range, where the recipe does not say."""
+_BLOCK_COLUMNS = 32
+"""Columns that are transposed together: the values of one call then fit into the processor's cache."""
 _PADDING = 16
-"""Values between one column and the next: a power of two apart, all would share a few lines of the cache."""
+"""Values between two columns of the block: at the distance of a power of two, all would share a few lines of cache."""
 FILE, IMAGE, SPLIT = "file", "image", "split"
-"""The columns that name the file, and the picture, that a row is from, and the side of the split that it is on."""
+"""The columns of a row's file, of its picture, and of its side of the split."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is asked of a batch prediction.
+    """The options of a prediction that decide what is written.
 
     Attributes:
-        keep: columns of the input that are carried through.
-        on_error: stop at the first bad row, or set bad rows aside and go on.
-        out_of_range: what becomes of rows with a value beyond the trained range and its margin.
+        keep: columns of the input that are copied to the output.
+        on_error: stop at the first bad row, or set bad rows aside and continue.
+        out_of_range: what is done about rows with a value beyond the trained range and its margin.
         drift: whether the rows are compared with the training data.
-        form: the format of the output: `parquet`, `csv` or `jsonl`.
-        named: whether a column says which file a row is from.
-        texts: whether what is carried through is written as text, since not every input says what type it is.
+        form: the format of the output.
+        named: whether a column names the file of each row.
+        texts: whether kept columns are written as text, since not every input has types.
     """
 
     keep: tuple[str, ...] = ()
@@ -63,13 +63,12 @@ class Scored:
     """The answers to a batch.
 
     Attributes:
-        batch: the rows that were answered; no bad one is among them.
+        batch: the rows that were answered.
         labels: the predicted labels, of shape (rows,).
-        positions: the same as positions in the model's classes, int64.
-        probabilities: float64 of shape (classes, rows): a column each, as they are written; of a model that gives none
-            its scores.
-        kind: which of the two they are.
+        positions: their positions in the model's classes, int64 of shape (rows,).
+        probabilities: float64 of shape (classes, rows), as they are written; or the scores of a model without them.
         rejected: the rows of the batch that were not answered.
+        kind: whether there are probabilities or scores.
     """
 
     batch: Batch
@@ -97,18 +96,18 @@ class BatchPredictor:
         import numpy as np
 
         self._predictor = predictor
-        # One piece of memory for the rows of all calls, since fresh memory is cleared by the system first.
-        self._block = np.empty((predictor.rows, predictor.features), dtype=predictor.dtype)
-        width = min(_SIDE_BY_SIDE, predictor.features)
-        self._side_by_side = np.empty((width, predictor.rows + _PADDING), dtype=predictor.dtype)
+        # One piece of memory for the rows of all calls, since the system clears new memory first.
+        self._rows = np.empty((predictor.rows, predictor.features), dtype=predictor.dtype)
+        width = min(_BLOCK_COLUMNS, predictor.features)
+        self._block = np.empty((width, predictor.rows + _PADDING), dtype=predictor.dtype)
 
     def score(self, batch: Batch) -> Scored:
-        """Answer a batch; a row so large that no probability comes of it is set aside with the bad ones."""
+        """Answer a batch; rows with values so large that the answers are no numbers are added to the bad rows."""
         import numpy as np
 
         labels, probabilities = self._answers(batch)
         rejected = batch.rejected
-        # Of a row's probabilities all are numbers or none is: each is divided by the sum of all. Of its scores not so.
+        # Either all probabilities of a row are numbers or none, since each is divided by their sum. Scores differ.
         deciding = probabilities[:1] if self._predictor.kind == "probabilities" else probabilities
         good: NDArray[np.bool_] = np.asarray(np.isfinite(deciding).all(axis=0))
         if not good.all():
@@ -125,27 +124,26 @@ class BatchPredictor:
         count, columns, predictor = len(batch.numbers), batch.columns, self._predictor
         labels = np.empty(count, dtype=predictor.classes.dtype)
         probabilities = np.empty((len(predictor.classes), count))
-        block = self._block
         for start in range(0, count, predictor.rows):
             end = min(start + predictor.rows, count)
-            rows = block[: end - start]
+            rows = self._rows[: end - start]
             self._fill(rows, columns, start)
             labels[start:end], shares = predictor.answer(rows, self._texts(batch, start, end))
             probabilities[:, start:end] = shares.T
         return labels, probabilities
 
     def _fill(self, rows: NDArray[Any], columns: Sequence[NDArray[Any]], start: int) -> None:
-        """Put the values of columns, from `start` on, into rows.
+        """Copy the values of columns, from `start` on, into rows.
 
-        They go first beside their columns' others, and from there to their rows. That takes half as long as straight to
-        the rows, where each of a column's values is in another line of the cache.
+        Some columns at a time are copied into a block, which is transposed into the rows. That takes half as long as a
+        copy of each column into the rows, where each of its values is in another line of the cache.
         """
         count = len(rows)
-        for first in range(0, len(columns), _SIDE_BY_SIDE):
-            some = columns[first : first + _SIDE_BY_SIDE]
-            for values, column in zip(self._side_by_side, some, strict=False):
+        for first in range(0, len(columns), _BLOCK_COLUMNS):
+            some = columns[first : first + _BLOCK_COLUMNS]
+            for values, column in zip(self._block, some, strict=False):
                 values[:count] = column[start : start + count]
-            rows[:, first : first + len(some)] = self._side_by_side[: len(some), :count].T
+            rows[:, first : first + len(some)] = self._block[: len(some), :count].T
 
     @staticmethod
     def _texts(batch: Batch, start: int, end: int) -> NDArray[Any] | None:
@@ -155,10 +153,10 @@ class BatchPredictor:
 
 
 class Scorer:
-    """The predictor of a verified artifact, its golden rows replayed, and what it wants of a file."""
+    """A verified artifact that answers the rows of files, and says which of their columns it reads."""
 
     def __init__(self, artifact: Verified, options: Options, predictor: Predictor | None = None) -> None:
-        """Open the predictor, unless it is open.
+        """Open the predictor and replay the golden rows, unless the caller has done so.
 
         Raises:
             ArtifactRejected: the runtime refuses the model, or the golden answers differ.
@@ -169,7 +167,7 @@ class Scorer:
         self.reference = Reference.read(artifact.role("reference"))
         self._low, self._high = self._bounds()
         self.split = HashSplit.of(artifact.manifest)
-        self._calls = BatchPredictor(self.predictor)
+        self._batch_predictor = BatchPredictor(self.predictor)
         self._check_names()
 
     def _bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -184,22 +182,22 @@ class Scorer:
 
     @property
     def classes(self) -> tuple[int | str, ...]:
-        """The model's labels, in its order."""
+        """The model's classes, in its order."""
         return self.artifact.manifest.model.classes
 
     def columns(self, source: Source, *, split: bool = False) -> list[str]:
-        """The columns that are written for a source, in their order.
+        """Return the columns that are written for a source, in their order.
 
         Args:
             source: where the rows are from.
-            split: whether one says on which side of the split each row is.
+            split: whether there is a column of the side of the split.
         """
         extra = [SPLIT, "actual"] if source.built_in else [*([SPLIT] if split else []), *self.wanted(source).keep]
         named = [FILE] if self.options.named else []
         return ["row", *named, *extra, "predicted", *answer_names(self.classes, self.predictor.kind)]
 
     def wanted(self, source: Source) -> Wanted:
-        """What is read of a source."""
+        """Return what is read of a source."""
         manifest, keep = self.artifact.manifest, self.options.keep
         return Wanted(
             features=tuple(feature.name for feature in manifest.model.inputs),
@@ -216,8 +214,8 @@ class Scorer:
             keys=() if self.split is None else self.split.key,
         )
 
-    def untold(self, rows: Reader) -> list[str]:
-        """A sentence where the sides of a file's labelled rows are unknown, for want of a column of the split's key."""
+    def split_notes(self, rows: Reader) -> list[str]:
+        """Return a sentence where a labelled file lacks a column of the split's key, so that its sides are unknown."""
         if self.split is None or not self.split.key or self.artifact.manifest.data.target not in rows.names:
             return []
         lacking = self.split.lacks({*rows.names, *rows.partitions})
@@ -238,29 +236,29 @@ class Scorer:
 
     def score(self, batch: Batch) -> Scored:
         """Answer a batch, as `BatchPredictor.score` does."""
-        return self._calls.score(batch)
+        return self._batch_predictor.score(batch)
 
 
 def answer_names(classes: Sequence[int | str], kind: AnswerKind) -> list[str]:
-    """The names of the columns that hold what the model gives beside the label, one for each class."""
+    """Return the names of the columns of probabilities or of scores, one for each class."""
     prefix = {"probabilities": "probability", "scores": "score"}[kind]
     return [f"{prefix}_{each}" for each in classes]
 
 
 def refuse_formulas(texts: Iterable[str], form: str) -> None:
-    """Refuse to write texts into a CSV that a spreadsheet would run there.
+    """Refuse texts that a spreadsheet would run, if they are written into a CSV.
 
     Raises:
         ConfigError: one begins like a formula.
     """
-    risky = [text for text in texts if text and text[0] in FORMULA]
+    risky = [text for text in texts if text.startswith(tuple(FORMULA))]
     if form == "csv" and risky:
         words = f"{risky[0]!r} begins like a formula, which a spreadsheet would run"
         raise ConfigError(f"a CSV cannot be written: {words}", hint="write Parquet or JSON Lines: --to parquet")
 
 
 def _take(batch: Batch, good: NDArray[np.bool_]) -> Batch:
-    """The rows of a batch that are marked; the others, which were far out of any range, are gone."""
+    """The rows of a batch that are marked; the others were out of the trained range."""
     import pyarrow as pa
 
     return replace(

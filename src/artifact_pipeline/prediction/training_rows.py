@@ -1,6 +1,6 @@
-"""Are these exactly the rows of the training file? Then figures are computed for each side of the split.
+"""Recognises the rows of a file of the training: then figures are computed for each side of the split.
 
-So are those of a held-out file, and of feedback. The artifact holds one digest of all rows of each file together.
+Such a file is the table, the held-out file, or the feedback. The artifact holds one digest of all rows of each.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _AT_ONCE = 512
 
 
 class TrainingRows:
-    """Compares rows that stream by with the digests in the manifest, and gives up at the first that cannot be one."""
+    """Compares rows, batch by batch, with the digests in the manifest; it stops at a row that cannot fit any."""
 
     def __init__(self, artifact: Verified) -> None:
         data, model = artifact.manifest.data, artifact.manifest.model
@@ -44,7 +44,7 @@ class TrainingRows:
         self._rows = slice(0, first)
 
     def add(self, scored: Scored) -> None:
-        """Take note of a batch."""
+        """Add a batch."""
         import numpy as np
 
         batch = scored.batch
@@ -68,7 +68,7 @@ class TrainingRows:
         self._predicted.append(scored.positions)
 
     def by_split(self) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Actual and predicted positions of the held-out and of the training rows; empty where these are others."""
+        """Return actual and predicted positions of the held-out and of the training rows; empty for other rows."""
         import numpy as np
 
         self._known = [each for each in self._known if each.total == self._seen]
@@ -87,7 +87,7 @@ class TrainingRows:
         }
 
     def held_out(self) -> NDArray[np.bool_]:
-        """Which rows were held out, bool of shape (rows,): of the file that was recognised, or of all."""
+        """Return which rows were held out, bool of shape (rows,), of the recognised file, else of all files."""
         import numpy as np
 
         bits: NDArray[Any] = np.frombuffer(self._artifact.role("split"), dtype=np.uint8)
@@ -98,7 +98,7 @@ class TrainingRows:
 
 
 class _KnownRows(NamedTuple):
-    """The rows of a source, to be recognised: their digest so far, that of the manifest, and which of all rows."""
+    """The rows of a file of the training: their digest so far, that in the manifest, and their place among all rows."""
 
     digest: RowsDigest | TypedRowsDigest
     recorded: str

@@ -1,7 +1,7 @@
-"""What runs on a worker of a cluster: verify the artifact that arrived, answer a part, return what was counted.
+"""The code of a cluster's workers: verify the artifact, answer parts, return counts and digests.
 
-The artifact crosses as the bytes of its files beside the digest that is expected of them, and every worker verifies it
-as any consumer does. What goes back is counts and digests; rows never pass through the client.
+The artifact is sent as the bytes of its files, with the digest that they must have, and every worker verifies it as any
+consumer does. Rows never pass through the client.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _HINT_SHARED = (
 
 @dataclass(frozen=True, slots=True)
 class ArtifactCopy:
-    """What a worker needs before it can answer a row; it crosses once, and is checked where it arrives.
+    """The artifact as it is sent, once, to a worker, which verifies it.
 
     Attributes:
         digest: the artifact digest that the bytes must have.
         files: name and bytes of each file.
-        options: what is asked.
+        options: the options of the prediction.
         environment: interpreter, system and packages of the client; the receipt records one environment.
     """
 
@@ -58,8 +58,8 @@ class Task:
     Attributes:
         to: the folder of parts.
         index: the source's position among the sources.
-        source: what to read, its place absolute.
-        stamp: what the client knows the source by.
+        source: the source, its place absolute.
+        stamp: the stamp of the source on the client.
         first: the first part to answer; None where only the source's digest is missing.
         count: how many parts; None for all that follow.
     """
@@ -71,19 +71,14 @@ class Task:
     first: int | None
     count: int | None
 
-    @property
-    def name(self) -> str:
-        """The name that Dask's own pages show."""
-        return f"{self.source.name}-{'digest' if self.first is None else self.first}"
-
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What came of a task: plain values, some kilobytes a part.
+    """The result of a task: plain values, some kilobytes for each part.
 
     Attributes:
         index: the source's position.
-        digest: the source's digest, where the task was to find it.
+        digest: the source's digest, where the task had to compute it.
         parts: number, output, bad rows, counts, first rows and first mistakes of each part.
     """
 
@@ -96,11 +91,11 @@ def answer(artifact: ArtifactCopy, task: Task) -> TaskResult | PipelineError:
     """Do a task; a refusal is a result, since doing it again would only refuse again.
 
     Raises:
-        StorageError: a part cannot be written; another try may be luckier.
-        DataRejected: the rows cannot be read; another try may be luckier too.
+        StorageError: a part cannot be written; another try may succeed.
+        DataRejected: the rows cannot be read; another try may succeed.
     """
     try:
-        return _done(_scorer(artifact), task)
+        return _run(_scorer(artifact), task)
     except PipelineError as error:
         if isinstance(error, StorageError) or "unreadable" in error.rules:
             raise
@@ -109,7 +104,7 @@ def answer(artifact: ArtifactCopy, task: Task) -> TaskResult | PipelineError:
 
 @lru_cache(maxsize=1)
 def _scorer(artifact: ArtifactCopy) -> Scorer:
-    """Verify the artifact as any consumer does, in a folder of its own, and open it; once in a process."""
+    """Verify the artifact in a temporary folder, and open it; once in a process."""
     pin_numerics()
     with tempfile.TemporaryDirectory(prefix="artifact-pipeline-") as folder:
         for name, data in artifact.files:
@@ -117,7 +112,7 @@ def _scorer(artifact: ArtifactCopy) -> Scorer:
                 problem = Problem(f"{name!r:.80}", "file-unlisted", "is no plain name")
                 raise ArtifactRejected("the artifact that arrived is not what it claims to be", problems=[problem])
             Path(folder, name).write_bytes(data)
-        # The client has looked at the gate, and this is the artifact that it looked at.
+        # The client has checked the gate of this artifact.
         verified = verify(Path(folder), expect=artifact.digest, accept_failed_gate=True)
     scorer = Scorer(verified, artifact.options)
     _check_environment(artifact)
@@ -125,23 +120,23 @@ def _scorer(artifact: ArtifactCopy) -> Scorer:
 
 
 def _check_environment(artifact: ArtifactCopy) -> None:
-    here = environment_words()
+    here = environment_text()
     if here != artifact.environment:
         message = f"has {here}; the client has {artifact.environment}"
-        raise foreign([Problem(_where(), "worker-environment", message)])
+        raise mismatch([Problem(_this_worker(), "worker-environment", message)])
 
 
-def environment_words() -> str:
-    """Interpreter, system and packages of this process, as a receipt records them, in one line."""
+def environment_text() -> str:
+    """Return interpreter, system and packages of this process in one line, as a receipt records them."""
     import pyarrow as pa
 
-    assert pa.__version__  # it is loaded, and so among them
+    assert pa.__version__  # it is loaded now, and so it is among them
     found = environment()
     packages = [f"{name} {version}" for name, version in sorted(found["packages"].items())]
     return ", ".join([found["python"], found["system"], found["architecture"], *packages])
 
 
-def _where() -> str:
+def _this_worker() -> str:
     from distributed import get_worker
 
     try:
@@ -150,12 +145,12 @@ def _where() -> str:
         return "here"
 
 
-def foreign(problems: list[Problem]) -> PipelineError:
-    """The refusal of workers with other packages."""
+def mismatch(problems: list[Problem]) -> PipelineError:
+    """The error for workers whose packages are not those of the client."""
     return PipelineError("the workers are not as the client is", problems=problems, hint=_HINT_INSTALL)
 
 
-def _done(scorer: Scorer, task: Task) -> TaskResult:
+def _run(scorer: Scorer, task: Task) -> TaskResult:
     source, parts = task.source, list[Part]()
     try:
         with open_rows(source, scorer.wanted(source), digest=task.first is None) as rows:
@@ -181,11 +176,11 @@ def _done(scorer: Scorer, task: Task) -> TaskResult:
 def _compare(task: Task, stamp: str) -> None:
     """Refuse another file than the client's: parts of two files must not become one result.
 
-    By size and time, or by the store's tag, and so a copy needs its time too: only the first part's task reads the
-    whole file for its digest, and a copy of equal size could hold other rows in the parts of the others.
+    Files are compared by size and time, or by the store's tag, so a copy must keep its time. Only the task of the first
+    part reads the whole file for its digest, and a copy of equal size could hold other rows in other parts.
     """
     if stamp != task.stamp:
-        message = f"{_where()} has another file there than the client (size and time {stamp}, not {task.stamp})"
+        message = f"{_this_worker()} has another file there than the client (size and time {stamp}, not {task.stamp})"
         problem = Problem(task.source.place, "changed", message)
         raise DataRejected("the rows cannot be read", problems=[problem], hint=_HINT_SHARED)
 

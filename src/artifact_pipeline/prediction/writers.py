@@ -1,4 +1,4 @@
-"""Writers of predictions: Parquet, CSV and JSON Lines, their bytes hashed on the way."""
+"""Writers of predictions: Parquet, CSV and JSON Lines; the bytes are hashed while they are written."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 _ROW_GROUP = 1 << 18
 """Rows of a Parquet row group: a few megabytes, and large enough to be read at full speed."""
 _TEXT_ROWS = 512
-"""Rows whose values stand in memory as texts at once."""
+"""Rows whose texts are in memory at once."""
 METADATA = "artifact-pipeline.artifact"
 """The key under which a Parquet file names the artifact that made it."""
 
 
 class HashedFile:
-    """A file that is being written, its bytes counted and hashed; C++ may write into it too."""
+    """A file that is being written, its bytes counted and hashed; pyarrow can write into it too."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._hash = file, hashlib.sha256()
@@ -37,7 +37,7 @@ class HashedFile:
         self.closed = False
 
     def write(self, data: bytes) -> int:
-        """Write all of `data`; once closed, nothing: a Parquet writer that is given up still wants to write its end."""
+        """Write all of `data`; once closed, nothing: a Parquet writer that is abandoned still writes its footer."""
         if self.closed:
             return len(data)
         self._file.write(data)
@@ -50,37 +50,33 @@ class HashedFile:
         return True
 
     def flush(self) -> None:
-        """Do nothing: the file's owner does it."""
+        """Do nothing: the file's owner flushes it."""
 
     def close(self) -> None:
         """Take no more bytes; the file's owner closes it."""
         self.closed = True
 
     def digest(self) -> str:
-        """The digest of what was written."""
+        """Return the digest of the bytes that were written."""
         return PREFIX + self._hash.hexdigest()
 
 
 class _Writer(ABC):
-    """A table that is written piece by piece."""
+    """Writes a table batch by batch."""
 
     def __init__(self, file: HashedFile, names: list[str]) -> None:
         self._file, self._names = file, names
 
     @abstractmethod
     def write(self, columns: Mapping[str, Any], probabilities: NDArray[np.float64]) -> None:
-        """Write rows.
-
-        Args:
-            columns: arrays, or one text for all rows.
-            probabilities: float64 of shape (classes, rows).
+        """Write rows: columns, each an array or one text for all rows, and float64 probabilities, (classes, rows).
 
         Raises:
-            DataRejected: a column that is carried through has another type than before.
+            DataRejected: a kept column has another type than before.
         """
 
     def close(self) -> None:  # noqa: B027 - most have nothing left
-        """Write what is still to be written."""
+        """Write what is left."""
 
 
 def open_writer(form: str, file: HashedFile, names: list[str], *, artifact: str) -> _Writer:
@@ -89,8 +85,8 @@ def open_writer(form: str, file: HashedFile, names: list[str], *, artifact: str)
     Args:
         form: `parquet`, `csv` or `jsonl`.
         file: where to write.
-        names: of the columns of probabilities, or of scores, in the order of the model's labels.
-        artifact: the artifact digest, which a Parquet file carries.
+        names: the columns of probabilities or of scores, in the order of the model's classes.
+        artifact: the artifact digest, which is written into a Parquet file.
     """
     if form == "parquet":
         return _ParquetWriter(file, names, artifact)
@@ -98,7 +94,7 @@ def open_writer(form: str, file: HashedFile, names: list[str], *, artifact: str)
 
 
 class _ParquetWriter(_Writer):
-    """Parquet: probabilities in float32, plain; that is smaller than a dictionary of them, and twice as fast."""
+    """Parquet: probabilities in float32, plain, which is smaller than a dictionary and written twice as fast."""
 
     def __init__(self, file: HashedFile, names: list[str], artifact: str) -> None:
         super().__init__(file, names)
@@ -109,7 +105,7 @@ class _ParquetWriter(_Writer):
         self._schema: Any = None
 
     def write(self, columns: Mapping[str, Any], probabilities: NDArray[np.float64]) -> None:
-        """Hold rows back until they fill a row group."""
+        """Keep rows until they fill a row group."""
         import numpy as np
         import pyarrow as pa
 
@@ -169,7 +165,7 @@ def _is_number(kind: Any) -> bool:
 
 
 class _CsvWriter(_Writer):
-    """CSV: UTF-8, commas, a header; probabilities to six decimals, since what follows depends on the processor."""
+    """CSV: UTF-8, commas, a header; probabilities to six decimals, since later ones depend on the processor."""
 
     _begun = False
 
@@ -193,7 +189,7 @@ class _CsvWriter(_Writer):
 
 
 class _JsonLinesWriter(_Writer):
-    """JSON Lines: an object a line, with the same names and decimals as a CSV has."""
+    """JSON Lines: one object in each line, with the same names and decimals as in a CSV."""
 
     def write(self, columns: Mapping[str, Any], probabilities: NDArray[np.float64]) -> None:
         """Write rows."""
@@ -214,5 +210,5 @@ def _listed(values: Any, rows: int) -> list[Any]:
 
 
 def _json(value: Any) -> Any:
-    """JSON has no number that is not finite."""
+    """A value for JSON, which has no numbers that are not finite: they become texts."""
     return str(value) if isinstance(value, float) and not abs(value) < float("inf") else value

@@ -1,4 +1,4 @@
-"""What there is to ask, and what answers it: a request becomes a response, whatever it holds.
+"""The application: it routes requests, and answers each with a response, whatever it holds.
 
 The model in charge is one attribute, read when a request's head has come: a request is answered whole by one artifact.
 """
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from artifact_pipeline.errors import DataRejected, StorageError
 from artifact_pipeline.serving import coding, origins
-from artifact_pipeline.serving.http import Refusal, Request, Response, Route, json_response
+from artifact_pipeline.serving.http import RETRY_SOON, Refusal, Request, Response, Route, json_response
+from artifact_pipeline.serving.limits import SMALL
 from artifact_pipeline.serving.model import server_metadata
 from artifact_pipeline.serving.openapi import document
 from artifact_pipeline.serving.page.routes import routes as page
@@ -31,10 +32,7 @@ if TYPE_CHECKING:
     Answered = tuple[NDArray[Any], NDArray[np.float64]]
 
 _Result = TypeVar("_Result")
-_INLINE = 64 << 10
-"""Bytes of a body up to which it is answered on the event loop: that takes a millisecond or two at most."""
 _TOO_LARGE = 413
-_AGAIN = (b"retry-after", b"1")
 _MODELS = "/v2/models/"
 
 
@@ -43,14 +41,14 @@ class App:
 
     Attributes:
         served: the model in charge.
-        ready: whether new requests are welcome.
+        ready: whether the server says that it takes new requests.
     """
 
     def __init__(self, served: Served, settings: Settings, metrics: ServerMetrics) -> None:
         """Prepare the routes.
 
         Raises:
-            StorageError: a page cannot write what it is to write.
+            StorageError: the feedback cannot be written.
         """
         self.settings, self.metrics = settings, metrics
         self.ready = True
@@ -73,7 +71,7 @@ class App:
     # Where a request goes
 
     def serve(self, served: Served) -> None:
-        """Let this model answer from the next request on."""
+        """Answer by this model from the next request on."""
         self.metrics.window.serve(served)
         places = (_MODELS + served.name, f"{_MODELS}{served.name}/versions/{served.version}")
         ready = Route("health", lambda served, _: self._readiness(name=served.name), always=True)
@@ -84,19 +82,19 @@ class App:
         self.served = served
 
     def route(self, request: Request) -> Route:
-        """Where a request goes, by its head.
+        """Return the route of a request, by its head.
 
         Raises:
-            Refusal: there is nothing there, or not by this method, or not for this client, or the body is too large.
+            Refusal: there is none at this path or by this method, the client may not ask, or the body is too large.
         """
         self._origins.check(request)  # first: a client that may not ask learns nothing of the model
         path = request.path
-        found = self._at(path)
+        found = self._find(path)
         if found is None and path.startswith(self._prefix):  # a proxy may take the prefix off, or leave it
             path = path[len(self._prefix) - 1 :]
-            found = self._at(path)
+            found = self._find(path)
         if found is None:
-            raise self._nothing_at(path)
+            raise self._not_found(path)
         if request.method != found.method and (request.method, found.method) != ("HEAD", "GET"):
             methods = "GET, HEAD" if found.method == "GET" else found.method
             raise Refusal(405, f"this path takes {methods}", (b"allow", methods.encode()))
@@ -106,10 +104,10 @@ class App:
                 raise self.too_large()
         return found
 
-    def _at(self, path: str) -> Route | None:
+    def _find(self, path: str) -> Route | None:
         return self._models.get(path) or self._routes.get(path)
 
-    def _nothing_at(self, path: str) -> Refusal:
+    def _not_found(self, path: str) -> Refusal:
         served = self.served
         if path == f"{_MODELS}stats" or path.removesuffix("/stats") + "/infer" in self._models:
             return Refusal(404, "the statistics extension is not served; /metrics has the figures")
@@ -128,17 +126,15 @@ class App:
     # What answers it
 
     def is_large(self, exchange: Exchange) -> bool:
-        """Whether a request takes so long that others must not wait for it."""
-        request, route = exchange.request, exchange.route
-        assert route is not None
-        return route.large or len(request.body) > _INLINE or (request.packed and self._is_large(request))
+        """Whether an answer takes so long that other requests must not wait for it."""
+        request = exchange.request
+        return exchange.route.large or len(request.body) > SMALL or (request.packed and self._is_large(request))
 
     def answer(self, exchange: Exchange) -> Response:
         """Answer a request that has come whole; from any thread."""
         return _refused_or(self._answer, exchange)
 
     def _answer(self, exchange: Exchange) -> Response:
-        assert exchange.route is not None
         if exchange.request.packed:
             self._unpack(exchange.request, self.settings.max_body)
         return exchange.route.answer(exchange.served, exchange.request)
@@ -148,9 +144,9 @@ class App:
         request.packed = False
 
     def _is_large(self, request: Request) -> bool:
-        """Unpack a packed body that is small once it is unpacked; whether it is not."""
+        """Decompress a body, and return False; or return True where it becomes too large."""
         try:
-            self._unpack(request, _INLINE)
+            self._unpack(request, SMALL)
         except Refusal as refusal:  # of another status: it is raised again where the request is answered
             return refusal.status == _TOO_LARGE
         return False
@@ -158,20 +154,19 @@ class App:
     def infer_together(self, exchanges: Sequence[Exchange]) -> list[Response]:
         """Answer several inferences, each by itself, but step by step.
 
-        While one step is done for all, what it takes stays in the processor's caches; a step costs half as much so.
+        The code and the data of one step stay in the processor's caches while it is done for all: it costs half.
         """
-        asked = [_refused_or(self._ask, each) for each in exchanges]
+        asked = [_refused_or(self._unpack_and_parse, each) for each in exchanges]
         answered = [each if isinstance(each, Response) else _refused_or(_predict, *each) for each in asked]
         return [each if isinstance(each, Response) else self._render(*each) for each in answered]
 
     def _infer(self, served: Served, request: Request) -> Response:
-        return self._render(*_predict(served, parse_inference(request.body, request.header(LENGTH_HEADER), served)))
+        return self._render(*_predict(*_parse(served, request)))
 
-    def _ask(self, exchange: Exchange) -> tuple[Served, Inference]:
-        request, served = exchange.request, exchange.served
-        if request.packed:
-            self._unpack(request, self.settings.max_body)
-        return served, parse_inference(request.body, request.header(LENGTH_HEADER), served)
+    def _unpack_and_parse(self, exchange: Exchange) -> tuple[Served, Inference]:
+        if exchange.request.packed:
+            self._unpack(exchange.request, self.settings.max_body)
+        return _parse(exchange.served, exchange.request)
 
     def _render(self, served: Served, asked: Inference, answered: Answered) -> Response:
         self.metrics.window.note(asked.rows, *answered, served)
@@ -182,7 +177,11 @@ class App:
 
     def _readiness(self, **about: str) -> Response:
         response = json_response({**about, "ready": self.ready})
-        return response if self.ready else replace(response, status=503, headers=(*response.headers, _AGAIN))
+        return response if self.ready else replace(response, status=503, headers=(*response.headers, RETRY_SOON))
+
+
+def _parse(served: Served, request: Request) -> tuple[Served, Inference]:
+    return served, parse_inference(request.body, request.header(LENGTH_HEADER), served)
 
 
 def _predict(served: Served, asked: Inference) -> tuple[Served, Inference, Answered]:
@@ -190,7 +189,7 @@ def _predict(served: Served, asked: Inference) -> tuple[Served, Inference, Answe
 
 
 def _refused_or(work: Callable[..., _Result], *arguments: Any) -> _Result | Response:
-    """What the work gives, or the response that refuses it."""
+    """The result of the work, or the response that refuses it."""
     try:
         return work(*arguments)
     except Refusal as refusal:
@@ -198,4 +197,4 @@ def _refused_or(work: Callable[..., _Result], *arguments: Any) -> _Result | Resp
     except DataRejected as error:
         return Refusal(400, error.problems[0].message if error.problems else error.message).response()
     except StorageError as error:
-        return Refusal(503, error.message, _AGAIN).response()
+        return Refusal(503, error.message, RETRY_SOON).response()

@@ -1,4 +1,4 @@
-"""Content encodings: what comes packed is unpacked within bounds, what goes out large is packed if that is wanted."""
+"""Content encodings: bodies are decompressed within bounds, and large responses compressed if the client accepts it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import zlib
 from artifact_pipeline.serving.http import Refusal
 
 WORTHWHILE = 4096
-"""Bytes from which on an answer is packed."""
+"""Bytes from which on a response is compressed."""
 _WEIGHT = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 _WINDOW = {"gzip": 31, "x-gzip": 31, "deflate": 15}
-"""As zlib counts: 15 bits, and 16 more where the frame is gzip's."""
+"""The `wbits` of zlib: 15, and 16 more for the frame of gzip."""
 
 
 def decode(body: bytes, encoding: str | None, limit: int) -> bytes:
@@ -20,10 +20,10 @@ def decode(body: bytes, encoding: str | None, limit: int) -> bytes:
     Args:
         body: the body as it came.
         encoding: the header's value; None where there is none.
-        limit: bytes at most.
+        limit: bytes at most, once decompressed.
 
     Raises:
-        Refusal: an encoding that is not known, bytes that are not packed so or cut off, or too many of them.
+        Refusal: the encoding is not known, the bytes are not of that encoding or not whole, or there are too many.
     """
     name = (encoding or "identity").strip().lower()
     if name == "identity":
@@ -45,7 +45,7 @@ def decode(body: bytes, encoding: str | None, limit: int) -> bytes:
 
 
 def encode(body: bytes, accepted: bytes) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-    """Pack an answer, where the client wants that, and say how."""
+    """Compress a response if the client accepts that; return the body, and the headers that say so."""
     vary, wanted = (b"vary", b"accept-encoding"), weights(accepted.decode("ascii", "replace"))
     for name in ("gzip", "deflate"):
         if wanted.get(name):
@@ -56,7 +56,7 @@ def encode(body: bytes, accepted: bytes) -> tuple[bytes, list[tuple[bytes, bytes
 
 
 def weights(accepted: str) -> dict[str, float]:
-    """How much a client wants each thing that its `Accept…` header names, from 0, which is not at all, to 1."""
+    """Return the weight, 0 (not acceptable) to 1, of each name in an `Accept…` header."""
     found: dict[str, float] = {}
     for item in accepted.lower().split(","):
         name, *parameters = (part.strip() for part in item.split(";"))

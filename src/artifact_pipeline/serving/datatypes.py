@@ -1,6 +1,6 @@
 """The protocol's datatypes: which numbers each has, in JSON and in bytes, and which of them a model takes.
 
-Another datatype than the model's own is taken where each value survives: whole numbers are not rounded, FP64 is, once.
+A model takes other datatypes than its own too. Whole numbers are never rounded on the way, and FP64 only once.
 """
 
 from __future__ import annotations
@@ -18,16 +18,15 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.rows.features import ColumnKind
 
-
 LARGEST = {"FP16": 65504.0, "FP32": (2 - 2**-23) * 2.0**127}
-"""Of the numbers of a datatype."""
+"""The largest finite number of a datatype."""
 WHOLE = {
     **{f"INT{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32)},
     "INT64": (-MAX_WHOLE, MAX_WHOLE),
     **{f"UINT{bits}": (0, 2**bits - 1) for bits in (8, 16, 32)},
     "UINT64": (0, MAX_WHOLE),
 }
-"""The least and the greatest whole number of a datatype, as far as float64 has every one of them."""
+"""The least and the greatest whole number of a datatype that is taken; float64 has every number between them."""
 
 
 def _floating(datatype: str) -> Any:
@@ -40,9 +39,9 @@ def _whole(least: int, greatest: int) -> Any:
 
 
 ALL_IN_SINGLE = 2**24
-"""Up to this, FP32 has every whole number; beyond it only some, so that no range could say which are taken."""
+"""Up to this, FP32 has every whole number; beyond it only some, and no range could say which."""
 NARROWED = "FP64 for float32"
-"""FP64 in JSON of which the model takes float32: rounded once, as it would be from float64."""
+"""The name of FP64 in JSON for a model of float32."""
 _NUMBERS: dict[str, Any] = {
     "BOOL": bool,
     "FP16": _floating("FP16"),
@@ -61,9 +60,9 @@ INPUT_TYPES = tuple(FORMS)
 TEXTS = "BYTES"
 """The datatype of a category."""
 TYPES: dict[ColumnKind, tuple[str, ...]] = {"number": INPUT_TYPES, "boolean": INPUT_TYPES, "category": (TEXTS,)}
-"""The datatypes by which a column may come, by its kind."""
+"""The datatypes of a column, by its kind."""
 OR_NULL = " or null"
-"""Behind the name of a datatype: with missing values among them, which are None."""
+"""What follows the name of a datatype where values may be missing; those are None."""
 _KINDS: dict[str, Any] = {**_NUMBERS, TEXTS: str}
 _VALUES: dict[str, Any] = {**_KINDS, **{name + OR_NULL: kind | None for name, kind in _KINDS.items()}}
 FLAT = {name: msgspec.json.Decoder(list[kind]).decode for name, kind in _VALUES.items()}  # type: ignore[valid-type]
@@ -78,11 +77,11 @@ SQUARES = {
 """Decoders of JSON arrays by datatype, flat or nested."""
 
 
-def see_that_all_survive(X: NDArray[Any], *, narrow: bool) -> None:
-    """See that the model's own type has every whole number up to the largest of these.
+def check_whole_numbers(X: NDArray[Any], *, narrow: bool) -> None:
+    """Check that the model takes whole numbers without rounding them.
 
     Raises:
-        Refusal: it does not.
+        Refusal: one is larger than every whole number that the model's type has.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""What a request and a response are, where a request goes, what becomes of it, and how it is refused."""
+"""Requests, responses and routes of the server, and the refusal of a request."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ if TYPE_CHECKING:
     Answer = Callable[[Served, "Request"], "Response"]
 
 JSON = (b"content-type", b"application/json")
+RETRY_SOON = (b"retry-after", b"1")
 
 
 @dataclass(slots=True)
 class Request:
-    """A request whose body has been read whole.
+    """A request; its body is set once it has come whole.
 
     Attributes:
         method: such as `GET`.
         path: decoded, without the query.
         headers: values by names in lower case; a header that stands in several lines is one list.
         body: the body.
-        packed: whether its content encoding has not been undone yet.
+        packed: whether the body is still compressed, as the header Content-Encoding says.
     """
 
     method: str
@@ -54,7 +55,7 @@ class Response:
         status: such as 200.
         body: the body, whole.
         headers: beside content-length and those that every response gets.
-        rows: how many rows were answered, for the figures.
+        rows: how many rows were answered, for the metrics.
     """
 
     status: int
@@ -67,11 +68,11 @@ class Route(NamedTuple):
     """Where a request goes.
 
     Attributes:
-        name: for the figures.
-        answer: what answers it.
-        large: whether it takes so long that others must not wait for it.
-        method: by which it is asked; `GET` takes `HEAD` too.
-        always: whether it is answered even where too many requests wait, or too many connections are open.
+        name: the route's label in the metrics.
+        answer: returns the response to a request.
+        large: whether an answer takes so long that other requests must not wait for it.
+        method: `GET`, which allows `HEAD` too, or `POST`.
+        always: whether it is answered even where too many requests wait or are in progress.
     """
 
     name: str
@@ -81,36 +82,41 @@ class Route(NamedTuple):
     always: bool = False
 
 
+BUG = Response(500, b'{"error":"this is a bug of artifact-pipeline; its log says more"}')
+"""The response where this server fails."""
+_NO_ROUTE = Route("other", lambda _served, _request: BUG)
+
+
 @dataclass(slots=True)
 class Exchange:
-    """A request and what becomes of it.
+    """A request in progress.
 
     Attributes:
-        served: the model in charge when its head came; it answers the whole request.
+        served: the model in charge when the request's head came; it answers the whole request.
         request: the request.
-        route: what answers it; None where it is refused.
-        refused: the response, where that is known before the request has come whole.
         started: when its head had come, by the loop's clock.
-        last: whether the connection ends with its response.
+        route: what answers it; the default one stands for a request that is refused by its head.
+        refused: the response, where that is known before the request has come whole.
+        last: whether the connection is closed after the response.
         body: what has come of the body.
-        held: bytes of it that there was room for.
-        unread: whether the rest of its body is not wanted.
+        held: bytes of the body that are counted in the total of all bodies.
+        unread: whether the rest of the body is read and dropped.
     """
 
     served: Served
     request: Request
-    route: Route | None
-    refused: Response | None
     started: float
+    route: Route = _NO_ROUTE
+    refused: Response | None = None
     last: bool = False
     body: bytes | bytearray = b""
     held: int = 0
     unread: bool = False
 
     def take(self, piece: bytes) -> int:
-        """Add a piece of the body; how many bytes have come by now.
+        """Add a piece of the body, and return how many bytes have come by now.
 
-        Pieces may be of one byte each, and millions of them: they are not kept one by one.
+        Millions of pieces may have one byte each: they are not kept one by one.
         """
         if not self.body:
             self.body = piece
@@ -121,13 +127,13 @@ class Exchange:
         return len(self.body)
 
     def end(self) -> None:
-        """The body is there."""
+        """Hand the body, which has come whole, to the request."""
         self.request.body, self.body = bytes(self.body), b""
         self.request.packed = b"content-encoding" in self.request.headers
 
 
 class Refusal(Exception):
-    """A request is refused; it becomes a response, and never leaves `serving`.
+    """A request is refused; the application turns this into a response.
 
     Attributes:
         status: 4xx, 501 or 503.
@@ -147,7 +153,3 @@ class Refusal(Exception):
 def json_response(value: Any, *headers: tuple[bytes, bytes]) -> Response:
     """A response of 200 in JSON."""
     return Response(200, msgspec.json.encode(value), (JSON, *headers))
-
-
-BUG = Response(500, b'{"error":"this is a bug of artifact-pipeline; its log says more"}')
-"""What a client gets where this server fails."""

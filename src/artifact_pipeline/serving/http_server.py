@@ -1,4 +1,4 @@
-"""Granian in this process: it reads and writes HTTP on a socket of ours, and calls an ASGI application."""
+"""Granian in this process: it reads and writes HTTP on our socket, and calls an ASGI application."""
 
 from __future__ import annotations
 
@@ -47,11 +47,12 @@ class HttpServer(Server):
         )
 
     def _init_shared_socket(self) -> None:
-        """Take our socket: what the library would bind could be bound by another process as well."""
+        """Take our socket: another process could bind the port that the library would bind."""
         holder: Any = SocketHolder
         self._ssp = None
-        self._shd = holder(os.dup(self._bound.fileno()), self._bound.family == socket.AF_UNIX, BACKLOG)  # it closes it
+        descriptor = os.dup(self._bound.fileno())  # which the library closes
+        self._shd = holder(descriptor, self._bound.family == socket.AF_UNIX, BACKLOG)
 
     def end(self) -> None:
-        """Listen no more, and close each connection behind the answer that is due on it."""
+        """Stop listening, and close each connection after its last response."""
         self.stop()  # type: ignore[no-untyped-call]

@@ -1,7 +1,7 @@
 """The tensors of a request become rows: one matrix of numbers, or a tensor for each column, by name and in any order.
 
-A tensor that says too much is refused before what it says is allocated: the shapes are checked first, and the values of
-a JSON array are counted before they are read. What a value may be says `rows.values`, as for the rows of a file.
+A request that is too large is refused before memory is allocated for it: the shapes are checked first, and the values
+of a JSON array are counted before they are decoded. `rows.values` says what a value may be, as for the rows of a file.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from artifact_pipeline.serving.datatypes import (
     SQUARES,
     TYPES,
     WHOLE,
-    see_that_all_survive,
+    check_whole_numbers,
 )
 from artifact_pipeline.serving.http import Refusal
 from artifact_pipeline.serving.model import INPUT
 from artifact_pipeline.serving.tensordata import (
-    MAX_TOLD,
+    MAX_QUOTED,
     array_of,
+    binary_size,
+    check_all_used,
+    check_count,
+    check_size,
     decoded,
+    given_twice,
     has_null,
-    other_nesting,
     packed,
-    see_all_used,
-    see_count,
-    see_size,
-    size_of,
-    told,
-    two_data,
+    quoted,
     unpacked_numbers,
     unpacked_texts,
+    wrong_nesting,
 )
 
 if TYPE_CHECKING:
@@ -74,12 +74,7 @@ class SentRows(NamedTuple):
 
 
 def rows_of(tensors: Sequence[InputTensor], tail: bytes, served: Served) -> SentRows:
-    """Read the rows.
-
-    Args:
-        tensors: what the request holds.
-        tail: the binary data behind its JSON.
-        served: the model that is asked.
+    """Read the rows of a request by its tensors and the binary data after its JSON.
 
     Raises:
         Refusal: a tensor is missing, unknown or there twice, its shape, its datatype or its data are wrong, or a value
@@ -99,24 +94,24 @@ def _matrix(tensor: InputTensor, tail: bytes, served: Served) -> NDArray[Any]:
     rows = _matrix_rows(tensor, served)
     X = _binary(tensor, tail, rows, served) if len(tensor.data) == 0 else _json(tensor, tail, rows, served)
     if tensor.datatype in WHOLE:
-        see_that_all_survive(X, narrow=served.narrow)
-    X = _of_the_model(X, served)
-    _see_numbers(X, served, may_be_no_boolean=tensor.datatype != "BOOL")
+        check_whole_numbers(X, narrow=served.narrow)
+    X = _cast(X, served)
+    _check_numbers(X, served, may_be_no_boolean=tensor.datatype != "BOOL")
     return X
 
 
 def _matrix_rows(tensor: InputTensor, served: Served) -> int:
-    """How many rows the shape says, before anything of them is read."""
+    """How many rows the shape says."""
     if tensor.datatype not in FORMS:
-        raise Refusal(400, f"the datatype must be {', '.join(FORMS)}, got {told(tensor.datatype)}")
+        raise Refusal(400, f"the datatype must be {', '.join(FORMS)}, got {quoted(tensor.datatype)}")
     shape = tensor.shape
     if tuple(shape[1:]) not in served.shapes:
         allowed = " or ".join(f"[n, {', '.join(map(str, each))}]" for each in served.shapes)
         raise Refusal(400, f"the shape must be {allowed}, got {shape}")
-    return _allowed(int(shape[0]), served)
+    return _checked_rows(int(shape[0]), served)
 
 
-def _allowed(rows: int, served: Served) -> int:
+def _checked_rows(rows: int, served: Served) -> int:
     if not rows:
         raise Refusal(400, "there are no rows")
     if rows > served.max_rows:
@@ -129,9 +124,9 @@ def _json(tensor: InputTensor, tail: bytes, rows: int, served: Served) -> NDArra
     import numpy as np
 
     if tail:
-        raise two_data()
+        raise given_twice()
     raw, inner = array_of(tensor)
-    see_count(tensor, raw, inner, rows * served.features)
+    check_count(tensor, raw, inner, rows * served.features)
     decoders = FLAT if inner[:1] != b"[" else ROWS if len(tensor.shape) == 2 else SQUARES
     values, form = _values(raw, tensor.datatype, decoders, served)
     if decoders is ROWS and {*map(len, values)} == {served.features}:
@@ -143,7 +138,7 @@ def _json(tensor: InputTensor, tail: bytes, rows: int, served: Served) -> NDArra
     except ValueError:  # as many numbers, but in rows that differ
         X = np.empty(0)
     if X.shape != tuple(tensor.shape):
-        raise other_nesting(tensor)
+        raise wrong_nesting(tensor)
     return X.reshape(rows, served.features)
 
 
@@ -159,9 +154,9 @@ def _values(raw: bytes, datatype: str, decoders: Mapping[str, Any], served: Serv
 
 
 def _binary(tensor: InputTensor, tail: bytes, rows: int, served: Served) -> NDArray[Any]:
-    size = size_of(tensor)
-    see_size(tensor, size, rows * served.features)
-    see_all_used(size, tail)
+    size = binary_size(tensor)
+    check_size(tensor, size, rows * served.features)
+    check_all_used(size, tail)
     return unpacked_numbers(tensor, tail).reshape(rows, served.features)
 
 
@@ -169,18 +164,18 @@ def _binary(tensor: InputTensor, tail: bytes, rows: int, served: Served) -> NDAr
 
 
 def _check_names(tensors: Sequence[InputTensor], served: Served) -> None:
-    """See that each column is there, once, and nothing else."""
+    """Check that each column is there once, and no other tensor."""
     known, names = served.inputs, [tensor.name for tensor in tensors]
     if len(names) == len(known) and known.keys() == set(names):
         return
     for name in names:
         if name not in known and not (name == INPUT and served.shapes):
             takes = f'"{INPUT}", or its columns by name' if served.shapes else "its columns by name"
-            raise Refusal(400, f"the model takes {takes}, and none called {told(name)}")
+            raise Refusal(400, f"the model takes {takes}, and none called {quoted(name)}")
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise Refusal(400, f"the input {told(name)} stands twice")
+            raise Refusal(400, f"the input {quoted(name)} stands twice")
         seen.add(name)
     if INPUT in seen and INPUT not in known:
         raise Refusal(400, f'the input "{INPUT}" holds all columns, and columns stand beside it: send either')
@@ -190,7 +185,7 @@ def _check_names(tensors: Sequence[InputTensor], served: Served) -> None:
     words = "is missing: send a tensor of that name"
     if len(missing) > 1:
         words = f"and {len(missing) - 1:,} more are missing: send tensors of these names"
-    raise Refusal(400, f"the column {told(missing[0])} {words}")
+    raise Refusal(400, f"the column {quoted(missing[0])} {words}")
 
 
 def _columns(tensors: Sequence[InputTensor], tail: bytes, served: Served) -> SentRows:
@@ -201,20 +196,20 @@ def _columns(tensors: Sequence[InputTensor], tail: bytes, served: Served) -> Sen
     for tensor in tensors:
         about, data = served.inputs[tensor.name], b""
         if not len(tensor.data):
-            start, used = used, used + size_of(tensor)
+            start, used = used, used + binary_size(tensor)
             data = tail[start:used]
             if used > len(tail):
                 break
         if about.levels is not None:
-            texts[about.place] = _levels(_texts(tensor, data, rows), about)
+            texts[about.place] = _levels(_texts(tensor, data, rows, served), about)
         else:
             numbers[about.place] = _column_numbers(tensor, data, rows, served)
             booleans &= about.column.kind != "boolean" or tensor.datatype == "BOOL"
     if tail and not used:
-        raise two_data()
-    see_all_used(used, tail)
-    X = _of_the_model(_together(numbers, rows, "<f8"), served)
-    _see_numbers(X, served, may_be_no_boolean=not booleans)
+        raise given_twice()
+    check_all_used(used, tail)
+    X = _cast(_together(numbers, rows, "<f8"), served)
+    _check_numbers(X, served, may_be_no_boolean=not booleans)
     return SentRows(X, _together(texts, rows, "O") if served.categories else None)
 
 
@@ -228,25 +223,25 @@ def _together(columns: list[Any], rows: int, dtype: str) -> NDArray[Any]:
 
 
 def _column_rows(tensors: Sequence[InputTensor], served: Served) -> int:
-    """How many rows the shapes say, before anything of them is read."""
+    """How many rows the shapes say."""
     first = tensors[0].shape
     shapes = (first[:1], [*first[:1], 1])
     for tensor in tensors:
         about = served.inputs[tensor.name]
         if not first or tensor.shape not in shapes or tensor.datatype not in TYPES[about.column.kind]:
-            raise _unfit(tensor, tensors[0], about)
-    return _allowed(int(first[0]), served)
+            raise _mismatch(tensor, tensors[0], about)
+    return _checked_rows(int(first[0]), served)
 
 
-def _unfit(tensor: InputTensor, first: InputTensor, about: ColumnInput) -> Refusal:
-    """The refusal of a tensor whose datatype or shape is not that of its column, or not that of the first one."""
-    shape, where = tensor.shape, f"column {told(tensor.name)}"
+def _mismatch(tensor: InputTensor, first: InputTensor, about: ColumnInput) -> Refusal:
+    """The refusal of a tensor whose datatype or shape does not fit its column, or the first tensor."""
+    shape, where = tensor.shape, f"column {quoted(tensor.name)}"
     types = ", ".join(TYPES[about.column.kind])
     if tensor.datatype not in TYPES[about.column.kind]:
-        return Refusal(400, f"{where}: the datatype must be {types}, got {told(tensor.datatype)}")
+        return Refusal(400, f"{where}: the datatype must be {types}, got {quoted(tensor.datatype)}")
     if not 1 <= len(shape) <= 2 or shape[1:] not in ([], [1]):
         return Refusal(400, f"{where}: the shape must be [n] or [n, 1], got {shape}")
-    words = f"{where} has {int(shape[0]):,} rows, and column {told(first.name)} has {int(first.shape[0]):,}"
+    words = f"{where} has {int(shape[0]):,} rows, and column {quoted(first.name)} has {int(first.shape[0]):,}"
     return Refusal(400, f"{words}: send as many of each")
 
 
@@ -256,61 +251,61 @@ def _column_numbers(tensor: InputTensor, data: bytes, rows: int, served: Served)
     if len(tensor.data):
         values = _listed(tensor, rows, served)
         if tensor.datatype in WHOLE and served.narrow:
-            see_that_all_survive(np.array(values, dtype=np.float64), narrow=served.narrow)
+            check_whole_numbers(np.array(values, dtype=np.float64), narrow=served.narrow)
         return values
-    see_size(tensor, len(data), rows)
+    check_size(tensor, len(data), rows)
     found = unpacked_numbers(tensor, data)
     if tensor.datatype in WHOLE:
-        see_that_all_survive(found, narrow=served.narrow)
+        check_whole_numbers(found, narrow=served.narrow)
     return found
 
 
-def _listed(tensor: InputTensor, rows: int, served: Served | None = None) -> list[Any]:
+def _listed(tensor: InputTensor, rows: int, served: Served) -> list[Any]:
     """The values of a column in JSON; None where one is missing."""
     raw, inner = array_of(tensor)
-    see_count(tensor, raw, inner, rows)
+    check_count(tensor, raw, inner, rows)
     if inner[:1] != b"[":
         values: list[Any] = decoded(raw, tensor.datatype, FLAT, served)
     else:
         nested = decoded(raw, tensor.datatype, ROWS, served)
         if len(tensor.shape) == 1 or any(len(row) != 1 for row in nested):
-            raise other_nesting(tensor)
+            raise wrong_nesting(tensor)
         values = [row[0] for row in nested]
     if len(values) != rows:
         raise Refusal(400, f"the shape {tensor.shape} means {rows:,} values, data has {len(values):,}")
     return values
 
 
-def _texts(tensor: InputTensor, data: bytes, rows: int) -> list[str | None]:
-    """The texts of a column."""
+def _texts(tensor: InputTensor, data: bytes, rows: int, served: Served) -> list[str | None]:
+    """The texts of a column; None where one is missing."""
     if len(tensor.data):
-        found: list[str | None] = _listed(tensor, rows)
+        found: list[str | None] = _listed(tensor, rows, served)
     else:
         found = [*unpacked_texts(tensor, data, rows)]
     if len(tensor.data) + len(data) > MAX_ROW:
         longest = max(len(text) for text in found if text is not None)
         if longest > MAX_ROW:
-            words = f"column {told(tensor.name)}: a text has {longest:,} characters"
+            words = f"column {quoted(tensor.name)}: a text has {longest:,} characters"
             raise Refusal(400, f"{words}, allowed are {MAX_ROW:,}")
     return found
 
 
 def _levels(texts: list[str | None], about: ColumnInput) -> list[str]:
-    """What the texts of a column are to the model; one that it does not know is not kept, however long it is."""
+    """The levels of the model for the texts of a column; for a text that it does not know the level of all others."""
     assert about.levels is not None
     other = about.levels.other
-    meant = {text: about.levels.of_cell(text) for text in dict.fromkeys(texts)}
+    levels = {text: about.levels.of_cell(text) for text in dict.fromkeys(texts)}
     found = []
     for row, text in enumerate(texts):
-        level = meant[text]
+        level = levels[text]
         if level.rule:
-            words = RULES[level.rule].format(value=(text or "")[:MAX_TOLD])
+            words = RULES[level.rule].format(value=(text or "")[:MAX_QUOTED])
             raise _refused(row, about.column, level.rule, words)
         found.append(other if level.unseen else level.text)
     return found
 
 
-def _of_the_model(X: NDArray[Any], served: Served) -> NDArray[Any]:
+def _cast(X: NDArray[Any], served: Served) -> NDArray[Any]:
     import numpy as np
 
     if X.dtype == served.predictor.dtype:
@@ -319,7 +314,7 @@ def _of_the_model(X: NDArray[Any], served: Served) -> NDArray[Any]:
         return np.ascontiguousarray(X, dtype=served.predictor.dtype)
 
 
-def _see_numbers(X: NDArray[Any], served: Served, *, may_be_no_boolean: bool) -> None:
+def _check_numbers(X: NDArray[Any], served: Served, *, may_be_no_boolean: bool) -> None:
     fault = served.rules.fault(X, may_be_no_boolean=may_be_no_boolean)
     if fault is not None:
         place = served.inputs[fault.column.name].place
@@ -328,8 +323,8 @@ def _see_numbers(X: NDArray[Any], served: Served, *, may_be_no_boolean: bool) ->
 
 
 def _refused(row: int, column: Column, rule: str, words: str) -> Refusal:
-    """A value that the model does not take: where it stands, the rule, and the mend."""
+    """The refusal of a value: where it stands, the rule, and what to do."""
     words = words.encode("ascii", "backslashreplace").decode()[:200]
-    known = [told(level) for level in column.levels if level != MISSING]
+    known = [quoted(level) for level in column.levels if level != MISSING]
     mend = _MENDS.get(rule) or f"send one of them, such as {', '.join(known[:3])}"
-    return Refusal(400, f"row {row}, column {told(column.name)}: {words}; {mend}")
+    return Refusal(400, f"row {row}, column {quoted(column.name)}: {words}; {mend}")

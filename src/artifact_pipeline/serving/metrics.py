@@ -1,6 +1,6 @@
-"""What a server counts, by prometheus_client, and how Prometheus and OpenMetrics read it.
+"""The server's metrics, by prometheus_client, in the formats of Prometheus and of OpenMetrics.
 
-One process counts in memory. Several count in files of a folder of theirs, which any of them adds up.
+One process counts in memory. Several workers count in files of one folder, and any of them adds the files up.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
     Outcome = Literal["served", "unchanged", "refused"]
 
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-"""Seconds, the upper bounds of the latency histogram; the last bucket has none."""
+"""Upper bounds in seconds of the buckets of the latency histogram; one more bucket has no bound."""
 _OUTCOMES: tuple[Outcome, ...] = ("served", "unchanged", "refused")
 _PREFIX = "artifact_pipeline"
 _OPEN_METRICS = "application/openmetrics-text"
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""Where prometheus_client looks for the folder of several processes, when it is imported and later."""
+"""The variable in which prometheus_client looks for the workers' folder, when it is imported and later."""
 
 
 @contextmanager
 def metrics_folder() -> Iterator[None]:
-    """For the block, let the processes that are forked count together.
+    """Make a folder in which the processes that are forked in the block count together.
 
     Raises:
-        StorageError: there is no place for temporary files.
+        StorageError: there is no room for temporary files.
     """
     try:
         folder = tempfile.TemporaryDirectory(prefix="artifact-pipeline-serve-", ignore_cleanup_errors=True)
@@ -57,30 +57,30 @@ def metrics_folder() -> Iterator[None]:
 
 
 def no_metrics_folder() -> None:
-    """Let prometheus_client write no file, whatever the environment says."""
+    """Let prometheus_client count in memory, whatever the environment says."""
     for name in (_FOLDER, _FOLDER.lower()):
         os.environ.pop(name, None)
 
 
 def remove_metrics_folder() -> None:
-    """Remove the folder where the process that has made it is dead."""
+    """Remove the folder, in place of the process that has made it and is dead."""
     shutil.rmtree(os.environ.get(_FOLDER, ""), ignore_errors=True)
 
 
 def forget_process(pid: int) -> None:
-    """Take what a dead worker had open out of the levels; what it has counted stays."""
+    """Remove the gauges of a dead worker; its counters stay."""
     from prometheus_client.multiprocess import mark_process_dead
 
     mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 class ServerMetrics:
-    """What one worker counts.
+    """The metrics of one worker.
 
     Attributes:
         windows: the latest rows that all workers have answered.
-        window: its own part of them.
-        waiting: requests that wait for their answer.
+        window: this worker's part of them.
+        waiting: requests that wait for their response.
         in_progress: requests that come in, wait, or are answered.
         connections: returns how many connections are open.
     """
@@ -95,7 +95,7 @@ class ServerMetrics:
         self.windows = windows
         self._registry = registry = CollectorRegistry()
 
-        def level(name: str, words: str) -> Gauge:
+        def gauge(name: str, words: str) -> Gauge:
             return Gauge(f"{_PREFIX}_{name}", words, registry=registry, multiprocess_mode="livesum")
 
         def counter(name: str, words: str, *labels: str) -> Counter:
@@ -109,14 +109,15 @@ class ServerMetrics:
             registry=registry,
         )
         self._rows = counter("rows", "Rows answered.")
-        self._queue = level("queue", "Requests that wait for their answer.")
-        self._in_progress = level("requests_in_progress", "Requests that come in, wait, or are answered.")
-        self._connections = level("connections", "Open connections.")
+        self._queue = gauge("queue", "Requests that wait for their answer.")
+        self._in_progress = gauge("requests_in_progress", "Requests that come in, wait, or are answered.")
+        self._connections = gauge("connections", "Open connections.")
         self._reloads = counter("reloads", "Artifacts that were loaded again.", "outcome")
-        self._refused = level(
+        self._refused = gauge(
             "reload_refused", "Workers that have refused the latest artifact and serve the one before."
         )
-        self._by_outcome = {outcome: self._reloads.labels(outcome) for outcome in _OUTCOMES}
+        for outcome in _OUTCOMES:  # each is shown from the beginning
+            self._reloads.labels(outcome)
         self._by_route: dict[tuple[str, int], Counter] = {}
 
     def request(self, route: str, status: int, seconds: float, rows: int) -> None:
@@ -131,28 +132,28 @@ class ServerMetrics:
 
     def reload(self, outcome: Outcome) -> None:
         """Count a reload."""
-        self._by_outcome[outcome].inc()
+        self._reloads.labels(outcome).inc()
         self._refused.set(int(outcome == "refused"))
 
-    def settle(self) -> None:
-        """Bring up to date what is not written at each request."""
-        self.window.settle()
+    def update(self) -> None:
+        """Bring up to date what is not updated at each request."""
+        self.window.flush()
         self._queue.set(self.waiting)
         self._in_progress.set(self.in_progress)
 
-    def settle_connections(self) -> None:
-        """Count the open connections."""
+    def update_connections(self) -> None:
+        """Bring the number of open connections up to date."""
         self._connections.set(self.connections())
 
     def response(self, served: Served, accept: str, *, ready: bool) -> Response:
-        """The figures of all workers, in the format that `accept` asks for."""
+        """Return the metrics of all workers, in the format that the header `Accept` asks for."""
         from prometheus_client import CollectorRegistry, ProcessCollector
         from prometheus_client.exposition import choose_encoder
         from prometheus_client.multiprocess import MultiProcessCollector
         from prometheus_client.registry import Collector
 
-        self.settle()
-        self.settle_connections()
+        self.update()
+        self.update_connections()
         folder = os.environ.get(_FOLDER)
         several: Any = MultiProcessCollector
         counted = self._registry if folder is None else several(None, folder)
@@ -167,7 +168,7 @@ class ServerMetrics:
         registry = CollectorRegistry()
         registry.register(_All())
         ProcessCollector(registry=registry)
-        # The format alone: a version that is none would be a bug of ours, and what was asked for part of our answer.
+        # Not the header itself: the library fails at a wrong version in it, and repeats parts of it.
         encode, content_type = choose_encoder(_OPEN_METRICS if _is_open_metrics(accept) else "")
         return Response(200, encode(registry), ((b"content-type", content_type.encode()),))
 

@@ -1,8 +1,9 @@
-"""A verified artifact made ready to answer: everything that does not depend on a request is prepared here."""
+"""A verified artifact made ready to serve: everything that does not depend on a request is computed here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline import __version__
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 INPUT, LABEL = "X", "label"
 _MAX_VALUES = 1 << 18
-"""Values of a request, and probabilities of its answer, at most: what they become in memory is bounded by it."""
+"""Values of a request, and probabilities of its answer, at most: this bounds the memory that they take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +36,12 @@ class ColumnInput:
     Attributes:
         column: the column.
         place: its position among the numbers and booleans, or among the categories.
-        levels: of a category what its texts are; None for any other.
+        levels: what the texts of a category are to the model; None for any other kind.
     """
 
     column: Column
     place: int
-    levels: Levels | None = None
-
-    @classmethod
-    def of(cls, column: Column, place: int) -> ColumnInput:
-        """A column at its place."""
-        return cls(column, place, Levels(column) if column.kind == "category" else None)
+    levels: Levels | None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -53,20 +49,17 @@ class Served:
     """An artifact that is being served.
 
     Attributes:
-        verified: the artifact.
-        predictor: its golden rows replayed, warm.
-        reference: the training data's distribution.
-        name: the model's name.
+        predictor: has replayed the golden rows.
         version: the artifact digest's hexadecimal digits.
         inputs: the model's columns by name.
-        rules: what the numbers and booleans among them may be.
-        categories: how many of them are categories.
+        rules: what numbers and booleans may be.
+        categories: how many columns are categories.
         features: how many columns there are.
-        shapes: the shapes that a row may have in the matrix `X`: its numbers, and its picture where the rows are
-            pictures; empty where the model takes categories, and so no matrix.
+        shapes: the shapes that a row may have in the matrix `X`: that of its numbers, and that of a picture where rows
+            are pictures; empty where the model takes categories, and so no matrix.
         labels: the model's classes, in the order of the probabilities.
         texts: whether labels are texts.
-        max_rows: rows a request at most.
+        max_rows: rows of a request at most.
         narrow: whether the model takes float32.
         header: the response header that holds the artifact digest.
     """
@@ -89,35 +82,33 @@ class Served:
 
     @property
     def outputs(self) -> tuple[str, str]:
-        """The names of the outputs: the label, and the probabilities or the scores."""
+        """The names of the two outputs: the label, and the probabilities or the scores."""
         return LABEL, self.predictor.kind
 
     @property
     def number_type(self) -> str:
-        """The protocol's name of the type in which the model takes numbers."""
+        """The protocol's datatype of the model's numbers."""
         return "FP32" if self.narrow else "FP64"
 
     def metadata(self) -> dict[str, Any]:
-        """The protocol's model metadata: the matrix where the model takes one, else each column."""
-        taken = [(INPUT, self.number_type, [-1, self.features])]
+        """The protocol's model metadata; the inputs are the matrix where the model takes one, else the columns."""
+        inputs = [_tensor(INPUT, self.number_type, -1, self.features)]
         if not self.shapes:
-            taken = [(name, self.datatype(each.column), [-1, 1]) for name, each in self.inputs.items()]
+            inputs = [_tensor(name, self.datatype(each.column), -1, 1) for name, each in self.inputs.items()]
         label, answers = self.outputs
-        given = [(label, "BYTES" if self.texts else "INT64", [-1]), (answers, "FP64", [-1, len(self.labels)])]
-        inputs, outputs = (
-            [{"name": name, "datatype": datatype, "shape": shape} for name, datatype, shape in tensors]
-            for tensors in (taken, given)
-        )
         return {
             "name": self.name,
             "versions": [self.version],
             "platform": "onnx_onnxv1",
             "inputs": inputs,
-            "outputs": outputs,
+            "outputs": [
+                _tensor(label, "BYTES" if self.texts else "INT64", -1),
+                _tensor(answers, "FP64", -1, len(self.labels)),
+            ],
         }
 
     def coded(self, X: NDArray[Any], S: NDArray[Any] | None) -> NDArray[Any]:
-        """Rows as histograms count them: each column as numbers, of shape (rows, features) and the model's dtype."""
+        """Return rows as histograms count them, each column as numbers: the model's dtype, shape (rows, features)."""
         import numpy as np
 
         columns = [each.column for each in self.inputs.values()]
@@ -126,17 +117,17 @@ class Served:
         return np.stack(coded(columns, X.T, () if S is None else S.T), axis=1)
 
     def datatype(self, column: Column) -> str:
-        """The protocol's name of the type of a column's values."""
+        """The protocol's datatype of a column."""
         return {"number": self.number_type, "boolean": "BOOL", "category": "BYTES"}[column.kind]
 
 
 def open_model(verified: Verified) -> Served:
-    """Open the predictor, replay the golden rows, and warm up.
+    """Open the predictor and replay the golden rows, which warms it up.
 
     Raises:
         ArtifactRejected: the runtime refuses the model, or the golden answers differ.
     """
-    predictor = open_predictor(verified)  # the replay has warmed it up: the first request costs what the next one does
+    predictor = open_predictor(verified)
     model = verified.manifest.model
     columns = model.columns
     known = data_set_with([each.name for each in columns])
@@ -162,11 +153,18 @@ def open_model(verified: Verified) -> Served:
 
 def _inputs(columns: Sequence[Column]) -> dict[str, ColumnInput]:
     """The columns by name, each with its position among those of its sort."""
+    numbers, categories = count(), count()
     found = {}
-    for chosen in (number_columns(columns), category_columns(columns)):
-        for place, each in enumerate(chosen):
-            found[each.name] = ColumnInput.of(each, place)
-    return {each.name: found[each.name] for each in columns}
+    for each in columns:
+        if each.kind == "category":
+            found[each.name] = ColumnInput(each, next(categories), Levels(each))
+        else:
+            found[each.name] = ColumnInput(each, next(numbers), None)
+    return found
+
+
+def _tensor(name: str, datatype: str, *shape: int) -> dict[str, Any]:
+    return {"name": name, "datatype": datatype, "shape": [*shape]}
 
 
 def server_metadata() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The OpenAPI document that the server publishes about itself and the model in charge."""
+"""The OpenAPI document of the server and of the model in charge."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ERROR = {"$ref": "#/components/schemas/Error"}
 
 
 def document(served: Served, settings: Settings) -> dict[str, Any]:
-    """The document, OpenAPI 3.1, for the model that is served just now."""
+    """Return the document, OpenAPI 3.1."""
     paths = {
         "/v2": _get("The server", "Server"),
         "/v2/health/live": _get("Whether the server lives", "Live"),
@@ -116,7 +116,7 @@ def _schemas(served: Served) -> dict[str, Any]:
 
 
 def _object(**properties: Any) -> dict[str, Any]:
-    """An object with these properties, all of them there, and no other."""
+    """The schema of an object that has exactly these properties."""
     return {
         "type": "object",
         "properties": properties,

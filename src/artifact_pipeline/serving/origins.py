@@ -1,9 +1,9 @@
-"""Whether a request that a browser has sent comes from our own page, by a name that this server knows.
+"""Requests of pages: only our own page may send them, under a name that this server knows.
 
-A page of another site can make a browser send requests here, and a name of its own can lead to this machine (DNS
-rebinding): then the browser takes that page for ours, and lets it read the answers. So the page must be of the origin
-that is called, and the name that is called must be a number or a name that was given. Clients that are no browsers name
-a service, or an address, as they like.
+A page of another site can make a browser send requests to this server. Its own name can resolve to this machine (DNS
+rebinding): then the browser takes that page for ours, and lets it read the responses. So the page must be of the origin
+that is called, and the name that is called must be an IP address or a name that was given. Clients that are no browsers
+are not checked.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from artifact_pipeline.serving.settings import Settings
 
 _PORTS = {"http": ":80", "https": ":443"}
-"""What a browser leaves out of an origin."""
-_MARKS = frozenset({b"sec-fetch-site", b"sec-fetch-dest", b"sec-fetch-user", b"sec-fetch-storage-access"})
+"""The ports that a browser leaves out of an origin."""
+_BROWSER_HEADERS = frozenset({b"sec-fetch-site", b"sec-fetch-dest", b"sec-fetch-user", b"sec-fetch-storage-access"})
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~%-]+)*/?")
 
 
@@ -38,10 +38,10 @@ class Origins:
         self._names = {name.lower() for name in names}
 
     def check(self, request: Request) -> None:
-        """Let a request through, or not.
+        """Refuse a request of a page that may not send it.
 
         Raises:
-            Refusal: a page of another origin has sent it, or a page that calls this server by an unknown name.
+            Refusal: the page is of another origin, or calls this server by an unknown name.
         """
         origin = request.header(b"origin")
         if origin is None and not _is_of_browser(request.headers):
@@ -49,62 +49,62 @@ class Origins:
         host = (request.header(b"host") or "").lower()
         if origin is not None:
             self._check_origin(origin.lower(), host, request.headers)
-        if not self._knows(_name(host)) and not self._is_of_proxy(_name(host)):
-            raise _unknown(host, "--allow-host", _name(host))
+        if not self._is_known(_host_name(host)) and not self._is_of_proxy(_host_name(host)):
+            raise _unknown_name(host, "--allow-host", _host_name(host))
 
     def _check_origin(self, origin: str, host: str, headers: Mapping[bytes, bytes]) -> None:
         scheme, _, called = origin.partition("://")
         port = _PORTS.get(scheme)
-        site = headers.get(b"sec-fetch-site")  # the browser's own word on whose page it is, which no page can write
+        site = headers.get(b"sec-fetch-site")  # which a browser sets, and no page can
         if port is None or site not in {None, b"same-origin"}:
-            raise _of_another(origin)
+            raise _other_origin(origin)
         called = called.removesuffix(port)
         if called == host.removesuffix(port):
             return
         if self._public is not None and f"{scheme}://{called}" == self._public.origin:
             return
         if site is None:
-            raise _of_another(origin)
-        if not self._knows(_name(called)):  # ours it is, by another host than a proxy between us says
-            raise _unknown(called, "--public-url", f"{scheme}://{called}/")
+            raise _other_origin(origin)
+        if not self._is_known(_host_name(called)):  # our own page, behind a proxy that changes Host
+            raise _unknown_name(called, "--public-url", f"{scheme}://{called}/")
 
-    def _knows(self, name: str) -> bool:
-        return name in self._names or _is_number(name)
+    def _is_known(self, name: str) -> bool:
+        return name in self._names or _is_ip_address(name)
 
     def _is_of_proxy(self, name: str) -> bool:
-        """Whether it may be a proxy's name for us; no name server of the Internet has a name without a dot."""
+        """Whether this may be a proxy's name for the server: the Internet's DNS has no host without a dot."""
         return self._public is not None and name != "" and "." not in name
 
 
 def _is_of_browser(headers: Mapping[bytes, bytes]) -> bool:
     """Whether a request without `Origin` is of a browser.
 
-    A browser sends `Sec-Fetch-*` only by https and to this machine's own names, so not by http to a name that was
-    rebound. It always sends `Accept-Language`: a page can change it, but not remove it. The `fetch` of Node.js sends
-    `Accept-Language` too, and of `Sec-Fetch-*` the mode alone; no page can make a browser do that.
+    A browser sends `Sec-Fetch-*` only by https, or to names of this machine: so not by http to a name that was rebound.
+    It always sends `Accept-Language`: a page can change it, but not remove it. The `fetch` of Node.js sends
+    `Accept-Language` too, and of `Sec-Fetch-*` only the mode; no page can make a browser do that.
     """
-    marked = not _MARKS.isdisjoint(headers)
+    marked = not _BROWSER_HEADERS.isdisjoint(headers)
     return marked or (b"accept-language" in headers and b"sec-fetch-mode" not in headers)
 
 
-def _of_another(origin: str) -> Refusal:
+def _other_origin(origin: str) -> Refusal:
     return Refusal(403, f"a page of another origin has sent this: {origin[:80]!a}")
 
 
-def _unknown(called: str, option: str, value: str) -> Refusal:
+def _unknown_name(called: str, option: str, value: str) -> Refusal:
     shown = value if re.fullmatch(r"[a-z0-9.:/_-]{1,100}", value) else "NAME"
     words = f"a page must call this server by a name that it knows, not {called[:80]!a}"
     return Refusal(403, f"{words}; {option} {shown} makes it known")
 
 
-def _name(host: str) -> str:
+def _host_name(host: str) -> str:
     try:
         return (urlsplit(f"//{host}").hostname or "").lower()
     except ValueError:
         return ""
 
 
-def _is_number(name: str) -> bool:
+def _is_ip_address(name: str) -> bool:
     try:
         ipaddress.ip_address(name)
     except ValueError:
@@ -113,10 +113,10 @@ def _is_number(name: str) -> bool:
 
 
 def public_url(text: str) -> PublicUrl:
-    """Read where browsers find the page.
+    """Parse `--public-url`, where browsers find the page.
 
     Raises:
-        ConfigError: it is no such URL.
+        ConfigError: it is not the URL of a page.
     """
     try:
         parts = urlsplit(text)
@@ -138,7 +138,7 @@ def public_url(text: str) -> PublicUrl:
 
 
 def host_name(text: str) -> str:
-    """Read a name by which a page may call the server.
+    """Parse a name by which a page may call the server.
 
     Raises:
         ConfigError: it is no name of a host, but a URL, a name with a port, or a pattern.
@@ -147,7 +147,7 @@ def host_name(text: str) -> str:
         name = text.encode("idna").decode("ascii").lower()
     except UnicodeError:
         name = ""
-    if re.fullmatch(r"[a-z0-9._-]+", name) or _is_number(text):
+    if re.fullmatch(r"[a-z0-9._-]+", name) or _is_ip_address(text):
         return name
     raise ConfigError(
         f"--allow-host: {text!r:.200} is no name of a host",

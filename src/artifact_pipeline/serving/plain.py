@@ -1,6 +1,6 @@
 """The request that most clients send, one matrix of FP64 as flat JSON, read in one pass over its bytes.
 
-Any other request, and any that is to be refused, is left to `tensors`, which says why.
+Any other request, and any that has to be refused, is left to `tensors`, which says why.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.serving.model import Served
 
 _COLONS = 5
-"""Of a request without an id: of itself, and of its tensor."""
+"""The colons in a request without an id: one after each name."""
 
 
 class _Matrix(Struct):
@@ -37,19 +37,14 @@ _decode = Decoder(_Request).decode
 
 
 def read_plain(body: bytes, served: Served) -> tuple[SentRows, str | None] | None:
-    """Return the rows and the id of a request; None where it must be looked at closer.
-
-    Args:
-        body: the request. A large one is looked at closer, which counts its numbers before they are read.
-        served: the model that is asked.
-    """
+    """Return the rows and the id of a request; None where it is not plain, or large, or has to be refused."""
     if not served.shapes or served.narrow or served.features == 1 or len(body) > SMALL:
         return None
     try:
         request = _decode(body)
     except (ValueError, RecursionError):
         return None
-    # As many colons as names that are known: then none of these stands twice.
+    # No more colons than known names: then no name stands twice.
     colons = _COLONS + (request.id is not None)
     (tensor,) = request.inputs
     rows, *shape = tensor.shape

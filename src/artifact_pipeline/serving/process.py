@@ -1,4 +1,4 @@
-"""One process that answers: it listens, heeds signals, and ends when its requests have been answered."""
+"""One server process: it listens, handles signals, and ends once its requests have been answered."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
     from artifact_pipeline.serving.window import Windows
 
 _TICKS = 10
-"""Looks a second at what is to be done."""
-_LAST_WORDS = 0.5
+"""Rounds of the main loop in a second."""
+_CUT_OFF_TIME = 0.5
 """Seconds in which requests that are cut off at the end get their answer."""
-_YOUNG = 5000
-"""New objects after which garbage is looked for among them; a request's own are gone with it."""
+_GC_THRESHOLD = 5000
+"""New objects after which Python looks for cycles among them; most objects of a request are freed with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerPlace:
-    """Where a process stands among those that serve together.
+    """What a process shares with the other workers and with their parent.
 
     Attributes:
-        windows: the memory that they share.
-        worker: which of them it is.
-        parent: a pipe that ends when the process that has started it does, or wants its end; None where there is none.
-        served: called with the digest of each artifact that it serves after its first one.
+        windows: the memory that the workers share.
+        worker: the worker's number.
+        parent: a pipe that reaches its end when the parent ends, or asks the workers to; None without a parent.
+        served: called with the digest of each artifact that the process serves after its first one.
     """
 
     windows: Windows
@@ -62,7 +62,7 @@ def run_worker(
 
     Raises:
         ArtifactRejected: the artifact's golden answers differ.
-        ConfigError: somebody else has begun to listen on the port.
+        ConfigError: another process has begun to listen on the port.
         StorageError: the feedback cannot be written.
         KeyboardInterrupt: Ctrl-C was pressed twice.
     """
@@ -73,54 +73,55 @@ def run_worker(
     served = open_model(verified)
     app = App(served, settings, ServerMetrics(place.windows, place.worker, served))
     listen(bound, settings)
-    # What is there by now stays; what a request leaves in cycles goes soon, so that the memory stays flat.
+    # What is there by now is never collected; what requests leave in cycles is collected soon: the memory stays flat.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_YOUNG, 10, 10)
+    gc.set_threshold(_GC_THRESHOLD, 10, 10)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_Life(app, Reloader(app, load, observer, place.served), observer).live(bound, place.parent))
+        runner.run(_Process(app, Reloader(app, load, observer, place.served), observer).run(bound, place.parent))
 
 
-async def _rest(application: Asgi, served: asyncio.Task[None]) -> None:
-    """Wait for the requests that are under way, then for the library, which closes the connections that are kept."""
-    await application.gone.wait()
+async def _wait_for_requests(application: Asgi, served: asyncio.Task[None]) -> None:
+    """Wait for the requests in progress, then for the library, which closes the idle connections."""
+    await application.finished.wait()
     await served
 
 
-class _Life:
-    """A process's life as a server: it listens until a signal ends it, and ends when its requests have."""
+class _Process:
+    """The main loop of a server process, and what its signals change."""
 
     def __init__(self, app: App, reloader: Reloader, observer: ServerObserver) -> None:
         self._app, self._reloader, self._observer = app, reloader, observer
         self._stop_at: float | None = None
-        self._hurried = self._forced = False  # Ctrl-C was pressed, or pressed twice
-        self._rest: asyncio.Task[None] | None = None  # once only the end of requests is waited for
+        self._interrupted = self._forced = False  # Ctrl-C was pressed, or pressed twice
+        self._waiting: asyncio.Task[None] | None = None  # for the end of the requests in progress
 
-    async def live(self, bound: socket.socket, parent: int | None) -> None:
-        """Answer, and return once the end has come.
+    async def run(self, bound: socket.socket, parent: int | None) -> None:
+        """Serve until a signal or the parent ends it, and wait for the requests in progress.
 
         Raises:
             KeyboardInterrupt: Ctrl-C was pressed twice.
         """
         from artifact_pipeline.serving.asgi import Asgi
         from artifact_pipeline.serving.http_server import HttpServer
-        from artifact_pipeline.serving.line import Line
+        from artifact_pipeline.serving.request_queue import RequestQueue
 
-        loop, settings, line = asyncio.get_running_loop(), self._app.settings, Line(self._app)
+        loop, settings, queue = asyncio.get_running_loop(), self._app.settings, RequestQueue(self._app)
         connections = Connections(bound, settings.keep_alive)
-        application = Asgi(self._app, line, connections if settings.tls else None, self._observer.log)
+        application = Asgi(self._app, queue, connections if settings.tls else None, self._observer.log)
         self._app.metrics.connections = connections.count
-        self._heed(loop, parent)
+        self._handle_signals(loop, parent)
         server = HttpServer(application, bound, settings)
         served = loop.create_task(server.serve())
         self._observer.ready(url_of(bound, settings))
         ticks = 0
         while (self._stop_at is None or loop.time() < self._stop_at) and not served.done():
-            self._reloader.tick(second=ticks % _TICKS == 0)
+            second = ticks % _TICKS == 0
+            self._reloader.tick(second=second)
             application.cut_off_late()
-            self._app.metrics.settle()
-            if ticks % _TICKS == 0:
-                self._app.metrics.settle_connections()
+            self._app.metrics.update()
+            if second:
+                self._app.metrics.update_connections()
                 if settings.tls is not None:
                     connections.close_idle()
             ticks += 1
@@ -129,39 +130,39 @@ class _Life:
         server.end()
         application.finish()
         if not self._forced:
-            self._rest = rest = loop.create_task(_rest(application, served))
-            await asyncio.wait({rest}, timeout=settings.grace)
+            self._waiting = waiting = loop.create_task(_wait_for_requests(application, served))
+            await asyncio.wait({waiting}, timeout=settings.grace)
             application.cut_off()
-            await asyncio.wait({rest}, timeout=_LAST_WORDS)
-        line.end()
-        # What the library still calls back finds its own future cancelled, and would say so.
+            await asyncio.wait({waiting}, timeout=_CUT_OFF_TIME)
+        queue.end()
+        # A late callback of the library would report that its own future is cancelled.
         loop.set_exception_handler(lambda _loop, _context: None)
         if self._forced:
             raise KeyboardInterrupt
 
-    def _heed(self, loop: asyncio.AbstractEventLoop, parent: int | None) -> None:
-        """Let signals be heard from now on, and the parent's end."""
+    def _handle_signals(self, loop: asyncio.AbstractEventLoop, parent: int | None) -> None:
+        """From now on handle signals, and the parent's end."""
         loop.add_signal_handler(signal.SIGTERM, self._end)
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-            loop.add_signal_handler(signal.SIGINT, self._hurry)
-        loop.add_signal_handler(signal.SIGHUP, self._reloader.want)
+            loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        loop.add_signal_handler(signal.SIGHUP, self._reloader.request)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         if parent is not None:
-            loop.add_reader(parent, self._orphaned, loop, parent)
+            loop.add_reader(parent, self._parent_ended, loop, parent)
 
     def _end(self, delay: float | None = None) -> None:
-        """Be ready no more, and end after the delay."""
+        """Be no longer ready, and stop listening after the delay, which is `--drain` by default."""
         self._app.ready = False
         stop_at = asyncio.get_running_loop().time() + (self._app.settings.drain if delay is None else delay)
         self._stop_at = stop_at if self._stop_at is None else min(stop_at, self._stop_at)
 
-    def _hurry(self) -> None:
-        """End without the delay, and at once if that is said again."""
-        self._forced, self._hurried = self._hurried, True
+    def _interrupt(self) -> None:
+        """Stop listening now; at the second Ctrl-C do not wait for requests either."""
+        self._forced, self._interrupted = self._interrupted, True
         self._end(delay=0.0)
-        if self._forced and self._rest is not None:
-            self._rest.cancel()
+        if self._forced and self._waiting is not None:
+            self._waiting.cancel()
 
-    def _orphaned(self, loop: asyncio.AbstractEventLoop, parent: int) -> None:
+    def _parent_ended(self, loop: asyncio.AbstractEventLoop, parent: int) -> None:
         loop.remove_reader(parent)
         self._end(delay=0.0)

@@ -1,4 +1,4 @@
-"""What is served is looked at again: verified first, and swapped in between two requests."""
+"""Reloading: an artifact that may be a newer one is verified, then swapped in between two requests."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class ServerObserver:
-    """What is called with what a server reports.
+    """The functions to which a server reports.
 
     Attributes:
-        ready: called once the server listens, with its URL.
-        notice: called with what happens afterwards, a sentence each.
-        log: takes a line of the access log; None where none is wanted.
+        ready: called with the URL once the server listens.
+        notice: called with one sentence about each later event.
+        log: called with each line of the access log; None for no such log.
     """
 
     ready: Callable[[str], None]
@@ -44,86 +44,88 @@ class ServerObserver:
 
 
 class Reloader:
-    """Looks at the artifact again: verified first, swapped between two requests, or left as it is."""
+    """Loads the artifact again on request, or when what `--follow` names has moved; one reload runs at a time."""
 
     def __init__(
         self,
         app: App,
         load: Callable[[], Verified],
         observer: ServerObserver,
-        served: Callable[[str], None] = lambda _digest: None,
+        served: Callable[[str], None],
     ) -> None:
         self._app, self._load, self._observer, self._served = app, load, observer, served
         follow = app.settings.follow
-        self._watch = _watching(follow) if follow is not None else None
+        self._watch = _watch(follow) if follow is not None else None
         self._task: asyncio.Task[None] | None = None
-        self._wanted = self._insisted = False
-        self._away = False  # the registry was out of reach, and that was said
+        self._requested = False  # to reload even if the pointer has not moved
+        self._forced = False  # whether the reload that runs was requested so
+        self._unreachable = False  # the registry was out of reach, and that was reported
         # Not what the pointer leads to by now: it may have moved since this artifact was read.
-        self._looked_at = self._served_at = app.served.verified.place
+        self._tried_at = self._served_at = app.served.verified.place
 
-    def want(self) -> None:
-        """Reload, once the reload that may be under way is done."""
-        self._wanted = True
+    def request(self) -> None:
+        """Reload, once the reload that may run already is done."""
+        self._requested = True
 
     def tick(self, *, second: bool) -> None:
-        """Begin a reload that is wanted; with `second`, see whether the pointer has moved."""
-        due = self._wanted or (second and self._watch is not None)
+        """Begin a reload that was requested; with `second`, see whether the pointer has moved."""
+        due = self._requested or (second and self._watch is not None)
         if due and (self._task is None or self._task.done()):
-            self._insisted, self._wanted = self._wanted, False
-            self._task = asyncio.get_running_loop().create_task(self._look())
-            self._task.add_done_callback(self._done)
+            self._forced, self._requested = self._requested, False
+            self._task = asyncio.get_running_loop().create_task(self._check())
+            self._task.add_done_callback(self._report_failure)
 
-    async def _look(self) -> None:
-        before = self._looked_at
-        target = await _aside(self._watch) if self._watch is not None else None
-        # What was refused is not tried again before the pointer moves on.
-        if not self._insisted and (target is None or target == before):
-            if self._away and target == self._served_at:
+    async def _check(self) -> None:
+        before = self._tried_at
+        target = await _in_thread(self._watch) if self._watch is not None else None
+        # An artifact that was refused is not tried again before the pointer moves on.
+        if not self._forced and (target is None or target == before):
+            if self._unreachable and target == self._served_at:
                 served = self._app.served.verified.digest
-                self._tell("unchanged", f"unchanged: {served}, and the registry answers again")
-            self._away = False
+                self._report("unchanged", f"unchanged: {served}, and the registry answers again")
+            self._unreachable = False
             return
-        self._looked_at = target or before
+        self._tried_at = target or before
         try:
             await self._reload()
-        except StorageError:  # which refuses nothing: it is tried again
-            self._looked_at = before
+        except StorageError:  # this is no refusal: it is tried again
+            self._tried_at = before
             raise
-        self._served_at, self._away = self._looked_at, False
+        self._served_at, self._unreachable = self._tried_at, False
 
     async def _reload(self) -> None:
         before = self._app.served.verified.digest
-        verified = await _aside(self._load)
+        verified = await _in_thread(self._load)
         if verified.digest == before:
-            self._tell("unchanged", f"unchanged: {before}")
+            self._report("unchanged", f"unchanged: {before}")
             return
-        served = await _aside(lambda: open_model(verified))
+        served = await _in_thread(lambda: open_model(verified))
         self._app.serve(served)
         self._served(verified.digest)
-        self._tell("served", f"serving: {verified.digest}, after {before}")
+        self._report("served", f"serving: {verified.digest}, after {before}")
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        """Tell of a reload that was refused, or has failed by a bug of ours; the old artifact goes on either way."""
+    def _report_failure(self, task: asyncio.Task[None]) -> None:
+        """Report a reload that was refused, or that failed by a bug of ours; the old artifact is still served."""
         error = None if task.cancelled() else task.exception()
         if error is None:
             return
-        said, self._away = self._away and not self._insisted, isinstance(error, StorageError)
-        if said and self._away:
+        reported = self._unreachable and not self._forced
+        self._unreachable = isinstance(error, StorageError)
+        if reported and self._unreachable:
             return
         words = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
-        self._tell("refused", f"refused, {self._app.served.verified.digest} goes on serving: {one_line(words)}")
+        self._report("refused", f"refused, {self._app.served.verified.digest} goes on serving: {one_line(words)}")
         if not isinstance(error, PipelineError | ModuleNotFoundError):
             context = {"message": "a reload has failed, which is a bug of artifact-pipeline", "exception": error}
             task.get_loop().call_exception_handler(context)
 
-    def _tell(self, outcome: Outcome, words: str) -> None:
+    def _report(self, outcome: Outcome, words: str) -> None:
         self._app.metrics.reload(outcome)
         self._observer.notice(words)
 
 
-def _watching(follow: Target) -> Callable[[], Target | None]:
-    """What says where a pointer or a tag leads now; None where nothing is there just now."""
+def _watch(follow: Target) -> Callable[[], Target | None]:
+    """Return a function that returns where a pointer or a tag leads now; None where it leads nowhere."""
     if isinstance(follow, str):
         return remote.watch(follow)
 
@@ -136,14 +138,14 @@ def _watching(follow: Target) -> Callable[[], Target | None]:
     return look
 
 
-async def _aside(work: Callable[[], _Result]) -> _Result:
-    """Do work in a thread for which the process does not wait at its end: a registry may be slow to answer."""
+async def _in_thread(work: Callable[[], _Result]) -> _Result:
+    """Do work in a daemon thread: a registry may be slow to answer, and the process does not wait for it at its end."""
     future: Future[_Result] = Future()
     future.set_running_or_notify_cancel()
 
     def pass_on(_kind: object, error: BaseException | None, _trace: object) -> bool:
         if error is not None:
-            future.set_exception(error)  # which is raised where the work is waited for
+            future.set_exception(error)  # which is raised where the work is awaited
         return True
 
     def run() -> None:

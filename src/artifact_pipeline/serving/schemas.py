@@ -1,4 +1,4 @@
-"""JSON Schema of what a request may hold for the model in charge."""
+"""The JSON Schema of a request's inputs, for the model in charge."""
 
 from __future__ import annotations
 
@@ -14,14 +14,12 @@ if TYPE_CHECKING:
     from artifact_pipeline.serving.model import Served
 
 _ROUNDED = (2 - 2**-24) * 2.0**127
-"""What is smaller than this becomes a finite float32."""
+"""Smaller numbers become a finite float32."""
 _NUMBERS: dict[str, dict[str, Any]] = {
     "BOOL": {"type": "boolean"},
     **{name: {"type": "number", "minimum": -most, "maximum": most} for name, most in LARGEST.items()},
     **{name: {"type": "integer", "minimum": least, "maximum": most} for name, (least, most) in WHOLE.items()},
 }
-
-
 _NO_BYTES = {"type": ["object", "null"], "properties": {"binary_data_size": {"type": "null"}}}
 """The parameters of a tensor in JSON."""
 
@@ -57,7 +55,7 @@ def inputs_of(served: Served) -> dict[str, Any]:
 
 
 def _columns(about: Column, names: list[str], served: Served) -> list[dict[str, Any]]:
-    """The forms of columns that are alike: by their datatypes, flat or in rows of one."""
+    """The forms of columns that are alike: of each datatype, flat or in rows of one value."""
     forms = []
     for datatype in TYPES[about.kind]:
         value = _or_null(_value(about, datatype, served), nullable=about.nullable)
@@ -101,7 +99,7 @@ def _number(served: Served, datatype: str) -> dict[str, Any]:
 
 
 def _tensors(served: Served, datatype: str) -> list[dict[str, Any]]:
-    """The input by one datatype: flat, nested by rows, or nested by rows and columns; each whole, for generators."""
+    """The matrix in one datatype: flat, or nested by rows, or by rows and columns; a whole schema for each form."""
     number = _or_null(_number(served, datatype), nullable=any(each.column.nullable for each in served.inputs.values()))
     flat = {"type": "array", "items": number, "minItems": served.features}
     forms = [(shape, data) for shape in served.shapes for data in (flat, _nested(number, *shape))]
@@ -121,5 +119,5 @@ def _nested(number: dict[str, Any], *sides: int) -> dict[str, Any]:
 
 
 def tuple_of(items: list[dict[str, Any]]) -> dict[str, Any]:
-    """An array of just these items."""
+    """The schema of an array of exactly these items."""
     return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}

@@ -1,4 +1,4 @@
-"""The server: by one process or by several, from the artifact that is verified to the last answer."""
+"""The server, from the verified artifact to the last response: in one process, or in several workers."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def serve(load: Callable[[], Verified], settings: Settings, observer: ServerObse
     """Serve until SIGTERM or Ctrl-C.
 
     Args:
-        load: verifies the artifact; called at the start, and whenever it is to be looked at again.
-        settings: what is asked of the server.
-        observer: what is called with what it reports.
+        load: verifies the artifact; called at the start, and at each reload.
+        settings: limits and places of the server.
+        observer: the functions to which it reports.
 
     Raises:
         ArtifactRejected: the artifact is refused at the start.
-        ConfigError: the port cannot be had, the policy cannot be used, more connections are asked for than the
-            process may hold, or what is to be followed never leads elsewhere.
+        ConfigError: the port is taken, the policy cannot be used, the process may not open as many files as it needs
+            for its connections, there is no memory for `--window`, or `--follow` names what never moves.
         StorageError: the feedback cannot be written, or the registry is out of reach at the start.
         PipelineError: a worker could not start.
     """
-    _make_room(settings)
+    _raise_file_limit(settings)
     no_metrics_folder()
     if isinstance(settings.follow, str):
         remote.watch(settings.follow)
@@ -52,7 +52,7 @@ def serve(load: Callable[[], Verified], settings: Settings, observer: ServerObse
             f"--follow: {settings.follow} is a folder and no pointer, so it never leads elsewhere",
             hint="serve a symbolic link that leads to it, or leave --follow out and send SIGHUP after a change",
         )
-    with bind(settings) as bound, _hangups_later():
+    with bind(settings) as bound, _sighup_blocked():
         if settings.workers > 1:
             with metrics_folder():
                 serve_by_workers(load, settings, observer, bound)
@@ -62,8 +62,8 @@ def serve(load: Callable[[], Verified], settings: Settings, observer: ServerObse
         run_worker(verified, load, settings, observer=observer, bound=bound, place=WorkerPlace(windows))
 
 
-def _make_room(settings: Settings) -> None:
-    """Let the process open as many files as its connections may come to: no client can take the last one of them."""
+def _raise_file_limit(settings: Settings) -> None:
+    """Let the process open as many files as its connections and it itself may need."""
     needed = settings.connections + SPARE + _OWN_FILES
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if now == resource.RLIM_INFINITY or now >= needed:
@@ -77,8 +77,8 @@ def _make_room(settings: Settings) -> None:
 
 
 @contextmanager
-def _hangups_later() -> Iterator[None]:
-    """Keep a SIGHUP until somebody heeds it: before that, it would end the process."""
+def _sighup_blocked() -> Iterator[None]:
+    """Block SIGHUP until a handler is set and unblocks it: without one it would end the process."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a server is asked to be."""
+"""The settings of a server."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PublicUrl:
-    """Where browsers find the page, where a proxy stands before the server.
+    """Where browsers find the page behind a proxy.
 
     Attributes:
         origin: as a browser names it, such as `https://ml.example`.
-        host: its name alone.
-        prefix: the path, from slash to slash.
+        host: the host's name alone.
+        prefix: the path, with a slash at both ends.
     """
 
     origin: str
@@ -28,7 +28,7 @@ class PublicUrl:
 
     @property
     def url(self) -> str:
-        """The page's whole address."""
+        """The whole URL of the page."""
         return self.origin + quote(self.prefix)
 
 
@@ -40,20 +40,20 @@ class Settings:
         host: the address to listen on, a name or a number.
         port: the port; 0 takes any that is free.
         uds: the path of a Unix socket to listen on in place of host and port, or None.
-        tls: the certificate and its key, or None where the server speaks plain HTTP.
-        workers: processes that answer.
+        tls: the certificate and its key; None for plain HTTP.
+        workers: the number of processes.
         max_body: bytes of a request's body at most, as it comes and decompressed.
         timeout: seconds within which a body must have come whole.
         keep_alive: seconds that an idle connection is kept, and that a head may take to come.
-        connections: requests that a worker takes in or answers at once at most; one more is refused with 503.
-        queue: requests of a worker that wait for their answer at most; one more is refused with 503.
-        drain: seconds between SIGTERM, from when on the server is not ready, and the end of listening.
-        grace: seconds that requests get after that to finish.
-        window: the latest rows that drift is judged over; 0 judges none.
-        follow: the path to follow, through every link on the way; as a text a tag in a registry; or None.
-        feedback: the file that labelled drawings are appended to, or None.
-        allowed_hosts: names by which a page may call the server, beside numbers, localhost and `host`.
-        public_url: where browsers find the page, or None where no proxy stands before the server.
+        connections: requests that a worker reads or answers at once at most; one more is refused with 503.
+        queue: requests of a worker that wait for their response at most; one more is refused with 503.
+        drain: seconds from SIGTERM, after which the server is not ready, to the end of listening.
+        grace: seconds after that in which requests can finish.
+        window: the number of latest rows over which drift is judged; 0 judges none.
+        follow: the pointer to follow, a path or, as a text, a tag in a registry; or None.
+        feedback: the file to which labelled drawings are appended, or None.
+        allowed_hosts: names by which a page may call the server, beside IP addresses, localhost and `host`.
+        public_url: where browsers find the page behind a proxy; None without a proxy.
     """
 
     host: str = "127.0.0.1"

@@ -1,7 +1,7 @@
 """The Open Inference Protocol's inference request and response, in JSON and in its binary tensor extension.
 
-Bytes in, bytes out; nothing here knows of a server. A request that says too much is refused before what it says is
-allocated (`inputs`).
+Bytes in, bytes out; nothing here knows of a server. `inputs` refuses a request that is too large before memory is
+allocated for it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from artifact_pipeline.serving.http import Refusal, Response
 from artifact_pipeline.serving.inputs import rows_of
 from artifact_pipeline.serving.model import LABEL
 from artifact_pipeline.serving.plain import read_plain
-from artifact_pipeline.serving.tensordata import InputTensor, count, malformed, not_finite, told
+from artifact_pipeline.serving.tensordata import InputTensor, count, malformed, not_finite, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from artifact_pipeline.serving.model import Served
 
 LENGTH_HEADER = b"inference-header-content-length"
-"""How many bytes of the body are JSON; what follows are the tensors. Counted after decompression."""
+"""How many bytes of the decompressed body are JSON; the tensors follow."""
 _PLAIN, _PLAIN_TENSOR = 1, 4
-"""Colons of a request that holds tensors in JSON, and nothing beside them: of itself, and of each tensor."""
+"""The colons in a request that holds only tensors in JSON: one, and so many for each tensor."""
 
 
 class _OutputParameters(Struct, omit_defaults=True):
@@ -58,7 +58,7 @@ class _Inference(Struct, omit_defaults=True):
 
     @property
     def colons(self) -> int:
-        """How many colons its JSON has at least: just as many where no text has one, and nothing else stands in it."""
+        """How many colons its JSON has at least; it has more where a text has one, or a name is not known."""
         beside = self.id is None and self.outputs is None and self.parameters is None
         if beside and all(each.parameters is None and len(each.data) for each in self.inputs):
             return _PLAIN + _PLAIN_TENSOR * len(self.inputs)
@@ -71,12 +71,12 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class Inference:
-    """What a request asks.
+    """An inference request.
 
     Attributes:
-        rows: every value is one that the model takes.
-        id: what the answer repeats, or None.
-        outputs: the wanted outputs in their order, and whether each is wanted as binary data.
+        rows: the rows, whose values the model takes.
+        id: repeated by the response; or None.
+        outputs: the names of the outputs in their order, and whether each is sent as binary data.
     """
 
     rows: SentRows
@@ -88,9 +88,9 @@ def parse_inference(body: bytes, header_length: str | None, served: Served) -> I
     """Read a request.
 
     Args:
-        body: JSON, and behind it the binary tensors, if there are any.
-        header_length: the value of the header that says how long the JSON is; None where all of it is.
-        served: the model that is asked.
+        body: JSON, then the binary tensors, if there are any.
+        header_length: the value of the header that says how long the JSON is; None where all of the body is JSON.
+        served: the model.
 
     Raises:
         Refusal: anything in it does not fit the protocol or the model.
@@ -105,9 +105,9 @@ def parse_inference(body: bytes, header_length: str | None, served: Served) -> I
         if not isinstance(error, msgspec.ValidationError) and _has_nan(head):
             raise not_finite(served) from None
         raise malformed(error) from None
-    # What is known stands in it once, if it has no colon more. A backslash may hide one.
+    # With no more colons than that, no name stands twice. A text may spell a name with backslashes.
     if b"\\" in head or count(b":", head) != request.colons:
-        _look_closer(head, request.inputs)
+        _refuse_repeated_names(head, request.inputs)
     return Inference(rows_of(request.inputs, tail, served), request.id, _outputs(request, served))
 
 
@@ -116,7 +116,7 @@ def _split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
         return body, b""
     # Digits alone: int() would take signs, spaces and underscores too.
     if not (header_length.isascii() and header_length.isdigit() and len(header_length) < 16):
-        raise Refusal(400, f"Inference-Header-Content-Length must be a whole number, got {told(header_length)}")
+        raise Refusal(400, f"Inference-Header-Content-Length must be a whole number, got {quoted(header_length)}")
     length = int(header_length)
     if length > len(body):
         raise Refusal(400, f"Inference-Header-Content-Length is {length:,}, and the body has {len(body):,} bytes")
@@ -124,20 +124,20 @@ def _split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
 
 
 def _has_nan(head: bytes) -> bool:
-    """Whether what JSON does not have is NaN or an infinity, as Python and JavaScript call them."""
+    """Whether this would be JSON but for NaN and infinities, as Python and JavaScript write them."""
     found: list[str] = []
     with suppress(ValueError, RecursionError):
         json.loads(head.decode(), parse_constant=found.append)
     return bool(found)
 
 
-def _look_closer(head: bytes, tensors: Sequence[InputTensor]) -> None:
-    """See that no name stands twice in an object, since readers do not agree which of the two counts.
+def _refuse_repeated_names(head: bytes, tensors: Sequence[InputTensor]) -> None:
+    """Check that no name stands twice in an object, since readers of JSON differ in which of the two they take.
 
-    The decoder takes the latter, and passes over names that it does not know, whatever their bytes.
+    The decoder takes the latter, and does not check the bytes of names that it does not know.
 
     Raises:
-        Refusal: one does, or the bytes are no text.
+        Refusal: a name stands twice, or the bytes are not UTF-8.
     """
     kept, at = [], 0
     for tensor in tensors:
@@ -157,7 +157,7 @@ def _once(pairs: list[tuple[str, Any]]) -> None:
     names = [name for name, _ in pairs]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise Refusal(400, f"{told(twice)} stands twice in one object")
+        raise Refusal(400, f"{quoted(twice)} stands twice in one object")
 
 
 def _outputs(request: _Inference, served: Served) -> tuple[tuple[str, bool], ...]:
@@ -169,7 +169,7 @@ def _outputs(request: _Inference, served: Served) -> tuple[tuple[str, bool], ...
     for output in request.outputs:
         if output.name not in served.outputs:
             words = f'the model has the outputs "{label}" and "{answers}", and none called'
-            raise Refusal(400, f"{words} {told(output.name)}")
+            raise Refusal(400, f"{words} {quoted(output.name)}")
         if output.name in wanted:
             raise Refusal(400, f'the output "{output.name}" is wanted twice')
         asked = output.parameters
@@ -180,7 +180,7 @@ def _outputs(request: _Inference, served: Served) -> tuple[tuple[str, bool], ...
 
 
 def inference_response(asked: Inference, labels: NDArray[Any], values: NDArray[np.float64], served: Served) -> Response:
-    """Write the answer to a request, each output in JSON or as binary data behind it.
+    """Return the response to a request, each output in JSON or as binary data after it.
 
     Args:
         asked: the request.
@@ -211,7 +211,7 @@ def inference_response(asked: Inference, labels: NDArray[Any], values: NDArray[n
 
 
 def _bytes(tensor: NDArray[Any], *, texts: bool) -> bytes:
-    """A tensor as the protocol lays it out: little-endian, row by row; a text behind its length in four bytes."""
+    """A tensor as binary data: little-endian, row by row; a text follows its length in four bytes."""
     if not texts:
         return tensor.astype(tensor.dtype.newbyteorder("<"), copy=False).tobytes()
     encoded = [each.encode() for each in tensor.tolist()]

@@ -10,24 +10,20 @@ from artifact_pipeline.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
+_END = "-----END CERTIFICATE-----\n"
 _HINT = "openssl pkey -in KEY -out KEY.plain takes the password off"
 
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """What a server shows its clients, as files in PEM.
-
-    Attributes:
-        certificate: the certificate, and behind it those of its issuers.
-        key: its private key, without a password.
-    """
+    """The files of TLS, in PEM: the certificate, with those of its issuers after it, and its key without a password."""
 
     certificate: Path
     key: Path
 
 
 def check_tls(certificate: Path | None, key: Path | None) -> Tls | None:
-    """The files of TLS; None where neither is given.
+    """Check the files of TLS, and return them; None where neither is given.
 
     Raises:
         ConfigError: one is missing or cannot be used, or they do not belong together.
@@ -60,11 +56,8 @@ def check_tls(certificate: Path | None, key: Path | None) -> Tls | None:
     return Tls(certificate, key)
 
 
-_END = "-----END CERTIFICATE-----\n"
-
-
 class _EncryptedError(Exception):
-    """The key asks for a password."""
+    """The key is encrypted."""
 
 
 def _no_password() -> bytes:

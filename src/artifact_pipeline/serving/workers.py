@@ -1,7 +1,8 @@
-"""Several processes on one port: forked from one that holds nothing heavy, and started again if they die.
+"""Several worker processes on one port: forked from a parent that holds nothing heavy, and restarted if they die.
 
-Parent and workers are joined by two pipes. By one of its own each worker reports that it serves, what it serves later,
-or why it cannot. Nobody writes to the other one: it ends when the parent does, however that dies, and the workers then.
+Each worker has a pipe to the parent, by which it reports what it serves, or why it cannot start. Another pipe goes from
+the parent to all workers, and nothing is written to it: it reaches its end when the parent ends, however that happens,
+and then the workers end too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from artifact_pipeline.errors import PipelineError, Problem
+from artifact_pipeline.files import reason_of
 from artifact_pipeline.registry import remote
 from artifact_pipeline.serving.binding import url_of
 from artifact_pipeline.serving.metrics import forget_process, remove_metrics_folder
@@ -33,14 +35,14 @@ if TYPE_CHECKING:
     from artifact_pipeline.serving.reloading import ServerObserver
     from artifact_pipeline.serving.settings import Settings
 
-PATIENCE = 30.0
+START_TIMEOUT = 30.0
 """Seconds that the workers have to start."""
-_PAUSE = 1.0
+_RESTART_PAUSE = 1.0
 """Seconds between two starts of a worker at least."""
-_TICK = 0.1
-"""Seconds between two looks at the workers at most."""
-_LATE = 0.5
-"""Seconds beyond its own ones that a worker gets to end."""
+_POLL_INTERVAL = 0.1
+"""Seconds between two rounds of the parent's loop at most."""
+_KILL_DELAY = 0.5
+"""Seconds after its own grace period at which a worker that still runs is killed."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -54,51 +56,51 @@ def serve_by_workers(
         PipelineError: a worker does not start; of the kind that it has reported.
         KeyboardInterrupt: Ctrl-C was pressed twice.
     """
-    _Family(load, settings, observer, bound).serve()
+    _Supervisor(load, settings, observer, bound).serve()
 
 
 @dataclass(slots=True)
 class _Child:
-    """A worker's process.
+    """A worker's process, as the parent sees it.
 
     Attributes:
-        worker: which worker it is.
-        pid: its number.
-        pipe: where it reports.
-        born: when it was started.
+        worker: the worker's number.
+        pid: its process id.
+        pipe: the descriptor from which its reports are read.
+        started: when it was started.
         serves: the artifact digest that it has reported; None until it serves.
-        news: whether it has reported that since it was last asked for.
+        unverified: whether the parent has yet to verify that artifact.
         refused: why it cannot start, or None.
-        begun: of what it reports, a line that has no end yet.
+        incomplete: the bytes of a report that has not come whole.
     """
 
     worker: int
     pid: int
     pipe: int
-    born: float
+    started: float
     serves: str | None = None
-    news: bool = False
+    unverified: bool = False
     refused: PipelineError | None = None
-    begun: bytes = b""
+    incomplete: bytes = b""
 
-    def listen(self) -> bool:
-        """Take in what it reports; False where nothing more can come."""
+    def read_reports(self) -> bool:
+        """Read what it has reported; return False at the end of the pipe."""
         data = os.read(self.pipe, 1 << 16)
-        *lines, self.begun = (self.begun + data).split(b"\n")
+        *lines, self.incomplete = (self.incomplete + data).split(b"\n")
         for report in map(json.loads, lines):
             if "serves" in report:
-                self.serves, self.news = report["serves"], True
+                self.serves, self.unverified = report["serves"], True
             else:
                 self.refused = _error(report["refused"])
         return bool(data)
 
 
-class _Ended(BaseException):
-    """A signal has begun the end while the parent was busy."""
+class _EndRequested(BaseException):
+    """A signal asked for the end while the parent verified an artifact."""
 
 
-class _Family:
-    """The workers, and what becomes of signals and of the dead."""
+class _Supervisor:
+    """The parent: it starts the workers, passes signals on to them, and restarts those that die."""
 
     def __init__(
         self, load: Callable[[], Verified], settings: Settings, observer: ServerObserver, bound: socket.socket
@@ -107,124 +109,130 @@ class _Family:
         self._verified = load()
         self._windows = Windows(settings.workers, settings.window, len(self._verified.manifest.model.inputs))
         self._children: list[_Child] = []
-        self._absent: dict[int, float] = {}  # workers, and when they are started again
-        self._patience: float | None = None  # once the end has begun: until when it is waited for
+        self._restart_at: dict[int, float] = {}  # of each worker that does not run
+        self._kill_at: float | None = None  # set once the end has begun: when workers that still run are killed
         self._close_at = 0.0  # when the parent stops listening
-        self._hurried = self._forced = False
+        self._interrupted = self._forced = False  # Ctrl-C was pressed, or pressed twice
         self._interruptible = False  # while an artifact is verified, which may have to be pulled
-        self._alive, self._life = os.pipe()
+        self._life_reader, self._life_writer = os.pipe()
         self._pid = os.getpid()
 
     def serve(self) -> None:
-        """Start all, and tend them until the end."""
+        """Start the workers, and supervise them until all have ended."""
         for number in _SIGNALS:
             if number != signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, self._heed)
+                signal.signal(number, self._handle_signal)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         try:
             self._start()
-            while self._children or (self._absent and not self._ending()):
-                self._tend()
+            while self._children or (self._restart_at and not self._ending()):
+                self._supervise()
         finally:
-            self._pass_on(signal.SIGKILL)
+            self._signal_children(signal.SIGKILL)
             for child in self._children:
                 os.waitpid(child.pid, 0)
         if self._forced:
             raise KeyboardInterrupt
 
     def _ending(self) -> bool:
-        return self._patience is not None
+        return self._kill_at is not None
 
     def _start(self) -> None:
-        """Start all, and wait until all serve."""
+        """Start all workers, and wait until all serve.
+
+        Raises:
+            PipelineError: one cannot be forked, has ended, for the reason that it reports, or takes too long.
+        """
         for worker in range(self._settings.workers):
-            self._fork(worker)
-        deadline = time.monotonic() + PATIENCE
+            try:
+                self._fork(worker)
+            except OSError as error:
+                words = f"worker {worker} cannot be started: {reason_of(error)}"
+                raise PipelineError(words, hint="fewer --workers, or a higher limit (ulimit -u)") from error
+        deadline = time.monotonic() + START_TIMEOUT
         while not self._ending():
-            ended = self._look()
+            ended = self._poll()
             if not self._ending() and (ended or time.monotonic() > deadline):
-                refused = [child.refused for child, _ in ended if child.refused is not None]
-                raise (
-                    refused[0]
-                    if refused
-                    else PipelineError("a worker did not start", hint="its own error stands above")
-                )
+                for child, _ in ended:
+                    if child.refused is not None:
+                        raise child.refused
+                raise PipelineError("a worker did not start", hint="its own error stands above")
             if all(child.serves for child in self._children):
                 self._observer.ready(url_of(self._bound, self._settings))
                 return
 
-    def _tend(self) -> None:
-        """Start dead workers again, and kill those that do not end."""
-        ended, now = self._look(), time.monotonic()
-        if self._patience is not None:
+    def _supervise(self) -> None:
+        """Restart workers that have ended; once the end has begun, kill those that take too long."""
+        ended, now = self._poll(), time.monotonic()
+        if self._kill_at is not None:
             if now >= self._close_at:
-                self._bound.close()  # else what it listens on would take connections that no worker answers
-            if now > self._patience:
-                self._pass_on(signal.SIGKILL)
+                self._bound.close()  # or the system would accept connections that no worker answers
+            if now > self._kill_at:
+                self._signal_children(signal.SIGKILL)
             return
-        self._keep_up()
+        self._verify_reported()
         for child, status in ended:
             outcome = f"refused: {one_line(str(child.refused))}" if child.refused else f"ended with {status}"
             self._observer.notice(f"worker {child.worker} has {outcome}; it is started again")
-            self._absent[child.worker] = max(now, child.born + _PAUSE)
+            self._restart_at[child.worker] = max(now, child.started + _RESTART_PAUSE)
             forget_process(child.pid)
-        for worker in [worker for worker, due in self._absent.items() if due <= now]:
+        for worker in [worker for worker, due in self._restart_at.items() if due <= now]:
             try:
                 self._fork(worker)
             except OSError as error:
                 self._observer.notice(f"worker {worker} cannot be started: {error.strerror}")
-                self._absent[worker] = now + _PAUSE
+                self._restart_at[worker] = now + _RESTART_PAUSE
             else:
-                del self._absent[worker]
+                del self._restart_at[worker]
 
-    def _look(self) -> list[tuple[_Child, int]]:
-        """Take in what the workers report, or wait for it a moment; those that have ended, and how."""
+    def _poll(self) -> list[tuple[_Child, int]]:
+        """Read the workers' reports, or wait a moment for one; return the workers that have ended, and how."""
         pipes = {child.pipe: child for child in self._children}
-        for pipe in select.select(pipes, [], [], _TICK)[0]:
-            pipes[pipe].listen()
+        for pipe in select.select(pipes, [], [], _POLL_INTERVAL)[0]:
+            pipes[pipe].read_reports()
         ended = []
         for child in list(self._children):
             pid, status = os.waitpid(child.pid, os.WNOHANG)
             if pid:
                 self._children.remove(child)
-                while child.listen():
+                while child.read_reports():
                     pass
                 os.close(child.pipe)
                 ended.append((child, os.waitstatus_to_exitcode(status)))
         return ended
 
-    def _keep_up(self) -> None:
-        """Verify here too what a worker has begun to serve: one that is started again begins with it."""
+    def _verify_reported(self) -> None:
+        """Verify in the parent what a worker has begun to serve: a worker that is restarted begins with it."""
         for child in self._children:
-            if child.news and child.serves != self._verified.digest:
+            if child.unverified and child.serves != self._verified.digest:
                 verified = self._verify()
-                if verified is None:  # what the pointer leads to has changed once more
+                if verified is None:  # the pointer has moved once more
                     continue
                 if verified.digest == child.serves:
                     self._verified = verified
-            child.news = False
+            child.unverified = False
 
     def _verify(self) -> Verified | None:
         """Verify what is to be served now; None where it is refused, out of reach, or the end has begun meanwhile."""
         try:
             self._interruptible = True
             try:
-                verified = self._load()
+                return self._load()
             except PipelineError:
-                verified = None
-            self._interruptible = False
-        except _Ended:
+                return None
+            finally:
+                self._interruptible = False
+        except _EndRequested:
             return None
-        return verified
 
     def _fork(self, worker: int) -> None:
         reader, writer = os.pipe()
-        # A signal that comes now is the parent's, and waits until the parent knows its child.
+        # A signal that comes now is for the parent, and waits until the parent has noted its child.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             pid = os.fork()
             if not pid:
-                self._become(worker, writer)
+                self._run_child(worker, writer)
             self._children.append(_Child(worker, pid, reader, time.monotonic()))
         except OSError:
             os.close(reader)
@@ -233,17 +241,17 @@ class _Family:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             os.close(writer)
 
-    def _become(self, worker: int, pipe: int) -> NoReturn:
-        """Be a worker, in a process of its own, to its end."""
+    def _run_child(self, worker: int, pipe: int) -> NoReturn:
+        """Run a worker in the process that was forked, and end that process."""
         status = 1
         try:
-            # Until the worker has a handler of its own, SIGTERM ends it, and SIGHUP waits for one. A terminal sends
-            # Ctrl-C to parent and workers alike, and the parent passes it on: once is enough.
+            # Until the worker has its own handlers, SIGTERM ends it, and SIGHUP is blocked. A terminal sends Ctrl-C to
+            # the workers too, and the parent passes it on: they ignore the first.
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGHUP, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGHUP})
-            for descriptor in (self._life, *(child.pipe for child in self._children)):
+            for descriptor in (self._life_writer, *(child.pipe for child in self._children)):
                 os.close(descriptor)
             status = self._work(worker, pipe)
         finally:
@@ -252,22 +260,19 @@ class _Family:
             remote.remove_copies()
             if os.getppid() != self._pid:
                 remove_metrics_folder()
-            os._exit(status)  # what the parent would do at its end is the parent's
+            os._exit(status)  # without the parent's exit handlers
 
     def _work(self, worker: int, pipe: int) -> int:
         def report(**members: Any) -> None:
             with suppress(BrokenPipeError):  # the parent has died
                 os.write(pipe, json.dumps(members).encode() + b"\n")
 
-        def serves(digest: str) -> None:
-            report(serves=digest)
-
         observer = replace(
             self._observer,
-            ready=lambda _url: serves(self._verified.digest),
+            ready=lambda _url: report(serves=self._verified.digest),
             notice=lambda text: self._observer.notice(f"worker {worker}: {text}"),
         )
-        place = WorkerPlace(self._windows, worker, self._alive, serves)
+        place = WorkerPlace(self._windows, worker, self._life_reader, lambda digest: report(serves=digest))
         try:
             run_worker(self._verified, self._load, self._settings, observer=observer, bound=self._bound, place=place)
         except PipelineError as error:
@@ -275,28 +280,28 @@ class _Family:
             return error.exit_status
         return 0
 
-    def _heed(self, number: int, _frame: FrameType | None) -> None:
-        """Pass a signal on, in the words that workers understand."""
+    def _handle_signal(self, number: int, _frame: FrameType | None) -> None:
+        """Pass SIGHUP and SIGTERM on; let the workers end at the first Ctrl-C, and kill them at the second."""
         now, settings = time.monotonic(), self._settings
         if number == signal.SIGHUP:
-            self._pass_on(signal.SIGHUP)
+            self._signal_children(signal.SIGHUP)
             return
         if number == signal.SIGTERM:
-            if self._patience is None:
+            if self._kill_at is None:
                 self._close_at = now + settings.drain
-                self._patience = self._close_at + settings.grace + _LATE
-            self._pass_on(signal.SIGTERM)
-        elif self._hurried:
+                self._kill_at = self._close_at + settings.grace + _KILL_DELAY
+            self._signal_children(signal.SIGTERM)
+        elif self._interrupted:
             self._forced = True
-            self._pass_on(signal.SIGKILL)
+            self._signal_children(signal.SIGKILL)
         else:
-            self._hurried, self._close_at, self._patience = True, now, now + settings.grace + _LATE
-            os.close(self._life)
+            self._interrupted, self._close_at, self._kill_at = True, now, now + settings.grace + _KILL_DELAY
+            os.close(self._life_writer)
         if self._interruptible:
             self._interruptible = False
-            raise _Ended
+            raise _EndRequested
 
-    def _pass_on(self, number: int) -> None:
+    def _signal_children(self, number: int) -> None:
         for child in list(self._children):
             with suppress(ProcessLookupError):
                 os.kill(child.pid, number)

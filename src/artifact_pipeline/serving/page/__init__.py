@@ -1,1 +1,1 @@
-"""The page of the model that is served: what it says of itself, tables that are dropped, and a panel to ask it."""
+"""The web page of a served model: its figures, tables that are dropped on the page, and a panel for single rows."""

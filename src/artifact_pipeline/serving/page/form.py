@@ -1,4 +1,4 @@
-"""The panel of any model: a form of its columns."""
+"""The panel that fits any model: a form of its columns."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A panel: the part of the page on which one asks the model, such as a form of its columns, or a sheet to draw on."""
+"""A panel: the part of the page that sends rows to the model, such as a form of its columns, or a sheet to draw on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,15 +18,15 @@ class Panel:
     """A panel.
 
     Attributes:
-        name: of its files: `NAME.html` stands in the page, `NAME.css` and `NAME.js` belong to it.
-        folder: where its files are; scripts beside those are served too.
-        title: the page's.
-        subtitle: the line under it.
-        drop: what is said while a file is dragged over the page.
-        accept: the kinds of files that one can choose, as HTML has them.
-        fits: whether it is the panel of a model.
-        about: what its script must know of the model, beside what every page is told.
-        routes: what its script asks.
+        name: the name of its files: `NAME.html` becomes a part of the page, `NAME.css` and `NAME.js` are served.
+        folder: the folder of these files; other style sheets and scripts in it are served too.
+        title: the title of the page.
+        subtitle: the line under the title.
+        drop: shown while a file is dragged over the page.
+        accept: the kinds of files that one can choose, as in HTML.
+        fits: returns whether the panel can be used with a model.
+        about: returns what its script needs to know of the model, beside what every panel gets.
+        routes: the routes that its script uses, by path.
     """
 
     name: str
@@ -37,4 +37,4 @@ class Panel:
     accept: str
     fits: Callable[[Served], bool]
     about: Callable[[Served], Mapping[str, Any]]
-    routes: Mapping[str, Route] = field(default_factory=dict)
+    routes: Mapping[str, Route]

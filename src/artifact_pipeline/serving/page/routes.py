@@ -1,6 +1,6 @@
-"""The page's routes: its files, the model in words, and what it asks.
+"""The page's routes: its files, the description of the model, and the requests of its scripts.
 
-The page decides nothing: rows come here as they are, and are read and answered as `predict` reads and answers them.
+The page decides nothing: it sends rows as they are, and they are read and answered as by `predict`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from artifact_pipeline import plugins
 from artifact_pipeline.serving.http import Response, Route, json_response
 from artifact_pipeline.serving.page import form
-from artifact_pipeline.serving.page.describe import describe
 from artifact_pipeline.serving.page.table import answers_file, read_table
 
 if TYPE_CHECKING:
@@ -45,20 +44,20 @@ def routes(settings: Settings) -> dict[str, Route]:
     """The page's routes by their paths.
 
     Raises:
-        StorageError: a panel cannot write what it is to write.
+        StorageError: the feedback cannot be written.
     """
     panels = [*(plugins.panel(name)(settings) for name in plugins.PANELS), form.panel()]
     own = panels[-1].folder
     pages = {each.name: _file(document(own, each), _HTML) for each in panels}
     found = {path: response for each in panels for path, response in _files(each.folder)}
 
-    def described(served: Served) -> dict[str, Any]:
-        return describe(served, panel_of(served, panels), max_body=settings.max_body)
+    def described(served: Served) -> Response:
+        return json_response(_description(served, panel_of(served, panels), max_body=settings.max_body))
 
     return {
         "/": Route("page", lambda served, _: pages[panel_of(served, panels).name]),
         **{path: _constant(response) for path, response in found.items()},
-        "/page/model": Route("page", lambda served, _: json_response(described(served))),
+        "/page/model": Route("page", lambda served, _: described(served)),
         "/page/table": _posted(read_table),
         "/page/answers.csv": _posted(answers_file),
         **{path: route for each in panels for path, route in each.routes.items()},
@@ -70,8 +69,33 @@ def panel_of(served: Served, panels: list[Panel]) -> Panel:
     return next(each for each in panels if each.fits(served))
 
 
+def _description(served: Served, panel: Panel, *, max_body: int) -> dict[str, Any]:
+    """What the page shows of the model: which one it is, its figures, and what the script of its panel needs."""
+    manifest = served.verified.manifest
+    held_out = manifest.metrics.held_out
+    return {
+        "name": served.name,
+        "digest": served.verified.digest,
+        "model": manifest.model.digest,
+        "gate": manifest.gate.verdict if manifest.gate else "missing",
+        "rules": manifest.gate.rules if manifest.gate else (),
+        "labels": served.labels,
+        "target": manifest.data.target,
+        "answers": served.predictor.kind,
+        "max_body": max_body,
+        "held_out": {
+            "rows": held_out.rows,
+            "accuracy": held_out.accuracy,
+            "f1": held_out.f1_weighted,
+            "confusion": held_out.confusion,
+        },
+        "panel": panel.name,
+        **panel.about(served),
+    }
+
+
 def _files(folder: Traversable) -> Iterator[tuple[str, Response]]:
-    """The styles and scripts of a folder, by path."""
+    """Yield the path and the content of each style sheet and script of a folder."""
     for file in folder.iterdir():
         kind = _KINDS.get(file.name[file.name.rfind(".") :])
         if kind is not None:
@@ -79,7 +103,7 @@ def _files(folder: Traversable) -> Iterator[tuple[str, Response]]:
 
 
 def document(own: Traversable, panel: Panel) -> bytes:
-    """Return the page with a panel in it; `own` is the folder of what all pages have."""
+    """Return the page with a panel in it; `own` is the folder of what all panels share."""
     words = {name: escape(getattr(panel, name)) for name in ("name", "title", "subtitle", "drop", "accept")}
     inside = (panel.folder / f"{panel.name}.html").read_text("utf-8")
     return Template((own / "page.html").read_text("utf-8")).substitute(words, panel=inside).encode()
@@ -90,7 +114,7 @@ def _file(data: bytes, kind: bytes) -> Response:
 
 
 def _posted(answer: Callable[[Served, bytes], Response]) -> Route:
-    """What is asked by a file."""
+    """The route of a request whose body is a file."""
     return Route("page", lambda served, request: answer(served, request.body), large=True, method="POST")
 
 

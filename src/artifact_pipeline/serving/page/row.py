@@ -1,7 +1,7 @@
-"""One row that is tried on the page: its answer, and which columns spoke for it.
+"""One row that is tried on the page: its answer, and how much each column contributes to it.
 
-What spoke is exact where scores are linear: what each column adds to the score of the answer, less what it adds to that
-of the second-best one. Of any other model it is how much less the answer would get if the column were typical.
+Where scores are linear, a contribution is exact: what the column adds to the score of the answer, less what it adds to
+that of the second-best class. Of any other model it is how much the answer would lose if the column were typical.
 """
 
 from __future__ import annotations
@@ -26,22 +26,18 @@ if TYPE_CHECKING:
     from artifact_pipeline.serving.model import Served
 
 _LINEAR: dict[str, LinearScores | None] = {}
-"""What makes the scores of the latest models, by artifact digest; None where it is not linear."""
+"""The linear scores of the latest models, by artifact digest; None where the scores are not linear."""
 By = Literal["contributions", "typical"]
 MAX_TRIED = 256
-"""Columns at most that are set to their typical value one by one; of more, the first that differ from it."""
+"""Columns at most that are set to their typical value one by one: the first that differ from it."""
 
 
 def answer_row(served: Served, request: Request) -> Response:
-    """Answer one row; it is not among those over which drift is judged.
-
-    Args:
-        served: the model.
-        request: an inference request of the protocol, in JSON.
+    """Answer an inference request of one row, in JSON; drift is not judged over this row.
 
     Raises:
-        Refusal: it is not one that the protocol has, or has more rows.
-        DataRejected: the row is one that the model cannot answer.
+        Refusal: the request is not what the protocol asks for, or has more rows.
+        DataRejected: the model cannot answer the row.
     """
     import numpy as np
 
@@ -59,16 +55,16 @@ def answer_row(served: Served, request: Request) -> Response:
 
 
 def what_spoke(served: Served, row: Features, best: int, second: int | None = None) -> tuple[By, NDArray[np.float64]]:
-    """Return what spoke for an answer, and by which of the two ways that was found.
+    """Return in which of the two ways contributions were computed, and the contributions.
 
     Args:
         served: the model.
         row: one row.
         best: the position of its answer in the model's classes.
-        second: the position of the class that it is compared with, or None.
+        second: the position of the class with which it is compared, or None.
 
     Returns:
-        For each column a number, positive where it spoke for the answer; float64 of shape (columns,).
+        The way, and for each column a number that is positive where it speaks for the answer: float64, (columns,).
     """
     linear = _linear(served.verified)
     if linear is None:
@@ -78,22 +74,23 @@ def what_spoke(served: Served, row: Features, best: int, second: int | None = No
 
 
 def _linear(verified: Verified) -> LinearScores | None:
-    """What makes the scores of a model; made once for each model."""
+    """The linear scores of a model, or None; computed once for each model."""
     if verified.digest not in _LINEAR:
-        while len(_LINEAR) > 1:  # the model before this one is kept, while its last requests end
+        while len(_LINEAR) > 1:  # after a reload, the model before this one still has requests
             _LINEAR.pop(next(iter(_LINEAR)), None)
         _LINEAR[verified.digest] = LinearScores.of(verified.manifest, verified.role("model"))
     return _LINEAR[verified.digest]
 
 
 def _changes(served: Served, row: Features, best: int) -> NDArray[np.float64]:
-    """How much less the answer would get if each column were typical; 0 where it is."""
+    """How much the answer would lose if each column were typical; 0 where the column is."""
     import numpy as np
 
-    typical = decoded([typical_row(served)], served.verified.manifest.model.columns)
+    columns = served.verified.manifest.model.columns
+    typical = decoded([typical_row(served)], columns)
     rows, place = [row], {"X": 0, "S": 0}
     changed: list[int] = []
-    for position, column in enumerate(served.verified.manifest.model.columns):
+    for position, column in enumerate(columns):
         part = "S" if column.kind == "category" else "X"
         at = place[part]
         place[part] += 1
@@ -106,6 +103,6 @@ def _changes(served: Served, row: Features, best: int) -> NDArray[np.float64]:
         changed.append(position)
     tried = Features.concatenate(rows)
     values = served.predictor.predict_rows(tried.X, tried.S).values[:, best]
-    spoke = np.zeros(len(served.verified.manifest.model.columns))
+    spoke = np.zeros(len(columns))
     spoke[changed] = values[0] - values[1:]
     return spoke

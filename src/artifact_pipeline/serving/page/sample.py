@@ -1,4 +1,4 @@
-"""A CSV to begin with: some golden rows of the model, which are rows of no person, with its columns."""
+"""A sample CSV with the model's columns: some of its golden rows, which are not the data of a person."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KIND = (b"content-type", b"text/csv; charset=utf-8")
 
 
 def sample(served: Served) -> Response:
-    """Return the first golden rows as a CSV, without those that a spreadsheet would run.
+    """Return the first golden rows as a CSV, without those with a text that a spreadsheet would run.
 
     Raises:
         Refusal: a spreadsheet would run the name of a column.
@@ -41,7 +41,7 @@ def sample(served: Served) -> Response:
 
 
 def has_sample(columns: Sequence[Column]) -> bool:
-    """Whether a CSV can have these columns without that a spreadsheet would run a name."""
+    """Return whether a spreadsheet would run none of these columns' names."""
     return not any(_is_formula(column.name) for column in columns)
 
 
@@ -53,7 +53,7 @@ def _golden(served: Served) -> Sequence[Sequence[Any]]:
 
 
 def _text(value: Any, column: Column) -> str:
-    """A value as files have it: the shortest number that is read as the same one again."""
+    """A value as files have it; a number by the shortest digits that are read back as the same number."""
     if value is None:
         return ""
     if column.kind == "boolean":
@@ -66,4 +66,4 @@ def _texts(row: Sequence[str], columns: Sequence[Column]) -> Iterable[str]:
 
 
 def _is_formula(text: str) -> bool:
-    return text[:1] in FORMULA and text != ""
+    return text.startswith(tuple(FORMULA))

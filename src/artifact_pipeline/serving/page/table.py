@@ -1,10 +1,9 @@
-"""A CSV that is dropped on the page: read as `predict` reads one, in memory, and answered in one response."""
+"""A CSV that is dropped on the page: read in memory as `predict` reads a file, and answered in one response."""
 
 from __future__ import annotations
 
 import io
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -30,12 +29,13 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.formats.opening import Reader
     from artifact_pipeline.serving.model import Served
 
-TOLD = 10
-"""Bad rows that are named."""
+MAX_NAMED = 10
+"""Bad rows that are named at most."""
 MAX_CELLS = 1 << 16
-"""Values at most that are shown beside the answers; of a table that has more, none is."""
+"""Values beside the answers at most; those of a larger table are left out."""
 _PLACE = "table"
 _ANSWER = ("row", "label", "actual", "sure", "side")
+"""Of a row: its number, the positions of its answer and of its label, the answer's probability or score, its side."""
 _SOURCE = Source(_PLACE, _PLACE, "csv")
 _DOWNLOAD = ((b"content-type", b"text/csv; charset=utf-8"), (b"x-content-type-options", b"nosniff"))
 
@@ -43,28 +43,19 @@ _DOWNLOAD = ((b"content-type", b"text/csv; charset=utf-8"), (b"x-content-type-op
 def read_table(served: Served, body: bytes) -> Response:
     """Answer a CSV: its columns are taken by their names, and bad rows are set aside.
 
-    Args:
-        served: the model.
-        body: the file.
-
     Raises:
         Refusal: it cannot be read, lacks a column, or has too many rows.
     """
     scorer = Scorer(served.verified, Options(out_of_range="ignore", drift=False, form="jsonl"), served.predictor)
-    counts = _Counts(served, scorer)
     with _reading(scorer, body) as reader:
-        counts.notes = scorer.untold(reader)
-        for batch in _bounded(served, reader):
-            counts.add(scorer.score(batch))
-    return Response(200, msgspec.json.encode(counts.plain()), rows=counts.rows)
+        answer = _TableAnswer(served, scorer, notes=scorer.split_notes(reader))
+        for batch in _batches(served, reader):
+            answer.add(scorer.score(batch))
+    return Response(200, msgspec.json.encode(answer.plain()), rows=answer.rows)
 
 
 def answers_file(served: Served, body: bytes) -> Response:
-    """Answer a CSV by the file that `predict` would write, with the same bytes; bad rows are left out.
-
-    Args:
-        served: the model.
-        body: the file.
+    """Answer a CSV by the bytes of the file that `predict` would write; bad rows are left out.
 
     Raises:
         Refusal: as `read_table`; or a spreadsheet would run a label.
@@ -76,7 +67,7 @@ def answers_file(served: Served, body: bytes) -> Response:
         raise Refusal(400, error.message) from error
     file = io.BytesIO()
     with _reading(scorer, body) as reader, PredictionFile(scorer, file, io.BytesIO()) as answers:
-        for batch in _bounded(served, reader):
+        for batch in _batches(served, reader):
             answers.add(_SOURCE, batch, {})
         output, _ = answers.close(_PLACE)
     return Response(200, file.getvalue(), _DOWNLOAD, rows=output.rows)
@@ -84,10 +75,10 @@ def answers_file(served: Served, body: bytes) -> Response:
 
 @contextmanager
 def _reading(scorer: Scorer, body: bytes) -> Iterator[Reader]:
-    """A CSV, open for the block.
+    """Open a CSV for the block.
 
     Raises:
-        Refusal: it cannot be read, there or in the block, or lacks a column.
+        Refusal: it cannot be read, also in the block, or lacks a column.
     """
     from artifact_pipeline.rows.formats.streams import HashedStream
     from artifact_pipeline.rows.formats.text import CsvReader
@@ -101,8 +92,8 @@ def _reading(scorer: Scorer, body: bytes) -> Iterator[Reader]:
         raise Refusal(400, _in_one_sentence(error)) from error
 
 
-def _bounded(served: Served, reader: Reader) -> Iterator[Batch]:
-    """The rows of a CSV.
+def _batches(served: Served, reader: Reader) -> Iterator[Batch]:
+    """Yield the rows of a CSV.
 
     Raises:
         Refusal: it has too many rows.
@@ -117,116 +108,92 @@ def _bounded(served: Served, reader: Reader) -> Iterator[Batch]:
         yield batch
 
 
-@dataclass(slots=True)
-class _Counts:
-    """What is answered about a table.
+class _TableAnswer:
+    """The answer to a table, gathered batch by batch."""
 
-    Attributes:
-        served: the model.
-        rows: rows answered.
-        known: rows among them whose label is in the table.
-        right: rows among those whose answer is that label.
-        mix: answers by position.
-        answers: of each row its number, the positions of its answer and of its label, how sure the model is, which is
-            the probability of the answer or its score, and the side of the split that it is on.
-        cells: the values of each row, unless the table is large.
-        bad: rows set aside.
-        named: the first of them.
-        notes: what is to be said of the file, a sentence each.
-        own: finds out whether these are just the rows of the training file.
-    """
+    def __init__(self, served: Served, scorer: Scorer, notes: list[str]) -> None:
+        self._served, self._scorer, self._notes = served, scorer, notes
+        self._training_rows = TrainingRows(served.verified)
+        self._answers: dict[str, list[Any]] = {name: [] for name in _ANSWER}
+        self._cells: list[list[Any]] | None = []  # of each row; None where the table is large
+        self._rejected = 0
+        self._named: list[dict[str, Any]] = []  # the first rejected rows
 
-    served: Served
-    scorer: Scorer
-    rows: int = 0
-    known: int = 0
-    right: int = 0
-    mix: list[int] = field(default_factory=list)
-    answers: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in _ANSWER})
-    cells: list[list[Any]] | None = field(default_factory=list)
-    bad: int = 0
-    named: list[dict[str, Any]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    own: TrainingRows = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.mix = [0] * len(self.served.labels)
-        self.own = TrainingRows(self.served.verified)
+    @property
+    def rows(self) -> int:
+        """How many rows were answered."""
+        return len(self._answers["row"])
 
     def add(self, scored: Scored) -> None:
-        """Count the answers to a batch, and keep them."""
+        """Add the answers to a batch."""
         import numpy as np
 
         batch, positions = scored.batch, scored.positions
-        self.own.add(scored)
-        self.rows += len(positions)
-        counts = np.bincount(positions, minlength=len(self.mix)).tolist()
-        self.mix = [old + new for old, new in zip(self.mix, counts, strict=True)]
-        if batch.actual is not None:
-            self.known += int((batch.actual != UNLABELLED).sum())
-            self.right += int((batch.actual == positions).sum())
-        self._show(scored)
-        self.bad += len(scored.rejected)
-        for each in scored.rejected[: TOLD - len(self.named)]:
-            self.named.append({"row": each.row, "column": each.column, "message": each.message})
-
-    def _show(self, scored: Scored) -> None:
-        import numpy as np
-
-        batch, positions = scored.batch, scored.positions
+        self._training_rows.add(scored)
         actual = np.full(len(positions), UNLABELLED) if batch.actual is None else batch.actual
         sure = np.take_along_axis(scored.probabilities, positions[None], axis=0)[0]
         columns = (batch.numbers, positions, actual, sure.round(6), self._sides(batch))
         for name, values in zip(_ANSWER, columns, strict=True):
-            self.answers[name] += values.tolist()
-        if self.cells is not None:
-            taken = self.served.verified.manifest.model.columns
-            self.cells = None if self.rows * len(taken) > MAX_CELLS else [*self.cells, *_cells(batch, taken)]
+            self._answers[name] += values.tolist()
+        if self._cells is not None:
+            taken = self._served.verified.manifest.model.columns
+            if self.rows * len(taken) > MAX_CELLS:
+                self._cells = None
+            else:
+                self._cells += _cells(batch, taken)
+        self._rejected += len(scored.rejected)
+        for each in scored.rejected[: MAX_NAMED - len(self._named)]:
+            self._named.append({"row": each.row, "column": each.column, "message": each.message})
 
     def _sides(self, batch: Batch) -> NDArray[np.int8]:
-        """On which side of a hash split each row is, which is asked of labelled rows."""
+        """On which side of a hash split each row is; unknown for rows without labels."""
         import numpy as np
 
-        split = self.scorer.split
+        split = self._scorer.split
         if split is None or batch.actual is None:
             return np.full(len(batch.numbers), UNKNOWN_SIDE, dtype=np.int8)
         return split.sides(batch)
 
     def plain(self) -> dict[str, Any]:
-        """The answer."""
-        accuracy = self._accuracy()  # which also says on which side each row is
-        mix = [{"label": label, "rows": count} for label, count in zip(self.served.labels, self.mix, strict=True)]
+        """Return the answer for JSON."""
+        import numpy as np
+
+        answered, actual = (np.array(self._answers[name], dtype=np.int64) for name in ("label", "actual"))
+        accuracy = self._accuracy(answered, actual)
+        labels = self._served.labels
+        counts = np.bincount(answered, minlength=len(labels)).tolist()
         return {
             "rows": self.rows,
             "accuracy": accuracy,
-            "rejected": {"rows": self.bad, "first": self.named},
-            "labels": mix,
-            "answers": self.answers,
-            "cells": self.cells,
-            "notes": self.notes,
+            "rejected": {"rows": self._rejected, "first": self._named},
+            "labels": [{"label": label, "rows": count} for label, count in zip(labels, counts, strict=True)],
+            "answers": self._answers,
+            "cells": self._cells,
+            "notes": self._notes,
         }
 
-    def _accuracy(self) -> dict[str, Any] | None:
+    def _accuracy(self, answered: NDArray[np.int64], actual: NDArray[np.int64]) -> dict[str, Any] | None:
         """The share of right answers, and that by split where it is known which rows were held out.
 
-        It is known of just the rows of a file that the model was trained from, and of any by a hash split. Then the
-        rows on the training side are rows that the model has learned if its training file had them.
+        It is known of exactly the rows of a file that the model was trained from, whose sides are set then, and of any
+        rows by a hash split. There the model has learned the rows of the training side that its training file had.
         """
         import numpy as np
 
-        if not self.known:
+        labelled, right = actual != UNLABELLED, answered == actual
+        if not labelled.any():
             return None
-        own = self.own.by_split()
+        own = bool(self._training_rows.by_split())
         if own:
-            self.answers["side"] = np.where(self.own.held_out(), HELD_OUT_SIDE, TRAINING_SIDE).tolist()
-        actual, label, side = (np.array(self.answers[name]) for name in ("actual", "label", "side"))
-        groups = {SIDES[each]: (actual >= 0) & (side == each) for each in (HELD_OUT_SIDE, TRAINING_SIDE)}
+            self._answers["side"] = np.where(self._training_rows.held_out(), HELD_OUT_SIDE, TRAINING_SIDE).tolist()
+        side = np.array(self._answers["side"])
+        groups = {SIDES[each]: labelled & (side == each) for each in (HELD_OUT_SIDE, TRAINING_SIDE)}
         return {
-            "value": self.right / self.known,
-            "rows": self.known,
-            "own": bool(own),
+            "value": float(right[labelled].mean()),
+            "rows": int(labelled.sum()),
+            "own": own,
             "splits": [
-                {"name": name, "value": float((actual == label)[rows].mean()), "rows": int(rows.sum())}
+                {"name": name, "value": float(right[rows].mean()), "rows": int(rows.sum())}
                 for name, rows in groups.items()
                 if rows.any()
             ],

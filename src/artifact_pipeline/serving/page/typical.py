@@ -1,7 +1,6 @@
 """The typical row of a model: of each column the median, or what is most frequent.
 
-It comes from `reference.json`, which describes the training rows column by column. So it is a row of no person, as the
-golden rows are.
+It comes from `reference.json`, which describes the training rows column by column. So it is not the data of a person.
 """
 
 from __future__ import annotations
@@ -21,15 +20,13 @@ if TYPE_CHECKING:
     from artifact_pipeline.rows.features import Column
     from artifact_pipeline.serving.model import Served
 
-
 _NEAR = 1e-3
 
 
 def typical_row(served: Served) -> list[Value]:
-    """Return the typical value of each column: a number, 1 or 0 for a truth value, a level; None where it is missing.
+    """Return the typical value of each column: a number, 1 or 0 for a truth value, or a level.
 
-    A missing value is typical only where each value of the column was missing, or of a level that the model does not
-    know.
+    It is None only where each value of the column was missing, or of a level that the model does not know.
     """
     columns = served.verified.manifest.model.columns
     return [_typical(feature, column) for feature, column in zip(served.reference.features, columns, strict=True)]
@@ -49,9 +46,9 @@ def _typical(feature: FeatureReference, column: Column) -> Value:
 
 
 def _median(bins: Sequence[tuple[float, int]]) -> float:
-    """The median of a column by its bins, each with its lower edge: the edges are all values, or the deciles.
+    """The median of a column by its bins, each with its lower edge; the edges are all values, or the deciles.
 
-    The median is one of the edges either way: the first one whose bin takes the count beyond the half.
+    It is the lower edge of the first bin with which more than half of the values are counted.
     """
     half = sum(count for _, count in bins) / 2
     counted = accumulate(count for _, count in bins)
@@ -59,13 +56,7 @@ def _median(bins: Sequence[tuple[float, int]]) -> float:
 
 
 def control(feature: FeatureReference, column: Column, typical: Value) -> dict[str, Any]:
-    """Return what a form needs to ask for a column: its kind, what it may be, and its typical value.
-
-    Args:
-        feature: how the column is distributed.
-        column: the column.
-        typical: its typical value.
-    """
+    """Return what a form needs to know of a column: its kind, what it may be, and its typical value."""
     about: dict[str, Any] = {"name": column.name, "kind": column.kind, "nullable": column.nullable, "typical": typical}
     if column.kind == "category":
         about["levels"] = [level for level in column.levels if level != MISSING]
@@ -78,7 +69,7 @@ def control(feature: FeatureReference, column: Column, typical: Value) -> dict[s
 
 
 def _is_whole(feature: FeatureReference) -> bool:
-    """Whether a column seems to hold whole numbers alone: deciles stand between two values, at tenths of their way."""
+    """Whether a column seems to hold only whole numbers: then a decile lies at tenths between two of them."""
     if feature.discrete:
         return all(edge.is_integer() for edge in feature.edges)
     tenths = all(abs(10 * edge - round(10 * edge)) < _NEAR for edge in feature.edges if edge != MISSING_CODE)
