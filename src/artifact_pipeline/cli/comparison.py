@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import ArtifactPlace, file_option, held_out_option, verb, with_artifact
+from artifact_pipeline.cli.options import ArtifactPlace, file_option, group, held_out_option, verb, with_artifact
 from artifact_pipeline.errors import plural
 from artifact_pipeline.files import shown
 from artifact_pipeline.reports.tables import shown_comparison
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from artifact_pipeline.artifact.provenance import Comparison
-    from artifact_pipeline.cli.options import Verb
     from artifact_pipeline.cli.output import Output
 
 
-def comparison_options(function: Verb) -> Verb:
-    """`--data`, `--held-out` and `--margin`: on which rows artifacts are compared, and what is good enough."""
-    data = file_option(
+comparison_options = group(
+    file_option(
         "--data",
         words="The table that all were trained from (any that train reads); not needed for the built-in digits.",
-    )
-    margin = click.option(
+    ),
+    held_out_option,
+    click.option(
         "--margin",
         type=click.FloatRange(0, 1),
         default=0.02,
         show_default=True,
         metavar="SHARE",
         help="By how much the candidate may be worse.",
-    )
-    return data(held_out_option(margin(function)))
+    ),
+)
+"""On which rows artifacts are compared, and what is good enough."""
 
 
 @verb("Compare an artifact with others on the held-out rows that they share.", 4, 5, 8)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import report_options, report_places, verb
+from artifact_pipeline.cli.options import report_places, summary_option, verb
 from artifact_pipeline.errors import GateFailed
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _MATCHED = "matched (may include training rows)"
 @click.option("--label", metavar="COLUMN", help="The column of the labels; by default the only one that is no key.")
 @click.option("--min-accuracy", type=click.FloatRange(0, 1), metavar="X", help="End with status 3 below this accuracy.")
 @click.option("--min-f1", type=click.FloatRange(0, 1), metavar="X", help="End with status 3 below this weighted F1.")
-@report_options(outputs=False)
+@summary_option
 @click.pass_obj
 def evaluate(
     output: Output,

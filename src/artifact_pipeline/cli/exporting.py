@@ -15,6 +15,7 @@ from artifact_pipeline.cli.options import (
     artifact_argument,
     expect_option,
     file_option,
+    group,
     is_given,
     verb,
     with_artifact,
@@ -23,7 +24,6 @@ from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
-    from artifact_pipeline.cli.options import Verb
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.reports.documents import Kind
 
@@ -36,15 +36,16 @@ _OF_MLFLOW = {
 }
 
 
-def _document_options(function: Verb) -> Verb:
-    """`[ARTIFACT]`, `-o FILE` and `--expect`."""
-    place = file_option(
+_document_options = group(
+    artifact_argument,
+    file_option(
         "-o",
         "--output",
         "to",
         words="Where it is written, in the place of what stands there; by default it is printed.",
-    )
-    return artifact_argument(place(expect_option(function)))
+    ),
+    expect_option,
+)
 
 
 @verb("Write the model card of an artifact, as Hugging Face has it.", 4, 8)

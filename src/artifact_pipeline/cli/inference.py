@@ -20,8 +20,8 @@ from artifact_pipeline.cli.options import (
     batch_options,
     export_option,
     is_given,
-    report_options,
     report_places,
+    summary_option,
     trust_options,
     trust_places,
     verb,
@@ -60,7 +60,7 @@ _AS_THEY_ARE = (
 @trust_options
 @export_option("The pickle to compare with the manifest, by default the one beside the artifact; it is never loaded.")
 @batch_options
-@report_options(outputs=False)
+@summary_option
 @click.pass_obj
 def predict(
     output: Output,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.trust.policy import Trust
 
-Verb = TypeVar("Verb", bound="Callable[..., Any]")
+    Option = Callable[[Callable[..., None]], Callable[..., None]]
 
 HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -64,7 +64,7 @@ def verb(short: str, *failures: int, environment: str | None = None) -> Callable
     )
     # Eager: an error in another option must know how to speak.
     common: list[click.Parameter] = [
-        click.Option(names, is_flag=True, is_eager=True, expose_value=False, callback=_tell_output, help=words)
+        click.Option(names, is_flag=True, is_eager=True, expose_value=False, callback=_set_flag, help=words)
         for names, words in flags
     ]
     epilog = statuses(*sorted({0, 1, 2, *failures, 130}))
@@ -83,18 +83,29 @@ def verb(short: str, *failures: int, environment: str | None = None) -> Callable
     return _decorate
 
 
-def _tell_output(context: click.Context, flag: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's form
+def _set_flag(context: click.Context, flag: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's form
     assert flag.name is not None
     setattr(context.obj, flag.name, value)
 
 
-def file_option(*names: str, words: str, metavar: str = "FILE", default: str | None = None) -> Callable[[Verb], Verb]:
+def group(*options: Option) -> Option:
+    """Make one decorator of several options, which the help lists in this order."""
+
+    def _decorate(function: Callable[..., None]) -> Callable[..., None]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return _decorate
+
+
+def file_option(*names: str, words: str, metavar: str = "FILE", default: str | None = None) -> Option:
     """An option that names a file, read as a `Path`; `words` are its help, in which a default is shown."""
     settings: dict[str, Any] = {} if default is None else {"default": default, "show_default": True}
     return click.option(*names, metavar=metavar, type=click.Path(path_type=Path), help=words, **settings)
 
 
-def artifact_option(words: str, *, kind: click.Path | None = None) -> Callable[[Verb], Verb]:
+def artifact_option(words: str, *, kind: click.Path | None = None) -> Option:
     """`--artifact PATH`, with what the verb does with it; `kind` is an `ArtifactPlace` where it only reads."""
     kind = kind or click.Path(path_type=Path)
     return click.option("--artifact", default=ARTIFACT, show_default=True, metavar="PATH", type=kind, help=words)
@@ -104,72 +115,60 @@ class ArtifactPlace(click.Path):
     """Where an artifact is that is read: a pointer, a folder, or, as a text, a place in a registry."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
-        """Read it."""
+        """Return a path, or the text of a place in a registry."""
         found = storage.artifact_place(value)
         return found if isinstance(found, str) else Path(str(super().convert(found, param, ctx)))
 
 
-def artifact_argument(function: Verb) -> Verb:
-    """`[ARTIFACT]`, by default `artifact`."""
-    return click.argument("artifact", default=ARTIFACT, type=ArtifactPlace())(function)
+artifact_argument = click.argument("artifact", default=ARTIFACT, type=ArtifactPlace())
+held_out_option = file_option("--held-out", words="The held-out file, where the rows were split by one.")
 
 
-def held_out_option(function: Verb) -> Verb:
-    """`--held-out FILE`, beside `--data`."""
-    return file_option("--held-out", words="The held-out file, where the rows were split by one.")(function)
-
-
-def feedback_option(words: str) -> Callable[[Verb], Verb]:
+def feedback_option(words: str) -> Option:
     """`--with FILE`, any number of times, with what the verb does with it."""
     return click.option("--with", "feedback", multiple=True, metavar="FILE", help=words)
 
 
-def jobs_option(words: str) -> Callable[[Verb], Verb]:
+def jobs_option(words: str) -> Option:
     """`--jobs N`, with what the verb does N of at a time; no byte depends on it."""
     return click.option("--jobs", default=1, show_default=True, metavar="N", type=click.IntRange(1, 1024), help=words)
 
 
-def scheduler_option(words: str) -> Callable[[Verb], Verb]:
+def scheduler_option(words: str) -> Option:
     """`--scheduler URL`, with what a Dask cluster does."""
     return click.option("--scheduler", metavar="URL", help=words)
 
 
-def export_option(words: str) -> Callable[[Verb], Verb]:
+def export_option(words: str) -> Option:
     """`--export FILE`, with what the verb does with it."""
     return file_option("--export", default=EXPORT, words=words)
 
 
-def expect_option(function: Verb) -> Verb:
-    """`--expect DIGEST`."""
-    return click.option(
-        "--expect",
-        metavar="DIGEST",
-        help="The artifact digest known from elsewhere, sha256:…; any other is refused unread.",
-    )(function)
-
-
-def digest_options(function: Verb) -> Verb:
-    """`--expect` and `--accept-failed-gate`: what a consumer may ask of an artifact without any extra."""
-    accept = click.option(
+expect_option = click.option(
+    "--expect",
+    metavar="DIGEST",
+    help="The artifact digest known from elsewhere, sha256:…; any other is refused unread.",
+)
+digest_options = group(
+    expect_option,
+    click.option(
         "--accept-failed-gate",
         is_flag=True,
         help="Use a model whose gate is missing or failed; nothing else allows it.",
-    )
-    return expect_option(accept(function))
-
-
-def trust_options(function: Verb) -> Verb:
-    """What a consumer asks of an artifact; `asked_trust` reads what is more than `digest_options`."""
-    words = "Where the signature is; by default beside the artifact."
-    signature = file_option("--signature", words=words)
-    return digest_options(policy_options(signature(function)))
-
-
-def policy_options(function: Verb) -> Verb:
-    """`--public-key` and `--policy`: whom a consumer trusts, whichever artifact it is."""
-    key = file_option("--public-key", words="The key that must have signed it (extra [sign]).")
-    policy = file_option("--policy", words="Whom and what you trust; everything else is refused.")
-    return key(policy(function))
+    ),
+)
+"""What a consumer may ask of an artifact without any extra."""
+policy_options = group(
+    file_option("--public-key", words="The key that must have signed it (extra [sign])."),
+    file_option("--policy", words="Whom and what you trust; everything else is refused."),
+)
+"""Whom a consumer trusts, whichever artifact it is."""
+trust_options = group(
+    digest_options,
+    policy_options,
+    file_option("--signature", words="Where the signature is; by default beside the artifact."),
+)
+"""What a consumer asks of an artifact; `asked_trust` reads what is more than `digest_options`."""
 
 
 def asked_trust(asked: Mapping[str, Any]) -> Trust | None:
@@ -188,65 +187,54 @@ def asked_trust(asked: Mapping[str, Any]) -> Trust | None:
     return Trust.load(**given, expected=asked.get("expect") is not None)
 
 
-def batch_options(function: Verb) -> Verb:
-    """What `predict` asks of its rows."""
-    formats = click.Choice(
-        ["csv", "csv.gz", "csv.zst", "parquet", "arrow", "npz", "npy", "jsonl", "jsonl.gz", "jsonl.zst", "image"]
-    )
-    options = [
-        click.option("--from", "form", type=formats, help="The inputs' format; by default that of each name's end."),
-        click.option(
-            "--to",
-            type=click.Choice(["parquet", "csv", "jsonl"]),
-            help="The output's format; by default that of its name's end, and Parquet for a folder.",
-        ),
-        click.option(
-            "--keep",
-            multiple=True,
-            metavar="COLUMN,…",
-            help="Columns of the input that are carried through to the output; can be repeated.",
-        ),
-        click.option(
-            "--on-error",
-            type=click.Choice(["stop", "quarantine"]),
-            default="stop",
-            show_default=True,
-            help="At a bad row stop and write nothing, or set it aside with its reason in OUTPUT.rejected.jsonl.",
-        ),
-        click.option(
-            "--out-of-range",
-            type=click.Choice(["warn", "reject", "ignore"]),
-            default="warn",
-            show_default=True,
-            help="What becomes of a row with a value beyond the trained range and its margin; rejected it is bad.",
-        ),
-        click.option("--resume", is_flag=True, help="Go on with a folder of parts where an earlier run ended."),
-        click.option("--drift/--no-drift", default=True, help="Compare the rows with the training data, or do not."),
-        click.option("--fail-on-drift", is_flag=True, help="End with status 7 where the rows have drifted."),
-        click.option(
-            "--receipt", metavar="FILE", type=click.Path(), help="Where the receipt goes; by default beside OUTPUT."
-        ),
-        click.option("--workers", type=click.IntRange(1), metavar="N", help="Score by N processes (extra [scale])."),
-        scheduler_option("Score by a Dask cluster, tcp://host:8786 (extra [scale])."),
-    ]
-    for option in reversed(options):
-        function = option(function)
-    return function
+_FORMATS = ["csv", "csv.gz", "csv.zst", "parquet", "arrow", "npz", "npy", "jsonl", "jsonl.gz", "jsonl.zst", "image"]
+batch_options = group(
+    click.option(
+        "--from", "form", type=click.Choice(_FORMATS), help="The inputs' format; by default that of each name's end."
+    ),
+    click.option(
+        "--to",
+        type=click.Choice(["parquet", "csv", "jsonl"]),
+        help="The output's format; by default that of its name's end, and Parquet for a folder.",
+    ),
+    click.option(
+        "--keep",
+        multiple=True,
+        metavar="COLUMN,…",
+        help="Columns of the input that are carried through to the output; can be repeated.",
+    ),
+    click.option(
+        "--on-error",
+        type=click.Choice(["stop", "quarantine"]),
+        default="stop",
+        show_default=True,
+        help="At a bad row stop and write nothing, or set it aside with its reason in OUTPUT.rejected.jsonl.",
+    ),
+    click.option(
+        "--out-of-range",
+        type=click.Choice(["warn", "reject", "ignore"]),
+        default="warn",
+        show_default=True,
+        help="What becomes of a row with a value beyond the trained range and its margin; rejected it is bad.",
+    ),
+    click.option("--resume", is_flag=True, help="Go on with a folder of parts where an earlier run ended."),
+    click.option("--drift/--no-drift", default=True, help="Compare the rows with the training data, or do not."),
+    click.option("--fail-on-drift", is_flag=True, help="End with status 7 where the rows have drifted."),
+    click.option(
+        "--receipt", metavar="FILE", type=click.Path(), help="Where the receipt goes; by default beside OUTPUT."
+    ),
+    click.option("--workers", type=click.IntRange(1), metavar="N", help="Score by N processes (extra [scale])."),
+    scheduler_option("Score by a Dask cluster, tcp://host:8786 (extra [scale])."),
+)
+"""What `predict` asks of its rows."""
 
-
-def report_options(*, outputs: bool) -> Callable[[Verb], Verb]:
-    """`--summary`, and `--outputs` where there are any: what a step of GitHub Actions passes on."""
-
-    def _decorate(function: Verb) -> Verb:
-        if outputs:
-            words = (
-                "Append digest, verdict, accuracy and artifact-path as key=value lines, as $GITHUB_OUTPUT wants them."
-            )
-            function = file_option("--outputs", words=words)(function)
-        words = "Append a page of Markdown to this file, as $GITHUB_STEP_SUMMARY wants it."
-        return file_option("--summary", words=words)(function)
-
-    return _decorate
+summary_option = file_option(
+    "--summary", words="Append a page of Markdown to this file, as $GITHUB_STEP_SUMMARY wants it."
+)
+outputs_option = file_option(
+    "--outputs",
+    words="Append digest, verdict, accuracy and artifact-path as key=value lines, as $GITHUB_OUTPUT wants them.",
+)
 
 
 def short_digest(digest: str) -> str:
@@ -261,16 +249,15 @@ def is_given(name: str) -> bool:
 
 
 def report_places(asked: Mapping[str, Any]) -> list[Place]:
-    """The files that the options of `report_options` append to."""
+    """The files that `--summary` and `--outputs` append to."""
     return [Place(f"--{name}", str(asked[name]), "append") for name in ("summary", "outputs") if asked.get(name)]
 
 
 def trust_places(artifact: Path | str, asked: Mapping[str, Any]) -> Iterator[Place]:
     """What is read of an artifact by `asked_trust`, too: its signature, the key, the policy; and its export."""
     from artifact_pipeline.artifact import pointer
-    from artifact_pipeline.artifact.pointer import artifact_places
 
-    yield from artifact_places(artifact)
+    yield from pointer.artifact_places(artifact)
     given = {"the public key": asked["public_key"], "the policy": asked["policy"], "the signature": asked["signature"]}
     yield from (Place(role, str(place)) for role, place in given.items() if place is not None)
     if isinstance(artifact, str):

@@ -11,7 +11,7 @@ import click
 
 from artifact_pipeline.cli.comparison import comparison_options, plain, say_comparison
 from artifact_pipeline.cli.history import first_digits
-from artifact_pipeline.cli.options import expect_option, policy_options, short_digest, verb
+from artifact_pipeline.cli.options import expect_option, group, policy_options, short_digest, verb
 from artifact_pipeline.cli.registry import (
     POINTER,
     asked_of_registry,
@@ -25,15 +25,17 @@ from artifact_pipeline.errors import ArtifactRejected, GateFailed
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from artifact_pipeline.cli.options import Verb
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.registry import history as histories
     from artifact_pipeline.registry import roles
 
 
-def _changing_options(function: Verb) -> Verb:
-    dry = click.option("--dry-run", is_flag=True, help="Decide, say what would be done, and change nothing.")
-    return signer_options(pointer_options(connection_options(dry(function))))
+_changing_options = group(
+    signer_options,
+    pointer_options,
+    connection_options,
+    click.option("--dry-run", is_flag=True, help="Decide, say what would be done, and change nothing."),
+)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from artifact_pipeline.cli.options import (
     asked_trust,
     digest_options,
     file_option,
+    group,
     is_given,
     policy_options,
     verb,
@@ -27,7 +28,6 @@ from artifact_pipeline.files import shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from artifact_pipeline.cli.options import Verb
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.registry.pull import Pulled
     from artifact_pipeline.registry.request import RegistryRequest
@@ -38,32 +38,29 @@ _LINE, _REDRAW = 10.0, 0.1
 """Seconds between two words about one work: in a log, and on a terminal."""
 
 
-def connection_options(function: Verb) -> Verb:
-    """How the registry is reached."""
-    plain = click.option(
-        "--plain-http", is_flag=True, help="Speak HTTP without TLS; with this machine that is done anyway."
-    )
-    hosts = click.option(
+connection_options = group(
+    click.option("--plain-http", is_flag=True, help="Speak HTTP without TLS; with this machine that is done anyway."),
+    click.option(
         "--token-host",
         "token_hosts",
         multiple=True,
         metavar="HOST[:PORT]",
         help="Another host that gives tokens for this registry, and may see the login; can be repeated.",
-    )
-    return plain(hosts(function))
+    ),
+)
+"""How the registry is reached."""
 
-
-def pointer_options(function: Verb) -> Verb:
-    """Where it is decided who is in a role."""
-    pointer = click.option(
+pointer_options = group(
+    click.option(
         "--pointer",
         default=POINTER,
         show_default=True,
         metavar="PLACE",
         help="Where it is decided: a git remote, git:NAME or git:URL, or a folder in an object store, s3://BUCKET/…",
-    )
-    name = click.option("--name", metavar="NAME", help="The pointer's name; by default the repository's last one.")
-    return pointer(name(function))
+    ),
+    click.option("--name", metavar="NAME", help="The pointer's name; by default the repository's last one."),
+)
+"""Where it is decided who is in a role."""
 
 
 @contextmanager

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import artifact_argument, asked_trust, file_option, trust_options, trust_places, verb
+from artifact_pipeline.cli.options import (
+    artifact_argument,
+    asked_trust,
+    file_option,
+    group,
+    trust_options,
+    trust_places,
+    verb,
+)
 from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.files import shown
 
@@ -19,10 +27,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from artifact_pipeline.artifact.manifest import Verified
+    from artifact_pipeline.cli.options import Option
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.serving.settings import Settings
 
-    Option = Callable[[Callable[..., None]], Callable[..., None]]
 
 ENVIRONMENT = "ARTIFACT_PIPELINE_SERVE"
 _UNITS = {"": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
@@ -43,51 +51,8 @@ class _Size(click.ParamType[int]):
         return int(matched[1]) * _UNITS[matched[2]]
 
 
-def _server_options(function: Callable[..., None]) -> Callable[..., None]:
-    """What the server is asked to be."""
-    seconds = click.FloatRange(0, 86_400)
-    options: list[Option] = [
-        *_listening("The address to listen on.", "The port; 0 takes any that is free.", lowest=0),
-        _option("--workers", "N", "Processes that answer.", default=1, kind=click.IntRange(1, 256)),
-        _option("--max-body", "SIZE", "Bytes of a request at most.", default="8MiB", kind=_Size()),
-        _option(
-            "--timeout",
-            "SECONDS",
-            "Within which a body must have come whole.",
-            default=10.0,
-            kind=click.FloatRange(0.1, 86_400),
-        ),
-        _option(
-            "--keep-alive",
-            "SECONDS",
-            "How long an idle connection is kept, and a head may take.",
-            default=75.0,
-            kind=seconds,
-        ),
-        _option(
-            "--connections", "N", "Requests at once a worker at most; then 503.", default=512, kind=click.IntRange(1)
-        ),
-        _option("--queue", "N", "Waiting requests a worker at most; then 503.", default=128, kind=click.IntRange(1)),
-        _option("--drain", "SECONDS", "Unready after SIGTERM, before listening ends.", default=0.0, kind=seconds),
-        _option("--grace", "SECONDS", "For requests to finish after that.", default=10.0, kind=click.FloatRange(1)),
-        _option("--window", "ROWS", "Rows that drift is judged over; 0: none.", default=1000, kind=click.IntRange(0)),
-        file_option("--uds", words="Listen on a Unix socket in place of host and port.", metavar="PATH"),
-        file_option("--tls-certificate", words="Speak HTTPS, and HTTP/2, by this certificate (PEM)."),
-        file_option("--tls-key", words="The certificate's private key (PEM, without a password)."),
-        click.option("--follow", is_flag=True, help="Look at the artifact again when its path or tag leads elsewhere."),
-        file_option("--feedback", words="Let the page append labelled drawings to this file (JSON Lines)."),
-        click.option(
-            "--allow-host",
-            multiple=True,
-            metavar="NAME",
-            help="A name by which a page may call the server, beside localhost and numbers; can be repeated.",
-        ),
-        click.option("--public-url", metavar="URL", help="Where browsers find the page behind a proxy."),
-        click.option("--access-log", is_flag=True, help="A line of JSON for each request, on standard output."),
-    ]
-    for option in reversed(options):
-        function = option(function)
-    return function
+def _option(name: str, metavar: str, words: str, *, default: Any, kind: Any = None) -> Option:
+    return click.option(name, metavar=metavar, default=default, type=kind, show_default=True, help=words)
 
 
 def _listening(host: str, port: str, *, lowest: int) -> list[Option]:
@@ -97,21 +62,53 @@ def _listening(host: str, port: str, *, lowest: int) -> list[Option]:
     ]
 
 
-def _health_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Where the server listens, in the words of `serve`."""
-    options: list[Option] = [
-        *_listening("The address that it listens on.", "Its port.", lowest=1),
-        file_option("--uds", words="Its Unix socket, in place of host and port.", metavar="PATH"),
-        file_option("--tls-certificate", words="Its certificate (PEM), if it speaks HTTPS; no other one is trusted."),
-        _option("--within", "SECONDS", "How long an answer may take.", default=3.0, kind=click.FloatRange(0.1, 3600)),
-    ]
-    for option in reversed(options):
-        function = option(function)
-    return function
+_SECONDS = click.FloatRange(0, 86_400)
+_server_options = group(
+    *_listening("The address to listen on.", "The port; 0 takes any that is free.", lowest=0),
+    _option("--workers", "N", "Processes that answer.", default=1, kind=click.IntRange(1, 256)),
+    _option("--max-body", "SIZE", "Bytes of a request at most.", default="8MiB", kind=_Size()),
+    _option(
+        "--timeout",
+        "SECONDS",
+        "Within which a body must have come whole.",
+        default=10.0,
+        kind=click.FloatRange(0.1, 86_400),
+    ),
+    _option(
+        "--keep-alive",
+        "SECONDS",
+        "How long an idle connection is kept, and a head may take.",
+        default=75.0,
+        kind=_SECONDS,
+    ),
+    _option("--connections", "N", "Requests at once a worker at most; then 503.", default=512, kind=click.IntRange(1)),
+    _option("--queue", "N", "Waiting requests a worker at most; then 503.", default=128, kind=click.IntRange(1)),
+    _option("--drain", "SECONDS", "Unready after SIGTERM, before listening ends.", default=0.0, kind=_SECONDS),
+    _option("--grace", "SECONDS", "For requests to finish after that.", default=10.0, kind=click.FloatRange(1)),
+    _option("--window", "ROWS", "Rows that drift is judged over; 0: none.", default=1000, kind=click.IntRange(0)),
+    file_option("--uds", words="Listen on a Unix socket in place of host and port.", metavar="PATH"),
+    file_option("--tls-certificate", words="Speak HTTPS, and HTTP/2, by this certificate (PEM)."),
+    file_option("--tls-key", words="The certificate's private key (PEM, without a password)."),
+    click.option("--follow", is_flag=True, help="Look at the artifact again when its path or tag leads elsewhere."),
+    file_option("--feedback", words="Let the page append labelled drawings to this file (JSON Lines)."),
+    click.option(
+        "--allow-host",
+        multiple=True,
+        metavar="NAME",
+        help="A name by which a page may call the server, beside localhost and numbers; can be repeated.",
+    ),
+    click.option("--public-url", metavar="URL", help="Where browsers find the page behind a proxy."),
+    click.option("--access-log", is_flag=True, help="A line of JSON for each request, on standard output."),
+)
+"""What the server is asked to be."""
 
-
-def _option(name: str, metavar: str, words: str, *, default: Any, kind: Any = None) -> Option:
-    return click.option(name, metavar=metavar, default=default, type=kind, show_default=True, help=words)
+_health_options = group(
+    *_listening("The address that it listens on.", "Its port.", lowest=1),
+    file_option("--uds", words="Its Unix socket, in place of host and port.", metavar="PATH"),
+    file_option("--tls-certificate", words="Its certificate (PEM), if it speaks HTTPS; no other one is trusted."),
+    _option("--within", "SECONDS", "How long an answer may take.", default=3.0, kind=click.FloatRange(0.1, 3600)),
+)
+"""Where the server listens, in the words of `serve`."""
 
 
 @verb("Verify an artifact, then serve it over HTTP.", 4, 8, environment=ENVIRONMENT)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import artifact_argument, digest_options, file_option, verb
+from artifact_pipeline.cli.options import artifact_argument, digest_options, file_option, group, verb
 from artifact_pipeline.errors import ConfigError, plural
 from artifact_pipeline.files import shown
 
@@ -15,21 +15,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from artifact_pipeline.cli.options import Verb
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.training.signing import Signer
 
 _PASSWORD = "ARTIFACT_PIPELINE_KEY_PASSWORD"  # noqa: S105 - the name of the variable
 
 
-def signer_options(function: Verb) -> Verb:
-    """Who signs; `asked_signer` reads it."""
-    key = file_option("--private-key", words=f"A key on P-256, P-384 or P-521 in PEM; ${_PASSWORD} unlocks it.")
-    sigstore = click.option(
+signer_options = group(
+    file_option("--private-key", words=f"A key on P-256, P-384 or P-521 in PEM; ${_PASSWORD} unlocks it."),
+    click.option(
         "--sigstore", is_flag=True, help="Sign without a key: by the identity token of the CI, or $SIGSTORE_ID_TOKEN."
-    )
-    config = file_option("--sigstore-config", words="The client trust config of a Sigstore of your own.")
-    return key(sigstore(config(function)))
+    ),
+    file_option("--sigstore-config", words="The client trust config of a Sigstore of your own."),
+)
+"""Who signs; `asked_signer` reads it."""
 
 
 def asked_signer(by: Mapping[str, Any]) -> Signer:

@@ -18,9 +18,10 @@ from artifact_pipeline.cli.options import (
     feedback_option,
     file_option,
     jobs_option,
-    report_options,
+    outputs_option,
     report_places,
     scheduler_option,
+    summary_option,
     verb,
     with_artifact,
 )
@@ -87,7 +88,8 @@ if TYPE_CHECKING:
     help="Stop a search after N minutes, and take the best of what there is; another `train` goes on with it.",
 )
 @scheduler_option("Run the trials of a search on a Dask cluster, tcp://host:8786 (extra [scale]).")
-@report_options(outputs=True)
+@summary_option
+@outputs_option
 @click.pass_obj
 def train(
     output: Output,
