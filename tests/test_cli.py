@@ -981,10 +981,10 @@ def test_a_terminal_gets_a_bar(published: Path) -> None:
 def test_a_log_gets_a_line_now_and_then() -> None:
     """In a log progress is a line with rows, speed and time left, at once where no pause is asked for, else later."""
     lines: list[str] = []
-    tell = ProgressLog(lines.append, pause=0).tell
-    tell(1500, 0.25)
+    update = ProgressLog(lines.append, pause=0).update
+    update(1500, 0.25)
     assert re.fullmatch(r"1,500 rows, [\d,]+ rows/s, about [\d,]+ s left", lines[0])
-    ProgressLog(lines.append).tell(1500, 0.5)
+    ProgressLog(lines.append).update(1500, 0.5)
     assert len(lines) == 1
 
 

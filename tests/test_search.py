@@ -596,9 +596,9 @@ def test_commands_say_what_was_found(whole: Training, tmp_path: Path, capsys: py
 def test_a_log_says_how_a_search_stands() -> None:
     """A log has a line for what was taken up, then lines with the speed, the time left and the best."""
     said: list[str] = []
-    tell = SearchLog(said.append, pause=0).tell
-    tell(SearchResults.Standing(2, 2, 8, (), "accuracy"))
-    tell(SearchResults.Standing(3, 2, 8, (result(5, 0.5),), "accuracy"))
+    update = SearchLog(said.append, pause=0).update
+    update(SearchResults.Standing(2, 2, 8, (), "accuracy"))
+    update(SearchResults.Standing(3, 2, 8, (result(5, 0.5),), "accuracy"))
     assert said[0] == "taken up: 2 results of an earlier run"
     pattern = r"searching: 3 of 8 results, [\d,.]+ a minute, about [\d,]+ s left; accuracy 0\.5000 by trial 5, SVC"
     assert re.fullmatch(pattern, said[1])

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact import ARTIFACT, EXPORT
+from artifact_pipeline.cli.commands import COMPLETION_VARIABLE, NAME
 from artifact_pipeline.cli.output import Output
 from artifact_pipeline.errors import INTERRUPTED, ConfigError, PipelineError
 from artifact_pipeline.extras import not_installed
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
     import click
 
-_COMPLETION = "_ARTIFACT_PIPELINE_COMPLETE"  # as in `options`, which loads click
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb of `artifact-pipeline`, and return its exit status.
@@ -39,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             reaction to Ctrl-C and to an exception that is a bug of ours. So the console script calls it; a caller from
             Python gives a list.
     """
-    return _run("app.app", argv, program="artifact-pipeline")
+    return _run("app.app", argv, program=NAME)
 
 
 def train_door(root: Path, argv: Sequence[str] | None = None) -> int:
@@ -147,10 +146,10 @@ def _invoke(command: click.Command, arguments: list[str], output: Output, files:
     """Parse and run, without click's own ideas of exit statuses and of Ctrl-C."""
     import click
 
-    if output.root is None and _COMPLETION in os.environ:
+    if output.root is None and COMPLETION_VARIABLE in os.environ:
         from click.shell_completion import shell_complete
 
-        return shell_complete(command, {}, output.program, _COMPLETION, os.environ[_COMPLETION])
+        return shell_complete(command, {}, output.program, COMPLETION_VARIABLE, os.environ[COMPLETION_VARIABLE])
     _refuse_dashed(arguments)
     try:
         with command.make_context(output.program, arguments, obj=output, default_map=files) as context:

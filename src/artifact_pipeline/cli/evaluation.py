@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from artifact_pipeline.cli import views
 from artifact_pipeline.cli.options import report_places, summary_option, verb
 from artifact_pipeline.errors import GateFailed
 
@@ -85,8 +86,6 @@ def _report(output: Output, found: Evaluation, summary: Path | None) -> None:
 
 
 def _say(output: Output, found: Evaluation) -> None:
-    from artifact_pipeline.cli import views
-
     figures = found.figures
     for line in _counts(found):
         output.say(line)
@@ -109,8 +108,6 @@ def _counts(found: Evaluation) -> tuple[str, str]:
 
 def _rows(found: Evaluation) -> list[list[str]]:
     """The figures by split, as far as the predictions say it, and those of all matched rows."""
-    from artifact_pipeline.cli import views
-
     names = {"held-out": "held-out", "training": "training (may be learned)"}
     apart = [views.figure_cells(names[side], figures) for side, figures in found.splits.items()]
     alone = found.figures.rows == getattr(found.splits.get("held-out"), "rows", None)
@@ -119,7 +116,6 @@ def _rows(found: Evaluation) -> list[list[str]]:
 
 def _page(found: Evaluation) -> str:
     """The evaluation as a page of Markdown."""
-    from artifact_pipeline.cli import views
     from artifact_pipeline.reports import markdown, tables
 
     classes = markdown.table(tables.CLASSES, tables.class_rows(found.figures.classes, markdown.escape))
@@ -131,8 +127,6 @@ def _page(found: Evaluation) -> str:
 
 
 def _result(found: Evaluation, keys: tuple[str, ...]) -> dict[str, Any]:
-    from artifact_pipeline.cli.views import plain_baseline
-
     matched = found.figures.rows
     return {
         "key": list(keys),
@@ -141,5 +135,5 @@ def _result(found: Evaluation, keys: tuple[str, ...]) -> dict[str, Any]:
         "predictions": {"read": found.predictions, "matched": matched, "unmatched": found.predictions - matched},
         "metrics": {**found.figures.plain(), "training_rows": "unknown"},
         "splits": {side: figures.plain() for side, figures in found.splits.items()},
-        **plain_baseline(found.figures),
+        **views.plain_baseline(found.figures),
     }

@@ -15,8 +15,8 @@ from artifact_pipeline.cli.options import (
     artifact_argument,
     expect_option,
     file_option,
+    first_given,
     group,
-    is_given,
     verb,
     with_artifact,
 )
@@ -28,12 +28,6 @@ if TYPE_CHECKING:
     from artifact_pipeline.reports.documents import Kind
 
 _NAMES: dict[Kind, str] = {"card": "model card", "bom": "bill of materials", "facts": "facts"}
-_OF_MLFLOW = {
-    "tracking_uri": "--tracking-uri",
-    "experiment": "--experiment",
-    "model": "--model",
-    "alias": "--alias",
-}
 
 
 _document_options = group(
@@ -90,9 +84,8 @@ def export(
     is verified first; the alias stays where it is if the gate failed.
     """
     if tracker == "json":
-        given = [option for name, option in _OF_MLFLOW.items() if is_given(name)]
-        if given:
-            raise ConfigError(f"{given[0]} goes with export mlflow", hint="artifact-pipeline export mlflow --help")
+        if option := first_given("tracking_uri", "experiment", "model", "alias"):
+            raise ConfigError(f"{option} goes with export mlflow", hint="artifact-pipeline export mlflow --help")
         _document(output, "facts", artifact, to=to, expect=expect)
         return
     if to is not None:
@@ -118,9 +111,7 @@ def _document(output: Output, kind: Kind, artifact: Path | str, *, to: Path | No
 
     made = document(kind, artifact, to, expect=expect)
     if to is None:
-        if not output.as_json:
-            output.print(made.text)
-        output.result({"artifact": made.artifact, kind: made.text})
+        output.document(made.text, {"artifact": made.artifact, kind: made.text})
         return
     output.say(f"{_NAMES[kind]}: {shown(to)}")
     output.say(f"artifact digest: {made.artifact}")

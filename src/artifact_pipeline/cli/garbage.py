@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import artifact_option, is_given, short_digest, verb, with_artifact
+from artifact_pipeline.cli.options import artifact_option, first_given, is_given, short_digest, verb, with_artifact
 from artifact_pipeline.cli.registry import connection_options, pointer_options, seldom, with_connection
 from artifact_pipeline.errors import ConfigError, listing, plural
 
@@ -58,17 +58,14 @@ def gc(output: Output, /, artifact: Path, *, keep: int, registry: str | None, ye
     collects its own garbage.
     """
     if registry is not None:
-        for name in ("artifact", "keep"):
-            if is_given(name):
-                raise ConfigError(f"--{name} goes with a store, and not with --registry")
-        for name in ("pointer", "name"):
-            if is_given(name) and not asked["roles"]:
-                raise ConfigError(f"--{name} goes with --role")
+        if option := first_given("artifact", "keep"):
+            raise ConfigError(f"{option} goes with a store, and not with --registry")
+        if not asked["roles"] and (option := first_given("pointer", "name")):
+            raise ConfigError(f"{option} goes with --role")
         _of_registry(output, registry, asked, yes=yes)
         return
-    for name, parameter in (("match", "patterns"), ("role", "roles"), ("pointer", "pointer"), ("name", "name")):
-        if is_given(parameter):
-            raise ConfigError(f"--{name} goes with --registry")
+    if option := first_given("patterns", "roles", "pointer", "name"):
+        raise ConfigError(f"{option} goes with --registry")
     _of_store(output, artifact, keep, yes=yes)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.canonical import PREFIX, digest, dotted
+from artifact_pipeline.cli import views
 from artifact_pipeline.cli.inspection import check_export
 from artifact_pipeline.cli.options import (
     ArtifactPlace,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.prediction.outcome import Predictions
-    from artifact_pipeline.prediction.run import PredictionObserver, PredictionRequest
+    from artifact_pipeline.prediction.run import PredictionRequest
 
 _STDOUT = "-"
 _AS_THEY_ARE = (
@@ -81,21 +82,24 @@ def predict(
     The artifact is verified and its golden rows are replayed before the first row is answered; scikit-learn is not
     needed, and no pickle is loaded. A receipt, OUTPUT.receipt.json, records what was read and written, by digests.
     """
+    from artifact_pipeline.prediction.run import PredictionObserver
     from artifact_pipeline.prediction.run import predict as run
 
     if destination == _STDOUT:
         if output.as_json:
             raise ConfigError("--json and -o - both want standard output", hint="name a file: -o FILE")
         output.data = True
-    said = _Said(output, artifact, export, asked)
+    reporter = _Reporter(output, artifact, export, asked)
+    request = _request(inputs, destination, artifact, export=export, asked=asked)
     try:
-        predictions = run(_request(inputs, destination, artifact, export=export, asked=asked), said.observer())
+        predictions = run(request, PredictionObserver(reporter.verified, output.meter))
     except DriftFound as error:
-        said.written(error.result)
+        reporter.written(error.result)
         raise
-    said.written(predictions)
-    output.next(with_artifact("artifact-pipeline inspect", said.artifact))
-    output.result(said.result(predictions))
+    reporter.written(predictions)
+    output.next(with_artifact("artifact-pipeline inspect", reporter.artifact))
+    beside = {"export": reporter.export_state, "other_config": reporter.other_config}
+    output.result(_result(predictions) | beside)
 
 
 def _request(
@@ -119,27 +123,21 @@ def _request(
 
 
 @dataclass(slots=True)
-class _Said:
-    """What is printed and reported of a prediction."""
+class _Reporter:
+    """Prints a prediction while it runs and once it is written, and keeps what `--json` prints of its artifact."""
 
     output: Output
     artifact: Path | str
     export: Path
     asked: dict[str, Any]
     export_state: str = ""
-    other: dict[str, Any] | None = None
-
-    def observer(self) -> PredictionObserver:
-        """What is printed while the prediction runs."""
-        from artifact_pipeline.prediction.run import PredictionObserver
-
-        return PredictionObserver(self.verified, self.output.meter)
+    other_config: dict[str, Any] | None = None
 
     def verified(self, artifact: Verified) -> None:
         """Print which artifact answers, and what does not belong to it."""
         self.artifact = artifact.reference or self.artifact  # what answers, wherever a tag leads later
         self.output.say(f"verified: {shown(self.artifact)}, {artifact.digest}")
-        self.other = _say_other_config(self.output, self.artifact, artifact)
+        self.other_config = _say_other_config(self.output, self.artifact, artifact)
         self.export_state = check_export(self.output, artifact.manifest, self.artifact, self.export)
 
     def written(self, predictions: Predictions) -> None:
@@ -155,14 +153,8 @@ class _Said:
             github.append_summary(self.asked["summary"], markdown.predictions_page(predictions))
         _say(self.output, predictions)
 
-    def result(self, predictions: Predictions) -> dict[str, Any]:
-        """What `--json` prints."""
-        return _result(predictions) | {"export": self.export_state, "other_config": self.other}
-
 
 def _say(output: Output, predictions: Predictions) -> None:
-    from artifact_pipeline.cli import views
-
     to, rows = predictions.destination, predictions.receipt.rows
     if predictions.left_out:
         count = len(predictions.left_out)

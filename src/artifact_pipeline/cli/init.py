@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -97,14 +98,13 @@ def _clipped(text: str) -> str:
 def _result(found: Draft) -> dict[str, Any]:
     target = found.target
     classes = [{"label": label, "rows": count} for label, count in zip(target.labels, target.counts, strict=True)]
-    names = ("name", "kind", "use", "why", "missing", "values")
     return {
         "config": found.config,
         "written": [shown(each) for each in found.written],
         "rows": found.rows,
         "files": found.files,
         "target": {"name": target.name, "why": target.why, "classes": classes},
-        "columns": [{name: getattr(each, name) for name in names} for each in found.columns],
+        "columns": [asdict(column) for column in found.columns],
         "model": {"why": found.model, "alternatives": list(found.alternatives)},
         "warnings": list(found.warnings),
         "suggestions": list(found.suggestions),

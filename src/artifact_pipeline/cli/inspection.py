@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.artifact import ARTIFACT, EXPORT
+from artifact_pipeline.cli import views
 from artifact_pipeline.cli.options import (
     artifact_argument,
     asked_trust,
@@ -84,8 +85,7 @@ def verify(
     path = verified.reference or place
     verdict = verdict_of(verified.manifest)
     output.say(f"verified: {shown(path)}, {plural(len(verified.members) + 1, 'file')}, {_trust(verified.trust)}")
-    output.say(f"artifact digest: {verified.digest}")
-    output.say(f"model digest:    {verified.manifest.model.digest}")
+    views.say_digests(output, verified.digest, verified.manifest)
     output.say(f"gate: {verdict}")
     state = check_export(output, verified.manifest, path, export, required=is_given("export"))
     output.next(with_artifact(_with_trust("artifact-pipeline predict", asked), path, option="--artifact"))
@@ -191,7 +191,6 @@ def inspect(output: Output, artifact: Path | str, form: str) -> None:
     It is verified first; one whose gate failed is shown too, so that one can see why.
     """
     from artifact_pipeline.artifact.trials import SearchResults
-    from artifact_pipeline.cli import views
     from artifact_pipeline.cli.searching import plain_search
     from artifact_pipeline.registry import remote
 
@@ -218,7 +217,6 @@ def _say_manifest(output: Output, verified: Verified) -> None:
     from artifact_pipeline.artifact.about import KEY, AboutRecord
     from artifact_pipeline.artifact.trials import SearchResults
     from artifact_pipeline.canonical import dotted
-    from artifact_pipeline.cli import views
     from artifact_pipeline.cli.searching import say_search
 
     manifest = verified.manifest

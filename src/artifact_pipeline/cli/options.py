@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
-VARIABLE = "_ARTIFACT_PIPELINE_COMPLETE"
-"""The variable of the environment by which a shell asks for completions."""
-
 STATUSES = {
     0: "done",
     1: "another error, or a bug in this program",
@@ -246,6 +243,13 @@ def is_given(name: str) -> bool:
     """Whether the command line says this option, and not a default."""
     source = click.get_current_context().get_parameter_source(name)
     return source is click.core.ParameterSource.COMMANDLINE
+
+
+def first_given(*names: str) -> str | None:
+    """Return the option of the first of these parameters that the command line says; None where it says none."""
+    name = next(filter(is_given, names), None)
+    parameters = click.get_current_context().command.params
+    return next((max(each.opts, key=len) for each in parameters if each.name == name), None)
 
 
 def report_places(asked: Mapping[str, Any]) -> list[Place]:

@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -64,8 +64,15 @@ class Output:
         )
 
     def print(self, text: str) -> None:
-        """Print what was asked for and nothing else, such as a JSON Schema."""
+        """Print a text as it is, such as a JSON Schema."""
         self._write(sys.stdout, text)
+
+    def document(self, text: str, value: dict[str, Any]) -> None:
+        """Print a text as it is, or with `--json` the object that holds it."""
+        if self.as_json:
+            self.result(value)
+        else:
+            self.print(text)
 
     def say(self, text: str = "") -> None:
         """Print a line of the result."""
@@ -117,7 +124,7 @@ class Output:
     def meter(self) -> Iterator[Callable[[int, float], None]]:
         """Show how far long work is, in rows and as a share: a bar on a terminal, a line now and then in a log."""
         if self.quiet or not sys.stderr.isatty():
-            yield ProgressLog(self.talk).tell
+            yield ProgressLog(self.talk).update
             return
         from artifact_pipeline.cli.terminal import bar
 
@@ -144,7 +151,7 @@ class Output:
             lines.append(f"hint: {hint}")
         self._write(sys.stderr, "".join(f"{clean(line)}\n" for line in lines))
         self._annotate(error)
-        problems = [{"place": each.place, "rule": each.rule, "message": each.message} for each in error.problems]
+        problems = [asdict(problem) for problem in error.problems]
         found = {"message": error.message, "problems": problems, "hint": hint, "status": status}
         self.result({**self.beside_error, "error": found})
         return status
@@ -225,23 +232,35 @@ class Output:
                 _to_nowhere(stream)
 
 
+class LogTimer:
+    """Says when a log may get its next line: each pause is twice the one before, up to ten minutes."""
+
+    def __init__(self, pause: float = 10.0) -> None:
+        self.begun = self._last = time.monotonic()
+        self._pause = pause
+
+    def is_due(self) -> bool:
+        """Whether the pause is over; if so, the next one begins."""
+        now = time.monotonic()
+        if now - self._last < self._pause:
+            return False
+        self._last, self._pause = now, min(2 * self._pause, 600.0)
+        return True
+
+
 class ProgressLog:
-    """Lines of progress, some seconds apart, each twice as far from the last as that one was."""
+    """Lines in a log of how far long work is, some seconds apart."""
 
     def __init__(self, talk: Callable[[str], None], pause: float = 10.0) -> None:
-        self._talk, self._rows, self._pause = talk, 0, pause
-        self._begun = self._told = time.monotonic()
+        self._talk, self._rows, self._timer = talk, 0, LogTimer(pause)
 
-    def tell(self, rows: int, share: float) -> None:
-        """Take note of rows that were done, and of the share of all that is done."""
+    def update(self, rows: int, share: float) -> None:
+        """Add rows that were done; `share` of all work is done by now."""
         self._rows += rows
-        now = time.monotonic()
-        if now - self._told < self._pause:
-            return
-        spent = now - self._begun
-        left = f", about {spent / share - spent:,.0f} s left" if share else ""
-        self._talk(f"{plural(self._rows, 'row')}, {self._rows / spent:,.0f} rows/s{left}")
-        self._told, self._pause = now, min(2 * self._pause, 600.0)
+        if self._timer.is_due():
+            spent = time.monotonic() - self._timer.begun
+            left = f", about {spent / share - spent:,.0f} s left" if share else ""
+            self._talk(f"{plural(self._rows, 'row')}, {self._rows / spent:,.0f} rows/s{left}")
 
 
 def _to_nowhere(stream: TextIO) -> None:

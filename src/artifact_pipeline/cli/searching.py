@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli.options import artifact_argument, file_option, verb, with_artifact
+from artifact_pipeline.cli.output import LogTimer
 from artifact_pipeline.errors import plural
 from artifact_pipeline.files import shown
 from artifact_pipeline.reports.tables import clean
@@ -25,15 +26,13 @@ if TYPE_CHECKING:
 
 _HEAD = ("trial", "estimator", "parameters", "mean", "standard error", "rows")
 _BEST = 5
-_LONGEST_PAUSE = 600.0
-"""Seconds between two lines of a log, at most; each pause is twice the one before."""
 
 
 @contextmanager
 def watching(output: Output) -> Iterator[Callable[[SearchResults.Standing], None]]:
     """Show how a search stands: a table of the best on a terminal, a line now and then in a log."""
     if output.quiet or not sys.stderr.isatty():
-        yield SearchLog(output.talk).tell
+        yield SearchLog(output.talk).update
         return
     from artifact_pipeline.cli.terminal import board
 
@@ -48,18 +47,15 @@ class SearchLog:
     """Lines in a log of how a search stands: at once where results were taken up, then some seconds apart."""
 
     def __init__(self, talk: Callable[[str], None], pause: float = 10.0) -> None:
-        self._talk, self._pause = talk, pause
-        self._begun = self._told = time.monotonic()
-        self._first = True
+        self._talk, self._timer, self._first = talk, LogTimer(pause), True
 
-    def tell(self, standing: SearchResults.Standing) -> None:
-        """Take note of how it stands."""
+    def update(self, standing: SearchResults.Standing) -> None:
+        """Log how the search stands, where a line is due."""
         if self._first and standing.taken_up:
             self._talk(f"taken up: {plural(standing.taken_up, 'result')} of an earlier run")
-        now, self._first = time.monotonic(), False
-        if now - self._told >= self._pause and standing.done > standing.taken_up:
-            self._talk(_line(standing, self._begun))
-            self._told, self._pause = now, min(2 * self._pause, _LONGEST_PAUSE)
+        self._first = False
+        if standing.done > standing.taken_up and self._timer.is_due():
+            self._talk(_line(standing, self._timer.begun))
 
 
 def _line(standing: SearchResults.Standing, begun: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.cli.options import is_given
+from artifact_pipeline.cli.options import first_given
 from artifact_pipeline.errors import ConfigError, plural
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ def try_seeds(output: Output, request: TrainingRequest, seeds: int) -> None:
     """
     from artifact_pipeline.training import seeds as training
 
-    for name in filter(is_given, _NOT_WITH):
-        option = f"--{name.replace('_', '-')}"
+    if option := first_given(*_NOT_WITH):
         raise ConfigError(f"--seeds publishes nothing, and does not go with {option}", hint="leave one of them away")
     with output.progress() as progress:
         found = training.try_seeds(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.canonical import dotted
@@ -82,8 +83,7 @@ def say_changes(output: Output, look: Look) -> None:
 
 def plain_look(look: Look) -> dict[str, Any]:
     """Return the same as `--json` prints it."""
-    changes = [{"part": each.part, "old": each.old, "new": each.new} for each in look.changes]
-    return {"changed": changes, "reason": look.reason}
+    return {"changed": [asdict(change) for change in look.changes], "reason": look.reason}
 
 
 def say_plan(output: Output, request: TrainingRequest, plan: Plan) -> None:
@@ -135,10 +135,8 @@ def _mend(candidate: Candidate) -> str:
     """What lets a fit converge."""
     model, scales = candidate.manifest.model, candidate.scales
     if scales is not None:
-        wide, narrow = (
-            f"{scales.wide!r} ({scales.wide_deviation:.3g})",
-            f"{scales.narrow!r} ({scales.narrow_deviation:.3g})",
-        )
+        wide = f"{scales.wide!r} ({scales.wide_deviation:.3g})"
+        narrow = f"{scales.narrow!r} ({scales.narrow_deviation:.3g})"
         return (
             f"the standard deviation of {wide} is {scales.ratio:,.0f} times that of {narrow}: "
             "-S preprocess=auto scales the columns"

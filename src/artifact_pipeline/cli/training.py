@@ -209,11 +209,9 @@ def _plain_search(training: Training) -> dict[str, Any] | None:
     if training.searched is not None:
         return plain_search(training.manifest, training.searched.results)
     standing = training.look.standing
-    return (
-        plain_search(standing.manifest, SearchResults.of_artifact(standing))
-        if training.unchanged and standing
-        else None
-    )
+    if not training.unchanged or standing is None:
+        return None
+    return plain_search(standing.manifest, SearchResults.of_artifact(standing))
 
 
 def _next(output: Output, artifact: Path) -> str:
