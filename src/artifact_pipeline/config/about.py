@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import BaseModel, Field, model_validator
-from pydantic_core import PydanticCustomError
 
-from artifact_pipeline.config.sections import STRICT, MustBe
+from artifact_pipeline.config.sections import STRICT, MustBe, not_allowed
 
 _PROSE = Field(min_length=1, max_length=4096)
 _WORDS = MustBe("a string of 1 to 4,096 characters, or null")
@@ -69,5 +68,5 @@ class About(BaseModel):
     def _says_something(self) -> About:
         if all(value is None for _, value in self):
             keys = ", ".join(About.model_fields)
-            raise PydanticCustomError("empty_about", "{words}", {"words": f"an object with at least one of {keys}"})
+            raise not_allowed(f"an object with at least one of {keys}")
         return self

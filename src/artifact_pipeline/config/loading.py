@@ -6,7 +6,7 @@ import codecs
 import contextlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -19,25 +19,19 @@ from artifact_pipeline.files import read_bounded, reason_of
 from artifact_pipeline.storage import places as storage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from artifact_pipeline.config.jsontext import KeyPath
     from artifact_pipeline.config.problems import Fault, Located
 
+    Check = Callable[[Mapping[str, Any]], Iterable[Fault]]
+    """Finds by other rules than the types' own what is wrong with a config's values, such as by scikit-learn's."""
 
 _MAX_BYTES = 65_536
 """Size of a config file; a real one has a few hundred bytes."""
 
 
-class Check(Protocol):
-    """Another rule than the types' own, such as what scikit-learn takes."""
-
-    def __call__(self, values: Mapping[str, Any]) -> Iterable[Fault]:
-        """Return what is wrong with the config's values; what the types refuse may stand in them still."""
-        ...
-
-
-def _no_check(values: Mapping[str, Any]) -> Iterable[Fault]:  # noqa: ARG001 - it is a `Check`
+def _no_check(_: Mapping[str, Any]) -> Iterable[Fault]:
     return ()
 
 
@@ -53,7 +47,7 @@ def load_config(
     Raises:
         ConfigError: with every problem; a text that is no JSON has one.
     """
-    origins = [_file(path, data)]
+    origins = [_read(path, data)]
     values, problems = _values(origins[0])
     _start_paths_at(path.parent, values)
     _override_all(values, origins, problems, overrides)
@@ -73,6 +67,19 @@ def from_mapping(values: Mapping[str, object], overrides: Sequence[str] = (), *,
     problems = _take_schema_key(own, origin)
     _override_all(own, origins, problems, overrides)
     return _checked(own, origins, problems, check)
+
+
+def with_model(config: Config, sections: Mapping[str, Any]) -> Config:
+    """Return the config of a training of one model that was drawn from the space of a search.
+
+    Args:
+        config: the config of the search.
+        sections: the values of `model`, and perhaps of `preprocess`.
+
+    Raises:
+        ConfigError: the types refuse them, such as an L1 penalty with a solver that has none.
+    """
+    return from_mapping({**dict(config), "search": None, **sections})
 
 
 def _override_all(
@@ -98,13 +105,13 @@ def _checked(values: dict[str, Any], origins: Sequence[Origin], problems: Sequen
         found += [located(each, origins, short=short) for each in error.errors(include_url=False)]
     found += [fault.located(origins) for fault in check(values)]
     for path, space in spaces_of(values):
-        found += _of_space(values, path, space, origins, check=check)
+        found += _space_problems(values, path, space, origins, check=check)
     if config is None or found:
         raise refusal(found)
     return config
 
 
-def _of_space(
+def _space_problems(
     values: Mapping[str, Any], path: KeyPath, space: Mapping[str, Any], origins: Sequence[Origin], *, check: Check
 ) -> list[Located]:
     """What is wrong with one space of a search: with its ranges, or else with the models at their ends."""
@@ -190,17 +197,17 @@ def _json_or_string(text: str) -> Document:
         return parse(json.dumps(text, ensure_ascii=False))
 
 
-def _file(path: Path, data: bytes | None) -> Origin:
+def _read(path: Path, data: bytes | None) -> Origin:
     """Read a config file, unless that has been done, and parse it."""
     name = _relative(path)
-    text = _text(_bytes(path, Origin(name)) if data is None else data, Origin(name))
+    text = _decode(_read_bytes(path, Origin(name)) if data is None else data, Origin(name))
     try:
         return Origin(name, text=text, document=parse(text))
     except JsonTextError as error:
         raise refusal([Spot(Origin(name, text=text), error.offset).problem(error.rule, str(error))]) from None
 
 
-def _text(data: bytes, file: Origin) -> str:
+def _decode(data: bytes, file: Origin) -> str:
     if data.startswith(codecs.BOM_UTF8):
         raise refusal([Spot(file).problem("byte-order-mark", "starts with a byte order mark")])
     # UTF-16 and UTF-32 write a JSON text with many null bytes, UTF-8 writes it with none.
@@ -217,7 +224,7 @@ def _text(data: bytes, file: Origin) -> str:
     return text
 
 
-def _bytes(path: Path, file: Origin) -> bytes:
+def _read_bytes(path: Path, file: Origin) -> bytes:
     try:
         return read_bounded(path, _MAX_BYTES)
     except FileNotFoundError:

@@ -54,7 +54,7 @@ class Origin:
         found = []
         for twice in self.document.duplicates if self.document else ():
             first = f"in line {_line_and_column(self.text, twice.first)[0]} already" if self.text else "twice"
-            message = f"{dotted((*self.base, *twice.path))}: stands {first}"
+            message = f"{shown_path((*self.base, *twice.path))}: stands {first}"
             found.append(Spot(self, twice.offset).problem("duplicate-key", message))
         return found
 
@@ -135,7 +135,7 @@ class Fault:
         about_key = self.rule == "unknown-key"
         spot = find(self.path, origins, key=about_key)
         words = self.wanted if about_key else f"must be {self.wanted}, got {got(self.value, spot.written)}{self.meant}"
-        return spot.problem(self.rule, f"{dotted(self.path)}: {words}")
+        return spot.problem(self.rule, f"{shown_path(self.path)}: {words}")
 
 
 def got(value: object, written: str | None) -> str:
@@ -162,7 +162,7 @@ def suggestion(word: str, allowed: Sequence[str]) -> str:
     return f", did you mean {by_lower[close[0]]}?" if close else ""
 
 
-def dotted(path: KeyPath) -> str:
+def shown_path(path: KeyPath) -> str:
     """Return the keys that lead to a value, as messages show them."""
     return ".".join(shown(str(key)) for key in path)
 

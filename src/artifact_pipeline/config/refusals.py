@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, get_args
 
-from artifact_pipeline.config.problems import dotted, find, got, suggestion
+from artifact_pipeline.config.problems import find, got, shown_path, suggestion
 from artifact_pipeline.config.schema import REMOVED, SHORT_FORMS, Config
 from artifact_pipeline.config.sections import MustBe
 
@@ -26,19 +26,9 @@ _RULES = {
     "finite_number": "not-finite",
     "string_unicode": "lone-surrogate",
     "string_pattern_mismatch": "not-allowed",
-    "solver_needs_two_classes": "not-allowed",
-    "solver_without_l1": "not-allowed",
-    "penalty_contradicts": "not-allowed",
+    "not_allowed": "not-allowed",
     "names_of_columns": "not-allowed",
     "not_written": "not-allowed",
-    "estimator_names": "not-allowed",
-    "empty_gate": "not-allowed",
-    "empty_about": "not-allowed",
-    "split_by": "not-allowed",
-    "step_option": "not-allowed",
-    "step_order": "not-allowed",
-    "search_contradicts": "not-allowed",
-    "model_or_space": "not-allowed",
 }
 """Our rule for pydantic's error type; `_rule` decides the others."""
 
@@ -74,7 +64,7 @@ def located(
     else:
         spot = find(written, origins)
         words = f"must be {_wanted(path, error)}, got {got(error['input'], spot.written)}{_remark(path, error)}"
-    return spot.problem(rule, f"{dotted(written) or 'a key'}: {words}")
+    return spot.problem(rule, f"{shown_path(written) or 'a key'}: {words}")
 
 
 def _own_path(error: ErrorDetails) -> tuple[KeyPath, bool]:
@@ -115,11 +105,8 @@ def _rule(error: ErrorDetails) -> str:
         return "out-of-range"
     # A whole number too large for a float has the wrong type to pydantic.
     too_large = kind == "float_type" and type(value) is int
-    return "not-finite" if too_large or _not_finite(value) else "wrong-type"
-
-
-def _not_finite(value: object) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
+    not_finite = isinstance(value, float) and not math.isfinite(value)
+    return "not-finite" if too_large or not_finite else "wrong-type"
 
 
 def _types(annotation: object) -> list[type[BaseModel]]:
@@ -166,11 +153,11 @@ def _wanted(path: KeyPath, error: ErrorDetails) -> str:
     if "words" in error.get("ctx", {}):
         return error["msg"]
     field, of_label = _field(path)
+    wanted = next(each for each in field.metadata if isinstance(each, MustBe))
     if error["type"] == "names_of_columns":
-        return f"{next(each.words for each in field.metadata if isinstance(each, MustBe))} ({error['msg']})"
+        return f"{wanted.words} ({error['msg']})"
     if error["type"] == "less_than_equal" and field.annotation is int:
         return f"a whole number of at most {error['ctx']['le']}"
-    wanted = next(each for each in field.metadata if isinstance(each, MustBe))
     return wanted.each if of_label else wanted.words
 
 

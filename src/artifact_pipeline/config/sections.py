@@ -38,6 +38,11 @@ class MustBe:
     each: str = ""
 
 
+def not_allowed(words: str) -> PydanticCustomError:
+    """The error for a value that the rule of a validator refuses; `words` are the end of `must be …`."""
+    return PydanticCustomError("not_allowed", "{words}", {"words": words})
+
+
 @dataclass(frozen=True, slots=True)
 class OptionalInRecipe:
     """Marks a key that is left out of the recipe where its value is the default.
@@ -279,5 +284,5 @@ class Gate(BaseModel):
         bounds = (value for name, value in self if name.startswith(("min_", "max_")))
         if not self.beats_baseline and all(value is None for value in bounds):
             words = "an object with beats_baseline or a bound: this gate would let every model pass"
-            raise PydanticCustomError("empty_gate", "{words}", {"words": words})
+            raise not_allowed(words)
         return self

@@ -76,13 +76,14 @@ class Bench:
         Args:
             asked: the number of the trial, and how many rows, in the order of halving, are fitted on.
         """
+        from artifact_pipeline.config import with_model
         from artifact_pipeline.training.estimators import resolved
         from artifact_pipeline.training.fitting import one_thread
 
         number, rows = asked
         drawn = sections(self.config, number)
         try:
-            config = resolved(self.config.with_model(drawn))
+            config = resolved(with_model(self.config, drawn))
             parts = [Fold(fold.train[self.ranks[fold.train] < rows], fold.test) for fold in self.folds]
             models = [self._unfitted(config, part.train) for part in parts]
             scorer = self._scorer()
@@ -143,7 +144,9 @@ def sections(config: Config, number: int) -> dict[str, Any]:
         return {"model": config.model.model_dump()}
     import numpy as np
 
-    return config.search.draw(number, np.random.default_rng)
+    from artifact_pipeline.config.space import draw
+
+    return draw(config.search.space, np.random.default_rng([config.search.seed, number]))
 
 
 def _unscored(why: str) -> DataRejected:

@@ -69,6 +69,7 @@ class Searched:
         Raises:
             DataRejected: every trial failed.
         """
+        from artifact_pipeline.config import with_model
         from artifact_pipeline.training.estimators import resolved
 
         assert config.search is not None
@@ -78,7 +79,7 @@ class Searched:
                 Problem(f"trial {each.trial}", "trial-failed", str(each.error)) for each in results.trials[:_SHOWN]
             ]
             raise DataRejected("every trial of the search failed", problems=problems)
-        chosen = resolved(config.with_model(sections(config, winner.trial)))
+        chosen = resolved(with_model(config, sections(config, winner.trial)))
         return cls(config, results, winner, chosen)
 
 
