@@ -129,6 +129,6 @@ def load_model(path: str | Path = ROOT / "model_train.pkl") -> LogisticRegressio
     Raises:
         ArtifactRejected: the file is missing, or is anything but a plain fitted `LogisticRegression`.
     """
-    from artifact_pipeline import pickles as export
+    from artifact_pipeline import pickles
 
-    return export.load_model(Path(path))
+    return pickles.load_model(Path(path))

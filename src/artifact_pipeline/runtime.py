@@ -95,7 +95,7 @@ def pin_numerics() -> None:
         return
     for variable in THREAD_VARIABLES:
         os.environ.setdefault(variable, "1")
-    if _is_x86() and _can_run(KERNEL):
+    if _can_run(KERNEL):
         if KERNEL_VARIABLE not in os.environ:
             os.environ[KERNEL_VARIABLE] = KERNEL
             _PINNED.add(KERNEL_VARIABLE)
@@ -115,25 +115,21 @@ def choose_kernel(kernel: str) -> Literal["artifact", "user", "process", "defaul
         return "process"
     if KERNEL_VARIABLE in os.environ and KERNEL_VARIABLE not in _PINNED:
         return "user"
-    if not _is_x86() or not _can_run(kernel):
+    if not _can_run(kernel):
         return "default"
     os.environ[KERNEL_VARIABLE] = kernel
     _PINNED.add(KERNEL_VARIABLE)
     return "artifact"
 
 
-def _is_x86() -> bool:
-    return platform.machine().lower() in {"x86_64", "amd64"}
-
-
 def _can_run(kernel: str) -> bool:
-    """Whether the processor says it has what the kernel needs; False where the system does not tell.
+    """Whether the processor is an x86 that says it has what the kernel needs; False where the system does not say.
 
     For `Haswell` that is AVX2 and FMA. The C library's `exp`, which scikit-learn calls, asks for the same two: with
     both, it too gives the same bits.
     """
     needed = KERNELS.get(kernel)
-    if needed is None:
+    if needed is None or platform.machine().lower() not in {"x86_64", "amd64"}:
         return False
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:

@@ -275,8 +275,3 @@ def export_state(manifest: Manifest, export: Path) -> Literal["matches", "differ
     except (OSError, ValueError):
         return "differs"
     return "matches" if found in {each.sha256 for each in manifest.exports} else "differs"
-
-
-def export_rejected(export: Path, message: str) -> ArtifactRejected:
-    """The refusal of an export that had to belong to its artifact."""
-    return ArtifactRejected(message, problems=[Problem(str(export), "export-digest", message)], hint=HINT_TRAIN)

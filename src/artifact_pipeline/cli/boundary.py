@@ -90,7 +90,7 @@ def _run(
         except ModuleNotFoundError as error:
             status = output.error(not_installed(error))
         except BrokenPipeError as error:  # click prints the help by itself; `| head -1` has seen enough of it
-            status = output.lose(error)
+            status = output.discard_stdout(error)
         except KeyboardInterrupt:
             status = output.error(PipelineError("interrupted; nothing is left half-written"), INTERRUPTED)
         lost = output.finish()
@@ -121,7 +121,7 @@ def _interruptible(output: Output) -> Iterator[None]:
 
 def _own_process(output: Output) -> None:
     """Settle what belongs to the whole process."""
-    sys.excepthook = output.bug
+    sys.excepthook = output.report_bug
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # or it would look for some in every package
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller; without this, the next file gets its number

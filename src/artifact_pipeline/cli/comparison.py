@@ -63,7 +63,7 @@ def compare(
     *,
     form: str,
     place: Path | None,
-    **asked: Any,
+    **options: Any,
 ) -> None:
     """Compare CANDIDATE with each CHAMPION (pointers, or artifacts' folders) on the rows that all held out.
 
@@ -73,7 +73,7 @@ def compare(
     from artifact_pipeline.training import side_by_side
 
     paged: Any = form if form != "text" else None
-    request = side_by_side.ComparisonRequest((candidate, *champions), **asked, form=paged, output=place)
+    request = side_by_side.ComparisonRequest((candidate, *champions), **options, form=paged, output=place)
     found = side_by_side.compare_side_by_side(request)
     if paged and place is None:
         for line in found.page.splitlines():

@@ -45,7 +45,7 @@ def evaluate(
     *,
     keys: tuple[str, ...],
     label: str | None,
-    **asked: Any,  # the least figures, and `--summary`
+    **options: Any,  # the least figures, and `--summary`
 ) -> None:
     """Score PREDICTIONS, which `predict` wrote (a file or a folder of parts), by LABELS that came later.
 
@@ -60,16 +60,16 @@ def evaluate(
         labels,
         keys=tuple(name for each in keys for name in each.split(",") if name),
         label=label,
-        minimums={"accuracy": asked["min_accuracy"], "f1_weighted": asked["min_f1"]},
-        outputs=tuple(report_places(asked)),
+        minimums={"accuracy": options["min_accuracy"], "f1_weighted": options["min_f1"]},
+        outputs=tuple(report_places(options)),
     )
     try:
         with output.meter() as progress:
             found = e.evaluate(request, progress)
     except GateFailed as error:
-        _report(output, error.result, asked["summary"])
+        _report(output, error.result, options["summary"])
         raise
-    _report(output, found, asked["summary"])
+    _report(output, found, options["summary"])
     if found.rules:
         rules = ", ".join(f"{rule.name} {rule.observed:.4f} >= {rule.minimum:.4f}" for rule in found.rules)
         output.say(f"gate: passed ({rules})")

@@ -74,7 +74,7 @@ def bom(output: Output, /, artifact: Path | str, *, to: Path | None, expect: str
 @click.option("--alias", metavar="NAME", help="mlflow: the alias that moves to this version, if its gate passed.")
 @click.pass_obj
 def export(
-    output: Output, /, tracker: str, artifact: Path | str, *, to: Path | None, expect: str | None, **asked: str | None
+    output: Output, /, tracker: str, artifact: Path | str, *, to: Path | None, expect: str | None, **options: str | None
 ) -> None:
     """Send ARTIFACT to a server of MLflow, or write what any other tracker wants to know as one JSON document.
 
@@ -92,7 +92,7 @@ def export(
         raise ConfigError("--output goes with export json", hint="artifact-pipeline export json -o facts.json")
     from artifact_pipeline.reports.mlflow_export import ExportRequest, export_to_mlflow
 
-    request = ExportRequest(artifact, expect=expect, **asked)
+    request = ExportRequest(artifact, expect=expect, **options)
     with output.progress() as progress:
         done = export_to_mlflow(request, os.environ, progress=progress)
     output.say(f"{done.outcome}: {done.artifact}")
@@ -101,7 +101,7 @@ def export(
     if done.alias is not None:
         output.say(f"alias: {done.alias} -> version {done.version}")
     for note in done.notes:
-        output.talk(f"note: {note}")
+        output.log(f"note: {note}")
     output.result(done.plain())
 
 

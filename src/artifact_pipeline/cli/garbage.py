@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli.options import artifact_option, first_given, is_given, short_digest, verb, with_artifact
-from artifact_pipeline.cli.registry import connection_options, pointer_options, seldom, with_connection
+from artifact_pipeline.cli.registry import connection_options, pointer_options, throttled_progress, with_connection
 from artifact_pipeline.errors import ConfigError, listing, plural
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ _MAX_TAGS = 5
 @click.option("--yes", is_flag=True, help="Delete what is listed; without it nothing is deleted.")
 @connection_options
 @click.pass_obj
-def gc(output: Output, /, artifact: Path, *, keep: int, registry: str | None, yes: bool, **asked: Any) -> None:
+def gc(output: Output, /, artifact: Path, *, keep: int, registry: str | None, yes: bool, **options: Any) -> None:
     """List what can be deleted: in a store artifacts that no pointer leads to, and what writers that died have left.
 
     With --registry it is the artifacts that tags of --match lead to, and no other tag, with what refers to them; what
@@ -60,9 +60,9 @@ def gc(output: Output, /, artifact: Path, *, keep: int, registry: str | None, ye
     if registry is not None:
         if option := first_given("artifact", "keep"):
             raise ConfigError(f"{option} goes with a store, and not with --registry")
-        if not asked["roles"] and (option := first_given("pointer", "name")):
+        if not options["roles"] and (option := first_given("pointer", "name")):
             raise ConfigError(f"{option} goes with --role")
-        _of_registry(output, registry, asked, yes=yes)
+        _of_registry(output, registry, options, yes=yes)
         return
     if option := first_given("patterns", "roles", "pointer", "name"):
         raise ConfigError(f"{option} goes with --registry")
@@ -96,15 +96,15 @@ def _of_store(output: Output, artifact: Path, keep: int, *, yes: bool) -> None:
     output.result({"spare": listed, "bytes": size, "deleted": yes})
 
 
-def _of_registry(output: Output, registry: str, asked: Mapping[str, Any], *, yes: bool) -> None:
+def _of_registry(output: Output, registry: str, options: Mapping[str, Any], *, yes: bool) -> None:
     from artifact_pipeline.registry import garbage
     from artifact_pipeline.registry.request import RegistryRequest
     from artifact_pipeline.registry.roles import PromotionRequest
 
-    request = RegistryRequest(registry, asked["plain_http"], asked["token_hosts"])
-    with seldom(output) as progress:
-        roles = [PromotionRequest(request, each, asked["pointer"], asked["name"]) for each in asked["roles"]]
-        found = garbage.collect(request, asked["patterns"], roles=roles, delete=yes, progress=progress)
+    request = RegistryRequest(registry, options["plain_http"], options["token_hosts"])
+    with throttled_progress(output) as progress:
+        roles = [PromotionRequest(request, each, options["pointer"], options["name"]) for each in options["roles"]]
+        found = garbage.collect(request, options["patterns"], roles=roles, delete=yes, progress=progress)
     listed = [
         {
             "reference": str(each.reference),
@@ -131,13 +131,13 @@ def _of_registry(output: Output, registry: str, asked: Mapping[str, Any], *, yes
     output.say(f"{_verb(yes=yes)}: {plural(len(listed), 'artifact')}, {found.size:,} bytes")
     if listed:
         output.say("the registry frees their files when it collects its own garbage")
-    patterns = "".join(f" --match {shlex.quote(each)}" for each in asked["patterns"])
-    roles_kept = "".join(f" --role {shlex.quote(each)}" for each in asked["roles"])
+    patterns = "".join(f" --match {shlex.quote(each)}" for each in options["patterns"])
+    roles_kept = "".join(f" --role {shlex.quote(each)}" for each in options["roles"])
     for name in ("pointer", "name"):
-        roles_kept += f" --{name} {shlex.quote(asked[name])}" if is_given(name) else ""
+        roles_kept += f" --{name} {shlex.quote(options[name])}" if is_given(name) else ""
     again = f"artifact-pipeline gc --registry {registry}{patterns}{roles_kept} --yes"
     command = again if listed and not yes else f"artifact-pipeline runs --registry {registry}"
-    output.next(with_connection(command, asked))
+    output.next(with_connection(command, options))
     output.result({"spare": listed, "kept": found.kept, "bytes": found.size, "deleted": yes})
 
 

@@ -10,14 +10,14 @@ import click
 
 from artifact_pipeline.cli.options import (
     artifact_option,
-    asked_trust,
     is_given,
     policy_options,
     short_digest,
+    trust_from,
     verb,
     with_artifact,
 )
-from artifact_pipeline.cli.registry import connection_options, seldom, with_connection
+from artifact_pipeline.cli.registry import connection_options, throttled_progress, with_connection
 from artifact_pipeline.errors import ConfigError, listing, plural
 from artifact_pipeline.files import shown
 
@@ -42,7 +42,7 @@ _MAX_WORDS = 200
 @click.option("--registry", metavar="oci://HOST/NAME", help="List this repository instead (extra [registry]).")
 @connection_options
 @click.pass_obj
-def runs(output: Output, /, artifact: Path, registry: str | None, **asked: Any) -> None:
+def runs(output: Output, /, artifact: Path, registry: str | None, **options: Any) -> None:
     """List the artifacts of the store: digest, verdict, metrics, what changed in the recipe since the one before.
 
     The pointer leads to the one marked with a star. The list is read, not verified.
@@ -53,7 +53,7 @@ def runs(output: Output, /, artifact: Path, registry: str | None, **asked: Any) 
     from artifact_pipeline.artifact.store import Store
 
     if registry is not None:
-        _list_registry(output, registry, asked)
+        _list_registry(output, registry, options)
         return
 
     found = Store(artifact).runs()
@@ -69,14 +69,14 @@ def runs(output: Output, /, artifact: Path, registry: str | None, **asked: Any) 
     output.result({"runs": listed})
 
 
-def _list_registry(output: Output, registry: str, asked: Mapping[str, Any]) -> None:
+def _list_registry(output: Output, registry: str, options: Mapping[str, Any]) -> None:
     from artifact_pipeline.registry import listing as images
     from artifact_pipeline.registry.request import RegistryRequest
 
     if is_given("artifact"):
         raise ConfigError("--registry lists a repository, and --artifact a store; one of them")
-    with seldom(output) as progress:
-        found = images.list_images(RegistryRequest(registry, asked["plain_http"], asked["token_hosts"]), progress)
+    with throttled_progress(output) as progress:
+        found = images.list_images(RegistryRequest(registry, options["plain_http"], options["token_hosts"]), progress)
     listed = [_image_entry(image, older) for image, older in zip_longest(found.images, found.images[1:])]
     if listed:
         rows = [
@@ -98,7 +98,7 @@ def _list_registry(output: Output, registry: str, asked: Mapping[str, Any]) -> N
         if first is None or first.run.manifest is None
         else f"artifact-pipeline pull {first.reference} -o {first.run.manifest.name}"
     )
-    output.next(with_connection(command, asked))
+    output.next(with_connection(command, options))
     output.result({"runs": listed, "others": found.others, "complete": found.complete})
 
 
@@ -112,7 +112,7 @@ def _say_list(output: Output, found: images.RegistryList) -> None:
     if found.others:
         output.say(f"{plural(found.others, 'tagged image')} not listed: no artifact of this kind")
     if not found.complete:
-        output.talk("warning: the repository has more than is listed here")
+        output.log("warning: the repository has more than is listed here")
 
 
 def _entry(run: Run, older: Run | None) -> dict[str, Any]:
@@ -183,7 +183,7 @@ def first_digits(_context: click.Context, _argument: click.Parameter, value: str
 @artifact_option("The pointer.")
 @policy_options
 @click.pass_obj
-def rollback(output: Output, /, digest: str | None, artifact: Path, **asked: Any) -> None:
+def rollback(output: Output, /, digest: str | None, artifact: Path, **options: Any) -> None:
     """Let the pointer lead to the artifact DIGEST of the store (its first digits are enough).
 
     Without DIGEST it is the latest one before the artifact in charge, of the same name, that passed its gate, and the
@@ -193,7 +193,7 @@ def rollback(output: Output, /, digest: str | None, artifact: Path, **asked: Any
     """
     from artifact_pipeline.training import publication
 
-    moved = publication.rollback(artifact, to=digest, trust=asked_trust(asked))
+    moved = publication.rollback(artifact, to=digest, trust=trust_from(options))
     output.say(f"artifact: {shown(artifact)} -> {moved.digest}")
     output.next(with_artifact("artifact-pipeline verify", artifact))
     output.result({"artifact": moved.digest})

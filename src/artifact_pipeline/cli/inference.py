@@ -17,12 +17,12 @@ from artifact_pipeline.cli.inspection import check_export
 from artifact_pipeline.cli.options import (
     ArtifactPlace,
     artifact_option,
-    asked_trust,
     batch_options,
     export_option,
     is_given,
     report_places,
     summary_option,
+    trust_from,
     trust_options,
     trust_places,
     verb,
@@ -71,7 +71,7 @@ def predict(
     destination: str,
     artifact: Path | str,
     export: Path,
-    **asked: Any,  # as the groups of options name it
+    **options: Any,  # as the groups of options name it
 ) -> None:
     """Predict the rows of each INPUT, or the 1,797 built-in digits.
 
@@ -88,9 +88,9 @@ def predict(
     if destination == _STDOUT:
         if output.as_json:
             raise ConfigError("--json and -o - both want standard output", hint="name a file: -o FILE")
-        output.data = True
-    reporter = _Reporter(output, artifact, export, asked)
-    request = _request(inputs, destination, artifact, export=export, asked=asked)
+        output.stdout_taken = True
+    reporter = _Reporter(output, artifact, export, options)
+    request = _request(inputs, destination, artifact, export=export, options=options)
     try:
         predictions = run(request, PredictionObserver(reporter.verified, output.meter))
     except DriftFound as error:
@@ -103,7 +103,7 @@ def predict(
 
 
 def _request(
-    inputs: tuple[str, ...], destination: str, artifact: Path | str, *, export: Path, asked: dict[str, Any]
+    inputs: tuple[str, ...], destination: str, artifact: Path | str, *, export: Path, options: dict[str, Any]
 ) -> PredictionRequest:
     from artifact_pipeline.prediction.run import PredictionRequest
 
@@ -111,14 +111,14 @@ def _request(
         artifact,
         inputs,
         destination,
-        keep=tuple(name for names in asked["keep"] for name in names.split(",") if name),
-        input_format=asked["form"],
-        output_format=asked["to"],
-        trust=asked_trust(asked),
-        read=tuple(trust_places(artifact, {**asked, "export": export if is_given("export") else None})),
-        outputs=tuple(report_places(asked)),
+        keep=tuple(name for names in options["keep"] for name in names.split(",") if name),
+        input_format=options["form"],
+        output_format=options["to"],
+        trust=trust_from(options),
+        read=tuple(trust_places(artifact, {**options, "export": export if is_given("export") else None})),
+        outputs=tuple(report_places(options)),
         stdout=sys.stdout.buffer if destination == _STDOUT else None,
-        **{name: asked[name] for name in _AS_THEY_ARE},
+        **{name: options[name] for name in _AS_THEY_ARE},
     )
 
 
@@ -129,7 +129,7 @@ class _Reporter:
     output: Output
     artifact: Path | str
     export: Path
-    asked: dict[str, Any]
+    options: dict[str, Any]
     export_state: str = ""
     other_config: dict[str, Any] | None = None
 
@@ -142,15 +142,15 @@ class _Reporter:
 
     def written(self, predictions: Predictions) -> None:
         """Print what was written, and report it."""
-        if self.asked["resume"] and not predictions.destination.folder:
-            self.output.talk(
+        if self.options["resume"] and not predictions.destination.folder:
+            self.output.log(
                 "note: a single file starts again; a folder of parts can be resumed, such as -o predictions/"
             )
-        if self.asked["summary"] is not None:
+        if self.options["summary"] is not None:
             from artifact_pipeline.cli import github
             from artifact_pipeline.reports import markdown
 
-            github.append_summary(self.asked["summary"], markdown.predictions_page(predictions))
+            github.append_summary(self.options["summary"], markdown.predictions_page(predictions))
         _say(self.output, predictions)
 
 
@@ -159,14 +159,14 @@ def _say(output: Output, predictions: Predictions) -> None:
     if predictions.left_out:
         count = len(predictions.left_out)
         columns = f"{count:,} column{'s are' if count > 1 else ' is'}"
-        output.talk(f"note: {columns} not the model's and left out: {listing(predictions.left_out)}")
+        output.log(f"note: {columns} not the model's and left out: {listing(predictions.left_out)}")
     for note in predictions.notes:
-        output.talk(f"warning: {note}")
+        output.log(f"warning: {note}")
     inputs = predictions.receipt.inputs
     if len(inputs) > 1 and (empty := sum(not each.rows for each in inputs)):
-        output.talk(f"note: {empty:,} of {plural(len(inputs), 'file')} without a row")
+        output.log(f"note: {empty:,} of {plural(len(inputs), 'file')} without a row")
     if rows.out_of_range:
-        output.talk(
+        output.log(
             f"warning: {plural(rows.out_of_range, 'row')} with a value far out of the trained range; "
             "--out-of-range reject refuses them"
         )
@@ -239,7 +239,7 @@ def _say_other_config(output: Output, artifact: Path | str, verified: Verified) 
     if not changed:
         return None
     words = (f"{key} is {json.dumps(there)}, not {json.dumps(made)}" for key, (there, made) in changed.items())
-    output.talk(
+    output.log(
         f"note: this model was not made from {shown(config)} as it is now: {'; '.join(words)}; "
         f"{output.typed('artifact-pipeline train')} trains from it"
     )

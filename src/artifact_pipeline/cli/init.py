@@ -84,9 +84,9 @@ def _say(output: Output, found: Draft) -> None:
         model = json.dumps(each)
         output.say(f"or: -S {shlex.quote(f'model={model}')}")
     for warning in found.warnings:
-        output.talk(f"warning: {warning}")
+        output.log(f"warning: {warning}")
     for suggestion in found.suggestions:
-        output.talk(f"note: {suggestion}")
+        output.log(f"note: {suggestion}")
     output.say(f"written: {' and '.join(shown(each) for each in found.written)}")
 
 

@@ -12,14 +12,14 @@ from artifact_pipeline.artifact import ARTIFACT, EXPORT
 from artifact_pipeline.cli import views
 from artifact_pipeline.cli.options import (
     artifact_argument,
-    asked_trust,
     export_option,
     is_given,
+    trust_from,
     trust_options,
     verb,
     with_artifact,
 )
-from artifact_pipeline.errors import ConfigError, plural
+from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem, plural
 from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def verify(
     expect: str | None,
     accept_failed_gate: bool,
     export: Path,
-    **asked: Any,  # as the groups of options name it
+    **options: Any,  # as the groups of options name it
 ) -> None:
     """Check ARTIFACT (a pointer, an artifact's folder, or oci://HOST/NAME:TAG): every file, and the gate's verdict.
 
@@ -71,13 +71,13 @@ def verify(
     from artifact_pipeline.storage import places as storage
     from artifact_pipeline.trust.beside import check_beside
 
-    trust = asked_trust({**asked, "expect": expect})
-    if asked["receipt"] is not None:
+    trust = trust_from({**options, "expect": expect})
+    if options["receipt"] is not None:
         if trust is not None:
             raise ConfigError("a receipt is not signed; of --expect, --public-key and --policy it takes --expect alone")
-        _verify_receipt(output, artifact, expect=expect, receipt=asked["receipt"], inputs=asked["inputs"])
+        _verify_receipt(output, artifact, expect=expect, receipt=options["receipt"], inputs=options["inputs"])
         return
-    if asked["inputs"]:
+    if options["inputs"]:
         raise ConfigError("--input goes with --receipt")
     place = storage.artifact_place(artifact)
     verified = remote.verify(place, expect=expect, accept_failed_gate=accept_failed_gate, trust=trust)
@@ -88,7 +88,7 @@ def verify(
     views.say_digests(output, verified.digest, verified.manifest)
     output.say(f"gate: {verdict}")
     state = check_export(output, verified.manifest, path, export, required=is_given("export"))
-    output.next(with_artifact(_with_trust("artifact-pipeline predict", asked), path, option="--artifact"))
+    output.next(with_artifact(_with_trust("artifact-pipeline predict", options), path, option="--artifact"))
     output.result(
         {
             "artifact": verified.digest,
@@ -122,14 +122,14 @@ def _verify_receipt(output: Output, place: str, *, expect: str | None, receipt: 
     output.result({"receipt": found.plain()})
 
 
-def _with_trust(command: str, asked: dict[str, Any]) -> str:
+def _with_trust(command: str, options: dict[str, Any]) -> str:
     """The command with the same trust: without it the next command would not ask for it."""
-    options = [
-        ("--policy", asked["policy"]),
-        ("--public-key", asked["public_key"]),
-        ("--signature", asked["signature"]),
+    values = [
+        ("--policy", options["policy"]),
+        ("--public-key", options["public_key"]),
+        ("--signature", options["signature"]),
     ]
-    given = [f"{option} {shlex.quote(str(value))}" for option, value in options if value is not None]
+    given = [f"{option} {shlex.quote(str(value))}" for option, value in values if value is not None]
     return " ".join([command, *given])
 
 
@@ -152,12 +152,13 @@ def check_export(
     Raises:
         ArtifactRejected: it is required, and missing or another one.
     """
-    from artifact_pipeline import verification as v
+    from artifact_pipeline.artifact.pointer import HINT_TRAIN
+    from artifact_pipeline.verification import export_state
 
     if isinstance(artifact, str) and not is_given("export"):
         return "missing"
     place = export if is_given("export") else Path(artifact).parent / EXPORT
-    state = v.export_state(manifest, place)
+    state = export_state(manifest, place)
     words = {
         "matches": f"{shown(place)} belongs to this artifact",
         "differs": f"{shown(place)} does not belong to this artifact",
@@ -166,9 +167,10 @@ def check_export(
     if not manifest.exports:
         words = "no pickle belongs to this artifact"
     if required and state != "matches":
-        raise v.export_rejected(place, words)
+        problem = Problem(str(place), "export-digest", words)
+        raise ArtifactRejected(words, problems=[problem], hint=HINT_TRAIN)
     if state == "differs" and manifest.exports:
-        output.talk(f"warning: {words}; train again to mend it")
+        output.log(f"warning: {words}; train again to mend it")
     else:
         output.say(f"export: {words}")
     return state

@@ -59,7 +59,7 @@ def verb(short: str, *failures: int, environment: str | None = None) -> Callable
         (("-q", "--quiet"), "Print nothing but errors."),
         (("--debug",), "Print a traceback with each error."),
     )
-    # Eager: an error in another option must know how to speak.
+    # Eager: an error in another option is printed as these say.
     common: list[click.Parameter] = [
         click.Option(names, is_flag=True, is_eager=True, expose_value=False, callback=_set_flag, help=words)
         for names, words in flags
@@ -165,23 +165,21 @@ trust_options = group(
     policy_options,
     file_option("--signature", words="Where the signature is; by default beside the artifact."),
 )
-"""What a consumer asks of an artifact; `asked_trust` reads what is more than `digest_options`."""
+"""What a consumer asks of an artifact; `trust_from` reads what is more than `digest_options`."""
 
 
-def asked_trust(asked: Mapping[str, Any]) -> Trust | None:
-    """What the options of `trust_options`, or `policy_options`, ask for beside `--expect`.
-
-    None, and nothing loaded, where that is nothing.
+def trust_from(options: Mapping[str, Any]) -> Trust | None:
+    """Return what the options of `trust_options`, or `policy_options`, ask for beside `--expect`; None if nothing.
 
     Raises:
         ConfigError: the policy or the key cannot be used, or the options contradict each other.
     """
-    given = {name: asked.get(name) for name in ("policy", "public_key", "signature")}
+    given = {name: options.get(name) for name in ("policy", "public_key", "signature")}
     if not any(given.values()):
         return None
     from artifact_pipeline.trust.policy import Trust
 
-    return Trust.load(**given, expected=asked.get("expect") is not None)
+    return Trust.load(**given, expected=options.get("expect") is not None)
 
 
 _FORMATS = ["csv", "csv.gz", "csv.zst", "parquet", "arrow", "npz", "npy", "jsonl", "jsonl.gz", "jsonl.zst", "image"]
@@ -252,23 +250,24 @@ def first_given(*names: str) -> str | None:
     return next((max(each.opts, key=len) for each in parameters if each.name == name), None)
 
 
-def report_places(asked: Mapping[str, Any]) -> list[Place]:
+def report_places(options: Mapping[str, Any]) -> list[Place]:
     """The files that `--summary` and `--outputs` append to."""
-    return [Place(f"--{name}", str(asked[name]), "append") for name in ("summary", "outputs") if asked.get(name)]
+    return [Place(f"--{name}", str(options[name]), "append") for name in ("summary", "outputs") if options.get(name)]
 
 
-def trust_places(artifact: Path | str, asked: Mapping[str, Any]) -> Iterator[Place]:
-    """What is read of an artifact by `asked_trust`, too: its signature, the key, the policy; and its export."""
+def trust_places(artifact: Path | str, options: Mapping[str, Any]) -> Iterator[Place]:
+    """Yield what is read with an artifact: its files, the key, the policy, its signature and its export."""
     from artifact_pipeline.artifact import pointer
 
     yield from pointer.artifact_places(artifact)
-    given = {"the public key": asked["public_key"], "the policy": asked["policy"], "the signature": asked["signature"]}
-    yield from (Place(role, str(place)) for role, place in given.items() if place is not None)
+    for role, name in (("the public key", "public_key"), ("the policy", "policy"), ("the signature", "signature")):
+        if options[name] is not None:
+            yield Place(role, str(options[name]))
     if isinstance(artifact, str):
         return
     if os.path.lexists(artifact):
         yield Place("the signature", str(pointer.beside(pointer.resolve(artifact))))
-    yield Place("the export", str(asked.get("export") or artifact.parent / EXPORT))
+    yield Place("the export", str(options.get("export") or artifact.parent / EXPORT))
 
 
 def with_artifact(command: str, artifact: Path | str, *, option: str = "") -> str:

@@ -1,4 +1,4 @@
-"""What is printed, and where: results on standard output, talk and errors on standard error.
+"""What is printed, and where: results on standard output, notes and errors on standard error.
 
 On a terminal tables and a spinner come from rich; in a log there are plain lines. With `--json` standard output holds
 one JSON object and nothing else.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Output:
-    """How one command speaks.
+    """The output of one command.
 
     Attributes:
         program: how the command was started: `artifact-pipeline`, or `python src/….py`.
@@ -35,8 +35,8 @@ class Output:
         as_json: one JSON object on standard output, and no other line there.
         quiet: nothing but errors and `--json`.
         debug: a traceback with each error.
-        data: standard output is taken by rows; what would be said there goes to standard error.
-        lost: why standard output took no more, or None.
+        stdout_taken: standard output is for rows or a log; lines of the result go to standard error.
+        stdout_error: why standard output took no more, or None.
         interrupted: whether Ctrl-C has come.
         beside_error: what `--json` prints beside an error, where a verb has found something before it.
     """
@@ -46,8 +46,8 @@ class Output:
     as_json: bool = False
     quiet: bool = False
     debug: bool = False
-    data: bool = False
-    lost: OSError | None = None
+    stdout_taken: bool = False
+    stdout_error: OSError | None = None
     interrupted: bool = False
     beside_error: dict[str, Any] = field(default_factory=dict)
 
@@ -79,7 +79,7 @@ class Output:
         if not self.quiet and not self.as_json:
             self._write(self._stream, f"{clean(text)}\n")
 
-    def talk(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Print a line about the result, on standard error."""
         if not self.quiet:
             self._write(sys.stderr, f"{clean(text)}\n")
@@ -105,7 +105,7 @@ class Output:
             return
         head, *body = [[clean(cell) for cell in row] for row in (columns, *rows)]
         numeric = [all(map(_is_number, column)) for column in zip(*body, strict=True)]
-        if self._stream.isatty() and not self.data:
+        if self._stream.isatty() and not self.stdout_taken:
             from artifact_pipeline.cli.terminal import print_table
 
             print_table(head, body, numeric, diagonal=diagonal)
@@ -118,13 +118,13 @@ class Output:
 
     @property
     def _stream(self) -> TextIO:
-        return sys.stderr if self.data else sys.stdout
+        return sys.stderr if self.stdout_taken else sys.stdout
 
     @contextmanager
     def meter(self) -> Iterator[Callable[[int, float], None]]:
         """Show how far long work is, in rows and as a share: a bar on a terminal, a line now and then in a log."""
         if self.quiet or not sys.stderr.isatty():
-            yield ProgressLog(self.talk).update
+            yield ProgressLog(self.log).update
             return
         from artifact_pipeline.cli.terminal import bar
 
@@ -135,7 +135,7 @@ class Output:
     def progress(self) -> Iterator[Callable[[str], None]]:
         """Show the steps of long work: a spinner on a terminal, a line each in a log."""
         if self.quiet or not sys.stderr.isatty():
-            yield self.talk
+            yield self.log
             return
         from artifact_pipeline.cli.terminal import spinner
 
@@ -166,7 +166,7 @@ class Output:
             for line in error_annotations(error):
                 command(clean(line))
         except OSError:
-            _to_nowhere(sys.stderr)
+            _redirect_to_null(sys.stderr)
 
     def interrupt(self, _signal: int, _frame: FrameType | None) -> None:
         """End what is being done, as the handler of Ctrl-C.
@@ -183,7 +183,7 @@ class Output:
 
         self._write(sys.stderr, "".join(traceback.format_exception(error)))
 
-    def bug(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    def report_bug(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         """Print an exception that is a bug of ours, as `sys.excepthook`; Python then ends with status 1."""
         if issubclass(kind, KeyboardInterrupt):
             # Too early or too late to be caught here; Python then ends by the signal, which a shell shows as 130.
@@ -199,27 +199,28 @@ class Output:
         self.finish()
 
     def flush(self) -> None:
-        """Hand on what was said so far, where the command goes on for long."""
+        """Flush standard output, where the command goes on for long."""
         try:
             sys.stdout.flush()
         except OSError as error:
-            self.lose(error)
+            self.discard_stdout(error)
 
     def finish(self) -> int:
-        """Hand on what is still in the buffer; the status of `StorageError` where standard output took not all, or 0.
+        """Flush standard output, and return the status of `StorageError` if it did not take everything, else 0.
 
         A reader who has seen enough (`| head -1`) is no error.
         """
         self.flush()
-        if self.lost is None or self.lost.errno == errno.EPIPE:
+        if self.stdout_error is None or self.stdout_error.errno == errno.EPIPE:
             return 0
         self.as_json = False  # there is nowhere to print it
-        return self.error(StorageError(f"cannot write to standard output: {os.strerror(self.lost.errno or 0).lower()}"))
+        reason = os.strerror(self.stdout_error.errno or 0).lower()
+        return self.error(StorageError(f"cannot write to standard output: {reason}"))
 
-    def lose(self, error: OSError) -> int:
-        """Send standard output, which takes no more, to nowhere: work whose result is no longer read is still done."""
-        self.lost = error
-        _to_nowhere(sys.stdout)
+    def discard_stdout(self, error: OSError) -> int:
+        """Send standard output, which takes no more, to /dev/null; the work goes on, and this returns status 0."""
+        self.stdout_error = error
+        _redirect_to_null(sys.stdout)
         return 0
 
     def _write(self, stream: TextIO, text: str) -> None:
@@ -227,9 +228,9 @@ class Output:
             stream.write(text)
         except OSError as error:
             if stream is sys.stdout:
-                self.lose(error)
+                self.discard_stdout(error)
             else:
-                _to_nowhere(stream)
+                _redirect_to_null(stream)
 
 
 class LogTimer:
@@ -251,8 +252,8 @@ class LogTimer:
 class ProgressLog:
     """Lines in a log of how far long work is, some seconds apart."""
 
-    def __init__(self, talk: Callable[[str], None], pause: float = 10.0) -> None:
-        self._talk, self._rows, self._timer = talk, 0, LogTimer(pause)
+    def __init__(self, log: Callable[[str], None], pause: float = 10.0) -> None:
+        self._log, self._rows, self._timer = log, 0, LogTimer(pause)
 
     def update(self, rows: int, share: float) -> None:
         """Add rows that were done; `share` of all work is done by now."""
@@ -260,10 +261,10 @@ class ProgressLog:
         if self._timer.is_due():
             spent = time.monotonic() - self._timer.begun
             left = f", about {spent / share - spent:,.0f} s left" if share else ""
-            self._talk(f"{plural(self._rows, 'row')}, {self._rows / spent:,.0f} rows/s{left}")
+            self._log(f"{plural(self._rows, 'row')}, {self._rows / spent:,.0f} rows/s{left}")
 
 
-def _to_nowhere(stream: TextIO) -> None:
+def _redirect_to_null(stream: TextIO) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

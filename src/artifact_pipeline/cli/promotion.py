@@ -14,12 +14,12 @@ from artifact_pipeline.cli.history import first_digits
 from artifact_pipeline.cli.options import expect_option, group, policy_options, short_digest, verb
 from artifact_pipeline.cli.registry import (
     POINTER,
-    asked_of_registry,
     connection_options,
     pointer_options,
+    registry_request,
     with_connection,
 )
-from artifact_pipeline.cli.signing import asked_signer, signer_options
+from artifact_pipeline.cli.signing import signer_from, signer_options
 from artifact_pipeline.errors import ArtifactRejected, GateFailed
 
 if TYPE_CHECKING:
@@ -39,21 +39,21 @@ _changing_options = group(
 
 
 @contextmanager
-def _asked(
-    output: Output, reference: str, role: str, asked: Mapping[str, Any], *, changing: bool = True
+def _promotion_request(
+    output: Output, reference: str, role: str, options: Mapping[str, Any], *, changing: bool = True
 ) -> Iterator[roles.PromotionRequest]:
     from artifact_pipeline.registry import roles
 
-    signs = changing and any(asked[name] for name in ("private_key", "sigstore", "sigstore_config"))
-    given = {"expect": None, "accept_failed_gate": False, **asked}
-    with asked_of_registry(output, "pulling", reference, given) as registry:
+    signs = changing and any(options[name] for name in ("private_key", "sigstore", "sigstore_config"))
+    given = {"expect": None, "accept_failed_gate": False, **options}
+    with registry_request(output, "pulling", reference, given) as registry:
         yield roles.PromotionRequest(
             registry,
             role,
-            pointer=asked["pointer"],
-            name=asked["name"],
-            sealing=asked_signer(asked).seal() if signs else None,
-            dry_run=changing and asked["dry_run"],
+            pointer=options["pointer"],
+            name=options["name"],
+            sealing=signer_from(options).seal() if signs else None,
+            dry_run=changing and options["dry_run"],
         )
 
 
@@ -72,7 +72,7 @@ def _asked(
 @policy_options
 @_changing_options
 @click.pass_obj
-def promote(output: Output, /, candidate: str, role: str, **asked: Any) -> None:
+def promote(output: Output, /, candidate: str, role: str, **options: Any) -> None:
     """Put an artifact of a registry in ROLE, such as champion.
 
     It is pulled and verified, its gate must have passed, and --policy or --public-key say whether you trust it. Then it
@@ -83,16 +83,16 @@ def promote(output: Output, /, candidate: str, role: str, **asked: Any) -> None:
     """
     from artifact_pipeline.training import promotion
 
-    terms = promotion.ChampionTerms(**{name: asked[name] for name in ("data", "held_out", "margin", "on_inconclusive")})
-    with _asked(output, candidate, role, asked) as request:
+    terms = {name: options[name] for name in ("data", "held_out", "margin", "on_inconclusive")}
+    with _promotion_request(output, candidate, role, options) as request:
         try:
-            done = promotion.promote(request, terms)
+            done = promotion.promote(request, promotion.ChampionTerms(**terms))
         except GateFailed as error:
             if error.result is not None:
                 say_comparison(output, error.result)
                 output.beside_error = {"comparison": plain(error.result)}
             raise
-    _say_outcome(output, done, request, asked)
+    _say_outcome(output, done, request, options)
 
 
 @verb("Put an earlier artifact back in a role.", 3, 4, 8)
@@ -107,7 +107,7 @@ def promote(output: Output, /, candidate: str, role: str, **asked: Any) -> None:
 @policy_options
 @_changing_options
 @click.pass_obj
-def demote(output: Output, /, repository: str, role: str, *, to: str | None, **asked: Any) -> None:
+def demote(output: Output, /, repository: str, role: str, *, to: str | None, **options: Any) -> None:
     """Put back in ROLE who was there before, or the one that --to names, as a new entry of the history.
 
     It is pulled and verified, with --policy or --public-key by what you trust, and not compared. Needs the extra
@@ -115,9 +115,9 @@ def demote(output: Output, /, repository: str, role: str, *, to: str | None, **a
     """
     from artifact_pipeline.registry import history as histories
 
-    with _asked(output, repository, role, asked) as request:
+    with _promotion_request(output, repository, role, options) as request:
         done = histories.demote(request, to=to)
-    _say_outcome(output, done, request, asked)
+    _say_outcome(output, done, request, options)
 
 
 @verb("List who was in a role, the latest first.", 4, 8)
@@ -135,7 +135,7 @@ def demote(output: Output, /, repository: str, role: str, *, to: str | None, **a
 @pointer_options
 @connection_options
 @click.pass_obj
-def history(output: Output, /, repository: str, role: str, *, last: int, **asked: Any) -> None:
+def history(output: Output, /, repository: str, role: str, *, last: int, **options: Any) -> None:
     """List who was in ROLE: when, from whom to whom, by which verdict, by whom; and whether the tag agrees.
 
     Each statement names the one before, which is checked. With --public-key or --policy each must be signed by who is
@@ -143,7 +143,7 @@ def history(output: Output, /, repository: str, role: str, *, last: int, **asked
     """
     from artifact_pipeline.registry import history as histories
 
-    with _asked(output, repository, role, asked, changing=False) as request:
+    with _promotion_request(output, repository, role, options, changing=False) as request:
         try:
             found = histories.history(request, most=last)
         except ArtifactRejected as error:
@@ -154,7 +154,7 @@ def history(output: Output, /, repository: str, role: str, *, last: int, **asked
 
 
 def _say_outcome(
-    output: Output, done: roles.PromotionOutcome, request: roles.PromotionRequest, asked: Mapping[str, Any]
+    output: Output, done: roles.PromotionOutcome, request: roles.PromotionRequest, options: Mapping[str, Any]
 ) -> None:
     """Say who is in the role now, by what, and where that is decided."""
     from msgspec import to_builtins
@@ -170,7 +170,7 @@ def _say_outcome(
     output.say(f"pointer: {done.pointer}")
     if done.mirrored:
         output.say(f"tag: {role}{' follows again' if said is None else ''}")
-    output.next(_history_command(done, request, asked))
+    output.next(_history_command(done, request, options))
     output.result(
         {
             "digest": done.reference.digest,
@@ -188,14 +188,14 @@ def _say_outcome(
     )
 
 
-def _history_command(done: roles.PromotionOutcome, request: roles.PromotionRequest, asked: Mapping[str, Any]) -> str:
+def _history_command(done: roles.PromotionOutcome, request: roles.PromotionRequest, options: Mapping[str, Any]) -> str:
     repository = str(done.reference).partition("@")[0]
     words = ["artifact-pipeline history", repository, request.role]
     if request.pointer != POINTER:
         words += ["--pointer", shlex.quote(request.pointer)]
     if request.name is not None:
         words += ["--name", shlex.quote(request.name)]
-    return with_connection(" ".join(words), asked)
+    return with_connection(" ".join(words), options)
 
 
 def _say_history(output: Output, found: histories.PromotionHistory, role: str) -> dict[str, Any]:
@@ -226,7 +226,7 @@ def _say_history(output: Output, found: histories.PromotionHistory, role: str) -
         output.say(f"there was no {role} yet")
     if not found.is_mirrored:
         leads = f"leads to {found.mirror}" if found.mirror is not None else "is not there"
-        output.talk(f"note: the tag {role} {leads}, which is not what the pointer says; promote again moves it")
+        output.log(f"note: the tag {role} {leads}, which is not what the pointer says; promote again moves it")
     return {"pointer": found.pointer, "promotions": listed, "tag": found.mirror, "mirrored": found.is_mirrored}
 
 

@@ -29,10 +29,10 @@ _BEST = 5
 
 
 @contextmanager
-def watching(output: Output) -> Iterator[Callable[[SearchResults.Standing], None]]:
+def search_progress(output: Output) -> Iterator[Callable[[SearchResults.Standing], None]]:
     """Show how a search stands: a table of the best on a terminal, a line now and then in a log."""
     if output.quiet or not sys.stderr.isatty():
-        yield SearchLog(output.talk).update
+        yield SearchLog(output.log).update
         return
     from artifact_pipeline.cli.terminal import board
 
@@ -46,16 +46,16 @@ def watching(output: Output) -> Iterator[Callable[[SearchResults.Standing], None
 class SearchLog:
     """Lines in a log of how a search stands: at once where results were taken up, then some seconds apart."""
 
-    def __init__(self, talk: Callable[[str], None], pause: float = 10.0) -> None:
-        self._talk, self._timer, self._first = talk, LogTimer(pause), True
+    def __init__(self, log: Callable[[str], None], pause: float = 10.0) -> None:
+        self._log, self._timer, self._first = log, LogTimer(pause), True
 
     def update(self, standing: SearchResults.Standing) -> None:
         """Log how the search stands, where a line is due."""
         if self._first and standing.taken_up:
-            self._talk(f"taken up: {plural(standing.taken_up, 'result')} of an earlier run")
+            self._log(f"taken up: {plural(standing.taken_up, 'result')} of an earlier run")
         self._first = False
         if standing.done > standing.taken_up and self._timer.is_due():
-            self._talk(_line(standing, self._timer.begun))
+            self._log(_line(standing, self._timer.begun))
 
 
 def _line(standing: SearchResults.Standing, begun: float) -> str:

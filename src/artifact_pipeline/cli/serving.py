@@ -12,9 +12,9 @@ import click
 
 from artifact_pipeline.cli.options import (
     artifact_argument,
-    asked_trust,
     file_option,
     group,
+    trust_from,
     trust_options,
     trust_places,
     verb,
@@ -42,7 +42,7 @@ class _Size(click.ParamType[int]):
     name = "size"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read it."""
+        """Return the number of bytes."""
         if isinstance(value, int):
             return value
         matched = re.fullmatch(r"\s*(\d{1,15})\s*([A-Z]*)\s*", str(value).upper(), re.ASCII)
@@ -100,7 +100,7 @@ _server_options = group(
     click.option("--public-url", metavar="URL", help="Where browsers find the page behind a proxy."),
     click.option("--access-log", is_flag=True, help="A line of JSON for each request, on standard output."),
 )
-"""What the server is asked to be."""
+"""The settings of the server."""
 
 _health_options = group(
     *_listening("The address that it listens on.", "Its port.", lowest=1),
@@ -116,7 +116,7 @@ _health_options = group(
 @trust_options
 @_server_options
 @click.pass_obj
-def serve(output: Output, /, artifact: Path | str, **asked: Any) -> None:
+def serve(output: Output, /, artifact: Path | str, **options: Any) -> None:
     """Serve ARTIFACT by the Open Inference Protocol V2, with a page at / where one asks the model.
 
     ARTIFACT may be in a registry: oci://HOST/NAME:TAG. It is verified and its golden rows are replayed, then the
@@ -129,11 +129,11 @@ def serve(output: Output, /, artifact: Path | str, **asked: Any) -> None:
     from artifact_pipeline.serving.reloading import ServerObserver
     from artifact_pipeline.serving.server import serve as run
 
-    settings = _settings(artifact, asked)
-    if asked["access_log"]:
+    settings = _settings(artifact, options)
+    if options["access_log"]:
         if output.as_json:
             raise ConfigError("--json and --access-log both want standard output")
-        output.data = True
+        output.stdout_taken = True
     digest = ""
 
     def load() -> Verified:
@@ -141,9 +141,9 @@ def serve(output: Output, /, artifact: Path | str, **asked: Any) -> None:
         # The policy is read again each time: what it revokes since then is refused.
         verified = remote.verify(
             artifact,
-            expect=asked["expect"],
-            accept_failed_gate=asked["accept_failed_gate"],
-            trust=asked_trust(asked),
+            expect=options["expect"],
+            accept_failed_gate=options["accept_failed_gate"],
+            trust=trust_from(options),
         )
         if not digest:
             digest = verified.digest
@@ -156,14 +156,14 @@ def serve(output: Output, /, artifact: Path | str, **asked: Any) -> None:
         output.flush()
 
     _log_to(output)
-    observer = ServerObserver(ready, output.talk, _access_log(output) if asked["access_log"] else None)
+    observer = ServerObserver(ready, output.log, _access_log(output) if options["access_log"] else None)
     run(load, settings, observer)
 
 
 @verb("Ask a running server whether it is ready.", environment=ENVIRONMENT)
 @_health_options
 @click.pass_obj
-def health(output: Output, /, within: float, **asked: Any) -> None:
+def health(output: Output, /, within: float, **options: Any) -> None:
     """Ask the server that runs on this machine whether it is ready; if not, the exit status is 1.
 
     A container's health check needs neither curl nor a shell by this. The options, and the variables of the
@@ -171,29 +171,29 @@ def health(output: Output, /, within: float, **asked: Any) -> None:
     """
     from artifact_pipeline.serving.health import check_ready
 
-    address = check_ready(**asked, timeout=within)
+    address = check_ready(**options, timeout=within)
     output.say(f"ready: {address}")
     output.result({"ready": True, "url": address})
 
 
-def _settings(artifact: Path | str, asked: dict[str, Any]) -> Settings:
+def _settings(artifact: Path | str, options: dict[str, Any]) -> Settings:
     from artifact_pipeline.serving.origins import host_name, public_url
     from artifact_pipeline.serving.settings import Settings
     from artifact_pipeline.serving.tls import check_tls
     from artifact_pipeline.storage.outputs import Place, check_outputs
 
-    if asked["follow"] and asked["expect"] is not None:
+    if options["follow"] and options["expect"] is not None:
         raise ConfigError("--follow and --expect contradict each other: what the pointer leads to next is another")
-    if asked["uds"] is not None and asked["tls_certificate"] is not None:
+    if options["uds"] is not None and options["tls_certificate"] is not None:
         raise ConfigError("--uds and --tls-certificate contradict each other: TLS needs a port", hint="--port PORT")
-    if asked["feedback"] is not None:
-        check_outputs(trust_places(artifact, asked), [Place("--feedback", str(asked["feedback"]), "append")])
-    values = {each.name: asked[each.name] for each in fields(Settings) if each.name in asked}
+    if options["feedback"] is not None:
+        check_outputs(trust_places(artifact, options), [Place("--feedback", str(options["feedback"]), "append")])
+    values = {each.name: options[each.name] for each in fields(Settings) if each.name in options}
     values |= {
-        "tls": check_tls(asked["tls_certificate"], asked["tls_key"]),
-        "allowed_hosts": tuple(map(host_name, asked["allow_host"])),
-        "public_url": public_url(asked["public_url"]) if asked["public_url"] is not None else None,
-        "follow": artifact if asked["follow"] else None,
+        "tls": check_tls(options["tls_certificate"], options["tls_key"]),
+        "allowed_hosts": tuple(map(host_name, options["allow_host"])),
+        "public_url": public_url(options["public_url"]) if options["public_url"] is not None else None,
+        "follow": artifact if options["follow"] else None,
     }
     return Settings(**values)
 
@@ -207,12 +207,12 @@ def _access_log(output: Output) -> Callable[[dict[str, Any]], None]:
 
 
 def _log_to(output: Output) -> None:
-    """What the server's library has to say about a bug is said as all else is, and nothing in it obeyed."""
+    """Print what libraries log, such as the server's, with our own log: escaped, a line each."""
     import logging
 
-    class _Talk(logging.Handler):
+    class _LogHandler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             for line in self.format(record).splitlines():
-                output.talk(line)
+                output.log(line)
 
-    logging.getLogger().addHandler(_Talk())
+    logging.getLogger().addHandler(_LogHandler())

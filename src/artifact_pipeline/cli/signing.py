@@ -28,10 +28,10 @@ signer_options = group(
     ),
     file_option("--sigstore-config", words="The client trust config of a Sigstore of your own."),
 )
-"""Who signs; `asked_signer` reads it."""
+"""Who signs; `signer_from` reads it."""
 
 
-def asked_signer(by: Mapping[str, Any]) -> Signer:
+def signer_from(by: Mapping[str, Any]) -> Signer:
     """The signer that the options of `signer_options` name."""
     from artifact_pipeline.training.signing import Signer
 
@@ -65,12 +65,12 @@ def sign(
     """
     if isinstance(artifact, str):
         raise ConfigError(f"{artifact}: a signature is made beside an artifact's folder", hint="sign it, then push it")
-    done = asked_signer(by).sign(artifact, signature=signature, expect=expect, accept_failed_gate=accept_failed_gate)
+    done = signer_from(by).sign(artifact, signature=signature, expect=expect, accept_failed_gate=accept_failed_gate)
     output.say(f"signed: {shown(artifact)}, {plural(done.files, 'file')}, by {done.signer}")
     output.say(f"artifact digest: {done.digest}")
     names = [shown(each) for each in done.signatures]
     for name in names:
         output.say(f"signature: {name}")
     if len(names) == 1:
-        output.talk("note: no provenance stands beside it, so that a policy with not_before refuses it")
+        output.log("note: no provenance stands beside it, so that a policy with not_before refuses it")
     output.result({"artifact": done.digest, "signer": done.signer, "signatures": names})

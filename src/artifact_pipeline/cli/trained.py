@@ -38,7 +38,7 @@ def say_columns(output: Output, columns: Columns) -> None:
         reasons = [f"{each.name!r} ({each.reason})" for each in columns.left_out]
         output.say(f"left out: {listing(reasons, _SHOWN, separator='; ')}")
     for warning in columns.warnings:
-        output.talk(f"warning: {warning}")
+        output.log(f"warning: {warning}")
 
 
 def plain_columns(columns: Columns | None) -> dict[str, Any]:
@@ -106,26 +106,26 @@ def say_candidate(output: Output, candidate: Candidate) -> None:
     """Say what was trained: digests, figures, verdict, and warnings."""
     manifest = candidate.manifest
     if not manifest.model.converged:
-        output.talk(f"warning: the fit did not converge in {manifest.model.iterations} iterations; {_mend(candidate)}")
+        output.log(f"warning: the fit did not converge in {manifest.model.iterations} iterations; {_mend(candidate)}")
     if candidate.repeated:
         held_out = plural(manifest.data.split.held_out, "held-out row")
         of_file = any(each.name == HELD_OUT for each in manifest.data.sources)
         mend = "leave them out of one of the two files" if of_file else "-S split.by=hash keeps equal rows together"
-        output.talk(
+        output.log(
             f"warning: {candidate.repeated:,} of {held_out} also stand among the training rows, in every feature, so "
             f"the figures may be too high; {mend}"
         )
     for each in _feedback_of(manifest):
         output.say(f"feedback: {plural(each.rows, 'row')} learned from beside the training rows, {each.digest}")
     for note in candidate.notes:
-        output.talk(f"note: {note}")
+        output.log(f"note: {note}")
     if manifest.model.parity.ties:
-        output.talk(f"note: {plural(manifest.model.parity.ties, 'tie')} between two classes")
+        output.log(f"note: {plural(manifest.model.parity.ties, 'tie')} between two classes")
     views.say_digests(output, candidate.digest, manifest)
     views.say_figures(output, manifest)
     views.warn_of_unpredicted(output, manifest.metrics.held_out)
     if manifest.metrics.held_out.never_predicted:
-        output.talk(
+        output.log(
             "hint: -S class_weight=balanced weighs rare classes more; -S gate.min_recall=0.5 lets none pass unseen"
         )
     views.say_gate(output, manifest)
@@ -150,4 +150,4 @@ def say_unknown(output: Output, statement: Statement) -> None:
     annotations = statement.source.annotations if statement.source is not None else {}
     if "reason" in annotations:
         what = "the commit" if "commit" in annotations else "whether tracked files differ from the commit"
-        output.talk(f"note: {what} is unknown, as the provenance says, too: {annotations['reason']}")
+        output.log(f"note: {what} is unknown, as the provenance says, too: {annotations['reason']}")

@@ -52,11 +52,11 @@ def say_majority(output: Output, figures: HeldOut) -> None:
 def warn_of_unpredicted(output: Output, figures: HeldOut, *, rows: str = "held-out rows") -> None:
     """Warn of the classes that some rows have, and that the model gave to no row."""
     for each in figures.never_predicted[:_SHOWN]:
-        output.talk(
+        output.log(
             f"warning: {each.label!r} is never predicted on the {rows}, and is the label of {each.rows:,} of them"
         )
     if len(figures.never_predicted) > _SHOWN:
-        output.talk(f"warning: … ({len(figures.never_predicted):,} classes in all are never predicted)")
+        output.log(f"warning: … ({len(figures.never_predicted):,} classes in all are never predicted)")
 
 
 def plain_baseline(figures: HeldOut) -> dict[str, Any]:
@@ -151,7 +151,7 @@ def say_drift(output: Output, predictions: Predictions) -> None:
     elif drift is not None and not drift.drifted:
         output.say(f"drift: none found in {plural(drift.rows, 'row')} ({plural(drift.tested, 'test')})")
     elif drift is not None:
-        output.talk(f"warning: the rows have drifted in {len(drift.drifted)} of {plural(drift.tested, 'respect')}")
+        output.log(f"warning: the rows have drifted in {len(drift.drifted)} of {plural(drift.tested, 'respect')}")
         output.table(
             ["drift", "rule", "effect", "p", "verdict", "largest change"],
             [
