@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import ArtifactPlace, file_option, group, held_out_option, verb, with_artifact
+from artifact_pipeline.cli.options import (
+    ArtifactPlace,
+    NumberRange,
+    file_option,
+    group,
+    held_out_option,
+    verb,
+    with_artifact,
+)
 from artifact_pipeline.errors import plural
 from artifact_pipeline.files import shown
 from artifact_pipeline.reports.tables import shown_comparison
@@ -26,7 +34,7 @@ comparison_options = group(
     held_out_option,
     click.option(
         "--margin",
-        type=click.FloatRange(0, 1),
+        type=NumberRange(0, 1),
         default=0.02,
         show_default=True,
         metavar="SHARE",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli import views
-from artifact_pipeline.cli.options import report_places, summary_option, verb
+from artifact_pipeline.cli.options import NumberRange, report_places, summary_option, verb
 from artifact_pipeline.errors import GateFailed
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ _MATCHED = "matched (may include training rows)"
     help="The columns, in both, that say which prediction a label belongs to, such as file,row; can be repeated.",
 )
 @click.option("--label", metavar="COLUMN", help="The column of the labels; by default the only one that is no key.")
-@click.option("--min-accuracy", type=click.FloatRange(0, 1), metavar="X", help="End with status 3 below this accuracy.")
-@click.option("--min-f1", type=click.FloatRange(0, 1), metavar="X", help="End with status 3 below this weighted F1.")
+@click.option("--min-accuracy", type=NumberRange(0, 1), metavar="X", help="End with status 3 below this accuracy.")
+@click.option("--min-f1", type=NumberRange(0, 1), metavar="X", help="End with status 3 below this weighted F1.")
 @summary_option
 @click.pass_obj
 def evaluate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 from pathlib import Path
@@ -115,6 +116,17 @@ class ArtifactPlace(click.Path):
         """Return a path, or the text of a place in a registry."""
         found = storage.artifact_place(value)
         return found if isinstance(found, str) else Path(str(super().convert(found, param, ctx)))
+
+
+class NumberRange(click.FloatRange):
+    """A range of numbers. NaN lies in none, though no comparison with a bound refuses it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
+        return number
 
 
 artifact_argument = click.argument("artifact", default=ARTIFACT, type=ArtifactPlace())

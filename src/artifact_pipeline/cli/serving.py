@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli.options import (
+    NumberRange,
     artifact_argument,
     file_option,
     group,
@@ -62,7 +63,7 @@ def _listening(host: str, port: str, *, lowest: int) -> list[Option]:
     ]
 
 
-_SECONDS = click.FloatRange(0, 86_400)
+_SECONDS = NumberRange(0, 86_400)
 _server_options = group(
     *_listening("The address to listen on.", "The port; 0 takes any that is free.", lowest=0),
     _option("--workers", "N", "Processes that answer.", default=1, kind=click.IntRange(1, 256)),
@@ -72,7 +73,7 @@ _server_options = group(
         "SECONDS",
         "Within which a body must have come whole.",
         default=10.0,
-        kind=click.FloatRange(0.1, 86_400),
+        kind=NumberRange(0.1, 86_400),
     ),
     _option(
         "--keep-alive",
@@ -84,7 +85,7 @@ _server_options = group(
     _option("--connections", "N", "Requests at once a worker at most; then 503.", default=512, kind=click.IntRange(1)),
     _option("--queue", "N", "Waiting requests a worker at most; then 503.", default=128, kind=click.IntRange(1)),
     _option("--drain", "SECONDS", "Unready after SIGTERM, before listening ends.", default=0.0, kind=_SECONDS),
-    _option("--grace", "SECONDS", "For requests to finish after that.", default=10.0, kind=click.FloatRange(1)),
+    _option("--grace", "SECONDS", "For requests to finish after that.", default=10.0, kind=NumberRange(1)),
     _option("--window", "ROWS", "Rows that drift is judged over; 0: none.", default=1000, kind=click.IntRange(0)),
     file_option("--uds", words="Listen on a Unix socket in place of host and port.", metavar="PATH"),
     file_option("--tls-certificate", words="Speak HTTPS, and HTTP/2, by this certificate (PEM)."),
@@ -106,7 +107,7 @@ _health_options = group(
     *_listening("The address that it listens on.", "Its port.", lowest=1),
     file_option("--uds", words="Its Unix socket, in place of host and port.", metavar="PATH"),
     file_option("--tls-certificate", words="Its certificate (PEM), if it speaks HTTPS; no other one is trusted."),
-    _option("--within", "SECONDS", "How long an answer may take.", default=3.0, kind=click.FloatRange(0.1, 3600)),
+    _option("--within", "SECONDS", "How long an answer may take.", default=3.0, kind=NumberRange(0.1, 3600)),
 )
 """Where the server listens, in the words of `serve`."""
 

@@ -13,6 +13,7 @@ from artifact_pipeline.cli import views
 from artifact_pipeline.cli.comparison import plain, say_comparison
 from artifact_pipeline.cli.options import (
     ArtifactPlace,
+    NumberRange,
     artifact_option,
     export_option,
     feedback_option,
@@ -87,7 +88,7 @@ _AS_THEY_ARE = ("champion", "champion_expect", "champion_policy", "force", "jobs
 @click.option(
     "--minutes",
     metavar="N",
-    type=click.FloatRange(0),
+    type=NumberRange(0),
     help="Stop a search after N minutes, and take the best of what there is; another `train` goes on with it.",
 )
 @scheduler_option("Run the trials of a search on a Dask cluster, tcp://host:8786 (extra [scale]).")
