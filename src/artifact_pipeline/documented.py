@@ -81,7 +81,7 @@ def train_model(X: NDArray[np.float64], y: Labels, config: Mapping[str, Any]) ->
     from artifact_pipeline.training.estimators import build
     from artifact_pipeline.training.fitting import fit_by_one_thread
 
-    # The rows are the caller's own, not the digits: which solvers they allow is for their labels to say.
+    # The rows are the caller's own, not the digits: their labels decide which solvers are allowed.
     own = {"path": "rows", "target": "label"}
     estimator: LogisticRegression = build(from_mapping({**config, "dataset": own}), np.unique(y).tolist())
     _, others = fit_by_one_thread(estimator, X, y)

@@ -171,7 +171,7 @@ def read_descriptor(descriptor: int, limit: int) -> bytes:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError("not a regular file")
         with open(descriptor, "rb", closefd=False) as file:
-            # One byte more than allowed: the size may have changed since anyone asked for it.
+            # One byte more than allowed: the file may have grown since its size was read.
             data = file.read(limit + 1)
     finally:
         os.close(descriptor)
@@ -238,7 +238,7 @@ def storage_error(path: Path, error: OSError) -> StorageError:
 
 
 def reason_of(error: OSError | ValueError) -> str:
-    """Why a file could not be read or written, in a few words of lower case."""
+    """Return why a file could not be read or written, in a few words of lower case."""
     return (error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)).lower()
 
 

@@ -1,4 +1,4 @@
-"""What must be settled before a library is loaded: BLAS's threads and kernel, and that the runtime reports nothing."""
+"""Settings that count only before a library is loaded: BLAS's threads and kernel, onnxruntime's telemetry."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ KERNELS = {
     "SkylakeX": _AVX512,
     "Cooperlake": _AVX512 | {"avx512_bf16"},
 }
-"""The kernels that may be chosen, each with what the processor must say that it has: without it one would crash."""
+"""The kernels that may be chosen, each with the flags of a processor that can run it; on another it would crash."""
 _PINNED: set[str] = set()
 """Which variables this process has set, and not the user."""
 
@@ -56,7 +56,7 @@ def load_onnxruntime() -> Any:
 
 
 class _WithoutPandas:
-    """Says that pandas is not installed. `sys.modules["pandas"] = None` says it too, and makes pyarrow fail."""
+    """A finder by which pandas is not installed; `sys.modules["pandas"] = None` would make pyarrow fail."""
 
     def find_spec(self, fullname: str, path: object, target: object = None, /) -> None:  # noqa: ARG002 - the protocol
         """Raise for pandas; return None, for another finder to find it, for any other module."""

@@ -45,8 +45,7 @@ def verify(
         path: a pointer, or an artifact's folder.
         expect: the artifact digest known from elsewhere; another one is refused before it is parsed.
         accept_failed_gate: let a missing or failed gate pass, unless the policy insists on it.
-        trust: who must have signed it, and the consumer's policy; what they refuse is refused before the model is
-            parsed.
+        trust: the required signer and the consumer's policy; both are checked before the model is parsed.
 
     Raises:
         ArtifactRejected: with every problem found.

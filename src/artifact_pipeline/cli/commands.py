@@ -22,7 +22,7 @@ DOORS = {"train": "train", "predict": "inference"}
 """The verbs that have a door, `python src/….py`."""
 NAME = "artifact-pipeline"
 COMPLETION_VARIABLE = "_ARTIFACT_PIPELINE_COMPLETE"
-"""The variable of the environment by which a shell asks for completions."""
+"""The variable of the environment that a shell sets to get completions."""
 _COMMAND = re.compile(
     rf"(?<![\w/.-]){NAME}(?: (?P<verb>{VERBS.replace(' ', '|')})\b|(?= --help\b))"
     r"|(?<![\w/.-])python src/(?P<door>train|inference)\.py\b"

@@ -83,7 +83,7 @@ def _script(shell: str) -> str:
     kind = get_completion_class(shell)
     assert kind is not None
     made = kind(click.get_current_context().find_root().command, {}, NAME, COMPLETION_VARIABLE)
-    # Not by its method source, which starts a bash to ask for its version.
+    # Not by its method `source`, which starts a bash for its version.
     script = made.source_template % made.source_vars()
     if shell == "zsh":
         first, _, rest = script.partition("\n")  # `#compdef`, which counts in the first line alone

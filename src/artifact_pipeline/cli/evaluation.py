@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.prediction.labels import Evaluation
 
 _MATCHED = "matched (may include training rows)"
-"""Predictions say of a row at most on which side of the split it is."""
+"""Predictions name at most the side of the split of each row, not whether the model learned from it."""
 
 
 @verb("Score predictions by labels that came later.", 3, 5, 8)
@@ -77,15 +77,11 @@ def evaluate(
 
 
 def _report(output: Output, found: Evaluation, summary: Path | None) -> None:
-    """Print the figures, and append them to the summary."""
+    """Append the figures to the summary, and print them."""
     if summary is not None:
         from artifact_pipeline.cli import github
 
         github.append_summary(summary, _page(found))
-    _say(output, found)
-
-
-def _say(output: Output, found: Evaluation) -> None:
     figures = found.figures
     for line in _counts(found):
         output.say(line)
@@ -107,7 +103,7 @@ def _counts(found: Evaluation) -> tuple[str, str]:
 
 
 def _rows(found: Evaluation) -> list[list[str]]:
-    """The figures by split, as far as the predictions say it, and those of all matched rows."""
+    """Return the figures by split, where the predictions name it, and those of all matched rows."""
     names = {"held-out": "held-out", "training": "training (may be learned)"}
     apart = [views.figure_cells(names[side], figures) for side, figures in found.splits.items()]
     alone = found.figures.rows == getattr(found.splits.get("held-out"), "rows", None)
@@ -115,7 +111,7 @@ def _rows(found: Evaluation) -> list[list[str]]:
 
 
 def _page(found: Evaluation) -> str:
-    """The evaluation as a page of Markdown."""
+    """Return the evaluation as a page of Markdown."""
     from artifact_pipeline.reports import markdown, tables
 
     classes = markdown.table(tables.CLASSES, tables.class_rows(found.figures.classes, markdown.escape))

@@ -250,7 +250,7 @@ def _say_other_config(output: Output, artifact: Path | str, verified: Verified) 
 
 
 def _changed(config: Path, verified: Verified) -> dict[str, tuple[Any, Any]]:
-    """By key, what the config says and what the model was made with.
+    """Return by key the config's value and the model's, where they differ.
 
     A key that the config does not have may have its default in the model, or not: it is not compared.
     """

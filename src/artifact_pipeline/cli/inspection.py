@@ -123,14 +123,11 @@ def _verify_receipt(output: Output, place: str, *, expect: str | None, receipt: 
 
 
 def _with_trust(command: str, options: dict[str, Any]) -> str:
-    """The command with the same trust: without it the next command would not ask for it."""
-    values = [
-        ("--policy", options["policy"]),
-        ("--public-key", options["public_key"]),
-        ("--signature", options["signature"]),
-    ]
-    given = [f"{option} {shlex.quote(str(value))}" for option, value in values if value is not None]
-    return " ".join([command, *given])
+    """Return the command with the options of trust that this command has."""
+    for name in ("policy", "public_key", "signature"):
+        if options[name] is not None:
+            command += f" --{name.replace('_', '-')} {shlex.quote(str(options[name]))}"
+    return command
 
 
 def _trust(trust: Verified.Trusted) -> str:
@@ -145,7 +142,7 @@ def _trust(trust: Verified.Trusted) -> str:
 def check_export(
     output: Output, manifest: Manifest, artifact: Path | str, export: Path, *, required: bool = False
 ) -> str:
-    """Say whether the pickle is the manifest's, by its digest alone, and return `matches`, `differs` or `missing`.
+    """Print whether the pickle is the manifest's, by its digest alone; return `matches`, `differs` or `missing`.
 
     It should stand beside the artifact, which a registry does not give, unless the command line names a place.
 

@@ -52,7 +52,7 @@ def verb(short: str, *failures: int, environment: str | None = None) -> Callable
     Args:
         short: one line for the list of verbs.
         failures: the exit statuses that are the verb's own, beside those that every verb has.
-        environment: how the variables begin by which its options can be said too; None where by none.
+        environment: the prefix of the variables that can give its options, too; None where none can.
     """
     settings = HELP if environment is None else {**HELP, "auto_envvar_prefix": environment}
     flags = (
@@ -166,7 +166,7 @@ digest_options = group(
         help="Use a model whose gate is missing or failed; nothing else allows it.",
     ),
 )
-"""What a consumer may ask of an artifact without any extra."""
+"""A consumer's checks that need no extra."""
 policy_options = group(
     file_option("--public-key", words="The key that must have signed it (extra [sign])."),
     file_option("--policy", words="Whom and what you trust; everything else is refused."),
@@ -177,11 +177,11 @@ trust_options = group(
     policy_options,
     file_option("--signature", words="Where the signature is; by default beside the artifact."),
 )
-"""What a consumer asks of an artifact; `trust_from` reads what is more than `digest_options`."""
+"""All checks of a consumer; `trust_from` reads those beside `digest_options`."""
 
 
 def trust_from(options: Mapping[str, Any]) -> Trust | None:
-    """Return what the options of `trust_options`, or `policy_options`, ask for beside `--expect`; None if nothing.
+    """Return what `trust_options` or `policy_options` ask for beside `--expect`; None if none of them is given.
 
     Raises:
         ConfigError: the policy or the key cannot be used, or the options contradict each other.
@@ -233,7 +233,7 @@ batch_options = group(
     click.option("--workers", type=click.IntRange(1), metavar="N", help="Score by N processes (extra [scale])."),
     scheduler_option("Score by a Dask cluster, tcp://host:8786 (extra [scale])."),
 )
-"""What `predict` asks of its rows."""
+"""How `predict` reads, answers and writes rows."""
 
 summary_option = file_option(
     "--summary", words="Append a page of Markdown to this file, as $GITHUB_STEP_SUMMARY wants it."
@@ -250,13 +250,13 @@ def short_digest(digest: str) -> str:
 
 
 def is_given(name: str) -> bool:
-    """Whether the command line says this option, and not a default."""
+    """Whether the command line gives this parameter, and no default."""
     source = click.get_current_context().get_parameter_source(name)
     return source is click.core.ParameterSource.COMMANDLINE
 
 
 def first_given(*names: str) -> str | None:
-    """Return the option of the first of these parameters that the command line says; None where it says none."""
+    """Return the option of the first of these parameters that the command line gives; None where it gives none."""
     name = next(filter(is_given, names), None)
     parameters = click.get_current_context().command.params
     return next((max(each.opts, key=len) for each in parameters if each.name == name), None)

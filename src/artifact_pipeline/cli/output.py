@@ -80,7 +80,7 @@ class Output:
             self._write(self._stream, f"{clean(text)}\n")
 
     def log(self, text: str) -> None:
-        """Print a line about the result, on standard error."""
+        """Print a note or a warning as a line of standard error."""
         if not self.quiet:
             self._write(sys.stderr, f"{clean(text)}\n")
 
@@ -95,7 +95,7 @@ class Output:
         return typed(text, self.root)
 
     def result(self, value: dict[str, Any]) -> None:
-        """Print the JSON object that `--json` asks for."""
+        """Print one JSON object, where `--json` is set."""
         if self.as_json:
             self.print(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=True) + "\n")
 

@@ -156,20 +156,23 @@ def history(output: Output, /, repository: str, role: str, *, last: int, **optio
 def _say_outcome(
     output: Output, done: roles.PromotionOutcome, request: roles.PromotionRequest, options: Mapping[str, Any]
 ) -> None:
-    """Say who is in the role now, by what, and where that is decided."""
+    """Print which artifact is in the role now, by which comparison, and which pointer decides it."""
     from msgspec import to_builtins
 
-    said, role = done.said, request.role
-    verdict = "is" if said is None or not request.dry_run else "would be"
-    output.say(f"{done.reference} {verdict} the {role}{' already' if said is None else ''}")
-    if said is not None:
-        output.say(f"before: {said.source.image if said.source is not None else 'none'}")
-        if said.comparison is not None:
-            say_comparison(output, said.comparison)
+    statement, role = done.said, request.role
+    source = statement.source if statement is not None else None
+    comparison = statement.comparison if statement is not None else None
+    changed = statement is not None and not request.dry_run
+    verdict = "is" if statement is None or changed else "would be"
+    output.say(f"{done.reference} {verdict} the {role}{' already' if statement is None else ''}")
+    if statement is not None:
+        output.say(f"before: {source.image if source is not None else 'none'}")
+        if comparison is not None:
+            say_comparison(output, comparison)
         output.say(f"statement: {f'signed by {done.signer}' if done.signer else 'without a signature'}")
     output.say(f"pointer: {done.pointer}")
     if done.mirrored:
-        output.say(f"tag: {role}{' follows again' if said is None else ''}")
+        output.say(f"tag: {role}{' follows again' if statement is None else ''}")
     output.next(_history_command(done, request, options))
     output.result(
         {
@@ -177,11 +180,11 @@ def _say_outcome(
             "reference": str(done.reference),
             "role": role,
             "pointer": done.pointer,
-            "changed": said is not None and not request.dry_run,
+            "changed": changed,
             "dry_run": request.dry_run,
-            "artifact": said.to.artifact if said is not None else None,
-            "from": to_builtins(said.source) if said is not None else None,
-            "comparison": plain(said.comparison) if said is not None and said.comparison is not None else None,
+            "artifact": statement.to.artifact if statement is not None else None,
+            "from": to_builtins(source),
+            "comparison": plain(comparison) if comparison is not None else None,
             "signer": done.signer,
             "mirrored": done.mirrored,
         }
@@ -199,7 +202,7 @@ def _history_command(done: roles.PromotionOutcome, request: roles.PromotionReque
 
 
 def _say_history(output: Output, found: histories.PromotionHistory, role: str) -> dict[str, Any]:
-    """Say who was in the role; what `--json` prints of it."""
+    """Print which artifacts were in the role, and return what `--json` prints of it."""
     from msgspec import to_builtins
 
     checked = bool(found.signers)

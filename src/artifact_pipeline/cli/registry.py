@@ -60,7 +60,7 @@ pointer_options = group(
     ),
     click.option("--name", metavar="NAME", help="The pointer's name; by default the repository's last one."),
 )
-"""Where it is decided who is in a role."""
+"""The pointer that decides which artifact is in a role."""
 
 
 @contextmanager
@@ -166,7 +166,7 @@ def pull(output: Output, /, reference: str, *, artifact: Path, folder: Path | No
 
 
 def _say_pulled(output: Output, done: Pulled, reference: str, artifact: Path) -> None:
-    """Say what was pulled, and where it stands."""
+    """Print what was pulled, and where it stands."""
     from artifact_pipeline.artifact.pointer import STORE
 
     verified = done.verified
@@ -200,7 +200,7 @@ def _say_pulled(output: Output, done: Pulled, reference: str, artifact: Path) ->
 
 
 def _say_digests(output: Output, artifact: str, there: str | None) -> None:
-    """Say the artifact digest, and the one by which a registry names its image; a store has no other one."""
+    """Print the artifact digest, and in a registry that of the image."""
     output.say(f"artifact digest: {artifact}")
     if there != artifact:
         output.say(f"OCI digest:      {there}")

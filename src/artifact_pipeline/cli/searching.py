@@ -59,7 +59,7 @@ class SearchLog:
 
 
 def _line(standing: SearchResults.Standing, begun: float) -> str:
-    """How many results there are, how fast they come, and the best of them."""
+    """Return a line of how many results there are, how fast they come, and the best of them."""
     fresh, minutes = standing.done - standing.taken_up, (time.monotonic() - begun) / 60
     words = f"searching: {standing.done:,} of {plural(standing.total, 'result')}"
     if fresh and minutes:
@@ -88,7 +88,7 @@ def _shown(values: Mapping[str, Any]) -> str:
 
 
 def say_search(output: Output, manifest: Manifest, results: SearchResults | None) -> None:
-    """Say what a search found: how many results, the best of them, and which one was taken; nothing without one."""
+    """Print what a search found: how many results, the best of them, and the chosen one; nothing without a search."""
     found = plain_search(manifest, results)
     if found is None:
         return
@@ -103,13 +103,14 @@ def say_search(output: Output, manifest: Manifest, results: SearchResults | None
         f"chosen: trial {winner['trial']}, {metric} {winner['mean']:.4f} over {plural(len(winner['scores']), 'fold')} "
         "of the training rows"
     )
-    if found["over_first"] is not None:
-        output.say(say_over_first(**found["over_first"]))
+    _say_over_first(output, found["over_first"])
 
 
-def say_over_first(value: float, low: float, high: float) -> str:
-    """How much better than trial 0 the chosen one is."""
-    return f"over trial 0, by folds: {value:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}"
+def _say_over_first(output: Output, over: Mapping[str, float] | None) -> None:
+    """Print how much better than trial 0 the chosen one is; nothing where it is trial 0 itself."""
+    if over is not None:
+        interval = f"95 % interval {over['low']:+.4f} to {over['high']:+.4f}"
+        output.say(f"over trial 0, by folds: {over['value']:+.4f}, {interval}")
 
 
 def plain_search(manifest: Manifest, results: SearchResults | None) -> dict[str, Any] | None:
@@ -160,8 +161,7 @@ def search(
     plain = plain_search(found.manifest, found.results)
     if plain is not None:
         output.say(f"chosen: trial {plain['winner']['trial']}, {plain['metric']} {plain['winner']['mean']:.4f}")
-        if plain["over_first"] is not None:
-            output.say(say_over_first(**plain["over_first"]))
+        _say_over_first(output, plain["over_first"])
     output.say(found.results.PROVES)
     if to is not None:
         output.say(f"plot: {shown(to)}")

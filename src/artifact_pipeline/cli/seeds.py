@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from artifact_pipeline.training.request import TrainingRequest
 
 _NOT_WITH = ("champion", "champion_expect", "champion_policy", "dry_run", "explain", "force", "summary", "outputs")
-"""The options of a training that say something about what is published."""
+"""The options of a training that are about what is published."""
 _CELLS = 50
 """Width of the line that shows where the seeds lie."""
 
 
 def try_seeds(output: Output, request: TrainingRequest, seeds: int) -> None:
-    """Train with other seeds, and say what each gives.
+    """Train with other seeds, and print what each gives.
 
     Raises:
         ConfigError: an option does not go with `--seeds`; or as `training.seeds.try_seeds`.
@@ -61,7 +61,7 @@ def _say_spread(output: Output, name: str, spread: training.Spread, *, seed: int
 
 
 def _line(spread: training.Spread) -> str:
-    """The seeds from the least to the greatest figure: how many lie where, and `^` for the config's own."""
+    """Return a line from the least to the greatest figure: how many seeds lie where, and `^` for the config's own."""
     low, high = min(*spread.values, spread.own), max(*spread.values, spread.own)
     cells = [0] * _CELLS
 

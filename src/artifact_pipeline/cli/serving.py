@@ -109,7 +109,7 @@ _health_options = group(
     file_option("--tls-certificate", words="Its certificate (PEM), if it speaks HTTPS; no other one is trusted."),
     _option("--within", "SECONDS", "How long an answer may take.", default=3.0, kind=NumberRange(0.1, 3600)),
 )
-"""Where the server listens, in the words of `serve`."""
+"""Where the server listens: options of `serve` by the same names."""
 
 
 @verb("Verify an artifact, then serve it over HTTP.", 4, 8, environment=ENVIRONMENT)

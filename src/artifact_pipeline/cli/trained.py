@@ -26,7 +26,7 @@ _SHOWN = 10
 
 
 def say_columns(output: Output, columns: Columns) -> None:
-    """Say which columns of a table are learned from, which are left out, and what is suspicious."""
+    """Print which columns of a table are learned from, which are left out, and what is suspicious."""
     parts = f" of {plural(columns.files, 'file')}" if columns.files > 1 else ""
     without = f", {columns.empty_files:,} of them without a row" if columns.empty_files else ""
     beside = f", and {plural(columns.held_out, 'row')} of the held-out file" if columns.held_out else ""
@@ -42,7 +42,7 @@ def say_columns(output: Output, columns: Columns) -> None:
 
 
 def plain_columns(columns: Columns | None) -> dict[str, Any]:
-    """Return the same as `--json` prints it, under `columns`; nothing for a built-in data set."""
+    """Return the columns as `--json` prints them; nothing for a built-in data set."""
     if columns is None:
         return {}
     return {
@@ -65,14 +65,14 @@ def _feedback_of(manifest: Manifest) -> list[Data.Source]:
 
 
 def plain_feedback(manifest: Manifest, candidate: Candidate | None) -> dict[str, Any]:
-    """Return the same as `--json` prints it; nothing where there is no feedback."""
+    """Return the feedback as `--json` prints it; nothing where there is none."""
     found = [{"digest": each.digest, "rows": each.rows} for each in _feedback_of(manifest)]
     left_out = candidate.left_out if candidate else None
     return {"feedback": {"files": found, "left_out": left_out}} if found or left_out else {}
 
 
 def say_changes(output: Output, look: Look) -> None:
-    """Say what has changed since the artifact in charge was made, or why that does not matter."""
+    """Print what has changed since the artifact in charge was made, or why there is a training all the same."""
     for each in look.changes:
         output.say(f"changed: {each.part}: {each.old or 'not there'} -> {each.new or 'not there'}")
     if look.reason is not None:
@@ -82,12 +82,12 @@ def say_changes(output: Output, look: Look) -> None:
 
 
 def plain_look(look: Look) -> dict[str, Any]:
-    """Return the same as `--json` prints it."""
+    """Return what has changed as `--json` prints it."""
     return {"changed": [asdict(change) for change in look.changes], "reason": look.reason}
 
 
 def say_plan(output: Output, request: TrainingRequest, plan: Plan) -> None:
-    """Say what would be trained and written, and what has changed where that was asked."""
+    """Print what would be trained and written, and with `--explain` what has changed."""
     from artifact_pipeline.config import recipe
 
     assert request.export is not None
@@ -103,7 +103,7 @@ def say_plan(output: Output, request: TrainingRequest, plan: Plan) -> None:
 
 
 def say_candidate(output: Output, candidate: Candidate) -> None:
-    """Say what was trained: digests, figures, verdict, and warnings."""
+    """Print what was trained: digests, figures, verdict, and warnings."""
     manifest = candidate.manifest
     if not manifest.model.converged:
         output.log(f"warning: the fit did not converge in {manifest.model.iterations} iterations; {_mend(candidate)}")
@@ -132,7 +132,7 @@ def say_candidate(output: Output, candidate: Candidate) -> None:
 
 
 def _mend(candidate: Candidate) -> str:
-    """What lets a fit converge."""
+    """Return what lets the fit converge."""
     model, scales = candidate.manifest.model, candidate.scales
     if scales is not None:
         wide = f"{scales.wide!r} ({scales.wide_deviation:.3g})"
@@ -146,7 +146,7 @@ def _mend(candidate: Candidate) -> str:
 
 
 def say_unknown(output: Output, statement: Statement) -> None:
-    """Say which facts about the commit are unknown, and why."""
+    """Print which facts about the commit are unknown, and why."""
     annotations = statement.source.annotations if statement.source is not None else {}
     if "reason" in annotations:
         what = "the commit" if "commit" in annotations else "whether tracked files differ from the commit"

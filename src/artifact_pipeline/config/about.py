@@ -1,4 +1,4 @@
-"""The type of the config's section `about`: what people say of a model, which no training can find out."""
+"""The type of the config's section `about`: what people know of a model, and no training finds out."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from artifact_pipeline.config.sections import (
 MANY_CLASS_SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga")
 Solver = Literal["lbfgs", "newton-cg", "newton-cholesky", "sag", "saga", "liblinear"]
 LONG_DEFAULTS = {"C": 1.0, "solver": "lbfgs", "max_iter": 100}
-"""What scikit-learn takes where the long form of LogisticRegression does not say it; the short form must."""
+"""scikit-learn's defaults, by which the long form of LogisticRegression may lack these keys; the short form may not."""
 
 
 class Estimator(BaseModel):
@@ -259,7 +259,7 @@ def _class_of(value: object) -> str:
 
 
 def _with_defaults(value: object) -> object:
-    """Let the long form of LogisticRegression take scikit-learn's defaults; the short form must say the three."""
+    """Add scikit-learn's defaults to the long form of LogisticRegression; the short form must have the three keys."""
     if isinstance(value, ShortForm | LogisticRegression) or _class_of(value) != "logistic":
         return value
     assert isinstance(value, Mapping)

@@ -38,7 +38,7 @@ STEP_OPTIONS = {
 }
 """The parameters of the steps for numbers, and the steps that have each."""
 SPLIT_NEEDS = {"group": "column", "time": "column", "held_out": "path"}
-"""What a split must say beside `by`."""
+"""The key that a split must have beside `by`."""
 _GOES_WITH = {
     "test_size": ("random", "hash", "group", "time"),
     "stratify": ("random",),

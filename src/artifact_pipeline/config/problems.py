@@ -1,4 +1,4 @@
-"""What is wrong with a config, in our own words and at the place where it was written."""
+"""The problems of a config: each at the line and column where it was written, with a message of our own."""
 
 from __future__ import annotations
 
@@ -117,11 +117,8 @@ class Fault:
     """What is wrong with a value of the config, found by another rule than its type.
 
     Attributes:
-        path: the keys that lead to it.
-        rule: the rule that it breaks.
-        wanted: what it must be, or, for an unknown key, what is to be said of it.
+        wanted: what it must be, the end of `must be …`; for an unknown key the whole message.
         meant: what may have been meant, as the end of the message.
-        value: the value.
     """
 
     path: KeyPath
@@ -131,7 +128,7 @@ class Fault:
     value: object = None
 
     def located(self, origins: Sequence[Origin]) -> Located:
-        """Return it at its place and in our words."""
+        """Return it as a problem at its place."""
         about_key = self.rule == "unknown-key"
         spot = find(self.path, origins, key=about_key)
         words = self.wanted if about_key else f"must be {self.wanted}, got {got(self.value, spot.written)}{self.meant}"

@@ -74,7 +74,7 @@ def _leave_out_defaults(values: dict[str, Any], kind: type[BaseModel]) -> None:
 
 
 def of_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the config's values that a recipe stands for: what a recipe does not say is no default of today's."""
+    """Return the config's values that a recipe stands for; a key that it lacks has the default of its own time."""
     gate = recipe.get("gate")
     gates = {"gate": {"beats_baseline": False, **gate}} if isinstance(gate, dict) else {}
     return {"preprocess": "none", **recipe, **gates}

@@ -1,4 +1,4 @@
-"""What the config's types refuse: the errors of pydantic, at their places and in our own words."""
+"""The errors of pydantic, which the config's types raise, as problems at their places."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def located(
     short: Collection[str] = (),
     place: Callable[[KeyPath], KeyPath] = tuple,
 ) -> Located:
-    """An error of pydantic at its place and in our words.
+    """Return an error of pydantic as a problem at its place.
 
     Args:
         error: the error.
@@ -126,7 +126,7 @@ def _walk(path: KeyPath) -> tuple[list[type[BaseModel]], FieldInfo | None, bool]
         for each in types:
             each.model_rebuild()  # a type that names itself has no fields before; it costs nothing where it has
         found = next((each.model_fields[str(key)] for each in types if key in each.model_fields), None)
-        inside = found is None  # the position in an array, or a key of an object whose keys are anybody's
+        inside = found is None  # the position in an array, or a key of an object that takes any key
         if found is not None:
             field, types = found, _types(found.annotation) or types
     return types, field, inside

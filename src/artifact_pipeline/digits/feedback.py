@@ -1,4 +1,4 @@
-"""Labelled drawings: what people say that a drawing was, appended to a file of JSON Lines that `train` reads."""
+"""Labelled drawings: each with the label that a person gave, appended to a file of JSON Lines that `train` reads."""
 
 from __future__ import annotations
 
