@@ -323,6 +323,15 @@ def test_an_interlaced_png_is_read() -> None:
     assert np.array_equal(digit_from_image(file, place="digit"), row_of(grey))
 
 
+def test_a_png_of_colours_by_number_needs_its_palette() -> None:
+    """A PNG whose pixels are numbers of colours is refused where the palette is missing, or comes too late."""
+    header, pixels = struct.pack(">IIBBBBB", 32, 32, 8, 3, 0, 0, 0), zlib.compress(bytes(33 * 32))
+    palette = (b"PLTE", bytes(range(6)))
+    for beside in ([], [palette]):
+        assert refused(png((b"IHDR", header), (b"IDAT", pixels), *beside, (b"IEND", b""))) == "image-unreadable"
+    assert refused(png((b"IHDR", header), palette, (b"IDAT", pixels), (b"IEND", b""))) == "image-no-ink"
+
+
 def test_harmless_texts_and_profiles_are_left_out() -> None:
     """What a PNG holds beside its pixels changes nothing, even where it makes no sense."""
     file = encode(drawn())
