@@ -98,14 +98,14 @@ def _run(
 
 
 def _guard(streams: ExitStack, *, for_good: bool) -> None:
-    """Let nothing that is printed be a command to a runner of GitHub Actions, until `streams` ends or for good."""
+    """Let no printed text be a command to a runner of GitHub Actions, until `streams` ends or for good."""
     if os.environ.get("GITHUB_ACTIONS") != "true":
         return
     from artifact_pipeline.cli.github import guard_streams
 
-    give_back = guard_streams()
+    restore = guard_streams()
     if not for_good:
-        streams.callback(give_back)
+        streams.callback(restore)
 
 
 @contextmanager
