@@ -56,11 +56,11 @@ def digit_from_image(data: bytes, *, place: str) -> NDArray[np.float64]:
         check_size(*image.size, place)
         image.draft(image.mode, (_WORK, _WORK))  # a JPEG is decoded at the size that is needed
         ImageOps.exif_transpose(image, in_place=True)
-        if image.mode == "P" and image.palette is None:
-            raise ValueError("it has no palette")
     except (OSError, SyntaxError, ValueError, struct.error, zlib.error) as error:
         reason = "it is cut off" if isinstance(error, struct.error) else re.split(" <|\n", str(error))[0][:200]
         raise refused(place, "image-unreadable", f"cannot be decoded: {reason}") from error
+    if image.mode == "P" and image.palette is None:
+        raise refused(place, "image-unreadable", "has no palette")
     return _row(_grey(image), place)
 
 
