@@ -77,9 +77,9 @@ def _run(
             if argv is None:
                 _own_process(output)
                 streams.enter_context(without_pandas())
-            _guard(streams, for_good=argv is None)
+            _guard_streams(streams, for_good=argv is None)
             pin_numerics()
-            with _interruptible(output):
+            with _raising_interrupts(output):
                 module, _, name = command.partition(".")
                 loaded = getattr(import_module(f"artifact_pipeline.cli.{module}"), name)  # where Ctrl-C is caught
                 status = _invoke(loaded, arguments, output, {option: str(path) for option, path in files.items()})
@@ -97,7 +97,7 @@ def _run(
         return status or lost
 
 
-def _guard(streams: ExitStack, *, for_good: bool) -> None:
+def _guard_streams(streams: ExitStack, *, for_good: bool) -> None:
     """Let no printed text be a command to a runner of GitHub Actions, until `streams` ends or for good."""
     if os.environ.get("GITHUB_ACTIONS") != "true":
         return
@@ -109,8 +109,8 @@ def _guard(streams: ExitStack, *, for_good: bool) -> None:
 
 
 @contextmanager
-def _interruptible(output: Output) -> Iterator[None]:
-    """Let what ends after Ctrl-C end by it: amid a library's C or C++ it may arrive as an error of that library."""
+def _raising_interrupts(output: Output) -> Iterator[None]:
+    """Raise KeyboardInterrupt for any error after Ctrl-C, which a library in C or C++ may report as its own error."""
     try:
         yield
     except BaseException as error:
@@ -120,7 +120,7 @@ def _interruptible(output: Output) -> Iterator[None]:
 
 
 def _own_process(output: Output) -> None:
-    """Settle what belongs to the whole process."""
+    """Set what belongs to the whole process: hooks, signals, streams, garbage collection."""
     sys.excepthook = output.report_bug
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # or it would look for some in every package
     for name in ("stdout", "stderr"):
@@ -143,7 +143,7 @@ def _leave_process() -> None:
 
 
 def _invoke(command: click.Command, arguments: list[str], output: Output, files: dict[str, str]) -> int:
-    """Parse and run, without click's own ideas of exit statuses and of Ctrl-C."""
+    """Parse and run, by our exit statuses and handling of Ctrl-C, and not click's."""
     import click
 
     if output.root is None and COMPLETION_VARIABLE in os.environ:
@@ -181,7 +181,7 @@ def _refuse_dashed(arguments: Sequence[str]) -> None:
 
 
 def _dashed_hint(arguments: Sequence[str]) -> str | None:
-    """How to name a file whose name begins as an option does, where there is one among the arguments."""
+    """Return how to name a file among the arguments that begins as an option does; None where there is none."""
     names = [name for name in takewhile("--".__ne__, arguments) if name.startswith("-") and name != "-"]
     name = next(filter(os.path.lexists, names), None)
     return None if name is None else f"name the file as {shlex.quote(f'./{name}')}, or behind --"

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli.options import artifact_option, first_given, is_given, short_digest, verb, with_artifact
-from artifact_pipeline.cli.registry import connection_options, pointer_options, throttled_progress, with_connection
+from artifact_pipeline.cli.registry import (
+    MAX_TAGS,
+    connection_options,
+    pointer_options,
+    throttled_progress,
+    with_connection,
+)
 from artifact_pipeline.errors import ConfigError, listing, plural
 
 if TYPE_CHECKING:
@@ -17,8 +23,8 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.cli.output import Output
 
-_MAX_TAGS = 5
-"""Tags of one artifact that are shown."""
+_OUTCOME = {True: "deleted", False: "can be deleted"}
+"""What happens to what no pointer leads to, by `--yes`."""
 
 
 @verb("Say what no pointer leads to, and delete it with --yes.", 4, 8)
@@ -62,41 +68,38 @@ def gc(output: Output, /, artifact: Path, *, keep: int, registry: str | None, ye
             raise ConfigError(f"{option} goes with a store, and not with --registry")
         if not options["roles"] and (option := first_given("pointer", "name")):
             raise ConfigError(f"{option} goes with --role")
-        _of_registry(output, registry, options, yes=yes)
+        _collect_in_registry(output, registry, options, yes=yes)
         return
     if option := first_given("patterns", "roles", "pointer", "name"):
         raise ConfigError(f"{option} goes with --registry")
-    _of_store(output, artifact, keep, yes=yes)
+    _collect_in_store(output, artifact, keep, yes=yes)
 
 
-def _of_store(output: Output, artifact: Path, keep: int, *, yes: bool) -> None:
+def _collect_in_store(output: Output, artifact: Path, keep: int, *, yes: bool) -> None:
     from artifact_pipeline.artifact.pointer import HEX
     from artifact_pipeline.artifact.store import Store
     from artifact_pipeline.canonical import PREFIX
 
     found = Store(artifact).collect(keep=keep, delete=yes)
-    digests = [PREFIX + each.path.name if HEX.fullmatch(each.path.name) else None for each in found]
-    listed = [
-        {"path": str(each.path), "digest": digest, "bytes": each.size, "kept": each.kept}
-        for each, digest in zip(found, digests, strict=True)
-    ]
-    going = [each for each in found if not each.kept]
-    if found:
-        words = {True: "stays, one of the latest", False: _verb(yes=yes)}
-        rows = [
-            [each.path.name if digest is None else short_digest(digest), f"{each.size:,}", words[each.kept]]
-            for each, digest in zip(found, digests, strict=True)
-        ]
+    going, outcome = [each for each in found if not each.kept], _OUTCOME[yes]
+    listed, rows = [], []
+    for each in found:
+        name = each.path.name
+        digest = PREFIX + name if HEX.fullmatch(name) else None
+        listed.append({"path": str(each.path), "digest": digest, "bytes": each.size, "kept": each.kept})
+        shown = name if digest is None else short_digest(digest)
+        rows.append([shown, f"{each.size:,}", "stays, one of the latest" if each.kept else outcome])
+    if rows:
         output.table(["no pointer leads to", "bytes", ""], rows)
     size = sum(each.size for each in going)
-    output.say(f"{_verb(yes=yes)}: {len(going):,} of {len(found):,}, {size:,} bytes")
+    output.say(f"{outcome}: {len(going):,} of {len(found):,}, {size:,} bytes")
     again = f"artifact-pipeline gc{f' --keep {keep}' if is_given('keep') else ''} --yes"
     command = again if going and not yes else "artifact-pipeline runs"
     output.next(with_artifact(command, artifact, option="--artifact"))
     output.result({"spare": listed, "bytes": size, "deleted": yes})
 
 
-def _of_registry(output: Output, registry: str, options: Mapping[str, Any], *, yes: bool) -> None:
+def _collect_in_registry(output: Output, registry: str, options: Mapping[str, Any], *, yes: bool) -> None:
     from artifact_pipeline.registry import garbage
     from artifact_pipeline.registry.request import RegistryRequest
     from artifact_pipeline.registry.roles import PromotionRequest
@@ -105,41 +108,30 @@ def _of_registry(output: Output, registry: str, options: Mapping[str, Any], *, y
     with throttled_progress(output) as progress:
         roles = [PromotionRequest(request, each, options["pointer"], options["name"]) for each in options["roles"]]
         found = garbage.collect(request, options["patterns"], roles=roles, delete=yes, progress=progress)
-    listed = [
-        {
-            "reference": str(each.reference),
-            "digest": each.artifact,
-            "tags": list(each.tags),
-            "beside": list(each.beside),
-            "bytes": sum(size for _, size in each.blobs),
-        }
-        for each in found.images
-    ]
-    if listed:
-        rows = [
-            [
-                short_digest(each.reference.target),
-                short_digest(each.artifact),
-                listing(each.tags, _MAX_TAGS),
-                _verb(yes=yes),
-            ]
-            for each in found.images
-        ]
+    outcome = _OUTCOME[yes]
+    listed, rows = [], []
+    for image in found.images:
+        reference, size = image.reference, sum(size for _, size in image.blobs)
+        beside, tags = list(image.beside), list(image.tags)
+        listed.append(
+            {"reference": str(reference), "digest": image.artifact, "tags": tags, "beside": beside, "bytes": size}
+        )
+        digests = [short_digest(reference.target), short_digest(image.artifact)]
+        rows.append([*digests, listing(tags, MAX_TAGS), outcome])
+    if rows:
         output.table(["OCI digest", "digest", "tags", ""], rows)
     if found.kept:
         output.say(f"{plural(found.kept, 'other image')} with such a tag: in use, or no artifact")
-    output.say(f"{_verb(yes=yes)}: {plural(len(listed), 'artifact')}, {found.size:,} bytes")
+    output.say(f"{outcome}: {plural(len(listed), 'artifact')}, {found.size:,} bytes")
     if listed:
         output.say("the registry frees their files when it collects its own garbage")
-    patterns = "".join(f" --match {shlex.quote(each)}" for each in options["patterns"])
-    roles_kept = "".join(f" --role {shlex.quote(each)}" for each in options["roles"])
-    for name in ("pointer", "name"):
-        roles_kept += f" --{name} {shlex.quote(options[name])}" if is_given(name) else ""
-    again = f"artifact-pipeline gc --registry {registry}{patterns}{roles_kept} --yes"
-    command = again if listed and not yes else f"artifact-pipeline runs --registry {registry}"
+    command = f"artifact-pipeline runs --registry {registry}"
+    if listed and not yes:
+        command = f"artifact-pipeline gc --registry {registry}"
+        command += "".join(f" --match {shlex.quote(each)}" for each in options["patterns"])
+        command += "".join(f" --role {shlex.quote(each)}" for each in options["roles"])
+        for name in filter(is_given, ("pointer", "name")):
+            command += f" --{name} {shlex.quote(options[name])}"
+        command += " --yes"
     output.next(with_connection(command, options))
     output.result({"spare": listed, "kept": found.kept, "bytes": found.size, "deleted": yes})
-
-
-def _verb(*, yes: bool) -> str:
-    return "deleted" if yes else "can be deleted"

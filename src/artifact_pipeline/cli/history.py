@@ -17,7 +17,7 @@ from artifact_pipeline.cli.options import (
     verb,
     with_artifact,
 )
-from artifact_pipeline.cli.registry import connection_options, throttled_progress, with_connection
+from artifact_pipeline.cli.registry import MAX_TAGS, connection_options, throttled_progress, with_connection
 from artifact_pipeline.errors import ConfigError, listing, plural
 from artifact_pipeline.files import shown
 
@@ -31,10 +31,8 @@ if TYPE_CHECKING:
     from artifact_pipeline.registry import listing as images
 
 _HEADS = ("gate", "held-out accuracy", "held-out F1", "changed")
-_MAX_TAGS = 5
-"""Tags of one artifact that are shown."""
-_MAX_WORDS = 200
-"""Letters of what changed that are shown."""
+_MAX_CHANGES = 200
+"""Characters of what changed that are shown."""
 
 
 @verb("List the artifacts of the store, or of a registry, the latest training first.", 4, 8)
@@ -83,7 +81,7 @@ def _list_registry(output: Output, registry: str, options: Mapping[str, Any]) ->
             [
                 short_digest(image.reference.target),
                 short_digest(entry["digest"]),
-                listing(image.tags, _MAX_TAGS),
+                listing(image.tags, MAX_TAGS),
                 *_cells(entry),
             ]
             for image, entry in zip(found.images, listed, strict=True)
@@ -103,7 +101,7 @@ def _list_registry(output: Output, registry: str, options: Mapping[str, Any]) ->
 
 
 def _say_list(output: Output, found: images.RegistryList) -> None:
-    """Say what the list is worth: in which order it is, and what is not in it."""
+    """Print in which order the list is, and what is not in it."""
     undated = sum(image.made is None for image in found.images)
     order = "the latest first, by the time that the provenance claims" if undated < len(found.images) else ""
     by_tag = f"{undated:,} without provenance by tag" if undated else ""
@@ -132,7 +130,7 @@ def _entry(run: Run, older: Run | None) -> dict[str, Any]:
 
 
 def _made_from(manifest: Manifest) -> dict[str, Any]:
-    """The recipe, and the feedback beside it."""
+    """Return the recipe, and the feedback beside it."""
     from artifact_pipeline.rows.matrix import FEEDBACK
 
     files = [each for each in manifest.data.sources if each.name == FEEDBACK]
@@ -141,7 +139,7 @@ def _made_from(manifest: Manifest) -> dict[str, Any]:
 
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """What differs from the artifact before, key by key, with the new values."""
+    """Return by key the new values of what differs from the artifact before."""
     from artifact_pipeline.canonical import dotted
 
     old, new = dotted(before), dotted(after)
@@ -156,13 +154,13 @@ def _image_entry(image: images.ListedImage, older: images.ListedImage | None) ->
 
 
 def _cells(entry: dict[str, Any]) -> list[str]:
-    """The cells of an entry under `_HEADS`."""
+    """Return the cells of an entry under `_HEADS`."""
     if not entry["readable"]:
         return ["unreadable", "", "", ""]
     changed = entry["changed"]
     words = "" if changed is None else ", ".join(f"{key}={value}" for key, value in changed.items()) or "nothing"
-    if len(words) > _MAX_WORDS:
-        words = f"{words[:_MAX_WORDS]}…"
+    if len(words) > _MAX_CHANGES:
+        words = f"{words[:_MAX_CHANGES]}…"
     return [
         (entry["gate"] or "none") + (f", champion: {entry['comparison']}" if entry["comparison"] else ""),
         f"{entry['accuracy']:.4f}",
@@ -171,15 +169,15 @@ def _cells(entry: dict[str, Any]) -> list[str]:
     ]
 
 
-def first_digits(_context: click.Context, _argument: click.Parameter, value: str | None) -> str | None:
-    """Let click refuse what is neither a digest nor the beginning of one."""
+def check_digest_prefix(_context: click.Context, _argument: click.Parameter, value: str | None) -> str | None:
+    """Refuse what is neither a digest nor the beginning of one, as a callback of click."""
     if value is not None and not re.fullmatch(r"(sha256:)?[0-9a-f]{1,64}", value):
         raise click.BadParameter(f"must be sha256: and hexadecimal digits, or the first of them, got {value!r:.80}")
     return value
 
 
 @verb("Let the pointer lead to an earlier artifact.", 4, 8)
-@click.argument("digest", required=False, callback=first_digits)
+@click.argument("digest", required=False, callback=check_digest_prefix)
 @artifact_option("The pointer.")
 @policy_options
 @click.pass_obj

@@ -24,6 +24,7 @@ from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Manifest, Verified
+    from artifact_pipeline.artifact.trials import SearchResults
     from artifact_pipeline.cli.output import Output
 
 
@@ -194,13 +195,14 @@ def inspect(output: Output, artifact: Path | str, form: str) -> None:
     from artifact_pipeline.registry import remote
 
     verified = remote.verify(artifact, accept_failed_gate=True)
+    results = SearchResults.of_artifact(verified)
     if form == "markdown":
         from artifact_pipeline.reports.markdown import manifest_page
 
         for line in manifest_page(verified.digest, verified.manifest).splitlines():
             output.say(line)
     else:
-        _say_manifest(output, verified)
+        _say_manifest(output, verified, results)
         gate = verified.manifest.gate
         if gate is not None and gate.verdict == "passed":
             place = verified.reference or artifact
@@ -208,13 +210,12 @@ def inspect(output: Output, artifact: Path | str, form: str) -> None:
         else:
             output.next("artifact-pipeline train")
     baseline = views.plain_baseline(verified.manifest.metrics.held_out)
-    search = plain_search(verified.manifest, SearchResults.of_artifact(verified))
+    search = plain_search(verified.manifest, results)
     output.result({"artifact": verified.digest, "manifest": verified.manifest.plain(), "search": search, **baseline})
 
 
-def _say_manifest(output: Output, verified: Verified) -> None:
+def _say_manifest(output: Output, verified: Verified, results: SearchResults | None) -> None:
     from artifact_pipeline.artifact.about import KEY, AboutRecord
-    from artifact_pipeline.artifact.trials import SearchResults
     from artifact_pipeline.canonical import dotted
     from artifact_pipeline.cli.searching import say_search
 
@@ -228,7 +229,7 @@ def _say_manifest(output: Output, verified: Verified) -> None:
         output.say(f"{name}: {' '.join(text.split())}")
     fit = f", {'converged' if model.converged else 'did NOT converge'} in {model.iterations} iterations"
     output.say(f"estimator: {model.estimator}{'' if model.iterations is None else fit}")
-    say_search(output, manifest, SearchResults.of_artifact(verified))
+    say_search(output, manifest, results)
     sources = (f"{each.name}, {plural(each.rows, 'row')}, {each.digest}" for each in data.sources)
     output.say(f"data: {'; '.join(sources)}")
     output.say(f"split: {plural(data.split.training, 'training row')}, {data.split.held_out:,} held out")

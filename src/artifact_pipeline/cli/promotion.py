@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli.comparison import comparison_options, plain, say_comparison
-from artifact_pipeline.cli.history import first_digits
+from artifact_pipeline.cli.history import check_digest_prefix
 from artifact_pipeline.cli.options import expect_option, group, policy_options, short_digest, verb
 from artifact_pipeline.cli.registry import (
     POINTER,
@@ -101,7 +101,7 @@ def promote(output: Output, /, candidate: str, role: str, **options: Any) -> Non
 @click.option(
     "--to",
     metavar="DIGEST",
-    callback=first_digits,
+    callback=check_digest_prefix,
     help="The digest, OCI's or the artifact's, of one that was in the role; its first digits are enough.",
 )
 @policy_options

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _PATH = click.Path(path_type=Path)
 POINTER = "git:origin"
+MAX_TAGS = 5
+"""Tags of one artifact that are shown."""
 _LINE, _REDRAW = 10.0, 0.1
 """Seconds between two steps that are shown: in a log, and on a terminal."""
 

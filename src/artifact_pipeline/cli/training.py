@@ -149,7 +149,7 @@ def train(
 
 
 def _say_measured(output: Output, options: Mapping[str, Any], training: Training) -> None:
-    """Say and report what was measured, before it is published: a failed gate is to be understood, too."""
+    """Print and report what was measured. That is before the publication, which a failed gate ends."""
     assert training.candidate is not None
     assert training.statement is not None
     if training.searched is not None:

@@ -29,7 +29,7 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _WORD = re.compile(r"[^\s,:\[\]{}\"]+")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_WORDS = {
+_LITERALS = {
     "null": None,
     "true": True,
     "false": False,
@@ -44,7 +44,7 @@ _STRINGS = json.JSONDecoder()
 
 
 class JsonTextError(ValueError):
-    """The text is no JSON, or more than we read.
+    """The text is no JSON, or is refused by a bound.
 
     Attributes:
         offset: the character, counted from 0, at which it was found.
@@ -59,7 +59,7 @@ class JsonTextError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class _Duplicate:
-    """A key that its object already had; offsets in characters from 0."""
+    """A key that its object already had, with the offsets of both."""
 
     path: KeyPath
     offset: int
@@ -141,7 +141,7 @@ class _Parser:
             case '"':
                 value = self._string()
             case _:
-                value = self._word()
+                value = self._literal_or_number()
         self.spans[path] = (start, self.at)
         return value
 
@@ -205,13 +205,13 @@ class _Parser:
             return JsonTextError(offset, "syntax", "a line break or another control character inside a string")
         return JsonTextError(offset, "syntax", "no escape of JSON; a backslash itself is written \\\\")
 
-    def _word(self) -> Json:
+    def _literal_or_number(self) -> Json:
         word = _WORD.match(self.text, self.at)
         if word is None:
             raise self._expected("a value")
         text = word.group()
-        if text in _WORDS:
-            value: Json = _WORDS[text]
+        if text in _LITERALS:
+            value: Json = _LITERALS[text]
         elif number := _NUMBER.fullmatch(text):
             value = float(text) if any(number.groups()) else _integer(text)
         else:
