@@ -219,7 +219,7 @@ def _refuse_other(path: Path, *, folder: bool, append: bool) -> None:
 
 
 def _nearest_existing(path: Path) -> Path:
-    """The path, or the first folder above it that is there."""
+    """Return the path, or the first folder above it that is there."""
     return next((each for each in (path, *path.parents) if os.path.lexists(each)), path)
 
 
@@ -243,7 +243,7 @@ def reason_of(error: OSError | ValueError) -> str:
 
 
 def shown(path: Path | str) -> str:
-    """A path as a person would write it from the working folder; a text, which is a URL, as it is."""
+    """Return a path relative to the working folder where it lies inside; a text, which is a URL, as it is."""
     if isinstance(path, str):
         return path
     try:

@@ -123,7 +123,7 @@ def choose_kernel(kernel: str) -> Literal["artifact", "user", "process", "defaul
 
 
 def _can_run(kernel: str) -> bool:
-    """Whether the processor is an x86 that says it has what the kernel needs; False where the system does not say.
+    """Return whether the processor is an x86 with the flags that the kernel needs; False where they are not known.
 
     For `Haswell` that is AVX2 and FMA. The C library's `exp`, which scikit-learn calls, asks for the same two: with
     both, it too gives the same bits.

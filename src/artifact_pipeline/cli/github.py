@@ -116,7 +116,7 @@ class _Rows:
 
 
 def error_annotations(error: PipelineError) -> list[str]:
-    """The workflow commands that put the config's errors at their lines."""
+    """Return the workflow commands that show the config's errors at their lines."""
     if not isinstance(error, ConfigError):
         return []
     return [_annotation(each.place, each.message) for each in error.problems[:_MAX_ANNOTATIONS]]

@@ -197,7 +197,7 @@ def _parts(predictions: Predictions) -> str:
 
 
 def _shown_place(place: str) -> str:
-    """A path as a person would write it; a URL as it is."""
+    """Return a path relative to the working folder where it lies inside; a URL as it is."""
     from artifact_pipeline.storage import places as storage
 
     return place if storage.is_url(place) else shown(Path(place))

@@ -91,7 +91,7 @@ def _say(output: Output, found: Draft) -> None:
 
 
 def _clipped(text: str) -> str:
-    """A text that fits into a table; `--json` has it whole."""
+    """Return a text, cut for a table; `--json` has it whole."""
     return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
 
 

@@ -42,7 +42,7 @@ STATUSES = {
 
 
 def statuses(*numbers: int) -> str:
-    """The part of a help that lists exit statuses."""
+    """Return the part of a help that lists exit statuses."""
     return "\n".join(["\b", "Exit statuses:", *(f"  {number:>3}  {STATUSES[number]}" for number in numbers)])
 
 
@@ -98,13 +98,13 @@ def group(*options: Option) -> Option:
 
 
 def file_option(*names: str, words: str, metavar: str = "FILE", default: str | None = None) -> Option:
-    """An option that names a file, read as a `Path`; `words` are its help, in which a default is shown."""
+    """Return an option that names a file, read as a `Path`; `words` are its help, which shows the default."""
     settings: dict[str, Any] = {} if default is None else {"default": default, "show_default": True}
     return click.option(*names, metavar=metavar, type=click.Path(path_type=Path), help=words, **settings)
 
 
 def artifact_option(words: str, *, kind: click.Path | None = None) -> Option:
-    """`--artifact PATH`, with what the verb does with it; `kind` is an `ArtifactPlace` where it only reads."""
+    """Return `--artifact PATH` with its help; `kind` is an `ArtifactPlace` where the verb only reads it."""
     kind = kind or click.Path(path_type=Path)
     return click.option("--artifact", default=ARTIFACT, show_default=True, metavar="PATH", type=kind, help=words)
 
@@ -134,22 +134,22 @@ held_out_option = file_option("--held-out", words="The held-out file, where the 
 
 
 def feedback_option(words: str) -> Option:
-    """`--with FILE`, any number of times, with what the verb does with it."""
+    """Return `--with FILE` with its help; it can be repeated."""
     return click.option("--with", "feedback", multiple=True, metavar="FILE", help=words)
 
 
 def jobs_option(words: str) -> Option:
-    """`--jobs N`, with what the verb does N of at a time; no byte depends on it."""
+    """Return `--jobs N` with its help."""
     return click.option("--jobs", default=1, show_default=True, metavar="N", type=click.IntRange(1, 1024), help=words)
 
 
 def scheduler_option(words: str) -> Option:
-    """`--scheduler URL`, with what a Dask cluster does."""
+    """Return `--scheduler URL` with its help."""
     return click.option("--scheduler", metavar="URL", help=words)
 
 
 def export_option(words: str) -> Option:
-    """`--export FILE`, with what the verb does with it."""
+    """Return `--export FILE` with its help."""
     return file_option("--export", default=EXPORT, words=words)
 
 
@@ -245,12 +245,12 @@ outputs_option = file_option(
 
 
 def short_digest(digest: str) -> str:
-    """The first digits of a digest, as tables show it."""
+    """Return the first digits of a digest, as tables show it."""
     return digest.removeprefix(PREFIX)[:12]
 
 
 def is_given(name: str) -> bool:
-    """Whether the command line gives this parameter, and no default."""
+    """Return whether the command line gives this parameter."""
     source = click.get_current_context().get_parameter_source(name)
     return source is click.core.ParameterSource.COMMANDLINE
 
@@ -263,7 +263,7 @@ def first_given(*names: str) -> str | None:
 
 
 def report_places(options: Mapping[str, Any]) -> list[Place]:
-    """The files that `--summary` and `--outputs` append to."""
+    """Return the files that `--summary` and `--outputs` append to."""
     return [Place(f"--{name}", str(options[name]), "append") for name in ("summary", "outputs") if options.get(name)]
 
 
@@ -283,6 +283,6 @@ def trust_places(artifact: Path | str, options: Mapping[str, Any]) -> Iterator[P
 
 
 def with_artifact(command: str, artifact: Path | str, *, option: str = "") -> str:
-    """The command that goes on with this artifact; a verb finds the one in its usual place by itself."""
+    """Return a command with this artifact; it is left away in its usual place, where each verb finds it."""
     place = shown(artifact)
     return command if place == ARTIFACT else " ".join(filter(None, [command, option, shlex.quote(place)]))

@@ -30,7 +30,7 @@ _BEST = 5
 
 @contextmanager
 def search_progress(output: Output) -> Iterator[Callable[[SearchResults.Standing], None]]:
-    """Show how a search stands: a table of the best on a terminal, a line now and then in a log."""
+    """Show the progress of a search: a table of the best on a terminal, a line now and then in a log."""
     if output.quiet or not sys.stderr.isatty():
         yield SearchLog(output.log).update
         return
@@ -79,7 +79,7 @@ def _row(trial: SearchResults.Trial) -> list[str]:
 
 
 def _shown(values: Mapping[str, Any]) -> str:
-    """Parameters in a line, numbers in four digits."""
+    """Return parameters in a line, numbers in four digits."""
     cells = (
         f"{key}={f'{value:.4g}' if isinstance(value, float) else json.dumps(value, ensure_ascii=False)}"
         for key, value in sorted(values.items())

@@ -32,7 +32,7 @@ signer_options = group(
 
 
 def signer_from(by: Mapping[str, Any]) -> Signer:
-    """The signer that the options of `signer_options` name."""
+    """Return the signer that `signer_options` name."""
     from artifact_pipeline.training.signing import Signer
 
     named = {name: by[name] for name in ("private_key", "sigstore", "sigstore_config")}

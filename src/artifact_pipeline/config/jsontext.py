@@ -95,17 +95,17 @@ def parse(text: str) -> Document:
 
 
 def has_lone_surrogate(text: str) -> bool:
-    """Whether `text` holds half of a surrogate pair, which is no character and cannot be written as UTF-8."""
+    """Return whether `text` holds half of a surrogate pair, which UTF-8 cannot write."""
     return _SURROGATE.search(text) is not None
 
 
 def printable(text: str) -> str:
-    """`text` on one line, with every character escaped that a terminal might act on."""
+    """Return `text` on one line, with every character escaped that a terminal might act on."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def shown(text: str) -> str:
-    """A text from outside as a message shows it: printable and short."""
+    """Return a text from outside as a message shows it: printable and short."""
     return printable(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…")
 
 
@@ -120,7 +120,7 @@ class _Parser:
     duplicates: list[_Duplicate] = field(default_factory=list)
 
     def document(self) -> Document:
-        """The value of the whole text, with the place of each part."""
+        """Return the value of the whole text, with the place of each part."""
         self._skip_space()
         value = self._value(())
         self._skip_space()

@@ -95,7 +95,7 @@ def _override_all(
 
 
 def _checked(values: dict[str, Any], origins: Sequence[Origin], problems: Sequence[Located], check: Check) -> Config:
-    """The config that `values` are, or an error for all that is wrong with them and with their origins."""
+    """Return the config that `values` are, or raise an error with all their problems and those of their origins."""
     found = [*problems, *(twice for origin in origins for twice in origin.duplicate_keys())]
     config = None
     try:
@@ -114,7 +114,7 @@ def _checked(values: dict[str, Any], origins: Sequence[Origin], problems: Sequen
 def _space_problems(
     values: Mapping[str, Any], path: KeyPath, space: Mapping[str, Any], origins: Sequence[Origin], *, check: Check
 ) -> list[Located]:
-    """What is wrong with one space of a search: with its ranges, or else with the models at their ends."""
+    """Return the problems of one space of a search: of its ranges, or else of the models at their ends."""
     if faults := list(range_faults(space, path)):
         return [fault.located(origins) for fault in faults]
     others = {key: value for key, value in values.items() if key in {"dataset", "split"}}
@@ -130,7 +130,7 @@ def _space_problems(
 
 
 def _values(file: Origin) -> tuple[dict[str, Any], list[Located]]:
-    """A file's keys and values, and what is wrong with its `$schema`."""
+    """Return a file's keys and values, and the problem of its `$schema`."""
     root = file.document.value if file.document else None
     if not isinstance(root, dict):
         spot = find((), [file])
@@ -188,7 +188,7 @@ def _override(option: str, values: dict[str, Any], *, name: str, number: int) ->
 
 
 def _json_or_string(text: str) -> Document:
-    """A value of the command line: JSON, or else the string that it is."""
+    """Parse a value of the command line as JSON, or else take it as a string."""
     try:
         return parse(text)
     except JsonTextError as error:
@@ -238,7 +238,7 @@ def _read_bytes(path: Path, file: Origin) -> bytes:
 
 
 def _relative(path: Path) -> str:
-    """The path as messages show it: from the working folder if it lies inside, else as given."""
+    """Return the path as messages show it: relative to the working folder if it lies inside, else as given."""
     # It may lie outside; or there may be no working folder any more.
     with contextlib.suppress(ValueError, OSError):
         path = path.absolute().relative_to(Path.cwd())

@@ -50,7 +50,7 @@ class Origin:
     top: KeyPath = ()
 
     def duplicate_keys(self) -> list[Located]:
-        """Keys that stand twice in one object."""
+        """Return the keys that stand twice in one object."""
         found = []
         for twice in self.document.duplicates if self.document else ():
             first = f"in line {_line_and_column(self.text, twice.first)[0]} already" if self.text else "twice"
@@ -72,7 +72,7 @@ class Spot:
     written: str | None = None
 
     def problem(self, rule: str, message: str) -> Located:
-        """A problem at this place, behind the number and the offset by which problems are sorted."""
+        """Return a problem at this place, behind the number and the offset by which problems are sorted."""
         place = self.origin.name
         if self.origin.text is not None:
             line, column = _line_and_column(self.origin.text, self.offset)
@@ -81,12 +81,12 @@ class Spot:
 
 
 def _line_and_column(text: str, offset: int) -> tuple[int, int]:
-    """The line and the column of a character, both from 1; columns in characters."""
+    """Return the line and the column of a character, both from 1; columns in characters."""
     return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
 def find(path: KeyPath, origins: Sequence[Origin], *, key: bool = False) -> Spot:
-    """Where the last of the origins that have it has the value at `path`, or its key; else the object around it.
+    """Return where the value at `path`, or its key, stands in the last origin that has it; else the object around it.
 
     The first origin has the root, so there is always one.
     """
@@ -105,7 +105,7 @@ def find(path: KeyPath, origins: Sequence[Origin], *, key: bool = False) -> Spot
 
 
 def refusal(problems_at: Iterable[Located]) -> ConfigError:
-    """The error for everything that is wrong, in the order of the text; options follow the file."""
+    """Return the error with all problems, in the order of the text; options follow the file."""
     problems = [problem for *_, problem in sorted(problems_at, key=lambda each: each[:2])]
     count = plural(len(problems), "problem")
     hint = _HINTS.get(problems[0].rule, _HINT)
@@ -136,7 +136,7 @@ class Fault:
 
 
 def got(value: object, written: str | None) -> str:
-    """The value that was found, as it is written or as Python writes it."""
+    """Return a value as it is written in the config, or as Python writes it."""
     if isinstance(value, Mapping):
         return "an object"
     if isinstance(value, list | tuple):
@@ -150,7 +150,7 @@ def got(value: object, written: str | None) -> str:
 
 
 def suggestion(word: str, allowed: Sequence[str]) -> str:
-    """What may have been meant by a word, as the end of a message; empty where nothing is near."""
+    """Return the nearest of the allowed words, as the end of a message; empty where none is near."""
     import difflib
 
     by_lower = {each.lower(): each for each in allowed}
@@ -165,7 +165,7 @@ def shown_path(path: KeyPath) -> str:
 
 
 def by_label(key: str, values: Mapping[str, float], labels: Sequence[int | str]) -> dict[int | str, float]:
-    """The numbers that a key of the config has by label, under the labels themselves and in their order.
+    """Return the numbers that a key of the config has by label, under the labels themselves and in their order.
 
     Args:
         key: the key, such as `gate.min_recall`.
@@ -195,5 +195,5 @@ def by_label(key: str, values: Mapping[str, float], labels: Sequence[int | str])
 
 
 def _label_meant(name: str, there: Sequence[str]) -> str:
-    """What may have been meant by a label, or else which ones there are."""
+    """Return the nearest label, or else which labels there are, as the end of a message."""
     return suggestion(name, there) or f", the labels are {listing([shown(each) for each in there], _MAX_LISTED)}"

@@ -68,7 +68,7 @@ def located(
 
 
 def _own_path(error: ErrorDetails) -> tuple[KeyPath, bool]:
-    """The path in the config, without what pydantic adds, and whether the error is about the last key itself."""
+    """Return the path in the config, without what pydantic adds, and whether the error is about the last key itself."""
     path: KeyPath = error["loc"]
     # Behind a key that can be none stands "[key]"; a label of that name holds a number, whose error is another one.
     about_key = path[-1:] == ("[key]",) and error["type"].startswith("string_")
@@ -84,7 +84,7 @@ def _own_path(error: ErrorDetails) -> tuple[KeyPath, bool]:
 
 
 def _has_kinds(path: KeyPath) -> bool:
-    """Whether the value at a path has one of several kinds; pydantic names the kind behind the key."""
+    """Return whether the value at a path has one of several kinds; pydantic names the kind behind the key."""
     match path:
         case ("dataset" | "preprocess" | "model",) | (_, "class_weight") | ("gate", "min_recall"):
             return True
@@ -110,7 +110,7 @@ def _rule(error: ErrorDetails) -> str:
 
 
 def _types(annotation: object) -> list[type[BaseModel]]:
-    """The types of objects that a value may have."""
+    """Return the types of objects that a value may have."""
     from pydantic import BaseModel
 
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -119,7 +119,7 @@ def _types(annotation: object) -> list[type[BaseModel]]:
 
 
 def _walk(path: KeyPath) -> tuple[list[type[BaseModel]], FieldInfo | None, bool]:
-    """What a path leads to: the types that its value may have, its field, and whether it leads into an open object."""
+    """Return the types that the value at a path may have, its field, and whether the path leads into an open object."""
     types: list[type[BaseModel]] = [Config]
     field, inside = None, False
     for key in path:
@@ -133,14 +133,14 @@ def _walk(path: KeyPath) -> tuple[list[type[BaseModel]], FieldInfo | None, bool]
 
 
 def _field(path: KeyPath) -> tuple[FieldInfo, bool]:
-    """The field to which a path leads, and whether it leads to one of several values in it."""
+    """Return the field to which a path leads, and whether it leads to one of several values in it."""
     _, field, inside = _walk(path)
     assert field is not None
     return field, inside
 
 
 def _fields(path: KeyPath) -> list[str]:
-    """The keys that the object in which the last key of `path` stands may have."""
+    """Return the keys that are allowed beside the last key of `path`."""
     if len(path) == 1:
         return [key for name in Config.model_fields for key in (name, *SHORT_FORMS.get(name, ()))]
     types = [each for each in _walk(path[:-1])[0] if each.model_config.get("extra") == "forbid"]
@@ -162,7 +162,7 @@ def _wanted(path: KeyPath, error: ErrorDetails) -> str:
 
 
 def _remark(path: KeyPath, error: ErrorDetails) -> str:
-    """What may have been meant."""
+    """Return what may have been meant, as the end of a message."""
     value = error["input"]
     if error["type"] == "not_written":
         return suggestion(str(value), error["ctx"]["allowed"])
@@ -183,7 +183,7 @@ def _words_of(annotation: object) -> Iterator[str]:
 
 
 def _instead(path: KeyPath, short: Collection[str]) -> str:
-    """What may have been meant by an unknown key, or else what is allowed in its object."""
+    """Return what may have been meant by an unknown key, or else the keys that are allowed in its object."""
     for section, keys in SHORT_FORMS.items():
         if len(path) == 1 and path[0] in keys:
             if section in short:  # and was not lifted, because there is a space

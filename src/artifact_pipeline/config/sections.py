@@ -40,7 +40,7 @@ class MustBe:
 
 
 def not_allowed(words: str) -> PydanticCustomError:
-    """The error for a value that the rule of a validator refuses; `words` are the end of `must be …`."""
+    """Return the error for a value that a validator refuses; `words` are the end of `must be …`."""
     return PydanticCustomError("not_allowed", "{words}", {"words": words})
 
 
@@ -53,7 +53,7 @@ class OptionalInRecipe:
 
 
 def _text_keys(value: object) -> object:
-    """A dict with its whole-number keys as text: Python code may name a label as it is."""
+    """Return a dict with its whole-number keys as text: Python code may name a label as it is."""
     if not isinstance(value, Mapping):
         return value
     keys = [str(key) if isinstance(key, Integral) else key for key in value]

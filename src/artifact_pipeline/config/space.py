@@ -43,7 +43,7 @@ def spaces_of(values: Mapping[str, Any]) -> list[tuple[KeyPath, Mapping[str, Any
 
 
 def range_faults(value: object, path: KeyPath) -> Iterator[Fault]:
-    """Yield what is wrong with the form of the ranges in a space."""
+    """Yield the faults in the form of a space's ranges."""
     if not isinstance(value, Mapping):
         return
     found = _range_of(value)

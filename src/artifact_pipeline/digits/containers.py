@@ -30,7 +30,7 @@ _EXIF = b"\xff\xe1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0%b\0\0\0\
 
 
 def pixels_alone(data: bytes, place: str) -> bytes:
-    """The same picture in as few segments as it takes; the first frame, where there are several.
+    """Return the same picture in as few segments as it takes; of several frames the first one.
 
     Raises:
         DataRejected: it is no PNG or JPEG, is not whole, or is too large.
@@ -44,7 +44,7 @@ def pixels_alone(data: bytes, place: str) -> bytes:
 
 
 def _png(data: bytes, place: str) -> bytes:
-    """The PNG without profile, texts and further frames; Pillow alone would accept one with missing rows."""
+    """Return the PNG without profile, texts and further frames; Pillow alone would accept one with missing rows."""
     kept, pixels, texts, at = [_PNG], list[bytes](), 0, len(_PNG)
     expected = _png_bytes(data, place)
     while kept[-1][4:8] != b"IEND":
@@ -70,7 +70,7 @@ def _png(data: bytes, place: str) -> bytes:
 
 
 def _text_bytes(body: bytes, place: str) -> int:
-    """The bytes that a compressed text or a profile unpacks to."""
+    """Count the bytes that a compressed text or a profile unpacks to."""
     size = _inflated([body.partition(b"\0")[2][1:]], MAX_PICTURE_TEXT)
     if size > MAX_PICTURE_TEXT:
         raise refused(place, "image-too-large", f"holds a text or profile of more than {MAX_PICTURE_TEXT:,} bytes")
@@ -78,7 +78,7 @@ def _text_bytes(body: bytes, place: str) -> int:
 
 
 def _png_bytes(data: bytes, place: str) -> int:
-    """The bytes that the pixels unpack to: a filter byte and the pixels of each row, of each pass."""
+    """Count the bytes that the pixels unpack to: a filter byte and the pixels of each row, of each pass."""
     width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, len(_PNG) + 8)
     check_size(width, height, place)
     bits = depth * _CHANNELS.get(colour, 0)
@@ -90,7 +90,7 @@ def _png_bytes(data: bytes, place: str) -> int:
 
 
 def _inflated(pieces: Iterable[bytes], limit: int) -> int:
-    """How many bytes the pieces of one zlib stream unpack to; it stops where they are more than the limit."""
+    """Count the bytes that the pieces of one zlib stream unpack to; stop where they are more than the limit."""
     unpack, total = zlib.decompressobj(), 0
     for piece in pieces:
         rest = piece
@@ -100,7 +100,7 @@ def _inflated(pieces: Iterable[bytes], limit: int) -> int:
 
 
 def _jpeg(data: bytes, place: str) -> bytes:
-    """The JPEG without profile, previews and further frames; of its EXIF, only how the camera was turned."""
+    """Return the JPEG without profile, previews and further frames; of its EXIF, only how the camera was turned."""
     kept, at = [data[:2]], _next_marker(data, 2)
     while data[at : at + 2] != b"\xff\xda":  # the first scan
         mark, kind, length = struct.unpack_from(">BBH", data, at)
@@ -137,5 +137,5 @@ def check_size(width: int, height: int, place: str) -> None:
 
 
 def refused(place: str, rule: str, message: str, hint: str | None = None) -> DataRejected:
-    """The refusal of a picture."""
+    """Return the refusal of a picture."""
     return DataRejected("the picture cannot be read", problems=[Problem(place, rule, message)], hint=hint)

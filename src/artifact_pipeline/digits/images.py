@@ -65,7 +65,7 @@ def digit_from_image(data: bytes, *, place: str) -> NDArray[np.float64]:
 
 
 def _grey(image: Image.Image) -> NDArray[np.float32]:
-    """Grey values, the longer side at most `_WORK`: of the colour in which ink and paper differ most."""
+    """Return grey values, of the colour in which ink and paper differ most; the longer side is at most `_WORK`."""
     import numpy as np
     from PIL import Image
 
@@ -102,7 +102,7 @@ def _row(grey: NDArray[np.float32], place: str) -> NDArray[np.float64]:
 
 
 def _ink(grey: NDArray[np.float32], place: str) -> NDArray[np.bool_]:
-    """Which pixels are ink: those that differ from the paper to its rarer side, by Otsu's threshold."""
+    """Return which pixels are ink: those that differ from the paper to its rarer side, by Otsu's threshold."""
     import numpy as np
     from PIL import Image, ImageFilter
 
@@ -126,7 +126,7 @@ def _ink(grey: NDArray[np.float32], place: str) -> NDArray[np.bool_]:
 
 
 def _paper(grey: NDArray[np.float32]) -> NDArray[np.float32] | float:
-    """The grey of the paper: one value, or a curved surface where the light is uneven."""
+    """Return the grey of the paper: one value, or a curved surface where the light is uneven."""
     import numpy as np
     from PIL import Image
 
@@ -148,7 +148,7 @@ def _paper(grey: NDArray[np.float32]) -> NDArray[np.float32] | float:
 
 
 def _largest(ink: NDArray[np.bool_], place: str) -> NDArray[np.bool_]:
-    """The ink's box without specks: the largest piece, and those of at least a tenth of it."""
+    """Return the ink's box without specks: the largest piece, and those of at least a tenth of it."""
     import numpy as np
 
     cell = max(1, ceil(max(ink.shape) / 96))
@@ -182,7 +182,7 @@ def _box(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _fitted(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The digit stretched to its rows, over the bitmap's whole width, with the pen and the ink of the digits."""
+    """Stretch the digit to its rows, over the bitmap's whole width, with the pen and the ink of the digits."""
     import numpy as np
 
     height, width = HEIGHT * _FINE, round(float(np.interp(ink.shape[1] / ink.shape[0], *_STRETCH)) * _FINE)
@@ -195,7 +195,7 @@ def _fitted(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _edge(ink: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """How far each point is from the ink's edge, negative inside; the ink in the middle of bitmap and margin."""
+    """Return each point's distance to the ink's edge, negative inside; the ink is in the middle of a margin."""
     import numpy as np
 
     side = 32 * _FINE + 2 * MARGIN
@@ -204,7 +204,7 @@ def _edge(ink: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 
 def _distance(to: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Each point's distance to the nearest that is true, exact up to `REACH`: down the columns, then across."""
+    """Return each point's distance to the nearest that is true, exact up to `REACH`: down the columns, then across."""
     import numpy as np
 
     row, far = np.arange(len(to))[:, None], 10 * len(to)
@@ -233,7 +233,7 @@ def _counted(digit: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def _resized(ink: NDArray[np.bool_], size: tuple[int, int], covered: float) -> NDArray[np.bool_]:
-    """The ink in another width and height: where so much of a point is covered, or half of what is most covered."""
+    """Resize the ink: a point is ink where this share of it is covered, or half of what is most covered."""
     import numpy as np
     from PIL import Image
 
