@@ -75,7 +75,7 @@ def _run(
     with ExitStack() as streams:
         try:
             if argv is None:
-                _own_process(output)
+                _set_up_process(output)
                 streams.enter_context(without_pandas())
             _guard_streams(streams, for_good=argv is None)
             pin_numerics()
@@ -119,7 +119,7 @@ def _raising_interrupts(output: Output) -> Iterator[None]:
         raise
 
 
-def _own_process(output: Output) -> None:
+def _set_up_process(output: Output) -> None:
     """Set what belongs to the whole process: hooks, signals, streams, garbage collection."""
     sys.excepthook = output.report_bug
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # or it would look for some in every package
@@ -132,10 +132,10 @@ def _own_process(output: Output) -> None:
         signal.signal(signal.SIGINT, output.interrupt)
     # scikit-learn's import makes a hundred thousand objects, and none of them is garbage.
     gc.set_threshold(100_000)
-    atexit.register(_leave_process)
+    atexit.register(_tear_down_process)
 
 
-def _leave_process() -> None:
+def _tear_down_process() -> None:
     """Ignore a late Ctrl-C, which would change nothing, and look for no garbage, which the end of the process frees."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.prediction.run import PredictionRequest
 
 _STDOUT = "-"
-_AS_THEY_ARE = (
+_REQUEST_FIELDS = (
     "expect", "accept_failed_gate", "on_error", "out_of_range", "drift", "fail_on_drift", "receipt", "resume",
     "workers", "scheduler",
 )  # fmt: skip
@@ -118,7 +118,7 @@ def _request(
         read=tuple(trust_places(artifact, {**options, "export": export if is_given("export") else None})),
         outputs=tuple(report_places(options)),
         stdout=sys.stdout.buffer if destination == _STDOUT else None,
-        **{name: options[name] for name in _AS_THEY_ARE},
+        **{name: options[name] for name in _REQUEST_FIELDS},
     )
 
 

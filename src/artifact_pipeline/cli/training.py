@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.training.request import Training, TrainingRequest
 
-_AS_THEY_ARE = ("champion", "champion_expect", "champion_policy", "force", "jobs", "minutes", "scheduler")
+_REQUEST_FIELDS = ("champion", "champion_expect", "champion_policy", "force", "jobs", "minutes", "scheduler")
 """The options that a `TrainingRequest` takes by their own names."""
 
 
@@ -122,7 +122,7 @@ def train(
         export,
         (*overrides, *feedback),
         outputs=tuple(report_places(options)),
-        **{name: options[name] for name in _AS_THEY_ARE},
+        **{name: options[name] for name in _REQUEST_FIELDS},
     )
     if options["seeds"] is not None:
         try_seeds(output, request, options["seeds"])

@@ -153,7 +153,7 @@ class _Parser:
                 raise self._expected("a key in double quotes")
             key = self._string()
             self._skip_space()
-            if not self._take(":"):
+            if not self._accept(":"):
                 raise self._expected("a colon")
             here = (*path, key)
             if key in members:
@@ -173,15 +173,15 @@ class _Parser:
         """Yield before each item of an object or array, from its opening bracket to past its closing one."""
         self.at += 1
         self._skip_space()
-        if self._take(closer):
+        if self._accept(closer):
             return
         while True:
             yield
             self._skip_space()
-            if self._take(closer):
+            if self._accept(closer):
                 return
             comma = self.at
-            if not self._take(","):
+            if not self._accept(","):
                 raise self._expected(f"a comma or {closer}")
             self._skip_space()
             if self.text.startswith(closer, self.at):
@@ -224,7 +224,7 @@ class _Parser:
         assert space is not None  # it matches nothing, too
         self.at = space.end()
 
-    def _take(self, character: str) -> bool:
+    def _accept(self, character: str) -> bool:
         found = self.text.startswith(character, self.at)
         self.at += found
         return found

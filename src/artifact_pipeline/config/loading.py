@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from artifact_pipeline.config.jsontext import Document, JsonTextError, has_lone_surrogate, parse, printable, shown
-from artifact_pipeline.config.problems import Origin, Spot, find, got, refusal
-from artifact_pipeline.config.refusals import located
+from artifact_pipeline.config.problems import Origin, Spot, find, refusal, shown_value
+from artifact_pipeline.config.refusals import problem_of
 from artifact_pipeline.config.schema import SCHEMA_KEY, SHORT_FORMS, Config
-from artifact_pipeline.config.space import instances, placed, range_faults, spaces_of
+from artifact_pipeline.config.space import in_space, instances, range_faults, spaces_of
 from artifact_pipeline.files import read_bounded, reason_of
 from artifact_pipeline.storage import places as storage
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from artifact_pipeline.config.jsontext import KeyPath
-    from artifact_pipeline.config.problems import Fault, Located
+    from artifact_pipeline.config.problems import Fault, PlacedProblem
 
     Check = Callable[[Mapping[str, Any]], Iterable[Fault]]
     """Finds by other rules than the types' own what is wrong with a config's values, such as by scikit-learn's."""
@@ -83,7 +83,7 @@ def with_model(config: Config, sections: Mapping[str, Any]) -> Config:
 
 
 def _override_all(
-    values: dict[str, Any], origins: list[Origin], problems: list[Located], overrides: Sequence[str]
+    values: dict[str, Any], origins: list[Origin], problems: list[PlacedProblem], overrides: Sequence[str]
 ) -> None:
     """Write each override into `values`, and what is wrong with one into `problems`."""
     for number, option in enumerate(overrides, 1):
@@ -94,7 +94,7 @@ def _override_all(
             problems.append(Spot(Origin(name, number)).problem(error.rule, str(error)))
 
 
-def _checked(values: dict[str, Any], origins: Sequence[Origin], problems: Sequence[Located], check: Check) -> Config:
+def _checked(values: dict[str, Any], origins: Sequence[Origin], problems: list[PlacedProblem], check: Check) -> Config:
     """Return the config that `values` are, or raise an error with all their problems and those of their origins."""
     found = [*problems, *(twice for origin in origins for twice in origin.duplicate_keys())]
     config = None
@@ -102,8 +102,8 @@ def _checked(values: dict[str, Any], origins: Sequence[Origin], problems: Sequen
         config = Config.model_validate(values)
     except ValidationError as error:
         short = SHORT_FORMS.keys() - values.keys()
-        found += [located(each, origins, short=short) for each in error.errors(include_url=False)]
-    found += [fault.located(origins) for fault in check(values)]
+        found += [problem_of(each, origins, short=short) for each in error.errors(include_url=False)]
+    found += [fault.problem_in(origins) for fault in check(values)]
     for path, space in spaces_of(values):
         found += _space_problems(values, path, space, origins, check=check)
     if config is None or found:
@@ -113,39 +113,40 @@ def _checked(values: dict[str, Any], origins: Sequence[Origin], problems: Sequen
 
 def _space_problems(
     values: Mapping[str, Any], path: KeyPath, space: Mapping[str, Any], origins: Sequence[Origin], *, check: Check
-) -> list[Located]:
+) -> list[PlacedProblem]:
     """Return the problems of one space of a search: of its ranges, or else of the models at their ends."""
     if faults := list(range_faults(space, path)):
-        return [fault.located(origins) for fault in faults]
+        return [fault.problem_in(origins) for fault in faults]
     others = {key: value for key, value in values.items() if key in {"dataset", "split"}}
-    found: list[Located] = []
+    found: list[PlacedProblem] = []
     for sections, place in instances(space, path):
         try:
             Config.model_validate(others | sections)
         except ValidationError as error:
             wrong = [each for each in error.errors(include_url=False) if each["loc"][0] in sections]
-            found += [located(each, origins, place=place) for each in wrong]
-        found += [placed(fault, place).located(origins) for fault in check(sections)]
+            found += [problem_of(each, origins, place=place) for each in wrong]
+        found += [in_space(fault, place).problem_in(origins) for fault in check(sections)]
     return list(dict.fromkeys(found))
 
 
-def _values(file: Origin) -> tuple[dict[str, Any], list[Located]]:
+def _values(file: Origin) -> tuple[dict[str, Any], list[PlacedProblem]]:
     """Return a file's keys and values, and the problem of its `$schema`."""
     root = file.document.value if file.document else None
     if not isinstance(root, dict):
         spot = find((), [file])
-        raise refusal([spot.problem("not-an-object", f"must be an object in braces, got {got(root, spot.written)}")])
+        message = f"must be an object in braces, got {shown_value(root, spot.written)}"
+        raise refusal([spot.problem("not-an-object", message)])
     values = dict(root)
     return values, _take_schema_key(values, file)
 
 
-def _take_schema_key(values: dict[str, Any], origin: Origin) -> list[Located]:
+def _take_schema_key(values: dict[str, Any], origin: Origin) -> list[PlacedProblem]:
     """Remove `$schema`, which is for editors; anything but a string is refused, as the JSON Schema says."""
     schema = values.pop(SCHEMA_KEY, "")
     if isinstance(schema, str):
         return []
     spot = find((SCHEMA_KEY,), [origin])
-    return [spot.problem("wrong-type", f"{SCHEMA_KEY}: must be a string, got {got(schema, spot.written)}")]
+    return [spot.problem("wrong-type", f"{SCHEMA_KEY}: must be a string, got {shown_value(schema, spot.written)}")]
 
 
 def _start_paths_at(folder: Path, values: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.config.jsontext import Document, KeyPath
 
-    Located = tuple[int, int, Problem]
+    PlacedProblem = tuple[int, int, Problem]
 
 _HINTS = {
     "missing-file": 'a config needs no more than {"C": 1.0, "solver": "lbfgs", "max_iter": 1000}',
@@ -49,7 +49,7 @@ class Origin:
     base: KeyPath = ()
     top: KeyPath = ()
 
-    def duplicate_keys(self) -> list[Located]:
+    def duplicate_keys(self) -> list[PlacedProblem]:
         """Return the keys that stand twice in one object."""
         found = []
         for twice in self.document.duplicates if self.document else ():
@@ -71,7 +71,7 @@ class Spot:
     offset: int = 0
     written: str | None = None
 
-    def problem(self, rule: str, message: str) -> Located:
+    def problem(self, rule: str, message: str) -> PlacedProblem:
         """Return a problem at this place, behind the number and the offset by which problems are sorted."""
         place = self.origin.name
         if self.origin.text is not None:
@@ -104,7 +104,7 @@ def find(path: KeyPath, origins: Sequence[Origin], *, key: bool = False) -> Spot
     return Spot(origin, document.spans[inner][0])
 
 
-def refusal(problems_at: Iterable[Located]) -> ConfigError:
+def refusal(problems_at: Iterable[PlacedProblem]) -> ConfigError:
     """Return the error with all problems, in the order of the text; options follow the file."""
     problems = [problem for *_, problem in sorted(problems_at, key=lambda each: each[:2])]
     count = plural(len(problems), "problem")
@@ -127,15 +127,16 @@ class Fault:
     meant: str = ""
     value: object = None
 
-    def located(self, origins: Sequence[Origin]) -> Located:
+    def problem_in(self, origins: Sequence[Origin]) -> PlacedProblem:
         """Return it as a problem at its place."""
         about_key = self.rule == "unknown-key"
         spot = find(self.path, origins, key=about_key)
-        words = self.wanted if about_key else f"must be {self.wanted}, got {got(self.value, spot.written)}{self.meant}"
+        found = shown_value(self.value, spot.written)
+        words = self.wanted if about_key else f"must be {self.wanted}, got {found}{self.meant}"
         return spot.problem(self.rule, f"{shown_path(self.path)}: {words}")
 
 
-def got(value: object, written: str | None) -> str:
+def shown_value(value: object, written: str | None) -> str:
     """Return a value as it is written in the config, or as Python writes it."""
     if isinstance(value, Mapping):
         return "an object"

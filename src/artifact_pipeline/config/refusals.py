@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, get_args
 
-from artifact_pipeline.config.problems import find, got, shown_path, suggestion
+from artifact_pipeline.config.problems import find, shown_path, shown_value, suggestion
 from artifact_pipeline.config.schema import REMOVED, SHORT_FORMS, Config
 from artifact_pipeline.config.sections import MustBe
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from artifact_pipeline.config.jsontext import KeyPath
-    from artifact_pipeline.config.problems import Located, Origin
+    from artifact_pipeline.config.problems import Origin, PlacedProblem
 
 _RULES = {
     "missing": "missing-key",
@@ -33,13 +33,13 @@ _RULES = {
 """Our rule for pydantic's error type; `_rule` decides the others."""
 
 
-def located(
+def problem_of(
     error: ErrorDetails,
     origins: Sequence[Origin],
     *,
     short: Collection[str] = (),
     place: Callable[[KeyPath], KeyPath] = tuple,
-) -> Located:
+) -> PlacedProblem:
     """Return an error of pydantic as a problem at its place.
 
     Args:
@@ -54,16 +54,17 @@ def located(
     written = (*place(checked[:-1]), *checked[-1:]) if rule == "unknown-key" else place(checked)
     if rule == "unknown-key":
         spot = find(written, origins, key=True)
-        words = f"unknown key{_instead(checked, short)}"
+        words = f"unknown key{_unknown_key_remark(checked, short)}"
     elif rule == "missing-key":
         spot = find(place(checked[:-1]), origins)
-        words = f"is missing, must be {_wanted(path, error)}"
+        words = f"is missing, must be {_expected_value(path, error)}"
     elif about_key and rule != "lone-surrogate":
         spot = find(written, origins, key=True)
         words = "the key must be text of at most 256 characters"
     else:
         spot = find(written, origins)
-        words = f"must be {_wanted(path, error)}, got {got(error['input'], spot.written)}{_remark(path, error)}"
+        found = shown_value(error["input"], spot.written)
+        words = f"must be {_expected_value(path, error)}, got {found}{_remark(path, error)}"
     return spot.problem(rule, f"{shown_path(written) or 'a key'}: {words}")
 
 
@@ -147,7 +148,7 @@ def _fields(path: KeyPath) -> list[str]:
     return list(dict.fromkeys(key for each in types for key in each.model_fields))
 
 
-def _wanted(path: KeyPath, error: ErrorDetails) -> str:
+def _expected_value(path: KeyPath, error: ErrorDetails) -> str:
     if error["type"] == "string_unicode":
         return "text that UTF-8 can write"
     if "words" in error.get("ctx", {}):
@@ -167,26 +168,26 @@ def _remark(path: KeyPath, error: ErrorDetails) -> str:
     if error["type"] == "not_written":
         return suggestion(str(value), error["ctx"]["allowed"])
     if error["type"] == "literal_error" and isinstance(value, str):
-        return suggestion(value, list(_words_of(_field(path)[0].annotation)))
+        return suggestion(value, list(_literals_of(_field(path)[0].annotation)))
     if error["type"] == "int_type" and isinstance(value, float) and value.is_integer():
         return ", which has a point or an exponent"
     return ""
 
 
-def _words_of(annotation: object) -> Iterator[str]:
+def _literals_of(annotation: object) -> Iterator[str]:
     """Yield the strings that a type's literals allow."""
     for each in get_args(annotation):
         if isinstance(each, str):
             yield each
         else:
-            yield from _words_of(each)
+            yield from _literals_of(each)
 
 
-def _instead(path: KeyPath, short: Collection[str]) -> str:
+def _unknown_key_remark(path: KeyPath, short: Collection[str]) -> str:
     """Return what may have been meant by an unknown key, or else the keys that are allowed in its object."""
     for section, keys in SHORT_FORMS.items():
         if len(path) == 1 and path[0] in keys:
-            if section in short:  # and was not lifted, because there is a space
+            if section in short:  # and was not moved into it, because there is a space
                 return f": beside search.space it stands in there, as {path[0]} of an estimator"
             return f": beside {section} it must be written {section}.{path[0]}"
     if path[-1] in REMOVED:

@@ -44,7 +44,7 @@ def _dataset_kind(value: object) -> str:
     return "table" if isinstance(value, Mapping | Table) else "built-in"
 
 
-def lifted(values: Mapping[str, Any]) -> dict[str, Any]:
+def expand_short_forms(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the config's values with the keys of each short form inside their section, and with its defaults."""
     own = dict(values)
     dataset = own.get("dataset", DIGITS)
@@ -151,8 +151,8 @@ class Config(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _lift_short_forms(cls, values: Any) -> Any:
-        return lifted(values) if isinstance(values, Mapping) else values
+    def _expand(cls, values: Any) -> Any:
+        return expand_short_forms(values) if isinstance(values, Mapping) else values
 
     @field_validator("split")
     @classmethod

@@ -61,7 +61,7 @@ def digit_from_image(data: bytes, *, place: str) -> NDArray[np.float64]:
         raise refused(place, "image-unreadable", f"cannot be decoded: {reason}") from error
     if image.mode == "P" and image.palette is None:
         raise refused(place, "image-unreadable", "has no palette")
-    return _row(_grey(image), place)
+    return _row_of_grey(_grey(image), place)
 
 
 def _grey(image: Image.Image) -> NDArray[np.float32]:
@@ -86,7 +86,7 @@ def _grey(image: Image.Image) -> NDArray[np.float32]:
 # Ink: what stands out from the paper, in one piece
 
 
-def _row(grey: NDArray[np.float32], place: str) -> NDArray[np.float64]:
+def _row_of_grey(grey: NDArray[np.float32], place: str) -> NDArray[np.float64]:
     import numpy as np
     from PIL import Image, ImageFilter
 
@@ -98,7 +98,7 @@ def _row(grey: NDArray[np.float32], place: str) -> NDArray[np.float64]:
     if alone.sum() > 0.01 * ink.sum():  # salt and pepper
         cleaned = Image.fromarray(grey.astype(np.uint8)).filter(ImageFilter.MedianFilter(3))
         ink = _ink(np.asarray(cleaned, dtype=np.float32), place)
-    return _counted(_fitted(_largest(ink, place)))
+    return _count_blocks(_fit(_without_specks(ink, place)))
 
 
 def _ink(grey: NDArray[np.float32], place: str) -> NDArray[np.bool_]:
@@ -147,7 +147,7 @@ def _paper(grey: NDArray[np.float32]) -> NDArray[np.float32] | float:
     return np.asarray(surface.resize(grey.shape[::-1], Image.Resampling.BICUBIC))
 
 
-def _largest(ink: NDArray[np.bool_], place: str) -> NDArray[np.bool_]:
+def _without_specks(ink: NDArray[np.bool_], place: str) -> NDArray[np.bool_]:
     """Return the ink's box without specks: the largest piece, and those of at least a tenth of it."""
     import numpy as np
 
@@ -181,17 +181,17 @@ def _box(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
 # The recipe, on a bitmap of 32x32 pixels that is `_FINE` times finer
 
 
-def _fitted(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _fit(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Stretch the digit to its rows, over the bitmap's whole width, with the pen and the ink of the digits."""
     import numpy as np
 
     height, width = HEIGHT * _FINE, round(float(np.interp(ink.shape[1] / ink.shape[0], *_STRETCH)) * _FINE)
-    edge = _edge(_resized(ink, (max(_FINE, width), height), 0.25))  # a quarter covered is ink: hair lines stay
+    edge = _edge(_resize(ink, (max(_FINE, width), height), 0.25))  # a quarter covered is ink: hair lines stay
     pen = -4 * float(edge[edge < 0].mean())  # on the average, a point of a stroke is a quarter of it from its edge
     drawn = edge <= max((PEN * _FINE - pen) / 2, 0.8 * float(edge.min()))  # an eraser leaves something
-    edge = _edge(_resized(_box(drawn), (max(_FINE, width), height), 0.5))[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    edge = _edge(_resize(_box(drawn), (max(_FINE, width), height), 0.5))[MARGIN:-MARGIN, MARGIN:-MARGIN]
     drawn = edge <= np.sort(edge, axis=None)[round(MEAN * 64 * _FINE**2 * 32 / HEIGHT)]
-    return _resized(drawn[drawn.any(axis=1)], (32 * _FINE, height), 0.5)
+    return _resize(drawn[drawn.any(axis=1)], (32 * _FINE, height), 0.5)
 
 
 def _edge(ink: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -218,7 +218,7 @@ def _distance(to: NDArray[np.bool_]) -> NDArray[np.float32]:
     return np.sqrt(nearest, out=nearest)
 
 
-def _counted(digit: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _count_blocks(digit: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Shear the digit until its top and its bottom begin in one column, and count the ink of 8x8 blocks."""
     import numpy as np
 
@@ -232,7 +232,7 @@ def _counted(digit: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.round(blocks.ravel() / _FINE**2)
 
 
-def _resized(ink: NDArray[np.bool_], size: tuple[int, int], covered: float) -> NDArray[np.bool_]:
+def _resize(ink: NDArray[np.bool_], size: tuple[int, int], covered: float) -> NDArray[np.bool_]:
     """Resize the ink: a point is ink where this share of it is covered, or half of what is most covered."""
     import numpy as np
     from PIL import Image
