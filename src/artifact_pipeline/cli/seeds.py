@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _NOT_WITH = ("champion", "champion_expect", "champion_policy", "dry_run", "explain", "force", "summary", "outputs")
 """The options of a training that are about what is published."""
+_OF_SEARCH = ("minutes", "scheduler")
+"""The options of the one search of a training; here there is one for each seed."""
 _CELLS = 50
 """Width of the line that shows where the seeds lie."""
 
@@ -29,6 +31,9 @@ def try_seeds(output: Output, request: TrainingRequest, seeds: int) -> None:
 
     if option := first_given(*_NOT_WITH):
         raise ConfigError(f"--seeds publishes nothing, and does not go with {option}", hint="leave one of them away")
+    if option := first_given(*_OF_SEARCH):
+        message = f"--seeds searches once for each seed, to the end of each search, and does not go with {option}"
+        raise ConfigError(message, hint="leave one of them away")
     with output.progress() as progress:
         found = training.try_seeds(
             request.config, seeds, overrides=request.overrides, jobs=request.jobs, progress=progress
