@@ -22,7 +22,7 @@ def check(packages, name):
     obstacle = system_obstacle()
     if not obstacle:
         if name == "__main__":
-            end_quietly_at_interrupt()
+            exit_on_interrupt()
         obstacle = package_obstacle(packages)
     if obstacle and name == "__main__":
         sys.exit("error: " + obstacle)
@@ -56,7 +56,7 @@ def package_obstacle(packages):
     )
 
 
-def end_quietly_at_interrupt():
+def exit_on_interrupt():
     """Let Ctrl-C end the process without a traceback while the rest is loaded; nothing has been written yet."""
     import _signal  # what `signal` is made of; that one would load some modules first
 

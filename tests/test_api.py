@@ -439,6 +439,13 @@ def test_a_policy_is_obeyed(published: Path) -> None:
     assert api.open_artifact(published / "artifact", expect=digest, trust=policy).digest == digest
 
 
+@pytest.mark.parametrize("margin", [-0.01, 1.01, float("nan")])
+def test_a_margin_is_a_share(margin: float) -> None:
+    """`compare` refuses a margin that is none, as the option does."""
+    with pytest.raises(ConfigError, match=f"from 0 to 1, both included, got {margin}"):
+        api.compare(ROOT / "tests/golden/v1", ROOT / "tests/golden/v1", margin=margin)
+
+
 def test_a_table_is_reproduced_and_compared(words: Path) -> None:
     """`reproduce` and `compare` of a model of a table take the table by `data`, and find it the same."""
     found = api.reproduce(words / "artifact", data=words / "rows.parquet", champion=words / "artifact")

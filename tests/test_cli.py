@@ -617,6 +617,24 @@ def test_device_or_pipe_is_never_replaced(cli: Cli, published: Path, arguments: 
     assert (published / "pipe").is_fifo()
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "compare artifact artifact --margin nan",
+        "evaluate predictions.csv labels.csv --min-f1 nan",
+        "health --within nan",
+        "serve artifact --timeout nan",
+        "train --minutes nan",
+    ],
+)
+def test_nan_lies_in_no_range(cli: Cli, published: Path, command: str) -> None:
+    """No comparison refuses NaN: a margin, a minimum and a time are refused where they are named."""
+    said = cli(*command.split())
+    assert (said.status, said.out) == (2, "")
+    option = command.split()[-2]
+    assert re.match(rf"error: invalid value for '{option}': nan is not in the range .*x", said.err), said.err
+
+
 @pytest.mark.parametrize("arguments", [["predict", "-o"], ["train", "--config", str(CONFIG), "--export"]])
 def test_name_that_is_too_long_is_refused(cli: Cli, published: Path, arguments: list[str]) -> None:
     """A name that no file can have is refused before any work, and is no bug of ours."""
@@ -981,10 +999,10 @@ def test_a_terminal_gets_a_bar(published: Path) -> None:
 def test_a_log_gets_a_line_now_and_then() -> None:
     """In a log progress is a line with rows, speed and time left, at once where no pause is asked for, else later."""
     lines: list[str] = []
-    tell = ProgressLog(lines.append, pause=0).tell
-    tell(1500, 0.25)
+    update = ProgressLog(lines.append, pause=0).update
+    update(1500, 0.25)
     assert re.fullmatch(r"1,500 rows, [\d,]+ rows/s, about [\d,]+ s left", lines[0])
-    ProgressLog(lines.append).tell(1500, 0.5)
+    ProgressLog(lines.append).update(1500, 0.5)
     assert len(lines) == 1
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from contextlib import suppress
 from functools import cache
@@ -19,6 +20,7 @@ from artifact_pipeline.digits.dataset import load_digits
 from artifact_pipeline.digits.images import digit_from_image
 from artifact_pipeline.errors import DataRejected
 from artifact_pipeline.model.predictor import predictor_of
+from artifact_pipeline.rows.limits import MAX_PICTURE_TEXT
 from drawing import SIDE, draw_digit, draw_digits, encode
 
 if TYPE_CHECKING:
@@ -321,6 +323,15 @@ def test_an_interlaced_png_is_read() -> None:
     assert np.array_equal(digit_from_image(file, place="digit"), row_of(grey))
 
 
+def test_a_png_of_colours_by_number_needs_its_palette() -> None:
+    """A PNG whose pixels are numbers of colours is refused where the palette is missing, or comes too late."""
+    header, pixels = struct.pack(">IIBBBBB", 32, 32, 8, 3, 0, 0, 0), zlib.compress(bytes(33 * 32))
+    palette = (b"PLTE", bytes(range(6)))
+    for beside in ([], [palette]):
+        assert refused(png((b"IHDR", header), (b"IDAT", pixels), *beside, (b"IEND", b""))) == "image-unreadable"
+    assert refused(png((b"IHDR", header), palette, (b"IDAT", pixels), (b"IEND", b""))) == "image-no-ink"
+
+
 def test_harmless_texts_and_profiles_are_left_out() -> None:
     """What a PNG holds beside its pixels changes nothing, even where it makes no sense."""
     file = encode(drawn())
@@ -430,6 +441,22 @@ def test_a_bomb_beside_the_pixels_is_too_large(kind: bytes) -> None:
     """A text or profile of a few bytes that unpacks to many megabytes is refused."""
     bomb = b"name\0\0" + zlib.compress(bytes(50_000_000))
     assert refused(with_chunk(encode(drawn()), kind, bomb)) == "image-too-large"
+
+
+def test_many_texts_beside_the_pixels_are_too_large() -> None:
+    """Texts that are each small enough are counted together: a file of kilobytes does not unpack to gigabytes."""
+    text = chunk(b"zTXt", b"name\0\0" + zlib.compress(bytes(MAX_PICTURE_TEXT)))
+    file, before = encode(drawn()), time.process_time()
+    assert refused(file[:33] + 5_000 * text + file[33:]) == "image-too-large"
+    assert time.process_time() - before < 5
+
+
+def test_fill_before_a_marker_of_a_jpeg_is_skipped_at_once() -> None:
+    """Bytes of 0xFF may stand before each marker; megabytes of them cost no second."""
+    file, fill, before = encode(drawn(), "JPEG"), b"\xff" * (8 << 20), time.process_time()
+    assert np.array_equal(digit_from_image(file[:2] + fill + file[2:], place="digit"), row_of(drawn(), "JPEG"))
+    assert refused(file[:2] + fill) == "image-unreadable"
+    assert time.process_time() - before < 5
 
 
 def test_a_bomb_in_the_pixels_is_refused() -> None:

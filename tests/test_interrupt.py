@@ -125,7 +125,7 @@ def test_an_error_that_ctrl_c_has_caused_is_no_error(monkeypatch: pytest.MonkeyP
         raise ImportError("initialization failed")
 
     monkeypatch.setattr(boundary, "_invoke", fail)
-    monkeypatch.setattr(boundary, "_own_process", lambda output: signal.signal(signal.SIGINT, output.interrupt))
+    monkeypatch.setattr(boundary, "_set_up_process", lambda output: signal.signal(signal.SIGINT, output.interrupt))
     monkeypatch.setattr("sys.argv", ["artifact-pipeline"])
     before = signal.getsignal(signal.SIGINT)
     try:

@@ -29,7 +29,7 @@ from artifact_pipeline.artifact.trials import SIMPLER, SearchResults
 from artifact_pipeline.canonical import digest
 from artifact_pipeline.cli import main
 from artifact_pipeline.cli.searching import SearchLog
-from artifact_pipeline.config import json_schema
+from artifact_pipeline.config import json_schema, with_model
 from artifact_pipeline.config.space import draw
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, PipelineError, StorageError
 from artifact_pipeline.metrics.registry import METRICS
@@ -209,7 +209,7 @@ def test_scores_are_those_of_scikit_learn(metric: str) -> None:
     config, data = loaded(asked(metric=metric, trials=2, folds=3, repeats=2))
     bench = Bench.of(config, data)
     for number in range(2):
-        model = build(resolved(config.with_model(sections(config, number))), [])
+        model = build(resolved(with_model(config, sections(config, number))), [])
         scorer = get_scorer(SCORED.get(metric, metric))
         expected = cross_val_score(model, bench.features.X, bench.y, cv=bench.folds, scoring=scorer)
         sign = -1 if metric in {"log_loss", "brier"} else 1
@@ -341,6 +341,16 @@ def test_a_trial_that_fails_is_a_line_and_stops_nothing(tmp_path: Path) -> None:
     with pytest.raises(DataRejected, match="every trial of the search failed") as caught:
         trained(tmp_path, asked(metric="log_loss", space=[perceptron]))
     assert caught.value.hint
+
+
+def test_a_drawn_model_that_the_config_refuses_fails_in_its_words(tmp_path: Path) -> None:
+    """Two values that do not go together fail their trial by the config's own message, with no word of a library."""
+    l1 = {"solver": {"choice": ["liblinear", "lbfgs"]}, "l1_ratio": {"choice": [0.0, 1.0]}}
+    space = [{"estimator": "LogisticRegression", "preprocess": "none"} | l1]
+    failed = [each for each in trials_of(trained(tmp_path, asked("breast_cancer", space=space))) if not each.scores]
+    assert {each.error for each in failed} == {
+        "model.l1_ratio: must be 0 with the solver lbfgs (saga takes 0 to 1), got 1.0"
+    }
 
 
 # The artifact
@@ -600,9 +610,9 @@ def test_commands_say_what_was_found(whole: Training, tmp_path: Path, capsys: py
 def test_a_log_says_how_a_search_stands() -> None:
     """A log has a line for what was taken up, then lines with the speed, the time left and the best."""
     said: list[str] = []
-    tell = SearchLog(said.append, pause=0).tell
-    tell(SearchResults.Standing(2, 2, 8, (), "accuracy"))
-    tell(SearchResults.Standing(3, 2, 8, (result(5, 0.5),), "accuracy"))
+    update = SearchLog(said.append, pause=0).update
+    update(SearchResults.Standing(2, 2, 8, (), "accuracy"))
+    update(SearchResults.Standing(3, 2, 8, (result(5, 0.5),), "accuracy"))
     assert said[0] == "taken up: 2 results of an earlier run"
     pattern = r"searching: 3 of 8 results, [\d,.]+ a minute, about [\d,]+ s left; accuracy 0\.5000 by trial 5, SVC"
     assert re.fullmatch(pattern, said[1])

@@ -104,10 +104,18 @@ def test_a_seed_that_cannot_be_learned_is_said(folder: Path, capsys: pytest.Capt
 
 
 @pytest.mark.parametrize(
-    "option", [["--champion", "artifact"], ["--dry-run"], ["--force"], ["--summary", "page.md"], ["--minutes", "1"]]
+    "option",
+    [
+        ["--champion", "artifact"],
+        ["--dry-run"],
+        ["--force"],
+        ["--minutes", "5"],
+        ["--scheduler", "tcp://localhost:8786"],
+        ["--summary", "page.md"],
+    ],
 )
 def test_seeds_publish_nothing(folder: Path, option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """An option about what is published, or about one search, does not go with it."""
+    """An option about what is published, or about the one search of a training, does not go with it."""
     assert main(["train", "--config", "config.json", "--seeds", "2", *option]) == 2
     assert f"does not go with {option[0]}" in capsys.readouterr().err
 

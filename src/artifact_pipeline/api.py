@@ -249,7 +249,7 @@ def compare(
 
     Raises:
         ArtifactRejected: one is not what it claims to be, or they are not about the same rows and split.
-        ConfigError: the table, or the held-out file, is needed and not named.
+        ConfigError: the margin is not from 0 to 1, or a file that is needed is not named.
         DataRejected: the rows cannot be read, or are others.
 
     Examples:

@@ -35,12 +35,12 @@ def dotted(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 
 def digest(data: bytes) -> str:
-    """The SHA-256 of `data`, as `sha256:` and 64 hexadecimal digits."""
+    """Return the SHA-256 of `data`, as `sha256:` and 64 hexadecimal digits."""
     return PREFIX + hashlib.sha256(data).hexdigest()
 
 
 def canonical_json(value: Json, *, in_line: bool = False) -> bytes:
-    """The one byte string that stands for `value`.
+    """Return the one byte string that stands for `value`.
 
     Args:
         value: what JSON can write.
@@ -82,12 +82,12 @@ def parse_canonical(data: bytes) -> Json:
 
 
 def nested_too_deeply(data: bytes) -> bool:
-    """Whether canonical JSON is nested deeper than `MAX_DEPTH`."""
+    """Return whether canonical JSON is nested deeper than `MAX_DEPTH`."""
     return _TOO_DEEP in data  # a line break in a string is escaped, so what follows one is indentation
 
 
 def spells(data: bytes, value: Json) -> bool:
-    """Whether `data` is the canonical form of `value`.
+    """Return whether `data` is the canonical form of `value`.
 
     Its length is compared first: written out, a megabyte of nested arrays has gigabytes of indentation.
     """
@@ -99,7 +99,7 @@ def spells(data: bytes, value: Json) -> bool:
 
 
 def _white_space(value: Json) -> int:
-    """How many bytes of white space the canonical form of a value has."""
+    """Count the bytes of white space in the canonical form of a value."""
     size, depth, level = 0, 0, [value]
     while level := [each for each in level if isinstance(each, dict | list | tuple) and each]:
         depth += 1

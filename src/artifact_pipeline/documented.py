@@ -81,7 +81,7 @@ def train_model(X: NDArray[np.float64], y: Labels, config: Mapping[str, Any]) ->
     from artifact_pipeline.training.estimators import build
     from artifact_pipeline.training.fitting import fit_by_one_thread
 
-    # The rows are the caller's own, not the digits: which solvers they allow is for their labels to say.
+    # The rows are the caller's own, not the digits: their labels decide which solvers are allowed.
     own = {"path": "rows", "target": "label"}
     estimator: LogisticRegression = build(from_mapping({**config, "dataset": own}), np.unique(y).tolist())
     _, others = fit_by_one_thread(estimator, X, y)
@@ -129,6 +129,6 @@ def load_model(path: str | Path = ROOT / "model_train.pkl") -> LogisticRegressio
     Raises:
         ArtifactRejected: the file is missing, or is anything but a plain fitted `LogisticRegression`.
     """
-    from artifact_pipeline import pickles as export
+    from artifact_pipeline import pickles
 
-    return export.load_model(Path(path))
+    return pickles.load_model(Path(path))

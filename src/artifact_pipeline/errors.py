@@ -25,19 +25,19 @@ INTERRUPTED = 130
 
 
 def plural(count: int, noun: str) -> str:
-    """A count with its noun, which is given in the singular: `1 row`, `1,797 rows`, `2 classes`."""
+    """Return a count with its noun, which is given in the singular: `1 row`, `1,797 rows`, `2 classes`."""
     ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
     return f"{count:,} {noun}{ending}"
 
 
 def listing(items: Sequence[str], most: int = 10, *, separator: str = ", ") -> str:
-    """Items in one line: of more than `most` the first ones, and how many there are in all."""
+    """Return items in one line: of more than `most` the first ones, and how many there are in all."""
     more = f"{separator}… ({len(items):,} in all)" if len(items) > most else ""
     return separator.join(items[:most]) + more
 
 
 def either(items: Sequence[str]) -> str:
-    """Items of which one is meant: `a, b or c`."""
+    """Return items of which one is meant: `a, b or c`."""
     *some, last = items
     return f"{', '.join(some)} or {last}" if some else last
 

@@ -26,7 +26,7 @@ _EXTRAS = {
 
 
 def not_installed(error: ModuleNotFoundError) -> PipelineError:
-    """The error that names the extra which brings a package that is missing.
+    """Return the error that names the extra which brings a package that is missing.
 
     Raises:
         ModuleNotFoundError: the module is one of this package, and so no extra brings it.

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-_DEVICES = Path("/dev")
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
@@ -47,7 +46,7 @@ def staged(path: Path) -> Iterator[int]:
     Raises:
         OSError: as the system says; nothing staged is left behind.
     """
-    _sweep(path)
+    _remove_stale(path)
     place, descriptor = _create_locked(path)
     try:
         yield descriptor
@@ -62,17 +61,17 @@ def staged(path: Path) -> Iterator[int]:
 
 
 def _create_locked(path: Path) -> tuple[Path, int]:
-    """Create a file beside `path` that `_sweep` in another process leaves alone while this one lives."""
+    """Create a file beside `path` that `_remove_stale` in another process leaves alone while this one lives."""
     while True:
         place = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
         descriptor = os.open(place, _CREATE, 0o666)
-        # A sweep may have come between the two calls; then the file is gone, and another one is made.
+        # Another writer may have removed it between the two calls; then another one is made.
         if try_lock(descriptor) and os.fstat(descriptor).st_nlink:
             return place, descriptor
         os.close(descriptor)
 
 
-def _sweep(path: Path) -> None:
+def _remove_stale(path: Path) -> None:
     """Remove the staged files of writers of `path` that are no longer alive: no process holds their lock."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.????????????????.tmp"):
         try:
@@ -172,7 +171,7 @@ def read_descriptor(descriptor: int, limit: int) -> bytes:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError("not a regular file")
         with open(descriptor, "rb", closefd=False) as file:
-            # One byte more than allowed: the size may have changed since anyone asked for it.
+            # One byte more than allowed: the file may have grown since its size was read.
             data = file.read(limit + 1)
     finally:
         os.close(descriptor)
@@ -194,11 +193,11 @@ def check_writable(path: Path, *, folder: bool = False, append: bool = False) ->
     """
     try:
         _refuse_other(path, folder=folder, append=append)
-        parent = _existing(path) if folder else path.parent
+        parent = _nearest_existing(path) if folder else path.parent
         if not parent.is_dir():
             if os.path.lexists(parent):
                 raise StorageError(f"cannot write {path}: {parent} is no folder", hint="name another place")
-            raise StorageError(f"cannot write {path}: there is no folder {parent}", hint=make_folder(parent))
+            raise StorageError(f"cannot write {path}: there is no folder {parent}", hint=mkdir_command(parent))
         place = path if append and path.exists() else parent
         if not os.access(place, os.W_OK):
             raise StorageError(f"cannot write {path}: {place} is read-only or closed to you", hint="name another place")
@@ -209,22 +208,23 @@ def check_writable(path: Path, *, folder: bool = False, append: bool = False) ->
 def _refuse_other(path: Path, *, folder: bool, append: bool) -> None:
     """Refuse to put a file where something else stands: a rename would replace /dev/null as readily as a file."""
     if append:
-        if path.is_dir():
-            raise StorageError(f"cannot write {path}: it is no regular file", hint="name another place")
-        return
-    other = path.exists() and not path.is_file() and not (folder and path.is_dir())
-    # /dev/stdout leads to a regular file where a shell has sent it there, and would be replaced itself.
-    if other or str(path.parent.resolve()).startswith(("/dev/fd", "/proc/")) or path.parent.resolve() == _DEVICES:
+        other = path.is_dir()
+    else:
+        parent = str(path.parent.resolve())
+        # /dev/stdout leads to a regular file where a shell has sent it there, and would be replaced itself.
+        device = parent == "/dev" or parent.startswith(("/dev/fd", "/proc/"))
+        other = device or (path.exists() and not path.is_file() and not (folder and path.is_dir()))
+    if other:
         raise StorageError(f"cannot write {path}: it is no regular file", hint="name another place")
 
 
-def _existing(path: Path) -> Path:
-    """The path, or the first folder above it that is there."""
+def _nearest_existing(path: Path) -> Path:
+    """Return the path, or the first folder above it that is there."""
     return next((each for each in (path, *path.parents) if os.path.lexists(each)), path)
 
 
-def make_folder(folder: Path) -> str:
-    """The command that makes a folder."""
+def mkdir_command(folder: Path) -> str:
+    """Return the command that makes a folder."""
     name = str(folder)
     return f"mkdir -p {shlex.quote(f'./{name}' if name.startswith('-') else name)}"
 
@@ -238,12 +238,12 @@ def storage_error(path: Path, error: OSError) -> StorageError:
 
 
 def reason_of(error: OSError | ValueError) -> str:
-    """Why a file could not be read or written, in a few words of lower case."""
+    """Return why a file could not be read or written, in a few words of lower case."""
     return (error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)).lower()
 
 
 def shown(path: Path | str) -> str:
-    """A path as a person would write it from the working folder; a text, which is a URL, as it is."""
+    """Return a path relative to the working folder where it lies inside; a text, which is a URL, as it is."""
     if isinstance(path, str):
         return path
     try:

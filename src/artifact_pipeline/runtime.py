@@ -1,4 +1,4 @@
-"""What must be settled before a library is loaded: BLAS's threads and kernel, and that the runtime reports nothing."""
+"""Settings that count only before a library is loaded: BLAS's threads and kernel, onnxruntime's telemetry."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ KERNELS = {
     "SkylakeX": _AVX512,
     "Cooperlake": _AVX512 | {"avx512_bf16"},
 }
-"""The kernels that may be chosen, each with what the processor must say that it has: without it one would crash."""
+"""The kernels that may be chosen, each with the flags of a processor that can run it; on another it would crash."""
 _PINNED: set[str] = set()
 """Which variables this process has set, and not the user."""
 
@@ -56,7 +56,7 @@ def load_onnxruntime() -> Any:
 
 
 class _WithoutPandas:
-    """Says that pandas is not installed. `sys.modules["pandas"] = None` says it too, and makes pyarrow fail."""
+    """A finder by which pandas is not installed; `sys.modules["pandas"] = None` would make pyarrow fail."""
 
     def find_spec(self, fullname: str, path: object, target: object = None, /) -> None:  # noqa: ARG002 - the protocol
         """Raise for pandas; return None, for another finder to find it, for any other module."""
@@ -95,7 +95,7 @@ def pin_numerics() -> None:
         return
     for variable in THREAD_VARIABLES:
         os.environ.setdefault(variable, "1")
-    if _is_x86() and _can_run(KERNEL):
+    if _can_run(KERNEL):
         if KERNEL_VARIABLE not in os.environ:
             os.environ[KERNEL_VARIABLE] = KERNEL
             _PINNED.add(KERNEL_VARIABLE)
@@ -115,25 +115,21 @@ def choose_kernel(kernel: str) -> Literal["artifact", "user", "process", "defaul
         return "process"
     if KERNEL_VARIABLE in os.environ and KERNEL_VARIABLE not in _PINNED:
         return "user"
-    if not _is_x86() or not _can_run(kernel):
+    if not _can_run(kernel):
         return "default"
     os.environ[KERNEL_VARIABLE] = kernel
     _PINNED.add(KERNEL_VARIABLE)
     return "artifact"
 
 
-def _is_x86() -> bool:
-    return platform.machine().lower() in {"x86_64", "amd64"}
-
-
 def _can_run(kernel: str) -> bool:
-    """Whether the processor says it has what the kernel needs; False where the system does not tell.
+    """Return whether the processor is an x86 with the flags that the kernel needs; False where they are not known.
 
     For `Haswell` that is AVX2 and FMA. The C library's `exp`, which scikit-learn calls, asks for the same two: with
     both, it too gives the same bits.
     """
     needed = KERNELS.get(kernel)
-    if needed is None:
+    if needed is None or platform.machine().lower() not in {"x86_64", "amd64"}:
         return False
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:

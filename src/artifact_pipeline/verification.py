@@ -45,8 +45,7 @@ def verify(
         path: a pointer, or an artifact's folder.
         expect: the artifact digest known from elsewhere; another one is refused before it is parsed.
         accept_failed_gate: let a missing or failed gate pass, unless the policy insists on it.
-        trust: who must have signed it, and the consumer's policy; what they refuse is refused before the model is
-            parsed.
+        trust: the required signer and the consumer's policy; both are checked before the model is parsed.
 
     Raises:
         ArtifactRejected: with every problem found.
@@ -106,7 +105,7 @@ def _opened(folder: Path) -> Iterator[int]:
 
 
 def _names(folder: int) -> list[str]:
-    """The first names of an open folder; a folder with a billion entries is not listed whole."""
+    """Return the first names of an open folder; a folder with a billion entries is not listed whole."""
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in islice(entries, MAX_ENTRIES + 1))
 
@@ -142,12 +141,15 @@ def _read_members(manifest: Manifest, names: Sequence[str], folder: int) -> tupl
         elif name not in names:
             problems.append(Problem(name, "file-missing", "is in the manifest but not in the folder"))
         else:
-            problem = _read_member(listed[name], folder, members)
-            problems += [problem] if problem else []
+            found = _read_member(listed[name], folder)
+            if isinstance(found, Problem):
+                problems.append(found)
+            else:
+                members[name] = found
     return members, problems
 
 
-def _read_member(record: Manifest1.File, folder: int, members: dict[str, bytes]) -> Problem | None:
+def _read_member(record: Manifest1.File, folder: int) -> bytes | Problem:
     try:
         data = _read(record.name, folder, record.size)
     except (OSError, ValueError) as error:
@@ -156,8 +158,7 @@ def _read_member(record: Manifest1.File, folder: int, members: dict[str, bytes])
         return Problem(record.name, "file-size", f"{len(data):,} bytes, the manifest says {record.size:,}")
     if digest(data) != record.sha256:
         return Problem(record.name, "file-digest", f"found {digest(data)}, the manifest says {record.sha256}")
-    members[record.name] = data
-    return None
+    return data
 
 
 def _read(name: str, folder: int, limit: int) -> bytes:
@@ -207,11 +208,11 @@ def _checks_of_format_2(manifest: Manifest2) -> dict[str, Callable[[bytes], Iter
     from artifact_pipeline.artifact.selftest2 import GoldenRows
     from artifact_pipeline.model.check import check_written
 
-    def model(data: bytes) -> Iterator[Problem]:
+    def check_model(data: bytes) -> Iterable[Problem]:
         check_written(data, manifest.model, name=manifest.file("model").name)
-        yield from ()
+        return ()
 
-    return {"model": model, "selftest": lambda data: GoldenRows.read(data).problems(manifest)}
+    return {"model": check_model, "selftest": lambda data: GoldenRows.read(data).problems(manifest)}
 
 
 def _model_problems(manifest: Manifest1, data: bytes) -> Iterator[Problem]:
@@ -241,7 +242,7 @@ def _split_problems(manifest: Manifest, data: bytes) -> Iterator[Problem]:
 
 
 def _held_out_file(manifest: Manifest) -> int | None:
-    """The bits of `split.bin` where the held-out rows are those of a file of their own, as one number."""
+    """Return the bits of `split.bin` as one number, where a file of its own has the held-out rows; else None."""
     first, found = 0, None
     for source in manifest.data.split_sources:
         if source.name == HELD_OUT:
@@ -275,8 +276,3 @@ def export_state(manifest: Manifest, export: Path) -> Literal["matches", "differ
     except (OSError, ValueError):
         return "differs"
     return "matches" if found in {each.sha256 for each in manifest.exports} else "differs"
-
-
-def export_rejected(export: Path, message: str) -> ArtifactRejected:
-    """The refusal of an export that had to belong to its artifact."""
-    return ArtifactRejected(message, problems=[Problem(str(export), "export-digest", message)], hint=HINT_TRAIN)

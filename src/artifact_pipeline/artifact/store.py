@@ -25,7 +25,7 @@ from artifact_pipeline.artifact.pointer import HEX, STORE, follow, target_of
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, StorageError
 from artifact_pipeline.files import (
-    make_folder,
+    mkdir_command,
     read_bounded,
     reason_of,
     storage_error,
@@ -141,7 +141,7 @@ class Store:
         pointer = self.pointer
         try:
             if not (folder := pointer.parent).is_dir():
-                raise StorageError(f"cannot write {pointer}: there is no folder {folder}", hint=make_folder(folder))
+                raise StorageError(f"cannot write {pointer}: there is no folder {folder}", hint=mkdir_command(folder))
             pointer.lstat()
         except FileNotFoundError:
             return

@@ -46,7 +46,7 @@ def schema(output: Output) -> None:
     from artifact_pipeline.config import schema_text
 
     output.print(schema_text())
-    output.talk(f"next: {output.typed('artifact-pipeline train --dry-run')}")
+    output.log(f"next: {output.typed('artifact-pipeline train --dry-run')}")
 
 
 class _Verbs(click.Group):

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact import ARTIFACT, EXPORT
+from artifact_pipeline.cli.commands import COMPLETION_VARIABLE, NAME
 from artifact_pipeline.cli.output import Output
 from artifact_pipeline.errors import INTERRUPTED, ConfigError, PipelineError
 from artifact_pipeline.extras import not_installed
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
     import click
 
-_COMPLETION = "_ARTIFACT_PIPELINE_COMPLETE"  # as in `options`, which loads click
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb of `artifact-pipeline`, and return its exit status.
@@ -39,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             reaction to Ctrl-C and to an exception that is a bug of ours. So the console script calls it; a caller from
             Python gives a list.
     """
-    return _run("app.app", argv, program="artifact-pipeline")
+    return _run("app.app", argv, program=NAME)
 
 
 def train_door(root: Path, argv: Sequence[str] | None = None) -> int:
@@ -76,11 +75,11 @@ def _run(
     with ExitStack() as streams:
         try:
             if argv is None:
-                _own_process(output)
+                _set_up_process(output)
                 streams.enter_context(without_pandas())
-            _guard(streams, for_good=argv is None)
+            _guard_streams(streams, for_good=argv is None)
             pin_numerics()
-            with _interruptible(output):
+            with _raising_interrupts(output):
                 module, _, name = command.partition(".")
                 loaded = getattr(import_module(f"artifact_pipeline.cli.{module}"), name)  # where Ctrl-C is caught
                 status = _invoke(loaded, arguments, output, {option: str(path) for option, path in files.items()})
@@ -91,27 +90,27 @@ def _run(
         except ModuleNotFoundError as error:
             status = output.error(not_installed(error))
         except BrokenPipeError as error:  # click prints the help by itself; `| head -1` has seen enough of it
-            status = output.lose(error)
+            status = output.discard_stdout(error)
         except KeyboardInterrupt:
             status = output.error(PipelineError("interrupted; nothing is left half-written"), INTERRUPTED)
         lost = output.finish()
         return status or lost
 
 
-def _guard(streams: ExitStack, *, for_good: bool) -> None:
-    """Let nothing that is printed be a command to a runner of GitHub Actions, until `streams` ends or for good."""
+def _guard_streams(streams: ExitStack, *, for_good: bool) -> None:
+    """Let no printed text be a command to a runner of GitHub Actions, until `streams` ends or for good."""
     if os.environ.get("GITHUB_ACTIONS") != "true":
         return
     from artifact_pipeline.cli.github import guard_streams
 
-    give_back = guard_streams()
+    restore = guard_streams()
     if not for_good:
-        streams.callback(give_back)
+        streams.callback(restore)
 
 
 @contextmanager
-def _interruptible(output: Output) -> Iterator[None]:
-    """Let what ends after Ctrl-C end by it: amid a library's C or C++ it may arrive as an error of that library."""
+def _raising_interrupts(output: Output) -> Iterator[None]:
+    """Raise KeyboardInterrupt for any error after Ctrl-C, which a library in C or C++ may report as its own error."""
     try:
         yield
     except BaseException as error:
@@ -120,9 +119,9 @@ def _interruptible(output: Output) -> Iterator[None]:
         raise
 
 
-def _own_process(output: Output) -> None:
-    """Settle what belongs to the whole process."""
-    sys.excepthook = output.bug
+def _set_up_process(output: Output) -> None:
+    """Set what belongs to the whole process: hooks, signals, streams, garbage collection."""
+    sys.excepthook = output.report_bug
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # or it would look for some in every package
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller; without this, the next file gets its number
@@ -133,10 +132,10 @@ def _own_process(output: Output) -> None:
         signal.signal(signal.SIGINT, output.interrupt)
     # scikit-learn's import makes a hundred thousand objects, and none of them is garbage.
     gc.set_threshold(100_000)
-    atexit.register(_leave_process)
+    atexit.register(_tear_down_process)
 
 
-def _leave_process() -> None:
+def _tear_down_process() -> None:
     """Ignore a late Ctrl-C, which would change nothing, and look for no garbage, which the end of the process frees."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()
@@ -144,13 +143,13 @@ def _leave_process() -> None:
 
 
 def _invoke(command: click.Command, arguments: list[str], output: Output, files: dict[str, str]) -> int:
-    """Parse and run, without click's own ideas of exit statuses and of Ctrl-C."""
+    """Parse and run, by our exit statuses and handling of Ctrl-C, and not click's."""
     import click
 
-    if output.root is None and _COMPLETION in os.environ:
+    if output.root is None and COMPLETION_VARIABLE in os.environ:
         from click.shell_completion import shell_complete
 
-        return shell_complete(command, {}, output.program, _COMPLETION, os.environ[_COMPLETION])
+        return shell_complete(command, {}, output.program, COMPLETION_VARIABLE, os.environ[COMPLETION_VARIABLE])
     _refuse_dashed(arguments)
     try:
         with command.make_context(output.program, arguments, obj=output, default_map=files) as context:
@@ -182,7 +181,7 @@ def _refuse_dashed(arguments: Sequence[str]) -> None:
 
 
 def _dashed_hint(arguments: Sequence[str]) -> str | None:
-    """How to name a file whose name begins as an option does, where there is one among the arguments."""
+    """Return how to name a file among the arguments that begins as an option does; None where there is none."""
     names = [name for name in takewhile("--".__ne__, arguments) if name.startswith("-") and name != "-"]
     name = next(filter(os.path.lexists, names), None)
     return None if name is None else f"name the file as {shlex.quote(f'./{name}')}, or behind --"

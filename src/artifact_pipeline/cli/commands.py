@@ -21,6 +21,8 @@ VERBS = (
 DOORS = {"train": "train", "predict": "inference"}
 """The verbs that have a door, `python src/….py`."""
 NAME = "artifact-pipeline"
+COMPLETION_VARIABLE = "_ARTIFACT_PIPELINE_COMPLETE"
+"""The variable of the environment that a shell sets to get completions."""
 _COMMAND = re.compile(
     rf"(?<![\w/.-]){NAME}(?: (?P<verb>{VERBS.replace(' ', '|')})\b|(?= --help\b))"
     r"|(?<![\w/.-])python src/(?P<door>train|inference)\.py\b"
@@ -46,7 +48,7 @@ def typed(text: str, root: Path | None = None) -> str:
 
 
 def _program(root: Path | None) -> str:
-    """What starts the command line of this installation."""
+    """Return the command that starts this installation."""
     home = Path(artifact_pipeline.__file__).parents[1]
     if not _is_installed(home, door=root is not None):
         return f"PYTHONPATH={_path(home)} {_python()} -P -m artifact_pipeline"
@@ -58,14 +60,14 @@ def _program(root: Path | None) -> str:
 
 
 def _is_installed(home: Path, *, door: bool) -> bool:
-    """Whether Python finds the package by itself: not by the place of a door, the working folder, or PYTHONPATH."""
+    """Return whether Python finds the package without a door's folder, the working folder or PYTHONPATH."""
     entries = sys.path[0 if sys.flags.safe_path and not door else 1 :]
     listed = {os.path.realpath(each) for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each}
     return os.path.realpath(home) in {os.path.realpath(each) for each in entries if each} - listed
 
 
 def _python() -> str:
-    """What starts this Python."""
+    """Return the command that starts this Python."""
     if not sys.executable:
         return "python"
     names = ("python", "python3")
@@ -74,7 +76,7 @@ def _python() -> str:
 
 
 def _is_found(name: str, file: Path, *, beside: bool = False) -> bool:
-    """Whether a shell that is given this name starts this file; `beside`: from the same folder, too.
+    """Return whether a shell starts this file by this name; with `beside` it must also find it in the file's folder.
 
     The Pythons of two environments may be links to one file: their folders distinguish them.
     """

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import ArtifactPlace, file_option, held_out_option, verb, with_artifact
+from artifact_pipeline.cli.options import (
+    ArtifactPlace,
+    NumberRange,
+    file_option,
+    group,
+    held_out_option,
+    verb,
+    with_artifact,
+)
 from artifact_pipeline.errors import plural
 from artifact_pipeline.files import shown
 from artifact_pipeline.reports.tables import shown_comparison
@@ -15,25 +23,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from artifact_pipeline.artifact.provenance import Comparison
-    from artifact_pipeline.cli.options import Verb
     from artifact_pipeline.cli.output import Output
 
 
-def comparison_options(function: Verb) -> Verb:
-    """`--data`, `--held-out` and `--margin`: on which rows artifacts are compared, and what is good enough."""
-    data = file_option(
+comparison_options = group(
+    file_option(
         "--data",
         words="The table that all were trained from (any that train reads); not needed for the built-in digits.",
-    )
-    margin = click.option(
+    ),
+    held_out_option,
+    click.option(
         "--margin",
-        type=click.FloatRange(0, 1),
+        type=NumberRange(0, 1),
         default=0.02,
         show_default=True,
         metavar="SHARE",
         help="By how much the candidate may be worse.",
-    )
-    return data(held_out_option(margin(function)))
+    ),
+)
+"""On which rows artifacts are compared, and what is good enough."""
 
 
 @verb("Compare an artifact with others on the held-out rows that they share.", 4, 5, 8)
@@ -63,7 +71,7 @@ def compare(
     *,
     form: str,
     place: Path | None,
-    **asked: Any,
+    **options: Any,
 ) -> None:
     """Compare CANDIDATE with each CHAMPION (pointers, or artifacts' folders) on the rows that all held out.
 
@@ -73,7 +81,7 @@ def compare(
     from artifact_pipeline.training import side_by_side
 
     paged: Any = form if form != "text" else None
-    request = side_by_side.ComparisonRequest((candidate, *champions), **asked, form=paged, output=place)
+    request = side_by_side.ComparisonRequest((candidate, *champions), **options, form=paged, output=place)
     found = side_by_side.compare_side_by_side(request)
     if paged and place is None:
         for line in found.page.splitlines():

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from artifact_pipeline.cli.options import VARIABLE, verb
+from artifact_pipeline.cli.commands import COMPLETION_VARIABLE, NAME
+from artifact_pipeline.cli.options import verb
 from artifact_pipeline.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from artifact_pipeline.cli.output import Output
 
 SHELLS = ("bash", "zsh", "fish")
-_PROGRAM = "artifact-pipeline"
 _MARK = "# Completion of artifact-pipeline, by `artifact-pipeline completion install`"
 _ZSH_BEGINS = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i; }\n"
 """What a script that is sourced needs, where the start file has not loaded zsh's completion before."""
@@ -48,10 +48,7 @@ def completion(output: Output, /, action: str, shell: str | None, *, printed: bo
     shell = shell or _own_shell()
     script = _script(shell)
     if printed:
-        if output.as_json:
-            output.result({"action": "print", "shell": shell, "script": script})
-        else:
-            output.print(script)
+        output.document(script, {"action": "print", "shell": shell, "script": script})
         return
     files = _files(shell)
     changed = _install(files, script)
@@ -75,7 +72,7 @@ def _own_shell() -> str:
     if name not in SHELLS:
         found = f"$SHELL names {name}" if name else "$SHELL is not set"
         problem = Problem("$SHELL", "not-allowed", f"must be one of {', '.join(SHELLS)}; {found}")
-        raise ConfigError("the shell is not known", problems=[problem], hint=f"{_PROGRAM} completion install bash")
+        raise ConfigError("the shell is not known", problems=[problem], hint=f"{NAME} completion install bash")
     return name
 
 
@@ -85,8 +82,8 @@ def _script(shell: str) -> str:
 
     kind = get_completion_class(shell)
     assert kind is not None
-    made = kind(click.get_current_context().find_root().command, {}, _PROGRAM, VARIABLE)
-    # Not by its method source, which starts a bash to ask for its version.
+    made = kind(click.get_current_context().find_root().command, {}, NAME, COMPLETION_VARIABLE)
+    # Not by its method `source`, which starts a bash for its version.
     script = made.source_template % made.source_vars()
     if shell == "zsh":
         first, _, rest = script.partition("\n")  # `#compdef`, which counts in the first line alone
@@ -102,14 +99,12 @@ def _files(shell: str) -> _Files:
         raise ConfigError(
             "there is no place for the completion",
             problems=[problem],
-            hint=f"{_PROGRAM} completion install {shell} --print prints it",
+            hint=f"{NAME} completion install {shell} --print prints it",
         )
     if shell == "fish":
-        return _Files(
-            _folder("XDG_CONFIG_HOME", Path(home, ".config")) / "fish" / "completions" / f"{_PROGRAM}.fish", None
-        )
+        return _Files(_folder("XDG_CONFIG_HOME", Path(home, ".config")) / "fish" / "completions" / f"{NAME}.fish", None)
     start = Path(home) if shell == "bash" else _folder("ZDOTDIR", Path(home))
-    script = _folder("XDG_DATA_HOME", Path(home, ".local", "share")) / _PROGRAM / f"completion.{shell}"
+    script = _folder("XDG_DATA_HOME", Path(home, ".local", "share")) / NAME / f"completion.{shell}"
     return _Files(script, start / f".{shell}rc")
 
 

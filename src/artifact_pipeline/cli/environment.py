@@ -53,7 +53,7 @@ def name_variables(error: PipelineError, context: click.Context) -> None:
 
 
 def _given(context: click.Context) -> Iterator[tuple[str, str, str]]:
-    """The options that variables have given: each option, its variable, and that one's value."""
+    """Yield each option that a variable has given, with the variable and its value."""
     for parameter in context.command.params:
         name = parameter.name or ""
         if context.get_parameter_source(name) is ParameterSource.ENVIRONMENT:
@@ -62,7 +62,7 @@ def _given(context: click.Context) -> Iterator[tuple[str, str, str]]:
 
 
 def _holds(text: str, value: str) -> bool:
-    """Whether a text is about a value: a path, a name or a digest, and not a number, which may be anything."""
+    """Return whether a text holds a path, a name or a digest as a word; a number may mean anything."""
     if not value or value.isdigit():
         return False
     return re.search(rf"(?<![\w/.-]){re.escape(value)}(?![\w/-])", text) is not None

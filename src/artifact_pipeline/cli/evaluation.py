@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import report_options, report_places, verb
+from artifact_pipeline.cli import views
+from artifact_pipeline.cli.options import NumberRange, report_places, summary_option, verb
 from artifact_pipeline.errors import GateFailed
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.prediction.labels import Evaluation
 
 _MATCHED = "matched (may include training rows)"
-"""Predictions say of a row at most on which side of the split it is."""
+"""Predictions name at most the side of the split of each row, not whether the model learned from it."""
 
 
 @verb("Score predictions by labels that came later.", 3, 5, 8)
@@ -32,9 +33,9 @@ _MATCHED = "matched (may include training rows)"
     help="The columns, in both, that say which prediction a label belongs to, such as file,row; can be repeated.",
 )
 @click.option("--label", metavar="COLUMN", help="The column of the labels; by default the only one that is no key.")
-@click.option("--min-accuracy", type=click.FloatRange(0, 1), metavar="X", help="End with status 3 below this accuracy.")
-@click.option("--min-f1", type=click.FloatRange(0, 1), metavar="X", help="End with status 3 below this weighted F1.")
-@report_options(outputs=False)
+@click.option("--min-accuracy", type=NumberRange(0, 1), metavar="X", help="End with status 3 below this accuracy.")
+@click.option("--min-f1", type=NumberRange(0, 1), metavar="X", help="End with status 3 below this weighted F1.")
+@summary_option
 @click.pass_obj
 def evaluate(
     output: Output,
@@ -44,7 +45,7 @@ def evaluate(
     *,
     keys: tuple[str, ...],
     label: str | None,
-    **asked: Any,  # the least figures, and `--summary`
+    **options: Any,  # the least figures, and `--summary`
 ) -> None:
     """Score PREDICTIONS, which `predict` wrote (a file or a folder of parts), by LABELS that came later.
 
@@ -59,16 +60,16 @@ def evaluate(
         labels,
         keys=tuple(name for each in keys for name in each.split(",") if name),
         label=label,
-        minimums={"accuracy": asked["min_accuracy"], "f1_weighted": asked["min_f1"]},
-        outputs=tuple(report_places(asked)),
+        minimums={"accuracy": options["min_accuracy"], "f1_weighted": options["min_f1"]},
+        outputs=tuple(report_places(options)),
     )
     try:
         with output.meter() as progress:
             found = e.evaluate(request, progress)
     except GateFailed as error:
-        _report(output, error.result, asked["summary"])
+        _report(output, error.result, options["summary"])
         raise
-    _report(output, found, asked["summary"])
+    _report(output, found, options["summary"])
     if found.rules:
         rules = ", ".join(f"{rule.name} {rule.observed:.4f} >= {rule.minimum:.4f}" for rule in found.rules)
         output.say(f"gate: passed ({rules})")
@@ -76,17 +77,11 @@ def evaluate(
 
 
 def _report(output: Output, found: Evaluation, summary: Path | None) -> None:
-    """Print the figures, and append them to the summary."""
+    """Append the figures to the summary, and print them."""
     if summary is not None:
         from artifact_pipeline.cli import github
 
         github.append_summary(summary, _page(found))
-    _say(output, found)
-
-
-def _say(output: Output, found: Evaluation) -> None:
-    from artifact_pipeline.cli import views
-
     figures = found.figures
     for line in _counts(found):
         output.say(line)
@@ -108,9 +103,7 @@ def _counts(found: Evaluation) -> tuple[str, str]:
 
 
 def _rows(found: Evaluation) -> list[list[str]]:
-    """The figures by split, as far as the predictions say it, and those of all matched rows."""
-    from artifact_pipeline.cli import views
-
+    """Return the figures by split, where the predictions name it, and those of all matched rows."""
     names = {"held-out": "held-out", "training": "training (may be learned)"}
     apart = [views.figure_cells(names[side], figures) for side, figures in found.splits.items()]
     alone = found.figures.rows == getattr(found.splits.get("held-out"), "rows", None)
@@ -118,8 +111,7 @@ def _rows(found: Evaluation) -> list[list[str]]:
 
 
 def _page(found: Evaluation) -> str:
-    """The evaluation as a page of Markdown."""
-    from artifact_pipeline.cli import views
+    """Return the evaluation as a page of Markdown."""
     from artifact_pipeline.reports import markdown, tables
 
     classes = markdown.table(tables.CLASSES, tables.class_rows(found.figures.classes, markdown.escape))
@@ -131,8 +123,6 @@ def _page(found: Evaluation) -> str:
 
 
 def _result(found: Evaluation, keys: tuple[str, ...]) -> dict[str, Any]:
-    from artifact_pipeline.cli.views import plain_baseline
-
     matched = found.figures.rows
     return {
         "key": list(keys),
@@ -141,5 +131,5 @@ def _result(found: Evaluation, keys: tuple[str, ...]) -> dict[str, Any]:
         "predictions": {"read": found.predictions, "matched": matched, "unmatched": found.predictions - matched},
         "metrics": {**found.figures.plain(), "training_rows": "unknown"},
         "splits": {side: figures.plain() for side, figures in found.splits.items()},
-        **plain_baseline(found.figures),
+        **views.plain_baseline(found.figures),
     }

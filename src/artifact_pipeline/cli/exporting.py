@@ -15,7 +15,8 @@ from artifact_pipeline.cli.options import (
     artifact_argument,
     expect_option,
     file_option,
-    is_given,
+    first_given,
+    group,
     verb,
     with_artifact,
 )
@@ -23,28 +24,22 @@ from artifact_pipeline.errors import ConfigError
 from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
-    from artifact_pipeline.cli.options import Verb
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.reports.documents import Kind
 
 _NAMES: dict[Kind, str] = {"card": "model card", "bom": "bill of materials", "facts": "facts"}
-_OF_MLFLOW = {
-    "tracking_uri": "--tracking-uri",
-    "experiment": "--experiment",
-    "model": "--model",
-    "alias": "--alias",
-}
 
 
-def _document_options(function: Verb) -> Verb:
-    """`[ARTIFACT]`, `-o FILE` and `--expect`."""
-    place = file_option(
+_document_options = group(
+    artifact_argument,
+    file_option(
         "-o",
         "--output",
         "to",
         words="Where it is written, in the place of what stands there; by default it is printed.",
-    )
-    return artifact_argument(place(expect_option(function)))
+    ),
+    expect_option,
+)
 
 
 @verb("Write the model card of an artifact, as Hugging Face has it.", 4, 8)
@@ -79,7 +74,7 @@ def bom(output: Output, /, artifact: Path | str, *, to: Path | None, expect: str
 @click.option("--alias", metavar="NAME", help="mlflow: the alias that moves to this version, if its gate passed.")
 @click.pass_obj
 def export(
-    output: Output, /, tracker: str, artifact: Path | str, *, to: Path | None, expect: str | None, **asked: str | None
+    output: Output, /, tracker: str, artifact: Path | str, *, to: Path | None, expect: str | None, **options: str | None
 ) -> None:
     """Send ARTIFACT to a server of MLflow, or write what any other tracker wants to know as one JSON document.
 
@@ -89,16 +84,15 @@ def export(
     is verified first; the alias stays where it is if the gate failed.
     """
     if tracker == "json":
-        given = [option for name, option in _OF_MLFLOW.items() if is_given(name)]
-        if given:
-            raise ConfigError(f"{given[0]} goes with export mlflow", hint="artifact-pipeline export mlflow --help")
+        if option := first_given("tracking_uri", "experiment", "model", "alias"):
+            raise ConfigError(f"{option} goes with export mlflow", hint="artifact-pipeline export mlflow --help")
         _document(output, "facts", artifact, to=to, expect=expect)
         return
     if to is not None:
         raise ConfigError("--output goes with export json", hint="artifact-pipeline export json -o facts.json")
     from artifact_pipeline.reports.mlflow_export import ExportRequest, export_to_mlflow
 
-    request = ExportRequest(artifact, expect=expect, **asked)
+    request = ExportRequest(artifact, expect=expect, **options)
     with output.progress() as progress:
         done = export_to_mlflow(request, os.environ, progress=progress)
     output.say(f"{done.outcome}: {done.artifact}")
@@ -107,7 +101,7 @@ def export(
     if done.alias is not None:
         output.say(f"alias: {done.alias} -> version {done.version}")
     for note in done.notes:
-        output.talk(f"note: {note}")
+        output.log(f"note: {note}")
     output.result(done.plain())
 
 
@@ -117,9 +111,7 @@ def _document(output: Output, kind: Kind, artifact: Path | str, *, to: Path | No
 
     made = document(kind, artifact, to, expect=expect)
     if to is None:
-        if not output.as_json:
-            output.print(made.text)
-        output.result({"artifact": made.artifact, kind: made.text})
+        output.document(made.text, {"artifact": made.artifact, kind: made.text})
         return
     output.say(f"{_NAMES[kind]}: {shown(to)}")
     output.say(f"artifact digest: {made.artifact}")

@@ -10,13 +10,14 @@ import os
 import re
 import stat
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from artifact_pipeline.errors import ConfigError, DataRejected, Problem
 from artifact_pipeline.files import storage_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
     from typing import BinaryIO
 
@@ -34,18 +35,18 @@ _COMMAND = re.compile(r"::[A-Za-z-]+(?: [^\r\n]*)?::|##\[[A-Za-z-]+(?: [^\r\n]*)
 
 
 def guard_streams() -> Callable[[], None]:
-    """Let standard output and standard error be a `Log`; returns what gives them back."""
+    """Wrap standard output and standard error in a `Log`; return the function that unwraps them."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (cast("TextIO", Log(each)) if each is not None else each for each in before)
 
-    def give_back() -> None:
+    def restore() -> None:
         sys.stdout, sys.stderr = before
 
-    return give_back
+    return restore
 
 
 class Log:
-    r"""A stream of text that a runner reads: no terminal, and in what is written no mark of a command is left whole.
+    r"""A stream of text that a runner reads: no terminal, and each mark of a command in the text is broken.
 
     The last letter of a mark becomes its escape (`:\u003aerror:\u003a`, `##\u005berror]`): in JSON the same text.
     """
@@ -58,7 +59,7 @@ class Log:
 
     @property
     def buffer(self) -> Any:
-        """Where rows are written: as they are, or not at all."""
+        """The stream for rows, which are written as they are or refused."""
         raw = self._stream.buffer
         return raw if _is_file(raw) else _Rows(raw)
 
@@ -96,7 +97,7 @@ def _is_file(raw: BinaryIO) -> bool:
 
 
 class _Rows:
-    """Where rows go that may be read by a runner or by another program: they cannot be changed, but refused."""
+    """A stream of rows that a runner or another program reads: they cannot be changed, but refused."""
 
     def __init__(self, raw: BinaryIO) -> None:
         self._raw = raw
@@ -115,7 +116,7 @@ class _Rows:
 
 
 def error_annotations(error: PipelineError) -> list[str]:
-    """The workflow commands that put the config's errors at their lines."""
+    """Return the workflow commands that show the config's errors at their lines."""
     if not isinstance(error, ConfigError):
         return []
     return [_annotation(each.place, each.message) for each in error.problems[:_MAX_ANNOTATIONS]]
@@ -147,7 +148,8 @@ def append_outputs(file: Path, outputs: Mapping[str, str]) -> None:
     for key, value in outputs.items():
         if "\n" in value or "\r" in value:
             raise ConfigError(f"--outputs: {key} holds a line break")
-    _append(file, "".join(f"{key}={value}\n" for key, value in outputs.items()).encode())
+    with _appending(file) as opened:
+        opened.write("".join(f"{key}={value}\n" for key, value in outputs.items()).encode())
 
 
 def append_summary(file: Path, page: str) -> None:
@@ -157,15 +159,17 @@ def append_summary(file: Path, page: str) -> None:
         StorageError: the file cannot be written.
     """
     data = page.encode()
-    room = MAX_SUMMARY_BYTES - (file.stat().st_size if file.exists() else 0)
-    if len(data) > room:
-        data = data[: max(room, 0)].rpartition(b"\n")[0] + b"\n\nThe rest is left out: GitHub shows 1 MiB.\n"
-    _append(file, data)
+    with _appending(file) as opened:
+        room = MAX_SUMMARY_BYTES - os.fstat(opened.fileno()).st_size
+        if len(data) > room:
+            data = data[: max(room, 0)].rpartition(b"\n")[0] + b"\n\nThe rest is left out: GitHub shows 1 MiB.\n"
+        opened.write(data)
 
 
-def _append(file: Path, data: bytes) -> None:
+@contextmanager
+def _appending(file: Path) -> Iterator[BinaryIO]:
     try:
         with file.open("ab") as opened:
-            opened.write(data)
+            yield opened
     except OSError as error:
         raise storage_error(file, error) from error

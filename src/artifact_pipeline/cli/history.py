@@ -10,14 +10,14 @@ import click
 
 from artifact_pipeline.cli.options import (
     artifact_option,
-    asked_trust,
     is_given,
     policy_options,
     short_digest,
+    trust_from,
     verb,
     with_artifact,
 )
-from artifact_pipeline.cli.registry import connection_options, seldom, with_connection
+from artifact_pipeline.cli.registry import MAX_TAGS, connection_options, throttled_progress, with_connection
 from artifact_pipeline.errors import ConfigError, listing, plural
 from artifact_pipeline.files import shown
 
@@ -31,10 +31,8 @@ if TYPE_CHECKING:
     from artifact_pipeline.registry import listing as images
 
 _HEADS = ("gate", "held-out accuracy", "held-out F1", "changed")
-_MAX_TAGS = 5
-"""Tags of one artifact that are shown."""
-_MAX_WORDS = 200
-"""Letters of what changed that are shown."""
+_MAX_CHANGES = 200
+"""Characters of what changed that are shown."""
 
 
 @verb("List the artifacts of the store, or of a registry, the latest training first.", 4, 8)
@@ -42,7 +40,7 @@ _MAX_WORDS = 200
 @click.option("--registry", metavar="oci://HOST/NAME", help="List this repository instead (extra [registry]).")
 @connection_options
 @click.pass_obj
-def runs(output: Output, /, artifact: Path, registry: str | None, **asked: Any) -> None:
+def runs(output: Output, /, artifact: Path, registry: str | None, **options: Any) -> None:
     """List the artifacts of the store: digest, verdict, metrics, what changed in the recipe since the one before.
 
     The pointer leads to the one marked with a star. The list is read, not verified.
@@ -53,7 +51,7 @@ def runs(output: Output, /, artifact: Path, registry: str | None, **asked: Any) 
     from artifact_pipeline.artifact.store import Store
 
     if registry is not None:
-        _list_registry(output, registry, asked)
+        _list_registry(output, registry, options)
         return
 
     found = Store(artifact).runs()
@@ -69,21 +67,21 @@ def runs(output: Output, /, artifact: Path, registry: str | None, **asked: Any) 
     output.result({"runs": listed})
 
 
-def _list_registry(output: Output, registry: str, asked: Mapping[str, Any]) -> None:
+def _list_registry(output: Output, registry: str, options: Mapping[str, Any]) -> None:
     from artifact_pipeline.registry import listing as images
     from artifact_pipeline.registry.request import RegistryRequest
 
     if is_given("artifact"):
         raise ConfigError("--registry lists a repository, and --artifact a store; one of them")
-    with seldom(output) as progress:
-        found = images.list_images(RegistryRequest(registry, asked["plain_http"], asked["token_hosts"]), progress)
+    with throttled_progress(output) as progress:
+        found = images.list_images(RegistryRequest(registry, options["plain_http"], options["token_hosts"]), progress)
     listed = [_image_entry(image, older) for image, older in zip_longest(found.images, found.images[1:])]
     if listed:
         rows = [
             [
                 short_digest(image.reference.target),
                 short_digest(entry["digest"]),
-                listing(image.tags, _MAX_TAGS),
+                listing(image.tags, MAX_TAGS),
                 *_cells(entry),
             ]
             for image, entry in zip(found.images, listed, strict=True)
@@ -98,12 +96,12 @@ def _list_registry(output: Output, registry: str, asked: Mapping[str, Any]) -> N
         if first is None or first.run.manifest is None
         else f"artifact-pipeline pull {first.reference} -o {first.run.manifest.name}"
     )
-    output.next(with_connection(command, asked))
+    output.next(with_connection(command, options))
     output.result({"runs": listed, "others": found.others, "complete": found.complete})
 
 
 def _say_list(output: Output, found: images.RegistryList) -> None:
-    """Say what the list is worth: in which order it is, and what is not in it."""
+    """Print in which order the list is, and what is not in it."""
     undated = sum(image.made is None for image in found.images)
     order = "the latest first, by the time that the provenance claims" if undated < len(found.images) else ""
     by_tag = f"{undated:,} without provenance by tag" if undated else ""
@@ -112,7 +110,7 @@ def _say_list(output: Output, found: images.RegistryList) -> None:
     if found.others:
         output.say(f"{plural(found.others, 'tagged image')} not listed: no artifact of this kind")
     if not found.complete:
-        output.talk("warning: the repository has more than is listed here")
+        output.log("warning: the repository has more than is listed here")
 
 
 def _entry(run: Run, older: Run | None) -> dict[str, Any]:
@@ -132,7 +130,7 @@ def _entry(run: Run, older: Run | None) -> dict[str, Any]:
 
 
 def _made_from(manifest: Manifest) -> dict[str, Any]:
-    """The recipe, and the feedback beside it."""
+    """Return the recipe, and the feedback beside it."""
     from artifact_pipeline.rows.matrix import FEEDBACK
 
     files = [each for each in manifest.data.sources if each.name == FEEDBACK]
@@ -141,7 +139,7 @@ def _made_from(manifest: Manifest) -> dict[str, Any]:
 
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """What differs from the artifact before, key by key, with the new values."""
+    """Return by key the new values of what differs from the artifact before."""
     from artifact_pipeline.canonical import dotted
 
     old, new = dotted(before), dotted(after)
@@ -156,13 +154,13 @@ def _image_entry(image: images.ListedImage, older: images.ListedImage | None) ->
 
 
 def _cells(entry: dict[str, Any]) -> list[str]:
-    """The cells of an entry under `_HEADS`."""
+    """Return the cells of an entry under `_HEADS`."""
     if not entry["readable"]:
         return ["unreadable", "", "", ""]
     changed = entry["changed"]
     words = "" if changed is None else ", ".join(f"{key}={value}" for key, value in changed.items()) or "nothing"
-    if len(words) > _MAX_WORDS:
-        words = f"{words[:_MAX_WORDS]}…"
+    if len(words) > _MAX_CHANGES:
+        words = f"{words[:_MAX_CHANGES]}…"
     return [
         (entry["gate"] or "none") + (f", champion: {entry['comparison']}" if entry["comparison"] else ""),
         f"{entry['accuracy']:.4f}",
@@ -171,19 +169,19 @@ def _cells(entry: dict[str, Any]) -> list[str]:
     ]
 
 
-def first_digits(_context: click.Context, _argument: click.Parameter, value: str | None) -> str | None:
-    """Let click refuse what is neither a digest nor the beginning of one."""
+def check_digest_prefix(_context: click.Context, _argument: click.Parameter, value: str | None) -> str | None:
+    """Refuse what is neither a digest nor the beginning of one, as a callback of click."""
     if value is not None and not re.fullmatch(r"(sha256:)?[0-9a-f]{1,64}", value):
         raise click.BadParameter(f"must be sha256: and hexadecimal digits, or the first of them, got {value!r:.80}")
     return value
 
 
 @verb("Let the pointer lead to an earlier artifact.", 4, 8)
-@click.argument("digest", required=False, callback=first_digits)
+@click.argument("digest", required=False, callback=check_digest_prefix)
 @artifact_option("The pointer.")
 @policy_options
 @click.pass_obj
-def rollback(output: Output, /, digest: str | None, artifact: Path, **asked: Any) -> None:
+def rollback(output: Output, /, digest: str | None, artifact: Path, **options: Any) -> None:
     """Let the pointer lead to the artifact DIGEST of the store (its first digits are enough).
 
     Without DIGEST it is the latest one before the artifact in charge, of the same name, that passed its gate, and the
@@ -193,7 +191,7 @@ def rollback(output: Output, /, digest: str | None, artifact: Path, **asked: Any
     """
     from artifact_pipeline.training import publication
 
-    moved = publication.rollback(artifact, to=digest, trust=asked_trust(asked))
+    moved = publication.rollback(artifact, to=digest, trust=trust_from(options))
     output.say(f"artifact: {shown(artifact)} -> {moved.digest}")
     output.next(with_artifact("artifact-pipeline verify", artifact))
     output.result({"artifact": moved.digest})

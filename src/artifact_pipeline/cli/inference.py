@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.canonical import PREFIX, digest, dotted
+from artifact_pipeline.cli import views
 from artifact_pipeline.cli.inspection import check_export
 from artifact_pipeline.cli.options import (
     ArtifactPlace,
     artifact_option,
-    asked_trust,
     batch_options,
     export_option,
     is_given,
-    report_options,
     report_places,
+    summary_option,
+    trust_from,
     trust_options,
     trust_places,
     verb,
@@ -34,10 +35,10 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Verified
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.prediction.outcome import Predictions
-    from artifact_pipeline.prediction.run import PredictionObserver, PredictionRequest
+    from artifact_pipeline.prediction.run import PredictionRequest
 
 _STDOUT = "-"
-_AS_THEY_ARE = (
+_REQUEST_FIELDS = (
     "expect", "accept_failed_gate", "on_error", "out_of_range", "drift", "fail_on_drift", "receipt", "resume",
     "workers", "scheduler",
 )  # fmt: skip
@@ -60,7 +61,7 @@ _AS_THEY_ARE = (
 @trust_options
 @export_option("The pickle to compare with the manifest, by default the one beside the artifact; it is never loaded.")
 @batch_options
-@report_options(outputs=False)
+@summary_option
 @click.pass_obj
 def predict(
     output: Output,
@@ -70,7 +71,7 @@ def predict(
     destination: str,
     artifact: Path | str,
     export: Path,
-    **asked: Any,  # as the groups of options name it
+    **options: Any,  # as the groups of options name it
 ) -> None:
     """Predict the rows of each INPUT, or the 1,797 built-in digits.
 
@@ -81,25 +82,28 @@ def predict(
     The artifact is verified and its golden rows are replayed before the first row is answered; scikit-learn is not
     needed, and no pickle is loaded. A receipt, OUTPUT.receipt.json, records what was read and written, by digests.
     """
+    from artifact_pipeline.prediction.run import PredictionObserver
     from artifact_pipeline.prediction.run import predict as run
 
     if destination == _STDOUT:
         if output.as_json:
             raise ConfigError("--json and -o - both want standard output", hint="name a file: -o FILE")
-        output.data = True
-    said = _Said(output, artifact, export, asked)
+        output.stdout_taken = True
+    reporter = _Reporter(output, artifact, export, options)
+    request = _request(inputs, destination, artifact, export=export, options=options)
     try:
-        predictions = run(_request(inputs, destination, artifact, export=export, asked=asked), said.observer())
+        predictions = run(request, PredictionObserver(reporter.verified, output.meter))
     except DriftFound as error:
-        said.written(error.result)
+        reporter.written(error.result)
         raise
-    said.written(predictions)
-    output.next(with_artifact("artifact-pipeline inspect", said.artifact))
-    output.result(said.result(predictions))
+    reporter.written(predictions)
+    output.next(with_artifact("artifact-pipeline inspect", reporter.artifact))
+    beside = {"export": reporter.export_state, "other_config": reporter.other_config}
+    output.result(_result(predictions) | beside)
 
 
 def _request(
-    inputs: tuple[str, ...], destination: str, artifact: Path | str, *, export: Path, asked: dict[str, Any]
+    inputs: tuple[str, ...], destination: str, artifact: Path | str, *, export: Path, options: dict[str, Any]
 ) -> PredictionRequest:
     from artifact_pipeline.prediction.run import PredictionRequest
 
@@ -107,74 +111,62 @@ def _request(
         artifact,
         inputs,
         destination,
-        keep=tuple(name for names in asked["keep"] for name in names.split(",") if name),
-        input_format=asked["form"],
-        output_format=asked["to"],
-        trust=asked_trust(asked),
-        read=tuple(trust_places(artifact, {**asked, "export": export if is_given("export") else None})),
-        outputs=tuple(report_places(asked)),
+        keep=tuple(name for names in options["keep"] for name in names.split(",") if name),
+        input_format=options["form"],
+        output_format=options["to"],
+        trust=trust_from(options),
+        read=tuple(trust_places(artifact, {**options, "export": export if is_given("export") else None})),
+        outputs=tuple(report_places(options)),
         stdout=sys.stdout.buffer if destination == _STDOUT else None,
-        **{name: asked[name] for name in _AS_THEY_ARE},
+        **{name: options[name] for name in _REQUEST_FIELDS},
     )
 
 
 @dataclass(slots=True)
-class _Said:
-    """What is printed and reported of a prediction."""
+class _Reporter:
+    """Prints a prediction while it runs and once it is written, and keeps what `--json` prints of its artifact."""
 
     output: Output
     artifact: Path | str
     export: Path
-    asked: dict[str, Any]
+    options: dict[str, Any]
     export_state: str = ""
-    other: dict[str, Any] | None = None
-
-    def observer(self) -> PredictionObserver:
-        """What is printed while the prediction runs."""
-        from artifact_pipeline.prediction.run import PredictionObserver
-
-        return PredictionObserver(self.verified, self.output.meter)
+    other_config: dict[str, Any] | None = None
 
     def verified(self, artifact: Verified) -> None:
         """Print which artifact answers, and what does not belong to it."""
         self.artifact = artifact.reference or self.artifact  # what answers, wherever a tag leads later
         self.output.say(f"verified: {shown(self.artifact)}, {artifact.digest}")
-        self.other = _say_other_config(self.output, self.artifact, artifact)
+        self.other_config = _say_other_config(self.output, self.artifact, artifact)
         self.export_state = check_export(self.output, artifact.manifest, self.artifact, self.export)
 
     def written(self, predictions: Predictions) -> None:
         """Print what was written, and report it."""
-        if self.asked["resume"] and not predictions.destination.folder:
-            self.output.talk(
+        if self.options["resume"] and not predictions.destination.folder:
+            self.output.log(
                 "note: a single file starts again; a folder of parts can be resumed, such as -o predictions/"
             )
-        if self.asked["summary"] is not None:
+        if self.options["summary"] is not None:
             from artifact_pipeline.cli import github
             from artifact_pipeline.reports import markdown
 
-            github.append_summary(self.asked["summary"], markdown.predictions_page(predictions))
+            github.append_summary(self.options["summary"], markdown.predictions_page(predictions))
         _say(self.output, predictions)
-
-    def result(self, predictions: Predictions) -> dict[str, Any]:
-        """What `--json` prints."""
-        return _result(predictions) | {"export": self.export_state, "other_config": self.other}
 
 
 def _say(output: Output, predictions: Predictions) -> None:
-    from artifact_pipeline.cli import views
-
     to, rows = predictions.destination, predictions.receipt.rows
     if predictions.left_out:
         count = len(predictions.left_out)
         columns = f"{count:,} column{'s are' if count > 1 else ' is'}"
-        output.talk(f"note: {columns} not the model's and left out: {listing(predictions.left_out)}")
+        output.log(f"note: {columns} not the model's and left out: {listing(predictions.left_out)}")
     for note in predictions.notes:
-        output.talk(f"warning: {note}")
+        output.log(f"warning: {note}")
     inputs = predictions.receipt.inputs
     if len(inputs) > 1 and (empty := sum(not each.rows for each in inputs)):
-        output.talk(f"note: {empty:,} of {plural(len(inputs), 'file')} without a row")
+        output.log(f"note: {empty:,} of {plural(len(inputs), 'file')} without a row")
     if rows.out_of_range:
-        output.talk(
+        output.log(
             f"warning: {plural(rows.out_of_range, 'row')} with a value far out of the trained range; "
             "--out-of-range reject refuses them"
         )
@@ -205,7 +197,7 @@ def _parts(predictions: Predictions) -> str:
 
 
 def _shown_place(place: str) -> str:
-    """A path as a person would write it; a URL as it is."""
+    """Return a path relative to the working folder where it lies inside; a URL as it is."""
     from artifact_pipeline.storage import places as storage
 
     return place if storage.is_url(place) else shown(Path(place))
@@ -247,7 +239,7 @@ def _say_other_config(output: Output, artifact: Path | str, verified: Verified) 
     if not changed:
         return None
     words = (f"{key} is {json.dumps(there)}, not {json.dumps(made)}" for key, (there, made) in changed.items())
-    output.talk(
+    output.log(
         f"note: this model was not made from {shown(config)} as it is now: {'; '.join(words)}; "
         f"{output.typed('artifact-pipeline train')} trains from it"
     )
@@ -258,7 +250,7 @@ def _say_other_config(output: Output, artifact: Path | str, verified: Verified) 
 
 
 def _changed(config: Path, verified: Verified) -> dict[str, tuple[Any, Any]]:
-    """By key, what the config says and what the model was made with.
+    """Return by key the config's value and the model's, where they differ.
 
     A key that the config does not have may have its default in the model, or not: it is not compared.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -83,28 +84,27 @@ def _say(output: Output, found: Draft) -> None:
         model = json.dumps(each)
         output.say(f"or: -S {shlex.quote(f'model={model}')}")
     for warning in found.warnings:
-        output.talk(f"warning: {warning}")
+        output.log(f"warning: {warning}")
     for suggestion in found.suggestions:
-        output.talk(f"note: {suggestion}")
+        output.log(f"note: {suggestion}")
     output.say(f"written: {' and '.join(shown(each) for each in found.written)}")
 
 
 def _clipped(text: str) -> str:
-    """A text that fits into a table; `--json` has it whole."""
+    """Return a text, cut for a table; `--json` has it whole."""
     return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
 
 
 def _result(found: Draft) -> dict[str, Any]:
     target = found.target
     classes = [{"label": label, "rows": count} for label, count in zip(target.labels, target.counts, strict=True)]
-    names = ("name", "kind", "use", "why", "missing", "values")
     return {
         "config": found.config,
         "written": [shown(each) for each in found.written],
         "rows": found.rows,
         "files": found.files,
         "target": {"name": target.name, "why": target.why, "classes": classes},
-        "columns": [{name: getattr(each, name) for name in names} for each in found.columns],
+        "columns": [asdict(column) for column in found.columns],
         "model": {"why": found.model, "alternatives": list(found.alternatives)},
         "warnings": list(found.warnings),
         "suggestions": list(found.suggestions),

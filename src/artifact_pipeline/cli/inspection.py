@@ -9,20 +9,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.artifact import ARTIFACT, EXPORT
+from artifact_pipeline.cli import views
 from artifact_pipeline.cli.options import (
     artifact_argument,
-    asked_trust,
     export_option,
     is_given,
+    trust_from,
     trust_options,
     verb,
     with_artifact,
 )
-from artifact_pipeline.errors import ConfigError, plural
+from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem, plural
 from artifact_pipeline.files import shown
 
 if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Manifest, Verified
+    from artifact_pipeline.artifact.trials import SearchResults
     from artifact_pipeline.cli.output import Output
 
 
@@ -55,7 +57,7 @@ def verify(
     expect: str | None,
     accept_failed_gate: bool,
     export: Path,
-    **asked: Any,  # as the groups of options name it
+    **options: Any,  # as the groups of options name it
 ) -> None:
     """Check ARTIFACT (a pointer, an artifact's folder, or oci://HOST/NAME:TAG): every file, and the gate's verdict.
 
@@ -70,13 +72,13 @@ def verify(
     from artifact_pipeline.storage import places as storage
     from artifact_pipeline.trust.beside import check_beside
 
-    trust = asked_trust({**asked, "expect": expect})
-    if asked["receipt"] is not None:
+    trust = trust_from({**options, "expect": expect})
+    if options["receipt"] is not None:
         if trust is not None:
             raise ConfigError("a receipt is not signed; of --expect, --public-key and --policy it takes --expect alone")
-        _verify_receipt(output, artifact, expect=expect, receipt=asked["receipt"], inputs=asked["inputs"])
+        _verify_receipt(output, artifact, expect=expect, receipt=options["receipt"], inputs=options["inputs"])
         return
-    if asked["inputs"]:
+    if options["inputs"]:
         raise ConfigError("--input goes with --receipt")
     place = storage.artifact_place(artifact)
     verified = remote.verify(place, expect=expect, accept_failed_gate=accept_failed_gate, trust=trust)
@@ -84,11 +86,10 @@ def verify(
     path = verified.reference or place
     verdict = verdict_of(verified.manifest)
     output.say(f"verified: {shown(path)}, {plural(len(verified.members) + 1, 'file')}, {_trust(verified.trust)}")
-    output.say(f"artifact digest: {verified.digest}")
-    output.say(f"model digest:    {verified.manifest.model.digest}")
+    views.say_digests(output, verified.digest, verified.manifest)
     output.say(f"gate: {verdict}")
     state = check_export(output, verified.manifest, path, export, required=is_given("export"))
-    output.next(with_artifact(_with_trust("artifact-pipeline predict", asked), path, option="--artifact"))
+    output.next(with_artifact(_with_trust("artifact-pipeline predict", options), path, option="--artifact"))
     output.result(
         {
             "artifact": verified.digest,
@@ -122,15 +123,12 @@ def _verify_receipt(output: Output, place: str, *, expect: str | None, receipt: 
     output.result({"receipt": found.plain()})
 
 
-def _with_trust(command: str, asked: dict[str, Any]) -> str:
-    """The command with the same trust: without it the next command would not ask for it."""
-    options = [
-        ("--policy", asked["policy"]),
-        ("--public-key", asked["public_key"]),
-        ("--signature", asked["signature"]),
-    ]
-    given = [f"{option} {shlex.quote(str(value))}" for option, value in options if value is not None]
-    return " ".join([command, *given])
+def _with_trust(command: str, options: dict[str, Any]) -> str:
+    """Return the command with the options of trust that this command has."""
+    for name in ("policy", "public_key", "signature"):
+        if options[name] is not None:
+            command += f" --{name.replace('_', '-')} {shlex.quote(str(options[name]))}"
+    return command
 
 
 def _trust(trust: Verified.Trusted) -> str:
@@ -145,19 +143,20 @@ def _trust(trust: Verified.Trusted) -> str:
 def check_export(
     output: Output, manifest: Manifest, artifact: Path | str, export: Path, *, required: bool = False
 ) -> str:
-    """Say whether the pickle is the manifest's, by its digest alone, and return `matches`, `differs` or `missing`.
+    """Print whether the pickle is the manifest's, by its digest alone; return `matches`, `differs` or `missing`.
 
     It should stand beside the artifact, which a registry does not give, unless the command line names a place.
 
     Raises:
         ArtifactRejected: it is required, and missing or another one.
     """
-    from artifact_pipeline import verification as v
+    from artifact_pipeline.artifact.pointer import HINT_TRAIN
+    from artifact_pipeline.verification import export_state
 
     if isinstance(artifact, str) and not is_given("export"):
         return "missing"
     place = export if is_given("export") else Path(artifact).parent / EXPORT
-    state = v.export_state(manifest, place)
+    state = export_state(manifest, place)
     words = {
         "matches": f"{shown(place)} belongs to this artifact",
         "differs": f"{shown(place)} does not belong to this artifact",
@@ -166,9 +165,10 @@ def check_export(
     if not manifest.exports:
         words = "no pickle belongs to this artifact"
     if required and state != "matches":
-        raise v.export_rejected(place, words)
+        problem = Problem(str(place), "export-digest", words)
+        raise ArtifactRejected(words, problems=[problem], hint=HINT_TRAIN)
     if state == "differs" and manifest.exports:
-        output.talk(f"warning: {words}; train again to mend it")
+        output.log(f"warning: {words}; train again to mend it")
     else:
         output.say(f"export: {words}")
     return state
@@ -191,18 +191,18 @@ def inspect(output: Output, artifact: Path | str, form: str) -> None:
     It is verified first; one whose gate failed is shown too, so that one can see why.
     """
     from artifact_pipeline.artifact.trials import SearchResults
-    from artifact_pipeline.cli import views
     from artifact_pipeline.cli.searching import plain_search
     from artifact_pipeline.registry import remote
 
     verified = remote.verify(artifact, accept_failed_gate=True)
+    results = SearchResults.of_artifact(verified)
     if form == "markdown":
         from artifact_pipeline.reports.markdown import manifest_page
 
         for line in manifest_page(verified.digest, verified.manifest).splitlines():
             output.say(line)
     else:
-        _say_manifest(output, verified)
+        _say_manifest(output, verified, results)
         gate = verified.manifest.gate
         if gate is not None and gate.verdict == "passed":
             place = verified.reference or artifact
@@ -210,15 +210,13 @@ def inspect(output: Output, artifact: Path | str, form: str) -> None:
         else:
             output.next("artifact-pipeline train")
     baseline = views.plain_baseline(verified.manifest.metrics.held_out)
-    search = plain_search(verified.manifest, SearchResults.of_artifact(verified))
+    search = plain_search(verified.manifest, results)
     output.result({"artifact": verified.digest, "manifest": verified.manifest.plain(), "search": search, **baseline})
 
 
-def _say_manifest(output: Output, verified: Verified) -> None:
+def _say_manifest(output: Output, verified: Verified, results: SearchResults | None) -> None:
     from artifact_pipeline.artifact.about import KEY, AboutRecord
-    from artifact_pipeline.artifact.trials import SearchResults
     from artifact_pipeline.canonical import dotted
-    from artifact_pipeline.cli import views
     from artifact_pipeline.cli.searching import say_search
 
     manifest = verified.manifest
@@ -231,7 +229,7 @@ def _say_manifest(output: Output, verified: Verified) -> None:
         output.say(f"{name}: {' '.join(text.split())}")
     fit = f", {'converged' if model.converged else 'did NOT converge'} in {model.iterations} iterations"
     output.say(f"estimator: {model.estimator}{'' if model.iterations is None else fit}")
-    say_search(output, manifest, SearchResults.of_artifact(verified))
+    say_search(output, manifest, results)
     sources = (f"{each.name}, {plural(each.rows, 'row')}, {each.digest}" for each in data.sources)
     output.say(f"data: {'; '.join(sources)}")
     output.say(f"split: {plural(data.split.training, 'training row')}, {data.split.held_out:,} held out")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from artifact_pipeline import __version__
+from artifact_pipeline.cli.commands import NAME
 from artifact_pipeline.cli.examples import EXAMPLES
 from artifact_pipeline.cli.options import HELP, STATUSES, verb
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.cli.output import Output
 
-_PROGRAM = "artifact-pipeline"
 _ESCAPES = str.maketrans({"\\": r"\e", "-": r"\-", "'": r"\(aq", "`": r"\(ga", "^": r"\(ha", "~": r"\(ti"})
 """What roff would take for a command, or for a typographic sign."""
 
@@ -27,15 +27,12 @@ def man(context: click.Context) -> None:
     """Print the manual page: every verb with its options and examples, in the form that man reads."""
     output: Output = context.obj
     page = manual_page(context.find_root().command)
-    if output.as_json:
-        output.result({"page": page})
-        return
-    output.print(page)
+    output.document(page, {"page": page})
 
 
 def manual_page(app: click.Command) -> str:
     """Return the manual page of all verbs of the group, in roff."""
-    context = click.Context(app, info_name=_PROGRAM, **HELP)
+    context = click.Context(app, info_name=NAME, **HELP)
     about = _text(app.help or "").rstrip(".")
     lines = [
         f'.TH ARTIFACT-PIPELINE 1 "" "artifact-pipeline {__version__}" "User Commands"',

@@ -1,4 +1,4 @@
-"""What is printed, and where: results on standard output, talk and errors on standard error.
+"""What is printed, and where: results on standard output, notes and errors on standard error.
 
 On a terminal tables and a spinner come from rich; in a log there are plain lines. With `--json` standard output holds
 one JSON object and nothing else.
@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Output:
-    """How one command speaks.
+    """The output of one command.
 
     Attributes:
         program: how the command was started: `artifact-pipeline`, or `python src/….py`.
@@ -35,8 +35,8 @@ class Output:
         as_json: one JSON object on standard output, and no other line there.
         quiet: nothing but errors and `--json`.
         debug: a traceback with each error.
-        data: standard output is taken by rows; what would be said there goes to standard error.
-        lost: why standard output took no more, or None.
+        stdout_taken: standard output is for rows or a log; lines of the result go to standard error.
+        stdout_error: why standard output took no more, or None.
         interrupted: whether Ctrl-C has come.
         beside_error: what `--json` prints beside an error, where a verb has found something before it.
     """
@@ -46,8 +46,8 @@ class Output:
     as_json: bool = False
     quiet: bool = False
     debug: bool = False
-    data: bool = False
-    lost: OSError | None = None
+    stdout_taken: bool = False
+    stdout_error: OSError | None = None
     interrupted: bool = False
     beside_error: dict[str, Any] = field(default_factory=dict)
 
@@ -64,16 +64,23 @@ class Output:
         )
 
     def print(self, text: str) -> None:
-        """Print what was asked for and nothing else, such as a JSON Schema."""
+        """Print a text as it is, such as a JSON Schema."""
         self._write(sys.stdout, text)
+
+    def document(self, text: str, value: dict[str, Any]) -> None:
+        """Print a text as it is, or with `--json` the object that holds it."""
+        if self.as_json:
+            self.result(value)
+        else:
+            self.print(text)
 
     def say(self, text: str = "") -> None:
         """Print a line of the result."""
         if not self.quiet and not self.as_json:
             self._write(self._stream, f"{clean(text)}\n")
 
-    def talk(self, text: str) -> None:
-        """Print a line about the result, on standard error."""
+    def log(self, text: str) -> None:
+        """Print a note or a warning as a line of standard error."""
         if not self.quiet:
             self._write(sys.stderr, f"{clean(text)}\n")
 
@@ -88,7 +95,7 @@ class Output:
         return typed(text, self.root)
 
     def result(self, value: dict[str, Any]) -> None:
-        """Print the JSON object that `--json` asks for."""
+        """Print one JSON object, where `--json` is set."""
         if self.as_json:
             self.print(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=True) + "\n")
 
@@ -98,7 +105,7 @@ class Output:
             return
         head, *body = [[clean(cell) for cell in row] for row in (columns, *rows)]
         numeric = [all(map(_is_number, column)) for column in zip(*body, strict=True)]
-        if self._stream.isatty() and not self.data:
+        if self._stream.isatty() and not self.stdout_taken:
             from artifact_pipeline.cli.terminal import print_table
 
             print_table(head, body, numeric, diagonal=diagonal)
@@ -111,13 +118,13 @@ class Output:
 
     @property
     def _stream(self) -> TextIO:
-        return sys.stderr if self.data else sys.stdout
+        return sys.stderr if self.stdout_taken else sys.stdout
 
     @contextmanager
     def meter(self) -> Iterator[Callable[[int, float], None]]:
         """Show how far long work is, in rows and as a share: a bar on a terminal, a line now and then in a log."""
         if self.quiet or not sys.stderr.isatty():
-            yield ProgressLog(self.talk).tell
+            yield ProgressLog(self.log).update
             return
         from artifact_pipeline.cli.terminal import bar
 
@@ -128,7 +135,7 @@ class Output:
     def progress(self) -> Iterator[Callable[[str], None]]:
         """Show the steps of long work: a spinner on a terminal, a line each in a log."""
         if self.quiet or not sys.stderr.isatty():
-            yield self.talk
+            yield self.log
             return
         from artifact_pipeline.cli.terminal import spinner
 
@@ -144,7 +151,7 @@ class Output:
             lines.append(f"hint: {hint}")
         self._write(sys.stderr, "".join(f"{clean(line)}\n" for line in lines))
         self._annotate(error)
-        problems = [{"place": each.place, "rule": each.rule, "message": each.message} for each in error.problems]
+        problems = [asdict(problem) for problem in error.problems]
         found = {"message": error.message, "problems": problems, "hint": hint, "status": status}
         self.result({**self.beside_error, "error": found})
         return status
@@ -159,7 +166,7 @@ class Output:
             for line in error_annotations(error):
                 command(clean(line))
         except OSError:
-            _to_nowhere(sys.stderr)
+            _redirect_to_null(sys.stderr)
 
     def interrupt(self, _signal: int, _frame: FrameType | None) -> None:
         """End what is being done, as the handler of Ctrl-C.
@@ -176,7 +183,7 @@ class Output:
 
         self._write(sys.stderr, "".join(traceback.format_exception(error)))
 
-    def bug(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    def report_bug(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         """Print an exception that is a bug of ours, as `sys.excepthook`; Python then ends with status 1."""
         if issubclass(kind, KeyboardInterrupt):
             # Too early or too late to be caught here; Python then ends by the signal, which a shell shows as 130.
@@ -192,27 +199,28 @@ class Output:
         self.finish()
 
     def flush(self) -> None:
-        """Hand on what was said so far, where the command goes on for long."""
+        """Flush standard output, where the command goes on for long."""
         try:
             sys.stdout.flush()
         except OSError as error:
-            self.lose(error)
+            self.discard_stdout(error)
 
     def finish(self) -> int:
-        """Hand on what is still in the buffer; the status of `StorageError` where standard output took not all, or 0.
+        """Flush standard output, and return the status of `StorageError` if it did not take everything, else 0.
 
         A reader who has seen enough (`| head -1`) is no error.
         """
         self.flush()
-        if self.lost is None or self.lost.errno == errno.EPIPE:
+        if self.stdout_error is None or self.stdout_error.errno == errno.EPIPE:
             return 0
         self.as_json = False  # there is nowhere to print it
-        return self.error(StorageError(f"cannot write to standard output: {os.strerror(self.lost.errno or 0).lower()}"))
+        reason = os.strerror(self.stdout_error.errno or 0).lower()
+        return self.error(StorageError(f"cannot write to standard output: {reason}"))
 
-    def lose(self, error: OSError) -> int:
-        """Send standard output, which takes no more, to nowhere: work whose result is no longer read is still done."""
-        self.lost = error
-        _to_nowhere(sys.stdout)
+    def discard_stdout(self, error: OSError) -> int:
+        """Send standard output, which takes no more, to /dev/null; the work goes on, and this returns status 0."""
+        self.stdout_error = error
+        _redirect_to_null(sys.stdout)
         return 0
 
     def _write(self, stream: TextIO, text: str) -> None:
@@ -220,31 +228,43 @@ class Output:
             stream.write(text)
         except OSError as error:
             if stream is sys.stdout:
-                self.lose(error)
+                self.discard_stdout(error)
             else:
-                _to_nowhere(stream)
+                _redirect_to_null(stream)
+
+
+class LogTimer:
+    """Says when a log may get its next line: each pause is twice the one before, up to ten minutes."""
+
+    def __init__(self, pause: float = 10.0) -> None:
+        self.begun = self._last = time.monotonic()
+        self._pause = pause
+
+    def is_due(self) -> bool:
+        """Whether the pause is over; if so, the next one begins."""
+        now = time.monotonic()
+        if now - self._last < self._pause:
+            return False
+        self._last, self._pause = now, min(2 * self._pause, 600.0)
+        return True
 
 
 class ProgressLog:
-    """Lines of progress, some seconds apart, each twice as far from the last as that one was."""
+    """Lines in a log of how far long work is, some seconds apart."""
 
-    def __init__(self, talk: Callable[[str], None], pause: float = 10.0) -> None:
-        self._talk, self._rows, self._pause = talk, 0, pause
-        self._begun = self._told = time.monotonic()
+    def __init__(self, log: Callable[[str], None], pause: float = 10.0) -> None:
+        self._log, self._rows, self._timer = log, 0, LogTimer(pause)
 
-    def tell(self, rows: int, share: float) -> None:
-        """Take note of rows that were done, and of the share of all that is done."""
+    def update(self, rows: int, share: float) -> None:
+        """Add rows that were done; `share` of all work is done by now."""
         self._rows += rows
-        now = time.monotonic()
-        if now - self._told < self._pause:
-            return
-        spent = now - self._begun
-        left = f", about {spent / share - spent:,.0f} s left" if share else ""
-        self._talk(f"{plural(self._rows, 'row')}, {self._rows / spent:,.0f} rows/s{left}")
-        self._told, self._pause = now, min(2 * self._pause, 600.0)
+        if self._timer.is_due():
+            spent = time.monotonic() - self._timer.begun
+            left = f", about {spent / share - spent:,.0f} s left" if share else ""
+            self._log(f"{plural(self._rows, 'row')}, {self._rows / spent:,.0f} rows/s{left}")
 
 
-def _to_nowhere(stream: TextIO) -> None:
+def _redirect_to_null(stream: TextIO) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

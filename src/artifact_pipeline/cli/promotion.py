@@ -10,48 +10,50 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli.comparison import comparison_options, plain, say_comparison
-from artifact_pipeline.cli.history import first_digits
-from artifact_pipeline.cli.options import expect_option, policy_options, short_digest, verb
+from artifact_pipeline.cli.history import check_digest_prefix
+from artifact_pipeline.cli.options import expect_option, group, policy_options, short_digest, verb
 from artifact_pipeline.cli.registry import (
     POINTER,
-    asked_of_registry,
     connection_options,
     pointer_options,
+    registry_request,
     with_connection,
 )
-from artifact_pipeline.cli.signing import asked_signer, signer_options
+from artifact_pipeline.cli.signing import signer_from, signer_options
 from artifact_pipeline.errors import ArtifactRejected, GateFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from artifact_pipeline.cli.options import Verb
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.registry import history as histories
     from artifact_pipeline.registry import roles
 
 
-def _changing_options(function: Verb) -> Verb:
-    dry = click.option("--dry-run", is_flag=True, help="Decide, say what would be done, and change nothing.")
-    return signer_options(pointer_options(connection_options(dry(function))))
+_changing_options = group(
+    signer_options,
+    pointer_options,
+    connection_options,
+    click.option("--dry-run", is_flag=True, help="Decide, say what would be done, and change nothing."),
+)
 
 
 @contextmanager
-def _asked(
-    output: Output, reference: str, role: str, asked: Mapping[str, Any], *, changing: bool = True
+def _promotion_request(
+    output: Output, reference: str, role: str, options: Mapping[str, Any], *, changing: bool = True
 ) -> Iterator[roles.PromotionRequest]:
     from artifact_pipeline.registry import roles
 
-    signs = changing and any(asked[name] for name in ("private_key", "sigstore", "sigstore_config"))
-    given = {"expect": None, "accept_failed_gate": False, **asked}
-    with asked_of_registry(output, "pulling", reference, given) as registry:
+    signs = changing and any(options[name] for name in ("private_key", "sigstore", "sigstore_config"))
+    given = {"expect": None, "accept_failed_gate": False, **options}
+    with registry_request(output, "pulling", reference, given) as registry:
         yield roles.PromotionRequest(
             registry,
             role,
-            pointer=asked["pointer"],
-            name=asked["name"],
-            sealing=asked_signer(asked).seal() if signs else None,
-            dry_run=changing and asked["dry_run"],
+            pointer=options["pointer"],
+            name=options["name"],
+            sealing=signer_from(options).seal() if signs else None,
+            dry_run=changing and options["dry_run"],
         )
 
 
@@ -70,7 +72,7 @@ def _asked(
 @policy_options
 @_changing_options
 @click.pass_obj
-def promote(output: Output, /, candidate: str, role: str, **asked: Any) -> None:
+def promote(output: Output, /, candidate: str, role: str, **options: Any) -> None:
     """Put an artifact of a registry in ROLE, such as champion.
 
     It is pulled and verified, its gate must have passed, and --policy or --public-key say whether you trust it. Then it
@@ -81,16 +83,16 @@ def promote(output: Output, /, candidate: str, role: str, **asked: Any) -> None:
     """
     from artifact_pipeline.training import promotion
 
-    terms = promotion.ChampionTerms(**{name: asked[name] for name in ("data", "held_out", "margin", "on_inconclusive")})
-    with _asked(output, candidate, role, asked) as request:
+    terms = {name: options[name] for name in ("data", "held_out", "margin", "on_inconclusive")}
+    with _promotion_request(output, candidate, role, options) as request:
         try:
-            done = promotion.promote(request, terms)
+            done = promotion.promote(request, promotion.ChampionTerms(**terms))
         except GateFailed as error:
             if error.result is not None:
                 say_comparison(output, error.result)
                 output.beside_error = {"comparison": plain(error.result)}
             raise
-    _say_outcome(output, done, request, asked)
+    _say_outcome(output, done, request, options)
 
 
 @verb("Put an earlier artifact back in a role.", 3, 4, 8)
@@ -99,13 +101,13 @@ def promote(output: Output, /, candidate: str, role: str, **asked: Any) -> None:
 @click.option(
     "--to",
     metavar="DIGEST",
-    callback=first_digits,
+    callback=check_digest_prefix,
     help="The digest, OCI's or the artifact's, of one that was in the role; its first digits are enough.",
 )
 @policy_options
 @_changing_options
 @click.pass_obj
-def demote(output: Output, /, repository: str, role: str, *, to: str | None, **asked: Any) -> None:
+def demote(output: Output, /, repository: str, role: str, *, to: str | None, **options: Any) -> None:
     """Put back in ROLE who was there before, or the one that --to names, as a new entry of the history.
 
     It is pulled and verified, with --policy or --public-key by what you trust, and not compared. Needs the extra
@@ -113,9 +115,9 @@ def demote(output: Output, /, repository: str, role: str, *, to: str | None, **a
     """
     from artifact_pipeline.registry import history as histories
 
-    with _asked(output, repository, role, asked) as request:
+    with _promotion_request(output, repository, role, options) as request:
         done = histories.demote(request, to=to)
-    _say_outcome(output, done, request, asked)
+    _say_outcome(output, done, request, options)
 
 
 @verb("List who was in a role, the latest first.", 4, 8)
@@ -133,7 +135,7 @@ def demote(output: Output, /, repository: str, role: str, *, to: str | None, **a
 @pointer_options
 @connection_options
 @click.pass_obj
-def history(output: Output, /, repository: str, role: str, *, last: int, **asked: Any) -> None:
+def history(output: Output, /, repository: str, role: str, *, last: int, **options: Any) -> None:
     """List who was in ROLE: when, from whom to whom, by which verdict, by whom; and whether the tag agrees.
 
     Each statement names the one before, which is checked. With --public-key or --policy each must be signed by who is
@@ -141,7 +143,7 @@ def history(output: Output, /, repository: str, role: str, *, last: int, **asked
     """
     from artifact_pipeline.registry import history as histories
 
-    with _asked(output, repository, role, asked, changing=False) as request:
+    with _promotion_request(output, repository, role, options, changing=False) as request:
         try:
             found = histories.history(request, most=last)
         except ArtifactRejected as error:
@@ -152,52 +154,55 @@ def history(output: Output, /, repository: str, role: str, *, last: int, **asked
 
 
 def _say_outcome(
-    output: Output, done: roles.PromotionOutcome, request: roles.PromotionRequest, asked: Mapping[str, Any]
+    output: Output, done: roles.PromotionOutcome, request: roles.PromotionRequest, options: Mapping[str, Any]
 ) -> None:
-    """Say who is in the role now, by what, and where that is decided."""
+    """Print which artifact is in the role now, by which comparison, and which pointer decides it."""
     from msgspec import to_builtins
 
-    said, role = done.said, request.role
-    verdict = "is" if said is None or not request.dry_run else "would be"
-    output.say(f"{done.reference} {verdict} the {role}{' already' if said is None else ''}")
-    if said is not None:
-        output.say(f"before: {said.source.image if said.source is not None else 'none'}")
-        if said.comparison is not None:
-            say_comparison(output, said.comparison)
+    statement, role = done.said, request.role
+    source = statement.source if statement is not None else None
+    comparison = statement.comparison if statement is not None else None
+    changed = statement is not None and not request.dry_run
+    verdict = "is" if statement is None or changed else "would be"
+    output.say(f"{done.reference} {verdict} the {role}{' already' if statement is None else ''}")
+    if statement is not None:
+        output.say(f"before: {source.image if source is not None else 'none'}")
+        if comparison is not None:
+            say_comparison(output, comparison)
         output.say(f"statement: {f'signed by {done.signer}' if done.signer else 'without a signature'}")
     output.say(f"pointer: {done.pointer}")
     if done.mirrored:
-        output.say(f"tag: {role}{' follows again' if said is None else ''}")
-    output.next(_history_command(done, request, asked))
+        output.say(f"tag: {role}{' follows again' if statement is None else ''}")
+    output.next(_history_command(done, request, options))
     output.result(
         {
             "digest": done.reference.digest,
             "reference": str(done.reference),
             "role": role,
             "pointer": done.pointer,
-            "changed": said is not None and not request.dry_run,
+            "changed": changed,
             "dry_run": request.dry_run,
-            "artifact": said.to.artifact if said is not None else None,
-            "from": to_builtins(said.source) if said is not None else None,
-            "comparison": plain(said.comparison) if said is not None and said.comparison is not None else None,
+            "artifact": statement.to.artifact if statement is not None else None,
+            "from": to_builtins(source),
+            "comparison": plain(comparison) if comparison is not None else None,
             "signer": done.signer,
             "mirrored": done.mirrored,
         }
     )
 
 
-def _history_command(done: roles.PromotionOutcome, request: roles.PromotionRequest, asked: Mapping[str, Any]) -> str:
+def _history_command(done: roles.PromotionOutcome, request: roles.PromotionRequest, options: Mapping[str, Any]) -> str:
     repository = str(done.reference).partition("@")[0]
     words = ["artifact-pipeline history", repository, request.role]
     if request.pointer != POINTER:
         words += ["--pointer", shlex.quote(request.pointer)]
     if request.name is not None:
         words += ["--name", shlex.quote(request.name)]
-    return with_connection(" ".join(words), asked)
+    return with_connection(" ".join(words), options)
 
 
 def _say_history(output: Output, found: histories.PromotionHistory, role: str) -> dict[str, Any]:
-    """Say who was in the role; what `--json` prints of it."""
+    """Print which artifacts were in the role, and return what `--json` prints of it."""
     from msgspec import to_builtins
 
     checked = bool(found.signers)
@@ -224,7 +229,7 @@ def _say_history(output: Output, found: histories.PromotionHistory, role: str) -
         output.say(f"there was no {role} yet")
     if not found.is_mirrored:
         leads = f"leads to {found.mirror}" if found.mirror is not None else "is not there"
-        output.talk(f"note: the tag {role} {leads}, which is not what the pointer says; promote again moves it")
+        output.log(f"note: the tag {role} {leads}, which is not what the pointer says; promote again moves it")
     return {"pointer": found.pointer, "promotions": listed, "tag": found.mirror, "mirrored": found.is_mirrored}
 
 

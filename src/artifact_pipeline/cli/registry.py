@@ -13,11 +13,12 @@ import click
 
 from artifact_pipeline.cli.options import (
     artifact_option,
-    asked_trust,
     digest_options,
     file_option,
+    group,
     is_given,
     policy_options,
+    trust_from,
     verb,
     with_artifact,
 )
@@ -27,59 +28,57 @@ from artifact_pipeline.files import shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from artifact_pipeline.cli.options import Verb
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.registry.pull import Pulled
     from artifact_pipeline.registry.request import RegistryRequest
 
 _PATH = click.Path(path_type=Path)
 POINTER = "git:origin"
+MAX_TAGS = 5
+"""Tags of one artifact that are shown."""
 _LINE, _REDRAW = 10.0, 0.1
-"""Seconds between two words about one work: in a log, and on a terminal."""
+"""Seconds between two steps that are shown: in a log, and on a terminal."""
 
 
-def connection_options(function: Verb) -> Verb:
-    """How the registry is reached."""
-    plain = click.option(
-        "--plain-http", is_flag=True, help="Speak HTTP without TLS; with this machine that is done anyway."
-    )
-    hosts = click.option(
+connection_options = group(
+    click.option("--plain-http", is_flag=True, help="Speak HTTP without TLS; with this machine that is done anyway."),
+    click.option(
         "--token-host",
         "token_hosts",
         multiple=True,
         metavar="HOST[:PORT]",
         help="Another host that gives tokens for this registry, and may see the login; can be repeated.",
-    )
-    return plain(hosts(function))
+    ),
+)
+"""How the registry is reached."""
 
-
-def pointer_options(function: Verb) -> Verb:
-    """Where it is decided who is in a role."""
-    pointer = click.option(
+pointer_options = group(
+    click.option(
         "--pointer",
         default=POINTER,
         show_default=True,
         metavar="PLACE",
         help="Where it is decided: a git remote, git:NAME or git:URL, or a folder in an object store, s3://BUCKET/…",
-    )
-    name = click.option("--name", metavar="NAME", help="The pointer's name; by default the repository's last one.")
-    return pointer(name(function))
+    ),
+    click.option("--name", metavar="NAME", help="The pointer's name; by default the repository's last one."),
+)
+"""The pointer that decides which artifact is in a role."""
 
 
 @contextmanager
-def asked_of_registry(output: Output, word: str, reference: str, asked: Mapping[str, Any]) -> Iterator[RegistryRequest]:
-    """What the options ask of the registry and of the artifact; how far the bytes are is said meanwhile."""
+def registry_request(output: Output, word: str, place: str, options: Mapping[str, Any]) -> Iterator[RegistryRequest]:
+    """Yield the request of a verb, and show meanwhile how many bytes are through; `word` is `pushing` or `pulling`."""
     from artifact_pipeline.registry.request import RegistryRequest
 
-    with seldom(output) as say:
+    with throttled_progress(output) as show:
         yield RegistryRequest(
-            reference,
-            plain_http=asked["plain_http"],
-            token_hosts=asked["token_hosts"],
-            expect=asked["expect"],
-            accept_failed_gate=asked["accept_failed_gate"],
-            trust=asked_trust(asked),
-            progress=lambda name, done, total: say(f"{word} {name}: {done / 1e6:,.1f} of {total / 1e6:,.1f} MB"),
+            place,
+            plain_http=options["plain_http"],
+            token_hosts=options["token_hosts"],
+            expect=options["expect"],
+            accept_failed_gate=options["accept_failed_gate"],
+            trust=trust_from(options),
+            progress=lambda name, done, total: show(f"{word} {name}: {done / 1e6:,.1f} of {total / 1e6:,.1f} MB"),
         )
 
 
@@ -90,7 +89,7 @@ def asked_of_registry(output: Output, word: str, reference: str, asked: Mapping[
 @policy_options
 @connection_options
 @click.pass_obj
-def push(output: Output, /, artifact: Path, reference: str, **asked: Any) -> None:
+def push(output: Output, /, artifact: Path, reference: str, **options: Any) -> None:
     """Put ARTIFACT (a pointer, or an artifact's folder) into an OCI registry or an object store, verified first.
 
     Into oci://HOST/NAME[:TAG] it goes in the form of CNCF ModelPack: each file is one layer, so that its digest there
@@ -104,7 +103,7 @@ def push(output: Output, /, artifact: Path, reference: str, **asked: Any) -> Non
     """
     from artifact_pipeline.registry.push import push
 
-    with asked_of_registry(output, "pushing", reference, asked) as request:
+    with registry_request(output, "pushing", reference, options) as request:
         done = push(artifact, request)
     beside = "".join(f", {suffix}" for suffix in done.attached)
     output.say(f"pushed: {shown(artifact)}, {plural(done.files, 'file')}{beside}; {done.sent:,} bytes were new there")
@@ -113,8 +112,8 @@ def push(output: Output, /, artifact: Path, reference: str, **asked: Any) -> Non
     if done.name is not None:
         output.say(f"{kind}: {done.name}")
     elif kind == "pointer":
-        output.talk("note: no pointer was moved: a digest was named, or the model's gate is missing or failed")
-    output.next(f"artifact-pipeline pull {with_connection(str(done.reference), asked)}")
+        output.log("note: no pointer was moved: a digest was named, or the model's gate is missing or failed")
+    output.next(f"artifact-pipeline pull {with_connection(str(done.reference), options)}")
     output.result(
         {
             "artifact": done.artifact,
@@ -144,7 +143,7 @@ def push(output: Output, /, artifact: Path, reference: str, **asked: Any) -> Non
 @policy_options
 @connection_options
 @click.pass_obj
-def pull(output: Output, /, reference: str, *, artifact: Path, folder: Path | None, **asked: Any) -> None:
+def pull(output: Output, /, reference: str, *, artifact: Path, folder: Path | None, **options: Any) -> None:
     """Take an artifact from PLACE, verify it, and put it in charge, as a training does.
 
     PLACE is oci://HOST/NAME with :TAG or @DIGEST in a registry (extra [registry]), or s3://BUCKET/PREFIX, gs:// or
@@ -160,16 +159,16 @@ def pull(output: Output, /, reference: str, *, artifact: Path, folder: Path | No
 
     if folder is not None and is_given("artifact"):
         raise ConfigError("--output makes a folder of its own, and --artifact goes into a store; one of them")
-    given = {"the public key": asked["public_key"], "the policy": asked["policy"]}
+    given = {"the public key": options["public_key"], "the policy": options["policy"]}
     written = Place("--artifact", str(artifact), "link") if folder is None else Place("--output", str(folder), "folder")
     refuse_overlap([Place(role, str(path)) for role, path in given.items() if path is not None], [written])
-    with asked_of_registry(output, "pulling", reference, asked) as request:
+    with registry_request(output, "pulling", reference, options) as request:
         done = pull(request, artifact if folder is None else folder, as_folder=folder is not None)
     _say_pulled(output, done, reference, artifact)
 
 
 def _say_pulled(output: Output, done: Pulled, reference: str, artifact: Path) -> None:
-    """Say what was pulled, and where it stands."""
+    """Print what was pulled, and where it stands."""
     from artifact_pipeline.artifact.pointer import STORE
 
     verified = done.verified
@@ -182,7 +181,7 @@ def _say_pulled(output: Output, done: Pulled, reference: str, artifact: Path) ->
     else:
         output.say(f"folder: {shown(done.folder)}")
     if done.folder.parent.name == STORE and not done.in_charge:
-        output.talk(
+        output.log(
             f"note: {shown(artifact)} is as it was: a model whose gate is missing or failed is not put in charge"
         )
     output.next(
@@ -203,30 +202,30 @@ def _say_pulled(output: Output, done: Pulled, reference: str, artifact: Path) ->
 
 
 def _say_digests(output: Output, artifact: str, there: str | None) -> None:
-    """Say the artifact digest, and the one by which a registry names its image; a store has no other one."""
+    """Print the artifact digest, and in a registry that of the image."""
     output.say(f"artifact digest: {artifact}")
     if there != artifact:
         output.say(f"OCI digest:      {there}")
 
 
-def with_connection(command: str, asked: Mapping[str, Any]) -> str:
-    """The command with what this one was told of the registry."""
-    hosts = [f"--token-host {shlex.quote(host)}" for host in asked["token_hosts"]]
-    return " ".join([command, *(["--plain-http"] if asked["plain_http"] else []), *hosts])
+def with_connection(command: str, options: Mapping[str, Any]) -> str:
+    """Return the command with the connection options of this one."""
+    hosts = [f"--token-host {shlex.quote(host)}" for host in options["token_hosts"]]
+    return " ".join([command, *(["--plain-http"] if options["plain_http"] else []), *hosts])
 
 
 @contextmanager
-def seldom(output: Output) -> Iterator[Callable[[str], None]]:
-    """Say how far work is: on a terminal all the time, in a log only of what takes long."""
+def throttled_progress(output: Output) -> Iterator[Callable[[str], None]]:
+    """Show the steps of work: on a terminal all the time, in a log only of what takes long."""
     pause = _REDRAW if sys.stderr.isatty() else _LINE
-    with output.progress() as say:
+    with output.progress() as show:
         last = time.monotonic()
 
-        def _tell(text: str) -> None:
+        def _show(text: str) -> None:
             nonlocal last
             now = time.monotonic()
             if now - last >= pause:
                 last = now
-                say(text)
+                show(text)
 
-        yield _tell
+        yield _show

@@ -82,7 +82,7 @@ def reproduce(
     at_least: Grade,
     data: Path | None,
     expect: str | None,
-    **asked: Any,  # as the options above name it
+    **options: Any,  # as the options above name it
 ) -> None:
     """Train ARTIFACT again in this environment, from its manifest alone, and say how much of it comes back.
 
@@ -94,14 +94,14 @@ def reproduce(
     Below the first grade, what differs of packages, Python, C library, system, BLAS kernel, data and recipe is named.
     Nothing is written. The BLAS kernel that the manifest records is used where OPENBLAS_CORETYPE is not set.
     """
-    if asked["print_environment"]:
+    if options["print_environment"]:
         from artifact_pipeline.registry import remote
 
         _print_environment(output, remote.verify(artifact, expect=expect, accept_failed_gate=True).manifest)
         return
     from artifact_pipeline.training import reproduction
 
-    given = {name: asked[name] for name in ("held_out", "champion", "feedback", "search", "jobs")}
+    given = {name: options[name] for name in ("held_out", "champion", "feedback", "search", "jobs")}
     with output.progress() as progress:
         request = reproduction.ReproductionRequest(artifact, data, expect=expect, **given)
         found = reproduction.reproduce(request, progress=progress)

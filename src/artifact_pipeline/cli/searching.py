@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artifact_pipeline.cli.options import artifact_argument, file_option, verb, with_artifact
+from artifact_pipeline.cli.output import LogTimer
 from artifact_pipeline.errors import plural
 from artifact_pipeline.files import shown
 from artifact_pipeline.reports.tables import clean
@@ -25,15 +26,13 @@ if TYPE_CHECKING:
 
 _HEAD = ("trial", "estimator", "parameters", "mean", "standard error", "rows")
 _BEST = 5
-_LONGEST_PAUSE = 600.0
-"""Seconds between two lines of a log, at most; each pause is twice the one before."""
 
 
 @contextmanager
-def watching(output: Output) -> Iterator[Callable[[SearchResults.Standing], None]]:
-    """Show how a search stands: a table of the best on a terminal, a line now and then in a log."""
+def search_progress(output: Output) -> Iterator[Callable[[SearchResults.Standing], None]]:
+    """Show the progress of a search: a table of the best on a terminal, a line now and then in a log."""
     if output.quiet or not sys.stderr.isatty():
-        yield SearchLog(output.talk).tell
+        yield SearchLog(output.log).update
         return
     from artifact_pipeline.cli.terminal import board
 
@@ -47,23 +46,20 @@ def watching(output: Output) -> Iterator[Callable[[SearchResults.Standing], None
 class SearchLog:
     """Lines in a log of how a search stands: at once where results were taken up, then some seconds apart."""
 
-    def __init__(self, talk: Callable[[str], None], pause: float = 10.0) -> None:
-        self._talk, self._pause = talk, pause
-        self._begun = self._told = time.monotonic()
-        self._first = True
+    def __init__(self, log: Callable[[str], None], pause: float = 10.0) -> None:
+        self._log, self._timer, self._first = log, LogTimer(pause), True
 
-    def tell(self, standing: SearchResults.Standing) -> None:
-        """Take note of how it stands."""
+    def update(self, standing: SearchResults.Standing) -> None:
+        """Log how the search stands, where a line is due."""
         if self._first and standing.taken_up:
-            self._talk(f"taken up: {plural(standing.taken_up, 'result')} of an earlier run")
-        now, self._first = time.monotonic(), False
-        if now - self._told >= self._pause and standing.done > standing.taken_up:
-            self._talk(_line(standing, self._begun))
-            self._told, self._pause = now, min(2 * self._pause, _LONGEST_PAUSE)
+            self._log(f"taken up: {plural(standing.taken_up, 'result')} of an earlier run")
+        self._first = False
+        if standing.done > standing.taken_up and self._timer.is_due():
+            self._log(_line(standing, self._timer.begun))
 
 
 def _line(standing: SearchResults.Standing, begun: float) -> str:
-    """How many results there are, how fast they come, and the best of them."""
+    """Return a line of how many results there are, how fast they come, and the best of them."""
     fresh, minutes = standing.done - standing.taken_up, (time.monotonic() - begun) / 60
     words = f"searching: {standing.done:,} of {plural(standing.total, 'result')}"
     if fresh and minutes:
@@ -83,7 +79,7 @@ def _row(trial: SearchResults.Trial) -> list[str]:
 
 
 def _shown(values: Mapping[str, Any]) -> str:
-    """Parameters in a line, numbers in four digits."""
+    """Return parameters in a line, numbers in four digits."""
     cells = (
         f"{key}={f'{value:.4g}' if isinstance(value, float) else json.dumps(value, ensure_ascii=False)}"
         for key, value in sorted(values.items())
@@ -92,7 +88,7 @@ def _shown(values: Mapping[str, Any]) -> str:
 
 
 def say_search(output: Output, manifest: Manifest, results: SearchResults | None) -> None:
-    """Say what a search found: how many results, the best of them, and which one was taken; nothing without one."""
+    """Print what a search found: how many results, the best of them, and the chosen one; nothing without a search."""
     found = plain_search(manifest, results)
     if found is None:
         return
@@ -107,13 +103,14 @@ def say_search(output: Output, manifest: Manifest, results: SearchResults | None
         f"chosen: trial {winner['trial']}, {metric} {winner['mean']:.4f} over {plural(len(winner['scores']), 'fold')} "
         "of the training rows"
     )
-    if found["over_first"] is not None:
-        output.say(say_over_first(**found["over_first"]))
+    _say_over_first(output, found["over_first"])
 
 
-def say_over_first(value: float, low: float, high: float) -> str:
-    """How much better than trial 0 the chosen one is."""
-    return f"over trial 0, by folds: {value:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}"
+def _say_over_first(output: Output, over: Mapping[str, float] | None) -> None:
+    """Print how much better than trial 0 the chosen one is; nothing where it is trial 0 itself."""
+    if over is not None:
+        interval = f"95 % interval {over['low']:+.4f} to {over['high']:+.4f}"
+        output.say(f"over trial 0, by folds: {over['value']:+.4f}, {interval}")
 
 
 def plain_search(manifest: Manifest, results: SearchResults | None) -> dict[str, Any] | None:
@@ -164,8 +161,7 @@ def search(
     plain = plain_search(found.manifest, found.results)
     if plain is not None:
         output.say(f"chosen: trial {plain['winner']['trial']}, {plain['metric']} {plain['winner']['mean']:.4f}")
-        if plain["over_first"] is not None:
-            output.say(say_over_first(**plain["over_first"]))
+        _say_over_first(output, plain["over_first"])
     output.say(found.results.PROVES)
     if to is not None:
         output.say(f"plot: {shown(to)}")

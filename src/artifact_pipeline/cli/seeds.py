@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_pipeline.cli.options import is_given
+from artifact_pipeline.cli.options import first_given
 from artifact_pipeline.errors import ConfigError, plural
 
 if TYPE_CHECKING:
@@ -12,17 +12,16 @@ if TYPE_CHECKING:
     from artifact_pipeline.training import seeds as training
     from artifact_pipeline.training.request import TrainingRequest
 
-_NOT_WITH = (
-    *("champion", "champion_expect", "champion_policy", "dry_run", "explain", "force", "summary", "outputs"),
-    *("minutes", "scheduler"),
-)
-"""The options of a training that say something about what is published, or bound the search of one training."""
+_NOT_WITH = ("champion", "champion_expect", "champion_policy", "dry_run", "explain", "force", "summary", "outputs")
+"""The options of a training that are about what is published."""
+_OF_SEARCH = ("minutes", "scheduler")
+"""The options of the one search of a training; here there is one for each seed."""
 _CELLS = 50
 """Width of the line that shows where the seeds lie."""
 
 
 def try_seeds(output: Output, request: TrainingRequest, seeds: int) -> None:
-    """Train with other seeds, and say what each gives.
+    """Train with other seeds, and print what each gives.
 
     Raises:
         ConfigError: an option does not go with `--seeds`; or as `training.seeds.try_seeds`.
@@ -30,9 +29,11 @@ def try_seeds(output: Output, request: TrainingRequest, seeds: int) -> None:
     """
     from artifact_pipeline.training import seeds as training
 
-    for name in filter(is_given, _NOT_WITH):
-        option = f"--{name.replace('_', '-')}"
+    if option := first_given(*_NOT_WITH):
         raise ConfigError(f"--seeds publishes nothing, and does not go with {option}", hint="leave one of them away")
+    if option := first_given(*_OF_SEARCH):
+        message = f"--seeds searches once for each seed, to the end of each search, and does not go with {option}"
+        raise ConfigError(message, hint="leave one of them away")
     with output.progress() as progress:
         found = training.try_seeds(
             request.config, seeds, overrides=request.overrides, jobs=request.jobs, progress=progress
@@ -65,7 +66,7 @@ def _say_spread(output: Output, name: str, spread: training.Spread, *, seed: int
 
 
 def _line(spread: training.Spread) -> str:
-    """The seeds from the least to the greatest figure: how many lie where, and `^` for the config's own."""
+    """Return a line from the least to the greatest figure: how many seeds lie where, and `^` for the config's own."""
     low, high = min(*spread.values, spread.own), max(*spread.values, spread.own)
     cells = [0] * _CELLS
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artifact_pipeline.cli.options import artifact_argument, digest_options, file_option, verb
+from artifact_pipeline.cli.options import artifact_argument, digest_options, file_option, group, verb
 from artifact_pipeline.errors import ConfigError, plural
 from artifact_pipeline.files import shown
 
@@ -15,25 +15,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from artifact_pipeline.cli.options import Verb
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.training.signing import Signer
 
 _PASSWORD = "ARTIFACT_PIPELINE_KEY_PASSWORD"  # noqa: S105 - the name of the variable
 
 
-def signer_options(function: Verb) -> Verb:
-    """Who signs; `asked_signer` reads it."""
-    key = file_option("--private-key", words=f"A key on P-256, P-384 or P-521 in PEM; ${_PASSWORD} unlocks it.")
-    sigstore = click.option(
+signer_options = group(
+    file_option("--private-key", words=f"A key on P-256, P-384 or P-521 in PEM; ${_PASSWORD} unlocks it."),
+    click.option(
         "--sigstore", is_flag=True, help="Sign without a key: by the identity token of the CI, or $SIGSTORE_ID_TOKEN."
-    )
-    config = file_option("--sigstore-config", words="The client trust config of a Sigstore of your own.")
-    return key(sigstore(config(function)))
+    ),
+    file_option("--sigstore-config", words="The client trust config of a Sigstore of your own."),
+)
+"""Who signs; `signer_from` reads it."""
 
 
-def asked_signer(by: Mapping[str, Any]) -> Signer:
-    """The signer that the options of `signer_options` name."""
+def signer_from(by: Mapping[str, Any]) -> Signer:
+    """Return the signer that `signer_options` name."""
     from artifact_pipeline.training.signing import Signer
 
     named = {name: by[name] for name in ("private_key", "sigstore", "sigstore_config")}
@@ -66,12 +65,12 @@ def sign(
     """
     if isinstance(artifact, str):
         raise ConfigError(f"{artifact}: a signature is made beside an artifact's folder", hint="sign it, then push it")
-    done = asked_signer(by).sign(artifact, signature=signature, expect=expect, accept_failed_gate=accept_failed_gate)
+    done = signer_from(by).sign(artifact, signature=signature, expect=expect, accept_failed_gate=accept_failed_gate)
     output.say(f"signed: {shown(artifact)}, {plural(done.files, 'file')}, by {done.signer}")
     output.say(f"artifact digest: {done.digest}")
     names = [shown(each) for each in done.signatures]
     for name in names:
         output.say(f"signature: {name}")
     if len(names) == 1:
-        output.talk("note: no provenance stands beside it, so that a policy with not_before refuses it")
+        output.log("note: no provenance stands beside it, so that a policy with not_before refuses it")
     output.result({"artifact": done.digest, "signer": done.signer, "signatures": names})

@@ -1,4 +1,4 @@
-"""What only a terminal sees: tables with lines and colours, and a spinner. All of it by rich."""
+"""Output for terminals alone, by rich: tables with lines and colours, spinners, bars."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _style(count: str, *, right: bool) -> str:
 
 @contextmanager
 def spinner() -> Iterator[Callable[[str], None]]:
-    """Show a spinner on standard error, and yield what changes the words beside it."""
+    """Show a spinner on standard error, and yield the function that sets the text beside it."""
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("starting")
@@ -49,7 +49,7 @@ def spinner() -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def board() -> Iterator[Callable[[str, Sequence[str], Sequence[Sequence[str]]], None]]:
-    """Show a line with a table below it on standard error, and yield what replaces them: by a line, a head and rows."""
+    """Show a line above a table on standard error, and yield the function that sets line, head and rows."""
     with Live(console=Console(stderr=True), transient=True, refresh_per_second=4) as live:
 
         def _show(line: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -65,7 +65,7 @@ def board() -> Iterator[Callable[[str, Sequence[str], Sequence[Sequence[str]]], 
 
 @contextmanager
 def bar() -> Iterator[Callable[[int, float], None]]:
-    """Show a bar on standard error, and yield what is called with the rows that were done and the share of all."""
+    """Show a bar on standard error, and yield the function that takes the rows just done and the share of all work."""
     columns = (
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %  rows: {task.fields[rows]:,}  {task.fields[speed]:,.0f} rows/s"),
@@ -75,10 +75,10 @@ def bar() -> Iterator[Callable[[int, float], None]]:
         task = progress.add_task("rows", total=1.0, rows=0, speed=0.0)
         rows = 0
 
-        def _tell(more: int, share: float) -> None:
+        def _update(more: int, share: float) -> None:
             nonlocal rows
             rows += more
             speed = rows / max(progress.tasks[0].elapsed or 0.0, 1e-3)
             progress.update(task, completed=share, rows=rows, speed=speed)
 
-        yield _tell
+        yield _update

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.canonical import dotted
@@ -25,7 +26,7 @@ _SHOWN = 10
 
 
 def say_columns(output: Output, columns: Columns) -> None:
-    """Say which columns of a table are learned from, which are left out, and what is suspicious."""
+    """Print which columns of a table are learned from, which are left out, and what is suspicious."""
     parts = f" of {plural(columns.files, 'file')}" if columns.files > 1 else ""
     without = f", {columns.empty_files:,} of them without a row" if columns.empty_files else ""
     beside = f", and {plural(columns.held_out, 'row')} of the held-out file" if columns.held_out else ""
@@ -37,11 +38,11 @@ def say_columns(output: Output, columns: Columns) -> None:
         reasons = [f"{each.name!r} ({each.reason})" for each in columns.left_out]
         output.say(f"left out: {listing(reasons, _SHOWN, separator='; ')}")
     for warning in columns.warnings:
-        output.talk(f"warning: {warning}")
+        output.log(f"warning: {warning}")
 
 
 def plain_columns(columns: Columns | None) -> dict[str, Any]:
-    """Return the same as `--json` prints it, under `columns`; nothing for a built-in data set."""
+    """Return the columns as `--json` prints them; nothing for a built-in data set."""
     if columns is None:
         return {}
     return {
@@ -64,14 +65,14 @@ def _feedback_of(manifest: Manifest) -> list[Data.Source]:
 
 
 def plain_feedback(manifest: Manifest, candidate: Candidate | None) -> dict[str, Any]:
-    """Return the same as `--json` prints it; nothing where there is no feedback."""
+    """Return the feedback as `--json` prints it; nothing where there is none."""
     found = [{"digest": each.digest, "rows": each.rows} for each in _feedback_of(manifest)]
     left_out = candidate.left_out if candidate else None
     return {"feedback": {"files": found, "left_out": left_out}} if found or left_out else {}
 
 
 def say_changes(output: Output, look: Look) -> None:
-    """Say what has changed since the artifact in charge was made, or why that does not matter."""
+    """Print what has changed since the artifact in charge was made, or why there is a training all the same."""
     for each in look.changes:
         output.say(f"changed: {each.part}: {each.old or 'not there'} -> {each.new or 'not there'}")
     if look.reason is not None:
@@ -81,13 +82,12 @@ def say_changes(output: Output, look: Look) -> None:
 
 
 def plain_look(look: Look) -> dict[str, Any]:
-    """Return the same as `--json` prints it."""
-    changes = [{"part": each.part, "old": each.old, "new": each.new} for each in look.changes]
-    return {"changed": changes, "reason": look.reason}
+    """Return what has changed as `--json` prints it."""
+    return {"changed": [asdict(change) for change in look.changes], "reason": look.reason}
 
 
 def say_plan(output: Output, request: TrainingRequest, plan: Plan) -> None:
-    """Say what would be trained and written, and what has changed where that was asked."""
+    """Print what would be trained and written, and with `--explain` what has changed."""
     from artifact_pipeline.config import recipe
 
     assert request.export is not None
@@ -103,42 +103,40 @@ def say_plan(output: Output, request: TrainingRequest, plan: Plan) -> None:
 
 
 def say_candidate(output: Output, candidate: Candidate) -> None:
-    """Say what was trained: digests, figures, verdict, and warnings."""
+    """Print what was trained: digests, figures, verdict, and warnings."""
     manifest = candidate.manifest
     if not manifest.model.converged:
-        output.talk(f"warning: the fit did not converge in {manifest.model.iterations} iterations; {_mend(candidate)}")
+        output.log(f"warning: the fit did not converge in {manifest.model.iterations} iterations; {_mend(candidate)}")
     if candidate.repeated:
         held_out = plural(manifest.data.split.held_out, "held-out row")
         of_file = any(each.name == HELD_OUT for each in manifest.data.sources)
         mend = "leave them out of one of the two files" if of_file else "-S split.by=hash keeps equal rows together"
-        output.talk(
+        output.log(
             f"warning: {candidate.repeated:,} of {held_out} also stand among the training rows, in every feature, so "
             f"the figures may be too high; {mend}"
         )
     for each in _feedback_of(manifest):
         output.say(f"feedback: {plural(each.rows, 'row')} learned from beside the training rows, {each.digest}")
     for note in candidate.notes:
-        output.talk(f"note: {note}")
+        output.log(f"note: {note}")
     if manifest.model.parity.ties:
-        output.talk(f"note: {plural(manifest.model.parity.ties, 'tie')} between two classes")
+        output.log(f"note: {plural(manifest.model.parity.ties, 'tie')} between two classes")
     views.say_digests(output, candidate.digest, manifest)
     views.say_figures(output, manifest)
     views.warn_of_unpredicted(output, manifest.metrics.held_out)
     if manifest.metrics.held_out.never_predicted:
-        output.talk(
+        output.log(
             "hint: -S class_weight=balanced weighs rare classes more; -S gate.min_recall=0.5 lets none pass unseen"
         )
     views.say_gate(output, manifest)
 
 
 def _mend(candidate: Candidate) -> str:
-    """What lets a fit converge."""
+    """Return what lets the fit converge."""
     model, scales = candidate.manifest.model, candidate.scales
     if scales is not None:
-        wide, narrow = (
-            f"{scales.wide!r} ({scales.wide_deviation:.3g})",
-            f"{scales.narrow!r} ({scales.narrow_deviation:.3g})",
-        )
+        wide = f"{scales.wide!r} ({scales.wide_deviation:.3g})"
+        narrow = f"{scales.narrow!r} ({scales.narrow_deviation:.3g})"
         return (
             f"the standard deviation of {wide} is {scales.ratio:,.0f} times that of {narrow}: "
             "-S preprocess=auto scales the columns"
@@ -148,8 +146,8 @@ def _mend(candidate: Candidate) -> str:
 
 
 def say_unknown(output: Output, statement: Statement) -> None:
-    """Say which facts about the commit are unknown, and why."""
+    """Print which facts about the commit are unknown, and why."""
     annotations = statement.source.annotations if statement.source is not None else {}
     if "reason" in annotations:
         what = "the commit" if "commit" in annotations else "whether tracked files differ from the commit"
-        output.talk(f"note: {what} is unknown, as the provenance says, too: {annotations['reason']}")
+        output.log(f"note: {what} is unknown, as the provenance says, too: {annotations['reason']}")

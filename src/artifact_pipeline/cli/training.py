@@ -13,18 +13,20 @@ from artifact_pipeline.cli import views
 from artifact_pipeline.cli.comparison import plain, say_comparison
 from artifact_pipeline.cli.options import (
     ArtifactPlace,
+    NumberRange,
     artifact_option,
     export_option,
     feedback_option,
     file_option,
     jobs_option,
-    report_options,
+    outputs_option,
     report_places,
     scheduler_option,
+    summary_option,
     verb,
     with_artifact,
 )
-from artifact_pipeline.cli.searching import plain_search, say_search, watching
+from artifact_pipeline.cli.searching import plain_search, say_search, search_progress
 from artifact_pipeline.cli.seeds import try_seeds
 from artifact_pipeline.cli.trained import (
     plain_columns,
@@ -44,6 +46,9 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.cli.output import Output
     from artifact_pipeline.training.request import Training, TrainingRequest
+
+_REQUEST_FIELDS = ("champion", "champion_expect", "champion_policy", "force", "jobs", "minutes", "scheduler")
+"""The options that a `TrainingRequest` takes by their own names."""
 
 
 @verb("Train from a config, measure, judge and publish.", 3, 4, 5, 8)
@@ -83,11 +88,12 @@ if TYPE_CHECKING:
 @click.option(
     "--minutes",
     metavar="N",
-    type=click.FloatRange(0),
+    type=NumberRange(0),
     help="Stop a search after N minutes, and take the best of what there is; another `train` goes on with it.",
 )
 @scheduler_option("Run the trials of a search on a Dask cluster, tcp://host:8786 (extra [scale]).")
-@report_options(outputs=True)
+@summary_option
+@outputs_option
 @click.pass_obj
 def train(
     output: Output,
@@ -97,7 +103,7 @@ def train(
     *,
     artifact: Path,
     export: Path,
-    **asked: Any,  # as the options above name it
+    **options: Any,  # as the options above name it
 ) -> None:
     """Train the model that a config describes, and publish it as an artifact that can be proven.
 
@@ -108,39 +114,33 @@ def train(
     from artifact_pipeline.training.request import SILENT, Observer, TrainingRequest
     from artifact_pipeline.training.run import plan, run
 
-    mixed_in = asked["feedback"]
-    feedback = [f"feedback={json.dumps(mixed_in, ensure_ascii=False)}"] if mixed_in else []
+    files = options["feedback"]
+    feedback = [f"feedback={json.dumps(files, ensure_ascii=False)}"] if files else []
     request = TrainingRequest(
         config,
         artifact,
         export,
         (*overrides, *feedback),
-        champion=asked["champion"],
-        champion_expect=asked["champion_expect"],
-        champion_policy=asked["champion_policy"],
-        force=asked["force"],
-        jobs=asked["jobs"],
-        minutes=asked["minutes"],
-        scheduler=asked["scheduler"],
-        outputs=tuple(report_places(asked)),
+        outputs=tuple(report_places(options)),
+        **{name: options[name] for name in _REQUEST_FIELDS},
     )
-    if asked["seeds"] is not None:
-        try_seeds(output, request, asked["seeds"])
+    if options["seeds"] is not None:
+        try_seeds(output, request, options["seeds"])
         return
     observer = Observer(
         progress=output.progress,
         loaded=partial(say_columns, output),
-        looked=partial(say_changes, output) if asked["explain"] else SILENT.looked,
-        searching=partial(watching, output),
-        measured=partial(_say_measured, output, asked),
+        looked=partial(say_changes, output) if options["explain"] else SILENT.looked,
+        searching=partial(search_progress, output),
+        measured=partial(_say_measured, output, options),
     )
-    if asked["dry_run"]:
-        say_plan(output, request, plan(request, explain=asked["explain"], observer=observer))
+    if options["dry_run"]:
+        say_plan(output, request, plan(request, explain=options["explain"], observer=observer))
         return
     training = run(request, observer)
     if training.unchanged:
         _say_unchanged(output, training, request)
-        _report(asked, training)
+        _report(options, training)
     else:
         _say_written(output, training, request)
     if training.in_charge:
@@ -148,8 +148,8 @@ def train(
     output.result(_result(training, request))
 
 
-def _say_measured(output: Output, asked: Mapping[str, Any], training: Training) -> None:
-    """Say and report what was measured, before it is published: a failed gate is to be understood, too."""
+def _say_measured(output: Output, options: Mapping[str, Any], training: Training) -> None:
+    """Print and report what was measured. That is before the publication, which a failed gate ends."""
     assert training.candidate is not None
     assert training.statement is not None
     if training.searched is not None:
@@ -159,7 +159,7 @@ def _say_measured(output: Output, asked: Mapping[str, Any], training: Training) 
     say_unknown(output, training.statement)
     if training.comparison is not None:
         say_comparison(output, training.comparison, looks=training.looks)
-    _report(asked, training)
+    _report(options, training)
 
 
 def _say_unchanged(output: Output, training: Training, request: TrainingRequest) -> None:
@@ -179,26 +179,26 @@ def _say_written(output: Output, training: Training, request: TrainingRequest) -
         output.say(f"export: {shown(training.export)}")
 
 
-def _report(asked: Mapping[str, Any], training: Training) -> None:
+def _report(options: Mapping[str, Any], training: Training) -> None:
     """Append the results to the files that a job names for them."""
     from artifact_pipeline.cli import github
     from artifact_pipeline.reports import markdown
     from artifact_pipeline.reports.statements import verdict_of
 
     manifest = training.manifest
-    if asked["summary"] is not None:
+    if options["summary"] is not None:
         page = markdown.manifest_page(training.digest, manifest)
         if training.comparison is not None and training.looks is not None:
             page += "\n" + markdown.comparison_page(training.comparison, looks=training.looks)
-        github.append_summary(asked["summary"], page)
-    if asked["outputs"] is not None:
+        github.append_summary(options["summary"], page)
+    if options["outputs"] is not None:
         found = {
             "digest": training.digest,
             "verdict": verdict_of(manifest),
             "accuracy": str(manifest.metrics.held_out.accuracy.value),
             "artifact-path": str(training.folder.absolute() if isinstance(training.folder, Path) else training.folder),
         }
-        github.append_outputs(asked["outputs"], found)
+        github.append_outputs(options["outputs"], found)
 
 
 def _plain_search(training: Training) -> dict[str, Any] | None:
@@ -207,11 +207,9 @@ def _plain_search(training: Training) -> dict[str, Any] | None:
     if training.searched is not None:
         return plain_search(training.manifest, training.searched.results)
     standing = training.look.standing
-    return (
-        plain_search(standing.manifest, SearchResults.of_artifact(standing))
-        if training.unchanged and standing
-        else None
-    )
+    if not training.unchanged or standing is None:
+        return None
+    return plain_search(standing.manifest, SearchResults.of_artifact(standing))
 
 
 def _next(output: Output, artifact: Path) -> str:

@@ -21,13 +21,13 @@ _SHOWN = 12
 
 
 def say_digests(output: Output, digest: str, manifest: Manifest) -> None:
-    """The two digests that name an artifact and its model."""
+    """Print the digests of an artifact and its model."""
     output.say(f"artifact digest: {digest}")
     output.say(f"model digest:    {manifest.model.digest}")
 
 
 def say_figures(output: Output, manifest: Manifest) -> None:
-    """Metrics by split; the held-out ones, which count, with their 95 % intervals."""
+    """Print the metrics by split; the held-out ones, which count, with their 95 % intervals."""
     metrics = manifest.metrics
     output.say()
     output.table(
@@ -43,7 +43,7 @@ def say_figures(output: Output, manifest: Manifest) -> None:
 
 
 def say_majority(output: Output, figures: HeldOut) -> None:
-    """What accuracy is worth: that of a model which always gives the most frequent label."""
+    """Print the accuracy of a model that always gives the most frequent label."""
     output.say()
     label, share = figures.majority.label, figures.majority_share
     output.say(f"majority share: {share:.4f} (the accuracy of always answering {label!r})")
@@ -52,15 +52,15 @@ def say_majority(output: Output, figures: HeldOut) -> None:
 def warn_of_unpredicted(output: Output, figures: HeldOut, *, rows: str = "held-out rows") -> None:
     """Warn of the classes that some rows have, and that the model gave to no row."""
     for each in figures.never_predicted[:_SHOWN]:
-        output.talk(
+        output.log(
             f"warning: {each.label!r} is never predicted on the {rows}, and is the label of {each.rows:,} of them"
         )
     if len(figures.never_predicted) > _SHOWN:
-        output.talk(f"warning: … ({len(figures.never_predicted):,} classes in all are never predicted)")
+        output.log(f"warning: … ({len(figures.never_predicted):,} classes in all are never predicted)")
 
 
 def plain_baseline(figures: HeldOut) -> dict[str, Any]:
-    """The same as `--json` prints it."""
+    """Return the most frequent label and the classes that are never predicted, as `--json` prints them."""
     return {
         "majority": {"label": figures.majority.label, "share": figures.majority_share},
         "never_predicted": [each.label for each in figures.never_predicted],
@@ -68,7 +68,7 @@ def plain_baseline(figures: HeldOut) -> dict[str, Any]:
 
 
 def figure_cells(name: str, figures: HeldOut) -> list[str]:
-    """A row of `FIGURES`, with 95 % intervals."""
+    """Return a row of `FIGURES`, with 95 % intervals."""
     cells = [name, f"{figures.rows:,}"]
     for each in (figures.accuracy, figures.f1_weighted):
         cells += [f"{each.value:.4f}", f"{each.low:.4f} to {each.high:.4f}"]
@@ -88,7 +88,7 @@ def say_classes(output: Output, figures: HeldOut) -> None:
 
 
 def say_gate(output: Output, manifest: Manifest) -> None:
-    """The verdict, and each rule with what was observed."""
+    """Print the verdict, and each rule with what was observed."""
     gate = manifest.gate
     if gate is None:
         output.say("gate: none")
@@ -102,7 +102,7 @@ def say_gate(output: Output, manifest: Manifest) -> None:
 
 
 def say_environment(output: Output, manifest: Manifest) -> None:
-    """What the artifact's bytes depend on."""
+    """Print what the artifact's bytes depend on."""
     environment = manifest.environment
     python = f"{environment.python.implementation} {environment.python.version}"
     output.say(f"environment: {python}, {environment.system} {environment.architecture}, {environment.libc}")
@@ -111,7 +111,7 @@ def say_environment(output: Output, manifest: Manifest) -> None:
 
 
 def say_confusion(output: Output, labels: Sequence[int | str], confusion: Sequence[Sequence[int]]) -> None:
-    """A confusion matrix, zeros as dots so that the mistakes stand out."""
+    """Print a confusion matrix, zeros as dots so that the mistakes stand out."""
     output.say("confusion matrix (a row for each actual class, a column for each predicted one)")
     output.table(
         ["", *map(str, labels)],
@@ -125,7 +125,7 @@ def say_confusion(output: Output, labels: Sequence[int | str], confusion: Sequen
 
 
 def say_scores(output: Output, predictions: Predictions) -> None:
-    """Figures by split, and the confusion matrix of all rows."""
+    """Print figures by split, and the confusion matrix of all rows."""
     scores = predictions.scores
     output.table(["rows", "count", "accuracy", "F1 weighted"], tables.score_rows(scores))
     output.say()
@@ -133,7 +133,7 @@ def say_scores(output: Output, predictions: Predictions) -> None:
 
 
 def say_samples(output: Output, predictions: Predictions) -> None:
-    """The first rows."""
+    """Print the first rows."""
     if not predictions.counts.samples:
         return
     output.say("sample predictions")
@@ -142,7 +142,7 @@ def say_samples(output: Output, predictions: Predictions) -> None:
 
 
 def say_drift(output: Output, predictions: Predictions) -> None:
-    """What drifted, and how: the worst ten."""
+    """Print the ten largest changes of the distribution, or that there are none, or why they are not judged."""
     drift = predictions.drift
     if predictions.held_out is not None and not predictions.held_out.all():
         output.say("drift: not judged, these are the rows that the model was trained from")
@@ -151,7 +151,7 @@ def say_drift(output: Output, predictions: Predictions) -> None:
     elif drift is not None and not drift.drifted:
         output.say(f"drift: none found in {plural(drift.rows, 'row')} ({plural(drift.tested, 'test')})")
     elif drift is not None:
-        output.talk(f"warning: the rows have drifted in {len(drift.drifted)} of {plural(drift.tested, 'respect')}")
+        output.log(f"warning: the rows have drifted in {len(drift.drifted)} of {plural(drift.tested, 'respect')}")
         output.table(
             ["drift", "rule", "effect", "p", "verdict", "largest change"],
             [

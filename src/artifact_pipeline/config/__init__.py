@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 from artifact_pipeline.config.file_schema import json_schema, schema_text
-from artifact_pipeline.config.loading import from_mapping, load_config
+from artifact_pipeline.config.loading import from_mapping, load_config, with_model
 from artifact_pipeline.config.recipes import of_recipe, plain, recipe
 from artifact_pipeline.config.schema import Config
 from artifact_pipeline.config.searching import Search
@@ -35,4 +35,5 @@ __all__ = [
     "plain",
     "recipe",
     "schema_text",
+    "with_model",
 ]

@@ -1,17 +1,16 @@
-"""The type of the config's section `about`: what people say of a model, which no training can find out."""
+"""The type of the config's section `about`: what people know of a model, and no training finds out."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 from pydantic import BaseModel, Field, model_validator
-from pydantic_core import PydanticCustomError
 
-from artifact_pipeline.config.sections import STRICT, MustBe
+from artifact_pipeline.config.sections import STRICT, MustBe, not_allowed
 
-_PROSE = Field(min_length=1, max_length=4096)
-_WORDS = MustBe("a string of 1 to 4,096 characters, or null")
-_LINE = Annotated[str, Field(min_length=1, max_length=256)]
+_Prose = Annotated[
+    str | None, Field(min_length=1, max_length=4096), MustBe("a string of 1 to 4,096 characters, or null")
+]
 
 
 class About(BaseModel):
@@ -20,22 +19,16 @@ class About(BaseModel):
     model_config = STRICT
 
     description: Annotated[
-        str | None,
-        _PROSE,
+        _Prose,
         Field(title="Description", description="What the model does. An empty line begins a new paragraph."),
-        _WORDS,
     ] = None
     intended_use: Annotated[
-        str | None,
-        _PROSE,
+        _Prose,
         Field(title="Intended use", description="For whom and for what the model is made."),
-        _WORDS,
     ] = None
     limits: Annotated[
-        str | None,
-        _PROSE,
+        _Prose,
         Field(title="Limits", description="For what the model must not be used, and where it is known to be wrong."),
-        _WORDS,
     ] = None
     license: Annotated[
         str | None,
@@ -47,7 +40,7 @@ class About(BaseModel):
         MustBe('an SPDX identifier such as "apache-2.0", or null'),
     ] = None
     authors: Annotated[
-        list[_LINE] | None,
+        list[Annotated[str, Field(min_length=1, max_length=256)]] | None,
         Field(min_length=1, max_length=64, title="Authors", description="Who made the model."),
         MustBe(
             "an array of 1 to 64 names, each of 1 to 256 characters, or null",
@@ -69,5 +62,5 @@ class About(BaseModel):
     def _says_something(self) -> About:
         if all(value is None for _, value in self):
             keys = ", ".join(About.model_fields)
-            raise PydanticCustomError("empty_about", "{words}", {"words": f"an object with at least one of {keys}"})
+            raise not_allowed(f"an object with at least one of {keys}")
         return self

@@ -45,7 +45,8 @@ def json_schema() -> dict[str, Any]:
         {"required": ["model"], "not": {"anyOf": [*_keys_of_short("model"), _SEARCHED]}},
         {**_SEARCHED, "not": {"anyOf": [{"required": ["model"]}, *_keys_of_short("model")]}},
     ]
-    schema["anyOf"] = [{"not": {"required": ["split"]}}, _without("split")]
+    split_alone = {"required": ["split"], "not": {"anyOf": _keys_of_short("split")}}
+    schema["anyOf"] = [{"not": {"required": ["split"]}}, split_alone]
     return {SCHEMA_KEY: "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
@@ -55,7 +56,7 @@ def schema_text() -> str:
 
 
 def _section(name: str, part: dict[str, Any]) -> dict[str, Any]:
-    """What a section may be."""
+    """Return the schema of a section: `model` is any classifier, and `search` may be `quick`."""
     if name == "model":
         return _CLASSIFIER
     if name == "search":
@@ -63,18 +64,13 @@ def _section(name: str, part: dict[str, Any]) -> dict[str, Any]:
     return part
 
 
-def _without(section: str) -> dict[str, Any]:
-    """The section is there, and no key of its short form."""
-    return {"required": [section], "not": {"anyOf": _keys_of_short(section)}}
-
-
 def _keys_of_short(section: str) -> list[dict[str, Any]]:
-    """What is fulfilled where one of the keys of a section's short form is there, for each of them."""
+    """Return for each key of a section's short form the schema of a config that has it."""
     return [{"required": [key]} for key in SHORT_FORMS[section]]
 
 
 def _where(key: str, value: str, then: dict[str, Any]) -> dict[str, Any]:
-    """What holds of an object whose key has this value."""
+    """Return the schema by which an object whose key has this value must fit `then`."""
     return {"if": {"properties": {key: {"const": value}}, "required": [key]}, "then": then}
 
 

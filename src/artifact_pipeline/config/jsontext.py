@@ -29,7 +29,7 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _WORD = re.compile(r"[^\s,:\[\]{}\"]+")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_WORDS = {
+_LITERALS = {
     "null": None,
     "true": True,
     "false": False,
@@ -44,7 +44,7 @@ _STRINGS = json.JSONDecoder()
 
 
 class JsonTextError(ValueError):
-    """The text is no JSON, or more than we read.
+    """The text is no JSON, or is refused by a bound.
 
     Attributes:
         offset: the character, counted from 0, at which it was found.
@@ -59,7 +59,7 @@ class JsonTextError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class _Duplicate:
-    """A key that its object already had; offsets in characters from 0."""
+    """A key that its object already had, with the offsets of both."""
 
     path: KeyPath
     offset: int
@@ -95,17 +95,17 @@ def parse(text: str) -> Document:
 
 
 def has_lone_surrogate(text: str) -> bool:
-    """Whether `text` holds half of a surrogate pair, which is no character and cannot be written as UTF-8."""
+    """Return whether `text` holds half of a surrogate pair, which UTF-8 cannot write."""
     return _SURROGATE.search(text) is not None
 
 
 def printable(text: str) -> str:
-    """`text` on one line, with every character escaped that a terminal might act on."""
+    """Return `text` on one line, with every character escaped that a terminal might act on."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def shown(text: str) -> str:
-    """A text from outside as a message shows it: printable and short."""
+    """Return a text from outside as a message shows it: printable and short."""
     return printable(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…")
 
 
@@ -120,7 +120,7 @@ class _Parser:
     duplicates: list[_Duplicate] = field(default_factory=list)
 
     def document(self) -> Document:
-        """The value of the whole text, with the place of each part."""
+        """Return the value of the whole text, with the place of each part."""
         self._skip_space()
         value = self._value(())
         self._skip_space()
@@ -141,7 +141,7 @@ class _Parser:
             case '"':
                 value = self._string()
             case _:
-                value = self._word()
+                value = self._literal_or_number()
         self.spans[path] = (start, self.at)
         return value
 
@@ -153,7 +153,7 @@ class _Parser:
                 raise self._expected("a key in double quotes")
             key = self._string()
             self._skip_space()
-            if not self._take(":"):
+            if not self._accept(":"):
                 raise self._expected("a colon")
             here = (*path, key)
             if key in members:
@@ -173,15 +173,15 @@ class _Parser:
         """Yield before each item of an object or array, from its opening bracket to past its closing one."""
         self.at += 1
         self._skip_space()
-        if self._take(closer):
+        if self._accept(closer):
             return
         while True:
             yield
             self._skip_space()
-            if self._take(closer):
+            if self._accept(closer):
                 return
             comma = self.at
-            if not self._take(","):
+            if not self._accept(","):
                 raise self._expected(f"a comma or {closer}")
             self._skip_space()
             if self.text.startswith(closer, self.at):
@@ -205,13 +205,13 @@ class _Parser:
             return JsonTextError(offset, "syntax", "a line break or another control character inside a string")
         return JsonTextError(offset, "syntax", "no escape of JSON; a backslash itself is written \\\\")
 
-    def _word(self) -> Json:
+    def _literal_or_number(self) -> Json:
         word = _WORD.match(self.text, self.at)
         if word is None:
             raise self._expected("a value")
         text = word.group()
-        if text in _WORDS:
-            value: Json = _WORDS[text]
+        if text in _LITERALS:
+            value: Json = _LITERALS[text]
         elif number := _NUMBER.fullmatch(text):
             value = float(text) if any(number.groups()) else _integer(text)
         else:
@@ -224,7 +224,7 @@ class _Parser:
         assert space is not None  # it matches nothing, too
         self.at = space.end()
 
-    def _take(self, character: str) -> bool:
+    def _accept(self, character: str) -> bool:
         found = self.text.startswith(character, self.at)
         self.at += found
         return found

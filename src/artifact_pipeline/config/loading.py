@@ -6,38 +6,32 @@ import codecs
 import contextlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from artifact_pipeline.config.jsontext import Document, JsonTextError, has_lone_surrogate, parse, printable, shown
-from artifact_pipeline.config.problems import Origin, Spot, find, got, refusal
-from artifact_pipeline.config.refusals import located
+from artifact_pipeline.config.problems import Origin, Spot, find, refusal, shown_value
+from artifact_pipeline.config.refusals import problem_of
 from artifact_pipeline.config.schema import SCHEMA_KEY, SHORT_FORMS, Config
-from artifact_pipeline.config.space import instances, placed, range_faults, spaces_of
+from artifact_pipeline.config.space import in_space, instances, range_faults, spaces_of
 from artifact_pipeline.files import read_bounded, reason_of
 from artifact_pipeline.storage import places as storage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from artifact_pipeline.config.jsontext import KeyPath
-    from artifact_pipeline.config.problems import Fault, Located
+    from artifact_pipeline.config.problems import Fault, PlacedProblem
 
+    Check = Callable[[Mapping[str, Any]], Iterable[Fault]]
+    """Finds by other rules than the types' own what is wrong with a config's values, such as by scikit-learn's."""
 
 _MAX_BYTES = 65_536
 """Size of a config file; a real one has a few hundred bytes."""
 
 
-class Check(Protocol):
-    """Another rule than the types' own, such as what scikit-learn takes."""
-
-    def __call__(self, values: Mapping[str, Any]) -> Iterable[Fault]:
-        """Return what is wrong with the config's values; what the types refuse may stand in them still."""
-        ...
-
-
-def _no_check(values: Mapping[str, Any]) -> Iterable[Fault]:  # noqa: ARG001 - it is a `Check`
+def _no_check(_: Mapping[str, Any]) -> Iterable[Fault]:
     return ()
 
 
@@ -53,7 +47,7 @@ def load_config(
     Raises:
         ConfigError: with every problem; a text that is no JSON has one.
     """
-    origins = [_file(path, data)]
+    origins = [_read(path, data)]
     values, problems = _values(origins[0])
     _start_paths_at(path.parent, values)
     _override_all(values, origins, problems, overrides)
@@ -75,8 +69,21 @@ def from_mapping(values: Mapping[str, object], overrides: Sequence[str] = (), *,
     return _checked(own, origins, problems, check)
 
 
+def with_model(config: Config, sections: Mapping[str, Any]) -> Config:
+    """Return the config of a training of one model that was drawn from the space of a search.
+
+    Args:
+        config: the config of the search.
+        sections: the values of `model`, and perhaps of `preprocess`.
+
+    Raises:
+        ConfigError: the types refuse them, such as an L1 penalty with a solver that has none.
+    """
+    return from_mapping({**dict(config), "search": None, **sections})
+
+
 def _override_all(
-    values: dict[str, Any], origins: list[Origin], problems: list[Located], overrides: Sequence[str]
+    values: dict[str, Any], origins: list[Origin], problems: list[PlacedProblem], overrides: Sequence[str]
 ) -> None:
     """Write each override into `values`, and what is wrong with one into `problems`."""
     for number, option in enumerate(overrides, 1):
@@ -87,58 +94,59 @@ def _override_all(
             problems.append(Spot(Origin(name, number)).problem(error.rule, str(error)))
 
 
-def _checked(values: dict[str, Any], origins: Sequence[Origin], problems: Sequence[Located], check: Check) -> Config:
-    """The config that `values` are, or an error for all that is wrong with them and with their origins."""
+def _checked(values: dict[str, Any], origins: Sequence[Origin], problems: list[PlacedProblem], check: Check) -> Config:
+    """Return the config that `values` are, or raise an error with all their problems and those of their origins."""
     found = [*problems, *(twice for origin in origins for twice in origin.duplicate_keys())]
     config = None
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
         short = SHORT_FORMS.keys() - values.keys()
-        found += [located(each, origins, short=short) for each in error.errors(include_url=False)]
-    found += [fault.located(origins) for fault in check(values)]
+        found += [problem_of(each, origins, short=short) for each in error.errors(include_url=False)]
+    found += [fault.problem_in(origins) for fault in check(values)]
     for path, space in spaces_of(values):
-        found += _of_space(values, path, space, origins, check=check)
+        found += _space_problems(values, path, space, origins, check=check)
     if config is None or found:
         raise refusal(found)
     return config
 
 
-def _of_space(
+def _space_problems(
     values: Mapping[str, Any], path: KeyPath, space: Mapping[str, Any], origins: Sequence[Origin], *, check: Check
-) -> list[Located]:
-    """What is wrong with one space of a search: with its ranges, or else with the models at their ends."""
+) -> list[PlacedProblem]:
+    """Return the problems of one space of a search: of its ranges, or else of the models at their ends."""
     if faults := list(range_faults(space, path)):
-        return [fault.located(origins) for fault in faults]
+        return [fault.problem_in(origins) for fault in faults]
     others = {key: value for key, value in values.items() if key in {"dataset", "split"}}
-    found: list[Located] = []
+    found: list[PlacedProblem] = []
     for sections, place in instances(space, path):
         try:
             Config.model_validate(others | sections)
         except ValidationError as error:
             wrong = [each for each in error.errors(include_url=False) if each["loc"][0] in sections]
-            found += [located(each, origins, place=place) for each in wrong]
-        found += [placed(fault, place).located(origins) for fault in check(sections)]
+            found += [problem_of(each, origins, place=place) for each in wrong]
+        found += [in_space(fault, place).problem_in(origins) for fault in check(sections)]
     return list(dict.fromkeys(found))
 
 
-def _values(file: Origin) -> tuple[dict[str, Any], list[Located]]:
-    """A file's keys and values, and what is wrong with its `$schema`."""
+def _values(file: Origin) -> tuple[dict[str, Any], list[PlacedProblem]]:
+    """Return a file's keys and values, and the problem of its `$schema`."""
     root = file.document.value if file.document else None
     if not isinstance(root, dict):
         spot = find((), [file])
-        raise refusal([spot.problem("not-an-object", f"must be an object in braces, got {got(root, spot.written)}")])
+        message = f"must be an object in braces, got {shown_value(root, spot.written)}"
+        raise refusal([spot.problem("not-an-object", message)])
     values = dict(root)
     return values, _take_schema_key(values, file)
 
 
-def _take_schema_key(values: dict[str, Any], origin: Origin) -> list[Located]:
+def _take_schema_key(values: dict[str, Any], origin: Origin) -> list[PlacedProblem]:
     """Remove `$schema`, which is for editors; anything but a string is refused, as the JSON Schema says."""
     schema = values.pop(SCHEMA_KEY, "")
     if isinstance(schema, str):
         return []
     spot = find((SCHEMA_KEY,), [origin])
-    return [spot.problem("wrong-type", f"{SCHEMA_KEY}: must be a string, got {got(schema, spot.written)}")]
+    return [spot.problem("wrong-type", f"{SCHEMA_KEY}: must be a string, got {shown_value(schema, spot.written)}")]
 
 
 def _start_paths_at(folder: Path, values: dict[str, Any]) -> None:
@@ -181,7 +189,7 @@ def _override(option: str, values: dict[str, Any], *, name: str, number: int) ->
 
 
 def _json_or_string(text: str) -> Document:
-    """A value of the command line: JSON, or else the string that it is."""
+    """Parse a value of the command line as JSON, or else take it as a string."""
     try:
         return parse(text)
     except JsonTextError as error:
@@ -190,17 +198,17 @@ def _json_or_string(text: str) -> Document:
         return parse(json.dumps(text, ensure_ascii=False))
 
 
-def _file(path: Path, data: bytes | None) -> Origin:
+def _read(path: Path, data: bytes | None) -> Origin:
     """Read a config file, unless that has been done, and parse it."""
     name = _relative(path)
-    text = _text(_bytes(path, Origin(name)) if data is None else data, Origin(name))
+    text = _decode(_read_bytes(path, Origin(name)) if data is None else data, Origin(name))
     try:
         return Origin(name, text=text, document=parse(text))
     except JsonTextError as error:
         raise refusal([Spot(Origin(name, text=text), error.offset).problem(error.rule, str(error))]) from None
 
 
-def _text(data: bytes, file: Origin) -> str:
+def _decode(data: bytes, file: Origin) -> str:
     if data.startswith(codecs.BOM_UTF8):
         raise refusal([Spot(file).problem("byte-order-mark", "starts with a byte order mark")])
     # UTF-16 and UTF-32 write a JSON text with many null bytes, UTF-8 writes it with none.
@@ -217,7 +225,7 @@ def _text(data: bytes, file: Origin) -> str:
     return text
 
 
-def _bytes(path: Path, file: Origin) -> bytes:
+def _read_bytes(path: Path, file: Origin) -> bytes:
     try:
         return read_bounded(path, _MAX_BYTES)
     except FileNotFoundError:
@@ -231,7 +239,7 @@ def _bytes(path: Path, file: Origin) -> bytes:
 
 
 def _relative(path: Path) -> str:
-    """The path as messages show it: from the working folder if it lies inside, else as given."""
+    """Return the path as messages show it: relative to the working folder if it lies inside, else as given."""
     # It may lie outside; or there may be no working folder any more.
     with contextlib.suppress(ValueError, OSError):
         path = path.absolute().relative_to(Path.cwd())

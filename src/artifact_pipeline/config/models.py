@@ -18,12 +18,21 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from artifact_pipeline.config.estimators import WRITTEN, not_written
-from artifact_pipeline.config.sections import BY_KIND, POSITIVE_ZERO, STRICT, TEXT_KEYS, Label, MustBe, OptionalInRecipe
+from artifact_pipeline.config.sections import (
+    BY_KIND,
+    POSITIVE_ZERO,
+    STRICT,
+    TEXT_KEYS,
+    Label,
+    MustBe,
+    OptionalInRecipe,
+    not_allowed,
+)
 
 MANY_CLASS_SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga")
 Solver = Literal["lbfgs", "newton-cg", "newton-cholesky", "sag", "saga", "liblinear"]
 LONG_DEFAULTS = {"C": 1.0, "solver": "lbfgs", "max_iter": 100}
-"""What scikit-learn takes where the long form of LogisticRegression does not say it; the short form must."""
+"""scikit-learn's defaults, by which the long form of LogisticRegression may lack these keys; the short form may not."""
 
 
 class Estimator(BaseModel):
@@ -48,11 +57,6 @@ class Estimator(BaseModel):
             raise PydanticCustomError("not_written", "{words}", {"words": words, "allowed": [*WRITTEN]})
         return name
 
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The parameters that are given, by name."""
-        return dict(self.model_extra or {})
-
 
 class Voting(Estimator):
     """Several classifiers, which answer together."""
@@ -75,20 +79,13 @@ class Voting(Estimator):
         taken = next((name for name in found if "__" in name or not name or name in own), None)
         if taken is not None:
             words = f"an object whose keys are names that scikit-learn takes, not {taken!r}"
-            raise PydanticCustomError("estimator_names", "{words}", {"words": words})
+            raise not_allowed(words)
         return found
-
-    @property
-    def inner(self) -> dict[str, Any]:
-        """The classifiers that stand in this one, by their names."""
-        return dict(self.estimators)
 
 
 _TAKEN = {
     "VotingClassifier": {"estimators", "voting", "weights", "n_jobs", "flatten_transform", "verbose"},
-    "StackingClassifier": {
-        *("estimators", "final_estimator", "cv", "stack_method", "n_jobs", "passthrough", "verbose"),
-    },
+    "StackingClassifier": {"estimators", "final_estimator", "cv", "stack_method", "n_jobs", "passthrough", "verbose"},
 }
 """The parameters of a classifier of several ones, whose names no classifier in it may have."""
 
@@ -119,21 +116,11 @@ class Wrapper(Estimator):
 
     base_estimator: Annotated[Classifier, _BASE, MustBe("an object with estimator")]
 
-    @property
-    def inner(self) -> dict[str, Any]:
-        """The classifiers that stand in this one, by their names."""
-        return {"base_estimator": self.base_estimator}
-
 
 class TreesOrWrapper(Estimator):
     """A classifier that is made of another one, and of decision trees where none is named."""
 
     base_estimator: Annotated[Classifier | None, _BASE, MustBe("an object with estimator, or null")] = None
-
-    @property
-    def inner(self) -> dict[str, Any]:
-        """The classifiers that stand in this one, by their names."""
-        return {} if self.base_estimator is None else {"base_estimator": self.base_estimator}
 
 
 class LogisticRegression(BaseModel):
@@ -232,8 +219,9 @@ class LogisticRegression(BaseModel):
         """Refuse before the fit what scikit-learn refuses in it: an L1 penalty that the solver does not know."""
         solver = info.data.get("solver", "saga")
         if ratio > 0 and solver != "saga" and (solver, ratio) != ("liblinear", 1.0):
-            words = f"{_L1_RATIOS.get(solver, '0')} with the solver {solver} (saga takes 0 to 1)"
-            raise PydanticCustomError("solver_without_l1", "{words}", {"words": words})
+            taken = "0 or 1" if solver == "liblinear" else "0"
+            words = f"{taken} with the solver {solver} (saga takes 0 to 1)"
+            raise not_allowed(words)
         return ratio
 
     @field_validator("penalty")  # which runs only where the key was given
@@ -241,16 +229,8 @@ class LogisticRegression(BaseModel):
     def _penalty_is_l2(cls, penalty: Literal["l2"], info: ValidationInfo) -> Literal["l2"]:
         if info.data.get("l1_ratio", 0.0) > 0:
             words = "left away where l1_ratio is more than 0, which is another penalty"
-            raise PydanticCustomError("penalty_contradicts", "{words}", {"words": words})
+            raise not_allowed(words)
         return penalty
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The parameters of the estimator, by name."""
-        return self.model_dump(exclude={"estimator"})
-
-
-_L1_RATIOS = {"liblinear": "0 or 1"}
 
 
 class ShortForm(dict[str, Any]):
@@ -279,7 +259,7 @@ def _class_of(value: object) -> str:
 
 
 def _with_defaults(value: object) -> object:
-    """Let the long form of LogisticRegression take scikit-learn's defaults; the short form must say the three."""
+    """Add scikit-learn's defaults to the long form of LogisticRegression; the short form must have the three keys."""
     if isinstance(value, ShortForm | LogisticRegression) or _class_of(value) != "logistic":
         return value
     assert isinstance(value, Mapping)

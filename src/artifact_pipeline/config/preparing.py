@@ -14,9 +14,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
-from artifact_pipeline.config.sections import POSITIVE_ZERO, STRICT, MustBe
+from artifact_pipeline.config.sections import POSITIVE_ZERO, STRICT, MustBe, not_allowed
 from artifact_pipeline.errors import either
 
 By = Literal["random", "hash", "group", "time", "held_out"]
@@ -39,7 +38,7 @@ STEP_OPTIONS = {
 }
 """The parameters of the steps for numbers, and the steps that have each."""
 SPLIT_NEEDS = {"group": "column", "time": "column", "held_out": "path"}
-"""What a split must say beside `by`."""
+"""The key that a split must have beside `by`."""
 _GOES_WITH = {
     "test_size": ("random", "hash", "group", "time"),
     "stratify": ("random",),
@@ -112,7 +111,7 @@ class Split(BaseModel):
         by, name = info.data.get("by"), info.field_name
         if value and by is not None and by not in _GOES_WITH[str(name)]:
             words = f"left away with by {by}; it goes with {either(_GOES_WITH[str(name)])}"
-            raise PydanticCustomError("split_by", "{words}", {"words": words})
+            raise not_allowed(words)
         return value
 
     @model_validator(mode="after")
@@ -120,7 +119,7 @@ class Split(BaseModel):
         need = SPLIT_NEEDS.get(self.by)
         if need is not None and getattr(self, need) is None:
             words = f"an object with {need}, which by {self.by} needs"
-            raise PydanticCustomError("split_by", "{words}", {"words": words})
+            raise not_allowed(words)
         return self
 
 
@@ -157,7 +156,7 @@ class Step(BaseModel):
         step, name = info.data.get("step"), str(info.field_name)
         if step is not None and step not in STEP_OPTIONS[name]:
             words = f"left away with {step}; it goes with {', '.join(STEP_OPTIONS[name])}"
-            raise PydanticCustomError("step_option", "{words}", {"words": words})
+            raise not_allowed(words)
         return value
 
     @property
@@ -202,7 +201,7 @@ class Preparation(BaseModel):
     def _ends_with_pca(cls, steps: list[Step]) -> list[Step]:
         if any(each.step == "pca" for each in steps[:-1]):
             words = "an array of steps for numbers in which pca, which makes other columns, is the last"
-            raise PydanticCustomError("step_order", "{words}", {"words": words})
+            raise not_allowed(words)
         return steps
 
     @field_validator("category")
@@ -210,7 +209,7 @@ class Preparation(BaseModel):
     def _ends_with_its_encoder(cls, steps: list[str]) -> list[str]:
         if steps and [each in _ENCODERS for each in steps] != [False] * (len(steps) - 1) + [True]:
             words = "an array of steps for categories of which the last one, and no other, is one_hot or ordinal"
-            raise PydanticCustomError("step_order", "{words}", {"words": words})
+            raise not_allowed(words)
         return steps
 
     @property
@@ -220,9 +219,8 @@ class Preparation(BaseModel):
         return {"number": numbers, "category": self.category}
 
 
-Named = Literal["none", "auto"]
 Preprocess = Annotated[
-    Annotated[Named, Tag("named")] | Annotated[Preparation, Tag("steps")],
+    Annotated[Literal["none", "auto"], Tag("named")] | Annotated[Preparation, Tag("steps")],
     Discriminator(lambda value: "named" if isinstance(value, str) else "steps"),
     Field(
         title="Preprocess",

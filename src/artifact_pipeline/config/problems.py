@@ -1,4 +1,4 @@
-"""What is wrong with a config, in our own words and at the place where it was written."""
+"""The problems of a config: each at the line and column where it was written, with a message of our own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from artifact_pipeline.config.jsontext import Document, KeyPath
 
-    Located = tuple[int, int, Problem]
+    PlacedProblem = tuple[int, int, Problem]
 
 _HINTS = {
     "missing-file": 'a config needs no more than {"C": 1.0, "solver": "lbfgs", "max_iter": 1000}',
@@ -49,12 +49,12 @@ class Origin:
     base: KeyPath = ()
     top: KeyPath = ()
 
-    def duplicate_keys(self) -> list[Located]:
-        """Keys that stand twice in one object."""
+    def duplicate_keys(self) -> list[PlacedProblem]:
+        """Return the keys that stand twice in one object."""
         found = []
         for twice in self.document.duplicates if self.document else ():
             first = f"in line {_line_and_column(self.text, twice.first)[0]} already" if self.text else "twice"
-            message = f"{dotted((*self.base, *twice.path))}: stands {first}"
+            message = f"{shown_path((*self.base, *twice.path))}: stands {first}"
             found.append(Spot(self, twice.offset).problem("duplicate-key", message))
         return found
 
@@ -71,8 +71,8 @@ class Spot:
     offset: int = 0
     written: str | None = None
 
-    def problem(self, rule: str, message: str) -> Located:
-        """A problem at this place, behind the number and the offset by which problems are sorted."""
+    def problem(self, rule: str, message: str) -> PlacedProblem:
+        """Return a problem at this place, behind the number and the offset by which problems are sorted."""
         place = self.origin.name
         if self.origin.text is not None:
             line, column = _line_and_column(self.origin.text, self.offset)
@@ -81,12 +81,12 @@ class Spot:
 
 
 def _line_and_column(text: str, offset: int) -> tuple[int, int]:
-    """The line and the column of a character, both from 1; columns in characters."""
+    """Return the line and the column of a character, both from 1; columns in characters."""
     return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
 def find(path: KeyPath, origins: Sequence[Origin], *, key: bool = False) -> Spot:
-    """Where the last of the origins that have it has the value at `path`, or its key; else the object around it.
+    """Return where the value at `path`, or its key, stands in the last origin that has it; else the object around it.
 
     The first origin has the root, so there is always one.
     """
@@ -104,8 +104,8 @@ def find(path: KeyPath, origins: Sequence[Origin], *, key: bool = False) -> Spot
     return Spot(origin, document.spans[inner][0])
 
 
-def refusal(problems_at: Iterable[Located]) -> ConfigError:
-    """The error for everything that is wrong, in the order of the text; options follow the file."""
+def refusal(problems_at: Iterable[PlacedProblem]) -> ConfigError:
+    """Return the error with all problems, in the order of the text; options follow the file."""
     problems = [problem for *_, problem in sorted(problems_at, key=lambda each: each[:2])]
     count = plural(len(problems), "problem")
     hint = _HINTS.get(problems[0].rule, _HINT)
@@ -117,11 +117,8 @@ class Fault:
     """What is wrong with a value of the config, found by another rule than its type.
 
     Attributes:
-        path: the keys that lead to it.
-        rule: the rule that it breaks.
-        wanted: what it must be, or, for an unknown key, what is to be said of it.
+        wanted: what it must be, the end of `must be …`; for an unknown key the whole message.
         meant: what may have been meant, as the end of the message.
-        value: the value.
     """
 
     path: KeyPath
@@ -130,16 +127,17 @@ class Fault:
     meant: str = ""
     value: object = None
 
-    def located(self, origins: Sequence[Origin]) -> Located:
-        """Return it at its place and in our words."""
+    def problem_in(self, origins: Sequence[Origin]) -> PlacedProblem:
+        """Return it as a problem at its place."""
         about_key = self.rule == "unknown-key"
         spot = find(self.path, origins, key=about_key)
-        words = self.wanted if about_key else f"must be {self.wanted}, got {got(self.value, spot.written)}{self.meant}"
-        return spot.problem(self.rule, f"{dotted(self.path)}: {words}")
+        found = shown_value(self.value, spot.written)
+        words = self.wanted if about_key else f"must be {self.wanted}, got {found}{self.meant}"
+        return spot.problem(self.rule, f"{shown_path(self.path)}: {words}")
 
 
-def got(value: object, written: str | None) -> str:
-    """The value that was found, as it is written or as Python writes it."""
+def shown_value(value: object, written: str | None) -> str:
+    """Return a value as it is written in the config, or as Python writes it."""
     if isinstance(value, Mapping):
         return "an object"
     if isinstance(value, list | tuple):
@@ -153,7 +151,7 @@ def got(value: object, written: str | None) -> str:
 
 
 def suggestion(word: str, allowed: Sequence[str]) -> str:
-    """What may have been meant by a word, as the end of a message; empty where nothing is near."""
+    """Return the nearest of the allowed words, as the end of a message; empty where none is near."""
     import difflib
 
     by_lower = {each.lower(): each for each in allowed}
@@ -162,13 +160,13 @@ def suggestion(word: str, allowed: Sequence[str]) -> str:
     return f", did you mean {by_lower[close[0]]}?" if close else ""
 
 
-def dotted(path: KeyPath) -> str:
+def shown_path(path: KeyPath) -> str:
     """Return the keys that lead to a value, as messages show them."""
     return ".".join(shown(str(key)) for key in path)
 
 
 def by_label(key: str, values: Mapping[str, float], labels: Sequence[int | str]) -> dict[int | str, float]:
-    """The numbers that a key of the config has by label, under the labels themselves and in their order.
+    """Return the numbers that a key of the config has by label, under the labels themselves and in their order.
 
     Args:
         key: the key, such as `gate.min_recall`.
@@ -198,5 +196,5 @@ def by_label(key: str, values: Mapping[str, float], labels: Sequence[int | str])
 
 
 def _label_meant(name: str, there: Sequence[str]) -> str:
-    """What may have been meant by a label, or else which ones there are."""
+    """Return the nearest label, or else which labels there are, as the end of a message."""
     return suggestion(name, there) or f", the labels are {listing([shown(each) for each in there], _MAX_LISTED)}"

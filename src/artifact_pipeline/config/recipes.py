@@ -26,17 +26,13 @@ def plain(config: Config) -> dict[str, Any]:
     for name, value in values.items():
         if name == "model":
             if value is not None:
-                found |= value if _is_short(config.model) else {name: value}
+                found |= value if isinstance(config.model, LogisticRegression) else {name: value}
         elif name == "split":
             found |= {key: value[key] for key in SHORT_FORMS[name]} if config.split.by == "random" else {name: value}
         else:
             found[name] = value
     found.pop("estimator", None)
     return found
-
-
-def _is_short(model: BaseModel | None) -> bool:
-    return isinstance(model, LogisticRegression)
 
 
 def recipe(config: Config) -> dict[str, Any]:
@@ -54,7 +50,7 @@ def recipe(config: Config) -> dict[str, Any]:
         _leave_out_defaults(values["search"], Search)
     if config.about is not None:
         values["about"] = config.about.model_dump(exclude_none=True)
-    if _is_short(config.model):
+    if isinstance(config.model, LogisticRegression):
         _leave_out_defaults(values, LogisticRegression)
     if config.preprocess == "none":
         del values["preprocess"]
@@ -78,7 +74,7 @@ def _leave_out_defaults(values: dict[str, Any], kind: type[BaseModel]) -> None:
 
 
 def of_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the config's values that a recipe stands for: what a recipe does not say is no default of today's."""
+    """Return the config's values that a recipe stands for; a key that it lacks has the default of its own time."""
     gate = recipe.get("gate")
     gates = {"gate": {"beats_baseline": False, **gate}} if isinstance(gate, dict) else {}
     return {"preprocess": "none", **recipe, **gates}

@@ -1,11 +1,11 @@
-"""What the config's types refuse: the errors of pydantic, at their places and in our own words."""
+"""The errors of pydantic, which the config's types raise, as problems at their places."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, get_args
 
-from artifact_pipeline.config.problems import dotted, find, got, suggestion
+from artifact_pipeline.config.problems import find, shown_path, shown_value, suggestion
 from artifact_pipeline.config.schema import REMOVED, SHORT_FORMS, Config
 from artifact_pipeline.config.sections import MustBe
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from artifact_pipeline.config.jsontext import KeyPath
-    from artifact_pipeline.config.problems import Located, Origin
+    from artifact_pipeline.config.problems import Origin, PlacedProblem
 
 _RULES = {
     "missing": "missing-key",
@@ -26,31 +26,21 @@ _RULES = {
     "finite_number": "not-finite",
     "string_unicode": "lone-surrogate",
     "string_pattern_mismatch": "not-allowed",
-    "solver_needs_two_classes": "not-allowed",
-    "solver_without_l1": "not-allowed",
-    "penalty_contradicts": "not-allowed",
+    "not_allowed": "not-allowed",
     "names_of_columns": "not-allowed",
     "not_written": "not-allowed",
-    "estimator_names": "not-allowed",
-    "empty_gate": "not-allowed",
-    "empty_about": "not-allowed",
-    "split_by": "not-allowed",
-    "step_option": "not-allowed",
-    "step_order": "not-allowed",
-    "search_contradicts": "not-allowed",
-    "model_or_space": "not-allowed",
 }
 """Our rule for pydantic's error type; `_rule` decides the others."""
 
 
-def located(
+def problem_of(
     error: ErrorDetails,
     origins: Sequence[Origin],
     *,
     short: Collection[str] = (),
     place: Callable[[KeyPath], KeyPath] = tuple,
-) -> Located:
-    """An error of pydantic at its place and in our words.
+) -> PlacedProblem:
+    """Return an error of pydantic as a problem at its place.
 
     Args:
         error: the error.
@@ -64,21 +54,22 @@ def located(
     written = (*place(checked[:-1]), *checked[-1:]) if rule == "unknown-key" else place(checked)
     if rule == "unknown-key":
         spot = find(written, origins, key=True)
-        words = f"unknown key{_instead(checked, short)}"
+        words = f"unknown key{_unknown_key_remark(checked, short)}"
     elif rule == "missing-key":
         spot = find(place(checked[:-1]), origins)
-        words = f"is missing, must be {_wanted(path, error)}"
+        words = f"is missing, must be {_expected_value(path, error)}"
     elif about_key and rule != "lone-surrogate":
         spot = find(written, origins, key=True)
         words = "the key must be text of at most 256 characters"
     else:
         spot = find(written, origins)
-        words = f"must be {_wanted(path, error)}, got {got(error['input'], spot.written)}{_remark(path, error)}"
-    return spot.problem(rule, f"{dotted(written) or 'a key'}: {words}")
+        found = shown_value(error["input"], spot.written)
+        words = f"must be {_expected_value(path, error)}, got {found}{_remark(path, error)}"
+    return spot.problem(rule, f"{shown_path(written) or 'a key'}: {words}")
 
 
 def _own_path(error: ErrorDetails) -> tuple[KeyPath, bool]:
-    """The path in the config, without what pydantic adds, and whether the error is about the last key itself."""
+    """Return the path in the config, without what pydantic adds, and whether the error is about the last key itself."""
     path: KeyPath = error["loc"]
     # Behind a key that can be none stands "[key]"; a label of that name holds a number, whose error is another one.
     about_key = path[-1:] == ("[key]",) and error["type"].startswith("string_")
@@ -94,7 +85,7 @@ def _own_path(error: ErrorDetails) -> tuple[KeyPath, bool]:
 
 
 def _has_kinds(path: KeyPath) -> bool:
-    """Whether the value at a path has one of several kinds; pydantic names the kind behind the key."""
+    """Return whether the value at a path has one of several kinds; pydantic names the kind behind the key."""
     match path:
         case ("dataset" | "preprocess" | "model",) | (_, "class_weight") | ("gate", "min_recall"):
             return True
@@ -115,15 +106,12 @@ def _rule(error: ErrorDetails) -> str:
         return "out-of-range"
     # A whole number too large for a float has the wrong type to pydantic.
     too_large = kind == "float_type" and type(value) is int
-    return "not-finite" if too_large or _not_finite(value) else "wrong-type"
-
-
-def _not_finite(value: object) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
+    not_finite = isinstance(value, float) and not math.isfinite(value)
+    return "not-finite" if too_large or not_finite else "wrong-type"
 
 
 def _types(annotation: object) -> list[type[BaseModel]]:
-    """The types of objects that a value may have."""
+    """Return the types of objects that a value may have."""
     from pydantic import BaseModel
 
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -132,74 +120,74 @@ def _types(annotation: object) -> list[type[BaseModel]]:
 
 
 def _walk(path: KeyPath) -> tuple[list[type[BaseModel]], FieldInfo | None, bool]:
-    """What a path leads to: the types that its value may have, its field, and whether it leads into an open object."""
+    """Return the types that the value at a path may have, its field, and whether the path leads into an open object."""
     types: list[type[BaseModel]] = [Config]
     field, inside = None, False
     for key in path:
         for each in types:
             each.model_rebuild()  # a type that names itself has no fields before; it costs nothing where it has
         found = next((each.model_fields[str(key)] for each in types if key in each.model_fields), None)
-        inside = found is None  # the position in an array, or a key of an object whose keys are anybody's
+        inside = found is None  # the position in an array, or a key of an object that takes any key
         if found is not None:
             field, types = found, _types(found.annotation) or types
     return types, field, inside
 
 
 def _field(path: KeyPath) -> tuple[FieldInfo, bool]:
-    """The field to which a path leads, and whether it leads to one of several values in it."""
+    """Return the field to which a path leads, and whether it leads to one of several values in it."""
     _, field, inside = _walk(path)
     assert field is not None
     return field, inside
 
 
 def _fields(path: KeyPath) -> list[str]:
-    """The keys that the object in which the last key of `path` stands may have."""
+    """Return the keys that are allowed beside the last key of `path`."""
     if len(path) == 1:
         return [key for name in Config.model_fields for key in (name, *SHORT_FORMS.get(name, ()))]
     types = [each for each in _walk(path[:-1])[0] if each.model_config.get("extra") == "forbid"]
     return list(dict.fromkeys(key for each in types for key in each.model_fields))
 
 
-def _wanted(path: KeyPath, error: ErrorDetails) -> str:
+def _expected_value(path: KeyPath, error: ErrorDetails) -> str:
     if error["type"] == "string_unicode":
         return "text that UTF-8 can write"
     if "words" in error.get("ctx", {}):
         return error["msg"]
     field, of_label = _field(path)
+    wanted = next(each for each in field.metadata if isinstance(each, MustBe))
     if error["type"] == "names_of_columns":
-        return f"{next(each.words for each in field.metadata if isinstance(each, MustBe))} ({error['msg']})"
+        return f"{wanted.words} ({error['msg']})"
     if error["type"] == "less_than_equal" and field.annotation is int:
         return f"a whole number of at most {error['ctx']['le']}"
-    wanted = next(each for each in field.metadata if isinstance(each, MustBe))
     return wanted.each if of_label else wanted.words
 
 
 def _remark(path: KeyPath, error: ErrorDetails) -> str:
-    """What may have been meant."""
+    """Return what may have been meant, as the end of a message."""
     value = error["input"]
     if error["type"] == "not_written":
         return suggestion(str(value), error["ctx"]["allowed"])
     if error["type"] == "literal_error" and isinstance(value, str):
-        return suggestion(value, list(_words_of(_field(path)[0].annotation)))
+        return suggestion(value, list(_literals_of(_field(path)[0].annotation)))
     if error["type"] == "int_type" and isinstance(value, float) and value.is_integer():
         return ", which has a point or an exponent"
     return ""
 
 
-def _words_of(annotation: object) -> Iterator[str]:
+def _literals_of(annotation: object) -> Iterator[str]:
     """Yield the strings that a type's literals allow."""
     for each in get_args(annotation):
         if isinstance(each, str):
             yield each
         else:
-            yield from _words_of(each)
+            yield from _literals_of(each)
 
 
-def _instead(path: KeyPath, short: Collection[str]) -> str:
-    """What may have been meant by an unknown key, or else what is allowed in its object."""
+def _unknown_key_remark(path: KeyPath, short: Collection[str]) -> str:
+    """Return what may have been meant by an unknown key, or else the keys that are allowed in its object."""
     for section, keys in SHORT_FORMS.items():
         if len(path) == 1 and path[0] in keys:
-            if section in short:  # and was not lifted, because there is a space
+            if section in short:  # and was not moved into it, because there is a space
                 return f": beside search.space it stands in there, as {path[0]} of an estimator"
             return f": beside {section} it must be written {section}.{path[0]}"
     if path[-1] in REMOVED:

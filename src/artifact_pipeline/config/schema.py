@@ -17,13 +17,13 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import InitErrorDetails
 
 from artifact_pipeline.config.about import About  # noqa: TC001 - pydantic reads it
 from artifact_pipeline.config.models import MANY_CLASS_SOLVERS, Classifier, LogisticRegression, ShortForm
 from artifact_pipeline.config.preparing import Preprocess, Split  # noqa: TC001 - pydantic reads them
 from artifact_pipeline.config.searching import QUICK, Search
-from artifact_pipeline.config.sections import POSITIVE_ZERO, STRICT, Gate, MustBe, OptionalInRecipe, Table
+from artifact_pipeline.config.sections import POSITIVE_ZERO, STRICT, Gate, MustBe, OptionalInRecipe, Table, not_allowed
 from artifact_pipeline.plugins import NAMES, DataSetName, data_set
 
 SCHEMA_KEY = "$schema"
@@ -31,7 +31,7 @@ SCHEMA_KEY = "$schema"
 DIGITS = "digits"
 """The data set of the first example; its defaults are those that are documented with it, and no table's."""
 _TABLES_GATE = {"beats_baseline": True, "min_accuracy": None, "min_f1": None}
-"""What the gate asks of a table where its config does not say it: 0.95 suits the digits, and says nothing of others."""
+"""The defaults of a table's gate: 0.95 suits the digits alone."""
 
 SHORT_FORMS = {
     "model": tuple(name for name in LogisticRegression.model_fields if name != "estimator"),
@@ -44,7 +44,7 @@ def _dataset_kind(value: object) -> str:
     return "table" if isinstance(value, Mapping | Table) else "built-in"
 
 
-def lifted(values: Mapping[str, Any]) -> dict[str, Any]:
+def expand_short_forms(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the config's values with the keys of each short form inside their section, and with its defaults."""
     own = dict(values)
     dataset = own.get("dataset", DIGITS)
@@ -138,10 +138,7 @@ class Config(BaseModel):
         POSITIVE_ZERO,
         MustBe("a number of at least 0"),
     ] = 0.5
-    gate: Annotated[
-        Gate,
-        MustBe("an object with min_accuracy and min_f1"),
-    ] = Gate()
+    gate: Annotated[Gate, MustBe("an object with min_accuracy and min_f1")] = Gate()
     about: Annotated[
         About | None,
         Field(
@@ -152,22 +149,10 @@ class Config(BaseModel):
         OptionalInRecipe(),
     ] = None
 
-    def with_model(self, sections: Mapping[str, Any]) -> Config:
-        """Return the config of a training of one model, which is drawn from a space.
-
-        Args:
-            sections: the values of `model`, and perhaps of `preprocess`.
-
-        Raises:
-            ValueError: the types refuse them.
-        """
-        own = {name: getattr(self, name) for name in Config.model_fields}
-        return Config.model_validate(own | {"search": None} | dict(sections))
-
     @model_validator(mode="before")
     @classmethod
-    def _lift_short_forms(cls, values: Any) -> Any:
-        return lifted(values) if isinstance(values, Mapping) else values
+    def _expand(cls, values: Any) -> Any:
+        return expand_short_forms(values) if isinstance(values, Mapping) else values
 
     @field_validator("split")
     @classmethod
@@ -176,10 +161,10 @@ class Config(BaseModel):
         table = info.data.get("dataset")
         if isinstance(table, Table) and table.target in split.columns:
             words = f"split by another column than the target {table.target!r}"
-            raise PydanticCustomError("split_by", "{words}", {"words": words})
+            raise not_allowed(words)
         if isinstance(table, str) and split.path is not None:
             words = f"split in another way: a held-out file goes with a table, not with the built-in {table}"
-            raise PydanticCustomError("split_by", "{words}", {"words": words})
+            raise not_allowed(words)
         return split
 
     @field_validator("feedback")
@@ -188,8 +173,10 @@ class Config(BaseModel):
         """Refuse feedback beside a split by time: it would be learned from though it is later than what is held out."""
         split = info.data.get("split")
         if paths and split is not None and split.by == "time":
-            words = "left away with a split by time, by which a model learns from nothing that is later; add the rows "
-            raise PydanticCustomError("split_by", "{words}", {"words": f"{words}to the table"})
+            raise not_allowed(
+                "left away with a split by time, by which a model learns from nothing that is later; add the rows to "
+                "the table"
+            )
         return paths
 
     @field_validator("search")
@@ -198,11 +185,11 @@ class Config(BaseModel):
         """Refuse several trials of one model, and repeats of folds that are the same each time."""
         if search is not None and search.space is None and search.trials != 1:
             words = "an object with trials 1 where it has no space: there is one model, that of the config"
-            raise PydanticCustomError("search_contradicts", "{words}", {"words": words})
+            raise not_allowed(words)
         split = info.data.get("split")
         if search is not None and split is not None and split.by == "time" and search.repeats > 1:
             words = "an object with repeats 1 where the split is by time: the folds would be the same"
-            raise PydanticCustomError("search_contradicts", "{words}", {"words": words})
+            raise not_allowed(words)
         return search
 
     @field_validator("model")
@@ -215,7 +202,7 @@ class Config(BaseModel):
         searched = search is not None and search.space is not None
         if searched == (model is not None):
             words = "left away beside search.space, from which it is drawn" if searched else "an object with estimator"
-            raise PydanticCustomError("model_or_space", "{words}", {"words": words})
+            raise not_allowed(words)
         return model
 
     @field_validator("model")
@@ -225,8 +212,7 @@ class Config(BaseModel):
         name = info.data.get("dataset")
         if getattr(model, "solver", "") == "liblinear" and isinstance(name, str) and (n := data_set(name).classes) > 2:
             words = f"one of {', '.join(MANY_CLASS_SOLVERS)} (liblinear fits two classes, {name} has {n})"
-            kind = PydanticCustomError("solver_needs_two_classes", "{words}", {"words": words})
-            where = InitErrorDetails(type=kind, loc=("logistic", "solver"), input=model.solver)
+            where = InitErrorDetails(type=not_allowed(words), loc=("logistic", "solver"), input=model.solver)
             raise ValidationError.from_exception_data("Config", [where])
         return model
 

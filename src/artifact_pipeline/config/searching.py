@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, Field
 
 from artifact_pipeline.config.sections import STRICT, MustBe, OptionalInRecipe
-from artifact_pipeline.config.space import draw
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SearchMetric = Literal["accuracy", "balanced_accuracy", "f1_weighted", "f1_macro", "log_loss", "brier", "roc_auc"]
 QUICK: dict[str, Any] = {
@@ -103,13 +99,3 @@ class Search(BaseModel):
         MustBe("an array of at least one object with estimator, or null", each="an object with estimator"),
         OptionalInRecipe(),
     ] = None
-
-    def draw(self, number: int, random: Callable[[list[int]], Any]) -> dict[str, Any]:
-        """Return the model of a trial, as the config's sections: drawn from the space by the seed and the number alone.
-
-        Args:
-            number: of the trial.
-            random: `numpy.random.default_rng`, which the config does without.
-        """
-        assert self.space is not None
-        return draw(self.space, random([self.seed, number]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
@@ -38,6 +39,11 @@ class MustBe:
     each: str = ""
 
 
+def not_allowed(words: str) -> PydanticCustomError:
+    """Return the error for a value that a validator refuses; `words` are the end of `must be …`."""
+    return PydanticCustomError("not_allowed", "{words}", {"words": words})
+
+
 @dataclass(frozen=True, slots=True)
 class OptionalInRecipe:
     """Marks a key that is left out of the recipe where its value is the default.
@@ -47,7 +53,7 @@ class OptionalInRecipe:
 
 
 def _text_keys(value: object) -> object:
-    """A dict with its whole-number keys as text: Python code may name a label as it is."""
+    """Return a dict with its whole-number keys as text: Python code may name a label as it is."""
     if not isinstance(value, Mapping):
         return value
     keys = [str(key) if isinstance(key, Integral) else key for key in value]
@@ -132,8 +138,8 @@ class Table(BaseModel):
     def _columns_are_learned_from(cls, kinds: dict[str, str] | None, info: ValidationInfo) -> dict[str, str] | None:
         """Refuse the kind of the target, of a dropped column, and of one that is no feature."""
         features, dropped = info.data.get("features"), info.data.get("drop") or ()
+        part = {info.data.get("target"): "the target"} | dict.fromkeys(dropped, "dropped")
         for name in kinds or ():
-            part = {info.data.get("target"): "the target"} | dict.fromkeys(dropped, "dropped")
             if name in part or (features is not None and name not in features):
                 words = {"name": repr(name), "part": part.get(name, "not in features")}
                 raise PydanticCustomError("names_of_columns", "{name} is {part}", words)
@@ -143,8 +149,8 @@ class Table(BaseModel):
     @classmethod
     def _names_fit(cls, names: list[str] | None, info: ValidationInfo) -> list[str] | None:
         """Refuse a name that stands twice, or that has another part already."""
-        found = names or []
-        twice = next((name for name in found if found.count(name) > 1), None)
+        found = Counter(names or ())
+        twice = next((name for name, count in found.items() if count > 1), None)
         if twice is not None:
             raise PydanticCustomError("names_of_columns", "{name} stands twice", {"name": repr(twice)})
         taken = {info.data.get("target"): "the target"} | dict.fromkeys(info.data.get("features") or (), "a feature")
@@ -156,8 +162,12 @@ class Table(BaseModel):
 
 
 _OR_NULL = MustBe("a number from 0 to 1, both included, or null")
-_LOSS_OR_NULL = MustBe("a finite number of at least 0, or null")
-_Loss = Annotated[float, Field(ge=0), POSITIVE_ZERO]
+_OptionalShare = Annotated[Share | None, _OR_NULL, OptionalInRecipe()]
+_OptionalLoss = Annotated[
+    Annotated[float, Field(ge=0), POSITIVE_ZERO] | None,
+    MustBe("a finite number of at least 0, or null"),
+    OptionalInRecipe(),
+]
 
 
 class Gate(BaseModel):
@@ -194,43 +204,33 @@ class Gate(BaseModel):
         OptionalInRecipe(),
     ] = False
     min_f1_macro: Annotated[
-        Share | None,
+        _OptionalShare,
         Field(
             title="Least macro F1",
             description="Least F1 on the held-out rows, each class counting the same; null asks for none.",
         ),
-        _OR_NULL,
-        OptionalInRecipe(),
     ] = None
     min_balanced_accuracy: Annotated[
-        Share | None,
+        _OptionalShare,
         Field(title="Least balanced accuracy", description="Least mean recall of the classes; null asks for none."),
-        _OR_NULL,
-        OptionalInRecipe(),
     ] = None
     min_roc_auc: Annotated[
-        Share | None,
+        _OptionalShare,
         Field(
             title="Least ROC AUC",
             description="Least area under the ROC curve, each class against the rest; null asks for none.",
         ),
-        _OR_NULL,
-        OptionalInRecipe(),
     ] = None
     max_log_loss: Annotated[
-        _Loss | None,
+        _OptionalLoss,
         Field(title="Greatest log loss", description="Greatest mean of -ln p(actual class); null asks for none."),
-        _LOSS_OR_NULL,
-        OptionalInRecipe(),
     ] = None
     max_brier: Annotated[
-        _Loss | None,
+        _OptionalLoss,
         Field(
             title="Greatest Brier score",
             description="Greatest mean squared distance of the probabilities from the truth; null asks for none.",
         ),
-        _LOSS_OR_NULL,
-        OptionalInRecipe(),
     ] = None
     min_recall: Annotated[
         Annotated[None, Tag("null")]
@@ -279,5 +279,5 @@ class Gate(BaseModel):
         bounds = (value for name, value in self if name.startswith(("min_", "max_")))
         if not self.beats_baseline and all(value is None for value in bounds):
             words = "an object with beats_baseline or a bound: this gate would let every model pass"
-            raise PydanticCustomError("empty_gate", "{words}", {"words": words})
+            raise not_allowed(words)
         return self

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.config.jsontext import KeyPath
 
     Choose = Callable[[KeyPath, str, Sequence[Any]], Any]
-    Placed = tuple[dict[str, Any], Callable[[KeyPath], KeyPath]]
+    Instance = tuple[dict[str, Any], Callable[[KeyPath], KeyPath]]
 
 _PREPROCESS = "preprocess"
 _WANTED = {
@@ -43,7 +43,7 @@ def spaces_of(values: Mapping[str, Any]) -> list[tuple[KeyPath, Mapping[str, Any
 
 
 def range_faults(value: object, path: KeyPath) -> Iterator[Fault]:
-    """Yield what is wrong with the form of the ranges in a space."""
+    """Yield the faults in the form of a space's ranges."""
     if not isinstance(value, Mapping):
         return
     found = _range_of(value)
@@ -66,7 +66,7 @@ def range_faults(value: object, path: KeyPath) -> Iterator[Fault]:
         yield from range_faults(part, (*path, inner))
 
 
-def instances(space: Mapping[str, Any], path: KeyPath) -> Iterator[Placed]:
+def instances(space: Mapping[str, Any], path: KeyPath) -> Iterator[Instance]:
     """Yield the models that stand at the ends of a space's ranges.
 
     Each differs from the first, which has the first value of each range, in one range.
@@ -80,18 +80,18 @@ def instances(space: Mapping[str, Any], path: KeyPath) -> Iterator[Placed]:
     """
     ranges: dict[KeyPath, tuple[str, Sequence[Any]]] = {}
 
-    def note(at: KeyPath, kind: str, ends: Sequence[Any]) -> Any:
+    def record(at: KeyPath, kind: str, ends: Sequence[Any]) -> Any:
         ranges[at] = kind, ends
         return None
 
-    _filled(space, note)
+    _replace_ranges(space, record)
     turns = [(at, number) for at, (_, ends) in ranges.items() for number in range(len(ends))]
     for turn in turns or [((), 0)]:
         chosen = dict.fromkeys(ranges, 0) | dict([turn])
-        yield _sections(_filled(space, partial(_end, chosen))), partial(_place, path, ranges, chosen)
+        yield _sections(_replace_ranges(space, partial(_value_at_end, chosen))), partial(_place, path, ranges, chosen)
 
 
-def _end(chosen: Mapping[KeyPath, int], at: KeyPath, kind: str, ends: Sequence[Any]) -> Any:
+def _value_at_end(chosen: Mapping[KeyPath, int], at: KeyPath, kind: str, ends: Sequence[Any]) -> Any:
     value = ends[chosen[at]]
     return float(value) if kind in {"uniform", "log_uniform"} else value
 
@@ -109,7 +109,7 @@ def _place(
     return found
 
 
-def placed(fault: Fault, place: Callable[[KeyPath], KeyPath]) -> Fault:
+def in_space(fault: Fault, place: Callable[[KeyPath], KeyPath]) -> Fault:
     """Return what is wrong with an instance as what is wrong with its space: an unknown key is one, whatever it holds.
 
     Args:
@@ -133,10 +133,10 @@ def draw(spaces: Sequence[Mapping[str, Any]], random: Any) -> dict[str, Any]:
         spaces: of which each has the same chance.
         random: a `numpy.random.Generator`.
     """
-    return _sections(_filled(spaces[int(random.integers(len(spaces)))], partial(_drawn, random)))
+    return _sections(_replace_ranges(spaces[int(random.integers(len(spaces)))], partial(_draw_value, random)))
 
 
-def _drawn(random: Any, _: KeyPath, kind: str, ends: Sequence[Any]) -> Any:
+def _draw_value(random: Any, _: KeyPath, kind: str, ends: Sequence[Any]) -> Any:
     if kind == "choice":
         return ends[int(random.integers(len(ends)))]
     low, high = ends
@@ -154,13 +154,13 @@ def _sections(drawn: Mapping[str, Any]) -> dict[str, Any]:
     return {"model": model, **given}
 
 
-def _filled(value: Any, choose: Choose, path: KeyPath = ()) -> Any:
+def _replace_ranges(value: Any, choose: Choose, path: KeyPath = ()) -> Any:
     """Return a value with `choose` in the place of each range."""
     if not isinstance(value, Mapping):
         return value
     if (found := _range_of(value)) is not None:
         return choose(path, *found)
-    return {key: _filled(value[key], choose, (*path, key)) for key in sorted(value, key=str)}
+    return {key: _replace_ranges(value[key], choose, (*path, key)) for key in sorted(value, key=str)}
 
 
 def _range_of(value: Mapping[str, Any]) -> tuple[str, Sequence[Any]] | None:
@@ -172,15 +172,15 @@ def _range_of(value: Mapping[str, Any]) -> tuple[str, Sequence[Any]] | None:
     return None
 
 
-def _two(ends: Sequence[Any], kinds: type[int] | tuple[type[int], type[float]]) -> bool:
+def _is_interval(ends: Sequence[Any], kinds: type[int] | tuple[type[int], type[float]]) -> bool:
     numbers = all(isinstance(each, kinds) and not isinstance(each, bool) and math.isfinite(each) for each in ends)
     return len(ends) == 2 and numbers and ends[0] < ends[1]
 
 
 _FORMS: dict[str, Callable[[Sequence[Any]], bool]] = {
     "choice": lambda ends: len(ends) > 0,
-    "int": lambda ends: _two(ends, int) and abs(ends[0]) < 2**63 and abs(ends[1]) < 2**63,
-    "log_uniform": lambda ends: _two(ends, (int, float)) and ends[0] > 0,
-    "uniform": lambda ends: _two(ends, (int, float)),
+    "int": lambda ends: _is_interval(ends, int) and abs(ends[0]) < 2**63 and abs(ends[1]) < 2**63,
+    "log_uniform": lambda ends: _is_interval(ends, (int, float)) and ends[0] > 0,
+    "uniform": lambda ends: _is_interval(ends, (int, float)),
 }
 """Whether what a range of each kind holds has its form."""

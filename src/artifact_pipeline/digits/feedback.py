@@ -1,4 +1,4 @@
-"""Labelled drawings: what people say that a drawing was, appended to a file of JSON Lines that `train` reads."""
+"""Labelled drawings: each with the label that a person gave, appended to a file of JSON Lines that `train` reads."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 64 << 20
 """Of the file: a hundred thousand drawings."""
-_OPEN = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-_AGAIN = (b"retry-after", b"60")
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+_RETRY_AFTER = (b"retry-after", b"60")
 
 _Pixel = Annotated[float, Meta(ge=0, le=16)]
 _PIXELS = 64
@@ -51,14 +51,14 @@ class Feedback:
     """The file that labelled drawings are appended to; any number of threads and processes may do so at once."""
 
     def __init__(self, path: Path) -> None:
-        """See that the file can be appended to; it is made if it is not there.
+        """Check that the file can be appended to; it is made if it is not there.
 
         Raises:
             StorageError: it cannot.
         """
         self._path = path
         try:
-            with self._opened():
+            with self._locked():
                 pass
             sync_folder(path.parent)
         except OSError as error:
@@ -88,16 +88,16 @@ class Feedback:
         try:
             self._write(line)
         except OSError as error:
-            raise Refusal(503, f"the drawing could not be written down: {reason_of(error)}", _AGAIN) from error
+            raise Refusal(503, f"the drawing could not be written down: {reason_of(error)}", _RETRY_AFTER) from error
         return json_response({"label": labelled.label})
 
     def _write(self, line: bytes) -> None:
         """Append whole lines or nothing."""
-        with self._opened() as descriptor:
+        with self._locked() as descriptor:
             size = os.fstat(descriptor).st_size
             if size + len(line) > MAX_BYTES:
-                raise Refusal(503, f"the file of drawings has reached its bound of {MAX_BYTES:,} bytes", _AGAIN)
-            if size and os.pread(descriptor, 1, size - 1) != b"\n":  # somebody else's last line, or a torn one
+                raise Refusal(503, f"the file of drawings has reached its bound of {MAX_BYTES:,} bytes", _RETRY_AFTER)
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":  # half a line, or one of another program
                 line = b"\n" + line
             if os.write(descriptor, line) < len(line):  # the disk is full
                 os.ftruncate(descriptor, size)
@@ -105,9 +105,9 @@ class Feedback:
             os.fsync(descriptor)
 
     @contextmanager
-    def _opened(self) -> Iterator[int]:
-        """The file, opened again and locked: a lock that workers inherit would be one for all of them."""
-        descriptor = os.open(self._path, _OPEN, 0o666)
+    def _locked(self) -> Iterator[int]:
+        """Open the file and lock it. It is opened each time: workers would share a lock that they inherit."""
+        descriptor = os.open(self._path, _FLAGS, 0o666)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise OSError(errno.EINVAL, "it is no regular file")

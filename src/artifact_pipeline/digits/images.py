@@ -59,11 +59,13 @@ def digit_from_image(data: bytes, *, place: str) -> NDArray[np.float64]:
     except (OSError, SyntaxError, ValueError, struct.error, zlib.error) as error:
         reason = "it is cut off" if isinstance(error, struct.error) else re.split(" <|\n", str(error))[0][:200]
         raise refused(place, "image-unreadable", f"cannot be decoded: {reason}") from error
-    return _row(_grey(image), place)
+    if image.mode == "P" and image.palette is None:
+        raise refused(place, "image-unreadable", "has no palette")
+    return _row_of_grey(_grey(image), place)
 
 
 def _grey(image: Image.Image) -> NDArray[np.float32]:
-    """Grey values, the longer side at most `_WORK`: of the colour in which ink and paper differ most."""
+    """Return grey values, of the colour in which ink and paper differ most; the longer side is at most `_WORK`."""
     import numpy as np
     from PIL import Image
 
@@ -84,7 +86,7 @@ def _grey(image: Image.Image) -> NDArray[np.float32]:
 # Ink: what stands out from the paper, in one piece
 
 
-def _row(grey: NDArray[np.float32], place: str) -> NDArray[np.float64]:
+def _row_of_grey(grey: NDArray[np.float32], place: str) -> NDArray[np.float64]:
     import numpy as np
     from PIL import Image, ImageFilter
 
@@ -96,11 +98,11 @@ def _row(grey: NDArray[np.float32], place: str) -> NDArray[np.float64]:
     if alone.sum() > 0.01 * ink.sum():  # salt and pepper
         cleaned = Image.fromarray(grey.astype(np.uint8)).filter(ImageFilter.MedianFilter(3))
         ink = _ink(np.asarray(cleaned, dtype=np.float32), place)
-    return _counted(_fitted(_largest(ink, place)))
+    return _count_blocks(_fit(_without_specks(ink, place)))
 
 
 def _ink(grey: NDArray[np.float32], place: str) -> NDArray[np.bool_]:
-    """Which pixels are ink: those that differ from the paper to its rarer side, by Otsu's threshold."""
+    """Return which pixels are ink: those that differ from the paper to its rarer side, by Otsu's threshold."""
     import numpy as np
     from PIL import Image, ImageFilter
 
@@ -124,7 +126,7 @@ def _ink(grey: NDArray[np.float32], place: str) -> NDArray[np.bool_]:
 
 
 def _paper(grey: NDArray[np.float32]) -> NDArray[np.float32] | float:
-    """The grey of the paper: one value, or a curved surface where the light is uneven."""
+    """Return the grey of the paper: one value, or a curved surface where the light is uneven."""
     import numpy as np
     from PIL import Image
 
@@ -145,8 +147,8 @@ def _paper(grey: NDArray[np.float32]) -> NDArray[np.float32] | float:
     return np.asarray(surface.resize(grey.shape[::-1], Image.Resampling.BICUBIC))
 
 
-def _largest(ink: NDArray[np.bool_], place: str) -> NDArray[np.bool_]:
-    """The ink's box without specks: the largest piece, and those of at least a tenth of it."""
+def _without_specks(ink: NDArray[np.bool_], place: str) -> NDArray[np.bool_]:
+    """Return the ink's box without specks: the largest piece, and those of at least a tenth of it."""
     import numpy as np
 
     cell = max(1, ceil(max(ink.shape) / 96))
@@ -179,21 +181,21 @@ def _box(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
 # The recipe, on a bitmap of 32x32 pixels that is `_FINE` times finer
 
 
-def _fitted(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The digit stretched to its rows, over the bitmap's whole width, with the pen and the ink of the digits."""
+def _fit(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Stretch the digit to its rows, over the bitmap's whole width, with the pen and the ink of the digits."""
     import numpy as np
 
     height, width = HEIGHT * _FINE, round(float(np.interp(ink.shape[1] / ink.shape[0], *_STRETCH)) * _FINE)
-    edge = _edge(_resized(ink, (max(_FINE, width), height), 0.25))  # a quarter covered is ink: hair lines stay
+    edge = _edge(_resize(ink, (max(_FINE, width), height), 0.25))  # a quarter covered is ink: hair lines stay
     pen = -4 * float(edge[edge < 0].mean())  # on the average, a point of a stroke is a quarter of it from its edge
     drawn = edge <= max((PEN * _FINE - pen) / 2, 0.8 * float(edge.min()))  # an eraser leaves something
-    edge = _edge(_resized(_box(drawn), (max(_FINE, width), height), 0.5))[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    edge = _edge(_resize(_box(drawn), (max(_FINE, width), height), 0.5))[MARGIN:-MARGIN, MARGIN:-MARGIN]
     drawn = edge <= np.sort(edge, axis=None)[round(MEAN * 64 * _FINE**2 * 32 / HEIGHT)]
-    return _resized(drawn[drawn.any(axis=1)], (32 * _FINE, height), 0.5)
+    return _resize(drawn[drawn.any(axis=1)], (32 * _FINE, height), 0.5)
 
 
 def _edge(ink: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """How far each point is from the ink's edge, negative inside; the ink in the middle of bitmap and margin."""
+    """Return each point's distance to the ink's edge, negative inside; the ink is in the middle of a margin."""
     import numpy as np
 
     side = 32 * _FINE + 2 * MARGIN
@@ -202,7 +204,7 @@ def _edge(ink: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 
 def _distance(to: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Each point's distance to the nearest that is true, exact up to `REACH`: down the columns, then across."""
+    """Return each point's distance to the nearest that is true, exact up to `REACH`: down the columns, then across."""
     import numpy as np
 
     row, far = np.arange(len(to))[:, None], 10 * len(to)
@@ -216,7 +218,7 @@ def _distance(to: NDArray[np.bool_]) -> NDArray[np.float32]:
     return np.sqrt(nearest, out=nearest)
 
 
-def _counted(digit: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _count_blocks(digit: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Shear the digit until its top and its bottom begin in one column, and count the ink of 8x8 blocks."""
     import numpy as np
 
@@ -230,8 +232,8 @@ def _counted(digit: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.round(blocks.ravel() / _FINE**2)
 
 
-def _resized(ink: NDArray[np.bool_], size: tuple[int, int], covered: float) -> NDArray[np.bool_]:
-    """The ink in another width and height: where so much of a point is covered, or half of what is most covered."""
+def _resize(ink: NDArray[np.bool_], size: tuple[int, int], covered: float) -> NDArray[np.bool_]:
+    """Resize the ink: a point is ink where this share of it is covered, or half of what is most covered."""
     import numpy as np
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""The panel of the digits: one draws a digit, and sees what the model makes of it."""
+"""The panel of the digits: one draws a digit, and sees the model's answer."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def panel(settings: Settings) -> Panel:
 
 
 def _posted(answer: Callable[[Served, bytes], Response]) -> Route:
-    """What the script asks by its body."""
+    """Return the route of a POST whose body is the question."""
     return Route("page", lambda served, request: answer(served, request.body), large=True, method="POST")
 
 

@@ -40,7 +40,9 @@ MAX_PIXELS = 64_000_000
 MAX_PICTURE = 256 << 20
 """Bytes of a picture's file."""
 MAX_PICTURE_TEXT = 2**20
-"""Unpacked bytes of a compressed text or a colour profile of a PNG, the limit of Pillow."""
+"""Bytes that a compressed text or a colour profile of a PNG may unpack to, as Pillow has it."""
+MAX_PICTURE_TEXTS = 64 * MAX_PICTURE_TEXT
+"""Bytes that all of them may unpack to, likewise."""
 MAX_SCANS = 64
 """Scans of a JPEG, each of which decodes all pixels; cameras write one, progressive files about ten."""
 

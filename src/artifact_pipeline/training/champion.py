@@ -157,6 +157,8 @@ def compare_verified(
     """Compare an artifact with each of some others, as `compare` does, once they are verified."""
     from artifact_pipeline.config import Gate
 
+    if not 0 <= margin <= 1:
+        raise ConfigError(f"margin: must be a number from 0 to 1, both included, got {margin}", hint="0.02 is usual")
     ours, *others = artifacts
     rows, found = _rows_of(ours.manifest, data, held_out), []
     for theirs in others:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.artifact.trials import SearchResults
+from artifact_pipeline.config import with_model
 from artifact_pipeline.errors import DataRejected, PipelineError, Problem
 from artifact_pipeline.rows.folding import fold_rare_levels
 from artifact_pipeline.training.estimators import resolved
@@ -74,7 +75,7 @@ class Bench:
         number, rows = key
         drawn = sections(self.config, number)
         try:
-            config = resolved(self.config.with_model(drawn))
+            config = resolved(with_model(self.config, drawn))
             parts = [Fold(fold.train[self.ranks[fold.train] < rows], fold.test) for fold in self.folds]
             models = [self._unfitted(config, part.train) for part in parts]
             scorer = self._scorer()
@@ -125,7 +126,9 @@ def sections(config: Config, number: int) -> dict[str, Any]:
         return {"model": config.model.model_dump()}
     import numpy as np
 
-    return config.search.draw(number, np.random.default_rng)
+    from artifact_pipeline.config.space import draw
+
+    return draw(config.search.space, np.random.default_rng([config.search.seed, number]))
 
 
 def _unscored(why: str) -> DataRejected:

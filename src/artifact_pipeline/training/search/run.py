@@ -79,7 +79,7 @@ class Searched:
             ]
             hint = "change the space, preprocess or the rows by what the trials say"
             raise DataRejected("every trial of the search failed", problems=problems, hint=hint)
-        chosen = resolved(config.with_model(sections(config, winner.trial)))
+        chosen = resolved(with_model(config, sections(config, winner.trial)))
         return cls(config, results, winner, chosen)
 
 
