@@ -12,6 +12,7 @@ from itertools import count, takewhile
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact.trials import FILE, SearchResults
+from artifact_pipeline.config import with_model
 from artifact_pipeline.errors import ArtifactRejected, DataRejected, Problem
 from artifact_pipeline.training.estimators import resolved
 from artifact_pipeline.training.search.bench import Bench, sections
