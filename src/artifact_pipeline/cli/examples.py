@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 _COMMANDS = """
 artifact-pipeline init patients.csv
 artifact-pipeline init patients.csv --target diagnosis -o config/patients.json
@@ -72,7 +74,8 @@ artifact-pipeline man | man -l -
 artifact-pipeline man > ~/.local/share/man/man1/artifact-pipeline.1
 """
 
-EXAMPLES: dict[str, list[str]] = {}
+EXAMPLES = {
+    verb: tuple(commands)
+    for verb, commands in groupby(_COMMANDS.strip().splitlines(), key=lambda command: command.split()[1])
+}
 """Two or three commands by verb; a test parses each of them."""
-for _command in _COMMANDS.strip().splitlines():
-    EXAMPLES.setdefault(_command.split()[1], []).append(_command)
