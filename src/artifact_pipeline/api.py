@@ -107,8 +107,8 @@ def open_artifact(
         >>> open_artifact("artifact").metrics.held_out.rows
         360
     """
-    place, asked = storage.artifact_place(path), _trust(trust, expected=expect is not None)
-    return Model(remote.verify(place, expect=expect, accept_failed_gate=accept_failed_gate, trust=asked))
+    place, policy = storage.artifact_place(path), _trust(trust, expected=expect is not None)
+    return Model(remote.verify(place, expect=expect, accept_failed_gate=accept_failed_gate, trust=policy))
 
 
 @naming_extras
@@ -218,7 +218,7 @@ def reproduce(
     from artifact_pipeline.training import reproduction
 
     pin_numerics()
-    asked = reproduction.ReproductionRequest(
+    request = reproduction.ReproductionRequest(
         storage.artifact_place(artifact),
         _path(files.get("data")),
         _path(files.get("held_out")),
@@ -226,7 +226,7 @@ def reproduce(
         expect=expect,
         feedback=tuple(fspath(each) for each in files.get("feedback", ())),
     )
-    return reproduction.reproduce(asked, progress=progress)
+    return reproduction.reproduce(request, progress=progress)
 
 
 @naming_extras

@@ -43,21 +43,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def train_door(root: Path, argv: Sequence[str] | None = None) -> int:
     """`python src/train.py`: the verb `train`, with its files in the project's root; `argv` as in `main`."""
-    files = {
-        "config": root / "config" / "config.json",
-        "artifact": root / ARTIFACT,
-        "export": root / EXPORT,
-    }
+    files = {"config": root / "config" / "config.json", "artifact": root / ARTIFACT, "export": root / EXPORT}
     return _run("training.train", argv, program="python src/train.py", root=root, files=files)
 
 
 def inference_door(root: Path, argv: Sequence[str] | None = None) -> int:
     """`python src/inference.py`: the verb `predict`, with its files in the project's root; `argv` as in `main`."""
-    files = {
-        "artifact": root / ARTIFACT,
-        "export": root / EXPORT,
-        "destination": root / "predictions.csv",
-    }
+    files = {"artifact": root / ARTIFACT, "export": root / EXPORT, "destination": root / "predictions.csv"}
     return _run("inference.predict", argv, program="python src/inference.py", root=root, files=files)
 
 

@@ -77,25 +77,19 @@ def _list_registry(output: Output, registry: str, options: Mapping[str, Any]) ->
         found = images.list_images(RegistryRequest(registry, options["plain_http"], options["token_hosts"]), progress)
     listed = [_image_entry(image, older) for image, older in zip_longest(found.images, found.images[1:])]
     if listed:
-        rows = [
-            [
-                short_digest(image.reference.target),
-                short_digest(entry["digest"]),
-                listing(image.tags, MAX_TAGS),
-                *_cells(entry),
-            ]
-            for image, entry in zip(found.images, listed, strict=True)
-        ]
+        rows = []
+        for image, entry in zip(found.images, listed, strict=True):
+            digests = [short_digest(image.reference.target), short_digest(entry["digest"])]
+            rows.append([*digests, listing(image.tags, MAX_TAGS), *_cells(entry)])
         output.table(["OCI digest", "digest", "tags", *_HEADS], rows)
     else:
         output.say(f"no tag of {registry} leads to an artifact")
     _say_list(output, found)
-    first = next((image for image in found.images if image.run.passed and image.run.manifest), None)
-    command = (
-        f"artifact-pipeline push artifact {registry}:v1"
-        if first is None or first.run.manifest is None
-        else f"artifact-pipeline pull {first.reference} -o {first.run.manifest.name}"
-    )
+    command = f"artifact-pipeline push artifact {registry}:v1"
+    for image in found.images:
+        if image.run.passed and image.run.manifest is not None:
+            command = f"artifact-pipeline pull {image.reference} -o {image.run.manifest.name}"
+            break
     output.next(with_connection(command, options))
     output.result({"runs": listed, "others": found.others, "complete": found.complete})
 

@@ -181,11 +181,9 @@ def _say(output: Output, predictions: Predictions) -> None:
     if predictions.receipt.rejected is not None:
         output.say(f"rejected: {_shown_place(to.rejected)}, {plural(rows.rejected, 'row')}")
     if to.receipt is not None:
-        proof = (
-            f" ({output.typed('artifact-pipeline verify')} {shlex.quote(place)} --receipt)"
-            if to.place != _STDOUT
-            else ""
-        )
+        proof = ""
+        if to.place != _STDOUT:
+            proof = f" ({output.typed('artifact-pipeline verify')} {shlex.quote(place)} --receipt)"
         output.say(f"receipt: {_shown_place(to.receipt)}{proof}")
 
 
@@ -205,19 +203,12 @@ def _shown_place(place: str) -> str:
 
 def _result(predictions: Predictions) -> dict[str, Any]:
     to, receipt = predictions.destination, predictions.receipt
+    figures = ("rows", "accuracy", "f1_weighted", "training_rows")
     return {
         "artifact": receipt.artifact,
         "model": receipt.model,
         "rows": receipt.rows.plain(),
-        "scores": {
-            name: {
-                "rows": each.rows,
-                "accuracy": each.accuracy,
-                "f1_weighted": each.f1_weighted,
-                "training_rows": each.training_rows,
-            }
-            for name, each in predictions.scores.items()
-        },
+        "scores": {name: {key: getattr(each, key) for key in figures} for name, each in predictions.scores.items()},
         "drift": receipt.drift if predictions.drift is not None else None,
         "written": _shown_place(to.place),
         "rejected": _shown_place(to.rejected) if receipt.rejected is not None else None,

@@ -59,20 +59,11 @@ def _say(output: Output, found: Draft) -> None:
     files = f" of {plural(found.files, 'file')}" if found.files > 1 else ""
     output.say(f"{plural(found.rows, 'row')}{files}")
     output.say()
-    output.table(
-        ("column", "use", "kind", "missing", "values", "why"),
-        [
-            (
-                _clipped(each.name),
-                each.use,
-                each.kind or "",
-                f"{each.missing:,}" if each.missing else "",
-                _clipped(each.values),
-                _clipped(each.why),
-            )
-            for each in found.columns
-        ],
-    )
+    rows = []
+    for column in found.columns:
+        name, values, why = (_clipped(text) for text in (column.name, column.values, column.why))
+        rows.append((name, column.use, column.kind or "", f"{column.missing:,}" if column.missing else "", values, why))
+    output.table(("column", "use", "kind", "missing", "values", "why"), rows)
     output.say()
     target = found.target
     classes = [f"{label!r} {count:,}" for label, count in zip(target.labels, target.counts, strict=True)]

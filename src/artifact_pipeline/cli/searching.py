@@ -117,10 +117,10 @@ def plain_search(manifest: Manifest, results: SearchResults | None) -> dict[str,
     """Return what a search found, as `--json` prints it; None without one."""
     from artifact_pipeline.canonical import digest
 
-    asked = manifest.recipe.get("search")
-    if results is None or not isinstance(asked, dict):
+    recipe = manifest.recipe.get("search")
+    if results is None or not isinstance(recipe, dict):
         return None
-    winner = results.chosen(str(asked.get("metric")), str(asked.get("select")))
+    winner = results.chosen(str(recipe.get("metric")), str(recipe.get("select")))
     if winner is None:
         return None
     over = results.over_first(manifest.recipe)
@@ -128,8 +128,8 @@ def plain_search(manifest: Manifest, results: SearchResults | None) -> dict[str,
     return {
         "results": len(results.trials),
         "failed": sum(not each.scores for each in results.trials),
-        "stopped": asked.get("stop"),
-        "metric": asked.get("metric"),
+        "stopped": recipe.get("stop"),
+        "metric": recipe.get("metric"),
         "winner": {**winner.plain(), **taken},
         "over_first": None if over is None else dict(zip(("value", "low", "high"), over, strict=True)),
         "digest": digest(results.lines),

@@ -152,18 +152,9 @@ def say_drift(output: Output, predictions: Predictions) -> None:
         output.say(f"drift: none found in {plural(drift.rows, 'row')} ({plural(drift.tested, 'test')})")
     elif drift is not None:
         output.log(f"warning: the rows have drifted in {len(drift.drifted)} of {plural(drift.tested, 'respect')}")
-        output.table(
-            ["drift", "rule", "effect", "p", "verdict", "largest change"],
-            [
-                [
-                    each.name,
-                    each.rule,
-                    f"{each.effect:.3f}",
-                    f"{each.p:.1e}",
-                    "drifted" if each.drifted else "",
-                    each.change,
-                ]
-                for each in drift.worst()
-            ],
-        )
+        rows = []
+        for each in drift.worst():
+            verdict = "drifted" if each.drifted else ""
+            rows.append([each.name, each.rule, f"{each.effect:.3f}", f"{each.p:.1e}", verdict, each.change])
+        output.table(["drift", "rule", "effect", "p", "verdict", "largest change"], rows)
         output.say()
