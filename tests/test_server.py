@@ -638,6 +638,25 @@ def listens(pid: int) -> bool:
 
 
 @pytest.mark.slow
+def test_it_ends_at_once_while_its_workers_are_started(root: Path) -> None:
+    """SIGTERM between the starts of two workers ends the server: it does not start and then wait for the second one."""
+    command = [sys.executable, "-m", "artifact_pipeline", "serve", str(root / "artifact"), "--port", "0"]
+    slowly = [require_tool("strace"), "-qq", "-o", os.devnull, "-e", "inject=?clone,?fork:delay_exit=1000000:when=1"]
+    command = [*slowly, *command, "--workers", "2", "--grace", "60"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
+        wait_until(lambda: children(tracer.pid) and blocks(children(tracer.pid)[0], signal.SIGTERM))
+        os.kill(children(tracer.pid)[0], signal.SIGTERM)
+        _, told = tracer.communicate(timeout=30)
+    assert (tracer.returncode, told) == (0, "")
+
+
+def blocks(pid: int, number: int) -> bool:
+    """Whether a process blocks a signal just now."""
+    told = re.search(r"^SigBlk:\s+([0-9a-f]+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return told is not None and bool(int(told[1], 16) >> (number - 1) & 1)
+
+
+@pytest.mark.slow
 def test_a_worker_that_cannot_be_forked_ends_the_start(root: Path) -> None:
     """Where the system lets the server start no further process, that is one error with a mend, and none is left."""
     command = [sys.executable, "-m", "artifact_pipeline", "serve", str(root / "artifact"), "--port", "0"]

@@ -37,13 +37,9 @@ FILE, IMAGE, SPLIT = "file", "image", "split"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of a prediction that decide what is written.
+    """The options of a prediction that decide what is written; the first four are those of a `PredictionRequest`.
 
     Attributes:
-        keep: columns of the input that are copied to the output.
-        on_error: stop at the first bad row, or set bad rows aside and continue.
-        out_of_range: what is done about rows with a value beyond the trained range and its margin.
-        drift: whether the rows are compared with the training data.
         form: the format of the output.
         named: whether a column names the file of each row.
         texts: whether kept columns are written as text, since not every input has types.

@@ -226,20 +226,27 @@ class _Supervisor:
             return None
 
     def _fork(self, worker: int) -> None:
-        reader, writer = os.pipe()
+        """Fork a worker, unless the end has begun: it would miss the signal that the others have got."""
         # A signal that comes now is for the parent, and waits until the parent has noted its child.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        try:
+            if not self._ending():
+                self._children.append(self._forked(worker))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _forked(self, worker: int) -> _Child:
+        reader, writer = os.pipe()
         try:
             pid = os.fork()
             if not pid:
                 self._run_child(worker, writer)
-            self._children.append(_Child(worker, pid, reader, time.monotonic()))
         except OSError:
             os.close(reader)
             raise
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             os.close(writer)
+        return _Child(worker, pid, reader, time.monotonic())
 
     def _run_child(self, worker: int, pipe: int) -> NoReturn:
         """Run a worker in the process that was forked, and end that process."""

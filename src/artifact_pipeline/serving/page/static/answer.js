@@ -3,7 +3,7 @@
 
 import { $ } from './base.js';
 
-/** Say the answer. */
+/** Show the answer. */
 export function setSaying(state, label, wording, confidence) {
   $('saying').className = `saying ${state}`;
   $('label').textContent = label;
@@ -12,7 +12,7 @@ export function setSaying(state, label, wording, confidence) {
   $('confidence').textContent = confidence;
 }
 
-/** Of several numbers the position of the greatest but for one of them; -1 where there is no other. */
+/** The position of the greatest number except the one at `best`; -1 where there is no other. */
 export function secondBest(values, best) {
   return values.reduce((top, value, at) => (at !== best && (top < 0 || value > values[top]) ? at : top), -1);
 }

@@ -1,9 +1,9 @@
 'use strict';
-// Bars: a list with a bar, a name and a figure for each label.
+// Bars: a list with a name, a bar and a number for each label.
 
 import { make } from './base.js';
 
-/** Lay a row for each label into the list. */
+/** Fill the list with a row for each label. */
 export function buildBars(list, labels) {
   list.replaceChildren(...labels.map((label) => {
     const track = make('span', 'track', '', make('span', 'fill'));
@@ -11,7 +11,7 @@ export function buildBars(list, labels) {
   }));
 }
 
-/** Set how long each bar is, from 0 to 1, what stands behind it, and which one is the best. */
+/** Set the length of each bar, from 0 to 1, the text after it, and which one is the best. */
 export function setBars(list, shares, texts, best) {
   Array.from(list.children).forEach((row, index) => {
     row.querySelector('.fill').style.setProperty('--share', shares[index]);

@@ -1,5 +1,5 @@
 'use strict';
-// What every part of the page uses: elements, figures in words, and what is said to whoever reads or listens.
+// What every part of the page uses: elements, numbers as text, and messages for screens and screen readers.
 
 export const $ = (id) => document.getElementById(id);
 export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -16,7 +16,7 @@ export function make(tag, className = '', content = '', ...children) {
   return element;
 }
 
-/** A button with a text, and what it does. */
+/** A button with a text and an action. */
 export function button(text, act, className = '') {
   const element = Object.assign(make('button', className, text), { type: 'button' });
   element.addEventListener('click', act);
@@ -30,13 +30,13 @@ export function scoped(scope, text) {
 
 let announcing = 0;
 
-/** Say something to whoever listens, once nothing newer has come for a while. */
+/** Announce a text to screen readers, unless a newer one comes soon. */
 export function announce(text, after = 600) {
   clearTimeout(announcing);
   announcing = setTimeout(() => { $('announcement').textContent = text; }, after);
 }
 
-/** Show what is wrong; an empty text takes it away. */
+/** Show an error; an empty text hides it. */
 export function notice(text) {
   $('notice').textContent = text;
   $('notice').hidden = !text;

@@ -1,26 +1,26 @@
 'use strict';
-// The fields of a form: one for each column of the model, of which any value that the model takes can be chosen.
+// The fields of a form: one for each column of the model, for any value that the model takes.
 
 import { make } from './base.js';
 
-const EXACT = 200; // whole numbers a slider steps through one by one
+const EXACT = 200; // a slider over at most so many whole numbers has a step for each
 
 const text = (number) => String(Number.isInteger(number) ? number : Number(number.toPrecision(6)));
 
-/** An option of a menu, for a value that is no text of the page's own. */
+/** An option of a menu: a value of the column, and the text that is shown. */
 const choice = (value, words) => ({ value, words });
 
-/** The choice of a missing value, where one may be missing. */
+/** The option of a missing value, where a value may be missing. */
 const missing = (column) => (column.nullable ? [choice(null, '(missing)')] : []);
 
-/** A text that is none of the levels. */
+/** A text that is not one of the levels. */
 function another(levels) {
   let found = 'another level';
   while (levels.includes(found)) found += '-';
   return found;
 }
 
-/** A menu; its options have numbers, so that no value of theirs means anything to the page. */
+/** A menu; its options are numbered, so that no value of the column becomes a part of the page. */
 function menu(choices, id, changed) {
   const select = Object.assign(make('select'), { id });
   select.append(...choices.map(({ words }, at) => Object.assign(make('option', '', words), { value: at })));
@@ -48,7 +48,7 @@ function truth(column, id, changed) {
   return { parts: [box], get: () => box.checked, set(value) { box.checked = value === true; } };
 }
 
-/** The nearest number of as many digits as a slider can tell apart. */
+/** The nearest number with as many digits as a slider can resolve. */
 function rounded(value, { low, high, whole }) {
   const digits = whole ? 0 : Math.min(20, Math.max(0, 3 - Math.floor(Math.log10(high - low))));
   return Math.min(high, Math.max(low, Number(value.toFixed(digits))));
@@ -105,8 +105,8 @@ function number(column, id, changed) {
 const KINDS = { number, category, boolean: truth };
 
 /**
- * The field of a column: its element; `get`, whose value is null where it is missing and undefined where none was
- * written that can be sent; and `set`.
+ * The field of a column: its element; `get`, which returns null for a missing value and undefined where the text is no
+ * value; and `set`.
  */
 export function fieldOf(column, at, changed) {
   const id = `column-${at}`;

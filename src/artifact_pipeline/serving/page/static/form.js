@@ -1,5 +1,5 @@
 'use strict';
-// The panel of any model: a form of its columns, whose answer moves as one changes a value.
+// The panel that fits any model: a form of its columns; the answer changes with each value.
 
 import { secondBest, setSaying } from './answer.js';
 import { $, announce, count, notice, pause, percent, sure } from './base.js';
@@ -9,15 +9,15 @@ import { markColumn, open, start } from './page.js';
 import { ask, server } from './server.js';
 import { showSpoke } from './spoke.js';
 
-const PACE = 80; // milliseconds between two questions, at least
+const PACE = 80; // milliseconds between two requests, at least
 const SHOWN = 40; // columns whose fields are shown at first, and with each "Show more columns"
-const BARS = 30; // labels at most that have a bar
+const BARS = 30; // bars at most
 const DATATYPES = { number: 'FP64', boolean: 'BOOL', category: 'BYTES' };
 
 let model = null;
 let fields = [];
 
-// The question: one at a time, always about the latest row, so that no answer comes behind a later one
+// Requests: one at a time, always for the latest row, so that no answer arrives after a later one
 
 let asking = false;
 let version = 0;
@@ -53,7 +53,7 @@ async function inquireOnce() {
   $('request').textContent = commandOf(body);
   try {
     const answer = await ask('page/row', body, () => mine === version);
-    if (answer && about === model) showAnswer(answer, row); // another model may have come meanwhile
+    if (answer && about === model) showAnswer(answer, row); // the model may have been replaced meanwhile
   } catch (refused) {
     if (mine !== version) return;
     setSaying('empty', '…', 'No answer', refused.message);
@@ -61,14 +61,14 @@ async function inquireOnce() {
   }
 }
 
-/** The row as the protocol has it: one tensor a column, null where a value is missing. */
+/** The row as an inference request: a tensor for each column, null where a value is missing. */
 function bodyOf(row) {
   const inputs = model.columns.map(({ name, kind }, at) => (
     { name, datatype: DATATYPES[kind], shape: [1], data: [row[at]] }));
   return JSON.stringify({ inputs });
 }
 
-/** How the same is asked without this page; a quote in the body would end the shell's. */
+/** The same request by curl; quotes in the body are escaped for the shell. */
 function commandOf(body) {
   const address = new URL(`v2/models/${model.name}/infer`, location.href);
   return `curl ${address} -d '${body.replaceAll("'", "'\\''")}'`;
@@ -95,7 +95,7 @@ function showAnswer({ best, values, by, spoke }, row) {
 
 let widest = 0; // the greatest score so far: a bar that grows is a score that grows
 
-/** A bar for each label, or for those with the most. */
+/** Show a bar for each label, or for the highest ones. */
 function showBars(values, best, scores) {
   const order = values.map((_, at) => at);
   if (values.length > BARS) {
@@ -115,7 +115,7 @@ function showBars(values, best, scores) {
 
 // The row
 
-/** Put values into the fields, whose names and order are the model's. */
+/** Put a row into the fields, in the order of the model's columns. */
 function use(row) {
   row.forEach((value, at) => fields[at].set(value));
   changed();
@@ -127,7 +127,7 @@ function showMore() {
   $('more').hidden = hidden.length <= SHOWN;
 }
 
-/** Lay out the form; values that stand in it stay where the next model has the same column. */
+/** Build the form; values of columns that the next model has too are kept. */
 function introduce(described) {
   const before = new Map(model ? model.columns.map(({ name, kind }, at) => [`${kind} ${name}`, fields[at].get()]) : []);
   model = described;

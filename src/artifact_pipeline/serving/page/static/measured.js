@@ -1,5 +1,5 @@
 'use strict';
-// What was measured of the model on rows that it never saw.
+// The figures of the model on held-out rows.
 
 import { $, announce, count, make, percent, scoped } from './base.js';
 
@@ -16,7 +16,7 @@ export function showDigest(button, digest) {
       button.textContent = 'copied';
       setTimeout(() => showDigest(button, digest), 1500);
     } catch {
-      button.textContent = digest; // where a page may not copy, people can
+      button.textContent = digest; // the page may not copy: people can select the text
     }
   };
 }
@@ -37,7 +37,7 @@ export function showMeasured(model, { rows, accuracy, f1, confusion }) {
   $('confusion').replaceChildren(caption, make('thead', '', '', head), make('tbody', '', '', ...body));
 }
 
-/** A figure, its interval and what the gate asks, on a scale that begins at a round tenth below them. */
+/** A figure, its interval and its minimum, on a scale that begins at the next tenth below them. */
 function figure(name, { value, low, high }, least) {
   const from = Math.min(0.9, Math.floor(10 * Math.min(low, least ?? 1)) / 10);
   const range = make('dd', 'range', '', make('i'), make('b'), ...(least === undefined ? [] : [make('u')]));
@@ -55,7 +55,7 @@ function heat(cell, right, row) {
   return cell ? `${right ? 'hit' : 'miss'} heat-${Math.min(4, level)}` : 'none';
 }
 
-/** The column of the confusion matrix that tells how far the answer can be trusted. */
+/** Mark a column of the confusion matrix: how often this answer was right. */
 export function markColumn(position) {
   document.querySelectorAll('#confusion thead th').forEach((th, at) => th.classList.toggle('now', at === position));
 }

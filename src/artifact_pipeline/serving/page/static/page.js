@@ -1,5 +1,5 @@
 'use strict';
-// The page of any model: who it is, what was measured of it, and files that are dropped. A panel asks it questions.
+// The page of any model: its name, its figures, and files that are dropped. A panel sends single rows.
 
 import { $, count, notice } from './base.js';
 import { markColumn, showDigest, showMeasured } from './measured.js';
@@ -28,7 +28,7 @@ async function take(file) {
   }
   const mine = ++tables;
   try {
-    const held = new Blob([await file.arrayBuffer()]); // it is sent again for the download, and may change until then
+    const held = new Blob([await file.arrayBuffer()]); // it is sent again for the download; the file may change
     const value = await ask('page/table', held, () => mine === tables);
     if (value && mine === tables) showTable(file.name, held, value, model, panel.use);
   } catch (refused) {
@@ -36,7 +36,7 @@ async function take(file) {
   }
 }
 
-/** Let one choose a file. */
+/** Open the dialog to choose a file. */
 export function open() {
   $('file').click();
 }
@@ -64,7 +64,7 @@ document.addEventListener('drop', (event) => {
 async function introduce() {
   const described = await ask('page/model');
   if (described.panel !== document.body.dataset.panel) {
-    location.reload(); // it is a model of something else: it has another page
+    location.reload(); // the model needs another panel
     return;
   }
   model = described;
@@ -82,8 +82,8 @@ async function introduce() {
 }
 
 /**
- * Begin, with the panel of this page: `introduce` is given each model, `take` says whether a file is one for the panel,
- * `takes` says which files the page takes, and `use`, where there is one, is given a row of a table.
+ * Start the page with its panel: `introduce` gets each model, `take` gets each file and returns whether it was one for
+ * the panel, `takes` names the files that the page takes, and `use`, if there is one, gets a row of a table.
  */
 export function start(ours) {
   panel = ours;

@@ -1,9 +1,9 @@
 'use strict';
-// The server: how it is asked, and what is done while it is gone.
+// Requests to the server, and retries while it does not answer.
 
 import { notice, pause } from './base.js';
 
-/** What the server says no to, with its status; it is not asked again. */
+/** A request that the server refuses, with the status; it is not sent again. */
 export class Refused extends Error {
   constructor(message, status = 0) {
     super(message);
@@ -11,19 +11,19 @@ export class Refused extends Error {
   }
 }
 
-/** Whether the server is gone, which artifact it had at last, and what is called once it has another one. */
+/** Whether the server is away, the digest of its latest artifact, and what is called once it serves another one. */
 export const server = { away: false, digest: null, changed: async () => {} };
 
 /**
- * Ask the server, and `read` its answer; while it is gone, or sends away, try again for as long as `wanted` says so.
- * Then it is null.
+ * Send a request, and `read` the response; while the server is away or busy, send it again as long as `wanted` returns
+ * true. Then the result is null.
  */
 export async function ask(path, body, wanted = () => true, read = (response) => response.json()) {
   for (let wait = 500; ; wait = Math.min(2 * wait, 4000)) {
     try {
       const response = await fetch(path, body === undefined ? {} : { method: 'POST', body });
       const answer = response.ok ? read(response) : response.json();
-      const value = await answer.catch(() => ({})); // what stands between us and the server speaks HTML
+      const value = await answer.catch(() => ({})); // a proxy may answer in HTML
       if (response.ok || (response.status < 500 && response.status !== 408)) {
         if (server.away) notice('');
         server.away = false;

@@ -1,5 +1,5 @@
 'use strict';
-// What spoke for an answer: a bar to the right for each column that spoke for it, one to the left for those against it.
+// The contributions to an answer: a bar to the right for a column that speaks for it, to the left for one against it.
 
 import { $, make, percent } from './base.js';
 
@@ -9,7 +9,7 @@ const signed = (value, words) => `${value < 0 ? '−' : '+'}${words(Math.abs(val
 
 const three = (value) => String(Number(value.toPrecision(3)));
 
-/** What is said of how the bars came about, and how their figures are written. */
+/** The explanation of the bars, and the format of their numbers. */
 function manner({ by, best, second, scores }) {
   if (by === 'contributions') {
     const sums = 'Exact: the scores of this model are sums of coefficient × transformed value.';
@@ -20,10 +20,10 @@ function manner({ by, best, second, scores }) {
   return { words: `An estimate, column by column: ${lost}.`, figure: scores ? three : percent };
 }
 
-/** Said where there is no bar. */
+/** The text where there is no bar. */
 const NOTHING = { contributions: ' No column makes a difference.', typical: ' As it is, no column makes a difference.' };
 
-/** Show what spoke; `columns` are the names, `values` what stands in the row, as text. */
+/** Show the contributions; `columns` are the names, `values` the row as text. */
 export function showSpoke(columns, values, spoke, about) {
   const { words, figure } = manner(about);
   const order = spoke.map((_, at) => at).filter((at) => spoke[at]);

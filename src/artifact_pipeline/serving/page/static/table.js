@@ -1,5 +1,5 @@
 'use strict';
-// A table that was dropped: its answers, which one sorts, filters and downloads.
+// The answers to a table that was dropped: they can be sorted, filtered and downloaded.
 
 import { $, announce, button, count, make, notice, percent, scoped } from './base.js';
 import { buildBars, setBars } from './bars.js';
@@ -10,9 +10,9 @@ const WIDE = 12; // columns of the file that are shown beside the answers
 
 const SIDES = ['training', 'held out'];
 
-let shown = null; // the table: its file, what the server said, its columns, and which rows are shown in which order
+let shown = null; // the table: its file, the server's response, its columns, and the rows that are shown, in order
 
-// What is said of it
+// The summary
 
 function correct({ value, rows, own, splits }) {
   const share = (each) => `${percent(each.value)} of the ${count(each.rows)}`;
@@ -43,7 +43,7 @@ function showMix(labels) {
   setBars($('mix'), there.map((each) => each.rows / most), there.map((each) => count(each.rows)), -1);
 }
 
-// Its columns: each has a name, the value of a row by which it is sorted, and how that is shown
+// The columns: each has a name, the value of a row for sorting, and the cell that shows it
 
 function columnsOf({ answers, cells, accuracy }, model, use) {
   const label = (position) => (position < 0 ? '' : model.labels[position]);
@@ -91,7 +91,7 @@ function rowHead(at, number, use) {
 
 // Which rows are shown
 
-/** Missing values stand last, whichever way it is sorted. */
+/** Compare for sorting; missing values are last in both directions. */
 function compare(x, y, down) {
   if (x === y || x === null || y === null) return (x === null) - (y === null);
   return (x < y) === down ? 1 : -1;
@@ -143,7 +143,7 @@ function turn(pages) {
 async function download() {
   const { file, name } = shown;
   try {
-    const answers = await ask('page/answers.csv', file, () => shown.file === file, (response) => response.blob());
+    const answers = await ask('page/answers.csv', file, () => shown?.file === file, (response) => response.blob());
     if (!answers) return;
     const link = Object.assign(make('a'), { href: URL.createObjectURL(answers) });
     link.download = `${name.replace(/\.csv$/i, '')}-answers.csv`;
@@ -171,7 +171,7 @@ export function showTable(name, file, value, model, use) {
   announce($('table-told').textContent);
 }
 
-/** Take the answers away: they are another model's. */
+/** Hide the answers: they are of another model. */
 export function hideTable() {
   shown = null;
   $('table').hidden = true;
