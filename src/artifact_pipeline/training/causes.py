@@ -137,7 +137,8 @@ class Requirements:
             or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+!_-]*", number)
         ]
         if bad:
-            raise ArtifactRejected("the environment cannot be written as requirements", problems=bad)
+            hint = "artifact-pipeline inspect shows the environment; install by hand what you trust"
+            raise ArtifactRejected("the environment cannot be written as requirements", problems=bad, hint=hint)
         packages = {name: number for name, number in environment.packages.items() if name != "artifact-pipeline"}
         found = {each.kernel for each in environment.blas if each.library == "openblas"}
         # The variables that each verb sets by itself where the kernel is `Haswell`.

@@ -239,7 +239,8 @@ def challenge(
     if recorded != [*found]:
         message = f"found {', '.join(found)}, the manifest says {', '.join(recorded)}"
         problem = Problem("rows", "data-digest", message)
-        raise DataRejected("these are not the rows that the model was trained from", problems=[problem])
+        hint = "name the table that it was trained from, with --data"
+        raise DataRejected("these are not the rows that the model was trained from", problems=[problem], hint=hint)
     check_fit(champion, its_rows, split)
     if mine.model.classes != its.model.classes:
         raise _refused(champion, "champion-classes", "it has other classes")

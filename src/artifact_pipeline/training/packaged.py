@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _FLOAT32 = frozenset({"float32", "float", "float16", "halffloat"})
 _BOOLEAN = frozenset({"bool", "boolean"})
+_HINT_COLUMNS = "give the columns that it was fitted on, in their order"
 
 
 class GivenRows(NamedTuple):
@@ -77,18 +78,20 @@ def given_rows(X: Any, model: Any, layout: Layout) -> GivenRows:
     X = np.asarray(X) if isinstance(X, list | tuple) else X
     if isinstance(X, np.ndarray):
         if X.ndim != 2 or X.shape[1] != width:
-            raise _refused(f"of shape {X.shape}, and the model was fitted on {plural(width, 'column')}", None)
+            raise _refused(f"of shape {X.shape}, and the model was fitted on {plural(width, 'column')}", _HINT_COLUMNS)
         names = fitted_names or tuple(f"x{position}" for position in range(width))
         return GivenRows(X, names, {name: X[:, at] for at, name in enumerate(names)}, fitted_names is None)
     X, own = _table_of(X)
     names = tuple(map(str, own))
     if fitted_names is None and len(own) != width:
         words = f"a table of {plural(len(own), 'column')}, and the model was fitted on {width:,}"
-        raise _refused(words, "give the columns that it was fitted on, in their order")
+        raise _refused(words, _HINT_COLUMNS)
     used = {position for branch in layout.branches for position in branch.columns}
     missing = [name for position, name in enumerate(fitted_names or ()) if position in used and name not in names]
     if missing:
-        raise _refused(f"a table without the column {missing[0]!r:.80}, which the model was fitted on", None)
+        raise _refused(
+            f"a table without the column {missing[0]!r:.80}, which the model was fitted on", "add it to the table"
+        )
     table = X if isinstance(X, pa.Table) else {str(name): X[name] for name in own}
     return GivenRows(X, fitted_names or names, table, fitted_names is None)
 
@@ -110,7 +113,7 @@ def _table_of(X: Any) -> tuple[Any, list[Any]]:
     return X, own
 
 
-def _refused(what: str, hint: str | None) -> DataRejected:
+def _refused(what: str, hint: str) -> DataRejected:
     problem = Problem("X", "rows-shape", f"it is {what}")
     return DataRejected("the rows do not fit the model", problems=[problem], hint=hint)
 

@@ -167,7 +167,8 @@ def _parity(model: PackagedModel, written: WrittenBytes, features: Features, ans
     except (ValueError, TypeError) as error:
         message = str(error).splitlines()[0][:200].removesuffix(".")
         problem = Problem("model", "unanswered", f"it does not answer rows of its columns: {message}")
-        raise ConfigError("the model cannot be compared with its artifact", problems=[problem]) from error
+        hint = "fit it on a table with the kinds of columns that X has, and give X as that table was"
+        raise ConfigError("the model cannot be compared with its artifact", problems=[problem], hint=hint) from error
 
 
 def _answers(written: WrittenBytes, features: Features, missing: Mapping[str, int]) -> Answers:
@@ -292,5 +293,8 @@ def _read(columns: tuple[Column, ...], given: GivenRows) -> tuple[Features, dict
         hint = "encode such a column in a ColumnTransformer, by a OneHotEncoder or an OrdinalEncoder, and fit again"
         raise DataRejected("the rows do not fit the model", problems=error.problems, hint=hint) from error
     if not pieces or not sum(map(len, pieces)):
-        raise DataRejected("the rows do not fit the model", problems=[Problem("X", "no-rows", "it has no row")])
+        problem = Problem("X", "no-rows", "it has no row")
+        raise DataRejected(
+            "the rows do not fit the model", problems=[problem], hint="give rows to measure the model on"
+        )
     return Features.concatenate(pieces), missing

@@ -55,6 +55,7 @@ def measure_parity(fitted: FittedModel, answered: Iterable[tuple[Any, Answers]])
         raise ArtifactRejected(
             "the model that would be published is not the model that was trained",
             problems=[Problem("model.onnx", "parity", message)],
+            hint="train another classifier; and report this, with the config, as a bug",
         )
     return WrittenModel.Parity(rows=rows, ties=ties, max_difference=round(difference, DECIMALS))
 

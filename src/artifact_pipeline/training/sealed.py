@@ -90,5 +90,7 @@ def read_back(manifest: Manifest) -> Manifest:
     data = manifest.canonical()
     if len(data) > MAX_MANIFEST_BYTES:
         message = f"would have {len(data):,} bytes, allowed are {MAX_MANIFEST_BYTES:,}: too many columns or labels"
-        raise DataRejected("the model cannot be described", problems=[Problem(NAME, "manifest-too-large", message)])
+        problem = Problem(NAME, "manifest-too-large", message)
+        hint = "leave columns out by dataset.drop, or rows with rare labels"
+        raise DataRejected("the model cannot be described", problems=[problem], hint=hint)
     return parse_manifest(data)

@@ -70,7 +70,8 @@ def compare_side_by_side(request: ComparisonRequest) -> SideBySide:
         StorageError: the page cannot be written; what stood there still stands.
     """
     if len(request.artifacts) > pages.MAX_ARTIFACTS:
-        raise ConfigError(f"at most {pages.MAX_ARTIFACTS} artifacts are compared, got {len(request.artifacts)}")
+        message = f"at most {pages.MAX_ARTIFACTS} artifacts are compared, got {len(request.artifacts)}"
+        raise ConfigError(message, hint="leave some away")
     if request.output is not None:
         if request.form is None:
             raise ConfigError("--output writes a page, and none is asked for", hint="--format markdown, or html")

@@ -110,7 +110,7 @@ class Signer:
             hint = "--private-key KEY.pem, or --sigstore in a job that has an identity token"
             raise ConfigError("sign takes a private key or Sigstore, one of them", hint=hint)
         if self.sigstore_config is not None and not self.sigstore:
-            raise ConfigError("--sigstore-config goes with --sigstore")
+            raise ConfigError("--sigstore-config goes with --sigstore", hint="leave it away, or sign with --sigstore")
         if self.private_key is None:
             token, config = signing.identity_token(self.environment or {}), self.sigstore_config
             return lambda name, files: signing.sign_by_sigstore(name, files, token, sigstore=config), "Sigstore"

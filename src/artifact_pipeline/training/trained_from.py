@@ -57,7 +57,8 @@ def recipe_config(
             )
         recipe["dataset"] = {**table, "path": str(data)}  # over any path that a forged recipe may name
     elif data is not None:
-        raise ConfigError(f"--data: the artifact was trained from the built-in {table}, not from a table")
+        message = f"--data: the artifact was trained from the built-in {table}, not from a table"
+        raise ConfigError(message, hint="leave it away")
     check_held_out(manifest, held_out)
     if held_out is not None:
         recipe["split"] = {**recipe["split"], "path": str(held_out)}

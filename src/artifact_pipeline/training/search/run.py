@@ -62,7 +62,8 @@ class Searched:
         results = SearchResults.of_artifact(artifact)
         if results is None:
             problem = Problem("manifest.json: files", "search-missing", f"there is a search, and no {FILE}")
-            raise ArtifactRejected("the results of the search are not there", problems=[problem])
+            hint = "do the search again, too: --search"
+            raise ArtifactRejected("the results of the search are not there", problems=[problem], hint=hint)
         return cls.of(config, results)
 
     @classmethod
