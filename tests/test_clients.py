@@ -222,13 +222,13 @@ def test_tritonclient_asks_column_by_column(model: str, tmp_path: Path) -> None:
     told = json.loads(done.stdout)
     scored = open_artifact(artifact)
     table = {name: [row[place] for row in rows] for place, name in enumerate(COLUMNS)}
-    answers = scored._scorer.answer(table)
+    answers = scored._answer(table)
     assert told["inputs"] == {
         "age": "FP64", "income": "FP64", "made": "FP64", "city": "BYTES", "plan": "BYTES", "smoker": "BOOL"
     }  # fmt: skip
     assert told["outputs"] == ["label", "scores" if model == "ridge" else "probabilities"]
     assert len(told["ways"]) == 9
-    whole = scored._scorer.answer({name: [values[row] for row in told["whole"]] for name, values in table.items()})
+    whole = scored._answer({name: [values[row] for row in told["whole"]] for name, values in table.items()})
     for way, answer in told["ways"].items():
         expected = whole if " JSON " in way else answers
         assert answer["label"] == expected.labels.tolist(), way

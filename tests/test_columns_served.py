@@ -96,7 +96,7 @@ def answer(asked: Asked, served: Served) -> dict[str, Any]:
 def predicted(served: Served, rows: Sequence[Sequence[Any]]) -> tuple[list[Any], np.ndarray]:
     """What `predict` says to rows of a table in memory."""
     table = {name: [row[place] for row in rows] for place, name in enumerate(COLUMNS)}
-    found = Model(served.verified)._scorer.answer(table)
+    found = Model(served.verified)._answer(table)
     return found.labels.tolist(), found.values
 
 

@@ -82,6 +82,11 @@ class Voting(Estimator):
             raise not_allowed(words)
         return found
 
+    @property
+    def inner(self) -> dict[str, Any]:
+        """The classifiers that this one holds, by name."""
+        return dict(self.estimators)
+
 
 _TAKEN = {
     "VotingClassifier": {"estimators", "voting", "weights", "n_jobs", "flatten_transform", "verbose"},
@@ -116,11 +121,21 @@ class Wrapper(Estimator):
 
     base_estimator: Annotated[Classifier, _BASE, MustBe("an object with estimator")]
 
+    @property
+    def inner(self) -> dict[str, Any]:
+        """The classifiers that this one holds, by name."""
+        return {"base_estimator": self.base_estimator}
+
 
 class TreesOrWrapper(Estimator):
     """A classifier that is made of another one, and of decision trees where none is named."""
 
     base_estimator: Annotated[Classifier | None, _BASE, MustBe("an object with estimator, or null")] = None
+
+    @property
+    def inner(self) -> dict[str, Any]:
+        """The classifiers that this one holds, by name."""
+        return {} if self.base_estimator is None else {"base_estimator": self.base_estimator}
 
 
 class LogisticRegression(BaseModel):
