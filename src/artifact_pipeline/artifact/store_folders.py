@@ -84,9 +84,7 @@ def removable(store: Path, artifacts: Iterable[Path], *, keep: int) -> list[Remo
         Removable(folder, sum(map(_size, (folder, *store.glob(f"{folder.name}.*")))), place < keep)
         for place, folder in enumerate(artifacts)
     ]
-    left = [*orphaned_files(store)]
-    if (store / STAGING).exists():
-        left.insert(0, store / STAGING)
+    left = [path for path in (store / STAGING, *orphaned_files(store)) if os.path.lexists(path)]
     return found + [Removable(path, _size(path), kept=False) for path in left]
 
 
