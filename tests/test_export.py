@@ -191,7 +191,6 @@ def numbers(draw: st.DrawFn) -> FittedLogisticRegression:
         n_iter_=np.array([draw(st.integers(0, 2**31 - 1))], dtype=np.int32),
         n_features_in_=features,
         feature_names_in_=tuple(names) if names else None,
-        sklearn_version="1.9.1",
     )
 
 
@@ -213,9 +212,8 @@ def test_files_of_other_versions_are_read(data: bytes) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", UserWarning)
         theirs = joblib.load(io.BytesIO(data))
-    fitted = read_export(data)
-    assert fitted.sklearn_version == "1.8.0"
-    assert_same(theirs, rebuild(fitted))
+    assert b"1.8.0" in data
+    assert_same(theirs, rebuild(read_export(data)))
 
 
 def test_big_arrays_and_many_names_are_read() -> None:

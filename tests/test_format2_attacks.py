@@ -98,6 +98,7 @@ MANIFEST: dict[str, tuple[Changes, set[str]]] = {
         {"metrics.figures.0.low": 1.0, "metrics.figures.0.high": 0.0},
         {"metrics-figures"},
     ),
+    "an interval with one end": ({"metrics.figures.0.low": REMOVED}, {"metrics-figures"}),
     "another confusion matrix": ({"metrics.confusion.0.0": 1}, {"metrics-rows"}),
     "a confusion matrix that is not square": ({"metrics.confusion": [[60]]}, {"metrics-confusion"}),
     "more held-out rows": ({"metrics.counts.held_out": 61}, {"metrics-rows"}),

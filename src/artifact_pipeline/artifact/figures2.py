@@ -131,7 +131,9 @@ class Measured(Frozen, frozen=True):
             elif value is not None and abs(figure.value - value) > TOLERANCE:
                 yield "metrics-figures", f"{name} does not follow from the confusion matrix"
         for each in self.figures:
-            if each.low is not UNSET and each.high is not UNSET and not each.low <= each.high:
+            if (each.low is UNSET) != (each.high is UNSET):
+                yield "metrics-figures", f"the interval of {each.name} has one end alone"
+            elif each.low is not UNSET and each.high is not UNSET and not each.low <= each.high:
                 yield "metrics-figures", f"the interval of {each.name} ends before it begins"
         recalled = _recalled(found)
         if recalled != list(labels) and set(labels) <= set(recalled):

@@ -184,12 +184,12 @@ class Store:
         with self._locked(self.folder):
             name = digest(manifest).removeprefix(PREFIX)
             # Before anything is written: room is made while what stood before still stands.
-            self._make_room(coming=name)
+            self._remove_oldest(coming=name)
             folder = self._stage({**members, NAME: manifest}, name)
             if statement is not None:
                 write_atomic(provenance.place(folder), statement)
             if in_charge:
-                self._point(name)
+                self._write_pointer(name)
                 if export is not None:
                     write_atomic(*export)
         return folder
@@ -208,7 +208,7 @@ class Store:
         """
         place = self.folder / folder.name
         with self._locked(self.folder):
-            self._make_room(coming=place.name)
+            self._remove_oldest(coming=place.name)
             if not store_folders.holds(place, files):
                 if place.exists():  # damaged
                     store_folders.remove(place)
@@ -218,7 +218,7 @@ class Store:
             for suffix, data in beside.items():
                 write_atomic(place.with_name(place.name + suffix), data)
             if in_charge:
-                self._point(folder.name)
+                self._write_pointer(folder.name)
         return place
 
     def move_pointer(self, artifact_digest: str) -> None:
@@ -233,9 +233,9 @@ class Store:
             # Another process may have removed it, as the oldest one, since it was verified.
             if not self.place(artifact_digest).is_dir():
                 raise ArtifactRejected(f"the store has no artifact {artifact_digest}")
-            self._point(artifact_digest.removeprefix(PREFIX))
+            self._write_pointer(artifact_digest.removeprefix(PREFIX))
 
-    def collect(self, *, keep: int, delete: bool) -> list[store_folders.Spare]:
+    def collect(self, *, keep: int, delete: bool) -> list[store_folders.Removable]:
         """Return what no pointer leads to: artifacts, the latest first, and what writers that died have left.
 
         The latest `keep` artifacts stay; with `delete` the others are removed, with the files beside them.
@@ -246,13 +246,13 @@ class Store:
         if not self.folder.is_dir():
             return []
         with self._locked(self.folder):
-            pointed = self._pointed()
+            pointed = self._pointed_to()
             artifacts = [path for path in self._newest_first() if path.name not in pointed]
-            found = store_folders.spare(self.folder, artifacts, keep=keep)
+            found = store_folders.removable(self.folder, artifacts, keep=keep)
             if os.path.lexists(self._staged):
-                found.append(store_folders.Spare(self._staged, 0, kept=False))
+                found.append(store_folders.Removable(self._staged, 0, kept=False))
             if delete:
-                store_folders.sweep(self.folder, artifacts[keep:])
+                store_folders.remove_artifacts(self.folder, artifacts[keep:])
                 self._staged.unlink(missing_ok=True)
                 sync_folder(self.folder)
         return found
@@ -306,7 +306,7 @@ class Store:
         sync_folder(self.folder)
         return folder
 
-    def _point(self, name: str) -> None:
+    def _write_pointer(self, name: str) -> None:
         staged = self._staged
         staged.unlink(missing_ok=True)  # of a writer that died: the lock is ours
         try:
@@ -321,16 +321,16 @@ class Store:
             raise
         sync_folder(self.pointer.parent)
 
-    def _make_room(self, *, coming: str) -> None:
+    def _remove_oldest(self, *, coming: str) -> None:
         """Remove what a dead writer left, and the oldest artifacts so that with `coming` there are `KEEP`.
 
         One that a pointer leads to stays beside them.
         """
-        pointed = self._pointed()
+        pointed = self._pointed_to()
         old = [path for path in self._newest_first() if path.name != coming][KEEP - 1 :]
-        store_folders.sweep(self.folder, [path for path in old if path.name not in pointed], coming=coming)
+        store_folders.remove_artifacts(self.folder, [path for path in old if path.name not in pointed], coming=coming)
 
-    def _pointed(self) -> set[str | None]:
+    def _pointed_to(self) -> set[str | None]:
         """The names of the artifacts that a pointer beside the store leads to."""
         return {self._name_of(path) for path in self.pointer.parent.iterdir() if path != self._staged}
 

@@ -23,12 +23,11 @@ _STAGED = re.compile(rf"\.[0-9a-f]{{64}}{re.escape(provenance.SUFFIX)}\.[0-9a-f]
 """Provenance that is being written, under the lock."""
 
 
-class Spare(NamedTuple):
-    """What no pointer leads to.
+class Removable(NamedTuple):
+    """An artifact's folder that no pointer leads to, or what a writer that died has left.
 
     Attributes:
-        path: of an artifact's folder, or of what a writer that died has left.
-        size: the bytes of its files, and of what stands beside an artifact.
+        size: the bytes of its files, and of the files beside an artifact.
         kept: whether it stays, as one of the latest artifacts.
     """
 
@@ -55,7 +54,7 @@ def remove(folder: Path, *, lenient: bool = False) -> None:
     shutil.rmtree(folder, ignore_errors=lenient)
 
 
-def sweep(store: Path, artifacts: Iterable[Path], *, coming: str = "") -> None:
+def remove_artifacts(store: Path, artifacts: Iterable[Path], *, coming: str = "") -> None:
     """Remove artifacts, the files beside them, and what a writer that died has left.
 
     `coming` is the name of an artifact that will be published next: files beside it stay.
@@ -65,11 +64,11 @@ def sweep(store: Path, artifacts: Iterable[Path], *, coming: str = "") -> None:
     for folder in artifacts:
         folder.rename(staging)  # out of the way first: a reader finds the artifact whole or not at all
         remove(staging)
-    for path in left_beside(store, there={coming}):
+    for path in orphaned_files(store, there={coming}):
         path.unlink()
 
 
-def left_beside(store: Path, *, there: Container[str] = ()) -> Iterator[Path]:
+def orphaned_files(store: Path, *, there: Container[str] = ()) -> Iterator[Path]:
     """The files beside artifacts that are gone, and staged ones; artifacts named in `there` count as present."""
     for path in list(store.iterdir()):
         match = _BESIDE.fullmatch(path.name)
@@ -79,16 +78,14 @@ def left_beside(store: Path, *, there: Container[str] = ()) -> Iterator[Path]:
             yield path
 
 
-def spare(store: Path, artifacts: Iterable[Path], *, keep: int) -> list[Spare]:
+def removable(store: Path, artifacts: Iterable[Path], *, keep: int) -> list[Removable]:
     """Describe what can be removed: of the artifacts that no pointer leads to, the latest first, `keep` stay."""
     found = [
-        Spare(folder, sum(map(_size, (folder, *store.glob(f"{folder.name}.*")))), place < keep)
+        Removable(folder, sum(map(_size, (folder, *store.glob(f"{folder.name}.*")))), place < keep)
         for place, folder in enumerate(artifacts)
     ]
-    left = [*left_beside(store)]
-    if (store / STAGING).exists():
-        left.insert(0, store / STAGING)
-    return found + [Spare(path, _size(path), kept=False) for path in left]
+    left = [path for path in (store / STAGING, *orphaned_files(store)) if os.path.lexists(path)]
+    return found + [Removable(path, _size(path), kept=False) for path in left]
 
 
 def _size(path: Path) -> int:

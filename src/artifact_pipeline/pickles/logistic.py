@@ -106,7 +106,6 @@ class FittedLogisticRegression:
     n_iter_: NDArray[Any]
     n_features_in_: int
     feature_names_in_: tuple[str, ...] | None
-    sklearn_version: str
 
 
 def read_export(data: bytes, *, name: str = "model_train.pkl") -> FittedLogisticRegression:
@@ -178,7 +177,6 @@ def _fitted(state: dict[str, object]) -> FittedLogisticRegression:
         n_iter_=_array(state, "n_iter_", "i"),
         n_features_in_=n_features,
         feature_names_in_=_feature_names(state),
-        sklearn_version=version,
     )
 
 

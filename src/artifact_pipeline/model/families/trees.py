@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.model.bounds import MAX_NODES, MAX_TREE_DEPTH
 from artifact_pipeline.model.families.family import Arrays, not_written
@@ -18,27 +18,20 @@ FLOAT32 = 1
 """The element type float32, with its number in ONNX; a step may have it, no number of a model has it."""
 
 
-class Attribute(NamedTuple):
-    """An attribute of a `TreeEnsemble` with one number for each `per`; of `int64` it is a list, and else a tensor."""
-
-    name: str
-    per: str
-    dtype: DType = "int64"
-
-
-ATTRIBUTES = (
-    Attribute("leaf_targetids", "leaf"),
-    Attribute("leaf_weights", "leaf", "float64"),
-    Attribute("nodes_falseleafs", "node"),
-    Attribute("nodes_falsenodeids", "node"),
-    Attribute("nodes_featureids", "node"),
-    Attribute("nodes_missing_value_tracks_true", "node"),
-    Attribute("nodes_modes", "node", "uint8"),
-    Attribute("nodes_splits", "node", "float64"),
-    Attribute("nodes_trueleafs", "node"),
-    Attribute("nodes_truenodeids", "node"),
-    Attribute("tree_roots", "tree"),
-)
+_ATTRIBUTES: dict[str, tuple[str, DType]] = {
+    "leaf_targetids": ("leaf", "int64"),
+    "leaf_weights": ("leaf", "float64"),
+    "nodes_falseleafs": ("node", "int64"),
+    "nodes_falsenodeids": ("node", "int64"),
+    "nodes_featureids": ("node", "int64"),
+    "nodes_missing_value_tracks_true": ("node", "int64"),
+    "nodes_modes": ("node", "uint8"),
+    "nodes_splits": ("node", "float64"),
+    "nodes_trueleafs": ("node", "int64"),
+    "nodes_truenodeids": ("node", "int64"),
+    "tree_roots": ("tree", "int64"),
+}
+"""The attributes of a `TreeEnsemble`: for what each has one number, and of which type; of `int64` it is a list."""
 
 
 def plan_ensemble(graph: Graph, x: Matrix, *, nodes: int, trees: int) -> str:
@@ -48,7 +41,7 @@ def plan_ensemble(graph: Graph, x: Matrix, *, nodes: int, trees: int) -> str:
     """
     counts = {"node": nodes, "leaf": nodes + trees, "tree": trees}
     attributes: dict[str, Any] = {}
-    for name, per, dtype in ATTRIBUTES:
+    for name, (per, dtype) in _ATTRIBUTES.items():
         is_list, count = dtype == "int64", counts[per]
         attributes[name] = graph.declare_list(name, count) if is_list else graph.declare(name, count, dtype=dtype)
     return graph.add(
@@ -67,7 +60,7 @@ def ensemble_of(part: str, arrays: Mapping[str, bytes]) -> Arrays:
     import numpy as np
 
     types = {"int64": "<i8", "float64": "<f8", "uint8": "u1"}
-    return {each.name: np.frombuffer(arrays[f"{part}.{each.name}"], types[each.dtype]) for each in ATTRIBUTES}
+    return {name: np.frombuffer(arrays[f"{part}.{name}"], types[dtype]) for name, (_, dtype) in _ATTRIBUTES.items()}
 
 
 def require_few_nodes(nodes: Sequence[int]) -> None:
