@@ -452,6 +452,20 @@ def test_rows_without_a_label_are_left_out_where_that_is_asked(tmp_path: Path, s
     assert caught.value.hint == "leave out the rows that have no label: -S dataset.unlabelled=leave_out"
 
 
+@pytest.mark.parametrize("number", ["1.5", "1e400"])
+def test_a_number_among_texts_is_no_level(tmp_path: Path, number: str) -> None:
+    """JSON Lines with texts and a number that is no whole one are refused to be learned as they are to be answered."""
+    lines = [f'{{"x": "a", "label": "{label}"}}' for label in LABELS]
+    lines[7] = f'{{"x": {number}, "label": "yes"}}'
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(lines))
+    with pytest.raises(DataRejected) as caught:
+        read_table(str(path), target="label", columns={"x": "category"})
+    assert place(caught.value) == ("rows.jsonl, row 7, column 'x'", "not-a-level")
+    taken = answerable(path, (Column("x", "category", levels=("a",)),))
+    assert [(each.row, each.rule) for each in taken.rejected] == [(7, "not-a-level")]
+
+
 ENCODED = pa.RunEndEncodedArray.from_arrays(pa.array([20, 40], pa.int32()), pa.array([1, 2]))
 INTERVALS = pa.array([(1, 2, 3)] * 40, pa.month_day_nano_interval())
 
