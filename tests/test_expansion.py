@@ -21,6 +21,7 @@ from artifact_pipeline.errors import DataRejected
 from artifact_pipeline.rows.batches import Wanted
 from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.rows.sources import find_sources
+from artifact_pipeline.rows.table import read_table
 from rowfiles import NAMES, answered, digits, refused, words, write_rows
 from tools import slow
 
@@ -342,6 +343,18 @@ def test_lies_of_a_buffer_are_refused(of_words: Verified, tmp_path: Path, size: 
     struct.pack_into("<q", data, data.index(b"\x28\xb5\x2f\xfd") - 8, size)
     (tmp_path / "rows.arrow").write_bytes(data)
     assert rules(of_words, tmp_path / "rows.arrow") == {rule}
+
+
+def test_rows_without_bytes_are_refused(tmp_path: Path) -> None:
+    """A batch of a trillion rows of nulls has no byte in the file, and is refused before a number stands for each."""
+    column = pa.Array.from_buffers(pa.null(), 2**40, [None])
+    batch = pa.RecordBatch.from_arrays([column, column], ["a", "label"])
+    options = ipc.IpcWriteOptions(allow_64bit=True)
+    with ipc.new_file(str(tmp_path / "rows.arrow"), batch.schema, options=options) as writer:
+        writer.write_batch(batch)
+    with pytest.raises(DataRejected) as caught:
+        read_table(str(tmp_path / "rows.arrow"), target="label")
+    assert caught.value.rules == {"batch-too-large"}
 
 
 GOOD = {"parquet": of_page(), "arrow": bytes(of_batch())}

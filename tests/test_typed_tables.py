@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from pyarrow import parquet
+from pyarrow import ipc, parquet
 
 from artifact_pipeline.errors import DataRejected
 from artifact_pipeline.rows.features import Column, Features
@@ -450,6 +450,41 @@ def test_rows_without_a_label_are_left_out_where_that_is_asked(tmp_path: Path, s
         read_table(str(whole), target="label")
     assert caught.value.rules == {"label-missing"}
     assert caught.value.hint == "leave out the rows that have no label: -S dataset.unlabelled=leave_out"
+
+
+@pytest.mark.parametrize("number", ["1.5", "1e400"])
+def test_a_number_among_texts_is_no_level(tmp_path: Path, number: str) -> None:
+    """JSON Lines with texts and a number that is no whole one are refused to be learned as they are to be answered."""
+    lines = [f'{{"x": "a", "label": "{label}"}}' for label in LABELS]
+    lines[7] = f'{{"x": {number}, "label": "yes"}}'
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(lines))
+    with pytest.raises(DataRejected) as caught:
+        read_table(str(path), target="label", columns={"x": "category"})
+    assert place(caught.value) == ("rows.jsonl, row 7, column 'x'", "not-a-level")
+    taken = answerable(path, (Column("x", "category", levels=("a",)),))
+    assert [(each.row, each.rule) for each in taken.rejected] == [(7, "not-a-level")]
+
+
+ENCODED = pa.RunEndEncodedArray.from_arrays(pa.array([20, 40], pa.int32()), pa.array([1, 2]))
+INTERVALS = pa.array([(1, 2, 3)] * 40, pa.month_day_nano_interval())
+
+
+@pytest.mark.parametrize(("cells", "rule"), [(ENCODED, "run-ends"), (INTERVALS, "not-a-level")])
+def test_types_that_arrow_itself_does_not_convert_are_refused(tmp_path: Path, cells: pa.Array, rule: str) -> None:
+    """A column of run ends or of intervals is refused like any other that is no level, of a file and in memory."""
+    rows = pa.table({"x": cells, "label": LABELS})
+    with ipc.new_file(str(tmp_path / "rows.arrow"), rows.schema) as writer:
+        writer.write_table(rows)
+    with pytest.raises(DataRejected) as caught:
+        read_table(str(tmp_path / "rows.arrow"), target="label", columns={"x": "category"})
+    assert caught.value.rules == {rule}
+    try:
+        batches = [*batches_of(rows, wanted((Column("x", "category", levels=("1", "2")),)))]
+        found = {each.rule for batch in batches for each in batch.rejected}
+    except DataRejected as error:
+        found = error.rules
+    assert found == {rule}
 
 
 def test_a_file_whose_rows_are_all_left_out_adds_nothing(tmp_path: Path) -> None:

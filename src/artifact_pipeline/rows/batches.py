@@ -180,10 +180,13 @@ class Piece:
         if (start, end) == (self.start, self.end):
             return self
         broken = tuple(each for each in self.broken if start <= each.row < end)
-        numbers = self.row_numbers()
-        first, last = numbers.searchsorted([start, end]).tolist()
+        first, last, numbers = start - self.start, end - self.start, self.numbers
+        if numbers is not None or self.broken:  # otherwise a batch of millions of rows needs no array of numbers
+            every = self.row_numbers()
+            first, last = every.searchsorted([start, end]).tolist()
+            numbers = every[first:last]
         table = self.table.slice(first, last - first)
-        return replace(self, start=start, count=end - start, table=table, numbers=numbers[first:last], broken=broken)
+        return replace(self, start=start, count=end - start, table=table, numbers=numbers, broken=broken)
 
 
 @dataclass(frozen=True, slots=True)

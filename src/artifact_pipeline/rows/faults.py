@@ -45,6 +45,7 @@ _UNFIT_HINTS = {
     "not-a-number": "turn these columns into numbers; the model was trained on numbers",
     "label-invalid": "write the labels as text or whole numbers",
     "not-carried": "leave these columns out of --keep",
+    "run-ends": "write these columns without run ends, or leave them out",
     "time-zone": "write the times in UTC, or leave these columns out",
 }
 """What to do about a column of another type."""
@@ -128,10 +129,10 @@ class _Records:
 
 
 def python_values(column: pa.Array) -> list[Any]:
-    """A column as Python's objects; times as Arrow writes them: Python has no nanoseconds, and no year 10,000."""
+    """Return a column as Python objects; times are texts, since Python has no nanoseconds, and no year 10,000."""
     import pyarrow as pa
 
-    if pa.types.is_temporal(column.type):
+    if pa.types.is_temporal(column.type) and not pa.types.is_interval(column.type):
         column = column.cast(pa.string())
     values: list[Any] = column.to_pylist()
     return values

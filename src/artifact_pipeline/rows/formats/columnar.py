@@ -215,7 +215,7 @@ class ArrowReader(PositionReader):
         with refusing(self.place):
             for batch in self._each():
                 batch.validate(full=True)  # the format does not ensure that offsets are within the buffers
-                self._messages.check_size(batch.nbytes)
+                self._messages.check_size(max(batch.nbytes, batch.num_rows))  # a column of nulls has no bytes
                 if first + batch.num_rows > start:
                     yield Piece(first, batch.num_rows, plain(self.place, batch, self._columns))
                 first += batch.num_rows
@@ -250,6 +250,11 @@ def choose_typed_columns(place: str, schema: pa.Schema, wanted: Wanted) -> tuple
         ("time-zone", f"column {name!r} holds {kind}, a time zone that is not known here")
         for name, kind in types.items()
         if _has_unknown_zone(kind)
+    ]
+    problems += [
+        ("run-ends", f"column {name!r} holds {kind}, which is not read")
+        for name, kind in types.items()
+        if pa.types.is_run_end_encoded(kind) and name not in wanted.keep
     ]
     problems = problems or [
         ("not-carried", f"column {name!r} holds {kind}, which is not carried through")

@@ -97,7 +97,7 @@ def level_of(value: object) -> str | None:
         return "true" if value else "false"
     if isinstance(value, str):
         return value
-    text = json_of(value)
+    text = repr(value) if isinstance(value, float) else json_of(value)
     if text.lstrip("-").isdigit():
         return str(int(text)) if len(text) < _MAX_DIGITS else text
     number = float(text)
@@ -206,9 +206,25 @@ class LearnedLines(Lines):
             return pa.array(np.array(values, dtype=np.float64), from_pandas=True)
         if odd is None:
             return pa.array(values)
-        if name in self.kinds:  # the kind is given
-            return pa.array([None if each is None else level_of(each) or str(each) for each in values], pa.string())
+        if name in self.kinds:
+            return self._given_array(name, values, numbers)
         shown = text_of(values[odd])[:MAX_SHOWN]
-        message = reason("mixed-kinds", name, shown, self._wanted)
-        self.firsts.setdefault(name, Rejected(numbers[odd], name, shown, "mixed-kinds", message, {}))
+        self._add_first(numbers[odd], name, shown, "mixed-kinds")
         return pa.nulls(len(values))
+
+    def _given_array(self, name: str, values: list[Any], numbers: Sequence[int]) -> pa.Array:
+        """Convert values of several types into texts, for a column whose kind is given."""
+        import pyarrow as pa
+
+        texts = [None if each is None else level_of(each) for each in values]
+        for at, each in enumerate(values):
+            if each is not None and texts[at] is None:  # a number that is no whole one
+                texts[at] = repr(each)
+                if self.kinds[name] == "category":
+                    self._add_first(numbers[at], name, each, "not-a-level")
+        return pa.array(texts, pa.string())
+
+    def _add_first(self, number: int, name: str, value: str | float, rule: str) -> None:
+        """Add a fault of a row, unless its column has one."""
+        message = reason(rule, name, value, self._wanted)
+        self.firsts.setdefault(name, Rejected(number, name, str(value), rule, message, {}))
