@@ -82,8 +82,8 @@ def streams(draw: st.DrawFn, dtype: type[np.floating]) -> tuple[list[float], np.
     return bounds, np.concatenate([values, beside])
 
 
-def by_definition(column: np.ndarray, bounds: list[float]) -> tuple[int, ...]:
-    """The counts of a histogram as the format defines them: a bin begins at its edge, the first one takes what is less."""
+def by_definition(column: np.ndarray, bounds: Sequence[float]) -> tuple[int, ...]:
+    """The counts as the format defines them: a bin begins at its edge, and the first one takes what is less, too."""
     bins = np.searchsorted(np.array(bounds), column, side="right") - 1
     return tuple(np.bincount(np.maximum(bins, 0), minlength=len(bounds)).tolist())
 
@@ -135,7 +135,7 @@ def test_bins_of_whole_numbers_are_the_formats(
     """Values are counted exactly where the edges are whole numbers, whether all fit into a byte or not."""
     column = np.array(values, dtype=dtype)
     counted = count(reference_of(feature_of([*map(float, bounds)])), column[None], dtype="float64")
-    assert counted.features == (_counts(column.astype(np.float64), np.array(bounds, dtype=np.float64)),)
+    assert counted.features == (by_definition(column.astype(np.float64), bounds),)
 
 
 @pytest.mark.parametrize("rows", [0, 1, BLOCK - 1, BLOCK, 2 * BLOCK + 3])
@@ -147,10 +147,10 @@ def test_a_block_is_no_border(rows: int) -> None:
     counted = count(reference_of(feature_of(bounds), constant), np.stack([column, column]))
     numbered = np.arange(rows)
     assert counted.rows == rows
-    assert counted.features == (_counts(column.astype(np.float64), np.array(bounds)), (rows,))
+    assert counted.features == (by_definition(column.astype(np.float64), bounds), (rows,))
     assert counted.unusual == (0, int((column != 3).sum()))
     assert counted.labels == tuple(np.bincount(numbered % CLASSES, minlength=CLASSES).tolist())
-    assert counted.confidence == _counts((numbered % 11) / 10, np.array(TENTHS))
+    assert counted.confidence == by_definition((numbered % 11) / 10, TENTHS)
 
 
 @given(st.lists(st.integers(0, 16), max_size=40), st.lists(st.integers(0, 40), max_size=4))
