@@ -967,6 +967,8 @@ def test_columns_that_nobody_wants_are_named(cli: Cli, published: Path) -> None:
     table_of_digits(published / "rows.csv")
     assert "note: 1 column is not the model's and left out: id" in cli("predict", "rows.csv").err
     assert "note" not in cli("predict", "rows.csv", "--keep", "id").err
+    (published / "named.csv").write_text((published / "rows.csv").read_text().replace("id,", ",", 1))
+    assert "note: 1 column is not the model's and left out: ''\n" in cli("predict", "named.csv").err
 
 
 def test_a_terminal_gets_a_bar(published: Path) -> None:

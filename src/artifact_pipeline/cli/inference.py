@@ -167,7 +167,8 @@ def _say(output: Output, predictions: Predictions) -> None:
     if predictions.left_out:
         count = len(predictions.left_out)
         columns = f"{count:,} column{'s are' if count > 1 else ' is'}"
-        output.talk(f"note: {columns} not the model's and left out: {listing(predictions.left_out)}")
+        names = listing([name or "''" for name in predictions.left_out])
+        output.talk(f"note: {columns} not the model's and left out: {names}")
     for note in predictions.notes:
         output.talk(f"warning: {note}")
     inputs = predictions.receipt.inputs

@@ -24,12 +24,14 @@ from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.rows.inference import ColumnCells, Refused
 from artifact_pipeline.rows.reading import Reading
 from artifact_pipeline.rows.sources import find_sources
+from artifact_pipeline.rows.split_columns import is_date
 from artifact_pipeline.storage.opened import unreadable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.rows.features import ColumnKind
+    from artifact_pipeline.rows.inference import Mend
     from artifact_pipeline.rows.matrix import Rows
     from artifact_pipeline.rows.sources import Source
 
@@ -48,7 +50,7 @@ class SurveyedColumn:
         missing: how many cells are missing.
         values: float64 of shape (rows,), NaN where one is missing; of a category int32 positions among `levels`, -1
             where one is missing; empty where the column cannot be learned from.
-        levels: of a category its texts, in the order in which they came.
+        levels: its texts, in the order in which they came: of a category, and of booleans that are written as texts.
         row_number: the first number of a column that counts the rows; None where it does not.
         is_index: whether the file says that it is the index of pandas, or it has no name of its own.
     """
@@ -177,7 +179,9 @@ class _Surveyor:
                         refuse(source, piece, self._names)
                     start = reading.rows
                     for each in (*piece.firsts, *reading.take(piece, wanted)):
-                        fault = Refused(start + each.row - piece.start, each.rule, each.message, ("drop",))
+                        by_time = each.rule == "date" and is_date(each.value)
+                        mend: tuple[Mend, ...] = ("drop", "time") if by_time else ("drop",)
+                        fault = Refused(start + each.row - piece.start, each.rule, each.message, mend)
                         self._faults.setdefault(each.column, fault)
         return reading
 
@@ -195,7 +199,7 @@ class _Surveyor:
         values, first = _values(cells, reading, category=decision.kind == "category"), None
         if decision.kind == "number" and not cells.missing:
             first = row_number_of([values])
-        levels = tuple(cells.levels) if decision.kind == "category" else ()
+        levels = tuple(cells.levels) if decision.kind == "category" or cells.holds_texts else ()
         return SurveyedColumn(cells.name, decision.kind, None, cells.missing, values, levels, first, is_index=is_index)
 
 

@@ -59,7 +59,8 @@ def opened(place: str) -> Iterator[Opened]:
         raise unreadable(place, message, rule="missing-file" if missing else "unreadable") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise unreadable(place, "not a regular file")
+        hint = "save what it gives to a file, and name that; `predict` reads standard input, too: - --from FORMAT"
+        raise unreadable(place, "not a regular file", hint=hint)
     with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor has no path
         before = _stamp(descriptor)
         again = f"/proc/self/fd/{descriptor}"
