@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from artifact_pipeline.cli.options import (
     verb,
     with_artifact,
 )
-from artifact_pipeline.errors import ConfigError, DriftFound, listing, plural
+from artifact_pipeline.errors import ConfigError, DriftFound, StorageError, listing, plural
 from artifact_pipeline.files import read_bounded, shown
 
 if TYPE_CHECKING:
@@ -86,6 +87,10 @@ def predict(
     if destination == _STDOUT:
         if output.as_json:
             raise ConfigError("--json and -o - both want standard output", hint="name a file: -o FILE")
+        if (
+            getattr(sys.stdout, "name", "") == os.devnull
+        ):  # `cli.boundary` puts it into the place of one that the caller has closed
+            raise StorageError("cannot write to standard output: it is closed", hint="name a file: -o FILE")
         output.data = True
     said = _Said(output, artifact, export, asked)
     try:
