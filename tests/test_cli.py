@@ -822,6 +822,16 @@ def test_rows_for_a_closed_standard_output_are_refused(published: Path) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("place", [".", "/", ""])
+def test_a_place_without_a_name_is_refused(cli: Cli, published: Path, place: str) -> None:
+    """A folder whose path has no name is no place for a pointer, and `gc` keeps what the pointers in it lead to."""
+    said = cli("train", "--config", CONFIG, "--artifact", place)
+    assert (said.status, "something stands there that is no pointer" in said.err) == (8, True)
+    assert place == "/" or cli("gc", "--yes", "--artifact", place).status == 0
+    assert cli("predict", "--artifact", place, "-o", "/tmp/out.csv").status in {2, 4}
+    assert verify(published / "artifact").manifest.name == "digits"
+
+
 def test_the_next_command_of_a_name_with_a_dash_can_be_typed(cli: Cli, published: Path) -> None:
     """An artifact whose name begins as an option does is named so that the next command takes it as a file."""
     shutil.copytree(published / "artifact", published / "-mine")
