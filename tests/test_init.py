@@ -307,6 +307,21 @@ def test_rows_without_a_label_are_left_out_and_counted(gap: str | None) -> None:
     assert main(["compare", "artifact", "artifact", "--data", "rows.csv"]) == 0
 
 
+def test_a_pointer_that_turns_to_another_model_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """A training that takes the pointer from a model of another name says so, with a pointer of its own to be typed."""
+    drafted(MIXED)
+    train = ["train", "--config", "config.json", *LENIENT]
+    assert main([*train, "-S", "name=churn"]) == main([*train, "-S", "name=churn", "-S", "random_state=7"]) == 0
+    assert "another model" not in capsys.readouterr().err
+    assert main([*train, "-S", "name=fraud"]) == 0
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith(
+        'warning: artifact led to another model, "churn", before this training; --artifact artifact-fraud'
+    )
+    assert main([*train, "-S", "name=fraud", *shlex.split(said.partition("; ")[2])[:2]]) == 0
+    assert Path("artifact-fraud").is_symlink()
+
+
 # What is suspicious
 
 

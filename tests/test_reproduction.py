@@ -128,6 +128,8 @@ def test_a_recipe_of_before_comes_back_as_it_was_written(capsys: pytest.CaptureF
     assert any("range_margin is not in it" in line and "0.5" in line for line in found.carried)
     assert found.reaches("predictions")
     assert (found.grade == "parameters") == (found.sole == "format")
+    if (refusal := found.refusal("bytes")) is not None and refusal.hint is not None and found.sole == "format":
+        assert refusal.hint.startswith("--at-least parameters ")
     assert main(["reproduce", str(GOLDEN), "--at-least", "predictions"]) == 0
     assert "carried over: recipe: range_margin is not in it" in capsys.readouterr().out
 
