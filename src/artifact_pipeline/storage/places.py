@@ -19,7 +19,7 @@ from artifact_pipeline.errors import DataRejected
 from artifact_pipeline.storage.opened import BLOCK, Opened, StoredFile, unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _SCHEMES = ("s3", "gs", "az", "abfss")
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -33,6 +33,18 @@ def is_url(place: str) -> bool:
 def artifact_place(place: str | os.PathLike[str]) -> Path | str:
     """Where an artifact is: a path of this machine, or a text where a scheme such as `oci://` names another place."""
     return place if isinstance(place, str) and _REMOTE.match(place) else Path(place)
+
+
+def file_places(named: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
+    """The places of one file or of several, as texts.
+
+    Raises:
+        DataRejected: what is named is a table in memory.
+    """
+    if hasattr(named, "__arrow_c_stream__"):
+        raise DataRejected("a table in memory is no file", hint="open_artifact(…).predict(table) answers it")
+    places = (named,) if isinstance(named, str | os.PathLike) else named
+    return tuple(os.fspath(each) for each in places)
 
 
 @contextmanager
