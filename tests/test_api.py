@@ -261,14 +261,15 @@ def test_a_bad_value_is_refused_as_in_a_file(model: Model, words: Path, tmp_path
     [
         ({"width": [1.0], "hight": [1.0]}, "no column 'height'"),
         ({"width": [1.0], "height": [1.0, 2.0]}, "column 'height' has 2 values, column 'width' has 1"),
-        ({"width": 1.0, "height": [1.0]}, "column 'width': "),
+        ({"width": 1.0, "height": [1.0]}, "column 'width' is one value, and no list of a value for each row"),
+        ({"width": "10", "height": "12"}, "column 'width' is one value"),
         (np.zeros((3, 5)), "has the shape (3, 5); the model takes 2 features a row"),
         (np.zeros(2), "has the shape (2,); the model takes 2 features a row"),
         (np.array([[None, 1.0]]), "holds '|O', neither plain numbers nor text"),
         ([[1.0, 2.0]], "give Arrow, pandas, Polars, a dict of columns or a NumPy array, not list"),
         (Capsule(pa.chunked_array([[1.0]])), "Cannot import schema"),
     ],
-    ids=["missing", "uneven", "scalar", "wide", "flat", "objects", "list", "no struct"],
+    ids=["missing", "uneven", "scalar", "text", "wide", "flat", "objects", "list", "no struct"],
 )
 def test_a_wrong_table_is_refused(model: Model, table: Any, message: str) -> None:
     """A table that lacks a column, holds no numbers, has another shape or is none is refused in words."""
@@ -407,6 +408,17 @@ def test_a_wrong_config_is_refused(tmp_path: Path, config: dict[str, object]) ->
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_mapping_may_hold_values_of_python(words: Path, tmp_path: Path) -> None:
+    """A path, a tuple and a number of NumPy are what JSON has in their place: the artifact is the same."""
+    dataset: dict[str, Any] = {"path": str(words / "rows.parquet"), "target": "label", "drop": ["height"]}
+    model: dict[str, Any] = {"estimator": "LogisticRegression", "max_iter": 500}
+    plain = api.train({"dataset": dataset, "model": model}, artifact=tmp_path / "artifact")
+    dataset |= {"path": words / "rows.parquet", "drop": ("height",)}
+    model |= {"max_iter": np.int64(500), "C": np.float64(1.0), "fit_intercept": np.True_}
+    again = api.train({"dataset": dataset, "model": model}, artifact=tmp_path / "artifact")
+    assert (again.digest, again.outcome) == (plain.digest, "unchanged")
+
+
 # --- the other verbs
 
 
@@ -476,7 +488,10 @@ def test_files_are_predicted_and_evaluated(words: Path, tmp_path: Path) -> None:
     place, to = words / "artifact", tmp_path / "out.csv"
     with pytest.raises(DataRejected):
         api.predict_files(rows, artifact=place, to=to)
-    told = api.predict_files([rows], artifact=place, to=to, on_error="quarantine", keep=["height"])
+    with pytest.raises(DataRejected, match="a table in memory is no file") as caught:
+        api.predict_files(pa.table(columns), artifact=place, to=to)  # type: ignore[arg-type]
+    assert caught.value.hint == "open_artifact(…).predict(table) answers it"
+    told = api.predict_files([rows], artifact=place, to=to, on_error="quarantine", keep="height")
     assert (told.receipt.rows.written, told.receipt.rows.rejected) == (199, 1)
     labels = pa.table({"row": range(200), "truth": columns["label"]})
     csv.write_csv(labels, tmp_path / "labels.csv")

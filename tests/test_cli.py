@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -813,11 +814,14 @@ def test_training_that_nobody_reads_is_published(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("buffer", ["", "1"])
-def test_full_disk_under_standard_output(published: Path, buffer: str) -> None:
-    """Standard output that takes no more, as on a full disk, is said, and ends with 8."""
+@pytest.mark.parametrize("arguments", [["verify"], ["--help"], ["predict", "-q", "-o", "-"]])
+def test_full_disk_under_standard_output(published: Path, arguments: list[str], buffer: str) -> None:
+    """Standard output that takes no more, as on a full disk, is said, and ends with 8: results, help and rows."""
     full = os.open("/dev/full", os.O_WRONLY)
-    got = process("verify", cwd=published, stdout=full, PYTHONUNBUFFERED=buffer)
-    assert got == (8, "error: cannot write to standard output: no space left on device\n")
+    status, err = process(*arguments, cwd=published, stdout=full, PYTHONUNBUFFERED=buffer)
+    assert status == 8
+    assert err.endswith("error: cannot write to standard output: no space left on device\n")
+    assert err.count("error: ") == 1
 
 
 def test_closed_streams(published: Path) -> None:
@@ -825,6 +829,33 @@ def test_closed_streams(published: Path) -> None:
     command = f"exec {shlex.quote(sys.executable)} -m artifact_pipeline predict >&- 2>&-"
     assert subprocess.run(["sh", "-c", command], cwd=published, check=False).returncode == 0
     assert (published / "predictions.csv").stat().st_size > 100_000
+
+
+def test_rows_for_a_closed_standard_output_are_refused(published: Path) -> None:
+    """Predictions that would go to a standard output that is closed are not said to be written."""
+    command = f"exec {shlex.quote(sys.executable)} -m artifact_pipeline predict -o - >&-"
+    done = subprocess.run(["sh", "-c", command], cwd=published, check=False, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr.splitlines()[-2:]) == (
+        8, ["error: cannot write to standard output: it is closed", "hint: name a file: -o FILE"],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("place", [".", "/", ""])
+def test_a_place_without_a_name_is_refused(cli: Cli, published: Path, place: str) -> None:
+    """A folder whose path has no name is no place for a pointer, and `gc` keeps what the pointers in it lead to."""
+    said = cli("train", "--config", CONFIG, "--artifact", place)
+    assert (said.status, "something stands there that is no pointer" in said.err) == (8, True)
+    assert place == "/" or cli("gc", "--yes", "--artifact", place).status == 0
+    assert cli("predict", "--artifact", place, "-o", "/tmp/out.csv").status in {2, 4}
+    assert verify(published / "artifact").manifest.name == "digits"
+
+
+def test_the_next_command_of_a_name_with_a_dash_can_be_typed(cli: Cli, published: Path) -> None:
+    """An artifact whose name begins as an option does is named so that the next command takes it as a file."""
+    shutil.copytree(published / "artifact", published / "-mine")
+    said = cli("verify", "./-mine")
+    assert said.out.splitlines()[-1].endswith("predict --artifact ./-mine")
+    assert cli(*shlex.split(said.out.splitlines()[-1])[2:], "-q").status == 0
 
 
 def test_letters_that_the_output_has_not(run: Run, published: Path) -> None:
@@ -985,6 +1016,8 @@ def test_columns_that_nobody_wants_are_named(cli: Cli, published: Path) -> None:
     table_of_digits(published / "rows.csv")
     assert "note: 1 column is not the model's and left out: id" in cli("predict", "rows.csv").err
     assert "note" not in cli("predict", "rows.csv", "--keep", "id").err
+    (published / "named.csv").write_text((published / "rows.csv").read_text().replace("id,", ",", 1))
+    assert "note: 1 column is not the model's and left out: ''\n" in cli("predict", "named.csv").err
 
 
 def test_a_terminal_gets_a_bar(published: Path) -> None:

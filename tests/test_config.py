@@ -557,7 +557,9 @@ def test_file_that_cannot_be_read_is_refused_by_name(file, tmp_path):
     """A missing file, a folder, a pipe and a link to itself are refused by name and never waited for."""
     missing = refuse(file)
     assert told(missing) == [("missing-file", "config.json: does not exist")]
-    assert missing.hint == 'a config needs no more than {"C": 1.0, "solver": "lbfgs", "max_iter": 1000}'
+    assert missing.hint is not None
+    assert missing.hint.startswith("--config config.json takes the one that `artifact-pipeline init TABLE` writes")
+    assert missing.hint.endswith('needs no more than {"C": 1.0, "solver": "lbfgs", "max_iter": 1000}')
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")

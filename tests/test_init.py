@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -302,6 +307,21 @@ def test_rows_without_a_label_are_left_out_and_counted(gap: str | None) -> None:
     assert main(["compare", "artifact", "artifact", "--data", "rows.csv"]) == 0
 
 
+def test_a_pointer_that_turns_to_another_model_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """A training that takes the pointer from a model of another name says so, with a pointer of its own to be typed."""
+    drafted(MIXED)
+    train = ["train", "--config", "config.json", *LENIENT]
+    assert main([*train, "-S", "name=churn"]) == main([*train, "-S", "name=churn", "-S", "random_state=7"]) == 0
+    assert "another model" not in capsys.readouterr().err
+    assert main([*train, "-S", "name=fraud"]) == 0
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith(
+        'warning: artifact led to another model, "churn", before this training; --artifact artifact-fraud'
+    )
+    assert main([*train, "-S", "name=fraud", *shlex.split(said.partition("; ")[2])[:2]]) == 0
+    assert Path("artifact-fraud").is_symlink()
+
+
 # What is suspicious
 
 
@@ -331,6 +351,7 @@ def test_a_column_that_tells_the_target_is_said() -> None:
             "each of the 25 values of 'patient' stands in 2.4 rows",
         ),
         (mixed(day=[f"2024-01-{at % 28 + 1:02}" for at in range(ROWS)]), "'day' is a date"),
+        ({**mixed(), "label": ["rare", *["often"] * 59]}, "-S gate.beats_baseline=false"),
     ],
 )
 def test_what_looks_wrong_is_said(cells: dict[str, Sequence[Any]], words: str) -> None:
@@ -345,6 +366,99 @@ def test_a_split_that_is_suggested_can_be_typed(name: str) -> None:
     suggestion = next(each for each in sentences(mixed(**{name: cells})) if name in each)
     options = shlex.split(suggestion[suggestion.index("-S ") :])
     assert main(["train", "--config", "config.json", *LENIENT, *options]) == 0
+
+
+def test_no_option_that_is_suggested_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """A date is suggested as a time only as `split` takes it, typed or as text, and its cells are not missing."""
+    days = [date(2024, 1, at % 28 + 1) for at in range(ROWS)]
+    texts = {"iso": [f"{each}" for each in days], "german": [f"{each:%d.%m.%Y}" for each in days]}
+    cells = pa.table({**mixed(**texts), "typed": days, "hours": pa.array(range(ROWS), pa.duration("s"))})
+    parquet.write_table(cells, "rows.parquet")
+    found = draft(DraftRequest("rows.parquet", None, None, Path("config.json"), force=True))
+    assert [(each.name, each.missing) for each in found.columns if each.kind is None] == [
+        ("iso", 0), ("german", 0), ("typed", 0), ("hours", 0),
+    ]  # fmt: skip
+    suggested = [each.split("'")[1] for each in found.suggestions if "is a date" in each]
+    assert suggested == ["iso", "typed"]
+    for name in suggested:
+        split = json.dumps({"by": "time", "column": name})
+        assert main(["train", "--config", "config.json", *LENIENT, "-S", f"split={split}"]) == 0, capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (["Inf", *[f"{at % 25}.5" for at in range(1, 400)]], "since 'Inf' is not a number, though 399 of its 400"),
+        ([f"{at % 25 + 1} 234,50 €" for at in range(400)], "such as '1 234,50 €'; write numbers without marks"),
+        ([f"{at % 25}%" for at in range(400)], "such as '0%'; write numbers without marks"),
+        ([f"{at % 25:03}" for at in range(400)], None),
+        ([f"A{at % 25}" for at in range(400)], None),
+        ([f"{at % 19}" if at else "19+" for at in range(400)], None),
+    ],
+)
+def test_numbers_that_become_texts_are_said(cells: list[str], words: str | None) -> None:
+    """Texts that look like measured numbers are warned of, and those that are meant as texts have an option for it."""
+    found = drafted({"a": cells, "label": ["yes" if at % 3 else "no" for at in range(400)]})
+    assert [words in each for each in found.warnings] == ([True] if words else [])
+    if words:
+        option = shlex.split(found.warnings[0].partition("as categories: ")[2])[1]
+        config = read_config(
+            {**found.config, "$schema": "", "dataset": {**found.config["dataset"], **_dataset(option)}}
+        )
+        assert Dataset.load(config).rows.warnings == ()
+
+
+def _dataset(option: str) -> dict[str, Any]:
+    """The value of `-S dataset.columns=…` as it stands in a config."""
+    return {"columns": json.loads(option.removeprefix("dataset.columns="))}
+
+
+def test_many_classes_alike_are_not_called_imbalanced() -> None:
+    """Of forty classes each has few of the rows, and none is rare."""
+    labels = [f"class {at % 40}" for at in range(400)]
+    size = [round(at * 0.731 % 5, 2) for at in range(400)]
+    assert drafted({"size": size, "label": labels}, target="label").warnings == ()
+
+
+@pytest.mark.parametrize("words", [("TRUE", "FALSE"), ("True", "False"), ("true", "false")])
+def test_a_class_is_shown_as_the_gate_takes_it(words: tuple[str, str]) -> None:
+    """A target of booleans has the labels of the file, and the gate's rule about one of them can be typed."""
+    found = drafted({**mixed(), "label": [words[each == "no"] for each in LABEL]})
+    assert set(found.target.labels) == set(words)
+    recall = json.dumps({found.target.labels[0]: 0.0})
+    assert main(["train", "--config", "config.json", *LENIENT, "-S", f"gate.min_recall={recall}", "--dry-run"]) == 0
+
+
+_LINES = "size;town;label\n" + "".join(f"{at % 9},5;{'abc'[at % 3]};{LABEL[at]}\n" for at in range(ROWS))
+"""A table as Excel saves it where a comma stands before decimals."""
+_POINTS = _LINES.replace(",", ".")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("rows.csv", _LINES.encode("utf-8-sig")),
+        ("rows.csv.gz", gzip.compress(_LINES.encode())),
+        ("a b.csv", _POINTS.replace(";", "\t").encode()),
+        ("rows.tsv", _POINTS.replace(";", "\t").encode()),
+        ("rows.csv.bz2", bz2.compress(_POINTS.replace(";", ",").encode())),
+        ("rows.csv", b"sep=,\r\n" + _POINTS.replace(";", ",").encode()),
+        ("rows.csv", b"Report of May,,\n" + _POINTS.replace(";", ",").encode()),
+    ],
+)
+def test_the_hint_about_another_kind_of_file_makes_a_table(
+    name: str, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command in the hint writes a CSV that `init` takes, numbers as numbers, and leaves the file as it is."""
+    Path(name).write_bytes(content)
+    hint = failed(capsys, "init", name)["hint"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(["sh", "-c", hint.partition(": ")[2]], env={**os.environ, "PATH": path}, check=True)
+    assert Path(name).read_bytes() == content
+    found = draft(DraftRequest(f"{name.partition('.')[0]}-new.csv", None, None, Path("config.json")))
+    assert [(each.name, each.kind) for each in found.columns] == [
+        ("size", "number"), ("town", "category"), ("label", "category"),
+    ]  # fmt: skip
 
 
 def test_equal_rows_of_different_cases_are_drawn_at_random() -> None:

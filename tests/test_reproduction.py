@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from artifact_pipeline import api
 from artifact_pipeline.api import reproduce
 from artifact_pipeline.artifact.environment import PACKAGES
 from artifact_pipeline.cli import main
@@ -128,8 +129,27 @@ def test_a_recipe_of_before_comes_back_as_it_was_written(capsys: pytest.CaptureF
     assert any("range_margin is not in it" in line and "0.5" in line for line in found.carried)
     assert found.reaches("predictions")
     assert (found.grade == "parameters") == (found.sole == "format")
+    if (refusal := found.refusal("bytes")) is not None and refusal.hint is not None and found.sole == "format":
+        assert refusal.hint.startswith("--at-least parameters ")
     assert main(["reproduce", str(GOLDEN), "--at-least", "predictions"]) == 0
     assert "carried over: recipe: range_margin is not in it" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
+def test_names_of_one_letter_change_no_byte(name: str, tmp_path: Path) -> None:
+    """A table whose columns have names of one letter comes back byte for byte, read by names or as it stands."""
+    rows = [{"x": at % 7 + 0.5, "c": "uv"[at % 2], "z": at % 5 - 0.5, "label": "pq"[at % 7 > 3]} for at in range(120)]
+    lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
+    (tmp_path / "rows.csv").write_text("\n".join(lines))
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    dataset = {"path": str(tmp_path / name), "target": "label"}
+    config = {"dataset": dataset, "model": {"estimator": "GaussianNB"}, "gate": {"min_accuracy": 0.1}}
+    artifact = tmp_path / "artifact"
+    training = api.train(config, artifact=artifact, export=tmp_path / "model_train.pkl")
+    assert reproduce(artifact, data=tmp_path / name).grade == "bytes"
+    chosen = {**config, "dataset": {**dataset, "features": ["x", "c", "z"]}}
+    named = api.train(chosen, artifact=tmp_path / "named", export=tmp_path / "named.pkl")
+    assert named.manifest.exports == training.manifest.exports
 
 
 def test_a_model_whose_gate_failed_is_reproduced_too(tmp_path: Path) -> None:

@@ -158,7 +158,10 @@ def test_space_is_checked_at_its_place(tmp_path: Path, space: str, message: str)
         ({"search": {"space": []}}, "search.space: must be an array of at least one object"),
         ({"search": "quik"}, 'search: must be "quick", or an object'),
         ({"search": "quick", "C": 3.0}, "C: unknown key: beside search.space it stands in there"),
-        ({"search": "quick", "model": {"estimator": "SVC"}}, "model: must be left away beside search.space"),
+        (
+            {"search": "quick", "model": {"estimator": "SVC"}},
+            "model: must be left away beside search.space, from which it is drawn (-S model=null), got",
+        ),
         ({"search": {"trials": 2}, "model": {"estimator": "SVC"}}, "search: must be an object with trials 1"),
         ({"model": None}, "model: must be an object with estimator"),
         (

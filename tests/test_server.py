@@ -592,6 +592,27 @@ def test_what_is_refused_is_tried_once(candidate: Candidate, other: Candidate, r
         assert server.figure("reload_refused") == 0
 
 
+@pytest.mark.slow
+def test_what_is_signed_once_the_pointer_leads_to_it_is_served(
+    candidate: Candidate, other: Candidate, root: Path
+) -> None:
+    """With --follow an artifact that is refused for its signature is looked at again when it is signed, and once."""
+    write_keys(root, "release")
+    folder = next((root / "artifacts").glob(hexadecimal(candidate)))
+    seal(folder.with_name(f"{folder.name}.sig"), digests(folder), root / "release.pem")
+    with serving(root / "artifact", "--follow", "--public-key", root / "release.pub") as server:
+        folder = publish(root, other)
+        wait_until(lambda: server.figure("reload_refused") == 1)
+        (root / "half").write_text("{")
+        (root / "half").rename(folder.with_name(f"{folder.name}.sig"))
+        wait_until(lambda: server.figure("reloads_total", outcome="refused") == 2)
+        assert serves(server, candidate)
+        folder.with_name(f"{folder.name}.sig").unlink()
+        seal(folder.with_name(f"{folder.name}.sig"), digests(folder), root / "release.pem")
+        wait_until(lambda: serves(server, other), seconds=5)
+        assert server.figure("reload_refused") == 0
+
+
 # Several processes
 
 

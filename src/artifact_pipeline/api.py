@@ -117,7 +117,7 @@ def predict_files(
     *,
     artifact: Model | Place = ARTIFACT,
     to: Place = "predictions.csv",
-    keep: Sequence[str] = (),
+    keep: str | Sequence[str] = (),
     **options: Unpack[PredictionOptions],
 ) -> Predictions:
     """Answer files of any size into a file, or into a folder of parts; a receipt beside it says what came of it.
@@ -144,9 +144,8 @@ def predict_files(
     from artifact_pipeline.prediction.run import PredictionRequest, predict
 
     model = artifact.artifact if isinstance(artifact, Model) else storage.artifact_place(artifact)
-    files = (inputs,) if isinstance(inputs, str | PathLike) else inputs
-    named = tuple(fspath(each) for each in files)
-    return predict(PredictionRequest(model, named, fspath(to), keep=tuple(keep), **options))
+    kept = (keep,) if isinstance(keep, str) else tuple(keep)
+    return predict(PredictionRequest(model, storage.file_places(inputs), fspath(to), keep=kept, **options))
 
 
 @naming_extras
@@ -224,7 +223,7 @@ def reproduce(
         _path(files.get("held_out")),
         champion=None if champion is None else storage.artifact_place(champion),
         expect=expect,
-        feedback=tuple(fspath(each) for each in files.get("feedback", ())),
+        feedback=storage.file_places(files.get("feedback", ())),
     )
     return reproduction.reproduce(request, progress=progress)
 

@@ -251,4 +251,7 @@ def shown(path: Path | str) -> str:
     except OSError:  # it was removed
         return str(path)
     absolute = Path(os.path.normpath(here / path))  # `resolve` would follow the pointer
-    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(path)
+    if not absolute.is_relative_to(here):
+        return str(path)
+    name = str(absolute.relative_to(here))
+    return f"./{name}" if name.startswith("-") else name  # else it would be an option where it is typed

@@ -241,7 +241,7 @@ class Statement(InToto[_Predicate], frozen=True, kw_only=True, rename="camel"):
 
 def place(folder: Path) -> Path:
     """Where the provenance of an artifact's folder stands: beside it."""
-    return folder.with_name(folder.name + SUFFIX)
+    return folder.parent / (folder.name + SUFFIX)  # also of `/`, which has no name to be replaced
 
 
 def now() -> str:

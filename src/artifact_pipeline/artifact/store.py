@@ -88,7 +88,7 @@ class Store:
     def __init__(self, pointer: Path) -> None:
         self.pointer = pointer
         self.folder = pointer.parent / STORE
-        self._staged = pointer.with_name(f".{pointer.name}.pointer")
+        self._staged = pointer.parent / f".{pointer.name}.pointer"  # `.` and `/` have no name to be replaced
 
     def place(self, artifact_digest: str) -> Path:
         """Where an artifact stands in the store, or would stand."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import io
 import os
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import click
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -82,6 +85,10 @@ def _run(
         except ModuleNotFoundError as error:
             status = output.error(not_installed(error))
         except BrokenPipeError as error:  # click prints the help by itself; `| head -1` has seen enough of it
+            status = output.discard_stdout(error)
+        except OSError as error:  # of standard output: whoever writes to a file says which
+            if error.filename is not None or error.errno not in _FULL:
+                raise
             status = output.discard_stdout(error)
         except KeyboardInterrupt:
             status = output.error(PipelineError("interrupted; nothing is left half-written"), INTERRUPTED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from artifact_pipeline.cli.options import (
     verb,
     with_artifact,
 )
-from artifact_pipeline.errors import ConfigError, DriftFound, listing, plural
+from artifact_pipeline.errors import ConfigError, DriftFound, StorageError, listing, plural
 from artifact_pipeline.files import read_bounded, shown
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def predict(
     if destination == _STDOUT:
         if output.as_json:
             raise ConfigError("--json and -o - both want standard output", hint="name a file: -o FILE")
+        if getattr(sys.stdout, "name", "") == os.devnull:  # `cli.boundary` puts it in the place of one that is closed
+            raise StorageError("cannot write to standard output: it is closed", hint="name a file: -o FILE")
         output.stdout_taken = True
     reporter = _Reporter(output, artifact, export, options)
     request = _request(inputs, destination, artifact, export=export, options=options)
@@ -159,7 +162,8 @@ def _say(output: Output, predictions: Predictions) -> None:
     if predictions.left_out:
         count = len(predictions.left_out)
         columns = f"{count:,} column{'s are' if count > 1 else ' is'}"
-        output.log(f"note: {columns} not the model's and left out: {listing(predictions.left_out)}")
+        names = listing([name or "''" for name in predictions.left_out])
+        output.log(f"note: {columns} not the model's and left out: {names}")
     for note in predictions.notes:
         output.log(f"warning: {note}")
     inputs = predictions.receipt.inputs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -175,6 +176,13 @@ def _say_written(output: Output, training: Training, request: TrainingRequest) -
     else:
         folder = Path(training.folder).relative_to(request.artifact.parent)
         output.say(f"artifact: {shown(request.artifact)} -> {folder}")
+        renamed = next((each for each in training.look.changes if each.part == "recipe.name" and each.old), None)
+        if renamed is not None:
+            own = shlex.quote(f"{shown(request.artifact)}-{training.manifest.name}")
+            output.talk(
+                f"warning: {shown(request.artifact)} led to another model, {renamed.old}, before this training; "
+                f"--artifact {own} gives this one a pointer of its own"
+            )
     if training.export is not None:
         output.say(f"export: {shown(training.export)}")
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     PlacedProblem = tuple[int, int, Problem]
 
 _HINTS = {
-    "missing-file": 'a config needs no more than {"C": 1.0, "solver": "lbfgs", "max_iter": 1000}',
+    "missing-file": "--config config.json takes the one that `artifact-pipeline init TABLE` writes; a config of the "
+    'digits needs no more than {"C": 1.0, "solver": "lbfgs", "max_iter": 1000}',
     "unreadable": "name a regular file that you may read",
     "syntax": "JSON has keys and strings in double quotes, no comments, and no comma before a closing bracket",
     "byte-order-mark": "save the file as UTF-8 without a byte order mark",

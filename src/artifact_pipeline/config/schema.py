@@ -201,7 +201,9 @@ class Config(BaseModel):
         search = info.data["search"]
         searched = search is not None and search.space is not None
         if searched == (model is not None):
-            words = "left away beside search.space, from which it is drawn" if searched else "an object with estimator"
+            words = "an object with estimator"
+            if searched:
+                words = "left away beside search.space, from which it is drawn (-S model=null)"
             raise not_allowed(words)
         return model
 

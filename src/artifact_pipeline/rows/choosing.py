@@ -10,7 +10,7 @@ from artifact_pipeline.errors import DataRejected, Problem
 from artifact_pipeline.rows.faults import meant_names
 from artifact_pipeline.rows.limits import MAX_LISTED, MAX_TEXT
 from artifact_pipeline.rows.matrix import LeftOut
-from artifact_pipeline.rows.mends import drop_hint, hint_of_columns
+from artifact_pipeline.rows.mends import drop_hint, format_hint, hint_of_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -37,7 +37,8 @@ def about_learning() -> Iterator[None]:
         yield
     except DataRejected as error:
         if "unknown-suffix" in error.rules and error.message == "the rows cannot be read":
-            hint = "give the table such a name; in a folder of parts no other file may stand"
+            rename = "give the table such a name; in a folder of parts no other file may stand"
+            hint = format_hint(error.problems[0].place, otherwise=rename)
             raise DataRejected(REFUSED, problems=error.problems, hint=hint) from error
         if error.message not in _READERS_MESSAGES:
             raise

@@ -14,6 +14,8 @@ from artifact_pipeline.rows.cells import LEADING_ZERO, level_texts, numbers_of_t
 from artifact_pipeline.rows.features import MAX_LEVEL_BYTES, MAX_LEVELS, MISSING
 from artifact_pipeline.rows.kinds import SIGNED_NUMBER, values_of
 from artifact_pipeline.rows.limits import MAX_SHOWN, MAX_VALUE
+from artifact_pipeline.rows.mends import mends, why_no_numbers
+from artifact_pipeline.rows.split_columns import is_date
 from artifact_pipeline.rows.values import FALSE, TRUE
 
 if TYPE_CHECKING:
@@ -40,19 +42,23 @@ GAP_NUMBERS = (-999.0, -9999.0)
 """Numbers that may stand for a missing value."""
 
 
+Mend = Literal["drop", "category", "empty", "time"]
+"""What to do about a column: drop it, give it the kind `category`, leave cells empty, or split the rows by it."""
+
+
 class Refused(NamedTuple):
     """Why a column cannot be learned from.
 
     Attributes:
         row: the number of a row that shows it, among all rows of the table; None if no single row does.
         rule, message: those of a `Problem`.
-        mend: what to do: `drop` the column, give it the kind `category`, or leave cells `empty`.
+        mend: what to do, by name.
     """
 
     row: int | None
     rule: str
     message: str
-    mend: tuple[Literal["drop", "category", "empty"], ...]
+    mend: tuple[Mend, ...]
 
 
 class Decision(NamedTuple):
@@ -128,6 +134,7 @@ class ColumnCells:
 
         text = pa.types.is_string(column.type)
         if not self._fits(column, faults, loose=loose or self._loose):
+            self.missing -= len(column) - column.null_count  # what cannot be learned is not missing
             column, text = pa.nulls(len(column)), False
         if text and not self.holds_texts and self.given is None and (loose or column.null_count < len(column)):
             self._late = self._rows > self.missing
@@ -285,7 +292,8 @@ class ColumnCells:
         """Return why a column of texts is no category; None if it is one."""
         shapes, (row, shown) = self._shapes, self._first or (0, "")
         if shapes.dates and self.given is None and self._first:
-            return Refused(row, "date", f"{shown!r:.{MAX_SHOWN}} is a date or a time", ("drop", "category"))
+            message = f"{shown!r:.{MAX_SHOWN}} is a date or a time"
+            return Refused(row, "date", message, ("drop", "category", *(("time",) if is_date(shown) else ())))
         if shapes.too_long:
             message = f"has more than {MAX_LEVEL_BYTES:,} bytes: {shapes.too_long[1]!r:.{MAX_SHOWN}}"
             return Refused(shapes.too_long[0], "level-too-long", message, ("drop",))
@@ -306,6 +314,8 @@ class ColumnCells:
             values = f"{self._numbers:,} of the column's {self._rows - self.missing:,} values"
             message = f"{self._odd[1]!r:.{MAX_SHOWN}} is not a number, and {values} are"
             return Refused(self._odd[0], "not-a-number", message, ("empty", "drop"))
+        if self._odd and (why := why_no_numbers(self.levels, self._odd[1], self._numbers, self._rows - self.missing)):
+            return Refused(self._odd[0], "not-a-number", f"it {why}", ("drop",))
         found = f"more than {MAX_LEVELS:,}" if self._many else f"{len(self.levels):,}"
         most = f"at most {MAX_INFERRED_LEVELS:,} levels, and at most half as many as rows"
         message = (
@@ -316,7 +326,10 @@ class ColumnCells:
     def warnings(self) -> list[str]:
         """Return one sentence for each suspicious thing about a category."""
         gaps = [name for name in self.levels if name.strip().lower() in _GAPS]
-        if not gaps:
+        if gaps:
+            listed = " and ".join(map(repr, sorted(gaps)[:5]))
+            return [f"column {self.name!r} has the level {listed}; if a value is missing there, leave the cell empty"]
+        if self.given is not None or not self._odd:
             return []
-        listed = " and ".join(map(repr, sorted(gaps)[:5]))
-        return [f"column {self.name!r} has the level {listed}; if a value is missing there, leave the cell empty"]
+        why = why_no_numbers(self.levels, self._odd[1], self._numbers, self._rows - self.missing)
+        return [f"column {self.name!r} {why}; or {mends(category=[self.name])}"] if why else []

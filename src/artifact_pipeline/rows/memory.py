@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PLACE = "the table"
 """The name of the table in messages."""
 MEND = "mend it, or leave the row out"
+_AS_TABLE = "pandas.DataFrame(rows) makes a table of a list; collect a lazy one; predict_files reads files"
 
 
 class _ArrowStream(Protocol):
@@ -76,7 +77,7 @@ def _pieces(table: Any, wanted: Wanted) -> Iterator[Piece]:
         yield from _batches(batch.schema, [batch], wanted)
     else:
         message = f"give Arrow, pandas, Polars, a dict of columns or a NumPy array, not {type(table).__name__}"
-        raise DataRejected("the rows cannot be read", problems=[Problem(PLACE, "no-table", message)])
+        raise DataRejected("the rows cannot be read", problems=[Problem(PLACE, "no-table", message)], hint=_AS_TABLE)
 
 
 @contextmanager
@@ -157,6 +158,10 @@ def _column(values: Any, name: str, wanted: Wanted) -> pa.Array:
     import numpy as np
     import pyarrow as pa
 
+    columns = ("__iter__", "__arrow_c_array__", "__arrow_c_stream__")
+    if isinstance(values, str | bytes) or not any(hasattr(values, each) for each in columns):
+        problem = ("rows-shape", f"column {name!r} is one value, and no list of a value for each row")
+        raise unfit(PLACE, problem, hint=f"for one row: {{{name!r}: [{values!r:.{MAX_SHOWN}}], …}}")
     if isinstance(values, np.ndarray):
         values = values.astype(values.dtype.newbyteorder("="), copy=False)  # Arrow takes no other byte order
     try:
@@ -165,7 +170,8 @@ def _column(values: Any, name: str, wanted: Wanted) -> pa.Array:
         return pa.array(values, from_pandas=wanted.columns is not None)  # NaN among texts is a missing value then
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         if any(each.name == name and each.kind == "category" for each in wanted.columns or ()):
-            raise unfit(PLACE, ("not-a-level", f"column {name!r}: {_first_words(error)}")) from error
+            problem = ("not-a-level", f"column {name!r}: {_first_words(error)}")
+            raise unfit(PLACE, problem, hint="give all values of the column as text, as .astype(str) does") from error
         _refuse_values(values, name, wanted)
         raise unfit(PLACE, ("not-a-number", f"column {name!r}: {_first_words(error)}")) from error
 

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from artifact_pipeline import plugins
 from artifact_pipeline.errors import ConfigError, DataRejected, Problem
+from artifact_pipeline.rows.mends import format_hint
 from artifact_pipeline.storage import places as storage
 from artifact_pipeline.storage.opened import HINTS, unreadable
 from artifact_pipeline.storage.outputs import Place
@@ -153,7 +154,9 @@ def _format_or_refuse(place: str) -> str:
     form = format_of(place)
     if form is None:
         problem = Problem(place, "unknown-suffix", f"its name must end with one of {', '.join(_SUFFIXES)}")
-        raise DataRejected("the rows cannot be read", problems=[problem], hint="or say it with --from")
+        raise DataRejected(
+            "the rows cannot be read", problems=[problem], hint=format_hint(place, otherwise="or say it with --from")
+        )
     return form
 
 

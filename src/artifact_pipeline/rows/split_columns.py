@@ -128,6 +128,12 @@ class SplitColumns:
             faults.add(name, "mixed-times", rows)
 
 
+def is_date(text: str) -> bool:
+    """Return whether a text is a date, or a time of one, by which rows can be split."""
+    found = _time_of(text)
+    return not isinstance(found, str) and found[0] != "number"
+
+
 def _time_of(text: str) -> tuple[_TimeKind, float] | Literal["split-missing", "not-a-time"]:
     """Return a text as a number, or a date in microseconds since 1970; or the rule that it breaks."""
     text = text.strip(" \t")

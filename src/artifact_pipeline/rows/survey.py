@@ -23,12 +23,14 @@ from artifact_pipeline.rows.formats.opening import open_rows
 from artifact_pipeline.rows.inference import ColumnCells, Decision, Refused
 from artifact_pipeline.rows.reading import Reading, wanted_for
 from artifact_pipeline.rows.sources import find_sources
+from artifact_pipeline.rows.split_columns import is_date
 from artifact_pipeline.storage.opened import unreadable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifact_pipeline.rows.features import ColumnKind
+    from artifact_pipeline.rows.inference import Mend
     from artifact_pipeline.rows.matrix import Rows
     from artifact_pipeline.rows.sources import Source
 
@@ -47,7 +49,7 @@ class SurveyedColumn:
         missing: the number of missing cells.
         values: float64 of shape (rows,), NaN for a missing cell; of a category int32 positions among `levels`, -1 for a
             missing cell; empty if the column cannot be learned from.
-        levels: the texts of a category, in the order of the rows.
+        levels: the texts of a category, and of booleans that are written as texts, in the order of the rows.
         row_number: the first number of a column that numbers the rows; None for any other.
         is_index: whether the file marks it as the index of pandas, or it has no name of its own.
     """
@@ -157,7 +159,9 @@ class _Surveyor:
                         refuse_bad_rows(source.place, piece.broken, piece.firsts, self._names)
                     start = reading.rows
                     for each in (*piece.firsts, *reading.take(piece, wanted)):
-                        fault = Refused(start + each.row - piece.start, each.rule, each.message, ("drop",))
+                        by_time = each.rule == "date" and is_date(each.value)
+                        mend: tuple[Mend, ...] = ("drop", "time") if by_time else ("drop",)
+                        fault = Refused(start + each.row - piece.start, each.rule, each.message, mend)
                         self._faults.setdefault(each.column, fault)
         return reading
 
@@ -172,7 +176,7 @@ class _Surveyor:
         values = _values(cells, reading, category=category)
         if decision.kind == "number" and not cells.missing:
             first = row_number_of([values])
-        levels = tuple(cells.levels) if category else ()
+        levels = tuple(cells.levels) if category or cells.holds_texts else ()
         return SurveyedColumn(name, decision.kind, None, cells.missing, values, levels, first, is_index=is_index)
 
 

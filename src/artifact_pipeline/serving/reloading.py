@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from artifact_pipeline.artifact.pointer import resolve
+from artifact_pipeline.artifact.pointer import SIGNATURE, beside, resolve
+from artifact_pipeline.artifact.provenance import SUFFIX
 from artifact_pipeline.errors import ArtifactRejected, PipelineError, StorageError
 from artifact_pipeline.registry import remote
 from artifact_pipeline.serving.model import open_model
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     Target = Path | str
     """Where a pointer or a tag leads: a folder, or a place in a registry by its digest."""
 
+    _Stamps = tuple[tuple[int, int] | None, ...]
+    """Of each file of `_SIGNED` its number and time; None where there is none."""
+
+_SIGNED = (SIGNATURE, SUFFIX, SUFFIX + SIGNATURE)
+"""What `sign` writes beside an artifact, and what it signs there."""
 _Result = TypeVar("_Result")
 
 
@@ -62,6 +68,7 @@ class Reloader:
         self._unreachable = False  # the registry was out of reach, and that was reported
         # Not what the pointer leads to by now: it may have moved since this artifact was read.
         self._tried_at = self._served_at = app.served.verified.place
+        self._signed: _Stamps = ()
 
     def request(self) -> None:
         """Reload, once the reload that may run already is done."""
@@ -77,15 +84,16 @@ class Reloader:
 
     async def _check(self) -> None:
         before = self._tried_at
-        target = await _in_thread(self._watch) if self._watch is not None else None
-        # An artifact that was refused is not tried again before the pointer moves on.
-        if not self._forced and (target is None or target == before):
+        target, signed = await _in_thread(self._watch) if self._watch is not None else (None, ())
+        # An artifact that was refused is not tried again before the pointer moves on, or it is signed.
+        signed_since = target == before != self._served_at and signed != self._signed
+        if not self._forced and not signed_since and (target is None or target == before):
             if self._unreachable and target == self._served_at:
                 served = self._app.served.verified.digest
                 self._report("unchanged", f"unchanged: {served}, and the registry answers again")
             self._unreachable = False
             return
-        self._tried_at = target or before
+        self._tried_at, self._signed = target or before, signed
         try:
             await self._reload()
         except StorageError:  # this is no refusal: it is tried again
@@ -124,18 +132,28 @@ class Reloader:
         self._observer.notice(words)
 
 
-def _watch(follow: Target) -> Callable[[], Target | None]:
-    """Return a function that returns where a pointer or a tag leads now; None where it leads nowhere."""
+def _watch(follow: Target) -> Callable[[], tuple[Target | None, _Stamps]]:
+    """Return a function: where a pointer or a tag leads now, None for nowhere, and how the folder there is signed."""
     if isinstance(follow, str):
-        return remote.watch(follow)
+        watch = remote.watch(follow)
+        return lambda: (watch(), ())
 
-    def look() -> Target | None:
+    def look() -> tuple[Target | None, _Stamps]:
         try:
-            return resolve(follow)
+            folder = resolve(follow)
         except ArtifactRejected:
-            return None
+            return None, ()
+        return folder, tuple(_stamp(beside(folder, suffix)) for suffix in _SIGNED)
 
     return look
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 async def _in_thread(work: Callable[[], _Result]) -> _Result:

@@ -20,7 +20,7 @@ from artifact_pipeline.storage.opened import BLOCK, Opened, StoredFile, unreadab
 from artifact_pipeline.storage.waiting import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _SCHEMES = ("s3", "gs", "az", "abfss")
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -34,6 +34,18 @@ def is_url(place: str) -> bool:
 def artifact_place(place: str | os.PathLike[str]) -> Path | str:
     """Return a local path, or the text itself where it begins with a scheme such as `oci://`."""
     return place if isinstance(place, str) and _REMOTE.match(place) else Path(place)
+
+
+def file_places(named: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
+    """The places of one file or of several, as texts.
+
+    Raises:
+        DataRejected: what is named is a table in memory.
+    """
+    if hasattr(named, "__arrow_c_stream__"):
+        raise DataRejected("a table in memory is no file", hint="open_artifact(…).predict(table) answers it")
+    places = (named,) if isinstance(named, str | os.PathLike) else named
+    return tuple(os.fspath(each) for each in places)
 
 
 @contextmanager
@@ -61,7 +73,8 @@ def opened(place: str) -> Iterator[Opened]:
     about = os.fstat(descriptor)
     if not stat.S_ISREG(about.st_mode):
         os.close(descriptor)
-        raise unreadable(place, "not a regular file")
+        hint = "save what it gives to a file, and name that; `predict` reads standard input, too: - --from FORMAT"
+        raise unreadable(place, "not a regular file", hint=hint)
     with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor has no path
         again = f"/proc/self/fd/{descriptor}"
         path = again if os.path.exists(again) else place  # noqa: PTH110 - a question to the system

@@ -71,6 +71,15 @@ def unfitted(config: Config, columns: Sequence[Column], labels: Sequence[int | s
     return Pipeline([("columns", ColumnTransformer(transformers)), ("classifier", classifier)])
 
 
+def _names_of(columns: Sequence[Column]) -> list[str]:
+    """The names of columns as objects that no reader of names decides on.
+
+    A pickle holds an object once however often it stands in a model. Python decodes each name of one letter to the one
+    object that it has for the letter, as Arrow does for `feature_names_in_`; msgspec makes another one.
+    """
+    return [each.name.encode().decode() for each in columns]
+
+
 def preparation(config: Config, columns: Sequence[Column]) -> Preparation:
     """Return the steps that the config asks for; `auto` chooses them by the classifier and by the columns.
 

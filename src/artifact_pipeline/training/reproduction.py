@@ -161,6 +161,8 @@ class Reproduction:
             return f"unset {KERNEL_VARIABLE}, and the kernel that the manifest records is used where it can be"
         if self.sole == "recipe" or not self.causes:
             return "do not trust what the manifest says of how the model came about"
+        if self.sole == "format":
+            return f"--at-least {self.grade} is what another format can reach; an older version writes the older one"
         return "reproduce --print-environment prints the requirements with which the bytes come back"
 
     def reaches(self, level: Grade) -> bool:

@@ -36,8 +36,10 @@ _FEW_LEVELS = 20
 """Most levels of a column that is compared with the target level by level."""
 _NEAR_TARGET = 0.98
 """The share of the rows outside the most frequent class that a suspicious column predicts alone."""
-_RARE_SHARE = 0.05
+_RARE_SHARE, _RARE_SHARE_OF_EVEN = 0.05, 0.5
+"""A class is rare if it has less than this share of the rows, and of the rows that it had if all had as many."""
 _DOMINANT_SHARE = 0.9
+"""The share of one class from which on hardly a model is more often right than that class alone."""
 _FEW_ROWS = 10
 """Rows of a class below which its figures say little."""
 _SHOWN = 5
@@ -142,17 +144,22 @@ def target_suspicions(target: Target) -> list[str]:
     """Return what is suspicious about the classes, a sentence each: how rare some are, and how many there are."""
     rows = len(target.codes)
     found = []
-    largest = target.counts[0] / rows
-    if largest >= _DOMINANT_SHARE or target.counts[-1] / rows < _RARE_SHARE:
-        rare = [
-            f"{label!r} ({plural(count, 'row')})"
-            for label, count in zip(target.labels, target.counts, strict=True)
-            if count / rows < _RARE_SHARE
-        ]
+    largest, most = target.counts[0] / rows, min(_RARE_SHARE, _RARE_SHARE_OF_EVEN / len(target.labels))
+    rare = [
+        f"{label!r} ({plural(count, 'row')})"
+        for label, count in zip(target.labels, target.counts, strict=True)
+        if count / rows < most
+    ]
+    if largest >= _DOMINANT_SHARE or rare:
         words = f"{target.labels[0]!r} is the label of {largest:.1%} of the rows"
         if rare:
             words += f"; rare: {listing(rare, _SHOWN)}"
         mend = "-S gate.min_recall=0.5 asks that each is found, -S model.class_weight=balanced weighs them more"
+        if largest >= _DOMINANT_SHARE:
+            mend += (
+                ", -S gate.beats_baseline=false does not ask for an accuracy above that share, "
+                "which finding them may cost"
+            )
         found.append(f"the classes are imbalanced: {words}; {mend}")
     few = [label for label, count in zip(target.labels, target.counts, strict=True) if count < _FEW_ROWS]
     if few:
@@ -168,7 +175,7 @@ def split_suggestions(survey: Survey, target: Target) -> list[str]:
     for column in survey.columns:
         if column.name == target.name or column.missing:
             continue
-        if column.fault is not None and column.fault.rule == "date":
+        if column.fault is not None and "time" in column.fault.mend:
             words = f"{column.name!r} is a date; if the model is to answer later rows, hold the latest out"
             found.append(f"{words}: {_split_by('time', column)}")
         elif groups := _groups(column, survey):

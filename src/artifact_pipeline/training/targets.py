@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from artifact_pipeline.errors import ConfigError, DataRejected, Problem, listing, plural
 from artifact_pipeline.rows.faults import meant_names
+from artifact_pipeline.rows.values import TRUE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -175,7 +176,8 @@ def _target(column: SurveyedColumn, why: str) -> Target:
     if column.kind == "category":
         texts = [column.levels[int(each)] for each in values]
     elif column.kind == "boolean":
-        texts = ["true" if each else "false" for each in values.tolist()]
+        written = {text.strip(" \t") in TRUE: text for text in reversed(column.levels)}
+        texts = [written.get(bool(each), str(bool(each))) for each in values.tolist()]
     else:
         texts = [str(int(each)) for each in values.tolist()]
     counts = np.bincount(codes)

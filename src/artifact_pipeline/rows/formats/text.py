@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
-import shlex
+import re
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from artifact_pipeline.rows.columns import parse_texts
 from artifact_pipeline.rows.formats.opening import choose_columns
 from artifact_pipeline.rows.formats.streams import TextReader, not_utf_8
 from artifact_pipeline.rows.limits import MAX_SHOWN, MAX_WHOLE
+from artifact_pipeline.rows.mends import with_commas, without_first_line
 from artifact_pipeline.rows.values import MISSING_TEXTS
 from artifact_pipeline.storage.opened import unreadable
 
@@ -41,8 +41,11 @@ class CsvReader(TextReader):
     def begin(self, block: bytes) -> None:
         """Read the header."""
         self._first, names = _read_header(self.place, block)
-        hint = _separator_hint(self.place, names)
+        other = _other_table_hint(self.place, names)
+        hint = other or _repeated_hint(self.place, names)
         self._columns, self.left_out = choose_columns(self.place, names, self.wanted, hint=hint) if names else ([], ())
+        if other and self.wanted.learning:
+            raise unreadable(self.place, f"its header is one column, {names[0]!r:.{MAX_SHOWN}}", hint=other)
         self.names = tuple(names)
         self._direct = True
         infers = self.wanted.learning and self.wanted.columns is not None
@@ -254,12 +257,20 @@ def _read_header(place: str, block: bytes) -> tuple[bytes, list[str]]:
     return rest, names
 
 
-def _separator_hint(place: str, names: list[str]) -> str | None:
-    """Return a hint about a header with another separator than commas; None if it has several names, or none."""
-    found = next((each for each in _SEPARATORS if each in names[0]), None) if len(names) == 1 else None
+def _other_table_hint(place: str, names: list[str]) -> str | None:
+    """Return a hint about a first line that is no header of this format; None if it may be one."""
+    if names and re.fullmatch(r"sep=.?", names[0]) and not any(names[1:]):
+        return f"its first line is one for Excel alone; leave it out: {without_first_line(place)}"
+    found = next((sign for sign in _SEPARATORS if sign in names[0]), None) if len(names) == 1 else None
     if found is None:
         return None
-    read = f'csv.reader(open({json.dumps(place)}, newline=""), delimiter={json.dumps(found)})'
-    call = f"import csv, sys; csv.writer(sys.stdout).writerows({read})"
     looks = f"it looks like values that are separated by {_SEPARATORS[found]}, and they must be separated by commas"
-    return f"{looks}: python -c {shlex.quote(call)} > commas.csv"
+    return f"{looks}: {with_commas(place, found)}"
+
+
+def _repeated_hint(place: str, names: list[str]) -> str | None:
+    """Return a hint about names that stand twice; None if none does."""
+    if len(set(names)) == len(names):
+        return None
+    below = f"if the header stands below, leave each line above it out: {without_first_line(place)}"
+    return f"write each column's name once into the first line; {below}"
