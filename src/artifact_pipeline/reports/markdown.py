@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 _MAX_CLASSES = 40
 """A confusion matrix of more classes is left out: it would be too wide to read."""
 _VERDICTS = {True: "passed", False: "failed"}
-# GitHub links what may be a commit: seven letters and digits or more, all of them hexadecimal. There is one way to match
-# a word: with several, a text of many words that does not match would take exponential time.
+# GitHub links what may be a commit: seven letters and digits or more, all of them hexadecimal. A word can match in one
+# way alone: with several, a text of many words that does not match would take exponential time.
 _PLAIN_WORD = re.compile("(?=[A-Fa-f]*[G-Zg-z])[A-Za-z]+|[0-9A-Za-z]{1,6}")
 # The letters that end a code span, or a cell with one in it: character references between two spans.
 _ENDS = re.compile("([`|])")
